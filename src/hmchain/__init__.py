@@ -1,0 +1,1 @@
+"""FL-HMChain: hospitals learn together without giving away a patient's data."""

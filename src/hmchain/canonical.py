@@ -1,0 +1,67 @@
+"""Frozen values, one encoding, hashing.
+
+A value has exactly one encoding: MessagePack of array-like Structs. MessagePack alone lets several byte strings decode
+to one value (an integer in a wider form, say), so `decode` re-encodes and compares; what differs is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, TypeVar
+
+import msgspec
+
+from hmchain.errors import InputError
+
+T = TypeVar("T")
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of everything that is hashed, signed or kept in state."""
+
+
+class NotCanonicalError(InputError):
+    """Bytes that are not the one encoding of a value of the expected type."""
+
+    code = "not_canonical"
+
+
+def encode(value: Any) -> bytes:
+    """Return the one encoding of `value` (a `Record`, or lists, tuples, ints, strings and bytes of them)."""
+    return _encoder.encode(value)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """Decode `data` as `kind`.
+
+    Raises `NotCanonicalError` if it does not decode, or if encoding it again gives other bytes.
+    """
+    value = decode_trusted(data, kind)
+    if _encoder.encode(value) != data:
+        raise NotCanonicalError(f"a {kind.__name__} is not in its canonical encoding")
+    return value
+
+
+def decode_trusted(data: bytes, kind: type[T]) -> T:
+    """Decode bytes that we wrote ourselves: as `decode`, without the second encoding."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
+    try:
+        return decoder.decode(data)  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        name = getattr(kind, "__name__", "value")
+        raise NotCanonicalError(f"bytes do not decode as a {name}") from error
+
+
+def digest(label: str, *parts: bytes) -> bytes:
+    """SHA-256 over a label and length-prefixed parts, so that no two lists of parts hash alike (32 bytes)."""
+    name = label.encode()
+    state = hashlib.sha256(len(name).to_bytes(2, "big") + name)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "big"))
+        state.update(part)
+    return state.digest()

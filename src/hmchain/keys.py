@@ -1,0 +1,320 @@
+"""Identities, signatures, key wrapping and key files.
+
+Signatures are Ed25519 (RFC 8032): they protect only the present. Keys that protect patient data or updates are wrapped
+with HPKE (RFC 9180) over the hybrid of X25519 and ML-KEM-768 (FIPS 203), so that ciphertext copied today stays closed
+to a quantum computer. The algorithm is a field of every key and wrapped key, so that it can change.
+
+Private keys print redacted, are files of mode 0600, and are encrypted with a passphrase when one is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, Self, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes, hpke
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from hmchain.canonical import Record, digest
+from hmchain.errors import KeyMaterialError
+
+ED25519 = "ed25519"
+MLKEM768_X25519 = "mlkem768-x25519"
+HYBRID_SUITE = "hpke-mlkem768-x25519-hkdf-sha256-aes256gcm"
+
+_SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+_MLKEM_SEED_BYTES = 64
+_MLKEM_PUBLIC_BYTES = 1184
+_SCRYPT_MEMORY_BYTES = 64 << 20
+
+
+class WrongPassphraseError(KeyMaterialError):
+    """The passphrase does not open the key file, or the file was altered."""
+
+    code = "wrong_passphrase"
+
+
+class KeyFileError(KeyMaterialError):
+    """The key file is missing, unreadable or holds another kind of key."""
+
+    code = "key_file"
+
+
+class UnwrapError(KeyMaterialError):
+    """A wrapped key does not open with this private key and this context."""
+
+    code = "unwrap"
+
+
+def key_id(algorithm: str, public: bytes) -> bytes:
+    """Return the name of a public key on the ledger: 32 bytes, bound to its algorithm."""
+    return digest("hmchain key", algorithm.encode(), public)
+
+
+class PublicKey(Record, frozen=True):
+    """A public signing key."""
+
+    algorithm: str
+    """Only `ed25519` today; a field so that it can change by a vote."""
+    raw: bytes
+    """32 bytes for Ed25519."""
+
+    @property
+    def id(self) -> bytes:
+        """The key's name on the ledger, 32 bytes."""
+        return key_id(self.algorithm, self.raw)
+
+    def verify(self, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` is this key's signature of `message`; False for an algorithm that is not known."""
+        if self.algorithm != ED25519:
+            return False
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+class WrappingPublicKey(Record, frozen=True):
+    """A public key to which secrets are wrapped."""
+
+    algorithm: str
+    mlkem: bytes
+    """1184 bytes (FIPS 203, ML-KEM-768 encapsulation key)."""
+    x25519: bytes
+    """32 bytes (RFC 7748)."""
+
+    def wrap(self, secret: bytes, info: bytes) -> WrappedKey:
+        """Seal `secret` to this key with HPKE in base mode; `info` is the context both sides must know."""
+        try:
+            public = hpke.MLKEM768X25519PublicKey(
+                MLKEM768PublicKey.from_public_bytes(self.mlkem), X25519PublicKey.from_public_bytes(self.x25519)
+            )
+            return WrappedKey(HYBRID_SUITE, _SUITE.encrypt(secret, public, info=info))
+        except ValueError as error:
+            raise KeyMaterialError("a wrapping key is malformed", "ask its owner to publish it again") from error
+
+
+class WrappedKey(Record, frozen=True):
+    """A secret sealed to one reader."""
+
+    suite: str
+    sealed: bytes
+    """Encapsulated key and ciphertext: 1120 + 16 bytes more than the secret."""
+
+
+@dataclass(frozen=True, repr=False)
+class SigningKey:
+    """A private Ed25519 key."""
+
+    seed: bytes
+    kind: ClassVar[str] = ED25519
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_private", Ed25519PrivateKey.from_private_bytes(self.seed))
+
+    def __repr__(self) -> str:
+        return "SigningKey(<redacted>)"
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key from the operating system's randomness."""
+        return cls(secrets.token_bytes(32))
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half."""
+        return PublicKey(ED25519, self._private.public_key().public_bytes_raw())  # type: ignore[attr-defined]
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign `message` (64 bytes)."""
+        return self._private.sign(message)  # type: ignore[attr-defined, no-any-return]
+
+    def secret_bytes(self) -> bytes:
+        """The key's 32 bytes, for its key file."""
+        return self.seed
+
+    @classmethod
+    def from_secret_bytes(cls, data: bytes) -> Self:
+        """Rebuild the key from `secret_bytes`."""
+        return cls(data)
+
+
+@dataclass(frozen=True, repr=False)
+class WrappingKey:
+    """A private hybrid key: the ML-KEM-768 seed (64 bytes) and the X25519 key (32 bytes)."""
+
+    mlkem_seed: bytes
+    x25519: bytes
+    kind: ClassVar[str] = MLKEM768_X25519
+
+    def __repr__(self) -> str:
+        return "WrappingKey(<redacted>)"
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key from the operating system's randomness."""
+        return cls(MLKEM768PrivateKey.generate().private_bytes_raw(), X25519PrivateKey.generate().private_bytes_raw())
+
+    @property
+    def public(self) -> WrappingPublicKey:
+        """The public half."""
+        mlkem = MLKEM768PrivateKey.from_seed_bytes(self.mlkem_seed).public_key().public_bytes_raw()
+        x25519 = X25519PrivateKey.from_private_bytes(self.x25519).public_key().public_bytes_raw()
+        return WrappingPublicKey(MLKEM768_X25519, mlkem, x25519)
+
+    def unwrap(self, wrapped: WrappedKey, info: bytes) -> bytes:
+        """Open a wrapped secret.
+
+        Raises `UnwrapError` if it was sealed to another key, in another context, with another suite, or was altered.
+        """
+        if wrapped.suite != HYBRID_SUITE:
+            raise UnwrapError(f"the key is wrapped with {wrapped.suite!r}, which this version does not know")
+        private = hpke.MLKEM768X25519PrivateKey(
+            MLKEM768PrivateKey.from_seed_bytes(self.mlkem_seed), X25519PrivateKey.from_private_bytes(self.x25519)
+        )
+        try:
+            return _SUITE.decrypt(wrapped.sealed, private, info=info)
+        except (InvalidTag, ValueError) as error:
+            raise UnwrapError("a wrapped key does not open with this key and context") from error
+
+    def secret_bytes(self) -> bytes:
+        """Both halves (96 bytes), for the key file."""
+        return self.mlkem_seed + self.x25519
+
+    @classmethod
+    def from_secret_bytes(cls, data: bytes) -> Self:
+        """Rebuild the key from `secret_bytes`."""
+        return cls(data[:_MLKEM_SEED_BYTES], data[_MLKEM_SEED_BYTES:])
+
+
+@dataclass(frozen=True, repr=False)
+class SecretKey:
+    """A symmetric 256-bit key."""
+
+    raw: bytes
+    kind: ClassVar[str] = "secret-256"
+
+    def __repr__(self) -> str:
+        return "SecretKey(<redacted>)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretKey) and hmac.compare_digest(self.raw, other.raw)
+
+    def __hash__(self) -> int:
+        return hash(self.commitment())
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key from the operating system's randomness."""
+        return cls(secrets.token_bytes(32))
+
+    def derive(self, label: str, *context: bytes) -> SecretKey:
+        """An independent key for another purpose (HKDF-SHA256, RFC 5869)."""
+        return SecretKey(hkdf(self.raw, digest(label, *context)))
+
+    def commitment(self) -> bytes:
+        """A hash that binds the key without giving it away: AES-GCM alone does not commit to its key."""
+        return digest("hmchain key commitment", self.raw)
+
+    def secret_bytes(self) -> bytes:
+        """The key's 32 bytes, for its key file."""
+        return self.raw
+
+    @classmethod
+    def from_secret_bytes(cls, data: bytes) -> Self:
+        """Rebuild the key from `secret_bytes`."""
+        return cls(data)
+
+
+class StoredKey(Protocol):
+    """A key that can live in a key file."""
+
+    kind: ClassVar[str]
+
+    def secret_bytes(self) -> bytes:
+        """The secret to keep."""
+
+    @classmethod
+    def from_secret_bytes(cls, data: bytes) -> Self:
+        """The key again."""
+
+
+K = TypeVar("K", bound=StoredKey)
+
+
+def hkdf(secret: bytes, info: bytes, length: int = 32) -> bytes:
+    """HKDF-SHA256 without salt (RFC 5869): `length` bytes."""
+    return HKDF(hashes.SHA256(), length, None, info).derive(secret)
+
+
+class _KeyFile(msgspec.Struct, forbid_unknown_fields=True):
+    kind: str
+    protection: str
+    salt: bytes
+    nonce: bytes
+    body: bytes
+
+
+def save_key(key: StoredKey, path: Path, passphrase: str | None = None) -> None:
+    """Write a key file of mode 0600; with a passphrase the key is sealed under scrypt (RFC 7914) and AES-256-GCM.
+
+    Raises `KeyFileError` if the file exists: a key is never overwritten.
+    """
+    secret = key.secret_bytes()
+    if passphrase is None:
+        content = _KeyFile(key.kind, "none", b"", b"", secret)
+    else:
+        salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+        sealed = AESGCM(_passphrase_key(passphrase, salt)).encrypt(nonce, secret, key.kind.encode())
+        content = _KeyFile(key.kind, "scrypt-aes256gcm", salt, nonce, sealed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} exists", "a key is never overwritten; choose another place") from error
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(content))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
+    """Read a key file.
+
+    Raises `KeyFileError` if it is missing, damaged or of another kind, `WrongPassphraseError` if it does not open.
+    """
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=_KeyFile)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read", "check the path and its owner") from error
+    except msgspec.DecodeError as error:
+        raise KeyFileError(f"{path} is not a key file", "restore it from its backup") from error
+    if content.kind != kind.kind:
+        raise KeyFileError(f"{path} holds a {content.kind} key", f"a {kind.kind} key is needed here")
+    if content.protection == "none":
+        return kind.from_secret_bytes(content.body)
+    if passphrase is None:
+        raise WrongPassphraseError(f"{path} is protected by a passphrase", "give it with HMCHAIN_PASSPHRASE")
+    try:
+        key = _passphrase_key(passphrase, content.salt)
+        secret = AESGCM(key).decrypt(content.nonce, content.body, content.kind.encode())
+    except (InvalidTag, ValueError) as error:
+        raise WrongPassphraseError(f"the passphrase does not open {path}", "try again, or restore the file") from error
+    return kind.from_secret_bytes(secret)
+
+
+def _passphrase_key(passphrase: str, salt: bytes) -> bytes:
+    # n = 2^15, r = 8, p = 1: about 0.1 s and 32 MiB a guess.
+    return hashlib.scrypt(passphrase.encode(), salt=salt, n=1 << 15, r=8, p=1, maxmem=_SCRYPT_MEMORY_BYTES, dklen=32)

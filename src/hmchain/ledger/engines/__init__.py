@@ -1,0 +1,1 @@
+"""Engines: what orders transactions and drives the state machine."""

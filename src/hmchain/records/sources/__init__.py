@@ -1,0 +1,1 @@
+"""Sources: where medical records come from."""
