@@ -1,1 +1,54 @@
-"""Contracts: one module a family, each with its transaction bodies, its state records and its pure `apply`."""
+"""Contracts: one module a family, each with its transaction bodies, its state records and its pure `apply`.
+
+To come beside them: policies, consents, access requests and grants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hmchain.canonical import NotCanonicalError, decode
+from hmchain.ledger.context import Context
+from hmchain.ledger.contracts import (
+    approvals,
+    datasets,
+    disputes,
+    membership,
+    opening,
+    participation,
+    standings,
+    studies,
+)
+from hmchain.ledger.transactions import Refusal
+
+Body = (
+    membership.Bodies
+    | datasets.Bodies
+    | approvals.Bodies
+    | studies.ProposeStudy
+    | opening.Bodies
+    | participation.Bodies
+    | disputes.Bodies
+    | standings.Bodies
+)
+"""Every transaction body there is, told apart by its tag."""
+
+_FAMILIES = (membership, datasets, approvals, studies, opening, participation, disputes, standings)
+
+_HANDLERS: dict[type, Callable[[Context, Any], None]] = {
+    body: handler for family in _FAMILIES for body, handler in family.HANDLERS.items()
+}
+
+
+def decode_body(data: bytes) -> Body:
+    """Decode a transaction body; refuse `malformed` for what is no body or not canonical."""
+    try:
+        return decode(data, Body)  # type: ignore[arg-type]
+    except NotCanonicalError:
+        raise Refusal("malformed") from None
+
+
+def apply(context: Context, body: Body) -> None:
+    """Apply one transaction body, or raise `Refusal`; the caller undoes the writes of a refused one."""
+    _HANDLERS[type(body)](context, body)

@@ -1,0 +1,186 @@
+"""The sum of a round and the step of its model, and the search for a master's lie.
+
+Master and verifiers do the same: add the masked objects as they come (memory does not grow with their number), take off
+the masks that are left, step the model in integers, and hash. A master posts three roots and stores the three vectors
+under them. A verifier whose own roots differ points at one chunk, which the state machine judges alone with
+`ledger.arithmetic.recompute_chunk`; where the stored vector is missing or not what the root says, there is nothing to
+judge and the master is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from hmchain import merkle
+from hmchain.application.learning.masking import BLOCK_COORDINATES
+from hmchain.canonical import Record
+from hmchain.errors import StudyError
+from hmchain.ledger.arithmetic import (
+    CHUNK_COORDINATES,
+    I32,
+    I64,
+    MODEL_LEAF_BYTES,
+    SUM_LEAF_BYTES,
+    U32,
+    ModelRule,
+    Survivor,
+    check_survivors,
+    model_leaves,
+    padded,
+    step_block,
+    vector_leaves,
+)
+
+
+class AggregationError(StudyError):
+    """The objects of a frozen set are not what its digests announced: wrong number or length."""
+
+    code = "aggregation"
+
+
+class Part(StrEnum):
+    """The three vectors that a master publishes, in the order in which they follow from each other."""
+
+    MASKED_SUM = "masked_sum"
+    SUM = "sum"
+    MODEL = "model"
+
+
+LEAF_BYTES = {Part.MASKED_SUM: SUM_LEAF_BYTES, Part.SUM: SUM_LEAF_BYTES, Part.MODEL: MODEL_LEAF_BYTES}
+
+
+class Roots(Record, frozen=True):
+    """What a master posts and verifiers confirm: Merkle roots over 1 KiB (model: 4 KiB) chunks, 32 bytes each."""
+
+    masked_sum: bytes
+    sum: bytes
+    model: bytes
+
+    def of(self, part: Part) -> bytes:
+        """The root of one part."""
+        return {Part.MASKED_SUM: self.masked_sum, Part.SUM: self.sum, Part.MODEL: self.model}[part]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The outcome of a round: padded vectors."""
+
+    masked_sum: U32
+    sum: I32
+    model: I64
+    """32 fraction bits."""
+    momentum: I64
+
+    @cached_property
+    def roots(self) -> Roots:
+        """What a master posts."""
+        return Roots(*(merkle.root(self.leaves(part)) for part in Part))
+
+    @property
+    def chunks(self) -> int:
+        """Leaves under each root."""
+        return len(self.masked_sum) // CHUNK_COORDINATES
+
+    def leaves(self, part: Part) -> Iterator[merkle.Leaf]:
+        """The leaves under one root; joined they are what the master stores."""
+        if part is Part.MODEL:
+            return model_leaves(self.model, self.momentum)
+        return vector_leaves(self.masked_sum if part is Part.MASKED_SUM else self.sum)
+
+    def tree(self, part: Part) -> merkle.Tree:
+        """The tree under one root, for the paths of a proof."""
+        return merkle.Tree(self.leaves(part))
+
+
+def aggregate(
+    objects: Iterable[U32], survivors: Sequence[Survivor], model: I64, momentum: I64, rule: ModelRule
+) -> Aggregate:
+    """Sum the survivors' masked vectors, unmask, and step the model.
+
+    `objects` are padded uint32 vectors whose digests the caller has checked, one a survivor, in any order; each may be
+    released once the next is asked for. `model` and `momentum` are what the round began with, int64, padded or not.
+
+    Raises `AggregationError`, `SurvivorsError`, and `SumOutOfRangeError` when the sum holds garbage.
+    """
+    check_survivors(survivors, rule)
+    masked_sum = _sum_objects(objects, len(survivors), rule)
+    base_model, base_momentum = _padded_to(model, rule), _padded_to(momentum, rule)
+    total = np.empty(rule.padded_size, np.int32)
+    new_model, new_momentum = np.empty(rule.padded_size, np.int64), np.empty(rule.padded_size, np.int64)
+    for start in range(0, rule.padded_size, BLOCK_COORDINATES):
+        block = slice(start, min(start + BLOCK_COORDINATES, rule.padded_size))
+        total[block], new_model[block], new_momentum[block] = step_block(
+            masked_sum[block], base_model[block], base_momentum[block], survivors, rule, start // CHUNK_COORDINATES
+        )
+    return Aggregate(masked_sum, total, new_model, new_momentum)
+
+
+def _sum_objects(objects: Iterable[U32], expected: int, rule: ModelRule) -> U32:
+    total = np.zeros(rule.padded_size, np.uint32)
+    count = 0
+    for vector in objects:
+        if vector.shape != total.shape:
+            raise AggregationError(f"a masked object has {vector.size} coordinates, the study's have {total.size}")
+        total += vector
+        count += 1
+    if count != expected:
+        raise AggregationError(f"{count} masked objects for {expected} survivors", "fetch the frozen set again")
+    return total
+
+
+def _padded_to(vector: I64, rule: ModelRule) -> I64:
+    if len(vector) not in (rule.size, rule.padded_size):
+        raise AggregationError(f"the model has {len(vector)} coordinates, the study's has {rule.size}")
+    return padded(vector)
+
+
+# The search for a lie
+
+
+class Fraud(Record, frozen=True):
+    """One chunk of a master's vector that is not what the frozen set gives: evidence for the state machine."""
+
+    part: Part
+    chunk: int
+    posted_leaf: bytes
+    posted_path: tuple[bytes, ...]
+    """From the leaf to the root that the master posted."""
+
+
+class Withheld(Record, frozen=True):
+    """A master whose root is wrong, and whose stored vector is missing or does not lead to that root."""
+
+    part: Part
+
+
+def find_fraud(own: Aggregate, posted: Roots, fetch: Callable[[Part], bytes | None]) -> Fraud | Withheld | None:
+    """Compare a master's roots with one's own full recomputation; None if they agree.
+
+    `fetch` returns the vector that the master stored for a part, or None. The first part that differs is judged: what
+    follows from it differs too.
+    """
+    for part in Part:
+        if posted.of(part) == own.roots.of(part):
+            continue
+        stored = fetch(part)
+        if stored is None:
+            return Withheld(part)
+        size = LEAF_BYTES[part]
+        leaves = [memoryview(stored)[start : start + size] for start in range(0, len(stored), size)]
+        tree = merkle.Tree(leaves)
+        chunk = first_difference(own.leaves(part), leaves)
+        if tree.root != posted.of(part) or len(stored) != size * own.chunks or chunk is None:
+            return Withheld(part)
+        return Fraud(part, chunk, bytes(leaves[chunk]), tuple(tree.path(chunk)))
+    return None
+
+
+def first_difference(own: Iterable[merkle.Leaf], posted: Iterable[merkle.Leaf]) -> int | None:
+    """The first chunk whose leaves differ; None if all that both have are equal."""
+    pairs = zip(own, posted, strict=False)
+    return next((chunk for chunk, (mine, theirs) in enumerate(pairs) if mine != theirs), None)

@@ -1,0 +1,119 @@
+"""Hiding a quantised update under masks that cancel in the sum (Bonawitz et al., CCS 2017).
+
+The vector is masked in blocks that stay in the processor's cache: for each seed a block of key stream is written into a
+buffer that is used again, and added. So the cost is the key stream's and little more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import CipherContext
+
+from hmchain.errors import StudyError
+from hmchain.ledger.arithmetic import (
+    CHUNK_COORDINATES,
+    I32,
+    MASKED_LEAF_BYTES,
+    U32,
+    adds_pair_mask,
+    mask_cipher,
+    padded,
+)
+
+BLOCK_CHUNKS = 256
+"""Chunks a block: 256 KiB of vector and as much key stream, which fit the second-level cache."""
+BLOCK_COORDINATES = BLOCK_CHUNKS * CHUNK_COORDINATES
+_ZEROS = bytes(BLOCK_CHUNKS * MASKED_LEAF_BYTES)
+
+
+class MaskingError(StudyError):
+    """An update cannot be masked as asked."""
+
+    code = "masking"
+
+
+@dataclass(frozen=True, repr=False)
+class MaskSeeds:
+    """The seeds that one hospital masks one update with, in one round and attempt. Use them for one vector only: two
+    vectors under the same seeds give away their difference."""
+
+    order: int
+    """The hospital's own place among the participants."""
+    self_seed: bytes
+    pairs: Mapping[int, bytes]
+    """The seed shared with each other participant, by its order."""
+
+    def __post_init__(self) -> None:
+        if not self.pairs or self.order in self.pairs:
+            raise MaskingError("an update is masked with every other participant, and with at least one")
+
+    def __repr__(self) -> str:
+        return f"MaskSeeds(order={self.order}, pairs={sorted(self.pairs)}, <redacted>)"
+
+
+def mask_update(quantised: I32, seeds: MaskSeeds, *, threads: int = 1, in_place: bool = False) -> U32:
+    """Mask a quantised update: (d,) int32 -> the padded vector, (256 * chunks,) uint32.
+
+    `in_place` overwrites `quantised`, which must then be whole chunks: nothing unmasked is left in memory. Padding
+    is masked as well. Each thread masks its own run of chunks.
+    """
+    if in_place and len(quantised) % CHUNK_COORDINATES:
+        raise MaskingError(f"a vector of {len(quantised)} coordinates is not whole chunks, so not masked in place")
+    whole = padded(quantised)
+    vector = (whole if in_place or whole is not quantised else whole.copy()).view(np.uint32)
+    run_threads(len(vector) // CHUNK_COORDINATES, threads, partial(_mask_run, vector, seeds))
+    return vector
+
+
+def _mask_run(vector: U32, seeds: MaskSeeds, first: int, last: int) -> None:
+    """Mask chunks `first` to `last` (exclusive) of the vector."""
+    added = [mask_cipher(seeds.self_seed, first)]
+    subtracted: list[CipherContext] = []
+    for other, seed in sorted(seeds.pairs.items()):
+        (added if adds_pair_mask(seeds.order, other) else subtracted).append(mask_cipher(seed, first))
+
+    stream = KeyStream()
+    stop = last * CHUNK_COORDINATES
+    for start in range(first * CHUNK_COORDINATES, stop, BLOCK_COORDINATES):
+        block = vector[start : min(start + BLOCK_COORDINATES, stop)]
+        for cipher in added:
+            block += stream.read(cipher, len(block))
+        for cipher in subtracted:
+            block -= stream.read(cipher, len(block))
+
+
+class KeyStream:
+    """One block of key stream in a buffer that each read overwrites."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(len(_ZEROS) + 15)  # update_into asks for one AES block less a byte to spare
+        self._words = np.frombuffer(self._buffer, dtype="<u4", count=BLOCK_COORDINATES)
+        self._zeros = memoryview(_ZEROS)
+
+    def read(self, cipher: CipherContext, count: int) -> U32:
+        """The next `count` words of a key stream, at most one block: a view, good until the next read."""
+        cipher.update_into(self._zeros[: 4 * count], self._buffer)
+        return self._words[:count]
+
+
+T = TypeVar("T")
+
+
+def run_threads(chunks: int, threads: int, work: Callable[[int, int], T]) -> list[T]:
+    """Call `work(first, last)` on up to `threads` runs of whole blocks that cover all chunks; results in order.
+
+    Ciphers and array arithmetic release the interpreter's lock, so threads help.
+    """
+    blocks = -(-chunks // BLOCK_CHUNKS)
+    share = -(-blocks // max(1, threads)) * BLOCK_CHUNKS
+    runs = [(first, min(first + share, chunks)) for first in range(0, chunks, share)]
+    if len(runs) == 1:
+        return [work(*runs[0])]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        return [task.result() for task in [pool.submit(work, *run) for run in runs]]

@@ -1,0 +1,58 @@
+"""What a contract may touch while it applies one transaction: the state, the block's time, the sender, events."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from hmchain.canonical import Record
+from hmchain.ledger.blocks import Event
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal
+
+STEWARD, SCIENTIST, AGENT, VALIDATOR = "steward", "scientist", "agent", "validator"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
+
+
+class Credential(Record, frozen=True):
+    """Whose key signed, and in which role."""
+
+    organisation: str
+    role: str
+
+
+@dataclass(slots=True)
+class Context:
+    """One transaction's view of the machine. Time comes from the block, never from a clock."""
+
+    state: State
+    chain_id: str
+    height: int
+    time_ms: int
+    sender: Credential
+    events: list[Event] = field(default_factory=list)
+
+    def emit(self, kind: str, *keys: str) -> None:
+        """Record an event in the transaction's receipt."""
+        self.events.append(Event(kind, keys))
+
+    def require_role(self, *roles: str) -> None:
+        """Refuse (`wrong_role`) a sender whose key has none of the roles."""
+        require(self.sender.role in roles, "wrong_role")
+
+
+def require(condition: bool, code: str) -> None:
+    """Refuse the transaction with `code` unless `condition` holds."""
+    if not condition:
+        raise Refusal(code)
+
+
+def require_name(name: str) -> None:
+    """Refuse (`bad_name`) what is not a short lower-case name; names become keys of the state and parts of paths."""
+    require(_NAME.fullmatch(name) is not None, "bad_name")
+
+
+def require_digest(*digests: bytes) -> None:
+    """Refuse (`bad_digest`) what is not 32 bytes long."""
+    require(all(len(digest) == 32 for digest in digests), "bad_digest")

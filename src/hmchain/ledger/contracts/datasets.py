@@ -1,0 +1,120 @@
+"""Datasets: who holds what. Only keyed roots and rounded counts are on the ledger, nothing of a patient.
+
+Case counts are powers of two, at least 64: an exact count would show one patient's withdrawal (design section 3).
+"""
+
+from __future__ import annotations
+
+from hmchain.canonical import Record
+from hmchain.ledger.context import STEWARD, Context, require, require_digest, require_name
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+COUNT_MIN = 64
+
+
+class Schema(Record, frozen=True):
+    """What every record of a dataset looks like; participants of one study must share it."""
+
+    modality: str
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...]
+
+
+class Dataset(Record, frozen=True):
+    """A dataset and its newest version."""
+
+    organisation: str
+    name: str
+    schema: Schema
+    version: int
+    """0 until one is published."""
+
+
+class Version(Record, frozen=True):
+    """One published version."""
+
+    organisation: str
+    dataset: str
+    version: int
+    root: bytes
+    """Keyed Merkle root over ciphertext digests; destroying its key erases the link to the records."""
+    count: int
+    """Number of records, rounded to a power of two, at least 64."""
+    height: int
+
+
+class RegisterDataset(Record, frozen=True, tag="register_dataset"):
+    """Transaction (steward): announce a dataset of one's own organisation."""
+
+    name: str
+    schema: Schema
+
+
+class PublishVersion(Record, frozen=True, tag="publish_version"):
+    """Transaction (steward): publish the next version of a dataset."""
+
+    dataset: str
+    version: int
+    root: bytes
+    count: int
+
+
+Bodies = RegisterDataset | PublishVersion
+
+_DATASETS = Table("datasets", Dataset)
+_VERSIONS = Table("versions", Version)
+
+
+def rounded_count(count: int) -> int:
+    """The count that may go on the ledger: the power of two at or below `count`, at least 64."""
+    return max(COUNT_MIN, 1 << (max(count, 1).bit_length() - 1))
+
+
+def dataset(state: State, organisation: str, name: str) -> Dataset | None:
+    """A dataset, or None."""
+    return _DATASETS.get(state, organisation, name)
+
+
+def datasets(state: State) -> list[Dataset]:
+    """All datasets in order of organisation and name."""
+    return _DATASETS.all(state)
+
+
+def version(state: State, organisation: str, name: str, number: int) -> Version | None:
+    """A published version, or None."""
+    return _VERSIONS.get(state, organisation, name, number)
+
+
+def _register(context: Context, body: RegisterDataset) -> None:
+    context.require_role(STEWARD)
+    require_name(body.name)
+    schema = body.schema
+    require(1 <= schema.channels <= 4 and 1 <= schema.height <= 4096 and 1 <= schema.width <= 4096, "bad_schema")
+    require(2 <= len(schema.classes) <= 1000 and len(set(schema.classes)) == len(schema.classes), "bad_schema")
+    require(all(1 <= len(name) <= 80 for name in (schema.modality, *schema.classes)), "bad_schema")
+    organisation = context.sender.organisation
+    require(_DATASETS.get(context.state, organisation, body.name) is None, "dataset_exists")
+    _DATASETS.put(context.state, Dataset(organisation, body.name, schema, 0), organisation, body.name)
+    context.emit("dataset.registered", organisation, body.name)
+
+
+def _publish(context: Context, body: PublishVersion) -> None:
+    context.require_role(STEWARD)
+    organisation = context.sender.organisation
+    entry = _DATASETS.get(context.state, organisation, body.dataset)
+    if entry is None:
+        raise Refusal("no_such_dataset")
+    require(body.version == entry.version + 1, "wrong_version")
+    require_digest(body.root)
+    require(body.count >= COUNT_MIN and body.count & (body.count - 1) == 0, "exact_count")
+    published = Version(organisation, body.dataset, body.version, body.root, body.count, context.height)
+    _VERSIONS.put(context.state, published, organisation, body.dataset, body.version)
+    renewed = Dataset(organisation, body.dataset, entry.schema, body.version)
+    _DATASETS.put(context.state, renewed, organisation, body.dataset)
+    context.emit("dataset.published", organisation, body.dataset, str(body.version))
+
+
+HANDLERS = {RegisterDataset: _register, PublishVersion: _publish}

@@ -1,0 +1,198 @@
+"""Members, their keys, and the votes by which members are admitted or removed and parameters are changed.
+
+A governance action needs two thirds of the active members. Proven aggregation fraud puts a removal vote before them by
+itself (`open_removal`).
+"""
+
+from __future__ import annotations
+
+from hmchain.canonical import Record, digest, encode
+from hmchain.keys import WrappingPublicKey
+from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
+from hmchain.ledger.contracts import parameters
+from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+MEMBERS_MAX = 1000
+
+
+class Member(Record, frozen=True):
+    """A member organisation and its public keys (Ed25519, 32 bytes each, one a role)."""
+
+    organisation: str
+    """Short name, unique for ever: a removed member cannot come back under it."""
+    title: str
+    steward: bytes
+    """Approves and refuses, votes for the organisation."""
+    scientist: bytes
+    """Proposes studies."""
+    agent: bytes
+    """Acts in learning rounds."""
+    validator: bytes
+    """Signs blocks."""
+    wrapping: WrappingPublicKey
+    """Secrets for the organisation are wrapped to it."""
+
+
+class Membership(Record, frozen=True):
+    """A member and whether it is one still."""
+
+    member: Member
+    active: bool
+    since_height: int
+
+
+class Admit(Record, frozen=True, tag="admit"):
+    """Action: take in a new member."""
+
+    member: Member
+
+
+class Remove(Record, frozen=True, tag="remove"):
+    """Action: end a membership."""
+
+    organisation: str
+
+
+class SetParameters(Record, frozen=True, tag="set_parameters"):
+    """Action: change the network parameters."""
+
+    parameters: Parameters
+
+
+Action = Admit | Remove | SetParameters
+
+
+class Ballot(Record, frozen=True):
+    """An action before the members."""
+
+    action: Action
+    opened_height: int
+    yes: tuple[str, ...]
+    """Organisations in order of name."""
+    closed: bool
+
+
+class ProposeAction(Record, frozen=True, tag="propose_action"):
+    """Transaction (steward): put an action to the vote; counts as the proposer's yes."""
+
+    action: Action
+
+
+class VoteAction(Record, frozen=True, tag="vote_action"):
+    """Transaction (steward): vote yes to an open ballot."""
+
+    ballot: bytes
+
+
+Bodies = ProposeAction | VoteAction
+
+_MEMBERS = Table("members", Membership)
+_KEYS = Table("keys", Credential)
+_BALLOTS = Table("ballots", Ballot)
+
+
+def credential(state: State, public_key: bytes) -> Credential | None:
+    """Whose key this is, or None."""
+    return _KEYS.get(state, public_key)
+
+
+def membership(state: State, organisation: str) -> Membership | None:
+    """An organisation's membership, past ones too."""
+    return _MEMBERS.get(state, organisation)
+
+
+def active_members(state: State) -> list[Member]:
+    """The members, in order of name."""
+    return [entry.member for entry in _MEMBERS.all(state) if entry.active]
+
+
+def is_active(state: State, organisation: str) -> bool:
+    """Whether the organisation is a member now."""
+    entry = _MEMBERS.get(state, organisation)
+    return entry is not None and entry.active
+
+
+def ballots(state: State) -> list[tuple[bytes, Ballot]]:
+    """All ballots with their ids, in order of id."""
+    return [(ballot_id(entry.action, entry.opened_height), entry) for entry in _BALLOTS.all(state)]
+
+
+def admit(state: State, member: Member, height: int) -> None:
+    """Add a member; refuse a name or a key that was ever used."""
+    require_name(member.organisation)
+    require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
+    require(len(member.title) <= 120, "bad_title")
+    keys = ((member.steward, STEWARD), (member.scientist, SCIENTIST), (member.agent, AGENT))
+    for key, role in (*keys, (member.validator, VALIDATOR)):
+        require(len(key) == 32, "bad_key")
+        require(_KEYS.get(state, key) is None, "key_taken")
+        _KEYS.put(state, Credential(member.organisation, role), key)
+    _MEMBERS.put(state, Membership(member, True, height), member.organisation)
+
+
+def remove(state: State, organisation: str, height: int) -> None:
+    """End a membership: its keys stay known, and can no longer do anything."""
+    entry = _MEMBERS.get(state, organisation)
+    if entry is None or not entry.active:
+        raise Refusal("not_a_member")
+    require(len(active_members(state)) > 1, "last_member")
+    _MEMBERS.put(state, Membership(entry.member, False, height), organisation)
+
+
+def ballot_id(action: Action, opened_height: int) -> bytes:
+    """A ballot's id, 32 bytes."""
+    return digest("hmchain ballot", encode(action), opened_height.to_bytes(8, "big"))
+
+
+def open_removal(context: Context, organisation: str) -> None:
+    """Put a member's removal before the members, with nobody's vote yet."""
+    action = Remove(organisation)
+    ballot = ballot_id(action, context.height)
+    _BALLOTS.put(context.state, Ballot(action, context.height, (), False), ballot)
+    context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+
+
+def _propose(context: Context, body: ProposeAction) -> None:
+    context.require_role(STEWARD)
+    ballot = ballot_id(body.action, context.height)
+    require(_BALLOTS.get(context.state, ballot) is None, "ballot_exists")
+    context.emit("ballot.opened", ballot.hex())
+    _count(context, ballot, Ballot(body.action, context.height, (context.sender.organisation,), False))
+
+
+def _vote(context: Context, body: VoteAction) -> None:
+    context.require_role(STEWARD)
+    ballot = _BALLOTS.get(context.state, body.ballot)
+    if ballot is None or ballot.closed:
+        raise Refusal("no_such_ballot")
+    require(context.sender.organisation not in ballot.yes, "already_voted")
+    yes = tuple(sorted((*ballot.yes, context.sender.organisation)))
+    _count(context, body.ballot, Ballot(ballot.action, ballot.opened_height, yes, False))
+
+
+def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
+    members = [member.organisation for member in active_members(context.state)]
+    yes = sum(1 for organisation in ballot.yes if organisation in members)
+    passed = 3 * yes >= 2 * len(members)
+    _BALLOTS.put(context.state, Ballot(ballot.action, ballot.opened_height, ballot.yes, passed), ballot_key)
+    if passed:
+        _carry_out(context, ballot.action)
+        context.emit("ballot.passed", ballot_key.hex())
+
+
+def _carry_out(context: Context, action: Action) -> None:
+    if isinstance(action, Admit):
+        require(len(active_members(context.state)) < MEMBERS_MAX, "too_many_members")
+        admit(context.state, action.member, context.height)
+        context.emit("member.admitted", action.member.organisation)
+    elif isinstance(action, Remove):
+        remove(context.state, action.organisation, context.height)
+        context.emit("member.removed", action.organisation)
+    else:
+        parameters.change(context.state, action.parameters)
+        context.emit("parameters.changed")
+
+
+HANDLERS = {ProposeAction: _propose, VoteAction: _vote}

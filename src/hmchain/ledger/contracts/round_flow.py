@@ -1,0 +1,246 @@
+"""How a round moves from phase to phase. Every move is made by a transaction: the last one awaited, or a `Tick`."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from hmchain.ledger import election, reputation
+from hmchain.ledger.context import Context
+from hmchain.ledger.contracts import approvals, membership, models, parameters, rounds, standings, studies
+from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts.studies import Study
+
+SETBACKS_MAX = 2
+SET_DIFFERENCE_MIN = 3
+
+
+def open_first(context: Context, name: str, seed: bytes) -> None:
+    """Open round 0, in which class counts are summed; its base model is zero."""
+    study = studies.require_study(context.state, name)
+    zero = studies.counts_base_root(study.spec)
+    candidates = standings.candidates(context.state, study.spec.participants)
+    _open(context, study, 0, (zero, b"", 0), seed, candidates, ())
+
+
+def resume(context: Context, name: str) -> None:
+    """Go on with a paused study: a new attempt at its current round."""
+    study = studies.require_study(context.state, name)
+    _begin_attempt(context, study, _next_attempt(rounds.current(context.state, study)))
+
+
+def _open(
+    context: Context,
+    study: Study,
+    number: int,
+    base: tuple[bytes, bytes, int],
+    seed: bytes,
+    candidates: tuple[election.Candidate, ...],
+    last_masters: tuple[str, ...],
+) -> None:
+    faults = reputation.faults_tolerated(len(study.spec.uses))
+    ranking = election.rank(seed, candidates, last_masters, faults)
+    opened = Round(
+        study=study.spec.name, number=number, attempt=0, phase=rounds.COMMIT, phase_height=context.height,
+        deadline_ms=0, opened_height=context.height, base_root=base[0], base_object=base[1], base_round=base[2],
+        seed=seed, ranking=ranking, rank=0, last_masters=last_masters, expected=(), frozen=(), candidates=(),
+        posted=None, confirmed=(), outcome="",
+    )  # fmt: skip
+    studies.set_progress(context.state, study.spec.name, round_=number)
+    context.emit("round.opened", study.spec.name, str(number), *ranking[:1])
+    _begin_attempt(context, study, opened)
+
+
+def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
+    """Ask every participant whose approval is in force for an update; pause if too few are left."""
+    expected = tuple(
+        organisation
+        for organisation in study.spec.participants
+        if approvals.in_force(context.state, entry.study, organisation, context.time_ms)
+        and membership.is_active(context.state, organisation)
+    )
+    # Fraud proven after the candidates were fixed bars from this round's mastership too.
+    ranking = tuple(organisation for organisation in entry.ranking if standings.may_lead(context.state, organisation))
+    entry = replace(entry, expected=expected, ranking=ranking)
+    if len(expected) < study.spec.threshold:
+        _pause(context, entry, "too_few_approvals")
+    elif not entry.ranking:
+        _pause(context, entry, "no_candidates")
+    enter(context, study, entry, rounds.COMMIT)
+
+
+def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
+    """Begin a phase and its deadline."""
+    deadlines = study.spec.deadlines
+    span_ms = {
+        rounds.COMMIT: deadlines.commit_ms,
+        rounds.ATTEST: deadlines.attest_ms,
+        rounds.REVEAL: deadlines.reveal_ms,
+        rounds.AGGREGATE: deadlines.aggregate_ms,
+        rounds.VERIFY: deadlines.verify_ms,
+        rounds.GATE_COMMIT: deadlines.gate_ms,
+        rounds.GATE_REVEAL: deadlines.gate_ms,
+        rounds.FINAL: 0,
+    }[phase]
+    deadline_ms = context.time_ms + span_ms
+    rounds.put(context.state, replace(entry, phase=phase, phase_height=context.height, deadline_ms=deadline_ms))
+    context.emit("round.phase", entry.study, str(entry.number), phase)
+
+
+def is_due(context: Context, entry: Round) -> bool:
+    """Whether the phase's deadline has passed: its time is over and enough blocks have followed its opening.
+
+    After a halt block time jumps past every deadline at once; the blocks give everyone a chance to answer first.
+    """
+    blocks = parameters.current(context.state).deadline_blocks_min
+    return context.time_ms > entry.deadline_ms and context.height >= entry.phase_height + blocks
+
+
+def committed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After an update was committed, or when the phase is due."""
+    count = len(rounds.contributions(context.state, entry))
+    if count == len(entry.expected):
+        enter(context, study, entry, rounds.ATTEST)
+        attested(context, study, rounds.current(context.state, study))
+    elif due and count >= study.spec.threshold:
+        enter(context, study, entry, rounds.ATTEST)
+    elif due:
+        void(context, study, entry, "too_few_updates")
+
+
+def attested(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After an attestation, or when the phase is due: freeze once every update is available to f + 1 others."""
+    needed = reputation.faults_tolerated(len(study.spec.uses)) + 1
+    updates = rounds.contributions(context.state, entry)
+    sound = tuple(update.organisation for update in updates if len(update.attested) >= needed)
+    if entry.phase == rounds.ATTEST and (due or len(sound) == len(updates)):
+        _freeze(context, study, entry, sound)
+
+
+def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
+    for organisation in entry.expected:
+        if organisation not in frozen:
+            standings.record_learning(context, organisation, reputation.Outcome.LATE)
+    if len(frozen) < study.spec.threshold:
+        void(context, study, entry, "too_few_attested")
+        return
+    for earlier in rounds.summed(context.state, entry.study, entry.base_root):
+        # Two sums over one base that differ by a hospital or two would give away what those sent.
+        if 0 < len(set(earlier) ^ set(frozen)) < SET_DIFFERENCE_MIN:
+            void(context, study, entry, "survivors_differ")
+            return
+    candidates = standings.candidates(context.state, study.spec.participants)
+    context.emit("round.frozen", entry.study, str(entry.number), *frozen)
+    enter(context, study, replace(entry, frozen=frozen, candidates=candidates), rounds.REVEAL)
+
+
+def revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After a reveal, or when the phase is due: a survivor that withholds its seed voids the attempt."""
+    updates = [update for update in rounds.contributions(context.state, entry) if update.organisation in entry.frozen]
+    missing = [update.organisation for update in updates if not update.self_seed]
+    if not missing:
+        enter(context, study, entry, rounds.AGGREGATE)
+    elif due:
+        for organisation in missing:
+            standings.record_learning(context, organisation, reputation.Outcome.WITHHELD)
+        void(context, study, entry, "seed_withheld")
+
+
+def next_in_rank(context: Context, study: Study, entry: Round) -> None:
+    """The master failed: the next in rank sums the same frozen set again, over the same objects and seeds."""
+    rank = entry.rank + 1
+    while rank < len(entry.ranking) and not standings.may_lead(context.state, entry.ranking[rank]):
+        rank += 1
+    if rank == len(entry.ranking):
+        void(context, study, entry, "no_master_left")
+        return
+    context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
+    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
+
+
+def silent_master(context: Context, study: Study, entry: Round) -> None:
+    """The master did not post in time, or nobody could confirm what it posted."""
+    standings.record_learning(context, entry.master, reputation.Outcome.LATE)
+    next_in_rank(context, study, entry)
+
+
+def confirmed(context: Context, study: Study, entry: Round) -> None:
+    """After a confirmation: with f + 1 others at least one honest participant got the same roots."""
+    if len(entry.confirmed) <= reputation.faults_tolerated(len(study.spec.uses)):
+        return
+    context.emit("round.verified", entry.study, str(entry.number), entry.master)
+    if entry.number == 0:
+        _finalise(context, study, entry, accepted=True)
+    else:
+        enter(context, study, entry, rounds.GATE_COMMIT)
+
+
+def gate_committed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After a bound vote on the model, or when the phase is due."""
+    if due or len(rounds.gate_ballots(context.state, entry)) == len(entry.expected):
+        enter(context, study, entry, rounds.GATE_REVEAL)
+
+
+def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After an opened vote, or when the phase is due: rejected if more than f vote against; silence accepts."""
+    ballots = rounds.gate_ballots(context.state, entry)
+    if due or all(ballot.verdict for ballot in ballots):
+        against = sum(ballot.verdict == rounds.REJECTED for ballot in ballots)
+        accepted = against <= reputation.faults_tolerated(len(study.spec.uses))
+        _finalise(context, study, entry, accepted=accepted)
+
+
+def void(context: Context, study: Study, entry: Round, reason: str) -> None:
+    """This attempt yields nothing; the next one draws no new master but moves down the ranking."""
+    context.emit("round.void", entry.study, str(entry.number), reason)
+    setbacks = study.progress.setbacks + 1
+    studies.set_progress(context.state, entry.study, setbacks=setbacks)
+    if setbacks >= SETBACKS_MAX:
+        rounds.put(context.state, entry)
+        _pause(context, entry, reason)
+    else:
+        _begin_attempt(context, study, _next_attempt(entry))
+
+
+def _next_attempt(entry: Round) -> Round:
+    ranking = entry.ranking[1:] + entry.ranking[:1]
+    return replace(
+        entry, attempt=entry.attempt + 1, ranking=ranking, rank=0, frozen=(), candidates=(), posted=None, confirmed=()
+    )
+
+
+def _pause(context: Context, entry: Round, reason: str) -> None:
+    studies.set_progress(context.state, entry.study, status=studies.PAUSED)
+    context.emit("study.paused", entry.study, reason)
+
+
+def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -> None:
+    """Close the round, and open the next or finish the study. A rejected round costs nobody and changes no model."""
+    outcome = rounds.ACCEPTED if accepted else rounds.REJECTED
+    context.emit(f"round.{outcome}", entry.study, str(entry.number), entry.master)
+    enter(context, study, replace(entry, outcome=outcome), rounds.FINAL)
+    if accepted:
+        for organisation in entry.frozen:
+            standings.record_learning(context, organisation, reputation.Outcome.ACCEPTED)
+    setbacks = 0 if accepted else study.progress.setbacks + 1
+    studies.set_progress(context.state, entry.study, setbacks=setbacks)
+    base = _next_base(study, entry, accepted=accepted)
+    if entry.number == study.spec.rounds:
+        studies.set_progress(context.state, entry.study, status=studies.FINISHED)
+        context.emit("study.finished", entry.study)
+        models.register(context, entry.study, base[2], base[0], base[1])
+        return
+    seeds = [survivor.self_seed for survivor in rounds.survivors(context.state, study, entry)]
+    seed = election.next_seed(entry.study, entry.number + 1, seeds)
+    masters = (*entry.last_masters, entry.master)[-rounds.MASTERS_REMEMBERED :]
+    _open(context, study, entry.number + 1, base, seed, entry.candidates, masters)
+    if setbacks >= SETBACKS_MAX:
+        _pause(context, entry, "two_setbacks")
+
+
+def _next_base(study: Study, entry: Round, *, accepted: bool) -> tuple[bytes, bytes, int]:
+    """Root, object and round of the model the next round starts from."""
+    if entry.number == 0:
+        return study.spec.initial_root, b"", 0
+    if accepted and entry.posted is not None:
+        return entry.posted.model_root, entry.posted.object, entry.number
+    return entry.base_root, entry.base_object, entry.base_round

@@ -1,0 +1,193 @@
+"""Learning rounds: what participants send, and what the state remembers of it (design section 6).
+
+A round goes commit -> attest -> reveal -> aggregate -> verify -> gate -> final. This module holds the records; the
+moves from phase to phase are in `round_flow`, the transactions in `participation` and `disputes`.
+"""
+
+from __future__ import annotations
+
+from hmchain.canonical import Record
+from hmchain.ledger.arithmetic import LostPair, Survivor
+from hmchain.ledger.contracts import studies
+from hmchain.ledger.election import Candidate
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+COMMIT, ATTEST, REVEAL, AGGREGATE, VERIFY = "commit", "attest", "reveal", "aggregate", "verify"
+GATE_COMMIT, GATE_REVEAL, FINAL = "gate_commit", "gate_reveal", "final"
+ACCEPTED, REJECTED = "accepted", "rejected"
+
+MASTERS_REMEMBERED = 10
+
+
+class Posted(Record, frozen=True):
+    """What the master says the sum and the next model are."""
+
+    master: str
+    masked_root: bytes
+    """Root of the masked sum."""
+    sum_root: bytes
+    """Root of the unmasked sum."""
+    model_root: bytes
+    """Root of the next model and momentum."""
+    object: bytes
+    """The encrypted object that holds all three, so that one wrong chunk can be pointed at."""
+
+
+class Round(Record, frozen=True):
+    """One round of a study."""
+
+    study: str
+    number: int
+    attempt: int
+    """Grows only when an attempt is void."""
+    phase: str
+    phase_height: int
+    deadline_ms: int
+    opened_height: int
+    base_root: bytes
+    """The model the round starts from."""
+    base_object: bytes
+    """The object that holds it; empty for the first model, which everyone derives."""
+    base_round: int
+    """The round that made it."""
+    seed: bytes
+    """Of the election of this round's master."""
+    ranking: tuple[str, ...]
+    rank: int
+    """The master is `ranking[rank]`; those after it are its backups."""
+    last_masters: tuple[str, ...]
+    expected: tuple[str, ...]
+    """Participants whose approval was in force when the attempt began."""
+    frozen: tuple[str, ...]
+    """The survivors whose updates are summed; nobody leaves it."""
+    candidates: tuple[Candidate, ...]
+    """Who may be master of the next round, with scores, fixed at the freeze: before any seed is revealed."""
+    posted: Posted | None
+    confirmed: tuple[str, ...]
+    """Who got the same roots from a full recomputation of one's own."""
+    outcome: str
+
+    @property
+    def master(self) -> str:
+        """The master of this round, as things stand."""
+        return self.ranking[self.rank]
+
+
+class Contribution(Record, frozen=True):
+    """One participant's update in one attempt."""
+
+    organisation: str
+    digest: bytes
+    """Merkle root over the 1 KiB chunks of the masked vector."""
+    object: bytes
+    """Address of the encrypted object that holds it."""
+    self_hash: bytes
+    """Binds the self-mask seed before any is known: it is also this participant's share in the next election."""
+    pair_hashes: tuple[bytes, ...]
+    """Bind the pair seeds, one a participant in order; empty for oneself."""
+    attested: tuple[str, ...]
+    """Who has fetched the object, found it sound, and keeps it until the round is final."""
+    self_seed: bytes
+    """Empty until revealed."""
+    lost: tuple[LostPair, ...]
+    """Revealed pair seeds with hospitals outside the frozen set."""
+
+
+class Ballot(Record, frozen=True):
+    """One participant's vote on the new model, bound before any is open."""
+
+    organisation: str
+    commitment: bytes
+    verdict: str
+    """Empty until revealed."""
+
+
+class Summed(Record, frozen=True):
+    """The survivor sets whose seeds were revealed over one base model."""
+
+    sets: tuple[tuple[str, ...], ...]
+
+
+_ROUNDS = Table("rounds", Round)
+_CONTRIBUTIONS = Table("contributions", Contribution)
+_BALLOTS = Table("gate", Ballot)
+_SUMMED = Table("summed", Summed)
+
+
+def round_(state: State, study: str, number: int) -> Round | None:
+    """A round, or None."""
+    return _ROUNDS.get(state, study, number)
+
+
+def rounds(state: State, study: str) -> list[Round]:
+    """All rounds of a study in order."""
+    return _ROUNDS.all(state, study)
+
+
+def current(state: State, study: studies.Study) -> Round:
+    """The current round of a study that has opened."""
+    entry = _ROUNDS.get(state, study.spec.name, study.progress.round)
+    if entry is None:
+        raise Refusal("not_open")
+    return entry
+
+
+def put(state: State, entry: Round) -> None:
+    """Write a round."""
+    _ROUNDS.put(state, entry, entry.study, entry.number)
+
+
+def contribution(state: State, entry: Round, organisation: str) -> Contribution | None:
+    """A participant's update in the round's current attempt, or None."""
+    return _CONTRIBUTIONS.get(state, entry.study, entry.number, entry.attempt, organisation)
+
+
+def contributions(state: State, entry: Round) -> list[Contribution]:
+    """All updates of the current attempt in order of organisation."""
+    return _CONTRIBUTIONS.all(state, entry.study, entry.number, entry.attempt)
+
+
+def put_contribution(state: State, entry: Round, update: Contribution) -> None:
+    """Write an update of the current attempt."""
+    _CONTRIBUTIONS.put(state, update, entry.study, entry.number, entry.attempt, update.organisation)
+
+
+def gate_ballot(state: State, entry: Round, organisation: str) -> Ballot | None:
+    """A participant's vote on the round's model, or None."""
+    return _BALLOTS.get(state, entry.study, entry.number, organisation)
+
+
+def gate_ballots(state: State, entry: Round) -> list[Ballot]:
+    """All votes on the round's model in order of organisation."""
+    return _BALLOTS.all(state, entry.study, entry.number)
+
+
+def put_gate_ballot(state: State, entry: Round, ballot: Ballot) -> None:
+    """Write a vote on the round's model."""
+    _BALLOTS.put(state, ballot, entry.study, entry.number, ballot.organisation)
+
+
+def summed(state: State, study: str, base_root: bytes) -> tuple[tuple[str, ...], ...]:
+    """Survivor sets whose seeds were revealed over this base model."""
+    entry = _SUMMED.get(state, study, base_root)
+    return entry.sets if entry else ()
+
+
+def remember_sum(state: State, entry: Round) -> None:
+    """Keep that the seeds of the frozen set are being revealed over the round's base model."""
+    known = summed(state, entry.study, entry.base_root)
+    if entry.frozen not in known:
+        _SUMMED.put(state, Summed((*known, entry.frozen)), entry.study, entry.base_root)
+
+
+def survivors(state: State, study: studies.Study, entry: Round) -> tuple[Survivor, ...]:
+    """What the frozen set put into the sum and revealed, in the order of masks; complete after the reveal phase."""
+    found = []
+    for organisation in entry.frozen:
+        update = contribution(state, entry, organisation)
+        if update is None or not update.self_seed:
+            raise Refusal("not_revealed")
+        weight = study.round_weight(organisation, entry.number)
+        found.append(Survivor(study.order(organisation), weight, update.self_seed, update.lost))
+    return tuple(found)

@@ -1,0 +1,252 @@
+"""Studies: what is trained, on whose data, for which purpose and by which code.
+
+A study goes proposed -> agreeing -> running -> finished; it may pause, be resumed, or be refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmchain.canonical import Record
+from hmchain.errors import HMChainError
+from hmchain.ledger import arithmetic, reputation
+from hmchain.ledger.arithmetic import Layer, ModelRule
+from hmchain.ledger.context import SCIENTIST, Context, require, require_digest, require_name
+from hmchain.ledger.contracts import datasets, membership
+from hmchain.ledger.contracts.datasets import Schema
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+PROPOSED, AGREEING, RUNNING, PAUSED = "proposed", "agreeing", "running", "paused"
+FINISHED, REFUSED = "finished", "refused"
+
+PARTICIPANTS_MIN = 3
+ROUNDS_MAX = 10_000
+COUNT_UNITS = 1 << 10
+"""The class-count round works in units of 1/1024 of a count, so that its sums cannot overflow."""
+
+
+class DatasetUse(Record, frozen=True):
+    """Which dataset version a participant brings."""
+
+    organisation: str
+    dataset: str
+    version: int
+
+
+class Deadlines(Record, frozen=True):
+    """How long each phase of a round may take, in block time."""
+
+    commit_ms: int
+    attest_ms: int
+    reveal_ms: int
+    aggregate_ms: int
+    verify_ms: int
+    gate_ms: int
+
+
+class StudySpec(Record, frozen=True):
+    """Everything that is pinned when a study is proposed; agents refuse anything else."""
+
+    name: str
+    purpose: str
+    """A GA4GH Data Use Ontology code, such as DUO:0000006 (health, medical and biomedical research)."""
+    schema: Schema
+    uses: tuple[DatasetUse, ...]
+    """One a participant, in order of organisation; the cohort is fixed for the whole study."""
+    architecture: bytes
+    """Encoding of the model's architecture."""
+    code: bytes
+    """Digest of the training code."""
+    training: bytes
+    """Encoding of the training plan, its integer table of learning rates included."""
+    rule: ModelRule
+    """How updates become the next model."""
+    clip_norm_millionths: int
+    """Largest L2 norm of an update."""
+    rounds: int
+    initial_root: bytes
+    """Root of the first model, which everyone derives from the architecture and `seed`."""
+    seed: int
+    deadlines: Deadlines
+    gate_tolerance_permyriad: int
+    """A hospital votes against a model whose AUC on its validation data is lower than the best accepted by more."""
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Organisations in order; a participant's place here is its order in masks."""
+        return tuple(use.organisation for use in self.uses)
+
+    @property
+    def threshold(self) -> int:
+        """Fewest survivors of a round, t = n - f."""
+        return len(self.uses) - reputation.faults_tolerated(len(self.uses))
+
+
+class Progress(Record, frozen=True):
+    """Where a study stands."""
+
+    status: str
+    proposer: str
+    weights: tuple[int, ...]
+    """One a participant, 1 to 256: bucketed case counts, no share above 2/n."""
+    round: int
+    """The current round; round 0 sums class counts."""
+    setbacks: int
+    """Void attempts and rejected rounds in a row: two pause the study."""
+
+
+class ProposeStudy(Record, frozen=True, tag="propose_study"):
+    """Transaction (scientist of a member): propose a study."""
+
+    spec: StudySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study's specification and progress."""
+
+    spec: StudySpec
+    progress: Progress
+
+    @property
+    def status(self) -> str:
+        """Shorthand for `progress.status`."""
+        return self.progress.status
+
+    def weight(self, organisation: str) -> int:
+        """A participant's weight, 1 to 256."""
+        return self.progress.weights[self.order(organisation)]
+
+    def order(self, organisation: str) -> int:
+        """A participant's place in the order of masks."""
+        return self.spec.participants.index(organisation)
+
+    def rule(self, round_: int) -> ModelRule:
+        """The rule of a round: class counts in round 0, the model after."""
+        return counts_rule(self.spec) if round_ == 0 else self.spec.rule
+
+    def round_weight(self, organisation: str, round_: int) -> int:
+        """A participant's weight in a round: in the class-count round all weigh the same."""
+        return arithmetic.WEIGHT_ONE if round_ == 0 else self.weight(organisation)
+
+
+_SPECS = Table("studies", StudySpec)
+_PROGRESS = Table("progress", Progress)
+
+
+def study(state: State, name: str) -> Study | None:
+    """A study, or None."""
+    progress = _PROGRESS.get(state, name)
+    spec = _SPECS.get(state, name)
+    return None if progress is None or spec is None else Study(spec, progress)
+
+
+def require_study(state: State, name: str) -> Study:
+    """A study; refuse `no_such_study`."""
+    entry = study(state, name)
+    if entry is None:
+        raise Refusal("no_such_study")
+    return entry
+
+
+def studies(state: State) -> list[Study]:
+    """All studies in order of name."""
+    specs = _SPECS.all(state)
+    found = (study(state, spec.name) for spec in specs)
+    return [entry for entry in found if entry is not None]
+
+
+def set_progress(
+    state: State, name: str, *, status: str | None = None, round_: int | None = None, setbacks: int | None = None
+) -> None:
+    """Change what is given of a study's progress."""
+    old = require_study(state, name).progress
+    renewed = Progress(
+        old.status if status is None else status,
+        old.proposer,
+        old.weights,
+        old.round if round_ is None else round_,
+        old.setbacks if setbacks is None else setbacks,
+    )
+    _PROGRESS.put(state, renewed, name)
+
+
+def refuse(context: Context, name: str) -> None:
+    """A steward said no: a study that has not opened is over (a running one goes on without that hospital)."""
+    if require_study(context.state, name).status in (PROPOSED, AGREEING):
+        set_progress(context.state, name, status=REFUSED)
+
+
+def counts_rule(spec: StudySpec) -> ModelRule:
+    """The rule of round 0, whose "model" is the mean of the class counts in units of 1/1024."""
+    step = (1 << arithmetic.STEP_FRACTION_BITS) // COUNT_UNITS
+    layers = (Layer(len(spec.schema.classes), step),)
+    return ModelRule(layers, 0, 1 << arithmetic.FACTOR_BITS, len(spec.uses), 1)
+
+
+def counts_base_root(spec: StudySpec) -> bytes:
+    """Root of the all-zero "model" from which round 0 starts."""
+    zeros = np.zeros(counts_rule(spec).padded_size, np.int64)
+    return arithmetic.model_root(zeros, zeros)
+
+
+def fair_weights(counts: tuple[int, ...]) -> tuple[int, ...]:
+    """Weights 1 to 256 in proportion to bucketed counts, capped so that no one's share of the total exceeds 2/n.
+
+    The largest cap that achieves it is taken: a hospital with 82 % of the weight would see its own update in the sum.
+    """
+    largest = max(counts)
+    raw = [max(1, arithmetic.WEIGHT_ONE * count // largest) for count in counts]
+    cap = arithmetic.WEIGHT_ONE
+    while len(raw) * cap > 2 * sum(min(weight, cap) for weight in raw):
+        cap -= 1
+    return tuple(min(weight, cap) for weight in raw)
+
+
+def _propose(context: Context, body: ProposeStudy) -> None:
+    context.require_role(SCIENTIST)
+    spec = body.spec
+    require_name(spec.name)
+    require(_SPECS.get(context.state, spec.name) is None, "study_exists")
+    _check_spec(spec)
+    counts = []
+    for use in spec.uses:
+        require(membership.is_active(context.state, use.organisation), "not_a_member")
+        held = datasets.dataset(context.state, use.organisation, use.dataset)
+        version = datasets.version(context.state, use.organisation, use.dataset, use.version)
+        if held is None or version is None:
+            raise Refusal("no_such_version")
+        require(held.schema == spec.schema, "schema_mismatch")
+        counts.append(version.count)
+    _SPECS.put(context.state, spec, spec.name)
+    progress = Progress(PROPOSED, context.sender.organisation, fair_weights(tuple(counts)), 0, 0)
+    _PROGRESS.put(context.state, progress, spec.name)
+    context.emit("study.proposed", spec.name, context.sender.organisation)
+
+
+def _check_spec(spec: StudySpec) -> None:
+    participants = spec.participants
+    require(list(participants) == sorted(set(participants)), "participants_not_in_order")
+    require(len(participants) >= PARTICIPANTS_MIN, "too_few_participants")
+    require(len(participants) <= arithmetic.PARTICIPANTS_MAX, "too_many_participants")
+    require(spec.purpose.startswith("DUO:") and len(spec.purpose) == 11 and spec.purpose[4:].isdigit(), "bad_purpose")
+    require_digest(spec.code, spec.initial_root)
+    require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
+    require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
+    require(len(spec.architecture) <= 4096 and len(spec.training) <= 32 << 10, "spec_too_large")
+    require(0 <= spec.gate_tolerance_permyriad <= 10_000 and spec.clip_norm_millionths > 0, "bad_gate")
+    deadlines = spec.deadlines
+    spans: tuple[int, ...] = (deadlines.commit_ms, deadlines.attest_ms, deadlines.reveal_ms)
+    spans += (deadlines.aggregate_ms, deadlines.verify_ms, deadlines.gate_ms)
+    require(all(1 <= span <= 7 * 86_400_000 for span in spans), "bad_deadlines")
+    try:
+        arithmetic.validate(spec.rule)
+        arithmetic.validate(counts_rule(spec))
+    except HMChainError:
+        raise Refusal("bad_rule") from None
+
+
+HANDLERS = {ProposeStudy: _propose}

@@ -1,0 +1,151 @@
+"""The durable log of blocks: one SQLite file that one process writes and any number read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.canonical import decode_trusted, encode
+from hmchain.errors import LedgerError
+from hmchain.ledger.blocks import Block, BlockResult, Commit
+from hmchain.ledger.transactions import transaction_digest
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, block BLOB NOT NULL, decided BLOB NOT NULL,
+                                   result BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS transactions (digest BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+class BlockStoreError(LedgerError):
+    """The log of blocks cannot be opened, read or written."""
+
+    code = "block_store"
+
+
+class LedgerFullError(LedgerError):
+    """The disk is full; nothing was lost, and nothing more is decided until there is room."""
+
+    code = "disk_full"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A block, the commit that decided it, and what executing it gave; as bytes and decoded on demand."""
+
+    height: int
+    block_bytes: bytes
+    commit_bytes: bytes
+    result_bytes: bytes
+
+    @property
+    def block(self) -> Block:
+        """The block. Raises `NotCanonicalError` for damaged bytes."""
+        return decode_trusted(self.block_bytes, Block)
+
+    @property
+    def commit(self) -> Commit:
+        """The signatures that decided it."""
+        return decode_trusted(self.commit_bytes, Commit)
+
+    @property
+    def result(self) -> BlockResult:
+        """Receipts and events."""
+        return decode_trusted(self.result_bytes, BlockResult)
+
+
+class BlockStore:
+    """Blocks by height, transactions by digest."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        if read_only and not path.exists():
+            raise BlockStoreError(f"there is no ledger at {path.parent}", "give the directory of a run or a ledger")
+        mode = "ro" if read_only else "rwc"
+        try:
+            # Agents read from their own threads; SQLite serialises the calls.
+            self._db = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
+            )
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.executescript(_SCHEMA)
+            self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _translated(error, path) from error
+
+    @property
+    def height(self) -> int:
+        """The last height, 0 if there is none."""
+        row = self._query("SELECT max(height) FROM blocks").fetchone()
+        return row[0] or 0
+
+    def append(self, block: Block, commit: Commit, result: BlockResult) -> None:
+        """Make a decided block durable: it is on disk when this returns.
+
+        Raises `LedgerFullError` or `BlockStoreError`; the store is then as before.
+        """
+        height = block.header.height
+        index = [(transaction_digest(wire), height, position) for position, wire in enumerate(block.transactions)]
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            row = (height, encode(block), encode(commit), encode(result))
+            self._db.execute("INSERT INTO blocks VALUES (?, ?, ?, ?)", row)
+            self._db.executemany("INSERT OR IGNORE INTO transactions VALUES (?, ?, ?)", index)
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise _translated(error, self._path) from error
+
+    def get(self, height: int) -> StoredBlock | None:
+        """One block, or None."""
+        row = self._query("SELECT * FROM blocks WHERE height = ?", height).fetchone()
+        return StoredBlock(*row) if row else None
+
+    def blocks(self, first: int = 1, last: int | None = None) -> Iterator[StoredBlock]:
+        """Blocks in order of height, one in memory at a time."""
+        bound = self.height if last is None else last
+        cursor = self._query("SELECT * FROM blocks WHERE height BETWEEN ? AND ? ORDER BY height", first, bound)
+        while True:
+            try:
+                row = cursor.fetchone()
+            except sqlite3.DatabaseError as error:
+                raise _translated(error, self._path) from error
+            if row is None:
+                return
+            yield StoredBlock(*row)
+
+    def find(self, digest: bytes) -> tuple[int, int] | None:
+        """Height and position of a transaction, or None."""
+        row = self._query("SELECT height, position FROM transactions WHERE digest = ?", digest).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def find_prefix(self, prefix: bytes) -> list[bytes]:
+        """Digests that start with `prefix`, at most a few: for people who type the first letters."""
+        upper = prefix + b"\xff" * (32 - len(prefix))
+        rows = self._query(
+            "SELECT digest FROM transactions WHERE digest BETWEEN ? AND ? ORDER BY digest LIMIT 5", prefix, upper
+        )
+        return [row[0] for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _query(self, sql: str, *values: bytes | int) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise _translated(error, self._path) from error
+
+
+def _translated(error: sqlite3.DatabaseError, path: Path) -> LedgerError:
+    text = str(error)
+    if "full" in text or "disk I/O" in text:
+        return LedgerFullError(f"{path} cannot be written: the disk is full", "free space, then run the same again")
+    return BlockStoreError(f"{path} is damaged or unreadable: {text}", "restore it from a copy, or from another member")

@@ -1,0 +1,128 @@
+"""Who proposes a block: CometBFT's weighted round robin, so that both engines elect alike.
+
+The rules are those of CometBFT v0.38 (`spec/consensus/proposer-selection.md`, `types/validator_set.go`). At each step
+every validator's priority grows by its power, the highest proposes and falls by the total power. Before a step
+priorities are scaled into a window of twice the total and centred on zero.
+
+One difference in bookkeeping: a set here holds the priorities *before* the step that elects its height's proposer,
+where CometBFT keeps those after it and the proposer beside them. So the set of the next height is
+`update(advance(validators), changes)`, however many rounds the height took.
+
+Powers are at most 1000 each, so CometBFT's clipping to 64 bits never comes into play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from hmchain.canonical import Record
+from hmchain.errors import LedgerError
+
+WINDOW_FACTOR = 2
+
+Validators = tuple["Validator", ...]
+
+
+class ValidatorSetError(LedgerError):
+    """A change of validators that would halt every node: a duplicate, an unknown removal, an emptied set."""
+
+    code = "validator_set"
+
+
+class Validator(Record, frozen=True):
+    """One validator in the round robin."""
+
+    id: str
+    """The organisation, or its address where CometBFT is retraced: of two with equal priority the lower proposes."""
+    power: int
+    priority: int = 0
+
+
+def proposer(validators: Validators) -> int:
+    """Return the position of the proposer of round 0."""
+    return _step(_windowed(validators))[1]
+
+
+def proposers_of_rounds(validators: Validators, last_round: int) -> list[str]:
+    """Return the ids of the proposers of rounds 0 to `last_round` of one height: every failed round is one step."""
+    ids = []
+    for _ in range(last_round + 1):
+        validators, elected = _step(_windowed(validators))
+        ids.append(validators[elected].id)
+    return ids
+
+
+def advance(validators: Validators, times: int = 1) -> Validators:
+    """Return the set after `times` steps; as in CometBFT it is scaled and centred once, before the first."""
+    validators = _windowed(validators)
+    for _ in range(times):
+        validators, _ = _step(validators)
+    return validators
+
+
+def update(validators: Validators, changes: Sequence[tuple[str, int]]) -> Validators:
+    """Return the set with `changes` of (id, new power) applied, in order of id; power 0 removes.
+
+    A newcomer starts at -1.125 times the total power (removals not yet deducted), so that leaving and joining again
+    never pays. `update((), ...)` makes the set of the genesis block. Raises `ValidatorSetError` on what CometBFT would
+    halt on.
+    """
+    if not changes:
+        return validators
+    powers = {validator.id: validator.power for validator in validators}
+    _check(powers, changes)
+    grown = powers | {name: power for name, power in changes if power}
+    total = sum(grown.values())
+    newcomer = -(total + total // 8)
+    removed = {name for name, power in changes if not power}
+    priorities = {validator.id: validator.priority for validator in validators}
+    return _windowed(
+        tuple(
+            Validator(name, grown[name], priorities.get(name, newcomer))
+            for name in sorted(grown)
+            if name not in removed
+        )
+    )
+
+
+def _check(powers: dict[str, int], changes: Sequence[tuple[str, int]]) -> None:
+    names = [name for name, _ in changes]
+    if len(set(names)) < len(names):
+        raise ValidatorSetError("a validator is changed twice in one block", "send one change for each validator")
+    for name, power in changes:
+        if power < 0:
+            raise ValidatorSetError(f"the power of {name} would be negative", "powers are 0 (leaves) to 1000")
+        if not power and name not in powers:
+            raise ValidatorSetError(f"{name} is no validator and cannot be removed", "leave it out of the changes")
+    if not any((powers | dict(changes)).values()):
+        raise ValidatorSetError("no validator would be left", "keep at least one")
+
+
+def _step(validators: Validators) -> tuple[Validators, int]:
+    """Return the set after one step, and the position of the validator that it elects."""
+    total = sum(validator.power for validator in validators)
+    raised = [validator.priority + validator.power for validator in validators]
+    elected = min(range(len(raised)), key=lambda position: (-raised[position], validators[position].id))
+    raised[elected] -= total
+    return _with_priorities(validators, raised), elected
+
+
+def _windowed(validators: Validators) -> Validators:
+    """Scale priorities into the window of twice the total power, then centre them."""
+    priorities = [validator.priority for validator in validators]
+    window = WINDOW_FACTOR * sum(validator.power for validator in validators)
+    spread = max(priorities) - min(priorities)
+    if spread > window:
+        ratio = -(-spread // window)
+        # Go divides towards zero
+        priorities = [abs(priority) // ratio * (1 if priority > 0 else -1) for priority in priorities]
+    average = sum(priorities) // len(priorities)
+    return _with_priorities(validators, [priority - average for priority in priorities])
+
+
+def _with_priorities(validators: Validators, priorities: Sequence[int]) -> Validators:
+    return tuple(
+        replace(validator, priority=priority) for validator, priority in zip(validators, priorities, strict=True)
+    )

@@ -1,0 +1,237 @@
+"""The key-value state, its commitment, and typed tables over it.
+
+One SQLite transaction a block: height, state and commitment move together or not at all. Within a block, writes go to
+an overlay with an undo log, so a failed transaction (or a whole rejected block) leaves no trace.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from hmchain.canonical import Record, decode_trusted, encode
+from hmchain.errors import LedgerError
+from hmchain.ledger import lthash
+
+V = TypeVar("V", bound=Record)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class StateError(LedgerError):
+    """The state database cannot be opened or is damaged."""
+
+    code = "state"
+
+
+class SnapshotError(LedgerError):
+    """A snapshot does not match the commitment it claims."""
+
+    code = "snapshot"
+
+
+class _Absent:
+    """Marks a key that the overlay does not hold."""
+
+
+_ABSENT = _Absent()
+
+
+class State:
+    """Key-value state of one validator, over SQLite (`None` as path: in memory)."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        # Agents read from their own threads, only between blocks; SQLite serialises the calls.
+        self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # Blocks are made durable by the block store; a state that lags behind it is replayed.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+            meta = dict(self._db.execute("SELECT name, value FROM meta"))
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise StateError(
+                f"{path} is not a sound state database", "delete it: it is replayed from blocks"
+            ) from error
+        self.height = int.from_bytes(meta.get("height", b"\0"), "big")
+        self._lanes = lthash.from_bytes(meta["lanes"]) if "lanes" in meta else lthash.empty()
+        self._overlay: dict[bytes, bytes | None] = {}
+        self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
+        self._cache: dict[bytes, bytes | None] = {}
+
+    # -- reading and writing -------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+        if key in self._overlay:
+            return self._overlay[key]
+        return self._committed(key)
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Set `key`; None deletes it."""
+        self._undo.append((key, self._overlay.get(key, _ABSENT)))
+        self._overlay[key] = value
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """All pairs whose key starts with `prefix`, in order of key."""
+        stored = self._db.execute(
+            "SELECT key, value FROM state WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix))
+        ).fetchall()
+        fresh = sorted((k, v) for k, v in self._overlay.items() if k.startswith(prefix) and v is not None)
+        old = ((k, v) for k, v in stored if k not in self._overlay)
+        return heapq.merge(old, fresh)
+
+    def keys_below(self, prefix: bytes, bound: bytes) -> list[bytes]:
+        """Committed keys with `prefix` below the key `bound`, in order; for what is kept by time and pruned."""
+        rows = self._db.execute("SELECT key FROM state WHERE key >= ? AND key < ? ORDER BY key", (prefix, bound))
+        return [row[0] for row in rows]
+
+    def _committed(self, key: bytes) -> bytes | None:
+        try:
+            return self._cache[key]
+        except KeyError:
+            row = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+            value = row[0] if row else None
+            if len(self._cache) >= _CACHE_KEYS_MAX:
+                self._cache.clear()
+            self._cache[key] = value
+            return value
+
+    # -- blocks ----------------------------------------------------------------------------------------------------
+
+    def savepoint(self) -> int:
+        """A mark to which `rollback` returns."""
+        return len(self._undo)
+
+    def rollback(self, mark: int = 0) -> None:
+        """Undo every write since `mark` (default: since the last commit)."""
+        while len(self._undo) > mark:
+            key, before = self._undo.pop()
+            if isinstance(before, _Absent):
+                del self._overlay[key]
+            else:
+                self._overlay[key] = before
+
+    def commitment(self) -> bytes:
+        """The 32-byte commitment to the state as it is now, uncommitted writes included."""
+        return lthash.commitment(self._advanced())
+
+    def commit(self, height: int) -> None:
+        """Make all writes, the new height and the new commitment durable in one SQLite transaction."""
+        lanes = self._advanced()
+        puts = [(key, value) for key, value in self._overlay.items() if value is not None]
+        deletes = [(key,) for key, value in self._overlay.items() if value is None]
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", puts)
+            self._db.executemany("DELETE FROM state WHERE key = ?", deletes)
+            meta = [("height", height.to_bytes(8, "big")), ("lanes", lthash.to_bytes(lanes))]
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            self._db.execute("ROLLBACK")
+            raise StateError(
+                f"{self._path} cannot be written", f"free disk space, then start again: {error}"
+            ) from error
+        self._cache.update(self._overlay)
+        self._overlay.clear()
+        self._undo.clear()
+        self.height, self._lanes = height, lanes
+
+    def _advanced(self) -> lthash.Lanes:
+        lanes = self._lanes.copy()
+        for key, value in self._overlay.items():
+            before = self._committed(key)
+            if before == value:
+                continue
+            if before is not None:
+                lthash.remove(lanes, key, before)
+            if value is not None:
+                lthash.add(lanes, key, value)
+        return lanes
+
+    def close(self) -> None:
+        """Close the database; uncommitted writes are dropped."""
+        self._db.close()
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Iterator[tuple[bytes, bytes]]:
+        """All committed pairs in order of key."""
+        yield from self._db.execute("SELECT key, value FROM state ORDER BY key")
+
+    def restore(self, pairs: Iterable[tuple[bytes, bytes]], height: int, commitment: bytes) -> None:
+        """Fill an empty state from a snapshot.
+
+        Raises `SnapshotError`, changing nothing, if a key comes twice or out of order (LtHash is a set hash: copies
+        can cancel) or the result does not have `commitment`.
+        """
+        last: bytes | None = None
+        for key, value in pairs:
+            if last is not None and key <= last:
+                self.rollback()
+                raise SnapshotError("the snapshot repeats a key or is not in order", "fetch it from another member")
+            self.put(key, value)
+            last = key
+        if self.commitment() != commitment:
+            self.rollback()
+            raise SnapshotError("the snapshot does not match its commitment", "fetch it from another member")
+        self.commit(height)
+
+
+_CACHE_KEYS_MAX = 50_000
+
+
+def _after(prefix: bytes) -> bytes:
+    """The least key above every key with `prefix` (table names are ASCII, so the first byte never overflows)."""
+    body = prefix.rstrip(b"\xff")
+    return body[:-1] + bytes([body[-1] + 1])
+
+
+class Table(Generic[V]):
+    """Records of one kind under one prefix.
+
+    A key is the table's name and parts: integers as 8 big-endian bytes (so they sort), strings ended by a zero byte,
+    bytes as they are (of one length within a table).
+    """
+
+    def __init__(self, name: str, kind: type[V]) -> None:
+        self._prefix = name.encode() + b"\0"
+        self._kind = kind
+
+    def key(self, *parts: str | int | bytes) -> bytes:
+        """The state key of a record."""
+        return self._prefix + b"".join(_part(part) for part in parts)
+
+    def get(self, state: State, *parts: str | int | bytes) -> V | None:
+        """The record, or None."""
+        data = state.get(self.key(*parts))
+        return None if data is None else decode_trusted(data, self._kind)
+
+    def put(self, state: State, record: V, *parts: str | int | bytes) -> None:
+        """Write the record."""
+        state.put(self.key(*parts), encode(record))
+
+    def delete(self, state: State, *parts: str | int | bytes) -> None:
+        """Remove the record."""
+        state.put(self.key(*parts), None)
+
+    def all(self, state: State, *parts: str | int | bytes) -> list[V]:
+        """All records under the given first parts, in order of key."""
+        return [decode_trusted(value, self._kind) for _, value in state.scan(self.key(*parts))]
+
+
+def _part(part: str | int | bytes) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, int):
+        return part.to_bytes(8, "big")
+    return part.encode() + b"\0"

@@ -1,0 +1,233 @@
+"""The state transition: how one block changes the state. Reads as the protocol's chapter on it.
+
+The machine touches its arguments alone: time comes from the block, chance from seeds on the ledger. Obligations are
+numbered in `docs/spec.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hmchain import merkle
+from hmchain.canonical import NotCanonicalError, Record, decode, decode_trusted, encode
+from hmchain.keys import ED25519, PublicKey
+from hmchain.ledger import contracts
+from hmchain.ledger.blocks import (
+    OK,
+    Block,
+    BlockInput,
+    BlockResult,
+    DoubleSign,
+    Event,
+    Evidence,
+    InvalidProposal,
+    Receipt,
+    evidence_root,
+    proposal_bytes,
+    vote_bytes,
+    votes_root,
+)
+from hmchain.ledger.context import Context, Credential
+from hmchain.ledger.contracts import membership, parameters, standings
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Authentic, Refusal, authenticate, transaction_digest
+
+Authenticator = Callable[[bytes, str], Authentic]
+
+NESTED_EVIDENCE_MAX = 8
+_MINUTE_MS = 60_000
+
+
+class Nonces(Record, frozen=True):
+    """Sender keys and nonces (48 bytes each) that one block used up, of one minute of expiry."""
+
+    used: bytes
+
+
+_NONCE_BYTES = 48
+_NONCES_PREFIX = b"nonces\0"
+
+
+class Machine:
+    """The state machine over one validator's state."""
+
+    def __init__(self, state: State, chain_id: str) -> None:
+        self.state = state
+        self.chain_id = chain_id
+        self._used: set[bytes] = set()
+        for _, value in state.scan(_NONCES_PREFIX):
+            self._used |= _split(value)
+        # Of the block being executed: nonces by minute of expiry, the same as a set, and those that expired.
+        self._fresh: dict[int, list[bytes]] = {}
+        self._fresh_set: set[bytes] = set()
+        self._expired: set[bytes] = set()
+
+    # -- one block -------------------------------------------------------------------------------------------------
+
+    def execute(self, inputs: BlockInput, authenticator: Authenticator = authenticate, depth: int = 0) -> BlockResult:
+        """Apply a block's inputs to the state, uncommitted.
+
+        A block without transactions and evidence changes no key: an idle chain must make no blocks for ever.
+        """
+        if not inputs.transactions and not inputs.evidence:
+            return BlockResult((), ())
+        events = self._judge(inputs, authenticator, depth)
+        standings.begin_block(self.state, inputs)
+        receipts = tuple(self._apply(wire, inputs, authenticator) for wire in inputs.transactions)
+        events += standings.end_block(self.state, inputs)
+        self._keep_nonces(inputs)
+        return BlockResult(receipts, tuple(events))
+
+    def commit(self, height: int) -> None:
+        """Make the executed block durable."""
+        self._used -= self._expired
+        self._used |= self._fresh_set
+        self._forget_fresh()
+        self.state.commit(height)
+
+    def rollback(self) -> None:
+        """Undo the executed block."""
+        self._forget_fresh()
+        self.state.rollback()
+
+    # -- transactions ----------------------------------------------------------------------------------------------
+
+    def check(self, transaction: Authentic, time_ms: int) -> None:
+        """Refuse what could not be applied now: `expired`, `expiry_too_far`, `replayed`, `unknown_sender`."""
+        self._require_current(transaction, time_ms)
+        self._require_sender(transaction)
+
+    def _require_current(self, transaction: Authentic, time_ms: int) -> None:
+        fields = transaction.transaction
+        if fields.expires_ms <= time_ms:
+            raise Refusal("expired")
+        if fields.expires_ms > time_ms + parameters.current(self.state).expiry_ms_max:
+            raise Refusal("expiry_too_far")
+        nonce = fields.sender + fields.nonce
+        if nonce in self._fresh_set or nonce in self._used:
+            raise Refusal("replayed")
+
+    def _require_sender(self, transaction: Authentic) -> Credential:
+        sender = membership.credential(self.state, transaction.transaction.sender)
+        if sender is None or not membership.is_active(self.state, sender.organisation):
+            raise Refusal("unknown_sender")
+        return sender
+
+    def _apply(self, wire: bytes, inputs: BlockInput, authenticator: Authenticator) -> Receipt:
+        """Apply one transaction; what is refused leaves no trace but its nonce, and without authenticity not even that.
+
+        The nonce is used up either way: else anyone could send a refused transaction again once the state has changed.
+        """
+        try:
+            transaction = authenticator(wire, self.chain_id)
+            self._require_current(transaction, inputs.time_ms)
+            sender = self._require_sender(transaction)
+        except Refusal as refusal:
+            return Receipt(transaction_digest(wire), refusal.code, ())
+        fields = transaction.transaction
+        self._use_nonce(fields.sender + fields.nonce, fields.expires_ms)
+        mark = self.state.savepoint()
+        context = Context(self.state, self.chain_id, inputs.height, inputs.time_ms, sender)
+        try:
+            contracts.apply(context, contracts.decode_body(fields.body))
+        except Refusal as refusal:
+            self.state.rollback(mark)
+            return Receipt(transaction.digest, refusal.code, ())
+        return Receipt(transaction.digest, OK, tuple(context.events))
+
+    # -- nonces ------------------------------------------------------------------------------------------------------
+
+    def _use_nonce(self, nonce: bytes, expires_ms: int) -> None:
+        self._fresh_set.add(nonce)
+        self._fresh.setdefault(expires_ms // _MINUTE_MS, []).append(nonce)
+
+    def _keep_nonces(self, inputs: BlockInput) -> None:
+        """Write this block's nonces, one record a minute of expiry, and drop those of minutes that are over."""
+        for key in self.state.keys_below(_NONCES_PREFIX, _nonces_key(inputs.time_ms // _MINUTE_MS, 0)):
+            self._expired |= _split(self.state.get(key) or b"")
+            self.state.put(key, None)
+        for minute, used in self._fresh.items():
+            self.state.put(_nonces_key(minute, inputs.height), encode(Nonces(b"".join(used))))
+
+    def _forget_fresh(self) -> None:
+        self._fresh.clear()
+        self._fresh_set.clear()
+        self._expired.clear()
+
+    # -- evidence ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, inputs: BlockInput, authenticator: Authenticator, depth: int) -> list[Event]:
+        """Punish what the evidence proves; what proves nothing is passed over."""
+        guilty: dict[bytes, tuple[str, bool]] = {}
+        for evidence in inputs.evidence:
+            proven = self._prove(evidence, inputs.height, authenticator, depth)
+            if proven is not None:
+                name, offender = proven
+                guilty[name] = (offender, isinstance(evidence, DoubleSign))
+        events: list[Event] = []
+        for offender, double_sign in guilty.values():
+            events += standings.offence(self.state, offender, inputs.time_ms, double_sign=double_sign)
+        return events
+
+    def _prove(
+        self, evidence: Evidence, height: int, authenticator: Authenticator, depth: int
+    ) -> tuple[bytes, str] | None:
+        """The offence's identity and the offender, or None."""
+        if isinstance(evidence, DoubleSign):
+            return self._prove_double_sign(evidence)
+        return self._prove_invalid_proposal(evidence, height, authenticator, depth)
+
+    def _prove_double_sign(self, evidence: DoubleSign) -> tuple[bytes, str] | None:
+        first, second = evidence.first, evidence.second
+        key = self._validator_key(evidence.validator)
+        same_turn = (first.height, first.round) == (second.height, second.round)
+        if key is None or not same_turn or first.block_hash == second.block_hash:
+            return None
+        if standings.standing(self.state, evidence.validator).tombstoned:
+            return None
+        for vote in (first, second):
+            if not key.verify(vote.signature, vote_bytes(self.chain_id, vote.height, vote.round, vote.block_hash)):
+                return None
+        return evidence.validator.encode() + b"double sign", evidence.validator
+
+    def _prove_invalid_proposal(
+        self, evidence: InvalidProposal, height: int, authenticator: Authenticator, depth: int
+    ) -> tuple[bytes, str] | None:
+        """Execute the accused block on the same state; its proposer is guilty if its header says otherwise.
+
+        The header must commit to the very inputs shown, else an accuser could swap them.
+        """
+        try:
+            block = decode(evidence.block, Block)
+        except NotCanonicalError:
+            return None
+        header = block.header
+        key = self._validator_key(header.proposer)
+        shown = (
+            merkle.root(block.transactions) == header.transactions_root
+            and votes_root(block.last_round, block.last_votes) == header.votes_root
+            and evidence_root(block.evidence) == header.evidence_root
+        )
+        if key is None or not shown or header.height != height or header.chain_id != self.chain_id:
+            return None
+        if depth >= NESTED_EVIDENCE_MAX or not key.verify(evidence.signature, proposal_bytes(header)):
+            return None
+        result = self.execute(block.input, authenticator, depth + 1)
+        commitment = self.state.commitment()
+        self.rollback()
+        if result.root == header.receipts_root and commitment == header.state_commitment:
+            return None
+        return header.hash, header.proposer
+
+    def _validator_key(self, organisation: str) -> PublicKey | None:
+        entry = membership.membership(self.state, organisation)
+        return PublicKey(ED25519, entry.member.validator) if entry else None
+
+
+def _nonces_key(minute: int, height: int) -> bytes:
+    return _NONCES_PREFIX + minute.to_bytes(8, "big") + height.to_bytes(8, "big")
+
+
+def _split(record: bytes) -> set[bytes]:
+    used = decode_trusted(record, Nonces).used if record else b""
+    return {used[start : start + _NONCE_BYTES] for start in range(0, len(used), _NONCE_BYTES)}

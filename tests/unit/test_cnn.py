@@ -1,0 +1,173 @@
+"""FL-CNN: layout, weights, file and prediction."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from hmchain.application.learning import cnn
+from hmchain.canonical import decode, encode
+from hmchain.records.sources.decode import NotAnImageError
+
+SMALL = cnn.Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
+
+
+def preprocessing(arch: cnn.Architecture = SMALL, counts: tuple[int, ...] = (30, 10)) -> cnn.Preprocessing:
+    names = tuple(f"class {k}" for k in range(arch.classes))
+    return cnn.Preprocessing.for_model(arch, names, counts)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (64, 64), (128, 96), (225, 225)])
+def test_the_network_takes_every_size_and_colour(height: int, width: int, channels: int) -> None:
+    arch = cnn.Architecture.for_images(height, width, channels, classes=5)
+    images = np.zeros((2, height, width, channels), np.uint8)
+    assert cnn.build(arch)(cnn.to_input(images)).shape == (2, 5)
+
+
+def test_layers_lie_end_to_end_as_the_network_has_them() -> None:
+    network = cnn.build(SMALL)
+    shapes = [(name, tuple(p.shape)) for name, p in network.named_parameters()]
+    assert [(layer.name, layer.shape) for layer in cnn.layers(SMALL)] == shapes
+    assert all(layer.size == np.prod(layer.shape) for layer in cnn.layers(SMALL))
+    assert cnn.dimension(SMALL) == sum(p.numel() for p in network.parameters())
+
+
+def test_there_are_no_running_statistics_to_average() -> None:
+    assert not list(cnn.build(SMALL).buffers())
+
+
+@given(st.integers(0, 2**63 - 1))
+@settings(max_examples=20)
+def test_vector_round_trip(seed: int) -> None:
+    vector = cnn.initial_vector(SMALL, seed)
+    network = cnn.build(SMALL)
+    cnn.load_vector(network, vector)
+    assert np.array_equal(cnn.to_vector(network), vector)
+    assert vector.dtype == np.float32
+    assert np.array_equal(vector, cnn.initial_vector(SMALL, seed))
+
+
+def test_seeds_give_different_models() -> None:
+    assert not np.array_equal(cnn.initial_vector(SMALL, 1), cnn.initial_vector(SMALL, 2))
+
+
+def test_a_vector_of_another_network_is_refused() -> None:
+    with pytest.raises(cnn.ArchitectureError, match="weights"):
+        cnn.load_vector(cnn.build(SMALL), np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "resnet"}, {"channels": 2}, {"height": 4}, {"classes": 1}, {"filters": 12}, {"stem_stride": 3}],
+)
+def test_an_unknown_architecture_is_refused(change: dict[str, int | str]) -> None:
+    usual = {"channels": 1, "height": 28, "width": 28, "classes": 2, "filters": 8, "stem_stride": 1}
+    with pytest.raises(cnn.ArchitectureError):
+        cnn.Architecture(**(usual | change))  # type: ignore[arg-type]
+
+
+def test_an_architecture_has_one_encoding() -> None:
+    assert decode(encode(SMALL), cnn.Architecture) == SMALL
+
+
+def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cnn.code_digest()
+    assert before == cnn.code_digest()
+    here = Path(cnn.__file__).parent
+    for name in ("cnn.py", "schedule.py", "trainer.py"):
+        (tmp_path / name).write_bytes((here / name).read_bytes())
+    monkeypatch.setattr(cnn, "__file__", str(tmp_path / "cnn.py"))
+    assert cnn.code_digest() == before
+    (tmp_path / "trainer.py").write_text("# another trainer")
+    assert cnn.code_digest() != before
+
+
+def test_a_model_file_round_trip(tmp_path: Path) -> None:
+    vector = cnn.initial_vector(SMALL, 7)
+    path = tmp_path / "model.safetensors"
+    cnn.save_model(path, SMALL, vector, preprocessing(), {"study": "s", "round": "5"})
+    model = cnn.load_model(path)
+    assert (model.arch, model.preprocessing) == (SMALL, preprocessing())
+    assert model.metadata == {"study": "s", "round": "5"}
+    assert np.array_equal(model.vector, vector)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    vector = cnn.initial_vector(SMALL, 7)
+    cnn.save_model(tmp_path / "a", SMALL, vector, preprocessing(), {"x": "1", "y": "2"})
+    cnn.save_model(tmp_path / "b", SMALL, vector, preprocessing(), {"y": "2", "x": "1"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(cnn.ModelFileError, match="cannot be read"):
+        cnn.load_model(tmp_path / "missing")
+    (tmp_path / "text").write_text("not a model")
+    with pytest.raises(cnn.ModelFileError, match="is not an FL-CNN model"):
+        cnn.load_model(tmp_path / "text")
+    good = tmp_path / "model"
+    cnn.save_model(good, SMALL, cnn.initial_vector(SMALL, 0), preprocessing())
+    (tmp_path / "cut").write_bytes(good.read_bytes()[:-100])
+    with pytest.raises(cnn.ModelFileError):
+        cnn.load_model(tmp_path / "cut")
+    (tmp_path / "other").write_bytes(good.read_bytes().replace(b"hmchain", b"another"))
+    with pytest.raises(cnn.ModelFileError):
+        cnn.load_model(tmp_path / "other")
+
+
+def test_prediction_adds_the_logarithm_of_the_global_prior() -> None:
+    network = cnn.build(SMALL)
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), np.uint8)
+    prior = np.array([0.9, 0.1])
+    plain = cnn.predict_probabilities(network, images)
+    odds = cnn.predict_probabilities(network, images, prior)
+    expected = plain * prior
+    assert odds == pytest.approx(expected / expected.sum(1, keepdims=True))
+
+
+def test_predict_from_an_array_and_from_a_file_agree(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    cnn.save_model(path, SMALL, cnn.initial_vector(SMALL, 3), preprocessing())
+    image = np.random.default_rng(1).integers(0, 256, (50, 40), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(image).resize((28, 28), Image.Resampling.BILINEAR).save(buffer, "PNG")
+    from_array = cnn.predict(path, image)
+    assert from_array == cnn.predict(path, buffer.getvalue())
+    assert sum(from_array.values()) == pytest.approx(1)
+    assert list(from_array) == ["class 0", "class 1"]
+
+
+def test_what_is_no_image_is_refused() -> None:
+    with pytest.raises(NotAnImageError):
+        cnn.prepare_image(b"not an image", preprocessing())
+    for array in (np.zeros((28, 28)), np.zeros((28, 28, 4), np.uint8), np.zeros(28, np.uint8)):
+        with pytest.raises(cnn.ImageError, match="uint8"):
+            cnn.prepare_image(array, preprocessing())
+
+
+def test_colour_becomes_grey_and_grey_becomes_colour() -> None:
+    colour = np.zeros((28, 28, 3), np.uint8)
+    assert cnn.prepare_image(colour, preprocessing()).shape == (28, 28, 1)
+    arch = cnn.Architecture.for_images(28, 28, channels=3, classes=2)
+    grey = np.zeros((28, 28), np.uint8)
+    assert cnn.prepare_image(grey, preprocessing(arch)).shape == (28, 28, 3)
+
+
+def test_scaling_to_the_network() -> None:
+    images = np.array([[[0, 255]]], np.uint8)
+    assert torch.equal(cnn.to_input(images), torch.tensor([[[[-1.0, 1.0]]]]))
+
+
+def test_a_class_that_nobody_has_keeps_a_positive_prior() -> None:
+    prior = preprocessing(counts=(10**9, 0)).prior
+    assert prior.min() > 0
+    assert prior.sum() == pytest.approx(1)
