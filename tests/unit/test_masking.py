@@ -43,15 +43,11 @@ def test_masking_equals_its_twin(size: int, order: int) -> None:
 
 
 @pytest.mark.parametrize("size", [256, BLOCK_COORDINATES, BLOCK_COORDINATES + 1, 3 * BLOCK_COORDINATES + 256])
-def test_threads_and_place_change_nothing(size: int) -> None:
+def test_threads_change_nothing(size: int) -> None:
     values = update(size)
     expected = mask_update(values, seeds_of(2))
     for threads in (2, 3, 7):
         assert np.array_equal(mask_update(values, seeds_of(2), threads=threads), expected)
-    if size % 256 == 0:
-        masked = mask_update(values, seeds_of(2), in_place=True)
-        assert np.shares_memory(masked, values)
-        assert np.array_equal(masked, expected)
 
 
 def test_all_pair_masks_cancel() -> None:
@@ -99,5 +95,3 @@ def test_a_lonely_or_self_paired_hospital_is_refused() -> None:
         MaskSeeds(0, bytes(32), {})
     with pytest.raises(MaskingError):
         MaskSeeds(0, bytes(32), {0: bytes(32), 1: bytes(32)})
-    with pytest.raises(MaskingError, match="whole chunks"):
-        mask_update(update(255), seeds_of(0), in_place=True)

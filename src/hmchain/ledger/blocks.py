@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from hmchain import merkle
 from hmchain.canonical import Record, digest, encode
 
+# What does not fit is refused when it is decoded, so no stranger's number can break what is computed from it.
+Height = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+TimeMs = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Round = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+
 ABSENT, COMMIT, NIL = 1, 2, 3
 """Vote flags of a last commit, numbered as CometBFT's BlockIDFlag."""
+
+Flag = Annotated[int, Meta(ge=ABSENT, le=NIL)]
 
 OK = "ok"
 
@@ -15,7 +26,7 @@ class Vote(Record, frozen=True):
     """How one validator voted on the previous block."""
 
     validator: str
-    flag: int
+    flag: Flag
 
 
 class InvalidProposal(Record, frozen=True, tag="invalid_proposal"):
@@ -29,8 +40,8 @@ class InvalidProposal(Record, frozen=True, tag="invalid_proposal"):
 class SignedVote(Record, frozen=True):
     """A vote for one block hash with its signature."""
 
-    height: int
-    round: int
+    height: Height
+    round: Round
     block_hash: bytes
     signature: bytes
 
@@ -49,11 +60,11 @@ Evidence = InvalidProposal | DoubleSign
 class BlockInput(Record, frozen=True):
     """All that a block feeds into the state machine; the same inputs give the same state on every engine."""
 
-    height: int
-    time_ms: int
+    height: Height
+    time_ms: TimeMs
     """Block time, strictly increasing."""
     proposer: str
-    last_round: int
+    last_round: Round
     """The voting round in which the previous block was decided: rounds before it failed."""
     last_votes: tuple[Vote, ...]
     evidence: tuple[Evidence, ...]
@@ -64,9 +75,9 @@ class Header(Record, frozen=True):
     """What validators sign."""
 
     chain_id: str
-    height: int
-    time_ms: int
-    round: int
+    height: Height
+    time_ms: TimeMs
+    round: Round
     proposer: str
     previous: bytes
     """Hash of the previous header; the genesis digest for height 1."""
@@ -90,7 +101,7 @@ class Block(Record, frozen=True):
     """A header and what it commits to."""
 
     header: Header
-    last_round: int
+    last_round: Round
     last_votes: tuple[Vote, ...]
     evidence: tuple[Evidence, ...]
     transactions: tuple[bytes, ...]
@@ -107,8 +118,8 @@ class Block(Record, frozen=True):
 class Commit(Record, frozen=True):
     """The signatures that decided a block: one a validator in order of name, empty where it did not vote for it."""
 
-    height: int
-    round: int
+    height: Height
+    round: Round
     block_hash: bytes
     votes: tuple[Vote, ...]
     signatures: tuple[bytes, ...]

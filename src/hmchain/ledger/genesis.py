@@ -8,6 +8,7 @@ import msgspec
 
 from hmchain.canonical import Record, digest, encode
 from hmchain.errors import LedgerError
+from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import require_name
 from hmchain.ledger.contracts import membership, parameters, standings
 from hmchain.ledger.contracts.membership import Member
@@ -26,7 +27,7 @@ class Genesis(Record, frozen=True):
     """The founding members and rules."""
 
     chain_id: str
-    time_ms: int
+    time_ms: TimeMs
     members: tuple[Member, ...]
     """In order of organisation."""
     parameters: Parameters

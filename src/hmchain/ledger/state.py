@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from hmchain.canonical import Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger import lthash
@@ -44,25 +46,29 @@ _ABSENT = _Absent()
 
 
 class State:
-    """Key-value state of one validator, over SQLite (`None` as path: in memory)."""
+    """Key-value state of one validator, over SQLite (`None` as path: in memory).
 
-    def __init__(self, path: Path | None = None) -> None:
+    `durable=False` is for a scratch file that nobody opens again.
+    """
+
+    def __init__(self, path: Path | None = None, *, durable: bool = True) -> None:
         self._path = path
         # Agents read from their own threads, only between blocks; SQLite serialises the calls.
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             # Blocks are made durable by the block store; a state that lags behind it is replayed.
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
             self._db.executescript(_SCHEMA)
             meta = dict(self._db.execute("SELECT name, value FROM meta"))
-        except sqlite3.DatabaseError as error:
+            self.height = int.from_bytes(meta.get("height", b"\0"), "big")
+            self._lanes = lthash.from_bytes(meta["lanes"]) if "lanes" in meta else lthash.empty()
+            self.is_new = "height" not in meta
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             self._db.close()
             raise StateError(
                 f"{path} is not a sound state database", "delete it: it is replayed from blocks"
             ) from error
-        self.height = int.from_bytes(meta.get("height", b"\0"), "big")
-        self._lanes = lthash.from_bytes(meta["lanes"]) if "lanes" in meta else lthash.empty()
         self._overlay: dict[bytes, bytes | None] = {}
         self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
         self._cache: dict[bytes, bytes | None] = {}
@@ -129,22 +135,23 @@ class State:
         lanes = self._advanced()
         puts = [(key, value) for key, value in self._overlay.items() if value is not None]
         deletes = [(key,) for key, value in self._overlay.items() if value is None]
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", puts)
             self._db.executemany("DELETE FROM state WHERE key = ?", deletes)
             meta = [("height", height.to_bytes(8, "big")), ("lanes", lthash.to_bytes(lanes))]
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
             self._db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise StateError(
-                f"{self._path} cannot be written", f"free disk space, then start again: {error}"
+                f"{self._path} cannot be written: {error}", "free disk space, then run the same again"
             ) from error
         self._cache.update(self._overlay)
         self._overlay.clear()
         self._undo.clear()
-        self.height, self._lanes = height, lanes
+        self.height, self._lanes, self.is_new = height, lanes, False
 
     def _advanced(self) -> lthash.Lanes:
         lanes = self._lanes.copy()
@@ -167,6 +174,19 @@ class State:
     def snapshot(self) -> Iterator[tuple[bytes, bytes]]:
         """All committed pairs in order of key."""
         yield from self._db.execute("SELECT key, value FROM state ORDER BY key")
+
+    def is_sound(self) -> bool:
+        """Whether the committed records give the commitment that is kept beside them; reads them all.
+
+        Raises `StateError` if the database cannot be read through.
+        """
+        lanes = lthash.empty()
+        try:
+            for key, value in self.snapshot():
+                lthash.add(lanes, key, value)
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"{self._path} is damaged: {error}", "it is replayed from blocks") from error
+        return np.array_equal(lanes, self._lanes)
 
     def restore(self, pairs: Iterable[tuple[bytes, bytes]], height: int, commitment: bytes) -> None:
         """Fill an empty state from a snapshot.
@@ -199,8 +219,9 @@ def _after(prefix: bytes) -> bytes:
 class Table(Generic[V]):
     """Records of one kind under one prefix.
 
-    A key is the table's name and parts: integers as 8 big-endian bytes (so they sort), strings ended by a zero byte,
-    bytes as they are (of one length within a table).
+    A key is the table's name and parts: integers as 9 big-endian bytes, raised by 2^63 (so that they sort, and every
+    integer that a transaction can carry has a key), strings ended by a zero byte, bytes as they are (of one length
+    within a table).
     """
 
     def __init__(self, name: str, kind: type[V]) -> None:
@@ -229,9 +250,12 @@ class Table(Generic[V]):
         return [decode_trusted(value, self._kind) for _, value in state.scan(self.key(*parts))]
 
 
+_INTEGER_OFFSET = 1 << 63
+
+
 def _part(part: str | int | bytes) -> bytes:
     if isinstance(part, bytes):
         return part
     if isinstance(part, int):
-        return part.to_bytes(8, "big")
+        return (part + _INTEGER_OFFSET).to_bytes(9, "big")
     return part.encode() + b"\0"

@@ -27,6 +27,7 @@ from hmchain.ledger.blocks import (
     vote_bytes,
     votes_root,
 )
+from hmchain.ledger.chain import well_formed
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts import membership, parameters, standings
 from hmchain.ledger.state import State
@@ -34,7 +35,6 @@ from hmchain.ledger.transactions import Authentic, Refusal, authenticate, transa
 
 Authenticator = Callable[[bytes, str], Authentic]
 
-NESTED_EVIDENCE_MAX = 8
 _MINUTE_MS = 60_000
 
 
@@ -64,14 +64,14 @@ class Machine:
 
     # -- one block -------------------------------------------------------------------------------------------------
 
-    def execute(self, inputs: BlockInput, authenticator: Authenticator = authenticate, depth: int = 0) -> BlockResult:
+    def execute(self, inputs: BlockInput, authenticator: Authenticator = authenticate) -> BlockResult:
         """Apply a block's inputs to the state, uncommitted.
 
         A block without transactions and evidence changes no key: an idle chain must make no blocks for ever.
         """
         if not inputs.transactions and not inputs.evidence:
             return BlockResult((), ())
-        events = self._judge(inputs, authenticator, depth)
+        events = self._judge(inputs, authenticator)
         standings.begin_block(self.state, inputs)
         receipts = tuple(self._apply(wire, inputs, authenticator) for wire in inputs.transactions)
         events += standings.end_block(self.state, inputs)
@@ -156,11 +156,11 @@ class Machine:
 
     # -- evidence ------------------------------------------------------------------------------------------------------
 
-    def _judge(self, inputs: BlockInput, authenticator: Authenticator, depth: int) -> list[Event]:
+    def _judge(self, inputs: BlockInput, authenticator: Authenticator) -> list[Event]:
         """Punish what the evidence proves; what proves nothing is passed over."""
         guilty: dict[bytes, tuple[str, bool]] = {}
         for evidence in inputs.evidence:
-            proven = self._prove(evidence, inputs.height, authenticator, depth)
+            proven = self._prove(evidence, inputs.height, authenticator)
             if proven is not None:
                 name, offender = proven
                 guilty[name] = (offender, isinstance(evidence, DoubleSign))
@@ -169,13 +169,11 @@ class Machine:
             events += standings.offence(self.state, offender, inputs.time_ms, double_sign=double_sign)
         return events
 
-    def _prove(
-        self, evidence: Evidence, height: int, authenticator: Authenticator, depth: int
-    ) -> tuple[bytes, str] | None:
+    def _prove(self, evidence: Evidence, height: int, authenticator: Authenticator) -> tuple[bytes, str] | None:
         """The offence's identity and the offender, or None."""
         if isinstance(evidence, DoubleSign):
             return self._prove_double_sign(evidence)
-        return self._prove_invalid_proposal(evidence, height, authenticator, depth)
+        return self._prove_invalid_proposal(evidence, height, authenticator)
 
     def _prove_double_sign(self, evidence: DoubleSign) -> tuple[bytes, str] | None:
         first, second = evidence.first, evidence.second
@@ -191,11 +189,12 @@ class Machine:
         return evidence.validator.encode() + b"double sign", evidence.validator
 
     def _prove_invalid_proposal(
-        self, evidence: InvalidProposal, height: int, authenticator: Authenticator, depth: int
+        self, evidence: InvalidProposal, height: int, authenticator: Authenticator
     ) -> tuple[bytes, str] | None:
         """Execute the accused block on the same state; its proposer is guilty if its header says otherwise.
 
-        The header must commit to the very inputs shown, else an accuser could swap them.
+        The header must commit to the very inputs shown, else an accuser could swap them. A block beyond the limits of
+        form is an offence as it stands: executing it could take for ever.
         """
         try:
             block = decode(evidence.block, Block)
@@ -210,9 +209,11 @@ class Machine:
         )
         if key is None or not shown or header.height != height or header.chain_id != self.chain_id:
             return None
-        if depth >= NESTED_EVIDENCE_MAX or not key.verify(evidence.signature, proposal_bytes(header)):
+        if not key.verify(evidence.signature, proposal_bytes(header)):
             return None
-        result = self.execute(block.input, authenticator, depth + 1)
+        if not well_formed(block):
+            return header.hash, header.proposer
+        result = self.execute(block.input, authenticator)
         commitment = self.state.commitment()
         self.rollback()
         if result.root == header.receipts_root and commitment == header.state_commitment:

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from hmchain import merkle
-from hmchain.application.learning.masking import BLOCK_COORDINATES
+from hmchain.application.learning.masking import blocks
 from hmchain.canonical import Record
 from hmchain.errors import StudyError
 from hmchain.ledger.arithmetic import (
@@ -112,10 +112,14 @@ def aggregate(
     base_model, base_momentum = _padded_to(model, rule), _padded_to(momentum, rule)
     total = np.empty(rule.padded_size, np.int32)
     new_model, new_momentum = np.empty(rule.padded_size, np.int64), np.empty(rule.padded_size, np.int64)
-    for start in range(0, rule.padded_size, BLOCK_COORDINATES):
-        block = slice(start, min(start + BLOCK_COORDINATES, rule.padded_size))
+    for block in blocks(0, rule.chunks):
         total[block], new_model[block], new_momentum[block] = step_block(
-            masked_sum[block], base_model[block], base_momentum[block], survivors, rule, start // CHUNK_COORDINATES
+            masked_sum[block],
+            base_model[block],
+            base_momentum[block],
+            survivors,
+            rule,
+            block.start // CHUNK_COORDINATES,
         )
     return Aggregate(masked_sum, total, new_model, new_momentum)
 

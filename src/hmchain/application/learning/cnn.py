@@ -62,7 +62,7 @@ class Architecture(Record, frozen=True, kw_only=True):
     width: int
     classes: int
     filters: int = 16
-    """Of the first layer, a multiple of 8; the second stage has twice, the third four times as many."""
+    """Of the first layer, a multiple of 8; the second stage has twice, the others four times as many."""
     stem_stride: int
     """1, 2 or 4: how much the first layer shrinks the image. What makes training on a laptop bearable."""
 
@@ -142,7 +142,7 @@ def smoothed_prior(counts: npt.ArrayLike) -> Probabilities:
 
 
 class FLCNN(nn.Module):
-    """Five convolutions in three stages, global mean, one linear layer; (n, c, h, w) -> logits (n, classes)."""
+    """Seven convolutions in four stages, global mean, one linear layer; (n, c, h, w) -> logits (n, classes)."""
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
@@ -152,6 +152,8 @@ class FLCNN(nn.Module):
             _block(first, second, stride=2),
             _block(second, second),
             _block(second, third, stride=2),
+            _block(third, third),
+            _block(third, third, stride=2),
             _block(third, third),
         )
         self.head = nn.Linear(third, arch.classes)

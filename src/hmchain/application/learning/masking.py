@@ -6,10 +6,9 @@ buffer that is used again, and added. So the cost is the key stream's and little
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +28,9 @@ from hmchain.ledger.arithmetic import (
 BLOCK_CHUNKS = 256
 """Chunks a block: 256 KiB of vector and as much key stream, which fit the second-level cache."""
 BLOCK_COORDINATES = BLOCK_CHUNKS * CHUNK_COORDINATES
-_ZEROS = bytes(BLOCK_CHUNKS * MASKED_LEAF_BYTES)
+_ZEROS = memoryview(bytes(BLOCK_CHUNKS * MASKED_LEAF_BYTES))  # slices of a view are not copied
+
+T = TypeVar("T")
 
 
 class MaskingError(StudyError):
@@ -57,35 +58,37 @@ class MaskSeeds:
         return f"MaskSeeds(order={self.order}, pairs={sorted(self.pairs)}, <redacted>)"
 
 
-def mask_update(quantised: I32, seeds: MaskSeeds, *, threads: int = 1, in_place: bool = False) -> U32:
-    """Mask a quantised update: (d,) int32 -> the padded vector, (256 * chunks,) uint32.
-
-    `in_place` overwrites `quantised`, which must then be whole chunks: nothing unmasked is left in memory. Padding
-    is masked as well. Each thread masks its own run of chunks.
-    """
-    if in_place and len(quantised) % CHUNK_COORDINATES:
-        raise MaskingError(f"a vector of {len(quantised)} coordinates is not whole chunks, so not masked in place")
+def mask_update(quantised: I32, seeds: MaskSeeds, *, threads: int = 1) -> U32:
+    """Mask a quantised update: (d,) int32 -> the padded vector, (256 * chunks,) uint32. Padding is masked as well."""
     whole = padded(quantised)
-    vector = (whole if in_place or whole is not quantised else whole.copy()).view(np.uint32)
-    run_threads(len(vector) // CHUNK_COORDINATES, threads, partial(_mask_run, vector, seeds))
+    vector = (whole.copy() if whole is quantised else whole).view(np.uint32)
+
+    def work(first: int, last: int) -> None:
+        masker = Masker(seeds, first)
+        for block in blocks(first, last):
+            masker.mask(vector[block])
+
+    run_threads(len(vector) // CHUNK_COORDINATES, threads, work)
     return vector
 
 
-def _mask_run(vector: U32, seeds: MaskSeeds, first: int, last: int) -> None:
-    """Mask chunks `first` to `last` (exclusive) of the vector."""
-    added = [mask_cipher(seeds.self_seed, first)]
-    subtracted: list[CipherContext] = []
-    for other, seed in sorted(seeds.pairs.items()):
-        (added if adds_pair_mask(seeds.order, other) else subtracted).append(mask_cipher(seed, first))
+class Masker:
+    """Masks block after block, from a first chunk on."""
 
-    stream = KeyStream()
-    stop = last * CHUNK_COORDINATES
-    for start in range(first * CHUNK_COORDINATES, stop, BLOCK_COORDINATES):
-        block = vector[start : min(start + BLOCK_COORDINATES, stop)]
-        for cipher in added:
-            block += stream.read(cipher, len(block))
-        for cipher in subtracted:
-            block -= stream.read(cipher, len(block))
+    def __init__(self, seeds: MaskSeeds, first: int) -> None:
+        self._added = [mask_cipher(seeds.self_seed, first)]
+        self._subtracted: list[CipherContext] = []
+        for other, seed in sorted(seeds.pairs.items()):
+            side = self._added if adds_pair_mask(seeds.order, other) else self._subtracted
+            side.append(mask_cipher(seed, first))
+        self._stream = KeyStream()
+
+    def mask(self, block: U32) -> None:
+        """Mask the next coordinates, at most one block, in place."""
+        for cipher in self._added:
+            block += self._stream.read(cipher, len(block))
+        for cipher in self._subtracted:
+            block -= self._stream.read(cipher, len(block))
 
 
 class KeyStream:
@@ -94,15 +97,18 @@ class KeyStream:
     def __init__(self) -> None:
         self._buffer = bytearray(len(_ZEROS) + 15)  # update_into asks for one AES block less a byte to spare
         self._words = np.frombuffer(self._buffer, dtype="<u4", count=BLOCK_COORDINATES)
-        self._zeros = memoryview(_ZEROS)
 
     def read(self, cipher: CipherContext, count: int) -> U32:
         """The next `count` words of a key stream, at most one block: a view, good until the next read."""
-        cipher.update_into(self._zeros[: 4 * count], self._buffer)
+        cipher.update_into(_ZEROS[: 4 * count], self._buffer)
         return self._words[:count]
 
 
-T = TypeVar("T")
+def blocks(first: int, last: int) -> Iterator[slice]:
+    """The coordinates of chunks `first` to `last` (exclusive), block by block."""
+    stop = last * CHUNK_COORDINATES
+    for start in range(first * CHUNK_COORDINATES, stop, BLOCK_COORDINATES):
+        yield slice(start, min(start + BLOCK_COORDINATES, stop))
 
 
 def run_threads(chunks: int, threads: int, work: Callable[[int, int], T]) -> list[T]:
@@ -110,8 +116,8 @@ def run_threads(chunks: int, threads: int, work: Callable[[int, int], T]) -> lis
 
     Ciphers and array arithmetic release the interpreter's lock, so threads help.
     """
-    blocks = -(-chunks // BLOCK_CHUNKS)
-    share = -(-blocks // max(1, threads)) * BLOCK_CHUNKS
+    block_count = -(-chunks // BLOCK_CHUNKS)
+    share = -(-block_count // max(1, threads)) * BLOCK_CHUNKS
     runs = [(first, min(first + share, chunks)) for first in range(0, chunks, share)]
     if len(runs) == 1:
         return [work(*runs[0])]

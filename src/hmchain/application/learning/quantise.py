@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.application.learning.masking import BLOCK_COORDINATES, KeyStream, run_threads
+from hmchain.application.learning.masking import BLOCK_COORDINATES, KeyStream, Masker, MaskSeeds, blocks, run_threads
 from hmchain.errors import StudyError
 from hmchain.ledger.arithmetic import (
-    CHUNK_COORDINATES,
     FRACTION_BITS,
     I32,
     I64,
     STEP_FRACTION_BITS,
+    U32,
     WEIGHT_ONE,
     Layer,
     ModelRule,
@@ -48,13 +47,11 @@ class UpdateError(StudyError):
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """A quantised update, and what the hospital may know of it but never sends."""
+class UpdateStats:
+    """What the hospital may know of its update, but never sends."""
 
-    values: I32
-    """(d,) within [-floor(Q w / 256), floor(Q w / 256)]."""
     norm: float
-    """L2 norm of the update before clipping."""
+    """L2 norm before clipping."""
     clamped: float
     """Fraction of coordinates that met their layer's range."""
 
@@ -72,72 +69,127 @@ def layer_steps(sizes: Sequence[int], clip_norm: float, bits: int = 20) -> tuple
 
 
 def quantise(
-    delta: F32, rule: ModelRule, clip_norm: float, weight: int, seed: bytes, *, threads: int = 1, in_place: bool = False
-) -> Quantised:
+    delta: F32, rule: ModelRule, clip_norm: float, weight: int, seed: bytes, *, threads: int = 1
+) -> tuple[I32, UpdateStats]:
     """Clip, clamp, weight and round an update: (d,) float32 in the layers' order -> (d,) int32.
 
-    `weight` is of 256. `seed`, 32 fresh random bytes kept secret, gives the coin flips (an AES-256-CTR stream: many
-    times faster than numpy's generators, and nobody can guess it). The mean over seeds is the clamped update, to 2^-16
-    of a unit. `in_place` overwrites `delta`, so that nothing plain is left in memory and no new pages are touched.
+    `weight` w is of 256, and the values lie within floor(Q w / 256). `seed`, 32 fresh random bytes kept secret, gives
+    the coin flips (an AES-256-CTR stream: many times faster than numpy's generators, and nobody can guess it). The mean
+    over seeds is the clamped update, to 2^-16 of a unit.
 
     Raises `UpdateError` if the length differs from the rule's, the weight is outside 1 to 256, or a coordinate is not
     finite.
     """
+    plan = _plan(delta, rule, clip_norm, weight)
+    values = np.empty(rule.size, np.int32)
+
+    def work(first: int, last: int) -> int:
+        rounder = _Rounder(plan, seed, first)
+        return sum(rounder.round(block.start, values[block]) for block in blocks(first, last))
+
+    clamped = sum(run_threads(rule.chunks, threads, work))
+    return values, UpdateStats(plan.norm, clamped / rule.size)
+
+
+def quantise_and_mask(
+    delta: F32,
+    rule: ModelRule,
+    clip_norm: float,
+    weight: int,
+    seed: bytes,
+    masks: MaskSeeds,
+    *,
+    threads: int = 1,
+    out: U32 | None = None,
+) -> tuple[U32, UpdateStats]:
+    """`quantise`, then `mask_update`, a block at a time: the padded masked vector.
+
+    `out` (padded, uint32) receives it. Laid over `delta` itself it leaves nothing unmasked in memory, and touches no
+    fresh pages, which cost as much as the masks.
+    """
+    plan = _plan(delta, rule, clip_norm, weight)
+    vector = np.empty(rule.padded_size, np.uint32) if out is None else out
+    if vector.shape != (rule.padded_size,):
+        raise UpdateError(f"the masked vector needs {rule.padded_size} coordinates, not {vector.size}")
+
+    def work(first: int, last: int) -> int:
+        rounder, masker = _Rounder(plan, seed, first), Masker(masks, first)
+        clamped = 0
+        for place in blocks(first, last):
+            block = vector[place]
+            update = block[: rule.size - place.start]
+            clamped += rounder.round(place.start, update.view(np.int32))
+            block[len(update) :] = 0
+            masker.mask(block)
+        return clamped
+
+    clamped = sum(run_threads(rule.chunks, threads, work))
+    return vector, UpdateStats(plan.norm, clamped / rule.size)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What quantising any part of an update needs."""
+
+    delta: F32
+    norm: float
+    limit: int
+    ends: list[int]
+    """Where each layer ends."""
+    units: list[np.float32]
+    """Of each layer: what turns a coordinate into weighted quantisation units."""
+
+
+def _plan(delta: F32, rule: ModelRule, clip_norm: float, weight: int) -> _Plan:
     if delta.shape != (rule.size,):
         raise UpdateError(f"the update has shape {delta.shape}, the study's model has {rule.size} coordinates")
     if not 1 <= weight <= WEIGHT_ONE:
         raise UpdateError(f"weight {weight} lies outside 1 to {WEIGHT_ONE}", "divide by the largest hospital's first")
-    norm = math.sqrt(sum(float(np.dot(block, block)) for block in _blocks(delta)))
+    norm = math.sqrt(sum(float(np.dot(delta[block], delta[block])) for block in blocks(0, rule.chunks)))
     if not math.isfinite(norm):
         raise UpdateError("the update is not finite", "training diverged: lower the learning rate")
-    shrink = min(1.0, clip_norm / norm) if norm else 1.0
-    values = delta.view(np.int32) if in_place else np.empty(rule.size, np.int32)
-    work = partial(_quantise_run, delta, values, rule, shrink, weight, seed)
-    clamped = sum(run_threads(rule.chunks, threads, work))
-    return Quantised(values, norm, clamped / rule.size)
-
-
-def _blocks(values: F32) -> Iterator[F32]:
-    return (values[start : start + BLOCK_COORDINATES] for start in range(0, len(values), BLOCK_COORDINATES))
-
-
-def _quantise_run(
-    delta: F32, values: I32, rule: ModelRule, shrink: float, weight: int, seed: bytes, first: int, last: int
-) -> int:
-    """Quantise chunks `first` to `last` (exclusive); how many coordinates were clamped."""
-    limit = rule.quantum * weight // WEIGHT_ONE
-    stop = min(last * CHUNK_COORDINATES, rule.size)
+    factor = min(1.0, clip_norm / norm) if norm else 1.0
+    factor *= weight / WEIGHT_ONE * (1 << STEP_FRACTION_BITS)
     ends = list(accumulate(layer.size for layer in rule.layers))
-    coins, cipher = KeyStream(), mask_cipher(seed, first // _COINS_IN_WORD)
-    scaled = np.empty(BLOCK_COORDINATES, np.float32)
-    noise = np.empty(BLOCK_COORDINATES, np.float32)
-    clamped = 0
-    for start in range(first * CHUNK_COORDINATES, stop, BLOCK_COORDINATES):
-        end = min(start + BLOCK_COORDINATES, stop)
-        y, u = scaled[: end - start], noise[: end - start]
-        _scale(delta, rule, ends, shrink * weight / WEIGHT_ONE, start, end, y)
+    units = [np.float32(factor / layer.step) for layer in rule.layers]
+    return _Plan(delta, norm, rule.quantum * weight // WEIGHT_ONE, ends, units)
+
+
+class _Rounder:
+    """Quantises block after block, from a first (even) chunk on."""
+
+    def __init__(self, plan: _Plan, seed: bytes, first: int) -> None:
+        self._plan = plan
+        self._cipher = mask_cipher(seed, first // _COINS_IN_WORD)
+        self._coins = KeyStream()
+        self._scaled = np.empty(BLOCK_COORDINATES, np.float32)
+        self._noise = np.empty(BLOCK_COORDINATES, np.float32)
+
+    def round(self, start: int, out: I32) -> int:
+        """Write the coordinates from `start` on that fill `out`; how many of them were clamped."""
+        size, limit = len(out), self._plan.limit
+        y, u = self._scaled[:size], self._noise[:size]
+        self._scale(start, y)
         # y + u with u uniform in [-1/2, 1/2), rounded to the nearest: up with the probability of y's fraction.
-        np.copyto(u, coins.read(cipher, -(-len(u) // _COINS_IN_WORD)).view(np.int16)[: len(u)])
+        np.copyto(u, self._coins.read(self._cipher, -(-size // _COINS_IN_WORD)).view(np.int16)[:size])
         u *= _COIN
         y += u
         np.rint(y, out=y)
-        if y.max() > limit or y.min() < -limit:
-            clamped += int(np.count_nonzero(np.abs(y) > limit))
+        clamped = 0
+        if size and (y.max() > limit or y.min() < -limit):
+            clamped = int(np.count_nonzero(np.abs(y) > limit))
             np.clip(y, -limit, limit, out=y)
-        values[start:end] = y
-    return clamped
+        np.copyto(out, y, casting="unsafe")
+        return clamped
 
-
-def _scale(delta: F32, rule: ModelRule, ends: Sequence[int], factor: float, start: int, stop: int, out: F32) -> None:
-    """Coordinates `start` to `stop` in quantisation units, times `factor`; `ends` are the layers' ends."""
-    low = start
-    for layer in range(bisect_right(ends, start), len(ends)):
-        high = min(ends[layer], stop)
-        units = np.float32(factor * (1 << STEP_FRACTION_BITS) / rule.layers[layer].step)
-        np.multiply(delta[low:high], units, out=out[low - start : high - start])
-        low = high
-        if low == stop:
-            break
+    def _scale(self, start: int, out: F32) -> None:
+        """Fill `out` with coordinates in quantisation units."""
+        plan, low, stop = self._plan, start, start + len(out)
+        layer = bisect_right(plan.ends, start)
+        while low < stop:
+            high = min(plan.ends[layer], stop)
+            np.multiply(plan.delta[low:high], plan.units[layer], out=out[low - start : high - start])
+            low, layer = high, layer + 1
 
 
 def to_fixed(weights: F32) -> I64:

@@ -87,7 +87,7 @@ def demo_plan(rounds: int = 80, steps: int = 10) -> TrainingPlan:
     """The plan of the demo and of `benchmarks/federated_gain.py`, tuned on validation images of other splits."""
     return TrainingPlan.cosine(
         rounds,
-        learning_rate_millionths=50_000,
+        learning_rate_millionths=60_000,
         steps=steps,
         batch_size=32,
         momentum_millionths=900_000,

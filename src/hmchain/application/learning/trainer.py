@@ -32,10 +32,10 @@ from hmchain.errors import DataError
 
 Split = Literal["train", "validation"]
 
-_LARGEST_TURN_RADIANS = 0.2
-_LARGEST_ZOOM = 0.1
-_LARGEST_SHIFT = 0.1
-_LARGEST_CONTRAST = 0.2
+_LARGEST_TURN_RADIANS = 0.1
+_LARGEST_ZOOM = 0.05
+_LARGEST_SHIFT = 0.05
+_LARGEST_CONTRAST = 0.1
 
 
 class CohortError(DataError):

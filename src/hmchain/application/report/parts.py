@@ -248,6 +248,7 @@ class Results(Part, frozen=True, kw_only=True):
 
     hospitals: tuple[HospitalResult, ...]
     federated: Metrics
+    """The joint model; where it predicts differently for each hospital, the mean over them."""
     own_mean: Metrics
     fedavg: Metrics | None = None
     pooled: Metrics | None = None

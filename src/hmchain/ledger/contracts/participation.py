@@ -132,7 +132,9 @@ def _commit(context: Context, body: CommitUpdate) -> None:
 
 
 def _attest(context: Context, body: Attest) -> None:
-    study, entry = require_round(context, body.study, body.round, body.attempt, rounds.COMMIT, rounds.ATTEST)
+    # The last ones needed freeze the set; those in the same block are still worth keeping.
+    phases = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL)
+    study, entry = require_round(context, body.study, body.round, body.attempt, *phases)
     attester = context.sender.organisation
     require(len(set(body.organisations)) == len(body.organisations) > 0, "bad_list")
     for organisation in body.organisations:

@@ -11,12 +11,8 @@ that lags is brought up by executing the blocks it misses, and compared with wha
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import IO
 
@@ -45,18 +41,36 @@ from hmchain.ledger.blocks import (
     proposal_bytes,
     vote_bytes,
 )
+from hmchain.ledger.chain import (
+    BLOCK_BYTES_MAX,
+    BLOCK_TRANSACTIONS_MAX,
+    EVIDENCE_MAX,
+    EVIDENCE_NESTING_MAX,
+    ROUNDS_MAX,
+    Tip,
+    has_quorum,
+    nesting,
+)
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.signatures import SignatureThreads
+from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, Refusal, authenticate
-from hmchain.ledger.transition import Machine
 
-BLOCK_TRANSACTIONS_MAX = 2000
-BLOCK_BYTES_MAX = 4 << 20
+__all__ = [
+    "Behaviour",
+    "DivergenceError",
+    "EmbeddedLedger",
+    "NoQuorumError",
+    "Recovery",
+    "RefusedError",
+    "SecondWriterError",
+    "Validator",
+]
+
 MEMPOOL_TRANSACTIONS_MAX = 50_000
-ROUNDS_MAX = 64
-_BATCH = 128
 
 
 class SecondWriterError(LedgerError):
@@ -81,50 +95,6 @@ class NoQuorumError(LedgerError):
     code = "no_quorum"
 
 
-class DivergenceError(LedgerError):
-    """A stored block does not give the state that was signed."""
-
-    code = "divergence"
-
-
-class Behaviour(Enum):
-    """What a validator does; all but the first are faults that can be injected."""
-
-    HONEST = "honest"
-    SILENT = "silent"
-    """Neither proposes nor votes."""
-    INVALID_BLOCK = "invalid block"
-    """As proposer, signs a block whose state gives itself the best reputation."""
-    EQUIVOCATE = "equivocate"
-    """Votes for two different blocks in one round."""
-    WITHHOLD_VOTES = "withhold votes"
-    """As proposer, leaves one honest validator's vote out of the last commit."""
-
-
-@dataclass(slots=True)
-class Validator:
-    """One validator in this process."""
-
-    name: str
-    key: SigningKey | None
-    machine: Machine
-    behaviour: Behaviour = Behaviour.HONEST
-
-    @property
-    def state(self) -> State:
-        """Its own state."""
-        return self.machine.state
-
-    @property
-    def votes(self) -> bool:
-        """Whether it takes part in voting at all."""
-        return self.key is not None and self.behaviour is not Behaviour.SILENT
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign as this validator; empty if its key is not in this process."""
-        return self.key.sign(message) if self.key else b""
-
-
 def _clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -132,7 +102,8 @@ def _clock_ms() -> int:
 class EmbeddedLedger:
     """A ledger in a directory, written by this process.
 
-    `clock_ms` gives the proposers' time; tests and simulations pass their own.
+    `clock_ms` gives the proposers' time; tests and simulations pass their own. Opening raises `LedgerError` or
+    `BlockStoreError` for what cannot be opened, `SecondWriterError` if another process has it, `DivergenceError`.
     """
 
     def __init__(
@@ -144,26 +115,26 @@ class EmbeddedLedger:
         threads: int | None = None,
     ) -> None:
         self._lock = _lock(directory)
+        self.validators: dict[str, Validator] = {}
         try:
             self.genesis = genesis_file.load(directory / "genesis.json")
             self.store = BlockStore(directory / "blocks.db")
-            self._clock_ms = clock_ms
-            self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="signatures")
-            self._checked: dict[bytes, Authentic] = {}
-            self._mempool: dict[bytes, Authentic] = {}
-            self._evidence: list[Evidence] = []
-            self.validators: dict[str, Validator] = {}
-            self._directory, self._keys = directory, dict(validator_keys)
-            last = self.store.get(self.store.height)
-            self.height = last.height if last else 0
-            self._previous = last.block.header.hash if last else self.genesis.digest
-            self._time_ms = last.block.header.time_ms if last else self.genesis.time_ms
-            self._commit = last.commit if last else None
+        except BaseException:
+            self._lock.close()
+            raise
+        self._clock_ms = clock_ms
+        self._signatures = SignatureThreads(self.genesis.chain_id, threads)
+        self._checked: dict[bytes, Authentic] = {}
+        self._mempool: dict[bytes, Authentic] = {}
+        self._evidence: list[Evidence] = []
+        self._directory, self._keys = directory, dict(validator_keys)
+        try:
+            self._tip = self._read_tip()
             for member in self.genesis.members:
                 self._add_validator(member.organisation)
             self._follow_members()
         except BaseException:
-            self._lock.close()
+            self.close()
             raise
 
     @classmethod
@@ -183,6 +154,12 @@ class EmbeddedLedger:
         genesis_file.save(genesis, path)
         return cls(directory, validator_keys, clock_ms=clock_ms)
 
+    def _read_tip(self) -> Tip:
+        genesis = self.genesis
+        founding = Tip(genesis.chain_id, 0, genesis.time_ms, genesis.digest, None)
+        last = self.store.get(self.store.height)
+        return founding.after(last.block.header, last.commit) if last else founding
+
     # -- reading ---------------------------------------------------------------------------------------------------
 
     @property
@@ -191,18 +168,32 @@ class EmbeddedLedger:
         return self.genesis.chain_id
 
     @property
-    def state(self) -> State:
-        """A validator's committed state, to read from between blocks."""
-        return next(iter(self.validators.values())).state
+    def height(self) -> int:
+        """Height of the last block, 0 before the first."""
+        return self._tip.height
 
     @property
     def time_ms(self) -> int:
         """Time of the last block."""
-        return self._time_ms
+        return self._tip.time_ms
+
+    @property
+    def state(self) -> State:
+        """A validator's committed state, to read from between blocks."""
+        return self._first.state
+
+    @property
+    def recoveries(self) -> list[Recovery]:
+        """States that were found damaged since this ledger was opened, and rebuilt from the blocks."""
+        return [recovery for validator in self.validators.values() for recovery in validator.recoveries]
+
+    @property
+    def _first(self) -> Validator:
+        return next(iter(self.validators.values()))
 
     def now_ms(self) -> int:
         """The time the next block would have."""
-        return max(self._clock_ms(), self._time_ms + 1)
+        return max(self._clock_ms(), self._tip.time_ms + 1)
 
     def events(self, first: int) -> list[tuple[int, Event]]:
         """Events of all blocks from height `first` on: the stream that agents and pages follow."""
@@ -212,6 +203,12 @@ class EmbeddedLedger:
             found += [(stored.height, event) for receipt in result.receipts for event in receipt.events]
             found += [(stored.height, event) for event in result.events]
         return found
+
+    def receipt(self, digest: bytes) -> Receipt | None:
+        """The receipt of a transaction that is in a block, or None."""
+        place = self.store.find(digest)
+        stored = self.store.get(place[0]) if place else None
+        return stored.result.receipts[place[1]] if place and stored else None
 
     # -- transactions ----------------------------------------------------------------------------------------------
 
@@ -224,31 +221,22 @@ class EmbeddedLedger:
 
     def submit_many(self, wires: Sequence[bytes]) -> list[bytes | RefusedError]:
         """Take many; signatures are checked in threads. Digests, or errors in place of what is refused."""
-        batches = [wires[start : start + _BATCH] for start in range(0, len(wires), _BATCH)]
         answers: list[bytes | RefusedError] = []
-        for batch in self._pool.map(self._authenticate_batch, batches):
-            for item in batch:
-                try:
-                    answers.append(item if isinstance(item, RefusedError) else self._admit(item))
-                except Refusal as refusal:
-                    answers.append(RefusedError(refusal.code))
-        return answers
-
-    def _authenticate_batch(self, wires: Sequence[bytes]) -> list[Authentic | RefusedError]:
-        checked: list[Authentic | RefusedError] = []
-        for wire in wires:
+        for answer in self._signatures.check(wires):
             try:
-                checked.append(authenticate(wire, self.chain_id))
+                if isinstance(answer, Refusal):
+                    raise answer
+                answers.append(self._admit(answer))
             except Refusal as refusal:
-                checked.append(RefusedError(refusal.code))
-        return checked
+                answers.append(RefusedError(refusal.code))
+        return answers
 
     def _admit(self, transaction: Authentic) -> bytes:
         if len(self._mempool) >= MEMPOOL_TRANSACTIONS_MAX:
             raise Refusal("mempool_full")
         if transaction.digest in self._mempool:
             raise Refusal("duplicate")
-        next(iter(self.validators.values())).machine.check(transaction, self.now_ms())
+        self._first.machine.check(transaction, self.now_ms())
         self._mempool[transaction.digest] = transaction
         return transaction.digest
 
@@ -265,19 +253,20 @@ class EmbeddedLedger:
     def produce_block(self) -> tuple[Block, BlockResult] | None:
         """Decide one block from the waiting transactions; None if nothing waits.
 
-        Raises `NoQuorumError` if no round decides, `LedgerFullError` if the disk is full; what waits is kept.
+        Raises `NoQuorumError` if no round decides, `LedgerFullError` or `StateError` if the disk is full: what waits
+        is kept, and the next call goes on from there.
         """
+        self._catch_up()
         if not self._mempool and not self._evidence:
             return None
         taken = self._take()
         self._checked = {transaction.wire: transaction for transaction in taken}
-        turns = proposer.proposers_of_rounds(self._validator_set(), ROUNDS_MAX)
+        validators = standings.validators_at(self.state, self.height + 1)
+        turns = proposer.proposers_of_rounds(validators, ROUNDS_MAX)
         for round_, name in enumerate(turns):
-            decided = self._try_round(round_, name, tuple(transaction.wire for transaction in taken))
+            decided = self._try_round(round_, self.validators[name], validators, tuple(self._checked))
             if decided is not None:
                 self._finish(*decided)
-                for transaction in taken:
-                    self._mempool.pop(transaction.digest, None)
                 return decided[0], decided[2]
         raise NoQuorumError("no block was decided: less than two thirds of the voting power agreed", "wake validators")
 
@@ -291,30 +280,26 @@ class EmbeddedLedger:
             taken.append(transaction)
         return taken
 
-    def _validator_set(self) -> proposer.Validators:
-        return standings.validators_at(self.state, self.height + 1)
-
     def _try_round(
-        self, round_: int, name: str, transactions: tuple[bytes, ...]
+        self, round_: int, author: Validator, validators: proposer.Validators, transactions: tuple[bytes, ...]
     ) -> tuple[Block, Commit, BlockResult] | None:
         """One voting round: propose, execute everywhere, vote. None if it fails."""
-        author = self.validators[name]
-        if not author.votes:
+        if not author.awake:
             return None
         block, result, signature = self._propose(author, round_, transactions)
-        votes, signatures = self._vote(block, author)
-        commit = Commit(block.header.height, round_, block.header.hash, votes, signatures)
-        if self._has_quorum(commit):
+        commit = self._vote(block, author, validators)
+        if has_quorum(commit, validators):
             return block, commit, result
         for validator in self.validators.values():
             validator.machine.rollback()
-        self._evidence.append(InvalidProposal(encode(block), signature))
+        if any(vote.flag == NIL for vote in commit.votes):
+            self._accuse(InvalidProposal(encode(block), signature))
         return None
 
     def _propose(
         self, author: Validator, round_: int, transactions: tuple[bytes, ...]
     ) -> tuple[Block, BlockResult, bytes]:
-        last_round, last_votes = self._last_commit(author)
+        last_round, last_votes = self._last_votes(author)
         inputs = BlockInput(
             self.height + 1, self.now_ms(), author.name, last_round, last_votes, tuple(self._evidence), transactions
         )
@@ -322,125 +307,104 @@ class EmbeddedLedger:
         if author.behaviour is Behaviour.INVALID_BLOCK:
             standings.forge(author.state, author.name)
         commitment = author.state.commitment()
-        header = make_header(self.chain_id, inputs, round_, self._previous, result, commitment)
+        header = make_header(self.chain_id, inputs, round_, self._tip.hash, result, commitment)
         return make_block(header, inputs), result, author.sign(proposal_bytes(header))
 
-    def _last_commit(self, author: Validator) -> tuple[int, tuple[Vote, ...]]:
-        if self._commit is None:
+    def _last_votes(self, author: Validator) -> tuple[int, tuple[Vote, ...]]:
+        last = self._tip.commit
+        if last is None:
             return 0, ()
-        votes = list(self._commit.votes)
+        votes = list(last.votes)
         if author.behaviour is Behaviour.WITHHOLD_VOTES:
             victims = [i for i, vote in enumerate(votes) if vote.flag == COMMIT and vote.validator != author.name]
             if victims:
                 votes[victims[0]] = Vote(votes[victims[0]].validator, ABSENT)
-        return self._commit.round, tuple(votes)
+        return last.round, tuple(votes)
 
-    def _vote(self, block: Block, author: Validator) -> tuple[tuple[Vote, ...], tuple[bytes, ...]]:
+    def _vote(self, block: Block, author: Validator, validators: proposer.Validators) -> Commit:
         """Every validator executes the block on its own state and signs it if it gets the same roots."""
         header = block.header
         message = vote_bytes(self.chain_id, header.height, header.round, header.hash)
         votes, signatures = [], []
-        for entry in self._validator_set():
+        for entry in validators:
             validator = self.validators[entry.id]
-            if not validator.votes:
-                agrees, flag = False, ABSENT
-            else:
-                agrees = validator is author or self._agrees(validator, block)
-                flag = COMMIT if agrees else NIL
+            agrees = validator.awake and (
+                validator is author or validator.agrees(self._tip, block, validators, self._authentic)
+            )
+            flag = COMMIT if agrees else NIL if validator.awake else ABSENT
             votes.append(Vote(entry.id, flag))
             signatures.append(validator.sign(message) if agrees else b"")
             if agrees and validator.behaviour is Behaviour.EQUIVOCATE:
-                self._report_double_sign(
-                    validator, SignedVote(header.height, header.round, header.hash, signatures[-1])
-                )
-        return tuple(votes), tuple(signatures)
+                self._sign_twice(validator, SignedVote(header.height, header.round, header.hash, signatures[-1]))
+        return Commit(header.height, header.round, header.hash, tuple(votes), tuple(signatures))
 
-    def _agrees(self, validator: Validator, block: Block) -> bool:
-        result = validator.machine.execute(block.input, self._authentic)
-        header = block.header
-        return result.root == header.receipts_root and validator.state.commitment() == header.state_commitment
-
-    def _report_double_sign(self, validator: Validator, first: SignedVote) -> None:
+    def _sign_twice(self, validator: Validator, first: SignedVote) -> None:
         """The equivocator signs another block hash too; the others see both votes and keep the evidence."""
         other = bytes(byte ^ 0xFF for byte in first.block_hash)
         signature = validator.sign(vote_bytes(self.chain_id, first.height, first.round, other))
         second = SignedVote(first.height, first.round, other, signature)
-        self._evidence.append(DoubleSign(validator.name, first, second))
+        self._accuse(DoubleSign(validator.name, first, second))
         validator.behaviour = Behaviour.HONEST
 
-    def _has_quorum(self, commit: Commit) -> bool:
-        powers = {entry.id: entry.power for entry in self._validator_set()}
-        given = sum(powers[vote.validator] for vote in commit.votes if vote.flag == COMMIT)
-        return 3 * given > 2 * sum(powers.values())
+    def _accuse(self, evidence: Evidence) -> None:
+        """Keep evidence for the next block, within what a block may carry."""
+        if len(self._evidence) < EVIDENCE_MAX and nesting((evidence,)) <= EVIDENCE_NESTING_MAX:
+            self._evidence.append(evidence)
 
     def _finish(self, block: Block, commit: Commit, result: BlockResult) -> None:
-        """Make the block durable, then let every state commit it; a state that did not execute it does now."""
-        included = set(block.evidence)
+        """Make the block durable, then let every state commit it; a state that did not agree executes it again."""
         try:
             self.store.append(block, commit, result)
         except LedgerError:
             for validator in self.validators.values():
                 validator.machine.rollback()
             raise
-        height = block.header.height
-        for vote in commit.votes:
-            validator = self.validators[vote.validator]
-            if vote.flag != COMMIT:
-                self._catch_up(validator, block)
-        for name in sorted(set(self.validators) - {vote.validator for vote in commit.votes}):
-            self._catch_up(self.validators[name], block)
-        for validator in self.validators.values():
-            validator.machine.commit(height)
-        self._evidence = [evidence for evidence in self._evidence if evidence not in included]
-        # An invalid proposal proves something only on the state it was made for.
-        self._evidence = [evidence for evidence in self._evidence if isinstance(evidence, DoubleSign)]
-        self.height, self._previous, self._time_ms = height, block.header.hash, block.header.time_ms
-        self._commit = commit
+        # From here on the block is decided, whatever happens to the states.
+        self._tip = self._tip.after(block.header, commit)
+        for digest in [receipt.transaction for receipt in result.receipts]:
+            self._mempool.pop(digest, None)
         self._checked = {}
+        # An invalid proposal proves something only on the state it was made for.
+        self._evidence = [
+            item for item in self._evidence if isinstance(item, DoubleSign) and item not in block.evidence
+        ]
+        agreed = {vote.validator for vote in commit.votes if vote.flag == COMMIT}
+        for validator in self.validators.values():
+            if validator.name in agreed:
+                validator.machine.commit(block.header.height)
+            else:
+                validator.machine.rollback()
+        self._catch_up()
         self._follow_members()
-
-    def _catch_up(self, validator: Validator, block: Block) -> None:
-        validator.machine.rollback()
-        if not self._agrees(validator, block):
-            raise DivergenceError(
-                f"{validator.name} gets another state from block {block.header.height} than was signed",
-                "run `hmchain audit verify`; delete that validator's state to have it replayed",
-            )
 
     # -- validators --------------------------------------------------------------------------------------------------
 
+    def _catch_up(self) -> None:
+        """Let every state that lags behind the blocks follow them."""
+        for validator in self.validators.values():
+            if validator.state.height < self.height:
+                validator.machine.rollback()
+                validator.follow()
+
     def _follow_members(self) -> None:
-        """Give every validator of the set a state of its own."""
-        for entry in (*self._validator_set(), *standings.validators_at(self.state, self.height + 2)):
-            if entry.id not in self.validators:
-                self._add_validator(entry.id)
+        """Give every validator of the next sets a state of its own."""
+        for height in (self.height + 1, self.height + 2):
+            for entry in standings.validators_at(self.state, height):
+                if entry.id not in self.validators:
+                    self._add_validator(entry.id)
 
     def _add_validator(self, name: str) -> None:
         directory = self._directory / "validators"
         directory.mkdir(exist_ok=True)
-        state = State(directory / f"{name}.db")
-        machine = Machine(state, self.chain_id)
-        validator = Validator(name, self._keys.get(name), machine)
-        self.validators[name] = validator
-        if state.height == 0 and not any(True for _ in state.snapshot()):
-            genesis_file.initialise(state, self.genesis)
-            machine.commit(0)
-        for stored in self.store.blocks(state.height + 1):
-            self._catch_up(validator, stored.block)
-            machine.commit(stored.height)
-
-    def receipt(self, digest: bytes) -> Receipt | None:
-        """The receipt of a transaction that is in a block, or None."""
-        place = self.store.find(digest)
-        stored = self.store.get(place[0]) if place else None
-        return stored.result.receipts[place[1]] if place and stored else None
+        path = directory / f"{name}.db"
+        self.validators[name] = Validator(name, self._keys.get(name), path, self.genesis, self.store)
 
     def close(self) -> None:
         """Release the ledger."""
         for validator in self.validators.values():
-            validator.state.close()
+            validator.close()
         self.store.close()
-        self._pool.shutdown()
+        self._signatures.close()
         self._lock.close()
 
     def __enter__(self) -> EmbeddedLedger:

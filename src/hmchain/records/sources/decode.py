@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import functools
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,10 +101,25 @@ def read_image(path: Path, size: int, channels: int) -> Pixels:
     Raises `NotAnImageError` if it cannot be read or is no image.
     """
     try:
-        pixels = decode_image(read_bytes(path), size).pixels
+        with quiet():
+            pixels = decode_image(read_bytes(path), size).pixels
     except NotAnImageError as error:
         raise NotAnImageError(f"{path} cannot be used: {error.what}", f"give one of {', '.join(FORMATS)}") from error
     return to_grey(pixels) if channels == 1 else pixels
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings to itself: they are about metadata, which is dropped, and sizes, which have our own limit.
+
+    For the thread that starts and ends the work, since warnings are filtered for the whole process.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def read_bytes(path: Path) -> bytes:

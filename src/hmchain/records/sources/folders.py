@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hmchain.records.sources.decode import FORMATS, Decoded, NotAnImageError, decode_image, read_bytes, to_grey
+from hmchain.records.sources.decode import FORMATS, Decoded, NotAnImageError, decode_image, quiet, read_bytes, to_grey
 from hmchain.records.sources.imageset import (
     TEST,
     TRAIN,
@@ -108,8 +107,6 @@ def read_files(
 
 
 def _decode_all(files: Sequence[ImageFile], size: int, progress: Progress | None) -> list[Decoded | NotAnImageError]:
-    from PIL import Image
-
     def read(file: ImageFile) -> Decoded | NotAnImageError:
         try:
             return decode_image(read_bytes(file.path), size)
@@ -117,9 +114,7 @@ def _decode_all(files: Sequence[ImageFile], size: int, progress: Progress | None
             return error
 
     results = []
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused by a limit of our own
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata, which is dropped anyway
+    with quiet(), ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(read, files), start=1):
             results.append(result)
             if progress is not None:

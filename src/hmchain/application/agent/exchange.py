@@ -1,0 +1,119 @@
+"""What hospitals exchange through the store: masked updates and aggregates, sealed under the study key.
+
+What was fetched is kept in a cache of one's own until the round is final: f + 1 hospitals attest that they hold an
+object before it counts, so that no store can lose it afterwards.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hmchain.application.learning.aggregation import LEAF_BYTES, Aggregate, Part
+from hmchain.canonical import digest
+from hmchain.errors import StorageError
+from hmchain.keys import SecretKey
+from hmchain.ledger import arithmetic
+from hmchain.ledger.arithmetic import I64, U32, ModelRule
+from hmchain.records.envelope import open_envelope, seal
+from hmchain.records.objects import MissingObjectError, ObjectStore
+
+
+class WrongObjectError(StorageError):
+    """An object opens, but is not what the ledger says it is."""
+
+    code = "wrong_object"
+
+
+def update_context(study: str, round_: int, attempt: int, organisation: str) -> bytes:
+    """What a masked update's envelope is bound to."""
+    number = round_.to_bytes(8, "big") + attempt.to_bytes(8, "big")
+    return digest("hmchain masked update", study.encode(), number, organisation.encode())
+
+
+def aggregate_context(study: str, round_: int) -> bytes:
+    """What an aggregate's envelope is bound to."""
+    return digest("hmchain aggregate", study.encode(), round_.to_bytes(8, "big"))
+
+
+def pack(aggregate: Aggregate) -> bytes:
+    """Masked sum, sum and model, end to end: what a master stores beside the roots it posts."""
+    return b"".join(bytes(leaf) for part in Part for leaf in aggregate.leaves(part))
+
+
+def unpack(data: bytes, rule: ModelRule) -> dict[Part, bytes]:
+    """The three vectors of `pack`. Raises `WrongObjectError` if the length does not fit the rule."""
+    sizes = {part: LEAF_BYTES[part] * rule.chunks for part in Part}
+    if len(data) != sum(sizes.values()):
+        raise WrongObjectError("an aggregate has the wrong length", "take it from another participant")
+    parts, start = {}, 0
+    for part, size in sizes.items():
+        parts[part] = data[start : start + size]
+        start += size
+    return parts
+
+
+def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
+    """Model and momentum from a packed aggregate, (padded d,) int64 each. Raises `WrongObjectError`."""
+    leaves = np.frombuffer(unpack(data, rule)[Part.MODEL], "<i8").reshape(rule.chunks, 2, -1).astype(np.int64)
+    model, momentum = leaves[:, 0].reshape(-1), leaves[:, 1].reshape(-1)
+    if arithmetic.model_root(model, momentum) != root:
+        raise WrongObjectError("a model in the store is not the one on the ledger", "fetch it from another participant")
+    return model, momentum
+
+
+class Exchange:
+    """The shared store as one participant uses it."""
+
+    def __init__(self, store: ObjectStore, cache: Path | None) -> None:
+        self._store = store
+        self._cache = ObjectStore.memory() if cache is None else ObjectStore.directory(cache, durable=False)
+
+    def publish(self, envelope: bytes) -> bytes:
+        """Put an object where everyone finds it; write-once, so doing it again is harmless."""
+        return self._store.put(envelope)
+
+    def fetch(self, address: bytes) -> bytes:
+        """An object from one's cache, else from the store, and then kept. Raises `MissingObjectError` and its kin."""
+        try:
+            return self._cache.get(address)
+        except MissingObjectError:
+            envelope = self._store.get(address)
+            self._cache.put(envelope)
+            return envelope
+
+    def repair(self, address: bytes) -> None:
+        """Give an object back to a store that lost it, if one has it."""
+        if not self._store.exists(address):
+            self._store.put(self._cache.get(address))
+
+    def drop(self, address: bytes) -> None:
+        """Forget a cached object: its round is final."""
+        self._cache.delete(address)
+
+    def withdraw(self, address: bytes) -> None:
+        """Delete one's own object from the store: its round is final and nobody needs it."""
+        self._store.delete(address)
+
+    def open_update(self, address: bytes, key: SecretKey, context: bytes, root: bytes, rule: ModelRule) -> U32:
+        """Fetch a masked update and check it against its digest on the ledger: (padded d,) uint32."""
+        data = open_envelope(self.fetch(address), key, context)
+        vector = np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
+        if len(vector) != rule.padded_size or arithmetic.masked_root(vector) != root:
+            raise WrongObjectError("a masked update is not what its digest says", "its hospital must not be summed")
+        return vector
+
+    def open_aggregate(self, address: bytes, key: SecretKey, context: bytes) -> bytes:
+        """Fetch what a master stored."""
+        return open_envelope(self.fetch(address), key, context)
+
+
+def seal_update(vector: U32, key: SecretKey, context: bytes) -> bytes:
+    """The envelope of a masked update."""
+    return seal(vector.astype("<u4", copy=False).tobytes(), key, context)
+
+
+def seal_aggregate(aggregate: Aggregate, key: SecretKey, context: bytes) -> bytes:
+    """The envelope of what a master stores."""
+    return seal(pack(aggregate), key, context)

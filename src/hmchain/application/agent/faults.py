@@ -1,0 +1,46 @@
+"""Dishonest agents, for demonstrations and tests: they go through the same code as everyone else."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from hmchain.application.learning.aggregation import Aggregate
+from hmchain.ledger import arithmetic
+from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, ModelRule, Survivor
+
+
+class AgentBehaviour(Enum):
+    """What an agent does; all but the first are faults."""
+
+    HONEST = "honest"
+    FORGE_SUM = "forges the sum"
+    """As master, alters one chunk of the sum and builds the model from it."""
+    FORGE_MODEL = "forges the model"
+    """As master, posts another model beside a right sum."""
+    SILENT_MASTER = "posts nothing as master"
+    WITHHOLD_SEED = "withholds its seed"
+    """Commits an update, then does not reveal its self seed."""
+    GARBAGE_UPDATE = "sends garbage"
+    """Masks values far out of range."""
+    REJECT_ALWAYS = "votes against every model"
+
+
+def forge(
+    behaviour: AgentBehaviour, right: Aggregate, base: tuple[I64, I64], survivors: tuple[Survivor, ...], rule: ModelRule
+) -> Aggregate:
+    """What a dishonest master posts instead of the right aggregate."""
+    if behaviour is AgentBehaviour.FORGE_SUM:
+        total = right.sum.copy()
+        chunk = slice(CHUNK_COORDINATES * (right.chunks // 2), CHUNK_COORDINATES * (right.chunks // 2 + 1))
+        total[chunk] = -total[chunk]
+        weights = arithmetic.weight_total(survivors)
+        step = arithmetic.steps(rule, 0, rule.padded_size)
+        model, momentum = arithmetic.step_model(base[0], base[1], total, weights, step, rule)
+        return Aggregate(right.masked_sum, total, model, momentum)
+    if behaviour is AgentBehaviour.FORGE_MODEL:
+        model = right.model.copy()
+        model[: CHUNK_COORDINATES // 2] += np.int64(1) << 30
+        return Aggregate(right.masked_sum, right.sum, model, right.momentum)
+    return right

@@ -1,0 +1,380 @@
+"""A participant in a running study: what it does in each phase of a round (design section 6)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hmchain import merkle
+from hmchain.application.agent import exchange, faults
+from hmchain.application.agent.exchange import Exchange
+from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.store import AgentStore
+from hmchain.application.agent.study_keys import StudyKeys, StudyKeyStore
+from hmchain.application.agent.updates import UpdateMaker, global_prior
+from hmchain.application.learning.aggregation import Aggregate, Fraud, Part, Roots, aggregate, find_fraud
+from hmchain.application.learning.quantise import to_fixed, to_weights
+from hmchain.canonical import Record
+from hmchain.errors import HMChainError, StorageError
+from hmchain.keys import SecretKey
+from hmchain.ledger import arithmetic, contracts, reputation
+from hmchain.ledger.arithmetic import I64, U32, LostPair, SumOutOfRangeError
+from hmchain.ledger.contracts import approvals, participation, rounds
+from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
+from hmchain.ledger.contracts.participation import (
+    Attest,
+    CommitUpdate,
+    Confirm,
+    GateReveal,
+    GateVote,
+    PostAggregate,
+    Reveal,
+    Tick,
+)
+from hmchain.ledger.contracts.rounds import Contribution, Posted, Round
+from hmchain.ledger.contracts.studies import Study
+
+if TYPE_CHECKING:
+    from hmchain.application.agent.agent import Learner, Node
+
+
+class GateChoice(Record, frozen=True):
+    """How one voted on a model, kept until the vote is open."""
+
+    accept: bool
+    salt: bytes
+    auc_permyriad: int
+
+
+class Best(Record, frozen=True):
+    """The best AUC on one's own validation data that an accepted model reached; never leaves the hospital."""
+
+    auc_permyriad: int
+
+
+class Participant:
+    """One organisation in one running study."""
+
+    def __init__(
+        self,
+        organisation: str,
+        node: Node,
+        exchange: Exchange,
+        store: AgentStore,
+        keys: StudyKeyStore,
+        learner: Learner,
+        rounding: SecretKey,
+    ) -> None:
+        self.behaviour = AgentBehaviour.HONEST
+        self._organisation = organisation
+        self._node = node
+        self._exchange = exchange
+        self._store = store
+        self._keys = keys
+        self._learner = learner
+        self._maker = UpdateMaker(organisation, node.chain_id, store, keys, learner, rounding)
+        self._round = -1
+        self._published: set[bytes] = set()
+        self._base: tuple[bytes, I64, I64] | None = None
+        self._vectors: dict[bytes, U32] = {}
+        self._result: tuple[tuple[int, int], Aggregate] | None = None
+        self._prior_known = False
+
+    # Driving
+
+    def publish(self, study: Study, entry: Round) -> None:
+        """Upload one's own update once its digest is on the ledger; give lost objects back to the store."""
+        if entry.phase not in (rounds.COMMIT, rounds.ATTEST, rounds.AGGREGATE):
+            return
+        own = rounds.contribution(self._node.state, entry, self._organisation)
+        made = self._maker.kept(entry)
+        if own is not None and made is not None and own.object == made.object and made.object not in self._published:
+            self._exchange.publish(made.envelope)
+            self._published.add(made.object)
+        if entry.phase == rounds.AGGREGATE:
+            for update in self._frozen_updates(entry):
+                self._repair(update)
+
+    def act(self, study: Study, entry: Round) -> list[contracts.Body]:
+        """What the round's phase asks of this participant now."""
+        self._enter_round(study, entry)
+        self._learn_prior(study)
+        actions = {
+            rounds.COMMIT: self._commit,
+            rounds.ATTEST: self._attest,
+            rounds.REVEAL: self._reveal,
+            rounds.AGGREGATE: self._aggregate,
+            rounds.VERIFY: self._verify,
+            rounds.GATE_COMMIT: self._vote,
+            rounds.GATE_REVEAL: self._open_vote,
+        }
+        bodies = list(actions[entry.phase](study, entry)) if entry.phase in actions else []
+        return bodies or self._tick(entry)
+
+    def _tick(self, entry: Round) -> list[contracts.Body]:
+        """Whoever waits for a deadline that has passed says so."""
+        return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms else []
+
+    # Commit and attest
+
+    def _commit(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        state = self._node.state
+        own = rounds.contribution(state, entry, self._organisation)
+        approved = approvals.in_force(state, entry.study, self._organisation, self._node.now_ms())
+        if own is not None or self._organisation not in entry.expected or not approved:
+            yield from self._attest(study, entry)
+            return
+        made = self._maker.make(study, entry, self._base_model(study, entry), self.behaviour)
+        if made is not None:
+            yield CommitUpdate(
+                entry.study, entry.number, entry.attempt, entry.base_root,
+                made.digest, made.object, made.self_hash, made.pair_hashes,
+            )  # fmt: skip
+
+    def _attest(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        sound = [
+            update.organisation
+            for update in rounds.contributions(self._node.state, entry)
+            if update.organisation != self._organisation
+            and self._organisation not in update.attested
+            and self._vector(study, entry, update) is not None
+        ]
+        if sound:
+            yield Attest(entry.study, entry.number, entry.attempt, tuple(sound))
+
+    def _vector(self, study: Study, entry: Round, update: Contribution) -> U32 | None:
+        """A participant's masked update if it can be fetched and is what its digest says."""
+        if update.object not in self._vectors:
+            context = exchange.update_context(entry.study, entry.number, entry.attempt, update.organisation)
+            try:
+                self._vectors[update.object] = self._exchange.open_update(
+                    update.object, self._object_key(study), context, update.digest, study.rule(entry.number)
+                )
+            except HMChainError:
+                return None
+        return self._vectors[update.object]
+
+    def _repair(self, update: Contribution) -> None:
+        try:
+            self._exchange.repair(update.object)
+        except StorageError:
+            return  # another attester has it
+
+    # Reveal
+
+    def _reveal(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        own = rounds.contribution(self._node.state, entry, self._organisation)
+        made = self._maker.kept(entry)
+        if own is None or own.self_seed or made is None or self._organisation not in entry.frozen:
+            return
+        if own.digest != made.digest or self.behaviour is AgentBehaviour.WITHHOLD_SEED:
+            return
+        seeds = self._keys_of(study).seeds(entry.number, entry.attempt, entry.base_root)
+        outside = [order for order, name in enumerate(study.spec.participants) if name not in entry.frozen]
+        lost = tuple(LostPair(order, seeds.pairs[order]) for order in outside)
+        yield Reveal(entry.study, entry.number, entry.attempt, seeds.self_seed, lost)
+
+    # Aggregate and verify
+
+    def _aggregate(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        try:
+            result = self._recompute(study, entry)
+        except SumOutOfRangeError as error:
+            if self._organisation == entry.frozen[0]:
+                yield self._dispute(study, entry, error.coordinate // arithmetic.CHUNK_COORDINATES, None)
+            return
+        if result is None or entry.master != self._organisation or self.behaviour is AgentBehaviour.SILENT_MASTER:
+            return
+        if self.behaviour in (AgentBehaviour.FORGE_SUM, AgentBehaviour.FORGE_MODEL):
+            survivors = rounds.survivors(self._node.state, study, entry)
+            base = self._base_model(study, entry)
+            result = faults.forge(self.behaviour, result, base, survivors, study.rule(entry.number))
+        context = exchange.aggregate_context(entry.study, entry.number)
+        address = self._exchange.publish(exchange.seal_aggregate(result, self._object_key(study), context))
+        roots = result.roots
+        posted = Posted(self._organisation, roots.masked_sum, roots.sum, roots.model, address)
+        yield PostAggregate(entry.study, entry.number, entry.attempt, posted)
+
+    def _verify(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        posted = entry.posted
+        if posted is None or posted.master == self._organisation or self._organisation in entry.confirmed:
+            return
+        result = self._recompute(study, entry)
+        if result is None:
+            return
+        own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
+        if own == theirs:
+            if self._confirms_now(study, entry):
+                yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
+            return
+        found = find_fraud(result, theirs, lambda part: self._posted_part(study, entry, part))
+        if isinstance(found, Fraud):
+            yield self._dispute(study, entry, found.chunk, found)
+
+    def _confirms_now(self, study: Study, entry: Round) -> bool:
+        """The f + 1 next in rank confirm at once, the others only if that was not enough: fewer transactions."""
+        others = [name for name in entry.ranking if name != entry.master]
+        first = others[: reputation.faults_tolerated(len(study.spec.uses)) + 1]
+        return self._organisation in first or self._node.state.height > entry.phase_height
+
+    def _recompute(self, study: Study, entry: Round) -> Aggregate | None:
+        """One's own full aggregation of the frozen set; None while an object is out of reach."""
+        attempt = (entry.number, entry.attempt)
+        if self._result is None or self._result[0] != attempt:
+            vectors = [self._vector(study, entry, update) for update in self._frozen_updates(entry)]
+            present = [vector for vector in vectors if vector is not None]
+            if len(present) < len(entry.frozen):
+                return None
+            survivors = rounds.survivors(self._node.state, study, entry)
+            model, momentum = self._base_model(study, entry)
+            self._result = (attempt, aggregate(present, survivors, model, momentum, study.rule(entry.number)))
+        return self._result[1]
+
+    def _frozen_updates(self, entry: Round) -> list[Contribution]:
+        updates = rounds.contributions(self._node.state, entry)
+        return [update for update in updates if update.organisation in entry.frozen]
+
+    def _posted_part(self, study: Study, entry: Round, part: Part) -> bytes | None:
+        """What the master stored for a part, or None if it is missing or has the wrong shape."""
+        if entry.posted is None:
+            return None
+        context = exchange.aggregate_context(entry.study, entry.number)
+        try:
+            data = self._exchange.open_aggregate(entry.posted.object, self._object_key(study), context)
+            return exchange.unpack(data, study.rule(entry.number))[part]
+        except HMChainError:
+            return None
+
+    def _dispute(self, study: Study, entry: Round, chunk: int, fraud: Fraud | None) -> DisputeChunk:
+        """One chunk of every object, with paths: all that the state machine needs to judge."""
+        masked = []
+        for update in self._frozen_updates(entry):
+            vector = self._vector(study, entry, update)
+            if vector is None:
+                raise StorageError(f"the update of {update.organisation} is gone", "fetch it from another attester")
+            masked.append(_leaf(merkle.Tree(arithmetic.vector_leaves(vector)), chunk, arithmetic.vector_leaves(vector)))
+        model, momentum = self._base_model(study, entry)
+        base_tree = merkle.Tree(arithmetic.model_leaves(model, momentum))
+        base = _leaf(base_tree, chunk, arithmetic.model_leaves(model, momentum))
+        which = fraud.part.value if fraud else Part.SUM.value
+        posted = Leaf(fraud.posted_leaf, fraud.posted_path) if fraud else Leaf(b"", ())
+        return DisputeChunk(entry.study, entry.number, entry.attempt, chunk, tuple(masked), base, which, posted)
+
+    # The gate
+
+    def _vote(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        ballot = rounds.gate_ballot(self._node.state, entry, self._organisation)
+        if ballot is not None or self._organisation not in entry.expected:
+            return
+        choice = self._choice(study, entry)
+        if choice is not None:
+            commitment = participation.vote_commitment(
+                entry.study, entry.number, self._organisation, choice.accept, choice.salt
+            )
+            yield GateVote(entry.study, entry.number, commitment)
+
+    def _open_vote(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        ballot = rounds.gate_ballot(self._node.state, entry, self._organisation)
+        choice = self._store.get(f"{entry.study}/gate/{entry.number}", GateChoice)
+        if ballot is not None and not ballot.verdict and choice is not None:
+            yield GateReveal(entry.study, entry.number, choice.accept, choice.salt)
+
+    def _choice(self, study: Study, entry: Round) -> GateChoice | None:
+        """Judge the new model on one's own validation data, once; the same answer after a restart."""
+        name = f"{entry.study}/gate/{entry.number}"
+        choice = self._store.get(name, GateChoice)
+        if choice is not None:
+            return choice
+        result = self._recompute(study, entry)
+        if result is None:
+            return None
+        weights = to_weights(result.model)[: study.spec.rule.size]
+        auc = self._learner.trainer.evaluate(weights, "validation").auc
+        score = 0 if np.isnan(auc) else round(auc * 10_000)
+        best = self._store.get(f"{entry.study}/best", Best)
+        reference = best.auc_permyriad if best else 0
+        accept = score + study.spec.gate_tolerance_permyriad >= reference or bool(np.isnan(auc))
+        if self.behaviour is AgentBehaviour.REJECT_ALWAYS:
+            accept = False
+        choice = GateChoice(accept, secrets.token_bytes(32), score)
+        self._store.put(name, choice)
+        return choice
+
+    # Models and rounds
+
+    def _base_model(self, study: Study, entry: Round) -> tuple[I64, I64]:
+        """Model and momentum that the round starts from, checked against the root on the ledger."""
+        if self._base is None or self._base[0] != entry.base_root:
+            self._base = (entry.base_root, *self._load_base(study, entry))
+        return self._base[1], self._base[2]
+
+    def _load_base(self, study: Study, entry: Round) -> tuple[I64, I64]:
+        rule = study.rule(entry.number)
+        if entry.number == 0:
+            return np.zeros(rule.padded_size, np.int64), np.zeros(rule.padded_size, np.int64)
+        if not entry.base_object:
+            model = arithmetic.padded(to_fixed(self._learner.initial))
+            return model, np.zeros_like(model)
+        if self._result is not None and self._result[1].roots.model == entry.base_root:
+            return self._result[1].model, self._result[1].momentum
+        context = exchange.aggregate_context(entry.study, entry.base_round)
+        data = self._exchange.open_aggregate(entry.base_object, self._object_key(study), context)
+        return exchange.model_of(data, rule, entry.base_root)
+
+    def _learn_prior(self, study: Study) -> None:
+        """Take the global class shares from the sum of round 0."""
+        counts = rounds.round_(self._node.state, study.spec.name, 0)
+        if self._prior_known or counts is None or counts.outcome != rounds.ACCEPTED or counts.posted is None:
+            return
+        context = exchange.aggregate_context(study.spec.name, 0)
+        data = self._exchange.open_aggregate(counts.posted.object, self._object_key(study), context)
+        means, _ = exchange.model_of(data, study.rule(0), counts.posted.model_root)
+        self._learner.use_prior(global_prior(study, means))
+        self._prior_known = True
+
+    def _enter_round(self, study: Study, entry: Round) -> None:
+        """On a new round: keep what the gate decided, then erase everything that belonged to the round before."""
+        if entry.number == self._round:
+            return
+        for number in range(max(self._round, 0), entry.number):
+            self._close_round(entry.study, number)
+        for number in range(max(self._round - 1, 1), entry.number):
+            self._withdraw_aggregate(entry, number)
+        self._keys.finish_round(entry.study, entry.number)
+        for address in self._vectors:
+            self._exchange.drop(address)
+        self._vectors.clear()
+        self._round = entry.number
+
+    def _close_round(self, study: str, number: int) -> None:
+        closed = rounds.round_(self._node.state, study, number)
+        choice = self._store.get(f"{study}/gate/{number}", GateChoice)
+        if closed is not None and closed.outcome == rounds.ACCEPTED and choice is not None:
+            best = self._store.get(f"{study}/best", Best)
+            if best is None or choice.auc_permyriad > best.auc_permyriad:
+                self._store.put(f"{study}/best", Best(choice.auc_permyriad))
+        self._store.erase(f"{study}/gate/{number}")
+        for made in self._maker.forget(study, number):
+            self._exchange.withdraw(made.object)
+
+    def _withdraw_aggregate(self, entry: Round, number: int) -> None:
+        """Delete an aggregate that one posted and that no later round starts from."""
+        closed = rounds.round_(self._node.state, entry.study, number)
+        if closed is None or closed.posted is None or closed.posted.object == entry.base_object:
+            return
+        if closed.posted.master == self._organisation:
+            self._exchange.withdraw(closed.posted.object)
+
+    def _object_key(self, study: Study) -> SecretKey:
+        return SecretKey(self._keys_of(study).study_key)
+
+    def _keys_of(self, study: Study) -> StudyKeys:
+        return self._keys.require(study.spec.name)
+
+
+def _leaf(tree: merkle.Tree, chunk: int, leaves: Iterator[merkle.Leaf]) -> Leaf:
+    data = next(leaf for place, leaf in enumerate(leaves) if place == chunk)
+    return Leaf(bytes(data), tuple(tree.path(chunk)))

@@ -1,0 +1,82 @@
+"""What an agent keeps between steps: a small key-value file, sealed entry by entry and durable before `put` returns.
+
+With the ledger it is all that an agent needs to be rebuilt at any moment.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hmchain.canonical import Record, decode_trusted, encode
+from hmchain.errors import StorageError
+from hmchain.keys import SecretKey
+
+R = TypeVar("R", bound=Record)
+
+_NONCE_BYTES = 12
+
+
+class AgentStoreError(StorageError):
+    """An agent's own file cannot be read or written."""
+
+    code = "agent_store"
+
+
+class AgentStore:
+    """Records by name, under the agent's own key. `path` None keeps them in memory."""
+
+    def __init__(self, path: Path | None, key: SecretKey) -> None:
+        self._path = path
+        self._cipher = AESGCM(key.derive("hmchain agent store").raw)
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            # Erased keys are overwritten, not only unlinked.
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._db.execute("CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, sealed BLOB) WITHOUT ROWID")
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise AgentStoreError(
+                f"{path} cannot be opened", "restore it; or remove it to sit current rounds out"
+            ) from error
+
+    def put(self, name: str, record: Record) -> None:
+        """Keep a record under `name`, replacing what was there; on disk when this returns."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, encode(record), name.encode())
+        self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", name, sealed)
+
+    def get(self, name: str, kind: type[R]) -> R | None:
+        """The record under `name`, or None. Raises `AgentStoreError` if it was altered or has another key."""
+        row = self._execute("SELECT sealed FROM entries WHERE name = ?", name).fetchone()
+        if row is None:
+            return None
+        try:
+            data = self._cipher.decrypt(row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], name.encode())
+        except InvalidTag as error:
+            raise AgentStoreError(
+                f"{self._path} does not open with this key", "use the agent's own key file"
+            ) from error
+        return decode_trusted(data, kind)
+
+    def erase(self, prefix: str) -> None:
+        """Remove every record whose name starts with `prefix`."""
+        self._execute("DELETE FROM entries WHERE name >= ? AND name < ?", prefix, prefix + "\U0010ffff")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _execute(self, sql: str, *values: str | bytes) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise AgentStoreError(f"{self._path} cannot be read or written", "free disk space, then go on") from error

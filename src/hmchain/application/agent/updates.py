@@ -1,0 +1,158 @@
+"""Making one's masked update: train, clip, quantise, mask, and keep it before a word of it leaves.
+
+Two vectors under the same seeds give away their difference. So the masked bytes are durable before their digest is
+sent; an agent that finds its digest on the ledger but not the bytes sits the attempt out; and nothing is ever trained
+again for a round and attempt whose bytes are there.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hmchain.application.agent import exchange
+from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.store import AgentStore
+from hmchain.application.agent.study_keys import StudyKeyStore
+from hmchain.application.learning.masking import MaskSeeds, mask_update
+from hmchain.application.learning.quantise import quantise_and_mask, to_weights
+from hmchain.application.learning.schedule import MILLION
+from hmchain.canonical import Record
+from hmchain.keys import SecretKey
+from hmchain.ledger import arithmetic
+from hmchain.ledger.arithmetic import FRACTION_BITS, I32, I64, U32
+from hmchain.ledger.contracts import participation, studies
+from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts.studies import Study
+
+if TYPE_CHECKING:
+    from hmchain.application.agent.agent import Learner
+
+COUNT_NOISE_EPSILON = 0.5
+"""Two-sided geometric noise on each class count, by each hospital: epsilon 0.5 for one record (Ghosh et al., 2009)."""
+
+
+class MaskedUpdate(Record, frozen=True):
+    """A masked update, ready to send."""
+
+    round: int
+    attempt: int
+    digest: bytes
+    object: bytes
+    self_hash: bytes
+    pair_hashes: tuple[bytes, ...]
+    envelope: bytes
+
+
+class UpdateMaker:
+    """Makes one participant's updates, each once."""
+
+    def __init__(
+        self,
+        organisation: str,
+        chain_id: str,
+        store: AgentStore,
+        keys: StudyKeyStore,
+        learner: Learner,
+        rounding: SecretKey,
+    ) -> None:
+        self._organisation = organisation
+        self._chain_id = chain_id
+        self._store = store
+        self._keys = keys
+        self._learner = learner
+        self._rounding = rounding
+        self._kept: MaskedUpdate | None = None
+
+    def kept(self, entry: Round) -> MaskedUpdate | None:
+        """The update of the round's attempt, if it was made."""
+        attempt = (entry.number, entry.attempt)
+        if self._kept is None or (self._kept.round, self._kept.attempt) != attempt:
+            self._kept = self._store.get(_name(entry.study, *attempt), MaskedUpdate)
+        return self._kept
+
+    def make(self, study: Study, entry: Round, base: tuple[I64, I64], behaviour: AgentBehaviour) -> MaskedUpdate:
+        """The update of the round's attempt: the one that was kept, else a new one, durable when this returns."""
+        kept = self.kept(entry)
+        if kept is not None:
+            return kept
+        order = study.order(self._organisation)
+        seeds = self._keys.require(entry.study).seeds(entry.number, entry.attempt, entry.base_root)
+        if behaviour is AgentBehaviour.GARBAGE_UPDATE:
+            vector = mask_update(_garbage(study, entry), seeds)
+        elif entry.number == 0:
+            vector = mask_update(self._counts(entry), seeds)
+        else:
+            vector = self._trained(study, entry, base[0], seeds)
+        key = SecretKey(self._keys.require(entry.study).study_key)
+        context = exchange.update_context(entry.study, entry.number, entry.attempt, self._organisation)
+        envelope = exchange.seal_update(vector, key, context)
+        made = MaskedUpdate(
+            entry.number,
+            entry.attempt,
+            arithmetic.masked_root(vector),
+            sha256(envelope).digest(),
+            self._hash(entry, "self", seeds.self_seed),
+            self._pair_hashes(entry, seeds, order, len(study.spec.uses)),
+            envelope,
+        )
+        self._store.put(_name(entry.study, entry.number, entry.attempt), made)
+        self._kept = made
+        return made
+
+    def forget(self, study: str, round_: int) -> list[MaskedUpdate]:
+        """Erase the updates of a final round; returns the one at hand, whose object may be withdrawn."""
+        self._store.erase(f"{study}/masked/{round_:08d}/")
+        made, self._kept = self._kept, None
+        return [made] if made is not None and made.round == round_ else []
+
+    def _trained(self, study: Study, entry: Round, model: I64, seeds: MaskSeeds) -> U32:
+        """Train a round and return its update, quantised and masked."""
+        start = to_weights(model)[: study.spec.rule.size]
+        fitted = self._learner.trainer.fit(start, entry.number - 1)
+        weight = study.weight(self._organisation)
+        clip_norm = study.spec.clip_norm_millionths / MILLION
+        coins = self._rounding.derive("rounding", *_place(entry)).raw
+        return quantise_and_mask(fitted.weights - start, study.spec.rule, clip_norm, weight, coins, seeds)[0]
+
+    def _counts(self, entry: Round) -> I32:
+        """Class counts of one's training data with noise, in whole counts."""
+        seed = np.frombuffer(self._rounding.derive("count noise", *_place(entry)).raw, np.uint64)
+        random = np.random.default_rng(seed)
+        p = 1 - np.exp(-COUNT_NOISE_EPSILON)
+        size = len(self._learner.class_counts)
+        noise = random.geometric(p, size) - random.geometric(p, size)
+        return np.maximum(self._learner.class_counts + noise, 0).astype(np.int32)
+
+    def _pair_hashes(self, entry: Round, seeds: MaskSeeds, own: int, participants: int) -> tuple[bytes, ...]:
+        return tuple(
+            b"" if order == own else self._hash(entry, "pair", seeds.pairs[order]) for order in range(participants)
+        )
+
+    def _hash(self, entry: Round, kind: str, seed: bytes) -> bytes:
+        return participation.seed_hash(kind, entry.study, entry.number, entry.attempt, seed)
+
+
+def global_prior(study: Study, means: I64) -> npt.NDArray[np.float64]:
+    """Class shares from the secure sum of class counts (its mean in units of 1/1024), add-one smoothed."""
+    classes, participants = len(study.spec.schema.classes), len(study.spec.uses)
+    mean_counts = means[:classes].astype(np.float64) * studies.COUNT_UNITS / (1 << FRACTION_BITS)
+    counts = np.maximum(mean_counts, 0) * participants + 1
+    shares: npt.NDArray[np.float64] = counts / counts.sum()
+    return shares
+
+
+def _garbage(study: Study, entry: Round) -> I32:
+    """An update far out of range, which the sum gives away."""
+    return np.full(study.rule(entry.number).padded_size, np.iinfo(np.int32).max // 2, np.int32)
+
+
+def _name(study: str, round_: int, attempt: int) -> str:
+    return f"{study}/masked/{round_:08d}/{attempt:04d}"
+
+
+def _place(entry: Round) -> tuple[bytes, ...]:
+    return entry.study.encode(), entry.number.to_bytes(8, "big"), entry.attempt.to_bytes(8, "big")

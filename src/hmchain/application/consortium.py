@@ -1,0 +1,174 @@
+"""A consortium on one machine: hospitals in folders of their own, one embedded ledger, one object store.
+
+The hospitals' agents step side by side in threads and meet only on the ledger and in the store. The same folder can be
+opened again at any time and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hmchain.application.hospital import Hospital
+from hmchain.application.keyring import Keyring
+from hmchain.errors import StudyError
+from hmchain.ledger.blocks import OK, Block, BlockResult
+from hmchain.ledger.contracts import studies
+from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State
+from hmchain.records.objects import ObjectStore
+
+OnBlock = Callable[[Block, BlockResult], None]
+
+_IDLE_SECONDS = 0.02
+
+
+class StudyPausedError(StudyError):
+    """A study stopped and waits for its scientist."""
+
+    code = "study_paused"
+
+
+class RefusedTransactionError(StudyError):
+    """A transaction that had to succeed was refused."""
+
+    code = "refused_transaction"
+
+
+class LocalNode:
+    """One hospital's own node: its validator's state."""
+
+    def __init__(self, ledger: EmbeddedLedger, organisation: str) -> None:
+        self._ledger = ledger
+        self._organisation = organisation
+        self.chain_id = ledger.chain_id
+
+    @property
+    def state(self) -> State:
+        """The committed state of the hospital's validator."""
+        return self._ledger.validators[self._organisation].state
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+        return self._ledger.now_ms()
+
+
+class Consortium:
+    """Hospitals, ledger and store in one folder."""
+
+    def __init__(self, directory: Path, ledger: EmbeddedLedger, keys: Mapping[str, Keyring]) -> None:
+        self.directory = directory
+        self.ledger = ledger
+        self.objects = ObjectStore.directory(directory / "objects")
+        self.hospitals = {
+            name: Hospital(name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name))
+            for name, keyring in sorted(keys.items())
+        }
+        self.on_block: OnBlock = lambda block, result: None
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="agent")
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        chain_id: str,
+        titles: Mapping[str, str],
+        *,
+        passphrase: str | None = None,
+        parameters: Parameters | None = None,
+        clock_ms: Callable[[], int] | None = None,
+    ) -> Consortium:
+        """Found a consortium of the organisations in `titles` (name to title)."""
+        keys = {name: Keyring.generate() for name in sorted(titles)}
+        for name, keyring in keys.items():
+            keyring.save(directory / "hospitals" / name / "keys", passphrase)
+        now_ms = (clock_ms or _wall_clock_ms)()
+        members = tuple(keyring.member(name, titles[name]) for name, keyring in keys.items())
+        genesis = Genesis(chain_id, now_ms, members, parameters or Parameters())
+        validators = {name: keyring.validator for name, keyring in keys.items()}
+        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validators, clock_ms=clock_ms or _wall_clock_ms)
+        return cls(directory, ledger, keys)
+
+    @classmethod
+    def open(
+        cls, directory: Path, *, passphrase: str | None = None, clock_ms: Callable[[], int] | None = None
+    ) -> Consortium:
+        """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
+        folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
+        keys = {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
+        validators = {name: keyring.validator for name, keyring in keys.items()}
+        ledger = EmbeddedLedger(directory / "ledger", validators, clock_ms=clock_ms or _wall_clock_ms)
+        return cls(directory, ledger, keys)
+
+    def submit(self, *wires: bytes) -> list[str]:
+        """Put transactions into the next block and return their receipt codes, in order."""
+        digests = []
+        for wire in wires:
+            try:
+                digests.append(self.ledger.submit(wire))
+            except RefusedError as error:
+                raise RefusedTransactionError(str(error)) from error
+        codes: dict[bytes, str] = {}
+        while not codes.keys() >= set(digests):
+            result = self.produce_block()
+            if result is None:
+                raise RefusedTransactionError("a transaction vanished from the ledger's queue")
+            codes.update((receipt.transaction, receipt.code) for receipt in result.receipts)
+        return [codes[digest] for digest in digests]
+
+    def require(self, *wires: bytes) -> None:
+        """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
+        for code in self.submit(*wires):
+            if code != OK:
+                raise RefusedTransactionError(f"a transaction was refused: {code}", "docs/errors.md explains the code")
+
+    def produce_block(self) -> BlockResult | None:
+        """Decide a block of what waits and tell `on_block`."""
+        decided = self.ledger.produce_block()
+        if decided is None:
+            return None
+        self.on_block(*decided)
+        return decided[1]
+
+    def step(self) -> bool:
+        """Let every agent act once and decide a block; False if nobody had anything to do."""
+        agents = [hospital.agent for hospital in self.hospitals.values()]
+        list(self._pool.map(lambda agent: agent.publish(), agents))
+        wires = [wire for found in self._pool.map(lambda agent: agent.step(), agents) for wire in found]
+        for wire in wires:
+            self.ledger.submit(wire)
+        return self.produce_block() is not None
+
+    def run(self, study: str) -> None:
+        """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""
+        while (status := self._status(study)) != studies.FINISHED:
+            if status not in (studies.PROPOSED, studies.AGREEING, studies.RUNNING):
+                raise StudyPausedError(f"study {study} is {status}", "see `hmchain study status`")
+            if not self.step():
+                time.sleep(_IDLE_SECONDS)
+
+    def _status(self, study: str) -> str:
+        entry = studies.study(self.ledger.state, study)
+        return entry.status if entry else "unknown"
+
+    def close(self) -> None:
+        """Close every file."""
+        self._pool.shutdown()
+        for hospital in self.hospitals.values():
+            hospital.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Consortium:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,142 @@
+"""One hospital: its records, its keys, its agent, and the decisions of its people.
+
+Everything of a hospital lives in its own folder; it shares the ledger and the object store with the others, nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hmchain.application.agent.agent import Agent, Learner, Node, UnpinnedError, signed
+from hmchain.application.agent.store import AgentStore
+from hmchain.application.keyring import Keyring
+from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector
+from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.learning.trainer import CNNTrainer, Cohort
+from hmchain.canonical import Record, decode, decode_trusted, encode
+from hmchain.errors import HMChainError, InputError
+from hmchain.ledger import contracts
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
+from hmchain.ledger.contracts.studies import StudySpec
+from hmchain.records.objects import ObjectStore
+from hmchain.records.vault import Vault
+
+TRAIN, VALIDATION = "train", "validation"
+
+
+class ImageRecord(Record, frozen=True):
+    """One image as the vault keeps it: pixels and label, nothing else."""
+
+    split: str
+    label: int
+    shape: tuple[int, int, int]
+    """Height, width, channels."""
+    pixels: bytes
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one split: (n, h, w, c) uint8 and labels (n,)."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+
+class Hospital:
+    """A member of the consortium, as its own people and machines see it."""
+
+    def __init__(self, organisation: str, directory: Path, keys: Keyring, objects: ObjectStore, node: Node) -> None:
+        self.organisation = organisation
+        self.directory = directory
+        self.keys = keys
+        self.node = node
+        self._records = ObjectStore.directory(directory / "records")
+        vault = directory / "vault"
+        self.vault = (
+            Vault.open(vault, self._records, keys.wrapping)
+            if vault.exists()
+            else Vault.create(vault, self._records, keys.wrapping)
+        )
+        self.store = AgentStore(directory / "agent.db", keys.local)
+        self.agent = Agent(
+            organisation, keys.agent, node, objects, self.store, self._learner, cache=directory / "cache"
+        )
+
+    # Records
+
+    def store_images(
+        self, dataset: str, splits: Mapping[str, Images], progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Encrypt images into the vault as the next version of a dataset."""
+        records: dict[str, bytes] = {}
+        for split, held in splits.items():
+            for image, label in zip(held.images, held.labels, strict=True):
+                shape = (image.shape[0], image.shape[1], image.shape[2])
+                records[f"{len(records):06d}"] = encode(ImageRecord(split, int(label), shape, image.tobytes()))
+        self.vault.put_many(dataset, 1, records, progress)
+
+    def images(self, dataset: str, version: int, split: str) -> Images:
+        """Decrypt the images of one split; they stay in memory and in this process."""
+        decoded = [decode_trusted(data, ImageRecord) for _, data in self.vault.read(dataset, version)]
+        chosen = [record for record in decoded if record.split == split]
+        if not chosen:
+            raise InputError(f"{dataset} version {version} has no {split} images", "store some before a study")
+        pixels = [np.frombuffer(record.pixels, np.uint8).reshape(record.shape) for record in chosen]
+        return Images(np.stack(pixels), np.array([record.label for record in chosen], np.int64))
+
+    def cohort(self, dataset: str, version: int) -> Cohort:
+        """Training and validation images, decrypted."""
+        train, validation = (self.images(dataset, version, split) for split in (TRAIN, VALIDATION))
+        return Cohort(train.images, train.labels, validation.images, validation.labels)
+
+    # What its people decide
+
+    def register(self, dataset: str, schema: Schema) -> bytes:
+        """Steward: announce a dataset."""
+        return self.as_steward(RegisterDataset(dataset, schema))
+
+    def publish(self, dataset: str, version: int) -> bytes:
+        """Steward: publish a version by its keyed root and rounded count."""
+        commitment = self.vault.commit(dataset, version)
+        return self.as_steward(
+            PublishVersion(dataset, version, commitment.root, rounded_count(len(commitment.digests)))
+        )
+
+    def as_steward(self, body: contracts.Body) -> bytes:
+        """A transaction signed with the steward's key."""
+        return signed(self.keys.steward, self.node, body)
+
+    def as_scientist(self, body: contracts.Body) -> bytes:
+        """A transaction signed with the scientist's key."""
+        return signed(self.keys.scientist, self.node, body)
+
+    # Training
+
+    def _learner(self, spec: StudySpec) -> Learner:
+        """Build the trainer of a study. Raises `UnpinnedError` for a model or code that is not ours."""
+        if spec.code != code_digest():
+            raise UnpinnedError(f"study {spec.name} pins other training code than is installed", "install that version")
+        try:
+            arch, plan = decode(spec.architecture, Architecture), decode(spec.training, TrainingPlan)
+        except HMChainError as error:
+            raise UnpinnedError(f"study {spec.name} pins a model that this version cannot build") from error
+        order = spec.participants.index(self.organisation)
+        use = spec.uses[order]
+        cohort = self.cohort(use.dataset, use.version)
+        trainer = CNNTrainer(cohort, plan, arch, spec.seed + order)
+
+        def use_prior(prior: npt.NDArray[np.float64]) -> None:
+            trainer.prior = prior
+
+        return Learner(trainer, cohort.class_counts(arch.classes), use_prior, initial_vector(arch, spec.seed))
+
+    def close(self) -> None:
+        """Close the hospital's files."""
+        self.vault.close()
+        self.store.close()

@@ -1,0 +1,69 @@
+"""From a training plan to the specification that a study pins on the ledger."""
+
+from __future__ import annotations
+
+from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector, layers
+from hmchain.application.learning.quantise import layer_steps, to_fixed
+from hmchain.application.learning.schedule import MILLION, TrainingPlan
+from hmchain.canonical import encode
+from hmchain.ledger import arithmetic
+from hmchain.ledger.arithmetic import ModelRule
+from hmchain.ledger.contracts.datasets import Schema
+from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, StudySpec
+
+HEALTH_RESEARCH = "DUO:0000006"
+"""Health, medical or biomedical research (GA4GH Data Use Ontology)."""
+
+CLIP_NORM = 4.0
+BITS = 20
+GATE_TOLERANCE_PERMYRIAD = 1500
+"""A model may be worse than the best by this much AUC on a hospital's validation data, which is small and noisy."""
+DEADLINES = Deadlines(
+    commit_ms=600_000, attest_ms=60_000, reveal_ms=60_000, aggregate_ms=60_000, verify_ms=60_000, gate_ms=60_000
+)
+
+
+def study_spec(
+    name: str,
+    schema: Schema,
+    uses: tuple[DatasetUse, ...],
+    arch: Architecture,
+    plan: TrainingPlan,
+    seed: int,
+    *,
+    purpose: str = HEALTH_RESEARCH,
+    deadlines: Deadlines = DEADLINES,
+    clip_norm: float = CLIP_NORM,
+) -> StudySpec:
+    """The specification of an FL-CNN study; `uses` in order of organisation."""
+    sizes = [layer.size for layer in layers(arch)]
+    rule = ModelRule(
+        layer_steps(sizes, clip_norm, BITS),
+        plan.server_momentum_q16,
+        plan.server_learning_rate_q16,
+        len(uses),
+        plan.rounds,
+        BITS,
+    )
+    return StudySpec(
+        name=name,
+        purpose=purpose,
+        schema=schema,
+        uses=uses,
+        architecture=encode(arch),
+        code=code_digest(),
+        training=encode(plan),
+        rule=rule,
+        clip_norm_millionths=round(clip_norm * MILLION),
+        rounds=plan.rounds,
+        initial_root=initial_root(arch, seed),
+        seed=seed,
+        deadlines=deadlines,
+        gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
+    )
+
+
+def initial_root(arch: Architecture, seed: int) -> bytes:
+    """Root of the first model that an architecture and a seed give."""
+    model = arithmetic.padded(to_fixed(initial_vector(arch, seed)))
+    return arithmetic.model_root(model, model * 0)

@@ -1,0 +1,152 @@
+"""What makes a block the next one of a chain: the rules that need no execution.
+
+Voters apply them before they execute a block, and audits apply the same ones again. Limits on a block's form are here
+too, because a block that breaks them is an offence by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hmchain import merkle
+from hmchain.canonical import NotCanonicalError, decode
+from hmchain.errors import LedgerError
+from hmchain.keys import PublicKey
+from hmchain.ledger import proposer
+from hmchain.ledger.blocks import (
+    ABSENT,
+    COMMIT,
+    Block,
+    Commit,
+    Evidence,
+    Header,
+    InvalidProposal,
+    evidence_root,
+    vote_bytes,
+    votes_root,
+)
+from hmchain.ledger.proposer import Validators
+
+BLOCK_TRANSACTIONS_MAX = 2000
+BLOCK_BYTES_MAX = 4 << 20
+EVIDENCE_MAX = 16
+EVIDENCE_NESTING_MAX = 3
+"""An accused block may itself accuse: so deep, and no deeper. A rule of form, so that it never depends on where the
+evidence is looked at from, and a proposer cannot escape punishment by nesting deeper."""
+ROUNDS_MAX = 64
+
+
+class InvalidBlockError(LedgerError):
+    """A block is not a valid next block, or was not decided by its validators."""
+
+    code = "invalid_block"
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a chain stands: what its next block must build on."""
+
+    chain_id: str
+    height: int
+    time_ms: int
+    hash: bytes
+    """Hash of the last header; the genesis digest at height 0."""
+    commit: Commit | None
+    """The signatures that decided the last block; none at height 0."""
+
+    def after(self, header: Header, commit: Commit) -> Tip:
+        """The tip when `header` has been decided by `commit`."""
+        return Tip(self.chain_id, header.height, header.time_ms, header.hash, commit)
+
+
+def check_block(tip: Tip, block: Block, validators: Validators) -> None:
+    """Check links, time, proposer, roots, form and last votes; `validators` decide this height.
+
+    Raises `InvalidBlockError` that names the first rule that is broken.
+    """
+    header = block.header
+    _require(header.chain_id == tip.chain_id, "the chain id is another one's")
+    _require(header.height == tip.height + 1, f"height {tip.height + 1} is missing")
+    _require(header.previous == tip.hash, "it does not link to the block before it")
+    _require(header.time_ms > tip.time_ms, "its time is not after the last block's")
+    _require(header.round <= ROUNDS_MAX, "its round is too high")
+    _require(
+        header.proposer == proposer.proposers_of_rounds(validators, header.round)[-1],
+        "its proposer was not the one whose turn it was",
+    )
+    _require(votes_root(block.last_round, block.last_votes) == header.votes_root, "the votes root does not hold")
+    _require(evidence_root(block.evidence) == header.evidence_root, "the evidence root does not hold")
+    _require(merkle.root(block.transactions) == header.transactions_root, "the transactions root does not hold")
+    _require(bool(block.transactions or block.evidence), "it is empty")
+    _require(well_formed(block), "it is larger, or its evidence nests deeper, than is allowed")
+    _check_last_votes(tip.commit, block)
+
+
+def check_commit(commit: Commit, header: Header, validators: Validators, keys: Mapping[str, PublicKey]) -> None:
+    """Check that more than two thirds of the validators' power signed this header.
+
+    Raises `InvalidBlockError` that names the first rule that is broken.
+    """
+    named = (header.height, header.round, header.hash)
+    _require((commit.height, commit.round, commit.block_hash) == named, "its commit is for another block")
+    voters = tuple(vote.validator for vote in commit.votes)
+    _require(voters == tuple(validator.id for validator in validators), "its commit is not by this height's validators")
+    _require(len(commit.signatures) == len(voters), "its commit lacks signatures")
+    message = vote_bytes(header.chain_id, header.height, header.round, header.hash)
+    for vote, signature in zip(commit.votes, commit.signatures, strict=True):
+        if vote.flag == COMMIT:
+            valid = keys[vote.validator].verify(signature, message)
+            _require(valid, f"the commit signature of {vote.validator} does not hold")
+        else:
+            _require(not signature, f"{vote.validator} did not vote for it and yet there is a signature")
+    _require(has_quorum(commit, validators), "two thirds of the voting power or less signed it")
+
+
+def has_quorum(commit: Commit, validators: Validators) -> bool:
+    """Whether the votes in favour have more than two thirds of the power."""
+    powers = {validator.id: validator.power for validator in validators}
+    given = sum(powers[vote.validator] for vote in commit.votes if vote.flag == COMMIT)
+    return 3 * given > 2 * sum(powers.values())
+
+
+def well_formed(block: Block) -> bool:
+    """Whether a block keeps the limits on its size and its evidence."""
+    return (
+        len(block.transactions) <= BLOCK_TRANSACTIONS_MAX
+        and sum(len(wire) for wire in block.transactions) <= BLOCK_BYTES_MAX
+        and len(block.evidence) <= EVIDENCE_MAX
+        and len(set(block.evidence)) == len(block.evidence)
+        and nesting(block.evidence) <= EVIDENCE_NESTING_MAX
+    )
+
+
+def nesting(evidence: tuple[Evidence, ...]) -> int:
+    """How deep evidence nests: 0 for none, 1 if no accused block accuses in turn."""
+    deepest = 0
+    for item in evidence:
+        inner = 0
+        if isinstance(item, InvalidProposal):
+            try:
+                inner = nesting(decode(item.block, Block).evidence)
+            except NotCanonicalError:
+                inner = 0
+        deepest = max(deepest, 1 + inner)
+    return deepest
+
+
+def _check_last_votes(commit: Commit | None, block: Block) -> None:
+    """A proposer may leave votes of the last commit out, but not make any up."""
+    if commit is None:
+        _require(not block.last_votes and block.last_round == 0, "it has votes on a block before the first")
+        return
+    _require(block.last_round == commit.round, "it names another round of the last block")
+    _require(len(block.last_votes) == len(commit.votes), "its last votes are not those of the last validators")
+    for shown, cast in zip(block.last_votes, commit.votes, strict=True):
+        _require(shown.validator == cast.validator, "its last votes are not those of the last validators")
+        _require(shown.flag in (cast.flag, ABSENT), f"it shows a vote that {cast.validator} did not cast")
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise InvalidBlockError(what, "nobody may sign it; `hmchain audit verify` names it in a ledger")

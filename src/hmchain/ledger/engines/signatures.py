@@ -1,0 +1,50 @@
+"""Transaction signatures checked in threads: the check releases the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+from hmchain.ledger.transactions import Authentic, Refusal, authenticate
+
+_BATCH = 128
+
+Answer = Authentic | Refusal
+
+
+class SignatureThreads:
+    """Authenticates transactions of one chain; as many threads as there are processors by default."""
+
+    def __init__(self, chain_id: str, threads: int | None = None) -> None:
+        self._chain_id = chain_id
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="signatures")
+
+    def start(self, wires: Iterable[bytes]) -> list[Future[list[Answer]]]:
+        """Begin checking; `results` waits for the answers."""
+        remaining = iter(wires)
+        return [self._pool.submit(self._check, batch) for batch in iter(lambda: list(islice(remaining, _BATCH)), [])]
+
+    def check(self, wires: Iterable[bytes]) -> Iterator[Answer]:
+        """What each wire transaction is, or why it is refused, in order."""
+        return results(self.start(wires))
+
+    def _check(self, wires: Sequence[bytes]) -> list[Answer]:
+        answers: list[Answer] = []
+        for wire in wires:
+            try:
+                answers.append(authenticate(wire, self._chain_id))
+            except Refusal as refusal:
+                answers.append(refusal)
+        return answers
+
+    def close(self) -> None:
+        """Stop the threads; what has not begun is not checked."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def results(started: Iterable[Future[list[Answer]]]) -> Iterator[Answer]:
+    """The answers of what `SignatureThreads.start` began, in order."""
+    for batch in started:
+        yield from batch.result()
