@@ -206,16 +206,17 @@ class Participant:
         if result is None:
             return
         own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
+        if not self._answers_now(study, entry):
+            return
         if own == theirs:
-            if self._confirms_now(study, entry):
-                yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
+            yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
             return
         found = find_fraud(result, theirs, lambda part: self._posted_part(study, entry, part))
         if isinstance(found, Fraud):
             yield self._dispute(study, entry, found.chunk, found)
 
-    def _confirms_now(self, study: Study, entry: Round) -> bool:
-        """The f + 1 next in rank confirm at once, the others only if that was not enough: fewer transactions."""
+    def _answers_now(self, study: Study, entry: Round) -> bool:
+        """The f + 1 next in rank answer at once, the others only if that was not enough: fewer transactions."""
         others = [name for name in entry.ranking if name != entry.master]
         first = others[: reputation.faults_tolerated(len(study.spec.uses)) + 1]
         return self._organisation in first or self._node.state.height > entry.phase_height
