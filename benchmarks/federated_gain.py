@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,9 @@ def main() -> None:
     for seed in range(options.split_seed, options.split_seed + options.seeds):
         with console.status(f"training seed {seed}: {', '.join(METHODS)}"):
             runs.append(train_and_score(image_set, split, seed, options.rounds, options.steps))
+        if not options.quick:
+            done = (f"{method} {auc:.3f} / {acc:.3f}" for method, (auc, acc) in runs[-1].scores.items())
+            console.print(f"seed {seed}, {runs[-1].seconds:.0f} s, AUC / ACC: {', '.join(done)}", highlight=False)
     report = summary(runs) | {
         "dataset": image_set.name,
         "hospitals": options.hospitals,
@@ -86,14 +90,17 @@ def train_and_score(image_set: ImageSet, split: Partition, seed: int, rounds: in
     arch = Architecture.for_images(height, width, channels, len(image_set.classes))
     plan = demo_plan(rounds, steps)
     shares = fair_weights(tuple(rounded_count(len(share)) for share in split.hospitals))
-    trained = {
-        "local": baselines.local(cohorts, plan, arch, seed),
-        "fedavg": [baselines.fedavg(cohorts, plan, arch, seed)],
-        "federated": [baselines.federated(cohorts, plan, arch, seed, shares)],
-        "pooled": [baselines.pooled(cohorts, plan, arch, seed)],
-    }
+    with ThreadPoolExecutor() as together:  # pooled training alone would leave cores idle
+        training = {
+            "local": together.submit(baselines.local, cohorts, plan, arch, seed),
+            "fedavg": together.submit(baselines.fedavg, cohorts, plan, arch, seed),
+            "federated": together.submit(baselines.federated_reference, cohorts, plan, arch, seed, shares),
+            "pooled": together.submit(baselines.pooled, cohorts, plan, arch, seed),
+        }
     scores = {}
-    for method, models in trained.items():
+    for method, future in training.items():
+        trained = future.result()
+        models = trained if isinstance(trained, list) else [trained]
         outputs = [model.predict(images[split.test]) for model in models]
         aucs = [metrics.auc(output, labels[split.test]) for output in outputs]
         accuracies = [metrics.accuracy(output, labels[split.test]) for output in outputs]
@@ -130,16 +137,21 @@ def _show(report: dict[str, object], images: int, tested: int) -> None:
     console = Console()
     runs = len(report["runs"])
     title = f"{report['dataset']}: {images} images, {tested} in the test set, {report['hospitals']} hospitals"
-    table = Table("method", "AUC", "ACC", title=title, caption=f"mean ± standard deviation of {runs} training seeds")
+    caption = f"mean ± standard deviation of {runs} training seeds" if runs > 1 else "one training seed"
+    table = Table("method", "AUC", "ACC", title=title, caption=caption)
     for method in METHODS:
         cells = (report[figure][method] for figure in ("auc", "acc"))
-        table.add_row(TITLES[method], *(f"{cell['mean']:.3f} ± {cell['sd']:.3f}" for cell in cells))
+        table.add_row(TITLES[method], *(_cell(cell, runs) for cell in cells))
     console.print(table)
     for target in report["targets"]:
         verdict = "[green]met[/green]" if target["met"] else "[red]missed[/red]"
         console.print(f"{target['what']}: {target['value']:.3f} (target at least {target['target']:.3f}): {verdict}")
     if report["quick"]:
         console.print(f"--quick trains {report['rounds']} rounds, too few for the targets to mean much.")
+
+
+def _cell(figure: dict[str, float], runs: int) -> str:
+    return f"{figure['mean']:.3f} ± {figure['sd']:.3f}" if runs > 1 else f"{figure['mean']:.3f}"
 
 
 def _options() -> argparse.Namespace:

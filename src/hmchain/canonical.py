@@ -19,8 +19,11 @@ _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Base of everything that is hashed, signed or kept in state."""
+class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Base of everything that is hashed, signed or kept in state.
+
+    Frozen values cannot form cycles, so the garbage collector need not look at them (`gc=False`).
+    """
 
 
 class NotCanonicalError(InputError):

@@ -39,7 +39,7 @@ def test_the_twin_is_the_stated_rule() -> None:
         mean = sum(share * update for share, update in zip(shares, updates, strict=True)) / 8
         momentum = 0.5 * momentum + mean
         model = model + 0.5 * momentum
-    found = baselines.federated(COHORTS, plan, ARCH, 4, shares).weights
+    found = baselines.federated_reference(COHORTS, plan, ARCH, 4, shares).weights
     assert found == pytest.approx(model.astype(np.float32), abs=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_fedavg_does_as_much_as_the_cosine_on_average() -> None:
 
 
 def test_the_federation_predicts_with_the_prior_of_all() -> None:
-    trained = baselines.federated(COHORTS, PLAN, ARCH, 1, [1, 1, 1])
+    trained = baselines.federated_reference(COHORTS, PLAN, ARCH, 1, [1, 1, 1])
     assert trained.prior == pytest.approx(np.array([67, 55]) / 122)
 
 

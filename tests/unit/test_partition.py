@@ -28,6 +28,7 @@ def image_set(n: int = 600, classes: int = 2, group_size: int = 3, official: boo
         tuple(map(str, range(classes))),
         groups,
         np.where(groups % 5 == 0, TEST, 0).astype(np.int8) if official else None,
+        np.zeros(n, np.bool_),
         ExtractionReport(),
         "",
     )

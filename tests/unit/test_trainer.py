@@ -167,3 +167,43 @@ def test_a_plan_has_one_encoding() -> None:
 def test_a_plan_that_cannot_be_followed_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(PlanError):
         msgspec.structs.replace(demo_plan(), **change)
+
+
+class PlainTrainer:
+    """A network of one's own behind the protocol, in a few lines of PyTorch."""
+
+    def __init__(self, network: torch.nn.Module, cohort: trainer.Cohort) -> None:
+        self.network, self.cohort = network, cohort
+
+    def fit(self, weights: cnn.Vector, round: int) -> trainer.FitResult:
+        cnn.load_vector(self.network, weights)
+        images, labels = cnn.to_input(self.cohort.train_images), torch.from_numpy(self.cohort.train_labels)
+        loss = torch.nn.functional.cross_entropy(self.network(images), labels)
+        gradients = torch.autograd.grad(loss, list(self.network.parameters()))
+        step = torch.cat([gradient.reshape(-1) for gradient in gradients]).numpy()
+        return trainer.FitResult(weights - 0.1 * step, len(labels), float(loss.detach()), seconds=0.0)
+
+    def evaluate(self, weights: cnn.Vector, split: trainer.Split) -> trainer.Scores:
+        cnn.load_vector(self.network, weights)
+        images, labels = self.cohort.split(split)
+        return trainer.score(cnn.predict_probabilities(self.network, images), labels)
+
+
+def test_any_network_fits_the_protocol() -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2))
+    own: trainer.Trainer = PlainTrainer(network, bright_and_dark())
+    weights = np.zeros_like(cnn.to_vector(network))
+    for round in range(5):
+        weights = own.fit(weights, round).weights
+    assert own.evaluate(weights, "validation").auc > 0.9
+
+
+def test_the_global_prior_is_added_only_where_the_logits_were_adjusted() -> None:
+    cohort, prior = bright_and_dark(), np.array([0.9, 0.1])
+    images = cohort.validation_images
+    for adjusted in (True, False):
+        settings = plan(logit_adjustment=adjusted)
+        without = trainer.CNNTrainer(cohort, settings, ARCH, seed=1).predict(START, images)
+        informed = trainer.CNNTrainer(cohort, settings, ARCH, seed=1, prior=prior).predict(START, images)
+        expected = without * prior / (without * prior).sum(1, keepdims=True) if adjusted else without
+        assert informed == pytest.approx(expected)

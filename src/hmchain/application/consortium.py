@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hmchain.application.hospital import Hospital
+from hmchain.application.hospital import Hospital, Learn
 from hmchain.application.keyring import Keyring
 from hmchain.errors import StudyError
+from hmchain.keys import SecretKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.parameters import Parameters
@@ -61,12 +62,14 @@ class LocalNode:
 class Consortium:
     """Hospitals, ledger and store in one folder."""
 
-    def __init__(self, directory: Path, ledger: EmbeddedLedger, keys: Mapping[str, Keyring]) -> None:
+    def __init__(
+        self, directory: Path, ledger: EmbeddedLedger, keys: Mapping[str, Keyring], learn: Learn | None = None
+    ) -> None:
         self.directory = directory
         self.ledger = ledger
         self.objects = ObjectStore.directory(directory / "objects")
         self.hospitals = {
-            name: Hospital(name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name))
+            name: Hospital(name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name), learn)
             for name, keyring in sorted(keys.items())
         }
         self.on_block: OnBlock = lambda block, result: None
@@ -82,8 +85,13 @@ class Consortium:
         passphrase: str | None = None,
         parameters: Parameters | None = None,
         clock_ms: Callable[[], int] | None = None,
+        learn: Learn | None = None,
     ) -> Consortium:
-        """Found a consortium of the organisations in `titles` (name to title)."""
+        """Found a consortium of the organisations in `titles` (name to title).
+
+        `learn` makes the hospitals' learners (see `hospital.Learn`); tests and simulations pass their own, as they do
+        with `clock_ms`.
+        """
         keys = {name: Keyring.generate() for name in sorted(titles)}
         for name, keyring in keys.items():
             keyring.save(directory / "hospitals" / name / "keys", passphrase)
@@ -92,18 +100,31 @@ class Consortium:
         genesis = Genesis(chain_id, now_ms, members, parameters or Parameters())
         validators = {name: keyring.validator for name, keyring in keys.items()}
         ledger = EmbeddedLedger.create(directory / "ledger", genesis, validators, clock_ms=clock_ms or _wall_clock_ms)
-        return cls(directory, ledger, keys)
+        return cls(directory, ledger, keys, learn)
 
     @classmethod
     def open(
-        cls, directory: Path, *, passphrase: str | None = None, clock_ms: Callable[[], int] | None = None
+        cls,
+        directory: Path,
+        *,
+        passphrase: str | None = None,
+        clock_ms: Callable[[], int] | None = None,
+        learn: Learn | None = None,
     ) -> Consortium:
         """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
         folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
         keys = {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
         validators = {name: keyring.validator for name, keyring in keys.items()}
         ledger = EmbeddedLedger(directory / "ledger", validators, clock_ms=clock_ms or _wall_clock_ms)
-        return cls(directory, ledger, keys)
+        return cls(directory, ledger, keys, learn)
+
+    def study_key(self, study: str) -> SecretKey:
+        """The key of a study's objects, as any participant holds it. Raises `StudyError` before pairs are agreed."""
+        keys = (hospital.agent.study_key(study) for hospital in self.hospitals.values())
+        found = next((key for key in keys if key is not None), None)
+        if found is None:
+            raise StudyError(f"study {study} has no key yet", "it has one once all participants have joined")
+        return found
 
     def submit(self, *wires: bytes) -> list[str]:
         """Put transactions into the next block and return their receipt codes, in order."""
@@ -136,12 +157,15 @@ class Consortium:
         return decided[1]
 
     def step(self) -> bool:
-        """Let every agent act once and decide a block; False if nobody had anything to do."""
+        """Let every agent act once and decide a block; False if nobody had anything to do.
+
+        What the ledger does not even queue (of a member that was removed, say) is dropped: an agent asks the state anew
+        at every step.
+        """
         agents = [hospital.agent for hospital in self.hospitals.values()]
         list(self._pool.map(lambda agent: agent.publish(), agents))
         wires = [wire for found in self._pool.map(lambda agent: agent.step(), agents) for wire in found]
-        for wire in wires:
-            self.ledger.submit(wire)
+        self.ledger.submit_many(wires)
         return self.produce_block() is not None
 
     def run(self, study: str) -> None:
@@ -151,6 +175,7 @@ class Consortium:
                 raise StudyPausedError(f"study {study} is {status}", "see `hmchain study status`")
             if not self.step():
                 time.sleep(_IDLE_SECONDS)
+        self.step()  # every agent sees that it is over, and erases the secrets of the last round
 
     def _status(self, study: str) -> str:
         entry = studies.study(self.ledger.state, study)

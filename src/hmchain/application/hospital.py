@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,7 @@ import numpy.typing as npt
 from hmchain.application.agent.agent import Agent, Learner, Node, UnpinnedError, signed
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.keyring import Keyring
-from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector
 from hmchain.application.learning.schedule import TrainingPlan
-from hmchain.application.learning.trainer import CNNTrainer, Cohort
 from hmchain.canonical import Record, decode, decode_trusted, encode
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
@@ -26,6 +26,9 @@ from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, S
 from hmchain.ledger.contracts.studies import StudySpec
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.trainer import Cohort
 
 TRAIN, VALIDATION = "train", "validation"
 
@@ -51,7 +54,16 @@ class Images:
 class Hospital:
     """A member of the consortium, as its own people and machines see it."""
 
-    def __init__(self, organisation: str, directory: Path, keys: Keyring, objects: ObjectStore, node: Node) -> None:
+    def __init__(
+        self,
+        organisation: str,
+        directory: Path,
+        keys: Keyring,
+        objects: ObjectStore,
+        node: Node,
+        learn: Learn | None = None,
+    ) -> None:
+        """`learn` is `cnn_learner` if not given."""
         self.organisation = organisation
         self.directory = directory
         self.keys = keys
@@ -65,8 +77,9 @@ class Hospital:
         )
         self.store = AgentStore(directory / "agent.db", keys.local)
         self.agent = Agent(
-            organisation, keys.agent, node, objects, self.store, self._learner, cache=directory / "cache"
-        )
+            organisation, keys.agent, node, objects, self.store, partial(learn or cnn_learner, self),
+            cache=directory / "cache",
+        )  # fmt: skip
 
     # Records
 
@@ -92,6 +105,8 @@ class Hospital:
 
     def cohort(self, dataset: str, version: int) -> Cohort:
         """Training and validation images, decrypted."""
+        from hmchain.application.learning.trainer import Cohort
+
         train, validation = (self.images(dataset, version, split) for split in (TRAIN, VALIDATION))
         return Cohort(train.images, train.labels, validation.images, validation.labels)
 
@@ -116,27 +131,38 @@ class Hospital:
         """A transaction signed with the scientist's key."""
         return signed(self.keys.scientist, self.node, body)
 
-    # Training
-
-    def _learner(self, spec: StudySpec) -> Learner:
-        """Build the trainer of a study. Raises `UnpinnedError` for a model or code that is not ours."""
-        if spec.code != code_digest():
-            raise UnpinnedError(f"study {spec.name} pins other training code than is installed", "install that version")
-        try:
-            arch, plan = decode(spec.architecture, Architecture), decode(spec.training, TrainingPlan)
-        except HMChainError as error:
-            raise UnpinnedError(f"study {spec.name} pins a model that this version cannot build") from error
-        order = spec.participants.index(self.organisation)
-        use = spec.uses[order]
-        cohort = self.cohort(use.dataset, use.version)
-        trainer = CNNTrainer(cohort, plan, arch, spec.seed + order)
-
-        def use_prior(prior: npt.NDArray[np.float64]) -> None:
-            trainer.prior = prior
-
-        return Learner(trainer, cohort.class_counts(arch.classes), use_prior, initial_vector(arch, spec.seed))
-
     def close(self) -> None:
         """Close the hospital's files."""
         self.vault.close()
         self.store.close()
+
+
+Learn = Callable[[Hospital, StudySpec], Learner]
+"""Makes a hospital's learner for a study, or raises `UnpinnedError`."""
+
+
+def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
+    """The FL-CNN of a study on a hospital's images. Raises `UnpinnedError` for a model or code that is not ours."""
+    # torch takes seconds to import, and only those who train need it.
+    from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector, layers, smoothed_prior
+    from hmchain.application.learning.trainer import CNNTrainer
+
+    if spec.code != code_digest():
+        raise UnpinnedError(f"study {spec.name} pins other training code than is installed", "install that version")
+    try:
+        arch, plan = decode(spec.architecture, Architecture), decode(spec.training, TrainingPlan)
+    except HMChainError as error:
+        raise UnpinnedError(f"study {spec.name} pins a model that this version cannot build") from error
+    if [layer.size for layer in spec.rule.layers] != [
+        layer.size for layer in layers(arch)
+    ] or plan.rounds < spec.rounds:
+        raise UnpinnedError(f"study {spec.name} has a rule or a plan that does not fit its model")
+    order = spec.participants.index(hospital.organisation)
+    use = spec.uses[order]
+    cohort = hospital.cohort(use.dataset, use.version)
+    trainer = CNNTrainer(cohort, plan, arch, spec.seed + order)
+
+    def use_counts(counts: npt.NDArray[np.int64]) -> None:
+        trainer.prior = smoothed_prior(counts)
+
+    return Learner(trainer, cohort.class_counts(arch.classes), use_counts, initial_vector(arch, spec.seed))

@@ -7,6 +7,8 @@ It is a *set* hash: 65 536 copies of one element cancel, so whoever checks a sna
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 from blake3 import blake3
@@ -16,6 +18,9 @@ LANES = 1024
 BYTES = 2 * LANES
 
 Lanes = NDArray[np.uint16]
+Pair = tuple[bytes, bytes]
+
+_BATCH = 64
 
 
 def empty() -> Lanes:
@@ -23,20 +28,25 @@ def empty() -> Lanes:
     return np.zeros(LANES, np.uint16)
 
 
-def element(key: bytes, value: bytes) -> Lanes:
+def _expanded(key: bytes, value: bytes) -> bytes:
     """The lanes of one key-value pair; lengths are prefixed so that no two pairs expand alike."""
     data = len(key).to_bytes(4, "little") + key + len(value).to_bytes(4, "little") + value
-    return np.frombuffer(blake3(data).digest(length=BYTES), np.dtype("<u2"))
+    return blake3(data).digest(length=BYTES)
 
 
-def add(lanes: Lanes, key: bytes, value: bytes) -> None:
-    """Add an element in place."""
-    np.add(lanes, element(key, value), out=lanes)
+def updated(lanes: Lanes, removed: Iterable[Pair], added: Iterable[Pair]) -> Lanes:
+    """The hash of the set without the `removed` pairs and with the `added` ones."""
+    return lanes - _total(removed) + _total(added)
 
 
-def remove(lanes: Lanes, key: bytes, value: bytes) -> None:
-    """Remove an element in place."""
-    np.subtract(lanes, element(key, value), out=lanes)
+def _total(pairs: Iterable[Pair]) -> Lanes:
+    """The sum of elements, a batch at a time: one call of numpy for many elements."""
+    total = empty()
+    remaining = iter(pairs)
+    while batch := [_expanded(key, value) for key, value in islice(remaining, _BATCH)]:
+        rows = np.frombuffer(b"".join(batch), np.dtype("<u2")).reshape(-1, LANES)
+        total += rows.sum(axis=0, dtype=np.uint16)
+    return total
 
 
 def to_bytes(lanes: Lanes) -> bytes:

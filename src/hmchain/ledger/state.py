@@ -48,18 +48,32 @@ _ABSENT = _Absent()
 class State:
     """Key-value state of one validator, over SQLite (`None` as path: in memory).
 
-    `durable=False` is for a scratch file that nobody opens again.
+    `durable=False` is for a scratch file that nobody opens again; `open_read_only` reads one that another process
+    may be writing.
     """
 
     def __init__(self, path: Path | None = None, *, durable: bool = True) -> None:
-        self._path = path
         # Agents read from their own threads, only between blocks; SQLite serialises the calls.
-        self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        # Blocks are made durable by the block store; a state that lags behind it is replayed.
+        synchronous = "NORMAL" if durable else "OFF"
+        self._load(db, path, f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; {_SCHEMA}")
+
+    @classmethod
+    def open_read_only(cls, path: Path) -> State:
+        """The state as it is at this moment, until it is closed; it cannot be committed. Raises `StateError`."""
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            # Blocks are made durable by the block store; a state that lags behind it is replayed.
-            self._db.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
-            self._db.executescript(_SCHEMA)
+            db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"{path} cannot be opened", "give the directory of a run or a ledger") from error
+        state = cls.__new__(cls)
+        state._load(db, path, "BEGIN")
+        return state
+
+    def _load(self, db: sqlite3.Connection, path: Path | None, preparation: str) -> None:
+        self._path, self._db = path, db
+        try:
+            self._db.executescript(preparation)
             meta = dict(self._db.execute("SELECT name, value FROM meta"))
             self.height = int.from_bytes(meta.get("height", b"\0"), "big")
             self._lanes = lthash.from_bytes(meta["lanes"]) if "lanes" in meta else lthash.empty()
@@ -69,9 +83,13 @@ class State:
             raise StateError(
                 f"{path} is not a sound state database", "delete it: it is replayed from blocks"
             ) from error
+        self._lookup = self._db.cursor()
         self._overlay: dict[bytes, bytes | None] = {}
         self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
         self._cache: dict[bytes, bytes | None] = {}
+        # Records decoded lately, each with the very bytes it was decoded from: other bytes, another record.
+        self._decoded: dict[bytes, tuple[bytes, Record]] = {}
+        self._lanes_now: lthash.Lanes | None = None
 
     # -- reading and writing -------------------------------------------------------------------------------------
 
@@ -83,8 +101,23 @@ class State:
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Set `key`; None deletes it."""
+        self._lanes_now = None
         self._undo.append((key, self._overlay.get(key, _ABSENT)))
         self._overlay[key] = value
+
+    def read(self, key: bytes, kind: type[V]) -> V | None:
+        """The value of `key` as a record, or None; a key always holds records of one kind."""
+        data = self.get(key)
+        if data is None:
+            return None
+        known = self._decoded.get(key)
+        if known is not None and known[0] is data:
+            return known[1]  # type: ignore[return-value]
+        record = decode_trusted(data, kind)
+        if len(self._decoded) >= _CACHE_KEYS_MAX:
+            self._decoded.clear()
+        self._decoded[key] = (data, record)
+        return record
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All pairs whose key starts with `prefix`, in order of key."""
@@ -104,7 +137,9 @@ class State:
         try:
             return self._cache[key]
         except KeyError:
-            row = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN")  # one read lock a block; else every look-up takes and leaves its own
+            row = self._lookup.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
             value = row[0] if row else None
             if len(self._cache) >= _CACHE_KEYS_MAX:
                 self._cache.clear()
@@ -119,6 +154,7 @@ class State:
 
     def rollback(self, mark: int = 0) -> None:
         """Undo every write since `mark` (default: since the last commit)."""
+        self._lanes_now = None
         while len(self._undo) > mark:
             key, before = self._undo.pop()
             if isinstance(before, _Absent):
@@ -136,7 +172,8 @@ class State:
         puts = [(key, value) for key, value in self._overlay.items() if value is not None]
         deletes = [(key,) for key, value in self._overlay.items() if value is None]
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN")
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", puts)
             self._db.executemany("DELETE FROM state WHERE key = ?", deletes)
             meta = [("height", height.to_bytes(8, "big")), ("lanes", lthash.to_bytes(lanes))]
@@ -154,16 +191,19 @@ class State:
         self.height, self._lanes, self.is_new = height, lanes, False
 
     def _advanced(self) -> lthash.Lanes:
-        lanes = self._lanes.copy()
-        for key, value in self._overlay.items():
-            before = self._committed(key)
-            if before == value:
-                continue
-            if before is not None:
-                lthash.remove(lanes, key, before)
-            if value is not None:
-                lthash.add(lanes, key, value)
-        return lanes
+        """The lanes with all uncommitted writes; they are asked for twice a block, and computed once."""
+        if self._lanes_now is None:
+            removed, added = [], []
+            for key, value in self._overlay.items():
+                before = self._committed(key)
+                if before == value:
+                    continue
+                if before is not None:
+                    removed.append((key, before))
+                if value is not None:
+                    added.append((key, value))
+            self._lanes_now = lthash.updated(self._lanes, removed, added)
+        return self._lanes_now
 
     def close(self) -> None:
         """Close the database; uncommitted writes are dropped."""
@@ -180,10 +220,8 @@ class State:
 
         Raises `StateError` if the database cannot be read through.
         """
-        lanes = lthash.empty()
         try:
-            for key, value in self.snapshot():
-                lthash.add(lanes, key, value)
+            lanes = lthash.updated(lthash.empty(), (), self.snapshot())
         except sqlite3.DatabaseError as error:
             raise StateError(f"{self._path} is damaged: {error}", "it is replayed from blocks") from error
         return np.array_equal(lanes, self._lanes)
@@ -208,6 +246,7 @@ class State:
 
 
 _CACHE_KEYS_MAX = 50_000
+_INTEGER_OFFSET = 1 << 63
 
 
 def _after(prefix: bytes) -> bytes:
@@ -230,12 +269,19 @@ class Table(Generic[V]):
 
     def key(self, *parts: str | int | bytes) -> bytes:
         """The state key of a record."""
-        return self._prefix + b"".join(_part(part) for part in parts)
+        key = self._prefix
+        for part in parts:
+            if isinstance(part, str):
+                key += part.encode() + b"\0"
+            elif isinstance(part, bytes):
+                key += part
+            else:
+                key += (part + _INTEGER_OFFSET).to_bytes(9, "big")
+        return key
 
     def get(self, state: State, *parts: str | int | bytes) -> V | None:
         """The record, or None."""
-        data = state.get(self.key(*parts))
-        return None if data is None else decode_trusted(data, self._kind)
+        return state.read(self.key(*parts), self._kind)
 
     def put(self, state: State, record: V, *parts: str | int | bytes) -> None:
         """Write the record."""
@@ -248,14 +294,3 @@ class Table(Generic[V]):
     def all(self, state: State, *parts: str | int | bytes) -> list[V]:
         """All records under the given first parts, in order of key."""
         return [decode_trusted(value, self._kind) for _, value in state.scan(self.key(*parts))]
-
-
-_INTEGER_OFFSET = 1 << 63
-
-
-def _part(part: str | int | bytes) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    if isinstance(part, int):
-        return (part + _INTEGER_OFFSET).to_bytes(9, "big")
-    return part.encode() + b"\0"

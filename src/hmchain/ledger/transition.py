@@ -7,6 +7,7 @@ numbered in `docs/spec.md`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from hmchain import merkle
 from hmchain.canonical import NotCanonicalError, Record, decode, decode_trusted, encode
@@ -27,7 +28,7 @@ from hmchain.ledger.blocks import (
     vote_bytes,
     votes_root,
 )
-from hmchain.ledger.chain import well_formed
+from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX, well_formed
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts import membership, parameters, standings
 from hmchain.ledger.state import State
@@ -36,6 +37,9 @@ from hmchain.ledger.transactions import Authentic, Refusal, authenticate, transa
 Authenticator = Callable[[bytes, str], Authentic]
 
 _MINUTE_MS = 60_000
+
+# The validators of one process decode the same bytes one after the other.
+_decode_body = lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(contracts.decode_body)
 
 
 class Nonces(Record, frozen=True):
@@ -73,7 +77,8 @@ class Machine:
             return BlockResult((), ())
         events = self._judge(inputs, authenticator)
         standings.begin_block(self.state, inputs)
-        receipts = tuple(self._apply(wire, inputs, authenticator) for wire in inputs.transactions)
+        expiry_ms_max = parameters.current(self.state).expiry_ms_max  # a vote in this block acts from the next one on
+        receipts = tuple(self._apply(wire, inputs, authenticator, expiry_ms_max) for wire in inputs.transactions)
         events += standings.end_block(self.state, inputs)
         self._keep_nonces(inputs)
         return BlockResult(receipts, tuple(events))
@@ -94,14 +99,14 @@ class Machine:
 
     def check(self, transaction: Authentic, time_ms: int) -> None:
         """Refuse what could not be applied now: `expired`, `expiry_too_far`, `replayed`, `unknown_sender`."""
-        self._require_current(transaction, time_ms)
+        self._require_current(transaction, time_ms, parameters.current(self.state).expiry_ms_max)
         self._require_sender(transaction)
 
-    def _require_current(self, transaction: Authentic, time_ms: int) -> None:
+    def _require_current(self, transaction: Authentic, time_ms: int, expiry_ms_max: int) -> None:
         fields = transaction.transaction
         if fields.expires_ms <= time_ms:
             raise Refusal("expired")
-        if fields.expires_ms > time_ms + parameters.current(self.state).expiry_ms_max:
+        if fields.expires_ms > time_ms + expiry_ms_max:
             raise Refusal("expiry_too_far")
         nonce = fields.sender + fields.nonce
         if nonce in self._fresh_set or nonce in self._used:
@@ -113,14 +118,14 @@ class Machine:
             raise Refusal("unknown_sender")
         return sender
 
-    def _apply(self, wire: bytes, inputs: BlockInput, authenticator: Authenticator) -> Receipt:
+    def _apply(self, wire: bytes, inputs: BlockInput, authenticator: Authenticator, expiry_ms_max: int) -> Receipt:
         """Apply one transaction; what is refused leaves no trace but its nonce, and without authenticity not even that.
 
         The nonce is used up either way: else anyone could send a refused transaction again once the state has changed.
         """
         try:
             transaction = authenticator(wire, self.chain_id)
-            self._require_current(transaction, inputs.time_ms)
+            self._require_current(transaction, inputs.time_ms, expiry_ms_max)
             sender = self._require_sender(transaction)
         except Refusal as refusal:
             return Receipt(transaction_digest(wire), refusal.code, ())
@@ -129,7 +134,7 @@ class Machine:
         mark = self.state.savepoint()
         context = Context(self.state, self.chain_id, inputs.height, inputs.time_ms, sender)
         try:
-            contracts.apply(context, contracts.decode_body(fields.body))
+            contracts.apply(context, _decode_body(fields.body))
         except Refusal as refusal:
             self.state.rollback(mark)
             return Receipt(transaction.digest, refusal.code, ())

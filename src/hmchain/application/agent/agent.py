@@ -7,30 +7,41 @@ what the state calls for and may be called at any time, by a process that was st
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from hmchain.application.agent.closing import close_rounds
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.participant import Participant
 from hmchain.application.agent.store import AgentStore
-from hmchain.application.agent.study_keys import StudyKeyStore, opening_seed_hash, wrap_halves
-from hmchain.application.learning.trainer import Trainer
+from hmchain.application.agent.study_keys import (
+    PairAgreementError,
+    Random,
+    StudyKeyStore,
+    opening_seed_hash,
+    wrap_halves,
+)
+from hmchain.application.learning.quantise import to_fixed
 from hmchain.canonical import Record, encode
-from hmchain.errors import StudyError
+from hmchain.errors import HMChainError, StudyError
 from hmchain.keys import SecretKey, SigningKey
-from hmchain.ledger import contracts
+from hmchain.ledger import arithmetic, contracts
 from hmchain.ledger.contracts import approvals, opening, rounds, studies
 from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
 from hmchain.ledger.contracts.studies import Study, StudySpec
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import NONCE_BYTES, sign
 from hmchain.records.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.trainer import Trainer
 
 EXPIRY_MS = 600_000
 
@@ -61,8 +72,8 @@ class Learner:
     trainer: Trainer
     class_counts: npt.NDArray[np.int64]
     """Training records of each class."""
-    use_prior: Callable[[npt.NDArray[np.float64]], None]
-    """Take the global class shares, for prediction."""
+    use_counts: Callable[[npt.NDArray[np.int64]], None]
+    """Take the class counts of all participants together (noised), for prediction."""
     initial: npt.NDArray[np.float32]
     """The first model that architecture and seed give."""
 
@@ -89,43 +100,64 @@ class Agent:
     learner_factory: LearnerFactory
     cache: Path | None = None
     behaviour: AgentBehaviour = AgentBehaviour.HONEST
+    random: Random = secrets.token_bytes
     refusals: dict[str, str] = field(default_factory=dict)
     """Studies this agent takes no part in, with the reason."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """Studies that wait for something, with the last error."""
 
     def __post_init__(self) -> None:
         self._keys = StudyKeyStore(self.store)
-        self._exchange = Exchange(self.objects, self.cache)
+        self._learners: dict[str, Learner] = {}
         self._participants: dict[str, Participant] = {}
+        self._closed: set[str] = set()
 
     def publish(self) -> None:
         """Upload what the ledger already binds; done before `step`, so that others find it."""
-        for study in self._studies(studies.RUNNING):
-            if participant := self._participant(study):
-                participant.publish(study, rounds.current(self.node.state, study))
+        for study in self._studies():
+            with self._waiting(study):
+                if study.status == studies.RUNNING and (participant := self._participant(study)):
+                    participant.publish(study, rounds.current(self.node.state, study))
 
     def step(self) -> list[bytes]:
         """Do what is next in every study and return signed transactions; empty if there is nothing to do."""
         bodies: list[contracts.Body] = []
-        for study in self._studies(studies.PROPOSED):
-            bodies += self._join(study)
-        for study in self._studies(studies.AGREEING):
-            bodies += self._agree(study)
-        for study in self._studies(studies.RUNNING):
-            if participant := self._participant(study):
-                participant.behaviour = self.behaviour
-                bodies += participant.act(study, rounds.current(self.node.state, study))
-        return [signed(self.key, self.node, body) for body in bodies]
+        for study in self._studies():
+            with self._waiting(study):
+                bodies += self._parts[study.status](study)
+        return [signed(self.key, self.node, body, self.random) for body in bodies]
 
     def study_key(self, study: str) -> SecretKey | None:
         """The key of a study's objects, once pairs are agreed."""
         return self._keys.object_key(study)
 
-    def _studies(self, status: str) -> list[Study]:
+    @property
+    def _parts(self) -> dict[str, Callable[[Study], list[contracts.Body]]]:
+        return {
+            studies.PROPOSED: self._join,
+            studies.AGREEING: self._agree,
+            studies.RUNNING: self._take_part,
+            studies.PAUSED: lambda study: [],
+            studies.FINISHED: self._close,
+            studies.REFUSED: self._close,
+        }
+
+    def _studies(self) -> list[Study]:
+        """The studies this organisation takes part in."""
+        found = studies.studies(self.node.state)
         return [
             study
-            for study in studies.studies(self.node.state)
-            if study.status == status and self.organisation in study.spec.participants
+            for study in found
+            if self.organisation in study.spec.participants and study.spec.name not in self._closed
         ]
+
+    @contextmanager
+    def _waiting(self, study: Study) -> Iterator[None]:
+        """An object out of reach or a full disk holds one study up, not the agent: it is tried again at every step."""
+        try:
+            yield
+        except HMChainError as error:
+            self.troubles[study.spec.name] = str(error)
 
     def _join(self, study: Study) -> list[contracts.Body]:
         name, state = study.spec.name, self.node.state
@@ -134,7 +166,7 @@ class Agent:
             return []
         if self._learner(study.spec) is None:
             return []
-        drawn = self._keys.drawn(name, len(study.spec.uses))
+        drawn = self._keys.drawn(name, len(study.spec.uses), self.random)
         public = drawn.wrapping.public
         return [JoinStudy(name, public, opening_seed_hash(drawn))]
 
@@ -142,10 +174,35 @@ class Agent:
         name, state = study.spec.name, self.node.state
         if any(agreement.organisation == self.organisation for agreement in opening.agreements(state, name)):
             return []
-        drawn = self._keys.drawn(name, len(study.spec.uses))
+        drawn = self._keys.drawn(name, len(study.spec.uses), self.random)
         order = study.order(self.organisation)
         wrapped = wrap_halves(self.node.chain_id, name, order, drawn, opening.joins(state, name))
         return [AgreePairs(name, wrapped, drawn.opening_seed)]
+
+    def _take_part(self, study: Study) -> list[contracts.Body]:
+        participant = self._participant(study)
+        if participant is None:
+            return []
+        participant.behaviour = self.behaviour
+        entry = rounds.current(self.node.state, study)
+        bodies: list[contracts.Body] = []
+        with self._waiting(study):
+            bodies = participant.act(study, entry)
+        if bodies:
+            self.troubles.pop(study.spec.name, None)
+        return bodies or participant.tick(study, entry)
+
+    def _close(self, study: Study) -> list[contracts.Body]:
+        """Once a study is over: erase its secrets but the key of its objects, and withdraw what nobody needs."""
+        name = study.spec.name
+        if self._keys.object_key(name) is not None:
+            after = study.progress.round + 1
+            close_rounds(self.node.state, name, after, self.store, self._keys, self._exchange(name))
+        self._keys.forget_drawn(name)
+        self._participants.pop(name, None)
+        self._learners.pop(name, None)
+        self._closed.add(name)
+        return []
 
     def _participant(self, study: Study) -> Participant | None:
         name = study.spec.name
@@ -155,28 +212,45 @@ class Agent:
                 return None
             agreements = opening.agreements(self.node.state, name)
             order = study.order(self.organisation)
-            self._keys.keys(self.node.chain_id, name, order, agreements)
+            try:
+                self._keys.keys(self.node.chain_id, name, order, agreements)
+            except PairAgreementError as error:
+                self.refusals[name] = str(error)
+                return None
             self._participants[name] = Participant(
-                self.organisation, self.node, self._exchange, self.store, self._keys, learner, self._rounding()
-            )
+                self.organisation, self.node, self._exchange(name), self.store, self._keys, learner,
+                self._rounding(), self.random,
+            )  # fmt: skip
         return self._participants[name]
 
+    def _exchange(self, study: str) -> Exchange:
+        return Exchange(self.objects, self.cache and self.cache / study)
+
     def _learner(self, spec: StudySpec) -> Learner | None:
-        try:
-            return self.learner_factory(spec)
-        except UnpinnedError as error:
-            self.refusals[spec.name] = str(error)
-            return None
+        """The learner of a study, made once; None if the study pins anything that is not ours."""
+        if spec.name not in self._learners and spec.name not in self.refusals:
+            try:
+                self._learners[spec.name] = _checked(self.learner_factory(spec), spec)
+            except UnpinnedError as error:
+                self.refusals[spec.name] = str(error)
+        return self._learners.get(spec.name)
 
     def _rounding(self) -> SecretKey:
         found = self.store.get("rounding", RoundingSecret)
         if found is None:
-            found = RoundingSecret(secrets.token_bytes(32))
+            found = RoundingSecret(self.random(32))
             self.store.put("rounding", found)
         return SecretKey(found.raw)
 
 
-def signed(key: SigningKey, node: Node, body: contracts.Body) -> bytes:
+def _checked(learner: Learner, spec: StudySpec) -> Learner:
+    """Refuse a first model or a rule that is not the learner's: fraud in such a study could not be proven."""
+    size, model = spec.rule.size, arithmetic.padded(to_fixed(learner.initial))
+    if len(learner.initial) != size or arithmetic.model_root(model, model * 0) != spec.initial_root:
+        raise UnpinnedError(f"study {spec.name} does not start from the model that it names", "have it proposed again")
+    return learner
+
+
+def signed(key: SigningKey, node: Node, body: contracts.Body, random: Random = secrets.token_bytes) -> bytes:
     """A signed transaction that expires in ten minutes."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    return sign(key, node.chain_id, encode(body), nonce, node.now_ms() + EXPIRY_MS)
+    return sign(key, node.chain_id, encode(body), random(NONCE_BYTES), node.now_ms() + EXPIRY_MS)

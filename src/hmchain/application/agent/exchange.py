@@ -6,6 +6,7 @@ object before it counts, so that no store can lose it afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
 
 
 class Exchange:
-    """The shared store as one participant uses it."""
+    """The shared store as one participant of one study uses it."""
 
     def __init__(self, store: ObjectStore, cache: Path | None) -> None:
         self._store = store
@@ -84,13 +85,15 @@ class Exchange:
             return envelope
 
     def repair(self, address: bytes) -> None:
-        """Give an object back to a store that lost it, if one has it."""
-        if not self._store.exists(address):
+        """Give an object back to a store that lost it, if one has it in one's cache."""
+        if not self._store.exists(address) and self._cache.exists(address):
             self._store.put(self._cache.get(address))
 
-    def drop(self, address: bytes) -> None:
-        """Forget a cached object: its round is final."""
-        self._cache.delete(address)
+    def keep_only(self, addresses: Collection[bytes]) -> None:
+        """Forget every cached object but these: the rounds of the others are final."""
+        for address in list(self._cache.list()):
+            if address not in addresses:
+                self._cache.delete(address)
 
     def withdraw(self, address: bytes) -> None:
         """Delete one's own object from the store: its round is final and nobody needs it."""

@@ -20,6 +20,8 @@ class AgentBehaviour(Enum):
     FORGE_MODEL = "forges the model"
     """As master, posts another model beside a right sum."""
     SILENT_MASTER = "posts nothing as master"
+    HIDE_AGGREGATE = "stores nothing under its roots"
+    """As master, posts the right roots and the address of an object that is not there."""
     WITHHOLD_SEED = "withholds its seed"
     """Commits an update, then does not reveal its self seed."""
     GARBAGE_UPDATE = "sends garbage"

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hmchain import merkle
-from hmchain.application.agent import exchange, faults
+from hmchain.application.agent import closing, exchange, faults
+from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.store import AgentStore
-from hmchain.application.agent.study_keys import StudyKeys, StudyKeyStore
-from hmchain.application.agent.updates import UpdateMaker, global_prior
+from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
+from hmchain.application.agent.updates import UpdateMaker, class_counts
 from hmchain.application.learning.aggregation import Aggregate, Fraud, Part, Roots, aggregate, find_fraud
-from hmchain.application.learning.quantise import to_fixed, to_weights
-from hmchain.canonical import Record
+from hmchain.application.learning.quantise import UpdateError, to_fixed, to_weights
 from hmchain.errors import HMChainError, StorageError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic, contracts, reputation
@@ -40,19 +40,11 @@ from hmchain.ledger.contracts.studies import Study
 if TYPE_CHECKING:
     from hmchain.application.agent.agent import Learner, Node
 
-
-class GateChoice(Record, frozen=True):
-    """How one voted on a model, kept until the vote is open."""
-
-    accept: bool
-    salt: bytes
-    auc_permyriad: int
-
-
-class Best(Record, frozen=True):
-    """The best AUC on one's own validation data that an accepted model reached; never leaves the hospital."""
-
-    auc_permyriad: int
+SALT_BYTES = 32
+_TURN_MS = 200
+"""How long each participant waits for the one before it to say that a deadline has passed."""
+_PATIENCE_MS = 2_000
+"""How long those who need not answer wait for those who should."""
 
 
 class Participant:
@@ -67,6 +59,7 @@ class Participant:
         keys: StudyKeyStore,
         learner: Learner,
         rounding: SecretKey,
+        random: Random,
     ) -> None:
         self.behaviour = AgentBehaviour.HONEST
         self._organisation = organisation
@@ -76,8 +69,10 @@ class Participant:
         self._keys = keys
         self._learner = learner
         self._maker = UpdateMaker(organisation, node.chain_id, store, keys, learner, rounding)
-        self._round = -1
+        self._random = random
+        self._round: int | None = None
         self._published: set[bytes] = set()
+        self._sits_out: tuple[int, int] | None = None
         self._base: tuple[bytes, I64, I64] | None = None
         self._vectors: dict[bytes, U32] = {}
         self._result: tuple[tuple[int, int], Aggregate] | None = None
@@ -87,16 +82,16 @@ class Participant:
 
     def publish(self, study: Study, entry: Round) -> None:
         """Upload one's own update once its digest is on the ledger; give lost objects back to the store."""
-        if entry.phase not in (rounds.COMMIT, rounds.ATTEST, rounds.AGGREGATE):
-            return
-        own = rounds.contribution(self._node.state, entry, self._organisation)
-        made = self._maker.kept(entry)
-        if own is not None and made is not None and own.object == made.object and made.object not in self._published:
-            self._exchange.publish(made.envelope)
-            self._published.add(made.object)
-        if entry.phase == rounds.AGGREGATE:
+        if entry.phase in (rounds.COMMIT, rounds.ATTEST):
+            own = rounds.contribution(self._node.state, entry, self._organisation)
+            made = self._maker.kept(entry)
+            bound = own is not None and made is not None and own.object == made.object
+            if bound and made is not None and made.object not in self._published:
+                self._exchange.publish(made.envelope)
+                self._published.add(made.object)
+        elif entry.phase in (rounds.AGGREGATE, rounds.VERIFY):
             for update in self._frozen_updates(entry):
-                self._repair(update)
+                self._exchange.repair(update.object)
 
     def act(self, study: Study, entry: Round) -> list[contracts.Body]:
         """What the round's phase asks of this participant now."""
@@ -111,12 +106,16 @@ class Participant:
             rounds.GATE_COMMIT: self._vote,
             rounds.GATE_REVEAL: self._open_vote,
         }
-        bodies = list(actions[entry.phase](study, entry)) if entry.phase in actions else []
-        return bodies or self._tick(entry)
+        return list(actions[entry.phase](study, entry))
 
-    def _tick(self, entry: Round) -> list[contracts.Body]:
-        """Whoever waits for a deadline that has passed says so."""
-        return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms else []
+    def tick(self, study: Study, entry: Round) -> list[contracts.Body]:
+        """Say that the phase's deadline has passed: whose turn it is at once, the others one after the other."""
+        turn = (study.order(self._organisation) - self._node.state.height) % len(study.spec.uses)
+        return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms + turn * _TURN_MS else []
+
+    def _is_turn(self, opened_ms: int, first: Sequence[str]) -> bool:
+        """Some answer at once, the others only if that was not enough: fewer transactions."""
+        return self._organisation in first or self._node.now_ms() > opened_ms + _PATIENCE_MS
 
     # Commit and attest
 
@@ -124,15 +123,19 @@ class Participant:
         state = self._node.state
         own = rounds.contribution(state, entry, self._organisation)
         approved = approvals.in_force(state, entry.study, self._organisation, self._node.now_ms())
-        if own is not None or self._organisation not in entry.expected or not approved:
+        asked = approved and self._organisation in entry.expected and self._sits_out != (entry.number, entry.attempt)
+        if own is not None or not asked:
             yield from self._attest(study, entry)
             return
-        made = self._maker.make(study, entry, self._base_model(study, entry), self.behaviour)
-        if made is not None:
-            yield CommitUpdate(
-                entry.study, entry.number, entry.attempt, entry.base_root,
-                made.digest, made.object, made.self_hash, made.pair_hashes,
-            )  # fmt: skip
+        try:
+            made = self._maker.make(study, entry, self._base_model(study, entry), self.behaviour)
+        except UpdateError:
+            self._sits_out = (entry.number, entry.attempt)  # training again would give the same
+            raise
+        yield CommitUpdate(
+            entry.study, entry.number, entry.attempt, entry.base_root,
+            made.digest, made.object, made.self_hash, made.pair_hashes,
+        )  # fmt: skip
 
     def _attest(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
         sound = [
@@ -157,12 +160,6 @@ class Participant:
                 return None
         return self._vectors[update.object]
 
-    def _repair(self, update: Contribution) -> None:
-        try:
-            self._exchange.repair(update.object)
-        except StorageError:
-            return  # another attester has it
-
     # Reveal
 
     def _reveal(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
@@ -183,8 +180,7 @@ class Participant:
         try:
             result = self._recompute(study, entry)
         except SumOutOfRangeError as error:
-            if self._organisation == entry.frozen[0]:
-                yield self._dispute(study, entry, error.coordinate // arithmetic.CHUNK_COORDINATES, None)
+            yield from self._refuse_sum(study, entry, error, study.spec.deadlines.aggregate_ms)
             return
         if result is None or entry.master != self._organisation or self.behaviour is AgentBehaviour.SILENT_MASTER:
             return
@@ -192,34 +188,50 @@ class Participant:
             survivors = rounds.survivors(self._node.state, study, entry)
             base = self._base_model(study, entry)
             result = faults.forge(self.behaviour, result, base, survivors, study.rule(entry.number))
-        context = exchange.aggregate_context(entry.study, entry.number)
-        address = self._exchange.publish(exchange.seal_aggregate(result, self._object_key(study), context))
+        address = self._store_aggregate(study, entry, result)
         roots = result.roots
         posted = Posted(self._organisation, roots.masked_sum, roots.sum, roots.model, address)
         yield PostAggregate(entry.study, entry.number, entry.attempt, posted)
+
+    def _store_aggregate(self, study: Study, entry: Round, result: Aggregate) -> bytes:
+        """Put the aggregate into the store, and keep that it is there: it is withdrawn when nobody needs it."""
+        context = exchange.aggregate_context(entry.study, entry.number)
+        envelope = exchange.seal_aggregate(result, self._object_key(study), context)
+        address = sha256(envelope).digest()
+        self._store.put(closing.aggregate_name(entry.study, address), OwnAggregate(entry.number, address))
+        if self.behaviour is not AgentBehaviour.HIDE_AGGREGATE:
+            self._exchange.publish(envelope)
+        return address
+
+    def _refuse_sum(
+        self, study: Study, entry: Round, error: SumOutOfRangeError, span_ms: int
+    ) -> Iterator[contracts.Body]:
+        """Show that the sum holds garbage; the master may be in league with whoever sent it."""
+        if self._is_turn(entry.deadline_ms - span_ms, (entry.master,)):
+            yield self._dispute(study, entry, error.coordinate // arithmetic.CHUNK_COORDINATES, None)
 
     def _verify(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
         posted = entry.posted
         if posted is None or posted.master == self._organisation or self._organisation in entry.confirmed:
             return
-        result = self._recompute(study, entry)
-        if result is None:
+        span_ms = study.spec.deadlines.verify_ms
+        try:
+            result = self._recompute(study, entry)
+        except SumOutOfRangeError as error:
+            yield from self._refuse_sum(study, entry, error, span_ms)
             return
-        own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
-        if not self._answers_now(study, entry):
-            return
-        if own == theirs:
-            yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
-            return
-        found = find_fraud(result, theirs, lambda part: self._posted_part(study, entry, part))
-        if isinstance(found, Fraud):
-            yield self._dispute(study, entry, found.chunk, found)
-
-    def _answers_now(self, study: Study, entry: Round) -> bool:
-        """The f + 1 next in rank answer at once, the others only if that was not enough: fewer transactions."""
         others = [name for name in entry.ranking if name != entry.master]
         first = others[: reputation.faults_tolerated(len(study.spec.uses)) + 1]
-        return self._organisation in first or self._node.state.height > entry.phase_height
+        if result is None or not self._is_turn(entry.deadline_ms - span_ms, first):
+            return
+        own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
+        if own != theirs:
+            found = find_fraud(result, theirs, lambda part: self._posted_part(study, entry, part))
+            if isinstance(found, Fraud):
+                yield self._dispute(study, entry, found.chunk, found)
+        elif self._posted_part(study, entry, Part.MODEL) == b"".join(result.leaves(Part.MODEL)):
+            # The right roots are not enough: without the object nobody could start from this model later.
+            yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
 
     def _recompute(self, study: Study, entry: Round) -> Aggregate | None:
         """One's own full aggregation of the frozen set; None while an object is out of reach."""
@@ -279,14 +291,13 @@ class Participant:
 
     def _open_vote(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
         ballot = rounds.gate_ballot(self._node.state, entry, self._organisation)
-        choice = self._store.get(f"{entry.study}/gate/{entry.number}", GateChoice)
+        choice = self._store.get(closing.gate_name(entry.study, entry.number), GateChoice)
         if ballot is not None and not ballot.verdict and choice is not None:
             yield GateReveal(entry.study, entry.number, choice.accept, choice.salt)
 
     def _choice(self, study: Study, entry: Round) -> GateChoice | None:
         """Judge the new model on one's own validation data, once; the same answer after a restart."""
-        name = f"{entry.study}/gate/{entry.number}"
-        choice = self._store.get(name, GateChoice)
+        choice = self._store.get(closing.gate_name(entry.study, entry.number), GateChoice)
         if choice is not None:
             return choice
         result = self._recompute(study, entry)
@@ -295,13 +306,13 @@ class Participant:
         weights = to_weights(result.model)[: study.spec.rule.size]
         auc = self._learner.trainer.evaluate(weights, "validation").auc
         score = 0 if np.isnan(auc) else round(auc * 10_000)
-        best = self._store.get(f"{entry.study}/best", Best)
+        best = self._store.get(closing.best_name(entry.study), Best)
         reference = best.auc_permyriad if best else 0
         accept = score + study.spec.gate_tolerance_permyriad >= reference or bool(np.isnan(auc))
         if self.behaviour is AgentBehaviour.REJECT_ALWAYS:
             accept = False
-        choice = GateChoice(accept, secrets.token_bytes(32), score)
-        self._store.put(name, choice)
+        choice = GateChoice(entry.number, accept, self._random(SALT_BYTES), score)
+        self._store.put(closing.gate_name(entry.study, entry.number), choice)
         return choice
 
     # Models and rounds
@@ -330,44 +341,23 @@ class Participant:
         counts = rounds.round_(self._node.state, study.spec.name, 0)
         if self._prior_known or counts is None or counts.outcome != rounds.ACCEPTED or counts.posted is None:
             return
-        context = exchange.aggregate_context(study.spec.name, 0)
-        data = self._exchange.open_aggregate(counts.posted.object, self._object_key(study), context)
-        means, _ = exchange.model_of(data, study.rule(0), counts.posted.model_root)
-        self._learner.use_prior(global_prior(study, means))
+        if self._result is not None and self._result[1].roots.model == counts.posted.model_root:
+            means = self._result[1].model
+        else:
+            context = exchange.aggregate_context(study.spec.name, 0)
+            data = self._exchange.open_aggregate(counts.posted.object, self._object_key(study), context)
+            means, _ = exchange.model_of(data, study.rule(0), counts.posted.model_root)
+        self._learner.use_counts(class_counts(study, means))
         self._prior_known = True
 
     def _enter_round(self, study: Study, entry: Round) -> None:
-        """On a new round: keep what the gate decided, then erase everything that belonged to the round before."""
+        """On a new round, and after a start: erase and withdraw what belonged to the rounds before."""
         if entry.number == self._round:
             return
-        for number in range(max(self._round, 0), entry.number):
-            self._close_round(entry.study, number)
-        for number in range(max(self._round - 1, 1), entry.number):
-            self._withdraw_aggregate(entry, number)
-        self._keys.finish_round(entry.study, entry.number)
-        for address in self._vectors:
-            self._exchange.drop(address)
+        closing.close_rounds(self._node.state, entry.study, entry.number, self._store, self._keys, self._exchange)
         self._vectors.clear()
+        self._published.clear()
         self._round = entry.number
-
-    def _close_round(self, study: str, number: int) -> None:
-        closed = rounds.round_(self._node.state, study, number)
-        choice = self._store.get(f"{study}/gate/{number}", GateChoice)
-        if closed is not None and closed.outcome == rounds.ACCEPTED and choice is not None:
-            best = self._store.get(f"{study}/best", Best)
-            if best is None or choice.auc_permyriad > best.auc_permyriad:
-                self._store.put(f"{study}/best", Best(choice.auc_permyriad))
-        self._store.erase(f"{study}/gate/{number}")
-        for made in self._maker.forget(study, number):
-            self._exchange.withdraw(made.object)
-
-    def _withdraw_aggregate(self, entry: Round, number: int) -> None:
-        """Delete an aggregate that one posted and that no later round starts from."""
-        closed = rounds.round_(self._node.state, entry.study, number)
-        if closed is None or closed.posted is None or closed.posted.object == entry.base_object:
-            return
-        if closed.posted.master == self._organisation:
-            self._exchange.withdraw(closed.posted.object)
 
     def _object_key(self, study: Study) -> SecretKey:
         return SecretKey(self._keys_of(study).study_key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from hmchain.keys import SecretKey
 R = TypeVar("R", bound=Record)
 
 _NONCE_BYTES = 12
+_LAST = "\U0010ffff"
 
 
 class AgentStoreError(StorageError):
@@ -57,23 +59,35 @@ class AgentStore:
     def get(self, name: str, kind: type[R]) -> R | None:
         """The record under `name`, or None. Raises `AgentStoreError` if it was altered or has another key."""
         row = self._execute("SELECT sealed FROM entries WHERE name = ?", name).fetchone()
-        if row is None:
-            return None
+        return None if row is None else self._open(name, row[0], kind)
+
+    def all(self, prefix: str, kind: type[R]) -> Iterator[tuple[str, R]]:
+        """Every record whose name starts with `prefix`, in order of name."""
+        rows = self._execute("SELECT name FROM entries WHERE name >= ? AND name < ?", prefix, prefix + _LAST)
+        for (name,) in rows.fetchall():
+            if (record := self.get(name, kind)) is not None:
+                yield name, record
+
+    def erase(self, prefix: str) -> None:
+        """Remove every record whose name starts with `prefix`; `scrub` takes them off the disk."""
+        self._execute("DELETE FROM entries WHERE name >= ? AND name < ?", prefix, prefix + _LAST)
+
+    def scrub(self) -> None:
+        """Take what was erased or replaced off the disk: the write-ahead log still holds the pages of before."""
+        self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _open(self, name: str, sealed: bytes, kind: type[R]) -> R:
         try:
-            data = self._cipher.decrypt(row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], name.encode())
+            data = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
         except InvalidTag as error:
             raise AgentStoreError(
                 f"{self._path} does not open with this key", "use the agent's own key file"
             ) from error
         return decode_trusted(data, kind)
-
-    def erase(self, prefix: str) -> None:
-        """Remove every record whose name starts with `prefix`."""
-        self._execute("DELETE FROM entries WHERE name >= ? AND name < ?", prefix, prefix + "\U0010ffff")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     def _execute(self, sql: str, *values: str | bytes) -> sqlite3.Cursor:
         try:

@@ -6,7 +6,7 @@ is erased: the ledger keeps the wrapped halves for ever, so the key that opens t
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Callable
 
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.learning.masking import MaskSeeds
@@ -18,6 +18,9 @@ from hmchain.ledger.contracts import opening
 from hmchain.ledger.contracts.opening import Agreement, Join
 
 HALF_BYTES = 32
+
+Random = Callable[[int], bytes]
+"""Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""
 
 
 class PairAgreementError(StudyError):
@@ -93,11 +96,10 @@ class StudyKeys(Record, frozen=True):
         return StudyKeys(self.order, self.study_key, Chain.of(self.own.open().advance(round_, 0)), pairs)
 
 
-def draw(participants: int) -> JoinSecrets:
+def draw(participants: int, random: Random) -> JoinSecrets:
     """Draw the secrets for joining a study."""
-    halves = tuple(secrets.token_bytes(HALF_BYTES) for _ in range(participants))
-    kem = WrappingKey.generate().secret_bytes()
-    return JoinSecrets(kem, halves, secrets.token_bytes(HALF_BYTES), secrets.token_bytes(HALF_BYTES))
+    halves = tuple(random(HALF_BYTES) for _ in range(participants))
+    return JoinSecrets(WrappingKey.generate().secret_bytes(), halves, random(HALF_BYTES), random(HALF_BYTES))
 
 
 def wrap_halves(chain_id: str, study: str, order: int, drawn: JoinSecrets, joins: list[Join]) -> tuple[WrappedKey, ...]:
@@ -151,12 +153,12 @@ class StudyKeyStore:
         self._store = store
         self._keys: dict[str, StudyKeys] = {}
 
-    def drawn(self, study: str, participants: int) -> JoinSecrets:
+    def drawn(self, study: str, participants: int, random: Random) -> JoinSecrets:
         """The secrets for joining, drawn once and the same after every restart."""
         name = f"{study}/drawn"
         found = self._store.get(name, JoinSecrets)
         if found is None:
-            found = draw(participants)
+            found = draw(participants, random)
             self._store.put(name, found)
         return found
 
@@ -169,9 +171,14 @@ class StudyKeyStore:
                 raise PairAgreementError(f"the secrets for study {study} are lost", "restore the agent's file")
             found = agree(chain_id, study, order, drawn, agreements)
             self._store.put(f"{study}/keys", found)
-            self._store.erase(f"{study}/drawn")
+            self.forget_drawn(study)
         self._keys[study] = found
         return found
+
+    def forget_drawn(self, study: str) -> None:
+        """Erase what was drawn for joining: pairs are agreed, or the study never opened."""
+        self._store.erase(f"{study}/drawn")
+        self._store.scrub()
 
     def require(self, study: str) -> StudyKeys:
         """The keys of a study whose `keys` were derived. Raises `PairAgreementError` if there are none."""

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain.application.agent import exchange
+from hmchain.application.agent.closing import MaskedUpdate, masked_name
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.masking import MaskSeeds, mask_update
 from hmchain.application.learning.quantise import quantise_and_mask, to_weights
 from hmchain.application.learning.schedule import MILLION
-from hmchain.canonical import Record
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic
 from hmchain.ledger.arithmetic import FRACTION_BITS, I32, I64, U32
@@ -33,18 +33,6 @@ if TYPE_CHECKING:
 
 COUNT_NOISE_EPSILON = 0.5
 """Two-sided geometric noise on each class count, by each hospital: epsilon 0.5 for one record (Ghosh et al., 2009)."""
-
-
-class MaskedUpdate(Record, frozen=True):
-    """A masked update, ready to send."""
-
-    round: int
-    attempt: int
-    digest: bytes
-    object: bytes
-    self_hash: bytes
-    pair_hashes: tuple[bytes, ...]
-    envelope: bytes
 
 
 class UpdateMaker:
@@ -71,7 +59,7 @@ class UpdateMaker:
         """The update of the round's attempt, if it was made."""
         attempt = (entry.number, entry.attempt)
         if self._kept is None or (self._kept.round, self._kept.attempt) != attempt:
-            self._kept = self._store.get(_name(entry.study, *attempt), MaskedUpdate)
+            self._kept = self._store.get(masked_name(entry.study, *attempt), MaskedUpdate)
         return self._kept
 
     def make(self, study: Study, entry: Round, base: tuple[I64, I64], behaviour: AgentBehaviour) -> MaskedUpdate:
@@ -84,7 +72,7 @@ class UpdateMaker:
         if behaviour is AgentBehaviour.GARBAGE_UPDATE:
             vector = mask_update(_garbage(study, entry), seeds)
         elif entry.number == 0:
-            vector = mask_update(self._counts(entry), seeds)
+            vector = mask_update(self._counts(study), seeds)
         else:
             vector = self._trained(study, entry, base[0], seeds)
         key = SecretKey(self._keys.require(entry.study).study_key)
@@ -99,15 +87,9 @@ class UpdateMaker:
             self._pair_hashes(entry, seeds, order, len(study.spec.uses)),
             envelope,
         )
-        self._store.put(_name(entry.study, entry.number, entry.attempt), made)
+        self._store.put(masked_name(entry.study, entry.number, entry.attempt), made)
         self._kept = made
         return made
-
-    def forget(self, study: str, round_: int) -> list[MaskedUpdate]:
-        """Erase the updates of a final round; returns the one at hand, whose object may be withdrawn."""
-        self._store.erase(f"{study}/masked/{round_:08d}/")
-        made, self._kept = self._kept, None
-        return [made] if made is not None and made.round == round_ else []
 
     def _trained(self, study: Study, entry: Round, model: I64, seeds: MaskSeeds) -> U32:
         """Train a round and return its update, quantised and masked."""
@@ -118,14 +100,17 @@ class UpdateMaker:
         coins = self._rounding.derive("rounding", *_place(entry)).raw
         return quantise_and_mask(fitted.weights - start, study.spec.rule, clip_norm, weight, coins, seeds)[0]
 
-    def _counts(self, entry: Round) -> I32:
-        """Class counts of one's training data with noise, in whole counts."""
-        seed = np.frombuffer(self._rounding.derive("count noise", *_place(entry)).raw, np.uint64)
+    def _counts(self, study: Study) -> I32:
+        """Class counts of one's training data with noise, in whole counts.
+
+        The same noise in every attempt: the mean of several would tell the counts.
+        """
+        seed = np.frombuffer(self._rounding.derive("count noise", study.spec.name.encode()).raw, np.uint64)
         random = np.random.default_rng(seed)
         p = 1 - np.exp(-COUNT_NOISE_EPSILON)
         size = len(self._learner.class_counts)
         noise = random.geometric(p, size) - random.geometric(p, size)
-        return np.maximum(self._learner.class_counts + noise, 0).astype(np.int32)
+        return np.clip(self._learner.class_counts + noise, 0, study.rule(0).quantum).astype(np.int32)
 
     def _pair_hashes(self, entry: Round, seeds: MaskSeeds, own: int, participants: int) -> tuple[bytes, ...]:
         return tuple(
@@ -136,22 +121,17 @@ class UpdateMaker:
         return participation.seed_hash(kind, entry.study, entry.number, entry.attempt, seed)
 
 
-def global_prior(study: Study, means: I64) -> npt.NDArray[np.float64]:
-    """Class shares from the secure sum of class counts (its mean in units of 1/1024), add-one smoothed."""
+def class_counts(study: Study, means: I64) -> npt.NDArray[np.int64]:
+    """Noised class counts of all participants together, from their mean in units of 1/1024 (round 0's "model")."""
     classes, participants = len(study.spec.schema.classes), len(study.spec.uses)
     mean_counts = means[:classes].astype(np.float64) * studies.COUNT_UNITS / (1 << FRACTION_BITS)
-    counts = np.maximum(mean_counts, 0) * participants + 1
-    shares: npt.NDArray[np.float64] = counts / counts.sum()
-    return shares
+    counts: npt.NDArray[np.int64] = np.rint(np.maximum(mean_counts, 0) * participants).astype(np.int64)
+    return counts
 
 
 def _garbage(study: Study, entry: Round) -> I32:
     """An update far out of range, which the sum gives away."""
     return np.full(study.rule(entry.number).padded_size, np.iinfo(np.int32).max // 2, np.int32)
-
-
-def _name(study: str, round_: int, attempt: int) -> str:
-    return f"{study}/masked/{round_:08d}/{attempt:04d}"
 
 
 def _place(entry: Round) -> tuple[bytes, ...]:

@@ -5,9 +5,10 @@ All share the network, its first weights, the images, the augmentation and the c
 - `local`: each hospital alone, for as many steps as it does in the federation;
 - `pooled`: one network on everybody's images, for as many steps as all hospitals do together;
 - `fedavg`: plain FedAvg (McMahan et al., arXiv 1602.05629): one learning rate, no logit adjustment, no server momentum;
-- `federated`: the algorithm that the chain runs, without chain, masks or integers.
+- `federated_reference`: the algorithm that the chain runs, without chain, masks or integers.
 
-Who trains alone keeps its momentum from round to round and predicts with the prior of its own images.
+Who trains alone keeps its momentum from round to round, has half the learning rate (what did best for it on validation
+images; the federation's is tuned in the same way) and predicts with the prior of its own images.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def local(
     cohorts: Sequence[Cohort], plan: TrainingPlan, arch: Architecture, seed: int, progress: Progress | None = None
 ) -> list[Trained]:
     """Each hospital's own network, `plan.rounds * plan.steps` steps each, side by side."""
-    alone = msgspec.structs.replace(plan, logit_adjustment=False)
+    alone = alone_plan(plan)
     trainers = [ContinuousTrainer(cohort, alone, arch, seed + place) for place, cohort in enumerate(cohorts)]
     weights = [initial_vector(arch, seed)] * len(cohorts)
     with _side_by_side(trainers) as fit:
@@ -91,8 +92,7 @@ def pooled(
     equal_work: bool = True,
 ) -> Trained:
     """One network on all images: with `equal_work` as many steps as all hospitals together, else as one of them."""
-    steps = plan.steps * (len(cohorts) if equal_work else 1)
-    alone = msgspec.structs.replace(plan, logit_adjustment=False, steps=steps)
+    alone = alone_plan(plan, len(cohorts) if equal_work else 1)
     trainer = ContinuousTrainer(pool(cohorts), alone, arch, seed)
     weights = initial_vector(arch, seed)
     for round in range(plan.rounds):
@@ -111,6 +111,16 @@ def fedavg(
     return Trained(arch, weights, _uniform(arch))
 
 
+def alone_plan(plan: TrainingPlan, work: int = 1) -> TrainingPlan:
+    """`plan` for one who trains alone, with `work` times its steps a round."""
+    return msgspec.structs.replace(
+        plan,
+        learning_rates_millionths=tuple(rate // 2 for rate in plan.learning_rates_millionths),
+        steps=plan.steps * work,
+        logit_adjustment=False,
+    )
+
+
 def fedavg_plan(plan: TrainingPlan) -> TrainingPlan:
     """`plan` without what the federation adds to FedAvg; the constant learning rate is the schedule's mean."""
     mean_rate = round(sum(plan.learning_rates_millionths) / plan.rounds)
@@ -124,7 +134,7 @@ def fedavg_plan(plan: TrainingPlan) -> TrainingPlan:
     )
 
 
-def federated(
+def federated_reference(
     cohorts: Sequence[Cohort],
     plan: TrainingPlan,
     arch: Architecture,

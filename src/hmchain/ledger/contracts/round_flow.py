@@ -181,12 +181,16 @@ def gate_committed(context: Context, study: Study, entry: Round, *, due: bool = 
 
 
 def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
-    """After an opened vote, or when the phase is due: rejected if more than f vote against; silence accepts."""
+    """After an opened vote, or when the phase is due: rejected if more than f vote against.
+
+    Silence accepts, but not that of more than f: then nobody judged the model.
+    """
     ballots = rounds.gate_ballots(context.state, entry)
     if due or all(ballot.verdict for ballot in ballots):
+        opened = sum(ballot.verdict != "" for ballot in ballots)
         against = sum(ballot.verdict == rounds.REJECTED for ballot in ballots)
-        accepted = against <= reputation.faults_tolerated(len(study.spec.uses))
-        _finalise(context, study, entry, accepted=accepted)
+        few_against = against <= reputation.faults_tolerated(len(study.spec.uses))
+        _finalise(context, study, entry, accepted=few_against and opened >= study.spec.threshold)
 
 
 def void(context: Context, study: Study, entry: Round, reason: str) -> None:

@@ -5,6 +5,7 @@ A study goes proposed -> agreeing -> running -> finished; it may pause, be resum
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from hmchain.ledger.transactions import Refusal
 
 PROPOSED, AGREEING, RUNNING, PAUSED = "proposed", "agreeing", "running", "paused"
 FINISHED, REFUSED = "finished", "refused"
+
+_PURPOSE = re.compile(r"DUO:[0-9]{7}")
 
 PARTICIPANTS_MIN = 3
 ROUNDS_MAX = 10_000
@@ -232,9 +235,10 @@ def _check_spec(spec: StudySpec) -> None:
     require(list(participants) == sorted(set(participants)), "participants_not_in_order")
     require(len(participants) >= PARTICIPANTS_MIN, "too_few_participants")
     require(len(participants) <= arithmetic.PARTICIPANTS_MAX, "too_many_participants")
-    require(spec.purpose.startswith("DUO:") and len(spec.purpose) == 11 and spec.purpose[4:].isdigit(), "bad_purpose")
+    require(_PURPOSE.fullmatch(spec.purpose) is not None, "bad_purpose")
     require_digest(spec.code, spec.initial_root)
     require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
+    require(0 <= spec.seed < 1 << 63, "bad_seed")
     require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
     require(len(spec.architecture) <= 4096 and len(spec.training) <= 32 << 10, "spec_too_large")
     require(0 <= spec.gate_tolerance_permyriad <= 10_000 and spec.clip_norm_millionths > 0, "bad_gate")

@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from hmchain.canonical import decode_trusted, encode
+from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult, Commit
-from hmchain.ledger.transactions import transaction_digest
+
+_R = TypeVar("_R", bound=Record)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, block BLOB NOT NULL, decided BLOB NOT NULL,
@@ -43,18 +45,26 @@ class StoredBlock:
 
     @property
     def block(self) -> Block:
-        """The block. Raises `NotCanonicalError` for damaged bytes."""
-        return decode_trusted(self.block_bytes, Block)
+        """The block. Raises `BlockStoreError` for damaged bytes."""
+        return self._decoded(self.block_bytes, Block)
 
     @property
     def commit(self) -> Commit:
         """The signatures that decided it."""
-        return decode_trusted(self.commit_bytes, Commit)
+        return self._decoded(self.commit_bytes, Commit)
 
     @property
     def result(self) -> BlockResult:
         """Receipts and events."""
-        return decode_trusted(self.result_bytes, BlockResult)
+        return self._decoded(self.result_bytes, BlockResult)
+
+    def _decoded(self, data: bytes, kind: type[_R]) -> _R:
+        try:
+            return decode_trusted(data, kind)
+        except NotCanonicalError:
+            raise BlockStoreError(
+                f"block {self.height} is damaged", "restore blocks.db from a copy, or from another member"
+            ) from None
 
 
 class BlockStore:
@@ -90,7 +100,7 @@ class BlockStore:
         Raises `LedgerFullError` or `BlockStoreError`; the store is then as before.
         """
         height = block.header.height
-        index = [(transaction_digest(wire), height, position) for position, wire in enumerate(block.transactions)]
+        index = [(receipt.transaction, height, position) for position, receipt in enumerate(result.receipts)]
         try:
             self._db.execute("BEGIN IMMEDIATE")
             row = (height, encode(block), encode(commit), encode(result))

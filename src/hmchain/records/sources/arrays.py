@@ -50,7 +50,9 @@ def load_arrays(path: Path, size: int | None = None, classes: tuple[str, ...] = 
         images = np.stack([resize(image, size) for image in images])
     if official is not None and not (official == TEST).any():
         official = None  # an empty test set is none
-    return Extracted(images, indices, values, official, ExtractionReport(files_read=len(images)))
+    return Extracted(
+        images, indices, values, official, np.zeros(len(images), np.bool_), ExtractionReport(files_read=len(images))
+    )
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:

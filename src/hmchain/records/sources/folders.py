@@ -102,6 +102,7 @@ def read_files(
         np.array([classes.index(file.label) for file, _ in kept], np.int64),
         classes,
         official if (official == TEST).any() else None,
+        np.array([bool(result.removed) for _, result in kept]),
         _report(kept, quarantined),
     )
 

@@ -84,13 +84,25 @@ def _finish(name: str, found: Extracted, credit: str) -> ImageSet:
     official = found.official
     if official is None:
         groups = near_duplicate_groups(found.images)
-        return ImageSet(name, found.images, found.labels, found.classes, groups, None, found.report, credit)
+        return ImageSet(
+            name, found.images, found.labels, found.classes, groups, None, found.stripped, found.report, credit
+        )
     keep = official == TEST
     keep[~keep] = ~near_duplicates_of(found.images[~keep], found.images[keep])
     images = found.images[keep]
     report = replace(found.report, duplicates_dropped=int((~keep).sum()))
     groups = near_duplicate_groups(images)
-    return ImageSet(name, images, found.labels[keep], found.classes, groups, official[keep], report, credit)
+    return ImageSet(
+        name,
+        images,
+        found.labels[keep],
+        found.classes,
+        groups,
+        official[keep],
+        found.stripped[keep],
+        report,
+        credit,
+    )
 
 
 def _br35h(size: int, progress: Progress | None) -> Extracted:

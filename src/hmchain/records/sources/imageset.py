@@ -78,6 +78,8 @@ class ImageSet:
     """(n,), the near-duplicate group of each image."""
     official: npt.NDArray[np.int8] | None
     """(n,), `TRAIN`, `VALIDATION` or `TEST` where the set comes with its own split, else None."""
+    stripped: npt.NDArray[np.bool_]
+    """(n,), whose files carried metadata that was removed."""
     report: ExtractionReport
     credit: str
     """Where the images come from."""
@@ -100,4 +102,5 @@ class Extracted:
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     official: npt.NDArray[np.int8] | None
+    stripped: npt.NDArray[np.bool_]
     report: ExtractionReport

@@ -1,0 +1,52 @@
+# `make demo` sets up what is missing and runs the demo; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+# A package index that torch alone is taken from, for instance one of CPU builds; empty takes torch from PyPI.
+TORCH_INDEX ?=
+# What to hand to `hmchain demo` and to pytest: make demo ARGS="--rounds 10"; make test ARGS="-k ledger"
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+export PYTHON VENV TORCH_INDEX
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench docs clean distclean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(STAMPS)/demo  ## Four hospitals, one ledger, one federated CNN: from raw images to an audited model
+	@$(BIN)/hmchain demo $(ARGS)
+
+test: $(STAMPS)/test  ## Run the tests
+	$(BIN)/pytest $(ARGS)
+
+lint: $(STAMPS)/test  ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMPS)/test  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMPS)/demo  ## Measure the figures that the documentation claims, quickly
+	@for benchmark in benchmarks/*.py; do \
+	  echo "== $$benchmark"; $(BIN)/python $$benchmark --quick || exit 1; \
+	done
+
+docs: $(STAMPS)/docs  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+clean:  ## Remove what builds and tests left (runs/ and the environment stay)
+	rm -rf site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## Also remove the environment
+	rm -rf $(VENV)
+
+# A stamp says that a part is installed, so an installed tree starts at once and without the network.
+$(STAMPS)/%: pyproject.toml constraints.txt scripts/setup.sh
+	@scripts/setup.sh $*

@@ -1,0 +1,115 @@
+"""After a round: keep what the next ones need, erase and withdraw the rest.
+
+A final round's seeds must be beyond anyone's reach, and neither an agent's file nor the store may grow with the number
+of rounds. What there is to remove is found in the agent's own file and cache, never remembered in between: so it works
+as well for an agent that was started a moment ago, and doing it twice does no harm.
+"""
+
+from __future__ import annotations
+
+from hmchain.application.agent.exchange import Exchange
+from hmchain.application.agent.store import AgentStore
+from hmchain.application.agent.study_keys import StudyKeyStore
+from hmchain.canonical import Record
+from hmchain.ledger.contracts import models, rounds
+from hmchain.ledger.state import State
+
+
+class MaskedUpdate(Record, frozen=True):
+    """A masked update, ready to send."""
+
+    round: int
+    attempt: int
+    digest: bytes
+    object: bytes
+    self_hash: bytes
+    pair_hashes: tuple[bytes, ...]
+    envelope: bytes
+
+
+class OwnAggregate(Record, frozen=True):
+    """An aggregate that one put into the store as master."""
+
+    round: int
+    object: bytes
+
+
+class GateChoice(Record, frozen=True):
+    """How one voted on a round's model, kept until the round is final."""
+
+    round: int
+    accept: bool
+    salt: bytes
+    auc_permyriad: int
+
+
+class Best(Record, frozen=True):
+    """The best AUC on one's own validation data that an accepted model reached; never leaves the hospital."""
+
+    auc_permyriad: int
+
+
+def masked_name(study: str, round_: int, attempt: int) -> str:
+    """Where a `MaskedUpdate` is kept."""
+    return f"{study}/masked/{round_:08d}/{attempt:04d}"
+
+
+def aggregate_name(study: str, address: bytes) -> str:
+    """Where an `OwnAggregate` is kept."""
+    return f"{study}/aggregate/{address.hex()}"
+
+
+def gate_name(study: str, round_: int) -> str:
+    """Where a `GateChoice` is kept."""
+    return f"{study}/gate/{round_:08d}"
+
+
+def best_name(study: str) -> str:
+    """Where the `Best` is kept."""
+    return f"{study}/best"
+
+
+def close_rounds(
+    state: State, study: str, before: int, store: AgentStore, keys: StudyKeyStore, exchange: Exchange
+) -> None:
+    """Close every round below `before`: all of them are final."""
+    _judge_best(state, study, before, store)
+    needed = _needed(state, study, before)
+    for name, made in store.all(f"{study}/masked/", MaskedUpdate):
+        if made.round < before:
+            exchange.withdraw(made.object)
+            store.erase(name)
+    for name, own in store.all(f"{study}/aggregate/", OwnAggregate):
+        if own.round < before and own.object not in needed:
+            exchange.withdraw(own.object)
+            store.erase(name)
+    exchange.keep_only(needed)
+    keys.finish_round(study, before)
+    store.scrub()
+
+
+def _judge_best(state: State, study: str, before: int, store: AgentStore) -> None:
+    """Let the scores of accepted models into the reference of later votes."""
+    for name, choice in store.all(f"{study}/gate/", GateChoice):
+        if choice.round >= before:
+            continue
+        closed, best = rounds.round_(state, study, choice.round), store.get(best_name(study), Best)
+        accepted = closed is not None and closed.outcome == rounds.ACCEPTED
+        if accepted and (best is None or choice.auc_permyriad > best.auc_permyriad):
+            store.put(best_name(study), Best(choice.auc_permyriad))
+        store.erase(name)
+
+
+def _needed(state: State, study: str, before: int) -> set[bytes]:
+    """Objects that outlive the closed rounds: the sum of class counts, the newest model, and what is on its way."""
+    needed = set()
+    if (counts := rounds.round_(state, study, 0)) is not None and counts.posted is not None:
+        needed.add(counts.posted.object)
+    if (model := models.model(state, study)) is not None:
+        needed.add(model.object)
+    if (entry := rounds.round_(state, study, before)) is not None:
+        needed.add(entry.base_object)
+        needed.update(update.object for update in rounds.contributions(state, entry))
+        if entry.posted is not None:
+            needed.add(entry.posted.object)
+    return needed

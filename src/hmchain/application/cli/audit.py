@@ -1,0 +1,214 @@
+"""`hmchain audit`: verify a whole ledger offline, and ask it who did what on whose permission."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.application.cli import output, runs
+from hmchain.application.cli.options import (
+    GENESIS_HELP,
+    AsJson,
+    RunArgument,
+    RunOption,
+    StudyOption,
+    example,
+    parse_digest,
+)
+from hmchain.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hmchain.ledger.audit import AuditReport, TrustedHeader
+    from hmchain.ledger.lineage import DatasetTrace, Decision, Entry, RoundTrace, StudyTrace, VersionTrace
+
+app = typer.Typer(no_args_is_help=True, help="Verify a ledger offline; trace what made a model and who used a dataset.")
+
+_NO_ANCHOR = (
+    "No anchor: a wholly rewritten ledger would pass. Give --genesis with the digest that was printed when the network "
+    "was made."
+)
+
+
+class BadAnchorError(InputError):
+    """A trusted block is not written as HEIGHT:HASH."""
+
+    code = "bad_anchor"
+
+
+class BadTraceError(InputError):
+    """It is not clear what is to be traced."""
+
+    code = "bad_trace"
+
+
+@app.command(epilog=example("hmchain audit verify --genesis DIGEST"))
+def verify(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    block: Annotated[
+        str | None,
+        typer.Option("--block", metavar="HEIGHT:HASH", help="A block known from elsewhere, as an anchor of its own."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the ledger from genesis and check every signature, link, root and state.
+
+    Needs no network and no key. Exit status 0 only if all holds, 7 if anything does not: the first such thing is named.
+    """
+    from hmchain.ledger import audit
+
+    anchor = None if genesis is None else parse_digest(genesis)
+    trusted = None if block is None else _trusted(block)
+    ledger = runs.find(directory, run).ledger
+    with output.progress_bar("replaying blocks") as progress:
+        report = audit.verify(ledger, anchor, trusted=trusted, progress=progress)
+    if as_json:
+        output.emit({"holds": True, **output.plain(report)})
+    else:
+        _show_report(report)
+
+
+@app.command(epilog=example("hmchain audit trace --dataset north/brain"))
+def trace(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    study: StudyOption = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="ORG/NAME", help="Trace a dataset instead of a study.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trace which data, approvals, code, updates and masters made a model, or who used a dataset on whose word.
+
+    The blocks are believed here; `audit verify` is what checks them.
+    """
+    from hmchain.application.cli.views import studies
+    from hmchain.ledger import lineage
+
+    ledger = runs.find(directory, run).ledger
+    if dataset is not None:
+        if study is not None:
+            raise BadTraceError("a study and a dataset were given", "trace one of them")
+        organisation, separator, name = dataset.partition("/")
+        if not (organisation and separator and name):
+            raise BadTraceError(f"{dataset!r} is not a dataset", "write it as ORGANISATION/NAME")
+        used = lineage.trace_dataset(ledger, organisation, name)
+        output.emit(used) if as_json else _show_dataset(used)
+        return
+    made = lineage.trace_study(ledger, study or studies.default_study(ledger))
+    output.emit(made) if as_json else _show_study(made)
+
+
+def _trusted(text: str) -> TrustedHeader:
+    from hmchain.ledger.audit import TrustedHeader
+
+    height, separator, digest = text.partition(":")
+    if not separator or not height.isdecimal():
+        raise BadAnchorError(f"{text!r} is not a block", "write it as HEIGHT:HASH, as an audit prints it")
+    return TrustedHeader(int(height), parse_digest(digest))
+
+
+def _show_report(report: AuditReport) -> None:
+    output.say("Everything that was checked holds.", style="bold green")
+    output.fields((
+        ("chain", report.chain_id),
+        ("anchor", report.anchor),
+        ("genesis", report.genesis.hex()),
+        ("last block", f"{report.height}:{report.head.hex()}"),
+        ("state", report.commitment.hex()),
+        ("transactions", f"{report.transactions:,}, of which {report.refused:,} were refused"),
+        ("signatures", f"{report.transaction_signatures:,} of transactions, {report.vote_signatures:,} of votes"),
+        ("misbehaviour", f"{report.evidence:,} proofs"),
+        *((f"model of {model.study}", f"{model.root.hex()} (round {model.round})") for model in report.models),
+    ))  # fmt: skip
+    output.heading("Checked")
+    for line in report.checked:
+        output.say(f"  + {line}")
+    output.heading("Not proven")
+    for line in report.not_proven:
+        output.say(f"  - {line}")
+    if not report.anchored:
+        output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+
+
+def _show_study(made: StudyTrace) -> None:
+    spec = made.spec
+    output.heading(f"Study {spec.name}")
+    output.fields((
+        ("proposed by", f"{made.proposal.organisation}, {_where(made.proposal)}"),
+        ("purpose", spec.purpose),
+        ("training code", spec.code.hex()),
+        ("participants", output.listed(spec.participants)),
+        ("rounds", f"{sum(each.number > 0 for each in made.rounds)} of {spec.rounds}, after one that counts classes"),
+        ("model", made.model_root.hex() or "none yet"),
+    ))  # fmt: skip
+    _show_data(made.data)
+    _show_decisions(made.decisions)
+    output.heading("Rounds")
+    columns = ("round#", "outcome", "summed updates", "master", "confirmed by", "model", "transaction")
+    output.table(columns, (_round_row(round_) for round_ in made.rounds))
+
+
+def _show_dataset(used: DatasetTrace) -> None:
+    output.heading(f"Dataset {used.organisation}/{used.dataset}")
+    output.fields((("registered", _where(used.registered)),))
+    _show_data(used.versions)
+    for study in used.studies:
+        output.heading(f"Asked for by study {study.spec.name}")
+        updates = [update for round_ in study.rounds for update in round_.updates]
+        output.fields((
+            ("proposed by", f"{study.proposal.organisation}, {_where(study.proposal)}"),
+            ("purpose", study.spec.purpose),
+            ("updates sent", f"{len(updates)}, of which {sum(update.summed for update in updates)} were summed"),
+            ("model", study.model_root.hex() or "none"),
+        ))  # fmt: skip
+        _show_decisions(study.decisions)
+    if not used.studies:
+        output.say("No study asked for it.")
+
+
+def _show_data(versions: Iterable[VersionTrace]) -> None:
+    output.heading("Data")
+    rows = (
+        (
+            f"{each.organisation}/{each.dataset}",
+            each.version,
+            output.count_range(each.count),
+            each.root.hex(),
+            _where(each.entry),
+        )
+        for each in versions
+    )
+    output.table(("dataset", "version#", "records", "keyed root", "published"), rows)
+
+
+def _show_decisions(decisions: Iterable[Decision]) -> None:
+    output.heading("Decisions of stewards")
+    rows = (
+        (each.organisation, each.status, f"{each.dataset} v{each.version}", each.purpose, output.short(each.code),
+         output.when(each.expires_ms) if each.expires_ms else each.reason or "-", _where(each.entry))
+        for each in decisions
+    )  # fmt: skip
+    output.table(("hospital", "decision", "for", "purpose", "code", "until or why", "transaction"), rows)
+
+
+def _round_row(round_: RoundTrace) -> tuple[object, ...]:
+    last = round_.aggregates[-1] if round_.aggregates else None
+    masters = (each.master + (" (fraud proven)" if each.fraud else "") for each in round_.aggregates)
+    return (
+        round_.number if round_.number else "counts",
+        round_.outcome or "open",
+        output.listed(update.organisation for update in round_.updates if update.summed),
+        output.listed(masters),
+        output.listed(last.confirmed_by if last else ()),
+        output.short(last.model_root) if last else "-",
+        _where(last.entry) if last else "-",
+    )
+
+
+def _where(entry: Entry) -> str:
+    return f"block {entry.height}, {output.short(entry.transaction)}"

@@ -1,0 +1,190 @@
+"""`hmchain ledger`: read blocks and transactions; prove one to someone who has no ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.application.cli import output, runs
+from hmchain.application.cli.options import (
+    GENESIS_HELP,
+    AsJson,
+    RunArgument,
+    RunOption,
+    example,
+    parse_digest,
+)
+from hmchain.errors import InputError
+
+if TYPE_CHECKING:
+    from hmchain.application.cli.views.ledger import BlockView, TransactionView
+    from hmchain.ledger.blocks import Event
+
+app = typer.Typer(no_args_is_help=True, help="Blocks, transactions and proofs that one is in the ledger.")
+
+Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the transaction, or its first digits.")]
+
+_BODY_BYTES_SHOWN = 32
+_ROUTINE_EVENTS = ("round.phase", "round.committed")
+
+
+class NoAnchorError(InputError):
+    """A proof was to be checked against nothing."""
+
+    code = "no_anchor"
+
+
+@app.command(epilog=example("hmchain ledger blocks --from 100 --limit 5"))
+def blocks(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    first: Annotated[
+        int | None, typer.Option("--from", min=1, metavar="HEIGHT", help="First block.", show_default="the last ones")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many blocks.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List blocks: who proposed, who signed, what was in them."""
+    from hmchain.application.cli.views import ledger as view
+
+    with view.opened(runs.find(directory, run).ledger) as reader:
+        found = reader.blocks(first, limit)
+    if as_json:
+        output.emit(found)
+        return
+    columns = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
+    output.table(columns, (_row(block) for block in found))
+    output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
+
+
+@app.command(epilog=example("hmchain ledger tx 3f9a"))
+def tx(digest: Prefix, run: RunOption = None, as_json: AsJson = False) -> None:
+    """Show one transaction: who signed it, in which role, what it says and what became of it."""
+    from hmchain.application.cli.views import ledger as view
+
+    with view.opened(runs.find(run).ledger) as reader:
+        found = reader.transaction(digest)
+    if as_json:
+        output.emit(found)
+    else:
+        _show(found)
+
+
+@app.command(epilog=example("hmchain ledger proof 3f9a --out proof.json"))
+def proof(
+    digest: Prefix,
+    run: RunOption = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the proof to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a transaction is in the ledger, to someone who knows nothing but the genesis digest."""
+    import msgspec
+
+    from hmchain.application.cli.views import ledger as view
+
+    with view.opened(runs.find(run).ledger) as reader:
+        made = reader.proof(digest)
+    text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_bytes(text)
+    genesis, height = made.genesis.digest.hex(), made.proof.header.height
+    if as_json:
+        line = view.proven(made)
+        output.emit({"file": out, "transaction": line.digest, "height": height, "genesis": genesis})
+        return
+    output.say(f"{out} proves a transaction of block {height}. Check it anywhere, offline:")
+    output.say(f"hmchain ledger check-proof {out} --genesis {genesis}", style="bold")
+
+
+@app.command("check-proof", epilog=example("hmchain ledger check-proof proof.json --genesis DIGEST"))
+def check_proof(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `ledger proof` wrote.")],
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    header: Annotated[
+        str | None,
+        typer.Option("--header", metavar="HASH", help="Hash of the block, known from an audit, as the anchor."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a proof offline; exit status 7 if it does not hold."""
+    from hmchain.application.cli.views import ledger as view
+
+    if genesis is None and header is None:
+        raise NoAnchorError("a proof must be checked against something", "give --genesis or --header")
+    anchors = {"genesis": genesis, "header": header}
+    given = {name: parse_digest(text) for name, text in anchors.items() if text is not None}
+    checked = view.check_proof(file, given.get("genesis"), given.get("header"))
+    line, block = view.proven(checked), checked.proof.header
+    if as_json:
+        output.emit({"holds": True, "transaction": line.digest, "kind": line.kind, "outcome": line.code,
+                     "height": block.height, "time_ms": block.time_ms, "anchors": given})  # fmt: skip
+        return
+    output.say("The proof holds.", style="bold green")
+    output.fields((
+        ("transaction", line.digest.hex()),
+        ("kind", line.kind),
+        ("outcome", line.code),
+        ("block", f"{block.height}, {output.when(block.time_ms)} UTC by its proposer's clock"),
+        *((f"against {name}", digest.hex()) for name, digest in given.items()),
+    ))  # fmt: skip
+    if "genesis" in given and "header" not in given:
+        output.say("More than two thirds of the founders signed the block: enough while under a third of them lie.")
+
+
+def _row(block: BlockView) -> tuple[object, ...]:
+    kinds = Counter(line.kind for line in block.transactions)
+    events = [event for event in block.events if event.kind not in _ROUTINE_EVENTS]
+    return (
+        block.height,
+        output.when(block.time_ms),
+        block.proposer,
+        block.round,
+        f"{len(block.signed)} of {len(block.signed) + len(block.not_signed)}",
+        output.listed(f"{count} {kind}" for kind, count in sorted(kinds.items())),
+        block.refused or "",
+        output.listed(_brief(event) for event in events),
+        output.short(block.hash),
+    )
+
+
+def _brief(event: Event) -> str:
+    """An event without its study, digests cut."""
+    about = event.keys[1:] if event.kind.startswith(("round.", "model.")) else event.keys
+    return " ".join((event.kind, *(key if len(key) <= 48 else output.short(key) for key in about)))
+
+
+def _show(found: TransactionView) -> None:
+    who = f"{found.organisation}, with the {found.role}'s key" if found.organisation else "a key that nobody here has"
+    output.fields((
+        ("transaction", found.digest.hex()),
+        ("kind", found.kind),
+        ("signed by", who),
+        ("block", f"{found.height}, position {found.position}"),
+        ("time", f"{output.when(found.time_ms)} UTC, by the proposer's clock"),
+        ("outcome", found.receipt.code),
+        ("events", "\n".join(" ".join((event.kind, *event.keys)) for event in found.receipt.events) or "-"),
+    ))  # fmt: skip
+    if found.body is not None:
+        output.heading("What it says")
+        output.fields(_flat(output.plain(found.body)))
+
+
+def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
+    """Nested JSON values as dotted names; long ones cut, `--json` has them whole."""
+    if isinstance(value, dict):
+        return [pair for key, entry in value.items() for pair in _flat(entry, f"{name}.{key}" if name else key)]
+    if isinstance(value, list):
+        if not any(isinstance(entry, dict | list) for entry in value):
+            return [(name, _cut(output.listed(_cut(str(entry)) for entry in value), 8))]
+        return [pair for index, entry in enumerate(value) for pair in _flat(entry, f"{name}[{index}]")]
+    return [(name, _cut(str(value)))]
+
+
+def _cut(text: str, lines: int = 1) -> str:
+    most = 2 * _BODY_BYTES_SHOWN * lines
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters, see --json)"

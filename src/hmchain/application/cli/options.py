@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmchain.errors import InputError
+
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="DIR", help="Directory of a run or of a ledger.", show_default="runs/latest"),
+]
+"""For commands that take nothing else."""
+
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir",
+        envvar="HMCHAIN_RUN",
+        metavar="DIR",
+        help="Directory of a run or of a ledger.",
+        show_default="runs/latest",
+    ),
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, nothing else.")]
+
+StudyOption = Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name of the study.")]
+
+GENESIS_HELP = "Digest of the genesis, as it was printed when the network was made (64 hex digits)."
+
+
+class BadDigestError(InputError):
+    """What was given is not a digest, nor the start of one."""
+
+    code = "bad_digest"
+
+
+def parse_digest(text: str) -> bytes:
+    """A digest of 32 bytes from 64 hex digits. Raises `BadDigestError`."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise BadDigestError(f"{text!r} is not a digest", "a digest is 64 hex digits")
+    return digest
+
+
+def example(command: str) -> str:
+    """The epilogue of a command's help."""
+    return f"[dim]Example:[/dim] [bold]{command}[/bold]"

@@ -1,0 +1,36 @@
+"""`hmchain report`: where the report of a run is, or the page drawn anew."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hmchain.application.cli import output, runs
+from hmchain.application.cli.options import AsJson, RunArgument, RunOption, example
+
+EXAMPLE = example("hmchain report runs/br35h-7 --render")
+
+
+def report(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    render: Annotated[bool, typer.Option("--render", help="Draw the page anew from summary.json.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say where the report of a run is: one HTML file for any browser, offline.
+
+    Draws it from the run's summary if it is missing.
+    """
+    place = runs.find(directory, run)
+    drawn = render or not place.report.is_file()
+    if drawn:
+        from hmchain.application import report as page
+
+        summary = page.from_json(place.require(place.summary).read_bytes())
+        place.report.write_text(page.render(summary), encoding="utf-8")
+    path = place.report.resolve()
+    if as_json:
+        output.emit({"report": path, "rendered": drawn})
+    else:
+        output.say(str(path))

@@ -1,0 +1,70 @@
+"""Find a run: the directory that the demo leaves, or a bare copy of its ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.errors import InputError
+
+DEFAULT = Path("runs/latest")
+
+_MAKE_ONE = "make one with `hmchain demo`, or name another with --dir or HMCHAIN_RUN"
+
+
+class NoRunError(InputError):
+    """There is no run where one was looked for."""
+
+    code = "no_run"
+
+
+class UnfinishedRunError(InputError):
+    """The run has not come to what is asked for."""
+
+    code = "unfinished_run"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The directory of a run, or of a ledger alone."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The directory of its ledger."""
+        return self.path if (self.path / "genesis.json").is_file() else self.path / "ledger"
+
+    @property
+    def model(self) -> Path:
+        """The model that its study made."""
+        return self.path / "model.safetensors"
+
+    @property
+    def summary(self) -> Path:
+        """What the run has to say for itself."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.path / "report.html"
+
+    def require(self, file: Path) -> Path:
+        """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""
+        if not file.is_file():
+            raise UnfinishedRunError(
+                f"there is no {file.name} in {self.path}", "finish the run: the same `hmchain demo` command resumes it"
+            )
+        return file
+
+
+def find(*given: Path | None) -> Run:
+    """The run in the first directory that was given, or the latest one. Raises `NoRunError` if there is none."""
+    path = next((path for path in given if path is not None), DEFAULT)
+    if not path.is_dir():
+        raise NoRunError(f"there is no run at {path}", _MAKE_ONE)
+    run = Run(path)
+    if not (run.ledger / "genesis.json").is_file():
+        raise NoRunError(f"{path} holds no ledger", _MAKE_ONE)
+    return run

@@ -1,0 +1,302 @@
+"""What a ledger holds, read from its files without writing to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hmchain.canonical import NotCanonicalError, Record, decode
+from hmchain.errors import AuditError, InputError, LedgerError
+from hmchain.ledger import contracts, proofs
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.blocks import COMMIT, OK, Event, Receipt
+from hmchain.ledger.contracts import membership
+from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.proofs import InclusionProof, NoSuchTransactionError
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal, SignedTransaction, Transaction, transaction_digest
+
+MALFORMED = "malformed"
+
+_AUDIT = "`hmchain audit verify` names the first thing that is wrong"
+_HEX_DIGITS = "0123456789abcdef"
+
+
+class DamagedBlockError(LedgerError):
+    """A stored block does not decode."""
+
+    code = "damaged_block"
+
+
+class NoStateError(LedgerError):
+    """The ledger's directory holds blocks and no validator's state."""
+
+    code = "no_state"
+
+
+class BadPrefixError(InputError):
+    """What was typed cannot begin the digest of a transaction."""
+
+    code = "bad_prefix"
+
+
+class AmbiguousPrefixError(InputError):
+    """Several transactions begin with what was typed."""
+
+    code = "ambiguous_prefix"
+
+
+class ProofFileError(AuditError):
+    """A file is no inclusion proof, or not one of the network that the anchor names."""
+
+    code = "proof_file"
+
+
+@dataclass(frozen=True)
+class TransactionLine:
+    """One transaction in the list of its block."""
+
+    digest: bytes
+    kind: str
+    organisation: str
+    """Empty for a key that the ledger does not know."""
+    code: str
+    """`ok`, or the name of the refusal."""
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """One block."""
+
+    height: int
+    time_ms: int
+    hash: bytes
+    previous: bytes
+    proposer: str
+    round: int
+    """Voting rounds that failed before the one that decided."""
+    signed: tuple[str, ...]
+    not_signed: tuple[str, ...]
+    evidence: tuple[str, ...]
+    transactions: tuple[TransactionLine, ...]
+    events: tuple[Event, ...]
+    """Of its transactions, then of the block itself."""
+    state_commitment: bytes
+
+    @property
+    def refused(self) -> int:
+        """Transactions that were refused."""
+        return sum(line.code != OK for line in self.transactions)
+
+
+@dataclass(frozen=True)
+class TransactionView:
+    """One transaction, decoded."""
+
+    digest: bytes
+    height: int
+    position: int
+    time_ms: int
+    kind: str
+    organisation: str
+    role: str
+    receipt: Receipt
+    expires_ms: int
+    body: Record | None
+    """None if it is malformed."""
+
+
+class ProofFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain inclusion proof 1"):
+    """What `ledger proof` writes: all that someone needs who knows nothing but the genesis digest."""
+
+    genesis: Genesis
+    proof: InclusionProof
+
+
+class LedgerReader:
+    """A ledger's blocks, and a validator's state as it was when the reader was opened."""
+
+    def __init__(self, directory: Path, store: BlockStore, state: State) -> None:
+        self._directory = directory
+        self._store = store
+        self.state = state
+
+    def blocks(self, first: int | None, limit: int) -> list[BlockView]:
+        """At most `limit` blocks from height `first` on; the last ones if it is None."""
+        start = max(1, self._store.height - limit + 1) if first is None else max(1, first)
+        return [self._block(stored) for stored in self._store.blocks(start, start + limit - 1)]
+
+    def transaction(self, prefix: str) -> TransactionView:
+        """The transaction whose digest begins with `prefix`."""
+        digest = self.find(prefix)
+        place = self._store.find(digest)
+        stored = self._store.get(place[0]) if place else None
+        if place is None or stored is None:
+            raise DamagedBlockError(f"the block of transaction {digest.hex()} is not stored", _AUDIT)
+        with _decoding(stored.height):
+            block, receipt = stored.block, stored.result.receipts[place[1]]
+        fields, body = _decoded(block.transactions[place[1]])
+        sender = membership.credential(self.state, fields.sender) if fields else None
+        return TransactionView(
+            digest=digest,
+            height=stored.height,
+            position=place[1],
+            time_ms=block.header.time_ms,
+            kind=_kind(body),
+            organisation=sender.organisation if sender else "",
+            role=sender.role if sender else "",
+            receipt=receipt,
+            expires_ms=fields.expires_ms if fields else 0,
+            body=body,
+        )
+
+    def proof(self, prefix: str) -> ProofFile:
+        """The inclusion proof of the transaction whose digest begins with `prefix`, with the genesis."""
+        return ProofFile(
+            genesis_file.load(self._directory / "genesis.json"), proofs.prove(self._store, self.find(prefix))
+        )
+
+    def find(self, prefix: str) -> bytes:
+        """The one digest that begins with these hex digits.
+
+        Raises `BadPrefixError`, `AmbiguousPrefixError` or `NoSuchTransactionError`.
+        """
+        text = prefix.lower()
+        if not 1 <= len(text) <= 64 or any(letter not in _HEX_DIGITS for letter in text):
+            raise BadPrefixError(f"{prefix!r} is not the start of a digest", "give up to 64 hex digits")
+        whole = [text] if len(text) % 2 == 0 else [text + digit for digit in _HEX_DIGITS]
+        found = [digest for start in whole for digest in self._store.find_prefix(bytes.fromhex(start))]
+        if not found:
+            raise NoSuchTransactionError(
+                f"no transaction begins with {text}", "`hmchain ledger blocks --json` lists all digests"
+            )
+        if len(found) > 1:
+            raise AmbiguousPrefixError(f"several transactions begin with {text}", "give more of its digits")
+        return found[0]
+
+    def _block(self, stored: StoredBlock) -> BlockView:
+        with _decoding(stored.height):
+            block, commit, result = stored.block, stored.commit, stored.result
+        header = block.header
+        receipts = zip(block.transactions, result.receipts, strict=True)
+        return BlockView(
+            height=stored.height,
+            time_ms=header.time_ms,
+            hash=header.hash,
+            previous=header.previous,
+            proposer=header.proposer,
+            round=header.round,
+            signed=tuple(vote.validator for vote in commit.votes if vote.flag == COMMIT),
+            not_signed=tuple(vote.validator for vote in commit.votes if vote.flag != COMMIT),
+            evidence=tuple(str(item.__struct_config__.tag) for item in block.evidence),
+            transactions=tuple(self._line(wire, receipt) for wire, receipt in receipts),
+            events=(*(event for receipt in result.receipts for event in receipt.events), *result.events),
+            state_commitment=header.state_commitment,
+        )
+
+    def _line(self, wire: bytes, receipt: Receipt) -> TransactionLine:
+        fields, body = _decoded(wire)
+        sender = membership.credential(self.state, fields.sender) if fields else None
+        organisation = sender.organisation if sender else ""
+        return TransactionLine(transaction_digest(wire), _kind(body), organisation, receipt.code)
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[LedgerReader]:
+    """Read the ledger in `directory`, which another process may be writing.
+
+    Raises `LedgerError` for what cannot be opened or read.
+    """
+    store = BlockStore(directory / "blocks.db", read_only=True)
+    try:
+        with _state_or_founding(directory) as state:
+            yield LedgerReader(directory, store, state)
+    finally:
+        store.close()
+
+
+@contextmanager
+def _state_or_founding(directory: Path) -> Iterator[State]:
+    """A validator's state; beside a bare copy of the blocks the founding one, which knows the founders' keys."""
+    if any((directory / "validators").glob("*.db")):
+        with state_of(directory) as state:
+            yield state
+        return
+    state = State()
+    try:
+        genesis_file.initialise(state, genesis_file.load(directory / "genesis.json"))
+        yield state
+    finally:
+        state.close()
+
+
+@contextmanager
+def state_of(directory: Path) -> Iterator[State]:
+    """The newest validator's state of the ledger in `directory`. Raises `NoStateError` or `StateError`."""
+    states = [State.open_read_only(path) for path in sorted((directory / "validators").glob("*.db"))]
+    try:
+        if not states:
+            raise NoStateError(f"{directory} holds no validator's state", "take it from a member's own ledger")
+        yield max(states, key=lambda state: state.height)
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"a state in {directory / 'validators'} is damaged", _AUDIT) from error
+    finally:
+        for state in states:
+            state.close()
+
+
+def check_proof(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
+    """Check an inclusion proof offline against a genesis digest, or the hash of a trusted header.
+
+    Raises `ProofFileError` or `ProofError`.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=ProofFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProofFileError(f"{path} is not an inclusion proof", "`hmchain ledger proof` writes one") from error
+    if genesis is not None:
+        if file.genesis.digest != genesis:
+            raise ProofFileError(
+                f"{path} is a proof on the network with genesis {file.genesis.digest.hex()}",
+                f"that is not {genesis.hex()}: it proves nothing there",
+            )
+        proofs.verify_inclusion(file.proof, file.genesis)
+    if header is not None:
+        proofs.verify_inclusion(file.proof, header)
+    return file
+
+
+def proven(file: ProofFile) -> TransactionLine:
+    """What a proof proves, by the proof's own content; the sender's organisation is not part of it."""
+    _, body = _decoded(file.proof.wire)
+    return TransactionLine(transaction_digest(file.proof.wire), _kind(body), "", file.proof.receipt.code)
+
+
+@contextmanager
+def _decoding(height: int) -> Iterator[None]:
+    try:
+        yield
+    except (NotCanonicalError, IndexError) as error:
+        raise DamagedBlockError(f"block {height} is damaged", _AUDIT) from error
+
+
+def _decoded(wire: bytes) -> tuple[Transaction | None, Record | None]:
+    """A transaction's fields and body, None for what is malformed."""
+    try:
+        fields = decode(wire, SignedTransaction).transaction
+    except NotCanonicalError:
+        return None, None
+    try:
+        return fields, contracts.decode_body(fields.body)
+    except Refusal:
+        return fields, None
+
+
+def _kind(body: Record | None) -> str:
+    return MALFORMED if body is None else str(body.__struct_config__.tag)

@@ -1,0 +1,128 @@
+"""A run's model: its file, its place on the ledger, and what it says of images."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hmchain.application.cli.views.ledger import state_of
+from hmchain.application.learning import cnn
+from hmchain.application.learning.cnn import Architecture, Preprocessing
+from hmchain.errors import InputError
+from hmchain.ledger.contracts import models, studies
+from hmchain.ledger.contracts.models import Model
+from hmchain.records.sources.decode import FORMATS, NotAnImageError, quiet, read_bytes
+
+MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
+
+_SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
+
+
+class NoImagesError(InputError):
+    """There is no image in a folder, or no such file."""
+
+    code = "no_images"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model as the ledger has it."""
+
+    study: str
+    purpose: str
+    round: int
+    root: bytes
+    object: bytes
+    height: int
+    participants: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file."""
+
+    path: Path
+    sha256: bytes
+    architecture: Architecture
+    weights: int
+    preprocessing: Preprocessing
+    metadata: dict[str, str]
+    ledger: str
+    """Whether the root that the file claims is that of its study on the run's ledger."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image, or why it says nothing."""
+
+    image: Path
+    probabilities: dict[str, float]
+    error: str
+
+    @property
+    def likeliest(self) -> str:
+        """The class with the highest probability."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name], default="")
+
+
+def registered(ledger: Path) -> list[Registered]:
+    """The models on a ledger, in order of study."""
+    with state_of(ledger) as state:
+        found = [(model, studies.study(state, model.study)) for model in models.models(state)]
+    return [_registered(model, study) for model, study in found if study is not None]
+
+
+def describe(path: Path, ledger: Path | None) -> ModelFile:
+    """Read a model file and compare what it claims with a ledger. Raises `ModelFileError`."""
+    model = cnn.load_model(path)
+    roots = {entry.study: entry.root.hex() for entry in registered(ledger)} if ledger else {}
+    claimed, known = model.metadata.get("model_root"), roots.get(model.metadata.get("study", ""))
+    compared = UNKNOWN if claimed is None or known is None else MATCHES if claimed == known else DIFFERS
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    return ModelFile(path, digest, model.arch, model.vector.size, model.preprocessing, model.metadata, compared)
+
+
+def images_in(given: list[Path]) -> list[Path]:
+    """The files, and those with an image's suffix in the folders. Raises `NoImagesError`."""
+    found: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise NoImagesError(f"there is no {path}", "give image files or folders of them")
+        inside = (
+            sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise NoImagesError(f"{path} holds no images", f"known suffixes: {', '.join(sorted(_SUFFIXES))}")
+        found += inside
+    return found
+
+
+def predict(path: Path, images: list[Path]) -> list[Prediction]:
+    """What the model in `path` says of each image; one that cannot be read has an error instead."""
+    model = cnn.load_model(path)
+    network = cnn.build(model.arch)
+    cnn.load_vector(network, model.vector)
+    answers = []
+    with quiet():
+        for image in images:
+            try:
+                prepared = cnn.prepare_image(read_bytes(image), model.preprocessing)
+            except NotAnImageError as error:
+                answers.append(Prediction(image, {}, error.what))
+                continue
+            shares = cnn.predict_probabilities(network, prepared[np.newaxis], model.preprocessing.prior)[0]
+            named = dict(zip(model.preprocessing.classes, shares.tolist(), strict=True))
+            answers.append(Prediction(image, named, ""))
+    return answers
+
+
+def _registered(model: Model, study: studies.Study) -> Registered:
+    spec = study.spec
+    return Registered(
+        model.study, spec.purpose, model.round, model.root, model.object, model.height, spec.participants,
+        spec.schema.classes,
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""The two incidents of the demo: real faults injected into a real run, caught by the same code as any other."""
+
+from __future__ import annotations
+
+from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.consortium import Consortium
+from hmchain.ledger import proposer
+from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.contracts import rounds, standings
+from hmchain.ledger.engines.validator import Behaviour
+
+PROPOSER_ROUND = 2
+MASTER_ROUND = 4
+
+
+class Incidents:
+    """Makes one proposer and one master dishonest, once each; what the ledger shows already is not done again."""
+
+    def __init__(self, consortium: Consortium, study: str) -> None:
+        self._consortium = consortium
+        self._study = study
+        kinds = {event.kind for _, event in consortium.ledger.events(1)}
+        self._proposer_done = "standing.invalid_proposal" in kinds
+        self._master_done = "round.fraud" in kinds
+
+    def on_block(self, block: Block, result: BlockResult) -> None:
+        """Heal who was caught, and tempt who is next."""
+        events = [event for receipt in result.receipts for event in receipt.events] + list(result.events)
+        for event in events:
+            if event.kind == "standing.invalid_proposal":
+                self._proposer_done = True
+                self._consortium.ledger.set_behaviour(event.keys[0], Behaviour.HONEST)
+            elif event.kind == "round.fraud":
+                self._master_done = True
+                self._consortium.hospitals[event.keys[2]].agent.behaviour = AgentBehaviour.HONEST
+            elif event.kind == "round.opened" and event.keys[0] == self._study:
+                self._tempt(int(event.keys[1]))
+
+    def _tempt(self, number: int) -> None:
+        if number >= PROPOSER_ROUND and not self._proposer_done:
+            ledger = self._consortium.ledger
+            validators = standings.validators_at(ledger.state, ledger.height + 1)
+            ledger.set_behaviour(validators[proposer.proposer(validators)].id, Behaviour.INVALID_BLOCK)
+        if number >= MASTER_ROUND and not self._master_done:
+            entry = rounds.round_(self._consortium.ledger.state, self._study, number)
+            if entry is not None and entry.ranking:
+                self._consortium.hospitals[entry.master].agent.behaviour = AgentBehaviour.FORGE_SUM

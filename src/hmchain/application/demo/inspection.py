@@ -1,0 +1,111 @@
+"""The audit of a finished run: verified, then tried against a copy with one flipped bit."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from hmchain.application.report.parts import Audit, Check, Count, Lineage, LineageDataset, TamperTest
+from hmchain.errors import AuditError
+from hmchain.ledger import audit, lineage
+from hmchain.ledger.engines.block_store import BlockStore
+
+_PIECE_BYTES = 64
+
+
+def inspect(ledger: Path, anchor: bytes, command: str, progress: Callable[[int, int], None]) -> Audit:
+    """Replay the ledger against its anchor, and show that a flipped bit is found."""
+    started = time.perf_counter()
+    report = audit.verify(ledger, anchor, progress=progress)
+    seconds = time.perf_counter() - started
+    checks = (
+        Check(name="blocks replayed", count=report.height),
+        Check(name="transaction signatures", count=report.transaction_signatures),
+        Check(name="votes", count=report.vote_signatures),
+        Check(name="proofs of misbehaviour", count=report.evidence),
+    )
+    return Audit(
+        passed=True,
+        anchor=anchor.hex(),
+        checks=checks,
+        not_proven=report.not_proven,
+        seconds=seconds,
+        tamper=flip_one_bit(ledger, anchor),
+        command=command,
+    )
+
+
+def flip_one_bit(ledger: Path, anchor: bytes) -> TamperTest:
+    """Copy the ledger, flip the lowest bit of one byte in a transaction of a block half way, and audit the copy."""
+    with tempfile.TemporaryDirectory(prefix="hmchain-tamper-") as scratch:
+        copy = Path(scratch) / "ledger"
+        copy.mkdir()
+        shutil.copy(ledger / "genesis.json", copy)
+        height = _flip(ledger / "blocks.db", copy / "blocks.db")
+        where = f"in a transaction of block {height}"
+        try:
+            audit.verify(copy, anchor)
+        except AuditError as error:
+            return TamperTest(where=where, found=True, finding=error.what)
+        return TamperTest(where=where, found=False, finding="the audit noticed nothing")
+
+
+def _flip(source: Path, target: Path) -> int:
+    """Copy a block store to `target` with one bit changed in the file's own bytes; returns the block's height."""
+    original = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+    with closing(original), closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+    store = BlockStore(target, read_only=True)
+    try:
+        height = max(1, store.height // 2)
+        stored = store.get(height)
+    finally:
+        store.close()
+    if stored is None:
+        raise AuditError(f"block {height} is missing", "restore the ledger from another member")
+    data = bytearray(target.read_bytes())
+    data[_place(data, stored.block_bytes, stored.block.transactions[0])] ^= 1
+    target.write_bytes(data)
+    return height
+
+
+def _place(file: bytearray, block: bytes, transaction: bytes) -> int:
+    """Where in the file a byte of the block's first transaction lies; a block may be spread over several pages."""
+    start = block.index(transaction)
+    for offset in range(start, start + len(transaction), _PIECE_BYTES):
+        place = file.find(block[offset : offset + _PIECE_BYTES])
+        if place >= 0:
+            return place
+    raise AuditError("the block is not found in its file", "run the audit on the ledger itself")
+
+
+def read_lineage(ledger: Path, study: str) -> Lineage:
+    """Where a model comes from, read back from the ledger alone."""
+    trace = lineage.trace_study(ledger, study)
+    approvals = {decision.organisation: decision for decision in trace.decisions if decision.status == "approved"}
+    datasets = tuple(
+        LineageDataset(
+            hospital=version.organisation,
+            digest=version.root.hex(),
+            approval=approvals[version.organisation].entry.transaction.hex(),
+        )
+        for version in trace.data
+        if version.organisation in approvals
+    )
+    accepted = [entry for entry in trace.rounds if entry.outcome == "accepted" and entry.number > 0]
+    led = Counter(entry.aggregates[-1].master for entry in accepted)
+    masters = tuple(Count(name=name, count=count) for name, count in sorted(led.items()))
+    return Lineage(
+        study=study,
+        datasets=datasets,
+        code_digest=trace.spec.code.hex(),
+        rounds_accepted=len(accepted),
+        masters=masters,
+        model_digest=trace.model_root.hex(),
+    )

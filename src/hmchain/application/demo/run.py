@@ -1,0 +1,228 @@
+"""One run of the demo from raw images to an audited model; the same call resumes a run that was interrupted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from hmchain.application import registry
+from hmchain.application.consortium import Consortium
+from hmchain.application.demo import comparison, disclosure, history, inspection, outcome, preparation
+from hmchain.application.demo.incidents import Incidents
+from hmchain.application.demo.preparation import Prepared
+from hmchain.application.demo.settings import DemoSettings, RunFolder, point_latest
+from hmchain.application.demo.story import Report, Story
+from hmchain.application.learning import metrics
+from hmchain.application.learning.cnn import (
+    Probabilities,
+    Vector,
+    build,
+    load_vector,
+    predict_probabilities,
+    smoothed_prior,
+)
+from hmchain.application.report import RunSummary, from_json, render, to_json
+from hmchain.application.report.parts import Timing
+from hmchain.ledger.blocks import Block, BlockResult
+
+CURVE_POINTS = 16
+
+
+def run(
+    settings: DemoSettings, console: Console, output: Path | None = None, passphrase: str | None = None
+) -> RunSummary:
+    """Run, resume or show the demo; returns its summary and leaves everything in its folder.
+
+    Raises `RunInUseError` if the folder holds something else, and whatever data, keys, storage or ledger complain of.
+    """
+    folder = RunFolder(output or settings.default_output)
+    folder.claim(settings)
+    story = Story(console)
+    if folder.finished:
+        return _show_finished(folder, story)
+    stages = _Stages()
+    with stages("read and divide the images"), story.progress("reading images") as report:
+        prepared = preparation.load(settings, folder, report)
+    story.opening(prepared)
+    story.hospitals(prepared)
+    with _opened(prepared, stages, passphrase, story) as consortium:
+        _approve(prepared, consortium, story)
+        curve = _train(prepared, consortium, stages, story)
+        summary = _conclude(prepared, consortium, curve, stages, story)
+    folder.report.write_text(render(summary), encoding="utf-8")
+    # Last of all: a run is finished when its summary is there.
+    _write(folder.summary, to_json(summary))
+    if output is None or folder.path.parent.name == "runs":
+        point_latest(folder.path)
+    story.closing(summary, str(folder.report))
+    return summary
+
+
+def _show_finished(folder: RunFolder, story: Story) -> RunSummary:
+    summary = from_json(folder.summary.read_bytes())
+    story.line(f"This run is finished; it is in {folder.path}. For another, give another --seed or --output.")
+    story.closing(summary, str(folder.report))
+    return summary
+
+
+class _Stages:
+    """How long each stage took."""
+
+    def __init__(self) -> None:
+        self.timings: list[Timing] = []
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings.append(Timing(stage=stage, seconds=round(time.perf_counter() - started, 3)))
+
+
+@contextmanager
+def _opened(prepared: Prepared, stages: _Stages, passphrase: str | None, story: Story) -> Iterator[Consortium]:
+    """The consortium with its records in place."""
+    with preparation.found(prepared, passphrase) as consortium:
+        with stages("encrypt the records"), story.progress("encrypting images"):
+            preparation.store_records(prepared, consortium)
+        preparation.register_datasets(prepared, consortium)
+        held = sum(len(share) for share in prepared.split.hospitals)
+        story.sealed(held, len(prepared.names), consortium.ledger.genesis.digest.hex())
+        yield consortium
+
+
+def _approve(prepared: Prepared, consortium: Consortium, story: Story) -> None:
+    story.refused(preparation.refuse_unwanted_study(prepared, consortium))
+    preparation.approve_study(prepared, consortium)
+    story.approved(prepared.study, prepared.names)
+
+
+def _train(prepared: Prepared, consortium: Consortium, stages: _Stages, story: Story) -> dict[int, tuple[float, float]]:
+    """Run the study; both incidents happen on the way."""
+    story.training(prepared.settings.rounds)
+    with story.progress("training", prepared.settings.rounds) as report:
+        watch = _Watch(prepared, consortium, story, report)
+        consortium.on_block = watch.on_block
+        with stages("train in the federation"):
+            consortium.run(prepared.study)
+    return watch.curve
+
+
+class _Watch:
+    """Follows the blocks of a study: incidents, pictures, and the model's score on the test set now and then."""
+
+    def __init__(self, prepared: Prepared, consortium: Consortium, story: Story, report: Report) -> None:
+        self._prepared = prepared
+        self._consortium = consortium
+        self._story = story
+        self._report = report
+        self._incidents = Incidents(consortium, prepared.study)
+        self._camera = disclosure.ExposureCamera(prepared, consortium)
+        self._every = max(1, prepared.settings.rounds // CURVE_POINTS)
+        self._scorer = TestScorer(prepared, consortium)
+        path = prepared.folder.curve
+        stored = msgspec.json.decode(path.read_bytes(), type=dict[int, tuple[float, float]]) if path.exists() else {}
+        self.curve: dict[int, tuple[float, float]] = stored
+
+    def on_block(self, block: Block, result: BlockResult) -> None:
+        """Look at one block."""
+        self._incidents.on_block(block, result)
+        self._camera.on_block(block, result)
+        events = [event for receipt in result.receipts for event in receipt.events] + list(result.events)
+        for event in events:
+            if event.kind in ("standing.invalid_proposal", "round.fraud"):
+                self._tell_incident()
+            elif event.kind == "round.accepted" and event.keys[0] == self._prepared.study:
+                self._accepted(int(event.keys[1]), event.keys[2])
+
+    def _tell_incident(self) -> None:
+        known = history.read(self._prepared.folder.ledger, self._prepared.study)
+        self._story.incident(known.incidents[-1])
+
+    def _accepted(self, number: int, master: str) -> None:
+        self._report(number, self._prepared.settings.rounds)
+        if number == 0 or (number % self._every and number != self._prepared.settings.rounds):
+            return
+        probabilities = self._scorer.probabilities(self._scorer.weights(number))
+        auc, acc = self._scorer.scores(probabilities)
+        self.curve[number] = (auc, acc)
+        _write(self._prepared.folder.curve, msgspec.json.encode(self.curve))
+        self._story.milestone(number, auc, acc, master)
+
+
+class TestScorer:
+    """Scores models on the test set, which no hospital holds and no vote sees."""
+
+    def __init__(self, prepared: Prepared, consortium: Consortium) -> None:
+        self._prepared = prepared
+        self._consortium = consortium
+        self._network = build(prepared.arch)
+        self._images = prepared.images.images[prepared.split.test]
+        self._labels = prepared.images.labels[prepared.split.test]
+
+    def weights(self, number: int) -> Vector:
+        """The weights that a round's gate accepted."""
+        consortium, study = self._consortium, self._prepared.study
+        key = consortium.study_key(study)
+        return registry.accepted_model(consortium.ledger.state, consortium.objects, key, study, number)
+
+    def probabilities(self, weights: Vector) -> Probabilities:
+        """Class probabilities of the test images under the global prior."""
+        consortium, study = self._consortium, self._prepared.study
+        key = consortium.study_key(study)
+        counts = registry.summed_counts(consortium.ledger.state, consortium.objects, key, study)
+        load_vector(self._network, weights)
+        return predict_probabilities(self._network, self._images, smoothed_prior(counts))
+
+    def scores(self, probabilities: Probabilities) -> tuple[float, float]:
+        """AUC and ACC."""
+        auc = metrics.auc(probabilities, self._labels)
+        return 0.0 if np.isnan(auc) else auc, metrics.accuracy(probabilities, self._labels)
+
+
+def _conclude(
+    prepared: Prepared,
+    consortium: Consortium,
+    curve: dict[int, tuple[float, float]],
+    stages: _Stages,
+    story: Story,
+) -> RunSummary:
+    """Export the model, compare it, audit the ledger and put it all together."""
+    folder, state, study = prepared.folder, consortium.ledger.state, prepared.study
+    origin = {"chain_id": consortium.ledger.chain_id, "genesis": consortium.ledger.genesis.digest.hex()}
+    key = consortium.study_key(study)
+    weights = registry.export(state, consortium.objects, key, study, folder.model, origin)
+    told = history.read(folder.ledger, study)
+    story.departures(disclosure.departures(prepared, consortium, told))
+    with stages("train the baselines"), story.progress("training the baselines for comparison") as report:
+        compared = comparison.train_baselines(prepared, _joined(report, prepared.settings.rounds))
+    with stages("score and compare"), story.progress("scoring"):
+        scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
+        story.results(scored.results())
+    anchor = consortium.ledger.genesis.digest
+    with stages("audit the ledger"), story.progress("auditing the ledger") as report:
+        audit = inspection.inspect(folder.ledger, anchor, outcome.audit_command(folder.path, anchor), report)
+    return outcome.summarise(prepared, consortium, told, curve, scored, audit, tuple(stages.timings))
+
+
+def _joined(report: Report, rounds: int) -> comparison.BaselineProgress:
+    """One bar for the two trainings that run side by side."""
+    done = {"own": 0, "pooled": 0}
+
+    def progress(method: str, number: int, of: int) -> None:
+        done[method] = number
+        report(sum(done.values()), len(done) * rounds)
+
+    return progress
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file in one step."""
+    partial = path.with_suffix(path.suffix + ".part")
+    partial.write_bytes(data)
+    partial.replace(path)

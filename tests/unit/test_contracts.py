@@ -1,0 +1,161 @@
+"""Contracts: whatever a stranger puts into a transaction, it is applied or refused by name; nothing breaks."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ledger_network import CHAIN, START_MS, genesis
+from msgspec import inspect
+from msgspec.structs import replace
+
+from hmchain.canonical import decode, encode
+from hmchain.ledger import contracts
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.context import Context, Credential
+from hmchain.ledger.contracts import datasets, membership
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
+from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal
+
+BODIES = get_args(contracts.Body)
+
+
+def founded() -> State:
+    state = State()
+    genesis_file.initialise(state, genesis())
+    state.commit(0)
+    return state
+
+
+def context(state: State, organisation: str = "a", role: str = "steward") -> Context:
+    return Context(state, CHAIN, 1, START_MS + 1000, Credential(organisation, role))
+
+
+def refusal(state: State, body: Any, organisation: str = "a", role: str = "steward") -> str:
+    mark = state.savepoint()
+    try:
+        contracts.apply(context(state, organisation, role), body)
+    except Refusal as refused:
+        state.rollback(mark)
+        return refused.code
+    return "ok"
+
+
+# Extremes that MessagePack can carry, beside what tends to exist.
+_INTEGERS = st.sampled_from([0, 1, 2, 64, 255, 2**31, 2**63 - 1, 2**64 - 1, -1, -(2**63)]) | st.integers(0, 300)
+_TEXT = st.sampled_from(["", "a", "x", "b\0c", "../x", "DUO:0000006", "model", "é"]) | st.text(max_size=8)
+_BYTES = st.sampled_from([b"", bytes(16), bytes(32), b"\xff" * 32]) | st.binary(max_size=40)
+
+
+def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
+    """Values of a type as msgspec sees it, sound or not."""
+    match kind:
+        case inspect.IntType():
+            return _INTEGERS
+        case inspect.StrType():
+            return _TEXT
+        case inspect.BytesType():
+            return _BYTES
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.NoneType():
+            return st.none()
+        case inspect.UnionType():
+            return st.one_of(*(values_of(member) for member in kind.types))
+        case inspect.VarTupleType():
+            return st.lists(values_of(kind.item_type), max_size=4).map(tuple)
+        case inspect.StructType():
+            return st.builds(kind.cls, *(values_of(item.type) for item in kind.fields))
+    raise AssertionError(f"no values for {kind}")
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_any_body_is_applied_or_refused_by_name(body: type, data: st.DataObject) -> None:
+    made = data.draw(values_of(inspect.type_info(body)))
+    role = data.draw(st.sampled_from(["steward", "scientist", "agent", "validator"]))
+    state = founded()
+    try:
+        decoded = contracts.decode_body(encode(made))
+    except Refusal:
+        return
+    before = state.commitment()
+    if refusal(state, decoded, role=role) != "ok":
+        assert state.commitment() == before
+
+
+def test_every_body_has_one_handler() -> None:
+    assert set(BODIES) == set(contracts._HANDLERS)
+
+
+@pytest.mark.parametrize("role", ["scientist", "agent", "validator"])
+def test_only_stewards_register_and_govern(role: str) -> None:
+    state = founded()
+    schema = Schema("mri", 1, 64, 64, ("no", "yes"))
+    for body in (RegisterDataset("x", schema), PublishVersion("x", 1, bytes(32), 64), ProposeAction(Remove("b"))):
+        assert refusal(state, body, role=role) == "wrong_role"
+
+
+def test_count_4708_to_4707_on_the_ledger() -> None:
+    state = founded()
+    refusal(state, RegisterDataset("x", Schema("mri", 1, 64, 64, ("no", "yes"))))
+    assert [refusal(state, PublishVersion("x", 1, bytes(32), count)) for count in (4708, 4707, 32)] == [
+        "exact_count"
+    ] * 3
+    assert rounded_count(4708) == rounded_count(4707) == 4096
+    assert rounded_count(3) == 64
+    assert refusal(state, PublishVersion("x", 1, bytes(32), 4096)) == "ok"
+    assert refusal(state, PublishVersion("x", 1, bytes(32), 4096)) == "wrong_version"
+    assert refusal(state, PublishVersion("y", 1, bytes(32), 4096)) == "no_such_dataset"
+    published = datasets.version(state, "a", "x", 1)
+    assert published is not None and published.count == 4096
+
+
+@pytest.mark.parametrize("name", ["", "X", "a b", "../a", "a" * 49, "a\0b", "-a", "é"])
+def test_names_are_short_and_plain(name: str) -> None:
+    assert refusal(founded(), RegisterDataset(name, Schema("mri", 1, 8, 8, ("no", "yes")))) == "bad_name"
+
+
+def test_a_key_or_name_that_was_ever_used_cannot_come_back() -> None:
+    state = founded()
+    taken = genesis("e").members[0]
+    assert membership.membership(state, "e") is None
+    membership.admit(state, taken, 1)
+    membership.remove(state, "e", 2)
+    with pytest.raises(Refusal, match="name_taken"):
+        membership.admit(state, taken, 3)
+    renamed = decode(encode(taken), membership.Member)
+    with pytest.raises(Refusal, match="key_taken"):
+        membership.admit(state, replace(renamed, organisation="f"), 3)
+
+
+def test_votes_of_removed_members_count_for_nothing() -> None:
+    state = founded()
+    body = ProposeAction(Admit(genesis("e").members[0]))
+    assert refusal(state, body, "d") == "ok"
+    ballot = membership.ballots(state)[0][0]
+    assert refusal(state, VoteAction(ballot), "c") == "ok"
+    membership.remove(state, "d", 1)
+    membership.remove(state, "c", 1)
+    assert refusal(state, VoteAction(ballot), "a") == "ok"
+    assert not membership.is_active(state, "e")  # one of the two that are left
+    assert refusal(state, VoteAction(ballot), "b") == "ok"
+    assert membership.is_active(state, "e")
+
+
+@pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63, 2**64 - 1])
+def test_numbers_that_no_version_has_find_nothing(number: int) -> None:
+    assert datasets.version(founded(), "a", "x", number) is None
+
+
+def test_the_last_member_stays() -> None:
+    state = founded()
+    for name in "bcd":
+        membership.remove(state, name, 1)
+    with pytest.raises(Refusal, match="last_member"):
+        membership.remove(state, "a", 1)

@@ -1,0 +1,340 @@
+"""Attacks by and against the master (protocol-attacks.md, "Learning round"; design section 6.5 and 6.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from study_bed import STUDY, Bed, make_spec
+
+from hmchain import merkle
+from hmchain.application.agent import exchange
+from hmchain.application.agent.agent import signed
+from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.learning.aggregation import Part
+from hmchain.canonical import encode
+from hmchain.keys import SigningKey
+from hmchain.ledger import arithmetic
+from hmchain.ledger.contracts import membership, models, rounds, standings, studies
+from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
+from hmchain.ledger.contracts.participation import Confirm, PostAggregate
+from hmchain.ledger.contracts.rounds import Posted
+from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run")
+    bed.prepare(rounds_=2)
+    bed.approve()
+    yield bed
+    bed.close()
+
+
+def honest_root(tmp_path: Path, rounds_: int = 2) -> bytes:
+    """Root of the final model of the same study without an attacker."""
+    bed = Bed.found(tmp_path / "honest")
+    bed.prepare(rounds_=rounds_)
+    bed.approve()
+    bed.run()
+    model = models.model(bed.state, STUDY)
+    bed.close()
+    assert model is not None
+    return model.root
+
+
+def final_root(bed: Bed) -> bytes:
+    model = models.model(bed.state, STUDY)
+    assert model is not None
+    return model.root
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "which"), [(AgentBehaviour.FORGE_SUM, "sum"), (AgentBehaviour.FORGE_MODEL, "model")]
+)
+def test_forged_sum_master_is_a_participant(bed: Bed, tmp_path: Path, behaviour: AgentBehaviour, which: str) -> None:
+    """Also: master publishes another model beside a right sum."""
+    bed.until(1, rounds.AGGREGATE)
+    liar, before = bed.round.master, bed.contributions()
+    bed.behave(liar, behaviour)
+    bed.run(lambda: bed.round.phase == rounds.GATE_COMMIT)
+
+    fraud = bed.kinds("round.fraud")
+    assert [(keys[1], keys[2], keys[4]) for keys in fraud] == [("1", liar, which)]
+    assert bed.kinds("round.takeover") == [("round.takeover", "1", bed.round.master)] and bed.round.master != liar
+    # The same round and attempt over the same frozen set, digests, objects and seeds: nothing was sent twice.
+    assert bed.round.attempt == 0 and bed.contributions() == before
+    assert not standings.may_lead(bed.state, liar)
+    opened = [ballot.action for _, ballot in membership.ballots(bed.state)]
+    assert opened == [membership.Remove(liar)]
+
+    bed.behave(liar, AgentBehaviour.HONEST)
+    bed.run()
+    assert final_root(bed) == honest_root(tmp_path)
+    assert liar not in bed.at(2).ranking
+
+
+def test_a_barred_master_never_leads_again(bed: Bed) -> None:
+    bed.until(0, rounds.AGGREGATE)
+    liar = bed.round.master
+    bed.behave(liar, AgentBehaviour.FORGE_SUM)
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    assert all(bed.at(number).master != liar for number in range(3))
+    assert all(liar not in bed.at(number).ranking for number in (1, 2))
+
+
+def test_a_master_that_stores_nothing_under_the_right_roots_is_passed_over(bed: Bed, tmp_path: Path) -> None:
+    """Right roots are not enough: once everyone restarted, nobody could start from the model."""
+    bed.until(1, rounds.AGGREGATE)
+    hider = bed.round.master
+    bed.behave(hider, AgentBehaviour.HIDE_AGGREGATE)
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).master != hider and not bed.kinds("round.fraud")
+    assert standings.may_lead(bed.state, hider)
+    bed.behave(hider, AgentBehaviour.HONEST)
+    bed.reopen()
+    bed.run()
+    assert final_root(bed) == honest_root(tmp_path)
+
+
+def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None:
+    bed.until(1, rounds.VERIFY)
+    entry = bed.round
+    posted = entry.posted
+    assert posted is not None
+    right = Confirm(STUDY, 1, 0, posted.masked_root, posted.sum_root, posted.model_root)
+    other = next(name for name in bed.names if name != posted.master)
+    assert bed.submit(posted.master, "agent", right) == "own_aggregate"
+    assert bed.submit(other, "agent", replace(right, model_root=bytes(32))) == "roots_differ"
+    assert bed.submit(other, "agent", right) == "ok"
+    assert bed.submit(other, "agent", right) == "already_confirmed"
+    assert bed.round.phase == rounds.VERIFY, "one confirmation is not f + 1"
+
+
+def test_only_the_master_posts(bed: Bed) -> None:
+    bed.until(1, rounds.AGGREGATE)
+    usurper = next(name for name in bed.names if name != bed.round.master)
+    roots = [bytes([i]) * 32 for i in range(4)]
+    assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, Posted(usurper, *roots))) == "not_the_master"
+    named = Posted(bed.round.master, *roots)
+    assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, named)) == "not_the_master"
+
+
+# Framing the master
+
+
+@pytest.fixture(scope="module")
+def posted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bed, DisputeChunk]]:
+    """An honest master's post, and a proof that is right in every path but accuses nothing wrong."""
+    bed = Bed.found(tmp_path_factory.mktemp("framing"))
+    bed.prepare(rounds_=1)
+    bed.approve()
+    bed.until(1, rounds.VERIFY)
+    yield bed, honest_proof(bed, 1, Part.SUM)
+    bed.close()
+
+
+def honest_proof(bed: Bed, chunk: int, part: Part) -> DisputeChunk:
+    entry = bed.round
+    participant = bed.agent(bed.names[0])._participants[STUDY]
+    base = participant._dispute(bed.study, entry, chunk, None)
+    result = participant._recompute(bed.study, entry)
+    leaves = list(result.leaves(part))
+    leaf = Leaf(bytes(leaves[chunk]), tuple(merkle.Tree(leaves).path(chunk)))
+    return replace(base, which=part.value, posted=leaf)
+
+
+REFUSED_PROOFS = {"bad_path", "bad_proof", "not_wrong", "wrong_count"}
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_framing_the_master_with_its_own_right_leaf(posted: tuple[Bed, DisputeChunk], part: Part) -> None:
+    bed, _ = posted
+    for chunk in range(3):
+        assert bed.submit("east", "agent", honest_proof(bed, chunk, part)) == "not_wrong"
+    assert bed.round.phase == rounds.VERIFY and standings.may_lead(bed.state, bed.round.master)
+
+
+def _flip(data: bytes, place: int) -> bytes:
+    place %= 8 * max(1, len(data))
+    return bytes(byte ^ (1 << place % 8 if i == place // 8 else 0) for i, byte in enumerate(data)) or b"\1"
+
+
+def _mutated(proof: DisputeChunk, draw: st.DataObject) -> DisputeChunk:
+    place = draw.draw(st.integers(0, 1 << 20))
+    which = draw.draw(st.integers(0, len(proof.masked) - 1))
+
+    def leaf(old: Leaf) -> Leaf:
+        kind = draw.draw(st.sampled_from(["data", "path", "shorter", "longer", "cut", "empty"]))
+        if kind == "data":
+            return Leaf(_flip(old.data, place), old.path)
+        if kind == "path":
+            at = place % len(old.path)
+            return Leaf(old.data, tuple(_flip(h, place // 7) if i == at else h for i, h in enumerate(old.path)))
+        if kind == "cut":
+            return Leaf(old.data[: place % len(old.data)], old.path)
+        return {
+            "shorter": Leaf(old.data, old.path[1:]),
+            "longer": Leaf(old.data, (*old.path, bytes(32))),
+            "empty": Leaf(b"", ()),
+        }[kind]
+
+    kind = draw.draw(st.sampled_from(["masked", "base", "posted", "chunk", "which", "swap", "drop", "repeat"]))
+    masked = list(proof.masked)
+    if kind == "masked":
+        masked[which] = leaf(masked[which])
+    elif kind == "swap":
+        masked[which], masked[which - 1] = masked[which - 1], masked[which]
+    elif kind == "drop":
+        del masked[which]
+    elif kind == "repeat":
+        masked.append(masked[which])
+    changes: dict[str, object] = {"masked": tuple(masked)}
+    if kind == "base":
+        changes["base"] = leaf(proof.base)
+    elif kind == "posted":
+        changes["posted"] = leaf(proof.posted)
+    elif kind == "chunk":
+        changes["chunk"] = draw.draw(st.integers(-(1 << 63), (1 << 63) - 1).filter(lambda n: n != proof.chunk))
+    elif kind == "which":
+        changes["which"] = draw.draw(st.sampled_from(["masked_sum", "model", "", "seed"]))
+    return replace(proof, **changes)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_framing_the_master_with_any_mutated_proof(posted: tuple[Bed, DisputeChunk], data: st.DataObject) -> None:
+    """An honest master cannot be framed with a wrong leaf, path, base or chunk."""
+    bed, proof = posted
+    code = bed.submit("north", "agent", _mutated(proof, data))
+    assert code in REFUSED_PROOFS
+    assert bed.round.phase == rounds.VERIFY and standings.may_lead(bed.state, bed.round.master)
+
+
+def test_nobody_is_accused_before_anything_is_posted(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path)
+    bed.prepare(rounds_=1)
+    bed.approve()
+    bed.until(1, rounds.AGGREGATE)
+    participant = bed.agent("east")._participants[STUDY]
+    proof = participant._dispute(bed.study, bed.round, 0, None)
+    assert bed.submit("east", "agent", proof) == "nothing_posted"
+    assert bed.submit("east", "agent", replace(proof, round=0)) == "wrong_round"
+    bed.close()
+
+
+# An impossible sum
+
+
+def test_overflow_by_garbage_is_detected_and_nobody_is_blamed(bed: Bed) -> None:
+    bed.until(1, rounds.COMMIT)
+    bed.behave("south", AgentBehaviour.GARBAGE_UPDATE)
+    scores = {name: standings.standing(bed.state, name) for name in bed.names}
+    bed.run()
+    assert bed.study.status == studies.PAUSED
+    assert bed.kinds("round.void") == [("round.void", "1", "impossible_sum")] * 2
+    assert len(bed.kinds("round.impossible_sum")) == 2
+    assert bed.kinds("round.fraud", "standing.barred", "ballot") == []
+    assert scores == {name: standings.standing(bed.state, name) for name in bed.names}
+
+
+def test_garbage_is_told_even_if_the_master_keeps_silent_about_it(bed: Bed) -> None:
+    bed.until(1, rounds.COMMIT)
+    bed.behave("south", AgentBehaviour.GARBAGE_UPDATE)
+    bed.run(lambda: bed.round.phase == rounds.AGGREGATE and bed.round.number == 1)
+    with bed.asleep(bed.round.master):
+        bed.run(lambda: bed.round.attempt == 1)
+    assert bed.kinds("round.impossible_sum") and not bed.kinds("round.takeover")
+
+
+def test_a_possible_sum_cannot_be_called_impossible(posted: tuple[Bed, DisputeChunk]) -> None:
+    bed, proof = posted
+    empty = replace(proof, posted=Leaf(b"", ()))
+    assert bed.submit("west", "agent", empty) == "bad_path"
+    assert bed.round.attempt == 0
+
+
+# Size
+
+
+def test_a_proof_for_32_hospitals_and_half_a_billion_coordinates_fits_a_transaction() -> None:
+    participants, levels = arithmetic.PARTICIPANTS_MAX, 21
+    path = tuple(bytes(32) for _ in range(levels))
+    masked = tuple(Leaf(bytes(arithmetic.MASKED_LEAF_BYTES), path) for _ in range(participants))
+    model = Leaf(bytes(arithmetic.MODEL_LEAF_BYTES), path)
+    body = DisputeChunk("s" * 48, 10_000, 99, 1 << levels, masked, model, Part.MODEL.value, model)
+    wire = sign(SigningKey(bytes(32)), "c" * 48, encode(body), bytes(16), 1 << 62)
+    assert len(wire) <= TRANSACTION_BYTES_MAX
+    assert (1 << levels) * arithmetic.CHUNK_COORDINATES > 500_000_000
+
+
+# Exactness
+
+
+def quantised(bed: Bed, name: str, number: int, start: np.ndarray) -> np.ndarray:
+    """What a hospital put under its masks, made again from its own secrets."""
+    from hmchain.application.agent.agent import RoundingSecret
+    from hmchain.application.learning.quantise import quantise
+    from hmchain.keys import SecretKey
+
+    secret = bed.agent(name).store.get("rounding", RoundingSecret)
+    entry = bed.at(number)
+    place = (STUDY.encode(), number.to_bytes(8, "big"), entry.attempt.to_bytes(8, "big"))
+    coins = SecretKey(secret.raw).derive("rounding", *place).raw
+    fitted = start + bed.trainers[name].delta(number - 1, len(start))
+    spec = bed.study.spec
+    return quantise(fitted - start, spec.rule, spec.clip_norm_millionths / 1e6, bed.study.weight(name), coins)[0]
+
+
+def twin(bed: Bed) -> tuple[list[int], list[int]]:
+    """The final model by plain integers, coordinate by coordinate: no masks, no blocks, no ledger."""
+    from study_bed import initial
+
+    rule = bed.study.spec.rule
+    step_of = [layer.step for layer in rule.layers for _ in range(layer.size)]
+    model = [round(float(w) * 2**32) for w in initial()]
+    momentum = [0] * len(model)
+    for number in range(1, bed.study.spec.rounds + 1):
+        start = np.array([np.float32(value / 2**32) for value in model], np.float32)
+        survivors = bed.at(number).frozen
+        updates = [quantised(bed, name, number, start).tolist() for name in survivors]
+        divisor = 256 * sum(bed.study.weight(name) for name in survivors)
+        for i, step in enumerate(step_of):
+            mean = (sum(update[i] for update in updates) * step + divisor // 2) // divisor
+            momentum[i] = (momentum[i] * rule.momentum + 2**15) // 2**16 + mean
+            model[i] += (momentum[i] * rule.learning_rate + 2**15) // 2**16
+    return model, momentum
+
+
+@pytest.mark.parametrize("dropped", [(), ("north",)], ids=["all survive", "one drops out"])
+def test_the_model_is_the_plain_integer_sum_bit_for_bit(tmp_path: Path, dropped: tuple[str, ...]) -> None:
+    bed = Bed.found(tmp_path, counts={"east": 4096, "west": 64})
+    bed.prepare(rounds_=3)
+    bed.approve()
+    bed.until(2, rounds.COMMIT)
+    with bed.asleep(*dropped):
+        bed.run(lambda: bed.round.number == 3)
+    assert bed.at(2).frozen == tuple(name for name in bed.names if name not in dropped)
+    bed.run()
+    registered = models.model(bed.state, STUDY)
+    assert registered is not None
+    key = bed.agent("east").study_key(STUDY)
+    opened = exchange.Exchange(bed.consortium.objects, None).open_aggregate(
+        registered.object, key, exchange.aggregate_context(STUDY, registered.round)
+    )
+    model, momentum = exchange.model_of(opened, bed.study.spec.rule, registered.root)
+    size = bed.study.spec.rule.size
+    assert (model[:size].tolist(), momentum[:size].tolist()) == twin(bed)
+    assert not model[size:].any() and len(set(bed.study.progress.weights)) > 1
+    bed.close()
+
+
+def test_the_bed_is_a_study_like_any_other() -> None:
+    arithmetic.validate(make_spec(("a", "b", "c", "d")).rule)
+    assert signed

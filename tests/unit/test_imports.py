@@ -1,0 +1,133 @@
+"""The house's rules on imports: what each room may touch, and which way dependencies point."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hmchain
+
+ROOT = Path(hmchain.__file__).parent
+MODULES = sorted(path for path in ROOT.rglob("*.py"))
+
+# Clock, chance, network, disk layout, threads: none of it may reach what all validators must agree on.
+UNDETERMINED = {
+    "asyncio", "concurrent", "datetime", "multiprocessing", "os", "random", "secrets", "socket", "ssl", "subprocess",
+    "tempfile", "threading", "time", "urllib", "uuid",
+}  # fmt: skip
+# Tools that read a ledger from outside; they decide nothing.
+READERS = {"ledger/audit.py", "ledger/lineage.py", "ledger/proofs.py"}
+
+LAYERS = {
+    "records": {"records"},
+    "ledger": {"ledger"},
+    "application": {"records", "ledger", "application"},
+}
+LEDGER_ORDER = [
+    {"lthash", "arithmetic", "proposer", "reputation", "election"},
+    {"blocks", "transactions", "state"},
+    {"context", "chain"},
+    {"contracts"},
+    {"transition", "genesis"},
+    {"engines", "audit", "proofs", "lineage"},
+]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path, *, whole_file: bool = True) -> Iterator[tuple[int, str]]:
+    """Line and full name of every import."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if whole_file else iter(tree.body)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}:{node.lineno} imports relatively; write the whole name"
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def ledger_core() -> list[Path]:
+    files = [path for path in MODULES if name_of(path).startswith("ledger/")]
+    return [path for path in files if "/engines/" not in name_of(path) and name_of(path) not in READERS]
+
+
+@pytest.mark.parametrize("path", ledger_core(), ids=name_of)
+def test_the_ledger_core_touches_its_arguments_alone(path: Path) -> None:
+    for line, imported in imports(path):
+        top = imported.split(".")[0]
+        assert top not in UNDETERMINED, (
+            f"{name_of(path)}:{line} imports {imported}: time comes from the block and chance from seeds on the ledger; "
+            "put what needs more into ledger/engines"
+        )
+
+
+@pytest.mark.parametrize("path", ledger_core(), ids=name_of)
+def test_the_ledger_core_has_no_floats(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
+        is_float |= isinstance(node, ast.Name) and node.id == "float"
+        is_float |= isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.Div) and not _is_path(path)
+        assert not is_float, f"{name_of(path)}:{getattr(node, 'lineno', 0)}: a float rounds differently elsewhere"
+
+
+def _is_path(path: Path) -> bool:
+    """`/` joins paths where a module reads files at its edge."""
+    return "from pathlib import Path" in path.read_text()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_layers_import_downwards(path: Path) -> None:
+    layer = name_of(path).split("/")[0].removesuffix(".py")
+    allowed = LAYERS.get(layer, set())
+    if name_of(path) == "__init__.py":
+        return  # the public names come from everywhere
+    for line, imported in imports(path):
+        parts = imported.split(".")
+        if parts[0] == "hmchain" and len(parts) > 1 and parts[1] in LAYERS:
+            assert parts[1] in allowed, (
+                f"{name_of(path)}:{line} imports {imported}: records and ledger never meet, the application imports both"
+            )
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith("ledger/")], ids=name_of)
+def test_the_ledger_imports_in_one_direction(path: Path) -> None:
+    own = name_of(path).removeprefix("ledger/").split("/")[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    rank = _rank(own)
+    for line, imported in imports(path):
+        if imported.startswith("hmchain.ledger."):
+            other = imported.split(".")[2]
+            assert _rank(other) <= rank, f"{name_of(path)}:{line}: {own} may not import {other}, which stands on it"
+
+
+def _rank(name: str) -> int:
+    found = [rank for rank, names in enumerate(LEDGER_ORDER) if name in names]
+    assert found, f"ledger/{name} has no place in LEDGER_ORDER: say where it stands"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_engines_call_transition_and_never_change_state_through_contracts(path: Path) -> None:
+    if "/engines/" not in name_of(path):
+        return
+    allowed = {"standings", "membership"}  # to read the validator set, and to forge in a fault
+    for line, imported in imports(path):
+        if imported.startswith("hmchain.ledger.contracts."):
+            assert imported.split(".")[3] in allowed, f"{name_of(path)}:{line} imports {imported}"
+
+
+def test_heavy_libraries_wait_until_they_are_used() -> None:
+    script = "import sys, hmchain.ledger.engines.embedded, hmchain.ledger.audit; print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
