@@ -38,7 +38,7 @@ bench: $(STAMPS)/demo  ## Measure the figures that the documentation claims, qui
 	done
 
 docs: $(STAMPS)/docs  ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## Remove what builds and tests left (runs/ and the environment stay)
 	rm -rf site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

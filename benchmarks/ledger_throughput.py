@@ -2,7 +2,8 @@
 
 Four validators, each executing every block on its own state; one signature check a transaction; every block on disk
 before it counts. The yardstick is the raw Ed25519 verification of the same messages on one core, measured just before
-and just after, since a shared machine drifts. Target: at least 0.6.
+and just after, since a shared machine drifts. Target: at least 0.6. Where other programs take the second core away, the
+ratio falls towards that of processor time, which is shown beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -36,7 +39,11 @@ SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
 LIFE_MS = 3_000_000
 
 
-def found(directory: Path) -> tuple[EmbeddedLedger, list[SigningKey]]:
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def found(directory: Path, clock_ms: Callable[[], int] = wall_clock_ms) -> tuple[EmbeddedLedger, list[SigningKey]]:
     """A fresh ledger of four members, and their stewards' keys."""
     keys = {name: [SigningKey.generate() for _ in range(4)] for name in sorted(NAMES)}
     members = tuple(
@@ -44,7 +51,8 @@ def found(directory: Path) -> tuple[EmbeddedLedger, list[SigningKey]]:
         for name, mine in keys.items()
     )
     genesis = Genesis("bench", 0, members, Parameters())
-    ledger = EmbeddedLedger.create(directory, genesis, {name: mine[3] for name, mine in keys.items()})
+    validators = {name: mine[3] for name, mine in keys.items()}
+    ledger = EmbeddedLedger.create(directory, genesis, validators, clock_ms=clock_ms)
     return ledger, [mine[0] for mine in keys.values()]
 
 
@@ -57,28 +65,40 @@ def load(ledger: EmbeddedLedger, stewards: Sequence[SigningKey], count: int, nam
     ]
 
 
-def raw_checks_per_s(wires: Sequence[bytes]) -> float:
+@dataclass(frozen=True)
+class Rate:
+    """Work done a second, by the clock and by the processor time it took."""
+
+    per_s: float
+    per_cpu_s: float
+
+    @classmethod
+    def of(cls, count: int, work: Callable[[], object]) -> Rate:
+        """Of `count` pieces of work that are done together."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        return cls(count / (time.perf_counter() - wall), count / (time.process_time() - cpu))
+
+
+def raw_checks(wires: Sequence[bytes]) -> Rate:
     """Bare Ed25519 verifications a second of these transactions' messages, on one core."""
     checks = []
     for wire in wires:
         signed = decode(wire, SignedTransaction)
         key = PublicKey(signed.transaction.algorithm, signed.transaction.sender)
         checks.append((key, signed.signature, encode(signed.transaction)))
-    start = time.perf_counter()
-    valid = sum(key.verify(signature, message) for key, signature, message in checks)
-    elapsed = time.perf_counter() - start
-    if valid != len(wires):
+    valid: list[bool] = []
+    rate = Rate.of(len(wires), lambda: valid.extend(key.verify(signature, text) for key, signature, text in checks))
+    if not all(valid):
         raise SystemExit("the benchmark made a bad signature")
-    return len(wires) / elapsed
+    return rate
 
 
-def commit_all(ledger: EmbeddedLedger, wires: Sequence[bytes]) -> float:
-    """Submit and decide everything; transactions a second."""
-    start = time.perf_counter()
+def commit_all(ledger: EmbeddedLedger, wires: Sequence[bytes]) -> None:
+    """Submit and decide everything."""
     for first in range(0, len(wires), BLOCK_TRANSACTIONS_MAX):
         ledger.submit_many(wires[first : first + BLOCK_TRANSACTIONS_MAX])
         ledger.produce_block()
-    return len(wires) / (time.perf_counter() - start)
 
 
 def latencies_ms(ledger: EmbeddedLedger, wires: Sequence[bytes]) -> list[float]:
@@ -99,29 +119,29 @@ def main() -> None:
     options = parser.parse_args()
     count, repeats, singles = (4000, 3, 50) if options.quick else (20_000, 5, 300)
     directory = Path(tempfile.mkdtemp(dir=Path.cwd()))  # /tmp may be memory: durable means this disk
-    ratios, rates, raws = [], [], []
+    rates, raws = [], []
     try:
         ledger, stewards = found(directory / "ledger")
         for repeat in range(repeats):
             wires = load(ledger, stewards, count, f"r{repeat}-")
-            before = raw_checks_per_s(wires[:2000])
-            rate = commit_all(ledger, wires)
-            raw = (before + raw_checks_per_s(wires[:2000])) / 2
-            ratios.append(rate / raw)
-            rates.append(rate)
-            raws.append(raw)
+            raws.append(raw_checks(wires[:2000]))
+            rates.append(Rate.of(count, partial(commit_all, ledger, wires)))
+            raws.append(raw_checks(wires[:2000]))
         waits = latencies_ms(ledger, load(ledger, stewards, singles, "single-"))
         ledger.close()
     finally:
         shutil.rmtree(directory)
+    ratios = [rate.per_s / ((raws[2 * i].per_s + raws[2 * i + 1].per_s) / 2) for i, rate in enumerate(rates)]
+    cpu_ratio = statistics.median(r.per_cpu_s for r in rates) / statistics.median(r.per_cpu_s for r in raws)
     result = {
         "name": "ledger_throughput",
         "ratio": statistics.median(ratios),
         "unit": "committed transactions/s over raw Ed25519 verifications/s of one core",
         "target": TARGET,
         "ratios": ratios,
-        "transactions_per_s": statistics.median(rates),
-        "raw_verifications_per_s": statistics.median(raws),
+        "ratio_of_processor_time": cpu_ratio,
+        "transactions_per_s": statistics.median(rate.per_s for rate in rates),
+        "raw_verifications_per_s": statistics.median(raw.per_s for raw in raws),
         "latency_ms_p50": waits[len(waits) // 2],
         "latency_ms_p95": waits[len(waits) * 95 // 100],
         "validators": len(NAMES),
@@ -135,6 +155,7 @@ def main() -> None:
     table.add_row("durable transactions/s", f"{result['transactions_per_s']:.0f}")
     table.add_row("raw Ed25519 checks/s, one core", f"{result['raw_verifications_per_s']:.0f}")
     table.add_row("ratio (at least 0.6)", f"{result['ratio']:.2f}  ({min(ratios):.2f} to {max(ratios):.2f})")
+    table.add_row("the same in processor time, as on one core", f"{cpu_ratio:.2f}")
     table.add_row(
         "one transaction until durable", f"{result['latency_ms_p50']:.1f} ms, p95 {result['latency_ms_p95']:.1f} ms"
     )

@@ -55,7 +55,7 @@ def decode_trusted(data: bytes, kind: type[T]) -> T:
         decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
     try:
         return decoder.decode(data)  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         name = getattr(kind, "__name__", "value")
         raise NotCanonicalError(f"bytes do not decode as a {name}") from error
 

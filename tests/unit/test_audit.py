@@ -1,4 +1,4 @@
-"""The audit names the first thing that is wrong; proofs and lineage hold without trust in whoever hands them over."""
+"""The audit names the first thing that is wrong; proofs hold without trust in whoever hands them over."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from hmchain.ledger.audit import AnchorMismatchError, DefectError, TrustedHeader
 from hmchain.ledger.blocks import ABSENT, Block, Commit, vote_bytes, votes_root
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.engines.embedded import Behaviour
-from hmchain.ledger.lineage import NothingToTraceError, trace_dataset, trace_study
 
 BLOCKS = 6
 
@@ -279,22 +278,6 @@ def test_there_is_no_proof_of_what_is_not_there(ledger: Path) -> None:
     with pytest.raises(proofs.NoSuchTransactionError, match="there is no transaction 0000"):
         proofs.prove(store, bytes(32))
     store.close()
-
-
-# -- lineage -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_dataset_nobody_asked_for(ledger: Path) -> None:
-    trace = trace_dataset(ledger, "a", "d0")
-    assert (trace.registered.height, trace.registered.organisation) == (1, "a")
-    assert trace.versions == () and trace.studies == ()
-
-
-def test_what_the_ledger_does_not_know(ledger: Path) -> None:
-    with pytest.raises(NothingToTraceError, match="no dataset a/nothing"):
-        trace_dataset(ledger, "a", "nothing")
-    with pytest.raises(NothingToTraceError, match="no study nothing"):
-        trace_study(ledger, "nothing")
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------

@@ -47,7 +47,9 @@ def test_several_encodings_of_one_value_are_one_too_many(other: bytes) -> None:
         decode(other, Sample)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x94", b"\x95\x05\xa1a\xc4\x01b\x91\x07\x01", b"\x91" * 5000])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", b"\x94", b"\x95\x05\xa1a\xc4\x01b\x91\x07\x01", b"\x91" * 5000, b"\x94\x05\xa1\xffa"]
+)
 def test_what_does_not_decode_is_named(data: bytes) -> None:
     with pytest.raises(NotCanonicalError, match="Sample"):
         decode(data, Sample)

@@ -230,6 +230,13 @@ def test_help_names_all_groups_by_role(capsys: Captured) -> None:
     assert output.RESEARCH_ONLY in text
 
 
+@pytest.mark.parametrize("group", [[], ["ledger"], ["study"]])
+def test_without_a_command_the_help_is_shown_and_nothing_else(capsys: Captured, group: list[str]) -> None:
+    assert main(group) == 2
+    printed = capsys.readouterr()
+    assert "Usage: hmchain" in printed.out and printed.err == ""
+
+
 def test_version_as_text_and_as_json(capsys: Captured) -> None:
     assert main(["version"]) == main(["--version"]) == main(["version", "--json"]) == 0
     first, second, *rest = capsys.readouterr().out.splitlines()
@@ -237,12 +244,16 @@ def test_version_as_text_and_as_json(capsys: Captured) -> None:
     assert set(json.loads("\n".join(rest))) == {"version", "python", "system"}
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
-    code = "from hmchain.application.cli.main import run; run()"
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["version"], ["version", "--json"], ["bogus", "--json"]])
+def test_a_reader_that_leaves_early_gets_no_traceback(command: list[str], unbuffered: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "version", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", "from hmchain.application.cli.main import run; run()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(30) == 0
+    assert process.wait(30) == failures.READER_GONE

@@ -45,7 +45,7 @@ def test_there_are_no_running_statistics_to_average() -> None:
 
 
 @given(st.integers(0, 2**63 - 1))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_vector_round_trip(seed: int) -> None:
     vector = cnn.initial_vector(SMALL, seed)
     network = cnn.build(SMALL)

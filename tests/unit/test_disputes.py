@@ -10,15 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from study_bed import STUDY, Bed, make_spec
+from study_bed import STUDY, Bed, initial
 
 from hmchain import merkle
 from hmchain.application.agent import exchange
-from hmchain.application.agent.agent import signed
+from hmchain.application.agent.agent import RoundingSecret
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.learning.aggregation import Part
+from hmchain.application.learning.quantise import quantise
 from hmchain.canonical import encode
-from hmchain.keys import SigningKey
+from hmchain.keys import SecretKey, SigningKey
 from hmchain.ledger import arithmetic
 from hmchain.ledger.contracts import membership, models, rounds, standings, studies
 from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
@@ -263,15 +264,15 @@ def test_a_possible_sum_cannot_be_called_impossible(posted: tuple[Bed, DisputeCh
 # Size
 
 
-def test_a_proof_for_32_hospitals_and_half_a_billion_coordinates_fits_a_transaction() -> None:
-    participants, levels = arithmetic.PARTICIPANTS_MAX, 21
+def test_a_proof_for_32_hospitals_and_the_largest_model_fits_a_transaction() -> None:
+    participants, levels = arithmetic.PARTICIPANTS_MAX, (studies.CHUNKS_MAX - 1).bit_length()
     path = tuple(bytes(32) for _ in range(levels))
     masked = tuple(Leaf(bytes(arithmetic.MASKED_LEAF_BYTES), path) for _ in range(participants))
     model = Leaf(bytes(arithmetic.MODEL_LEAF_BYTES), path)
-    body = DisputeChunk("s" * 48, 10_000, 99, 1 << levels, masked, model, Part.MODEL.value, model)
+    body = DisputeChunk("s" * 48, 10_000, 99, studies.CHUNKS_MAX - 1, masked, model, Part.MODEL.value, model)
     wire = sign(SigningKey(bytes(32)), "c" * 48, encode(body), bytes(16), 1 << 62)
     assert len(wire) <= TRANSACTION_BYTES_MAX
-    assert (1 << levels) * arithmetic.CHUNK_COORDINATES > 500_000_000
+    assert studies.CHUNKS_MAX * arithmetic.CHUNK_COORDINATES > 250_000_000
 
 
 # Exactness
@@ -279,10 +280,6 @@ def test_a_proof_for_32_hospitals_and_half_a_billion_coordinates_fits_a_transact
 
 def quantised(bed: Bed, name: str, number: int, start: np.ndarray) -> np.ndarray:
     """What a hospital put under its masks, made again from its own secrets."""
-    from hmchain.application.agent.agent import RoundingSecret
-    from hmchain.application.learning.quantise import quantise
-    from hmchain.keys import SecretKey
-
     secret = bed.agent(name).store.get("rounding", RoundingSecret)
     entry = bed.at(number)
     place = (STUDY.encode(), number.to_bytes(8, "big"), entry.attempt.to_bytes(8, "big"))
@@ -294,8 +291,6 @@ def quantised(bed: Bed, name: str, number: int, start: np.ndarray) -> np.ndarray
 
 def twin(bed: Bed) -> tuple[list[int], list[int]]:
     """The final model by plain integers, coordinate by coordinate: no masks, no blocks, no ledger."""
-    from study_bed import initial
-
     rule = bed.study.spec.rule
     step_of = [layer.step for layer in rule.layers for _ in range(layer.size)]
     model = [round(float(w) * 2**32) for w in initial()]
@@ -333,8 +328,3 @@ def test_the_model_is_the_plain_integer_sum_bit_for_bit(tmp_path: Path, dropped:
     assert (model[:size].tolist(), momentum[:size].tolist()) == twin(bed)
     assert not model[size:].any() and len(set(bed.study.progress.weights)) > 1
     bed.close()
-
-
-def test_the_bed_is_a_study_like_any_other() -> None:
-    arithmetic.validate(make_spec(("a", "b", "c", "d")).rule)
-    assert signed

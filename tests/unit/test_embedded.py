@@ -16,6 +16,8 @@ import pytest
 from ledger_network import Clock, Network, Sender, genesis, member, signing_key, validator_keys
 
 from hmchain.errors import LedgerError
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger import proposer
 from hmchain.ledger.blocks import DoubleSign, InvalidProposal
 from hmchain.ledger.contracts import membership, parameters, standings
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, SetParameters, VoteAction
@@ -44,8 +46,6 @@ def powers(network: Network, ahead: int = 1) -> dict[str, int]:
 
 
 def proposer_next(network: Network) -> str:
-    from hmchain.ledger import proposer
-
     ledger = network.ledger
     return proposer.proposers_of_rounds(standings.validators_at(ledger.state, ledger.height + 1), 0)[0]
 
@@ -153,8 +153,6 @@ def test_a_crash_between_the_block_and_the_states_is_made_good(network: Network)
 
 
 def _roll_back_to_genesis(path: Path) -> None:
-    from hmchain.ledger import genesis as genesis_file
-
     path.unlink()
     state = State(path)
     genesis_file.initialise(state, genesis())
@@ -252,6 +250,7 @@ def test_a_state_that_could_not_be_written_follows_later(network: Network) -> No
     database.execute("PRAGMA max_page_count = 1000000")
     network.fill(1, first=500)
     assert network.ledger.height == 4 and len(network.commitments()) == 1
+    assert network.ledger.recoveries == []  # it followed, and was not rebuilt
 
 
 def test_another_chain_s_states_are_replaced(network: Network, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ print(" ".join(replayed()))
 
 
 def write_vector(directory: Path) -> None:
-    """Make the vector anew: only when the protocol changes on purpose (`python tests/unit/test_ledger_determinism.py`)."""
+    """Make the vector anew, when the protocol changes on purpose: `python tests/unit/test_ledger_determinism.py`."""
     network = Network.found(directory / "ledger")
     network.fill(3)
     network.block(

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -31,6 +31,7 @@ cases = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(cases)
 def test_auc_and_accuracy_as_medmnist_computes_them(case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case
@@ -47,6 +48,7 @@ def test_auc_and_accuracy_as_medmnist_computes_them(case: tuple[np.ndarray, np.n
     assert metrics.auc_per_class(probabilities, labels) == pytest.approx(each)
 
 
+@settings(deadline=None)
 @given(cases)
 def test_confusion_sensitivity_specificity_and_losses(case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case
@@ -63,6 +65,7 @@ def test_confusion_sensitivity_specificity_and_losses(case: tuple[np.ndarray, np
     )
 
 
+@settings(deadline=None)
 @given(cases)
 def test_roc_points_enclose_the_area(case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case

@@ -1,36 +1,48 @@
-"""The README keeps its promises: what it says first, and a quickstart that runs."""
+"""README and reference keep their promises: code in them runs, links lead somewhere, every command is described."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from hmchain.application import registry
+from hmchain.application.cli.main import app
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import TRAIN, VALIDATION, Images
 from hmchain.application.learning.cnn import Architecture
 from hmchain.application.learning.schedule import demo_plan
 from hmchain.application.learning.study import study_spec
+from hmchain.errors import AuditError
+from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.approvals import ApproveStudy
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLASSES = ("dark", "bright")
 SIDE = 16
 
 
-def quickstart() -> str:
-    """The block that is marked as the quickstart."""
-    found = re.search(r"^```python quickstart\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    assert found, "README.md has no block marked ```python quickstart"
+def marked(text: str, mark: str) -> str:
+    """The Python block that is marked with a word after the language."""
+    found = re.search(rf"^```python {mark}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert found, f"there is no block marked ```python {mark}"
     return found[1]
+
+
+def quickstart() -> str:
+    """The README's quickstart."""
+    return marked(README, "quickstart")
 
 
 def images(count: int, seed: int) -> Images:
@@ -81,8 +93,6 @@ def test_the_quickstart_runs_on_a_run(place: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_quickstart_fails_on_a_ledger_that_was_altered(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hmchain.errors import AuditError
-
     monkeypatch.chdir(place)
     genesis = place / "runs" / "latest" / "ledger" / "genesis.json"
     whole = genesis.read_bytes()
@@ -105,8 +115,37 @@ def test_both_commands_come_within_the_first_thirty_lines() -> None:
 
 
 def test_linked_files_exist() -> None:
-    root = Path(__file__).parents[2]
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README) + re.findall(r'src="(?!https?://)([^"]+)"', README)
-    missing = [link for link in links if not (root / link).exists()]
+    missing = [link for link in links if not (ROOT / link).exists()]
     assert links
+    assert not missing
+
+
+def test_the_consortium_in_the_reference_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    code = compile(marked(reference, "consortium"), "python.md", "exec")
+    exec(code, {"__name__": "reference"})
+    with Consortium.open(tmp_path / "my-run") as consortium:
+        entry = studies.study(consortium.ledger.state, "brightness")
+    assert entry is not None
+    assert entry.status == studies.FINISHED
+
+
+def commands(command: Any, name: str = "hmchain") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its whole name."""
+    children = getattr(command, "commands", {})
+    if not children:
+        yield name, command
+    for child, of in children.items():
+        yield from commands(of, f"{name} {child}")
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    found = dict(commands(typer.main.get_command(app)))
+    assert len(found) > 5
+    missing = [name for name in found if name not in reference]
+    options = {option for of in found.values() for each in of.params for option in each.opts if option.startswith("--")}
+    missing += [option for option in sorted(options) if not re.search(rf"`{option}[` ]", reference)]
     assert not missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -167,8 +168,6 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
 
 
 def test_a_changed_record_is_noticed(tmp_path: Path) -> None:
-    import sqlite3
-
     path = tmp_path / "s.db"
     state = State(path)
     state.put(b"k", b"value")

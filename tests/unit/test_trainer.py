@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmchain.application.learning import cnn, trainer
@@ -70,13 +70,13 @@ def test_the_weights_that_came_in_are_left_alone() -> None:
 
 
 def test_one_step_is_that_of_torch_sgd() -> None:
-    settings = plan(momentum_millionths=900_000, augmentation=False, logit_adjustment=False)
+    chosen = plan(momentum_millionths=900_000, augmentation=False, logit_adjustment=False)
     cohort = bright_and_dark()
-    found = trainer.CNNTrainer(cohort, settings, ARCH, seed=3).fit(START, 0).weights
+    found = trainer.CNNTrainer(cohort, chosen, ARCH, seed=3).fit(START, 0).weights
 
     network = cnn.build(ARCH)
     cnn.load_vector(network, START)
-    optimiser = torch.optim.SGD(network.parameters(), settings.learning_rate(0), momentum=0.9, weight_decay=5e-4)
+    optimiser = torch.optim.SGD(network.parameters(), chosen.learning_rate(0), momentum=0.9, weight_decay=5e-4)
     order = trainer.batch_order(32, 4 * 16, seed=3, round=0)
     for batch in np.split(order, 4):
         optimiser.zero_grad()
@@ -124,6 +124,7 @@ def test_a_cohort_that_does_not_fit_is_refused() -> None:
         replace(cohort, train_images=cohort.train_images[:0], train_labels=cohort.train_labels[:0])
 
 
+@settings(deadline=None)
 @given(examples=st.integers(1, 50), draws=st.integers(1, 120), seed=st.integers(0, 2**32), rounds=st.integers(1, 6))
 def test_rounds_together_are_whole_passes(examples: int, draws: int, seed: int, rounds: int) -> None:
     order = np.concatenate([trainer.batch_order(examples, draws, seed, round) for round in range(rounds)])
@@ -202,8 +203,8 @@ def test_the_global_prior_is_added_only_where_the_logits_were_adjusted() -> None
     cohort, prior = bright_and_dark(), np.array([0.9, 0.1])
     images = cohort.validation_images
     for adjusted in (True, False):
-        settings = plan(logit_adjustment=adjusted)
-        without = trainer.CNNTrainer(cohort, settings, ARCH, seed=1).predict(START, images)
-        informed = trainer.CNNTrainer(cohort, settings, ARCH, seed=1, prior=prior).predict(START, images)
+        chosen = plan(logit_adjustment=adjusted)
+        without = trainer.CNNTrainer(cohort, chosen, ARCH, seed=1).predict(START, images)
+        informed = trainer.CNNTrainer(cohort, chosen, ARCH, seed=1, prior=prior).predict(START, images)
         expected = without * prior / (without * prior).sum(1, keepdims=True) if adjusted else without
         assert informed == pytest.approx(expected)

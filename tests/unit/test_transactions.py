@@ -49,6 +49,11 @@ def test_several_encodings_of_one_transaction() -> None:
     assert refusal(WIRE + b"\0") == "malformed"
 
 
+def test_text_that_is_no_utf_8_is_malformed() -> None:
+    """A decoder that raises something else here would stop every validator with one transaction."""
+    assert refusal(WIRE.replace(CHAIN.encode(), b"\xff\xfe\xfd\xfc", 1)) == "malformed"
+
+
 def test_size_nonce_and_chain() -> None:
     key = signing_key("a", "steward")
     assert refusal(b"\0" * (TRANSACTION_BYTES_MAX + 1)) == "oversized"

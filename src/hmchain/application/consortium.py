@@ -68,12 +68,16 @@ class Consortium:
         self.directory = directory
         self.ledger = ledger
         self.objects = ObjectStore.directory(directory / "objects")
+        relay = ObjectStore.directory(directory / "objects", durable=False)
         self.hospitals = {
-            name: Hospital(name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name), learn)
+            name: Hospital(
+                name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name), learn, relay
+            )
             for name, keyring in sorted(keys.items())
         }
         self.on_block: OnBlock = lambda block, result: None
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="agent")
+        # Twice the processors, since agents also wait for the disk.
+        self._pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="agent")
 
     @classmethod
     def create(

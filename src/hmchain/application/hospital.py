@@ -62,8 +62,9 @@ class Hospital:
         objects: ObjectStore,
         node: Node,
         learn: Learn | None = None,
+        relay: ObjectStore | None = None,
     ) -> None:
-        """`learn` is `cnn_learner` if not given."""
+        """`learn` is `cnn_learner` if not given; for `relay` see `Agent`."""
         self.organisation = organisation
         self.directory = directory
         self.keys = keys
@@ -78,7 +79,7 @@ class Hospital:
         self.store = AgentStore(directory / "agent.db", keys.local)
         self.agent = Agent(
             organisation, keys.agent, node, objects, self.store, partial(learn or cnn_learner, self),
-            cache=directory / "cache",
+            cache=directory / "cache", relay=relay,
         )  # fmt: skip
 
     # Records

@@ -185,6 +185,9 @@ class State:
             raise StateError(
                 f"{self._path} cannot be written: {error}", "free disk space, then run the same again"
             ) from error
+        if len(self._cache) + len(self._overlay) > _CACHE_KEYS_MAX:
+            self._cache.clear()
+            self._decoded.clear()
         self._cache.update(self._overlay)
         self._overlay.clear()
         self._undo.clear()
@@ -245,7 +248,7 @@ class State:
         self.commit(height)
 
 
-_CACHE_KEYS_MAX = 50_000
+_CACHE_KEYS_MAX = 4096
 _INTEGER_OFFSET = 1 << 63
 
 

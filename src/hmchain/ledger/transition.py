@@ -84,11 +84,11 @@ class Machine:
         return BlockResult(receipts, tuple(events))
 
     def commit(self, height: int) -> None:
-        """Make the executed block durable."""
+        """Make the executed block durable. Raises `StateError`; the block is then still uncommitted."""
+        self.state.commit(height)
         self._used -= self._expired
         self._used |= self._fresh_set
         self._forget_fresh()
-        self.state.commit(height)
 
     def rollback(self) -> None:
         """Undo the executed block."""

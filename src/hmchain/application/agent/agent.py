@@ -99,6 +99,8 @@ class Agent:
     store: AgentStore
     learner_factory: LearnerFactory
     cache: Path | None = None
+    relay: ObjectStore | None = None
+    """The store of `objects` for what need not survive a power cut there (see `Exchange`)."""
     behaviour: AgentBehaviour = AgentBehaviour.HONEST
     random: Random = secrets.token_bytes
     refusals: dict[str, str] = field(default_factory=dict)
@@ -188,7 +190,7 @@ class Agent:
         bodies: list[contracts.Body] = []
         with self._waiting(study):
             bodies = participant.act(study, entry)
-        if bodies:
+        if bodies and not participant.sits_out:
             self.troubles.pop(study.spec.name, None)
         return bodies or participant.tick(study, entry)
 
@@ -224,7 +226,7 @@ class Agent:
         return self._participants[name]
 
     def _exchange(self, study: str) -> Exchange:
-        return Exchange(self.objects, self.cache and self.cache / study)
+        return Exchange(self.objects, self.cache and self.cache / study, self.relay)
 
     def _learner(self, spec: StudySpec) -> Learner | None:
         """The learner of a study, made once; None if the study pins anything that is not ours."""

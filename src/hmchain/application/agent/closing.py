@@ -16,7 +16,7 @@ from hmchain.ledger.state import State
 
 
 class MaskedUpdate(Record, frozen=True):
-    """A masked update, ready to send."""
+    """A masked update that was made, and whose bytes are in one's cache."""
 
     round: int
     attempt: int
@@ -24,7 +24,6 @@ class MaskedUpdate(Record, frozen=True):
     object: bytes
     self_hash: bytes
     pair_hashes: tuple[bytes, ...]
-    envelope: bytes
 
 
 class OwnAggregate(Record, frozen=True):
@@ -73,19 +72,19 @@ def close_rounds(
     state: State, study: str, before: int, store: AgentStore, keys: StudyKeyStore, exchange: Exchange
 ) -> None:
     """Close every round below `before`: all of them are final."""
-    _judge_best(state, study, before, store)
     needed = _needed(state, study, before)
-    for name, made in store.all(f"{study}/masked/", MaskedUpdate):
-        if made.round < before:
-            exchange.withdraw(made.object)
-            store.erase(name)
-    for name, own in store.all(f"{study}/aggregate/", OwnAggregate):
-        if own.round < before and own.object not in needed:
-            exchange.withdraw(own.object)
-            store.erase(name)
+    with store.batch():
+        _judge_best(state, study, before, store)
+        for name, made in store.all(f"{study}/masked/", MaskedUpdate):
+            if made.round < before:
+                exchange.withdraw(made.object)
+                store.erase(name)
+        for name, own in store.all(f"{study}/aggregate/", OwnAggregate):
+            if own.round < before and own.object not in needed:
+                exchange.withdraw(own.object)
+                store.erase(name)
+        keys.finish_round(study, before)
     exchange.keep_only(needed)
-    keys.finish_round(study, before)
-    store.scrub()
 
 
 def _judge_best(state: State, study: str, before: int, store: AgentStore) -> None:

@@ -7,10 +7,12 @@ object before it counts, so that no store can lose it afterwards.
 from __future__ import annotations
 
 from collections.abc import Collection
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from hmchain.application.agent.cache import ObjectCache
 from hmchain.application.learning.aggregation import LEAF_BYTES, Aggregate, Part
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
@@ -18,7 +20,7 @@ from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic
 from hmchain.ledger.arithmetic import I64, U32, ModelRule
 from hmchain.records.envelope import open_envelope, seal
-from hmchain.records.objects import MissingObjectError, ObjectStore
+from hmchain.records.objects import ObjectStore
 
 
 class WrongObjectError(StorageError):
@@ -67,37 +69,46 @@ def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
 class Exchange:
     """The shared store as one participant of one study uses it."""
 
-    def __init__(self, store: ObjectStore, cache: Path | None) -> None:
-        self._store = store
-        self._cache = ObjectStore.memory() if cache is None else ObjectStore.directory(cache, durable=False)
+    def __init__(self, store: ObjectStore, cache: Path | None, relay: ObjectStore | None = None) -> None:
+        """`relay` is the same store for objects that need not survive a power cut there: others hold them too."""
+        self._store, self._relay = store, relay or store
+        self._cache = ObjectCache(cache)
 
-    def publish(self, envelope: bytes) -> bytes:
-        """Put an object where everyone finds it; write-once, so doing it again is harmless."""
+    def keep(self, envelope: bytes) -> bytes:
+        """Put an object of one's own into one's cache, durably, and return its address."""
+        address = sha256(envelope).digest()
+        self._cache.put(address, envelope, durable=True)
+        return address
+
+    def publish(self, address: bytes) -> None:
+        """Put an object that one keeps where everyone finds it; write-once, so doing it again is harmless."""
+        if (envelope := self._cache.get(address)) is not None:
+            self._relay.put(envelope)
+
+    def publish_durably(self, envelope: bytes) -> bytes:
+        """Put an object where everyone finds it for good, and return its address."""
         return self._store.put(envelope)
 
     def fetch(self, address: bytes) -> bytes:
         """An object from one's cache, else from the store, and then kept. Raises `MissingObjectError` and its kin."""
-        try:
-            return self._cache.get(address)
-        except MissingObjectError:
+        envelope = self._cache.get(address)
+        if envelope is None:
             envelope = self._store.get(address)
-            self._cache.put(envelope)
-            return envelope
+            self._cache.put(address, envelope)
+        return envelope
 
     def repair(self, address: bytes) -> None:
         """Give an object back to a store that lost it, if one has it in one's cache."""
-        if not self._store.exists(address) and self._cache.exists(address):
-            self._store.put(self._cache.get(address))
+        if not self._store.exists(address):
+            self.publish(address)
 
     def keep_only(self, addresses: Collection[bytes]) -> None:
         """Forget every cached object but these: the rounds of the others are final."""
-        for address in list(self._cache.list()):
-            if address not in addresses:
-                self._cache.delete(address)
+        self._cache.keep_only(addresses)
 
     def withdraw(self, address: bytes) -> None:
         """Delete one's own object from the store: its round is final and nobody needs it."""
-        self._store.delete(address)
+        self._relay.delete(address)
 
     def open_update(self, address: bytes, key: SecretKey, context: bytes, root: bytes, rule: ModelRule) -> U32:
         """Fetch a masked update and check it against its digest on the ledger: (padded d,) uint32."""

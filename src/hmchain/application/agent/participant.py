@@ -68,7 +68,7 @@ class Participant:
         self._store = store
         self._keys = keys
         self._learner = learner
-        self._maker = UpdateMaker(organisation, node.chain_id, store, keys, learner, rounding)
+        self._maker = UpdateMaker(organisation, node.chain_id, store, keys, exchange, learner, rounding)
         self._random = random
         self._round: int | None = None
         self._published: set[bytes] = set()
@@ -80,6 +80,11 @@ class Participant:
 
     # Driving
 
+    @property
+    def sits_out(self) -> bool:
+        """Whether it trained an update in this round that cannot be sent."""
+        return self._sits_out is not None
+
     def publish(self, study: Study, entry: Round) -> None:
         """Upload one's own update once its digest is on the ledger; give lost objects back to the store."""
         if entry.phase in (rounds.COMMIT, rounds.ATTEST):
@@ -87,9 +92,9 @@ class Participant:
             made = self._maker.kept(entry)
             bound = own is not None and made is not None and own.object == made.object
             if bound and made is not None and made.object not in self._published:
-                self._exchange.publish(made.envelope)
+                self._exchange.publish(made.object)
                 self._published.add(made.object)
-        elif entry.phase in (rounds.AGGREGATE, rounds.VERIFY):
+        elif entry.phase == rounds.AGGREGATE and self._is_turn(entry.deadline_ms - study.spec.deadlines.aggregate_ms):
             for update in self._frozen_updates(entry):
                 self._exchange.repair(update.object)
 
@@ -113,7 +118,7 @@ class Participant:
         turn = (study.order(self._organisation) - self._node.state.height) % len(study.spec.uses)
         return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms + turn * _TURN_MS else []
 
-    def _is_turn(self, opened_ms: int, first: Sequence[str]) -> bool:
+    def _is_turn(self, opened_ms: int, first: Sequence[str] = ()) -> bool:
         """Some answer at once, the others only if that was not enough: fewer transactions."""
         return self._organisation in first or self._node.now_ms() > opened_ms + _PATIENCE_MS
 
@@ -127,11 +132,14 @@ class Participant:
         if own is not None or not asked:
             yield from self._attest(study, entry)
             return
-        try:
-            made = self._maker.make(study, entry, self._base_model(study, entry), self.behaviour)
-        except UpdateError:
-            self._sits_out = (entry.number, entry.attempt)  # training again would give the same
-            raise
+        made = self._maker.kept(entry)
+        if made is None:
+            try:
+                made, vector = self._maker.make(study, entry, self._base_model(study, entry), self.behaviour)
+            except UpdateError:
+                self._sits_out = (entry.number, entry.attempt)  # training again would give the same
+                raise
+            self._vectors[made.object] = vector
         yield CommitUpdate(
             entry.study, entry.number, entry.attempt, entry.base_root,
             made.digest, made.object, made.self_hash, made.pair_hashes,
@@ -197,10 +205,10 @@ class Participant:
         """Put the aggregate into the store, and keep that it is there: it is withdrawn when nobody needs it."""
         context = exchange.aggregate_context(entry.study, entry.number)
         envelope = exchange.seal_aggregate(result, self._object_key(study), context)
-        address = sha256(envelope).digest()
-        self._store.put(closing.aggregate_name(entry.study, address), OwnAggregate(entry.number, address))
-        if self.behaviour is not AgentBehaviour.HIDE_AGGREGATE:
-            self._exchange.publish(envelope)
+        if self.behaviour is AgentBehaviour.HIDE_AGGREGATE:
+            return sha256(envelope).digest()
+        address = self._exchange.publish_durably(envelope)
+        self._store.note(closing.aggregate_name(entry.study, address), OwnAggregate(entry.number, address))
         return address
 
     def _refuse_sum(
@@ -312,7 +320,7 @@ class Participant:
         if self.behaviour is AgentBehaviour.REJECT_ALWAYS:
             accept = False
         choice = GateChoice(entry.number, accept, self._random(SALT_BYTES), score)
-        self._store.put(closing.gate_name(entry.study, entry.number), choice)
+        self._store.note(closing.gate_name(entry.study, entry.number), choice)
         return choice
 
     # Models and rounds
@@ -330,19 +338,26 @@ class Participant:
         if not entry.base_object:
             model = arithmetic.padded(to_fixed(self._learner.initial))
             return model, np.zeros_like(model)
-        if self._result is not None and self._result[1].roots.model == entry.base_root:
-            return self._result[1].model, self._result[1].momentum
+        if (result := self._result_with(entry.base_root)) is not None:
+            return result.model, result.momentum
         context = exchange.aggregate_context(entry.study, entry.base_round)
         data = self._exchange.open_aggregate(entry.base_object, self._object_key(study), context)
         return exchange.model_of(data, rule, entry.base_root)
+
+    def _result_with(self, model_root: bytes) -> Aggregate | None:
+        """One's own last result, if that is the model with this root."""
+        if self._result is None:
+            return None
+        result = self._result[1]
+        return result if arithmetic.model_root(result.model, result.momentum) == model_root else None
 
     def _learn_prior(self, study: Study) -> None:
         """Take the global class shares from the sum of round 0."""
         counts = rounds.round_(self._node.state, study.spec.name, 0)
         if self._prior_known or counts is None or counts.outcome != rounds.ACCEPTED or counts.posted is None:
             return
-        if self._result is not None and self._result[1].roots.model == counts.posted.model_root:
-            means = self._result[1].model
+        if (result := self._result_with(counts.posted.model_root)) is not None:
+            means = result.model
         else:
             context = exchange.aggregate_context(study.spec.name, 0)
             data = self._exchange.open_aggregate(counts.posted.object, self._object_key(study), context)
@@ -357,6 +372,7 @@ class Participant:
         closing.close_rounds(self._node.state, entry.study, entry.number, self._store, self._keys, self._exchange)
         self._vectors.clear()
         self._published.clear()
+        self._sits_out = None
         self._round = entry.number
 
     def _object_key(self, study: Study) -> SecretKey:

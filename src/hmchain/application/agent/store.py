@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,10 +52,28 @@ class AgentStore:
             ) from error
 
     def put(self, name: str, record: Record) -> None:
-        """Keep a record under `name`, replacing what was there; on disk when this returns."""
+        """Keep a record under `name`, replacing what was there; on disk when this returns, or when the batch ends."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, encode(record), name.encode())
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", name, sealed)
+
+    def note(self, name: str, record: Record) -> None:
+        """As `put`, for what may be lost: it survives the end of the process, but not a power cut at once."""
+        self._execute("PRAGMA synchronous = NORMAL")
+        self.put(name, record)
+        self._execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Let several changes reach the disk together or not at all; what they erase or replace is taken off it."""
+        self._execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
+        self.scrub()
 
     def get(self, name: str, kind: type[R]) -> R | None:
         """The record under `name`, or None. Raises `AgentStoreError` if it was altered or has another key."""

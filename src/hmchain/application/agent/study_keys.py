@@ -170,15 +170,17 @@ class StudyKeyStore:
             if drawn is None:
                 raise PairAgreementError(f"the secrets for study {study} are lost", "restore the agent's file")
             found = agree(chain_id, study, order, drawn, agreements)
-            self._store.put(f"{study}/keys", found)
-            self.forget_drawn(study)
+            with self._store.batch():
+                self._store.put(f"{study}/keys", found)
+                self._store.erase(f"{study}/drawn")
         self._keys[study] = found
         return found
 
     def forget_drawn(self, study: str) -> None:
         """Erase what was drawn for joining: pairs are agreed, or the study never opened."""
-        self._store.erase(f"{study}/drawn")
-        self._store.scrub()
+        if self._store.get(f"{study}/drawn", JoinSecrets) is not None:
+            with self._store.batch():
+                self._store.erase(f"{study}/drawn")
 
     def require(self, study: str) -> StudyKeys:
         """The keys of a study whose `keys` were derived. Raises `PairAgreementError` if there are none."""

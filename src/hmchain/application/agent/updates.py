@@ -7,7 +7,6 @@ again for a round and attempt whose bytes are there.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +43,7 @@ class UpdateMaker:
         chain_id: str,
         store: AgentStore,
         keys: StudyKeyStore,
+        objects: exchange.Exchange,
         learner: Learner,
         rounding: SecretKey,
     ) -> None:
@@ -51,6 +51,7 @@ class UpdateMaker:
         self._chain_id = chain_id
         self._store = store
         self._keys = keys
+        self._objects = objects
         self._learner = learner
         self._rounding = rounding
         self._kept: MaskedUpdate | None = None
@@ -62,11 +63,10 @@ class UpdateMaker:
             self._kept = self._store.get(masked_name(entry.study, *attempt), MaskedUpdate)
         return self._kept
 
-    def make(self, study: Study, entry: Round, base: tuple[I64, I64], behaviour: AgentBehaviour) -> MaskedUpdate:
-        """The update of the round's attempt: the one that was kept, else a new one, durable when this returns."""
-        kept = self.kept(entry)
-        if kept is not None:
-            return kept
+    def make(
+        self, study: Study, entry: Round, base: tuple[I64, I64], behaviour: AgentBehaviour
+    ) -> tuple[MaskedUpdate, U32]:
+        """Make the update of the round's attempt: durable when this returns. Only if none was `kept`."""
         order = study.order(self._organisation)
         seeds = self._keys.require(entry.study).seeds(entry.number, entry.attempt, entry.base_root)
         if behaviour is AgentBehaviour.GARBAGE_UPDATE:
@@ -82,14 +82,13 @@ class UpdateMaker:
             entry.number,
             entry.attempt,
             arithmetic.masked_root(vector),
-            sha256(envelope).digest(),
+            self._objects.keep(envelope),
             self._hash(entry, "self", seeds.self_seed),
             self._pair_hashes(entry, seeds, order, len(study.spec.uses)),
-            envelope,
         )
         self._store.put(masked_name(entry.study, entry.number, entry.attempt), made)
         self._kept = made
-        return made
+        return made, vector
 
     def _trained(self, study: Study, entry: Round, model: I64, seeds: MaskSeeds) -> U32:
         """Train a round and return its update, quantised and masked."""

@@ -60,6 +60,6 @@ def demo(
         seed=seed,
     )
     passphrase = os.environ.get("HMCHAIN_PASSPHRASE") or None
-    summary = runner.run(settings, output.console(stderr=as_json), out, passphrase)
+    summary = runner.run(settings, output.console(stderr=as_json, markup=True), out, passphrase)
     if as_json:
         typer.echo(to_json(summary), nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from hmchain.errors import HMChainError, StorageError
 
 INTERRUPTED = 130
 UNEXPECTED = 70
+READER_GONE = 141
+"""Standard output was closed: the status that the signal would give. Never 0, so that no failed audit can pass."""
 
 _EXTRAS = {
     "torch": "learning",
@@ -46,6 +49,8 @@ class Failure:
 
     def show(self, *, as_json: bool) -> None:
         """Print it: for people on standard error, as JSON on standard output."""
+        if not self.what:
+            return  # no command was given, and the help has been printed
         if as_json:
             output.write_json({"error": output.plain(self)}, sys.stdout)
             return
@@ -73,7 +78,7 @@ def explain(error: BaseException) -> Failure:
 
 def interrupted(arguments: list[str]) -> Failure:
     """What to tell a user who pressed Ctrl-C."""
-    command = " ".join(["hmchain", *arguments])
+    command = shlex.join(["hmchain", *arguments])
     goes_on = "goes on where it stopped" if arguments[:1] == ["demo"] else "starts afresh: nothing was changed"
     return Failure("stopped", f"the same command {goes_on}: {command}", "interrupted", INTERRUPTED)
 

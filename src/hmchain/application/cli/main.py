@@ -69,8 +69,8 @@ def run() -> None:
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read us has read enough; what is left has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+    except (BrokenPipeError, SystemExit):
+        # Whoever read us has read enough (Rich and Typer leave with SystemExit then); what is left has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = failures.READER_GONE
     sys.exit(status)

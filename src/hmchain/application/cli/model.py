@@ -9,10 +9,10 @@ import typer
 
 from hmchain.application.cli import output, runs
 from hmchain.application.cli.options import AsJson, RunArgument, RunOption, example
-from hmchain.errors import DataError
+from hmchain.errors import AuditError, DataError
 
 if TYPE_CHECKING:
-    from hmchain.application.cli.views.model import ModelFile, Prediction
+    from hmchain.application.cli.views.model import ModelFile, Predictions
 
 app = typer.Typer(no_args_is_help=True, help=f"Models that studies made, and what they say. {output.RESEARCH_ONLY}")
 
@@ -51,18 +51,28 @@ def list_(directory: RunArgument = None, run: RunOption = None, as_json: AsJson 
 def show(
     directory: RunArgument = None, run: RunOption = None, model: ModelOption = None, as_json: AsJson = False
 ) -> None:
-    """Show a model file: network, classes, preprocessing, origin, and whether the ledger knows it."""
-    place = None if model is not None and directory is None and run is None else runs.find(directory, run)
-    path = model if place is None else model or place.require(place.model)
-    assert path is not None
+    """Show a model file: network, classes, preprocessing, origin, and whether the ledger knows it.
+
+    Exit status 7 if the ledger has another model under the study that the file names.
+    """
+    try:
+        place = runs.find(directory, run)
+    except runs.NoRunError:
+        if model is None or directory is not None or run is not None:
+            raise
+        path, ledger = model, None  # a file by itself
+    else:
+        path, ledger = model or place.require(place.model), place.ledger
     _prepare()
     from hmchain.application.cli.views import model as view
 
-    found = view.describe(path, place.ledger if place else None)
+    found = view.describe(path, ledger)
     if as_json:
         output.emit(found)
     else:
         _show(found)
+    if found.ledger == view.DIFFERS:
+        raise typer.Exit(AuditError.exit_code)
 
 
 @app.command(epilog=example("hmchain model predict scan.jpg"))
@@ -84,15 +94,13 @@ def predict(
     from hmchain.application.cli.views import model as view
 
     found = view.predict(path, view.images_in(images))
-    described = view.describe(path, None)
-    failed = [each for each in found if each.error]
-    if len(failed) == len(found) == 1:
-        raise UnreadableImagesError(f"{found[0].image} is no image that can be used: {found[0].error}")
+    failed = [each for each in found.predictions if each.error]
+    if len(failed) == len(found.predictions) == 1:
+        raise UnreadableImagesError(f"{failed[0].image} is no image that can be used: {failed[0].error}")
     if as_json:
-        output.emit({"model": path, "sha256": described.sha256, "preprocessing": described.preprocessing,
-                     "predictions": found, "notice": output.RESEARCH_ONLY})  # fmt: skip
+        output.emit(found)
     else:
-        _show_predictions(described, found)
+        _show_predictions(found)
     if failed:
         raise typer.Exit(UnreadableImagesError.exit_code)
 
@@ -107,8 +115,8 @@ def _prepare() -> None:
 def _show(found: ModelFile) -> None:
     arch = found.architecture
     known = {
-        "matches": "the ledger has this model's root under its study",
-        "differs": "THE LEDGER HAS ANOTHER ROOT for its study: this is not the model that was agreed",
+        "matches": "has the root that the file claims under its study; whether the weights have it is not checked here",
+        "differs": "HAS ANOTHER ROOT under its study: this is not the model that was agreed on",
         "unknown": "not compared: the ledger or the file says nothing of its study",
     }
     output.heading(str(found.path))
@@ -128,15 +136,16 @@ def _show(found: ModelFile) -> None:
     output.say(output.RESEARCH_ONLY, style="bold yellow")
 
 
-def _show_predictions(model: ModelFile, found: list[Prediction]) -> None:
+def _show_predictions(found: Predictions) -> None:
+    model = found.model
     columns = ("image", *(f"{name}#" for name in model.preprocessing.classes), "likeliest")
     rows = (
         (each.image, *(f"{share:.1%}" for share in each.probabilities.values()), each.likeliest)
-        for each in found
+        for each in found.predictions
         if not each.error
     )
     output.table(columns, rows)
-    for each in found:
+    for each in found.predictions:
         if each.error:
             output.say(f"{each.image}: {each.error}", style="red", stderr=True)
     output.fields((

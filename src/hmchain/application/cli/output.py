@@ -31,13 +31,13 @@ _PIPE_COLUMNS = 160
 """Width where there is no terminal: tables in files and pipes should not lose text to a guess of 80."""
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console on the standard stream that is in place now."""
+def console(*, stderr: bool = False, markup: bool = False) -> Console:
+    """A console on the standard stream that is in place now; `markup` is for texts that are all our own."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else _PIPE_COLUMNS
-    return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False, width=width)
+    return Console(file=stream, markup=markup, emoji=False, highlight=False, width=width)
 
 
 def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.run_folder import LATEST, RunFolder
 from hmchain.errors import InputError
-
-DEFAULT = Path("runs/latest")
 
 _MAKE_ONE = "make one with `hmchain demo`, or name another with --dir or HMCHAIN_RUN"
 
@@ -24,31 +22,13 @@ class UnfinishedRunError(InputError):
     code = "unfinished_run"
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(RunFolder):
     """The directory of a run, or of a ledger alone."""
-
-    path: Path
 
     @property
     def ledger(self) -> Path:
         """The directory of its ledger."""
-        return self.path if (self.path / "genesis.json").is_file() else self.path / "ledger"
-
-    @property
-    def model(self) -> Path:
-        """The model that its study made."""
-        return self.path / "model.safetensors"
-
-    @property
-    def summary(self) -> Path:
-        """What the run has to say for itself."""
-        return self.path / "summary.json"
-
-    @property
-    def report(self) -> Path:
-        """The report page."""
-        return self.path / "report.html"
+        return self.path if (self.path / "genesis.json").is_file() else super().ledger
 
     def require(self, file: Path) -> Path:
         """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""
@@ -61,7 +41,7 @@ class Run:
 
 def find(*given: Path | None) -> Run:
     """The run in the first directory that was given, or the latest one. Raises `NoRunError` if there is none."""
-    path = next((path for path in given if path is not None), DEFAULT)
+    path = next((path for path in given if path is not None), LATEST)
     if not path.is_dir():
         raise NoRunError(f"there is no run at {path}", _MAKE_ONE)
     run = Run(path)

@@ -28,7 +28,7 @@ def inspect(ledger: Path, anchor: bytes, command: str, progress: Callable[[int, 
         Check(name="blocks replayed", count=report.height),
         Check(name="transaction signatures", count=report.transaction_signatures),
         Check(name="votes", count=report.vote_signatures),
-        Check(name="proofs of misbehaviour", count=report.evidence),
+        Check(name="validator offences proven", count=report.evidence),
     )
     return Audit(
         passed=True,

@@ -165,7 +165,7 @@ def _plan(prepared: Prepared) -> TrainingPlan:
         bits=BITS,
         code_digest=read_lineage(prepared.folder.ledger, prepared.study).code_digest,
         comparison="Own CNNs take as many steps as each hospital takes in the federation, the pooled CNN as many as "
-        "all of them together; all share network, first weights, augmentation and schedule.",
+        "all of them together; all share network, first weights, augmentation and schedule",
     )
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from hmchain.application.agent.agent import RoundingSecret, signed
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.consortium import Consortium
-from hmchain.application.demo.settings import DemoSettings, RunFolder
+from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.hospital import TRAIN, VALIDATION, Hospital, Images
 from hmchain.application.learning.cnn import Architecture
 from hmchain.application.learning.schedule import TrainingPlan, demo_plan
 from hmchain.application.learning.study import HEALTH_RESEARCH, study_spec
 from hmchain.application.learning.trainer import Cohort
+from hmchain.application.run_folder import RunFolder
 from hmchain.canonical import digest
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts import approvals, datasets, studies

@@ -16,7 +16,7 @@ from hmchain.application.consortium import Consortium
 from hmchain.application.demo import comparison, disclosure, history, inspection, outcome, preparation
 from hmchain.application.demo.incidents import Incidents
 from hmchain.application.demo.preparation import Prepared
-from hmchain.application.demo.settings import DemoSettings, RunFolder, point_latest
+from hmchain.application.demo.settings import DemoSettings, claim
 from hmchain.application.demo.story import Report, Story
 from hmchain.application.learning import metrics
 from hmchain.application.learning.cnn import (
@@ -29,6 +29,7 @@ from hmchain.application.learning.cnn import (
 )
 from hmchain.application.report import RunSummary, from_json, render, to_json
 from hmchain.application.report.parts import Timing
+from hmchain.application.run_folder import RunFolder, point_latest
 from hmchain.ledger.blocks import Block, BlockResult
 
 CURVE_POINTS = 16
@@ -42,7 +43,7 @@ def run(
     Raises `RunInUseError` if the folder holds something else, and whatever data, keys, storage or ledger complain of.
     """
     folder = RunFolder(output or settings.default_output)
-    folder.claim(settings)
+    claim(folder, settings)
     story = Story(console)
     if folder.finished:
         return _show_finished(folder, story)
@@ -58,8 +59,7 @@ def run(
     folder.report.write_text(render(summary), encoding="utf-8")
     # Last of all: a run is finished when its summary is there.
     _write(folder.summary, to_json(summary))
-    if output is None or folder.path.parent.name == "runs":
-        point_latest(folder.path)
+    point_latest(folder.path)
     story.closing(summary, str(folder.report))
     return summary
 

@@ -1,4 +1,4 @@
-"""What a run of the demo is asked to do, and the folder it lives in."""
+"""What a run of the demo is asked to do."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain.application.run_folder import RUNS, RunFolder
 from hmchain.errors import InputError
-
-RUNS = Path("runs")
-LATEST = RUNS / "latest"
 
 
 class RunInUseError(InputError):
@@ -47,52 +45,24 @@ class DemoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return RUNS / f"{self.label}-{self.seed}"
 
 
-class RunFolder:
-    """The folder of one run and the names in it."""
+def claim(folder: RunFolder, settings: DemoSettings) -> None:
+    """Begin or resume the run of these settings in a folder.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.settings = path / "run.json"
-        self.summary = path / "summary.json"
-        self.report = path / "report.html"
-        self.model = path / "model.safetensors"
-        self.baselines = path / "baselines.npz"
-        self.curve = path / "curve.json"
-        self.exposure = path / "exposure.json"
-        self.ledger = path / "ledger"
-
-    @property
-    def finished(self) -> bool:
-        """Whether a run ended here."""
-        return self.summary.exists()
-
-    def claim(self, settings: DemoSettings) -> None:
-        """Begin or resume the run of these settings here.
-
-        Raises `RunInUseError` if the folder holds another run, or files that are no run.
-        """
-        if self.settings.exists():
-            if self._stored() != settings:
-                raise RunInUseError(
-                    f"{self.path} holds a run with other settings", "choose another --output, or remove that folder"
-                )
-            return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise RunInUseError(f"{self.path} exists and is no run", "choose another --output")
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.settings.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=1) + b"\n")
-
-    def _stored(self) -> DemoSettings:
-        try:
-            return msgspec.json.decode(self.settings.read_bytes(), type=DemoSettings)
-        except msgspec.DecodeError as error:
-            raise RunInUseError(f"{self.settings} is damaged", "choose another --output, or remove it") from error
+    Raises `RunInUseError` if the folder holds another run, or files that are no run.
+    """
+    path = folder.path
+    if folder.settings.exists():
+        if _stored(folder) != settings:
+            raise RunInUseError(f"{path} holds a run with other settings", "choose another --output, or remove it")
+        return
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunInUseError(f"{path} exists and is no run", "choose another --output")
+    path.mkdir(parents=True, exist_ok=True)
+    folder.settings.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=1) + b"\n")
 
 
-def point_latest(folder: Path) -> None:
-    """Make `runs/latest` point to a run that lies in `runs`, or anywhere else."""
-    LATEST.parent.mkdir(exist_ok=True)
-    if LATEST.is_symlink():
-        LATEST.unlink()
-    if not LATEST.exists():
-        LATEST.symlink_to(folder.resolve(), target_is_directory=True)
+def _stored(folder: RunFolder) -> DemoSettings:
+    try:
+        return msgspec.json.decode(folder.settings.read_bytes(), type=DemoSettings)
+    except msgspec.DecodeError as error:
+        raise RunInUseError(f"{folder.settings} is damaged", "choose another --output, or remove it") from error

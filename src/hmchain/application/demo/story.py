@@ -162,7 +162,7 @@ class Story:
             self.scene("Audit")
             self.line(
                 f"{'[green]Verified[/]' if audit.passed else '[red]Failed[/]'} against genesis {audit.anchor[:16]}…: "
-                + ", ".join(f"{check.count:,} {check.name}" for check in audit.checks)
+                + " · ".join(f"{check.name} {check.count:,}" for check in audit.checks)
             )
             if audit.tamper is not None:
                 self.line(f"One bit flipped in a copy ({audit.tamper.where}): {escape(audit.tamper.finding)}")
@@ -206,8 +206,10 @@ def _score(estimate: Estimate, *, interval: bool) -> str:
 def _gain(estimate: Estimate) -> str:
     if estimate.value is None:
         return "-"
-    colour = "green" if estimate.value > 0 else "red"
-    return f"[{colour}]{estimate.value:+.3f}[/]"
+    text = f"{estimate.value:+.3f}"
+    if float(text) == 0:
+        return text
+    return f"[{'green' if estimate.value > 0 else 'red'}]{text}[/]"
 
 
 def _size(count: int) -> str:

@@ -7,8 +7,9 @@ All share the network, its first weights, the images, the augmentation and the c
 - `fedavg`: plain FedAvg (McMahan et al., arXiv 1602.05629): one learning rate, no logit adjustment, no server momentum;
 - `federated_reference`: the algorithm that the chain runs, without chain, masks or integers.
 
-Who trains alone keeps its momentum from round to round, has half the learning rate (what did best for it on validation
-images; the federation's is tuned in the same way) and predicts with the prior of its own images.
+Who trains alone keeps its momentum from round to round, has half the learning rate (the best of three for hospitals
+alone, of two for the pool, on images that are in no test set) and predicts with the prior of its own images. Network
+and augmentation were chosen by the federation's result alone.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def half_cosine(step: int, steps: int, base: int) -> int:
 
 
 def demo_plan(rounds: int = 80, steps: int = 10) -> TrainingPlan:
-    """The plan of the demo and of `benchmarks/federated_gain.py`, tuned on validation images of other splits."""
+    """The plan of the demo and of `benchmarks/federated_gain.py`, tuned on images outside its test set."""
     return TrainingPlan.cosine(
         rounds,
         learning_rate_millionths=60_000,

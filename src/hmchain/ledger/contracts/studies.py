@@ -27,6 +27,8 @@ _PURPOSE = re.compile(r"DUO:[0-9]{7}")
 
 PARTICIPANTS_MIN = 3
 ROUNDS_MAX = 10_000
+CHUNKS_MAX = 1 << 20
+"""Of a model: a proof of fraud among 32 hospitals, with paths this long, still fits one transaction."""
 COUNT_UNITS = 1 << 10
 """The class-count round works in units of 1/1024 of a count, so that its sums cannot overflow."""
 
@@ -240,6 +242,7 @@ def _check_spec(spec: StudySpec) -> None:
     require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
     require(0 <= spec.seed < 1 << 63, "bad_seed")
     require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
+    require(spec.rule.chunks <= CHUNKS_MAX, "model_too_large")
     require(len(spec.architecture) <= 4096 and len(spec.training) <= 32 << 10, "spec_too_large")
     require(0 <= spec.gate_tolerance_permyriad <= 10_000 and spec.clip_norm_millionths > 0, "bad_gate")
     deadlines = spec.deadlines

@@ -31,7 +31,7 @@ class BlockStoreError(LedgerError):
 class LedgerFullError(LedgerError):
     """The disk is full; nothing was lost, and nothing more is decided until there is room."""
 
-    code = "disk_full"
+    code = "ledger_full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from hmchain.canonical import NotCanonicalError, Record, decode
 from hmchain.errors import AuditError, InputError, LedgerError
 from hmchain.ledger import contracts, proofs
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import COMMIT, OK, Event, Receipt
+from hmchain.ledger.blocks import COMMIT, OK, Block, BlockResult, Commit, Event, Receipt
 from hmchain.ledger.contracts import membership
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, StoredBlock
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proofs import InclusionProof, NoSuchTransactionError
 from hmchain.ledger.state import State
@@ -29,7 +29,7 @@ _HEX_DIGITS = "0123456789abcdef"
 
 
 class DamagedBlockError(LedgerError):
-    """A stored block does not decode."""
+    """A stored block does not decode, or is not what the index of transactions says."""
 
     code = "damaged_block"
 
@@ -137,10 +137,9 @@ class LedgerReader:
         digest = self.find(prefix)
         place = self._store.find(digest)
         stored = self._store.get(place[0]) if place else None
-        if place is None or stored is None:
-            raise DamagedBlockError(f"the block of transaction {digest.hex()} is not stored", _AUDIT)
-        with _decoding(stored.height):
-            block, receipt = stored.block, stored.result.receipts[place[1]]
+        if place is None or stored is None or place[1] >= len(stored.block.transactions):
+            raise DamagedBlockError(f"transaction {digest.hex()} is not in the block that the index names", _AUDIT)
+        block, _, result = _contents(stored)
         fields, body = _decoded(block.transactions[place[1]])
         sender = membership.credential(self.state, fields.sender) if fields else None
         return TransactionView(
@@ -151,7 +150,7 @@ class LedgerReader:
             kind=_kind(body),
             organisation=sender.organisation if sender else "",
             role=sender.role if sender else "",
-            receipt=receipt,
+            receipt=result.receipts[place[1]],
             expires_ms=fields.expires_ms if fields else 0,
             body=body,
         )
@@ -181,8 +180,7 @@ class LedgerReader:
         return found[0]
 
     def _block(self, stored: StoredBlock) -> BlockView:
-        with _decoding(stored.height):
-            block, commit, result = stored.block, stored.commit, stored.result
+        block, commit, result = _contents(stored)
         header = block.header
         receipts = zip(block.transactions, result.receipts, strict=True)
         return BlockView(
@@ -278,12 +276,15 @@ def proven(file: ProofFile) -> TransactionLine:
     return TransactionLine(transaction_digest(file.proof.wire), _kind(body), "", file.proof.receipt.code)
 
 
-@contextmanager
-def _decoding(height: int) -> Iterator[None]:
+def _contents(stored: StoredBlock) -> tuple[Block, Commit, BlockResult]:
+    """A block with as many receipts as transactions. Raises `DamagedBlockError`."""
     try:
-        yield
-    except (NotCanonicalError, IndexError) as error:
-        raise DamagedBlockError(f"block {height} is damaged", _AUDIT) from error
+        block, commit, result = stored.block, stored.commit, stored.result
+    except BlockStoreError as error:
+        raise DamagedBlockError(error.what, _AUDIT) from error
+    if len(block.transactions) != len(result.receipts):
+        raise DamagedBlockError(f"block {stored.height} has not a receipt for each transaction", _AUDIT)
+    return block, commit, result
 
 
 def _decoded(wire: bytes) -> tuple[Transaction | None, Record | None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hmchain.application.cli.output import RESEARCH_ONLY
 from hmchain.application.cli.views.ledger import state_of
 from hmchain.application.learning import cnn
 from hmchain.application.learning.cnn import Architecture, Preprocessing
@@ -52,7 +53,10 @@ class ModelFile:
     preprocessing: Preprocessing
     metadata: dict[str, str]
     ledger: str
-    """Whether the root that the file claims is that of its study on the run's ledger."""
+    """Whether the root that the file claims is that of its study on the run's ledger: `matches`, `differs`, `unknown`.
+
+    It is a claim: the root is over the model and its momentum in integers, which the file's float weights don't give.
+    """
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,15 @@ class Prediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name], default="")
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What one model says of several images."""
+
+    model: ModelFile
+    predictions: tuple[Prediction, ...]
+    notice: str = RESEARCH_ONLY
+
+
 def registered(ledger: Path) -> list[Registered]:
     """The models on a ledger, in order of study."""
     with state_of(ledger) as state:
@@ -78,7 +91,10 @@ def registered(ledger: Path) -> list[Registered]:
 
 def describe(path: Path, ledger: Path | None) -> ModelFile:
     """Read a model file and compare what it claims with a ledger. Raises `ModelFileError`."""
-    model = cnn.load_model(path)
+    return _described(path, cnn.load_model(path), ledger)
+
+
+def _described(path: Path, model: cnn.Model, ledger: Path | None) -> ModelFile:
     roots = {entry.study: entry.root.hex() for entry in registered(ledger)} if ledger else {}
     claimed, known = model.metadata.get("model_root"), roots.get(model.metadata.get("study", ""))
     compared = UNKNOWN if claimed is None or known is None else MATCHES if claimed == known else DIFFERS
@@ -101,7 +117,7 @@ def images_in(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(path: Path, images: list[Path]) -> list[Prediction]:
+def predict(path: Path, images: list[Path]) -> Predictions:
     """What the model in `path` says of each image; one that cannot be read has an error instead."""
     model = cnn.load_model(path)
     network = cnn.build(model.arch)
@@ -117,7 +133,7 @@ def predict(path: Path, images: list[Path]) -> list[Prediction]:
             shares = cnn.predict_probabilities(network, prepared[np.newaxis], model.preprocessing.prior)[0]
             named = dict(zip(model.preprocessing.classes, shares.tolist(), strict=True))
             answers.append(Prediction(image, named, ""))
-    return answers
+    return Predictions(_described(path, model, None), tuple(answers))
 
 
 def _registered(model: Model, study: studies.Study) -> Registered:

@@ -230,4 +230,4 @@ def _next(state: State, study: Study, participants: tuple[Participant, ...], cur
         agreed = (agreement.organisation for agreement in opening.agreements(state, name))
         return f"the agents of {', '.join(_without(study.spec.participants, agreed))} agree keys; keep them running"
     waits = ", ".join(current.waits_for) if current else ""
-    return f"nothing but to keep the agents running: {waits} next (a stopped demo goes on with the same command)"
+    return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"

@@ -1,0 +1,228 @@
+"""What does a round cost beside training and evaluation?
+
+Four hospitals run rounds of the demo's CNN (144 050 parameters) through the embedded ledger, everything durable on
+disk, with a trainer that returns a random update at once: what is left is quantising, masking, sealing, the object
+store, Merkle trees, aggregation by master and verifiers, and the blocks. The yardstick is a bare FedAvg loop with the
+same trainer: add the updates, divide, add to the model. Target: at most 50 ms a round on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hmchain.application.agent import exchange, participant, updates
+from hmchain.application.agent.agent import Learner
+from hmchain.application.agent.cache import ObjectCache
+from hmchain.application.agent.store import AgentStore
+from hmchain.application.consortium import Consortium
+from hmchain.application.hospital import Hospital
+from hmchain.application.learning.cnn import Architecture, initial_vector
+from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.study import study_spec
+from hmchain.ledger import arithmetic
+from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.contracts.approvals import ApproveStudy
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema
+from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy, StudySpec
+from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.records.objects import ObjectStore
+
+HOSPITALS = ("east", "north", "south", "west")
+STUDY, DATASET, SEED = "overhead", "images", 7
+TARGET_MS = 50.0
+WARM_UP = 3
+
+PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "quantise and mask": ((updates, "quantise_and_mask"),),
+    "seal and open": (
+        (exchange, "seal_update"), (exchange, "seal_aggregate"), (exchange, "open_envelope"),
+    ),
+    "object store": tuple((ObjectStore, name) for name in ("put", "get", "exists", "delete", "list")),
+    "agents' own files": tuple((AgentStore, name) for name in ("put", "get", "erase", "scrub")),
+    "agents' caches": tuple((ObjectCache, name) for name in ("put", "get", "keep_only")),
+    "Merkle roots": ((arithmetic, "masked_root"), (participant.Aggregate, "roots")),
+    "aggregate": ((participant, "aggregate"),),
+    "ledger": ((EmbeddedLedger, "submit_many"), (EmbeddedLedger, "produce_block")),
+}  # fmt: skip
+"""The functions whose time is counted to each part; they do not call each other."""
+
+
+class InstantTrainer:
+    """Returns one of a few random updates, and always the same score."""
+
+    def __init__(self, order: int, size: int) -> None:
+        random = np.random.default_rng(order)
+        self.deltas = [random.standard_normal(size, dtype=np.float32) / np.float32(size**0.5) for _ in range(4)]
+
+    def fit(self, weights: np.ndarray, round: int) -> SimpleNamespace:
+        """The update of a round."""
+        return SimpleNamespace(weights=weights + self.deltas[round % len(self.deltas)])
+
+    def evaluate(self, weights: np.ndarray, split: str) -> SimpleNamespace:
+        """The same score for every model."""
+        return SimpleNamespace(auc=0.9)
+
+
+class Stopwatch:
+    """Seconds spent in each part, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def timed(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, its time counted to a part."""
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return work(*arguments, **named)
+            finally:
+                with self._lock:
+                    self.seconds[part] += time.perf_counter() - start
+
+        return timed
+
+    def attach(self, stack: ExitStack) -> None:
+        """Count the time of all parts until the stack is left."""
+        for part, functions in PARTS.items():
+            for owner, name in functions:
+                work = owner.__dict__[name]
+                if hasattr(work, "func"):  # a cached property
+                    replaced: Any = property(self.timed(part, work.__get__))
+                else:
+                    replaced = self.timed(part, work)
+                stack.enter_context(mock.patch.object(owner, name, replaced))
+
+
+def open_study(directory: Path, rounds: int) -> tuple[Consortium, StudySpec]:
+    """A consortium whose study is proposed and approved by all."""
+    arch = Architecture.for_images(64, 64, 1, 2)
+    first = initial_vector(arch, SEED)
+
+    def learn(hospital: Hospital, spec: StudySpec) -> Learner:
+        trainer = InstantTrainer(spec.participants.index(hospital.organisation), len(first))
+        return Learner(trainer, np.array([600, 400]), lambda counts: None, first)
+
+    consortium = Consortium.create(directory, "bench", {name: name.title() for name in HOSPITALS}, learn=learn)
+    schema = Schema("mri", 1, 64, 64, ("no", "yes"))
+    uses = tuple(DatasetUse(name, DATASET, 1) for name in HOSPITALS)
+    spec = study_spec(STUDY, schema, uses, arch, demo_plan(rounds), SEED)
+    for hospital in consortium.hospitals.values():
+        consortium.require(hospital.as_steward(RegisterDataset(DATASET, schema)))
+        consortium.require(hospital.as_steward(PublishVersion(DATASET, 1, bytes(32), 512)))
+    consortium.require(consortium.hospitals[HOSPITALS[0]].as_scientist(ProposeStudy(spec)))
+    expires_ms = consortium.ledger.now_ms() + 86_400_000
+    for hospital in consortium.hospitals.values():
+        approval = ApproveStudy(STUDY, DATASET, 1, spec.purpose, spec.code, expires_ms)
+        consortium.require(hospital.as_steward(approval))
+    return consortium, spec
+
+
+def run_rounds(directory: Path, rounds: int, watch: Stopwatch | None) -> dict[str, Any]:
+    """Median wall and mean CPU milliseconds a round, blocks a round, and the parts if there is a stopwatch."""
+    consortium, _ = open_study(directory, rounds + WARM_UP)
+    marks: list[tuple[float, float, int]] = []
+
+    def note(block: Block, result: BlockResult) -> None:
+        kinds = {event.kind for receipt in result.receipts for event in receipt.events}
+        if kinds & {"round.accepted", "round.rejected"}:
+            marks.append((time.perf_counter(), time.process_time(), block.header.height))
+            if watch is not None and len(marks) == WARM_UP + 1:  # round 0 is not counted either
+                watch.seconds.clear()
+
+    consortium.on_block = note
+    with ExitStack() as stack:
+        if watch is not None:
+            watch.attach(stack)
+        consortium.run(STUDY)
+    consortium.close()
+    marks = marks[WARM_UP:]
+    wall = [after[0] - before[0] for before, after in pairwise(marks)]
+    count = len(wall)
+    found: dict[str, Any] = {
+        "rounds": count,
+        "wall_ms": 1000 * statistics.median(wall),
+        "cpu_ms": 1000 * (marks[-1][1] - marks[0][1]) / count,
+        "blocks": (marks[-1][2] - marks[0][2]) / count,
+    }
+    if watch is not None:
+        found["parts_ms"] = {part: 1000 * watch.seconds[part] / count for part in PARTS}
+    return found
+
+
+def bare_fedavg(rounds: int) -> float:
+    """Median milliseconds of a FedAvg round outside the trainer: add the updates, divide, step."""
+    arch = Architecture.for_images(64, 64, 1, 2)
+    weights = initial_vector(arch, SEED)
+    trainers = [InstantTrainer(order, len(weights)) for order in range(len(HOSPITALS))]
+    times = []
+    for number in range(rounds):
+        fitted = [trainer.fit(weights, number).weights for trainer in trainers]
+        start = time.perf_counter()
+        total = np.zeros_like(weights)
+        for result in fitted:
+            total += result - weights
+        weights = weights + total / len(fitted)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="20 rounds instead of 100")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--directory", type=Path, help="where to put the consortium (default: a temporary folder)")
+    options = parser.parse_args()
+    rounds = 20 if options.quick else 100
+    folder = Path(tempfile.mkdtemp(prefix="hmchain-", dir=options.directory))
+    try:
+        plain = run_rounds(folder / "plain", rounds, None)
+        parts = run_rounds(folder / "parts", rounds, Stopwatch())
+    finally:
+        shutil.rmtree(folder)
+    bare_ms = bare_fedavg(rounds)
+    ratio = plain["wall_ms"] / bare_ms
+    if options.json:
+        report = {"name": "round_overhead", "ratio": ratio, "unit": "times a bare FedAvg round without its training"}
+        raw = {"target_ms": TARGET_MS, **plain, "bare_fedavg_ms": bare_ms, "parts_ms": parts["parts_ms"]}
+        print(json.dumps(report | raw))
+        return
+    title = f"One round of {len(HOSPITALS)} hospitals without training (target: at most {TARGET_MS:.0f} ms)"
+    table = Table(title=title)
+    table.add_column("")
+    table.add_column("ms a round", justify="right")
+    table.add_row("wall clock, median", f"{plain['wall_ms']:.1f}")
+    table.add_row("processor time, all threads", f"{plain['cpu_ms']:.1f}")
+    table.add_row("bare FedAvg", f"{bare_ms:.2f}")
+    table.add_row("ratio", f"{ratio:.0f}")
+    table.add_section()
+    for part, spent_ms in parts["parts_ms"].items():
+        table.add_row(f"{part} (sum over threads)", f"{spent_ms:.1f}")
+    table.caption = f"{plain['blocks']:.1f} blocks a round"
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""`python -m hmchain`: the command line."""
+
+from hmchain.application.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,74 @@
+"""Objects that one participant keeps on its own disk until their round is final.
+
+Plain files named by their address. What comes from the shared store was checked on the way in and is not hashed again;
+what is read back is, since a crash may have torn it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from hashlib import sha256
+from pathlib import Path
+
+from hmchain.records.objects import DiskFullError
+
+_PARTIAL = ".part"
+
+
+class ObjectCache:
+    """Sealed objects by address, in a folder of their own; None keeps them in memory."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._memory: dict[bytes, bytes] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, address: bytes, data: bytes, *, durable: bool = False) -> None:
+        """Keep an object whose address is known to be right; on disk when this returns if `durable`.
+
+        Raises `DiskFullError`.
+        """
+        if self._folder is None:
+            self._memory[address] = data
+            return
+        path = self._folder / address.hex()
+        partial = path.with_suffix(_PARTIAL)
+        try:
+            with partial.open("wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            partial.replace(path)
+            if durable:
+                _sync(self._folder)
+        except OSError as error:
+            raise DiskFullError("an agent's cache cannot be written", "free some space, then run again") from error
+
+    def get(self, address: bytes) -> bytes | None:
+        """An object, or None if it is not here or damaged."""
+        if self._folder is None:
+            return self._memory.get(address)
+        try:
+            data = (self._folder / address.hex()).read_bytes()
+        except OSError:
+            return None
+        return data if sha256(data).digest() == address else None
+
+    def keep_only(self, addresses: Collection[bytes]) -> None:
+        """Forget every object but these."""
+        self._memory = {address: data for address, data in self._memory.items() if address in addresses}
+        names = {address.hex() for address in addresses}
+        for path in self._folder.iterdir() if self._folder is not None else ():
+            if path.name not in names:
+                path.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

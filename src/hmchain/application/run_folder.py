@@ -1,0 +1,71 @@
+"""The folder of a run and the names in it; whoever writes or reads a run finds its files here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNS = Path("runs")
+LATEST = RUNS / "latest"
+"""Points to the last run; what every command looks at unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps what."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """What the run was asked to do."""
+        return self.path / "run.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The directory of its ledger."""
+        return self.path / "ledger"
+
+    @property
+    def model(self) -> Path:
+        """The model that its study made."""
+        return self.path / "model.safetensors"
+
+    @property
+    def summary(self) -> Path:
+        """What the run has to say for itself; written last of all."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.path / "report.html"
+
+    @property
+    def baselines(self) -> Path:
+        """Test-set predictions of the models it is compared with."""
+        return self.path / "baselines.npz"
+
+    @property
+    def curve(self) -> Path:
+        """Test scores by round."""
+        return self.path / "curve.json"
+
+    @property
+    def exposure(self) -> Path:
+        """The three pictures of what left a hospital."""
+        return self.path / "exposure.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended here."""
+        return self.summary.exists()
+
+
+def point_latest(folder: Path) -> None:
+    """Make `runs/latest` point to a run."""
+    LATEST.parent.mkdir(exist_ok=True)
+    if LATEST.is_symlink():
+        LATEST.unlink()
+    if not LATEST.exists():
+        LATEST.symlink_to(folder.resolve(), target_is_directory=True)

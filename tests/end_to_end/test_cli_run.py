@@ -1,0 +1,447 @@
+"""The command line on a real run: four hospitals, two rounds, small images, made once for all tests of this file."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import runpy
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hmchain.application import registry
+from hmchain.application.cli.main import main
+from hmchain.application.consortium import Consortium
+from hmchain.application.hospital import Images
+from hmchain.application.learning.cnn import Architecture, load_model, save_model
+from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.study import study_spec
+from hmchain.application.report import to_json
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
+from hmchain.ledger.contracts.datasets import Schema
+from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy
+from hmchain.ledger.engines.block_store import BlockStore
+
+NAMES = ("east", "north", "south", "west")
+STUDY, REFUSED_STUDY, DATASET = "tiny", "unwanted", "scans"
+SIDE, ROUNDS = 16, 2
+DAY_MS = 86_400_000
+SCHEMA = Schema("mri", 1, SIDE, SIDE, ("no tumour", "tumour"))
+
+Captured = pytest.CaptureFixture[str]
+
+
+def images(seed: int, count: int) -> Images:
+    """Noise, brighter where the label is 1."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int64) % 2
+    noise = random.integers(0, 128, (count, SIDE, SIDE, 1))
+    return Images((noise + 100 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+def propose(consortium: Consortium, name: str) -> Any:
+    """Put a study before the stewards."""
+    uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in NAMES)
+    arch = Architecture.for_images(SIDE, SIDE, 1, 2, filters=8)
+    spec = study_spec(name, SCHEMA, uses, arch, demo_plan(ROUNDS, steps=1), 7)
+    consortium.require(consortium.hospitals["north"].as_scientist(ProposeStudy(spec)))
+    return spec
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run; tests that alter it take a copy."""
+    directory = tmp_path_factory.mktemp("run")
+    with Consortium.create(directory, "demo", {name: name.title() for name in NAMES}) as consortium:
+        for order, hospital in enumerate(consortium.hospitals.values()):
+            hospital.store_images(DATASET, {"train": images(order, 24), "validation": images(order + 10, 8)})
+            consortium.require(hospital.register(DATASET, SCHEMA))
+            consortium.require(hospital.publish(DATASET, 1))
+        propose(consortium, REFUSED_STUDY)
+        consortium.require(consortium.hospitals["west"].as_steward(RefuseStudy(REFUSED_STUDY, "ethics")))
+        spec = propose(consortium, STUDY)
+        until = consortium.ledger.now_ms() + DAY_MS
+        for hospital in consortium.hospitals.values():
+            approval = ApproveStudy(STUDY, DATASET, 1, spec.purpose, spec.code, until)
+            consortium.require(hospital.as_steward(approval))
+        consortium.run(STUDY)
+        north = consortium.hospitals["north"]
+        key = north.agent.study_key(STUDY)
+        assert key is not None
+        registry.export(consortium.ledger.state, consortium.objects, key, STUDY, directory / "model.safetensors", {})
+    synthetic = runpy.run_path(str(Path(__file__).parents[1] / "synthetic_run.py"))["synthetic_summary"]
+    (directory / "summary.json").write_bytes(to_json(synthetic()))
+    return directory
+
+
+@pytest.fixture
+def copy(run_directory: Path, tmp_path: Path) -> Path:
+    """The ledger of the run alone, to be altered."""
+    return Path(shutil.copytree(run_directory / "ledger", tmp_path / "ledger"))
+
+
+@pytest.fixture(autouse=True)
+def _this_run(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HMCHAIN_RUN", str(run_directory))
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """An image file, of a size and mode that the model doesn't have."""
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(path)
+    return path
+
+
+def genesis_digest(directory: Path) -> str:
+    return genesis_file.load(directory / "genesis.json").digest.hex()
+
+
+def answer(capsys: Captured, *arguments: str, status: int = 0) -> Any:
+    """The JSON that a command prints, which must be all that it prints."""
+    assert main([*arguments, "--json"]) == status
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return json.loads(printed.out)
+
+
+def text(capsys: Captured, *arguments: str, status: int = 0) -> str:
+    """What a command prints for people, on both streams."""
+    assert main(list(arguments)) == status
+    printed = capsys.readouterr()
+    return printed.out + printed.err
+
+
+def first_of_kind(capsys: Captured, kind: str) -> dict[str, str]:
+    blocks = answer(capsys, "ledger", "blocks", "--from", "1", "--limit", "1000")
+    return next(line for block in blocks for line in block["transactions"] if line["kind"] == kind)
+
+
+# -- hmchain ledger --------------------------------------------------------------------------------------------------
+
+
+def test_blocks_are_in_order_and_linked(capsys: Captured) -> None:
+    blocks = answer(capsys, "ledger", "blocks", "--from", "1", "--limit", "1000")
+    assert [block["height"] for block in blocks] == list(range(1, len(blocks) + 1))
+    assert all(later["previous"] == earlier["hash"] for earlier, later in itertools.pairwise(blocks))
+    assert all(block["signed"] == list(NAMES) for block in blocks)
+
+
+def test_blocks_default_to_the_last_and_are_limited(capsys: Captured) -> None:
+    whole = answer(capsys, "ledger", "blocks", "--limit", "1000")
+    assert answer(capsys, "ledger", "blocks", "--limit", "3") == whole[-3:]
+    assert answer(capsys, "ledger", "blocks", "--from", "2", "--limit", "3") == whole[1:4]
+    assert answer(capsys, "ledger", "blocks", "--from", "100000") == []
+    shown = text(capsys, "ledger", "blocks", "--limit", "3")
+    assert "study.finished" in shown and "model.registered" in shown
+
+
+def test_a_transaction_is_found_by_the_first_digits_of_its_digest(capsys: Captured) -> None:
+    digest = first_of_kind(capsys, "approve_study")["digest"]
+    whole = answer(capsys, "ledger", "tx", digest)
+    assert (whole["organisation"], whole["role"], whole["receipt"]["code"]) == ("east", "steward", "ok")
+    assert whole["body"]["type"] == "approve_study" and whole["body"]["dataset"] == DATASET
+    for digits in (15, 16):
+        assert answer(capsys, "ledger", "tx", digest[:digits].upper()) == whole
+    shown = text(capsys, "ledger", "tx", digest)
+    assert "with the steward's key" in shown and DATASET in shown
+
+
+@pytest.mark.parametrize(
+    ("prefix", "status", "code"),
+    [("xyz", 2, "bad_prefix"), ("", 2, "bad_prefix"), ("0" * 65, 2, "bad_prefix"),
+     ("0" * 64, 6, "no_such_transaction"), ("f" * 31, 6, "no_such_transaction")],
+)  # fmt: skip
+def test_a_wrong_prefix_is_named(capsys: Captured, prefix: str, status: int, code: str) -> None:
+    assert answer(capsys, "ledger", "tx", prefix, status=status)["error"]["code"] == code
+
+
+def test_a_prefix_of_several_transactions_is_ambiguous(capsys: Captured) -> None:
+    blocks = answer(capsys, "ledger", "blocks", "--limit", "1000")
+    starts = [line["digest"][0] for block in blocks for line in block["transactions"]]
+    common = next(start for start in starts if starts.count(start) > 1)
+    assert answer(capsys, "ledger", "tx", common, status=2)["error"]["code"] == "ambiguous_prefix"
+
+
+def test_a_bare_copy_of_the_blocks_still_names_the_founders(capsys: Captured, copy: Path) -> None:
+    shutil.rmtree(copy / "validators")
+    blocks = answer(capsys, "ledger", "blocks", str(copy), "--from", "1", "--limit", "1")
+    assert blocks[0]["transactions"][0]["organisation"] == "east"
+    assert answer(capsys, "study", "status", str(copy), status=6)["error"]["code"] == "no_state"
+
+
+# -- proofs ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_convinces_someone_who_knows_only_the_genesis_digest(
+    capsys: Captured, run_directory: Path, tmp_path: Path
+) -> None:
+    digest = first_of_kind(capsys, "commit_update")["digest"]
+    file, genesis = tmp_path / "proof.json", genesis_digest(run_directory / "ledger")
+    made = answer(capsys, "ledger", "proof", digest[:20], "--out", str(file))
+    assert (made["transaction"], made["genesis"]) == (digest, genesis)
+    checked = answer(capsys, "ledger", "check-proof", str(file), "--genesis", genesis)
+    assert checked["holds"] and (checked["transaction"], checked["outcome"]) == (digest, "ok")
+    header = answer(capsys, "ledger", "blocks", "--from", str(checked["height"]), "--limit", "1")[0]["hash"]
+    assert answer(capsys, "ledger", "check-proof", str(file), "--header", header)["holds"]
+    assert text(capsys, "ledger", "proof", digest) == file.read_text()
+
+
+def test_a_proof_fails_against_another_anchor_or_when_altered(
+    capsys: Captured, run_directory: Path, tmp_path: Path
+) -> None:
+    digest = first_of_kind(capsys, "commit_update")["digest"]
+    file, genesis = tmp_path / "proof.json", genesis_digest(run_directory / "ledger")
+    answer(capsys, "ledger", "proof", digest, "--out", str(file))
+    check = ("ledger", "check-proof", str(file))
+    assert answer(capsys, *check, "--genesis", "00" * 32, status=7)["error"]["code"] == "proof_file"
+    assert answer(capsys, *check, "--header", "00" * 32, status=7)["error"]["code"] == "proof"
+    assert answer(capsys, *check, status=2)["error"]["code"] == "no_anchor"
+    content = json.loads(file.read_text())
+    content["proof"][6][1] = "refused"
+    file.write_text(json.dumps(content))
+    assert answer(capsys, *check, "--genesis", genesis, status=7)["error"]["code"] == "proof"
+    file.write_text("{}")
+    assert answer(capsys, *check, "--genesis", genesis, status=7)["error"]["code"] == "proof_file"
+    missing = answer(capsys, "ledger", "check-proof", str(tmp_path / "no"), "--genesis", genesis, status=4)
+    assert missing["error"]["code"] == "file_access"
+
+
+# -- hmchain audit ---------------------------------------------------------------------------------------------------
+
+
+def test_an_audit_holds_against_the_genesis_digest(capsys: Captured, run_directory: Path) -> None:
+    genesis = genesis_digest(run_directory / "ledger")
+    report = answer(capsys, "audit", "verify", "--genesis", genesis)
+    assert report["holds"] and report["anchored"] and report["genesis"] == genesis
+    assert [model["study"] for model in report["models"]] == [STUDY]
+    head = f"{report['height']}:{report['head']}"
+    shown = text(capsys, "audit", "verify", "--block", head)
+    assert "Everything that was checked holds." in shown and head in shown
+    assert "Not proven" in shown and "No anchor" not in shown
+
+
+def test_an_audit_without_anchor_warns(capsys: Captured) -> None:
+    shown = text(capsys, "audit", "verify")
+    assert "No anchor: a wholly rewritten ledger would pass" in shown
+    assert answer(capsys, "audit", "verify")["anchored"] is False
+
+
+def test_an_audit_refuses_another_genesis(capsys: Captured) -> None:
+    error = answer(capsys, "audit", "verify", "--genesis", "ab" * 32, status=7)["error"]
+    assert error["code"] == "anchor_mismatch" and "ab" * 32 in error["what"]
+    assert answer(capsys, "audit", "verify", "--genesis", "ab", status=2)["error"]["code"] == "bad_digest"
+    assert answer(capsys, "audit", "verify", "--block", "7", status=2)["error"]["code"] == "bad_anchor"
+    wrong = answer(capsys, "audit", "verify", "--block", f"2:{'ab' * 32}", status=7)["error"]
+    assert wrong["code"] == "anchor_mismatch" and "block 2" in wrong["what"]
+
+
+@pytest.mark.parametrize("column", ["block", "decided", "result"])
+def test_one_flipped_bit_is_found_and_its_block_named(capsys: Captured, copy: Path, column: str) -> None:
+    with sqlite3.connect(copy / "blocks.db") as db:
+        (data,) = db.execute(f"SELECT {column} FROM blocks WHERE height = 9").fetchone()
+        flipped = bytearray(data)
+        flipped[len(data) // 2] ^= 1
+        db.execute(f"UPDATE blocks SET {column} = ? WHERE height = 9", (bytes(flipped),))
+    shown = text(capsys, "audit", "verify", str(copy), "--genesis", genesis_digest(copy), status=7)
+    assert "error block 9: " in shown and "holds." not in shown
+
+
+def test_a_missing_block_is_found(capsys: Captured, copy: Path) -> None:
+    with sqlite3.connect(copy / "blocks.db") as db:
+        db.execute("DELETE FROM blocks WHERE height = 5")
+    assert "block 5: it is missing" in text(capsys, "audit", "verify", str(copy), status=7)
+
+
+def test_a_damaged_ledger_sends_its_reader_to_the_audit(capsys: Captured, copy: Path) -> None:
+    with sqlite3.connect(copy / "blocks.db") as db:
+        db.execute("UPDATE blocks SET block = x'00' WHERE height = 4")
+    error = answer(capsys, "ledger", "blocks", str(copy), "--from", "4", status=6)["error"]
+    assert error["what"] == "block 4 is damaged" and "audit verify" in error["hint"]
+    (copy / "blocks.db").write_bytes(b"no database at all")
+    assert answer(capsys, "ledger", "blocks", str(copy), status=6)["error"]["code"] == "block_store"
+
+
+def test_a_trace_names_data_decisions_and_masters(capsys: Captured) -> None:
+    made = answer(capsys, "audit", "trace", "--study", STUDY)
+    assert [version["organisation"] for version in made["data"]] == list(NAMES)
+    assert {decision["status"] for decision in made["decisions"]} == {"approved"}
+    assert [round_["number"] for round_ in made["rounds"]] == list(range(ROUNDS + 1))
+    assert made["rounds"][-1]["aggregates"][-1]["model_root"] == made["model_root"]
+    assert answer(capsys, "audit", "trace") == made
+    shown = text(capsys, "audit", "trace")
+    assert f"Study {STUDY}" in shown and made["model_root"] in shown and "counts" in shown
+
+
+def test_a_trace_of_a_dataset_shows_who_asked_and_who_said_no(capsys: Captured) -> None:
+    used = answer(capsys, "audit", "trace", "--dataset", f"west/{DATASET}")
+    decisions = {study["spec"]["name"]: study["decisions"][0]["status"] for study in used["studies"]}
+    assert decisions == {STUDY: "approved", REFUSED_STUDY: "refused"}
+    assert "ethics" in text(capsys, "audit", "trace", "--dataset", f"west/{DATASET}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [(["--study", "none"], 6, "nothing_to_trace"), (["--dataset", "west/none"], 6, "nothing_to_trace"),
+     (["--dataset", "west"], 2, "bad_trace"), (["--dataset", "a/b", "--study", "c"], 2, "bad_trace")],
+)  # fmt: skip
+def test_what_cannot_be_traced_is_named(capsys: Captured, arguments: list[str], status: int, code: str) -> None:
+    assert answer(capsys, "audit", "trace", *arguments, status=status)["error"]["code"] == code
+
+
+# -- hmchain study ---------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_study_says_so_and_what_comes_next(capsys: Captured) -> None:
+    found = answer(capsys, "study", "status")
+    assert (found["name"], found["status"], found["rounds"], found["setbacks"]) == (STUDY, "finished", ROUNDS, 0)
+    assert [each["approval"] for each in found["participants"]] == ["approved"] * 4
+    assert [each["organisation"] for each in found["reputation"]] == list(NAMES)
+    assert found["current"] is None and "hmchain model predict" in found["next"]
+    shown = text(capsys, "study", "status")
+    assert "Reputation" in shown and "under 128" in shown
+
+
+def test_a_refused_study_names_who_refused(capsys: Captured) -> None:
+    found = answer(capsys, "study", "status", "--study", REFUSED_STUDY)
+    assert found["status"] == "refused" and found["next"].startswith("west refused")
+
+
+def test_an_unknown_study_is_named_with_those_there_are(capsys: Captured) -> None:
+    error = answer(capsys, "study", "status", "--study", "none", status=2)["error"]
+    assert error["code"] == "no_study" and STUDY in error["hint"]
+
+
+def test_a_study_can_be_watched_while_it_runs(capsys: Captured, run_directory: Path, tmp_path: Path) -> None:
+    """Every phase of a study, read from another connection between two blocks of the process that writes."""
+    shutil.copytree(run_directory / "hospitals", tmp_path / "live" / "hospitals")
+    for part in ("ledger", "objects"):
+        shutil.copytree(run_directory / part, tmp_path / "live" / part)
+    seen: dict[tuple[str, str], Any] = {}
+
+    def look() -> None:
+        found = answer(capsys, "study", "status", str(tmp_path / "live"), "--study", "second")
+        phase = found["current"]["phase"] if found["current"] else ""
+        seen.setdefault((found["status"], phase), found)
+
+    with Consortium.open(tmp_path / "live") as consortium:
+        spec = propose(consortium, "second")
+        look()
+        until = consortium.ledger.now_ms() + DAY_MS
+        for hospital in consortium.hospitals.values():
+            consortium.require(hospital.as_steward(ApproveStudy("second", DATASET, 1, spec.purpose, spec.code, until)))
+        consortium.on_block = lambda block, result: look()
+        consortium.run("second")
+        look()
+    undecided = seen["proposed", ""]["next"]
+    assert undecided == "the stewards of east, north, south, west approve or refuse"
+    statuses = {status for status, _ in seen}
+    assert statuses == {"proposed", "agreeing", "running", "finished"}
+    assert {phase for status, phase in seen if status == "running"} >= {"commit", "attest", "reveal", "aggregate"}
+    assert seen["running", "aggregate"]["current"]["waits_for"] == [seen["running", "aggregate"]["current"]["master"]]
+
+
+# -- hmchain model ---------------------------------------------------------------------------------------------------
+
+
+def test_the_model_is_listed_and_known_to_the_ledger(capsys: Captured, run_directory: Path) -> None:
+    (listed,) = answer(capsys, "model", "list")
+    assert listed["study"] == STUDY and listed["classes"] == list(SCHEMA.classes)
+    shown = answer(capsys, "model", "show")
+    assert shown["ledger"] == "matches" and shown["metadata"]["model_root"] == listed["root"]
+    alone = answer(capsys, "model", "show", "--model", str(run_directory / "model.safetensors"))
+    assert alone["sha256"] == shown["sha256"]
+    assert "Research use only, not a medical device." in text(capsys, "model", "show")
+
+
+def test_a_model_that_was_not_agreed_on_is_exit_7(capsys: Captured, run_directory: Path, tmp_path: Path) -> None:
+    model, path = load_model(run_directory / "model.safetensors"), tmp_path / "other.safetensors"
+    origin = {**model.metadata, "model_root": "00" * 32}
+    save_model(path, model.arch, model.vector, model.preprocessing, origin)
+    assert answer(capsys, "model", "show", "--model", str(path), status=7)["ledger"] == "differs"
+    assert "HAS ANOTHER ROOT" in text(capsys, "model", "show", "--model", str(path), status=7)
+
+
+def test_a_model_file_can_be_shown_by_itself(
+    capsys: Captured, run_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HMCHAIN_RUN")
+    monkeypatch.chdir(tmp_path)
+    shown = answer(capsys, "model", "show", "--model", str(run_directory / "model.safetensors"))
+    assert shown["ledger"] == "unknown"
+    assert answer(capsys, "model", "show", "--model", "x", "--dir", "none", status=2)["error"]["code"] == "no_run"
+
+
+def test_predict_gives_probabilities_and_says_what_it_is(capsys: Captured, scan: Path) -> None:
+    found = answer(capsys, "model", "predict", str(scan))
+    (prediction,) = found["predictions"]
+    assert set(prediction["probabilities"]) == set(SCHEMA.classes)
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
+    assert found["notice"] == "Research use only, not a medical device."
+    shown = text(capsys, "model", "predict", str(scan))
+    assert found["model"]["sha256"] in shown and "16 x 16" in shown and found["notice"] in shown
+
+
+def test_predict_takes_a_folder_and_goes_on_after_a_bad_file(capsys: Captured, scan: Path) -> None:
+    (scan.parent / "broken.jpg").write_bytes(b"not an image")
+    (scan.parent / "notes.txt").write_text("not meant")
+    found = answer(capsys, "model", "predict", str(scan.parent), status=3)
+    assert [Path(each["image"]).name for each in found["predictions"]] == ["broken.jpg", "scan.png"]
+    assert [bool(each["error"]) for each in found["predictions"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"), [("notes.txt", 3, "unreadable_images"), ("no.png", 2, "no_images")]
+)
+def test_what_is_no_image_is_named(capsys: Captured, tmp_path: Path, name: str, status: int, code: str) -> None:
+    (tmp_path / "notes.txt").write_text("words")
+    error = answer(capsys, "model", "predict", str(tmp_path / name), status=status)["error"]
+    assert error["code"] == code and name in error["what"]
+
+
+def test_what_is_no_model_is_named(capsys: Captured, scan: Path, copy: Path) -> None:
+    error = answer(capsys, "model", "predict", str(scan), "--model", str(scan), status=2)["error"]
+    assert error["code"] == "model_file"
+    error = answer(capsys, "model", "predict", str(scan), "--dir", str(copy), status=2)["error"]
+    assert error["code"] == "unfinished_run"
+
+
+# -- hmchain report, and all of it as a process ----------------------------------------------------------------------
+
+
+def test_the_report_is_drawn_once_and_again_on_demand(capsys: Captured, run_directory: Path) -> None:
+    assert answer(capsys, "report")["rendered"] is True
+    again = answer(capsys, "report")
+    assert again["rendered"] is False
+    Path(again["report"]).write_text("old")
+    assert text(capsys, "report", "--render").strip() == again["report"]
+    assert Path(again["report"]).read_text().startswith("<!DOCTYPE html>")
+
+
+def test_reading_leaves_the_ledger_as_it_was(capsys: Captured, copy: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copy.rglob("*.db")}
+    text(capsys, "study", "status", str(copy))
+    text(capsys, "ledger", "blocks", str(copy))
+    assert {path.name: path.read_bytes() for path in copy.rglob("*.db")} == before
+
+
+def test_the_installed_command_works_on_the_latest_run(run_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to(run_directory, target_is_directory=True)
+    code = "from hmchain.application.cli.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "audit", "verify", "--json"],
+        capture_output=True, text=True, cwd=tmp_path, env={"PATH": ""}, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    store = BlockStore(run_directory / "ledger" / "blocks.db", read_only=True)
+    assert json.loads(done.stdout)["height"] == store.height
+    store.close()

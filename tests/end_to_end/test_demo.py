@@ -1,0 +1,309 @@
+"""The demo as a user lives it: run, stop in the middle, resume, look at what is left; and every way to get it wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from hmchain.application.report import RunSummary, from_json
+
+SEED = 5
+TINY = ["--hospitals", "3", "--rounds", "6", "--steps", "3", "--image-size", "16", "--seed", str(SEED)]
+DEMO_SECONDS = 240
+
+
+def hmchain(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "hmchain", *arguments],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        capture_output=True,
+        text=True,
+        timeout=DEMO_SECONDS,
+        check=False,
+    )
+
+
+def write_images(folder: Path, per_class: int = 60, seed: int = SEED) -> Path:
+    """Three classes that a small network can tell apart: bright bars at three heights, with noise; one EXIF each."""
+    random = np.random.default_rng(seed)
+    for label, row in (("high", 2), ("low", 11), ("middle", 7)):
+        (folder / label).mkdir(parents=True)
+        for number in range(per_class):
+            pixels = random.integers(0, 90, (16, 16))
+            pixels[row : row + 3, :] += int(random.integers(60, 160))
+            image = Image.fromarray(pixels.astype(np.uint8))
+            exif = image.getexif()
+            exif[0x013B] = "JANE DOE"
+            image.save(folder / label / f"{number:03d}.png", exif=exif)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("data") / "bars")
+
+
+@pytest.fixture(scope="module")
+def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A whole run and what it printed."""
+    place = tmp_path_factory.mktemp("whole")
+    result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=place)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return place / "run", result.stdout
+
+
+def summary_of(run: Path) -> RunSummary:
+    return from_json((run / "summary.json").read_bytes())
+
+
+def test_everything_is_left_behind(finished: tuple[Path, str]) -> None:
+    run, _ = finished
+    for name in ("model.safetensors", "ledger/genesis.json", "ledger/blocks.db", "objects", "report.html", "run.json"):
+        assert (run / name).exists(), name
+    modes = {path.name: path.stat().st_mode & 0o777 for path in run.glob("hospitals/*/keys/*.key")}
+    assert len(modes) == 6
+    assert set(modes.values()) == {0o600}
+
+
+def test_both_incidents_happened_and_were_answered_in_the_same_round(finished: tuple[Path, str]) -> None:
+    run, printed = finished
+    summary = summary_of(run)
+    assert [incident.title for incident in summary.incidents] == ["Dishonest block proposer", "Dishonest master"]
+    for incident in summary.incidents:
+        assert incident.before is not None and incident.after is not None
+        assert incident.after < incident.before
+        assert f"{incident.before} → {incident.after}" in printed
+    liar = summary.incidents[1]
+    (round_,) = [entry for entry in summary.rounds if entry.number == liar.round]
+    assert round_.outcome == "accepted"
+    assert [failure.hospital for failure in round_.failed] == [liar.hospital]
+    assert round_.master != liar.hospital
+    later = [entry.master for entry in summary.rounds if entry.number >= round_.number]
+    assert liar.hospital not in later
+
+
+def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
+    run, printed = finished
+    summary = summary_of(run)
+    assert len(summary.rounds) == 6
+    assert all(hospital.files_stripped == len_of(hospital) for hospital in summary.hospitals)
+    assert [entry.decision for entry in summary.approvals] == ["refused", "approved", "approved", "approved"]
+    assert "not_approved" in printed
+    assert all(departure.images == 0 and departure.update_bytes > 0 for departure in summary.departures)
+    assert summary.audit is not None and summary.audit.passed
+    assert summary.audit.tamper is not None and summary.audit.tamper.found
+    assert re.search(r"block \d+", summary.audit.tamper.finding)
+    assert summary.identity.genesis_digest in printed
+    assert "not a medical device" in printed
+    assert "simulated in one process" in printed
+    assert "No differential privacy" in printed
+    assert {verdict.role for verdict in summary.verdicts} == {"steward", "scientist", "operator", "auditor"}
+    assert summary.results is not None
+    assert len(summary.results.hospitals) == 3
+
+
+def len_of(hospital: object) -> int:
+    return hospital.training + hospital.validation  # type: ignore[attr-defined, no-any-return]
+
+
+def test_no_name_from_the_files_survives_anywhere(finished: tuple[Path, str]) -> None:
+    run, _ = finished
+    for path in run.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert b"JANE DOE" not in path.read_bytes(), path
+
+
+def test_the_report_needs_nothing_from_outside(finished: tuple[Path, str]) -> None:
+    page = (finished[0] / "report.html").read_text()
+    assert summary_of(finished[0]).identity.model_digest in page
+    assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
+
+
+def test_a_finished_run_is_shown_again_and_not_changed(finished: tuple[Path, str], images: Path) -> None:
+    run, _ = finished
+    before = (run / "summary.json").read_bytes()
+    result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=run.parent)
+    assert result.returncode == 0
+    assert "This run is finished" in result.stdout
+    assert (run / "summary.json").read_bytes() == before
+
+
+def test_the_audit_command_that_is_printed_works(finished: tuple[Path, str]) -> None:
+    run, _ = finished
+    digest = summary_of(run).identity.genesis_digest
+    assert hmchain("audit", "verify", "run", "--genesis", digest, cwd=run.parent).returncode == 0
+    wrong = hmchain("audit", "verify", "run", "--genesis", "00" * 32, cwd=run.parent)
+    assert wrong.returncode == 7
+    assert "genesis" in wrong.stderr
+
+
+def test_the_model_predicts_an_image(finished: tuple[Path, str], images: Path) -> None:
+    run, _ = finished
+    model, image = str(run / "model.safetensors"), str(next((images / "high").iterdir()))
+    result = hmchain("model", "predict", image, "--model", model, "--json", cwd=run.parent)
+    assert result.returncode == 0, result.stderr
+    assert b"high" in result.stdout.encode()
+    probabilities = re.findall(r'"(?:high|low|middle)":\s*([0-9.e-]+)', result.stdout)
+    assert sum(map(float, probabilities)) == pytest.approx(1, abs=1e-6)
+
+
+def start(images: Path, place: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hmchain", "demo", "--dataset", str(images), *TINY, "--output", "run"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_blocks(process: subprocess.Popen[str], ledger: Path, height: int) -> None:
+    """Wait until a running demo has decided `height` blocks."""
+    deadline = time.monotonic() + DEMO_SECONDS
+    while time.monotonic() < deadline:
+        if ledger.exists():
+            try:
+                with sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True) as database:
+                    found = database.execute("SELECT max(height) FROM blocks").fetchone()[0]
+            except sqlite3.OperationalError:
+                found = None
+            if found and found >= height:
+                return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError("the demo did not get that far")
+
+
+@pytest.mark.parametrize("height", [3, 22, 40])
+def test_killed_at_any_moment_and_run_again_it_gives_the_same_model(
+    height: int, images: Path, finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    process = start(images, tmp_path)
+    wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", height)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "run/summary.json").exists()
+    result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    resumed, undisturbed = summary_of(tmp_path / "run"), summary_of(finished[0])
+    assert resumed.identity.model_digest == undisturbed.identity.model_digest
+    assert [incident.title for incident in resumed.incidents] == [i.title for i in undisturbed.incidents]
+
+
+def test_ctrl_c_says_how_to_go_on(images: Path, tmp_path: Path) -> None:
+    process = start(images, tmp_path)
+    wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 15)
+    process.send_signal(signal.SIGINT)
+    printed, complaint = process.communicate(timeout=DEMO_SECONDS)
+    assert process.returncode == 130, printed + complaint
+    assert "same command" in complaint + printed
+    assert "Traceback" not in complaint + printed
+
+
+def test_a_second_process_on_the_same_run_is_refused(images: Path, tmp_path: Path) -> None:
+    process = start(images, tmp_path)
+    try:
+        wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 1)
+        second = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
+        assert second.returncode == 6
+        assert "another process" in second.stderr
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--dataset", "pneumoniamnst"], 2, "pneumoniamnist"),
+        (["--dataset", "nowhere/images"], 2, "does not exist"),
+        (["--hospitals", "2"], 2, "3"),
+        (["--hospitals", "33"], 2, "32"),
+        (["--hospitals", "32"], 3, "20"),
+        (["--rounds", "0"], 2, "rounds"),
+        (["--alpha", "0"], 2, "alpha"),
+    ],
+)
+def test_bad_settings_name_the_thing(arguments: list[str], code: int, words: str, images: Path, tmp_path: Path) -> None:
+    asked = ["--dataset", str(images), *TINY, "--output", "run"]
+    for name, value in zip(arguments[::2], arguments[1::2], strict=True):
+        asked += [name, value]
+    result = hmchain("demo", *asked, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_bad_images_name_the_thing(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = hmchain("demo", "--dataset", "empty", "--output", "a", cwd=tmp_path)
+    assert (result.returncode, "no images" in result.stderr) == (3, True), result.stderr
+
+    one = write_images(tmp_path / "one", per_class=30)
+    for label in ("low", "middle"):
+        for path in (one / label).iterdir():
+            path.unlink()
+        (one / label).rmdir()
+    result = hmchain("demo", "--dataset", "one", "--output", "b", cwd=tmp_path)
+    assert (result.returncode, "class" in result.stderr) == (3, True), result.stderr
+
+    broken = write_images(tmp_path / "broken", per_class=40)
+    (broken / "high/000.png").write_bytes(b"not an image")
+    (broken / "low/000.png").write_bytes((broken / "low/001.png").read_bytes()[:60])
+    result = hmchain("demo", "--dataset", "broken", *TINY[:2], "--rounds", "1", "--output", "c", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "2 set aside as unreadable" in result.stdout
+
+
+def test_a_folder_in_use_is_left_alone(images: Path, tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "thesis.txt").write_text("years of work")
+    result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "choose another --output" in result.stderr
+    assert [path.name for path in place.iterdir()] == ["thesis.txt"]
+
+
+def test_other_settings_do_not_resume_a_run(finished: tuple[Path, str], images: Path) -> None:
+    run, _ = finished
+    result = hmchain("demo", "--dataset", str(images), *TINY, "--seed", "6", "--output", "run", cwd=run.parent)
+    assert result.returncode == 2
+    assert "other settings" in result.stderr
+
+
+def test_keys_are_protected_by_a_passphrase(images: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hmchain", "demo", "--dataset", str(images), *TINY, "--output", "run"],
+        cwd=tmp_path,
+        env={**os.environ, "HMCHAIN_PASSPHRASE": "correct horse"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 2)  # type: ignore[arg-type]
+    finally:
+        process.kill()
+        process.wait()
+    for path in tmp_path.glob("run/hospitals/*/keys/*.key"):
+        assert msgspec.json.decode(path.read_bytes())["protection"] == "scrypt-aes256gcm"
+    wrong = hmchain(
+        "demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path, HMCHAIN_PASSPHRASE="battery staple"
+    )
+    assert wrong.returncode == 5
+    assert "passphrase" in wrong.stderr
+    assert "battery" not in wrong.stderr + wrong.stdout
