@@ -299,7 +299,7 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
         content = msgspec.json.decode(path.read_bytes(), type=_KeyFile)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read", "check the path and its owner") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise KeyFileError(f"{path} is not a key file", "restore it from its backup") from error
     if content.kind != kind.kind:
         raise KeyFileError(f"{path} holds a {content.kind} key", f"a {kind.kind} key is needed here")

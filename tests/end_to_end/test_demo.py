@@ -217,6 +217,7 @@ def test_a_second_process_on_the_same_run_is_refused(images: Path, tmp_path: Pat
     process = start(images, tmp_path)
     try:
         wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 1)
+        process.send_signal(signal.SIGSTOP)  # or it might be finished before the second one looks
         second = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
         assert second.returncode == 6
         assert "another process" in second.stderr

@@ -100,6 +100,7 @@ def test_key_files_that_do_not_open(tmp_path: Path) -> None:
         load_key(SigningKey, path)
     with pytest.raises(KeyFileError, match="ed25519"):
         load_key(SecretKey, path, "right")
-    path.write_bytes(b"{")
-    with pytest.raises(KeyFileError, match="not a key file"):
-        load_key(SigningKey, path)
+    for junk in (b"{", b'{"kind": "\xff"}'):
+        path.write_bytes(junk)
+        with pytest.raises(KeyFileError, match="not a key file"):
+            load_key(SigningKey, path)

@@ -80,6 +80,7 @@ def test_killed_in_a_phase_nothing_is_sent_twice(tmp_path: Path, undisturbed: by
         hospital.agent.step()  # did its work, and died before a word of it left
     bed.reopen()
     bed.run()
+    assert all(bed.at(number).frozen == bed.names for number in range(3))
     assert final_root(bed) == undisturbed and not bed.codes
     bed.close()
 

@@ -365,10 +365,11 @@ def model_leaf(model: I64, momentum: I64) -> bytes:
     return model.astype("<i8", copy=False).tobytes() + momentum.astype("<i8", copy=False).tobytes()
 
 
-def model_leaves(model: I64, momentum: I64) -> Iterator[bytes]:
+def model_leaves(model: I64, momentum: I64) -> Iterator[memoryview]:
     """The leaves of a padded model and momentum: 4096 bytes each."""
-    chunks = range(len(model) // CHUNK_COORDINATES)
-    return (model_leaf(chunk_of(model, chunk), chunk_of(momentum, chunk)) for chunk in chunks)
+    pairs = np.stack([model.reshape(-1, CHUNK_COORDINATES), momentum.reshape(-1, CHUNK_COORDINATES)], axis=1)
+    data = memoryview(pairs.astype("<i8", copy=False).data).cast("B")
+    return (data[start : start + MODEL_LEAF_BYTES] for start in range(0, len(data), MODEL_LEAF_BYTES))
 
 
 def masked_root(vector: U32) -> bytes:

@@ -113,6 +113,8 @@ class Agent:
         self._learners: dict[str, Learner] = {}
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
+        self._mine: list[Study] = []
+        self._read_at = -1
 
     def publish(self) -> None:
         """Upload what the ledger already binds; done before `step`, so that others find it."""
@@ -145,13 +147,12 @@ class Agent:
         }
 
     def _studies(self) -> list[Study]:
-        """The studies this organisation takes part in."""
-        found = studies.studies(self.node.state)
-        return [
-            study
-            for study in found
-            if self.organisation in study.spec.participants and study.spec.name not in self._closed
-        ]
+        """The studies this organisation takes part in and that are not over."""
+        height = self.node.state.height
+        if self._read_at != height:
+            self._read_at, found = height, studies.studies(self.node.state)
+            self._mine = [study for study in found if self.organisation in study.spec.participants]
+        return [study for study in self._mine if study.spec.name not in self._closed]
 
     @contextmanager
     def _waiting(self, study: Study) -> Iterator[None]:

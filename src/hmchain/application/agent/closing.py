@@ -79,6 +79,8 @@ def close_rounds(
             if made.round < before:
                 exchange.withdraw(made.object)
                 store.erase(name)
+            else:
+                needed.add(made.object)  # bound by the ledger or about to be
         for name, own in store.all(f"{study}/aggregate/", OwnAggregate):
             if own.round < before and own.object not in needed:
                 exchange.withdraw(own.object)

@@ -18,7 +18,7 @@ from hmchain.canonical import digest
 from hmchain.errors import StorageError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic
-from hmchain.ledger.arithmetic import I64, U32, ModelRule
+from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, U32, ModelRule
 from hmchain.records.envelope import open_envelope, seal
 from hmchain.records.objects import ObjectStore
 
@@ -45,25 +45,30 @@ def pack(aggregate: Aggregate) -> bytes:
     return b"".join(bytes(leaf) for part in Part for leaf in aggregate.leaves(part))
 
 
-def unpack(data: bytes, rule: ModelRule) -> dict[Part, bytes]:
-    """The three vectors of `pack`. Raises `WrongObjectError` if the length does not fit the rule."""
+def unpack(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
+    """The three vectors of `pack`, not copied. Raises `WrongObjectError` if the length does not fit the rule."""
     sizes = {part: LEAF_BYTES[part] * rule.chunks for part in Part}
     if len(data) != sum(sizes.values()):
         raise WrongObjectError("an aggregate has the wrong length", "take it from another participant")
     parts, start = {}, 0
     for part, size in sizes.items():
-        parts[part] = data[start : start + size]
+        parts[part] = memoryview(data)[start : start + size]
         start += size
     return parts
 
 
 def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
     """Model and momentum from a packed aggregate, (padded d,) int64 each. Raises `WrongObjectError`."""
-    leaves = np.frombuffer(unpack(data, rule)[Part.MODEL], "<i8").reshape(rule.chunks, 2, -1).astype(np.int64)
-    model, momentum = leaves[:, 0].reshape(-1), leaves[:, 1].reshape(-1)
+    model, momentum = model_arrays(unpack(data, rule)[Part.MODEL])
     if arithmetic.model_root(model, momentum) != root:
         raise WrongObjectError("a model in the store is not the one on the ledger", "fetch it from another participant")
     return model, momentum
+
+
+def model_arrays(part: memoryview) -> tuple[I64, I64]:
+    """Model and momentum from the packed leaves of a model, (padded d,) int64 each."""
+    leaves = np.frombuffer(part, "<i8").reshape(-1, 2, CHUNK_COORDINATES).astype(np.int64, copy=False)
+    return leaves[:, 0].reshape(-1), leaves[:, 1].reshape(-1)
 
 
 class Exchange:

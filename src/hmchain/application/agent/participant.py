@@ -234,10 +234,10 @@ class Participant:
             return
         own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
         if own != theirs:
-            found = find_fraud(result, theirs, lambda part: self._posted_part(study, entry, part))
+            found = find_fraud(result, theirs, lambda part: _bytes(self._posted_part(study, entry, part)))
             if isinstance(found, Fraud):
                 yield self._dispute(study, entry, found.chunk, found)
-        elif self._posted_part(study, entry, Part.MODEL) == b"".join(result.leaves(Part.MODEL)):
+        elif self._is_stored(study, entry, result):
             # The right roots are not enough: without the object nobody could start from this model later.
             yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
 
@@ -258,7 +258,15 @@ class Participant:
         updates = rounds.contributions(self._node.state, entry)
         return [update for update in updates if update.organisation in entry.frozen]
 
-    def _posted_part(self, study: Study, entry: Round, part: Part) -> bytes | None:
+    def _is_stored(self, study: Study, entry: Round, result: Aggregate) -> bool:
+        """Whether the master put the model where it says."""
+        part = self._posted_part(study, entry, Part.MODEL)
+        if part is None:
+            return False
+        model, momentum = exchange.model_arrays(part)
+        return np.array_equal(model, result.model) and np.array_equal(momentum, result.momentum)
+
+    def _posted_part(self, study: Study, entry: Round, part: Part) -> memoryview | None:
         """What the master stored for a part, or None if it is missing or has the wrong shape."""
         if entry.posted is None:
             return None
@@ -349,7 +357,7 @@ class Participant:
         if self._result is None:
             return None
         result = self._result[1]
-        return result if arithmetic.model_root(result.model, result.momentum) == model_root else None
+        return result if result.roots.model == model_root else None
 
     def _learn_prior(self, study: Study) -> None:
         """Take the global class shares from the sum of round 0."""
@@ -380,6 +388,10 @@ class Participant:
 
     def _keys_of(self, study: Study) -> StudyKeys:
         return self._keys.require(study.spec.name)
+
+
+def _bytes(part: memoryview | None) -> bytes | None:
+    return None if part is None else bytes(part)
 
 
 def _leaf(tree: merkle.Tree, chunk: int, leaves: Iterator[merkle.Leaf]) -> Leaf:

@@ -29,7 +29,7 @@ from hmchain.application.learning.cnn import (
 )
 from hmchain.application.report import RunSummary, from_json, render, to_json
 from hmchain.application.report.parts import Timing
-from hmchain.application.run_folder import RunFolder, point_latest
+from hmchain.application.run_folder import RunFolder, point_latest, write_whole
 from hmchain.ledger.blocks import Block, BlockResult
 
 CURVE_POINTS = 16
@@ -58,7 +58,7 @@ def run(
         summary = _conclude(prepared, consortium, curve, stages, story)
     folder.report.write_text(render(summary), encoding="utf-8")
     # Last of all: a run is finished when its summary is there.
-    _write(folder.summary, to_json(summary))
+    write_whole(folder.summary, to_json(summary))
     point_latest(folder.path)
     story.closing(summary, str(folder.report))
     return summary
@@ -151,7 +151,7 @@ class _Watch:
         probabilities = self._scorer.probabilities(self._scorer.weights(number))
         auc, acc = self._scorer.scores(probabilities)
         self.curve[number] = (auc, acc)
-        _write(self._prepared.folder.curve, msgspec.json.encode(self.curve))
+        write_whole(self._prepared.folder.curve, msgspec.json.encode(self.curve))
         self._story.milestone(number, auc, acc, master)
 
 
@@ -219,10 +219,3 @@ def _joined(report: Report, rounds: int) -> comparison.BaselineProgress:
         report(sum(done.values()), len(done) * rounds)
 
     return progress
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step."""
-    partial = path.with_suffix(path.suffix + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)

@@ -64,5 +64,5 @@ def claim(folder: RunFolder, settings: DemoSettings) -> None:
 def _stored(folder: RunFolder) -> DemoSettings:
     try:
         return msgspec.json.decode(folder.settings.read_bytes(), type=DemoSettings)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RunInUseError(f"{folder.settings} is damaged", "choose another --output, or remove it") from error
