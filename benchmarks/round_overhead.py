@@ -38,6 +38,7 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Hospital
 from hmchain.application.learning.cnn import Architecture, initial_vector
+from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.learning.schedule import demo_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.ledger import arithmetic
@@ -195,6 +196,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--directory", type=Path, help="where to put the consortium (default: a temporary folder)")
     options = parser.parse_args()
+    tune_allocator()  # as the command line does
     rounds = 20 if options.quick else 100
     folder = Path(tempfile.mkdtemp(prefix="hmchain-", dir=options.directory))
     try:

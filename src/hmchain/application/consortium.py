@@ -1,16 +1,17 @@
-"""A consortium on one machine: hospitals in folders of their own, one embedded ledger, one object store.
+"""The hospitals that one process runs: folders of their own, a ledger, one object store.
 
-The hospitals' agents step side by side in threads and meet only on the ledger and in the store. The same folder can be
-opened again at any time and goes on where it was.
+Their agents step side by side in threads and meet only on the ledger and in the store. On the embedded engine that is a
+whole consortium on one machine; on CometBFT it is one hospital's agent beside its node, or all of them in a trial.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 from hmchain.application.hospital import Hospital, Learn
 from hmchain.application.keyring import Keyring
@@ -41,10 +42,46 @@ class RefusedTransactionError(StudyError):
     code = "refused_transaction"
 
 
+class Ledger(Protocol):
+    """What a consortium needs of an engine; `EmbeddedLedger` and `CometLedger` are such."""
+
+    genesis: Genesis
+
+    @property
+    def chain_id(self) -> str:
+        """The chain's name."""
+
+    @property
+    def state(self) -> State:
+        """A committed state, to read from between blocks."""
+
+    def state_of(self, organisation: str) -> State:
+        """The committed state of one hospital's own validator."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether transactions that were submitted here are in no block yet."""
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+
+    def submit(self, wire: bytes) -> bytes:
+        """Take a transaction for a block and return its digest. Raises `RefusedError`."""
+
+    def submit_many(self, wires: Sequence[bytes]) -> list[bytes | RefusedError]:
+        """Take many: digests, or errors in place of what is refused."""
+
+    def produce_block(self) -> tuple[Block, BlockResult] | None:
+        """The next block, once it is decided; None if there is none to expect."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
 class LocalNode:
     """One hospital's own node: its validator's state."""
 
-    def __init__(self, ledger: EmbeddedLedger, organisation: str) -> None:
+    def __init__(self, ledger: Ledger, organisation: str) -> None:
         self._ledger = ledger
         self._organisation = organisation
         self.chain_id = ledger.chain_id
@@ -52,7 +89,7 @@ class LocalNode:
     @property
     def state(self) -> State:
         """The committed state of the hospital's validator."""
-        return self._ledger.validators[self._organisation].state
+        return self._ledger.state_of(self._organisation)
 
     def now_ms(self) -> int:
         """The time the next block would have."""
@@ -76,8 +113,7 @@ class Consortium:
             for name, keyring in sorted(keys.items())
         }
         self.on_block: OnBlock = lambda block, result: None
-        # Twice the processors, since agents also wait for the disk.
-        self._pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="agent")
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="agent")
 
     @classmethod
     def create(

@@ -154,10 +154,11 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         arch, plan = decode(spec.architecture, Architecture), decode(spec.training, TrainingPlan)
     except HMChainError as error:
         raise UnpinnedError(f"study {spec.name} pins a model that this version cannot build") from error
-    if [layer.size for layer in spec.rule.layers] != [
-        layer.size for layer in layers(arch)
-    ] or plan.rounds < spec.rounds:
-        raise UnpinnedError(f"study {spec.name} has a rule or a plan that does not fit its model")
+    sizes, schema = [layer.size for layer in layers(arch)], spec.schema
+    images = (schema.channels, schema.height, schema.width, len(schema.classes))
+    fits = (arch.channels, arch.height, arch.width, arch.classes) == images and plan.rounds >= spec.rounds
+    if not fits or [layer.size for layer in spec.rule.layers] != sizes:
+        raise UnpinnedError(f"study {spec.name} pins a model, a plan and a schema that do not fit each other")
     order = spec.participants.index(hospital.organisation)
     use = spec.uses[order]
     cohort = hospital.cohort(use.dataset, use.version)

@@ -1,0 +1,164 @@
+"""The folder of one hospital's node, and the settings file in it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.network import check_address
+from hmchain.errors import InputError
+
+DEFAULT_P2P = "0.0.0.0:26656"
+DEFAULT_RPC = "127.0.0.1:26657"
+
+_TEMPLATE = """\
+# One hospital's node. Its commands read this file; after a change, stop the node and start it again.
+
+# Its name in the network, for ever, and what people call it.
+organisation = {organisation}
+title = {title}
+
+# Host and port by which the other members reach this node. It is in the member file; tell them if it changes.
+address = {address}
+
+# Where the node listens for the other members' nodes: open this port to them.
+p2p_listen = {p2p_listen}
+
+# Where the node answers agents and commands. It asks nobody who they are: keep it on this machine.
+rpc_listen = {rpc_listen}
+
+# Nodes to dial besides those of the network file, as NODE_ID@HOST:PORT; also where one of those has moved.
+peers = []
+
+# Where all members keep encrypted updates: a directory that all reach, or s3://, gs:// or az:// and a bucket.
+# Empty: "objects" in this folder, which only members on the same machine can share.
+objects = ""
+
+# The cometbft program. Empty: the one of `make cometbft`, or on the PATH.
+cometbft = ""
+
+# What CometBFT writes into node.log: debug, info or error.
+log_level = "info"
+"""
+
+
+class NodeSettingsError(InputError):
+    """The settings file of a node is missing or cannot be used."""
+
+    code = "node_settings"
+
+
+class NodeExistsError(InputError):
+    """The folder holds a node already."""
+
+    code = "node_exists"
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `node.toml` says; the comments there explain each setting."""
+
+    organisation: str
+    title: str
+    address: str
+    p2p_listen: str = DEFAULT_P2P
+    rpc_listen: str = DEFAULT_RPC
+    peers: tuple[str, ...] = ()
+    objects: str = ""
+    cometbft: str = ""
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        for address in (self.address, self.p2p_listen, self.rpc_listen, *(peer.split("@")[-1] for peer in self.peers)):
+            check_address(address)
+        if self.log_level not in ("debug", "info", "error"):
+            raise NodeSettingsError(f"log_level is {self.log_level!r}", "give debug, info or error")
+
+    @property
+    def rpc_url(self) -> str:
+        """Where commands and agents ask the node."""
+        host, _, port = self.rpc_listen.rpartition(":")
+        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - read, not bound
+
+
+@dataclass(frozen=True)
+class NodeFolder:
+    """Where a node keeps what."""
+
+    path: Path
+
+    @property
+    def toml(self) -> Path:
+        """Its settings."""
+        return self.path / "node.toml"
+
+    @property
+    def keys(self) -> Path:
+        """Its private keys."""
+        return self.path / "keys"
+
+    @property
+    def node_key(self) -> Path:
+        """The private key that proves its connections."""
+        return self.keys / "node.key"
+
+    @property
+    def introduction(self) -> Path:
+        """What it tells the other members: public."""
+        return self.path / "member.json"
+
+    @property
+    def network(self) -> Path:
+        """The network it joined: public, the same everywhere."""
+        return self.path / "network.json"
+
+    @property
+    def engine(self) -> Path:
+        """CometBFT's home."""
+        return self.path / "engine"
+
+    @property
+    def state(self) -> Path:
+        """The state that its blocks gave."""
+        return self.path / "state.db"
+
+    @property
+    def log(self) -> Path:
+        """What node and CometBFT have to say."""
+        return self.path / "node.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that runs the node; holds its id."""
+        return self.path / "node.lock"
+
+    @property
+    def hospital(self) -> Path:
+        """The hospital's records and its agent's own files."""
+        return self.path / "hospital"
+
+    def settings(self) -> NodeSettings:
+        """Read `node.toml`. Raises `NodeSettingsError` or `BadAddressError`."""
+        try:
+            raw = tomllib.loads(self.toml.read_text("utf-8"))
+            return msgspec.convert(raw, NodeSettings)
+        except OSError as error:
+            raise NodeSettingsError(f"there is no node at {self.path}", "make one with `hmchain node init`") from error
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            raise NodeSettingsError(f"{self.toml}: {error}", "docs/how-to/consortium.md shows a whole one") from error
+
+    def write_settings(self, settings: NodeSettings) -> None:
+        """Write a new `node.toml`, each setting with its explanation. Raises `NodeExistsError`."""
+        if self.toml.exists():
+            raise NodeExistsError(f"{self.path} holds a node already", "choose another folder with --dir")
+        fields = ("organisation", "title", "address", "p2p_listen", "rpc_listen")
+        quoted = {name: _quoted(getattr(settings, name)) for name in fields}
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.toml.write_text(_TEMPLATE.format(**quoted), "utf-8")
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's strings are such."""
+    return msgspec.json.encode(text).decode()

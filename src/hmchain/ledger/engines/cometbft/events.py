@@ -1,0 +1,122 @@
+"""Follow the blocks of a CometBFT node as they are decided, with nothing missed and nothing twice.
+
+The websocket only wakes us: every block, live or missed, is fetched by its height. So a lost connection, a restart or
+another node leaves no gap.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+from websockets.exceptions import InvalidURI, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from hmchain.ledger.engines.cometbft.rpc import BlockResults, Int, NoEndpointError, RpcClient
+
+_SUBSCRIPTION = msgspec.json.encode(
+    {"jsonrpc": "2.0", "id": 1, "method": "subscribe", "params": {"query": "tm.event='NewBlockHeader'"}}
+)
+_MESSAGE_BYTES_MAX = 1 << 20
+_PAUSE_SECONDS = (0.1, 5.0)
+"""Between two attempts to connect: doubled from the first to the second."""
+
+
+class _Header(msgspec.Struct, frozen=True):
+    height: Int
+
+
+class _Value(msgspec.Struct, frozen=True):
+    header: _Header
+
+
+class _Data(msgspec.Struct, frozen=True):
+    value: _Value
+
+
+class _Result(msgspec.Struct, frozen=True):
+    data: _Data | None = None
+    """Absent in the answer to the subscription itself."""
+
+
+class _Notice(msgspec.Struct, frozen=True):
+    result: _Result
+
+
+class BlockEvents:
+    """The stream of decided blocks of one chain, from `first` on."""
+
+    def __init__(
+        self,
+        client: RpcClient,
+        first: int,
+        *,
+        quiet_seconds: float = 10.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """After `quiet_seconds` without a notice the node is asked for its height, in case the notice was lost."""
+        self._client = client
+        self._next = first
+        self._quiet = quiet_seconds
+        self._sleep = sleep
+
+    def __iter__(self) -> Iterator[BlockResults]:
+        pause, pause_max = _PAUSE_SECONDS
+        while True:
+            try:
+                with self._subscribed() as socket:
+                    pause = _PAUSE_SECONDS[0]
+                    yield from self._caught_up()
+                    while True:
+                        self._wait(socket)
+                        yield from self._caught_up()
+            except (NoEndpointError, WebSocketException, OSError):
+                self._sleep(pause)
+                pause = min(2 * pause, pause_max)
+
+    def _caught_up(self) -> Iterator[BlockResults]:
+        """Every block from the next one to the last one there is."""
+        last = self._client.status().sync_info.latest_block_height
+        while self._next <= last:
+            results = self._client.block_results(self._next)
+            self._next += 1
+            yield results
+
+    def _wait(self, socket: ClientConnection) -> None:
+        """Return once there is a block that was not seen yet, or after a quiet time."""
+        deadline = time.monotonic() + self._quiet
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                message = socket.recv(timeout=left)
+            except TimeoutError:
+                return
+            if _height(message) >= self._next:
+                return
+
+    @contextmanager
+    def _subscribed(self) -> Iterator[ClientConnection]:
+        """A subscription at the first node that grants one. Raises `NoEndpointError`."""
+        for url in self._client.endpoints:
+            try:
+                socket = connect(
+                    f"ws{url.removeprefix('http')}/websocket", max_size=_MESSAGE_BYTES_MAX, open_timeout=5, proxy=None
+                )
+            except (OSError, WebSocketException, InvalidURI, TimeoutError):
+                self._client.shun(url)
+                continue
+            with socket:
+                socket.send(_SUBSCRIPTION.decode())
+                yield socket
+                return
+        raise NoEndpointError("no node grants a subscription", "start one with `hmchain node start`")
+
+
+def _height(message: str | bytes) -> int:
+    """The height that a notice tells of; -1 for anything else, which is no reason to stop."""
+    try:
+        data = msgspec.json.decode(message, type=_Notice, strict=False).result.data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return -1
+    return data.value.header.height if data else -1

@@ -1,0 +1,497 @@
+"""Client of CometBFT's RPC (JSON-RPC 2.0 over HTTP), with failover between the nodes it is given.
+
+Nothing that a node says of itself is believed without need: what it calls its content, how long it takes, how much it
+sends. Transactions have the name that CometBFT gives them (SHA-256 of the bytes), so sending one again is harmless.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import msgspec
+
+from hmchain import merkle
+from hmchain.errors import LedgerError
+from hmchain.ledger.proofs import ProofError
+
+T = TypeVar("T")
+
+ANSWER_BYTES_MAX = 64 << 20
+"""CometBFT's largest block is 100 MB in theory; ours are a few MB."""
+_VALIDATORS_A_PAGE = 100
+_POLL_SECONDS = (0.01, 0.25)
+"""Between two looks for a transaction: doubled from the first to the second."""
+
+
+class NoEndpointError(LedgerError):
+    """No node answers as a CometBFT node does."""
+
+    code = "no_endpoint"
+
+
+class RpcError(LedgerError):
+    """A node understood the call and cannot answer it."""
+
+    code = "rpc"
+
+
+class NotIncludedError(LedgerError):
+    """A transaction did not come into a block in time."""
+
+    code = "not_included"
+
+
+class _Lying(Exception):
+    """An endpoint's answer is no answer: another shape, another question's, too large or too slow."""
+
+
+# -- answers: only the fields that are used; CometBFT writes 64-bit integers as strings, bytes as base64 ---------------
+
+Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
+
+class Broadcast(msgspec.Struct, frozen=True):
+    """What the mempool said of a transaction."""
+
+    hash: str
+    """Upper-case hex of the transaction's SHA-256."""
+    code: Int = 0
+    """0 if it was taken."""
+    log: str = ""
+    codespace: str = ""
+
+
+class TxResult(msgspec.Struct, frozen=True):
+    """What a block made of one transaction."""
+
+    code: Int = 0
+    data: bytes | None = None
+    log: str = ""
+    codespace: str = ""
+
+
+class MerkleProof(msgspec.Struct, frozen=True):
+    """An inclusion path from leaf to root."""
+
+    total: Int
+    index: Int
+    aunts: tuple[bytes, ...] = ()
+
+
+class TxProof(msgspec.Struct, frozen=True):
+    """That a transaction is under a block's `data_hash`."""
+
+    root_hash: str
+    data: bytes
+    proof: MerkleProof
+
+
+class Included(msgspec.Struct, frozen=True):
+    """A transaction in a block."""
+
+    hash: str
+    height: Int
+    index: Int
+    tx_result: TxResult
+    tx: bytes
+    proof: TxProof | None = None
+
+
+class QueryAnswer(msgspec.Struct, frozen=True):
+    """What the application answered."""
+
+    code: Int = 0
+    log: str = ""
+    key: bytes | None = None
+    value: bytes | None = None
+    height: Int = 0
+
+
+class NodeInfo(msgspec.Struct, frozen=True):
+    """Who a node is."""
+
+    id: str
+    network: str
+    """Its chain."""
+    moniker: str = ""
+    version: str = ""
+    listen_addr: str = ""
+
+
+class SyncInfo(msgspec.Struct, frozen=True):
+    """How far a node is."""
+
+    latest_block_height: Int
+    latest_block_time: str
+    latest_app_hash: str
+    catching_up: bool
+
+
+class ValidatorInfo(msgspec.Struct, frozen=True):
+    """The node's own validator."""
+
+    address: str
+    voting_power: Int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A node's state."""
+
+    node_info: NodeInfo
+    sync_info: SyncInfo
+    validator_info: ValidatorInfo
+
+
+class PublicKeyJson(msgspec.Struct, frozen=True):
+    """A public key with CometBFT's name of its type."""
+
+    type: str
+    value: bytes
+
+
+class ValidatorEntry(msgspec.Struct, frozen=True):
+    """One validator of a set."""
+
+    address: str
+    pub_key: PublicKeyJson
+    voting_power: Int
+    proposer_priority: Int = 0
+
+
+class _ValidatorPage(msgspec.Struct, frozen=True):
+    block_height: Int
+    validators: tuple[ValidatorEntry, ...]
+    total: Int
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A node that this node is connected to."""
+
+    node_info: NodeInfo
+    is_outbound: bool
+    remote_ip: str
+
+
+class NetInfo(msgspec.Struct, frozen=True):
+    """A node's connections."""
+
+    listening: bool
+    peers: tuple[Peer, ...] = ()
+
+
+class HeaderJson(msgspec.Struct, frozen=True):
+    """The fields of a header that are used."""
+
+    chain_id: str
+    height: Int
+    time: str
+    data_hash: str
+    app_hash: str
+    proposer_address: str
+
+
+class CommitSignature(msgspec.Struct, frozen=True):
+    """One vote of a commit: 1 absent, 2 for the block, 3 nil."""
+
+    block_id_flag: Int
+    validator_address: str
+
+
+class LastCommit(msgspec.Struct, frozen=True):
+    """The commit of the block before."""
+
+    height: Int
+    round: Int
+    signatures: tuple[CommitSignature, ...] | None = ()
+
+
+class BlockData(msgspec.Struct, frozen=True):
+    """A block's transactions."""
+
+    txs: tuple[bytes, ...] | None = ()
+
+
+class BlockJson(msgspec.Struct, frozen=True):
+    """A block."""
+
+    header: HeaderJson
+    data: BlockData
+    last_commit: LastCommit
+
+
+class BlockId(msgspec.Struct, frozen=True):
+    """A block's name."""
+
+    hash: str
+
+
+class BlockAnswer(msgspec.Struct, frozen=True):
+    """A block with its name."""
+
+    block_id: BlockId
+    block: BlockJson
+
+    @property
+    def transactions(self) -> tuple[bytes, ...]:
+        """The transactions in order."""
+        return self.block.data.txs or ()
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """One key of an ABCI event."""
+
+    key: str
+    value: str = ""
+
+
+class AbciEvent(msgspec.Struct, frozen=True):
+    """An event of the application."""
+
+    type: str
+    attributes: tuple[Attribute, ...] = ()
+
+
+class BlockResults(msgspec.Struct, frozen=True):
+    """What executing a block gave."""
+
+    height: Int
+    txs_results: tuple[TxResult, ...] | None = ()
+    finalize_block_events: tuple[AbciEvent, ...] | None = ()
+    app_hash: bytes | None = None
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: int
+    message: str = ""
+    data: str = ""
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    jsonrpc: str
+    id: int
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Problem | None = None
+
+
+class _QueryEnvelope(msgspec.Struct, frozen=True):
+    response: QueryAnswer
+
+
+# -- the client --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Endpoint:
+    url: str
+    silent_until: float = 0.0
+    """Monotonic time before which others are asked first."""
+
+
+class RpcClient:
+    """Calls the first of `endpoints` (URLs such as `http://127.0.0.1:26657`) that answers.
+
+    One that fails is asked last for `shun_seconds`. A call that an endpoint understood and refused is not repeated
+    elsewhere. Raises `NoEndpointError` where all fail and `RpcError` where one refuses.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        *,
+        timeout_seconds: float = 5.0,
+        shun_seconds: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        if not endpoints:
+            raise NoEndpointError("no node is named", "name at least one, such as http://127.0.0.1:26657")
+        self._endpoints = [_Endpoint(url.rstrip("/")) for url in endpoints]
+        self._timeout, self._shun = timeout_seconds, shun_seconds
+        self._http = httpx.Client(
+            timeout=timeout_seconds, transport=transport, follow_redirects=False, trust_env=False
+        )
+        self._asked = 0
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The nodes in the order in which they are asked now."""
+        now = time.monotonic()
+        return [e.url for e in sorted(self._endpoints, key=lambda e: max(0.0, e.silent_until - now))]
+
+    def shun(self, url: str) -> None:
+        """Ask a node last for a while."""
+        for endpoint in self._endpoints:
+            if endpoint.url == url:
+                endpoint.silent_until = time.monotonic() + self._shun
+
+    def call(self, method: str, kind: type[T], **parameters: Any) -> T:
+        """One call; `kind` is the type of its result."""
+        troubles = []
+        for url in self.endpoints:
+            try:
+                return self._ask(url, method, kind, parameters)
+            except (httpx.HTTPError, httpx.InvalidURL, _Lying) as error:
+                troubles.append(f"{url}: {_brief(error)}")
+                self.shun(url)
+        raise NoEndpointError(
+            f"no node answers {method} ({'; '.join(troubles)})", "start one with `hmchain node start`, or name others"
+        )
+
+    def _ask(self, url: str, method: str, kind: type[T], parameters: Mapping[str, Any]) -> T:
+        self._asked += 1
+        question = {"jsonrpc": "2.0", "id": self._asked, "method": method, "params": parameters}
+        body = self._post(url, msgspec.json.encode(question))
+        try:
+            envelope = msgspec.json.decode(body, type=_Envelope)
+            if envelope.id != self._asked:
+                raise _Lying("it answers another call")
+            if envelope.error is None:
+                return msgspec.json.decode(envelope.result, type=kind, strict=False)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise _Lying("what it sends is no answer of a CometBFT node") from None
+        problem = envelope.error
+        raise RpcError(f"{url} cannot answer {method}: {problem.data or problem.message}"[:400], "see the node's log")
+
+    def _post(self, url: str, content: bytes) -> bytes:
+        """The body of the answer, read up to a size and a time that no endpoint can stretch."""
+        deadline = time.monotonic() + self._timeout
+        body = bytearray()
+        headers = {"content-type": "application/json"}
+        with self._http.stream("POST", f"{url}/", content=content, headers=headers) as answer:
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise _Lying("its answer is too large")
+                if time.monotonic() > deadline:
+                    raise _Lying("it is too slow")
+        # CometBFT sends its JSON-RPC errors with status 500; any other page is told by its body.
+        return bytes(body)
+
+    # -- transactions --------------------------------------------------------------------------------------------------
+
+    def broadcast(self, wire: bytes) -> Broadcast:
+        """Hand a transaction to the mempool (`broadcast_tx_sync`); one that is there already counts as taken."""
+        try:
+            return self.call("broadcast_tx_sync", Broadcast, tx=_base64(wire))
+        except RpcError as error:
+            if "already exists in cache" not in error.what:
+                raise
+            return Broadcast(hash=sha256(wire).hexdigest().upper())
+
+    def find(self, digest: bytes, *, prove: bool = False) -> Included | None:
+        """A transaction that is in a block, by its digest; None if it is in none."""
+        try:
+            return self.call("tx", Included, hash=_base64(digest), prove=prove)
+        except RpcError as error:
+            if "not found" not in error.what:
+                raise
+            return None
+
+    def wait_for(self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep) -> Included:
+        """Wait until a transaction is in a block. Raises `NotIncludedError`."""
+        deadline, (pause, pause_max) = time.monotonic() + seconds, _POLL_SECONDS
+        while time.monotonic() < deadline:
+            found = self.find(digest)
+            if found is not None:
+                return found
+            sleep(pause)
+            pause = min(2 * pause, pause_max)
+        raise NotIncludedError(
+            f"transaction {digest.hex()} is in no block after {seconds:g} s",
+            "`hmchain network status` shows whether two thirds of the voting power are up; send it again",
+        )
+
+    def prove(self, digest: bytes) -> Included:
+        """A transaction with the proof that it is in its block, checked (see `verify_inclusion`).
+
+        Raises `NotIncludedError` if it is in none, `ProofError` if the node's proof does not hold.
+        """
+        found = self.find(digest, prove=True)
+        if found is None:
+            raise NotIncludedError(f"transaction {digest.hex()} is in no block", "check the digest, or wait for it")
+        if sha256(found.tx).digest() != digest:
+            raise ProofError("the proof does not hold: it is another transaction's", "ask another member's node")
+        verify_inclusion(found, bytes.fromhex(self.block(found.height).block.header.data_hash))
+        return found
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def query(self, path: str, data: bytes = b"") -> QueryAnswer:
+        """Ask the application."""
+        return self.call("abci_query", _QueryEnvelope, path=path, data=data.hex()).response
+
+    def status(self) -> Status:
+        """Who the node is and how far it is."""
+        return self.call("status", Status)
+
+    def peers(self) -> NetInfo:
+        """To whom the node is connected."""
+        return self.call("net_info", NetInfo)
+
+    def validators(self, height: int | None = None) -> tuple[ValidatorEntry, ...]:
+        """The validator set of a height (default: the last), all pages of it."""
+        where = {} if height is None else {"height": str(height)}
+        found: list[ValidatorEntry] = []
+        while True:
+            page_number = str(1 + len(found) // _VALIDATORS_A_PAGE)
+            page = self.call(
+                "validators", _ValidatorPage, page=page_number, per_page=str(_VALIDATORS_A_PAGE), **where
+            )
+            where = {"height": str(page.block_height)}
+            found += page.validators
+            if len(found) >= page.total or not page.validators:
+                return tuple(found)
+
+    def block(self, height: int | None = None) -> BlockAnswer:
+        """A block (default: the last)."""
+        return self.call("block", BlockAnswer, **_at(height))
+
+    def block_results(self, height: int | None = None) -> BlockResults:
+        """What executing a block gave (default: the last)."""
+        return self.call("block_results", BlockResults, **_at(height))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def __enter__(self) -> RpcClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def verify_inclusion(found: Included, data_hash: bytes) -> None:
+    """Check that a transaction is under a header's `data_hash` (32 bytes).
+
+    CometBFT's tree is that of RFC 6962 over the SHA-256 of each transaction. Raises `ProofError`.
+    """
+    shown = found.proof
+    holds = shown is not None and merkle.verify(
+        sha256(found.tx).digest(), shown.proof.index, shown.proof.total, shown.proof.aunts, data_hash
+    )
+    if not holds:
+        raise ProofError(
+            "the proof does not hold: the transaction is not under the header's root", "ask another member's node"
+        )
+
+
+def _at(height: int | None) -> dict[str, str]:
+    return {} if height is None else {"height": str(height)}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, _Lying):
+        return str(error)
+    return {httpx.ConnectError: "it refuses connections"}.get(
+        type(error), "it is too slow" if isinstance(error, httpx.TimeoutException) else type(error).__name__
+    )

@@ -1,0 +1,114 @@
+"""Scenarios as text: what the ledger tells of a study, block by block, regenerated and compared.
+
+`HMCHAIN_REWRITE=1 pytest tests/scenarios` writes the files anew; review the difference like code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from study_bed import STUDY, Bed
+
+from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.ledger.contracts import rounds
+from hmchain.ledger.contracts.opening import ResumeStudy
+
+FOLDER = Path(__file__).parent
+
+
+def honest(bed: Bed) -> None:
+    """Four honest hospitals, two rounds."""
+    bed.run()
+
+
+def forged_sum(bed: Bed) -> None:
+    """The master of round 1 forges the sum: one chunk proves it, and the next in rank sums the same updates."""
+    bed.until(1, rounds.AGGREGATE)
+    bed.behave(bed.round.master, AgentBehaviour.FORGE_SUM)
+    bed.run()
+
+
+def silent_master(bed: Bed) -> None:
+    """The master of round 1 posts nothing: after the deadline the next in rank takes over."""
+    bed.until(1, rounds.AGGREGATE)
+    master = bed.round.master
+    bed.behave(master, AgentBehaviour.SILENT_MASTER)
+    bed.run(lambda: bed.round.number == 2)
+    bed.behave(master, AgentBehaviour.HONEST)
+    bed.run()
+
+
+def dropout(bed: Bed) -> None:
+    """One hospital is away in round 1: it is left out, and its pair seeds are revealed."""
+    bed.until(1, rounds.COMMIT)
+    with bed.asleep("south"):
+        bed.run(lambda: bed.round.number == 2)
+    bed.run()
+
+
+def withheld_seed(bed: Bed) -> None:
+    """One hospital withholds its seed: the attempt is void, the next one succeeds."""
+    bed.until(1, rounds.COMMIT)
+    bed.behave("west", AgentBehaviour.WITHHOLD_SEED)
+    bed.run(lambda: bed.round.attempt == 1)
+    bed.behave("west", AgentBehaviour.HONEST)
+    bed.run()
+
+
+def rejected_round(bed: Bed) -> None:
+    """Two of four vote against the model of round 1: round 2 starts from the model of before."""
+    bed.until(1, rounds.COMMIT)
+    for name in bed.names[:2]:
+        bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
+    bed.run(lambda: bed.round.number == 2)
+    for name in bed.names[:2]:
+        bed.behave(name, AgentBehaviour.HONEST)
+    bed.run()
+
+
+def garbage(bed: Bed) -> None:
+    """One hospital sends garbage twice: nobody is blamed, the study pauses, and is resumed without it."""
+    bed.until(1, rounds.COMMIT)
+    bed.behave("north", AgentBehaviour.GARBAGE_UPDATE)
+    bed.run()
+    bed.behave("north", AgentBehaviour.HONEST)
+    bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
+    bed.run()
+
+
+SCENARIOS: tuple[Callable[[Bed], None], ...] = (
+    honest, forged_sum, silent_master, dropout, withheld_seed, rejected_round, garbage,
+)  # fmt: skip
+
+
+def transcript(bed: Bed, title: str) -> str:
+    """Every block with its events and the transactions that it refused; digests are left out."""
+    lines = [f"# {title}", ""]
+    refused = {height: [code for at, _, code in bed.codes if at == height] for height, _, _ in bed.codes}
+    entries = sorted([*bed.events, *((height, None) for height in refused)], key=lambda entry: entry[0])
+    for height, found in groupby(entries, key=lambda entry: entry[0]):
+        lines.append(f"block {height}")
+        for _, event in found:
+            if event is not None:
+                words = [word for word in event.keys if word != STUDY and len(word) < 64]
+                lines.append(f"  {event.kind} {' '.join(words)}".rstrip())
+        lines += [f"  refused {code}" for code in refused.get(height, ())]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_scenario(tmp_path: Path, scenario: Callable[[Bed], None]) -> None:
+    bed = Bed.found(tmp_path)
+    bed.prepare(rounds_=2)
+    bed.approve()
+    scenario(bed)
+    text = transcript(bed, scenario.__doc__ or "")
+    bed.close()
+    path = FOLDER / f"{scenario.__name__}.txt"
+    if os.environ.get("HMCHAIN_REWRITE"):
+        path.write_text(text)
+    assert text == path.read_text()

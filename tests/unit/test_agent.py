@@ -1,0 +1,146 @@
+"""What makes an agent refuse a study, and what must not stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from study_bed import STUDY, Bed, make_spec
+
+from hmchain.application.agent.agent import Learner, UnpinnedError
+from hmchain.application.hospital import Hospital
+from hmchain.application.learning.quantise import to_fixed
+from hmchain.keys import WrappingKey
+from hmchain.ledger import arithmetic
+from hmchain.ledger.arithmetic import Layer
+from hmchain.ledger.contracts import opening, rounds, studies
+from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
+from hmchain.ledger.contracts.membership import ProposeAction, Remove, VoteAction, ballots
+from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
+from hmchain.ledger.contracts.studies import ProposeStudy, StudySpec
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path)
+    yield bed
+    bed.close()
+
+
+def other_model() -> bytes:
+    model = arithmetic.padded(to_fixed(np.ones(600, np.float32)))
+    return arithmetic.model_root(model, model * 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"initial_root": other_model()},
+        {"rule": replace(make_spec(("east", "north", "south", "west")).rule, layers=(Layer(601, 1 << 30),))},
+    ],
+    ids=["another first model", "another size"],
+)
+def test_a_first_model_or_rule_that_is_not_ours_is_refused(bed: Bed, changes: dict[str, object]) -> None:
+    """A study whose base model nobody can show would be one in which no fraud can be proven."""
+    bed.prepare(**changes)
+    bed.approve()
+    for _ in range(3):
+        bed.step()
+    assert not opening.joins(bed.state, STUDY)
+    assert all("does not start from the model" in bed.agent(name).refusals[STUDY] for name in bed.names)
+
+
+def test_code_or_architecture_that_is_not_ours_is_refused_and_asked_once(bed: Bed) -> None:
+    asked = []
+
+    def other_code(hospital: Hospital, spec: StudySpec) -> Learner:
+        asked.append(hospital.organisation)
+        raise UnpinnedError(f"study {spec.name} pins other training code than is installed")
+
+    bed.learn = other_code  # type: ignore[method-assign]
+    bed.prepare()
+    bed.approve()
+    bed.reopen()
+    for _ in range(5):
+        bed.step()
+    assert bed.study.status == studies.PROPOSED and sorted(asked) == list(bed.names)
+    assert all("other training code" in bed.agent(name).refusals[STUDY] for name in bed.names)
+
+
+def test_the_data_is_read_once_a_process(bed: Bed) -> None:
+    bed.prepare(rounds_=2)
+    bed.approve()
+    bed.run()
+    assert bed.learners == 4
+
+
+def test_a_hospital_whose_pair_halves_do_not_open_is_named_and_the_others_go_on(bed: Bed) -> None:
+    """A participant may send halves that open for some and not for others: whom it shut out sits the study out."""
+    bed.prepare(rounds_=1)
+    bed.approve()
+    bed.run(lambda: bed.study.status == studies.AGREEING)
+    liar = bed.agent("east")
+    (body,) = liar._agree(bed.study)
+    stranger = WrappingKey.generate().public.wrap(bytes(64), b"")
+    bed.require("east", "agent", replace(body, wrapped=(stranger, *body.wrapped[1:])))
+    bed.run()
+    assert isinstance(body, AgreePairs) and bed.study.status == studies.FINISHED
+    assert bed.at(1).frozen == ("east", "south", "west")
+    assert "from east does not open" in bed.agent("north").refusals[STUDY]
+
+
+def test_two_studies_run_side_by_side(bed: Bed) -> None:
+    spec = bed.prepare(rounds_=2)
+    second = replace(spec, name="second", rounds=1)
+    bed.require("north", "scientist", ProposeStudy(second))
+    bed.approve()
+    for name in bed.names:
+        body = ApproveStudy("second", "brain", 1, spec.purpose, spec.code, bed.now_ms + 86_400_000)
+        bed.require(name, "steward", body)
+    bed.run()
+    assert [study.status for study in studies.studies(bed.state)] == [studies.FINISHED] * 2
+    assert rounds.round_(bed.state, "second", 1).frozen == bed.names  # type: ignore[union-attr]
+    bed.step()
+    assert len(set(bed.consortium.objects.list())) == 4, "class counts and model of each"
+    keys = {bed.agent(name).study_key(study).raw for name in bed.names for study in (STUDY, "second")}
+    assert len(keys) == 2
+
+
+def test_a_refused_study_beside_a_running_one(bed: Bed) -> None:
+    spec = bed.prepare(rounds_=1)
+    bed.require("north", "scientist", ProposeStudy(replace(spec, name="second")))
+    bed.require("west", "steward", RefuseStudy("second", "ethics"))
+    bed.approve()
+    bed.run()
+    assert [study.status for study in studies.studies(bed.state)] == [studies.REFUSED, studies.FINISHED]
+
+
+def test_a_removed_member_stops_neither_the_ledger_nor_the_study(bed: Bed) -> None:
+    """Its agent goes on sending; nothing of that is even queued."""
+    bed.prepare(rounds_=2)
+    bed.approve()
+    bed.until(1, rounds.COMMIT)
+    bed.require("east", "steward", ProposeAction(Remove("west")))
+    (ballot,) = [key for key, _ in ballots(bed.state)]
+    bed.require("north", "steward", VoteAction(ballot))
+    bed.require("south", "steward", VoteAction(ballot))
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    assert bed.at(1).frozen == bed.at(2).expected == ("east", "north", "south")
+
+
+def test_joining_twice_after_a_restart_uses_the_same_secrets(bed: Bed) -> None:
+    bed.prepare()
+    bed.approve("east")
+    first = bed.agent("east").step()
+    bed.reopen()
+    second = bed.agent("east")._join(bed.study)
+    assert len(first) == 1 and isinstance(second[0], JoinStudy)
+    drawn = bed.agent("east")._keys.drawn(STUDY, 4, bed.agent("east").random)
+    assert second[0].seed_hash == opening.seed_hash(drawn.opening_seed)
+    assert bed.consortium.submit(first[0]) == ["ok"]
+    joined = opening.joins(bed.state, STUDY)[0]
+    assert (joined.kem, joined.seed_hash) == (second[0].kem, second[0].seed_hash)

@@ -1,0 +1,128 @@
+"""Objects on their way between hospitals, and what each keeps of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hmchain.application.agent import exchange
+from hmchain.application.agent.cache import ObjectCache
+from hmchain.application.agent.exchange import Exchange, WrongObjectError
+from hmchain.application.learning.aggregation import Aggregate, Part
+from hmchain.keys import SecretKey
+from hmchain.ledger import arithmetic
+from hmchain.ledger.arithmetic import Layer, ModelRule
+from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError
+from hmchain.records.objects import MissingObjectError, ObjectStore
+
+KEY = SecretKey(bytes(32))
+RULE = ModelRule((Layer(600, 1 << 30),), 0, 1 << 16, 4, 3)
+CONTEXT = exchange.update_context("study", 1, 0, "east")
+
+
+def vector(seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 1 << 32, RULE.padded_size, dtype=np.uint32)
+
+
+def made() -> Aggregate:
+    random = np.random.default_rng(3)
+    model, momentum = (random.integers(-(1 << 40), 1 << 40, RULE.padded_size) for _ in range(2))
+    return Aggregate(vector(), vector(2).view(np.int32), model, momentum)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Exchange, Exchange, ObjectStore]:
+    store = ObjectStore.memory()
+    caches = [tmp_path / name if request.param == "disk" else None for name in ("a", "b")]
+    return Exchange(store, caches[0]), Exchange(store, caches[1]), store
+
+
+def test_an_update_reaches_another_participant(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
+    sender, receiver, store = pair
+    sent = vector()
+    address = sender.keep(exchange.seal_update(sent, KEY, CONTEXT))
+    assert not store.exists(address), "nothing leaves before it is published"
+    sender.publish(address)
+    got = receiver.open_update(address, KEY, CONTEXT, arithmetic.masked_root(sent), RULE)
+    assert np.array_equal(got, sent)
+
+
+def test_what_is_not_what_its_digest_says_is_refused(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
+    sender, receiver, _ = pair
+    root = arithmetic.masked_root(vector())
+    for wrong in (vector(2), vector()[:-256], vector()[:0]):
+        address = sender.keep(exchange.seal_update(wrong, KEY, CONTEXT))
+        sender.publish(address)
+        with pytest.raises(WrongObjectError):
+            receiver.open_update(address, KEY, CONTEXT, root, RULE)
+
+
+def test_an_update_of_another_place_or_key_does_not_open(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
+    sender, receiver, _ = pair
+    address = sender.keep(exchange.seal_update(vector(), KEY, CONTEXT))
+    sender.publish(address)
+    root = arithmetic.masked_root(vector())
+    for place in (("other", 1, 0, "east"), ("study", 2, 0, "east"), ("study", 1, 1, "east"), ("study", 1, 0, "west")):
+        with pytest.raises(EnvelopeError):
+            receiver.open_update(address, KEY, exchange.update_context(*place), root, RULE)
+    with pytest.raises(EnvelopeKeyError):
+        receiver.open_update(address, SecretKey(bytes([1]) * 32), CONTEXT, root, RULE)
+
+
+def test_who_fetched_an_object_can_repair_the_store(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
+    sender, receiver, store = pair
+    address = sender.keep(b"envelope")
+    sender.publish(address)
+    receiver.fetch(address)
+    store.delete(address)
+    assert receiver.fetch(address) == b"envelope"
+    receiver.repair(address)
+    assert store.get(address) == b"envelope"
+    receiver.keep_only(set())
+    store.delete(address)
+    receiver.repair(address)
+    with pytest.raises(MissingObjectError):
+        receiver.fetch(address)
+
+
+def test_a_damaged_copy_is_fetched_again(tmp_path: Path) -> None:
+    store = ObjectStore.memory()
+    address = store.put(b"envelope")
+    receiver = Exchange(store, tmp_path)
+    receiver.fetch(address)
+    (tmp_path / address.hex()).write_bytes(b"torn")
+    assert receiver.fetch(address) == b"envelope"
+    assert (tmp_path / address.hex()).read_bytes() == b"envelope"
+
+
+def test_a_cache_keeps_only_what_it_is_told(tmp_path: Path) -> None:
+    for cache in (ObjectCache(tmp_path), ObjectCache(None)):
+        addresses = [bytes([i]) * 32 for i in range(3)]
+        for address in addresses:
+            cache.put(address, b"", durable=True)
+        (tmp_path / "half written.part").touch()
+        cache.keep_only({addresses[1]})
+        assert [cache.get(address) is None for address in (addresses[0], addresses[2])] == [True, True]
+        (tmp_path / "half written.part").unlink(missing_ok=True)
+    assert [path.name for path in tmp_path.iterdir()] == [addresses[1].hex()]
+
+
+def test_an_aggregate_comes_back_whole() -> None:
+    packed = exchange.pack(made())
+    parts = exchange.unpack(packed, RULE)
+    assert {part: bytes(data) for part, data in parts.items()} == {
+        part: b"".join(bytes(leaf) for leaf in made().leaves(part)) for part in Part
+    }
+    model, momentum = exchange.model_of(packed, RULE, made().roots.model)
+    assert np.array_equal(model, made().model) and np.array_equal(momentum, made().momentum)
+
+
+def test_an_aggregate_of_another_shape_or_root_is_refused() -> None:
+    packed = exchange.pack(made())
+    for wrong in (packed[:-1], packed + b"\0", b""):
+        with pytest.raises(WrongObjectError):
+            exchange.unpack(wrong, RULE)
+    with pytest.raises(WrongObjectError):
+        exchange.model_of(packed, RULE, bytes(32))

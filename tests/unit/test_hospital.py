@@ -1,0 +1,92 @@
+"""One hospital: its records, and the FL-CNN that it builds only if the study pins what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.agent.agent import UnpinnedError
+from hmchain.application.consortium import Consortium
+from hmchain.application.hospital import Hospital, Images, cnn_learner
+from hmchain.application.learning.cnn import Architecture, initial_vector
+from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.study import study_spec
+from hmchain.canonical import encode
+from hmchain.errors import InputError
+from hmchain.ledger.contracts.datasets import Schema, dataset, version
+from hmchain.ledger.contracts.studies import DatasetUse, StudySpec
+
+SCHEMA = Schema("mri", 1, 16, 16, ("no", "yes"))
+ARCH = Architecture.for_images(16, 16, 1, 2)
+
+
+def images(count: int, seed: int) -> Images:
+    random = np.random.default_rng(seed)
+    return Images(random.integers(0, 256, (count, 16, 16, 1), np.uint8), np.arange(count) % 2)
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    titles = {name: name for name in ("east", "north", "west")}
+    with Consortium.create(tmp_path_factory.mktemp("run"), "test", titles) as consortium:
+        hospital = consortium.hospitals["north"]
+        hospital.store_images("brain", {"train": images(11, 1), "validation": images(5, 2)})
+        consortium.require(hospital.register("brain", SCHEMA), hospital.publish("brain", 1))
+        yield hospital
+
+
+def spec(rounds: int = 2) -> StudySpec:
+    uses = tuple(DatasetUse(name, "brain", 1) for name in ("east", "north", "west"))
+    return study_spec("tumours", SCHEMA, uses, ARCH, demo_plan(rounds, steps=2), 7)
+
+
+def test_images_come_back_as_they_were(hospital: Hospital) -> None:
+    for split, stored in (("train", images(11, 1)), ("validation", images(5, 2))):
+        found = hospital.images("brain", 1, split)
+        assert np.array_equal(found.images, stored.images) and np.array_equal(found.labels, stored.labels)
+    with pytest.raises(InputError, match="no test images"):
+        hospital.images("brain", 1, "test")
+
+
+def test_images_are_nowhere_in_the_clear(hospital: Hospital) -> None:
+    pixels = images(11, 1).images[0].tobytes()
+    files = [path for path in hospital.directory.parent.parent.rglob("*") if path.is_file()]
+    assert len(files) > 20 and not any(pixels[:64] in path.read_bytes() for path in files)
+
+
+def test_what_is_published_is_a_root_and_a_rounded_count(hospital: Hospital) -> None:
+    published = version(hospital.node.state, "north", "brain", 1)
+    assert published is not None and published.count == 64 and len(published.root) == 32
+    registered = dataset(hospital.node.state, "north", "brain")
+    assert registered is not None and registered.schema == SCHEMA
+
+
+def test_the_learner_is_what_the_study_pins(hospital: Hospital) -> None:
+    learner = cnn_learner(hospital, spec())
+    assert learner.class_counts.tolist() == [6, 5]
+    assert np.array_equal(learner.initial, initial_vector(ARCH, 7))
+    fitted = learner.trainer.fit(learner.initial, 0).weights
+    assert fitted.shape == learner.initial.shape and not np.array_equal(fitted, learner.initial)
+    again = cnn_learner(hospital, spec())
+    assert np.array_equal(again.trainer.fit(again.initial, 0).weights, fitted), "the same after a restart"
+    learner.use_counts(np.array([30, 10]))
+    assert 0 <= learner.trainer.evaluate(fitted, "validation").auc <= 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": bytes(32)},
+        {"architecture": b"resnet"},
+        {"training": b""},
+        {"architecture": encode(Architecture.for_images(32, 32, 1, 2))},
+        {"rounds": 3},
+    ],
+    ids=["code", "architecture", "plan", "another size", "rounds past the plan"],
+)
+def test_an_agent_refuses_what_is_not_installed_or_does_not_fit(hospital: Hospital, changes: dict[str, object]) -> None:
+    with pytest.raises(UnpinnedError, match="tumours"):
+        cnn_learner(hospital, replace(spec(), **changes))
