@@ -13,6 +13,6 @@ ruff=${VENV:-.venv}/bin/ruff
 "$venv/bin/python" -m pip install --quiet 'grpcio-tools==1.76.0'
 "$venv/bin/python" -m grpc_tools.protoc --proto_path=proto --python_out="$package" --pyi_out="$package" abci.proto
 for file in "$package"/abci_pb2.py "$package"/abci_pb2.pyi; do
-  sed -i '1i # ruff: noqa' "$file"
+  sed -i -e "1i # ruff: noqa" -e "s/\b_Mapping\]/_Mapping[str, object]]/g" "$file"
   "$ruff" format --quiet "$file"
 done

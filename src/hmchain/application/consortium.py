@@ -97,15 +97,22 @@ class LocalNode:
 
 
 class Consortium:
-    """Hospitals, ledger and store in one folder."""
+    """Hospitals in one folder, their ledger and the object store that they share."""
 
     def __init__(
-        self, directory: Path, ledger: EmbeddedLedger, keys: Mapping[str, Keyring], learn: Learn | None = None
+        self,
+        directory: Path,
+        ledger: Ledger,
+        keys: Mapping[str, Keyring],
+        learn: Learn | None = None,
+        objects: ObjectStore | None = None,
     ) -> None:
+        """`objects` is the store that others share too; without it, one in the folder."""
         self.directory = directory
         self.ledger = ledger
-        self.objects = ObjectStore.directory(directory / "objects")
-        relay = ObjectStore.directory(directory / "objects", durable=False)
+        self.objects = objects or ObjectStore.directory(directory / "objects")
+        # What need not survive a power cut is cheaper to write, where the store is our own.
+        relay = None if objects else ObjectStore.directory(directory / "objects", durable=False)
         self.hospitals = {
             name: Hospital(
                 name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name), learn, relay
@@ -206,7 +213,10 @@ class Consortium:
         list(self._pool.map(lambda agent: agent.publish(), agents))
         wires = [wire for found in self._pool.map(lambda agent: agent.step(), agents) for wire in found]
         self.ledger.submit_many(wires)
-        return self.produce_block() is not None
+        progress = self.produce_block() is not None
+        while progress and self.ledger.waiting:
+            progress = self.produce_block() is not None
+        return progress
 
     def run(self, study: str) -> None:
         """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""

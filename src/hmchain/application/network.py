@@ -87,6 +87,9 @@ class Network(Record, frozen=True):
         return next((member for member in self.genesis.members if member.organisation == organisation), None)
 
 
+_NAMES: dict[type[Record], str] = {Introduction: "member file", Network: "network file"}
+
+
 def found(
     introductions: Sequence[Introduction], chain_id: str, time_ms: int, parameters: Parameters | None = None
 ) -> Network:
@@ -144,8 +147,7 @@ def _load(path: Path, kind: type[R]) -> R:
     except OSError as error:
         raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        name = {Introduction: "member file", Network: "network file"}.get(kind, "file")  # type: ignore[call-overload]
-        raise NetworkFileError(f"{path} is no {name}", "ask its sender for it again") from error
+        raise NetworkFileError(f"{path} is no {_NAMES[kind]}", "ask its sender for it again") from error
 
 
 def _require_unlike(what: str, values: Sequence[str]) -> None:

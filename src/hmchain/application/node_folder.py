@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +59,12 @@ class NodeExistsError(InputError):
     """The folder holds a node already."""
 
     code = "node_exists"
+
+
+class NodeRunningError(InputError):
+    """A process runs the node."""
+
+    code = "node_running"
 
 
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,11 +144,6 @@ class NodeFolder:
         """Held by the process that runs the node; holds its id."""
         return self.path / "node.lock"
 
-    @property
-    def hospital(self) -> Path:
-        """The hospital's records and its agent's own files."""
-        return self.path / "hospital"
-
     def settings(self) -> NodeSettings:
         """Read `node.toml`. Raises `NodeSettingsError` or `BadAddressError`."""
         try:
@@ -157,6 +162,23 @@ class NodeFolder:
         quoted = {name: _quoted(getattr(settings, name)) for name in fields}
         self.path.mkdir(parents=True, exist_ok=True)
         self.toml.write_text(_TEMPLATE.format(**quoted), "utf-8")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other process from running the node. Raises `NodeRunningError`."""
+        with self.lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise NodeRunningError(
+                    f"the node at {self.path} is in use by process {holder}", "stop it with Ctrl-C or SIGTERM first"
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
 
 
 def _quoted(text: str) -> str:

@@ -54,7 +54,20 @@ class DoubleSign(Record, frozen=True, tag="double_sign"):
     second: SignedVote
 
 
-Evidence = InvalidProposal | DoubleSign
+class EngineReport(Record, frozen=True, tag="engine_report"):
+    """Evidence: the consensus engine found a double sign (or an attack on light clients, which takes one).
+
+    It carries no proof: more than two thirds of the power checked it before the block was decided, which only an engine
+    with its own evidence pool can claim. `chain.well_formed` refuses it in blocks of the embedded engine.
+    """
+
+    validator: str
+    height: Height
+    """Where it was signed twice."""
+    time_ms: TimeMs
+
+
+Evidence = InvalidProposal | DoubleSign | EngineReport
 
 
 class BlockInput(Record, frozen=True):

@@ -19,6 +19,7 @@ from hmchain.ledger.blocks import (
     COMMIT,
     Block,
     Commit,
+    EngineReport,
     Evidence,
     Header,
     InvalidProposal,
@@ -79,7 +80,9 @@ def check_block(tip: Tip, block: Block, validators: Validators) -> None:
     _require(evidence_root(block.evidence) == header.evidence_root, "the evidence root does not hold")
     _require(merkle.root(block.transactions) == header.transactions_root, "the transactions root does not hold")
     _require(bool(block.transactions or block.evidence), "it is empty")
-    _require(well_formed(block), "it is larger, or its evidence nests deeper, than is allowed")
+    _require(
+        well_formed(block), "it is larger, or its evidence nests deeper, than is allowed, or it accuses without proof"
+    )
     _check_last_votes(tip.commit, block)
 
 
@@ -111,13 +114,14 @@ def has_quorum(commit: Commit, validators: Validators) -> bool:
 
 
 def well_formed(block: Block) -> bool:
-    """Whether a block keeps the limits on its size and its evidence."""
+    """Whether a block keeps the limits on its size and its evidence, and accuses nobody without proof."""
     return (
         len(block.transactions) <= BLOCK_TRANSACTIONS_MAX
         and sum(len(wire) for wire in block.transactions) <= BLOCK_BYTES_MAX
         and len(block.evidence) <= EVIDENCE_MAX
         and len(set(block.evidence)) == len(block.evidence)
         and nesting(block.evidence) <= EVIDENCE_NESTING_MAX
+        and not any(isinstance(item, EngineReport) for item in block.evidence)
     )
 
 

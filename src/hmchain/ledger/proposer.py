@@ -4,6 +4,9 @@ The rules are those of CometBFT v0.38 (`spec/consensus/proposer-selection.md`, `
 every validator's priority grows by its power, the highest proposes and falls by the total power. Before a step
 priorities are scaled into a window of twice the total and centred on zero.
 
+Of two validators with equal priority the one with the lower address proposes, as in CometBFT: the first 20 bytes of
+SHA-256 of its public key.
+
 One difference in bookkeeping: a set here holds the priorities *before* the step that elects its height's proposer,
 where CometBFT keeps those after it and the proposer beside them. So the set of the next height is
 `update(advance(validators), changes)`, however many rounds the height took.
@@ -13,7 +16,8 @@ Powers are at most 1000 each, so CometBFT's clipping to 64 bits never comes into
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -21,6 +25,7 @@ from hmchain.canonical import Record
 from hmchain.errors import LedgerError
 
 WINDOW_FACTOR = 2
+ADDRESS_BYTES = 20
 
 Validators = tuple["Validator", ...]
 
@@ -35,9 +40,16 @@ class Validator(Record, frozen=True):
     """One validator in the round robin."""
 
     id: str
-    """The organisation, or its address where CometBFT is retraced: of two with equal priority the lower proposes."""
+    """The organisation."""
     power: int
     priority: int = 0
+    address: bytes = b""
+    """Of two with equal priority the lower address proposes; where there are none, the lower id."""
+
+
+def address(public_key: bytes) -> bytes:
+    """A validator's address in CometBFT, from its raw Ed25519 public key (20 bytes)."""
+    return hashlib.sha256(public_key).digest()[:ADDRESS_BYTES]
 
 
 def proposer(validators: Validators) -> int:
@@ -62,12 +74,14 @@ def advance(validators: Validators, times: int = 1) -> Validators:
     return validators
 
 
-def update(validators: Validators, changes: Sequence[tuple[str, int]]) -> Validators:
+def update(
+    validators: Validators, changes: Sequence[tuple[str, int]], addresses: Mapping[str, bytes] | None = None
+) -> Validators:
     """Return the set with `changes` of (id, new power) applied, in order of id; power 0 removes.
 
     A newcomer starts at -1.125 times the total power (removals not yet deducted), so that leaving and joining again
-    never pays. `update((), ...)` makes the set of the genesis block. Raises `ValidatorSetError` on what CometBFT would
-    halt on.
+    never pays. `update((), ...)` makes the set of the genesis block; `addresses` are those of the newcomers. Raises
+    `ValidatorSetError` on what CometBFT would halt on.
     """
     if not changes:
         return validators
@@ -77,14 +91,9 @@ def update(validators: Validators, changes: Sequence[tuple[str, int]]) -> Valida
     total = sum(grown.values())
     newcomer = -(total + total // 8)
     removed = {name for name, power in changes if not power}
-    priorities = {validator.id: validator.priority for validator in validators}
-    return _windowed(
-        tuple(
-            Validator(name, grown[name], priorities.get(name, newcomer))
-            for name in sorted(grown)
-            if name not in removed
-        )
-    )
+    joining = {name: Validator(name, 0, newcomer, (addresses or {}).get(name, b"")) for name, _ in changes}
+    known = joining | {validator.id: validator for validator in validators}
+    return _windowed(tuple(replace(known[name], power=grown[name]) for name in sorted(grown) if name not in removed))
 
 
 def _check(powers: dict[str, int], changes: Sequence[tuple[str, int]]) -> None:
@@ -104,9 +113,13 @@ def _step(validators: Validators) -> tuple[Validators, int]:
     """Return the set after one step, and the position of the validator that it elects."""
     total = sum(validator.power for validator in validators)
     raised = [validator.priority + validator.power for validator in validators]
-    elected = min(range(len(raised)), key=lambda position: (-raised[position], validators[position].id))
+    elected = min(range(len(raised)), key=lambda position: _turn(raised[position], validators[position]))
     raised[elected] -= total
     return _with_priorities(validators, raised), elected
+
+
+def _turn(priority: int, validator: Validator) -> tuple[int, bytes, str]:
+    return -priority, validator.address, validator.id
 
 
 def _windowed(validators: Validators) -> Validators:

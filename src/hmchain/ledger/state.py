@@ -63,7 +63,8 @@ class State:
     def open_read_only(cls, path: Path) -> State:
         """The state as it is at this moment, until it is closed; it cannot be committed. Raises `StateError`."""
         try:
-            db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            uri = f"{path.resolve().as_uri()}?mode=ro"
+            db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
         except sqlite3.DatabaseError as error:
             raise StateError(f"{path} cannot be opened", "give the directory of a run or a ledger") from error
         state = cls.__new__(cls)

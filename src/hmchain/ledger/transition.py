@@ -19,6 +19,7 @@ from hmchain.ledger.blocks import (
     BlockInput,
     BlockResult,
     DoubleSign,
+    EngineReport,
     Event,
     Evidence,
     InvalidProposal,
@@ -168,7 +169,7 @@ class Machine:
             proven = self._prove(evidence, inputs.height, authenticator)
             if proven is not None:
                 name, offender = proven
-                guilty[name] = (offender, isinstance(evidence, DoubleSign))
+                guilty[name] = (offender, not isinstance(evidence, InvalidProposal))
         events: list[Event] = []
         for offender, double_sign in guilty.values():
             events += standings.offence(self.state, offender, inputs.time_ms, double_sign=double_sign)
@@ -178,6 +179,8 @@ class Machine:
         """The offence's identity and the offender, or None."""
         if isinstance(evidence, DoubleSign):
             return self._prove_double_sign(evidence)
+        if isinstance(evidence, EngineReport):
+            return self._believe(evidence)
         return self._prove_invalid_proposal(evidence, height, authenticator)
 
     def _prove_double_sign(self, evidence: DoubleSign) -> tuple[bytes, str] | None:
@@ -191,7 +194,14 @@ class Machine:
         for vote in (first, second):
             if not key.verify(vote.signature, vote_bytes(self.chain_id, vote.height, vote.round, vote.block_hash)):
                 return None
-        return evidence.validator.encode() + b"double sign", evidence.validator
+        return _double_sign_of(evidence.validator), evidence.validator
+
+    def _believe(self, report: EngineReport) -> tuple[bytes, str] | None:
+        """What the engine checked, nobody here can check again; one offence of a validator counts once."""
+        known = self._validator_key(report.validator) is not None
+        if not known or standings.standing(self.state, report.validator).tombstoned:
+            return None
+        return _double_sign_of(report.validator), report.validator
 
     def _prove_invalid_proposal(
         self, evidence: InvalidProposal, height: int, authenticator: Authenticator
@@ -228,6 +238,11 @@ class Machine:
     def _validator_key(self, organisation: str) -> PublicKey | None:
         entry = membership.membership(self.state, organisation)
         return PublicKey(ED25519, entry.member.validator) if entry else None
+
+
+def _double_sign_of(validator: str) -> bytes:
+    """A validator's double signs are one offence, however many of them a block shows."""
+    return validator.encode() + b"double sign"
 
 
 def _nonces_key(minute: int, height: int) -> bytes:

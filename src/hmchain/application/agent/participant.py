@@ -44,7 +44,7 @@ SALT_BYTES = 32
 _TURN_MS = 200
 """How long each participant waits for the one before it to say that a deadline has passed."""
 _PATIENCE_MS = 2_000
-"""How long those who need not answer wait for those who should."""
+"""How long those who need not answer wait for those who should: this, or a quarter of the phase."""
 
 
 class Participant:
@@ -94,7 +94,7 @@ class Participant:
             if bound and made is not None and made.object not in self._published:
                 self._exchange.publish(made.object)
                 self._published.add(made.object)
-        elif entry.phase == rounds.AGGREGATE and self._is_turn(entry.deadline_ms - study.spec.deadlines.aggregate_ms):
+        elif entry.phase == rounds.AGGREGATE and self._is_turn(entry, study.spec.deadlines.aggregate_ms):
             for update in self._frozen_updates(entry):
                 self._exchange.repair(update.object)
 
@@ -118,9 +118,10 @@ class Participant:
         turn = (study.order(self._organisation) - self._node.state.height) % len(study.spec.uses)
         return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms + turn * _TURN_MS else []
 
-    def _is_turn(self, opened_ms: int, first: Sequence[str] = ()) -> bool:
+    def _is_turn(self, entry: Round, span_ms: int, first: Sequence[str] = ()) -> bool:
         """Some answer at once, the others only if that was not enough: fewer transactions."""
-        return self._organisation in first or self._node.now_ms() > opened_ms + _PATIENCE_MS
+        waited_ms = self._node.now_ms() - (entry.deadline_ms - span_ms)
+        return self._organisation in first or waited_ms > min(_PATIENCE_MS, span_ms // 4)
 
     # Commit and attest
 
@@ -215,7 +216,7 @@ class Participant:
         self, study: Study, entry: Round, error: SumOutOfRangeError, span_ms: int
     ) -> Iterator[contracts.Body]:
         """Show that the sum holds garbage; the master may be in league with whoever sent it."""
-        if self._is_turn(entry.deadline_ms - span_ms, (entry.master,)):
+        if self._is_turn(entry, span_ms, (entry.master,)):
             yield self._dispute(study, entry, error.coordinate // arithmetic.CHUNK_COORDINATES, None)
 
     def _verify(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
@@ -230,7 +231,7 @@ class Participant:
             return
         others = [name for name in entry.ranking if name != entry.master]
         first = others[: reputation.faults_tolerated(len(study.spec.uses)) + 1]
-        if result is None or not self._is_turn(entry.deadline_ms - span_ms, first):
+        if result is None or not self._is_turn(entry, span_ms, first):
             return
         own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
         if own != theirs:

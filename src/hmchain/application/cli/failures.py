@@ -22,6 +22,9 @@ _EXTRAS = {
     "PIL": "learning",
     "safetensors": "learning",
     "medmnist": "medmnist",
+    "httpx": "cometbft",
+    "websockets": "cometbft",
+    "google": "cometbft",
 }
 """Optional libraries and the extra of this package that installs each."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.cli import about, audit, demo, failures, ledger, model, report, study
+from hmchain.application.cli import about, audit, demo, failures, ledger, model, network, node, report, study
 
 START, LEARNING, AUDITORS = "Start here", "Stewards and scientists", "Auditors and operators"
 
@@ -29,6 +29,8 @@ app.add_typer(study.app, name="study", rich_help_panel=LEARNING)
 app.add_typer(model.app, name="model", rich_help_panel=LEARNING)
 app.add_typer(audit.app, name="audit", rich_help_panel=AUDITORS)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=AUDITORS)
+app.add_typer(network.app, name="network", rich_help_panel=AUDITORS)
+app.add_typer(node.app, name="node", rich_help_panel=AUDITORS)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ from hmchain.application.consortium import Consortium
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts import rounds, standings
+from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.validator import Behaviour
 
 PROPOSER_ROUND = 2
@@ -17,9 +18,11 @@ class Incidents:
     """Makes one proposer and one master dishonest, once each; what the ledger shows already is not done again."""
 
     def __init__(self, consortium: Consortium, study: str) -> None:
+        assert isinstance(consortium.ledger, EmbeddedLedger)  # faults can be injected into its validators
         self._consortium = consortium
+        self._ledger = consortium.ledger
         self._study = study
-        kinds = {event.kind for _, event in consortium.ledger.events(1)}
+        kinds = {event.kind for _, event in self._ledger.events(1)}
         self._proposer_done = "standing.invalid_proposal" in kinds
         self._master_done = "round.fraud" in kinds
 
@@ -29,7 +32,7 @@ class Incidents:
         for event in events:
             if event.kind == "standing.invalid_proposal":
                 self._proposer_done = True
-                self._consortium.ledger.set_behaviour(event.keys[0], Behaviour.HONEST)
+                self._ledger.set_behaviour(event.keys[0], Behaviour.HONEST)
             elif event.kind == "round.fraud":
                 self._master_done = True
                 self._consortium.hospitals[event.keys[2]].agent.behaviour = AgentBehaviour.HONEST
@@ -38,10 +41,9 @@ class Incidents:
 
     def _tempt(self, number: int) -> None:
         if number >= PROPOSER_ROUND and not self._proposer_done:
-            ledger = self._consortium.ledger
-            validators = standings.validators_at(ledger.state, ledger.height + 1)
-            ledger.set_behaviour(validators[proposer.proposer(validators)].id, Behaviour.INVALID_BLOCK)
+            validators = standings.validators_at(self._ledger.state, self._ledger.height + 1)
+            self._ledger.set_behaviour(validators[proposer.proposer(validators)].id, Behaviour.INVALID_BLOCK)
         if number >= MASTER_ROUND and not self._master_done:
-            entry = rounds.round_(self._consortium.ledger.state, self._study, number)
+            entry = rounds.round_(self._ledger.state, self._study, number)
             if entry is not None and entry.ranking:
                 self._consortium.hospitals[entry.master].agent.behaviour = AgentBehaviour.FORGE_SUM

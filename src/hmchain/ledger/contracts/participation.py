@@ -161,7 +161,6 @@ def _reveal(context: Context, body: Reveal) -> None:
     for pair in body.lost:
         bound = seed_hash("pair", body.study, body.round, body.attempt, pair.seed)
         require(bound == update.pair_hashes[pair.order], "wrong_seed")
-    rounds.remember_sum(context.state, entry)
     rounds.put_contribution(context.state, entry, replace(update, self_seed=body.self_seed, lost=body.lost))
     round_flow.revealed(context, study, entry)
 

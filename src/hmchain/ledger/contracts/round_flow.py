@@ -123,9 +123,9 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
     if len(frozen) < study.spec.threshold:
         void(context, study, entry, "too_few_attested")
         return
-    for earlier in rounds.summed(context.state, entry.study, entry.base_root):
+    for earlier in rounds.revealed_sums(context.state, entry.study, entry.base_root):
         # Two sums over one base that differ by a hospital or two would give away what those sent.
-        if 0 < len(set(earlier) ^ set(frozen)) < SET_DIFFERENCE_MIN:
+        if 0 < earlier.difference(frozen) < SET_DIFFERENCE_MIN:
             void(context, study, entry, "survivors_differ")
             return
     candidates = standings.candidates(context.state, study.spec.participants)
@@ -136,7 +136,9 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
 def revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
     """After a reveal, or when the phase is due: a survivor that withholds its seed voids the attempt."""
     updates = [update for update in rounds.contributions(context.state, entry) if update.organisation in entry.frozen]
-    missing = [update.organisation for update in updates if not update.self_seed]
+    missing = tuple(update.organisation for update in updates if not update.self_seed)
+    if not missing or due:
+        rounds.remember_sum(context.state, entry, missing)
     if not missing:
         enter(context, study, entry, rounds.AGGREGATE)
     elif due:

@@ -103,16 +103,29 @@ class Ballot(Record, frozen=True):
     """Empty until revealed."""
 
 
-class Summed(Record, frozen=True):
-    """The survivor sets whose seeds were revealed over one base model."""
+class RevealedSum(Record, frozen=True):
+    """A sum that somebody may know, over one base model."""
 
-    sets: tuple[tuple[str, ...], ...]
+    revealed: tuple[str, ...]
+    """The survivors that opened their self seed."""
+    withheld: tuple[str, ...]
+    """The survivors that did not. Without their seeds the sum is no one's but theirs, and they know their own part."""
+
+    def difference(self, frozen: tuple[str, ...]) -> int:
+        """How many hospitals' updates a sum over `frozen` would lay open together, for whoever knows both sums."""
+        return len(set(self.revealed) ^ (set(frozen) - set(self.withheld)))
+
+
+class RevealedSums(Record, frozen=True):
+    """All such sums over one base model."""
+
+    sums: tuple[RevealedSum, ...]
 
 
 _ROUNDS = Table("rounds", Round)
 _CONTRIBUTIONS = Table("contributions", Contribution)
 _BALLOTS = Table("gate", Ballot)
-_SUMMED = Table("summed", Summed)
+_SUMS = Table("sums", RevealedSums)
 
 
 def round_(state: State, study: str, number: int) -> Round | None:
@@ -168,17 +181,19 @@ def put_gate_ballot(state: State, entry: Round, ballot: Ballot) -> None:
     _BALLOTS.put(state, ballot, entry.study, entry.number, ballot.organisation)
 
 
-def summed(state: State, study: str, base_root: bytes) -> tuple[tuple[str, ...], ...]:
-    """Survivor sets whose seeds were revealed over this base model."""
-    entry = _SUMMED.get(state, study, base_root)
-    return entry.sets if entry else ()
+def revealed_sums(state: State, study: str, base_root: bytes) -> tuple[RevealedSum, ...]:
+    """The sums over this base model that somebody may know."""
+    entry = _SUMS.get(state, study, base_root)
+    return entry.sums if entry else ()
 
 
-def remember_sum(state: State, entry: Round) -> None:
-    """Keep that the seeds of the frozen set are being revealed over the round's base model."""
-    known = summed(state, entry.study, entry.base_root)
-    if entry.frozen not in known:
-        _SUMMED.put(state, Summed((*known, entry.frozen)), entry.study, entry.base_root)
+def remember_sum(state: State, entry: Round, withheld: tuple[str, ...]) -> None:
+    """Keep whose seeds were revealed in the round's attempt, and whose were not; if none was, nobody knows anything."""
+    revealed = tuple(organisation for organisation in entry.frozen if organisation not in withheld)
+    known = revealed_sums(state, entry.study, entry.base_root)
+    found = RevealedSum(revealed, withheld)
+    if revealed and found not in known:
+        _SUMS.put(state, RevealedSums((*known, found)), entry.study, entry.base_root)
 
 
 def survivors(state: State, study: studies.Study, entry: Round) -> tuple[Survivor, ...]:

@@ -7,6 +7,8 @@ engines, since CometBFT can do no other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
@@ -114,16 +116,27 @@ def candidates(state: State, organisations: tuple[str, ...]) -> tuple[Candidate,
 def validators_at(state: State, height: int) -> Validators:
     """The validator set that decides `height` (which may lie at most before the last non-empty block)."""
     entry = _VALIDATORS.get(state)
-    return _advanced(entry, height).validators if entry else ()
+    return _advanced(state, entry, height).validators if entry else ()
 
 
-def _advanced(entry: ValidatorSet, height: int) -> ValidatorSet:
+def changes_at(state: State, height: int) -> tuple[tuple[str, int], ...]:
+    """The changes of power (organisation, new power) that are on their way and act from `height` on."""
+    entry = _VALIDATORS.get(state)
+    return tuple(change for wait in entry.pending if wait.height == height for change in wait.changes) if entry else ()
+
+
+def _advanced(state: State, entry: ValidatorSet, height: int) -> ValidatorSet:
     validators, pending = entry.validators, entry.pending
     for reached in range(entry.height + 1, height + 1):
         due = [change for wait in pending if wait.height == reached for change in wait.changes]
-        validators = proposer.update(proposer.advance(validators), due)
+        validators = proposer.update(proposer.advance(validators), due, _addresses(state, due))
         pending = tuple(wait for wait in pending if wait.height > reached)
     return ValidatorSet(max(height, entry.height), validators, pending)
+
+
+def _addresses(state: State, changes: Sequence[tuple[str, int]]) -> dict[str, bytes]:
+    found = {name: membership.membership(state, name) for name, _ in changes}
+    return {name: proposer.address(entry.member.validator) for name, entry in found.items() if entry}
 
 
 # -- learning ----------------------------------------------------------------------------------------------------------
@@ -150,7 +163,8 @@ def initialise(state: State, height: int) -> None:
     powers = reputation.next_powers([Standing()] * len(organisations)).powers
     for organisation, power in zip(organisations, powers, strict=True):
         _STANDINGS.put(state, Standing(power=power), organisation)
-    validators = proposer.update((), list(zip(organisations, powers, strict=True)))
+    changes = list(zip(organisations, powers, strict=True))
+    validators = proposer.update((), changes, _addresses(state, changes))
     _VALIDATORS.put(state, ValidatorSet(height, validators, ()))
     _EPOCH.put(state, Epoch(0, 0, (), (), ()))
 
@@ -163,7 +177,7 @@ def begin_block(state: State, inputs: BlockInput) -> None:
         raise Refusal("not_initialised")
     proposals = list(epoch.proposals)
     if inputs.height > 1 and inputs.last_votes:
-        turns = proposer.proposers_of_rounds(_advanced(entry, inputs.height - 1).validators, inputs.last_round)
+        turns = proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
         proposals += [Proposal(name, round_ < inputs.last_round) for round_, name in enumerate(turns)]
     blocks = epoch.blocks + 1
     window = PROPOSALS_PER_MEMBER * len(entry.validators)
@@ -179,7 +193,7 @@ def begin_block(state: State, inputs: BlockInput) -> None:
         blocks, epoch.started, tuple(proposals[-window:]), tuple(sorted(seen.items())), tuple(sorted(tallies.items()))
     )
     _EPOCH.put(state, renewed)
-    _VALIDATORS.put(state, _advanced(entry, inputs.height))
+    _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
 
 
 def _count_votes(tally: Tally, inputs: BlockInput) -> Tally:

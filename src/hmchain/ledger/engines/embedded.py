@@ -182,6 +182,15 @@ class EmbeddedLedger:
         """A validator's committed state, to read from between blocks."""
         return self._first.state
 
+    def state_of(self, organisation: str) -> State:
+        """The committed state of one validator."""
+        return self.validators[organisation].state
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are transactions that are in no block yet."""
+        return bool(self._mempool)
+
     @property
     def recoveries(self) -> list[Recovery]:
         """States that were found damaged since this ledger was opened, and rebuilt from the blocks."""

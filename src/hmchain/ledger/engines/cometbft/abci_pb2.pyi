@@ -81,22 +81,22 @@ class Request(_message.Message):
     finalize_block: RequestFinalizeBlock
     def __init__(
         self,
-        echo: _Optional[_Union[Echo, _Mapping]] = ...,
-        flush: _Optional[_Union[Flush, _Mapping]] = ...,
-        info: _Optional[_Union[RequestInfo, _Mapping]] = ...,
-        init_chain: _Optional[_Union[RequestInitChain, _Mapping]] = ...,
-        query: _Optional[_Union[RequestQuery, _Mapping]] = ...,
-        check_tx: _Optional[_Union[RequestCheckTx, _Mapping]] = ...,
-        commit: _Optional[_Union[RequestCommit, _Mapping]] = ...,
-        list_snapshots: _Optional[_Union[RequestListSnapshots, _Mapping]] = ...,
-        offer_snapshot: _Optional[_Union[RequestOfferSnapshot, _Mapping]] = ...,
-        load_snapshot_chunk: _Optional[_Union[RequestLoadSnapshotChunk, _Mapping]] = ...,
-        apply_snapshot_chunk: _Optional[_Union[RequestApplySnapshotChunk, _Mapping]] = ...,
-        prepare_proposal: _Optional[_Union[RequestPrepareProposal, _Mapping]] = ...,
-        process_proposal: _Optional[_Union[RequestProcessProposal, _Mapping]] = ...,
-        extend_vote: _Optional[_Union[RequestExtendVote, _Mapping]] = ...,
-        verify_vote_extension: _Optional[_Union[RequestVerifyVoteExtension, _Mapping]] = ...,
-        finalize_block: _Optional[_Union[RequestFinalizeBlock, _Mapping]] = ...,
+        echo: _Optional[_Union[Echo, _Mapping[str, object]]] = ...,
+        flush: _Optional[_Union[Flush, _Mapping[str, object]]] = ...,
+        info: _Optional[_Union[RequestInfo, _Mapping[str, object]]] = ...,
+        init_chain: _Optional[_Union[RequestInitChain, _Mapping[str, object]]] = ...,
+        query: _Optional[_Union[RequestQuery, _Mapping[str, object]]] = ...,
+        check_tx: _Optional[_Union[RequestCheckTx, _Mapping[str, object]]] = ...,
+        commit: _Optional[_Union[RequestCommit, _Mapping[str, object]]] = ...,
+        list_snapshots: _Optional[_Union[RequestListSnapshots, _Mapping[str, object]]] = ...,
+        offer_snapshot: _Optional[_Union[RequestOfferSnapshot, _Mapping[str, object]]] = ...,
+        load_snapshot_chunk: _Optional[_Union[RequestLoadSnapshotChunk, _Mapping[str, object]]] = ...,
+        apply_snapshot_chunk: _Optional[_Union[RequestApplySnapshotChunk, _Mapping[str, object]]] = ...,
+        prepare_proposal: _Optional[_Union[RequestPrepareProposal, _Mapping[str, object]]] = ...,
+        process_proposal: _Optional[_Union[RequestProcessProposal, _Mapping[str, object]]] = ...,
+        extend_vote: _Optional[_Union[RequestExtendVote, _Mapping[str, object]]] = ...,
+        verify_vote_extension: _Optional[_Union[RequestVerifyVoteExtension, _Mapping[str, object]]] = ...,
+        finalize_block: _Optional[_Union[RequestFinalizeBlock, _Mapping[str, object]]] = ...,
     ) -> None: ...
 
 class Response(_message.Message):
@@ -155,23 +155,23 @@ class Response(_message.Message):
     finalize_block: ResponseFinalizeBlock
     def __init__(
         self,
-        exception: _Optional[_Union[ResponseException, _Mapping]] = ...,
-        echo: _Optional[_Union[Echo, _Mapping]] = ...,
-        flush: _Optional[_Union[Flush, _Mapping]] = ...,
-        info: _Optional[_Union[ResponseInfo, _Mapping]] = ...,
-        init_chain: _Optional[_Union[ResponseInitChain, _Mapping]] = ...,
-        query: _Optional[_Union[ResponseQuery, _Mapping]] = ...,
-        check_tx: _Optional[_Union[ResponseCheckTx, _Mapping]] = ...,
-        commit: _Optional[_Union[ResponseCommit, _Mapping]] = ...,
-        list_snapshots: _Optional[_Union[ResponseListSnapshots, _Mapping]] = ...,
-        offer_snapshot: _Optional[_Union[ResponseOfferSnapshot, _Mapping]] = ...,
-        load_snapshot_chunk: _Optional[_Union[ResponseLoadSnapshotChunk, _Mapping]] = ...,
-        apply_snapshot_chunk: _Optional[_Union[ResponseApplySnapshotChunk, _Mapping]] = ...,
-        prepare_proposal: _Optional[_Union[ResponsePrepareProposal, _Mapping]] = ...,
-        process_proposal: _Optional[_Union[ResponseProcessProposal, _Mapping]] = ...,
-        extend_vote: _Optional[_Union[ResponseExtendVote, _Mapping]] = ...,
-        verify_vote_extension: _Optional[_Union[ResponseVerifyVoteExtension, _Mapping]] = ...,
-        finalize_block: _Optional[_Union[ResponseFinalizeBlock, _Mapping]] = ...,
+        exception: _Optional[_Union[ResponseException, _Mapping[str, object]]] = ...,
+        echo: _Optional[_Union[Echo, _Mapping[str, object]]] = ...,
+        flush: _Optional[_Union[Flush, _Mapping[str, object]]] = ...,
+        info: _Optional[_Union[ResponseInfo, _Mapping[str, object]]] = ...,
+        init_chain: _Optional[_Union[ResponseInitChain, _Mapping[str, object]]] = ...,
+        query: _Optional[_Union[ResponseQuery, _Mapping[str, object]]] = ...,
+        check_tx: _Optional[_Union[ResponseCheckTx, _Mapping[str, object]]] = ...,
+        commit: _Optional[_Union[ResponseCommit, _Mapping[str, object]]] = ...,
+        list_snapshots: _Optional[_Union[ResponseListSnapshots, _Mapping[str, object]]] = ...,
+        offer_snapshot: _Optional[_Union[ResponseOfferSnapshot, _Mapping[str, object]]] = ...,
+        load_snapshot_chunk: _Optional[_Union[ResponseLoadSnapshotChunk, _Mapping[str, object]]] = ...,
+        apply_snapshot_chunk: _Optional[_Union[ResponseApplySnapshotChunk, _Mapping[str, object]]] = ...,
+        prepare_proposal: _Optional[_Union[ResponsePrepareProposal, _Mapping[str, object]]] = ...,
+        process_proposal: _Optional[_Union[ResponseProcessProposal, _Mapping[str, object]]] = ...,
+        extend_vote: _Optional[_Union[ResponseExtendVote, _Mapping[str, object]]] = ...,
+        verify_vote_extension: _Optional[_Union[ResponseVerifyVoteExtension, _Mapping[str, object]]] = ...,
+        finalize_block: _Optional[_Union[ResponseFinalizeBlock, _Mapping[str, object]]] = ...,
     ) -> None: ...
 
 class Echo(_message.Message):
@@ -291,9 +291,9 @@ class RequestInitChain(_message.Message):
     initial_height: int
     def __init__(
         self,
-        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...,
+        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...,
         chain_id: _Optional[str] = ...,
-        validators: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping]]] = ...,
+        validators: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping[str, object]]]] = ...,
         app_state_bytes: _Optional[bytes] = ...,
         initial_height: _Optional[int] = ...,
     ) -> None: ...
@@ -306,7 +306,7 @@ class ResponseInitChain(_message.Message):
     app_hash: bytes
     def __init__(
         self,
-        validators: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping]]] = ...,
+        validators: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping[str, object]]]] = ...,
         app_hash: _Optional[bytes] = ...,
     ) -> None: ...
 
@@ -327,7 +327,7 @@ class RequestPrepareProposal(_message.Message):
         max_tx_bytes: _Optional[int] = ...,
         txs: _Optional[_Iterable[bytes]] = ...,
         height: _Optional[int] = ...,
-        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...,
+        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...,
         proposer_address: _Optional[bytes] = ...,
     ) -> None: ...
 
@@ -356,11 +356,11 @@ class RequestProcessProposal(_message.Message):
     def __init__(
         self,
         txs: _Optional[_Iterable[bytes]] = ...,
-        proposed_last_commit: _Optional[_Union[CommitInfo, _Mapping]] = ...,
-        misbehavior: _Optional[_Iterable[_Union[Misbehavior, _Mapping]]] = ...,
+        proposed_last_commit: _Optional[_Union[CommitInfo, _Mapping[str, object]]] = ...,
+        misbehavior: _Optional[_Iterable[_Union[Misbehavior, _Mapping[str, object]]]] = ...,
         hash: _Optional[bytes] = ...,
         height: _Optional[int] = ...,
-        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...,
+        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...,
         proposer_address: _Optional[bytes] = ...,
     ) -> None: ...
 
@@ -445,11 +445,11 @@ class RequestFinalizeBlock(_message.Message):
     def __init__(
         self,
         txs: _Optional[_Iterable[bytes]] = ...,
-        decided_last_commit: _Optional[_Union[CommitInfo, _Mapping]] = ...,
-        misbehavior: _Optional[_Iterable[_Union[Misbehavior, _Mapping]]] = ...,
+        decided_last_commit: _Optional[_Union[CommitInfo, _Mapping[str, object]]] = ...,
+        misbehavior: _Optional[_Iterable[_Union[Misbehavior, _Mapping[str, object]]]] = ...,
         hash: _Optional[bytes] = ...,
         height: _Optional[int] = ...,
-        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...,
+        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...,
         proposer_address: _Optional[bytes] = ...,
     ) -> None: ...
 
@@ -465,9 +465,9 @@ class ResponseFinalizeBlock(_message.Message):
     app_hash: bytes
     def __init__(
         self,
-        events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...,
-        tx_results: _Optional[_Iterable[_Union[ExecTxResult, _Mapping]]] = ...,
-        validator_updates: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping]]] = ...,
+        events: _Optional[_Iterable[_Union[Event, _Mapping[str, object]]]] = ...,
+        tx_results: _Optional[_Iterable[_Union[ExecTxResult, _Mapping[str, object]]]] = ...,
+        validator_updates: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping[str, object]]]] = ...,
         app_hash: _Optional[bytes] = ...,
     ) -> None: ...
 
@@ -488,7 +488,7 @@ class CommitInfo(_message.Message):
     round: int
     votes: _containers.RepeatedCompositeFieldContainer[VoteInfo]
     def __init__(
-        self, round: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[VoteInfo, _Mapping]]] = ...
+        self, round: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[VoteInfo, _Mapping[str, object]]]] = ...
     ) -> None: ...
 
 class VoteInfo(_message.Message):
@@ -498,7 +498,7 @@ class VoteInfo(_message.Message):
     validator: Validator
     block_id_flag: int
     def __init__(
-        self, validator: _Optional[_Union[Validator, _Mapping]] = ..., block_id_flag: _Optional[int] = ...
+        self, validator: _Optional[_Union[Validator, _Mapping[str, object]]] = ..., block_id_flag: _Optional[int] = ...
     ) -> None: ...
 
 class Validator(_message.Message):
@@ -515,7 +515,9 @@ class ValidatorUpdate(_message.Message):
     POWER_FIELD_NUMBER: _ClassVar[int]
     pub_key: PublicKey
     power: int
-    def __init__(self, pub_key: _Optional[_Union[PublicKey, _Mapping]] = ..., power: _Optional[int] = ...) -> None: ...
+    def __init__(
+        self, pub_key: _Optional[_Union[PublicKey, _Mapping[str, object]]] = ..., power: _Optional[int] = ...
+    ) -> None: ...
 
 class PublicKey(_message.Message):
     __slots__ = ("ed25519",)
@@ -538,9 +540,9 @@ class Misbehavior(_message.Message):
     def __init__(
         self,
         type: _Optional[_Union[MisbehaviorType, str]] = ...,
-        validator: _Optional[_Union[Validator, _Mapping]] = ...,
+        validator: _Optional[_Union[Validator, _Mapping[str, object]]] = ...,
         height: _Optional[int] = ...,
-        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...,
+        time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...,
         total_voting_power: _Optional[int] = ...,
     ) -> None: ...
 
@@ -561,7 +563,7 @@ class ExecTxResult(_message.Message):
         code: _Optional[int] = ...,
         data: _Optional[bytes] = ...,
         log: _Optional[str] = ...,
-        events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...,
+        events: _Optional[_Iterable[_Union[Event, _Mapping[str, object]]]] = ...,
         codespace: _Optional[str] = ...,
     ) -> None: ...
 
@@ -572,7 +574,9 @@ class Event(_message.Message):
     type: str
     attributes: _containers.RepeatedCompositeFieldContainer[EventAttribute]
     def __init__(
-        self, type: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[EventAttribute, _Mapping]]] = ...
+        self,
+        type: _Optional[str] = ...,
+        attributes: _Optional[_Iterable[_Union[EventAttribute, _Mapping[str, object]]]] = ...,
     ) -> None: ...
 
 class EventAttribute(_message.Message):
@@ -614,7 +618,7 @@ class ResponseListSnapshots(_message.Message):
     __slots__ = ("snapshots",)
     SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     snapshots: _containers.RepeatedCompositeFieldContainer[Snapshot]
-    def __init__(self, snapshots: _Optional[_Iterable[_Union[Snapshot, _Mapping]]] = ...) -> None: ...
+    def __init__(self, snapshots: _Optional[_Iterable[_Union[Snapshot, _Mapping[str, object]]]] = ...) -> None: ...
 
 class RequestOfferSnapshot(_message.Message):
     __slots__ = ("snapshot", "app_hash")
@@ -623,7 +627,7 @@ class RequestOfferSnapshot(_message.Message):
     snapshot: Snapshot
     app_hash: bytes
     def __init__(
-        self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., app_hash: _Optional[bytes] = ...
+        self, snapshot: _Optional[_Union[Snapshot, _Mapping[str, object]]] = ..., app_hash: _Optional[bytes] = ...
     ) -> None: ...
 
 class ResponseOfferSnapshot(_message.Message):

@@ -14,7 +14,8 @@ import msgspec
 from websockets.exceptions import InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from hmchain.ledger.engines.cometbft.rpc import BlockResults, Int, NoEndpointError, RpcClient
+from hmchain.ledger.engines.cometbft.answers import BlockResults, Int
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 
 _SUBSCRIPTION = msgspec.json.encode(
     {"jsonrpc": "2.0", "id": 1, "method": "subscribe", "params": {"query": "tm.event='NewBlockHeader'"}}

@@ -11,13 +11,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
 
 from hmchain import merkle
 from hmchain.errors import LedgerError
+from hmchain.ledger.engines.cometbft.answers import (
+    BlockAnswer,
+    BlockResults,
+    Broadcast,
+    HeaderJson,
+    Headers,
+    Included,
+    NetInfo,
+    QueryAnswer,
+    Status,
+    ValidatorEntry,
+    ValidatorPage,
+)
 from hmchain.ledger.proofs import ProofError
 
 T = TypeVar("T")
@@ -49,221 +62,6 @@ class NotIncludedError(LedgerError):
 
 class _Lying(Exception):
     """An endpoint's answer is no answer: another shape, another question's, too large or too slow."""
-
-
-# -- answers: only the fields that are used; CometBFT writes 64-bit integers as strings, bytes as base64 ---------------
-
-Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-
-
-class Broadcast(msgspec.Struct, frozen=True):
-    """What the mempool said of a transaction."""
-
-    hash: str
-    """Upper-case hex of the transaction's SHA-256."""
-    code: Int = 0
-    """0 if it was taken."""
-    log: str = ""
-    codespace: str = ""
-
-
-class TxResult(msgspec.Struct, frozen=True):
-    """What a block made of one transaction."""
-
-    code: Int = 0
-    data: bytes | None = None
-    log: str = ""
-    codespace: str = ""
-
-
-class MerkleProof(msgspec.Struct, frozen=True):
-    """An inclusion path from leaf to root."""
-
-    total: Int
-    index: Int
-    aunts: tuple[bytes, ...] = ()
-
-
-class TxProof(msgspec.Struct, frozen=True):
-    """That a transaction is under a block's `data_hash`."""
-
-    root_hash: str
-    data: bytes
-    proof: MerkleProof
-
-
-class Included(msgspec.Struct, frozen=True):
-    """A transaction in a block."""
-
-    hash: str
-    height: Int
-    index: Int
-    tx_result: TxResult
-    tx: bytes
-    proof: TxProof | None = None
-
-
-class QueryAnswer(msgspec.Struct, frozen=True):
-    """What the application answered."""
-
-    code: Int = 0
-    log: str = ""
-    key: bytes | None = None
-    value: bytes | None = None
-    height: Int = 0
-
-
-class NodeInfo(msgspec.Struct, frozen=True):
-    """Who a node is."""
-
-    id: str
-    network: str
-    """Its chain."""
-    moniker: str = ""
-    version: str = ""
-    listen_addr: str = ""
-
-
-class SyncInfo(msgspec.Struct, frozen=True):
-    """How far a node is."""
-
-    latest_block_height: Int
-    latest_block_time: str
-    latest_app_hash: str
-    catching_up: bool
-
-
-class ValidatorInfo(msgspec.Struct, frozen=True):
-    """The node's own validator."""
-
-    address: str
-    voting_power: Int
-
-
-class Status(msgspec.Struct, frozen=True):
-    """A node's state."""
-
-    node_info: NodeInfo
-    sync_info: SyncInfo
-    validator_info: ValidatorInfo
-
-
-class PublicKeyJson(msgspec.Struct, frozen=True):
-    """A public key with CometBFT's name of its type."""
-
-    type: str
-    value: bytes
-
-
-class ValidatorEntry(msgspec.Struct, frozen=True):
-    """One validator of a set."""
-
-    address: str
-    pub_key: PublicKeyJson
-    voting_power: Int
-    proposer_priority: Int = 0
-
-
-class _ValidatorPage(msgspec.Struct, frozen=True):
-    block_height: Int
-    validators: tuple[ValidatorEntry, ...]
-    total: Int
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """A node that this node is connected to."""
-
-    node_info: NodeInfo
-    is_outbound: bool
-    remote_ip: str
-
-
-class NetInfo(msgspec.Struct, frozen=True):
-    """A node's connections."""
-
-    listening: bool
-    peers: tuple[Peer, ...] = ()
-
-
-class HeaderJson(msgspec.Struct, frozen=True):
-    """The fields of a header that are used."""
-
-    chain_id: str
-    height: Int
-    time: str
-    data_hash: str
-    app_hash: str
-    proposer_address: str
-
-
-class CommitSignature(msgspec.Struct, frozen=True):
-    """One vote of a commit: 1 absent, 2 for the block, 3 nil."""
-
-    block_id_flag: Int
-    validator_address: str
-
-
-class LastCommit(msgspec.Struct, frozen=True):
-    """The commit of the block before."""
-
-    height: Int
-    round: Int
-    signatures: tuple[CommitSignature, ...] | None = ()
-
-
-class BlockData(msgspec.Struct, frozen=True):
-    """A block's transactions."""
-
-    txs: tuple[bytes, ...] | None = ()
-
-
-class BlockJson(msgspec.Struct, frozen=True):
-    """A block."""
-
-    header: HeaderJson
-    data: BlockData
-    last_commit: LastCommit
-
-
-class BlockId(msgspec.Struct, frozen=True):
-    """A block's name."""
-
-    hash: str
-
-
-class BlockAnswer(msgspec.Struct, frozen=True):
-    """A block with its name."""
-
-    block_id: BlockId
-    block: BlockJson
-
-    @property
-    def transactions(self) -> tuple[bytes, ...]:
-        """The transactions in order."""
-        return self.block.data.txs or ()
-
-
-class Attribute(msgspec.Struct, frozen=True):
-    """One key of an ABCI event."""
-
-    key: str
-    value: str = ""
-
-
-class AbciEvent(msgspec.Struct, frozen=True):
-    """An event of the application."""
-
-    type: str
-    attributes: tuple[Attribute, ...] = ()
-
-
-class BlockResults(msgspec.Struct, frozen=True):
-    """What executing a block gave."""
-
-    height: Int
-    txs_results: tuple[TxResult, ...] | None = ()
-    finalize_block_events: tuple[AbciEvent, ...] | None = ()
-    app_hash: bytes | None = None
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -312,9 +110,7 @@ class RpcClient:
             raise NoEndpointError("no node is named", "name at least one, such as http://127.0.0.1:26657")
         self._endpoints = [_Endpoint(url.rstrip("/")) for url in endpoints]
         self._timeout, self._shun = timeout_seconds, shun_seconds
-        self._http = httpx.Client(
-            timeout=timeout_seconds, transport=transport, follow_redirects=False, trust_env=False
-        )
+        self._http = httpx.Client(timeout=timeout_seconds, transport=transport, follow_redirects=False, trust_env=False)
         self._asked = 0
 
     @property
@@ -392,7 +188,9 @@ class RpcClient:
                 raise
             return None
 
-    def wait_for(self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep) -> Included:
+    def wait_for(
+        self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep
+    ) -> Included:
         """Wait until a transaction is in a block. Raises `NotIncludedError`."""
         deadline, (pause, pause_max) = time.monotonic() + seconds, _POLL_SECONDS
         while time.monotonic() < deadline:
@@ -439,9 +237,7 @@ class RpcClient:
         found: list[ValidatorEntry] = []
         while True:
             page_number = str(1 + len(found) // _VALIDATORS_A_PAGE)
-            page = self.call(
-                "validators", _ValidatorPage, page=page_number, per_page=str(_VALIDATORS_A_PAGE), **where
-            )
+            page = self.call("validators", ValidatorPage, page=page_number, per_page=str(_VALIDATORS_A_PAGE), **where)
             where = {"height": str(page.block_height)}
             found += page.validators
             if len(found) >= page.total or not page.validators:
@@ -450,6 +246,20 @@ class RpcClient:
     def block(self, height: int | None = None) -> BlockAnswer:
         """A block (default: the last)."""
         return self.call("block", BlockAnswer, **_at(height))
+
+    def headers(self, count: int) -> list[HeaderJson]:
+        """The headers of the last `count` blocks at most, the last one first."""
+        found: list[HeaderJson] = []
+        top: int | None = None
+        while len(found) < count:
+            # CometBFT answers with 20 at once, and with the last ones where it is told no height.
+            where = {} if top is None else {"minHeight": str(max(1, top - 19)), "maxHeight": str(top)}
+            page = self.call("blockchain", Headers, **where).block_metas
+            found += [meta.header for meta in page]
+            if not page or page[-1].header.height <= 1:
+                break
+            top = page[-1].header.height - 1
+        return found[:count]
 
     def block_results(self, height: int | None = None) -> BlockResults:
         """What executing a block gave (default: the last)."""
@@ -492,6 +302,6 @@ def _base64(data: bytes) -> str:
 def _brief(error: Exception) -> str:
     if isinstance(error, _Lying):
         return str(error)
-    return {httpx.ConnectError: "it refuses connections"}.get(
-        type(error), "it is too slow" if isinstance(error, httpx.TimeoutException) else type(error).__name__
-    )
+    if isinstance(error, httpx.TimeoutException):
+        return "it is too slow"
+    return "it refuses connections" if isinstance(error, httpx.ConnectError) else type(error).__name__

@@ -1,0 +1,157 @@
+"""`hmchain node`: run one hospital's node of a network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.application.cli import output
+from hmchain.application.cli.options import AsJson, example
+
+if TYPE_CHECKING:
+    from hmchain.application.node import NodeStatus
+    from hmchain.application.node_folder import NodeFolder
+
+app = typer.Typer(no_args_is_help=True, help="One hospital's node: make it, run it, look at it.")
+
+NodeOption = Annotated[
+    Path,
+    typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
+]
+DEFAULT_FOLDER = Path("node")
+
+
+@app.command(epilog=example('hmchain node init north --title "North Hospital" --address north.example.org:26656'))
+def init(
+    organisation: Annotated[str, typer.Argument(metavar="NAME", help="Short name in lower case, for ever.")],
+    title: Annotated[str, typer.Option(help="The hospital's full name.")],
+    address: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the other members' nodes reach this one.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    p2p: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where this node listens for the other nodes.")
+    ] = "0.0.0.0:26656",
+    rpc: Annotated[
+        str, typer.Option("--rpc", metavar="HOST:PORT", help="Where it answers commands; keep it on this machine.")
+    ] = "127.0.0.1:26657",
+    as_json: AsJson = False,
+) -> None:
+    """Make a node: its keys, its settings, and the member file that introduces it to the others.
+
+    The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
+    """
+    from hmchain.application import node
+    from hmchain.application.node_folder import NodeFolder, NodeSettings
+
+    folder = NodeFolder(directory)
+    settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)
+    introduction = node.init(folder, settings, passphrase())
+    if as_json:
+        output.emit({"file": folder.introduction, "fingerprint": introduction.fingerprint})
+        return
+    output.say(f"{directory} is the node of {organisation}. Its keys are in {folder.keys}: back them up.")
+    output.say(f"Send {folder.introduction} to whoever founds the network. It holds nothing secret.")
+    output.fields((("fingerprint", introduction.fingerprint), ("", "to be compared by telephone")))
+
+
+@app.command(epilog=example("hmchain node start"))
+def start(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Run the node until it is told to stop (Ctrl-C, SIGTERM): the ledger and CometBFT together.
+
+    CometBFT is started again, ever more slowly, if it dies. Everything is logged into node.log.
+    """
+    from hmchain.application import node_process
+    from hmchain.application.node_folder import NodeFolder
+
+    folder = NodeFolder(directory)
+    node_process.run(folder, lambda text: output.say(text, stderr=True))
+
+
+@app.command(epilog=example("hmchain node agent"))
+def agent(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Take part in studies until told to stop (Ctrl-C, SIGTERM). The node must run."""
+    from hmchain.application.learning.memory import tune_allocator
+
+    tune_allocator()  # before torch is imported
+    from hmchain.application import node_process
+    from hmchain.application.node_folder import NodeFolder
+
+    node_process.run_agent(NodeFolder(directory), passphrase(), lambda text: output.say(text, stderr=True))
+
+
+@app.command(epilog=example("hmchain node status"))
+def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show height, peers and voting power of this node; exit status 6 if it does not run."""
+    from hmchain.application import node
+    from hmchain.application.node_folder import NodeFolder
+
+    found = node.node_status(NodeFolder(directory))
+    if as_json:
+        output.emit(found)
+    else:
+        _show(found)
+    if not found.running:
+        raise typer.Exit(6)
+
+
+@app.command(epilog=example("hmchain node snapshot backup.tar"))
+def snapshot(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Back up blocks and state of a node that is stopped. Holds no key; the ledger in it is every member's."""
+    from hmchain.application import node_backup
+    from hmchain.application.node_folder import NodeFolder
+
+    _tell(node_backup.snapshot(_folder(directory, NodeFolder), file), file, as_json=as_json)
+
+
+@app.command(epilog=example("hmchain node restore backup.tar"))
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup that `node snapshot` wrote.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Bring blocks and state back into a node that is stopped; the state is checked against its commitment.
+
+    What the node has signed is never forgotten: its record of that stays as it is.
+    """
+    from hmchain.application import node_backup
+    from hmchain.application.node_folder import NodeFolder
+
+    _tell(node_backup.restore(_folder(directory, NodeFolder), file), file, as_json=as_json)
+
+
+def passphrase() -> str | None:
+    """What protects the key files, if anything."""
+    return os.environ.get("HMCHAIN_PASSPHRASE") or None
+
+
+def _folder(directory: Path, kind: type[NodeFolder]) -> NodeFolder:
+    return kind(directory)
+
+
+def _tell(kept: tuple[int, bytes], file: Path, *, as_json: bool) -> None:
+    height, commitment = kept
+    if as_json:
+        output.emit({"file": file, "height": height, "commitment": commitment})
+    else:
+        output.fields((("file", file), ("height", height), ("state commitment", commitment.hex())))
+
+
+def _show(found: NodeStatus) -> None:
+    running = "running" if found.running else "not running: start it with `hmchain node start`"
+    output.fields((
+        ("node", f"{found.organisation}, {running}"),
+        ("network", found.chain_id),
+        ("genesis", found.genesis.hex()),
+        ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),
+        ("last block", found.time or "-"),
+        ("voting power", found.power),
+        ("connected to", output.listed(found.peers)),
+        ("not connected to", output.listed(found.missing)),
+        ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
+    ))  # fmt: skip

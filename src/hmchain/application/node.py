@@ -1,0 +1,243 @@
+"""One hospital on CometBFT: its folder, its part in the network, and what its commands show.
+
+Two processes serve a hospital. The *node* (`hmchain node start`) keeps the ledger and votes; the *agent*
+(`hmchain node agent`) trains and takes part in studies. Training can take every processor there is, and must never
+hold up a vote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application import network as network_file
+from hmchain.application.consortium import Consortium
+from hmchain.application.hospital import Learn
+from hmchain.application.keyring import Keyring
+from hmchain.application.network import Introduction, Network
+from hmchain.application.node_folder import NodeExistsError, NodeFolder, NodeSettings
+from hmchain.errors import InputError
+from hmchain.keys import SigningKey, save_key
+from hmchain.ledger import proposer, reputation
+from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.engines.cometbft.ledger import CometLedger
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
+from hmchain.ledger.state import State
+from hmchain.records.objects import ObjectStore
+
+HEADERS_SHOWN = 200
+"""Over so many of the last blocks the share of each proposer is counted."""
+
+
+class NotJoinedError(InputError):
+    """The node belongs to no network yet."""
+
+    code = "not_joined"
+
+
+class WrongNetworkError(InputError):
+    """The network file is not the one that was agreed on, or does not hold this hospital as it is."""
+
+    code = "wrong_network"
+
+
+# -- founding and joining ----------------------------------------------------------------------------------------------
+
+
+def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = None) -> Introduction:
+    """Make a node: settings, keys, and the file that introduces it to the others.
+
+    Raises `NodeExistsError` if the folder holds one, `KeyFileError` if it holds keys.
+    """
+    if folder.toml.exists():
+        raise NodeExistsError(f"{folder.path} holds a node already", "choose another folder with --dir")
+    keys, node_key = Keyring.generate(), SigningKey.generate()
+    keys.save(folder.keys, passphrase)
+    save_key(node_key, folder.node_key)  # proves connections only; CometBFT reads it without a passphrase
+    member = keys.member(settings.organisation, settings.title)
+    # CometBFT names a node as it names a validator: by the address of its key.
+    introduction = Introduction(member, proposer.address(node_key.public.raw).hex(), settings.address)
+    network_file.save(introduction, folder.introduction)
+    folder.write_settings(settings)
+    return introduction
+
+
+def join(folder: NodeFolder, network: Network, genesis: bytes | None = None) -> None:
+    """Adopt a network file, once. `genesis` is the digest that was agreed on by another way than the file came.
+
+    Raises `WrongNetworkError` if the digest differs, if this hospital is not in it with the keys of this folder, or if
+    the node has joined another network.
+    """
+    if genesis is not None and genesis != network.genesis.digest:
+        raise WrongNetworkError(
+            f"the file's genesis is {network.genesis.digest.hex()}, not the one that was agreed on",
+            "ask the founder for the file again, and compare the digest by telephone",
+        )
+    own = network_file.load_introduction(folder.introduction)
+    if network.member(own.member.organisation) != own.member:
+        raise WrongNetworkError(
+            f"the network does not hold {own.member.organisation} with the keys of this node",
+            f"send {folder.introduction} to the founder and have the network made again",
+        )
+    if folder.network.exists() and network_file.load(folder.network).genesis != network.genesis:
+        raise WrongNetworkError(f"{folder.path} has joined another network", "make another node for this one")
+    network_file.save(network, folder.network)
+
+
+def joined(folder: NodeFolder) -> Network:
+    """The network that a node has joined. Raises `NotJoinedError`."""
+    if not folder.network.is_file():
+        raise NotJoinedError(f"{folder.path} has joined no network", "join one with `hmchain network join FILE`")
+    return network_file.load(folder.network)
+
+
+# -- taking part -------------------------------------------------------------------------------------------------------
+
+
+def open_hospital(folder: NodeFolder, *, passphrase: str | None = None, learn: Learn | None = None) -> Consortium:
+    """The hospital of a running node: a consortium of one, whose agent and people act through it.
+
+    Raises `NotJoinedError`, `NoEndpointError` if the node does not run, and what keys and store complain of.
+    """
+    settings, network = folder.settings(), joined(folder)
+    client = RpcClient([settings.rpc_url])
+    ledger = CometLedger(client, network.genesis, {settings.organisation: folder.state})
+    keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
+    return Consortium(folder.path, ledger, keys, learn, _objects(settings.objects))
+
+
+def _objects(location: str) -> ObjectStore | None:
+    if not location:
+        return None
+    if "://" not in location:
+        return ObjectStore.directory(Path(location))
+    from obstore.store import from_url
+
+    return ObjectStore(from_url(location))
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """How one node is."""
+
+    organisation: str
+    chain_id: str
+    genesis: bytes
+    running: bool
+    height: int
+    """Last block that CometBFT has; the state's where the node does not run."""
+    time: str
+    catching_up: bool
+    peers: tuple[str, ...]
+    """Members' nodes it is connected to."""
+    missing: tuple[str, ...]
+    """Members' nodes it is not connected to."""
+    power: int
+    state_height: int
+    commitment: bytes
+    """Of the state at `state_height`: equal on all honest nodes at equal heights."""
+
+
+@dataclass(frozen=True)
+class ValidatorStatus:
+    """One member as the ledger sees it."""
+
+    organisation: str
+    title: str
+    power: int
+    share_permyriad: int
+    """Of the total power."""
+    consensus: int
+    """0 to 10 000."""
+    learning: int
+    """0 to 10 000."""
+    jailed: bool
+    tombstoned: bool
+    proposed: int
+    """Of the last blocks."""
+
+
+@dataclass(frozen=True)
+class NetworkStatus:
+    """How the network is, as one node sees it."""
+
+    chain_id: str
+    height: int
+    tolerated: int
+    """Validators that may fail or lie."""
+    blocks: int
+    """Over which proposers were counted."""
+    validators: tuple[ValidatorStatus, ...]
+
+
+def node_status(folder: NodeFolder) -> NodeStatus:
+    """How a node is, whether it runs or not. Raises `NotJoinedError`, `StateError`."""
+    settings, network = folder.settings(), joined(folder)
+    state_height, commitment, power = _state_summary(folder.state, settings.organisation)
+    others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != settings.organisation}
+    chain_id, genesis = network.genesis.chain_id, network.genesis.digest
+    with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
+        try:
+            sync, peers = client.status().sync_info, client.peers().peers
+        except NoEndpointError:
+            return NodeStatus(
+                settings.organisation, chain_id, genesis, False, state_height, "", False, (),
+                tuple(sorted(others.values())), power, state_height, commitment,
+            )  # fmt: skip
+    connected = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
+    return NodeStatus(
+        settings.organisation, chain_id, genesis, True, sync.latest_block_height, sync.latest_block_time,
+        sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
+        state_height, commitment,
+    )  # fmt: skip
+
+
+def _state_summary(path: Path, organisation: str) -> tuple[int, bytes, int]:
+    if not path.exists():
+        return 0, b"", 0
+    state = State.open_read_only(path)
+    try:
+        return state.height, state.commitment(), standings.standing(state, organisation).power
+    finally:
+        state.close()
+
+
+def network_status(folder: NodeFolder) -> NetworkStatus:
+    """Validators, power, reputation and proposers. Raises `NoEndpointError` if the node does not run."""
+    settings, network = folder.settings(), joined(folder)
+    with RpcClient([settings.rpc_url]) as client:
+        headers = client.headers(HEADERS_SHOWN)
+    proposed = Counter(header.proposer_address.lower() for header in headers)
+    state = State.open_read_only(folder.state)
+    try:
+        return NetworkStatus(
+            network.genesis.chain_id,
+            state.height,
+            reputation.faults_tolerated(len(membership.active_members(state))),
+            len(headers),
+            _validators(state, proposed),
+        )
+    finally:
+        state.close()
+
+
+def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
+    powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
+    total = sum(powers.values()) or 1
+    found = []
+    for organisation in sorted(powers.keys() | {member.organisation for member in membership.active_members(state)}):
+        entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
+        address = proposer.address(entry.member.validator).hex() if entry else ""
+        power = powers.get(organisation, 0)
+        found.append(
+            ValidatorStatus(
+                organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
+                reputation.learning_score(standing), standing.jailed, standing.tombstoned, proposed.get(address, 0),
+            )
+        )  # fmt: skip
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""Backups of a node: its blocks and its state, never a key.
+
+A node could also fetch everything from the others; a backup saves the time and the wire. What the validator has signed
+is not part of it: a node that forgets that signs twice, and is out for good.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.node import joined
+from hmchain.application.node_folder import NodeFolder
+from hmchain.errors import StorageError
+from hmchain.ledger.state import State
+
+_MANIFEST, _STATE, _DATA = "backup.json", "state.db", "data"
+_SIGNED = "priv_validator_state.json"
+"""CometBFT's record of what it has signed."""
+
+
+class BackupError(StorageError):
+    """A backup cannot be made, is damaged, or belongs to another network."""
+
+    code = "backup"
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a backup says of itself; `restore` believes none of it unchecked."""
+
+    chain_id: str
+    genesis: str
+    height: int
+    commitment: str
+
+
+def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
+    """Write a backup of a stopped node; returns the state's height and commitment.
+
+    Raises `NodeRunningError`, `NotJoinedError`, or `BackupError` if the state is not sound or the file is there.
+    """
+    if file.exists():
+        raise BackupError(f"{file} exists", "a backup is never overwritten; choose another name")
+    genesis = joined(folder).genesis
+    with folder.held(), _scratch(folder) as scratch:
+        copy = scratch / _STATE
+        with closing(_read_only(folder.state)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        height, commitment = _checked(copy)
+        manifest = Manifest(genesis.chain_id, genesis.digest.hex(), height, commitment.hex())
+        (scratch / _MANIFEST).write_bytes(msgspec.json.encode(manifest))
+        partial = file.with_name(file.name + ".part")
+        with tarfile.open(partial, "w") as archive:
+            archive.add(scratch / _MANIFEST, _MANIFEST)
+            archive.add(copy, _STATE)
+            archive.add(folder.engine / _DATA, _DATA, filter=_without_signatures)
+        partial.replace(file)
+    return height, commitment
+
+
+def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
+    """Put a backup in place of a stopped node's blocks and state; returns the state's height and commitment.
+
+    What was there is kept beside it. Raises `NodeRunningError`, `NotJoinedError`, or `BackupError`, changing nothing.
+    """
+    genesis = joined(folder).genesis
+    with folder.held(), _scratch(folder) as scratch:
+        _unpack(file, scratch)
+        manifest = _manifest(file, scratch)
+        if manifest.genesis != genesis.digest.hex():
+            raise BackupError(f"{file} belongs to {manifest.chain_id}, another network", "take this network's backup")
+        height, commitment = _checked(scratch / _STATE)
+        if (height, commitment.hex()) != (manifest.height, manifest.commitment):
+            raise BackupError(f"the state in {file} is not the one that was saved", "take another backup")
+        _swap(folder, scratch)
+    return height, commitment
+
+
+def _swap(folder: NodeFolder, scratch: Path) -> None:
+    data, kept = folder.engine / _DATA, folder.path / "before-restore"
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
+    signed = data / _SIGNED
+    if not signed.is_file():
+        raise BackupError(f"{signed} is missing", "join the network again, then restore")
+    shutil.copy2(signed, scratch / _DATA / _SIGNED)
+    data.rename(kept / _DATA)
+    (scratch / _DATA).rename(data)
+    for suffix in ("", "-wal", "-shm"):
+        old = folder.state.with_name(folder.state.name + suffix)
+        if old.exists():
+            old.rename(kept / old.name)
+    (scratch / _STATE).rename(folder.state)
+
+
+def _without_signatures(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if Path(entry.name).name == _SIGNED else entry
+
+
+def _unpack(file: Path, scratch: Path) -> None:
+    try:
+        with tarfile.open(file) as archive:
+            archive.extractall(scratch, filter="data")
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise BackupError(f"{file} cannot be read as a backup", "check the path, or take another backup") from error
+
+
+def _manifest(file: Path, scratch: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode((scratch / _MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BackupError(f"{file} is no backup of a node", "give a file that `hmchain node snapshot` wrote") from error
+    if not (scratch / _STATE).is_file() or not (scratch / _DATA).is_dir():
+        raise BackupError(f"{file} is not whole", "take another backup")
+    return manifest
+
+
+def _checked(path: Path) -> tuple[int, bytes]:
+    """Height and commitment of a state whose records give that commitment."""
+    state = State.open_read_only(path)
+    try:
+        if not state.is_sound():
+            raise BackupError(f"the records in {path} do not match their commitment", "let the node replay its blocks")
+        return state.height, state.commitment()
+    finally:
+        state.close()
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    except sqlite3.DatabaseError as error:
+        raise BackupError(f"there is no state at {path}", "start the node once") from error
+
+
+@contextmanager
+def _scratch(folder: NodeFolder) -> Iterator[Path]:
+    """A directory on the same file system, so that what is in it can be moved into place."""
+    with tempfile.TemporaryDirectory(dir=folder.path, prefix="backup-") as path:
+        yield Path(path)

@@ -1,0 +1,211 @@
+"""The RPC client against nodes that answer, refuse, lie, crawl or are not there (httpx's in-process double)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hmchain import merkle
+from hmchain.ledger.engines.cometbft import rpc
+from hmchain.ledger.engines.cometbft.answers import Included, MerkleProof, TxProof, TxResult
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotIncludedError, RpcClient, RpcError, verify_inclusion
+from hmchain.ledger.proofs import ProofError
+
+Answer = Callable[[dict[str, Any]], Any]
+WIRE = b"a transaction"
+DIGEST = sha256(WIRE).digest()
+A, B = "http://a:26657", "http://b:26657"
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def result(value: Any) -> Answer:
+    return lambda question: {"jsonrpc": "2.0", "id": question["id"], "result": value}
+
+
+def problem(text: str) -> Answer:
+    error = {"code": -32603, "message": "Internal error", "data": text}
+    return lambda question: {"jsonrpc": "2.0", "id": question["id"], "error": error}
+
+
+STATUS = {
+    "node_info": {"id": "ab", "network": "test", "moniker": "north"},
+    "sync_info": {
+        "latest_block_height": "7", "latest_block_time": "2026-01-01T00:00:00Z", "latest_app_hash": "",
+        "catching_up": False,
+    },
+    "validator_info": {"address": "CD", "voting_power": "1000"},
+}  # fmt: skip
+
+
+class Nodes(httpx.BaseTransport):
+    """Nodes by host; each answers a decoded question, or is an exception or a finished response."""
+
+    def __init__(self, **nodes: Answer | Exception | httpx.Response) -> None:
+        self.nodes = nodes
+        self.asked: list[tuple[str, str]] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        question = json.loads(request.read())
+        self.asked.append((request.url.host, question["method"]))
+        node = self.nodes[request.url.host]
+        if isinstance(node, Exception):
+            raise node
+        return node if isinstance(node, httpx.Response) else httpx.Response(200, json=node(question))
+
+
+def client(nodes: Nodes, *urls: str, **settings: float) -> RpcClient:
+    return RpcClient(urls or (A, B), transport=nodes, **settings)
+
+
+def test_integers_are_read_from_strings() -> None:
+    status = client(Nodes(a=result(STATUS)), A).status()
+    assert (status.sync_info.latest_block_height, status.validator_info.voting_power) == (7, 1000)
+
+
+class Dripping(httpx.SyncByteStream):
+    """A body that never ends, a byte at a time."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.Response(200, text="<html>hello</html>", headers={"content-type": "application/json"}),
+        httpx.Response(301, headers={"location": "http://elsewhere/"}),
+        httpx.Response(200, content=b"[" * 100_000),
+        httpx.Response(200, content=b"\xff\xfe"),
+        lambda question: {"jsonrpc": "2.0", "id": question["id"] + 1, "result": STATUS},
+        result({"node_info": "of another shape"}),
+        result(None),
+    ],
+    ids=["dead", "slow", "lying type", "redirect", "nested", "not text", "other call", "other shape", "null"],
+)
+def test_a_node_that_does_not_answer_is_passed_over_and_then_shunned(node: Any) -> None:
+    nodes = Nodes(a=node, b=result(STATUS))
+    with client(nodes) as rpc_client:
+        assert rpc_client.status().node_info.moniker == "north"
+        rpc_client.status()
+        assert [host for host, _ in nodes.asked] == ["a", "b", "b"]
+        assert rpc_client.endpoints == [B, A]
+
+
+def test_json_counts_whatever_a_node_calls_it() -> None:
+    content = json.dumps({"jsonrpc": "2.0", "id": 1, "result": STATUS}).encode()
+    nodes = Nodes(a=httpx.Response(500, content=content, headers={"content-type": "text/html"}))
+    assert client(nodes, A).status().sync_info.latest_block_height == 7
+
+
+def test_an_endless_answer_ends_by_size_and_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoEndpointError, match="too slow"):
+        client(Nodes(a=httpx.Response(200, stream=Dripping())), A, timeout_seconds=0.05).status()
+    monkeypatch.setattr(rpc, "ANSWER_BYTES_MAX", 1000)
+    with pytest.raises(NoEndpointError, match="too large"):
+        client(Nodes(a=httpx.Response(200, stream=Dripping())), A).status()
+
+
+def test_when_all_are_gone_each_is_named_with_its_trouble() -> None:
+    with pytest.raises(NoEndpointError, match=r"http://a:26657: it refuses connections; http://b:26657: it is too"):
+        client(Nodes(a=httpx.ConnectError(""), b=httpx.ReadTimeout(""))).status()
+    with pytest.raises(NoEndpointError, match="no node is named"):
+        RpcClient([])
+
+
+def test_a_refusal_is_final_and_not_asked_elsewhere() -> None:
+    nodes = Nodes(a=problem("height 9 must be less than 8"), b=result(STATUS))
+    with pytest.raises(RpcError, match="height 9 must be less"):
+        client(nodes).block(9)
+    assert len(nodes.asked) == 1
+
+
+def test_a_transaction_sent_twice_counts_as_taken() -> None:
+    sent = client(Nodes(a=problem("tx already exists in cache")), A).broadcast(WIRE)
+    assert (sent.code, sent.hash) == (0, DIGEST.hex().upper())
+    with pytest.raises(RpcError, match="mempool is full"):
+        client(Nodes(a=problem("mempool is full: 5000 txs")), A).broadcast(WIRE)
+
+
+def test_a_broadcast_goes_on_at_another_node() -> None:
+    nodes = Nodes(a=httpx.ReadTimeout(""), b=result({"hash": DIGEST.hex().upper(), "code": 0}))
+    assert client(nodes).broadcast(WIRE).code == 0
+
+
+def test_waiting_for_a_block_ends() -> None:
+    found = {"hash": "", "height": "3", "index": 0, "tx_result": {"code": 0}, "tx": b64(WIRE)}
+    answers = [problem("tx (AB) not found"), problem("tx (AB) not found"), result(found)]
+    pauses: list[float] = []
+    waiting = client(Nodes(a=lambda question: answers.pop(0)(question)), A)
+    assert waiting.wait_for(DIGEST, sleep=pauses.append).height == 3
+    assert pauses == [0.01, 0.02]
+    with pytest.raises(NotIncludedError, match=DIGEST.hex()):
+        client(Nodes(a=problem("tx (AB) not found")), A).wait_for(DIGEST, seconds=0.01)
+
+
+def test_validators_are_read_page_by_page_at_one_height() -> None:
+    entries = [
+        {"address": f"{n:X}", "pub_key": {"type": "ed25519", "value": ""}, "voting_power": "1"} for n in range(130)
+    ]
+    heights = []
+
+    def page(question: dict[str, Any]) -> Any:
+        heights.append(question["params"].get("height"))
+        first = 100 * (int(question["params"]["page"]) - 1)
+        value = {"block_height": "5", "validators": entries[first : first + 100], "total": "130"}
+        return result(value)(question)
+
+    assert len(client(Nodes(a=page), A).validators()) == 130
+    assert heights == [None, "5"]
+
+
+def included(wires: list[bytes], position: int) -> Included:
+    tree = merkle.Tree([sha256(wire).digest() for wire in wires])
+    path = MerkleProof(len(wires), position, tuple(tree.path(position)))
+    return Included("", 1, position, TxResult(), wires[position], TxProof(tree.root.hex(), wires[position], path))
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1, max_size=40), st.data())
+def test_inclusion_holds_for_the_transaction_and_no_other(wires: list[bytes], data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(wires) - 1))
+    found, root = included(wires, position), merkle.root([sha256(wire).digest() for wire in wires])
+    verify_inclusion(found, root)
+    with pytest.raises(ProofError):
+        verify_inclusion(found, bytes(32))
+    other = Included("", 1, position, TxResult(), found.tx + b"!", found.proof)
+    with pytest.raises(ProofError):
+        verify_inclusion(other, root)
+    with pytest.raises(ProofError):
+        verify_inclusion(Included("", 1, position, TxResult(), found.tx), root)
+
+
+def test_a_node_cannot_prove_another_transaction_or_another_root() -> None:
+    """The node's own `root_hash` is not believed: the header's counts, and the digest that was asked for."""
+    lie = included([WIRE], 0)
+    proof = {"root_hash": merkle.root([DIGEST]).hex(), "data": b64(WIRE), "proof": {"total": "1", "index": "0"}}
+    tx = {"hash": "", "height": "1", "index": 0, "tx_result": {}, "tx": b64(lie.tx), "proof": proof}
+    header = {"chain_id": "", "height": "1", "time": "", "app_hash": "", "proposer_address": ""}
+
+    def node(question: dict[str, Any], data_hash: str) -> Any:
+        block = {"header": header | {"data_hash": data_hash}, "data": {}, "last_commit": {"height": "0", "round": 0}}
+        return result(tx if question["method"] == "tx" else {"block_id": {"hash": ""}, "block": block})(question)
+
+    honest = merkle.root([DIGEST]).hex().upper()
+    assert client(Nodes(a=lambda q: node(q, honest)), A).prove(DIGEST).tx == WIRE
+    with pytest.raises(ProofError, match="not under the header's root"):
+        client(Nodes(a=lambda q: node(q, "00" * 32)), A).prove(DIGEST)
+    with pytest.raises(ProofError, match="another transaction's"):
+        client(Nodes(a=lambda q: node(q, honest)), A).prove(bytes(32))

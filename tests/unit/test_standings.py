@@ -1,0 +1,131 @@
+"""What conduct leads to: who may be master, who keeps its vote (design section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ledger_network import START_MS, genesis
+
+from hmchain.ledger import genesis as founding
+from hmchain.ledger import reputation
+from hmchain.ledger.blocks import ABSENT, COMMIT, BlockInput, Vote
+from hmchain.ledger.context import STEWARD, Context, Credential
+from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.standings import Unjail
+from hmchain.ledger.reputation import Outcome
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal
+
+NAMES = tuple("abcd")
+RULES = Parameters(jail_blocks_per_member=2, jail_ms=1_000)
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    state = State()
+    founding.initialise(state, genesis("abcd", RULES))
+    state.commit(0)
+    yield state
+    state.close()
+
+
+def context(state: State, name: str = "a", role: str = STEWARD) -> Context:
+    return Context(state, "test", 1, START_MS, Credential(name, role))
+
+
+def block(state: State, height: int, time_ms: int, silent: tuple[str, ...] = ()) -> list[str]:
+    """One non-empty block in whose last commit some were silent; the kinds of its events."""
+    votes = tuple(Vote(name, ABSENT if name in silent else COMMIT) for name in NAMES)
+    turn = standings.validators_at(state, height)[height % len(NAMES)].id
+    inputs = BlockInput(height, time_ms, turn, 0, votes if height > 1 else (), (), (b"transaction",))
+    standings.begin_block(state, inputs)
+    events = [event.kind for event in standings.end_block(state, inputs)]
+    state.commit(height)
+    return events
+
+
+def test_everyone_starts_alike(state: State) -> None:
+    assert len({standings.standing(state, name) for name in NAMES}) == 1
+    candidates = standings.candidates(state, NAMES)
+    assert [candidate.id for candidate in candidates] == list(NAMES)
+    assert len({(candidate.consensus, candidate.learning) for candidate in candidates}) == 1
+
+
+def test_learning_never_touches_voting_power(state: State) -> None:
+    """A hospital with unusual patients must not lose its vote."""
+    before = standings.standing(state, "a")
+    for outcome in Outcome:
+        standings.record_learning(context(state), "a", outcome)
+    after = standings.standing(state, "a")
+    assert (after.consensus, after.power) == (before.consensus, before.power)
+    assert reputation.learning_score(after) < reputation.learning_score(before)
+
+
+def test_proven_fraud_bars_from_mastership_and_not_from_voting(state: State) -> None:
+    ctx = context(state)
+    standings.bar(ctx, "b")
+    assert not standings.may_lead(state, "b")
+    assert [candidate.id for candidate in standings.candidates(state, NAMES)] == ["a", "c", "d"]
+    assert standings.standing(state, "b").power == standings.standing(state, "a").power
+    assert [event.kind for event in ctx.events] == ["standing.barred"]
+
+
+def test_a_removed_member_leads_nothing_and_keeps_no_power(state: State) -> None:
+    membership.remove(state, "c", 1)
+    assert not standings.may_lead(state, "c")
+    assert block(state, 1, START_MS + 1) == ["validator.left"]
+    assert standings.standing(state, "c").power == 0
+
+
+def test_jail_needs_blocks_and_time(state: State) -> None:
+    """A distant or sleeping hospital is jailed only after many blocks and much block time, and only to power 1."""
+    for height in range(1, 20):
+        assert block(state, height, START_MS + height, ("d",)) == [], "blocks alone are not enough"
+    assert block(state, 20, START_MS + 5_000, ("d",)) == ["validator.jailed"]
+    assert standings.standing(state, "d").jailed and not standings.may_lead(state, "d")
+    assert standings.standing(state, "d").power == reputation.POWER_JAILED
+    powers = {entry.id: entry.power for entry in standings.validators_at(state, 22)}
+    assert powers["d"] == 1 and len(powers) == 4, "jail is not removal"
+
+    unjail = standings.HANDLERS[Unjail]
+    with pytest.raises(Refusal, match="not_jailed"):
+        unjail(context(state, "a"), Unjail())
+    with pytest.raises(Refusal, match="wrong_role"):
+        unjail(context(state, "d", "agent"), Unjail())
+    unjail(context(state, "d"), Unjail())
+    assert standings.may_lead(state, "d")
+    block(state, 21, START_MS + 5_001)
+    assert standings.standing(state, "d").power > reputation.POWER_JAILED
+
+
+def test_time_alone_does_not_jail(state: State) -> None:
+    """A halt of the whole chain jails nobody."""
+    block(state, 1, START_MS + 1)
+    assert block(state, 2, START_MS + 86_400_000, ("d",)) == []
+    assert not standings.standing(state, "d").jailed
+
+
+def test_a_change_of_power_acts_two_blocks_later(state: State) -> None:
+    for height in range(1, 20):
+        block(state, height, START_MS + height, ("d",))
+    block(state, 20, START_MS + 5_000, ("d",))
+    before, after = standings.validators_at(state, 21), standings.validators_at(state, 22)
+    assert {entry.power for entry in before if entry.id == "d"} != {1}
+    assert {entry.power for entry in after if entry.id == "d"} == {1}
+
+
+def test_a_double_sign_ends_a_validator_for_good(state: State) -> None:
+    standings.offence(state, "a", START_MS, double_sign=True)
+    assert standings.standing(state, "a").tombstoned and not standings.may_lead(state, "a")
+    standings.offence(state, "b", START_MS, double_sign=False)
+    assert standings.standing(state, "b").consensus == reputation.SCORE_START // 2
+    assert standings.may_lead(state, "b")
+
+
+def test_an_epoch_rewards_those_who_vote(state: State) -> None:
+    closed = [height for height in range(1, 102) if "epoch.closed" in block(state, height, START_MS + height, ("d",))]
+    assert closed == [100]
+    scores = {name: standings.standing(state, name).consensus for name in NAMES}
+    assert scores["a"] == scores["b"] == scores["c"] > reputation.SCORE_START > scores["d"]
