@@ -268,6 +268,7 @@ def test_bad_images_name_the_thing(tmp_path: Path) -> None:
     result = hmchain("demo", "--dataset", "broken", *TINY[:2], "--rounds", "1", "--output", "c", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "2 set aside as unreadable" in result.stdout
+    assert len(summary_of(tmp_path / "c").incidents) == 2  # in the shortest run there is, too
 
 
 def test_a_folder_in_use_is_left_alone(images: Path, tmp_path: Path) -> None:

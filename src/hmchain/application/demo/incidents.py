@@ -6,7 +6,7 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import Block, BlockResult
-from hmchain.ledger.contracts import rounds, standings
+from hmchain.ledger.contracts import rounds, standings, studies
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.validator import Behaviour
 
@@ -17,7 +17,7 @@ MASTER_ROUND = 4
 class Incidents:
     """Makes one proposer and one master dishonest, once each; what the ledger shows already is not done again."""
 
-    def __init__(self, consortium: Consortium, study: str) -> None:
+    def __init__(self, consortium: Consortium, study: str, last_round: int) -> None:
         assert isinstance(consortium.ledger, EmbeddedLedger)  # faults can be injected into its validators
         self._consortium = consortium
         self._ledger = consortium.ledger
@@ -25,6 +25,10 @@ class Incidents:
         kinds = {event.kind for _, event in self._ledger.events(1)}
         self._proposer_done = "standing.invalid_proposal" in kinds
         self._master_done = "round.fraud" in kinds
+        self._proposer_round, self._master_round = min(PROPOSER_ROUND, last_round), min(MASTER_ROUND, last_round)
+        found = studies.study(self._ledger.state, study)
+        if found is not None and found.status == studies.RUNNING:
+            self._tempt(found.progress.round)  # a run that is resumed in the middle of a round
 
     def on_block(self, block: Block, result: BlockResult) -> None:
         """Heal who was caught, and tempt who is next."""
@@ -40,10 +44,10 @@ class Incidents:
                 self._tempt(int(event.keys[1]))
 
     def _tempt(self, number: int) -> None:
-        if number >= PROPOSER_ROUND and not self._proposer_done:
+        if number >= self._proposer_round and not self._proposer_done:
             validators = standings.validators_at(self._ledger.state, self._ledger.height + 1)
             self._ledger.set_behaviour(validators[proposer.proposer(validators)].id, Behaviour.INVALID_BLOCK)
-        if number >= MASTER_ROUND and not self._master_done:
+        if number >= self._master_round and not self._master_done:
             entry = rounds.round_(self._ledger.state, self._study, number)
             if entry is not None and entry.ranking:
                 self._consortium.hospitals[entry.master].agent.behaviour = AgentBehaviour.FORGE_SUM

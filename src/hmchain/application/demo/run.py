@@ -121,7 +121,7 @@ class _Watch:
         self._consortium = consortium
         self._story = story
         self._report = report
-        self._incidents = Incidents(consortium, prepared.study)
+        self._incidents = Incidents(consortium, prepared.study, prepared.settings.rounds)
         self._camera = disclosure.ExposureCamera(prepared, consortium)
         self._every = max(1, prepared.settings.rounds // CURVE_POINTS)
         self._scorer = TestScorer(prepared, consortium)
