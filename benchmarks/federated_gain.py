@@ -39,7 +39,8 @@ TITLES = {
     "federated": "FL-CNN-HMChain",
     "pooled": "pooled",
 }
-QUICK_ROUNDS = 14
+ROUNDS = 60  # the demo's
+QUICK_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -164,11 +165,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--alpha", type=float, default=0.5)
     parser.add_argument("--split-seed", type=int, default=7)
     parser.add_argument("--seeds", type=int, help="training seeds (3; with --quick 1)")
-    parser.add_argument("--rounds", type=int, help=f"(80; with --quick {QUICK_ROUNDS})")
+    parser.add_argument("--rounds", type=int, help=f"({ROUNDS}; with --quick {QUICK_ROUNDS})")
     parser.add_argument("--steps", type=int, default=10, help="steps a round")
     options = parser.parse_args()
     options.seeds = options.seeds or (1 if options.quick else 3)
-    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else 80)
+    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     return options
 
 

@@ -24,7 +24,7 @@ def demo(
         typer.Option(envvar="HMCHAIN_DATA_DIR", metavar="DIR", help="Where NAME.npz files lie.", show_default="none"),
     ] = None,
     hospitals: Annotated[int, typer.Option(help="How many hospitals, 3 to 32.")] = 4,
-    rounds: Annotated[int, typer.Option(help="Rounds of training.")] = 80,
+    rounds: Annotated[int, typer.Option(help="Rounds of training.")] = 60,
     steps: Annotated[int, typer.Option(help="Steps that each hospital trains in a round.")] = 10,
     alpha: Annotated[float, typer.Option(help="Evenness of the class mix: small is strong label skew.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Of the split, the first model and the training.")] = 7,

@@ -23,7 +23,7 @@ class DemoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     data_dir: str | None = None
     image_size: int | None = None
     hospitals: int = 4
-    rounds: int = 80
+    rounds: int = 60
     steps: int = 10
     alpha: float = 0.5
     seed: int = 7

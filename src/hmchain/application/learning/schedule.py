@@ -83,7 +83,7 @@ def half_cosine(step: int, steps: int, base: int) -> int:
     return round(base * (1 + math.cos(math.pi * step / steps)) / 2)
 
 
-def demo_plan(rounds: int = 80, steps: int = 10) -> TrainingPlan:
+def demo_plan(rounds: int = 60, steps: int = 10) -> TrainingPlan:
     """The plan of the demo and of `benchmarks/federated_gain.py`, tuned on images outside its test set."""
     return TrainingPlan.cosine(
         rounds,
