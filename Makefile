@@ -50,3 +50,11 @@ distclean: clean  ## Also remove the environment
 # A stamp says that a part is installed, so an installed tree starts at once and without the network.
 $(STAMPS)/%: pyproject.toml constraints.txt scripts/setup.sh
 	@scripts/setup.sh $*
+
+.PHONY: cometbft proto
+
+cometbft:  ## Build the consensus engine that networks of many machines need
+	@scripts/cometbft.sh
+
+proto: $(STAMPS)/test  ## Generate the ABCI messages again, after a change of proto/abci.proto
+	@scripts/proto.sh

@@ -62,7 +62,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "object store": tuple((ObjectStore, name) for name in ("put", "get", "exists", "delete", "list")),
     "agents' own files": tuple((AgentStore, name) for name in ("put", "get", "erase", "scrub")),
     "agents' caches": tuple((ObjectCache, name) for name in ("put", "get", "keep_only")),
-    "Merkle roots": ((arithmetic, "masked_root"), (participant.Aggregate, "roots")),
+    "Merkle roots": ((arithmetic, "masked_root"), (participant.Aggregate, "root")),
     "aggregate": ((participant, "aggregate"),),
     "ledger": ((EmbeddedLedger, "submit_many"), (EmbeddedLedger, "produce_block")),
 }  # fmt: skip
@@ -109,12 +109,7 @@ class Stopwatch:
         """Count the time of all parts until the stack is left."""
         for part, functions in PARTS.items():
             for owner, name in functions:
-                work = owner.__dict__[name]
-                if hasattr(work, "func"):  # a cached property
-                    replaced: Any = property(self.timed(part, work.__get__))
-                else:
-                    replaced = self.timed(part, work)
-                stack.enter_context(mock.patch.object(owner, name, replaced))
+                stack.enter_context(mock.patch.object(owner, name, self.timed(part, owner.__dict__[name])))
 
 
 def open_study(directory: Path, rounds: int) -> tuple[Consortium, StudySpec]:

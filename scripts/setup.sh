@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Set-up: makes the virtual environment VENV and installs what one part needs. The Makefile calls it, once a part.
+# Set-up: makes the virtual environment VENV and installs what one part needs. The Makefile calls it, once a part;
+# `network` (a node of a network of machines) is called by hand.
 #
-#   scripts/setup.sh demo|test|docs
+#   scripts/setup.sh demo|network|test|docs
 #
 # Variables: PYTHON (the interpreter, default python3), VENV (default .venv), TORCH_INDEX (a package index that torch
 # alone is taken from, such as one of CPU builds).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-part=${1:?give a part: demo, test or docs}
+part=${1:?give a part: demo, network, test or docs}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 torch_index=${TORCH_INDEX:-}
@@ -77,9 +78,10 @@ check_room
 
 case $part in
   demo) extras=learning ;;
-  test) extras=learning,dev ;;
+  network) extras=learning,cometbft ;;
+  test) extras=learning,cometbft,dev ;;
   docs) extras=docs ;;
-  *) fail "there is no part '$part'." "Give demo, test or docs." ;;
+  *) fail "there is no part '$part'." "Give demo, network, test or docs." ;;
 esac
 
 if [[ $part != docs ]]; then

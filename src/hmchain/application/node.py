@@ -20,11 +20,14 @@ from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import NodeExistsError, NodeFolder, NodeSettings
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
+from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, StateError
 from hmchain.records.objects import ObjectStore
 
 HEADERS_SHOWN = 200
@@ -38,7 +41,7 @@ class NotJoinedError(InputError):
 
 
 class WrongNetworkError(InputError):
-    """The network file is not the one that was agreed on, or does not hold this hospital as it is."""
+    """The network file is not the one that was agreed on, or holds this hospital with other keys."""
 
     code = "wrong_network"
 
@@ -57,8 +60,7 @@ def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = No
     keys.save(folder.keys, passphrase)
     save_key(node_key, folder.node_key)  # proves connections only; CometBFT reads it without a passphrase
     member = keys.member(settings.organisation, settings.title)
-    # CometBFT names a node as it names a validator: by the address of its key.
-    introduction = Introduction(member, proposer.address(node_key.public.raw).hex(), settings.address)
+    introduction = Introduction(member, node_id(node_key.public), settings.address)
     network_file.save(introduction, folder.introduction)
     folder.write_settings(settings)
     return introduction
@@ -67,8 +69,9 @@ def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = No
 def join(folder: NodeFolder, network: Network, genesis: bytes | None = None) -> None:
     """Adopt a network file, once. `genesis` is the digest that was agreed on by another way than the file came.
 
-    Raises `WrongNetworkError` if the digest differs, if this hospital is not in it with the keys of this folder, or if
-    the node has joined another network.
+    A hospital that is not among the founders follows the network, and is a member once the members admit it. Raises
+    `WrongNetworkError` if the digest differs, if the network knows this hospital's name with other keys, or if the node
+    has joined another network.
     """
     if genesis is not None and genesis != network.genesis.digest:
         raise WrongNetworkError(
@@ -76,14 +79,16 @@ def join(folder: NodeFolder, network: Network, genesis: bytes | None = None) -> 
             "ask the founder for the file again, and compare the digest by telephone",
         )
     own = network_file.load_introduction(folder.introduction)
-    if network.member(own.member.organisation) != own.member:
+    if network.member(own.member.organisation) not in (own.member, None):
         raise WrongNetworkError(
-            f"the network does not hold {own.member.organisation} with the keys of this node",
+            f"the network holds {own.member.organisation} with other keys than this node's",
             f"send {folder.introduction} to the founder and have the network made again",
         )
     if folder.network.exists() and network_file.load(folder.network).genesis != network.genesis:
         raise WrongNetworkError(f"{folder.path} has joined another network", "make another node for this one")
     network_file.save(network, folder.network)
+    folder.ledger.mkdir(exist_ok=True)
+    genesis_file.save(network.genesis, folder.ledger / "genesis.json")
 
 
 def joined(folder: NodeFolder) -> Network:
@@ -96,16 +101,20 @@ def joined(folder: NodeFolder) -> Network:
 # -- taking part -------------------------------------------------------------------------------------------------------
 
 
+def open_ledger(folder: NodeFolder) -> CometLedger:
+    """The ledger through a running node. Raises `NotJoinedError`, and `NoEndpointError` if the node does not run."""
+    settings, network = folder.settings(), joined(folder)
+    return CometLedger(RpcClient([settings.rpc_url]), network.genesis, {settings.organisation: folder.ledger})
+
+
 def open_hospital(folder: NodeFolder, *, passphrase: str | None = None, learn: Learn | None = None) -> Consortium:
     """The hospital of a running node: a consortium of one, whose agent and people act through it.
 
-    Raises `NotJoinedError`, `NoEndpointError` if the node does not run, and what keys and store complain of.
+    Raises what `open_ledger` raises, and what keys and store complain of.
     """
-    settings, network = folder.settings(), joined(folder)
-    client = RpcClient([settings.rpc_url])
-    ledger = CometLedger(client, network.genesis, {settings.organisation: folder.state})
+    settings = folder.settings()
     keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
-    return Consortium(folder.path, ledger, keys, learn, _objects(settings.objects))
+    return Consortium(folder.path, open_ledger(folder), keys, learn, _objects(settings.objects))
 
 
 def _objects(location: str) -> ObjectStore | None:
@@ -176,35 +185,42 @@ class NetworkStatus:
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
-    """How a node is, whether it runs or not. Raises `NotJoinedError`, `StateError`."""
+    """How a node is, whether it runs or not. Raises `NotJoinedError`, and `StateError` while it runs."""
     settings, network = folder.settings(), joined(folder)
-    state_height, commitment, power = _state_summary(folder.state, settings.organisation)
-    others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != settings.organisation}
-    chain_id, genesis = network.genesis.chain_id, network.genesis.digest
+    own, genesis = settings.organisation, network.genesis
+    others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != own}
     with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
         try:
             sync, peers = client.status().sync_info, client.peers().peers
         except NoEndpointError:
+            height, commitment, power = _state_of_a_stopped_node(folder, own)
+            missing = tuple(sorted(others.values()))
             return NodeStatus(
-                settings.organisation, chain_id, genesis, False, state_height, "", False, (),
-                tuple(sorted(others.values())), power, state_height, commitment,
-            )  # fmt: skip
+                own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment
+            )
+    height, commitment, power = _state_summary(folder, own)
     connected = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
-        settings.organisation, chain_id, genesis, True, sync.latest_block_height, sync.latest_block_time,
+        own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
         sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
-        state_height, commitment,
+        height, commitment,
     )  # fmt: skip
 
 
-def _state_summary(path: Path, organisation: str) -> tuple[int, bytes, int]:
-    if not path.exists():
-        return 0, b"", 0
-    state = State.open_read_only(path)
+def _state_summary(folder: NodeFolder, organisation: str) -> tuple[int, bytes, int]:
+    state = State.open_read_only(folder.state)
     try:
         return state.height, state.commitment(), standings.standing(state, organisation).power
     finally:
         state.close()
+
+
+def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> tuple[int, bytes, int]:
+    """Nothing where there is no state yet, or one that the next start will have to make anew."""
+    try:
+        return _state_summary(folder, organisation)
+    except StateError:
+        return 0, b"", 0
 
 
 def network_status(folder: NodeFolder) -> NetworkStatus:
@@ -224,6 +240,17 @@ def network_status(folder: NodeFolder) -> NetworkStatus:
         )
     finally:
         state.close()
+
+
+def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | None = None) -> NodeAudit:
+    """Execute the node's ledger again and hold it against what the members signed last.
+
+    Raises `NoEndpointError` if the node does not run, and what `cometbft.audit.verify` raises.
+    """
+    joined(folder)
+    with RpcClient([folder.settings().rpc_url]) as client:
+        signed = client.signed_header()
+    return verify(folder.ledger, signed, anchor, progress)
 
 
 def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:

@@ -21,7 +21,8 @@ from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import StorageError
 from hmchain.ledger.state import State
 
-_MANIFEST, _STATE, _DATA = "backup.json", "state.db", "data"
+_MANIFEST, _DATA = "backup.json", "data"
+_STATE, _BLOCKS = "state.db", "blocks.db"
 _SIGNED = "priv_validator_state.json"
 """CometBFT's record of what it has signed."""
 
@@ -50,16 +51,15 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         raise BackupError(f"{file} exists", "a backup is never overwritten; choose another name")
     genesis = joined(folder).genesis
     with folder.held(), _scratch(folder) as scratch:
-        copy = scratch / _STATE
-        with closing(_read_only(folder.state)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-        height, commitment = _checked(copy)
+        for name in (_STATE, _BLOCKS):
+            _copy(folder.ledger / name, scratch / name)
+        height, commitment = _checked(scratch / _STATE)
         manifest = Manifest(genesis.chain_id, genesis.digest.hex(), height, commitment.hex())
         (scratch / _MANIFEST).write_bytes(msgspec.json.encode(manifest))
         partial = file.with_name(file.name + ".part")
         with tarfile.open(partial, "w") as archive:
-            archive.add(scratch / _MANIFEST, _MANIFEST)
-            archive.add(copy, _STATE)
+            for name in (_MANIFEST, _STATE, _BLOCKS):
+                archive.add(scratch / name, name)
             archive.add(folder.engine / _DATA, _DATA, filter=_without_signatures)
         partial.replace(file)
     return height, commitment
@@ -93,11 +93,12 @@ def _swap(folder: NodeFolder, scratch: Path) -> None:
     shutil.copy2(signed, scratch / _DATA / _SIGNED)
     data.rename(kept / _DATA)
     (scratch / _DATA).rename(data)
-    for suffix in ("", "-wal", "-shm"):
-        old = folder.state.with_name(folder.state.name + suffix)
-        if old.exists():
-            old.rename(kept / old.name)
-    (scratch / _STATE).rename(folder.state)
+    for name in (_STATE, _BLOCKS):
+        for suffix in ("", "-wal", "-shm"):
+            old = folder.ledger / (name + suffix)
+            if old.exists():
+                old.rename(kept / old.name)
+        (scratch / name).rename(folder.ledger / name)
 
 
 def _without_signatures(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -117,7 +118,7 @@ def _manifest(file: Path, scratch: Path) -> Manifest:
         manifest = msgspec.json.decode((scratch / _MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(f"{file} is no backup of a node", "give a file that `hmchain node snapshot` wrote") from error
-    if not (scratch / _STATE).is_file() or not (scratch / _DATA).is_dir():
+    if not all((scratch / name).exists() for name in (_STATE, _BLOCKS, _DATA)):
         raise BackupError(f"{file} is not whole", "take another backup")
     return manifest
 
@@ -133,11 +134,15 @@ def _checked(path: Path) -> tuple[int, bytes]:
         state.close()
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
+def _copy(source: Path, target: Path) -> None:
     try:
-        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        with (
+            closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
     except sqlite3.DatabaseError as error:
-        raise BackupError(f"there is no state at {path}", "start the node once") from error
+        raise BackupError(f"{source} cannot be read: {error}", "start the node once, and stop it") from error
 
 
 @contextmanager

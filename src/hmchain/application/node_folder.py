@@ -38,14 +38,14 @@ rpc_listen = {rpc_listen}
 peers = []
 
 # Where all members keep encrypted updates: a directory that all reach, or s3://, gs:// or az:// and a bucket.
-# Empty: "objects" in this folder, which only members on the same machine can share.
+# Empty: "objects" in this folder, where no other member finds them; enough until the first study.
 objects = ""
 
 # The cometbft program. Empty: the one of `make cometbft`, or on the PATH.
 cometbft = ""
 
 # What CometBFT writes into node.log: debug, info or error.
-log_level = "info"
+log_level = "error"
 """
 
 
@@ -78,7 +78,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     peers: tuple[str, ...] = ()
     objects: str = ""
     cometbft: str = ""
-    log_level: str = "info"
+    log_level: str = "error"
 
     def __post_init__(self) -> None:
         for address in (self.address, self.p2p_listen, self.rpc_listen, *(peer.split("@")[-1] for peer in self.peers)):
@@ -130,9 +130,14 @@ class NodeFolder:
         return self.path / "engine"
 
     @property
+    def ledger(self) -> Path:
+        """Blocks, and the state that they gave; every command that reads a ledger reads this one too."""
+        return self.path / "ledger"
+
+    @property
     def state(self) -> Path:
-        """The state that its blocks gave."""
-        return self.path / "state.db"
+        """The state."""
+        return self.ledger / "state.db"
 
     @property
     def log(self) -> Path:

@@ -17,7 +17,8 @@ Powers are at most 1000 each, so CometBFT's clipping to 64 bits never comes into
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -58,12 +59,15 @@ def proposer(validators: Validators) -> int:
 
 
 def proposers_of_rounds(validators: Validators, last_round: int) -> list[str]:
-    """Return the ids of the proposers of rounds 0 to `last_round` of one height: every failed round is one step."""
-    ids = []
-    for _ in range(last_round + 1):
+    """Return the ids of the proposers of rounds 0 to `last_round` of one height."""
+    return list(islice(turns(validators), last_round + 1))
+
+
+def turns(validators: Validators) -> Iterator[str]:
+    """The ids of the proposers of rounds 0, 1, ... of one height, without end: every failed round is one step."""
+    while True:
         validators, elected = _step(_windowed(validators))
-        ids.append(validators[elected].id)
-    return ids
+        yield validators[elected].id
 
 
 def advance(validators: Validators, times: int = 1) -> Validators:

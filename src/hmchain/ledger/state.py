@@ -109,10 +109,12 @@ class State:
     def read(self, key: bytes, kind: type[V]) -> V | None:
         """The value of `key` as a record, or None; a key always holds records of one kind."""
         data = self.get(key)
-        if data is None:
-            return None
+        return None if data is None else self.decoded(key, data, kind)
+
+    def decoded(self, key: bytes, data: bytes, kind: type[V]) -> V:
+        """The record that `key` holds as `data`; decoded again only if it was other bytes the last time."""
         known = self._decoded.get(key)
-        if known is not None and known[0] is data:
+        if known is not None and known[0] == data:
             return known[1]  # type: ignore[return-value]
         record = decode_trusted(data, kind)
         if len(self._decoded) >= _CACHE_KEYS_MAX:
@@ -297,4 +299,4 @@ class Table(Generic[V]):
 
     def all(self, state: State, *parts: str | int | bytes) -> list[V]:
         """All records under the given first parts, in order of key."""
-        return [decode_trusted(value, self._kind) for _, value in state.scan(self.key(*parts))]
+        return [state.decoded(key, value, self._kind) for key, value in state.scan(self.key(*parts))]

@@ -42,7 +42,7 @@ def aggregate_context(study: str, round_: int) -> bytes:
 
 def pack(aggregate: Aggregate) -> bytes:
     """Masked sum, sum and model, end to end: what a master stores beside the roots it posts."""
-    return b"".join(bytes(leaf) for part in Part for leaf in aggregate.leaves(part))
+    return b"".join(leaf for part in Part for leaf in aggregate.leaves(part))
 
 
 def unpack(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
@@ -94,12 +94,16 @@ class Exchange:
         """Put an object where everyone finds it for good, and return its address."""
         return self._store.put(envelope)
 
-    def fetch(self, address: bytes) -> bytes:
-        """An object from one's cache, else from the store, and then kept. Raises `MissingObjectError` and its kin."""
+    def fetch(self, address: bytes, *, keep: bool = True) -> bytes:
+        """An object from one's cache, else from the store, and then kept unless enough others do.
+
+        Raises `MissingObjectError` and its kin.
+        """
         envelope = self._cache.get(address)
         if envelope is None:
             envelope = self._store.get(address)
-            self._cache.put(address, envelope)
+            if keep:
+                self._cache.put(address, envelope)
         return envelope
 
     def repair(self, address: bytes) -> None:
@@ -115,11 +119,15 @@ class Exchange:
         """Delete one's own object from the store: its round is final and nobody needs it."""
         self._relay.delete(address)
 
-    def open_update(self, address: bytes, key: SecretKey, context: bytes, root: bytes, rule: ModelRule) -> U32:
-        """Fetch a masked update and check it against its digest on the ledger: (padded d,) uint32."""
-        data = open_envelope(self.fetch(address), key, context)
+    def open_update(self, address: bytes, key: SecretKey, context: bytes, root: bytes | None, rule: ModelRule) -> U32:
+        """Fetch a masked update, check it against its digest on the ledger, and keep it: (padded d,) uint32.
+
+        With `root` None it is neither checked nor kept: f + 1 others attested that they did. An honest one among them
+        had the same plaintext, since the address names the ciphertext and an envelope opens in one way only.
+        """
+        data = open_envelope(self.fetch(address, keep=root is not None), key, context)
         vector = np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
-        if len(vector) != rule.padded_size or arithmetic.masked_root(vector) != root:
+        if len(vector) != rule.padded_size or (root is not None and arithmetic.masked_root(vector) != root):
             raise WrongObjectError("a masked update is not what its digest says", "its hospital must not be summed")
         return vector
 

@@ -152,18 +152,32 @@ class Participant:
             for update in rounds.contributions(self._node.state, entry)
             if update.organisation != self._organisation
             and self._organisation not in update.attested
+            and self._should_attest(study, entry, update)
             and self._vector(study, entry, update) is not None
         ]
         if sound:
             yield Attest(entry.study, entry.number, entry.attempt, tuple(sound))
 
+    def _should_attest(self, study: Study, entry: Round, update: Contribution) -> bool:
+        """Whether one is among the f + 1 after its maker, which check it first, or they were not enough."""
+        participants = len(study.spec.uses)
+        needed = reputation.faults_tolerated(participants) + 1
+        if (study.order(self._organisation) - study.order(update.organisation)) % participants <= needed:
+            return True
+        return (
+            len(update.attested) < needed
+            and entry.phase == rounds.ATTEST
+            and self._is_turn(entry, study.spec.deadlines.attest_ms)
+        )
+
     def _vector(self, study: Study, entry: Round, update: Contribution) -> U32 | None:
-        """A participant's masked update if it can be fetched and is what its digest says."""
+        """A participant's masked update if it can be fetched and, by oneself or f + 1 others, was found sound."""
         if update.object not in self._vectors:
             context = exchange.update_context(entry.study, entry.number, entry.attempt, update.organisation)
+            root = None if update.organisation in entry.frozen else update.digest
             try:
                 self._vectors[update.object] = self._exchange.open_update(
-                    update.object, self._object_key(study), context, update.digest, study.rule(entry.number)
+                    update.object, self._object_key(study), context, root, study.rule(entry.number)
                 )
             except HMChainError:
                 return None
@@ -358,7 +372,7 @@ class Participant:
         if self._result is None:
             return None
         result = self._result[1]
-        return result if result.roots.model == model_root else None
+        return result if result.root(Part.MODEL) == model_root else None
 
     def _learn_prior(self, study: Study) -> None:
         """Take the global class shares from the sum of round 0."""

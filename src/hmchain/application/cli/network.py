@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,14 @@ from hmchain.application.cli import output
 from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, passphrase
 from hmchain.application.cli.options import AsJson, example, parse_digest
 
+if TYPE_CHECKING:
+    from hmchain.application.governance import BallotView
+    from hmchain.ledger.contracts.membership import Action
+
 app = typer.Typer(no_args_is_help=True, help="A network of hospitals: found it, join it, look at it.")
 
 VALIDATOR_COLUMNS = ("hospital", "name", "power#", "share#", "consensus#", "learning#", "blocks proposed#", "remarks")
+BALLOT_COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 
 
 @app.command(epilog=example("hmchain network init north.json south.json west.json --chain brain-net"))
@@ -58,18 +63,22 @@ def join(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let this node join a network. It must hold this hospital with the keys of this node."""
-    from hmchain.application import network, node
+    """Let this node join a network, as a founder or to be admitted later."""
+    from hmchain.application import network, node, node_process
     from hmchain.application.node_folder import NodeFolder
 
     folder = NodeFolder(directory)
     found = network.load(file)
-    node.join(folder, found, None if genesis is None else parse_digest(genesis), passphrase())
-    digest = found.genesis.digest
+    node.join(folder, found, None if genesis is None else parse_digest(genesis))
+    node_process.make_home(folder, passphrase())
+    digest, organisation = found.genesis.digest, folder.settings().organisation
+    is_founder = found.member(organisation) is not None
     if as_json:
-        output.emit({"network": found.genesis.chain_id, "genesis": digest, "peers": found.peers})
+        output.emit({"network": found.genesis.chain_id, "genesis": digest, "founder": is_founder})
         return
-    output.say(f"{folder.settings().organisation} has joined {found.genesis.chain_id}.")
+    output.say(f"{organisation} has joined {found.genesis.chain_id}.")
+    if not is_founder:
+        output.say(f"It is no founder: send {folder.introduction} to a member, who runs hmchain network admit FILE.")
     if genesis is None:
         output.say(f"Ask the founder by telephone whether this is the genesis digest: {digest.hex()}", style="bold")
     output.say("Start the node: hmchain node start" + ("" if directory == DEFAULT_FOLDER else f" --dir {directory}"))
@@ -93,3 +102,73 @@ def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
     )  # fmt: skip
     output.table(VALIDATOR_COLUMNS, rows)
     output.say(f"Proposers of the last {found.blocks} blocks. At most {found.tolerated} members may fail or lie.")
+
+
+@app.command(epilog=example("hmchain network ballots"))
+def ballots(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """List what the members were asked to decide, the newest first."""
+    from hmchain.application import governance
+    from hmchain.application.cli.views.ledger import state_of
+    from hmchain.application.node_folder import NodeFolder
+
+    with state_of(NodeFolder(directory).ledger) as state:
+        found = governance.ballots(state)
+    if as_json:
+        output.emit(found)
+    else:
+        output.table(BALLOT_COLUMNS, (_ballot_row(ballot) for ballot in found))
+
+
+@app.command(epilog=example("hmchain network admit west.json"))
+def admit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The member file of whoever wants to join.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
+    from hmchain.application import network
+    from hmchain.ledger.contracts.membership import Admit
+
+    _decide(directory, Admit(network.load_introduction(file).member), as_json=as_json)
+
+
+@app.command(epilog=example("hmchain network remove west"))
+def remove(
+    organisation: Annotated[str, typer.Argument(metavar="NAME", help="The member's short name.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
+    from hmchain.ledger.contracts.membership import Remove
+
+    _decide(directory, Remove(organisation), as_json=as_json)
+
+
+@app.command(epilog=example("hmchain network vote 3f9a"))
+def vote(
+    ballot: Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first digits.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Vote yes to an open ballot, as this hospital's steward."""
+    _decide(directory, ballot, as_json=as_json)
+
+
+def _decide(directory: Path, what: Action | str, *, as_json: bool) -> None:
+    """Propose an action, or vote for the ballot of an id."""
+    from hmchain.application import governance
+    from hmchain.application.node_folder import NodeFolder
+
+    with governance.open_steward(NodeFolder(directory), passphrase()) as steward:
+        found = governance.vote(steward, what) if isinstance(what, str) else governance.propose(steward, what)
+    if as_json:
+        output.emit(found)
+        return
+    output.table(BALLOT_COLUMNS, [_ballot_row(found)])
+    if not found.passed:
+        output.say(f"Other members agree with: hmchain network vote {output.short(found.id)}")
+
+
+def _ballot_row(ballot: BallotView) -> tuple[object, ...]:
+    outcome = "passed" if ballot.passed else f"open: {len(ballot.yes)} of {ballot.needed} needed"
+    return output.short(ballot.id), ballot.action, outcome, output.listed(ballot.yes), ballot.opened_height

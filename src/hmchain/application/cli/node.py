@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.cli import output
-from hmchain.application.cli.options import AsJson, example
+from hmchain.application.cli.options import GENESIS_HELP, AsJson, example, parse_digest
 
 if TYPE_CHECKING:
     from hmchain.application.node import NodeStatus
-    from hmchain.application.node_folder import NodeFolder
 
 app = typer.Typer(no_args_is_help=True, help="One hospital's node: make it, run it, look at it.")
 
@@ -57,28 +56,31 @@ def init(
 
 
 @app.command(epilog=example("hmchain node start"))
-def start(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def start(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Run the node until it is told to stop (Ctrl-C, SIGTERM): the ledger and CometBFT together.
 
-    CometBFT is started again, ever more slowly, if it dies. Everything is logged into node.log.
+    A process that dies is started again, ever more slowly. Everything is logged into node.log.
     """
     from hmchain.application import node_process
     from hmchain.application.node_folder import NodeFolder
 
-    folder = NodeFolder(directory)
-    node_process.run(folder, lambda text: output.say(text, stderr=True))
+    ended = node_process.run(NodeFolder(directory), _tell)
+    if as_json:
+        output.emit(ended)
 
 
 @app.command(epilog=example("hmchain node agent"))
-def agent(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def agent(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Take part in studies until told to stop (Ctrl-C, SIGTERM). The node must run."""
     from hmchain.application.learning.memory import tune_allocator
 
     tune_allocator()  # before torch is imported
-    from hmchain.application import node_process
+    from hmchain.application import node_agent
     from hmchain.application.node_folder import NodeFolder
 
-    node_process.run_agent(NodeFolder(directory), passphrase(), lambda text: output.say(text, stderr=True))
+    ended = node_agent.run_agent(NodeFolder(directory), passphrase(), _tell)
+    if as_json:
+        output.emit(ended)
 
 
 @app.command(epilog=example("hmchain node status"))
@@ -96,6 +98,51 @@ def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
         raise typer.Exit(6)
 
 
+@app.command(epilog=example("hmchain node audit --genesis DIGEST"))
+def audit(
+    directory: NodeOption = DEFAULT_FOLDER,
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Execute this node's whole ledger again, and compare the end with what the members signed; exit status 7 if not.
+
+    The node must run, and the network with it: it gives the signed header.
+    """
+    from hmchain.application import node
+    from hmchain.application.node_folder import NodeFolder
+
+    anchor = None if genesis is None else parse_digest(genesis)
+    with output.progress_bar("executing blocks") as progress:
+        found = node.audit(NodeFolder(directory), anchor, progress)
+    if as_json:
+        output.emit(found)
+        return
+    output.say("The ledger holds.", style="bold green")
+    output.fields((
+        ("network", found.chain_id),
+        ("genesis", found.genesis.hex() + ("" if found.anchored else ", not compared with anything: give --genesis")),
+        ("executed", f"{found.blocks} blocks, {found.transactions} transactions, {found.refused} of them refused"),
+        ("signed", f"header {found.signed_height}, by {len(found.signers)} of {found.members}: "
+                   f"{output.listed(found.signers)}"),
+        ("state", found.commitment.hex()),
+        ("not proven", "\n".join(found.not_proven)),
+    ))  # fmt: skip
+
+
+@app.command(epilog=example("hmchain node unjail"))
+def unjail(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Say that this node is back after it was silent for too long, so that its votes count again."""
+    from hmchain.application import governance
+    from hmchain.application.node_folder import NodeFolder
+
+    with governance.open_steward(NodeFolder(directory), passphrase()) as steward:
+        governance.unjail(steward)
+    if as_json:
+        output.emit({"unjailed": True})
+    else:
+        output.say("Its votes count again.")
+
+
 @app.command(epilog=example("hmchain node snapshot backup.tar"))
 def snapshot(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write.")],
@@ -106,7 +153,7 @@ def snapshot(
     from hmchain.application import node_backup
     from hmchain.application.node_folder import NodeFolder
 
-    _tell(node_backup.snapshot(_folder(directory, NodeFolder), file), file, as_json=as_json)
+    _show_kept(node_backup.snapshot(NodeFolder(directory), file), file, as_json=as_json)
 
 
 @app.command(epilog=example("hmchain node restore backup.tar"))
@@ -122,7 +169,7 @@ def restore(
     from hmchain.application import node_backup
     from hmchain.application.node_folder import NodeFolder
 
-    _tell(node_backup.restore(_folder(directory, NodeFolder), file), file, as_json=as_json)
+    _show_kept(node_backup.restore(NodeFolder(directory), file), file, as_json=as_json)
 
 
 def passphrase() -> str | None:
@@ -130,11 +177,12 @@ def passphrase() -> str | None:
     return os.environ.get("HMCHAIN_PASSPHRASE") or None
 
 
-def _folder(directory: Path, kind: type[NodeFolder]) -> NodeFolder:
-    return kind(directory)
+def _tell(text: str) -> None:
+    """Standard output is for what a command found out."""
+    output.say(text, stderr=True)
 
 
-def _tell(kept: tuple[int, bytes], file: Path, *, as_json: bool) -> None:
+def _show_kept(kept: tuple[int, bytes], file: Path, *, as_json: bool) -> None:
     height, commitment = kept
     if as_json:
         output.emit({"file": file, "height": height, "commitment": commitment})

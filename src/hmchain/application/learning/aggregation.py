@@ -10,9 +10,8 @@ judge and the master is passed over.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 
 import numpy as np
 
@@ -75,11 +74,18 @@ class Aggregate:
     model: I64
     """32 fraction bits."""
     momentum: I64
+    _roots: dict[Part, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def roots(self) -> Roots:
         """What a master posts."""
-        return Roots(*(merkle.root(self.leaves(part)) for part in Part))
+        return Roots(*(self.root(part) for part in Part))
+
+    def root(self, part: Part) -> bytes:
+        """The Merkle root of one part, computed when it is first asked for."""
+        if part not in self._roots:
+            self._roots[part] = merkle.root(self.leaves(part))
+        return self._roots[part]
 
     @property
     def chunks(self) -> int:

@@ -271,8 +271,7 @@ class EmbeddedLedger:
         taken = self._take()
         self._checked = {transaction.wire: transaction for transaction in taken}
         validators = standings.validators_at(self.state, self.height + 1)
-        turns = proposer.proposers_of_rounds(validators, ROUNDS_MAX)
-        for round_, name in enumerate(turns):
+        for round_, name in zip(range(ROUNDS_MAX + 1), proposer.turns(validators), strict=False):
             decided = self._try_round(round_, self.validators[name], validators, tuple(self._checked))
             if decided is not None:
                 self._finish(*decided)

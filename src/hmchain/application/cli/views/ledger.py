@@ -237,7 +237,9 @@ def _state_or_founding(directory: Path) -> Iterator[State]:
 @contextmanager
 def state_of(directory: Path) -> Iterator[State]:
     """The newest validator's state of the ledger in `directory`. Raises `NoStateError` or `StateError`."""
-    states = [State.open_read_only(path) for path in sorted((directory / "validators").glob("*.db"))]
+    # A node on CometBFT holds its own state alone.
+    paths = [*(directory / "validators").glob("*.db"), *directory.glob("state.db")]
+    states = [State.open_read_only(path) for path in sorted(paths)]
     try:
         if not states:
             raise NoStateError(f"{directory} holds no validator's state", "take it from a member's own ledger")

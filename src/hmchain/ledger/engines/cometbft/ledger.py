@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hmchain.errors import LedgerError
-from hmchain.ledger.blocks import Block, BlockResult, Event
-from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
+from hmchain.ledger.engines.cometbft.storage import BLOCKS, STATE
 from hmchain.ledger.engines.embedded import RefusedError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -30,16 +32,16 @@ class OtherChainError(LedgerError):
 class CometLedger:
     """One chain through its members' nodes (see `application.consortium.Ledger`).
 
-    `states` names the state database of each hospital whose agent runs here; the first one is followed. A transaction
-    that is in no block after `patience_seconds` is no longer waited for. Raises `NoEndpointError`, `OtherChainError`,
-    `StateError`.
+    `directories` names the folder of each node whose hospital acts here, as `storage.NodeStorage` keeps it; the first
+    one is followed. A transaction that is in no block after `patience_seconds` is no longer waited for. Raises
+    `NoEndpointError`, `OtherChainError`, `StateError` and `BlockStoreError`.
     """
 
     def __init__(
         self,
         client: RpcClient,
         genesis: Genesis,
-        states: Mapping[str, Path],
+        directories: Mapping[str, Path],
         *,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         patience_seconds: float = 30.0,
@@ -50,10 +52,10 @@ class CometLedger:
         chain = client.status().node_info.network
         if chain != genesis.chain_id:
             raise OtherChainError(f"the node is of chain {chain}, not {genesis.chain_id}", "name this network's node")
-        self._paths = dict(states)
+        self._paths = {name: directory / STATE for name, directory in directories.items()}
         self._states = {name: State.open_read_only(path) for name, path in self._paths.items()}
-        self._time_ms = 0
-        self._seen = self.state.height
+        self._blocks = BlockStore(next(iter(directories.values())) / BLOCKS, read_only=True)
+        self._seen, self._time_ms = self.state.height, genesis.time_ms
         self._waiting: dict[bytes, float] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -62,11 +64,6 @@ class CometLedger:
     def chain_id(self) -> str:
         """The chain's name."""
         return self.genesis.chain_id
-
-    @property
-    def height(self) -> int:
-        """Height of the last block that `produce_block` returned."""
-        return self._seen
 
     @property
     def state(self) -> State:
@@ -86,20 +83,16 @@ class CometLedger:
         """Whether transactions that were sent from here are in no block yet."""
         return bool(self._waiting)
 
-    def events(self, first: int) -> list[tuple[int, Event]]:
-        """Events of all blocks from height `first` on."""
-        found: list[tuple[int, Event]] = []
-        for height in range(first, self._seen + 1):
-            _, result = self._decided(height)
-            found += [(height, event) for receipt in result.receipts for event in receipt.events]
-            found += [(height, event) for event in result.events]
-        return found
-
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def submit(self, wire: bytes) -> bytes:
         """Hand a transaction to the node and return its digest. Raises `RefusedError`, `NoEndpointError`."""
-        answer = self._client.broadcast(wire)
+        try:
+            answer = self._client.broadcast(wire)
+        except RpcError as error:
+            if "mempool is full" not in error.what:
+                raise
+            raise RefusedError("mempool_full") from error
         if answer.code:
             raise RefusedError(answer.log or str(answer.code))
         digest = transaction_digest(wire)
@@ -117,46 +110,39 @@ class CometLedger:
         return answers
 
     def produce_block(self) -> tuple[Block, BlockResult] | None:
-        """The next block that the node has executed; waits for it only while transactions of ours wait too."""
-        while not self._renewed():
-            self._forget_late()
+        """The next block that is not empty, once the node has it; None if none of ours is to be expected."""
+        while (stored := self._next()) is None:
+            now = time.monotonic()
+            self._waiting = {digest: until for digest, until in self._waiting.items() if until > now}
             if not self._waiting:
                 return None
             time.sleep(_POLL_SECONDS)
-        self._seen += 1
-        block, result = self._decided(self._seen)
-        self._time_ms = block.header.time_ms
+        block, result = stored.block, stored.result
+        self._seen, self._time_ms = stored.height, block.header.time_ms
         for receipt in result.receipts:
             self._waiting.pop(receipt.transaction, None)
         return block, result
 
-    def _renewed(self) -> bool:
-        """Whether the followed state is past the last block that was seen; opens the states anew if it grew."""
-        if self.state.height > self._seen:
-            return True
-        first, path = next(iter(self._paths.items()))
-        fresh = State.open_read_only(path)
-        if fresh.height <= self._seen:
-            fresh.close()
-            return False
-        self._replace(first, fresh)
-        for name, other in list(self._paths.items())[1:]:
-            self._replace(name, State.open_read_only(other))
-        return True
+    def _next(self) -> StoredBlock | None:
+        """The first block after the last one that was seen; empty blocks are not logged."""
+        if self.state.height <= self._seen:
+            self._renew()
+        # A block is logged before its state is committed, so up to the state's height the log is whole.
+        found = next(self._blocks.blocks(self._seen + 1, self.state.height), None)
+        if found is None:
+            self._seen = max(self._seen, self.state.height)
+        return found
 
-    def _replace(self, name: str, fresh: State) -> None:
-        self._states[name].close()
-        self._states[name] = fresh
-
-    def _forget_late(self) -> None:
-        now = time.monotonic()
-        self._waiting = {digest: until for digest, until in self._waiting.items() if until > now}
-
-    def _decided(self, height: int) -> tuple[Block, BlockResult]:
-        raise NotImplementedError
+    def _renew(self) -> None:
+        """Read the states as they are now."""
+        for name, path in self._paths.items():
+            fresh = State.open_read_only(path)
+            self._states[name].close()
+            self._states[name] = fresh
 
     def close(self) -> None:
-        """Release states and connections."""
+        """Release files and connections."""
         for state in self._states.values():
             state.close()
+        self._blocks.close()
         self._client.close()

@@ -7,6 +7,7 @@ sends. Transactions have the name that CometBFT gives them (SHA-256 of the bytes
 from __future__ import annotations
 
 import base64
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from hmchain import merkle
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import (
     BlockAnswer,
@@ -31,7 +31,7 @@ from hmchain.ledger.engines.cometbft.answers import (
     ValidatorEntry,
     ValidatorPage,
 )
-from hmchain.ledger.proofs import ProofError
+from hmchain.ledger.engines.cometbft.light import LightProof, SignedHeader
 
 T = TypeVar("T")
 
@@ -77,6 +77,10 @@ class _Envelope(msgspec.Struct, frozen=True):
     error: _Problem | None = None
 
 
+class _Commit(msgspec.Struct, frozen=True):
+    signed_header: SignedHeader
+
+
 class _QueryEnvelope(msgspec.Struct, frozen=True):
     response: QueryAnswer
 
@@ -95,7 +99,9 @@ class RpcClient:
     """Calls the first of `endpoints` (URLs such as `http://127.0.0.1:26657`) that answers.
 
     One that fails is asked last for `shun_seconds`. A call that an endpoint understood and refused is not repeated
-    elsewhere. Raises `NoEndpointError` where all fail and `RpcError` where one refuses.
+    elsewhere. May be used from several threads.
+
+    Raises `NoEndpointError` where all fail and `RpcError` where one refuses.
     """
 
     def __init__(
@@ -111,7 +117,7 @@ class RpcClient:
         self._endpoints = [_Endpoint(url.rstrip("/")) for url in endpoints]
         self._timeout, self._shun = timeout_seconds, shun_seconds
         self._http = httpx.Client(timeout=timeout_seconds, transport=transport, follow_redirects=False, trust_env=False)
-        self._asked = 0
+        self._numbers = itertools.count(1)
 
     @property
     def endpoints(self) -> list[str]:
@@ -139,12 +145,12 @@ class RpcClient:
         )
 
     def _ask(self, url: str, method: str, kind: type[T], parameters: Mapping[str, Any]) -> T:
-        self._asked += 1
-        question = {"jsonrpc": "2.0", "id": self._asked, "method": method, "params": parameters}
+        number = next(self._numbers)
+        question = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
         body = self._post(url, msgspec.json.encode(question))
         try:
             envelope = msgspec.json.decode(body, type=_Envelope)
-            if envelope.id != self._asked:
+            if envelope.id != number:
                 raise _Lying("it answers another call")
             if envelope.error is None:
                 return msgspec.json.decode(envelope.result, type=kind, strict=False)
@@ -204,18 +210,15 @@ class RpcClient:
             "`hmchain network status` shows whether two thirds of the voting power are up; send it again",
         )
 
-    def prove(self, digest: bytes) -> Included:
-        """A transaction with the proof that it is in its block, checked (see `verify_inclusion`).
+    def prove(self, digest: bytes) -> LightProof:
+        """The proof that a transaction is in a block, to be checked with `light.verify`.
 
-        Raises `NotIncludedError` if it is in none, `ProofError` if the node's proof does not hold.
+        Raises `NotIncludedError` if it is in none.
         """
         found = self.find(digest, prove=True)
-        if found is None:
+        if found is None or found.proof is None or sha256(found.tx).digest() != digest:
             raise NotIncludedError(f"transaction {digest.hex()} is in no block", "check the digest, or wait for it")
-        if sha256(found.tx).digest() != digest:
-            raise ProofError("the proof does not hold: it is another transaction's", "ask another member's node")
-        verify_inclusion(found, bytes.fromhex(self.block(found.height).block.header.data_hash))
-        return found
+        return LightProof(self.signed_header(found.height), found.tx, found.proof.proof)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -261,6 +264,10 @@ class RpcClient:
             top = page[-1].header.height - 1
         return found[:count]
 
+    def signed_header(self, height: int | None = None) -> SignedHeader:
+        """A header (default: the last) with the votes that decided it."""
+        return self.call("commit", _Commit, **_at(height)).signed_header
+
     def block_results(self, height: int | None = None) -> BlockResults:
         """What executing a block gave (default: the last)."""
         return self.call("block_results", BlockResults, **_at(height))
@@ -274,21 +281,6 @@ class RpcClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def verify_inclusion(found: Included, data_hash: bytes) -> None:
-    """Check that a transaction is under a header's `data_hash` (32 bytes).
-
-    CometBFT's tree is that of RFC 6962 over the SHA-256 of each transaction. Raises `ProofError`.
-    """
-    shown = found.proof
-    holds = shown is not None and merkle.verify(
-        sha256(found.tx).digest(), shown.proof.index, shown.proof.total, shown.proof.aunts, data_hash
-    )
-    if not holds:
-        raise ProofError(
-            "the proof does not hold: the transaction is not under the header's root", "ask another member's node"
-        )
 
 
 def _at(height: int | None) -> dict[str, str]:

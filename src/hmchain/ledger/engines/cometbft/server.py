@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ from hmchain.errors import HMChainError, LedgerError
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.codec import FRAME_BYTES_MAX, FrameError, Frames, frame
 
+CODESPACE = "hmchain"
+"""Whose refusal codes those in replies are."""
 UNIX_PATH_BYTES_MAX = 107
 _READ_BYTES = 1 << 18
 _HELD_BYTES_MAX = 1 << 20
@@ -136,6 +139,9 @@ class Server:
         if len(bytes(path)) > UNIX_PATH_BYTES_MAX:
             raise ValueError(f"the path of a unix socket has {UNIX_PATH_BYTES_MAX} bytes at most")
         if path.is_socket():
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(path)) == 0:
+                    raise ValueError("another process listens there")
             path.unlink()
         return str(path)
 
@@ -161,19 +167,18 @@ class Server:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = Frames(self._frame_bytes_max)
+        held = bytearray()
         while data := await reader.read(_READ_BYTES):
-            held = 0
             async for reply in self._replies(map(abci.Request.FromString, frames.feed(data))):
-                writer.write(reply)  # the transport holds it back, within what `drain` allows
-                held += len(reply)
-                if held > _HELD_BYTES_MAX:
+                held += reply
+                if reply is _FLUSHED or len(held) > _HELD_BYTES_MAX:
+                    writer.write(bytes(held))
+                    held.clear()
                     await writer.drain()
-                    held = 0
-            await writer.drain()
         if not frames.is_between:
             logger.warning("CometBFT left in the middle of a message")
 
-    async def _replies(self, requests: Iterable[abci.Request]) -> AsyncReplies:
+    async def _replies(self, requests: Iterable[abci.Request]) -> AsyncIterator[bytes]:
         """Framed replies in order of requests; checks that stand in a row are answered together."""
         for kind, group in groupby(requests, lambda request: request.WhichOneof("value")):
             if kind == "check_tx":
@@ -228,7 +233,3 @@ def _exception(error: Exception, kind: str | None) -> bytes:
         logger.error("%s failed", kind, exc_info=error)
         text = f"{kind} failed; the log of the application says why"
     return frame(abci.Response(exception=abci.ResponseException(error=text)).SerializeToString())
-
-
-CODESPACE = "hmchain"
-"""Whose refusal codes those in replies are."""

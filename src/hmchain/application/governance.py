@@ -1,0 +1,106 @@
+"""What the members of a running network decide together: who joins, who leaves. Two thirds of them must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hmchain.application.agent.agent import signed
+from hmchain.application.consortium import Consortium, LocalNode
+from hmchain.application.node import open_ledger
+from hmchain.application.node_folder import NodeFolder
+from hmchain.errors import InputError
+from hmchain.keys import SigningKey, load_key
+from hmchain.ledger import contracts
+from hmchain.ledger.contracts import membership
+from hmchain.ledger.contracts.membership import Action, Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.standings import Unjail
+from hmchain.ledger.state import State
+
+
+class NoBallotError(InputError):
+    """No open ballot, or more than one, begins with what was given."""
+
+    code = "no_ballot"
+
+
+@dataclass(frozen=True)
+class BallotView:
+    """A ballot as people see it."""
+
+    id: bytes
+    action: str
+    opened_height: int
+    yes: tuple[str, ...]
+    needed: int
+    """Votes that carry it."""
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Steward:
+    """A hospital's steward at its running node; records and agent are left alone."""
+
+    organisation: str
+    key: SigningKey
+    consortium: Consortium
+    """With no hospital of its own."""
+
+    @property
+    def state(self) -> State:
+        """The state of the hospital's node."""
+        return self.consortium.ledger.state_of(self.organisation)
+
+    def require(self, body: contracts.Body) -> None:
+        """Send a transaction and wait for its block. Raises `RefusedTransactionError`."""
+        node = LocalNode(self.consortium.ledger, self.organisation)
+        self.consortium.require(signed(self.key, node, body))
+
+
+@contextmanager
+def open_steward(folder: NodeFolder, passphrase: str | None = None) -> Iterator[Steward]:
+    """The steward of a running node. Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`."""
+    key = load_key(SigningKey, folder.keys / "steward.key", passphrase)
+    with Consortium(folder.path, open_ledger(folder), {}) as consortium:
+        yield Steward(folder.settings().organisation, key, consortium)
+
+
+def ballots(state: State) -> list[BallotView]:
+    """All ballots, the newest first."""
+    needed = -(-2 * len(membership.active_members(state)) // 3)
+    found = [
+        BallotView(ballot, _words(entry.action), entry.opened_height, entry.yes, needed, entry.closed)
+        for ballot, entry in membership.ballots(state)
+    ]
+    return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
+
+
+def propose(steward: Steward, action: Action) -> BallotView:
+    """Put an action to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
+    known = {ballot.id for ballot in ballots(steward.state)}
+    steward.require(ProposeAction(action))
+    fresh = [ballot for ballot in ballots(steward.state) if ballot.id not in known]
+    return next(ballot for ballot in fresh if ballot.action == _words(action) and steward.organisation in ballot.yes)
+
+
+def vote(steward: Steward, prefix: str) -> BallotView:
+    """Vote yes to the open ballot whose id begins with `prefix`. Raises `NoBallotError`, `RefusedTransactionError`."""
+    waiting = [ballot for ballot in ballots(steward.state) if not ballot.passed]
+    found = [ballot for ballot in waiting if ballot.id.hex().startswith(prefix.lower())]
+    if len(found) != 1:
+        what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"
+        raise NoBallotError(f"{what} with {prefix}", "`hmchain network ballots` lists them")
+    steward.require(VoteAction(found[0].id))
+    return next(ballot for ballot in ballots(steward.state) if ballot.id == found[0].id)
+
+
+def unjail(steward: Steward) -> None:
+    """Ask for a hospital's votes to be counted again. Raises `RefusedTransactionError` if it is not jailed."""
+    steward.require(Unjail())
+
+
+def _words(action: Action) -> str:
+    if isinstance(action, Admit):
+        return f"admit {action.member.organisation}"
+    return f"remove {action.organisation}" if isinstance(action, Remove) else "change the network's parameters"

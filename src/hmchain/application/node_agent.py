@@ -1,0 +1,85 @@
+"""The agent of a running node, as a process of its own: it takes part in studies until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hmchain.application.consortium import Consortium
+from hmchain.application.hospital import Learn
+from hmchain.application.node import open_hospital
+from hmchain.application.node_folder import NodeFolder
+from hmchain.errors import LedgerError
+
+Say = Callable[[str], None]
+
+_IDLE_SECONDS = 0.25
+_AWAY_SECONDS = (1.0, 30.0)
+"""Between two attempts to reach a node that is away: doubled from the first to the second."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of an agent ended."""
+
+    organisation: str
+    held_up: dict[str, str]
+    """Studies that wait for something, or in which the agent takes no part, with the reason."""
+
+
+def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn | None = None) -> Run:
+    """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
+
+    Raises what `open_hospital` raises; a node that goes away later is waited for.
+    """
+    with open_hospital(folder, passphrase=passphrase, learn=learn) as consortium, stopping() as stop:
+        (name,) = consortium.hospitals
+        say(f"the agent of {name} acts in {consortium.ledger.chain_id}")
+        away, away_max = _AWAY_SECONDS
+        told: dict[str, str] = {}
+        while not stop.is_set():
+            try:
+                busy = consortium.step()
+            except LedgerError as error:  # the node is away, starting, or rebuilding its state
+                say(str(error))
+                stop.wait(away)
+                away = min(2 * away, away_max)
+                continue
+            away = _AWAY_SECONDS[0]
+            told = _tell_news(consortium, told, say)
+            if not busy:
+                stop.wait(_IDLE_SECONDS)
+        say(f"the agent of {name} has stopped")
+        return Run(name, told)
+
+
+def _tell_news(consortium: Consortium, told: dict[str, str], say: Say) -> dict[str, str]:
+    """Say what holds studies up, once each."""
+    (hospital,) = consortium.hospitals.values()
+    news = {**hospital.agent.troubles, **hospital.agent.refusals}
+    for study, reason in news.items():
+        if told.get(study) != reason:
+            say(f"study {study}: {reason}")
+    return news
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second signal does what it does elsewhere."""
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def ask(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,109 @@
+"""Run a node until it is told to stop: the application and CometBFT, one log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hmchain.application.network import Network
+from hmchain.application.node import NotJoinedError, joined
+from hmchain.application.node_agent import stopping
+from hmchain.application.node_folder import NodeFolder, NodeSettings
+from hmchain.keys import SigningKey, load_key
+from hmchain.ledger.engines.cometbft.home import HomeSettings, config_toml, write_home
+from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, find_binary
+
+Say = Callable[[str], None]
+
+_LOG_FORMAT = "%(asctime)s node %(levelname)s %(message)s"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of a node ended."""
+
+    organisation: str
+    application_starts: int
+    cometbft_starts: int
+
+
+def make_home(folder: NodeFolder, passphrase: str | None = None) -> None:
+    """Write CometBFT's home of a node that has joined. What its validator has signed is never touched.
+
+    CometBFT knows no passphrase: the validator's key lies there readable by the node's user alone. Raises
+    `NotJoinedError`, `KeyFileError` or `WrongPassphraseError`.
+    """
+    network = joined(folder)
+    validator = load_key(SigningKey, folder.keys / "validator.key", passphrase)
+    node_key = load_key(SigningKey, folder.node_key)
+    write_home(folder.engine, network.genesis, validator, node_key, _home_settings(folder, network))
+
+
+def run(folder: NodeFolder, say: Say) -> Run:
+    """Run the node until SIGTERM or SIGINT.
+
+    Raises `NotJoinedError`, `NodeRunningError`, or `CometBFTMissingError`.
+    """
+    settings, network = folder.settings(), joined(folder)
+    config = folder.engine / "config" / "config.toml"
+    if not config.is_file():
+        raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
+    binary = find_binary(settings.cometbft)
+    files = NodeFiles(folder.ledger, folder.ledger / "genesis.json", folder.engine, _app_address(folder), folder.log)
+    with folder.held(), stopping() as stop, _logging(folder):
+        # Settings may have changed; keys and what was signed stay as they are.
+        config.write_text(config_toml(_home_settings(folder, network)), "utf-8")
+        with NodeProcess(files, binary) as process:
+            say(f"the node of {settings.organisation} runs in {network.genesis.chain_id}; its log is {folder.log}")
+            stop.wait()
+            say("stopping")
+        return Run(settings.organisation, process.app.starts, process.engine.starts)
+
+
+def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
+    settings = folder.settings()
+    return HomeSettings(
+        moniker=settings.organisation,
+        app=_app_address(folder),
+        rpc_listen=settings.rpc_listen,
+        p2p_listen=settings.p2p_listen,
+        peers=_peers(settings, network),
+        external_address=settings.address,
+        log_level=settings.log_level,
+    )
+
+
+def _peers(settings: NodeSettings, network: Network) -> tuple[str, ...]:
+    """The other founders, where `node.toml` says that they have moved, and whoever it names besides."""
+    peers = {
+        peer.node_id: f"{peer.node_id}@{peer.address}"
+        for peer in network.peers
+        if peer.organisation != settings.organisation
+    }
+    peers |= {peer.partition("@")[0]: peer for peer in settings.peers}
+    return tuple(peers.values())
+
+
+def _app_address(folder: NodeFolder) -> str:
+    return f"unix://{folder.path.resolve()}/app.sock"
+
+
+@contextmanager
+def _logging(folder: NodeFolder) -> Iterator[None]:
+    """Our own lines go into the node's log, between those of the two processes; warnings are shown too."""
+    logger = logging.getLogger("hmchain")
+    file, screen = logging.FileHandler(folder.log, encoding="utf-8"), logging.StreamHandler(sys.stderr)
+    file.setFormatter(logging.Formatter(_LOG_FORMAT))
+    screen.setLevel(logging.WARNING)
+    logger.setLevel(logging.INFO)
+    for handler in (file, screen):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in (file, screen):
+            logger.removeHandler(handler)
+            handler.close()

@@ -1,0 +1,284 @@
+"""The state machine behind ABCI 2.0.
+
+Crash safety: a block is logged, then state, height and commitment are committed in one SQLite transaction. `info` tells
+CometBFT that height, and CometBFT plays what is missing, so every block acts exactly once whatever crashes when.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from hmchain.canonical import encode
+from hmchain.errors import LedgerError
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.blocks import BlockInput, BlockResult
+from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
+from hmchain.ledger.contracts import standings
+from hmchain.ledger.engines.cometbft import abci_pb2 as abci
+from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
+from hmchain.ledger.engines.cometbft.mempool import KnownTransactions
+from hmchain.ledger.engines.cometbft.server import CODESPACE
+from hmchain.ledger.engines.cometbft.snapshots import FORMAT, Restoration
+from hmchain.ledger.engines.cometbft.storage import NodeStorage
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import SnapshotError, State
+from hmchain.ledger.transactions import Authentic, Refusal
+from hmchain.ledger.transition import Machine
+
+SNAPSHOT_BLOCKS = 1000
+PROTOCOL = 1
+_TX_OVERHEAD_BYTES = 6
+"""Tag and length of one transaction in CometBFT's encoding of a block, at most."""
+
+logger = logging.getLogger(__name__)
+
+
+class WrongChainError(LedgerError):
+    """CometBFT runs another chain, or is at another block, than this node's state."""
+
+    code = "wrong_chain"
+
+
+def _clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Application:
+    """One node's state machine; a `server.Handler`. State and blocks lie in `directory`.
+
+    `clock_ms` serves the mempool alone: what enters state takes its time from blocks.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        genesis: Genesis,
+        *,
+        clock_ms: Callable[[], int] = _clock_ms,
+        threads: int | None = None,
+        snapshot_blocks: int = SNAPSHOT_BLOCKS,
+    ) -> None:
+        self.genesis = genesis
+        self.storage = NodeStorage(directory, genesis)
+        self.machine = Machine(self.storage.state, genesis.chain_id)
+        self._known = KnownTransactions(genesis.chain_id, threads)
+        self._clock_ms, self._time_ms = clock_ms, genesis.time_ms
+        self._snapshot_blocks = snapshot_blocks
+        self._executed: tuple[BlockInput, BlockResult] | None = None
+        self._restoration: Restoration | None = None
+
+    @property
+    def state(self) -> State:
+        """The state; uncommitted between `finalize_block` and `commit`."""
+        return self.storage.state
+
+    def close(self) -> None:
+        """Close files and threads."""
+        self._known.close()
+        self.storage.close()
+
+    # -- the chain's beginning -----------------------------------------------------------------------------------------
+
+    def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
+        """Height and commitment of the last committed block."""
+        self._roll_back()
+        height = self.state.height
+        return abci.ResponseInfo(
+            data="hmchain",
+            version=version("hmchain"),
+            app_version=PROTOCOL,
+            last_block_height=height,
+            last_block_app_hash=self.state.commitment() if height else b"",
+        )
+
+    def init_chain(self, request: abci.RequestInitChain) -> abci.ResponseInitChain:
+        """Found the chain, or find it founded. Raises `WrongChainError` if CometBFT's genesis is another one."""
+        founding = State()
+        genesis_file.initialise(founding, self.genesis)
+        commitment = founding.commitment()
+        self._require_same_genesis(request, founding)
+        founding.close()
+        if self.state.is_new:
+            genesis_file.initialise(self.state, self.genesis)
+            self.machine.commit(0)
+        elif self.state.height or self.state.commitment() != commitment:
+            raise WrongChainError("the state is of another chain", "put this node's state.db aside")
+        self.storage.renew()
+        return abci.ResponseInitChain(app_hash=commitment)
+
+    def _require_same_genesis(self, request: abci.RequestInitChain, founding: State) -> None:
+        try:
+            told = msgspec.json.decode(request.app_state_bytes, type=Genesis)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise WrongChainError("CometBFT's genesis holds none of ours", "write the node's home again") from error
+        powers = [(validator.id, validator.power) for validator in standings.validators_at(founding, 1)]
+        expected = {update.SerializeToString() for update in validator_updates(founding, powers)}
+        given = {update.SerializeToString() for update in request.validators}
+        same = told == self.genesis and request.chain_id == self.genesis.chain_id and request.initial_height == 1
+        if not same or given != expected or len(request.validators) != len(expected):
+            raise WrongChainError("CometBFT's genesis is not this node's", "write the node's home again")
+
+    # -- mempool -------------------------------------------------------------------------------------------------------
+
+    async def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
+        """Empty for what may enter the mempool, else the refusal's code."""
+        answers = await self._known.check([request.tx for request in requests])
+        arrival_ms = max(self._clock_ms(), self._time_ms + 1)
+        refusals = [
+            self._refusal(answer, self._time_ms if request.type == abci.RECHECK else arrival_ms)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+        # Only what is taken is remembered, else a flood of signed nonsense would push out what is worth it.
+        for request, answer, refusal in zip(requests, answers, refusals, strict=True):
+            if refusal:
+                self._known.forget([request.tx])
+            elif not isinstance(answer, Refusal):
+                self._known.remember([answer])
+        return refusals
+
+    def _refusal(self, answer: Authentic | Refusal, time_ms: int) -> str:
+        if isinstance(answer, Refusal):
+            return answer.code
+        try:
+            self.machine.check(answer, time_ms)
+        except Refusal as refusal:
+            return refusal.code
+        return ""
+
+    # -- proposals -----------------------------------------------------------------------------------------------------
+
+    def prepare_proposal(self, request: abci.RequestPrepareProposal) -> abci.ResponsePrepareProposal:
+        """What fits into a block and can be applied at its time, in order of arrival, each nonce once."""
+        time_ms, room = milliseconds(request.time), min(request.max_tx_bytes, BLOCK_BYTES_MAX)
+        chosen: list[bytes] = []
+        nonces: set[bytes] = set()
+        for answer in self._known.check_now(request.txs):
+            if isinstance(answer, Refusal) or self._refusal(answer, time_ms):
+                continue
+            nonce = answer.transaction.sender + answer.transaction.nonce
+            size = len(answer.wire) + _TX_OVERHEAD_BYTES
+            if nonce in nonces:
+                continue
+            if size > room or len(chosen) == BLOCK_TRANSACTIONS_MAX:
+                break
+            nonces.add(nonce)
+            chosen.append(answer.wire)
+            room -= size
+        return abci.ResponsePrepareProposal(txs=chosen)
+
+    def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
+        """Refuse a block whose bytes alone are against the rules; everyone finds the same."""
+        sound = (
+            len(request.txs) <= BLOCK_TRANSACTIONS_MAX
+            and sum(map(len, request.txs)) <= BLOCK_BYTES_MAX
+            and len(set(request.txs)) == len(request.txs)
+            and not any(isinstance(answer, Refusal) for answer in self._known.check_now(request.txs))
+        )
+        if not sound:
+            logger.warning("block %d of %s is refused", request.height, request.proposer_address.hex())
+        accept, reject = abci.ResponseProcessProposal.ACCEPT, abci.ResponseProcessProposal.REJECT
+        return abci.ResponseProcessProposal(status=accept if sound else reject)
+
+    # -- decided blocks ------------------------------------------------------------------------------------------------
+
+    def finalize_block(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
+        """Execute a decided block, uncommitted. Raises `WrongChainError` if it is not the next one."""
+        self._roll_back()
+        if request.height != self.state.height + 1:
+            raise WrongChainError(
+                f"block {request.height} cannot follow block {self.state.height}", "start app and CometBFT again"
+            )
+        inputs = block_input(self.state, request)
+        self._known.check_now(inputs.transactions)
+        result = self.machine.execute(inputs, self._known.authenticate)
+        self._executed = inputs, result
+        self._time_ms = inputs.time_ms
+        return block_answer(self.state, inputs.height, result)
+
+    def commit(self, request: abci.RequestCommit) -> abci.ResponseCommit:
+        """Make the executed block durable: the log first, then the state."""
+        if self._executed is None:
+            raise WrongChainError("there is no executed block to commit", "start app and CometBFT again")
+        inputs, result = self._executed
+        self.storage.log(inputs, result, self.state.commitment())
+        self.machine.commit(inputs.height)
+        self._executed = None
+        self._known.forget(inputs.transactions)
+        self.storage.renew()
+        if inputs.height % self._snapshot_blocks == 0:
+            self.storage.snapshots.take(self.state)
+        return abci.ResponseCommit()
+
+    def _roll_back(self) -> None:
+        """Forget a block that was executed, in part or whole, for a CometBFT process that is no more."""
+        self.machine.rollback()
+        self._executed = None
+
+    # -- queries -------------------------------------------------------------------------------------------------------
+
+    def query(self, request: abci.RequestQuery) -> abci.ResponseQuery:
+        """`state` reads a key of the committed state, `receipt` what became of a transaction; both named by `data`."""
+        if request.path == "state":
+            state = self.storage.committed()
+            value = state.get(request.data)
+            return _found(request.data, value, state.height, "no_such_key")
+        if request.path == "receipt":
+            place = self.storage.receipt(request.data)
+            value = encode(place[1]) if place else None
+            return _found(request.data, value, place[0] if place else self.state.height, "no_such_transaction")
+        return _found(request.data, None, self.state.height, "no_such_path")
+
+    # -- state sync ----------------------------------------------------------------------------------------------------
+
+    def list_snapshots(self, request: abci.RequestListSnapshots) -> abci.ResponseListSnapshots:
+        """The last snapshots of this node."""
+        return abci.ResponseListSnapshots(snapshots=self.storage.snapshots.offers())
+
+    def load_snapshot_chunk(self, request: abci.RequestLoadSnapshotChunk) -> abci.ResponseLoadSnapshotChunk:
+        """One chunk of them."""
+        chunk = self.storage.snapshots.chunk(request.height, request.chunk) if request.format == FORMAT else b""
+        return abci.ResponseLoadSnapshotChunk(chunk=chunk)
+
+    def offer_snapshot(self, request: abci.RequestOfferSnapshot) -> abci.ResponseOfferSnapshot:
+        """Take a stranger's snapshot if this node is empty and the offer does not contradict itself."""
+        answers = abci.ResponseOfferSnapshot
+        if not self.state.is_new:
+            return answers(result=answers.ABORT)
+        if request.snapshot.format != FORMAT:
+            return answers(result=answers.REJECT_FORMAT)
+        self._restoration = Restoration.of(request.snapshot, request.app_hash)
+        return answers(result=answers.ACCEPT if self._restoration else answers.REJECT)
+
+    def apply_snapshot_chunk(self, request: abci.RequestApplySnapshotChunk) -> abci.ResponseApplySnapshotChunk:
+        """Keep a chunk that is as offered; after the last one the state must have the app hash."""
+        answers = abci.ResponseApplySnapshotChunk
+        restoration = self._restoration
+        if restoration is None:
+            return answers(result=answers.ABORT)
+        if not restoration.add(request.index, request.chunk):
+            return answers(
+                result=answers.RETRY, refetch_chunks=[request.index], reject_senders=[s for s in [request.sender] if s]
+            )
+        if not restoration.is_whole:
+            return answers(result=answers.ACCEPT)
+        self._restoration = None
+        try:
+            self.state.restore(restoration.pairs(), restoration.height, restoration.app_hash)
+        except SnapshotError as error:
+            logger.warning("%s", error)
+            return answers(result=answers.REJECT_SNAPSHOT)
+        self.machine = Machine(self.state, self.genesis.chain_id)
+        self.storage.renew()
+        return answers(result=answers.ACCEPT)
+
+
+def _found(key: bytes, value: bytes | None, height: int, refusal: str) -> abci.ResponseQuery:
+    if value is None:
+        return abci.ResponseQuery(code=1, key=key, height=height, log=refusal, codespace=CODESPACE)
+    return abci.ResponseQuery(key=key, value=value, height=height)

@@ -1,0 +1,116 @@
+"""Between CometBFT's blocks and the state machine's: names for addresses, inputs from a block, answers from results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hmchain.canonical import encode
+from hmchain.ledger.blocks import OK, BlockInput, BlockResult, EngineReport, Event, Receipt, Vote
+from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.engines.cometbft import abci_pb2 as abci
+from hmchain.ledger.engines.cometbft.server import CODESPACE
+from hmchain.ledger.proposer import Validators
+from hmchain.ledger.state import State
+
+_MS_A_SECOND, _NS_A_MS = 1000, 1_000_000
+
+
+def milliseconds(time: Timestamp) -> int:
+    """A time rounded down; CometBFT's block times are at least a millisecond apart, so these still increase."""
+    return time.seconds * _MS_A_SECOND + time.nanos // _NS_A_MS
+
+
+def block_input(state: State, request: abci.RequestFinalizeBlock) -> BlockInput:
+    """What a decided block feeds into the state machine; `state` is the one before it."""
+    height = request.height
+    voters = _names(standings.validators_at(state, height - 1)) if height > 1 else {}
+    members = voters | _names(standings.validators_at(state, height))
+    votes = sorted(
+        (voters[vote.validator.address], vote.block_id_flag)
+        for vote in request.decided_last_commit.votes
+        if vote.validator.address in voters
+    )
+    return BlockInput(
+        height=height,
+        time_ms=milliseconds(request.time),
+        proposer=members.get(request.proposer_address, request.proposer_address.hex()),
+        last_round=request.decided_last_commit.round,
+        last_votes=tuple(Vote(name, flag) for name, flag in votes),
+        evidence=_reports(request.misbehavior, members),
+        transactions=tuple(request.txs),
+    )
+
+
+def _names(validators: Validators) -> dict[bytes, str]:
+    return {validator.address: validator.id for validator in validators}
+
+
+def _reports(misbehaviour: Iterable[abci.Misbehavior], members: Mapping[bytes, str]) -> tuple[EngineReport, ...]:
+    """The engine's evidence. A validator that has left is tombstoned already and has nothing to lose."""
+    found = {
+        EngineReport(members[item.validator.address], item.height, milliseconds(item.time))
+        for item in misbehaviour
+        if item.validator.address in members
+    }
+    return tuple(sorted(found, key=lambda report: (report.validator, report.height, report.time_ms)))
+
+
+def block_answer(state: State, height: int, result: BlockResult) -> abci.ResponseFinalizeBlock:
+    """What CometBFT is told of an executed block: results, events, changes of power, the state's commitment."""
+    changes = lawful(standings.validators_at(state, height + 1), standings.changes_at(state, height + 2))
+    return abci.ResponseFinalizeBlock(
+        events=_events(result.events),
+        tx_results=[_tx_result(receipt) for receipt in result.receipts],
+        validator_updates=validator_updates(state, changes),
+        app_hash=state.commitment(),
+    )
+
+
+def validator_updates(state: State, powers: Sequence[tuple[str, int]]) -> list[abci.ValidatorUpdate]:
+    """Powers of organisations as CometBFT takes them."""
+    updates = []
+    for organisation, power in powers:
+        entry = membership.membership(state, organisation)
+        if entry is not None:
+            key = abci.PublicKey(ed25519=entry.member.validator)
+            updates.append(abci.ValidatorUpdate(pub_key=key, power=power))
+    return updates
+
+
+def lawful(validators: Validators, changes: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The changes without what halts every CometBFT node: duplicates, unknown removals, an emptied set.
+
+    The reputation rules never send such a set; this is the second lock on that door.
+    """
+    powers = {validator.id: validator.power for validator in validators}
+    last = {name: power for name, power in changes if power > 0 or (power == 0 and name in powers)}
+    if not any((powers | last).values()):
+        last = {name: power for name, power in last.items() if power}
+    return sorted(last.items())
+
+
+def _tx_result(receipt: Receipt) -> abci.ExecTxResult:
+    """The whole receipt is `data`, which CometBFT hashes into the next header; code 0 is success."""
+    refused = receipt.code != OK
+    return abci.ExecTxResult(
+        code=int(refused),
+        data=encode(receipt),
+        log=receipt.code if refused else "",
+        codespace=CODESPACE if refused else "",
+        events=_events(receipt.events),
+    )
+
+
+def _events(events: Iterable[Event]) -> list[abci.Event]:
+    """Events to subscribe to, as in `member.admitted.key0='north'`."""
+    return [
+        abci.Event(
+            type=event.kind,
+            attributes=[
+                abci.EventAttribute(key=f"key{number}", value=key, index=True) for number, key in enumerate(event.keys)
+            ],
+        )
+        for event in events
+    ]

@@ -1,0 +1,233 @@
+"""Proof that a transaction is in a decided block, checked offline by someone who holds only the genesis.
+
+A node's word counts for nothing here: its header must have the hash that more than two thirds of the founding
+validators signed (counted by heads, as `ledger.proofs.verify_inclusion` does), and the transaction must be under that
+header's `data_hash`. Encodings are those of CometBFT v0.38 (`types/block.go`, `types/canonical.go`).
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+import msgspec
+
+from hmchain import merkle
+from hmchain.errors import AuditError
+from hmchain.keys import ED25519, PublicKey
+from hmchain.ledger import proposer
+from hmchain.ledger.blocks import COMMIT
+from hmchain.ledger.engines.cometbft.answers import Int, MerkleProof
+from hmchain.ledger.genesis import Genesis
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
+_PRECOMMIT = 2
+
+
+class LightProofError(AuditError):
+    """A proof from a CometBFT node does not hold."""
+
+    code = "light_proof"
+
+
+class Version(msgspec.Struct, frozen=True):
+    """Of block and application."""
+
+    block: Int = 0
+    app: Int = 0
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """How a block was cut for gossip."""
+
+    total: Int
+    hash: str
+
+
+class BlockId(msgspec.Struct, frozen=True):
+    """A block's name, whole."""
+
+    hash: str
+    parts: Parts
+
+
+class Header(msgspec.Struct, frozen=True):
+    """A header, whole."""
+
+    version: Version
+    chain_id: str
+    height: Int
+    time: str
+    last_block_id: BlockId
+    last_commit_hash: str
+    data_hash: str
+    validators_hash: str
+    next_validators_hash: str
+    consensus_hash: str
+    app_hash: str
+    last_results_hash: str
+    evidence_hash: str
+    proposer_address: str
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """One validator's vote."""
+
+    block_id_flag: Int
+    validator_address: str
+    timestamp: str
+    signature: bytes | None
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """The votes that decided a block."""
+
+    height: Int
+    round: Int
+    block_id: BlockId
+    signatures: tuple[Signature, ...]
+
+
+class SignedHeader(msgspec.Struct, frozen=True):
+    """A header and the votes for it."""
+
+    header: Header
+    commit: Commit
+
+
+class LightProof(msgspec.Struct, frozen=True):
+    """All that a verifier needs besides the genesis; as JSON, to hand on.
+
+    It shows that the transaction was decided, not what became of it: that is under the next header's
+    `last_results_hash`.
+    """
+
+    signed_header: SignedHeader
+    tx: bytes
+    path: MerkleProof
+
+
+def verify(proof: LightProof, genesis: Genesis) -> None:
+    """Check a proof. Raises `LightProofError` that names what does not hold."""
+    founders = {member.organisation: member.validator for member in genesis.members}
+    signed = len(signers(proof.signed_header, genesis.chain_id, founders))
+    _require(3 * signed > 2 * len(founders), f"only {signed} of {len(founders)} founders signed the block")
+    leaf, root = sha256(proof.tx).digest(), bytes.fromhex(proof.signed_header.header.data_hash)
+    _require(
+        merkle.verify(leaf, proof.path.index, proof.path.total, proof.path.aunts, root),
+        "the transaction is not under the header's root",
+    )
+
+
+def signers(signed: SignedHeader, chain_id: str, validators: Mapping[str, bytes]) -> set[str]:
+    """Whose genuine votes decided a header, of `validators` (name to public key).
+
+    Raises `LightProofError` if the votes are for another block, or the header is of another chain.
+    """
+    header, commit = signed.header, signed.commit
+    try:
+        _require(header_hash(header) == bytes.fromhex(commit.block_id.hash), "the votes are for another block")
+        _require(header.height == commit.height, "the votes are of another height")
+        _require(header.chain_id == chain_id, f"the header belongs to chain {header.chain_id}")
+        return set(_signers(commit, chain_id, validators))
+    except (ValueError, OverflowError):
+        raise LightProofError("the proof does not hold: it is malformed", "get it from another member") from None
+
+
+def header_hash(header: Header) -> bytes:
+    """The block's name: RFC 6962 root over the encoded fields (32 bytes)."""
+    hashes = (
+        header.last_commit_hash,
+        header.data_hash,
+        header.validators_hash,
+        header.next_validators_hash,
+        header.consensus_hash,
+        header.app_hash,
+        header.last_results_hash,
+        header.evidence_hash,
+        header.proposer_address,
+    )
+    return merkle.root(
+        [
+            _number(1, header.version.block) + _number(2, header.version.app),
+            _bytes(1, header.chain_id.encode()),
+            _number(1, header.height),
+            _timestamp(header.time),
+            _block_id(header.last_block_id),
+            *(_bytes(1, bytes.fromhex(value)) for value in hashes),
+        ]
+    )
+
+
+def vote_bytes(chain_id: str, commit: Commit, vote: Signature) -> bytes:
+    """What a validator signed: a length and a canonical vote. The chain comes from whoever verifies."""
+    body = (
+        _number(1, _PRECOMMIT)
+        + _fixed(2, commit.height)
+        + _fixed(3, commit.round)
+        + _message(4, _block_id(commit.block_id))
+        + _message(5, _timestamp(vote.timestamp))
+        + _bytes(6, chain_id.encode())
+    )
+    return _varint(len(body)) + body
+
+
+def _signers(commit: Commit, chain_id: str, validators: Mapping[str, bytes]) -> Iterator[str]:
+    by_address = {proposer.address(key).hex().upper(): (name, key) for name, key in validators.items()}
+    for vote in commit.signatures:
+        name, key = by_address.get(vote.validator_address.upper(), ("", b""))
+        if vote.block_id_flag == COMMIT and key:
+            message = vote_bytes(chain_id, commit, vote)
+            if PublicKey(ED25519, key).verify(vote.signature or b"", message):
+                yield name
+
+
+# -- the protobuf that is signed and hashed: fields in order, zeros and empty values left out --------------------------
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    value &= (1 << 64) - 1
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value) if value else b""
+
+
+def _fixed(field: int, value: int) -> bytes:
+    return _varint(field << 3 | 1) + value.to_bytes(8, "little", signed=True) if value else b""
+
+
+def _message(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(content)) + content
+
+
+def _bytes(field: int, content: bytes) -> bytes:
+    return _message(field, content) if content else b""
+
+
+def _block_id(block: BlockId) -> bytes:
+    """The parts are written even where they are empty."""
+    parts = _number(1, block.parts.total) + _bytes(2, bytes.fromhex(block.parts.hash))
+    return _bytes(1, bytes.fromhex(block.hash)) + _message(2, parts)
+
+
+def _timestamp(text: str) -> bytes:
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    seconds = calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S"))
+    return _number(1, seconds) + _number(2, int((match[2] or "").ljust(9, "0")))
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise LightProofError(f"the proof does not hold: {what}", "get it from another member, or audit the ledger")

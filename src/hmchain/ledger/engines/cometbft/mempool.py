@@ -1,0 +1,64 @@
+"""The mempool's view: what is authentic is found out once, in threads, and remembered until it is in a block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from hmchain.ledger.engines.signatures import Answer, SignatureThreads
+from hmchain.ledger.transactions import Authentic, Refusal, authenticate
+
+KNOWN_BYTES_MAX = 128 << 20
+
+
+class KnownTransactions:
+    """Transactions whose signature holds, by their wire form; the oldest are forgotten first."""
+
+    def __init__(self, chain_id: str, threads: int | None = None) -> None:
+        self._threads = SignatureThreads(chain_id, threads)
+        self._known: OrderedDict[bytes, Authentic] = OrderedDict()
+        self._bytes = 0
+
+    async def check(self, wires: Sequence[bytes]) -> list[Answer]:
+        """What each is, or why it is refused, in order; the event loop goes on meanwhile. Remembers nothing."""
+        known, unknown = self._split(wires)
+        started = [asyncio.wrap_future(future) for future in self._threads.start(unknown)]
+        fresh = [answer for batch in await asyncio.gather(*started) for answer in batch]
+        answers = known | dict(zip(unknown, fresh, strict=True))
+        return [answers[wire] for wire in wires]
+
+    def check_now(self, wires: Sequence[bytes]) -> list[Answer]:
+        """As `check`, for a proposed or decided block, which waits for it; remembers what is authentic."""
+        known, unknown = self._split(wires)
+        answers = known | dict(zip(unknown, self._threads.check(unknown), strict=True))
+        self.remember(answer for answer in answers.values() if not isinstance(answer, Refusal))
+        return [answers[wire] for wire in wires]
+
+    def authenticate(self, wire: bytes, chain_id: str) -> Authentic:
+        """An `Authenticator` for the state machine. Raises `Refusal`."""
+        return self._known.get(wire) or authenticate(wire, chain_id)
+
+    def remember(self, transactions: Iterable[Authentic]) -> None:
+        """Keep these, as far as there is room."""
+        for transaction in transactions:
+            if transaction.wire not in self._known:
+                self._known[transaction.wire] = transaction
+                self._bytes += len(transaction.wire)
+        while self._bytes > KNOWN_BYTES_MAX:
+            self._bytes -= len(self._known.popitem(last=False)[0])
+
+    def forget(self, wires: Iterable[bytes]) -> None:
+        """These are in a block, or refused."""
+        for wire in wires:
+            if self._known.pop(wire, None) is not None:
+                self._bytes -= len(wire)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.close()
+
+    def _split(self, wires: Sequence[bytes]) -> tuple[dict[bytes, Answer], list[bytes]]:
+        """What is known, and what has to be found out, each once."""
+        known: dict[bytes, Answer] = {wire: self._known[wire] for wire in wires if wire in self._known}
+        return known, [wire for wire in dict.fromkeys(wires) if wire not in known]

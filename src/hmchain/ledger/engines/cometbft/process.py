@@ -1,0 +1,203 @@
+"""The two processes of one node, kept running: the application and CometBFT.
+
+CometBFT stops when its application does, and both start again after a pause that doubles with every early end. The
+application stops when this process ends, however it ends, and CometBFT with it: nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import hmchain
+from hmchain.errors import LedgerError
+from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
+
+BINARY = "cometbft"
+VERSION = "0.38.25"
+BINARY_VARIABLE = "HMCHAIN_COMETBFT"
+_PAUSE_SECONDS = (0.2, 10.0)
+_STEADY_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class CometBFTMissingError(LedgerError):
+    """There is no usable CometBFT program."""
+
+    code = "cometbft_missing"
+
+
+def find_binary(named: str = "") -> Path:
+    """The CometBFT program: the one that is named, else of $HMCHAIN_COMETBFT, `make cometbft` or the PATH.
+
+    Raises `CometBFTMissingError` if there is none, or one of another series.
+    """
+    named = named or os.environ.get(BINARY_VARIABLE, "")
+    built = Path(hmchain.__file__).parents[2] / ".tools" / "bin" / BINARY
+    found = named or (str(built) if built.is_file() else shutil.which(BINARY))
+    build = f"build it with `make cometbft` in the source folder, or set {BINARY_VARIABLE} to version {VERSION}"
+    if not found:
+        raise CometBFTMissingError("there is no CometBFT program here", build)
+    try:
+        answer = subprocess.run([found, "version"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CometBFTMissingError(f"{found} cannot be run", build) from error
+    version = answer.stdout.strip().removeprefix("v")
+    if version.split(".")[:2] != VERSION.split(".")[:2]:
+        raise CometBFTMissingError(f"{found} is CometBFT {version}; {VERSION} is needed", build)
+    return Path(found)
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """What a node's processes need."""
+
+    directory: Path
+    """State and blocks of the application."""
+    genesis: Path
+    home: Path
+    """CometBFT's."""
+    app: str
+    """Where the application listens."""
+    log: Path
+    snapshot_blocks: int = SNAPSHOT_BLOCKS
+
+    def app_command(self) -> list[str]:
+        """The application's command line."""
+        return [
+            sys.executable, "-m", "hmchain.ledger.engines.cometbft", str(self.directory), "--genesis",
+            str(self.genesis), "--listen", self.app, "--snapshot-blocks", str(self.snapshot_blocks), "--until-eof",
+        ]  # fmt: skip
+
+    def engine_command(self, binary: Path) -> list[str]:
+        """CometBFT's command line."""
+        return [str(binary), "start", "--home", str(self.home)]
+
+
+class Supervised:
+    """One process that is started again when it ends; always once `needs`, an address, is listened at."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, needs: str = "") -> None:
+        self.name = name
+        self.starts = 0
+        self._command, self._log, self._needs = list(command), log, needs
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process; None while there is none."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start it, and again whenever it ends."""
+        self._stopping.clear()
+        self._launch()
+        self._thread = threading.Thread(target=self._watch, name=f"watch {self.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it: first politely, then by force. It is not started again."""
+        self._stopping.set()
+        with self._starting:  # nothing is started after this
+            process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+
+    def _launch(self) -> None:
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._needs and not _is_listened_at(self._needs) and time.monotonic() < deadline:
+            if self._stopping.wait(_LOOK_SECONDS):
+                return
+        with self._starting, self._log.open("ab") as log:
+            if not self._stopping.is_set():
+                self._process = self._spawned(log)
+                self.starts += 1
+
+    def _spawned(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C reaches us alone, and we stop both in order. The pipe's end tells of ours.
+        return subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    def _watch(self) -> None:
+        pause = _PAUSE_SECONDS[0]
+        while not self._stopping.is_set():
+            process, began = self._process, time.monotonic()
+            assert process is not None
+            status = process.wait()
+            with suppress(OSError):
+                if process.stdin is not None:
+                    process.stdin.close()
+            if self._stopping.is_set():
+                return
+            pause = _PAUSE_SECONDS[0] if time.monotonic() - began > _STEADY_SECONDS else pause
+            logger.warning("%s ended with status %d; it starts again in %.1f s", self.name, status, pause)
+            if self._stopping.wait(pause):
+                return
+            pause = min(2 * pause, _PAUSE_SECONDS[1])
+            self._launch()
+
+
+def _is_listened_at(address: str) -> bool:
+    scheme, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    try:
+        if scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as end:
+                end.connect(place)
+        else:
+            socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+class NodeProcess:
+    """A node: its application and its CometBFT. Raises `CometBFTMissingError`."""
+
+    def __init__(self, files: NodeFiles, binary: Path | None = None) -> None:
+        self.files = files
+        self.app = Supervised("the application", files.app_command(), files.log)
+        self.engine = Supervised("CometBFT", files.engine_command(binary or find_binary()), files.log, files.app)
+
+    def start(self) -> None:
+        """Start both; CometBFT once the application listens, since it would look again only after 3 s."""
+        self.files.log.parent.mkdir(parents=True, exist_ok=True)
+        self.app.start()
+        self.engine.start()
+
+    def stop(self) -> None:
+        """End both, CometBFT first: without its application it would stop in the middle of something."""
+        self.engine.stop()
+        self.app.stop()
+
+    def __enter__(self) -> NodeProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

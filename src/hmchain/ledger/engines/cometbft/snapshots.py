@@ -1,0 +1,127 @@
+"""Snapshots for state sync: chunks of the state in files, and a state put together from a stranger's chunks.
+
+Only the app hash is trusted: CometBFT's light client verified it. The hashes that come with an offer merely say which
+chunk is bad and who sent it; in the end the whole state must have the app hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from hmchain.canonical import NotCanonicalError, Record, decode, encode
+from hmchain.ledger.engines.cometbft import abci_pb2 as abci
+from hmchain.ledger.state import State
+
+FORMAT = 1
+CHUNK_BYTES_MAX = 4 << 20
+"""Of keys and values; CometBFT takes chunks below 16 MB, and one value adds 64 KiB at most."""
+CHUNKS_MAX = 10_000
+KEPT = 2
+_HASH_BYTES = 32
+
+
+class Chunk(Record, frozen=True):
+    """Part of the state, in order of key."""
+
+    pairs: tuple[tuple[bytes, bytes], ...]
+
+
+class SnapshotStore:
+    """The last snapshots of one node: a directory a height, a file a chunk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def take(self, state: State) -> None:
+        """Write a snapshot of the committed state, and drop old ones."""
+        place = self._directory / str(state.height)
+        unfinished = place.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        for number, chunk in enumerate(_chunks(state)):
+            (unfinished / str(number)).write_bytes(chunk)
+        shutil.rmtree(place, ignore_errors=True)
+        unfinished.rename(place)
+        for height in self._heights()[:-KEPT]:
+            shutil.rmtree(self._directory / str(height))
+
+    def offers(self) -> list[abci.Snapshot]:
+        """What peers may fetch, the newest last."""
+        return [self._offer(height) for height in self._heights()]
+
+    def chunk(self, height: int, number: int) -> bytes:
+        """One chunk; empty if there is no such chunk any more."""
+        path = self._directory / str(height) / str(number)
+        return path.read_bytes() if path.is_file() else b""
+
+    def _heights(self) -> list[int]:
+        if not self._directory.is_dir():
+            return []
+        return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
+
+    def _offer(self, height: int) -> abci.Snapshot:
+        files = sorted((self._directory / str(height)).iterdir(), key=lambda path: int(path.name))
+        hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
+        return abci.Snapshot(
+            height=height, format=FORMAT, chunks=len(files), hash=hashlib.sha256(hashes).digest(), metadata=hashes
+        )
+
+
+def _chunks(state: State) -> Iterator[bytes]:
+    pairs: list[tuple[bytes, bytes]] = []
+    size = 0
+    for key, value in state.snapshot():
+        pairs.append((key, value))
+        size += len(key) + len(value)
+        if size >= CHUNK_BYTES_MAX:
+            yield encode(Chunk(tuple(pairs)))
+            pairs, size = [], 0
+    if pairs:
+        yield encode(Chunk(tuple(pairs)))
+
+
+@dataclass
+class Restoration:
+    """A snapshot that is being fetched; chunks come in any order and are put together when all are there."""
+
+    height: int
+    app_hash: bytes
+    hashes: tuple[bytes, ...]
+    chunks: dict[int, Chunk] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, offer: abci.Snapshot, app_hash: bytes) -> Restoration | None:
+        """Begin with an offer; None if it contradicts itself."""
+        bounds = range(0, len(offer.metadata) + 1, _HASH_BYTES)
+        hashes = tuple(offer.metadata[start:end] for start, end in pairwise(bounds))
+        consistent = (
+            0 < offer.chunks <= CHUNKS_MAX
+            and len(offer.metadata) == offer.chunks * _HASH_BYTES
+            and hashlib.sha256(offer.metadata).digest() == offer.hash
+        )
+        return cls(offer.height, app_hash, hashes) if consistent else None
+
+    def add(self, number: int, data: bytes) -> bool:
+        """Keep a chunk; False if it is not the one that was offered."""
+        if number >= len(self.hashes) or hashlib.sha256(data).digest() != self.hashes[number]:
+            return False
+        try:
+            self.chunks[number] = decode(data, Chunk)
+        except NotCanonicalError:
+            return False
+        return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all chunks are there."""
+        return len(self.chunks) == len(self.hashes)
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """Everything in order of chunk, for `State.restore`, which refuses duplicates and a wrong commitment."""
+        for number in range(len(self.hashes)):
+            yield from self.chunks[number].pairs

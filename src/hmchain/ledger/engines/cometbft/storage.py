@@ -1,0 +1,110 @@
+"""What one node keeps: the state, the log of its non-empty blocks, snapshots.
+
+State and log are only a cache of CometBFT's blocks. If one is damaged both are put aside, and CometBFT, told that the
+application is at height 0, plays all blocks again. The log has the embedded engine's form, with empty commits: the
+signatures are in CometBFT's own store.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from hmchain.errors import LedgerError
+from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft.snapshots import SnapshotStore
+from hmchain.ledger.engines.validator import DivergenceError
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State, StateError
+
+STATE, BLOCKS, SNAPSHOTS = "state.db", "blocks.db", "snapshots"
+
+logger = logging.getLogger(__name__)
+
+
+class NodeStorage:
+    """The files of one node in `directory`. Raises `LedgerError` for what can be neither opened nor replaced."""
+
+    def __init__(self, directory: Path, genesis: Genesis) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._genesis = directory, genesis
+        self.snapshots = SnapshotStore(directory / SNAPSHOTS)
+        try:
+            self._open()
+        except LedgerError as error:
+            self._put_aside(error.what)
+            self._open()
+
+    def _open(self) -> None:
+        self.state = State(self._directory / STATE)
+        self._reader: State | None = None
+        try:
+            self.blocks = BlockStore(self._directory / BLOCKS)
+            self._check()
+        except LedgerError:
+            self.state.close()
+            raise
+
+    def _check(self) -> None:
+        """Raise `StateError` if the records do not give their commitment, or not the one that was logged."""
+        if not self.state.is_sound():
+            raise StateError("its records do not match its commitment")
+        stored = self.blocks.get(self.state.height)
+        if stored is not None and stored.block.header.state_commitment != self.state.commitment():
+            raise StateError("the state is not the one that was executed")
+
+    def _put_aside(self, reason: str) -> None:
+        number = 1
+        while (kept := self._directory / f"damaged-{number}").exists():
+            number += 1
+        kept.mkdir()
+        for name in (STATE, BLOCKS):
+            for suffix in ("", "-wal", "-shm"):
+                path = self._directory / (name + suffix)
+                if path.exists():
+                    path.rename(kept / path.name)
+        logger.error("%s; kept in %s, and all blocks are executed again", reason, kept)
+
+    def log(self, inputs: BlockInput, result: BlockResult, commitment: bytes) -> None:
+        """Make a decided block durable, before its state; one that was logged before must have given the same.
+
+        Raises `DivergenceError`, `LedgerFullError`, `BlockStoreError`.
+        """
+        if not inputs.transactions and not inputs.evidence:
+            return
+        stored = self.blocks.get(inputs.height)
+        if stored is not None:
+            if stored.block.header.state_commitment != commitment:
+                raise DivergenceError(
+                    f"block {inputs.height} gives another state than before", "this version is not the one that ran it"
+                )
+            return
+        last = self.blocks.get(self.blocks.height)
+        previous = last.block.header.hash if last else self._genesis.digest
+        header = make_header(self._genesis.chain_id, inputs, 0, previous, result, commitment)
+        self.blocks.append(make_block(header, inputs), Commit(inputs.height, 0, header.hash, (), ()), result)
+
+    def committed(self) -> State:
+        """The committed state, to read from between two blocks."""
+        if self._reader is None:
+            self._reader = State.open_read_only(self._directory / STATE)
+        return self._reader
+
+    def renew(self) -> None:
+        """A block was committed: readers see it from now on."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def receipt(self, digest: bytes) -> tuple[int, Receipt] | None:
+        """Height and receipt of a transaction that is in a block, or None."""
+        place = self.blocks.find(digest)
+        stored = self.blocks.get(place[0]) if place else None
+        return (stored.height, stored.result.receipts[place[1]]) if place and stored else None
+
+    def close(self) -> None:
+        """Close all files."""
+        self.renew()
+        self.state.close()
+        self.blocks.close()

@@ -1,0 +1,328 @@
+"""Four hospitals, four nodes, four folders: the guide `docs/how-to/consortium.md` with real CometBFT processes.
+
+The tests stand in the order in which an operator meets things; each leaves all four nodes running.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hmchain.application import node
+from hmchain.application.cli.main import main
+from hmchain.application.hospital import Images
+from hmchain.application.learning.cnn import Architecture
+from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.study import study_spec
+from hmchain.application.node import open_hospital
+from hmchain.application.node_folder import NodeFolder
+from hmchain.ledger.contracts.approvals import ApproveStudy
+from hmchain.ledger.contracts.datasets import Schema
+from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy
+from hmchain.ledger.engines.cometbft import light
+from hmchain.ledger.engines.cometbft.events import BlockEvents
+from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, find_binary
+from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.transactions import transaction_digest
+
+NAMES = ("east", "north", "south", "west")
+SCHEMA = Schema("image", 1, 16, 16, ("dark", "bright"))
+WAIT_SECONDS = 60
+
+
+def hmchain(*arguments: str, status: int = 0) -> str:
+    """Run a command as an operator would; returns what it printed."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
+        assert main(list(arguments)) == status, printed.getvalue()
+    return printed.getvalue()
+
+
+def answer(*arguments: str, status: int = 0) -> Any:
+    return json.loads(hmchain(*arguments, "--json", status=status))
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come in {seconds:g} s"
+        time.sleep(0.1)
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+@dataclass
+class Site:
+    """One hospital's machine."""
+
+    folder: NodeFolder
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "hmchain", "node", "start", "--dir", str(self.folder.path)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """Power off: the command, the application and CometBFT, with no time for anything."""
+        assert self.process is not None
+        for process in [self.process.pid, *_processes_of(self.folder.path)]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def status(self) -> node.NodeStatus:
+        return node.node_status(self.folder)
+
+
+def _processes_of(folder: Path, program: str = "") -> list[int]:
+    """Processes of a program whose command line names a folder, or something in it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().decode(errors="replace").split("\0")
+            named = any(word == str(folder) or word.startswith(f"{folder}/") for word in words)
+            if named and words[0].endswith(program):
+                found.append(int(path.parent.name))
+    return found
+
+
+@dataclass
+class Consortium:
+    """The four of them."""
+
+    genesis: bytes
+    sites: dict[str, Site] = field(default_factory=dict)
+
+    def agree(self) -> bool:
+        """Whether all nodes are at one height with one state."""
+        found = {(status.state_height, status.commitment) for status in (s.status() for s in self.sites.values())}
+        return len(found) == 1
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    try:
+        find_binary()
+    except CometBFTMissingError as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+    base = tmp_path_factory.mktemp("net")
+    ports = free_ports(2 * len(NAMES))
+    folders = {name: base / name for name in NAMES}
+    for name, (p2p, rpc) in zip(NAMES, zip(ports[::2], ports[1::2], strict=True), strict=True):
+        listen = ["--address", f"127.0.0.1:{p2p}", "--listen", f"127.0.0.1:{p2p}", "--rpc", f"127.0.0.1:{rpc}"]
+        hmchain("node", "init", name, "--title", name.title(), *listen, "--dir", str(folders[name]))
+    members = [str(folder / "member.json") for folder in folders.values()]
+    made = answer("network", "init", *members, "--chain", "four", "--output", str(base / "network.json"))
+    consortium = Consortium(bytes.fromhex(made["genesis"]))
+    try:
+        for name, folder in folders.items():
+            join = ("network", "join", str(base / "network.json"), "--dir", str(folder))
+            assert "agreed on" in hmchain(*join, "--genesis", "00" * 32, status=2)
+            hmchain(*join, "--genesis", made["genesis"])
+            toml = folder / "node.toml"
+            toml.write_text(toml.read_text().replace('objects = ""', f"objects = {json.dumps(str(base / 'objects'))}"))
+            consortium.sites[name] = Site(NodeFolder(folder))
+        for site in consortium.sites.values():
+            site.start()
+        until(lambda: all(site.status().running for site in consortium.sites.values()), "four running nodes")
+        until(lambda: all(len(site.status().peers) == 3 for site in consortium.sites.values()), "connections")
+        register(consortium.sites["north"], "of-the-first-block")
+        yield consortium
+    finally:
+        for site in consortium.sites.values():
+            if site.process is not None:
+                site.kill()
+
+
+def register(site: Site, dataset: str) -> bytes:
+    """A steward announces a dataset; returns the transaction's digest once it is in a block."""
+    with open_hospital(site.folder) as member:
+        (hospital,) = member.hospitals.values()
+        wire = hospital.register(dataset, SCHEMA)
+        member.require(wire)
+        return transaction_digest(wire)
+
+
+def test_a_transaction_reaches_every_node(consortium: Consortium) -> None:
+    register(consortium.sites["north"], "first")
+    until(consortium.agree, "one state on four nodes")
+    status = answer("node", "status", "--dir", str(consortium.sites["west"].folder.path))
+    assert bytes.fromhex(status["genesis"]) == consortium.genesis
+    assert status["power"] > 0 and status["missing"] == []
+
+
+def test_network_status_shows_power_reputation_and_proposers(consortium: Consortium) -> None:
+    found = answer("network", "status", "--dir", str(consortium.sites["east"].folder.path))
+    validators = found["validators"]
+    assert [each["organisation"] for each in validators] == list(NAMES)
+    assert {each["share_permyriad"] for each in validators} == {2500}
+    assert {each["consensus"] for each in validators} == {5000}
+    assert sum(each["proposed"] for each in validators) == found["blocks"] > 0
+    assert found["tolerated"] == 1
+    assert "Network four" in hmchain("network", "status", "--dir", str(consortium.sites["east"].folder.path))
+
+
+def test_a_transaction_is_proven_to_someone_who_holds_the_genesis(consortium: Consortium) -> None:
+    digest = register(consortium.sites["south"], "proven")
+    with RpcClient([consortium.sites["east"].folder.settings().rpc_url]) as client:
+        until(lambda: client.find(digest), "the transaction at another node")
+        until(lambda: client.status().sync_info.latest_block_height > client.find(digest).height, "its commit")
+        proof = client.prove(digest)
+    light.verify(proof, node.joined(consortium.sites["west"].folder).genesis)
+
+
+def test_the_audit_holds_a_ledger_against_what_the_members_signed(consortium: Consortium) -> None:
+    directory = str(consortium.sites["west"].folder.path)
+    found = answer("node", "audit", "--dir", directory, "--genesis", consortium.genesis.hex())
+    assert found["anchored"] and found["blocks"] > 0 and len(found["signers"]) >= 3
+    assert "agreed on" in hmchain("node", "audit", "--dir", directory, "--genesis", "00" * 32, status=7)
+
+
+def test_a_follower_sees_every_block_although_its_first_node_is_dead(consortium: Consortium) -> None:
+    url = consortium.sites["west"].folder.settings().rpc_url
+    with RpcClient(["http://127.0.0.1:9", url], timeout_seconds=2) as client:
+        last = client.status().sync_info.latest_block_height
+        heights = [results.height for results in islice(BlockEvents(client, 1), last)]
+    assert heights == list(range(1, last + 1))
+
+
+def test_three_go_on_without_the_fourth_and_it_catches_up_after_a_kill(consortium: Consortium) -> None:
+    dead = consortium.sites["south"]
+    dead.kill()
+    hmchain("node", "status", "--dir", str(dead.folder.path), status=6)
+    for number in range(3):
+        register(consortium.sites["north"], f"without-{number}")
+    dead.start()
+    until(consortium.agree, "one state again")
+
+
+def test_a_crashed_cometbft_is_started_again(consortium: Consortium) -> None:
+    site = consortium.sites["north"]
+    (engine,) = _processes_of(site.folder.path / "engine", "cometbft")
+    os.kill(engine, signal.SIGKILL)
+    until(lambda: not site.status().running, "a node without CometBFT")
+    until(lambda: site.status().running, "CometBFT")
+    register(site, "after-the-crash")
+    assert site.process is not None and site.process.poll() is None
+
+
+def test_a_node_stops_cleanly_and_comes_back_from_a_backup(consortium: Consortium, tmp_path: Path) -> None:
+    site, directory = consortium.sites["east"], str(consortium.sites["east"].folder.path)
+    backup = str(tmp_path / "ledger.tar")
+    hmchain("node", "snapshot", backup, "--dir", directory, status=2)  # it runs
+    assert site.stop() == 0
+    kept = answer("node", "snapshot", backup, "--dir", directory)
+    register(consortium.sites["north"], "after-the-backup")
+    for path in site.folder.ledger.glob("*.db*"):
+        path.unlink()
+    assert answer("node", "restore", backup, "--dir", directory)["commitment"] == kept["commitment"]
+    site.start()
+    until(consortium.agree, "one state again")
+
+
+def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, tmp_path: Path) -> None:
+    p2p, rpc = free_ports(2)
+    directory, founders = tmp_path / "centre", [str(site.folder.path) for site in consortium.sites.values()]
+    listen = ["--address", f"127.0.0.1:{p2p}", "--listen", f"127.0.0.1:{p2p}", "--rpc", f"127.0.0.1:{rpc}"]
+    hmchain("node", "init", "centre", "--title", "Centre", *listen, "--dir", str(directory))
+    network = str(consortium.sites["east"].folder.network)
+    assert not answer("network", "join", network, "--dir", str(directory))["founder"]
+    newcomer = Site(NodeFolder(directory))
+    newcomer.start()
+    try:
+        ballot = answer("network", "admit", str(directory / "member.json"), "--dir", founders[0])
+        assert (ballot["action"], ballot["needed"], ballot["passed"]) == ("admit centre", 3, False)
+        for founder in founders[1:3]:
+            until(lambda at=founder: answer("network", "ballots", "--dir", at), "the ballot at another node")
+            ballot = answer("network", "vote", ballot["id"][:8], "--dir", founder)
+        assert ballot["passed"]
+        until(lambda: newcomer.status().running and newcomer.status().power > 0, "the newcomer's power")
+        register(newcomer, "newcomers")
+        # The others go on without it; its power is less than a third.
+        hmchain("network", "remove", "centre", "--dir", founders[0])
+    finally:
+        newcomer.kill()
+    for founder in founders[1:4]:
+        until(lambda at=founder: not answer("network", "ballots", "--dir", at)[0]["passed"], "the removal's ballot")
+        removal = answer("network", "vote", answer("network", "ballots", "--dir", founder)[0]["id"], "--dir", founder)
+    assert removal["passed"]
+    found = answer("network", "status", "--dir", founders[0])["validators"]
+    assert [each["organisation"] for each in found if each["tombstoned"]] == ["centre"]
+
+
+def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> None:
+    """Section 7 of the guide: records stay in each folder, stewards approve, agents do the rest."""
+    uses = tuple(DatasetUse(name, "scans", 1) for name in NAMES)
+    architecture = Architecture.for_images(16, 16, 1, classes=2)
+    spec = study_spec("brightness", SCHEMA, uses, architecture, demo_plan(rounds=1, steps=2), seed=1)
+    for order, site in enumerate(consortium.sites.values()):
+        with open_hospital(site.folder) as member:
+            (hospital,) = member.hospitals.values()
+            hospital.store_images("scans", {"train": images(24, order), "validation": images(8, order)})
+            member.require(hospital.register("scans", SCHEMA))
+            member.require(hospital.publish("scans", 1))
+    for name, site in consortium.sites.items():
+        with open_hospital(site.folder) as member:
+            hospital = member.hospitals[name]
+            if name == NAMES[0]:
+                member.require(hospital.as_scientist(ProposeStudy(spec)))
+            tomorrow_ms = member.ledger.now_ms() + 86_400_000
+            approval = ApproveStudy("brightness", "scans", 1, spec.purpose, spec.code, tomorrow_ms)
+            member.require(hospital.as_steward(approval))
+    # One agent as a service, the others in this process: four times PyTorch is much for a small machine.
+    west, *others = (consortium.sites[name] for name in reversed(NAMES))
+    with agent(west, tmp_path / "agent.json") as process, ThreadPoolExecutor(len(others)) as pool:
+        try:
+            list(pool.map(take_part, others))
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
+    status = answer("study", "status", str(west.folder.path))
+    assert (status["status"], status["accepted"]) == ("finished", 1)
+
+
+def take_part(site: Site) -> None:
+    with open_hospital(site.folder) as member:
+        member.run("brightness")
+
+
+def images(count: int, seed: int) -> Images:
+    labels = np.arange(count) % 2
+    noise = np.random.default_rng(seed).integers(0, 80, (count, 16, 16, 1))
+    return Images((noise + 120 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+def agent(site: Site, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "hmchain", "node", "agent", "--json", "--dir", str(site.folder.path)]
+    with out.open("wb") as file:
+        return subprocess.Popen(command, stdout=file, env={**os.environ, "OMP_NUM_THREADS": "1"})

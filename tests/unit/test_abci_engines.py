@@ -1,0 +1,153 @@
+"""Same block inputs, same commitment on both engines (attack 20), and the node's own log plays again."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from abci_chain import Chain, address, init_request, misbehaviour, timestamp
+from ledger_network import CHAIN, Network, genesis, member
+
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger import proposer
+from hmchain.ledger.blocks import Block, DoubleSign, EngineReport
+from hmchain.ledger.chain import well_formed
+from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.datasets import PublishVersion
+from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.standings import Unjail
+from hmchain.ledger.engines.cometbft import abci_pb2 as abci
+from hmchain.ledger.engines.cometbft.application import Application
+from hmchain.ledger.engines.embedded import Behaviour
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State
+from hmchain.ledger.transition import Machine
+
+RULES = Parameters(epoch_blocks_min=20, jail_blocks_per_member=2, jail_ms=2000)
+
+
+def long_log(directory: Path, blocks: int) -> tuple[Genesis, list[Block]]:
+    """A random history on the embedded engine: faults, jail, a double sign, members that come and go, refusals."""
+    chance = random.Random(4)
+    network = Network.found(directory, parameters=RULES)
+    for number in range(blocks):
+        silent = number // 15 % 2 == 1 and number < 70
+        network.ledger.set_behaviour("c", Behaviour.SILENT if silent else Behaviour.HONEST)
+        network.ledger.set_behaviour("a", chance.choice((Behaviour.WITHHOLD_VOTES, Behaviour.HONEST)))
+        wires = [network.send.dataset(chance.choice("abcd"), f"d{chance.randrange(blocks)}") for _ in range(3)]
+        wires.append(network.send("a" if silent else "c", Unjail()))
+        wires.append(network.send("a", PublishVersion(f"d{chance.randrange(blocks)}", 1, bytes(32), 128)))
+        if number in (10, 70):
+            wires.append(network.send("a", ProposeAction(Admit(member("e")) if number == 10 else Remove("e"))))
+        wires += [
+            network.send(name, VoteAction(ballot))
+            for ballot, entry in membership.ballots(network.ledger.state)
+            if not entry.closed
+            for name in "bcd"
+        ]
+        if number == 50:
+            network.ledger.set_behaviour("d", Behaviour.EQUIVOCATE)
+        network.block(*wires, step_ms=chance.choice((1, 400, 5000)))
+    found = [stored.block for stored in network.ledger.store.blocks()]
+    founding = network.ledger.genesis
+    network.ledger.close()
+    return founding, found
+
+
+def as_request(block: Block) -> abci.RequestFinalizeBlock:
+    """The same block as CometBFT would hand it over."""
+    header = block.header
+    votes = [
+        abci.VoteInfo(validator=abci.Validator(address=address(vote.validator)), block_id_flag=vote.flag)
+        for vote in sorted(block.last_votes, key=lambda vote: address(vote.validator))
+    ]
+    return abci.RequestFinalizeBlock(
+        txs=block.transactions,
+        decided_last_commit=abci.CommitInfo(round=block.last_round, votes=votes),
+        misbehavior=[misbehaviour(item.validator) for item in block.evidence if isinstance(item, DoubleSign)],
+        height=header.height,
+        time=timestamp(header.time_ms, 123_456),
+        proposer_address=address(header.proposer),
+    )
+
+
+def test_20_same_block_inputs_same_commitment_on_both_engines(tmp_path: Path) -> None:
+    founding, blocks = long_log(tmp_path / "embedded", 120)
+    assert max(block.last_round for block in blocks) >= 1
+    assert {vote.flag for block in blocks for vote in block.last_votes} >= {1, 2}
+    assert any(block.evidence for block in blocks)
+    app = Application(tmp_path / "node", founding, threads=1)
+    app.init_chain(init_request(founding))
+    powers: list[int] = []
+    kinds = set()
+    for block in blocks:
+        answer = app.finalize_block(as_request(block))
+        app.commit(abci.RequestCommit())
+        assert answer.app_hash == block.header.state_commitment, f"block {block.header.height}"
+        powers += [update.power for update in answer.validator_updates]
+        kinds |= {event.type for event in answer.events}
+    assert {"validator.joined", "validator.left", "validator.jailed", "standing.double_sign", "epoch.closed"} <= kinds
+    assert {0, 1, 1000} <= set(powers)  # out, jailed, and back
+
+
+def test_the_log_of_a_node_plays_again_on_a_bare_machine(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    chain = Chain.found(tmp_path / "node", parameters=RULES)
+    for number in range(60):
+        votes = {name: chance.choice((1, 2, 2, 2, 3)) for name in "abcd"}
+        wires = [chain.send.dataset(chance.choice("abcd"), f"d{number % 40}")] * chance.randrange(3)
+        evidence = [misbehaviour("c", number)] if number == 30 else []
+        chain.decide(
+            chain.request(
+                *dict.fromkeys(wires),
+                votes={name: flag for name, flag in votes.items() if number < 31 or name != "c"},
+                proposer_name=chance.choice("abd"),
+                round_=chance.randrange(3),
+                evidence=evidence,
+            )
+        )
+    state = State()
+    genesis_file.initialise(state, chain.founding)
+    machine = Machine(state, CHAIN)
+    machine.commit(0)
+    stored = list(chain.app.storage.blocks.blocks())
+    assert len(stored) < chain.height
+    for item in stored:
+        result = machine.execute(item.block.input)
+        assert result == item.result
+        assert state.commitment() == item.block.header.state_commitment
+        machine.commit(item.height)
+    assert state.commitment() == chain.app.state.commitment()
+
+
+def test_the_embedded_engine_takes_no_accusation_without_proof(tmp_path: Path) -> None:
+    network = Network.found(tmp_path)
+    network.block(network.send.dataset("a", "d0"))
+    stored = network.ledger.store.get(1)
+    assert stored is not None
+    block = stored.block
+    assert well_formed(block)
+    framed = Block(block.header, 0, (), (EngineReport("b", 1, 5),), block.transactions)
+    assert not well_formed(framed)
+    assert genesis().digest == network.ledger.genesis.digest
+
+
+def test_ties_are_broken_by_address_as_in_cometbft() -> None:
+    state = State()
+    genesis_file.initialise(state, genesis())
+    validators = standings.validators_at(state, 1)
+    assert [validator.address for validator in validators] == [address(name) for name in "abcd"]
+    assert {validator.priority for validator in validators} == {0}
+    by_address = sorted("abcd", key=address)
+    assert by_address != list("abcd")
+    assert proposer.proposers_of_rounds(validators, 3) == by_address
+
+
+def test_a_newcomer_s_ties_are_broken_by_its_address(tmp_path: Path) -> None:
+    network = Network.found(tmp_path)
+    network.block(network.send("a", ProposeAction(Admit(member("e")))))
+    ballot = membership.ballots(network.ledger.state)[0][0]
+    network.block(*[network.send(name, VoteAction(ballot)) for name in "bc"])
+    validators = standings.validators_at(network.ledger.state, network.ledger.height + 2)
+    assert [(entry.id, entry.address) for entry in validators] == [(name, address(name)) for name in "abcde"]

@@ -1,0 +1,131 @@
+"""State sync: snapshots between two applications, and what a lying peer can do (attack 13)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from abci_chain import Chain
+from ledger_network import genesis
+
+from hmchain.canonical import decode, encode
+from hmchain.ledger.engines.cometbft import abci_pb2 as abci
+from hmchain.ledger.engines.cometbft import snapshots
+from hmchain.ledger.engines.cometbft.snapshots import Chunk
+
+OFFER, APPLY = abci.ResponseOfferSnapshot, abci.ResponseApplySnapshotChunk
+
+
+@pytest.fixture
+def giver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """Its snapshots have several chunks; one is taken at every fifth block."""
+    monkeypatch.setattr(snapshots, "CHUNK_BYTES_MAX", 2000)
+    chain = Chain.found(tmp_path / "giver")
+    chain.fill(15)
+    return chain
+
+
+@pytest.fixture
+def taker(tmp_path: Path) -> Chain:
+    return Chain(tmp_path / "taker", genesis())
+
+
+def offered(giver: Chain) -> abci.Snapshot:
+    return giver.app.list_snapshots(abci.RequestListSnapshots()).snapshots[-1]
+
+
+def chunks(giver: Chain) -> list[bytes]:
+    offer = offered(giver)
+    requests = [
+        abci.RequestLoadSnapshotChunk(height=offer.height, format=offer.format, chunk=number)
+        for number in range(offer.chunks)
+    ]
+    return [giver.app.load_snapshot_chunk(request).chunk for request in requests]
+
+
+def offer_to(taker: Chain, offer: abci.Snapshot, app_hash: bytes) -> int:
+    return taker.app.offer_snapshot(abci.RequestOfferSnapshot(snapshot=offer, app_hash=app_hash)).result
+
+
+def apply_to(taker: Chain, number: int, chunk: bytes, sender: str = "peer") -> abci.ResponseApplySnapshotChunk:
+    request = abci.RequestApplySnapshotChunk(index=number, chunk=chunk, sender=sender)
+    return taker.app.apply_snapshot_chunk(request)
+
+
+def of_chunks(pieces: list[bytes], height: int) -> abci.Snapshot:
+    """What a liar offers: consistent in itself."""
+    hashes = b"".join(hashlib.sha256(piece).digest() for piece in pieces)
+    return abci.Snapshot(
+        height=height, format=1, chunks=len(pieces), metadata=hashes, hash=hashlib.sha256(hashes).digest()
+    )
+
+
+def test_a_new_node_goes_on_from_a_snapshot(giver: Chain, taker: Chain) -> None:
+    offers = giver.app.list_snapshots(abci.RequestListSnapshots()).snapshots
+    assert [offer.height for offer in offers] == [10, 15]  # the last two
+    pieces, app_hash = chunks(giver), giver.app.state.commitment()
+    assert len(pieces) > 2
+    assert offer_to(taker, offered(giver), app_hash) == OFFER.ACCEPT
+    for number in reversed(range(len(pieces))):
+        assert apply_to(taker, number, pieces[number]).result == APPLY.ACCEPT
+    answer = taker.app.info(abci.RequestInfo())
+    assert (answer.last_block_height, answer.last_block_app_hash) == (15, app_hash)
+    used = giver.app.storage.blocks.get(15)
+    assert used is not None
+    request = giver.request(*used.block.transactions, giver.send.dataset("a", "next"))
+    assert taker.decide(request) == giver.decide(request)  # it even knows which nonces are used up
+    assert taker.reopen().state.height == 16
+
+
+def test_13_corrupt_chunks_are_fetched_again_from_others(giver: Chain, taker: Chain) -> None:
+    pieces, app_hash = chunks(giver), giver.app.state.commitment()
+    offer_to(taker, offered(giver), app_hash)
+    for bad in (pieces[0][:-1] + b"\xff", b"", pieces[1]):
+        answer = apply_to(taker, 0, bad, "liar")
+        assert answer.result == APPLY.RETRY
+        assert (list(answer.refetch_chunks), list(answer.reject_senders)) == ([0], ["liar"])
+    for number, piece in enumerate(pieces):
+        assert apply_to(taker, number, piece).result == APPLY.ACCEPT
+    assert taker.app.state.commitment() == app_hash
+
+
+def test_13_a_forged_state_is_rejected_and_an_honest_one_taken_after_it(giver: Chain, taker: Chain) -> None:
+    pieces, app_hash = chunks(giver), giver.app.state.commitment()
+    first = decode(pieces[0], Chunk).pairs
+    forgeries = [
+        [encode(Chunk(((first[0][0], b"forged"), *first[1:]))), *pieces[1:]],
+        [encode(Chunk((*first, first[-1]))), *pieces[1:]],  # a copy: LtHash alone could be made to cancel it
+        pieces[1:],
+        pieces[::-1],
+    ]
+    for forged in forgeries:
+        assert offer_to(taker, of_chunks(forged, 15), app_hash) == OFFER.ACCEPT
+        results = [apply_to(taker, number, piece).result for number, piece in enumerate(forged)]
+        assert results[-1] == APPLY.REJECT_SNAPSHOT
+        assert taker.app.state.is_new
+    offer_to(taker, offered(giver), app_hash)
+    assert {apply_to(taker, number, piece).result for number, piece in enumerate(pieces)} == {APPLY.ACCEPT}
+
+
+def test_offers_that_contradict_themselves_are_rejected(giver: Chain, taker: Chain) -> None:
+    app_hash = giver.app.state.commitment()
+    for change in ({"chunks": 0}, {"chunks": 99_999}, {"metadata": b"x" * 32}, {"hash": bytes(32)}):
+        offer = offered(giver)
+        for name, value in change.items():
+            setattr(offer, name, value)
+        assert offer_to(taker, offer, app_hash) == OFFER.REJECT, change
+    newer = offered(giver)
+    newer.format = 2
+    assert offer_to(taker, newer, app_hash) == OFFER.REJECT_FORMAT
+    assert apply_to(taker, 0, b"").result == APPLY.ABORT
+
+
+def test_a_node_with_a_state_takes_no_snapshot(giver: Chain, tmp_path: Path) -> None:
+    assert offer_to(Chain.found(tmp_path / "other"), offered(giver), bytes(32)) == OFFER.ABORT
+
+
+def test_chunks_that_are_not_there_are_empty(giver: Chain) -> None:
+    for height, number, format_ in ((15, 99, 1), (3, 0, 1), (15, 0, 2)):
+        request = abci.RequestLoadSnapshotChunk(height=height, format=format_, chunk=number)
+        assert giver.app.load_snapshot_chunk(request).chunk == b""

@@ -1,0 +1,211 @@
+"""A node's folder: made, joined, backed up and restored, without any process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from ledger_network import member
+
+from hmchain.application import network as network_file
+from hmchain.application import node, node_backup
+from hmchain.application.network import BadAddressError, Introduction, Network
+from hmchain.application.node import NotJoinedError, WrongNetworkError
+from hmchain.application.node_backup import BackupError
+from hmchain.application.node_folder import (
+    NodeExistsError,
+    NodeFolder,
+    NodeRunningError,
+    NodeSettings,
+    NodeSettingsError,
+)
+from hmchain.keys import SigningKey, load_key
+from hmchain.ledger import genesis, proposer
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.state import State
+
+TITLE = 'North "Main" Hospital \\ Höhe'
+
+
+def settings(name: str = "north", port: int = 26656) -> NodeSettings:
+    return NodeSettings(organisation=name, title=TITLE, address=f"{name}.example.org:{port}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> NodeFolder:
+    folder = NodeFolder(tmp_path / "node")
+    node.init(folder, settings())
+    return folder
+
+
+def founded(folder: NodeFolder) -> Network:
+    own = network_file.load_introduction(folder.introduction)
+    others = [Introduction(member(name), name * 40, f"{name}:1") for name in "ab"]
+    return network_file.found([own, *others], "net", 5)
+
+
+def test_settings_come_back_as_they_were_written(folder: NodeFolder) -> None:
+    assert folder.settings() == settings()
+    assert folder.settings().rpc_url == "http://127.0.0.1:26657"
+
+
+def test_what_leaves_the_node_is_public(folder: NodeFolder) -> None:
+    public = folder.introduction.read_bytes() + folder.toml.read_bytes()
+    for path in folder.keys.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert json.loads(path.read_bytes())["body"].encode() not in public
+    introduction = network_file.load_introduction(folder.introduction)
+    node_key = load_key(SigningKey, folder.node_key)
+    assert introduction.node_id == proposer.address(node_key.public.raw).hex()
+
+
+def test_a_node_is_made_once(folder: NodeFolder) -> None:
+    before = folder.introduction.read_bytes()
+    with pytest.raises(NodeExistsError):
+        node.init(folder, settings("south"))
+    assert folder.introduction.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("organisation = 5", "organisation"),
+        ("colour = 'red'", "colour"),
+        ("organisation = ", "Invalid value"),
+        ("log_level = 'loud'", "loud"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(folder: NodeFolder, line: str, what: str) -> None:
+    name = line.split(" ")[0]
+    kept = [entry for entry in folder.toml.read_text().splitlines() if not entry.startswith(name)]
+    folder.toml.write_text("\n".join([*kept, line]))
+    with pytest.raises(NodeSettingsError, match=what):
+        folder.settings()
+
+
+def test_a_folder_without_a_node_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NodeSettingsError, match="hmchain node init"):
+        NodeFolder(tmp_path).settings()
+    with pytest.raises(BadAddressError):
+        NodeSettings(organisation="north", title="", address="north")
+
+
+def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> None:
+    made = founded(folder)
+    with pytest.raises(NotJoinedError):
+        node.joined(folder)
+    with pytest.raises(WrongNetworkError, match="not the one that was agreed on"):
+        node.join(folder, made, bytes(32))
+    stranger = NodeFolder(tmp_path / "stranger")
+    node.init(stranger, settings())  # the same name, other keys
+    with pytest.raises(WrongNetworkError, match="other keys"):
+        node.join(stranger, made)
+    node.join(folder, made, made.genesis.digest)
+    assert node.joined(folder) == made
+    node.join(folder, made)  # again changes nothing
+    later = network_file.found([network_file.load_introduction(folder.introduction)], "other", 9)
+    with pytest.raises(WrongNetworkError, match="another network"):
+        node.join(folder, later)
+
+
+def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> None:
+    code = (
+        "import sys, pathlib; from hmchain.application.node_folder import *\n"
+        "with NodeFolder(pathlib.Path(sys.argv[1])).held(): pass"
+    )
+    command = [sys.executable, "-c", code, str(folder.path)]
+    with folder.held():
+        refused = subprocess.run(command, capture_output=True, text=True)
+    assert NodeRunningError.__name__ in refused.stderr and "in use by process" in refused.stderr
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+# -- backups -----------------------------------------------------------------------------------------------------------
+
+SIGNED = "priv_validator_state.json"
+
+
+@pytest.fixture
+def stopped(folder: NodeFolder) -> NodeFolder:
+    """A node that ran and was stopped at block 3."""
+    made = founded(folder)
+    node.join(folder, made)
+    state = State(folder.state)
+    genesis.initialise(state, made.genesis)
+    state.commit(3)
+    state.close()
+    BlockStore(folder.ledger / "blocks.db").close()
+    data = folder.engine / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "blocks").write_text("three blocks")
+    (data / SIGNED).write_text("height 3")
+    return folder
+
+
+def test_a_backup_brings_back_blocks_and_state_but_not_what_was_signed(stopped: NodeFolder, tmp_path: Path) -> None:
+    data = stopped.engine / "data"
+    kept = node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    assert kept[0] == 3
+    (data / "blocks").write_text("five blocks")
+    (data / SIGNED).write_text("height 5")
+    for path in stopped.ledger.glob("*.db*"):
+        path.unlink()
+    assert node_backup.restore(stopped, tmp_path / "backup.tar") == kept
+    assert (data / "blocks").read_text() == "three blocks"
+    assert (data / SIGNED).read_text() == "height 5"
+    assert (stopped.path / "before-restore" / "data" / "blocks").read_text() == "five blocks"
+    assert (stopped.ledger / "blocks.db").is_file()
+    state = State(stopped.state)
+    assert (state.height, state.commitment()) == kept
+    state.close()
+
+
+def test_a_backup_holds_no_key(stopped: NodeFolder, tmp_path: Path) -> None:
+    node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    content = (tmp_path / "backup.tar").read_bytes()
+    for path in stopped.keys.iterdir():
+        assert json.loads(path.read_bytes())["body"].encode() not in content
+    with tarfile.open(tmp_path / "backup.tar") as archive:
+        names = archive.getnames()
+    assert not [name for name in names if "key" in name or SIGNED in name]
+
+
+def test_a_running_node_is_not_backed_up(stopped: NodeFolder, tmp_path: Path) -> None:
+    with stopped.held(), pytest.raises(NodeRunningError):
+        node_backup.snapshot(stopped, tmp_path / "backup.tar")
+
+
+def test_a_damaged_or_foreign_backup_changes_nothing(stopped: NodeFolder, tmp_path: Path) -> None:
+    good = tmp_path / "good.tar"
+    node_backup.snapshot(stopped, good)
+    before = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    content = bytearray(good.read_bytes())
+    record = content.index(b"North")  # in the state's record of the member
+    content[record] ^= 1
+    files = {"empty": b"", "cut": bytes(content[:3000]), "flipped": bytes(content)}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(BackupError):
+            node_backup.restore(stopped, tmp_path / name)
+    evil = tmp_path / "evil.tar"
+    with tarfile.open(evil, "w") as archive:
+        archive.add(good, "../../outside")
+    with pytest.raises(BackupError):
+        node_backup.restore(stopped, evil)
+    with pytest.raises(BackupError, match="exists"):
+        node_backup.snapshot(stopped, good)
+    after = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert after == before
+
+
+def test_another_networks_backup_is_refused(stopped: NodeFolder, tmp_path: Path) -> None:
+    node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    other = NodeFolder(tmp_path / "other")
+    node.init(other, settings("south"))
+    node.join(other, founded(other))
+    with pytest.raises(BackupError, match="another network"):
+        node_backup.restore(other, tmp_path / "backup.tar")
