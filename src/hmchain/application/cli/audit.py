@@ -122,7 +122,7 @@ def _show_report(report: AuditReport) -> None:
         ("state", report.commitment.hex()),
         ("transactions", f"{report.transactions:,}, of which {report.refused:,} were refused"),
         ("signatures", f"{report.transaction_signatures:,} of transactions, {report.vote_signatures:,} of votes"),
-        ("misbehaviour", f"{report.evidence:,} proofs"),
+        ("offences proven", f"{report.evidence:,}"),
         *((f"model of {model.study}", f"{model.root.hex()} (round {model.round})") for model in report.models),
     ))  # fmt: skip
     output.heading("Checked")

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from hmchain.application.consortium import Consortium
 from hmchain.application.demo import disclosure
@@ -76,7 +77,9 @@ def summarise(
         departures=disclosure.departures(prepared, consortium, history),
         exposure=disclosure.load_exposure(prepared.folder.exposure),
         audit=audit,
-        lineage=read_lineage(prepared.folder.ledger, prepared.study),
+        lineage=replace(
+            read_lineage(prepared.folder.ledger, prepared.study), model_transaction=history.registered.hex()
+        ),
         ledger=_ledger(prepared, history),
         timings=timings,
         next_commands=_next_commands(prepared, consortium),
@@ -173,10 +176,7 @@ def _with_scores(entry: Round, curve: Curve) -> Round:
     if entry.number not in curve:
         return entry
     auc, acc = curve[entry.number]
-    return Round(
-        number=entry.number, master=entry.master, outcome=entry.outcome, failed=entry.failed, auc=auc, acc=acc,
-        accepts=entry.accepts, rejects=entry.rejects, seconds=entry.seconds,
-    )  # fmt: skip
+    return replace(entry, auc=auc, acc=acc)
 
 
 def _ledger(prepared: Prepared, history: History) -> LedgerStatistics:
