@@ -318,3 +318,18 @@ def test_an_unreadable_dataset_holds_up_one_hospital_only(bed: Bed) -> None:
     assert bed.study.status == studies.FINISHED
     assert bed.at(1).frozen == ("east", "north", "south")
     assert "cannot be read" in agent.troubles[STUDY]
+
+
+def test_lost_object_before_freeze_a_silent_designated_attester_is_stood_in_for(bed: Bed) -> None:
+    """The f + 1 after an update's maker attest first; where one of them is silent, the others do it after a while."""
+    bed.until(1, rounds.COMMIT)
+    bed.run(lambda: len(bed.contributions()) == 4)
+    bed.agent("north").publish()  # its own update is in the store
+    with bed.asleep("north"):  # designated for east's and west's updates, with one other each
+        bed.run(lambda: bed.round.phase != rounds.ATTEST)
+        assert bed.round.phase == rounds.REVEAL
+        attested = {name: update.attested for name, update in bed.contributions().items()}
+        assert all(len(names) >= 2 and "north" not in names for names in attested.values())
+        assert bed.round.frozen == ("east", "north", "south", "west")
+    bed.run()
+    assert bed.study.status == studies.FINISHED
