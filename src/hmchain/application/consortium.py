@@ -20,6 +20,7 @@ from hmchain.keys import SecretKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -131,7 +132,7 @@ class Consortium:
         *,
         passphrase: str | None = None,
         parameters: Parameters | None = None,
-        clock_ms: Callable[[], int] | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
         learn: Learn | None = None,
     ) -> Consortium:
         """Found a consortium of the organisations in `titles` (name to title).
@@ -142,11 +143,11 @@ class Consortium:
         keys = {name: Keyring.generate() for name in sorted(titles)}
         for name, keyring in keys.items():
             keyring.save(directory / "hospitals" / name / "keys", passphrase)
-        now_ms = (clock_ms or _wall_clock_ms)()
+        now_ms = clock_ms()
         members = tuple(keyring.member(name, titles[name]) for name, keyring in keys.items())
         genesis = Genesis(chain_id, now_ms, members, parameters or Parameters())
         validators = {name: keyring.validator for name, keyring in keys.items()}
-        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validators, clock_ms=clock_ms or _wall_clock_ms)
+        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validators, clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 
     @classmethod
@@ -155,14 +156,14 @@ class Consortium:
         directory: Path,
         *,
         passphrase: str | None = None,
-        clock_ms: Callable[[], int] | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
         learn: Learn | None = None,
     ) -> Consortium:
         """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
         folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
         keys = {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
         validators = {name: keyring.validator for name, keyring in keys.items()}
-        ledger = EmbeddedLedger(directory / "ledger", validators, clock_ms=clock_ms or _wall_clock_ms)
+        ledger = EmbeddedLedger(directory / "ledger", validators, clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 
     def study_key(self, study: str) -> SecretKey:
@@ -243,7 +244,3 @@ class Consortium:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -163,6 +163,11 @@ class BlockResult(Record, frozen=True):
     """Of the block itself: evidence, epochs, jail."""
 
     @property
+    def all_events(self) -> tuple[Event, ...]:
+        """The events of the transactions in order, then the block's own."""
+        return (*(event for receipt in self.receipts for event in receipt.events), *self.events)
+
+    @property
     def root(self) -> bytes:
         """RFC 6962 root over receipts and block events."""
         return merkle.root([*(encode(receipt) for receipt in self.receipts), encode(self.events)])

@@ -33,6 +33,8 @@ GAIN = 200
 GAIN_MIN = 10
 OFFENCE_HALF_LIFE_MS = 30 * 24 * 60 * 60 * 1000
 
+EPOCH_BLOCKS_MIN = 100
+EPOCH_BLOCKS_PER_MEMBER = 10
 JAIL_BLOCKS_PER_MEMBER = 10
 JAIL_MS = 10 * 60 * 1000
 
@@ -96,9 +98,9 @@ def faults_tolerated(n: int) -> int:
     return (n - 1) // 3
 
 
-def epoch_length(n: int) -> int:
+def epoch_length(n: int, blocks_min: int = EPOCH_BLOCKS_MIN) -> int:
     """Return the number of non-empty blocks in an epoch of `n` members."""
-    return max(100, 10 * n)
+    return max(blocks_min, EPOCH_BLOCKS_PER_MEMBER * n)
 
 
 def halved(value: int, elapsed: int, half_life: int) -> int:
@@ -176,9 +178,11 @@ def proven_offence(standing: Standing, now_ms: int) -> Standing:
     return replace(_with_offence(standing, now_ms), consensus=standing.consensus // 2)
 
 
-def absent(blocks: int, elapsed_ms: int, n: int) -> bool:
+def absent(
+    blocks: int, elapsed_ms: int, n: int, blocks_per_member: int = JAIL_BLOCKS_PER_MEMBER, ms_min: int = JAIL_MS
+) -> bool:
     """Say whether a validator without a vote in the last `blocks` blocks and `elapsed_ms` is to be jailed."""
-    return blocks >= JAIL_BLOCKS_PER_MEMBER * n and elapsed_ms >= JAIL_MS
+    return blocks >= blocks_per_member * n and elapsed_ms >= ms_min
 
 
 def jail(standing: Standing, height: int, now_ms: int, *, announced: bool = False) -> Standing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from hmchain.application.report.parts import (
     RocCurve,
 )
 
-FEDERATED, POOLED, OWN = "FL-CNN-HMChain", "Pooled (nobody may)", "Own CNNs (mean)"
+FEDERATED, POOLED = "FL-CNN-HMChain", "Pooled (nobody may)"
 RESAMPLES = 500
 ROC_POINTS = 200
 
@@ -86,6 +87,7 @@ class Comparison:
         self.federated = federated
         self._compared = compared
 
+    @cached_property
     def results(self) -> Results:
         """The table a hospital decides on."""
         own = [self._scored(probabilities) for probabilities in self._compared.own]

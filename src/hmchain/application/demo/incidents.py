@@ -32,8 +32,7 @@ class Incidents:
 
     def on_block(self, block: Block, result: BlockResult) -> None:
         """Heal who was caught, and tempt who is next."""
-        events = [event for receipt in result.receipts for event in receipt.events] + list(result.events)
-        for event in events:
+        for event in result.all_events:
             if event.kind == "standing.invalid_proposal":
                 self._proposer_done = True
                 self._ledger.set_behaviour(event.keys[0], Behaviour.HONEST)

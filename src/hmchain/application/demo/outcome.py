@@ -37,7 +37,7 @@ from hmchain.application.report.parts import (
 )
 from hmchain.application.report.summary import RunSummary
 from hmchain.ledger import reputation
-from hmchain.ledger.contracts import approvals, models
+from hmchain.ledger.contracts import approvals, models, studies
 from hmchain.records.envelope import sealed_size
 
 Curve = Mapping[int, tuple[float, float]]
@@ -56,7 +56,7 @@ def summarise(
     """Everything the report shows."""
     model = models.model(consortium.ledger.state, prepared.study)
     digest = model.root.hex() if model else ""
-    results = comparison.results()
+    results = comparison.results
     return RunSummary(
         title=f"{prepared.settings.hospitals} hospitals, one model: {prepared.images.name}",
         identity=_identity(prepared, consortium, digest),
@@ -67,7 +67,7 @@ def summarise(
         ),
         approvals=_approvals(prepared, consortium, history),
         split=_split(prepared),
-        plan=_plan(prepared),
+        plan=_plan(prepared, consortium),
         rounds=tuple(_with_scores(entry, curve) for entry in history.rounds),
         results=results,
         performance=comparison.performance(),
@@ -154,7 +154,7 @@ def _split(prepared: Prepared) -> Split:
     )
 
 
-def _plan(prepared: Prepared) -> TrainingPlan:
+def _plan(prepared: Prepared, consortium: Consortium) -> TrainingPlan:
     plan, arch = prepared.plan, prepared.arch
     rates = plan.learning_rates_millionths
     return TrainingPlan(
@@ -166,7 +166,7 @@ def _plan(prepared: Prepared) -> TrainingPlan:
         schedule=f"{plan.steps} steps of {plan.batch_size} images a round; learning rate "
         f"{rates[0] / 1e6:g} falling to {rates[-1] / 1e6:g} along a cosine",
         bits=BITS,
-        code_digest=read_lineage(prepared.folder.ledger, prepared.study).code_digest,
+        code_digest=studies.require_study(consortium.ledger.state, prepared.study).spec.code.hex(),
         comparison="Own CNNs take as many steps as each hospital takes in the federation, the pooled CNN as many as "
         "all of them together; all share network, first weights, augmentation and schedule",
     )

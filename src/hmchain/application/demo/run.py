@@ -133,8 +133,7 @@ class _Watch:
         """Look at one block."""
         self._incidents.on_block(block, result)
         self._camera.on_block(block, result)
-        events = [event for receipt in result.receipts for event in receipt.events] + list(result.events)
-        for event in events:
+        for event in result.all_events:
             if event.kind in ("standing.invalid_proposal", "round.fraud"):
                 self._tell_incident()
             elif event.kind == "round.accepted" and event.keys[0] == self._prepared.study:
@@ -203,7 +202,7 @@ def _conclude(
         compared = comparison.train_baselines(prepared, _joined(report, prepared.settings.rounds))
     with stages("score and compare"), story.progress("scoring"):
         scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
-        story.results(scored.results())
+        story.results(scored.results)
     anchor = consortium.ledger.genesis.digest
     with stages("audit the ledger"), story.progress("auditing the ledger") as report:
         audit = inspection.inspect(folder.ledger, anchor, outcome.audit_command(folder.path, anchor), report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hmchain.canonical import Record
+from hmchain.ledger import reputation
 from hmchain.ledger.context import require
 from hmchain.ledger.state import State, Table
 
@@ -10,10 +11,10 @@ from hmchain.ledger.state import State, Table
 class Parameters(Record, frozen=True):
     """Integers that all members agree on."""
 
-    epoch_blocks_min: int = 100
+    epoch_blocks_min: int = reputation.EPOCH_BLOCKS_MIN
     """An epoch has max(this, 10 n) non-empty blocks."""
-    jail_blocks_per_member: int = 10
-    jail_ms: int = 600_000
+    jail_blocks_per_member: int = reputation.JAIL_BLOCKS_PER_MEMBER
+    jail_ms: int = reputation.JAIL_MS
     """A validator is jailed after no vote in `jail_blocks_per_member` * n blocks and this much block time."""
     expiry_ms_max: int = 3_600_000
     """How far ahead a transaction's expiry may lie; nonces are remembered until then."""

@@ -226,7 +226,7 @@ def end_block(state: State, inputs: BlockInput) -> list[Event]:
     epoch = _require_epoch(state)
     events += _jail_silent(state, epoch, inputs)
     members = [name for name in _names(state) if not standing(state, name).tombstoned]
-    length = max(parameters.current(state).epoch_blocks_min, PROPOSALS_PER_MEMBER * len(members))
+    length = reputation.epoch_length(len(members), parameters.current(state).epoch_blocks_min)
     over = epoch.blocks - epoch.started >= length
     if over:
         _close_epoch(state, epoch, members, inputs.time_ms)
@@ -265,7 +265,7 @@ def _jail_silent(state: State, epoch: Epoch, inputs: BlockInput) -> list[Event]:
         if last is None or entry.jailed or entry.tombstoned or entry.power == 0:
             continue
         blocks, elapsed_ms = epoch.blocks - last.block, inputs.time_ms - last.time_ms
-        if blocks >= rules.jail_blocks_per_member * len(seen) and elapsed_ms >= rules.jail_ms:
+        if reputation.absent(blocks, elapsed_ms, len(seen), rules.jail_blocks_per_member, rules.jail_ms):
             _STANDINGS.put(state, reputation.jail(entry, inputs.height, inputs.time_ms), organisation)
             events.append(Event("validator.jailed", (organisation,)))
     return events

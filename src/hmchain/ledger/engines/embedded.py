@@ -11,7 +11,6 @@ that lags is brought up by executing the blocks it misses, and compared with wha
 from __future__ import annotations
 
 import fcntl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -53,6 +52,7 @@ from hmchain.ledger.chain import (
 )
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.signatures import SignatureThreads
 from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
 from hmchain.ledger.genesis import Genesis
@@ -95,10 +95,6 @@ class NoQuorumError(LedgerError):
     code = "no_quorum"
 
 
-def _clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class EmbeddedLedger:
     """A ledger in a directory, written by this process.
 
@@ -111,7 +107,7 @@ class EmbeddedLedger:
         directory: Path,
         validator_keys: Mapping[str, SigningKey],
         *,
-        clock_ms: Callable[[], int] = _clock_ms,
+        clock_ms: Callable[[], int] = wall_clock_ms,
         threads: int | None = None,
     ) -> None:
         self._lock = _lock(directory)
@@ -144,7 +140,7 @@ class EmbeddedLedger:
         genesis: Genesis,
         validator_keys: Mapping[str, SigningKey],
         *,
-        clock_ms: Callable[[], int] = _clock_ms,
+        clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> EmbeddedLedger:
         """Found a ledger in `directory`. Raises `LedgerError` if there is one already."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -208,9 +204,7 @@ class EmbeddedLedger:
         """Events of all blocks from height `first` on: the stream that agents and pages follow."""
         found: list[tuple[int, Event]] = []
         for stored in self.store.blocks(first):
-            result = stored.result
-            found += [(stored.height, event) for receipt in result.receipts for event in receipt.events]
-            found += [(stored.height, event) for event in result.events]
+            found += [(stored.height, event) for event in stored.result.all_events]
         return found
 
     def receipt(self, digest: bytes) -> Receipt | None:

@@ -194,7 +194,7 @@ class LedgerReader:
             not_signed=tuple(vote.validator for vote in commit.votes if vote.flag != COMMIT),
             evidence=tuple(str(item.__struct_config__.tag) for item in block.evidence),
             transactions=tuple(self._line(wire, receipt) for wire, receipt in receipts),
-            events=(*(event for receipt in result.receipts for event in receipt.events), *result.events),
+            events=result.all_events,
             state_commitment=header.state_commitment,
         )
 

@@ -7,7 +7,6 @@ CometBFT that height, and CometBFT plays what is missing, so every block acts ex
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts import standings
+from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions
@@ -45,10 +45,6 @@ class WrongChainError(LedgerError):
     code = "wrong_chain"
 
 
-def _clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Application:
     """One node's state machine; a `server.Handler`. State and blocks lie in `directory`.
 
@@ -60,7 +56,7 @@ class Application:
         directory: Path,
         genesis: Genesis,
         *,
-        clock_ms: Callable[[], int] = _clock_ms,
+        clock_ms: Callable[[], int] = wall_clock_ms,
         threads: int | None = None,
         snapshot_blocks: int = SNAPSHOT_BLOCKS,
     ) -> None:

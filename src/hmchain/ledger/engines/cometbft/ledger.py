@@ -13,6 +13,7 @@ from pathlib import Path
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 from hmchain.ledger.engines.cometbft.storage import BLOCKS, STATE
 from hmchain.ledger.engines.embedded import RefusedError
@@ -43,7 +44,7 @@ class CometLedger:
         genesis: Genesis,
         directories: Mapping[str, Path],
         *,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock_ms: Callable[[], int] = wall_clock_ms,
         patience_seconds: float = 30.0,
     ) -> None:
         self.genesis = genesis
