@@ -1,0 +1,71 @@
+"""What de-identification makes of an item: records that may be kept, or an item that a person must look at.
+
+Nothing here may tell who a patient is: these values are shown, searched and written into reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hmchain.records.envelope import Buffer
+from hmchain.records.sources.item import Item
+
+REMOVED, EMPTIED, REPLACED, SHIFTED, GENERALISED, KEPT = (
+    "removed", "emptied", "replaced", "shifted", "generalised", "kept",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Action:
+    """What was done to an element, wherever it occurred in the item."""
+
+    element: str
+    """The element's name in its standard: `(0010,0010) PatientName`, `Patient.birthDate`, `PID-5`, a column, `EXIF`."""
+    done: str
+    """`REMOVED`, `EMPTIED`, `REPLACED`, `SHIFTED`, `GENERALISED` or `KEPT` (kept on purpose, by the profile)."""
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Clean:
+    """One de-identified record."""
+
+    record: str
+    """Its id: a keyed pseudonym, the same whenever the same thing is extracted for the same project."""
+    subject: str
+    """The patient's keyed pseudonym; what erasure down to one patient goes by."""
+    media_type: str
+    """For instance `application/dicom`, `application/fhir+json`, `image/png`, `application/vnd.apache.parquet`."""
+    pieces: Callable[[], Iterable[Buffer]]
+    """The record's bytes in pieces, from the start at each call, while the item's outcome is being handled."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What the catalogue shows and searches: modality, body part, code, rows, columns, label ..."""
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """An item that must not pass as it is."""
+
+    code: str
+    """The kind of reason, for instance `burned_in_text`, `no_pixel_data`, `damaged`."""
+    reason: str
+    """The reason in words, without any of the item's content."""
+    releasable: bool
+    """Whether a reviewer may let it through (`reviewed=True`); a damaged file can only be mended or rejected."""
+
+
+Outcome = Clean | Held
+
+
+class Deidentifier(Protocol):
+    """De-identifies the items of one kind, for one project, by one profile."""
+
+    def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
+        """What becomes of `item`: one or several records, or a `Held`; bad bytes raise nothing, they are `Held`.
+
+        `reviewed` says that a person looked at it and found no identifier where no program can look (its pixels).
+        """
+        ...

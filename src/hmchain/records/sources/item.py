@@ -1,0 +1,50 @@
+"""What every streaming source gives: items, one by one, each with a name and bytes that can be read again.
+
+An item is as it came from the hospital's systems: it holds a patient's data, and its name may too (a file's path, a
+resource's address). Neither leaves the process in clear: what is kept of a name is a keyed digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from hmchain.errors import DataError
+
+DICOM, IMAGE, FHIR, HL7, TABLE = "dicom", "image", "fhir", "hl7", "table"
+
+
+class SourceError(DataError):
+    """A source cannot be reached, or gives what cannot be read. What was extracted before it stays."""
+
+    code = "source"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file, message, resource or table."""
+
+    name: str
+    """Unique within its source and the same at every run, so that a run that was cut short goes on after it."""
+    kind: str
+    """`DICOM`, `IMAGE`, `FHIR`, `HL7` or `TABLE`."""
+    open: Callable[[], BinaryIO]
+    """Opens the bytes from the start; seekable. The caller closes it. May fetch them first, and raise `SourceError`."""
+    label: str = ""
+    """The class that the source files it under (the folder of an image, say), or nothing."""
+
+
+class Source(Protocol):
+    """Somewhere medical records come from. Items are made one at a time: memory does not grow with their number."""
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """The items in a stable order, leaving out those of whose name `done` says that they are extracted.
+
+        Raises `SourceError` where it cannot go on; a single item that is damaged is given as it is.
+        """
+        ...
+
+    def count(self) -> int | None:
+        """How many items there are in all, for a progress bar; None if that is not known before the end."""
+        ...
