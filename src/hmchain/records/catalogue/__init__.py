@@ -1,0 +1,23 @@
+"""The catalogue: what de-identified data a hospital has, where it came from, and what was done to it."""
+
+from hmchain.records.catalogue.catalogue import Catalogue, CatalogueError, UnknownVersionError
+from hmchain.records.catalogue.entries import (
+    ActionCount,
+    Dataset,
+    HeldItem,
+    ItemDone,
+    RecordEntry,
+    Version,
+)
+
+__all__ = [
+    "ActionCount",
+    "Catalogue",
+    "CatalogueError",
+    "Dataset",
+    "HeldItem",
+    "ItemDone",
+    "RecordEntry",
+    "UnknownVersionError",
+    "Version",
+]

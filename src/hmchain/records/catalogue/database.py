@@ -1,0 +1,87 @@
+"""The catalogue's file: one SQLite database of mode 0600, its tables, and how it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ENOSPC
+from pathlib import Path
+from typing import Any
+
+from hmchain.errors import StorageError
+from hmchain.records.objects import DiskFullError
+
+SCHEMA_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
+CREATE TABLE datasets (
+    name TEXT PRIMARY KEY, title TEXT NOT NULL, project TEXT NOT NULL REFERENCES projects,
+    profile TEXT NOT NULL, created_ms INTEGER NOT NULL);
+CREATE TABLE versions (
+    dataset TEXT NOT NULL REFERENCES datasets, number INTEGER NOT NULL, source TEXT NOT NULL,
+    root BLOB, created_ms INTEGER NOT NULL, closed_ms INTEGER, PRIMARY KEY (dataset, number));
+CREATE TABLE records (
+    dataset TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL, subject TEXT NOT NULL,
+    kind TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, label TEXT NOT NULL,
+    attributes TEXT NOT NULL, PRIMARY KEY (dataset, version, record)) WITHOUT ROWID;
+CREATE INDEX records_by_subject ON records (subject);
+CREATE TABLE items (
+    dataset TEXT NOT NULL, version INTEGER NOT NULL, name BLOB NOT NULL, duplicates INTEGER NOT NULL,
+    PRIMARY KEY (dataset, version, name)) WITHOUT ROWID;
+CREATE TABLE actions (
+    dataset TEXT NOT NULL, version INTEGER NOT NULL, element TEXT NOT NULL, done TEXT NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (dataset, version, element, done)) WITHOUT ROWID;
+CREATE TABLE held (
+    dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
+    code TEXT NOT NULL, reason TEXT NOT NULL, releasable INTEGER NOT NULL, state TEXT NOT NULL,
+    reviewer TEXT NOT NULL, reviewed_ms INTEGER, PRIMARY KEY (dataset, version, item)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class CatalogueError(StorageError):
+    """The catalogue's file is missing, damaged, in use or of another version."""
+
+    code = "catalogue"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the catalogue, making it if it is not there. Raises `CatalogueError`."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        database = sqlite3.connect(path, isolation_level=None, timeout=10)
+    except (OSError, sqlite3.Error) as error:
+        raise CatalogueError(f"{path} cannot be opened", "check the path and its owner") from error
+    with failures(path):
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")
+        (found,) = database.execute("PRAGMA user_version").fetchone()
+        if found == 0:
+            database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        elif found != SCHEMA_VERSION:
+            raise CatalogueError(f"{path} is of another version", "use the version of hmchain that made it")
+    return database
+
+
+@contextmanager
+def failures(path: Path | str) -> Iterator[None]:
+    """SQLite's errors as ours, without its texts: they may hold values."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == ENOSPC:
+            raise DiskFullError("there is no room to write the catalogue", "free some space, then run again") from error
+        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise CatalogueError(
+                f"{path} is in use by another process", "wait for it to end, then run again"
+            ) from error
+        raise CatalogueError(f"{path} cannot be read or written", "restore it from a backup") from error
+
+
+def rows(database: sqlite3.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    """All rows of a query."""
+    return database.execute(sql, values).fetchall()

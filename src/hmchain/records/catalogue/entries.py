@@ -1,0 +1,105 @@
+"""What the catalogue says of datasets, versions, records and items that wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hmchain.records.deidentification.outcome import Action
+from hmchain.records.deidentification.profile import Profile
+
+PENDING, RELEASED, REJECTED = "pending", "released", "rejected"
+"""What a reviewer said of an item in quarantine: nothing yet, that it may pass, that it may not."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset, whatever its versions hold."""
+
+    name: str
+    title: str
+    project: str
+    """Pseudonyms are stable within a project, and unlinkable between projects."""
+    profile: Profile
+    """The rules of de-identification, kept whole: all versions, and releases from quarantine, go by them."""
+    created_ms: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a dataset: filled while it is open, fixed by its root once it is closed."""
+
+    dataset: str
+    number: int
+    source: str
+    """What it was extracted from, as the source describes itself; no credentials, no patient."""
+    records: int
+    subjects: int
+    size: int
+    """Bytes of plaintext."""
+    held: int
+    """Items in quarantine that wait for a reviewer."""
+    root: bytes | None
+    """The keyed root that commits to its records; None while it is open."""
+    created_ms: int
+    closed_ms: int | None
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is fixed."""
+        return self.root is not None
+
+
+@dataclass(frozen=True)
+class RecordEntry:
+    """One de-identified record."""
+
+    record: str
+    subject: str
+    kind: str
+    """Kind of the item that it came from."""
+    media_type: str
+    size: int
+    """Bytes of plaintext."""
+    label: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ActionCount:
+    """How often a version's de-identification did one thing to one element."""
+
+    element: str
+    done: str
+    count: int
+
+
+@dataclass(frozen=True)
+class HeldItem:
+    """An item in quarantine. The item itself lies encrypted in the vault until somebody decides."""
+
+    item: bytes
+    """Keyed digest of the item's name; its first letters name it to commands."""
+    dataset: str
+    version: int
+    kind: str
+    label: str
+    code: str
+    reason: str
+    releasable: bool
+    state: str = PENDING
+    reviewer: str = ""
+    reviewed_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class ItemDone:
+    """What became of one item of a source: its records, or its place in quarantine."""
+
+    name: bytes
+    """Keyed digest of the item's name."""
+    records: tuple[RecordEntry, ...] = ()
+    duplicates: int = 0
+    """Records that the version had already, byte for byte."""
+    held: HeldItem | None = None
+    actions: tuple[Action, ...] = ()
