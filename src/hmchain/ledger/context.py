@@ -50,7 +50,12 @@ def require(condition: bool, code: str) -> None:
 
 def require_name(name: str) -> None:
     """Refuse (`bad_name`) what is not a short lower-case name; names become keys of the state and parts of paths."""
-    require(_NAME.fullmatch(name) is not None, "bad_name")
+    require(is_name(name), "bad_name")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is a short lower-case name: up to 48 of a-z, 0-9, '.', '_', '-', not beginning with a sign."""
+    return _NAME.fullmatch(text) is not None
 
 
 def require_digest(*digests: bytes) -> None:

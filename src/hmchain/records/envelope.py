@@ -90,12 +90,23 @@ class _Sealer:
         position = _NONCE.pack(index, last)
         self.cipher.encrypt_into(position, plaintext, self.header + position, out)
 
+    def seal(self, plaintext: Buffer, index: int, last: bool) -> bytes:
+        position = _NONCE.pack(index, last)
+        return self.cipher.encrypt(position, plaintext, self.header + position)
+
     def open_into(self, sealed: Buffer, index: int, last: bool, out: Buffer) -> None:
         position = _NONCE.pack(index, last)
         try:
             self.cipher.decrypt_into(position, sealed, self.header + position, out)
         except (InvalidTag, ValueError) as error:
-            raise EnvelopeError("an envelope was altered or cut short", "restore the object from a copy") from error
+            raise _altered() from error
+
+    def open(self, sealed: Buffer, index: int, last: bool) -> bytes:
+        position = _NONCE.pack(index, last)
+        try:
+            return self.cipher.decrypt(position, sealed, self.header + position)
+        except (InvalidTag, ValueError) as error:
+            raise _altered() from error
 
 
 def sealed_size(plaintext_bytes: int) -> int:
@@ -142,9 +153,7 @@ def seal_stream(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> Ite
     sealer = _Sealer.new(key, context)
     yield sealer.header
     for index, (piece, last) in enumerate(_rechunk(pieces, CHUNK_BYTES)):
-        out = bytearray(len(piece) + TAG_BYTES)
-        sealer.seal_into(piece, index, last, out)
-        yield bytes(out)
+        yield sealer.seal(piece, index, last)
 
 
 def open_stream(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> Iterator[bytes]:
@@ -160,9 +169,7 @@ def open_stream(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> Ite
     opener = _Sealer.of(head[:HEADER_BYTES], key, context)
     body = chain([head[HEADER_BYTES:]], incoming)
     for index, (sealed, last) in enumerate(_rechunk(body, opener.chunk_bytes + TAG_BYTES)):
-        out = bytearray(max(0, len(sealed) - TAG_BYTES))
-        opener.open_into(sealed, index, last, out)
-        yield bytes(out)
+        yield opener.open(sealed, index, last)
 
 
 class _Output:
@@ -183,6 +190,10 @@ class _Output:
 def _cipher(key: SecretKey, salt: bytes) -> AESGCM:
     # A key of its own for every envelope, so that chunk numbers can be nonces even where many share a study's key.
     return AESGCM(key.derive("hmchain envelope", salt).raw)
+
+
+def _altered() -> EnvelopeError:
+    return EnvelopeError("an envelope was altered or cut short", "restore the object from a copy")
 
 
 def _context_digest(context: bytes) -> bytes:

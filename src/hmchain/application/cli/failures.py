@@ -25,6 +25,12 @@ _EXTRAS = {
     "httpx": "cometbft",
     "websockets": "cometbft",
     "google": "cometbft",
+    "dicomanonymizer": "data",
+    "gdcm": "data",
+    "jpeg_ls": "data",
+    "polars": "data",
+    "pydicom": "data",
+    "pynetdicom": "data",
 }
 """Optional libraries and the extra of this package that installs each."""
 

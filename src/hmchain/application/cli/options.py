@@ -26,6 +26,21 @@ RunOption = Annotated[
     ),
 ]
 
+HospitalOption = Annotated[
+    Path,
+    typer.Option(
+        "--dir",
+        envvar="HMCHAIN_NODE",
+        metavar="DIR",
+        help="Folder of the hospital: its node's, or runs/latest/hospitals/NAME.",
+    ),
+]
+
+DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
+VersionOption = Annotated[
+    int | None, typer.Option("--version", metavar="N", help="Its version.", show_default="the newest")
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, nothing else.")]
 
 StudyOption = Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name of the study.")]

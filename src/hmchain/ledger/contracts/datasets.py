@@ -11,10 +11,11 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 COUNT_MIN = 64
+KINDS = ("dicom", "fhir", "hl7", "image", "table")
 
 
-class Schema(Record, frozen=True):
-    """What every record of a dataset looks like; participants of one study must share it."""
+class Schema(Record, frozen=True, tag="images"):
+    """What every image of a dataset looks like; participants of one study must share it."""
 
     modality: str
     channels: int
@@ -23,12 +24,21 @@ class Schema(Record, frozen=True):
     classes: tuple[str, ...]
 
 
+class RecordSchema(Record, frozen=True, tag="records"):
+    """A dataset of records that are no uniform images: DICOM objects, FHIR resources, messages, tables."""
+
+    kinds: tuple[str, ...]
+    """Kinds of source, in order: a subset of `KINDS`."""
+    media_types: tuple[str, ...]
+    """Media types of the records, in order."""
+
+
 class Dataset(Record, frozen=True):
     """A dataset and its newest version."""
 
     organisation: str
     name: str
-    schema: Schema
+    schema: Schema | RecordSchema
     version: int
     """0 until one is published."""
 
@@ -50,7 +60,7 @@ class RegisterDataset(Record, frozen=True, tag="register_dataset"):
     """Transaction (steward): announce a dataset of one's own organisation."""
 
     name: str
-    schema: Schema
+    schema: Schema | RecordSchema
 
 
 class PublishVersion(Record, frozen=True, tag="publish_version"):
@@ -91,14 +101,27 @@ def version(state: State, organisation: str, name: str, number: int) -> Version 
 def _register(context: Context, body: RegisterDataset) -> None:
     context.require_role(STEWARD)
     require_name(body.name)
-    schema = body.schema
-    require(1 <= schema.channels <= 4 and 1 <= schema.height <= 4096 and 1 <= schema.width <= 4096, "bad_schema")
-    require(2 <= len(schema.classes) <= 1000 and len(set(schema.classes)) == len(schema.classes), "bad_schema")
-    require(all(1 <= len(name) <= 80 for name in (schema.modality, *schema.classes)), "bad_schema")
+    require(_is_sound(body.schema), "bad_schema")
     organisation = context.sender.organisation
     require(_DATASETS.get(context.state, organisation, body.name) is None, "dataset_exists")
-    _DATASETS.put(context.state, Dataset(organisation, body.name, schema, 0), organisation, body.name)
+    _DATASETS.put(context.state, Dataset(organisation, body.name, body.schema, 0), organisation, body.name)
     context.emit("dataset.registered", organisation, body.name)
+
+
+def _is_sound(schema: Schema | RecordSchema) -> bool:
+    if isinstance(schema, RecordSchema):
+        words = (schema.kinds, schema.media_types)
+        in_order = all(list(named) == sorted(set(named)) and 1 <= len(named) <= 16 for named in words)
+        return in_order and set(schema.kinds) <= set(KINDS) and all(1 <= len(name) <= 80 for name in schema.media_types)
+    named = (schema.modality, *schema.classes)
+    return (
+        1 <= schema.channels <= 4
+        and 1 <= schema.height <= 4096
+        and 1 <= schema.width <= 4096
+        and 2 <= len(schema.classes) <= 1000
+        and len(set(schema.classes)) == len(schema.classes)
+        and all(1 <= len(name) <= 80 for name in named)
+    )
 
 
 def _publish(context: Context, body: PublishVersion) -> None:

@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -99,8 +99,16 @@ class Catalogue:
         profile = msgspec.json.encode(dataset.profile, order="deterministic").decode()
         with self._transaction() as database:
             database.execute(
-                "INSERT INTO datasets VALUES (?, ?, ?, ?, ?)",
-                (dataset.name, dataset.title, dataset.project, profile, dataset.created_ms),
+                "INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    dataset.name,
+                    dataset.title,
+                    dataset.project,
+                    profile,
+                    dataset.created_ms,
+                    dataset.schema,
+                    dataset.form,
+                ),
             )
 
     def dataset(self, name: str) -> Dataset | None:
@@ -109,10 +117,10 @@ class Catalogue:
 
     def datasets(self) -> list[Dataset]:
         """All datasets, in order of name."""
-        found = self._rows("SELECT name, title, project, profile, created_ms FROM datasets ORDER BY name")
+        found = self._rows("SELECT name, title, project, profile, created_ms, schema, form FROM datasets ORDER BY name")
         return [
-            Dataset(name, title, project, msgspec.json.decode(profile, type=Profile), created_ms)
-            for name, title, project, profile, created_ms in found
+            Dataset(name, title, project, msgspec.json.decode(profile, type=Profile), *rest)
+            for name, title, project, profile, *rest in found
         ]
 
     # Versions
@@ -178,8 +186,7 @@ class Catalogue:
                 (*key, entry.record, entry.subject, entry.kind, entry.media_type, entry.size, entry.label,
                  attributes),
             )  # fmt: skip
-            body = " ".join((entry.label, entry.media_type, *entry.attributes.values()))
-            database.execute("INSERT INTO words VALUES (?, ?, ?, ?)", (*key, entry.record, body))
+            _index(database, dataset, version, entry)
         for action in item.actions:
             database.execute(
                 """INSERT INTO actions VALUES (?, ?, ?, ?, ?)
@@ -192,6 +199,15 @@ class Catalogue:
                 (*key, held.item, held.kind, held.label, held.code, held.reason, held.releasable, held.state,
                  held.reviewer, held.reviewed_ms),
             )  # fmt: skip
+
+    def label(self, dataset: str, version: int, labels: Mapping[str, str]) -> None:
+        """Label records, all or none."""
+        sql = "UPDATE records SET label = ? WHERE dataset = ? AND version = ? AND record = ?"
+        with self._transaction() as database:
+            database.executemany(sql, [(label, dataset, version, record) for record, label in labels.items()])
+            database.execute("DELETE FROM words WHERE dataset = ? AND version = ?", (dataset, version))
+            for entry in list(self.records(dataset, version)):
+                _index(database, dataset, version, entry)
 
     # Reading
 
@@ -207,6 +223,11 @@ class Catalogue:
         sql = f"SELECT {_RECORD} FROM records WHERE dataset = ? AND version = ? AND record = ?"  # noqa: S608
         found = self._rows(sql, dataset, version, record)
         return _entry(found[0]) if found else None
+
+    def media(self, dataset: str, version: int) -> list[tuple[str, str]]:
+        """The kinds and media types of a version's records, in order."""
+        sql = "SELECT DISTINCT kind, media_type FROM records WHERE dataset = ? AND version = ? ORDER BY 1, 2"
+        return [(kind, media_type) for kind, media_type in self._rows(sql, dataset, version)]
 
     def search(self, text: str, limit: int = 50) -> list[tuple[str, int, str]]:
         """Records (dataset, version, record) whose label, type or attributes have all words of `text`, best first."""
@@ -269,6 +290,12 @@ class Catalogue:
             except BaseException:
                 self._database.execute("ROLLBACK")
                 raise
+
+
+def _index(database: sqlite3.Connection, dataset: str, version: int, entry: RecordEntry) -> None:
+    """Make a record findable by its words."""
+    body = " ".join((entry.label, entry.media_type, *entry.attributes.values()))
+    database.execute("INSERT INTO words VALUES (?, ?, ?, ?)", (dataset, version, entry.record, body))
 
 
 def _entry(row: tuple[Any, ...]) -> RecordEntry:

@@ -17,7 +17,8 @@ _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
     name TEXT PRIMARY KEY, title TEXT NOT NULL, project TEXT NOT NULL REFERENCES projects,
-    profile TEXT NOT NULL, created_ms INTEGER NOT NULL);
+    profile TEXT NOT NULL, created_ms INTEGER NOT NULL, schema TEXT NOT NULL,
+    form TEXT NOT NULL);
 CREATE TABLE versions (
     dataset TEXT NOT NULL REFERENCES datasets, number INTEGER NOT NULL, source TEXT NOT NULL,
     root BLOB, created_ms INTEGER NOT NULL, closed_ms INTEGER, PRIMARY KEY (dataset, number));

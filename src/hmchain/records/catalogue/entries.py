@@ -23,6 +23,10 @@ class Dataset:
     profile: Profile
     """The rules of de-identification, kept whole: all versions, and releases from quarantine, go by them."""
     created_ms: int
+    schema: str = ""
+    """Of tables: what their columns are, as JSON; nothing for other data."""
+    form: str = ""
+    """Of images made for learning: their form, as JSON; nothing for what is extracted from sources."""
 
 
 @dataclass(frozen=True)

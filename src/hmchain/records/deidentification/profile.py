@@ -6,7 +6,10 @@ a section; what a profile does not say is as strict as the standard knows.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -25,20 +28,112 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of a profile's tables."""
 
 
+class BlankedDevice(Section, frozen=True):
+    """Where a device burns text into its pixels. An object matches if all that is given here is equal to its own."""
+
+    rectangles: tuple[tuple[int, int, int, int], ...]
+    """(left, top, width, height) in pixels; set to 0 in every frame."""
+    modality: str
+    manufacturer: str
+    model: str
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        if not self.rectangles or any(min(left, top, w - 1, h - 1) < 0 for left, top, w, h in self.rectangles):
+            raise ValueError("rectangles must be a list of [left, top, width, height], in pixels")
+
+
+class SafePrivate(Section, frozen=True):
+    """A private element that is known to be safe; only numbers are ever kept (PS3.15 E.3.10)."""
+
+    creator: str
+    """The private creator, for instance `SIEMENS MR HEADER`."""
+    group: int
+    """An odd number, for instance 0x0019."""
+    element: int
+    """The last two hexadecimal digits of the element number, for instance 0x0C."""
+
+    def __post_init__(self) -> None:
+        if not self.group % 2 or not 0 <= self.element <= 0xFF:
+            raise ValueError("a private element has an odd group and an element of 0x00 to 0xFF")
+
+
 class DicomRules(Section, frozen=True):
-    """DICOM objects (PS3.15 E.1)."""
+    """DICOM objects: PS3.15 E.1, Basic Application Confidentiality Profile, and the options taken beyond it.
+
+    Dates are the profile's: `shift` is the option Retain Longitudinal Temporal Information with Modified Dates.
+    """
+
+    retain: tuple[Literal["patient_characteristics", "device_identity", "institution_identity"], ...] = ()
+    """The options Retain Patient Characteristics, Device Identity and Institution Identity."""
+    safe_private: tuple[SafePrivate, ...] = ()
+    """The option Retain Safe Private, for these elements."""
+    remove: tuple[str, ...] = ()
+    """Keywords of further elements to remove, for instance `BodyPartExamined`."""
+    blank: tuple[BlankedDevice, ...] = ()
+    """The option Clean Pixel Data, for these devices: blanked where they write, and not held for a review."""
+    decode_pixels: bool = False
+    """Decode compressed pixels and store them as they are, which leaves no place for anything else; larger files."""
+    review_modalities: tuple[str, ...] = ("ES", "GM", "IVOCT", "OP", "OT", "RF", "SM", "US", "XA", "XC")
+    """Modalities whose images are held for a review of their pixels. Secondary captures and images that say that they
+    have burned-in annotation always are."""
+    derived_pass: tuple[str, ...] = ()
+    """Modalities whose derived images are not held for that alone (a mammogram for presentation is a derived image)."""
+
+    def __post_init__(self) -> None:
+        unknown = [keyword for keyword in self.remove if not re.fullmatch(r"[A-Z][A-Za-z0-9]+", keyword)]
+        if unknown:
+            raise ValueError(f"remove takes keywords such as BodyPartExamined, not {unknown[0]}")
+
+
+def _check_patterns(systems: Mapping[str, str]) -> None:
+    for name, pattern in systems.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"the pattern of system {name} is no regular expression: {error}") from error
 
 
 class FhirRules(Section, frozen=True):
-    """FHIR resources."""
+    """FHIR resources: the allow list is `rules/fhir_r4.toml`."""
+
+    systems: dict[str, str] = {}
+    """Code systems of the hospital's own whose codes may stay: URI, and the pattern of a code as a whole."""
+    drop: tuple[str, ...] = ()
+    """Elements to drop although they are on the list, such as `Patient.address`."""
+
+    def __post_init__(self) -> None:
+        _check_patterns(self.systems)
 
 
 class Hl7Rules(Section, frozen=True):
-    """HL7 v2 messages."""
+    """HL7 v2 messages: the allow list is `rules/hl7_v2.toml`."""
+
+    systems: dict[str, str] = {}
+    """Coding systems of the hospital's own whose codes may stay: name as in messages, and the pattern of a code."""
+    drop: tuple[str, ...] = ()
+    """Fields to drop although they are on the list, such as `PID-11`."""
+
+    def __post_init__(self) -> None:
+        _check_patterns(self.systems)
 
 
 class TableRules(Section, frozen=True):
-    """Tables."""
+    """Tables: what becomes of a column is said in its schema."""
+
+    k_min: int = 5
+    """At least so many patients share each combination of quasi-identifiers (k-anonymity); 1 asks for nothing."""
+    l_min: int = 2
+    """At least so many values of each sensitive column are among them (distinct l-diversity); 1 asks for nothing."""
+    suppress_max: float = 0.05
+    """The share of rows that may be left out to get there; above it the table is refused."""
+
+    def __post_init__(self) -> None:
+        if self.k_min < 1 or self.l_min < 1:
+            raise ValueError("k_min and l_min must be at least 1")
+        if not 0 <= self.suppress_max < 1:
+            raise ValueError("suppress_max must be from 0 to below 1")
 
 
 class Profile(Section, frozen=True):

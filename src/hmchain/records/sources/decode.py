@@ -81,7 +81,7 @@ def decode_image(data: bytes, size: int) -> Decoded:
     if not data:
         raise NotAnImageError("an empty file")
     try:
-        with Image.open(io.BytesIO(data), formats=_readers()) as image:
+        with Image.open(io.BytesIO(data), formats=readers()) as image:
             if image.width * image.height > PIXELS_MAX:
                 raise NotAnImageError(f"more than {PIXELS_MAX // 10**6} million pixels")
             return _read(image, size)
@@ -148,7 +148,7 @@ def resize(pixels: Pixels, size: int) -> Pixels:
 
 
 @functools.cache
-def _readers() -> tuple[str, ...]:
+def readers() -> tuple[str, ...]:
     """The formats that this build of Pillow can read (MPO comes with JPEG)."""
     from PIL import Image
 
@@ -163,18 +163,18 @@ def _read(image: Image.Image, size: int) -> Decoded:
     if form in ("JPEG", "MPO") and mode in ("L", "RGB"):
         image.draft(mode, (2 * size, 2 * size))  # the decoder halves large images at no cost; never below twice `size`
     image.load()
-    removed = _metadata(image)
+    removed = metadata_kinds(image)
     turned = bool(removed) and image.getexif().get(_ORIENTATION, 1) != 1
     upright = ImageOps.exif_transpose(image) if turned else image
     converted = turned or mode not in ("L", "RGB") or getattr(image, "n_frames", 1) > 1 or "transparency" in image.info
-    flat = _flatten(upright)
+    flat = flatten(upright)
     pixels = np.asarray(flat.resize((size, size), Image.Resampling.BILINEAR))
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
     return Decoded(pixels, form, removed, converted)
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def flatten(image: Image.Image) -> Image.Image:
     """The image as 8-bit grey or RGB, opaque."""
     from PIL import Image
 
@@ -197,7 +197,7 @@ def _window(values: npt.NDArray[np.float64]) -> Pixels:
     return windowed
 
 
-def _metadata(image: Image.Image) -> tuple[str, ...]:
+def metadata_kinds(image: Image.Image) -> tuple[str, ...]:
     """The kinds of metadata that the file carries, sorted."""
     info = {str(key): value for key, value in image.info.items()}
     text = getattr(image, "text", {})  # PNG

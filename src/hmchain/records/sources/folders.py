@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ def list_files(folder: Path) -> tuple[list[ImageFile], list[tuple[str, str]]]:
     entries = _visible(folder)
     tops = [entry for entry in entries if entry.is_dir()]
     stray = [(entry.name, "outside the folder of any class") for entry in entries if not entry.is_dir()]
-    if {top.name.lower() for top in tops} >= {"train", "test"} and all(top.name.lower() in _SPLITS for top in tops):
+    if are_splits(top.name for top in tops):
         roots = [(kind, _SPLITS[top.name.lower()]) for top in tops for kind in _visible(top) if kind.is_dir()]
     else:
         roots = [(top, TRAIN) for top in tops]
@@ -52,6 +52,12 @@ def list_files(folder: Path) -> tuple[list[ImageFile], list[tuple[str, str]]]:
         if path.is_file() and not path.name.startswith(".")
     ]
     return files, stray
+
+
+def are_splits(tops: Iterable[str]) -> bool:
+    """Whether folders of these names are the parts of a split, with the classes inside them."""
+    names = {top.lower() for top in tops}
+    return {"train", "test"} <= names <= _SPLITS.keys()
 
 
 def load_folder(folder: Path, size: int, progress: Progress | None = None) -> Extracted:

@@ -21,6 +21,12 @@ class SourceError(DataError):
     code = "source"
 
 
+class ItemUnavailableError(SourceError):
+    """A source has one item and cannot give it; the others it can. The next run asks for it again."""
+
+    code = "source_item"
+
+
 @dataclass(frozen=True)
 class Item:
     """One file, message, resource or table."""

@@ -1,0 +1,244 @@
+"""`hmchain data`, once records are extracted: look at datasets, register, verify, export and erase."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmchain.application.cli import output
+from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
+from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example
+from hmchain.application.cli.views import data
+
+RECORDS_SHOWN = 20
+
+app = typer.Typer()
+"""Its commands are those of `hmchain data`."""
+
+
+@app.command("list", epilog=example('hmchain data list --search "MR head"'))
+def list_datasets(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    search: Annotated[str, typer.Option(metavar="WORDS", help="Records whose entries have all these words.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List datasets and their versions, or find records."""
+    from hmchain.application.data import folder
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        if search:
+            found = records.catalogue.search(search)
+            if as_json:
+                output.emit([dict(zip(("dataset", "version", "record"), hit, strict=True)) for hit in found])
+            elif found:
+                output.table(("dataset", "version#", "record"), found)
+            else:
+                output.say("No record has all these words.")
+            return
+        versions = [v for entry in records.catalogue.datasets() for v in records.catalogue.versions(entry.name)]
+    if as_json:
+        output.emit([data.version_fields(version) for version in versions])
+    elif versions:
+        output.table(
+            ("dataset", "version#", "state", "records#", "patients#", "size#", "held#", "from"),
+            (
+                (v.dataset, v.number, data.state(v), v.records, v.subjects, data.size(v.size), v.held, v.source)
+                for v in versions
+            ),
+        )
+    else:
+        output.say("There are no datasets yet: hmchain data extract SOURCE --into DATASET")
+
+
+@app.command(epilog=example("hmchain data show brain"))
+def show(
+    dataset: DatasetArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+    record: Annotated[str | None, typer.Option(metavar="ID", help="Show this record.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=0, help="Records to list.")] = RECORDS_SHOWN,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a version holds and what was done to it, or one record's entry."""
+    from itertools import islice
+
+    from hmchain.application.data import folder
+    from hmchain.records.catalogue import UnknownVersionError
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        catalogue = records.catalogue
+        version = catalogue.version(dataset, number)
+        if record is not None:
+            entry = catalogue.record(dataset, version.number, record)
+            if entry is None:
+                raise UnknownVersionError(f"dataset {dataset} has no such record", f"hmchain data show {dataset}")
+            if as_json:
+                output.emit(entry)
+            else:
+                pairs = output.plain(entry)
+                output.fields((*((k, v) for k, v in pairs.items() if k != "attributes"), *entry.attributes.items()))
+            return
+        about = catalogue.dataset(dataset)
+        assert about is not None, "a version belongs to a dataset"
+        entries = list(islice(catalogue.records(dataset, version.number), limit))
+        actions = catalogue.actions(dataset, version.number)
+        duplicates = catalogue.duplicates(dataset, version.number)
+    if as_json:
+        output.emit({**data.version_fields(version), "title": about.title, "project": about.project,
+                     "profile": about.profile.name,
+                     "duplicates": duplicates, "actions": actions, "entries": entries})  # fmt: skip
+        return
+    output.fields((
+        ("dataset", f"{dataset}, version {version.number}, {data.state(version)}"),
+        ("title", about.title),
+        ("from", version.source),
+        ("records", f"{version.records} of {version.subjects} patients, {data.size(version.size)}"),
+        ("given twice", duplicates),
+        ("in quarantine", version.held),
+        ("project, profile", f"{about.project}, {about.profile.name}: {about.profile.title}"),
+        ("root", version.root.hex() if version.root else "- (open: hmchain data register)"),
+    ))  # fmt: skip
+    if actions:
+        output.heading("What de-identification did")
+        output.table(("element", "done", "times#"), ((a.element, a.done, a.count) for a in actions))
+    if entries:
+        output.heading(f"Records{'' if version.records <= limit else f' (the first {limit})'}")
+        output.table(
+            ("record", "patient", "type", "size#", "label", "attributes"),
+            ((e.record, e.subject[:12], e.media_type, data.size(e.size), e.label,
+              ", ".join(f"{k} {v}" for k, v in e.attributes.items() if k != "label")) for e in entries),
+        )  # fmt: skip
+
+
+@app.command(epilog=example("hmchain data register brain-64"))
+def register(
+    dataset: DatasetArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+    leave_waiting: Annotated[bool, typer.Option("--leave-waiting", help="Leave out what waits in quarantine.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fix a version for good, write its dataset card, and put its root and rounded count on the ledger."""
+    from hmchain.application.data import cards, folder, publication
+
+    place = folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records, output.progress_bar("assessing records") as progress:
+        version = publication.fix(records, dataset, number, leave_waiting=leave_waiting)
+        card, assessment = cards.write_card(records, version, progress)
+        schema = publication.schema_of(records, version)
+    published = publication.publish_at(place, version, schema, passphrase())
+    if as_json:
+        output.emit({**output.plain(published), "card": card, "findings": assessment.findings})
+        return
+    output.fields((
+        ("dataset", f"{dataset}, version {version.number}"),
+        ("records", f"{version.records}, on the ledger as {output.count_range(published.count)}"),
+        ("root", (version.root or b"").hex()),
+        ("card", card),
+        ("findings", data.findings(assessment)),
+        ("ledger", "published" if published.published else "not published: this hospital is in no network yet"),
+    ))  # fmt: skip
+
+
+@app.command(epilog=example("hmchain data card brain"))
+def card(
+    dataset: DatasetArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at all records of a version and write its dataset card: a page and a JSON file, for the hospital's eyes."""
+    from hmchain.application.data import cards, folder
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        version = records.catalogue.version(dataset, number)
+        with output.progress_bar("assessing records") as progress:
+            page, assessment = cards.write_card(records, version, progress)
+    if as_json:
+        output.emit({"card": page, "findings": assessment.findings})
+    else:
+        output.fields((("card", page), ("findings", data.findings(assessment))))
+
+
+@app.command(epilog=example("hmchain data verify brain-64"))
+def verify(
+    dataset: DatasetArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+    record: Annotated[str | None, typer.Option(metavar="ID", help="Check this record alone.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the ledger.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every record and compare them with what was registered; exit status 7 if they are not the same."""
+    from hmchain.application.data import folder, publication
+
+    place = folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records:
+        version = records.catalogue.version(dataset, number)
+        anchor = None if offline else publication.anchor_at(place, version, passphrase())
+        with output.progress_bar("reading records") as progress:
+            found = publication.check(records, version, anchor, record, progress)
+    if as_json:
+        output.emit(found)
+        return
+    compared = "the ledger's root" if found.on_ledger else "the catalogue's root; the ledger was not asked"
+    output.say(
+        f"{found.records} record(s) of {dataset} version {version.number} are as registered.", style="bold green"
+    )
+    output.fields((("compared with", compared),))
+
+
+@app.command(epilog=example("hmchain data export brain --output brain-files"))
+def export(
+    dataset: DatasetArgument,
+    target: Annotated[Path, typer.Option("--output", metavar="DIR", help="A new folder.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the records of a version, de-identified but decrypted, into a folder, with an index."""
+    from hmchain.application.data import changes, folder
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        version = records.catalogue.version(dataset, number)
+        with output.progress_bar("writing records") as progress:
+            count = changes.export(records, version, target, progress)
+    if as_json:
+        output.emit({"folder": target, "records": count})
+    else:
+        output.say(f"{count} records are in {target}, with {changes.INDEX}. They are not encrypted there.")
+
+
+@app.command(epilog=example("hmchain data erase brain --patient -"))
+def erase(
+    dataset: DatasetArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    record: Annotated[str | None, typer.Option(metavar="ID", help="Erase this record.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="PSEUDONYM", help="Erase all records of this patient, in every dataset.")
+    ] = None,
+    patient: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The same, by the hospital's own identifier; - reads it from standard input."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy the keys of a record or of a patient's records, then the ciphertext: nobody can bring them back."""
+    import sys
+
+    from hmchain.application.data import changes, folder
+    from hmchain.errors import InputError
+
+    if sum(given is not None for given in (record, subject, patient)) != 1:
+        raise InputError("nothing, or more than one thing, is named", "give one of --record, --subject and --patient")
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        if record is not None:
+            done = changes.erase_record(records, dataset, record)
+        else:
+            if patient is not None:
+                known = sys.stdin.readline().strip() if patient == "-" else patient
+                subject = changes.subject_of(records, dataset, known)
+            done = changes.erase_subject(records, subject or "")
+    data.show_erased(done, as_json=as_json)

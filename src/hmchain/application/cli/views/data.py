@@ -1,0 +1,117 @@
+"""How records, datasets and what was done to them are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hmchain.application.cli import output
+
+if TYPE_CHECKING:
+    from hmchain.application.data.changes import Erased
+    from hmchain.application.data.trial import Trial
+    from hmchain.records.catalogue import Version
+    from hmchain.records.deidentification.canary.gate import Report
+    from hmchain.records.pipeline.extraction import Tally
+    from hmchain.records.quality import Assessment
+
+
+def size(count: int) -> str:
+    """Bytes as people say them."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def state(version: Version) -> str:
+    """Whether a version is fixed, in a word."""
+    return "registered" if version.closed else "open"
+
+
+def version_fields(version: Version) -> dict[str, object]:
+    """A version as JSON."""
+    return {**output.plain(version), "state": state(version)}
+
+
+def show_erased(done: Erased, *, as_json: bool) -> None:
+    """Say what was destroyed."""
+    if as_json:
+        output.emit(done)
+        return
+    output.say(f"{done.records} records are destroyed: their keys, then their ciphertext.")
+    for name, number in done.versions:
+        output.say(f"The root of {name} version {number} can no longer be checked: register a new version.")
+
+
+def show_tally(version: Version, tally: Tally, *, as_json: bool) -> None:
+    """Say what an extraction did."""
+    if as_json:
+        output.emit({"dataset": version.dataset, "version": version.number, **output.plain(tally)})
+        return
+    output.fields((
+        ("dataset", f"{version.dataset}, version {version.number}: {version.records} records, "
+                    f"{version.subjects} patients, {size(version.size)}"),
+        ("extracted now", f"{tally.records} records of {tally.items} items"
+                          + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
+        ("given twice", tally.duplicates),
+        ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
+        *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
+    ))  # fmt: skip
+    if version.records:
+        output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
+
+
+def show_trial(found: Trial, *, as_json: bool) -> None:
+    """Say what de-identification makes of a source."""
+    from hmchain.application.data import trial
+
+    if as_json:
+        output.emit(trial.as_report(found))
+        return
+    output.fields((
+        ("items", found.items),
+        ("records", output.listed(f"{count} {kind}" for kind, count in found.records.most_common())),
+        ("patients", len(found.subjects)),
+        ("labels", output.listed(f"{label} {count}" for label, count in found.labels.most_common() if label)),
+        *([("not had", found.unavailable)] if found.unavailable else []),
+    ))  # fmt: skip
+    if found.held:
+        output.heading("Held back")
+        output.table(
+            ("items#", "why", "may pass"),
+            ((count, f"{reason} [{code}]", "if a reviewer says so" if releasable else "no")
+             for (code, reason, releasable), count in found.held.most_common()),
+        )  # fmt: skip
+    if found.actions:
+        output.heading("What de-identification does")
+        output.table(
+            ("element", "done", "times#"),
+            ((element, done, count) for (element, done), count in sorted(found.actions.items())),
+        )
+
+
+def findings(assessment: Assessment) -> str:
+    """What a look at all records found, one a line."""
+    return "\n".join(f"{found.severity}: {found.what}" for found in assessment.findings) or "none"
+
+
+def show_selftest(report: Report, *, as_json: bool) -> None:
+    """Say what became of planted identifiers."""
+    if as_json:
+        output.emit({"passed": report.passed, "canaries": report.canaries, "profiles": report.profiles,
+                     "kinds": report.kinds})  # fmt: skip
+        return
+    output.table(
+        ("kind", "items#", "identifiers planted#", "survived#", "not as expected#"),
+        ((kind, found.items, found.canaries, len(found.survivors), len(found.surprises))
+         for kind, found in report.kinds.items()),
+    )  # fmt: skip
+    for kind, found in report.kinds.items():
+        for survivor in found.survivors:
+            output.say(f"{kind}: {survivor.canary.place} survived in the {survivor.where} of {survivor.item}")
+        for surprise in found.surprises:
+            output.say(f"{kind}: {surprise}")
+    if report.passed:
+        output.say(f"None of {report.canaries} planted identifiers came out.", style="bold green")

@@ -1,0 +1,101 @@
+"""The card of a dataset version: what it holds, how good it is, what was done to it, as a page and as JSON."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import numpy as np
+
+from hmchain.application.data.folder import Records
+from hmchain.application.data.images import MEDIA_TYPE
+from hmchain.application.hospital import ImageRecord
+from hmchain.canonical import decode_trusted
+from hmchain.records.card import CardData, Quarantined, break_down, to_json
+from hmchain.records.card_page import to_html
+from hmchain.records.catalogue import RecordEntry, Version
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.quality import Assessment, Sample, assess
+
+Progress = Callable[[int, int | None], None]
+
+_PNG = "image/png"
+
+
+def write_card(records: Records, version: Version, progress: Progress | None = None) -> tuple[Path, Assessment]:
+    """Assess all records of a version and write its card; returns the page's path and what was found.
+
+    The JSON file lies beside the page. Raises an error of vault or catalogue.
+    """
+    samples = (_sample(records, version, entry) for entry in records.catalogue.records(version.dataset, version.number))
+    tell = None if progress is None else (lambda done: progress(done, version.records))
+    assessment = assess(samples, progress=tell)
+    data = _card(records, version, assessment)
+    records.place.cards.mkdir(mode=0o700, exist_ok=True)
+    page = records.place.cards / f"{version.dataset}-{version.number}.html"
+    page.with_suffix(".json").write_bytes(to_json(data))
+    page.write_text(to_html(data), encoding="utf-8")
+    return page, assessment
+
+
+def _card(records: Records, version: Version, assessment: Assessment) -> CardData:
+    catalogue, name, number = records.catalogue, version.dataset, version.number
+    dataset = catalogue.dataset(name)
+    assert dataset is not None, "a version belongs to a dataset"
+    return CardData(
+        title=dataset.title,
+        dataset=name,
+        version=number,
+        made=datetime.now(UTC).date().isoformat(),
+        records=version.records,
+        subjects=version.subjects,
+        size=version.size,
+        organisation=records.place.organisation,
+        root=version.root.hex() if version.root else "",
+        kinds=dict(Counter(entry.kind for entry in catalogue.records(name, number))),
+        breakdowns=break_down(entry.attributes for entry in catalogue.records(name, number)),
+        assessment=assessment,
+        profile=f"{dataset.profile.name}: {dataset.profile.title}",
+        actions=tuple(catalogue.actions(name, number)),
+        quarantine=tuple(_quarantine(records, version)),
+        duplicates=catalogue.duplicates(name, number),
+        provenance=(
+            ("extracted from", version.source),
+            ("begun", datetime.fromtimestamp(version.created_ms / 1000, UTC).date().isoformat()),
+            ("with", f"hmchain {installed('hmchain')}"),
+            ("project of pseudonyms", dataset.project),
+        ),
+    )
+
+
+def _quarantine(records: Records, version: Version) -> Iterator[Quarantined]:
+    counts = Counter(
+        (held.code, held.reason, held.state)
+        for held in records.catalogue.held(version.dataset)
+        if held.version == version.number
+    )
+    for code, reason in sorted({(code, reason) for code, reason, _ in counts}):
+        yield Quarantined(code, reason, *(counts[code, reason, state] for state in (PENDING, RELEASED, REJECTED)))
+
+
+def _sample(records: Records, version: Version, entry: RecordEntry) -> Sample:
+    read = partial(records.vault.get, version.dataset, version.number, entry.record)
+    if entry.media_type == MEDIA_TYPE:
+        return Sample(entry.record, _PNG, entry.size, lambda: _png(read()), entry.label, entry.attributes)
+    return Sample(entry.record, entry.media_type, entry.size, read, entry.label, entry.attributes)
+
+
+def _png(data: bytes) -> bytes:
+    """An image made for learning as a picture file."""
+    from PIL import Image
+
+    record = decode_trusted(data, ImageRecord)
+    pixels = np.frombuffer(record.pixels, np.uint8).reshape(record.shape)
+    with io.BytesIO() as file:
+        Image.fromarray(pixels[..., 0] if record.shape[2] == 1 else pixels).save(file, "PNG")
+        return file.getvalue()

@@ -1,0 +1,145 @@
+"""Extract from a source into a dataset, and decide about what was held on the way."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.data.folder import Records
+from hmchain.application.data.rules import deidentifiers
+from hmchain.application.data.sources import Opened
+from hmchain.errors import InputError
+from hmchain.ledger.context import is_name
+from hmchain.records.catalogue import Dataset, HeldItem, Version
+from hmchain.records.deidentification.profile import Profile, load_profile
+from hmchain.records.pipeline import review
+from hmchain.records.pipeline.extraction import Extraction, Progress, Tally
+from hmchain.records.pipeline.workers import Deidentifiers
+
+DEFAULT_PROFILE = "basic"
+WORTH_WORKERS = 200
+"""From so many items on it pays to start worker processes."""
+
+
+class DatasetNameError(InputError):
+    """What names a dataset or a project cannot: names go on the ledger."""
+
+    code = "dataset_name"
+
+
+class OtherRulesError(InputError):
+    """A dataset is de-identified by other rules, or under another project, than it was begun with."""
+
+    code = "other_rules"
+
+
+def begin(
+    records: Records,
+    name: str,
+    *,
+    title: str | None = None,
+    project: str | None = None,
+    profile: str | None = None,
+    schema: str = "",
+) -> Dataset:
+    """The dataset `name`, made if it is new; what is None is as before, or for a new dataset the default.
+
+    `schema` names the schema of its tables. Raises `DatasetNameError`, `ProfileError`, `TableSchemaError`, or
+    `OtherRulesError` where a known dataset says otherwise.
+    """
+    columns = read_schema(schema)
+    known = records.catalogue.dataset(name)
+    if known is None:
+        require_name(name)
+        require_name(project or name)
+        rules = load_profile(profile or DEFAULT_PROFILE)
+        made = Dataset(name, title or name, project or name, rules, now_ms(), columns)
+        records.catalogue.add_dataset(made)
+        return made
+    _check_same(known, project, load_profile(profile) if profile else None, columns)
+    return known
+
+
+def require_name(text: str) -> None:
+    """Raise `DatasetNameError` for what cannot name a dataset or project."""
+    if not is_name(text):
+        hint = "use up to 48 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+        raise DatasetNameError(f"{text!r} cannot be a name", hint)
+
+
+def extract(
+    records: Records, dataset: Dataset, opened: Opened, *, workers: int = 1, progress: Progress | None = None
+) -> tuple[Version, Tally]:
+    """Fill the open version of a dataset from a source. Raises what `Extraction.run` raises."""
+    version = records.catalogue.open_version(dataset.name, opened.described, now_ms())
+    run = Extraction(records.catalogue, records.vault, dataset, version.number, _rules(records, dataset))
+    total = opened.source.count()
+    if opened.live:  # whoever sends an item waits until it is durable
+        tally = run.run(opened.source, batch=1, progress=progress)
+    else:
+        few = total is not None and total < WORTH_WORKERS
+        tally = run.run(opened.source, workers=1 if few else workers, progress=progress)
+    return records.catalogue.version(dataset.name, version.number), tally
+
+
+def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tally]:
+    """Let an item through that waits in quarantine. Raises `NotHeldError` or `NotReleasableError`."""
+    held = review.find_held(records.catalogue, prefix)
+    dataset = _dataset(records, held)
+    run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset))
+    return held, review.release(run, records.catalogue, records.vault, held, reviewer, now_ms())
+
+
+def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
+    """Keep an item out for good. Raises `NotHeldError`."""
+    held = review.find_held(records.catalogue, prefix)
+    review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
+    return held
+
+
+def look(records: Records, prefix: str, output: Path) -> HeldItem:
+    """Write a held item as it came to `output`, mode 0600, for a reviewer's eyes. Raises `NotHeldError`."""
+    held = review.find_held(records.catalogue, prefix)
+    review.write_content(records.vault, held, output)
+    return held
+
+
+def now_ms() -> int:
+    """The time, for the catalogue."""
+    return time.time_ns() // 1_000_000
+
+
+def _rules(records: Records, dataset: Dataset) -> Deidentifiers:
+    return deidentifiers(dataset, records.catalogue.project_key(dataset.project))
+
+
+def _dataset(records: Records, held: HeldItem) -> Dataset:
+    found = records.catalogue.dataset(held.dataset)
+    assert found is not None, "items are held for datasets of the catalogue"
+    return found
+
+
+def _check_same(known: Dataset, project: str | None, profile: Profile | None, schema: str) -> None:
+    if known.form:
+        hint = "extract into another dataset, and prepare images of that one"
+        raise OtherRulesError(f"dataset {known.name} holds images made for learning", hint)
+    if project not in (None, known.project):
+        hint = "leave --project out, or begin another dataset"
+        raise OtherRulesError(f"dataset {known.name} belongs to project {known.project}", hint)
+    if profile not in (None, known.profile):
+        hint = "leave --profile out, or begin another dataset"
+        raise OtherRulesError(f"dataset {known.name} is de-identified by profile {known.profile.name}", hint)
+    if schema not in ("", known.schema):
+        hint = "begin another dataset for tables of another form"
+        raise OtherRulesError(f"the tables of dataset {known.name} have another schema", hint)
+
+
+def read_schema(name: str) -> str:
+    """The schema of that name or path, whole, as JSON; nothing for nothing. Raises `TableSchemaError`."""
+    if not name:
+        return ""
+    from hmchain.records.sources.tables import load_schema
+
+    return msgspec.json.encode(load_schema(name), order="deterministic").decode()

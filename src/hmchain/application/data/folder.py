@@ -1,0 +1,139 @@
+"""The folder in which a hospital keeps its records: keys, vault, ciphertext and catalogue.
+
+It is the same folder that the hospital's agent works with, so what is extracted and registered here is what studies ask
+for. A hospital that is in no network yet can begin with a folder of its own (`hmchain data init`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.keyring import Keyring
+from hmchain.application.node_folder import NodeFolder
+from hmchain.errors import InputError
+from hmchain.keys import SecretKey, WrappingKey, load_key
+from hmchain.records.catalogue import Catalogue
+from hmchain.records.objects import ObjectStore
+from hmchain.records.vault import Vault
+
+
+class NoHospitalError(InputError):
+    """The folder holds no hospital."""
+
+    code = "no_hospital"
+
+
+class HospitalExistsError(InputError):
+    """The folder holds a hospital already."""
+
+    code = "hospital_exists"
+
+
+class RecordsInUseError(InputError):
+    """Another command changes the hospital's records."""
+
+    code = "records_in_use"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a hospital keeps what."""
+
+    organisation: str
+    folder: Path
+    keys: Path
+    node: NodeFolder | None = None
+    """Its node, if the folder is one."""
+
+    @property
+    def vault(self) -> Path:
+        """Wrapped keys."""
+        return self.folder / "vault"
+
+    @property
+    def objects(self) -> Path:
+        """Ciphertext."""
+        return self.folder / "records"
+
+    @property
+    def catalogue(self) -> Path:
+        """What there is."""
+        return self.folder / "catalogue.db"
+
+    @property
+    def cards(self) -> Path:
+        """Dataset cards."""
+        return self.folder / "cards"
+
+
+@dataclass(frozen=True)
+class Records:
+    """A hospital's records, open."""
+
+    place: Place
+    vault: Vault
+    catalogue: Catalogue
+
+
+def locate(directory: Path) -> Place:
+    """The hospital in a folder: a node's, one of a run (`runs/latest/hospitals/NAME`), or one made by `create`.
+
+    Raises `NoHospitalError`, or `NodeSettingsError` for a node whose settings cannot be read.
+    """
+    node = NodeFolder(directory)
+    if node.toml.exists():
+        name = node.settings().organisation
+        return Place(name, directory / "hospitals" / name, node.keys, node)
+    if (directory / "keys" / "wrapping.key").exists():
+        return Place(directory.resolve().name, directory, directory / "keys")
+    hint = f"make one: hmchain data init --dir {directory}; or name a node's folder, or runs/latest/hospitals/NAME"
+    raise NoHospitalError(f"{directory} holds no hospital", hint)
+
+
+def create(directory: Path, passphrase: str | None = None) -> Place:
+    """Make the folder of a hospital that is in no network. Raises `HospitalExistsError` or `KeyFileError`."""
+    if NodeFolder(directory).toml.exists() or (directory / "keys").exists():
+        raise HospitalExistsError(f"{directory} holds a hospital already", "use it, or choose another folder")
+    Keyring.generate().save(directory / "keys", passphrase)
+    return locate(directory)
+
+
+@contextmanager
+def open_records(place: Place, passphrase: str | None = None) -> Iterator[Records]:
+    """Open a hospital's records for this process alone, making vault and catalogue at first use.
+
+    Raises `RecordsInUseError`, `KeyFileError`, `WrongPassphraseError`, `VaultError`, `VaultKeyError` or
+    `CatalogueError`.
+    """
+    wrapping = load_key(WrappingKey, place.keys / "wrapping.key", passphrase)
+    local = load_key(SecretKey, place.keys / "local.key", passphrase)
+    store = ObjectStore.directory(place.objects)
+    with _alone(place), _vault(place, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
+        yield Records(place, vault, catalogue)
+
+
+def _vault(place: Place, store: ObjectStore, wrapping: WrappingKey) -> Vault:
+    return (Vault.open if place.vault.exists() else Vault.create)(place.vault, store, wrapping)
+
+
+@contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (place.folder / "data.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RecordsInUseError(
+                f"process {holder} works on the records of {place.organisation}", "wait for it to end, or stop it"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

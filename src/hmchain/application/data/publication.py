@@ -1,0 +1,187 @@
+"""Fix a version of a dataset, put its root on the ledger, and check records against that root later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hmchain.application.data.extraction import now_ms
+from hmchain.application.data.folder import Place, Records
+from hmchain.application.data.images import MEDIA_TYPE, form_of
+from hmchain.application.governance import Delegate, open_steward
+from hmchain.application.node_folder import NodeFolder
+from hmchain.errors import AuditError, InputError
+from hmchain.ledger.contracts import datasets
+from hmchain.ledger.contracts.datasets import PublishVersion, RecordSchema, RegisterDataset, Schema, rounded_count
+from hmchain.records.catalogue import Version
+from hmchain.records.vault import verify_record_proof
+
+Progress = Callable[[int, int], None]
+
+
+class WaitingItemsError(InputError):
+    """Items of a version wait in quarantine."""
+
+    code = "items_waiting"
+
+
+class EmptyVersionError(InputError):
+    """A version has no records."""
+
+    code = "empty_version"
+
+
+class NotRegisteredError(InputError):
+    """A version is not fixed yet, so there is nothing to check it against."""
+
+    code = "not_registered"
+
+
+class ChangedDatasetError(AuditError):
+    """Records are not those that the version was registered with."""
+
+    code = "dataset_changed"
+
+
+class OutOfStepError(InputError):
+    """The ledger's newest version of a dataset is not the one before this."""
+
+    code = "out_of_step"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version that is fixed, and what the ledger says of it."""
+
+    version: Version
+    count: int
+    """The number of records that may be shown: a power of two."""
+    published: bool
+    """Whether it is on the ledger."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was checked and found to hold."""
+
+    version: Version
+    records: int
+    """How many records were read and compared."""
+    on_ledger: bool
+    """Whether the root was compared with the ledger's."""
+
+
+def fix(records: Records, dataset: str, number: int | None = None, *, leave_waiting: bool = False) -> Version:
+    """Close a version: its records cannot change any more, and its root commits to them. The same each time.
+
+    Raises `UnknownVersionError`, `EmptyVersionError`, or `WaitingItemsError` while items of it wait in quarantine
+    (unless `leave_waiting`: they then stay out of this version).
+    """
+    version = records.catalogue.version(dataset, number)
+    if version.closed:
+        return version
+    if version.records == 0:
+        hint = "extract records first: hmchain data extract"
+        raise EmptyVersionError(f"version {version.number} of dataset {dataset} is empty", hint)
+    if version.held and not leave_waiting:
+        hint = "decide about them (hmchain data quarantine list), or leave them out with --leave-waiting"
+        raise WaitingItemsError(f"{version.held} items of dataset {dataset} wait in quarantine", hint)
+    root = records.vault.commit(dataset, version.number).root
+    records.catalogue.close_version(dataset, version.number, root, now_ms())
+    return records.catalogue.version(dataset, version.number)
+
+
+def schema_of(records: Records, version: Version) -> Schema | RecordSchema:
+    """What the ledger says of the records of a version."""
+    entries = records.catalogue.media(version.dataset, version.number)
+    if [media_type for _, media_type in entries] == [MEDIA_TYPE]:
+        return form_of(records, version).schema()
+    kinds, types = zip(*entries, strict=True)
+    return RecordSchema(tuple(sorted(set(kinds))), tuple(sorted(set(types))))
+
+
+def publish(steward: Delegate, version: Version, schema: Schema | RecordSchema) -> Publication:
+    """Put a fixed version on the ledger, after its dataset if that is new; once is enough.
+
+    Raises `OutOfStepError`, or `RefusedTransactionError` if the ledger refuses.
+    """
+    name, number = version.dataset, version.number
+    known = datasets.dataset(steward.state, steward.organisation, name)
+    if known is None:
+        steward.require(RegisterDataset(name, schema))
+    elif known.schema != schema:
+        hint = "publish it as a dataset of another name: a dataset's records keep one form"
+        raise OutOfStepError(f"dataset {name} is on the ledger with records of another form", hint)
+    last = known.version if known else 0
+    if last == number - 1:
+        steward.require(PublishVersion(name, number, _root(version), rounded_count(version.records)))
+    elif last < number:
+        hint = f"register version {last + 1} first: hmchain data register {name} --version {last + 1}"
+        raise OutOfStepError(f"the ledger's newest version of {name} is {last}", hint)
+    return Publication(version, rounded_count(version.records), published=True)
+
+
+def check(
+    records: Records,
+    version: Version,
+    ledger_root: bytes | None,
+    record: str | None = None,
+    progress: Progress = lambda done, of: None,
+) -> Check:
+    """Compare what lies in the vault with the root that a version was registered with.
+
+    Reads and opens every record, or only `record` with its proof. Raises `NotRegisteredError`, `ChangedDatasetError`,
+    or an error of vault or store that names what is missing or altered.
+    """
+    root = _root(version)
+    if ledger_root is not None and ledger_root != root:
+        hint = "the catalogue was changed, or is of another hospital: restore it from a backup"
+        raise ChangedDatasetError(f"the catalogue's root of {version.dataset} is not the ledger's", hint)
+    name, number = version.dataset, version.number
+    if record is not None:
+        records.vault.get(name, number, record)
+        sound, count = verify_record_proof(records.vault.prove(name, number, record), root), 1
+    else:
+        count = 0
+        for count, _ in enumerate(records.vault.read(name, number), 1):
+            progress(count, version.records)
+        sound = records.vault.commit(name, number).root == root
+    if not sound:
+        what = f"version {number} of dataset {name} is not as it was registered"
+        raise ChangedDatasetError(what, "restore vault and objects from a backup, or publish a new version")
+    return Check(version, count, ledger_root is not None)
+
+
+def publish_at(
+    place: Place, version: Version, schema: Schema | RecordSchema, passphrase: str | None = None
+) -> Publication:
+    """As `publish`, at the hospital's own running node. A hospital in no network publishes nothing."""
+    if not _in_network(place):
+        return Publication(version, rounded_count(version.records), published=False)
+    with open_steward(_node(place), passphrase) as steward:
+        return publish(steward, version, schema)
+
+
+def anchor_at(place: Place, version: Version, passphrase: str | None = None) -> bytes | None:
+    """The root that the ledger of the hospital's running node has for a version; None if it has none."""
+    if not _in_network(place):
+        return None
+    with open_steward(_node(place), passphrase) as steward:
+        found = datasets.version(steward.state, steward.organisation, version.dataset, version.number)
+        return found.root if found else None
+
+
+def _in_network(place: Place) -> bool:
+    return place.node is not None and place.node.network.exists()
+
+
+def _node(place: Place) -> NodeFolder:
+    assert place.node is not None, "asked for hospitals in a network only"
+    return place.node
+
+
+def _root(version: Version) -> bytes:
+    if version.root is None:
+        what = f"version {version.number} of dataset {version.dataset} is open"
+        raise NotRegisteredError(what, f"register it first: hmchain data register {version.dataset}")
+    return version.root

@@ -1,0 +1,261 @@
+"""From what a steward types to a source: a path, or the address of a PACS, a FHIR server or an HL7 listener."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from hmchain.errors import InputError
+from hmchain.records.sources.credentials import Credential, read_credential
+from hmchain.records.sources.dicom.selection import Selection, read_patients
+from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE, Source
+
+ARRAYS = "arrays"
+KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
+"""What `--as` takes."""
+FORMS = "a folder, a file, dicomweb+https://..., dimse://TITLE@HOST:PORT, fhir+https://... or mllp://HOST:PORT"
+
+_SUFFIXES = {
+    ".npz": ARRAYS, ".csv": TABLE, ".parquet": TABLE, ".ndjson": FHIR, ".gz": FHIR, ".json": FHIR, ".hl7": HL7,
+    ".dcm": DICOM,
+}  # fmt: skip
+CLASSES_MAX = 40
+"""More folders than that may be patients; then somebody must say."""
+_LOOKED_AT = 200  # files of a folder, to find out what it holds
+
+
+class UnknownSourceError(InputError):
+    """What is to be extracted from is no path or address, or it cannot be told what it holds."""
+
+    code = "unknown_source"
+
+
+class SourceFileError(InputError):
+    """A file that describes a source cannot be used."""
+
+    code = "source_file"
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a steward says of a source, in a TOML file or on the command line."""
+
+    place: str
+    """A path, relative to the file that says so, or an address."""
+    kind: str = ""
+    """One of `KINDS`; nothing: find out."""
+    modalities: tuple[str, ...] = ()
+    """Of DICOM objects, for instance `MR`; none: all. The next four are of studies."""
+    since: date | None = None
+    """The first date that is taken; of FHIR resources the date of their last change."""
+    until: date | None = None
+    description: str = ""
+    """With `*` and `?`."""
+    patients: str = ""
+    """Path of a list of patient IDs, one a line; nothing: all patients."""
+    types: tuple[str, ...] = ()
+    """FHIR resource types; none: the usual ones."""
+    schema: str = ""
+    """What the columns of tables are: the path of a schema, or the name of one that ships with the package."""
+    credential: str = ""
+    """Where the credential is: `env:NAME` or `file:PATH`."""
+    ca_file: str = ""
+    """Path of the authority of a server's certificate, where the system does not know it."""
+    receiver: str = ""
+    """HOST:PORT where a PACS sends objects to (C-MOVE); nothing: it sends them back as they are asked for (C-GET)."""
+    own_title: str = "HMCHAIN"
+    """Our AE title, which the PACS must allow."""
+    labelled: bool | None = None
+    """Whether the folders of images are their classes; None: yes, if they are few enough to be."""
+
+    def selection(self) -> Selection:
+        """Which studies are taken. Raises `SelectionError`."""
+        patients = read_patients(Path(self.patients)) if self.patients else None
+        return Selection(frozenset(self.modalities), self.since, self.until, self.description, patients)
+
+
+def asked(place: str) -> Asked:
+    """What is asked for: a path or an address, or the path of a .toml file that says it all.
+
+    Raises `SourceFileError`.
+    """
+    path = Path(place).expanduser()
+    if "://" in place or path.suffix != ".toml":
+        return Asked(place=place)
+    try:
+        read = msgspec.toml.decode(path.read_bytes(), type=Asked)
+    except OSError as error:
+        raise SourceFileError(f"{path} cannot be read", "check the path") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SourceFileError(f"{path} does not describe a source: {error}", "mend that entry") from error
+    named = {name: getattr(read, name) for name in ("patients", "ca_file")}
+    if "://" not in read.place:
+        named["place"] = read.place
+    if read.schema.endswith(".toml"):
+        named["schema"] = read.schema
+    # A path that is absolute already stays as it is.
+    return msgspec.structs.replace(read, **{name: str(path.parent / given) for name, given in named.items() if given})
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source, and what the catalogue says of it."""
+
+    source: Source
+    described: str
+    live: bool = False
+    """Whether a sender waits for each item to be durable."""
+    stop: Callable[[], None] | None = None
+    """Ends a source that has no end of its own."""
+
+
+@contextmanager
+def open_source(asked: Asked) -> Iterator[Opened]:
+    """The source that is meant, closed afterwards.
+
+    Raises `UnknownSourceError`, `SourceError` if it cannot be reached, or `CredentialError`.
+    """
+    name, separator, _ = asked.place.partition("://")
+    if not separator:
+        yield _on_disk(asked, Path(asked.place).expanduser())
+        return
+    protocol, plus, transport = name.partition("+")
+    address = urlsplit(f"{transport}://{asked.place[len(name) + 3 :]}" if plus else asked.place)
+    opening = _PROTOCOLS.get(protocol)
+    if opening is None or not address.hostname or bool(plus) != (protocol in _OVER_HTTP):
+        raise UnknownSourceError("this is no address of a source", f"give {FORMS}")
+    credential = read_credential(asked.credential) if asked.credential else None
+    with opening(asked, address, credential) as opened:
+        yield opened
+
+
+def _on_disk(asked: Asked, path: Path) -> Opened:
+    if not path.exists():
+        raise UnknownSourceError(f"{path} does not exist", f"give {FORMS}")
+    kind = asked.kind or _guess(path)
+    if kind not in KINDS:
+        raise UnknownSourceError(f"{kind!r} is no kind of data", f"kinds are {', '.join(KINDS)}")
+    return Opened(_open_path(asked, path, kind), f"{kind}: {path.resolve().name}")
+
+
+def _open_path(asked: Asked, path: Path, kind: str) -> Source:
+    # Each kind has libraries of its own, which take time to load.
+    if kind == DICOM:
+        from hmchain.records.sources.dicom.files import DicomFiles
+
+        return DicomFiles.at(path, asked.selection())
+    if kind == IMAGE:
+        from hmchain.records.sources.containers import open_container
+        from hmchain.records.sources.imagefiles import ImageFiles
+
+        container = open_container(path)
+        if asked.labelled is None and len(container.tops()) > CLASSES_MAX:
+            what = f"{path} has {len(container.tops())} folders: hospitals call folders after patients too"
+            raise UnknownSourceError(what, "say with --labels or --no-labels whether they are classes")
+        return ImageFiles(container, labelled=asked.labelled is not False)
+    if kind == ARRAYS:
+        from hmchain.records.sources.imagearrays import ImageArrays
+
+        return ImageArrays(path)
+    if kind == FHIR:
+        from hmchain.records.sources.fhir.files import FhirFiles
+
+        return FhirFiles(path)
+    if kind == HL7:
+        from hmchain.records.sources.hl7.files import Hl7Files
+
+        return Hl7Files(path)
+    from hmchain.records.sources.tables import TableFiles, load_schema
+
+    if not asked.schema:
+        hint = "name its schema with --schema: a .toml file, or omop"
+        raise UnknownSourceError(f"it is not said what the columns of {path.name} are", hint)
+    return TableFiles(path, load_schema(asked.schema))
+
+
+def _guess(path: Path) -> str:
+    """What a path holds, by the names and beginnings of its first files. Raises `UnknownSourceError`."""
+    if path.is_file() and (kind := _SUFFIXES.get(path.suffix.lower())):
+        return kind
+    from hmchain.records.sources.dicom.files import DicomFiles
+    from hmchain.records.sources.imagefiles import ImageFiles
+
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        files = islice((file for file in path.rglob("*") if file.is_file()), _LOOKED_AT)
+        found = Counter(_SUFFIXES[file.suffix.lower()] for file in files if file.suffix.lower() in _SUFFIXES)
+        if found:
+            return found.most_common(1)[0][0]
+        for kind, source in ((DICOM, DicomFiles.at(path)), (IMAGE, ImageFiles.at(path))):
+            if next(source.items(lambda name: False), None) is not None:
+                return kind
+    raise UnknownSourceError(f"it cannot be told what {path} holds", f"say so with --as: {', '.join(KINDS)}")
+
+
+@contextmanager
+def _dicomweb(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+    from hmchain.records.sources.dicom.dicomweb import DicomWeb
+    from hmchain.records.sources.dicom.web_client import WebServer
+
+    server = WebServer(address.geturl(), credential, _path(asked.ca_file))
+    with closing(DicomWeb(server, asked.selection())) as source:
+        source.check()
+        yield Opened(source, f"DICOMweb: {address.hostname}")
+
+
+@contextmanager
+def _dimse(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+    from hmchain.records.sources.dicom.dimse import Dimse
+    from hmchain.records.sources.dicom.dimse_client import Pacs, Receiver
+
+    assert address.hostname is not None, "checked by the caller"
+    title = address.username or "ANY-SCP"
+    receiver = Receiver(*_host_and_port(asked.receiver)) if asked.receiver else None
+    port = address.port or 104
+    pacs = Pacs(
+        address.hostname, port, title, own_title=asked.own_title, receiver=receiver, ca_file=_path(asked.ca_file)
+    )
+    with closing(Dimse(pacs, asked.selection())) as source:
+        source.check()
+        yield Opened(source, f"PACS: {title}")
+
+
+@contextmanager
+def _fhir(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+    from hmchain.records.sources.fhir.client import FhirClient
+    from hmchain.records.sources.fhir.server import DEFAULT_TYPES, FhirExport, FhirSearch
+
+    since = asked.since.isoformat() if asked.since else ""
+    with FhirClient(address.geturl(), credential=credential, ca_file=_path(asked.ca_file)) as client:
+        ask = FhirExport if asked.place.startswith("fhir-export") else FhirSearch
+        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), f"FHIR: {address.hostname}")
+
+
+@contextmanager
+def _mllp(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+    from hmchain.records.sources.hl7.mllp import MllpSource
+
+    assert address.hostname is not None, "checked by the caller"
+    source = MllpSource(address.hostname, address.port or 2575)
+    yield Opened(source, f"HL7: received at {address.netloc}", live=True, stop=source.stop)
+
+
+_PROTOCOLS = {"dicomweb": _dicomweb, "dimse": _dimse, "fhir": _fhir, "fhir-export": _fhir, "mllp": _mllp}
+_OVER_HTTP = {"dicomweb", "fhir", "fhir-export"}
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UnknownSourceError(f"{text} is no address to receive at", "give HOST:PORT")
+    return host, int(port)

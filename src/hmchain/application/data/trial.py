@@ -1,0 +1,156 @@
+"""De-identify without keeping: to see what a source holds and what would become of it, or to write clean files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from hmchain.application.data.changes import FolderInUseError, suffix_of
+from hmchain.application.data.extraction import DEFAULT_PROFILE, now_ms, read_schema, require_name
+from hmchain.application.data.folder import Records
+from hmchain.application.data.rules import deidentifiers
+from hmchain.keys import SecretKey
+from hmchain.records.catalogue import Dataset
+from hmchain.records.deidentification.outcome import Action, Clean, Held, Outcome
+from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.objects import DiskFullError
+from hmchain.records.pipeline.workers import Deidentifiers, deidentified
+from hmchain.records.sources.item import ItemUnavailableError, Source
+
+REPORT = "report.json"
+
+Progress = Callable[[int, int | None], None]
+Take = Callable[[Clean], None]
+
+
+@dataclass
+class Trial:
+    """What became of the items of a source; counts only."""
+
+    items: int = 0
+    unavailable: int = 0
+    records: Counter[str] = field(default_factory=Counter)
+    """By media type."""
+    labels: Counter[str] = field(default_factory=Counter)
+    subjects: set[str] = field(default_factory=set)
+    held: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    """By code, reason, and whether a reviewer may let it through."""
+    actions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By element and what was done."""
+
+    def add(self, outcome: Outcome, label: str) -> None:
+        """Count one outcome."""
+        if isinstance(outcome, Held):
+            self.held[outcome.code, outcome.reason, outcome.releasable] += 1
+            return
+        self.records[outcome.media_type] += 1
+        self.labels[outcome.attributes.get("label", label)] += 1
+        self.subjects.add(outcome.subject)
+        self.actions.update(_counted(outcome.actions))
+
+
+def run(
+    source: Source,
+    rules: Deidentifiers,
+    *,
+    limit: int | None = None,
+    workers: int = 1,
+    take: Take = lambda clean: None,
+    progress: Progress | None = None,
+) -> Trial:
+    """De-identify the items of a source, `limit` of them at most, and hand each record to `take`."""
+    trial = Trial()
+    total = source.count()
+    expected = min(total, limit) if total is not None and limit is not None else total
+    items = islice(source.items(lambda name: False), limit)
+    for handled in deidentified(items, rules, workers):
+        trial.items += 1
+        try:
+            for outcome in handled.outcomes:
+                trial.add(outcome, handled.item.label)
+                if isinstance(outcome, Clean):
+                    take(outcome)
+        except ItemUnavailableError:
+            trial.unavailable += 1
+        if progress is not None:
+            progress(trial.items, expected)
+    return trial
+
+
+def passing_rules(profile: str | None, schema: str) -> Deidentifiers:
+    """Rules with a key that is forgotten at once: pseudonyms that nobody can link to any other.
+
+    Raises `ProfileError` or `TableSchemaError`.
+    """
+    return _rules("trial", SecretKey.generate(), profile, schema)
+
+
+def project_rules(records: Records, project: str, profile: str | None, schema: str) -> Deidentifiers:
+    """Rules with a project's own key: its pseudonyms are those of its datasets.
+
+    Raises `DatasetNameError`, `ProfileError` or `TableSchemaError`.
+    """
+    require_name(project)
+    return _rules(project, records.catalogue.project_key(project), profile, schema)
+
+
+def _rules(project: str, key: SecretKey, profile: str | None, schema: str) -> Deidentifiers:
+    rules = load_profile(profile or DEFAULT_PROFILE)
+    return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), key)
+
+
+def as_report(trial: Trial) -> dict[str, Any]:
+    """What became of the items, as plain JSON."""
+    return {
+        "items": trial.items,
+        "unavailable": trial.unavailable,
+        "records": dict(trial.records),
+        "patients": len(trial.subjects),
+        "labels": {label: count for label, count in sorted(trial.labels.items()) if label},
+        "held": [
+            {"code": code, "reason": reason, "releasable": releasable, "count": count}
+            for (code, reason, releasable), count in trial.held.most_common()
+        ],
+        "actions": [
+            {"element": element, "done": done, "count": count}
+            for (element, done), count in sorted(trial.actions.items())
+        ],
+    }
+
+
+def write_report(trial: Trial, folder: Path) -> None:
+    """Write `as_report` beside the clean files."""
+    (folder / REPORT).write_text(json.dumps(as_report(trial), indent=2) + "\n", encoding="utf-8")
+
+
+def write_to(folder: Path) -> Take:
+    """What writes records as files of mode 0600 into a new folder. Raises `FolderInUseError`."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FolderInUseError(f"{folder} is not empty", "give the name of a new folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def take(clean: Clean) -> None:
+        path = folder / (clean.record + suffix_of(clean.media_type))
+        try:
+            with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                for piece in clean.pieces():
+                    file.write(piece)
+        except OSError as error:
+            raise DiskFullError(
+                f"{path} cannot be written", "check the owner of its folder and the free space"
+            ) from error
+
+    return take
+
+
+def _counted(actions: tuple[Action, ...]) -> Counter[tuple[str, str]]:
+    counted: Counter[tuple[str, str]] = Counter()
+    for action in actions:
+        counted[action.element, action.done] += action.count
+    return counted

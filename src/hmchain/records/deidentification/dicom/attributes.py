@@ -1,0 +1,56 @@
+"""What the catalogue may show of an object: read from what was written, never from what came in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hmchain.records.deidentification.dicom import image
+from hmchain.records.deidentification.dicom.cleaning import AGE_YEARS_MAX
+from hmchain.records.deidentification.dicom.image import ImagePixels
+from hmchain.records.deidentification.dicom.reading import MODALITY
+
+AGE_BAND_YEARS = 10
+
+_TEXTS = {
+    "modality": MODALITY,
+    "body part": 0x00180015,
+    "view": 0x00185101,
+    "laterality": 0x00200060,
+    "image laterality": 0x00200062,
+    "sex": 0x00100040,
+    "photometric": image.PHOTOMETRIC,
+    "manufacturer": 0x00080070,
+    "model": 0x00081090,
+}
+_AGE, _HEADER_BYTES = 0x00101010, 8
+
+
+def attributes(written: Mapping[int, bytes], pixels: ImagePixels | None, label: str) -> dict[str, str]:
+    """Names and values for the catalogue, from the elements as encoded."""
+    found = {name: _text(written, tag) for name, tag in _TEXTS.items()}
+    found["age"] = age_band(_text(written, _AGE))
+    if pixels is not None:
+        found |= {
+            "rows": str(pixels.rows),
+            "columns": str(pixels.columns),
+            "frames": str(pixels.frames),
+            "bits": str(pixels.stored),
+        }
+    found["label"] = label
+    return {name: value for name, value in found.items() if value}
+
+
+def age_band(age: str) -> str:
+    """The ten years that an AS value lies in, `40-49` for instance; `90+` from 90 on, nothing if there is none."""
+    if len(age) != 4 or not age[:3].isdigit():
+        return ""
+    years = int(age[:3]) if age[3] == "Y" else 0
+    if years >= AGE_YEARS_MAX:
+        return f"{AGE_YEARS_MAX}+"
+    low = years - years % AGE_BAND_YEARS
+    return f"{low}-{low + AGE_BAND_YEARS - 1}"
+
+
+def _text(written: Mapping[int, bytes], tag: int) -> str:
+    """The value of an element of a VR with a length of two bytes."""
+    return written.get(tag, b"")[_HEADER_BYTES:].decode("ascii", "replace").strip(" \0")

@@ -1,0 +1,257 @@
+"""Walks a data set by the rules of a profile, into what is left of it."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import private_dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_sequence
+
+from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom.encoding import WIDTHS
+from hmchain.records.deidentification.dicom.guard import Guard
+from hmchain.records.deidentification.dicom.holding import Hold, damaged
+from hmchain.records.deidentification.dicom.moments import shifted
+from hmchain.records.deidentification.dicom.reading import Element, in_order
+from hmchain.records.deidentification.dicom.rules import (
+    CODE_SCHEME,
+    CODE_VALUE,
+    FORMS,
+    PRINTABLE,
+    PRIVATE,
+    Rule,
+    Rules,
+    Treatment,
+)
+from hmchain.records.deidentification.outcome import (
+    EMPTIED,
+    GENERALISED,
+    KEPT,
+    REMOVED,
+    REPLACED,
+    SHIFTED,
+    Action,
+)
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
+
+AGE_YEARS_MAX = 90
+ITEM_DEPTH_MAX = 32
+
+_PRIVATE_NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
+
+
+@dataclass
+class Cleaning:
+    """The cleaning of one object."""
+
+    rules: Rules
+    pseudonyms: Pseudonyms
+    subject: str
+    """The patient's pseudonym."""
+    shift: timedelta
+    guard: Guard
+    read: Callable[[int, int], bytes]
+    """Reads a deferred value: offset, length."""
+    signed: bool
+    """What 'US or SS' means in this object."""
+    done: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def actions(self) -> tuple[Action, ...]:
+        """What was done so far."""
+        return tuple(Action(name, done, count) for (name, done), count in sorted(self.done.items()))
+
+    def clean(self, elements: Mapping[int, Element], depth: int = 0) -> dict[int, bytes]:
+        """What is left of a data set: its elements as encoded, by tag."""
+        if depth > ITEM_DEPTH_MAX:
+            raise damaged(f"sequences nested more than {ITEM_DEPTH_MAX} deep")
+        left: dict[int, bytes] = {}
+        creators: dict[int, str] = {}
+        for tag, element in elements.items():
+            rule = self.rules[tag]
+            self.guard.learn(tag, rule, element)
+            if rule.name == PRIVATE:
+                kept = self._private(tag, element, creators, left)
+            elif rule.vr == "SQ":
+                kept = self._sequence(tag, rule, element, depth)
+            else:
+                kept = self._single(tag, rule, element)
+            if kept is not None:
+                left[tag] = kept
+            else:
+                self._count(rule.name, REMOVED)
+        return dict(sorted(left.items()))
+
+    def _single(self, tag: int, rule: Rule, element: Element) -> bytes | None:
+        """An element that is no sequence; None if it goes."""
+        if rule.treatment is Treatment.DROP or not isinstance(element, RawDataElement):
+            return None
+        if rule.treatment is Treatment.BLANK:
+            self._count(rule.name, EMPTIED)
+            return encoding.element(tag, rule.vr, b"")
+        if rule.treatment is Treatment.PSEUDONYM:
+            self._count(rule.name, REPLACED)
+            return encoding.element(tag, rule.vr, self.subject)
+        vr = self._vr(rule, element)
+        if vr is None:
+            return None
+        data = self._value(element)
+        if rule.treatment is Treatment.BYTES:
+            return self._numbers(tag, rule, vr, data, element.is_little_endian)
+        text = self._text(rule, data)
+        if text is None:
+            return None
+        try:
+            return encoding.element(tag, vr, text)
+        except ValueError:
+            return None
+
+    def _vr(self, rule: Rule, element: RawDataElement) -> str | None:
+        """The VR to write; None if the file says one that the standard does not, and that reads otherwise."""
+        allowed = rule.vr.split(" or ")
+        said = element.VR if element.VR not in (None, "UN") else None
+        if said is None:
+            if rule.vr == "US or SS":
+                return "SS" if self.signed else "US"
+            return allowed[-1] if rule.vr.startswith("US or") else allowed[0]
+        if said in allowed:
+            return said
+        is_text = said not in WIDTHS and allowed[0] not in WIDTHS and "SQ" not in (said, allowed[0])
+        return allowed[0] if is_text else None  # a form is checked whatever the file calls it
+
+    def _value(self, element: RawDataElement) -> bytes:
+        if element.value is None and element.length:
+            return self.read(element.value_tell, element.length)
+        return bytes(element.value or b"")
+
+    def _numbers(self, tag: int, rule: Rule, vr: str, data: bytes, little: bool) -> bytes | None:
+        width = WIDTHS[vr]
+        if len(data) % width:
+            return None
+        if not little and width > 1:
+            data = np.frombuffer(data, f"u{width}").byteswap().tobytes()
+        if rule.option:
+            self._count(rule.name, KEPT)
+        return encoding.element(tag, vr, data)
+
+    def _text(self, rule: Rule, data: bytes) -> str | None:
+        """The value of an element of text, treated; None if it goes."""
+        try:
+            values = data.decode("ascii").rstrip(" \0").split("\\")
+        except UnicodeDecodeError:
+            return None
+        if rule.treatment is Treatment.UIDS:
+            new = [self._uid(value.strip(" \0")) for value in values]
+            done = REPLACED if new != values else ""
+        elif rule.treatment is Treatment.SHIFT:
+            moved = [shifted(value, self.shift) for value in values]
+            new = [value for value in moved if value is not None]
+            if len(new) != len(values):
+                return None
+            done = SHIFTED
+        elif not all(rule.form.fullmatch(value) for value in values):
+            return None
+        elif rule.treatment is Treatment.AGE:
+            new = [capped(value) for value in values]
+            done = GENERALISED if new != values else KEPT
+        else:
+            new, done = values, KEPT if rule.option else ""
+        if done and data:
+            self._count(rule.name, done)
+        return "\\".join(new)
+
+    def _uid(self, value: str) -> str:
+        return value if not value or is_standard(value) else self.pseudonyms.uid(value)
+
+    def _sequence(self, tag: int, rule: Rule, element: Element, depth: int) -> bytes | None:
+        """A sequence; None if it goes."""
+        if rule.treatment is not Treatment.INSIDE:
+            with suppress(Hold):  # it goes, whatever it is
+                self._learn(element, depth)
+            return None
+        items = []
+        for inner in self._items(element):
+            left = self.clean(inner, depth + 1)
+            if CODE_VALUE in inner and (CODE_VALUE not in left or CODE_SCHEME not in left):
+                self._count(rule.name, REMOVED)  # a code of nobody knows what
+            elif left or not inner:
+                items.append(b"".join(left.values()))
+        return encoding.sequence(tag, items)
+
+    def _learn(self, element: Element, depth: int) -> None:
+        """Let the guard see what a sequence held that goes as a whole."""
+        if depth > ITEM_DEPTH_MAX:
+            return
+        for elements in self._items(element):
+            for tag, inner in elements.items():
+                rule = self.rules[tag]
+                self.guard.learn(tag, rule, inner)
+                if rule.vr == "SQ":
+                    self._learn(inner, depth + 1)
+
+    def _items(self, element: Element) -> Iterator[Mapping[int, Element]]:
+        for dataset in self._datasets(element):
+            yield in_order(dataset.elements())
+
+    def _datasets(self, element: Element) -> Sequence[Dataset]:
+        if isinstance(element, DataElement):
+            return element.value if element.VR == "SQ" else ()
+        if element.VR not in ("SQ", "UN", None) or not element.length:
+            return ()
+        implicit = element.is_implicit_VR or element.VR == "UN"  # PS3.5 6.2.2, note 2
+        data = self._value(element)
+        try:
+            return read_sequence(io.BytesIO(data), implicit, element.is_little_endian, len(data), "iso8859")
+        except Exception as error:  # its parser raises whatever the bytes led it to
+            raise damaged("a sequence that is none") from error
+
+    def _private(self, tag: int, element: Element, creators: dict[int, str], left: dict[int, bytes]) -> bytes | None:
+        """A private element: kept if the profile names it and it is a number, and then with its creator's name."""
+        if not isinstance(element, RawDataElement) or not element.value:
+            return None
+        group, number = tag >> 16, tag & 0xFFFF
+        if 0x10 <= number <= 0xFF:
+            creators[tag] = bytes(element.value).decode("ascii", "replace").strip(" \0")
+            return None
+        block = group << 16 | number >> 8
+        creator = creators.get(block, "")
+        if not self.rules.is_safe_private(tag, creator):
+            return None
+        vr = element.VR or _private_vr(tag, creator)
+        if vr not in _PRIVATE_NUMBERS:
+            return None
+        treatment = Treatment.TEXT if vr in FORMS else Treatment.BYTES
+        name = f"({group:04X},xx{number & 0xFF:02X}) {creator}"
+        kept = self._single(tag, Rule(name, treatment, vr, FORMS.get(vr, PRINTABLE), option=True), element)
+        if kept is not None:
+            left[block] = encoding.element(block, "LO", creator)
+        return kept
+
+    def _count(self, name: str, done: str) -> None:
+        self.done[name, done] += 1
+
+
+def _private_vr(tag: int, creator: str) -> str:
+    """The VR of a private element that pydicom knows, for objects that do not say their VRs."""
+    try:
+        return private_dictionary_VR(tag, creator)
+    except KeyError:
+        return ""
+
+
+def is_standard(value: str) -> bool:
+    """Whether a UID is one that DICOM itself defines."""
+    return value in UID_dictionary
+
+
+def capped(age: str) -> str:
+    """An AS value, with 90 years and over as `090Y`."""
+    return f"{AGE_YEARS_MAX:03}Y" if age.endswith("Y") and int(age[:3]) > AGE_YEARS_MAX else age

@@ -1,0 +1,174 @@
+"""One DICOM object in, one de-identified object or the reason why not out.
+
+What the table of PS3.15 leaves open is closed here: the preamble is zeroed and the file meta information written
+afresh; UIDs are keyed, at every depth; dates go or are moved by the patient's shift; private elements, overlays and
+curves go; so do bytes after the data set. Memory does not grow with the pixels: they are read as they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from itertools import chain
+from typing import BinaryIO
+
+from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom.attributes import attributes
+from hmchain.records.deidentification.dicom.cleaning import Cleaning
+from hmchain.records.deidentification.dicom.guard import Guard
+from hmchain.records.deidentification.dicom.holding import Hold, damaged
+from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION, image_pixels
+from hmchain.records.deidentification.dicom.options import taken
+from hmchain.records.deidentification.dicom.pixels import PixelOutput, pixel_output
+from hmchain.records.deidentification.dicom.reading import (
+    PATIENT_ID,
+    SOP_CLASS,
+    SOP_INSTANCE,
+    STUDY_INSTANCE,
+    Opened,
+    open_dicom,
+)
+from hmchain.records.deidentification.dicom.rules import EDITION, Rules
+from hmchain.records.deidentification.dicom.screening import BURNED_IN, rectangles, refuse, review
+from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Outcome
+from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.sources.item import Item, SourceError
+
+MEDIA_TYPE = "application/dicom"
+IMPLEMENTATION_UID = "2.25.245834087103471260157432819094621380214"
+IMPLEMENTATION_NAME = "HMCHAIN"
+
+_EXPLICIT = "1.2.840.10008.1.2.1"
+_PATIENT_NAME, _IDENTITY_REMOVED, _METHOD, _METHOD_CODES = 0x00100010, 0x00120062, 0x00120063, 0x00120064
+_DATES_MODIFIED = 0x00280303
+_CHARACTER_SET = 0x00080005
+
+
+class DicomDeidentifier:
+    """De-identifies DICOM objects by PS3.15 E.1, for one project, by one profile."""
+
+    def __init__(self, profile: Profile, pseudonyms: Pseudonyms) -> None:
+        """Raises `ProfileError` if the profile names elements that DICOM does not have."""
+        self._profile = profile
+        self._pseudonyms = pseudonyms
+        self._rules = Rules(profile)
+        self._method = (f"FL-HMChain {metadata.version('hmchain')}", f"PS3.15 {EDITION}", f"profile {profile.name}")
+
+    def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
+        """The object of `item`, or a `Held`; its pieces can be read until the next outcome is asked for.
+
+        Raises `SourceError` where the item cannot be read at all; bytes that make no sense are `Held`.
+        """
+        with item.open() as file:
+            yield self._outcome(file, item.label, reviewed)
+
+    def _outcome(self, file: BinaryIO, label: str, reviewed: bool) -> Outcome:
+        try:
+            return self._clean(open_dicom(file), label, reviewed)
+        except Hold as hold:
+            return hold.held
+        except (SourceError, MemoryError):
+            raise
+        except OSError as error:
+            raise SourceError("a file cannot be read", "check the disk or the share that it lies on") from error
+        except Exception:  # parsers raise almost anything on bytes that are not what they say; all of it means the same
+            return damaged("it does not follow the structure of DICOM").held
+
+    def _clean(self, opened: Opened, label: str, reviewed: bool) -> Clean:
+        refuse(opened)
+        rules = self._profile.dicom
+        blank = rectangles(opened, rules)
+        if not blank and not reviewed:
+            review(opened, rules)
+        subject = self._subject(opened)
+        cleaning = Cleaning(
+            self._rules,
+            self._pseudonyms,
+            subject,
+            self._pseudonyms.shift(subject),
+            Guard(),
+            opened.read,
+            opened.number(REPRESENTATION) == 1,
+        )
+        left = cleaning.clean(opened.elements)
+        image, pixels = None, None
+        if opened.pixels is not None:
+            image = image_pixels(opened, opened.pixels)
+            pixels = pixel_output(opened, opened.pixels, image, blank, decode=rules.decode_pixels)
+            left |= pixels.changed
+            if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
+                raise damaged("an element that describes its pixels has a wrong VR or value")
+        cleaning.guard.check(b"".join(left.values()), pixels.frames() if pixels else ())
+        left |= self._statement(subject, pixels_cleaned=bool(blank), clear=bool(blank) or reviewed)
+        syntax = str(pixels.syntax) if pixels else _EXPLICIT
+        start = b"".join(
+            (
+                self._file_meta(left, syntax),
+                *(left[tag] for tag in sorted(left)),
+                pixels.header if pixels else b"",
+            )
+        )
+        return Clean(
+            record=self._pseudonyms.identifier("dicom", opened.ascii(SOP_INSTANCE)),
+            subject=subject,
+            media_type=MEDIA_TYPE,
+            pieces=lambda: chain((start,), pixels.pieces() if pixels else ()),
+            attributes=attributes(left, image, label),
+            actions=(*cleaning.actions(), *_own_actions(pixels)),
+        )
+
+    def _subject(self, opened: Opened) -> str:
+        """The patient's pseudonym; of an object that names no patient, its study's."""
+        patient = opened.text(PATIENT_ID)
+        if patient:
+            return self._pseudonyms.subject(patient)
+        study = opened.ascii(STUDY_INSTANCE) or opened.ascii(SOP_INSTANCE)
+        return self._pseudonyms.identifier("dicom study", study)
+
+    def _statement(self, subject: str, *, pixels_cleaned: bool, clear: bool) -> dict[int, bytes]:
+        """The elements that say whose pseudonym this is, and what was done (PS3.15 E.1.1, items 5 to 8)."""
+        modified = "MODIFIED" if self._profile.dates == "shift" else "REMOVED"
+        codes = [
+            encoding.element(0x00080100, "SH", value)
+            + encoding.element(0x00080102, "SH", "DCM")
+            + encoding.element(0x00080104, "LO", meaning)
+            for value, meaning in taken(self._profile, pixels_cleaned=pixels_cleaned)
+        ]
+        statement = {
+            _PATIENT_NAME: encoding.element(_PATIENT_NAME, "PN", subject),
+            PATIENT_ID: encoding.element(PATIENT_ID, "LO", subject),
+            _IDENTITY_REMOVED: encoding.element(_IDENTITY_REMOVED, "CS", "YES"),
+            _METHOD: encoding.element(_METHOD, "LO", "\\".join(part[:64] for part in self._method)),
+            _METHOD_CODES: encoding.sequence(_METHOD_CODES, codes),
+            _DATES_MODIFIED: encoding.element(_DATES_MODIFIED, "CS", modified),
+            _CHARACTER_SET: encoding.element(_CHARACTER_SET, "CS", "ISO_IR 100"),
+        }
+        if clear:
+            statement[BURNED_IN] = encoding.element(BURNED_IN, "CS", "NO")
+        return statement
+
+    def _file_meta(self, left: dict[int, bytes], syntax: str) -> bytes:
+        """Preamble and file meta information (PS3.10 7.1), with nothing of the file's own."""
+        meta = b"".join(
+            (
+                encoding.element(0x00020001, "OB", b"\0\1"),
+                encoding.element(0x00020002, "UI", left[SOP_CLASS][8:].rstrip(b"\0")),
+                encoding.element(0x00020003, "UI", left[SOP_INSTANCE][8:].rstrip(b"\0")),
+                encoding.element(0x00020010, "UI", syntax),
+                encoding.element(0x00020012, "UI", IMPLEMENTATION_UID),
+                encoding.element(0x00020013, "SH", IMPLEMENTATION_NAME),
+            )
+        )
+        length = len(meta).to_bytes(4, "little")
+        return bytes(128) + b"DICM" + encoding.element(0x00020000, "UL", length) + meta
+
+
+def _own_actions(pixels: PixelOutput | None) -> Iterator[Action]:
+    """What is done to every object, whatever is in it."""
+    yield Action("preamble", REMOVED)
+    yield Action("file meta information", REPLACED)
+    if pixels and pixels.trimmed:
+        yield Action("bytes after the pixels", REMOVED)
+    if pixels and pixels.frames is not tuple:
+        yield Action("comments in compressed frames", REMOVED)

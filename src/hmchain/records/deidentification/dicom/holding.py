@@ -1,0 +1,18 @@
+"""How any step says that an object must not pass."""
+
+from __future__ import annotations
+
+from hmchain.records.deidentification.outcome import Held
+
+
+class Hold(Exception):
+    """Raised inside this package only: the object becomes `held`."""
+
+    def __init__(self, code: str, reason: str, *, releasable: bool = False) -> None:
+        super().__init__(reason)
+        self.held = Held(code, reason, releasable)
+
+
+def damaged(reason: str) -> Hold:
+    """The bytes are not what they should be; nobody can release that."""
+    return Hold("damaged", reason)

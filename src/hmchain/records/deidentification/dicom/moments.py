@@ -1,0 +1,20 @@
+"""Dates moved by whole days, in the forms of DICOM (PS3.5 6.2)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)((?:\d\d){0,3}(?:\.\d{1,6})?(?:[+-]\d{4})?)")
+
+
+def shifted(value: str, by: timedelta) -> str | None:
+    """A DA or DT value moved by `by`, its time of day as it was; None if it is no date, or one that has no day."""
+    match = _MOMENT.fullmatch(value.strip(" \0"))
+    if match is None:
+        return None
+    try:
+        day = date(int(match[1]), int(match[2]), int(match[3])) + by
+    except (ValueError, OverflowError):
+        return None
+    return f"{day:%Y%m%d}{match[4]}" if day.year >= 1000 else None

@@ -1,0 +1,200 @@
+"""What becomes of each DICOM element under a profile.
+
+The table is that of PS3.15 E.1-1, edition 2026c, as dicom-anonymizer ships it. It lists what must go and keeps what it
+does not list; here an element also needs a reason to stay: a value of a form that can hold no name (numbers, codes,
+UIDs), or a place in a short list. What the standard does not know, and free text, goes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector  # type: ignore[import-untyped]
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from hmchain.records.deidentification.dicom.options import RETAINED
+from hmchain.records.deidentification.profile import DicomRules, Profile, ProfileError
+
+EDITION = "2026c"
+
+PRIVATE, UNKNOWN, OVERLAYS = "private elements", "elements that the standard does not know", "overlays and curves"
+
+CODE_VALUE, CODE_SCHEME = 0x00080100, 0x00080102
+_NAME, _ID, _AGE = 0x00100010, 0x00100020, 0x00101010
+_BIRTH = (0x00100030, 0x00100032)  # date and time
+
+_TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_CODED_VRS = frozenset({"AS", "CS", "DS", "IS"})
+_NUMBER_VRS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"})
+
+FORMS: Mapping[str, re.Pattern[str]] = {
+    "AS": re.compile(r"\d{3}[DWMY]"),
+    "CS": re.compile(r"[A-Z0-9_ ]{0,16}"),
+    "DS": re.compile(r" *[-+]?[0-9.]*([eE][-+]?\d+)? *"),
+    "IS": re.compile(r" *[-+]?\d* *"),
+    "TM": re.compile(r"(\d\d){1,3}(\.\d{1,6})?"),
+}
+"""What one value of a VR may look like (PS3.5 6.2)."""
+
+PRINTABLE = re.compile(r"[ -~]*")
+_BODY_PARTS = re.compile(
+    r"""
+    ABDOMEN | ABDOMENPELVIS | ADRENAL | ANKLE | ANUS | AORTA | ARM | AXILLA | BACK | BLADDER | BRAIN | BREAST |
+    BRONCHUS | BUTTOCK | CALCANEUS | CALF | CAROTID | CEREBELLUM | CERVIX | CHEEK | CHEST | CHESTABDOMEN |
+    CHESTABDPELVIS | CLAVICLE | COCCYX | COLON | CORNEA | CORONARYARTERY | CSPINE | CTSPINE | DUODENUM | EAR |
+    ELBOW | ESOPHAGUS | EXTREMITY | EYE | EYELID | FACE | FEMUR | FINGER | FOOT | GALLBLADDER | HAND | HEAD |
+    HEADNECK | HEART | HIP | HUMERUS | IAC | ILEUM | ILIUM | JAW | JEJUNUM | JOINT | KIDNEY | KNEE | LARYNX |
+    LEG | LIVER | LSPINE | LSSPINE | LUNG | MANDIBLE | MAXILLA | MEDIASTINUM | MOUTH | NECK | NECKCHEST |
+    NECKCHESTABDOMEN | NECKCHESTABDPELV | NOSE | ORBIT | OVARY | PANCREAS | PARATHYROID | PAROTID | PATELLA |
+    PELVIS | PENIS | PHARYNX | PROSTATE | RADIUS | RADIUSULNA | RECTUM | RIB | SACRUM | SCALP | SCAPULA | SCLERA
+    | SCROTUM | SELLA | SHOULDER | SINUS | SKULL | SPINE | SPLEEN | SSPINE | STERNUM | STOMACH | TESTIS | THIGH
+    | THUMB | THYMUS | THYROID | TIBIAFIBULA | TOE | TONGUE | TRACHEA | TSPINE | TLSPINE | ULNA | URETER |
+    URETHRA | UTERUS | VAGINA | VULVA | WHOLEBODY | WRIST | ZYGOMA
+    | CHEST[ ]ABDOMEN([ ]PELVIS)? |
+    """,
+    re.VERBOSE,
+)
+"""Terms of PS3.16 Annex L; sites write what they like into Body Part Examined."""
+_TEXT_FORMS = {
+    0x00180015: _BODY_PARTS,
+    0x00281054: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Rescale Type
+    0x00283004: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Modality LUT Type
+    CODE_VALUE: re.compile(r"(?=.*\d)[A-Za-z0-9.-]{1,16}|[kcmunG]?(m|s|g|Hz|Gy|Bq|V|A|T)|mm2|cm2|mm3|cm3|ml|min|deg|%"),
+    CODE_SCHEME: re.compile(r"DCM|SRT|SCT|SNM3|LN|UCUM|RADLEX|FMA|UMLS|NCIt|MDC|ICD10|I10P?|I9C?|BI|ACR"),
+}
+"""The texts that stay, and what they must look like. The scheme of a code is one that is published."""
+
+_BYTES_KEPT = frozenset(
+    {
+        *range(0x00281101, 0x00281105),  # palette colour lookup table descriptors
+        *range(0x00281201, 0x00281205),  # palette colour lookup tables
+        *range(0x00281221, 0x00281224),  # segmented ones
+        0x00283006,  # LUT Data
+    }
+)
+
+
+class Treatment(Enum):
+    """What is done to an element."""
+
+    DROP = auto()
+    BLANK = auto()
+    """Keep it, without a value."""
+    UIDS = auto()
+    """Replace every UID that the standard does not define."""
+    PSEUDONYM = auto()
+    """Put the patient's pseudonym in its place."""
+    SHIFT = auto()
+    """Move a date, or a date and time, by the patient's shift."""
+    TEXT = auto()
+    """Keep it if each of its values has the form."""
+    AGE = auto()
+    """As `TEXT`, with 90 and over as one (45 CFR 164.514(b)(2)(i)(C))."""
+    BYTES = auto()
+    """Keep it: numbers, or a lookup table."""
+    INSIDE = auto()
+    """A sequence: treat what is in it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The treatment of one element."""
+
+    name: str
+    """What reports call it."""
+    treatment: Treatment
+    vr: str = ""
+    """Its VR in the standard, with its alternatives if it has some."""
+    form: re.Pattern[str] = PRINTABLE
+    option: bool = False
+    """Whether it is kept by an option of the profile alone."""
+
+
+_PRIVATE = Rule(PRIVATE, Treatment.DROP)
+
+
+class Rules:
+    """The rules of a profile, worked out as elements are met."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._shift = profile.dates == "shift"
+        self._table = _table()
+        self._retained = {_tag(keyword) for option in profile.dicom.retain for keyword in RETAINED[option]}
+        self._removed = {_tag(keyword) for keyword in profile.dicom.remove}
+        self._safe = safe_private(profile.dicom)
+        self._rules: dict[int, Rule] = {}
+
+    def __getitem__(self, tag: int) -> Rule:
+        if tag >> 16 & 1:
+            return _PRIVATE
+        rule = self._rules.get(tag)
+        if rule is None:
+            rule = self._work_out(tag)
+            if rule.vr:  # the standard knows it: there are only so many
+                self._rules[tag] = rule
+        return rule
+
+    def is_safe_private(self, tag: int, creator: str) -> bool:
+        """Whether the profile keeps this private element of this creator."""
+        return (creator, tag >> 16, tag & 0xFF) in self._safe
+
+    def _work_out(self, tag: int) -> Rule:
+        group = tag >> 16
+        if 0x5000 <= group <= 0x50FF or 0x6000 <= group <= 0x60FF:
+            return Rule(OVERLAYS, Treatment.DROP)
+        if group < 0x0008 or not dictionary_has_tag(tag):
+            return Rule(UNKNOWN, Treatment.DROP)
+        vr = dictionary_VR(tag)
+        option = tag in self._retained
+        treatment = Treatment.DROP if tag in self._removed else self._treatment(tag, vr, option)
+        form = _TEXT_FORMS.get(tag) or FORMS.get(vr, PRINTABLE)
+        return Rule(f"({group:04X},{tag & 0xFFFF:04X}) {keyword_for_tag(tag)}", treatment, vr, form, option)
+
+    def _treatment(self, tag: int, vr: str, option: bool) -> Treatment:
+        listed = "" if option else self._table.get(tag, "")
+        gone = Treatment.BLANK if "Z" in listed else Treatment.DROP
+        if tag in (_NAME, _ID):
+            return Treatment.PSEUDONYM
+        if vr == "SQ":
+            return Treatment.INSIDE if listed in ("", "X/Z/U*") else Treatment.DROP
+        if vr == "UI":
+            return Treatment.DROP if listed == "X" else Treatment.UIDS
+        if vr in ("DA", "DT", "TM"):
+            if not self._shift or tag in _BIRTH:
+                return gone
+            return Treatment.TEXT if vr == "TM" else Treatment.SHIFT
+        if vr in _NUMBER_VRS or tag in _BYTES_KEPT:
+            return Treatment.DROP if listed else Treatment.BYTES
+        if tag == _AGE and option:
+            return Treatment.AGE
+        known = vr in _CODED_VRS or (vr in _TEXT_VRS and (option or tag in _TEXT_FORMS))
+        return Treatment.TEXT if known and not listed else gone
+
+
+def safe_private(rules: DicomRules) -> frozenset[tuple[str, int, int]]:
+    """Creator, group and last two digits of the private elements that a profile keeps."""
+    return frozenset((entry.creator, entry.group, entry.element) for entry in rules.safe_private)
+
+
+@functools.cache
+def _table() -> dict[int, str]:
+    """The action of PS3.15 Table E.1-1 for each tag; its groups of overlays and curves are treated as a whole."""
+    database = dicom_anonymization_database_selector(f"dicomfields_{EDITION}")
+    categories = ("D", "Z", "X", "U", "Z_D", "X_Z", "X_D", "X_Z_D", "X_Z_U_STAR")
+    return {
+        entry[0] << 16 | entry[1]: category.replace("_STAR", "*").replace("_", "/")
+        for category in categories
+        for entry in database[f"{category}_TAGS"]
+        if len(entry) == 2
+    }
+
+
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ProfileError(f"DICOM has no element {keyword}", "give a keyword of PS3.6, for instance BodyPartExamined")
+    return tag

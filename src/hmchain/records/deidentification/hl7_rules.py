@@ -1,0 +1,163 @@
+"""The allow list of HL7 v2, compiled: for each field that may stay a function of its text.
+
+The list itself is `rules/hl7_v2.toml`. A rule takes one repetition of a field, already split into components and
+without escapes, and returns what stays of it in HL7's standard delimiters, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from hmchain.records.deidentification.outcome import GENERALISED, KEPT, REPLACED, SHIFTED
+from hmchain.records.deidentification.safe_harbor import Dates, zip3
+from hmchain.records.deidentification.terminology import RULES, Check, is_unit
+
+_NUMBER = r"[+-]?\d{1,8}(?:\.\d{1,8})?"  # nine digits could be a social security number
+_NUMERIC = re.compile(rf"(?:<=?|>=?)?{_NUMBER}", re.ASCII)
+_RANGE = re.compile(rf"(?:<=?|>=?)?{_NUMBER}(?:\s?-\s?{_NUMBER})?", re.ASCII)
+_COUNT = re.compile(r"\d{1,4}(?:\.\d{1,3}){0,3}", re.ASCII)
+_MESSAGE_TYPE = re.compile(r"[A-Z]{3}", re.ASCII)
+_EVENT = re.compile(r"[A-Z]\d\d", re.ASCII)
+_STRUCTURE = re.compile(r"[A-Z]{3}_[A-Z]\d\d", re.ASCII)
+_SN = (
+    re.compile(r"<=?|>=?|=|<>|"),
+    re.compile(_NUMBER, re.ASCII),
+    re.compile(r"[-+/.:]|"),
+    re.compile(rf"(?:{_NUMBER})?"),
+)
+_PLAIN_VALUES = frozenset({
+    "NEG", "NEGATIVE", "POS", "POSITIVE", "REACTIVE", "NONREACTIVE", "NON-REACTIVE", "DETECTED", "NOT DETECTED",
+    "NORMAL", "ABNORMAL", "TRACE", "NONE", "PRESENT", "ABSENT", "INDETERMINATE", "EQUIVOCAL", "YES", "NO",
+})  # fmt: skip
+"""Words of results that laboratories send as text."""
+
+_ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rules need to know of the message."""
+
+    dates: Dates
+    subject: str
+    value_type: str = ""
+    """OBX-2 of the segment."""
+
+
+Rule = Callable[[Sequence[str], Context], str]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The compiled rules of one segment."""
+
+    fields: dict[int, Rule]
+    done: dict[int, str]
+    """What each rule does, for the report."""
+    needs: tuple[int, ...]
+
+
+def load_segments(
+    systems: Mapping[str, Check], pseudonym: Callable[[str], str], dropped: frozenset[str]
+) -> dict[str, Segment]:
+    """The allow list by segment. `dropped` are fields to leave out all the same, as `PID-11`."""
+    book = msgspec.toml.decode((RULES / "hl7_v2.toml").read_bytes(), type=dict[str, dict[str, str | list[str | int]]])
+    rules = _Rules(systems, pseudonym)
+    return {name: _compiled(name, table, rules, dropped) for name, table in book.items()}
+
+
+def escaped(text: str) -> str:
+    """Text as it stands in a field."""
+    return text.translate(_ESCAPES)
+
+
+def _compiled(name: str, table: Mapping[str, str | list[str | int]], rules: _Rules, dropped: frozenset[str]) -> Segment:
+    fields: dict[int, Rule] = {}
+    done: dict[int, str] = {}
+    for number, spec in table.items():
+        if number == "needs" or f"{name}-{number}" in dropped:
+            continue
+        if isinstance(spec, str):
+            fields[int(number)] = getattr(rules, spec)
+            done[int(number)] = _DONE.get(spec, KEPT)
+        else:
+            fields[int(number)] = _one_of(frozenset(map(str, spec)))
+    return Segment(fields, done, tuple(int(number) for number in table.get("needs", ())))
+
+
+_DONE = {"date": SHIFTED, "birth": SHIFTED, "identifier": REPLACED, "subject": REPLACED, "address": GENERALISED}
+
+
+def _one_of(values: frozenset[str]) -> Rule:
+    return lambda parts, at: parts[0] if parts[0] in values else ""
+
+
+class _Rules:
+    """The rules by name."""
+
+    def __init__(self, systems: Mapping[str, Check], pseudonym: Callable[[str], str]) -> None:
+        self._systems, self._pseudonym = systems, pseudonym
+
+    def date(self, parts: Sequence[str], at: Context) -> str:
+        """DT, TS or DTM."""
+        return at.dates.hl7(parts[0]) or ""
+
+    def birth(self, parts: Sequence[str], at: Context) -> str:
+        """A date of birth."""
+        return at.dates.birth_hl7(parts[0]) or ""
+
+    def identifier(self, parts: Sequence[str], at: Context) -> str:
+        """EI or CX: a pseudonym of the number within its authority."""
+        return self._pseudonym("^".join(parts)) if parts[0] else ""
+
+    def subject(self, parts: Sequence[str], at: Context) -> str:
+        """The patient's pseudonym."""
+        return at.subject
+
+    def address(self, parts: Sequence[str], at: Context) -> str:
+        """XAD: three digits of the ZIP code (component 5), at home in component 6's country."""
+        country = parts[5] if len(parts) > 5 else ""
+        code = zip3(parts[4], country) if len(parts) > 4 else None
+        return f"^^^^{code}" if code else ""
+
+    def coded(self, parts: Sequence[str], at: Context) -> str:
+        """CE or CWE: code and system, of the first of its two codings that may stay; never its text."""
+        padded = [*parts, *[""] * 6]
+        for code, system in ((padded[0], padded[2]), (padded[3], padded[5])):
+            check = self._systems.get(system)
+            if check is not None and check(code):
+                return f"{escaped(code)}^^{escaped(system)}"
+        return ""
+
+    def unit(self, parts: Sequence[str], at: Context) -> str:
+        """A unit of UCUM."""
+        return escaped(parts[0]) if is_unit(parts[0]) else ""
+
+    def range(self, parts: Sequence[str], at: Context) -> str:
+        """A reference range in numbers."""
+        return parts[0] if _RANGE.fullmatch(parts[0]) else ""
+
+    def count(self, parts: Sequence[str], at: Context) -> str:
+        """A sequence number or sub-identifier in numbers."""
+        return parts[0] if _COUNT.fullmatch(parts[0]) else ""
+
+    def message_type(self, parts: Sequence[str], at: Context) -> str:
+        """Type, event and structure."""
+        shapes = zip(parts, (_MESSAGE_TYPE, _EVENT, _STRUCTURE), strict=False)
+        return "^".join(part if shape.fullmatch(part) else "" for part, shape in shapes).rstrip("^")
+
+    def value(self, parts: Sequence[str], at: Context) -> str:
+        """OBX-5, by the type that OBX-2 declares: numbers, codes, dates, and a few words of laboratories."""
+        if at.value_type in ("NM", "ST"):
+            plain = len(parts) == 1 and (_NUMERIC.fullmatch(parts[0]) or parts[0].upper() in _PLAIN_VALUES)
+            return escaped(parts[0]) if plain else ""
+        if at.value_type == "SN":
+            kept = [part for part, shape in zip(parts, _SN, strict=False) if shape.fullmatch(part)]
+            return "^".join(kept) if len(kept) == len(parts) else ""
+        if at.value_type in ("CE", "CWE", "CNE", "CF"):
+            return self.coded(parts, at)
+        return self.date(parts, at) if at.value_type in ("DT", "TS", "DTM") else ""

@@ -1,0 +1,95 @@
+"""What dates, ages and postal codes may say, by HIPAA Safe Harbor (45 CFR 164.514(b)(2)(i)(B) and (C)).
+
+Years may stay, but none that tells an age over 89; of a ZIP code the first three digits may, unless fewer than 20 000
+people live there. A profile may shift dates by days instead, which is more than Safe Harbor knows: a limited data set
+or an expert's determination has to allow it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+AGE_TOP = 90
+"""All who are as old as this, or older, count as this old."""
+
+# Fewer than 20 000 people in the census of 2000 (HHS, guidance on de-identification, 26 November 2012).
+RESTRICTED_ZIP3 = frozenset({
+    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890",
+    "893",
+})  # fmt: skip
+
+_ZIP = re.compile(r"(\d{3})\d{2}(?:-?\d{4})?")
+_ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
+_HL7 = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(\d\d(?:\d\d(?:\d\d(?:\.\d{1,4})?)?)?)?)?)?([+-]\d{4})?", re.ASCII)
+
+
+def zip3(code: str, country: str = "") -> str | None:
+    """The first three digits of a ZIP code, 000 where too few people live, None if it is none of the United States."""
+    found = _ZIP.fullmatch(code.strip())
+    if found is None or country.strip().upper() not in ("", "US", "USA"):
+        return None
+    return "000" if found[1] in RESTRICTED_ZIP3 else found[1]
+
+
+def birth_year_min(as_of: date) -> int:
+    """The year that stands for all years of birth up to itself."""
+    return as_of.year - AGE_TOP
+
+
+@dataclass(frozen=True)
+class Dates:
+    """What becomes of the dates of one patient."""
+
+    shift: timedelta | None
+    """By how much they are moved; None if years alone stay."""
+    as_of: date
+    """The day at which ages are counted."""
+
+    def iso(self, text: str) -> str | None:
+        """A FHIR date or dateTime at the precision it has, if shifted; else its year. None if it is no date."""
+        found = _ISO.fullmatch(text)
+        if found is None:
+            return None
+        year, month, day, time = found.groups()
+        if self.shift is None:
+            return str(year)
+        moved = self._moved(int(year), month, day)
+        return "-".join(moved) + (time or "") if moved else None
+
+    def hl7(self, text: str) -> str | None:
+        """As `iso`, for an HL7 v2 DT, TS or DTM."""
+        found = _HL7.fullmatch(text)
+        if found is None:
+            return None
+        year, month, day, time, zone = found.groups()
+        if self.shift is None:
+            return str(year)
+        moved = self._moved(int(year), month, day)
+        return "".join(moved) + (time or "") + ((zone or "") if time else "") if moved else None
+
+    def birth_iso(self, text: str) -> str | None:
+        """A date of birth: as `iso`, but one year for all who may be 90 or older."""
+        return self._with_the_oldest(text, self.iso(text))
+
+    def birth_hl7(self, text: str) -> str | None:
+        """A date of birth: as `hl7`, but one year for all who may be 90 or older."""
+        return self._with_the_oldest(text, self.hl7(text))
+
+    def _with_the_oldest(self, text: str, kept: str | None) -> str | None:
+        """`kept`, unless `text` is when one of the oldest was born: then the year that stands for all of them."""
+        limit = birth_year_min(self.as_of)
+        if kept is None or int(text[:4]) > limit:
+            return kept
+        return self.iso(str(limit))
+
+    def _moved(self, year: int, month: str | None, day: str | None) -> list[str] | None:
+        """Year, month and day after the shift, as many as were given; None if there is no such day."""
+        assert self.shift is not None
+        try:  # what is known to the month or year moves as the middle of it does
+            moved = date(year, int(month or 7), int(day or (15 if month else 1))) + self.shift
+        except (ValueError, OverflowError):
+            return None
+        parts = [f"{moved.year:04}", f"{moved.month:02}", f"{moved.day:02}"]
+        return parts[: 1 + (month is not None) + (day is not None)]

@@ -1,0 +1,74 @@
+"""Which codes and units may stay: those of public systems, that match what such a code looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+UCUM = "http://unitsofmeasure.org"
+
+AGE_CODES = frozenset({"30525-0", "21612-7", "63900-5", "397669002", "424144002"})
+"""Codes of observations whose value is an age (LOINC, SNOMED CT)."""
+
+Check = Callable[[str], object]
+"""Says of a code, by truth, whether it may stay."""
+
+RULES = Path(__file__).parent / "rules"
+
+# The Unified Code for Units of Measure: products and quotients of prefixed atoms with exponents. Atoms and annotations
+# are those that medicine uses; a free annotation such as {word} could say anything.
+_ATOM = (
+    r"(?:10[*^]-?\d{1,2}|(?:da|[YZEPTGMkhdcmunpf])?(?:mol|osm|kat|cal|Cel|eq|bar|Ohm|Hz|Pa|Gy|Sv|Bq|Ci|Da|m\[Hg\]"
+    r"|m\[H2O\]|\[[iI]U\]|U|g|m|L|l|s|K|J|N|V|W|A|F|R|S|T|B)|min|h|d|wk|mo|a|%|deg|\[(?:degF|lb_av|oz_av|in_i|ft_i"
+    r"|pH|ppm|ppb|arb'U|drp|CFU|PFU)\]|\{(?:score|nominal|count|cells|RBC|INR|ratio|beats|breaths"
+    r"|index|titer|copies|events|spermatozoa)\})"
+)
+_FACTOR = rf"{_ATOM}(?:-?[1-9])?"
+_UCUM = re.compile(rf"/?{_FACTOR}(?:[./]{_FACTOR}){{0,4}}|1", re.ASCII)
+
+
+class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One code system: how it is called, and which of its codes may stay."""
+
+    uri: str
+    hl7: tuple[str, ...] = ()
+    codes: frozenset[str] = frozenset()
+    pattern: str = ""
+
+
+class _Systems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    system: tuple[System, ...]
+
+
+def is_unit(text: str) -> bool:
+    """Whether `text` is a unit of UCUM that medicine uses."""
+    return _UCUM.fullmatch(text) is not None
+
+
+@cache
+def _shipped() -> tuple[System, ...]:
+    return msgspec.toml.decode((RULES / "code_systems.toml").read_bytes(), type=_Systems).system
+
+
+def fhir_systems(own: Mapping[str, str]) -> dict[str, Check]:
+    """The check of each system by its URI; `own` adds patterns of a hospital's own systems."""
+    found: dict[str, Check] = {system.uri: _check(system) for system in _shipped()}
+    return found | {UCUM: is_unit} | _own(own.items())
+
+
+def hl7_systems(own: Mapping[str, str]) -> dict[str, Check]:
+    """The check of each system by its names in HL7 v2; `own` adds patterns of a hospital's own systems."""
+    found: dict[str, Check] = {name: _check(system) for system in _shipped() for name in system.hl7}
+    return found | {"UCUM": is_unit} | _own(own.items())
+
+
+def _check(system: System) -> Check:
+    return system.codes.__contains__ if system.codes else re.compile(system.pattern, re.ASCII).fullmatch
+
+
+def _own(patterns: Iterable[tuple[str, str]]) -> dict[str, Check]:
+    return {name: re.compile(pattern, re.ASCII).fullmatch for name, pattern in patterns}

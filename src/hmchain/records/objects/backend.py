@@ -1,0 +1,52 @@
+"""What an object store asks of the place where its objects lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Staged(Protocol):
+    """An object that is being written and has no name yet."""
+
+    def write(self, piece: Buffer) -> None:
+        """Append."""
+
+    def publish(self, name: str) -> None:
+        """Give the finished object its name, durably. One that has the name already gives way."""
+
+    def discard(self) -> None:
+        """Drop it; after `publish` this does nothing."""
+
+
+class Backend(Protocol):
+    """Files by name: a directory, or what obstore reaches. What is missing raises `FileNotFoundError`.
+
+    Writes never show half a file under its name. Safe to use from several threads and processes.
+    """
+
+    def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
+        """Write files, all durable when it returns; one that is there keeps its bytes only if they are these."""
+
+    def stage(self) -> Staged:
+        """Begin a file whose name is known only when it is finished."""
+
+    def read(self, name: str) -> bytes:
+        """All bytes of a file."""
+
+    def stream(self, name: str) -> Iterator[Buffer]:
+        """The bytes of a file, in pieces that are valid until the next one is asked for."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """Remove files durably; one that is not there is no error."""
+
+    def list(self) -> Iterator[tuple[str, float]]:
+        """Names, and when each was written, in seconds since 1970; in no particular order."""
+
+    def check(self) -> None:
+        """Touch the place once, so that an error says early what is wrong with it."""

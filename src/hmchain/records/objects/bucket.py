@@ -1,0 +1,131 @@
+"""Objects in an S3 bucket, in memory, or in any other store that obstore reaches."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+from obstore import Bytes, exceptions
+from obstore.store import ObjectStore as AnyStore
+
+from hmchain.records.objects.backend import Buffer
+
+_RANGE_BYTES = 4 << 20
+_THREADS = 16  # requests under way at once for many small objects: each waits for the network, not for a core
+_PART_BYTES = 8 << 20
+_PARTS_MAX = 9_000  # S3 allows 10,000
+_PARALLEL_PARTS = 4
+
+
+class Bucket:
+    """A store of obstore."""
+
+    def __init__(self, store: AnyStore) -> None:
+        self.store = store
+
+    def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
+        """As `Backend.write_many`: each file is made by a conditional write."""
+        if len(files) == 1:
+            self._create(files[0])
+            return
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(self._create, files))
+
+    def stage(self) -> Spooled:
+        """As `Backend.stage`."""
+        return Spooled(self)
+
+    def read(self, name: str) -> bytes:
+        """As `Backend.read`."""
+        return bytes(self.store.get(name).bytes())
+
+    def stream(self, name: str) -> Iterator[Buffer]:
+        """As `Backend.stream`: one range is read ahead."""
+        size = self.store.head(name)["size"]
+        if size <= _RANGE_BYTES:
+            yield memoryview(self.store.get(name).bytes())
+            return
+        # Ranges, not one long response: a broken connection costs one range, which obstore asks for again.
+        with ThreadPoolExecutor(1) as reader:
+
+            def ask(start: int) -> Future[Bytes]:
+                return reader.submit(self.store.get_range, name, start=start, end=min(start + _RANGE_BYTES, size))
+
+            ahead = ask(0)
+            for start in range(_RANGE_BYTES, size, _RANGE_BYTES):
+                piece, ahead = ahead, ask(start)
+                yield memoryview(piece.result())
+            yield memoryview(ahead.result())
+
+    def exists(self, name: str) -> bool:
+        """As `Backend.exists`."""
+        try:
+            self.store.head(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """As `Backend.delete_many`."""
+        if len(names) == 1:
+            self._delete(names[0])
+            return
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(self._delete, names))
+
+    def list(self) -> Iterator[tuple[str, float]]:
+        """As `Backend.list`."""
+        for page in self.store.list():
+            for entry in page:
+                yield entry["path"], entry["last_modified"].timestamp()
+
+    def check(self) -> None:
+        """List one name."""
+        next(iter(self.store.list(chunk_size=1)), None)
+
+    def _delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self.store.delete(name)
+
+    def _create(self, file: tuple[str, Buffer]) -> None:
+        name, data = file
+        try:
+            self.store.put(name, data, mode="create", use_multipart=False)
+        except exceptions.AlreadyExistsError:
+            # Another writer was first, or an answer to us was lost; or it is damaged, and we hold the right bytes.
+            if self.read(name) != data:
+                self.store.put(name, data, mode="overwrite", use_multipart=False)
+
+
+class Spooled:
+    """An object that waits in a nameless local file, since its name is the digest of all of it.
+
+    The file is ciphertext. It lies where `TMPDIR` says.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  (closed by publish and discard)
+        self._size = 0
+
+    def write(self, piece: Buffer) -> None:
+        """Append to the local file."""
+        self._size += len(memoryview(piece).cast("B"))
+        self._file.write(piece)
+
+    def publish(self, name: str) -> None:
+        """Upload it under its name."""
+        self._file.seek(0)
+        if self._size <= _PART_BYTES:
+            self._bucket.write_many([(name, self._file.read())])
+        else:
+            # In parts there is no conditional write. It needs none: a second writer of this name has these bytes.
+            part = max(_PART_BYTES, -(-self._size // _PARTS_MAX))
+            self._bucket.store.put(name, self._file, chunk_size=part, max_concurrency=_PARALLEL_PARTS)
+        self._file.close()
+
+    def discard(self) -> None:
+        """Drop the local file."""
+        self._file.close()

@@ -1,0 +1,187 @@
+"""Objects as files of a directory.
+
+obstore reaches directories too, but it never syncs, and streams at a fifth of what the disk gives. A file is written
+under a passing name, synced, and only then renamed: under a digest's name there is never half an object.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from hmchain.records.objects.backend import Buffer
+
+_READ_BYTES = 1 << 20
+_INCOMING = "incoming"
+_STALE_SECONDS = 24 * 3600.0  # a passing name this old was left by a process that died
+_SYNC_THREADS = 8  # syncs that wait together share one commit of the file system's journal
+_WRITEBACK_BYTES = 16 << 20
+
+
+class Folder:
+    """A directory; `durable` syncs what is written before a write returns."""
+
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        self.path = path
+        self.durable = durable
+        self._incoming = path / _INCOMING
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._drop_stale()
+
+    def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
+        """As `Backend.write_many`, with one sync a file and folder."""
+        staged: list[tuple[str, StagedFile]] = []
+        held: list[Path] = []
+        try:
+            for name, data in files:
+                if self._holds(name, data):
+                    held.append(self.path / name)  # who wrote it may not have synced it
+                else:
+                    file = self.stage()
+                    staged.append((name, file))
+                    file.write(data)
+                    file.close()
+            self._sync([*held, *(file.path for _, file in staged)])
+            for name, file in staged:
+                file.rename(self.path / name)
+        finally:
+            for _, file in staged:
+                file.discard()
+        self.sync_names(name for name, _ in files)
+
+    def stage(self) -> StagedFile:
+        """As `Backend.stage`."""
+        return StagedFile(self, self._incoming / secrets.token_hex(16))
+
+    def read(self, name: str) -> bytes:
+        """As `Backend.read`."""
+        return (self.path / name).read_bytes()
+
+    def stream(self, name: str) -> Iterator[Buffer]:
+        """As `Backend.stream`: all pieces are views of one buffer."""
+        buffer = bytearray(_READ_BYTES)
+        with (self.path / name).open("rb", buffering=0) as file, memoryview(buffer) as view:
+            while count := file.readinto(buffer):
+                yield view[:count]
+
+    def exists(self, name: str) -> bool:
+        """As `Backend.exists`."""
+        return (self.path / name).is_file()
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """As `Backend.delete_many`."""
+        touched = set()
+        for name in names:
+            with suppress(FileNotFoundError):
+                (self.path / name).unlink()
+                touched.add((self.path / name).parent)
+        self._sync(sorted(touched))
+
+    def list(self) -> Iterator[tuple[str, float]]:
+        """As `Backend.list`."""
+        for shard in os.scandir(self.path):
+            if shard.is_dir() and shard.name != _INCOMING:
+                for entry in os.scandir(shard.path):
+                    with suppress(FileNotFoundError):  # deleted while we look
+                        yield f"{shard.name}/{entry.name}", entry.stat().st_mtime
+
+    def check(self) -> None:
+        """Make a file and remove it."""
+        self.stage().discard()
+
+    def sync_names(self, names: Iterable[str]) -> None:
+        """Make names durable: the folders that hold them."""
+        self._sync([*sorted({(self.path / name).parent for name in names}), self.path])
+
+    def _sync(self, paths: Iterable[Path]) -> None:
+        if not self.durable:
+            return
+        several = list(paths)
+        if len(several) < _SYNC_THREADS:
+            for path in several:
+                _sync_path(path)
+        else:
+            with ThreadPoolExecutor(_SYNC_THREADS) as threads:
+                list(threads.map(_sync_path, several))
+
+    def _holds(self, name: str, data: Buffer) -> bool:
+        try:
+            return self.read(name) == data
+        except FileNotFoundError:
+            return False
+
+    def _drop_stale(self) -> None:
+        oldest = time.time() - _STALE_SECONDS
+        for entry in os.scandir(self._incoming):
+            with suppress(FileNotFoundError):
+                if entry.stat().st_mtime < oldest:
+                    Path(entry.path).unlink()
+
+
+class StagedFile:
+    """A file under a passing name."""
+
+    def __init__(self, folder: Folder, path: Path) -> None:
+        self.path = path
+        self._folder = folder
+        self._file = path.open("xb", buffering=0)
+        self._handed = 0
+        self._written = 0
+        self._named = False
+
+    def write(self, piece: Buffer) -> None:
+        """Append."""
+        with memoryview(piece).cast("B") as view:
+            written = 0
+            while written < len(view):
+                written += self._file.write(view[written:]) or 0
+        self._written += written
+        if self._folder.durable and self._written - self._handed >= _WRITEBACK_BYTES:
+            self._start_writeback()
+
+    def publish(self, name: str) -> None:
+        """Sync the file, name it, and sync the folders."""
+        if self._folder.durable:
+            os.fsync(self._file.fileno())
+        self.close()
+        self.rename(self._folder.path / name)
+        self._folder.sync_names([name])
+
+    def close(self) -> None:
+        """Finish writing."""
+        self._file.close()
+
+    def rename(self, path: Path) -> None:
+        """Take the final name. What had it gives way: the same bytes, or damaged ones."""
+        try:
+            self.path.replace(path)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            self.path.replace(path)
+        self._named = True
+
+    def discard(self) -> None:
+        """Remove it, unless it has its name by now."""
+        self.close()
+        if not self._named:
+            self.path.unlink(missing_ok=True)
+
+    def _start_writeback(self) -> None:
+        # Lets the disk begin while the next pieces are sealed, and keeps a large object from filling the page cache.
+        if hasattr(os, "posix_fadvise"):
+            length = self._written - self._handed
+            os.posix_fadvise(self._file.fileno(), self._handed, length, os.POSIX_FADV_DONTNEED)
+        self._handed = self._written
+
+
+def _sync_path(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""The object store: names are digests, and every byte that comes back is checked against its name."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from obstore.store import LocalStore
+from obstore.store import ObjectStore as AnyStore
+
+from hmchain.records.objects.backend import Backend, Buffer
+from hmchain.records.objects.bucket import Bucket
+from hmchain.records.objects.errors import TamperedObjectError, failures, missing
+from hmchain.records.objects.folder import Folder
+from hmchain.records.objects.location import open_backend, open_folder
+from hmchain.records.objects.pipeline import Worker, grouped
+
+DIGEST_BYTES = 32
+_SHARD_DIGITS = 2  # 256 folders: a million objects are 4000 files a folder
+_NAME = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})")
+
+
+class ObjectStore:
+    """Objects by digest. Safe to use from several threads, and from several processes on one store."""
+
+    def __init__(self, store: AnyStore | Folder | Bucket, *, durable: bool = True) -> None:
+        """Use any store of obstore; `durable` syncs what goes into a `LocalStore` before a write returns."""
+        self._backend = _backend(store, durable=durable)
+
+    @classmethod
+    def open(cls, location: str, *, durable: bool = True, credentials: Path | None = None) -> ObjectStore:
+        """Objects at a path, `file:///path`, `memory://` or `s3://bucket/prefix`.
+
+        An S3 server and its keys come from `credentials`, a TOML file of mode 0600, or else from the environment as
+        other S3 clients find them (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`).
+        Nothing is asked of the server yet; see `check`. Raises `LocationError`, `StoreCredentialsError`, or
+        `StoreUnavailableError` if a directory cannot be made.
+        """
+        return cls(open_backend(location, durable=durable, credentials=credentials))
+
+    @classmethod
+    def directory(cls, path: Path, *, durable: bool = True) -> ObjectStore:
+        """Objects in a directory, which is made if it is not there."""
+        return cls(open_folder(path, durable=durable))
+
+    @classmethod
+    def memory(cls) -> ObjectStore:
+        """Objects that vanish with the process."""
+        return cls.open("memory://")
+
+    def check(self) -> None:
+        """Ask the store for something small. Raises `StoreUnavailableError` that says what is wrong with it."""
+        with failures("the first question"):
+            self._backend.check()
+
+    def put(self, data: Buffer) -> bytes:
+        """Write one object and return its digest, 32 bytes; one that is there already is left alone.
+
+        Raises `DiskFullError` or `StoreUnavailableError`.
+        """
+        return self.put_many((data,))[0]
+
+    def put_many(self, objects: Iterable[Buffer]) -> list[bytes]:
+        """Write several objects, all durable when it returns, with one sync a folder. As `put`."""
+        held = list(objects)
+        digests = [sha256(data).digest() for data in held]
+        with failures("an object"):
+            self._backend.write_many([(_name(digest), data) for digest, data in zip(digests, held, strict=True)])
+        return digests
+
+    def put_stream(self, pieces: Iterable[Buffer]) -> bytes:
+        """Write one object from pieces, in constant memory. As `put`.
+
+        Pieces are hashed and written on threads of their own while the next is made, so they must not change once
+        handed over. What making them raises is passed on, and nothing is left of the object.
+        """
+        state = sha256()
+        with failures("an object"):
+            staged = self._backend.stage()
+
+        def write(piece: Buffer) -> None:
+            with failures("an object"):
+                staged.write(piece)
+
+        try:
+            with Worker(state.update) as hashing, Worker(write) as writing:
+                for group in grouped(pieces):
+                    hashing.hand(group)
+                    writing.hand(group)
+            digest = state.digest()
+            with failures("an object"):
+                staged.publish(_name(digest))
+        finally:
+            staged.discard()
+        return digest
+
+    def get(self, digest: bytes) -> bytes:
+        """Read an object.
+
+        Raises `MissingObjectError`, `TamperedObjectError` if its bytes are not those of the digest, or
+        `StoreUnavailableError`.
+        """
+        with missing(f"object {digest.hex()}"):
+            data = self._backend.read(_name(digest))
+        if sha256(data).digest() != digest:
+            raise _tampered(digest)
+        return data
+
+    def get_stream(self, digest: bytes, *, verify: bool = True) -> Iterator[Buffer]:
+        """Read an object in pieces, in constant memory; a piece is valid until the next is asked for.
+
+        Only the end of the iteration proves the pieces, unless the caller has other means (an envelope does) and turns
+        `verify` off. Raises as `get`.
+        """
+        state = sha256()
+        with missing(f"object {digest.hex()}"):
+            for piece in self._backend.stream(_name(digest)):
+                if verify:
+                    state.update(piece)
+                yield piece
+        if verify and state.digest() != digest:
+            raise _tampered(digest)
+
+    def exists(self, digest: bytes) -> bool:
+        """Whether the store has an object; its bytes are not read."""
+        with failures(f"object {digest.hex()}"):
+            return self._backend.exists(_name(digest))
+
+    def delete(self, digest: bytes) -> None:
+        """Remove an object, durably; one that is not there is no error."""
+        self.delete_many((digest,))
+
+    def delete_many(self, digests: Iterable[bytes]) -> None:
+        """Remove several objects, with one sync a folder. As `delete`."""
+        names = [_name(digest) for digest in digests]
+        if names:
+            with failures("the deletion of objects"):
+                self._backend.delete_many(names)
+
+    def list(self, *, older_than_s: float = 0.0) -> Iterator[bytes]:
+        """The digests of all objects, or of those written so many seconds ago, in no particular order."""
+        latest = time.time() - older_than_s if older_than_s else float("inf")
+        with failures("the list of objects"):
+            for name, written in self._backend.list():
+                if (match := _NAME.fullmatch(name)) and written <= latest:
+                    yield bytes.fromhex(match[1])
+
+
+def _backend(store: AnyStore | Folder | Bucket, *, durable: bool) -> Backend:
+    if isinstance(store, LocalStore):
+        return open_folder(Path(store.prefix or "/"), durable=durable)
+    return store if isinstance(store, (Folder, Bucket)) else Bucket(store)
+
+
+def _name(digest: bytes) -> str:
+    if len(digest) != DIGEST_BYTES:
+        raise ValueError(f"a digest has {DIGEST_BYTES} bytes, not {len(digest)}")
+    name = digest.hex()
+    return f"{name[:_SHARD_DIGITS]}/{name}"
+
+
+def _tampered(digest: bytes) -> TamperedObjectError:
+    what = f"object {digest.hex()} was altered in the store"
+    return TamperedObjectError(what, "restore it from a copy; its digest tells a good one")

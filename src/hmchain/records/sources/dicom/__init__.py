@@ -1,0 +1,1 @@
+"""DICOM objects from files, archives and picture archiving systems (PACS)."""

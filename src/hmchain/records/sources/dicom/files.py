@@ -1,0 +1,71 @@
+"""DICOM files in folders and .zip files, whatever they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from hmchain.records.sources.containers import Container, Entry, open_container
+from hmchain.records.sources.dicom.header import HEAD_BYTES, read_header, why_not_dicom
+from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
+from hmchain.records.sources.item import DICOM, Item, ItemUnavailableError
+from hmchain.records.sources.skipped import Skipped
+
+_SUFFIXES = {".dcm", ".dicom", ".ima"}
+
+
+class DicomFiles:
+    """The DICOM objects of a container (a `Source`).
+
+    A file called .dcm is given even if it does not look like DICOM, so that a damaged one is seen and not just missing.
+    Two files that carry the same UIDs are two items: whether their content differs is for the pipeline to say.
+    """
+
+    def __init__(self, container: Container, selection: Selection = EVERYTHING) -> None:
+        self._container = container
+        self._selection = selection
+        self.skipped = Skipped()
+        """What the last run of `items` passed over."""
+
+    @classmethod
+    def at(cls, path: Path, selection: Selection = EVERYTHING) -> DicomFiles:
+        """The DICOM files in the folder or .zip file at `path`. Raises `SourceError` if it cannot be opened."""
+        return cls(open_container(path), selection)
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """The objects in the order of the container, but for those that are `done`."""
+        self.skipped.clear()
+        for entry in self._entries(self.skipped):
+            if not done(entry.name) and self._takes(entry):
+                yield Item(entry.name, DICOM, entry.open)
+
+    def count(self) -> int | None:
+        """How many items there are; None with a selection, which would have to read every header first."""
+        if not self._selection.everything:
+            return None
+        return sum(1 for _ in self._entries(Skipped()))
+
+    def _entries(self, skipped: Skipped) -> Iterator[Entry]:
+        for entry in self._container.entries(skipped):
+            reason = why_not_dicom(entry.head(HEAD_BYTES))
+            if reason == "a DICOMDIR" or (reason and PurePosixPath(entry.name).suffix.lower() not in _SUFFIXES):
+                skipped.add(entry.name, reason)
+            else:
+                yield entry
+
+    def _takes(self, entry: Entry) -> bool:
+        """Whether it is selected. What cannot be read is given as it is: leaving it out would hide it."""
+        if self._selection.everything:
+            return True
+        try:
+            with entry.open() as file:
+                header = read_header(file)
+        except ItemUnavailableError:
+            return True
+        if header is None:
+            return True
+        taken = self._selection.takes_study(header.patient, header.study_date, header.description)
+        if taken and self._selection.takes_series(header.modality):
+            return True
+        self.skipped.add(entry.name, "not selected")
+        return False

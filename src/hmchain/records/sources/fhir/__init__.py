@@ -1,0 +1,1 @@
+"""FHIR R4: files, and servers by search or bulk export."""

@@ -1,0 +1,56 @@
+"""Files of HL7 v2 messages: one, several, or batches a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hmchain.records.sources.hl7.message import split_messages
+from hmchain.records.sources.item import HL7, Item, SourceError
+
+_SUFFIXES = (".hl7", ".er7", ".txt", ".msg")
+
+
+@dataclass(frozen=True)
+class Hl7Files:
+    """The HL7 v2 files below a folder, or one file of any name."""
+
+    path: Path
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """Message after message, as `FILE#NUMBER`, in the order of the files' paths; a file without one as it is.
+
+        Raises `SourceError` if there is nothing to read, or where a file cannot be read.
+        """
+        for path in self._files():
+            name = path.name if path == self.path else path.relative_to(self.path).as_posix()
+            try:
+                yield from _messages(path, name, done)
+            except OSError as error:
+                raise SourceError("an HL7 file cannot be read", "check that you may read it") from error
+
+    def count(self) -> int | None:
+        """Not known before the files are read."""
+        return None
+
+    def _files(self) -> list[Path]:
+        if self.path.is_file():
+            return [self.path]
+        found = sorted(p for p in self.path.rglob("[!.]*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        if not found:
+            raise SourceError(f"{self.path} holds no HL7 files", f"they end in {', '.join(_SUFFIXES)}")
+        return found
+
+
+def _messages(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
+    found = False
+    with path.open("rb") as file:
+        for number, message in enumerate(split_messages(file), start=1):
+            found = True
+            if not done(f"{name}#{number}"):
+                yield Item(f"{name}#{number}", HL7, partial(io.BytesIO, message))
+    if not found and not done(name):
+        yield Item(name, HL7, lambda: path.open("rb"))

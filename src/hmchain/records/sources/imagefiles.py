@@ -1,0 +1,66 @@
+"""Image files in folders and .zip files, one by one; the folder that a file lies in may be its class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from hmchain.records.sources.containers import Container, Entry, open_container
+from hmchain.records.sources.decode import FORMATS
+from hmchain.records.sources.folders import are_splits
+from hmchain.records.sources.item import IMAGE, Item
+from hmchain.records.sources.skipped import Skipped
+
+_HEAD_BYTES = 16
+_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+_BEGINNINGS = (
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
+    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n",
+)  # fmt: skip
+
+
+class ImageFiles:
+    """The image files of a container (a `Source`).
+
+    With `labelled`, an item's label is the folder at the top of its path, or the one below it where the top folders are
+    `train`, `val` and `test`, as `folders.list_files` has it. Without, no name of a folder gets any further: hospitals
+    call folders after patients too.
+    """
+
+    def __init__(self, container: Container, *, labelled: bool = True) -> None:
+        self._container = container
+        self._labelled = labelled
+        self.skipped = Skipped()
+        """What the last run of `items` passed over."""
+
+    @classmethod
+    def at(cls, path: Path, *, labelled: bool = True) -> ImageFiles:
+        """The image files in the folder or .zip file at `path`. Raises `SourceError` if it cannot be opened."""
+        return cls(open_container(path), labelled=labelled)
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """The images in the order of the container, but for those that are `done`."""
+        self.skipped.clear()
+        depth = 1 if are_splits(self._container.tops()) else 0
+        for entry in self._entries(self.skipped):
+            if not done(entry.name):
+                yield Item(entry.name, IMAGE, entry.open, self._label(entry.name, depth))
+
+    def count(self) -> int | None:
+        """How many items there are."""
+        return sum(1 for _ in self._entries(Skipped()))
+
+    def _label(self, name: str, depth: int) -> str:
+        folders = PurePosixPath(name).parts[:-1]
+        return folders[depth] if self._labelled and len(folders) > depth else ""
+
+    def _entries(self, skipped: Skipped) -> Iterator[Entry]:
+        for entry in self._container.entries(skipped):
+            if PurePosixPath(entry.name).suffix.lower() in _SUFFIXES or _is_image(entry.head(_HEAD_BYTES)):
+                yield entry
+            else:
+                skipped.add(entry.name, "not an image")
+
+
+def _is_image(head: bytes) -> bool:
+    return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

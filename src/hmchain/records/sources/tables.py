@@ -1,0 +1,280 @@
+"""Tables in CSV or Parquet, by a declared schema: which columns there are, what may be in them, and what they mean.
+
+A schema is TOML; `omop` (OMOP CDM 5.4) ships with the package. Columns that it does not declare are never read. The
+number of rows does not matter for memory: polars streams them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Literal
+
+import msgspec
+import polars as pl
+
+from hmchain.errors import InputError
+from hmchain.records.sources.item import TABLE, Item, SourceError
+
+ROW = "\x00row"
+"""The name of the row's number, counted from 1 without a header, while a table is at work."""
+
+_SHIPPED = Path(__file__).parent / "schemas"
+_SUFFIXES = (".csv", ".parquet")
+_DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d")
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", *_DAY_FORMATS)
+_TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+
+
+class TableSchemaError(InputError):
+    """A table schema does not exist or cannot be used."""
+
+    code = "table_schema"
+
+
+class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One column."""
+
+    type: Literal["integer", "number", "text", "boolean", "date", "datetime"]
+    role: Literal["subject", "identifier", "quasi", "sensitive", "value", "date", "drop"]
+    """What becomes of it: `subject` (the patient) and `identifier` become pseudonyms, `quasi` is generalised and counts
+    for k-anonymity, `sensitive` is kept and counts for l-diversity, `value` is kept, `date` follows the profile."""
+    required: bool = False
+    """Whether every row must have it."""
+    min: float | None = None
+    max: float | None = None
+    values: tuple[str, ...] = ()
+    """All that may be in it."""
+    pattern: str = ""
+    """What each of its texts must look like as a whole."""
+    domain: str = ""
+    """Of an identifier that is kept: equal values get equal pseudonyms in all columns of a domain. Without: dropped."""
+    generalise: Literal["", "band", "year", "birth_year", "zip3"] = ""
+    """Of a quasi-identifier: bands of `width` between `bottom` and `top`, a date's year, a year of birth (in bands of
+    `width`; one for all of 90 years and older), or three digits of a ZIP code."""
+    width: int = 1
+    bottom: int | None = None
+    top: int | None = None
+
+    def __post_init__(self) -> None:
+        told = self.values or self.pattern or self.generalise == "zip3"
+        if self.type == "text" and self.role in ("quasi", "sensitive", "value") and not told:
+            raise ValueError("text that is kept needs `values` or a `pattern`, since free text may say anything")
+        if self.role == "date" and self.type not in ("date", "datetime"):
+            raise ValueError("the role date is for the types date and datetime")
+        if self.type in ("date", "datetime") and self.role in ("value", "sensitive"):
+            raise ValueError("a date has the role date, quasi or drop")
+        if self.generalise and self.role != "quasi":
+            raise ValueError("only a quasi-identifier is generalised")
+        fits = {"": True, "zip3": self.type == "text", "band": self.type in ("integer", "number")}
+        dated = self.type in ("date", "datetime")
+        if not fits.get(self.generalise, dated or (self.generalise == "birth_year" and self.type == "integer")):
+            raise ValueError(f"a column of type {self.type} cannot be generalised to {self.generalise}")
+        if self.role == "quasi" and dated and not self.generalise:
+            raise ValueError("a date that is a quasi-identifier needs `generalise`")
+        if self.width < 1:
+            raise ValueError("width must be at least 1")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"the pattern is no regular expression: {error}") from error
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table: its columns in the order in which they are kept."""
+
+    columns: dict[str, Column]
+
+    def __post_init__(self) -> None:
+        if sum(column.role == "subject" for column in self.columns.values()) != 1:
+            raise ValueError("a table needs exactly one column with the role subject")
+
+    @property
+    def subject(self) -> str:
+        """The column that says whose a row is."""
+        return next(name for name, column in self.columns.items() if column.role == "subject")
+
+    def of_role(self, role: str) -> list[str]:
+        """The columns of a role."""
+        return [name for name, column in self.columns.items() if column.role == role]
+
+
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The tables of a source."""
+
+    title: str
+    tables: dict[str, Table]
+    separator: str = ","
+    """Between the fields of a CSV file."""
+    comment: str = ""
+    """What lines of a CSV file begin with that are not read."""
+
+    def table(self, item: str) -> Table | None:
+        """The table that a file belongs to: of the file's own name, or of its folder's."""
+        path = PurePosixPath(item)
+        names = (path.name.split(".")[0].lower(), path.parent.name.lower())
+        return next((self.tables[name] for name in names if name in self.tables), None)
+
+
+def schemas() -> list[str]:
+    """The names of the schemas that ship with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def load_schema(name: str) -> Schema:
+    """Read a schema: the name of a shipped one, or the path of a TOML file.
+
+    Raises `TableSchemaError` if there is none, or saying which entry is wrong.
+    """
+    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Schema)
+    except OSError as error:
+        hint = f"give {', '.join(schemas())}, or the path of a .toml file"
+        raise TableSchemaError(f"there is no table schema {name}", hint) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TableSchemaError(f"table schema {name} cannot be read: {error}", "mend that entry") from error
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The CSV and Parquet files below a folder, or one file, that a schema has tables for."""
+
+    path: Path
+    schema: Schema
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """File after file in the order of their paths. Raises `SourceError` if none belongs to a table."""
+        for name, path in self._files().items():
+            if not done(name):
+                yield Item(name, TABLE, _opener(path))
+
+    def count(self) -> int | None:
+        """The number of files."""
+        return len(self._files())
+
+    def _files(self) -> dict[str, Path]:
+        if self.path.is_file():
+            found = {self.path.name: self.path}
+        else:
+            paths = sorted(p for p in self.path.rglob("[!.]*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+            found = {path.relative_to(self.path).as_posix(): path for path in paths}
+        known = {name: path for name, path in found.items() if self.schema.table(name) is not None}
+        if not known:
+            names = ", ".join(f"{name}.csv" for name in list(self.schema.tables)[:3])
+            raise SourceError(f"{self.path} holds no table that the schema declares", f"files such as {names}")
+        return known
+
+
+# -- reading and checking ----------------------------------------------------------------------------------------------
+
+
+class TableProblem(Exception):
+    """A table is not what its schema says. The text names columns and rows, never what is in them."""
+
+
+def scan(content: Path | bytes, schema: Schema) -> pl.LazyFrame:
+    """A table as it is in a file (Parquet by its first bytes, else CSV, all of it text)."""
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            head = file.read(4)
+    else:
+        head = content[:4]
+    if head == b"PAR1":
+        return pl.scan_parquet(content)
+    return pl.scan_csv(
+        content,
+        separator=schema.separator,
+        comment_prefix=schema.comment or None,
+        infer_schema=False,
+        raise_if_empty=False,
+    )
+
+
+def typed(frame: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """The declared columns in their types, and `ROW`. Raises `TableProblem` if one is wrong, saying where.
+
+    Reads the table once.
+    """
+    present = frame.collect_schema()
+    missing = [name for name in table.columns if name not in present]
+    if missing:
+        raise TableProblem(f"it has no column {', '.join(missing)}")
+    declared = {name: column for name, column in table.columns.items() if column.role != "drop"}
+    floats = [name for name in declared if present[name].is_float()]  # in them missing values may be NaN
+    numbered = frame.select(list(declared)).with_columns(pl.col(floats).fill_nan(None)).with_row_index(ROW, offset=1)
+    parsed = {name: _parsed(pl.col(name), column, present[name], name) for name, column in declared.items()}
+    _check(numbered, declared, parsed)
+    return numbered.select(ROW, *(expression.alias(name) for name, expression in parsed.items()))
+
+
+def _check(frame: pl.LazyFrame, columns: Mapping[str, Column], parsed: Mapping[str, pl.Expr]) -> None:
+    """Raise `TableProblem` with the first row of every kind of wrong value."""
+    wrong = {(name, what): bad for name, column in columns.items() for what, bad in _faults(name, column, parsed[name])}
+    measures = []
+    for number, bad in enumerate(wrong.values()):
+        measures.append(bad.sum().alias(f"{number}"))
+        measures.append(pl.col(ROW).filter(bad).min().alias(f"{number} first"))
+    found = frame.select(measures).collect(engine="streaming").row(0, named=True)
+    problems = [
+        f"column {name}, row {found[f'{number} first']}: {what} (rows in all: {found[str(number)]})"
+        for number, (name, what) in enumerate(wrong)
+        if found[str(number)]
+    ]
+    if problems:
+        raise TableProblem("; ".join(problems))
+
+
+def _faults(name: str, column: Column, value: pl.Expr) -> Iterator[tuple[str, pl.Expr]]:
+    """What can be wrong with a value of a column, and where it is."""
+    raw = pl.col(name)
+    yield f"not of type {column.type}", (raw.is_not_null() & value.is_null()).fill_null(False)
+    if column.required or column.role == "subject":
+        yield "empty", raw.is_null()
+    if column.min is not None:
+        yield f"below {column.min:g}", (value < column.min).fill_null(False)
+    if column.max is not None:
+        yield f"above {column.max:g}", (value > column.max).fill_null(False)
+    if column.values:
+        yield "not one of the values that it may have", (~value.cast(pl.String).is_in(column.values)).fill_null(False)
+    if column.pattern:
+        matches = value.cast(pl.String).str.contains(f"^(?:{column.pattern})$")
+        yield "not of the pattern that it must have", (~matches).fill_null(False)
+
+
+def _parsed(value: pl.Expr, column: Column, present: pl.DataType, name: str) -> pl.Expr:
+    """A column's values in its declared type; null where they are of another one."""
+    if not (present.is_numeric() or present.is_temporal() or present in (pl.String, pl.Boolean, pl.Null)):
+        raise TableProblem(f"column {name} is of a type that is not read")
+    text = value.cast(pl.String).str.strip_chars()
+    if column.type == "text":
+        return value.cast(pl.String)
+    if column.type == "boolean":
+        return value if present == pl.Boolean else text.str.to_lowercase().replace_strict(_TRUTH, default=None)
+    if column.type in ("integer", "number"):
+        source = text if present == pl.String else value
+        number = source.cast(pl.Float64, strict=False)
+        if column.type == "number":
+            return pl.when(number.is_finite()).then(number)
+        if present.is_integer():
+            return value.cast(pl.Int64, strict=False)
+        exact = pl.when((number == number.round()) & (number.abs() < 2**53)).then(number).cast(pl.Int64)
+        return pl.coalesce(source.cast(pl.Int64, strict=False), exact) if present == pl.String else exact
+    day = column.type == "date"
+    if present.is_temporal():
+        return value.cast(pl.Date if day else pl.Datetime("us"), strict=False)
+    formats = _DAY_FORMATS if day else _TIME_FORMATS
+    read = text.str.to_date if day else text.str.to_datetime
+    return pl.coalesce(*(read(form, strict=False) for form in formats))
+
+
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    def read() -> BinaryIO:
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise SourceError("a table cannot be opened", "check that you may read it") from error
+
+    return read

@@ -1,0 +1,144 @@
+"""The vault's SQLite file: its schema, and transactions after which destroyed keys are nowhere in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from hmchain.records.objects import DiskFullError
+from hmchain.records.vault.errors import VaultError
+
+FILE = "vault.sqlite"
+VERSION = 2
+_BUSY_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
+
+SCHEMA = (
+    # Key-encryption keys, wrapped by a provider. The newest wraps; older ones are there only while keys move to it.
+    "CREATE TABLE keks (id INTEGER PRIMARY KEY AUTOINCREMENT, provider TEXT NOT NULL, wrapped BLOB NOT NULL)",
+    # Ciphertext in the object store. `context` is what its envelope is bound to, 32 bytes; `content` is a keyed digest
+    # of the plaintext, by which a second record with the same content finds it.
+    """CREATE TABLE blobs (
+        id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, context BLOB NOT NULL, content BLOB UNIQUE)""",
+    # `wrapped` is this record's own copy of its blob's key. `salt` hides the record in the tree of its version.
+    """CREATE TABLE records (
+        dataset TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL, subject TEXT NOT NULL,
+        blob INTEGER NOT NULL REFERENCES blobs, salt BLOB NOT NULL,
+        kek INTEGER NOT NULL REFERENCES keks, wrapped BLOB NOT NULL,
+        PRIMARY KEY (dataset, version, record))""",
+    "CREATE INDEX records_of_subject ON records (subject) WHERE subject <> ''",
+    "CREATE INDEX records_of_blob ON records (blob)",
+    "CREATE INDEX records_of_kek ON records (kek)",
+    # Versions that are committed to. The key of a root is NULL once a record of it was erased.
+    """CREATE TABLE versions (
+        dataset TEXT NOT NULL, version INTEGER NOT NULL, kek INTEGER REFERENCES keks, wrapped BLOB,
+        PRIMARY KEY (dataset, version))""",
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY, kek INTEGER NOT NULL REFERENCES keks, wrapped BLOB NOT NULL)",
+    # Ciphertext whose key is destroyed: to be deleted here, then remembered for replicas.
+    "CREATE TABLE erased (digest BLOB PRIMARY KEY, deleted INTEGER NOT NULL)",
+    # One row for each time that keys were destroyed and SQLite's log may still hold them.
+    "CREATE TABLE shreds (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+Values: TypeAlias = Sequence[str | int | bytes | None]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with what is done and with all that there is to do."""
+
+
+class Database:
+    """The open file. One thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _failures():
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")  # no KEK and no blob goes while a record needs it
+            self._connection.execute("PRAGMA secure_delete = ON")  # a destroyed key is overwritten, not only unlinked
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @property
+    def format(self) -> int:
+        """The schema's version; 0 in a file that a crash left half made."""
+        return int(self.query("PRAGMA user_version")[0][0])
+
+    def query(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        with _failures():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything in the block, or nothing; other writers wait."""
+        with _failures():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk has rolled back by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def shred(self) -> None:
+        """Empty SQLite's log if keys were destroyed since it was last empty: it holds them until then.
+
+        Raises `VaultError` if another process keeps the log in use. The keys are destroyed for every reader of the
+        file; opening the vault again empties the log.
+        """
+        ((last,),) = self.query("SELECT max(id) FROM shreds")
+        if last is None:
+            return
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:  # another process is at it, or reads
+            if time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            what = "the keys are destroyed, but another process keeps SQLite's log of them in use"
+            raise VaultError(what, "stop it, then open the vault again")
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM shreds WHERE id <= ?", (last,))
+
+    def check(self) -> None:
+        """Have SQLite look through the whole file. Raises `VaultError`."""
+        if self.query("PRAGMA integrity_check(1)") != [("ok",)]:
+            raise VaultError("the vault's file is damaged", "restore it from its backup")
+
+    def backup(self, path: Path) -> None:
+        """Copy the file while it is in use, to a new file of mode 0600. Raises `VaultError` if there is one."""
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise VaultError(f"{path} cannot be made", "choose another place for the backup") from error
+        with _failures():
+            copy = sqlite3.connect(path)
+            try:
+                self._connection.backup(copy, pages=4096)
+            finally:
+                copy.close()
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Name what went wrong in SQLite; its own text may quote a statement's values."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL:
+            raise DiskFullError("there is no room to write the vault", "free some space, then run again") from error
+        if code == sqlite3.SQLITE_BUSY:
+            raise VaultError("the vault is in use by another process", "wait for it, or stop it") from error
+        raise VaultError("the vault's file is damaged or cannot be used", "restore it from its backup") from error

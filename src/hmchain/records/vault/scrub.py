@@ -1,0 +1,220 @@
+"""Looking after ciphertext: reading all of it, mending it from a replica, keeping a replica, sweeping up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from hmchain.errors import KeyMaterialError
+from hmchain.keys import SecretKey, UnwrapError
+from hmchain.records.envelope import EnvelopeError, open_stream
+from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError
+from hmchain.records.vault.database import Database, Progress
+from hmchain.records.vault.hierarchy import Hierarchy, record_context
+
+_PAGE = 500
+_UNNAMED_SECONDS = 24 * 3600.0  # younger ciphertext without a record may belong to a put that is under way
+
+Problem: TypeAlias = Literal["missing", "altered", "key"]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A record that cannot be read."""
+
+    dataset: str
+    version: int
+    record: str
+    problem: Problem
+    """The ciphertext is missing or altered, which a replica mends; or the wrapped key does not open it."""
+
+
+@dataclass(frozen=True)
+class Scrub:
+    """What a scrub has read and found."""
+
+    records: int
+    blobs: int
+    bytes: int
+    """Of ciphertext that is as it should be."""
+    damaged: tuple[Damage, ...]
+    unnamed: int
+    """Objects that belong to no record: left by a crash, or another's."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether every record can be read."""
+        return not self.damaged
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What a replica could mend."""
+
+    restored: int
+    """Objects."""
+    lost: tuple[Damage, ...]
+    """Records that the replica does not help."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """What was done to a replica."""
+
+    copied: int
+    """Objects that it lacked."""
+    removed: int
+    """Objects that were erased here."""
+    damaged: tuple[Damage, ...]
+    """Records that could not be copied, since their ciphertext is missing or altered here."""
+
+
+@dataclass(frozen=True)
+class _Reference:
+    dataset: str
+    version: int
+    record: str
+    kek: int
+    wrapped: bytes
+
+    def damage(self, problem: Problem) -> Damage:
+        return Damage(self.dataset, self.version, self.record, problem)
+
+
+@dataclass(frozen=True)
+class _Blob:
+    digest: bytes
+    context: bytes
+    references: tuple[_Reference, ...]
+
+
+class Keeper:
+    """Looks after one vault's ciphertext."""
+
+    def __init__(self, database: Database, store: ObjectStore, hierarchy: Hierarchy) -> None:
+        self._database = database
+        self._store = store
+        self._hierarchy = hierarchy
+
+    def verify(self, progress: Progress | None, *, ciphertext_only: bool) -> Scrub:
+        """Read every object and compare it with its digest; open it too with every record's key, unless told not to."""
+        self._database.check()
+        records = sound = 0
+        damaged: list[Damage] = []
+        blobs = self._count()
+        for done, blob in enumerate(self._blobs(), 1):
+            found, size = self._read(blob, ciphertext_only=ciphertext_only)
+            if self._named(blob.digest):  # else it was erased meanwhile
+                records += len(blob.references)
+                sound += size
+                damaged += found
+            _tell(progress, done, blobs)
+        unnamed = sum(not self._named(digest) for digest in self._store.list())
+        return Scrub(records, blobs, sound, tuple(damaged), unnamed)
+
+    def repair(self, replica: ObjectStore, progress: Progress | None) -> Repair:
+        """Put missing and altered objects back from a replica."""
+        restored, lost, blobs = 0, [], self._count()
+        for done, blob in enumerate(self._blobs(), 1):
+            if (problem := self._ciphertext_problem(blob.digest)) is not None:
+                try:
+                    self._store.put_stream(_owned(replica.get_stream(blob.digest)))
+                    restored += 1
+                except (MissingObjectError, TamperedObjectError):
+                    lost += [reference.damage(problem) for reference in blob.references]
+            _tell(progress, done, blobs)
+        return Repair(restored, tuple(lost))
+
+    def mirror(self, replica: ObjectStore, progress: Progress | None) -> Mirror:
+        """Copy what a replica lacks, and remove what was erased here. It gets ciphertext alone."""
+        there, copied, damaged, blobs = set(replica.list()), 0, [], self._count()
+        for done, blob in enumerate(self._blobs(), 1):
+            if blob.digest not in there:
+                try:
+                    replica.put_stream(_owned(self._store.get_stream(blob.digest)))
+                    copied += 1
+                except MissingObjectError:
+                    damaged += [reference.damage("missing") for reference in blob.references]
+                except TamperedObjectError:
+                    damaged += [reference.damage("altered") for reference in blob.references]
+            _tell(progress, done, blobs)
+        erased = [digest for (digest,) in self._database.query("SELECT digest FROM erased") if digest in there]
+        replica.delete_many(erased)
+        return Mirror(copied, len(erased), tuple(damaged))
+
+    def sweep(self) -> int:
+        """Delete objects older than a day that belong to no record; returns how many."""
+        unnamed = [digest for digest in self._store.list(older_than_s=_UNNAMED_SECONDS) if not self._named(digest)]
+        self._store.delete_many(unnamed)
+        return len(unnamed)
+
+    def _read(self, blob: _Blob, *, ciphertext_only: bool) -> tuple[list[Damage], int]:
+        """What is wrong with the records of a blob, and the size of its ciphertext if that is right."""
+        size = 0
+
+        def counted() -> Iterator[memoryview]:
+            nonlocal size
+            for piece in self._store.get_stream(blob.digest):
+                size += len(piece)
+                yield memoryview(piece)
+
+        keys = {} if ciphertext_only else {reference: self._key(blob, reference) for reference in blob.references}
+        key = next((each for each in keys.values() if each is not None), None)
+        try:
+            for _ in counted() if key is None else open_stream(counted(), key, blob.context):
+                pass
+        except MissingObjectError:
+            return [reference.damage("missing") for reference in blob.references], 0
+        except (TamperedObjectError, EnvelopeError, KeyMaterialError):
+            # The envelope complains first, of altered bytes as of a wrong key. The digest tells which it was.
+            problem = self._ciphertext_problem(blob.digest) or "key"
+            return [reference.damage(problem) for reference in blob.references], 0
+        return [reference.damage("key") for reference, each in keys.items() if each is None or each != key], size
+
+    def _key(self, blob: _Blob, reference: _Reference) -> SecretKey | None:
+        context = record_context(reference.dataset, reference.version, reference.record, blob.context)
+        try:
+            return SecretKey(self._hierarchy.unwrap(reference.kek, reference.wrapped, context))
+        except UnwrapError:
+            return None
+
+    def _ciphertext_problem(self, digest: bytes) -> Problem | None:
+        try:
+            for _ in self._store.get_stream(digest):
+                pass
+        except MissingObjectError:
+            return "missing"
+        except TamperedObjectError:
+            return "altered"
+        return None
+
+    def _blobs(self) -> Iterator[_Blob]:
+        """All blobs with the records that refer to them, page by page, so that none is held for long."""
+        last = 0
+        while rows := self._database.query(
+            "SELECT id, digest, context FROM blobs WHERE id > ? ORDER BY id LIMIT ?", (last, _PAGE)
+        ):
+            for last, digest, context in rows:
+                found = self._database.query(
+                    "SELECT dataset, version, record, kek, wrapped FROM records WHERE blob = ?", (last,)
+                )
+                if found:  # else it was erased meanwhile
+                    yield _Blob(digest, context, tuple(_Reference(*reference) for reference in found))
+
+    def _count(self) -> int:
+        return int(self._database.query("SELECT count(*) FROM blobs")[0][0])
+
+    def _named(self, digest: bytes) -> bool:
+        return bool(self._database.query("SELECT 1 FROM blobs WHERE digest = ?", (digest,)))
+
+
+def _owned(pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
+    """Pieces that stay what they are: a store reads into one buffer again and again."""
+    for piece in pieces:
+        yield bytes(piece)
+
+
+def _tell(progress: Progress | None, done: int, of: int) -> None:
+    if progress is not None:
+        progress(done, of)

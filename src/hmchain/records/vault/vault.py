@@ -1,0 +1,327 @@
+"""One organisation's vault: the face of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from hmchain import merkle
+from hmchain.keys import SecretKey, WrappingKey
+from hmchain.records.envelope import Buffer, open_envelope, open_stream
+from hmchain.records.objects import ObjectStore
+from hmchain.records.vault import commitment, erasure
+from hmchain.records.vault.commitment import Commitment, RecordProof
+from hmchain.records.vault.database import FILE, SCHEMA, VERSION, Database, Progress
+from hmchain.records.vault.erasure import Erasure
+from hmchain.records.vault.errors import MissingRecordError, VaultError, VersionClosedError
+from hmchain.records.vault.hierarchy import Hierarchy, record_context, root_context
+from hmchain.records.vault.intake import DEDUPLICATION, Entry, Intake, Pending, batches
+from hmchain.records.vault.migration import from_first_format
+from hmchain.records.vault.providers import KeyProvider, provider_of
+from hmchain.records.vault.scrub import Keeper, Mirror, Repair, Scrub
+from hmchain.records.vault.writer import OnKept, Writer
+
+_CHOSEN = """SELECT r.record, b.digest, b.context, r.kek, r.wrapped
+    FROM records r JOIN blobs b ON b.id = r.blob WHERE r.dataset = ? AND r.version = ?"""
+
+
+class Vault:
+    """One organisation's records. One thread at a time; close it, or use it as a context manager.
+
+    Several processes may have it open: writers take turns, and readers do not wait.
+    """
+
+    def __init__(self, database: Database, store: ObjectStore, hierarchy: Hierarchy) -> None:
+        """Use `create` or `open`."""
+        self._database = database
+        self._store = store
+        self._hierarchy = hierarchy
+        self._intake = Intake(database, store, hierarchy)
+        self._keeper = Keeper(database, store, hierarchy)
+
+    @classmethod
+    def create(cls, directory: Path, store: ObjectStore, keys: WrappingKey | KeyProvider) -> Vault:
+        """Make a new vault in `directory`. The store should be the vault's alone.
+
+        Raises `VaultError` if there is one already.
+        """
+        path = directory / FILE
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise VaultError(f"{path} cannot be made", "check the path and its owner") from error
+        database = Database(path)
+        hierarchy = Hierarchy(database, provider_of(keys))
+        try:
+            with database.transaction() as connection:
+                if database.format:  # 0 in a file that a crash left half made
+                    raise VaultError(f"{path} exists", "open it, or choose another directory")
+                for statement in SCHEMA:
+                    connection.execute(statement)
+                hierarchy.add_secret(connection, hierarchy.add(connection), DEDUPLICATION)
+            return cls(database, store, hierarchy)
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        store: ObjectStore,
+        keys: WrappingKey | KeyProvider,
+        progress: Progress | None = None,
+    ) -> Vault:
+        """Open the vault in `directory`, and finish an erasure that was cut short.
+
+        A vault of the first format is brought to this one, with `progress` over its records. Raises `VaultError` if
+        there is none or it is damaged, `VaultKeyError` if it belongs to another key, or what its provider raises.
+        """
+        path = directory / FILE
+        if not path.is_file():
+            raise VaultError(f"{path} does not exist", "create the vault first, or restore the file")
+        database, provider = Database(path), provider_of(keys)
+        hierarchy = Hierarchy(database, provider)
+        try:
+            if database.format == 1:
+                from_first_format(database, provider, hierarchy, progress)
+            if database.format != VERSION:
+                raise VaultError(f"{path} is not a vault that this version reads", "create it, or restore the file")
+            hierarchy.load()
+            erasure.finish_erasures(database, store)
+            return cls(database, store, hierarchy)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Putting
+
+    def put(self, dataset: str, version: int, record: str, plaintext: Buffer, subject: str = "") -> bytes:
+        """Seal and keep one record; returns the digest of its ciphertext. As `put_many`."""
+        return self.put_many(dataset, version, {record: plaintext}, subjects={record: subject})[0]
+
+    def put_many(
+        self,
+        dataset: str,
+        version: int,
+        records: Mapping[str, Buffer],
+        progress: Progress | None = None,
+        subjects: Mapping[str, str] | None = None,
+    ) -> list[bytes]:
+        """Seal and keep records by id, all or none; returns the digests of their ciphertexts, in order.
+
+        `progress` is called with records done and all records; `subjects` are patients' pseudonyms by record id. Raises
+        `RecordExistsError` if the version has one of them, `VersionClosedError` if it is committed to, or an error of
+        the object store.
+        """
+        self._intake.check(dataset, version, records)
+        known = subjects or {}
+        pending: list[Pending] = []
+        for batch in batches(Entry(record, known.get(record, ""), data) for record, data in records.items()):
+            pending += self._intake.seal(batch)
+            if progress is not None:
+                progress(len(pending), len(records))
+        return [kept.digest for kept in self._intake.enter(dataset, version, pending)]
+
+    def put_stream(self, dataset: str, version: int, record: str, subject: str, pieces: Iterable[Buffer]) -> bytes:
+        """Seal and keep one record that comes in pieces, in constant memory; returns the digest of its ciphertext.
+
+        A piece may be used again once the next is asked for. Nothing is kept if making them raises. Raises as
+        `put_many`.
+        """
+        self._intake.check(dataset, version, [record])
+        sealed = self._intake.seal_stream(record, subject, pieces)
+        return self._intake.enter(dataset, version, [sealed])[0].digest
+
+    def writer(self, dataset: str, version: int, kept: OnKept | None = None) -> Writer:
+        """A context manager that puts many records fast, batch by batch; `kept` is told of each batch kept."""
+        return Writer(self._intake, dataset, version, kept)
+
+    # Getting
+
+    def get(self, dataset: str, version: int, record: str) -> bytes:
+        """Decrypt one record.
+
+        Raises `MissingRecordError` if it was never put or is erased, or an error of the object store or the envelope.
+        """
+        return self._open(dataset, version, self._row(dataset, version, record))
+
+    def get_stream(self, dataset: str, version: int, record: str) -> Iterator[bytes]:
+        """Decrypt one record in pieces, in constant memory.
+
+        Every piece is authentic and in its place; only the end of the iteration proves that none is missing. Raises as
+        `get`, but altered ciphertext is an `EnvelopeError`.
+        """
+        row = self._row(dataset, version, record)
+        key, context, address = self._key(dataset, version, row)
+        # The envelope proves every piece as it comes, so the digest over all of them would be hashed for nothing.
+        return open_stream(self._store.get_stream(address, verify=False), key, context)
+
+    def read(self, dataset: str, version: int) -> Iterator[tuple[str, bytes]]:
+        """Decrypt all records of a version one by one, in order of record id. Raises as `get`."""
+        for row in self._database.query(f"{_CHOSEN} ORDER BY r.record", (dataset, version)):
+            yield row[0], self._open(dataset, version, row)
+
+    def records(self, dataset: str, version: int) -> list[str]:
+        """The ids of a version's records, in order."""
+        chosen = "SELECT record FROM records WHERE dataset = ? AND version = ? ORDER BY record"
+        return [record for (record,) in self._database.query(chosen, (dataset, version))]
+
+    def has(self, dataset: str, version: int, record: str) -> bool:
+        """Whether a version has a record; its ciphertext is not looked at."""
+        chosen = "SELECT 1 FROM records WHERE dataset = ? AND version = ? AND record = ?"
+        return bool(self._database.query(chosen, (dataset, version, record)))
+
+    def subjects(self, dataset: str, version: int) -> list[str]:
+        """The pseudonyms of a version's patients, in order."""
+        chosen = "SELECT DISTINCT subject FROM records WHERE dataset = ? AND version = ? AND subject <> '' ORDER BY 1"
+        return [subject for (subject,) in self._database.query(chosen, (dataset, version))]
+
+    def versions(self) -> list[tuple[str, int]]:
+        """Dataset and number of every version that has a record, in order."""
+        rows = self._database.query("SELECT DISTINCT dataset, version FROM records ORDER BY dataset, version")
+        return [(dataset, version) for dataset, version in rows]
+
+    # Binding
+
+    def commit(self, dataset: str, version: int) -> Commitment:
+        """Close a version and return what binds it; the same each time.
+
+        Raises `MissingRecordError` if it has no records, `VersionClosedError` if one of them was erased since.
+        """
+        with self._database.transaction() as connection:  # nobody adds a record between its leaves and its key
+            leaves = [commitment.leaf(*row) for row in self._leaf_rows(dataset, version)]
+            key = self._root_key(dataset, version)
+            if key is None:
+                if not leaves:
+                    raise MissingRecordError(
+                        f"{dataset} version {version} has no records", "put them before you commit"
+                    )
+                key, kek = SecretKey.generate(), self._hierarchy.newest(connection)
+                wrapped = kek.wrap(key.raw, root_context(dataset, version))
+                connection.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", (dataset, version, kek.id, wrapped))
+        return commitment.commit(dataset, version, leaves, key.raw)
+
+    def prove(self, dataset: str, version: int, record: str) -> RecordProof:
+        """A proof for an auditor that a committed version has a record; see `RecordProof` for what it reveals.
+
+        Raises `MissingRecordError` if it has none of that id, or is not committed to; `VersionClosedError` if a record
+        of it was erased.
+        """
+        key = self._root_key(dataset, version)
+        rows = self._leaf_rows(dataset, version)
+        index = next((index for index, row in enumerate(rows) if row[0] == record), None)
+        if key is None or index is None:
+            raise MissingRecordError(f"{dataset} version {version} does not have this record, or is not committed to")
+        tree = merkle.Tree(commitment.leaf(*row) for row in rows)
+        _, ciphertext, salt = rows[index]
+        path = tuple(tree.path(index))
+        return RecordProof(dataset, version, record, ciphertext, salt, index, len(tree), path, tree.root, key.raw)
+
+    # Erasing, and changing keys
+
+    def erase(self, dataset: str, record: str) -> int:
+        """Destroy a record's keys in every version, then its ciphertext; returns the number of versions that had it.
+
+        Ciphertext that a record with the same content needs is kept for that one. The roots of those versions lose
+        their keys too: publish a new version. Raises an error of the object store if ciphertext cannot be deleted now;
+        its key is gone by then, and `open` tries again. Raises `VaultError` if another process keeps SQLite's log.
+        """
+        return erasure.erase(self._database, self._store, "dataset = ? AND record = ?", (dataset, record)).records
+
+    def erase_subject(self, subject: str) -> Erasure:
+        """Erase all records of a patient, in all datasets and versions. As `erase`."""
+        if not subject:
+            raise MissingRecordError("no patient is named", "give the pseudonym that the records were put under")
+        return erasure.erase(self._database, self._store, "subject = ?", (subject,))
+
+    def rotate(self, keys: WrappingKey | KeyProvider | None = None, progress: Progress | None = None) -> int:
+        """Replace the key-encryption key, and the provider that wraps it if one is given; ciphertext is not touched.
+
+        Returns the number of records whose keys were wrapped again. The old key is destroyed. The vault can be used
+        meanwhile, and a rotation that was cut short goes on when it is asked for again. If it hands over to another
+        provider, only that one opens the vault from the start of the rotation.
+        """
+        return self._hierarchy.rotate(None if keys is None else provider_of(keys), progress)
+
+    # Looking after
+
+    def verify(self, progress: Progress | None = None, *, ciphertext_only: bool = False) -> Scrub:
+        """Read every object, compare it with its digest, and open it with the key of every record (unless told not to).
+
+        `progress` is over objects. Raises `VaultError` if the vault's own file is damaged.
+        """
+        return self._keeper.verify(progress, ciphertext_only=ciphertext_only)
+
+    def repair(self, replica: ObjectStore, progress: Progress | None = None) -> Repair:
+        """Put missing and altered objects back from a replica, which need not be trusted: digests tell good bytes."""
+        return self._keeper.repair(replica, progress)
+
+    def mirror(self, replica: ObjectStore, progress: Progress | None = None) -> Mirror:
+        """Copy to a replica what it lacks, and remove from it what was erased here. It gets ciphertext alone."""
+        return self._keeper.mirror(replica, progress)
+
+    def backup(self, path: Path) -> None:
+        """Copy the vault's file, with all wrapped keys, to a new file of mode 0600.
+
+        An erased record comes back with a backup that is older than its erasure: destroy those. Raises `VaultError`.
+        """
+        self._database.backup(path)
+
+    def sweep(self) -> int:
+        """Delete objects older than a day that belong to no record; returns how many.
+
+        A put that was cut short leaves such ciphertext, which nobody can open. The store must be this vault's alone.
+        """
+        return self._keeper.sweep()
+
+    def _row(self, dataset: str, version: int, record: str) -> tuple[Any, ...]:
+        rows = self._database.query(f"{_CHOSEN} AND r.record = ?", (dataset, version, record))
+        if not rows:
+            raise MissingRecordError(f"{dataset} version {version} does not have this record")
+        return rows[0]
+
+    def _key(self, dataset: str, version: int, row: tuple[Any, ...]) -> tuple[SecretKey, bytes, bytes]:
+        """A record's key, the context of its envelope, and its address."""
+        record, address, context, kek, wrapped = row
+        bound = record_context(dataset, version, record, context)
+        return SecretKey(self._hierarchy.unwrap(kek, wrapped, bound)), context, address
+
+    def _open(self, dataset: str, version: int, row: tuple[Any, ...]) -> bytes:
+        key, context, address = self._key(dataset, version, row)
+        return open_envelope(self._store.get(address), key, context)
+
+    def _leaf_rows(self, dataset: str, version: int) -> list[tuple[str, bytes, bytes]]:
+        """Record, digest of its ciphertext and salt, in order of record id."""
+        return [
+            (record, ciphertext, salt)
+            for record, ciphertext, salt in self._database.query(
+                """SELECT r.record, b.digest, r.salt FROM records r JOIN blobs b ON b.id = r.blob
+                WHERE r.dataset = ? AND r.version = ? ORDER BY r.record""",
+                (dataset, version),
+            )
+        ]
+
+    def _root_key(self, dataset: str, version: int) -> SecretKey | None:
+        """The key of a version's root; None if it is not committed to."""
+        chosen = "SELECT kek, wrapped FROM versions WHERE dataset = ? AND version = ?"
+        rows = self._database.query(chosen, (dataset, version))
+        if not rows:
+            return None
+        kek, wrapped = rows[0]
+        if wrapped is None:
+            what = f"a record was erased from {dataset} version {version}"
+            raise VersionClosedError(what, "publish a new version")
+        return SecretKey(self._hierarchy.unwrap(kek, wrapped, root_context(dataset, version)))

@@ -1,0 +1,252 @@
+"""Extraction: from items to records at rest, nothing twice and nothing lost, whatever stops it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hmchain.keys import SecretKey, WrappingKey
+from hmchain.records.catalogue import Catalogue, CatalogueError, Dataset
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.deidentification.outcome import REMOVED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.objects import DiskFullError, MissingObjectError, ObjectStore
+from hmchain.records.pipeline import review
+from hmchain.records.pipeline.extraction import CONFLICT, Extraction, quarantine_of
+from hmchain.records.pipeline.workers import TRAVEL_BYTES_MAX
+from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
+from hmchain.records.vault import MissingRecordError, Vault
+
+LETTERS = "letters"
+BOOK = Dataset("book", "A book", "library", load_profile("basic"), 0)
+
+
+@dataclass
+class Letters:
+    """A source of short texts; `damage` maps a name to what happens when the item is opened or given."""
+
+    texts: dict[str, bytes]
+    stop_before: str = ""
+    gone: frozenset[str] = frozenset()
+    opened: list[str] = field(default_factory=list)
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        for name in self.texts:
+            if name == self.stop_before:
+                raise SourceError("the archive went away", "run it again")
+            if not done(name):
+                yield Item(name, LETTERS, partial(self._open, name))
+
+    def count(self) -> int | None:
+        return len(self.texts)
+
+    def _open(self, name: str) -> io.BytesIO:
+        if name in self.gone:
+            raise ItemUnavailableError("this one cannot be had", "run it again")
+        self.opened.append(name)
+        return io.BytesIO(self.texts[name])
+
+
+class Redact:
+    """Takes the first line as the author, the second as the record's id, and keeps the rest in upper case."""
+
+    def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
+        with item.open() as file:
+            author, number, *rest = file.read().split(b"\n")
+        if b"SECRET" in rest and not reviewed:
+            yield Held("secret", "it says that it is secret", releasable=True)
+        elif b"DAMAGED" in rest:
+            yield Held("damaged", "it is damaged", releasable=False)
+        else:
+            text = b"\n".join(rest).upper()
+            yield Clean(
+                number.decode(), f"s{len(author)}", "text/plain", lambda: [text],
+                {"length": str(len(text))}, (Action("author", REMOVED),),
+            )  # fmt: skip
+
+
+def letter(number: int, text: str = "dear reader", author: str = "Jane Roe") -> bytes:
+    return f"{author}\n{number}\n{text}".encode()
+
+
+class Bed:
+    """A catalogue, a vault and a dataset with an open version."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = ObjectStore.directory(folder / "objects", durable=False)
+        self.vault = Vault.create(folder / "vault", self.store, WrappingKey.generate())
+        self.catalogue = Catalogue(folder / "catalogue.db", SecretKey.generate())
+        self.catalogue.add_dataset(BOOK)
+        self.catalogue.open_version("book", "letters", 0)
+
+    def extraction(self) -> Extraction:
+        return Extraction(self.catalogue, self.vault, BOOK, 1, {LETTERS: Redact()})
+
+    def texts(self) -> dict[str, bytes]:
+        return dict(self.vault.read("book", 1))
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    made = Bed(tmp_path)
+    yield made
+    made.vault.close()
+    made.catalogue.close()
+
+
+def test_items_become_records_in_vault_and_catalogue(bed: Bed) -> None:
+    seen: list[tuple[int, int | None]] = []
+    tally = bed.extraction().run(
+        Letters({"a": letter(1), "b": letter(2, "hello")}), progress=lambda done, of: seen.append((done, of))
+    )
+    assert (tally.items, tally.records, tally.size, tally.held) == (2, 2, 16, 0)
+    assert bed.texts() == {"1": b"DEAR READER", "2": b"HELLO"}
+    assert [(entry.record, entry.size) for entry in bed.catalogue.records("book", 1)] == [("1", 11), ("2", 5)]
+    assert bed.catalogue.actions("book", 1)[0].count == 2
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_second_run_opens_nothing_again(bed: Bed) -> None:
+    source = Letters({"a": letter(1), "b": letter(2)})
+    bed.extraction().run(source)
+    source.opened.clear()
+    tally = bed.extraction().run(source)
+    assert (tally.items, tally.resumed, tally.records) == (0, 2, 0)
+    assert source.opened == []
+
+
+def test_a_source_that_goes_away_loses_nothing(bed: Bed) -> None:
+    texts = {str(i): letter(i, f"text {i}") for i in range(10)}
+    with pytest.raises(SourceError, match="went away"):
+        bed.extraction().run(Letters(texts, stop_before="6"))
+    assert len(bed.texts()) == 6
+    tally = bed.extraction().run(Letters(texts))
+    assert (tally.resumed, tally.records) == (6, 4)
+    assert len(bed.texts()) == bed.catalogue.version("book").records == 10
+
+
+def test_an_item_that_cannot_be_had_is_asked_for_again(bed: Bed) -> None:
+    texts = {"a": letter(1), "b": letter(2), "c": letter(3)}
+    assert bed.extraction().run(Letters(texts, gone=frozenset("b"))).unavailable == 1
+    assert sorted(bed.texts()) == ["1", "3"]
+    assert bed.extraction().run(Letters(texts)).records == 1
+
+
+def test_the_same_record_again_is_a_duplicate(bed: Bed) -> None:
+    tally = bed.extraction().run(Letters({"a": letter(1), "b": letter(1), "c": letter(2)}))
+    assert (tally.records, tally.duplicates, tally.held) == (2, 1, 0)
+    assert bed.catalogue.duplicates("book", 1) == 1
+
+
+def test_one_identifier_with_two_contents_is_held(bed: Bed) -> None:
+    tally = bed.extraction().run(Letters({"a": letter(1), "b": letter(1, "something else")}))
+    assert (tally.records, tally.held) == (1, 1)
+    (held,) = bed.catalogue.held("book")
+    assert (held.code, held.releasable) == (CONFLICT, False)
+    assert bed.texts() == {"1": b"DEAR READER"}
+    with pytest.raises(review.NotReleasableError):
+        review.release(bed.extraction(), bed.catalogue, bed.vault, held, "M. Curie", 5)
+
+
+def test_what_the_vault_got_before_a_crash_is_catalogued_after_it(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise CatalogueError("power cut")
+
+    source = Letters({"a": letter(1), "b": letter(2)})
+    with monkeypatch.context() as broken, pytest.raises(CatalogueError):
+        broken.setattr(bed.catalogue, "add_items", crash)
+        bed.extraction().run(source)
+    assert len(bed.texts()) == 2 and bed.catalogue.version("book").records == 0
+    tally = bed.extraction().run(source)
+    assert (tally.records, tally.duplicates) == (2, 0)
+    assert bed.catalogue.version("book").records == len(bed.texts()) == 2
+
+
+def test_a_full_disk_loses_nothing(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Letters({str(i): letter(i) for i in range(4)})
+
+    def full(_: object) -> list[bytes]:
+        raise DiskFullError("there is no room")
+
+    with monkeypatch.context() as broken, pytest.raises(DiskFullError):
+        broken.setattr(bed.store, "put_many", full)
+        bed.extraction().run(source)
+    assert bed.extraction().run(source).records + 0 == 4
+    assert len(bed.texts()) == 4
+
+
+def test_workers_give_the_same_in_the_same_order(bed: Bed, tmp_path: Path) -> None:
+    large = b"x" * (TRAVEL_BYTES_MAX + 1)
+    texts = {str(i): letter(i, f"text {i}") for i in range(12)} | {"large": b"Jane Roe\n99\n" + large}
+    tally = bed.extraction().run(Letters(texts), workers=2)
+    other = Bed(tmp_path / "other")
+    assert other.extraction().run(Letters(texts)) == tally
+    assert bed.texts() == other.texts()
+    assert list(bed.catalogue.records("book", 1)) == list(other.catalogue.records("book", 1))
+    other.vault.close()
+    other.catalogue.close()
+
+
+def test_workers_pass_on_what_a_source_cannot_give(bed: Bed) -> None:
+    texts = {str(i): letter(i) for i in range(5)}
+    tally = bed.extraction().run(Letters(texts, gone=frozenset("3")), workers=2)
+    assert (tally.records, tally.unavailable) == (4, 1)
+
+
+def test_an_unknown_kind_is_held(bed: Bed) -> None:
+    tally = Extraction(bed.catalogue, bed.vault, BOOK, 1, {}).run(Letters({"a": letter(1)}))
+    assert tally.held == 1
+    assert bed.catalogue.held("book")[0].code == "unknown_kind"
+
+
+def test_a_held_item_waits_encrypted_with_its_name(bed: Bed, tmp_path: Path) -> None:
+    bed.extraction().run(Letters({"Jane Roe.txt": letter(1, "SECRET")}))
+    (held,) = bed.catalogue.held("book")
+    assert held.state == PENDING
+    with review.held_content(bed.vault, held) as path:
+        assert path.read_bytes() == letter(1, "SECRET")
+        assert path.stat().st_mode & 0o077 == 0
+    assert not path.exists()
+    assert review.original_name(bed.vault, held) == "Jane Roe.txt"
+    on_disk = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert b"Jane" not in on_disk and b"SECRET" not in on_disk
+
+
+def test_a_released_item_becomes_the_record_it_would_have_been(bed: Bed) -> None:
+    bed.extraction().run(Letters({"a": letter(7, "SECRET")}))
+    held = review.find_held(bed.catalogue, bed.catalogue.held("book")[0].item.hex()[:6])
+    tally = review.release(bed.extraction(), bed.catalogue, bed.vault, held, "M. Curie", 5)
+    assert tally.records == 1 and bed.texts() == {"7": b"SECRET"}
+    (after,) = bed.catalogue.held("book")
+    assert (after.state, after.reviewer) == (RELEASED, "M. Curie")
+    with pytest.raises((MissingRecordError, MissingObjectError)):
+        bed.vault.get(quarantine_of("book"), 1, held.item.hex())
+    assert bed.extraction().run(Letters({"a": letter(7, "SECRET")})).resumed == 1
+
+
+def test_a_rejected_item_stays_out(bed: Bed) -> None:
+    bed.extraction().run(Letters({"a": letter(7, "DAMAGED")}))
+    held = review.find_held(bed.catalogue, bed.catalogue.held("book")[0].item.hex())
+    review.reject(bed.catalogue, bed.vault, held, "M. Curie", 5)
+    assert bed.catalogue.held("book")[0].state == REJECTED
+    assert bed.vault.records(quarantine_of("book"), 1) == []
+    assert bed.extraction().run(Letters({"a": letter(7, "DAMAGED")})).held == 0
+    with pytest.raises(review.NotHeldError, match="no waiting item"):
+        review.find_held(bed.catalogue, held.item.hex())
+    with pytest.raises(review.NotHeldError):
+        review.find_held(bed.catalogue, "")
+
+
+def test_with_batches_of_one_an_item_is_durable_before_the_next_is_asked_for(bed: Bed) -> None:
+    class Watching(Letters):
+        def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+            for given, item in enumerate(super().items(done)):
+                assert bed.catalogue.version("book").records == given
+                yield item
+
+    assert bed.extraction().run(Watching({str(i): letter(i) for i in range(3)}), batch=1).records == 3
