@@ -12,13 +12,16 @@ STAMPS := $(VENV)/stamps
 export PYTHON VENV TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs clean distclean
+.PHONY: help demo demo-network test lint format bench docs clean distclean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(STAMPS)/demo  ## Four hospitals, one ledger, one federated CNN: from raw images to an audited model
 	@$(BIN)/hmchain demo $(ARGS)
+
+demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a network, with one of them killed
+	@$(BIN)/hmchain demo --engine cometbft $(ARGS)
 
 test: $(STAMPS)/test  ## Run the tests
 	$(BIN)/pytest $(ARGS)

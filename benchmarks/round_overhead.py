@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hmchain.application.agent import exchange, participant, updates
-from hmchain.application.agent.agent import Learner
+from hmchain.application.agent.agent import Learner, ReadyLearner
 from hmchain.application.agent.cache import ObjectCache
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.consortium import Consortium
@@ -119,7 +119,7 @@ def open_study(directory: Path, rounds: int) -> tuple[Consortium, StudySpec]:
 
     def learn(hospital: Hospital, spec: StudySpec) -> Learner:
         trainer = InstantTrainer(spec.participants.index(hospital.organisation), len(first))
-        return Learner(trainer, np.array([600, 400]), lambda counts: None, first)
+        return ReadyLearner(trainer, np.array([600, 400]), lambda counts: None, first)
 
     consortium = Consortium.create(directory, "bench", {name: name.title() for name in HOSPITALS}, learn=learn)
     schema = Schema("mri", 1, 64, 64, ("no", "yes"))

@@ -96,8 +96,9 @@ if [[ $part != docs ]]; then
 fi
 install --build-constraints constraints.txt --editable ".[$extras]"
 
-# Stamps tell make that a part is installed; `demo` is a part of `test`.
+# Stamps tell make that a part is installed, and with it the parts in it.
 mkdir -p "$venv/stamps"
-if [[ $part == test ]]; then touch "$venv/stamps/demo"; fi
+if [[ $part == test ]]; then touch "$venv/stamps/demo" "$venv/stamps/network"; fi
+if [[ $part == network ]]; then touch "$venv/stamps/demo"; fi
 touch "$venv/stamps/$part"
 echo "Set-up of '$part' is complete."

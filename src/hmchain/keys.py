@@ -277,7 +277,7 @@ def save_key(key: StoredKey, path: Path, passphrase: str | None = None) -> None:
         content = _KeyFile(key.kind, "none", b"", b"", secret)
     else:
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-        sealed = AESGCM(_passphrase_key(passphrase, salt)).encrypt(nonce, secret, key.kind.encode())
+        sealed = AESGCM(passphrase_key(passphrase, salt)).encrypt(nonce, secret, key.kind.encode())
         content = _KeyFile(key.kind, "scrypt-aes256gcm", salt, nonce, sealed)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -308,13 +308,14 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
     if passphrase is None:
         raise WrongPassphraseError(f"{path} is protected by a passphrase", "give it with HMCHAIN_PASSPHRASE")
     try:
-        key = _passphrase_key(passphrase, content.salt)
+        key = passphrase_key(passphrase, content.salt)
         secret = AESGCM(key).decrypt(content.nonce, content.body, content.kind.encode())
     except (InvalidTag, ValueError) as error:
         raise WrongPassphraseError(f"the passphrase does not open {path}", "try again, or restore the file") from error
     return kind.from_secret_bytes(secret)
 
 
-def _passphrase_key(passphrase: str, salt: bytes) -> bytes:
+def passphrase_key(passphrase: str, salt: bytes) -> bytes:
+    """The 32-byte key that a passphrase gives with a salt (scrypt, RFC 7914)."""
     # n = 2^15, r = 8, p = 1: about 0.1 s and 32 MiB a guess.
     return hashlib.scrypt(passphrase.encode(), salt=salt, n=1 << 15, r=8, p=1, maxmem=_SCRYPT_MEMORY_BYTES, dklen=32)

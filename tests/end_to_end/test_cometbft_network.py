@@ -115,8 +115,8 @@ def test_1_2_kill_9_at_each_abci_step_replays_to_the_same_state(tmp_path: Path) 
     with running(tmp_path, prepare=lambda network: orders.append(network.use_crashing_app("d"))) as network:
         senders = cycle("abc")
         node, order = network.node("d"), orders[0]
-        steps = ["before prepare_proposal", "after process_proposal", "before finalize_block", "after finalize_block",
-                 "before log", "after log", "after commit"]  # fmt: skip
+        steps = ["before prepare_proposal", "after process_proposal", "after work_ahead", "before finalize_block",
+                 "after finalize_block", "before log", "after log", "after commit"]  # fmt: skip
         for step in steps:
             order.write_text(step)
             deadline = time.monotonic() + PATIENCE_SECONDS

@@ -20,6 +20,7 @@ from PIL import Image
 
 from hmchain.application.cli.main import main
 from pacs import PASSWORD, TITLE, USER, running_orthanc, study
+from s3_server import running_s3
 from unit.dicom_objects import ct, written
 
 Captured = pytest.CaptureFixture[str]
@@ -177,6 +178,48 @@ def test_a_changed_record_is_found(steward: Steward, scans: Path) -> None:
     blob.write_bytes(damaged)
     error = steward.run("verify", "head", expect=4)["error"]
     assert error["code"] == "object_tampered"
+
+
+def test_a_replica_mends_what_a_disk_lost(steward: Steward, scans: Path, tmp_path: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    replica = str(tmp_path / "replica")
+    copied = steward.run("vault", "mirror", replica)["copied"]
+    assert copied == steward.run("vault", "verify")["blobs"]
+    blobs = sorted(path for path in (steward.folder / "records").rglob("*") if path.is_file())
+    blobs[0].unlink()
+    blobs[1].chmod(0o600)
+    blobs[1].write_bytes(b"something else")
+    found = steward.run("vault", "verify", expect=4)
+    assert {each["problem"] for each in found["damaged"]} == {"missing", "altered"}
+    assert steward.run("vault", "repair", replica) == {"restored": 2, "lost": []}
+    assert steward.run("vault", "verify")["sound"]
+    assert steward.run("vault", "rotate")["wrapped"] == steward.run("vault", "verify")["records"]
+    steward.run("vault", "backup", str(tmp_path / "keys.sqlite"))
+    assert (tmp_path / "keys.sqlite").stat().st_mode & 0o077 == 0
+    assert steward.run("vault", "sweep")["deleted"] == 0
+    assert "can be read" in steward.show("vault", "verify")
+
+
+def test_ciphertext_can_lie_in_a_bucket(tmp_path: Path, scans: Path, capsys: Captured) -> None:
+    with running_s3(tmp_path / "s3") as server:
+        secrets = tmp_path / "s3.toml"
+        secrets.write_text(
+            f'endpoint = "{server.endpoint}"\naccess_key_id = "{server.access_key}"\n'
+            f'secret_access_key = "{server.secret_key}"\n'
+        )
+        steward, place = Steward(tmp_path / "south", capsys), f"s3://{server.bucket}/south"
+        open_to_all = steward.run("init", "--records", place, "--credentials", str(secrets), expect=5)["error"]
+        assert "chmod 600" in open_to_all["hint"]
+        secrets.chmod(0o600)
+        steward.run("init", "--records", place, "--credentials", str(secrets))
+        done = steward.run("extract", str(scans), "--into", "head", "--workers", "2")
+        assert (done["records"], done["held"]) == (12, 2)
+        assert not (steward.folder / "records").exists()
+        assert steward.run("register", "head", "--leave-waiting")["version"]["records"] == 12
+        assert steward.run("verify", "head")["records"] == 12
+        assert server.secret_key.encode() not in contents(steward.folder)
+    down = steward.run("verify", "head", expect=4)["error"]
+    assert down["code"] == "store_unavailable" and server.secret_key not in down["what"] + down["hint"]
 
 
 def test_clean_files_with_a_report(steward: Steward, scans: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from hmchain.application.agent.agent import Learner
+from hmchain.application.agent.agent import Learner, ReadyLearner
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Hospital
@@ -132,7 +132,7 @@ class Bed:
         self.learners += 1
         order = spec.participants.index(hospital.organisation)
         trainer = self.trainers.setdefault(hospital.organisation, DummyTrainer(order, self.auc))
-        return Learner(trainer, np.array([100 + order, 50]), lambda counts: None, initial())
+        return ReadyLearner(trainer, np.array([100 + order, 50]), lambda counts: None, initial())
 
     def _note(self, block: Block, result: BlockResult) -> None:
         height = block.header.height

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,23 @@ from abci_chain import Chain, address, founding_commitment, init_request, misbeh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_network import CHAIN, genesis, signing_key
+from msgspec.structs import replace
 
 from hmchain.canonical import decode
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import OK, Receipt
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.standings import Change
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import WrongChainError
-from hmchain.ledger.engines.cometbft.blocks import lawful
+from hmchain.ledger.engines.cometbft.blocks import lawful, validator_updates
 from hmchain.ledger.engines.validator import DivergenceError
-from hmchain.ledger.state import StateError
+from hmchain.ledger.state import State, StateError
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
+from hmchain.ledger.transition import Machine
 
 
 @pytest.fixture
@@ -111,6 +116,23 @@ def test_10_a_flood_does_not_fill_the_memory(chain: Chain, monkeypatch: pytest.M
     assert list(chain.app._known._known) == known and len(known) >= 9
 
 
+def test_10_a_member_s_flood_leaves_the_others_their_share(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MEMPOOL_TRANSACTIONS_MAX", 20)
+    flood = [chain.send.dataset("a", f"d{number}") for number in range(8)]
+    assert chain.check(flood) == [""] * 5 + ["mempool_share"] * 3  # a quarter of 20
+    assert chain.check(flood[:5], abci.RECHECK) == [""] * 5  # who waits goes on waiting
+    assert chain.check([chain.send("a", standings.Unjail(), role="validator")]) == ["mempool_share"]  # any of its keys
+    assert chain.check([chain.send.dataset("b", "x")]) == [""]
+    chain.block(*flood[:2])
+    assert chain.check(flood[5:]) == ["", "", "mempool_share"]
+    monkeypatch.setattr(mempool, "MEMPOOL_BYTES_MAX", 4 * len(flood[0]))
+    assert chain.check([chain.send.dataset("c", f"e{number}") for number in range(2)]) == ["", "mempool_share"]
+    chain.clock.ms += 700_000
+    chain.block()
+    assert set(chain.check(flood[2:7], abci.RECHECK)) == {"expired"}
+    assert chain.app._shares._counts["a"] == 0  # what has expired gives its place back
+
+
 # -- proposals ---------------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +195,24 @@ def test_empty_blocks_change_nothing_but_the_height(chain: Chain) -> None:
     assert chain.app.state.commitment() != before
 
 
+def test_an_empty_block_that_tells_of_failed_turns_is_logged_once(chain: Chain) -> None:
+    chain.block(chain.send.dataset("a", "x"))
+    commitments = []
+    for _ in range(3):
+        chain.decide(chain.request(round_=2))
+        commitments.append(chain.app.state.commitment())
+    assert len(set(commitments)) == 1 and chain.app.storage.blocks.height == 2 and chain.height == 4
+    founding = chain.founding
+    state = State()
+    genesis_file.initialise(state, founding)
+    machine = Machine(state, founding.chain_id)
+    machine.commit(0)
+    for stored in chain.app.storage.blocks.blocks():
+        machine.execute(stored.block.input)
+        machine.commit(stored.height)
+    assert state.commitment() == commitments[-1]  # the log alone gives it
+
+
 def test_a_block_out_of_turn_is_an_error(chain: Chain) -> None:
     request = chain.request()
     request.height = 5
@@ -203,20 +243,33 @@ def test_evidence_against_strangers_is_passed_over(chain: Chain) -> None:
 
 def test_11_illegal_updates_never_reach_cometbft() -> None:
     validators = proposer.update((), [("a", 10), ("b", 10)])
-    assert lawful(validators, [("c", 0)]) == []
-    assert lawful(validators, [("a", -1)]) == []
-    assert lawful(validators, [("a", 5), ("a", 7)]) == [("a", 7)]
-    assert lawful(validators, [("b", 0), ("a", 0)]) == []
-    assert lawful(validators, [("b", 0), ("a", 0), ("c", 3)]) == [("a", 0), ("b", 0), ("c", 3)]
+    assert kept(validators, [("c", 0)]) == []
+    assert kept(validators, [("a", -1)]) == []
+    assert kept(validators, [("a", 5), ("a", 7)]) == [("a", 7)]
+    assert kept(validators, [("b", 0), ("a", 0)]) == []
+    assert kept(validators, [("b", 0), ("a", 0), ("c", 3)]) == [("a", 0), ("b", 0), ("c", 3)]
+
+
+def kept(validators: proposer.Validators, changes: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    found = lawful(validators, [Change(name, power, name.encode(), b"") for name, power in changes])
+    return [(change.organisation, change.power) for change in found]
+
+
+def test_11_a_key_that_is_in_no_set_is_not_removed() -> None:
+    validators = proposer.update((), [("a", 10), ("b", 10)], {"a": proposer.address(b"a"), "b": proposer.address(b"b")})
+    move = Change("a", 10, b"fresh", b"a")
+    assert lawful(validators, [move]) == [move]
+    assert lawful(validators, [replace(move, former=b"stranger's")]) == [replace(move, former=b"")]
+    assert [(bytes(u.pub_key.ed25519), u.power) for u in validator_updates([move])] == [(b"fresh", 10), (b"a", 0)]
 
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(-1, 3)), max_size=12))
 def test_11_what_the_filter_lets_through_is_applicable(changes: list[tuple[str, int]]) -> None:
     validators = proposer.update((), [("a", 1), ("b", 2), ("c", 3)])
-    kept = lawful(validators, changes)
-    assert proposer.update(validators, kept)  # raises what CometBFT would halt on
-    assert set(kept) <= set(changes)
+    applicable = kept(validators, changes)
+    assert proposer.update(validators, applicable)  # raises what CometBFT would halt on
+    assert set(applicable) <= set(changes)
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import random
 from pathlib import Path
 
 from abci_chain import Chain, address, init_request, misbehaviour, timestamp
-from ledger_network import CHAIN, Network, genesis, member
+from ledger_network import CHAIN, Network, genesis, member, signing_key
 
+from hmchain.canonical import digest
+from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import Block, DoubleSign, EngineReport
@@ -16,6 +18,7 @@ from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.contracts.datasets import PublishVersion
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
 from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.application import Application
@@ -46,6 +49,8 @@ def long_log(directory: Path, blocks: int) -> tuple[Genesis, list[Block]]:
             if not entry.closed
             for name in "bcd"
         ]
+        if number == 90:
+            wires.append(network.send("b", rotation("b", network)))
         if number == 50:
             network.ledger.set_behaviour("d", Behaviour.EQUIVOCATE)
         network.block(*wires, step_ms=chance.choice((1, 400, 5000)))
@@ -55,12 +60,23 @@ def long_log(directory: Path, blocks: int) -> tuple[Genesis, list[Block]]:
     return founding, found
 
 
-def as_request(block: Block) -> abci.RequestFinalizeBlock:
-    """The same block as CometBFT would hand it over."""
+def rotation(name: str, network: Network) -> RotateKey:
+    """Another validator key, which the embedded engine has ready."""
+    key = SigningKey(digest("another key", name.encode()))
+    network.ledger.hold_key(name, key)
+    old = signing_key(name, "validator").public.raw
+    proven = rotation_bytes(CHAIN, name, "validator", old, key.public.raw)
+    return RotateKey("validator", key.public.raw, key.sign(proven))
+
+
+def as_request(block: Block, state: State) -> abci.RequestFinalizeBlock:
+    """The same block as CometBFT would hand it over; `state` is the one before it."""
     header = block.header
+    voters = {entry.id: entry.address for entry in standings.validators_at(state, header.height - 1)}
+    places = voters | {entry.id: entry.address for entry in standings.validators_at(state, header.height)}
     votes = [
-        abci.VoteInfo(validator=abci.Validator(address=address(vote.validator)), block_id_flag=vote.flag)
-        for vote in sorted(block.last_votes, key=lambda vote: address(vote.validator))
+        abci.VoteInfo(validator=abci.Validator(address=voters[vote.validator]), block_id_flag=vote.flag)
+        for vote in sorted(block.last_votes, key=lambda vote: voters[vote.validator])
     ]
     return abci.RequestFinalizeBlock(
         txs=block.transactions,
@@ -68,7 +84,7 @@ def as_request(block: Block) -> abci.RequestFinalizeBlock:
         misbehavior=[misbehaviour(item.validator) for item in block.evidence if isinstance(item, DoubleSign)],
         height=header.height,
         time=timestamp(header.time_ms, 123_456),
-        proposer_address=address(header.proposer),
+        proposer_address=places[header.proposer],
     )
 
 
@@ -82,13 +98,15 @@ def test_20_same_block_inputs_same_commitment_on_both_engines(tmp_path: Path) ->
     powers: list[int] = []
     kinds = set()
     for block in blocks:
-        answer = app.finalize_block(as_request(block))
+        answer = app.finalize_block(as_request(block, app.state))
         app.commit(abci.RequestCommit())
         assert answer.app_hash == block.header.state_commitment, f"block {block.header.height}"
         powers += [update.power for update in answer.validator_updates]
         kinds |= {event.type for event in answer.events}
     assert {"validator.joined", "validator.left", "validator.jailed", "standing.double_sign", "epoch.closed"} <= kinds
     assert {0, 1, 1000} <= set(powers)  # out, jailed, and back
+    assert list(standings.former_owners(app.state).values()) == ["b"]
+    assert any(block.header.proposer == "b" for block in blocks[95:])  # by its new key
 
 
 def test_the_log_of_a_node_plays_again_on_a_bare_machine(tmp_path: Path) -> None:

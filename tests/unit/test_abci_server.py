@@ -26,6 +26,7 @@ class Scripted:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.committed = 0
+        self.ahead = 0
 
     def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
         return abci.ResponseInfo(data=request.version, last_block_height=self.committed)
@@ -40,6 +41,13 @@ class Scripted:
     def commit(self, request: abci.RequestCommit) -> abci.ResponseCommit:
         self.committed += 1
         return abci.ResponseCommit()
+
+    def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
+        return abci.ResponseProcessProposal(status=abci.ResponseProcessProposal.ACCEPT)
+
+    def work_ahead(self) -> None:
+        self.ahead += 1
+        raise RuntimeError("a secret detail")
 
     def query(self, request: abci.RequestQuery) -> abci.ResponseQuery:
         if request.path == "error":
@@ -96,6 +104,35 @@ def test_replies_come_in_the_order_of_requests() -> None:
         assert application.batches == [3]  # what stands in a row is checked together
 
     serving(conversation)
+
+
+def test_checks_with_a_flush_after_each_are_checked_together() -> None:
+    async def conversation(server: Server, application: Scripted) -> None:
+        peer = await Peer.connect(server.address)
+        wires = [b"%d good" % number if number % 3 else b"%d" % number for number in range(600)]
+        peer.send(*[request for tx in wires for request in (abci.Request(check_tx=abci.RequestCheckTx(tx=tx)), FLUSH)])
+        replies = await peer.receive(1200)
+        assert [reply.WhichOneof("value") for reply in replies] == ["check_tx", "flush"] * 600
+        assert [reply.check_tx.code for reply in replies[::2]] == [int(not number % 3) for number in range(600)]
+        assert sum(application.batches) == 600 and 100 <= max(application.batches) <= 256
+
+    serving(conversation)
+
+
+def test_work_ahead_begins_when_the_answer_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    async def conversation(server: Server, application: Scripted) -> None:
+        peer = await Peer.connect(server.address)
+        accept = abci.ResponseProcessProposal.ACCEPT
+        for number in range(2):
+            proposal = abci.RequestProcessProposal(height=1)
+            reply = await peer.ask(abci.Request(process_proposal=proposal))
+            assert reply.process_proposal.status == accept
+            await peer.ask(query(b"next"))  # what fails ahead harms nobody
+            assert application.ahead == number + 1
+
+    with caplog.at_level(logging.ERROR):
+        serving(conversation)
+    assert caplog.text.count("could not be executed ahead") == 2
 
 
 def test_a_slow_check_holds_up_its_own_connection_alone() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from msgspec.structs import replace
 from study_bed import STUDY, Bed, make_spec
@@ -13,11 +14,12 @@ from study_bed import STUDY, Bed, make_spec
 from hmchain.application.agent.agent import Learner, UnpinnedError
 from hmchain.application.hospital import Hospital
 from hmchain.application.learning.quantise import to_fixed
+from hmchain.application.learning.trainer import Trainer
 from hmchain.keys import WrappingKey
 from hmchain.ledger import arithmetic
 from hmchain.ledger.arithmetic import Layer
 from hmchain.ledger.contracts import opening, rounds, studies
-from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
+from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.membership import ProposeAction, Remove, VoteAction, ballots
 from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
 from hmchain.ledger.contracts.studies import ProposeStudy, StudySpec
@@ -75,6 +77,52 @@ def test_the_data_is_read_once_a_process(bed: Bed) -> None:
     bed.approve()
     bed.run()
     assert bed.learners == 4
+
+
+class Watched:
+    """A dummy hospital's learner that notes whose data is read."""
+
+    def __init__(self, learner: Learner, name: str, read: list[str]) -> None:
+        self._learner, self._name, self._noted = learner, name, read
+        self.initial, self.use_counts, self.has_read = learner.initial, learner.use_counts, False
+
+    @property
+    def trainer(self) -> Trainer:
+        self.read()
+        return self._learner.trainer
+
+    @property
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        self.read()
+        return self._learner.class_counts
+
+    def read(self) -> None:
+        self.has_read = True
+        self._noted.append(self._name)
+
+
+@pytest.mark.parametrize("phase", [rounds.COMMIT, rounds.REVEAL, rounds.GATE_COMMIT])
+def test_an_agent_that_starts_after_its_approval_was_revoked_reads_no_data(bed: Bed, phase: str) -> None:
+    """It still gives the others what its last update owes them, so the round it was in is accepted."""
+    read: list[str] = []
+    plain = bed.learn
+
+    def watched(hospital: Hospital, spec: StudySpec) -> Learner:
+        return Watched(plain(hospital, spec), hospital.organisation, read)
+
+    bed.learn = watched  # type: ignore[method-assign]
+    bed.reopen()
+    bed.prepare(rounds_=3)
+    bed.approve()
+    bed.until(2, phase)
+    assert "west" in read
+    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.reopen()
+    read.clear()
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    assert "west" not in read and "north" in read
+    assert rounds.round_(bed.state, STUDY, 2).outcome == rounds.ACCEPTED  # type: ignore[union-attr]
 
 
 def test_a_hospital_whose_pair_halves_do_not_open_is_named_and_the_others_go_on(bed: Bed) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from ledger_network import Network
 
-from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
+from hmchain.canonical import NotCanonicalError, decode_trusted
+from hmchain.ledger.blocks import Commit
+from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, StoredBlock
 from hmchain.ledger.transactions import transaction_digest
 
 
@@ -86,3 +89,59 @@ def test_a_damaged_block_is_named_by_its_height(path: Path, tmp_path: Path) -> N
     with pytest.raises(BlockStoreError, match="block 3 is damaged"):
         _ = stored.block
     store.close()
+
+
+def test_a_sound_log_passes_and_every_changed_byte_of_its_content_is_found(path: Path, tmp_path: Path) -> None:
+    store = BlockStore(path, read_only=True)
+    store.check()
+    columns = {name: store.get(2) for name in ("block", "decided", "result")}
+    store.close()
+    for column, stored in columns.items():
+        assert stored is not None
+        content = {"block": stored.block_bytes, "decided": stored.commit_bytes, "result": stored.result_bytes}[column]
+        for place in range(0, len(content), max(1, len(content) // 40)):
+            changed = bytearray(content)
+            changed[place] ^= 1
+            if column == "decided" and changed[place:] != content[place:] and not _breaks(bytes(changed), stored):
+                continue  # a signature: whoever relies on it checks it
+            copy = _copied(path, tmp_path / "copy.db")
+            with closing(sqlite3.connect(copy)) as database, database:
+                database.execute(f"UPDATE blocks SET {column} = ? WHERE height = 2", (bytes(changed),))
+            damaged = BlockStore(copy, read_only=True)
+            with pytest.raises(BlockStoreError, match=r"block 2 in .*copy\.db is damaged"):
+                damaged.check()
+            damaged.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("DELETE FROM blocks WHERE height = 2", "does not follow"),
+        ("UPDATE transactions SET position = 7 WHERE height = 3", "lacks transactions"),
+        ("DELETE FROM transactions WHERE height = 3", "lacks transactions"),
+        ("INSERT INTO transactions VALUES (x'00', 3, 5)", "of no block"),
+    ],
+)
+def test_what_is_missing_from_a_log_is_found(path: Path, tmp_path: Path, change: str, complaint: str) -> None:
+    copy = _copied(path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(copy)) as database, database:
+        database.execute(change)
+    store = BlockStore(copy, read_only=True)
+    with pytest.raises(BlockStoreError, match=complaint):
+        store.check()
+    store.close()
+
+
+def _copied(path: Path, copy: Path) -> Path:
+    copy.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
+
+
+def _breaks(commit: bytes, stored: StoredBlock) -> bool:
+    """Whether a changed commit names another block or cannot be read."""
+    try:
+        return decode_trusted(commit, Commit).block_hash != stored.block.header.hash
+    except NotCanonicalError:
+        return True

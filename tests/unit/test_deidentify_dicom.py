@@ -232,6 +232,18 @@ def test_a_name_that_would_stay_in_a_code_holds_the_object() -> None:
     assert clean(ct(PatientName="Chest^Rose", BodyPartExamined="CHEST")).BodyPartExamined == "CHEST"
 
 
+@pytest.mark.parametrize("code", ["QUINCE", "OLD QUINCE", "A_QUINCE", "MYQUINCES"])
+def test_a_name_is_found_in_whatever_element_and_depth_it_would_stay(code: str) -> None:
+    inner = Dataset()
+    inner.ScanOptions, inner.GantryDetectorTilt = code.replace("_", " "), 1
+    assert held(ct(SharedFunctionalGroupsSequence=Sequence([inner]))).code == "identifier_left"
+
+
+def test_a_number_is_not_found_within_a_longer_one() -> None:
+    assert clean(ct(PatientID="123456", InstanceNumber="91234567")).InstanceNumber == 91234567
+    assert held(ct(PatientID="123456", InstanceNumber="123456")).code == "identifier_left"
+
+
 def test_a_patient_without_an_id_is_known_by_the_study() -> None:
     nameless = outcome(written(ct(PatientID="")))
     other = outcome(written(ct(PatientID="", SeriesInstanceUID=UID("1.7"))))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,27 @@ def test_a_full_disk_loses_nothing(bed: Bed, monkeypatch: pytest.MonkeyPatch) ->
     assert len(bed.texts()) == 4
 
 
+@pytest.mark.parametrize("fails_at", [0, 1, 2])
+def test_a_disk_that_is_full_in_the_middle_leaves_no_entry_without_its_record(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    source = Letters({str(i): letter(i, f"text {i}") for i in range(6)})
+    put, calls = bed.store.put_many, iter(range(10))
+
+    def full_once(data: Any) -> list[bytes]:
+        if next(calls) == fails_at:
+            raise DiskFullError("there is no room")
+        return put(data)
+
+    with monkeypatch.context() as broken, pytest.raises(DiskFullError):
+        broken.setattr(bed.store, "put_many", full_once)
+        bed.extraction().run(source, batch=2)
+    listed = {entry.record for entry in bed.catalogue.records("book", 1)}
+    assert listed <= set(bed.texts())
+    bed.extraction().run(source)
+    assert len(bed.texts()) == bed.catalogue.version("book").records == 6
+
+
 def test_workers_give_the_same_in_the_same_order(bed: Bed, tmp_path: Path) -> None:
     large = b"x" * (TRAVEL_BYTES_MAX + 1)
     texts = {str(i): letter(i, f"text {i}") for i in range(12)} | {"large": b"Jane Roe\n99\n" + large}
@@ -190,6 +212,14 @@ def test_workers_give_the_same_in_the_same_order(bed: Bed, tmp_path: Path) -> No
     assert list(bed.catalogue.records("book", 1)) == list(other.catalogue.records("book", 1))
     other.vault.close()
     other.catalogue.close()
+
+
+def test_what_workers_sealed_in_vain_is_not_left_behind(bed: Bed) -> None:
+    texts = {str(i): letter(i % 6, f"text {i % 6}") for i in range(12)} | {"other": letter(0, "something else")}
+    tally = bed.extraction().run(Letters(texts), workers=2)
+    assert (tally.records, tally.duplicates, tally.held) == (6, 6, 1)
+    assert bed.vault.verify().unnamed == 0
+    assert bed.vault.verify().sound
 
 
 def test_workers_pass_on_what_a_source_cannot_give(bed: Bed) -> None:
@@ -208,10 +238,11 @@ def test_a_held_item_waits_encrypted_with_its_name(bed: Bed, tmp_path: Path) -> 
     bed.extraction().run(Letters({"Jane Roe.txt": letter(1, "SECRET")}))
     (held,) = bed.catalogue.held("book")
     assert held.state == PENDING
-    with review.held_content(bed.vault, held) as path:
-        assert path.read_bytes() == letter(1, "SECRET")
-        assert path.stat().st_mode & 0o077 == 0
-    assert not path.exists()
+    with review.held_content(bed.vault, held) as file:
+        assert file.read() == letter(1, "SECRET")
+    review.write_content(bed.vault, held, tmp_path / "look")
+    assert (tmp_path / "look").stat().st_mode & 0o077 == 0
+    (tmp_path / "look").unlink()
     assert review.original_name(bed.vault, held) == "Jane Roe.txt"
     on_disk = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert b"Jane" not in on_disk and b"SECRET" not in on_disk

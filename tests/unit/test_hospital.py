@@ -76,6 +76,18 @@ def test_the_learner_is_what_the_study_pins(hospital: Hospital) -> None:
     assert 0 <= learner.trainer.evaluate(fitted, "validation").auc <= 1
 
 
+def test_a_learner_decrypts_nothing_before_it_is_used(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    cohort = hospital.cohort
+    monkeypatch.setattr(hospital, "cohort", lambda name, version: read.append(name) or cohort(name, version))
+    learner = cnn_learner(hospital, spec())
+    learner.use_counts(np.array([30, 10]))
+    assert len(learner.initial) and not read
+    learner.read()
+    assert learner.trainer.prior is not None and learner.class_counts.tolist() == [6, 5]
+    assert read == ["brain"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

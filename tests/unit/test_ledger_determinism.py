@@ -9,14 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from ledger_network import CHAIN, Network, genesis, member
+from ledger_network import CHAIN, Network, genesis, member, signing_key
 
-from hmchain.canonical import decode, encode
+from hmchain.canonical import decode, digest, encode
+from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput
 from hmchain.ledger.contracts import membership
 from hmchain.ledger.contracts.datasets import PublishVersion
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, VoteAction
+from hmchain.ledger.contracts.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.engines.embedded import Behaviour
 from hmchain.ledger.state import State
@@ -50,6 +52,12 @@ def write_vector(directory: Path) -> None:
         network.ledger.set_behaviour(name, Behaviour.HONEST)
     network.ledger.set_behaviour("d", Behaviour.SILENT)
     network.fill(6, first=20)
+    key = SigningKey(digest("another key", b"b"))
+    former = signing_key("b", "validator").public.raw
+    proof = key.sign(rotation_bytes(CHAIN, "b", "validator", former, key.public.raw))
+    network.ledger.hold_key("b", key)
+    network.block(network.send("b", RotateKey("validator", key.public.raw, proof)))
+    network.fill(6, first=40)
     blocks = [
         {"input": encode(stored.block.input).hex(), "commitment": stored.block.header.state_commitment.hex()}
         for stored in network.ledger.store.blocks()

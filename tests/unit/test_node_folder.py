@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from hmchain.application.node_folder import (
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import genesis, proposer
 from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft.damage import SignedRecordError
 from hmchain.ledger.state import State
 
 TITLE = 'North "Main" Hospital \\ Höhe'
@@ -129,6 +132,12 @@ def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> Non
 SIGNED = "priv_validator_state.json"
 
 
+def signed(height: int) -> str:
+    """CometBFT's record of a precommit."""
+    message = bytes([0x16, 0x08, 0x02, 0x11]) + height.to_bytes(8, "little") + b"\x2a"
+    return json.dumps({"height": str(height), "round": 0, "step": 3, "signbytes": message.hex().upper()})
+
+
 @pytest.fixture
 def stopped(folder: NodeFolder) -> NodeFolder:
     """A node that ran and was stopped at block 3."""
@@ -142,7 +151,7 @@ def stopped(folder: NodeFolder) -> NodeFolder:
     data = folder.engine / "data"
     data.mkdir(parents=True, exist_ok=True)
     (data / "blocks").write_text("three blocks")
-    (data / SIGNED).write_text("height 3")
+    (data / SIGNED).write_text(signed(3))
     return folder
 
 
@@ -151,12 +160,12 @@ def test_a_backup_brings_back_blocks_and_state_but_not_what_was_signed(stopped: 
     kept = node_backup.snapshot(stopped, tmp_path / "backup.tar")
     assert kept[0] == 3
     (data / "blocks").write_text("five blocks")
-    (data / SIGNED).write_text("height 5")
+    (data / SIGNED).write_text(signed(5))
     for path in stopped.ledger.glob("*.db*"):
         path.unlink()
     assert node_backup.restore(stopped, tmp_path / "backup.tar") == kept
     assert (data / "blocks").read_text() == "three blocks"
-    assert (data / SIGNED).read_text() == "height 5"
+    assert (data / SIGNED).read_text() == signed(5)
     assert (stopped.path / "before-restore" / "data" / "blocks").read_text() == "five blocks"
     assert (stopped.ledger / "blocks.db").is_file()
     state = State(stopped.state)
@@ -209,3 +218,20 @@ def test_another_networks_backup_is_refused(stopped: NodeFolder, tmp_path: Path)
     node.join(other, founded(other))
     with pytest.raises(BackupError, match="another network"):
         node_backup.restore(other, tmp_path / "backup.tar")
+
+
+def test_a_backup_is_not_restored_beside_a_lost_record_of_signatures(stopped: NodeFolder, tmp_path: Path) -> None:
+    node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    (stopped.engine / "data" / SIGNED).unlink()
+    with pytest.raises(SignedRecordError, match="--signs-above"):
+        node_backup.restore(stopped, tmp_path / "backup.tar")
+    assert (stopped.engine / "data" / "blocks").read_text() == "three blocks"
+
+
+def test_a_backup_with_a_damaged_log_of_blocks_is_refused(stopped: NodeFolder, tmp_path: Path) -> None:
+    blocks = stopped.ledger / "blocks.db"
+    with closing(sqlite3.connect(blocks)) as database, database:
+        database.execute("INSERT INTO blocks VALUES (2, x'00', x'00', x'00')")
+    with pytest.raises(BackupError, match="block 2"):
+        node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    assert not (tmp_path / "backup.tar").exists()

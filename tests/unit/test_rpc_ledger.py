@@ -14,7 +14,7 @@ from ledger_network import genesis, member, signing_key
 from msgspec.structs import replace
 
 from hmchain.application.consortium import Consortium, RefusedTransactionError
-from hmchain.application.governance import NoBallotError, Steward, propose, unjail, vote
+from hmchain.application.governance import Delegate, NoBallotError, propose, unjail, vote
 from hmchain.ledger.contracts import datasets, membership
 from hmchain.ledger.contracts.membership import Admit, Remove
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
@@ -144,7 +144,7 @@ def test_a_consortium_runs_on_it_as_on_the_embedded_engine(chain: Chain, engine:
 def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         # All read the one node of this test; each signs with its own key.
-        stewards = [Steward("a", signing_key(name, "steward"), consortium) for name in "abcd"]
+        stewards = [Delegate("a", signing_key(name, "steward"), consortium) for name in "abcd"]
         asked = propose(stewards[0], Admit(member("e")))
         assert (asked.action, asked.yes, asked.needed, asked.passed) == ("admit e", ("a",), 3, False)
         with pytest.raises(NoBallotError, match="no open ballot begins"):

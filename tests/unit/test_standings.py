@@ -17,6 +17,7 @@ from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.reputation import Outcome
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
+from hmchain.ledger.transition import Machine
 
 NAMES = tuple("abcd")
 RULES = Parameters(jail_blocks_per_member=2, jail_ms=1_000)
@@ -98,6 +99,48 @@ def test_jail_needs_blocks_and_time(state: State) -> None:
     assert standings.may_lead(state, "d")
     block(state, 21, START_MS + 5_001)
     assert standings.standing(state, "d").power > reputation.POWER_JAILED
+
+
+def test_a_removed_member_does_not_put_off_the_jail_of_another() -> None:
+    """The jail comes after `jail_blocks_per_member` * n blocks, and n is how many validators there are now."""
+    state = State()
+    founding.initialise(state, genesis("abcdefgh", RULES))
+    state.commit(0)
+    for name in "efgh":
+        membership.remove(state, name, 1)
+    for height in range(1, 10):
+        block(state, height, START_MS + height)
+    for height in range(10, 17):
+        assert block(state, height, START_MS + 5_000 + height, ("d",)) == []
+    assert block(state, 17, START_MS + 5_017, ("d",)) == ["validator.jailed"], "8 blocks without a vote, n is 4"
+    state.close()
+
+
+def quiet(state: State, height: int, last_round: int = 0, *, full: bool) -> bytes:
+    """One block of a quiet chain through the machine: with a transaction, or empty; the commitment after it."""
+    wires = (b"no transaction",) if full else ()
+    votes = tuple(Vote(name, COMMIT) for name in NAMES) if height > 1 else ()
+    machine = Machine(state, "test")
+    machine.execute(BlockInput(height, START_MS + height, "a", last_round, votes, (), wires))
+    machine.commit(height)
+    return state.commitment()
+
+
+def test_who_fails_only_the_turns_of_blocks_with_transactions_pays(state: State) -> None:
+    """On a quiet chain an empty block follows each of them, and tells how many rounds it took."""
+    quiet(state, 1, full=True)
+    for height in range(2, 40, 2):
+        quiet(state, height, 1, full=False)
+        quiet(state, height + 1, full=True)
+    turns = standings._require_epoch(state).proposals
+    assert 2 * sum(turn.failed for turn in turns) >= len(turns) // 2 > 0
+    assert {turn.failed for turn in turns} == {True, False}
+
+
+def test_an_idle_chain_stays_idle_although_every_round_fails(state: State) -> None:
+    before = [quiet(state, 1, full=True), quiet(state, 2, 3, full=False)]
+    assert before[0] != before[1], "counted once"
+    assert {quiet(state, height, 3, full=False) for height in range(3, 9)} == {before[1]}, "and then no more"
 
 
 def test_time_alone_does_not_jail(state: State) -> None:

@@ -187,8 +187,10 @@ def test_erasure_destroys_keys_ciphertext_and_the_key_of_the_root(
     for version in (1, 2):
         with pytest.raises(MissingRecordError):
             vault.get("brain", version, "record 3")
-        with pytest.raises(VersionClosedError):
-            vault.commit("brain", version)
+    with pytest.raises(VersionClosedError):
+        vault.commit("brain", 1)
+    vault.put("brain", 2, "record 4", b"a version that nobody committed to stays open")
+    assert vault.commit("brain", 2).root
     assert vault.get("lung", 1, "record 3") == RECORDS["record 3"]
     assert vault.get("brain", 1, "record 1") == RECORDS["record 1"]
     vault.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from typing import Protocol
 from hmchain.application.hospital import Hospital, Learn
 from hmchain.application.keyring import Keyring
 from hmchain.errors import StudyError
-from hmchain.keys import SecretKey
+from hmchain.keys import SecretKey, SigningKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.parameters import Parameters
@@ -29,6 +29,7 @@ from hmchain.records.objects import ObjectStore
 OnBlock = Callable[[Block, BlockResult], None]
 
 _IDLE_SECONDS = 0.02
+_PATIENCE_SECONDS = 5.0
 
 
 class StudyPausedError(StudyError):
@@ -79,6 +80,37 @@ class Ledger(Protocol):
         """Release everything."""
 
 
+def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = None) -> dict[str, Keyring]:
+    """New keys of every hospital, saved in its folder. Raises `KeyFileError` rather than overwrite one."""
+    keys = {name: Keyring.generate() for name in sorted(names)}
+    for name, keyring in keys.items():
+        keyring.save(directory / "hospitals" / name / "keys", passphrase)
+    return keys
+
+
+def load_keys(directory: Path, passphrase: str | None = None) -> dict[str, Keyring]:
+    """The keys of every hospital of a consortium's folder. Raises `KeyFileError` or `WrongPassphraseError`."""
+    folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
+    return {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
+
+
+def validator_keys(keys: Mapping[str, Keyring]) -> dict[str, SigningKey]:
+    """What the hospitals' validators sign blocks with."""
+    return {name: keyring.validator for name, keyring in keys.items()}
+
+
+def founding(
+    chain_id: str,
+    titles: Mapping[str, str],
+    keys: Mapping[str, Keyring],
+    time_ms: int,
+    parameters: Parameters | None = None,
+) -> Genesis:
+    """The genesis of a consortium of the organisations in `titles` (name to title)."""
+    members = tuple(keyring.member(name, titles[name]) for name, keyring in keys.items())
+    return Genesis(chain_id, time_ms, members, parameters or Parameters())
+
+
 class LocalNode:
     """One hospital's own node: its validator's state."""
 
@@ -120,7 +152,10 @@ class Consortium:
             )
             for name, keyring in sorted(keys.items())
         }
+        self.asleep: set[str] = set()
+        """Hospitals whose machines are down: their agents do nothing."""
         self.on_block: OnBlock = lambda block, result: None
+        self.before_step: Callable[[], None] = lambda: None
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="agent")
 
     @classmethod
@@ -140,14 +175,9 @@ class Consortium:
         `learn` makes the hospitals' learners (see `hospital.Learn`); tests and simulations pass their own, as they do
         with `clock_ms`.
         """
-        keys = {name: Keyring.generate() for name in sorted(titles)}
-        for name, keyring in keys.items():
-            keyring.save(directory / "hospitals" / name / "keys", passphrase)
-        now_ms = clock_ms()
-        members = tuple(keyring.member(name, titles[name]) for name, keyring in keys.items())
-        genesis = Genesis(chain_id, now_ms, members, parameters or Parameters())
-        validators = {name: keyring.validator for name, keyring in keys.items()}
-        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validators, clock_ms=clock_ms)
+        keys = make_keys(directory, titles, passphrase)
+        genesis = founding(chain_id, titles, keys, clock_ms(), parameters)
+        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 
     @classmethod
@@ -160,10 +190,8 @@ class Consortium:
         learn: Learn | None = None,
     ) -> Consortium:
         """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
-        folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
-        keys = {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
-        validators = {name: keyring.validator for name, keyring in keys.items()}
-        ledger = EmbeddedLedger(directory / "ledger", validators, clock_ms=clock_ms)
+        keys = load_keys(directory, passphrase)
+        ledger = EmbeddedLedger(directory / "ledger", validator_keys(keys), clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 
     def study_key(self, study: str) -> SecretKey:
@@ -208,9 +236,10 @@ class Consortium:
         """Let every agent act once and decide a block; False if nobody had anything to do.
 
         What the ledger does not even queue (of a member that was removed, say) is dropped: an agent asks the state anew
-        at every step.
+        at every step. An agent whose own node is behind waits: it would only do again what is done.
         """
-        agents = [hospital.agent for hospital in self.hospitals.values()]
+        self.before_step()
+        agents = [hospital.agent for name, hospital in self.hospitals.items() if self._is_up_to_date(name)]
         list(self._pool.map(lambda agent: agent.publish(), agents))
         wires = [wire for found in self._pool.map(lambda agent: agent.step(), agents) for wire in found]
         self.ledger.submit_many(wires)
@@ -226,7 +255,20 @@ class Consortium:
                 raise StudyPausedError(f"study {study} is {status}", "see `hmchain study status`")
             if not self.step():
                 time.sleep(_IDLE_SECONDS)
+        self._wait_for_nodes()
         self.step()  # every agent sees that it is over, and erases the secrets of the last round
+
+    def _is_up_to_date(self, name: str) -> bool:
+        """Whether a hospital's agent runs, and its own node has the blocks that are known here."""
+        return name not in self.asleep and self.ledger.state_of(name).height >= self.ledger.state.height
+
+    def _wait_for_nodes(self) -> None:
+        """Give nodes that are a little behind some time."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        awake = [name for name in self.hospitals if name not in self.asleep]
+        while not all(map(self._is_up_to_date, awake)) and time.monotonic() < deadline:
+            time.sleep(_IDLE_SECONDS)
+            self.produce_block()
 
     def _status(self, study: str) -> str:
         entry = studies.study(self.ledger.state, study)

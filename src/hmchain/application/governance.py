@@ -1,4 +1,4 @@
-"""What the members of a running network decide together: who joins, who leaves. Two thirds of them must agree."""
+"""A hospital's people at its running node, and what the members decide together: who joins, who leaves."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from hmchain.application.agent.agent import signed
 from hmchain.application.consortium import Consortium, LocalNode
+from hmchain.application.keyring import key_file
 from hmchain.application.node import open_ledger
 from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import contracts
+from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts import membership
 from hmchain.ledger.contracts.membership import Action, Admit, ProposeAction, Remove, VoteAction
 from hmchain.ledger.contracts.standings import Unjail
@@ -39,8 +41,8 @@ class BallotView:
 
 
 @dataclass(frozen=True)
-class Steward:
-    """A hospital's steward at its running node; records and agent are left alone."""
+class Delegate:
+    """Who speaks for a hospital at its running node, as its steward or scientist; records and agent are left alone."""
 
     organisation: str
     key: SigningKey
@@ -59,11 +61,14 @@ class Steward:
 
 
 @contextmanager
-def open_steward(folder: NodeFolder, passphrase: str | None = None) -> Iterator[Steward]:
-    """The steward of a running node. Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`."""
-    key = load_key(SigningKey, folder.keys / "steward.key", passphrase)
+def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = STEWARD) -> Iterator[Delegate]:
+    """The steward of a running node, or who holds another role's key.
+
+    Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
+    """
+    key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
     with Consortium(folder.path, open_ledger(folder), {}) as consortium:
-        yield Steward(folder.settings().organisation, key, consortium)
+        yield Delegate(folder.settings().organisation, key, consortium)
 
 
 def ballots(state: State) -> list[BallotView]:
@@ -76,7 +81,7 @@ def ballots(state: State) -> list[BallotView]:
     return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
 
 
-def propose(steward: Steward, action: Action) -> BallotView:
+def propose(steward: Delegate, action: Action) -> BallotView:
     """Put an action to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
     known = {ballot.id for ballot in ballots(steward.state)}
     steward.require(ProposeAction(action))
@@ -84,7 +89,7 @@ def propose(steward: Steward, action: Action) -> BallotView:
     return next(ballot for ballot in fresh if ballot.action == _words(action) and steward.organisation in ballot.yes)
 
 
-def vote(steward: Steward, prefix: str) -> BallotView:
+def vote(steward: Delegate, prefix: str) -> BallotView:
     """Vote yes to the open ballot whose id begins with `prefix`. Raises `NoBallotError`, `RefusedTransactionError`."""
     waiting = [ballot for ballot in ballots(steward.state) if not ballot.passed]
     found = [ballot for ballot in waiting if ballot.id.hex().startswith(prefix.lower())]
@@ -95,7 +100,7 @@ def vote(steward: Steward, prefix: str) -> BallotView:
     return next(ballot for ballot in ballots(steward.state) if ballot.id == found[0].id)
 
 
-def unjail(steward: Steward) -> None:
+def unjail(steward: Delegate) -> None:
     """Ask for a hospital's votes to be counted again. Raises `RefusedTransactionError` if it is not jailed."""
     steward.require(Unjail())
 

@@ -19,6 +19,7 @@ from hmchain.application.agent.agent import Agent, Learner, Node, UnpinnedError,
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.keyring import Keyring
 from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.record_store import open_record_store
 from hmchain.canonical import Record, decode, decode_trusted, encode
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
@@ -28,7 +29,7 @@ from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.trainer import Cohort
+    from hmchain.application.learning.trainer import CNNTrainer, Cohort
 
 TRAIN, VALIDATION = "train", "validation"
 
@@ -69,7 +70,7 @@ class Hospital:
         self.directory = directory
         self.keys = keys
         self.node = node
-        self._records = ObjectStore.directory(directory / "records")
+        self._records = open_record_store(directory)
         vault = directory / "vault"
         self.vault = (
             Vault.open(vault, self._records, keys.wrapping)
@@ -120,9 +121,7 @@ class Hospital:
     def publish(self, dataset: str, version: int) -> bytes:
         """Steward: publish a version by its keyed root and rounded count."""
         commitment = self.vault.commit(dataset, version)
-        return self.as_steward(
-            PublishVersion(dataset, version, commitment.root, rounded_count(len(commitment.digests)))
-        )
+        return self.as_steward(PublishVersion(dataset, version, commitment.root, rounded_count(len(commitment.leaves))))
 
     def as_steward(self, body: contracts.Body) -> bytes:
         """A transaction signed with the steward's key."""
@@ -145,7 +144,7 @@ Learn = Callable[[Hospital, StudySpec], Learner]
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     """The FL-CNN of a study on a hospital's images. Raises `UnpinnedError` for a model or code that is not ours."""
     # torch takes seconds to import, and only those who train need it.
-    from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector, layers, smoothed_prior
+    from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector, layers
     from hmchain.application.learning.trainer import CNNTrainer
 
     if spec.code != code_digest():
@@ -161,10 +160,62 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         raise UnpinnedError(f"study {spec.name} pins a model, a plan and a schema that do not fit each other")
     order = spec.participants.index(hospital.organisation)
     use = spec.uses[order]
-    cohort = hospital.cohort(use.dataset, use.version)
-    trainer = CNNTrainer(cohort, plan, arch, spec.seed + order)
 
-    def use_counts(counts: npt.NDArray[np.int64]) -> None:
-        trainer.prior = smoothed_prior(counts)
+    def opened() -> tuple[CNNTrainer, npt.NDArray[np.int64]]:
+        cohort = hospital.cohort(use.dataset, use.version)
+        return CNNTrainer(cohort, plan, arch, spec.seed + order), cohort.class_counts(arch.classes)
 
-    return Learner(trainer, cohort.class_counts(arch.classes), use_counts, initial_vector(arch, spec.seed))
+    return CNNLearner(initial_vector(arch, spec.seed), opened)
+
+
+class CNNLearner:
+    """The FL-CNN of one study; a `Learner` that decrypts the images when it is first asked to use them.
+
+    An agent may be started in a study whose approval was taken back: it still owes the others the seeds of its last
+    update, and for those no image is needed.
+    """
+
+    def __init__(
+        self, initial: npt.NDArray[np.float32], opened: Callable[[], tuple[CNNTrainer, npt.NDArray[np.int64]]]
+    ) -> None:
+        """`opened` reads the data: trainer and class counts."""
+        self.initial = initial
+        self._open = opened
+        self._opened: tuple[CNNTrainer, npt.NDArray[np.int64]] | None = None
+        self._counts: npt.NDArray[np.int64] | None = None
+
+    @property
+    def trainer(self) -> CNNTrainer:
+        """Trains and evaluates, with the prior that `use_counts` was given."""
+        return self._data()[0]
+
+    @property
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Training images of each class."""
+        return self._data()[1]
+
+    def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Predict with the class shares of all participants together."""
+        self._counts = counts
+        self._set_prior()
+
+    def read(self) -> None:
+        """Decrypt the images now. Raises what `Hospital.cohort` raises."""
+        self._data()
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the images are in memory, decrypted."""
+        return self._opened is not None
+
+    def _data(self) -> tuple[CNNTrainer, npt.NDArray[np.int64]]:
+        if self._opened is None:
+            self._opened = self._open()
+            self._set_prior()
+        return self._opened
+
+    def _set_prior(self) -> None:
+        from hmchain.application.learning.cnn import smoothed_prior
+
+        if self._opened is not None and self._counts is not None:
+            self._opened[0].prior = smoothed_prior(self._counts)

@@ -31,16 +31,16 @@ class Keyring:
     @classmethod
     def load(cls, folder: Path, passphrase: str | None = None) -> Keyring:
         """Read the keys from their folder. Raises `KeyFileError` or `WrongPassphraseError`."""
-        signing = [load_key(SigningKey, _file(folder, role), passphrase) for role in _SIGNING_ROLES]
-        wrapping = load_key(WrappingKey, _file(folder, "wrapping"), passphrase)
-        local = load_key(SecretKey, _file(folder, "local"), passphrase)
+        signing = [load_key(SigningKey, key_file(folder, role), passphrase) for role in _SIGNING_ROLES]
+        wrapping = load_key(WrappingKey, key_file(folder, "wrapping"), passphrase)
+        local = load_key(SecretKey, key_file(folder, "local"), passphrase)
         return cls(signing[0], signing[1], signing[2], signing[3], wrapping, local)
 
     def save(self, folder: Path, passphrase: str | None = None) -> None:
         """Write each key to a file of its own. Raises `KeyFileError` rather than overwrite one."""
         for role in (*_SIGNING_ROLES, "wrapping", "local"):
             key: StoredKey = getattr(self, role)
-            save_key(key, _file(folder, role), passphrase)
+            save_key(key, key_file(folder, role), passphrase)
 
     def member(self, organisation: str, title: str) -> Member:
         """The public halves, as the ledger knows them."""
@@ -56,7 +56,15 @@ class Keyring:
 
 
 _SIGNING_ROLES = ("steward", "scientist", "agent", "validator")
+ROTATED_ROLES = (*_SIGNING_ROLES, "wrapping")
+"""The keys that the ledger knows, and that can be replaced there."""
 
 
-def _file(folder: Path, role: str) -> Path:
+def key_file(folder: Path, role: str) -> Path:
+    """Where the key of a role lies."""
     return folder / f"{role}.key"
+
+
+def next_key_file(folder: Path, role: str) -> Path:
+    """Where a role's next key lies until the ledger has taken it up."""
+    return folder / f"{role}.key.next"

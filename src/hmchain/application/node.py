@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from hmchain.application import network as network_file
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Learn
 from hmchain.application.keyring import Keyring
 from hmchain.application.network import Introduction, Network
-from hmchain.application.node_folder import NodeExistsError, NodeFolder, NodeSettings
+from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
+from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
@@ -114,17 +114,14 @@ def open_hospital(folder: NodeFolder, *, passphrase: str | None = None, learn: L
     """
     settings = folder.settings()
     keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
-    return Consortium(folder.path, open_ledger(folder), keys, learn, _objects(settings.objects))
+    return Consortium(folder.path, open_ledger(folder), keys, learn, _objects(folder, settings))
 
 
-def _objects(location: str) -> ObjectStore | None:
-    if not location:
+def _objects(folder: NodeFolder, settings: NodeSettings) -> ObjectStore | None:
+    if not settings.objects:
         return None
-    if "://" not in location:
-        return ObjectStore.directory(Path(location))
-    from obstore.store import from_url
-
-    return ObjectStore(from_url(location))
+    credentials = folder.object_credentials if folder.object_credentials.exists() else None
+    return ObjectStore.open(settings.objects, credentials=credentials, endpoint=settings.objects_endpoint)
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------
@@ -150,6 +147,10 @@ class NodeStatus:
     state_height: int
     commitment: bytes
     """Of the state at `state_height`: equal on all honest nodes at equal heights."""
+    waiting: int = 0
+    """Transactions that are in no block yet. If they stay, less than two thirds of the power is connected or agrees."""
+    damage: str = ""
+    """What keeps a node that does not run from starting, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -191,19 +192,20 @@ def node_status(folder: NodeFolder) -> NodeStatus:
     others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != own}
     with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
         try:
-            sync, peers = client.status().sync_info, client.peers().peers
+            sync, peers, waiting = client.status().sync_info, client.peers().peers, client.waiting()
         except NoEndpointError:
             height, commitment, power = _state_of_a_stopped_node(folder, own)
             missing = tuple(sorted(others.values()))
             return NodeStatus(
-                own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment
-            )
+                own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment,
+                damage=_damage(folder),
+            )  # fmt: skip
     height, commitment, power = _state_summary(folder, own)
     connected = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
         sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
-        height, commitment,
+        height, commitment, waiting,
     )  # fmt: skip
 
 
@@ -221,6 +223,15 @@ def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> tuple[int
         return _state_summary(folder, organisation)
     except StateError:
         return 0, b"", 0
+
+
+def _damage(folder: NodeFolder) -> str:
+    try:
+        check_signed(folder.engine)
+    except SignedRecordError as error:
+        return str(error)
+    found = diagnose(folder.engine, folder.log, RUN_BEGINS)
+    return f"{found} (the way out: `hmchain node recover`)" if found else ""
 
 
 def network_status(folder: NodeFolder) -> NetworkStatus:
@@ -256,6 +267,9 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
 def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
     powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
     total = sum(powers.values()) or 1
+    before = Counter[str]()  # by keys that were replaced since
+    for place, organisation in standings.former_owners(state).items():
+        before[organisation] += proposed.get(place.hex(), 0)
     found = []
     for organisation in sorted(powers.keys() | {member.organisation for member in membership.active_members(state)}):
         entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
@@ -264,7 +278,8 @@ def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorSta
         found.append(
             ValidatorStatus(
                 organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
-                reputation.learning_score(standing), standing.jailed, standing.tombstoned, proposed.get(address, 0),
+                reputation.learning_score(standing), standing.jailed, standing.tombstoned,
+                proposed.get(address, 0) + before[organisation],
             )
         )  # fmt: skip
     return tuple(found)

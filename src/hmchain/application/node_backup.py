@@ -19,12 +19,12 @@ import msgspec
 from hmchain.application.node import joined
 from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import StorageError
+from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
+from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
 from hmchain.ledger.state import State
 
-_MANIFEST, _DATA = "backup.json", "data"
+_MANIFEST = "backup.json"
 _STATE, _BLOCKS = "state.db", "blocks.db"
-_SIGNED = "priv_validator_state.json"
-"""CometBFT's record of what it has signed."""
 
 
 class BackupError(StorageError):
@@ -53,14 +53,14 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     with folder.held(), _scratch(folder) as scratch:
         for name in (_STATE, _BLOCKS):
             _copy(folder.ledger / name, scratch / name)
-        height, commitment = _checked(scratch / _STATE)
+        height, commitment = _checked(scratch)
         manifest = Manifest(genesis.chain_id, genesis.digest.hex(), height, commitment.hex())
         (scratch / _MANIFEST).write_bytes(msgspec.json.encode(manifest))
         partial = file.with_name(file.name + ".part")
         with tarfile.open(partial, "w") as archive:
             for name in (_MANIFEST, _STATE, _BLOCKS):
                 archive.add(scratch / name, name)
-            archive.add(folder.engine / _DATA, _DATA, filter=_without_signatures)
+            archive.add(folder.engine / DATA, DATA, filter=_without_signatures)
         partial.replace(file)
     return height, commitment
 
@@ -68,7 +68,8 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     """Put a backup in place of a stopped node's blocks and state; returns the state's height and commitment.
 
-    What was there is kept beside it. Raises `NodeRunningError`, `NotJoinedError`, or `BackupError`, changing nothing.
+    What was there is kept beside it. Raises `NodeRunningError`, `NotJoinedError`, `SignedRecordError` or `BackupError`,
+    changing nothing.
     """
     genesis = joined(folder).genesis
     with folder.held(), _scratch(folder) as scratch:
@@ -76,23 +77,21 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         manifest = _manifest(file, scratch)
         if manifest.genesis != genesis.digest.hex():
             raise BackupError(f"{file} belongs to {manifest.chain_id}, another network", "take this network's backup")
-        height, commitment = _checked(scratch / _STATE)
+        height, commitment = _checked(scratch)
         if (height, commitment.hex()) != (manifest.height, manifest.commitment):
             raise BackupError(f"the state in {file} is not the one that was saved", "take another backup")
+        check_signed(folder.engine)
         _swap(folder, scratch)
     return height, commitment
 
 
 def _swap(folder: NodeFolder, scratch: Path) -> None:
-    data, kept = folder.engine / _DATA, folder.path / "before-restore"
+    data, kept = folder.engine / DATA, folder.path / "before-restore"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
-    signed = data / _SIGNED
-    if not signed.is_file():
-        raise BackupError(f"{signed} is missing", "join the network again, then restore")
-    shutil.copy2(signed, scratch / _DATA / _SIGNED)
-    data.rename(kept / _DATA)
-    (scratch / _DATA).rename(data)
+    shutil.copy2(data / SIGNED, scratch / DATA / SIGNED)
+    data.rename(kept / DATA)
+    (scratch / DATA).rename(data)
     for name in (_STATE, _BLOCKS):
         for suffix in ("", "-wal", "-shm"):
             old = folder.ledger / (name + suffix)
@@ -102,7 +101,7 @@ def _swap(folder: NodeFolder, scratch: Path) -> None:
 
 
 def _without_signatures(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if Path(entry.name).name == _SIGNED else entry
+    return None if Path(entry.name).name == SIGNED else entry
 
 
 def _unpack(file: Path, scratch: Path) -> None:
@@ -118,20 +117,24 @@ def _manifest(file: Path, scratch: Path) -> Manifest:
         manifest = msgspec.json.decode((scratch / _MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(f"{file} is no backup of a node", "give a file that `hmchain node snapshot` wrote") from error
-    if not all((scratch / name).exists() for name in (_STATE, _BLOCKS, _DATA)):
+    if not all((scratch / name).exists() for name in (_STATE, _BLOCKS, DATA)):
         raise BackupError(f"{file} is not whole", "take another backup")
     return manifest
 
 
-def _checked(path: Path) -> tuple[int, bytes]:
-    """Height and commitment of a state whose records give that commitment."""
-    state = State.open_read_only(path)
+def _checked(scratch: Path) -> tuple[int, bytes]:
+    """Height and commitment of a state whose records give that commitment, beside a log of blocks that is whole."""
+    state, blocks = State.open_read_only(scratch / _STATE), BlockStore(scratch / _BLOCKS, read_only=True)
     try:
         if not state.is_sound():
-            raise BackupError(f"the records in {path} do not match their commitment", "let the node replay its blocks")
+            raise BackupError("the state's records do not match their commitment", "let the node replay its blocks")
+        blocks.check()
         return state.height, state.commitment()
+    except BlockStoreError as error:
+        raise BackupError(f"the log of blocks is damaged: {error.what}", "let the node replay its blocks") from error
     finally:
         state.close()
+        blocks.close()
 
 
 def _copy(source: Path, target: Path) -> None:

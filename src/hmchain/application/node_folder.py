@@ -17,6 +17,8 @@ from hmchain.errors import InputError
 
 DEFAULT_P2P = "0.0.0.0:26656"
 DEFAULT_RPC = "127.0.0.1:26657"
+RUN_BEGINS = "the node begins to run"
+"""Stands in the log where a run begins, or a repair has ended those before."""
 
 _TEMPLATE = """\
 # One hospital's node. Its commands read this file; after a change, stop the node and start it again.
@@ -37,9 +39,13 @@ rpc_listen = {rpc_listen}
 # Nodes to dial besides those of the network file, as NODE_ID@HOST:PORT; also where one of those has moved.
 peers = []
 
-# Where all members keep encrypted updates: a directory that all reach, or s3://, gs:// or az:// and a bucket.
+# Where all members keep encrypted updates: a directory that all reach, or s3://BUCKET/PREFIX.
 # Empty: "objects" in this folder, where no other member finds them; enough until the first study.
 objects = ""
+
+# URL of the S3 server, if it is not Amazon's: objects_endpoint = "https://s3.example.org:9000". The credentials are in
+# keys/objects.toml (access_key_id, secret_access_key; mode 600), or in the environment (AWS_ACCESS_KEY_ID, ...).
+objects_endpoint = ""
 
 # The cometbft program. Empty: the one of `make cometbft`, or on the PATH.
 cometbft = ""
@@ -77,6 +83,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     rpc_listen: str = DEFAULT_RPC
     peers: tuple[str, ...] = ()
     objects: str = ""
+    objects_endpoint: str = ""
     cometbft: str = ""
     log_level: str = "error"
 
@@ -113,6 +120,11 @@ class NodeFolder:
     def node_key(self) -> Path:
         """The private key that proves its connections."""
         return self.keys / "node.key"
+
+    @property
+    def object_credentials(self) -> Path:
+        """Credentials for the shared store, where they are not in the environment."""
+        return self.keys / "objects.toml"
 
     @property
     def introduction(self) -> Path:

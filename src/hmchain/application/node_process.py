@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +12,19 @@ from dataclasses import dataclass
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
-from hmchain.application.node_folder import NodeFolder, NodeSettings
+from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, NodeSettings
 from hmchain.keys import SigningKey, load_key
-from hmchain.ledger.engines.cometbft.home import HomeSettings, config_toml, write_home
+from hmchain.ledger.engines.cometbft.damage import NodeDamagedError, check_signed, diagnose
+from hmchain.ledger.engines.cometbft.home import HomeSettings, config_toml, validator_key_of, write_home
 from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, find_binary
 
 Say = Callable[[str], None]
 
+_LOOK_SECONDS = 0.5
 _LOG_FORMAT = "%(asctime)s node %(levelname)s %(message)s"
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,16 @@ class Run:
     cometbft_starts: int
 
 
-def make_home(folder: NodeFolder, passphrase: str | None = None) -> None:
-    """Write CometBFT's home of a node that has joined. What its validator has signed is never touched.
+def make_home(folder: NodeFolder, passphrase: str | None = None, validator: SigningKey | None = None) -> None:
+    """Write CometBFT's home of a node that has joined, for its validator's key or a new one.
+
+    What its validator has signed is never touched.
 
     CometBFT knows no passphrase: the validator's key lies there readable by the node's user alone. Raises
     `NotJoinedError`, `KeyFileError` or `WrongPassphraseError`.
     """
     network = joined(folder)
-    validator = load_key(SigningKey, folder.keys / "validator.key", passphrase)
+    validator = validator or load_key(SigningKey, folder.keys / "validator.key", passphrase)
     node_key = load_key(SigningKey, folder.node_key)
     write_home(folder.engine, network.genesis, validator, node_key, _home_settings(folder, network))
 
@@ -45,7 +53,8 @@ def make_home(folder: NodeFolder, passphrase: str | None = None) -> None:
 def run(folder: NodeFolder, say: Say) -> Run:
     """Run the node until SIGTERM or SIGINT.
 
-    Raises `NotJoinedError`, `NodeRunningError`, or `CometBFTMissingError`.
+    Raises `NotJoinedError`, `NodeRunningError`, `CometBFTMissingError`, `SignedRecordError`, or `NodeDamagedError` once
+    CometBFT ended over a damage that no new start mends.
     """
     settings, network = folder.settings(), joined(folder)
     config = folder.engine / "config" / "config.toml"
@@ -56,11 +65,32 @@ def run(folder: NodeFolder, say: Say) -> Run:
     with folder.held(), stopping() as stop, _logging(folder):
         # Settings may have changed; keys and what was signed stay as they are.
         config.write_text(config_toml(_home_settings(folder, network)), "utf-8")
+        check_signed(folder.engine)
+        logger.info(RUN_BEGINS)
         with NodeProcess(files, binary) as process:
             say(f"the node of {settings.organisation} runs in {network.genesis.chain_id}; its log is {folder.log}")
-            stop.wait()
+            damage = _damage_or(stop, process, folder)
             say("stopping")
+        if damage:
+            raise NodeDamagedError(damage, "`hmchain node recover` fetches everything again from the other members")
         return Run(settings.organisation, process.app.starts, process.engine.starts)
+
+
+def _damage_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) -> str | None:
+    """Wait until the node is told to stop, or CometBFT has ended over a damage: what it is.
+
+    CometBFT reads its validator's key only when it starts: where that was rotated meanwhile, it starts again.
+    """
+    starts, key = 1, validator_key_of(folder.engine)
+    while not stop.wait(_LOOK_SECONDS):
+        if (found := validator_key_of(folder.engine)) != key:
+            key = found
+            process.engine.restart()
+        if process.engine.starts > starts:
+            starts = process.engine.starts
+            if damage := diagnose(folder.engine, folder.log, RUN_BEGINS):
+                return damage
+    return None
 
 
 def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:

@@ -22,9 +22,15 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def nodes(self) -> Path:
+        """Where the nodes are, a folder each, if every hospital runs one."""
+        return self.path / "nodes"
+
+    @property
     def ledger(self) -> Path:
-        """The directory of its ledger."""
-        return self.path / "ledger"
+        """The directory of its ledger; of several nodes', that of the first by name."""
+        kept = sorted(self.nodes.glob("*/genesis.json"))
+        return kept[0].parent if kept else self.path / "ledger"
 
     @property
     def model(self) -> Path:

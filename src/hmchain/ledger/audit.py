@@ -21,7 +21,7 @@ from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import COMMIT, OK, Block, BlockResult, Commit
 from hmchain.ledger.chain import InvalidBlockError, Tip, check_block, check_commit
-from hmchain.ledger.contracts import membership, models, standings
+from hmchain.ledger.contracts import models, standings
 from hmchain.ledger.contracts.models import Model
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.engines.signatures import Answer, SignatureThreads, results
@@ -121,7 +121,7 @@ def verify(
     """
     with _readable(), tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
         genesis = genesis_file.load(directory / "genesis.json")
-        _check_anchor(genesis, anchor)
+        check_anchor(genesis, anchor)
         store = BlockStore(directory / "blocks.db", read_only=True)
         state = State(Path(scratch) / "state.db", durable=False)
         signatures = SignatureThreads(genesis.chain_id, threads)
@@ -168,7 +168,7 @@ class _Replay:
         validators = standings.validators_at(state, height)
         try:
             check_block(self._tip, block, validators)
-            check_commit(commit, header, validators, _keys(state, [entry.id for entry in validators]))
+            check_commit(commit, header, validators, _keys(state, height))
         except InvalidBlockError as error:
             raise DefectError(height, error.what) from None
         if self._trusted and self._trusted.height == height and self._trusted.hash != header.hash:
@@ -196,7 +196,7 @@ class _Replay:
         return AuditReport(
             chain_id=self._genesis.chain_id,
             genesis=self._genesis.digest,
-            anchor=_anchor_words(anchor, self._trusted),
+            anchor=anchor_words(anchor, self._trusted),
             anchored=anchored,
             height=tip.height,
             head=tip.hash,
@@ -208,7 +208,7 @@ class _Replay:
             evidence=counts.evidence,
             models=tuple(models.models(state)),
             checked=_CHECKED,
-            not_proven=_NOT_PROVEN if anchored else (_REWRITTEN, *_NOT_PROVEN),
+            not_proven=NOT_PROVEN if anchored else (REWRITTEN, *NOT_PROVEN),
         )
 
 
@@ -220,8 +220,8 @@ _CHECKED = (
     "executing every block again gives the receipts and the state that were signed",
     "the stored receipts are those that were signed",
 )
-_REWRITTEN = "that this is the ledger you know: without an anchor a wholly rewritten one would pass"
-_NOT_PROVEN = (
+REWRITTEN = "that this is the ledger you know: without an anchor a wholly rewritten one would pass"
+NOT_PROVEN = (
     "that the data behind the digests was good, or that it ever existed",
     "that no block was cut off at the end: compare the last height and hash with another member's",
     "that validators with a third of the voting power or more did not sign two histories: compare hashes",
@@ -229,13 +229,15 @@ _NOT_PROVEN = (
 )
 
 
-def _anchor_words(anchor: bytes | None, trusted: TrustedHeader | None) -> str:
+def anchor_words(anchor: bytes | None, trusted: TrustedHeader | None) -> str:
+    """What a ledger was compared with."""
     words = [f"genesis {anchor.hex()}"] if anchor is not None else []
     words += [f"block {trusted.height} with hash {trusted.hash.hex()}"] if trusted else []
     return " and ".join(words) or "none"
 
 
-def _check_anchor(genesis: Genesis, anchor: bytes | None) -> None:
+def check_anchor(genesis: Genesis, anchor: bytes | None) -> None:
+    """Raise `AnchorMismatchError` if a genesis is not the one that the anchor names."""
     if anchor is not None and anchor != genesis.digest:
         raise AnchorMismatchError(
             f"the ledger starts from genesis {genesis.digest.hex()}, the anchor is {anchor.hex()}",
@@ -270,9 +272,8 @@ def _looked_up(answers: dict[bytes, Answer]) -> Callable[[bytes, str], Authentic
     return authenticator
 
 
-def _keys(state: State, names: list[str]) -> dict[str, PublicKey]:
-    entries = ((name, membership.membership(state, name)) for name in names)
-    return {name: PublicKey(ED25519, entry.member.validator) for name, entry in entries if entry}
+def _keys(state: State, height: int) -> dict[str, PublicKey]:
+    return {name: PublicKey(ED25519, key) for name, key in standings.voting_keys(state, height).items()}
 
 
 def _decoded(height: int, data: bytes, kind: type[_R]) -> _R:

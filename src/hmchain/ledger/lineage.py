@@ -19,6 +19,7 @@ from hmchain.ledger.contracts.approvals import APPROVED, REFUSED, REVOKED, Appro
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset
 from hmchain.ledger.contracts.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.participation import CommitUpdate, Confirm, PostAggregate
+from hmchain.ledger.contracts.rotation import RotateKey
 from hmchain.ledger.contracts.studies import ProposeStudy, StudySpec
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.transactions import SignedTransaction, transaction_digest
@@ -285,6 +286,9 @@ class _History:
         if isinstance(body.action, Admit):
             self._learn_keys(body.action.member)
 
+    def _rotate(self, entry: Entry, body: RotateKey) -> None:
+        self._owners.setdefault(body.key, entry.organisation)
+
     def _register(self, entry: Entry, body: RegisterDataset) -> None:
         self.registered[entry.organisation, body.name] = entry
 
@@ -330,6 +334,7 @@ class _History:
 
 _READERS: dict[type, Callable[..., None]] = {
     ProposeAction: _History._admission,
+    RotateKey: _History._rotate,
     RegisterDataset: _History._register,
     PublishVersion: _History._publish,
     ProposeStudy: _History._propose,

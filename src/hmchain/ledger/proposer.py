@@ -84,19 +84,22 @@ def update(
     """Return the set with `changes` of (id, new power) applied, in order of id; power 0 removes.
 
     A newcomer starts at -1.125 times the total power (removals not yet deducted), so that leaving and joining again
-    never pays. `update((), ...)` makes the set of the genesis block; `addresses` are those of the newcomers. Raises
+    never pays. `update((), ...)` makes the set of the genesis block; `addresses` are those of the newcomers. One
+    that is given another address than it has changes its key: to CometBFT one leaves and another joins. Raises
     `ValidatorSetError` on what CometBFT would halt on.
     """
     if not changes:
         return validators
     powers = {validator.id: validator.power for validator in validators}
     _check(powers, changes)
+    places = {name: (addresses or {}).get(name, b"") for name, _ in changes}
     grown = powers | {name: power for name, power in changes if power}
-    total = sum(grown.values())
-    newcomer = -(total + total // 8)
     removed = {name for name, power in changes if not power}
-    joining = {name: Validator(name, 0, newcomer, (addresses or {}).get(name, b"")) for name, _ in changes}
-    known = joining | {validator.id: validator for validator in validators}
+    moved = {entry.id for entry in validators if places.get(entry.id, entry.address) != entry.address} - removed
+    total = sum(grown.values()) + sum(powers[name] for name in moved)
+    newcomer = -(total + total // 8)
+    joining = {name: Validator(name, 0, newcomer, place) for name, place in places.items()}
+    known = joining | {validator.id: validator for validator in validators if validator.id not in moved}
     return _windowed(tuple(replace(known[name], power=grown[name]) for name in sorted(grown) if name not in removed))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -43,6 +44,15 @@ class _Absent:
 
 
 _ABSENT = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Uncommitted writes that were taken off a state; they fit the state that they were made on and no other."""
+
+    overlay: dict[bytes, bytes | None]
+    undo: list[tuple[bytes, bytes | _Absent | None]]
+    lanes: lthash.Lanes | None
 
 
 class State:
@@ -164,6 +174,16 @@ class State:
                 del self._overlay[key]
             else:
                 self._overlay[key] = before
+
+    def set_aside(self) -> Writes:
+        """Take all uncommitted writes off: the state is the committed one again."""
+        writes = Writes(self._overlay, self._undo, self._lanes_now)
+        self._overlay, self._undo, self._lanes_now = {}, [], None
+        return writes
+
+    def take_up(self, writes: Writes) -> None:
+        """Put writes that were set aside back on, in the place of whatever is uncommitted."""
+        self._overlay, self._undo, self._lanes_now = writes.overlay, writes.undo, writes.lanes
 
     def commitment(self) -> bytes:
         """The 32-byte commitment to the state as it is now, uncommitted writes included."""

@@ -6,7 +6,8 @@ numbered in `docs/spec.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from hmchain import merkle
@@ -24,6 +25,7 @@ from hmchain.ledger.blocks import (
     Evidence,
     InvalidProposal,
     Receipt,
+    SignedVote,
     evidence_root,
     proposal_bytes,
     vote_bytes,
@@ -32,7 +34,7 @@ from hmchain.ledger.blocks import (
 from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX, well_formed
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts import membership, parameters, standings
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, Writes
 from hmchain.ledger.transactions import Authentic, Refusal, authenticate, transaction_digest
 
 Authenticator = Callable[[bytes, str], Authentic]
@@ -53,6 +55,25 @@ _NONCE_BYTES = 48
 _NONCES_PREFIX = b"nonces\0"
 
 
+@dataclass(frozen=True, slots=True)
+class _Nonces:
+    """What the block being executed does to the used nonces."""
+
+    by_minute: dict[int, list[bytes]] = field(default_factory=dict)
+    """New ones by minute of expiry."""
+    fresh: set[bytes] = field(default_factory=set)
+    """The same as a set."""
+    expired: set[bytes] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An executed block that was taken off its machine, in case it is decided."""
+
+    writes: Writes
+    nonces: _Nonces
+
+
 class Machine:
     """The state machine over one validator's state."""
 
@@ -62,19 +83,18 @@ class Machine:
         self._used: set[bytes] = set()
         for _, value in state.scan(_NONCES_PREFIX):
             self._used |= _split(value)
-        # Of the block being executed: nonces by minute of expiry, the same as a set, and those that expired.
-        self._fresh: dict[int, list[bytes]] = {}
-        self._fresh_set: set[bytes] = set()
-        self._expired: set[bytes] = set()
+        self._nonces = _Nonces()
 
     # -- one block -------------------------------------------------------------------------------------------------
 
     def execute(self, inputs: BlockInput, authenticator: Authenticator = authenticate) -> BlockResult:
         """Apply a block's inputs to the state, uncommitted.
 
-        A block without transactions and evidence changes no key: an idle chain must make no blocks for ever.
+        A block without transactions and evidence changes no key, but for turns that failed before a block with
+        transactions: an idle chain must make no blocks for ever.
         """
         if not inputs.transactions and not inputs.evidence:
+            standings.count_failed_turns(self.state, inputs)
             return BlockResult((), ())
         events = self._judge(inputs, authenticator)
         standings.begin_block(self.state, inputs)
@@ -87,21 +107,49 @@ class Machine:
     def commit(self, height: int) -> None:
         """Make the executed block durable. Raises `StateError`; the block is then still uncommitted."""
         self.state.commit(height)
-        self._used -= self._expired
-        self._used |= self._fresh_set
-        self._forget_fresh()
+        self._used -= self._nonces.expired
+        self._used |= self._nonces.fresh
+        self._nonces = _Nonces()
 
     def rollback(self) -> None:
         """Undo the executed block."""
-        self._forget_fresh()
+        self._nonces = _Nonces()
         self.state.rollback()
+
+    def set_aside(self) -> SetAside:
+        """Take the executed block off; `take_up` puts it back as long as no other one was committed."""
+        aside = SetAside(self.state.set_aside(), self._nonces)
+        self._nonces = _Nonces()
+        return aside
+
+    def take_up(self, aside: SetAside) -> None:
+        """Put an executed block back: as if it had been executed now."""
+        self._nonces = aside.nonces
+        self.state.take_up(aside.writes)
 
     # -- transactions ----------------------------------------------------------------------------------------------
 
     def check(self, transaction: Authentic, time_ms: int) -> None:
-        """Refuse what could not be applied now: `expired`, `expiry_too_far`, `replayed`, `unknown_sender`."""
+        """Refuse what could not be applied now: T5 to T8 of the specification."""
         self._require_current(transaction, time_ms, parameters.current(self.state).expiry_ms_max)
         self._require_sender(transaction)
+
+    def check_many(self, transactions: Iterable[tuple[Authentic, int]]) -> list[str]:
+        """As `check`, of many at their times: the code of each one's refusal, empty if it could be applied."""
+        expiry_ms_max = parameters.current(self.state).expiry_ms_max
+        senders: set[bytes] = set()
+        codes = []
+        for transaction, time_ms in transactions:
+            sender = transaction.transaction.sender
+            try:
+                self._require_current(transaction, time_ms, expiry_ms_max)
+                if sender not in senders:
+                    self._require_sender(transaction)
+                    senders.add(sender)
+                codes.append("")
+            except Refusal as refusal:
+                codes.append(refusal.code)
+        return codes
 
     def _require_current(self, transaction: Authentic, time_ms: int, expiry_ms_max: int) -> None:
         fields = transaction.transaction
@@ -110,14 +158,11 @@ class Machine:
         if fields.expires_ms > time_ms + expiry_ms_max:
             raise Refusal("expiry_too_far")
         nonce = fields.sender + fields.nonce
-        if nonce in self._fresh_set or nonce in self._used:
+        if nonce in self._nonces.fresh or nonce in self._used:
             raise Refusal("replayed")
 
     def _require_sender(self, transaction: Authentic) -> Credential:
-        sender = membership.credential(self.state, transaction.transaction.sender)
-        if sender is None or not membership.is_active(self.state, sender.organisation):
-            raise Refusal("unknown_sender")
-        return sender
+        return membership.require_sender(self.state, transaction.transaction.sender)
 
     def _apply(self, wire: bytes, inputs: BlockInput, authenticator: Authenticator, expiry_ms_max: int) -> Receipt:
         """Apply one transaction; what is refused leaves no trace but its nonce, and without authenticity not even that.
@@ -144,21 +189,16 @@ class Machine:
     # -- nonces ------------------------------------------------------------------------------------------------------
 
     def _use_nonce(self, nonce: bytes, expires_ms: int) -> None:
-        self._fresh_set.add(nonce)
-        self._fresh.setdefault(expires_ms // _MINUTE_MS, []).append(nonce)
+        self._nonces.fresh.add(nonce)
+        self._nonces.by_minute.setdefault(expires_ms // _MINUTE_MS, []).append(nonce)
 
     def _keep_nonces(self, inputs: BlockInput) -> None:
         """Write this block's nonces, one record a minute of expiry, and drop those of minutes that are over."""
         for key in self.state.keys_below(_NONCES_PREFIX, _nonces_key(inputs.time_ms // _MINUTE_MS, 0)):
-            self._expired |= _split(self.state.get(key) or b"")
+            self._nonces.expired.update(_split(self.state.get(key) or b""))
             self.state.put(key, None)
-        for minute, used in self._fresh.items():
+        for minute, used in self._nonces.by_minute.items():
             self.state.put(_nonces_key(minute, inputs.height), encode(Nonces(b"".join(used))))
-
-    def _forget_fresh(self) -> None:
-        self._fresh.clear()
-        self._fresh_set.clear()
-        self._expired.clear()
 
     # -- evidence ------------------------------------------------------------------------------------------------------
 
@@ -185,20 +225,23 @@ class Machine:
 
     def _prove_double_sign(self, evidence: DoubleSign) -> tuple[bytes, str] | None:
         first, second = evidence.first, evidence.second
-        key = self._validator_key(evidence.validator)
         same_turn = (first.height, first.round) == (second.height, second.round)
-        if key is None or not same_turn or first.block_hash == second.block_hash:
+        if not same_turn or first.block_hash == second.block_hash:
             return None
         if standings.standing(self.state, evidence.validator).tombstoned:
             return None
-        for vote in (first, second):
-            if not key.verify(vote.signature, vote_bytes(self.chain_id, vote.height, vote.round, vote.block_hash)):
-                return None
+        keys = standings.accountable_keys(self.state, evidence.validator, first.height)
+        if not any(self._signed(key, first) and self._signed(key, second) for key in keys):
+            return None
         return _double_sign_of(evidence.validator), evidence.validator
+
+    def _signed(self, key: bytes, vote: SignedVote) -> bool:
+        message = vote_bytes(self.chain_id, vote.height, vote.round, vote.block_hash)
+        return PublicKey(ED25519, key).verify(vote.signature, message)
 
     def _believe(self, report: EngineReport) -> tuple[bytes, str] | None:
         """What the engine checked, nobody here can check again; one offence of a validator counts once."""
-        known = self._validator_key(report.validator) is not None
+        known = membership.membership(self.state, report.validator) is not None
         if not known or standings.standing(self.state, report.validator).tombstoned:
             return None
         return _double_sign_of(report.validator), report.validator
@@ -216,7 +259,7 @@ class Machine:
         except NotCanonicalError:
             return None
         header = block.header
-        key = self._validator_key(header.proposer)
+        key = standings.voting_keys(self.state, height).get(header.proposer)
         shown = (
             merkle.root(block.transactions) == header.transactions_root
             and votes_root(block.last_round, block.last_votes) == header.votes_root
@@ -224,7 +267,7 @@ class Machine:
         )
         if key is None or not shown or header.height != height or header.chain_id != self.chain_id:
             return None
-        if not key.verify(evidence.signature, proposal_bytes(header)):
+        if not PublicKey(ED25519, key).verify(evidence.signature, proposal_bytes(header)):
             return None
         if not well_formed(block):
             return header.hash, header.proposer
@@ -234,10 +277,6 @@ class Machine:
         if result.root == header.receipts_root and commitment == header.state_commitment:
             return None
         return header.hash, header.proposer
-
-    def _validator_key(self, organisation: str) -> PublicKey | None:
-        entry = membership.membership(self.state, organisation)
-        return PublicKey(ED25519, entry.member.validator) if entry else None
 
 
 def _double_sign_of(validator: str) -> bytes:

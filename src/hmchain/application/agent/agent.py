@@ -65,17 +65,45 @@ class UnpinnedError(StudyError):
     code = "unpinned"
 
 
+class Learner(Protocol):
+    """What an agent trains with. `initial` needs no data; the hospital's own is read for the others, once."""
+
+    @property
+    def initial(self) -> npt.NDArray[np.float32]:
+        """The first model that architecture and seed give."""
+
+    @property
+    def trainer(self) -> Trainer:
+        """Trains and evaluates; reads the data."""
+
+    @property
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Training records of each class; reads the data."""
+
+    def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Take the class counts of all participants together (noised), for prediction."""
+
+    def read(self) -> None:
+        """Read the data now, so that what is missing shows before others count on it."""
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the data is in memory."""
+
+
 @dataclass(frozen=True)
-class Learner:
-    """What an agent trains with: made from the hospital's own data when a study opens."""
+class ReadyLearner:
+    """A learner whose data has been read."""
 
     trainer: Trainer
     class_counts: npt.NDArray[np.int64]
-    """Training records of each class."""
     use_counts: Callable[[npt.NDArray[np.int64]], None]
-    """Take the class counts of all participants together (noised), for prediction."""
     initial: npt.NDArray[np.float32]
-    """The first model that architecture and seed give."""
+
+    has_read: bool = True
+
+    def read(self) -> None:
+        """Nothing is left to read."""
 
 
 LearnerFactory = Callable[[StudySpec], Learner]
@@ -167,8 +195,10 @@ class Agent:
         joined = any(join.organisation == self.organisation for join in opening.joins(state, name))
         if joined or not approvals.in_force(state, name, self.organisation, self.node.now_ms()):
             return []
-        if self._learner(study.spec) is None:
+        learner = self._learner(study.spec)
+        if learner is None:
             return []
+        learner.read()
         drawn = self._keys.drawn(name, len(study.spec.uses), self.random)
         public = drawn.wrapping.public
         return [JoinStudy(name, public, opening_seed_hash(drawn))]

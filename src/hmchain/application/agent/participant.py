@@ -331,6 +331,10 @@ class Participant:
         choice = self._store.get(closing.gate_name(entry.study, entry.number), GateChoice)
         if choice is not None:
             return choice
+        state, name = self._node.state, study.spec.name
+        approved = approvals.in_force(state, name, self._organisation, self._node.now_ms())
+        if not approved and not self._learner.has_read:
+            return None  # a revocation lets the round end, and no data be decrypted; a missing vote counts as accept
         result = self._recompute(study, entry)
         if result is None:
             return None

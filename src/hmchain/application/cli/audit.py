@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.cli import output, runs
+from hmchain.application.cli.ledger import check_proof
 from hmchain.application.cli.options import (
     GENESIS_HELP,
     AsJson,
@@ -59,17 +60,20 @@ def verify(
 
     Needs no network and no key. Exit status 0 only if all holds, 7 if anything does not: the first such thing is named.
     """
-    from hmchain.ledger import audit
+    from hmchain.application import auditing
 
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else _trusted(block)
     ledger = runs.find(directory, run).ledger
     with output.progress_bar("replaying blocks") as progress:
-        report = audit.verify(ledger, anchor, trusted=trusted, progress=progress)
+        report = auditing.verify(ledger, anchor, trusted=trusted, progress=progress)
     if as_json:
         output.emit({"holds": True, **output.plain(report)})
     else:
         _show_report(report)
+
+
+app.command("proof", epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
 
 
 @app.command(epilog=example("hmchain audit trace --dataset north/brain"))

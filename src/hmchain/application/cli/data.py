@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hmchain.application.cli import datasets, output, quarantine
+from hmchain.application.cli import datasets, output, quarantine, vault
 from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
 from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example
 from hmchain.application.cli.views import data as data_view
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Extract, de-identify, encrypt, catalogue and register your data.")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(vault.app, name="vault")
 app.registered_commands += datasets.app.registered_commands
 
 SourceArgument = Annotated[
@@ -66,14 +67,30 @@ WorkersOption = Annotated[
 
 
 @app.command(epilog=example("hmchain data init --dir north"))
-def init(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def init(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    location: Annotated[
+        str,
+        typer.Option(
+            "--records",
+            metavar="PLACE",
+            help="Where ciphertext goes: a directory, or s3://BUCKET/PREFIX of this hospital alone.",
+            show_default="the folder",
+        ),
+    ] = "",
+    credentials: Annotated[
+        Path | None,
+        typer.Option("--credentials", metavar="FILE", help="Of an S3 server, mode 0600; else AWS_ variables."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Make the folder of a hospital that is in no network yet; a node's folder needs no such step.
 
     The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
     """
     from hmchain.application.data import folder
 
-    place = folder.create(directory, passphrase())
+    place = folder.create(directory, passphrase(), location, credentials)
     if as_json:
         output.emit({"folder": place.folder, "keys": place.keys})
         return
@@ -127,7 +144,9 @@ def inspect(
 
     wanted = _asked(place, kind, schema, credential, labels)
     with open_source(wanted) as opened, output.progress_bar("looking") as progress:
-        found = trial.run(opened.source, trial.passing_rules(profile, wanted.schema), limit=limit, progress=progress)
+        found = trial.run(
+            opened.source, trial.passing_rules(opened.kind, profile, wanted.schema), limit=limit, progress=progress
+        )
     data_view.show_trial(found, as_json=as_json)
 
 
@@ -153,7 +172,7 @@ def deidentify(
 
     wanted = _asked(place, kind, schema, credential, labels)
     with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
-        rules = trial.project_rules(records, project, profile, wanted.schema)
+        rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
         take = trial.write_to(target)
         with output.progress_bar("de-identifying") as progress:
             found = trial.run(

@@ -92,13 +92,13 @@ def proof(
         typer.echo(text, nl=False)
         return
     out.write_bytes(text)
-    genesis, height = made.genesis.digest.hex(), made.proof.header.height
+    genesis, proven = made.genesis.digest.hex(), view.proven(made)
     if as_json:
-        line = view.proven(made)
-        output.emit({"file": out, "transaction": line.digest, "height": height, "genesis": genesis})
+        output.emit({"file": out, "transaction": proven.transaction.digest, "height": proven.height,
+                     "genesis": genesis})  # fmt: skip
         return
-    output.say(f"{out} proves a transaction of block {height}. Check it anywhere, offline:")
-    output.say(f"hmchain ledger check-proof {out} --genesis {genesis}", style="bold")
+    output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
+    output.say(f"hmchain audit proof {out} --genesis {genesis}", style="bold")
 
 
 @app.command("check-proof", epilog=example("hmchain ledger check-proof proof.json --genesis DIGEST"))
@@ -107,7 +107,9 @@ def check_proof(
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
     header: Annotated[
         str | None,
-        typer.Option("--header", metavar="HASH", help="Hash of the block, known from an audit, as the anchor."),
+        typer.Option(
+            "--header", metavar="HASH", help="Hash of its block, known from an audit; on CometBFT, of the one after it."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -119,17 +121,18 @@ def check_proof(
     anchors = {"genesis": genesis, "header": header}
     given = {name: parse_digest(text) for name, text in anchors.items() if text is not None}
     checked = view.check_proof(file, given.get("genesis"), given.get("header"))
-    line, block = view.proven(checked), checked.proof.header
+    proven = view.proven(checked)
+    line = proven.transaction
     if as_json:
         output.emit({"holds": True, "transaction": line.digest, "kind": line.kind, "outcome": line.code,
-                     "height": block.height, "time_ms": block.time_ms, "anchors": given})  # fmt: skip
+                     "height": proven.height, "time_ms": proven.time_ms, "anchors": given})  # fmt: skip
         return
     output.say("The proof holds.", style="bold green")
     output.fields((
         ("transaction", line.digest.hex()),
         ("kind", line.kind),
         ("outcome", line.code),
-        ("block", f"{block.height}, {output.when(block.time_ms)} UTC by its proposer's clock"),
+        ("block", f"{proven.height}, {output.when(proven.time_ms)} UTC by the validators' clocks"),
         *((f"against {name}", digest.hex()) for name, digest in given.items()),
     ))  # fmt: skip
     if "genesis" in given and "header" not in given:
@@ -139,12 +142,13 @@ def check_proof(
 def _row(block: BlockView) -> tuple[object, ...]:
     kinds = Counter(line.kind for line in block.transactions)
     events = [event for event in block.events if event.kind not in _ROUTINE_EVENTS]
+    validators = len(block.signed) + len(block.not_signed)
     return (
         block.height,
         output.when(block.time_ms),
         block.proposer,
         block.round,
-        f"{len(block.signed)} of {len(block.signed) + len(block.not_signed)}",
+        f"{len(block.signed)} of {validators}" if validators else "-",
         output.listed(f"{count} {kind}" for kind, count in sorted(kinds.items())),
         block.refused or "",
         output.listed(_brief(event) for event in events),

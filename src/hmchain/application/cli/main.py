@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.cli import about, audit, demo, failures, ledger, model, network, node, report, study
+from hmchain.application.cli import about, audit, data, demo, failures, ledger, model, network, node, report, steward
 
 START, LEARNING, AUDITORS = "Start here", "Stewards and scientists", "Auditors and operators"
 
@@ -25,7 +25,8 @@ app = typer.Typer(
 app.command("demo", rich_help_panel=START, epilog=demo.EXAMPLE)(demo.demo)
 app.command("report", rich_help_panel=START, epilog=report.EXAMPLE)(report.report)
 app.command("version", rich_help_panel=START, epilog=about.EXAMPLE)(about.version)
-app.add_typer(study.app, name="study", rich_help_panel=LEARNING)
+app.add_typer(data.app, name="data", rich_help_panel=LEARNING)
+app.add_typer(steward.app, name="study", rich_help_panel=LEARNING)
 app.add_typer(model.app, name="model", rich_help_panel=LEARNING)
 app.add_typer(audit.app, name="audit", rich_help_panel=AUDITORS)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=AUDITORS)

@@ -21,6 +21,11 @@ NodeOption = Annotated[
     typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
 ]
 DEFAULT_FOLDER = Path("node")
+AFTER_ROTATION = {
+    "agent": "Restart the agent: until then what it sends is refused.",
+    "validator": "The node takes it up by itself; its reputation and power are those of before.",
+    "wrapping": "Restart the agent: it holds the old key still. Back up the vault anew: its old backups need that one.",
+}
 
 
 @app.command(epilog=example('hmchain node init north --title "North Hospital" --address north.example.org:26656'))
@@ -143,6 +148,29 @@ def unjail(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
         output.say("Its votes count again.")
 
 
+@app.command("rotate-key", epilog=example("hmchain node rotate-key validator"))
+def rotate_key(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="steward, scientist, agent, validator or wrapping.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Replace one of this hospital's keys, on the ledger and on disk; the old one is refused from then on.
+
+    The node must run. What was interrupted goes on with the same command.
+    """
+    from hmchain.application import key_rotation
+    from hmchain.application.node_folder import NodeFolder
+
+    say = (lambda text: None) if as_json else _tell
+    done = key_rotation.rotate(NodeFolder(directory), role, passphrase(), say)
+    if as_json:
+        output.emit(done)
+        return
+    output.say(f"The {role} of {done.organisation} has a new key: {done.key.hex()}")
+    output.say(AFTER_ROTATION.get(role, "The old one is refused from now on."))
+    output.say(f"Back up {NodeFolder(directory).keys} anew; older copies of this key are worth nothing.")
+
+
 @app.command(epilog=example("hmchain node snapshot backup.tar"))
 def snapshot(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write.")],
@@ -170,6 +198,33 @@ def restore(
     from hmchain.application.node_folder import NodeFolder
 
     _show_kept(node_backup.restore(NodeFolder(directory), file), file, as_json=as_json)
+
+
+@app.command(epilog=example("hmchain node recover"))
+def recover(
+    directory: NodeOption = DEFAULT_FOLDER,
+    signs_above: Annotated[
+        int | None,
+        typer.Option(
+            "--signs-above", metavar="HEIGHT",
+            help="Only if the record of what this node has signed is lost: the other members' height, plus one.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Begin a damaged node anew: the next start fetches all blocks from the other members. The node must be stopped.
+
+    Keys, settings and the record of what the node has signed stay as they are; the rest is kept beside them.
+    """
+    from hmchain.application import node_recovery
+    from hmchain.application.node_folder import NodeFolder
+
+    kept = node_recovery.recover(NodeFolder(directory), signs_above)
+    if as_json:
+        output.emit({"kept": kept})
+        return
+    output.say(f"What was there is in {kept}; delete it once the node runs.")
+    output.say("Start the node: it fetches all blocks from the other members and executes them.")
 
 
 def passphrase() -> str | None:
@@ -202,4 +257,6 @@ def _show(found: NodeStatus) -> None:
         ("connected to", output.listed(found.peers)),
         ("not connected to", output.listed(found.missing)),
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
+        ("waiting", f"{found.waiting} transactions"),
+        *((("damage", found.damage),) if found.damage else ()),
     ))  # fmt: skip

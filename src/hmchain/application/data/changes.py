@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.data import files
 from hmchain.application.data.folder import Records
 from hmchain.errors import InputError
 from hmchain.records.catalogue import Version
+from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.objects import DiskFullError
 
-_SUFFIXES = {
-    "application/dicom": ".dcm",
-    "application/fhir+json": ".json",
-    "application/vnd.apache.parquet": ".parquet",
-    "image/png": ".png",
-    "text/csv": ".csv",
-    "x-application/hl7-v2+er7": ".hl7",
-}
 INDEX = "index.csv"
 
 
@@ -30,12 +24,6 @@ class NothingToEraseError(InputError):
     code = "nothing_to_erase"
 
 
-class FolderInUseError(InputError):
-    """The folder to write to holds something."""
-
-    code = "folder_in_use"
-
-
 @dataclass(frozen=True)
 class Erased:
     """What was destroyed."""
@@ -43,6 +31,8 @@ class Erased:
     records: int
     versions: tuple[tuple[str, int], ...]
     """Datasets and versions that had some; their roots can no longer be checked."""
+    waiting: int = 0
+    """Items in quarantine, as they came: whose they are is not known, so a person must reject those of the patient."""
 
 
 def subject_of(records: Records, dataset: str, patient: str) -> str:
@@ -61,7 +51,8 @@ def erase_subject(records: Records, subject: str) -> Erased:
     listed = records.catalogue.forget(None, subject=subject)
     if not done.records and not listed:
         raise NothingToEraseError("no record is of this patient", "compare the identifier with `hmchain data show`")
-    return Erased(done.records, done.versions)
+    waiting = sum(held.state == PENDING for held in records.catalogue.held())
+    return Erased(done.records, done.versions, waiting)
 
 
 def erase_record(records: Records, dataset: str, record: str) -> Erased:
@@ -81,36 +72,21 @@ def erase_record(records: Records, dataset: str, record: str) -> Erased:
 def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:
     """Write the records of a version into a folder, decrypted, with an index of what they are; returns their number.
 
-    Raises `FolderInUseError` unless the folder is empty or new, or an error of the vault.
+    Raises `FolderInUseError` unless the folder is empty or new, `DiskFullError`, or an error of the vault.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderInUseError(f"{folder} is not empty", "give the name of a new folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.new_folder(folder)
     entries = list(records.catalogue.records(version.dataset, version.number))
     columns = sorted({name for entry in entries for name in entry.attributes} - {"label"})
-    try:
-        with (folder / INDEX).open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["file", "subject", "label", *columns])
-            for done, entry in enumerate(entries, 1):
-                name = entry.record + suffix_of(entry.media_type)
-                _write(records, version, entry.record, folder / name)
-                table.writerow(
-                    [name, entry.subject, entry.label, *(entry.attributes.get(column, "") for column in columns)]
-                )
-                if progress is not None:
-                    progress(done, len(entries))
-    except OSError as error:
-        raise DiskFullError(f"{folder} cannot be written", "check its owner and the free space") from error
+    with io.StringIO(newline="") as text:
+        table = csv.writer(text)
+        table.writerow(["file", "subject", "label", *columns])
+        for done, entry in enumerate(entries, 1):
+            name = files.file_name(entry.record, entry.media_type)
+            files.write(folder / name, records.vault.get_stream(version.dataset, version.number, entry.record))
+            table.writerow(
+                [name, entry.subject, entry.label, *(entry.attributes.get(column, "") for column in columns)]
+            )
+            if progress is not None:
+                progress(done, len(entries))
+        files.write(folder / INDEX, [text.getvalue().encode()])
     return len(entries)
-
-
-def suffix_of(media_type: str) -> str:
-    """How the name of a file with such a record ends."""
-    return _SUFFIXES.get(media_type, ".bin")
-
-
-def _write(records: Records, version: Version, record: str, path: Path) -> None:
-    with path.open("wb") as file:
-        for piece in records.vault.get_stream(version.dataset, version.number, record):
-            file.write(piece)

@@ -19,7 +19,7 @@ from hmchain.records.pipeline.extraction import Extraction, Progress, Tally
 from hmchain.records.pipeline.workers import Deidentifiers
 
 DEFAULT_PROFILE = "basic"
-WORTH_WORKERS = 200
+WORTH_WORKERS = 1000
 """From so many items on it pays to start worker processes."""
 
 
@@ -74,7 +74,7 @@ def extract(
 ) -> tuple[Version, Tally]:
     """Fill the open version of a dataset from a source. Raises what `Extraction.run` raises."""
     version = records.catalogue.open_version(dataset.name, opened.described, now_ms())
-    run = Extraction(records.catalogue, records.vault, dataset, version.number, _rules(records, dataset))
+    run = Extraction(records.catalogue, records.vault, dataset, version.number, _rules(records, dataset, opened.kind))
     total = opened.source.count()
     if opened.live:  # whoever sends an item waits until it is durable
         tally = run.run(opened.source, batch=1, progress=progress)
@@ -88,7 +88,7 @@ def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tal
     """Let an item through that waits in quarantine. Raises `NotHeldError` or `NotReleasableError`."""
     held = review.find_held(records.catalogue, prefix)
     dataset = _dataset(records, held)
-    run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset))
+    run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset, held.kind))
     return held, review.release(run, records.catalogue, records.vault, held, reviewer, now_ms())
 
 
@@ -111,8 +111,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _rules(records: Records, dataset: Dataset) -> Deidentifiers:
-    return deidentifiers(dataset, records.catalogue.project_key(dataset.project))
+def _rules(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
+    return deidentifiers(dataset, records.catalogue.project_key(dataset.project), [kind])
 
 
 def _dataset(records: Records, held: HeldItem) -> Dataset:

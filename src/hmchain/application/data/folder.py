@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hmchain.application.keyring import Keyring
 from hmchain.application.node_folder import NodeFolder
+from hmchain.application.record_store import choose_record_store, open_record_store
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.records.catalogue import Catalogue
@@ -56,11 +57,6 @@ class Place:
         return self.folder / "vault"
 
     @property
-    def objects(self) -> Path:
-        """Ciphertext."""
-        return self.folder / "records"
-
-    @property
     def catalogue(self) -> Path:
         """What there is."""
         return self.folder / "catalogue.db"
@@ -95,10 +91,17 @@ def locate(directory: Path) -> Place:
     raise NoHospitalError(f"{directory} holds no hospital", hint)
 
 
-def create(directory: Path, passphrase: str | None = None) -> Place:
-    """Make the folder of a hospital that is in no network. Raises `HospitalExistsError` or `KeyFileError`."""
+def create(
+    directory: Path, passphrase: str | None = None, location: str = "", credentials: Path | None = None
+) -> Place:
+    """Make the folder of a hospital that is in no network; its ciphertext goes there too, or to `location`.
+
+    Raises `HospitalExistsError`, `KeyFileError`, or an error of the store that is named.
+    """
     if NodeFolder(directory).toml.exists() or (directory / "keys").exists():
         raise HospitalExistsError(f"{directory} holds a hospital already", "use it, or choose another folder")
+    if location:
+        choose_record_store(directory, location, credentials)
     Keyring.generate().save(directory / "keys", passphrase)
     return locate(directory)
 
@@ -112,7 +115,7 @@ def open_records(place: Place, passphrase: str | None = None) -> Iterator[Record
     """
     wrapping = load_key(WrappingKey, place.keys / "wrapping.key", passphrase)
     local = load_key(SecretKey, place.keys / "local.key", passphrase)
-    store = ObjectStore.directory(place.objects)
+    store = open_record_store(place.folder)
     with _alone(place), _vault(place, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
         yield Records(place, vault, catalogue)
 

@@ -131,8 +131,8 @@ def _image(
     records: Records, source: Version, entry: RecordEntry, size: int, channels: int
 ) -> npt.NDArray[np.uint8] | None:
     """One record's picture, (size, size, channels); None if it has none."""
+    data = records.vault.get(source.dataset, source.number, entry.record)  # what is lost or altered ends the work
     try:
-        data = records.vault.get(source.dataset, source.number, entry.record)
         return to_pixels(data, entry.media_type, size, channels)
     except (DataError, InputError):
         return None
@@ -197,6 +197,7 @@ def _store(
 ) -> None:
     """Encrypt and catalogue the images, under the ids and patients of the records that they come from."""
     name, number = version.dataset, version.number
+    _check_the_same(records, version, entries, validation)
     done: list[ItemDone] = []
     with records.vault.writer(name, number) as writer:
         for entry, image, label, validates in zip(entries, images, labels, validation, strict=True):
@@ -208,7 +209,29 @@ def _store(
             data = encode(ImageRecord(split, int(label), shape, image.tobytes()))
             if not records.vault.has(name, number, entry.record):
                 writer.put(entry.record, data, entry.subject)
+            elif records.vault.get(name, number, entry.record) != data:  # left by a run with another split
+                raise _prepared_otherwise(version)
             attributes = {**entry.attributes, "split": split}
             made = RecordEntry(entry.record, entry.subject, IMAGE, MEDIA_TYPE, len(data), entry.label, attributes)
             done.append(ItemDone(item, (made,)))
     records.catalogue.add_items(name, number, done)
+
+
+def _check_the_same(
+    records: Records,
+    version: Version,
+    entries: Sequence[RecordEntry],
+    validation: npt.NDArray[np.bool_],
+) -> None:
+    """Raise `OtherFormError` if the version holds images already, and not these: a patient could be on both sides."""
+    known = {entry.record: (entry.label, entry.attributes["split"])
+             for entry in records.catalogue.records(version.dataset, version.number)}  # fmt: skip
+    wanted = {entry.record: (entry.label, VALIDATION if validates else TRAIN)
+              for entry, validates in zip(entries, validation.tolist(), strict=True)}  # fmt: skip
+    if known and known != wanted:
+        raise _prepared_otherwise(version)
+
+
+def _prepared_otherwise(version: Version) -> OtherFormError:
+    what = f"version {version.number} of {version.dataset} was prepared of other images, or split in another way"
+    return OtherFormError(what, "register it first, which begins the next version, or choose another name with --into")

@@ -31,6 +31,12 @@ class EmptyVersionError(InputError):
     code = "empty_version"
 
 
+class UnfinishedError(InputError):
+    """A command that changed a version was cut short: vault and catalogue differ until it is run again."""
+
+    code = "unfinished"
+
+
 class NotRegisteredError(InputError):
     """A version is not fixed yet, so there is nothing to check it against."""
 
@@ -74,7 +80,7 @@ class Check:
 def fix(records: Records, dataset: str, number: int | None = None, *, leave_waiting: bool = False) -> Version:
     """Close a version: its records cannot change any more, and its root commits to them. The same each time.
 
-    Raises `UnknownVersionError`, `EmptyVersionError`, or `WaitingItemsError` while items of it wait in quarantine
+    Raises `UnknownVersionError`, `EmptyVersionError`, `UnfinishedError`, or `WaitingItemsError` while items of it wait in quarantine
     (unless `leave_waiting`: they then stay out of this version).
     """
     version = records.catalogue.version(dataset, number)
@@ -86,9 +92,20 @@ def fix(records: Records, dataset: str, number: int | None = None, *, leave_wait
     if version.held and not leave_waiting:
         hint = "decide about them (hmchain data quarantine list), or leave them out with --leave-waiting"
         raise WaitingItemsError(f"{version.held} items of dataset {dataset} wait in quarantine", hint)
+    _require_finished(records, version)
     root = records.vault.commit(dataset, version.number).root
     records.catalogue.close_version(dataset, version.number, root, now_ms())
     return records.catalogue.version(dataset, version.number)
+
+
+def _require_finished(records: Records, version: Version) -> None:
+    """Raise `UnfinishedError` unless vault and catalogue have the same records."""
+    name, number = version.dataset, version.number
+    listed = {entry.record for entry in records.catalogue.records(name, number)}
+    differing = sorted(listed.symmetric_difference(records.vault.records(name, number)))
+    if differing:
+        what = f"{len(differing)} records of dataset {name} are half kept or half erased: a command was cut short"
+        raise UnfinishedError(what, f"run it again, or: hmchain data erase {name} --record {differing[0]}")
 
 
 def schema_of(records: Records, version: Version) -> Schema | RecordSchema:

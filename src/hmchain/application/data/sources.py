@@ -109,6 +109,8 @@ class Opened:
     """A source, and what the catalogue says of it."""
 
     source: Source
+    kind: str
+    """Of its items."""
     described: str
     live: bool = False
     """Whether a sender waits for each item to be durable."""
@@ -142,7 +144,12 @@ def _on_disk(asked: Asked, path: Path) -> Opened:
     kind = asked.kind or _guess(path)
     if kind not in KINDS:
         raise UnknownSourceError(f"{kind!r} is no kind of data", f"kinds are {', '.join(KINDS)}")
-    return Opened(_open_path(asked, path, kind), f"{kind}: {path.resolve().name}")
+    # Without the path's name: hospitals call folders after patients, and this is kept and shown in cards.
+    return Opened(
+        _open_path(asked, path, kind),
+        IMAGE if kind == ARRAYS else kind,
+        f"{kind}: a {'folder' if path.is_dir() else 'file'}",
+    )
 
 
 def _open_path(asked: Asked, path: Path, kind: str) -> Source:
@@ -206,7 +213,7 @@ def _dicomweb(asked: Asked, address: SplitResult, credential: Credential | None)
     server = WebServer(address.geturl(), credential, _path(asked.ca_file))
     with closing(DicomWeb(server, asked.selection())) as source:
         source.check()
-        yield Opened(source, f"DICOMweb: {address.hostname}")
+        yield Opened(source, DICOM, f"DICOMweb: {address.hostname}")
 
 
 @contextmanager
@@ -223,7 +230,7 @@ def _dimse(asked: Asked, address: SplitResult, credential: Credential | None) ->
     )
     with closing(Dimse(pacs, asked.selection())) as source:
         source.check()
-        yield Opened(source, f"PACS: {title}")
+        yield Opened(source, DICOM, f"PACS: {title}")
 
 
 @contextmanager
@@ -234,7 +241,7 @@ def _fhir(asked: Asked, address: SplitResult, credential: Credential | None) -> 
     since = asked.since.isoformat() if asked.since else ""
     with FhirClient(address.geturl(), credential=credential, ca_file=_path(asked.ca_file)) as client:
         ask = FhirExport if asked.place.startswith("fhir-export") else FhirSearch
-        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), f"FHIR: {address.hostname}")
+        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.hostname}")
 
 
 @contextmanager
@@ -243,7 +250,7 @@ def _mllp(asked: Asked, address: SplitResult, credential: Credential | None) -> 
 
     assert address.hostname is not None, "checked by the caller"
     source = MllpSource(address.hostname, address.port or 2575)
-    yield Opened(source, f"HL7: received at {address.netloc}", live=True, stop=source.stop)
+    yield Opened(source, HL7, f"HL7: received at {address.netloc}", live=True, stop=source.stop)
 
 
 _PROTOCOLS = {"dicomweb": _dicomweb, "dimse": _dimse, "fhir": _fhir, "fhir-export": _fhir, "mllp": _mllp}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hmchain.application.data.changes import FolderInUseError, suffix_of
+from hmchain.application.data import files
 from hmchain.application.data.extraction import DEFAULT_PROFILE, now_ms, read_schema, require_name
 from hmchain.application.data.folder import Records
 from hmchain.application.data.rules import deidentifiers
@@ -19,8 +18,7 @@ from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
 from hmchain.records.deidentification.outcome import Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import load_profile
-from hmchain.records.objects import DiskFullError
-from hmchain.records.pipeline.workers import Deidentifiers, deidentified
+from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
 from hmchain.records.sources.item import ItemUnavailableError, Source
 
 REPORT = "report.json"
@@ -72,7 +70,8 @@ def run(
     for handled in deidentified(items, rules, workers):
         trial.items += 1
         try:
-            for outcome in handled.outcomes:
+            for outcome in handled.results:
+                assert not isinstance(outcome, SealedRecord), "nothing is sealed without a sealer"
                 trial.add(outcome, handled.item.label)
                 if isinstance(outcome, Clean):
                     take(outcome)
@@ -83,26 +82,26 @@ def run(
     return trial
 
 
-def passing_rules(profile: str | None, schema: str) -> Deidentifiers:
+def passing_rules(kind: str, profile: str | None, schema: str) -> Deidentifiers:
     """Rules with a key that is forgotten at once: pseudonyms that nobody can link to any other.
 
     Raises `ProfileError` or `TableSchemaError`.
     """
-    return _rules("trial", SecretKey.generate(), profile, schema)
+    return _rules("trial", SecretKey.generate(), kind, profile, schema)
 
 
-def project_rules(records: Records, project: str, profile: str | None, schema: str) -> Deidentifiers:
+def project_rules(records: Records, project: str, kind: str, profile: str | None, schema: str) -> Deidentifiers:
     """Rules with a project's own key: its pseudonyms are those of its datasets.
 
     Raises `DatasetNameError`, `ProfileError` or `TableSchemaError`.
     """
     require_name(project)
-    return _rules(project, records.catalogue.project_key(project), profile, schema)
+    return _rules(project, records.catalogue.project_key(project), kind, profile, schema)
 
 
-def _rules(project: str, key: SecretKey, profile: str | None, schema: str) -> Deidentifiers:
+def _rules(project: str, key: SecretKey, kind: str, profile: str | None, schema: str) -> Deidentifiers:
     rules = load_profile(profile or DEFAULT_PROFILE)
-    return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), key)
+    return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), key, [kind])
 
 
 def as_report(trial: Trial) -> dict[str, Any]:
@@ -126,25 +125,20 @@ def as_report(trial: Trial) -> dict[str, Any]:
 
 def write_report(trial: Trial, folder: Path) -> None:
     """Write `as_report` beside the clean files."""
-    (folder / REPORT).write_text(json.dumps(as_report(trial), indent=2) + "\n", encoding="utf-8")
+    files.write(folder / REPORT, [json.dumps(as_report(trial), indent=2).encode(), b"\n"])
 
 
 def write_to(folder: Path) -> Take:
-    """What writes records as files of mode 0600 into a new folder. Raises `FolderInUseError`."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderInUseError(f"{folder} is not empty", "give the name of a new folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """What writes records as files into a new folder. Raises `FolderInUseError` or `DiskFullError`.
+
+    A record that comes twice is written once.
+    """
+    files.new_folder(folder)
 
     def take(clean: Clean) -> None:
-        path = folder / (clean.record + suffix_of(clean.media_type))
-        try:
-            with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                for piece in clean.pieces():
-                    file.write(piece)
-        except OSError as error:
-            raise DiskFullError(
-                f"{path} cannot be written", "check the owner of its folder and the free space"
-            ) from error
+        path = folder / files.file_name(clean.record, clean.media_type)
+        if not path.exists():
+            files.write(path, clean.pieces())
 
     return take
 

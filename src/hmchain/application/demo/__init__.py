@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hmchain.application.demo.run import run
-from hmchain.application.demo.settings import DemoSettings
+from hmchain.application.demo.settings import WORK, DemoSettings
 
-__all__ = ["DemoSettings", "run"]
+__all__ = ["WORK", "DemoSettings", "run"]

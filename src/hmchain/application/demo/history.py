@@ -1,7 +1,8 @@
 """What happened in a study, read back from the ledger alone by executing its blocks again.
 
 Signatures are not checked here (the audit does that); nothing is remembered from the live run, so a run that was
-interrupted and resumed tells the same story.
+interrupted and resumed tells the same story. Only what every engine's blocks hold is used: who proposed, how the block
+before was decided, and what executing gives.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hmchain.application.demo.silence import Silences
 from hmchain.application.report.parts import FailedMaster, Incident, Proposer, ReputationPoint, Round
 from hmchain.canonical import decode_trusted, encode
 from hmchain.ledger import contracts, genesis, proposer, reputation
@@ -22,6 +24,9 @@ from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
 
+INVALID_PROPOSAL, FRAUD = "standing.invalid_proposal", "round.fraud"
+"""Kinds of events that incidents are made of; for those of a silent validator see `silence`."""
+
 
 @dataclass
 class History:
@@ -31,6 +36,8 @@ class History:
     rounds: list[Round] = field(default_factory=list)
     reputation: list[ReputationPoint] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
+    unsettled: list[Incident] = field(default_factory=list)
+    """Incidents whose cost in reputation was not known yet when the ledger ended."""
     kinds: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     blocks: int = 0
@@ -44,6 +51,11 @@ class History:
     """Height and transaction of each steward's last decision, by study and hospital."""
     registered: bytes = b""
     """The transaction whose block registered the model."""
+
+    @property
+    def all_incidents(self) -> tuple[Incident, ...]:
+        """Settled or not, in order of height."""
+        return tuple(sorted((*self.incidents, *self.unsettled), key=lambda incident: incident.height or 0))
 
     @property
     def proposers(self) -> tuple[Proposer, ...]:
@@ -72,6 +84,7 @@ def read(directory: Path, study: str) -> History:
             machine.commit(stored.height)
             history.stored_bytes += len(stored.block_bytes) + len(stored.commit_bytes)
             reader.after(block, result)
+        reader.close()
         return history
     finally:
         state.close()
@@ -92,15 +105,14 @@ class _Reader:
         self._state = state
         self._failed_masters: list[FailedMaster] = []
         self._opened_ms = 0
+        self._silences = Silences(state)
 
     def before(self, block: Block) -> None:
-        """Whose turn it was, from the state before the block."""
-        turns = proposer.proposers_of_rounds(
-            standings.validators_at(self._state, block.header.height), block.header.round
-        )
-        self._history.committed[turns[-1]] += 1
-        self._history.failed.update(turns[:-1])
+        """Who proposed, and whose turns to propose the block before had failed; from the state before the block."""
+        self._history.committed[block.header.proposer] += 1
         self._history.blocks += 1
+        validators = standings.validators_at(self._state, block.header.height - 1)
+        self._history.failed.update(proposer.proposers_of_rounds(validators, block.last_round)[:-1])
 
     def after(self, block: Block, result: BlockResult) -> None:
         """What the block did, from the state after it."""
@@ -117,8 +129,13 @@ class _Reader:
             for event in receipt.events:
                 self._event(block, event, wire, body)
         for event in result.events:
-            if event.kind == "standing.invalid_proposal":
+            if event.kind == INVALID_PROPOSAL:
                 self._invalid_proposal(block, event)
+        self._history.incidents += self._silences.follow(block, result)
+
+    def close(self) -> None:
+        """The ledger ends here."""
+        self._history.unsettled += self._silences.open
 
     def _event(self, block: Block, event: Event, wire: bytes, body: contracts.Body) -> None:
         digest = transaction_digest(wire)
@@ -129,7 +146,7 @@ class _Reader:
             return
         if event.kind == "round.opened":
             self._failed_masters, self._opened_ms = [], block.header.time_ms
-        elif event.kind == "round.fraud" and isinstance(body, DisputeChunk):
+        elif event.kind == FRAUD and isinstance(body, DisputeChunk):
             self._fraud(block, event, wire)
         elif event.kind == "round.takeover":
             self._takeover(event)

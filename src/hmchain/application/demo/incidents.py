@@ -1,52 +1,103 @@
-"""The two incidents of the demo: real faults injected into a real run, caught by the same code as any other."""
+"""Incidents of the demo: real faults injected into a real run, answered by the same code as any other.
+
+One after the other: more at once than the protocol withstands would show something else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium
-from hmchain.ledger import proposer
-from hmchain.ledger.blocks import Block, BlockResult
-from hmchain.ledger.contracts import rounds, standings, studies
-from hmchain.ledger.engines.embedded import EmbeddedLedger
-from hmchain.ledger.engines.validator import Behaviour
+from hmchain.ledger.blocks import BlockResult, Event
+from hmchain.ledger.contracts import rounds, studies
+from hmchain.ledger.engines.block_store import BlockStore
 
-PROPOSER_ROUND = 2
-MASTER_ROUND = 4
+LEDGER_ROUND, MASTER_ROUND = 2, 4
+"""From these rounds on the ledger's fault and the master's may happen."""
+
+
+class Fault(Protocol):
+    """Something that goes wrong once in a run."""
+
+    first_round: int
+    """It may happen from this round on."""
+    done: bool
+
+    def press(self, number: int) -> None:
+        """Make it happen in round `number`, or go on with it; called before every step while it is not done."""
+
+    def on_event(self, event: Event) -> None:
+        """Take note of what the ledger says, and heal whoever was caught. May hear of events of an earlier process."""
+
+    def settle(self) -> None:
+        """The study is over: leave nothing broken."""
+
+
+class DishonestMaster:
+    """The master of a round alters the sum."""
+
+    first_round = MASTER_ROUND
+
+    def __init__(self, consortium: Consortium, study: str) -> None:
+        self.done = False
+        self._consortium = consortium
+        self._study = study
+
+    def press(self, number: int) -> None:
+        """Tempt whoever is master now."""
+        entry = rounds.round_(self._consortium.ledger.state, self._study, number)
+        if entry is not None and entry.ranking:
+            self.settle()
+            self._consortium.hospitals[entry.master].agent.behaviour = AgentBehaviour.FORGE_SUM
+
+    def on_event(self, event: Event) -> None:
+        """Fraud was proven."""
+        if event.kind == "round.fraud":
+            self.done = True
+            self.settle()
+
+    def settle(self) -> None:
+        """Heal everybody."""
+        for hospital in self._consortium.hospitals.values():
+            hospital.agent.behaviour = AgentBehaviour.HONEST
 
 
 class Incidents:
-    """Makes one proposer and one master dishonest, once each; what the ledger shows already is not done again."""
+    """Lets faults happen in order, once each; what the ledger shows already is not done again."""
 
-    def __init__(self, consortium: Consortium, study: str, last_round: int) -> None:
-        assert isinstance(consortium.ledger, EmbeddedLedger)  # faults can be injected into its validators
-        self._consortium = consortium
-        self._ledger = consortium.ledger
-        self._study = study
-        kinds = {event.kind for _, event in self._ledger.events(1)}
-        self._proposer_done = "standing.invalid_proposal" in kinds
-        self._master_done = "round.fraud" in kinds
-        self._proposer_round, self._master_round = min(PROPOSER_ROUND, last_round), min(MASTER_ROUND, last_round)
-        found = studies.study(self._ledger.state, study)
-        if found is not None and found.status == studies.RUNNING:
-            self._tempt(found.progress.round)  # a run that is resumed in the middle of a round
+    def __init__(self, consortium: Consortium, study: str, last_round: int, faults: Sequence[Fault]) -> None:
+        self._consortium, self._study, self._last_round = consortium, study, last_round
+        self._faults = list(faults)
 
-    def on_block(self, block: Block, result: BlockResult) -> None:
-        """Heal who was caught, and tempt who is next."""
+    def recall(self, ledger: Path) -> None:
+        """Take note of what is in a ledger's blocks already."""
+        log = BlockStore(ledger / "blocks.db", read_only=True)
+        for stored in log.blocks():
+            self.on_block(stored.result)
+        log.close()
+
+    def before_step(self) -> None:
+        """Press on with the fault whose turn it is."""
+        fault, number = next((fault for fault in self._faults if not fault.done), None), self._round()
+        if fault is not None and number >= min(fault.first_round, self._last_round):
+            fault.press(number)
+
+    def on_block(self, result: BlockResult) -> None:
+        """Tell the faults what happened."""
         for event in result.all_events:
-            if event.kind == "standing.invalid_proposal":
-                self._proposer_done = True
-                self._ledger.set_behaviour(event.keys[0], Behaviour.HONEST)
-            elif event.kind == "round.fraud":
-                self._master_done = True
-                self._consortium.hospitals[event.keys[2]].agent.behaviour = AgentBehaviour.HONEST
-            elif event.kind == "round.opened" and event.keys[0] == self._study:
-                self._tempt(int(event.keys[1]))
+            for fault in self._faults:
+                fault.on_event(event)
 
-    def _tempt(self, number: int) -> None:
-        if number >= self._proposer_round and not self._proposer_done:
-            validators = standings.validators_at(self._ledger.state, self._ledger.height + 1)
-            self._ledger.set_behaviour(validators[proposer.proposer(validators)].id, Behaviour.INVALID_BLOCK)
-        if number >= self._master_round and not self._master_done:
-            entry = rounds.round_(self._ledger.state, self._study, number)
-            if entry is not None and entry.ranking:
-                self._consortium.hospitals[entry.master].agent.behaviour = AgentBehaviour.FORGE_SUM
+    def settle(self) -> None:
+        """Leave nothing broken when the study is over."""
+        for fault in self._faults:
+            if not fault.done:
+                fault.settle()
+
+    def _round(self) -> int:
+        """The round that the study is in; 0 before the first one of training."""
+        found = studies.study(self._consortium.ledger.state, self._study)
+        return found.progress.round if found is not None and found.status == studies.RUNNING else 0

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from hmchain.application.consortium import Consortium
 from hmchain.application.demo import disclosure
 from hmchain.application.demo.comparison import Comparison
+from hmchain.application.demo.engines import Engine
 from hmchain.application.demo.history import History
 from hmchain.application.demo.inspection import read_lineage
 from hmchain.application.demo.preparation import DATASET, Prepared
@@ -35,7 +36,7 @@ from hmchain.application.report.parts import (
     TrainingPlan,
     Verdict,
 )
-from hmchain.application.report.summary import RunSummary
+from hmchain.application.report.summary import PRIVACY_LIMITS, RunSummary
 from hmchain.ledger import reputation
 from hmchain.ledger.contracts import approvals, models, studies
 from hmchain.records.envelope import sealed_size
@@ -46,6 +47,7 @@ Curve = Mapping[int, tuple[float, float]]
 
 def summarise(
     prepared: Prepared,
+    engine: Engine,
     consortium: Consortium,
     history: History,
     curve: Curve,
@@ -59,7 +61,7 @@ def summarise(
     results = comparison.results
     return RunSummary(
         title=f"{prepared.settings.hospitals} hospitals, one model: {prepared.images.name}",
-        identity=_identity(prepared, consortium, digest),
+        identity=_identity(prepared, engine, consortium, digest),
         hospitals=tuple(_hospital(prepared, name) for name in prepared.names),
         verdicts=_verdicts(prepared, results, history, audit),
         metadata=tuple(
@@ -73,7 +75,7 @@ def summarise(
         performance=comparison.performance(),
         reputation=tuple(history.reputation),
         proposers=history.proposers,
-        incidents=tuple(history.incidents),
+        incidents=history.all_incidents,
         departures=disclosure.departures(prepared, consortium, history),
         exposure=disclosure.load_exposure(prepared.folder.exposure),
         audit=audit,
@@ -82,6 +84,7 @@ def summarise(
         ),
         ledger=_ledger(prepared, history),
         timings=timings,
+        limits=(*engine.limits, *PRIVACY_LIMITS),
         next_commands=_next_commands(prepared, consortium),
     )
 
@@ -91,7 +94,7 @@ def audit_command(folder: Path, anchor: bytes) -> str:
     return f"hmchain audit verify {folder} --genesis {anchor.hex()}"
 
 
-def _identity(prepared: Prepared, consortium: Consortium, model_digest: str) -> RunIdentity:
+def _identity(prepared: Prepared, engine: Engine, consortium: Consortium, model_digest: str) -> RunIdentity:
     return RunIdentity(
         dataset=prepared.images.name,
         seed=prepared.settings.seed,
@@ -102,6 +105,7 @@ def _identity(prepared: Prepared, consortium: Consortium, model_digest: str) -> 
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         software=f"hmchain {version('hmchain')}, torch {version('torch')}, Python {platform.python_version()}",
         machine=f"{os.cpu_count()} cores, {platform.machine()}",
+        engine=engine.title,
     )
 
 
@@ -199,7 +203,6 @@ def _verdicts(prepared: Prepared, results: Results, history: History, audit: Aud
     joint = results.federated.auc.value
     own = results.own_mean.auc.value
     better = joint is not None and own is not None and joint > own
-    caught = len(history.incidents)
     accepted = sum(entry.outcome == "accepted" for entry in history.rounds)
     scores = f"AUC {joint:.3f} against {own:.3f} alone" if joint is not None and own is not None else "AUC undefined"
     return (
@@ -218,7 +221,7 @@ def _verdicts(prepared: Prepared, results: Results, history: History, audit: Aud
             role="operator",
             good=accepted > 0,
             sentence=f"{accepted} of {prepared.settings.rounds} rounds accepted, {history.blocks} blocks; "
-            f"{caught} dishonest acts caught and worked around without anybody's help.",
+            f"{len(history.all_incidents)} incidents answered and worked around without anybody's help.",
         ),
         Verdict(
             role="auditor",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.hospital import TRAIN, VALIDATION, Hospital, Images
 from hmchain.application.learning.cnn import Architecture
 from hmchain.application.learning.schedule import TrainingPlan, demo_plan
-from hmchain.application.learning.study import HEALTH_RESEARCH, study_spec
+from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, study_spec
 from hmchain.application.learning.trainer import Cohort
 from hmchain.application.run_folder import RunFolder
 from hmchain.canonical import digest
@@ -25,7 +24,7 @@ from hmchain.ledger.contracts import approvals, datasets, studies
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.opening import JoinStudy
-from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy, StudySpec
+from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, ProposeStudy, StudySpec
 from hmchain.records.partition import HospitalShare, Partition, partition
 from hmchain.records.sources.images import load_images
 from hmchain.records.sources.imageset import ImageSet
@@ -34,6 +33,9 @@ DATASET = "images"
 UNWANTED_PURPOSE = "DUO:0000042"
 """General research use: wider than what the steward's patients agreed to."""
 APPROVAL_MS = 7 * 86_400_000
+
+Report = Callable[[int, int], None]
+"""Called with what is done and the total."""
 
 # fmt: off
 _TREES = (
@@ -90,7 +92,7 @@ def hospital_names(count: int) -> tuple[str, ...]:
     return tuple(spread)
 
 
-def load(settings: DemoSettings, folder: RunFolder, progress: Callable[[int, int], None]) -> Prepared:
+def load(settings: DemoSettings, folder: RunFolder, progress: Report) -> Prepared:
     """Read the images and divide them; the split depends on the settings alone and is fixed before any training."""
     data_dir = Path(settings.data_dir) if settings.data_dir else None
     images = load_images(settings.dataset, data_dir=data_dir, size=settings.image_size, progress=progress)
@@ -100,16 +102,14 @@ def load(settings: DemoSettings, folder: RunFolder, progress: Callable[[int, int
     return Prepared(settings, folder, images, split, arch, demo_plan(settings.rounds, settings.steps))
 
 
-def found(prepared: Prepared, passphrase: str | None) -> Consortium:
-    """Found the consortium, or open the one that is there."""
-    path = prepared.folder.path
-    if (prepared.folder.ledger / "genesis.json").exists():
-        return Consortium.open(path, passphrase=passphrase)
-    # A founding that was cut short left keys that nothing refers to.
-    shutil.rmtree(path / "hospitals", ignore_errors=True)
-    titles = {name: f"{name.capitalize()} Hospital (simulated)" for name in prepared.names}
-    settings = prepared.settings
-    return Consortium.create(path, f"{settings.label}-{settings.seed}", titles, passphrase=passphrase)
+def chain_name(prepared: Prepared) -> str:
+    """The name of the consortium's chain."""
+    return f"{prepared.settings.label}-{prepared.settings.seed}"
+
+
+def titles(prepared: Prepared) -> dict[str, str]:
+    """The hospitals' names with their titles."""
+    return {name: f"{name.capitalize()} Hospital (simulated)" for name in prepared.names}
 
 
 def seed_rounding(hospital_store: AgentStore, seed: int, organisation: str) -> None:
@@ -136,11 +136,11 @@ def store_records(prepared: Prepared, consortium: Consortium) -> None:
 
 def register_datasets(prepared: Prepared, consortium: Consortium) -> None:
     """Every steward announces its dataset and publishes its first version."""
-    state, schema = consortium.ledger.state, schema_of(prepared)
+    ledger, schema = consortium.ledger, schema_of(prepared)
     for name, hospital in consortium.hospitals.items():
-        if datasets.dataset(state, name, DATASET) is None:
+        if datasets.dataset(ledger.state, name, DATASET) is None:
             consortium.require(hospital.register(DATASET, schema))
-        if datasets.version(state, name, DATASET, 1) is None:
+        if datasets.version(ledger.state, name, DATASET, 1) is None:
             consortium.require(hospital.publish(DATASET, 1))
 
 
@@ -179,10 +179,10 @@ def _join(hospital: Hospital, study: str) -> bytes:
     return signed(hospital.keys.agent, hospital.node, body)
 
 
-def approve_study(prepared: Prepared, consortium: Consortium) -> StudySpec:
+def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> StudySpec:
     """Propose the study; every steward approves its own dataset for it."""
     name, first = prepared.study, prepared.names[0]
-    spec = _spec(prepared, name)
+    spec = _spec(prepared, name, deadlines=deadlines)
     if studies.study(consortium.ledger.state, name) is None:
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
     for organisation, hospital in consortium.hospitals.items():
@@ -193,7 +193,9 @@ def approve_study(prepared: Prepared, consortium: Consortium) -> StudySpec:
     return spec
 
 
-def _spec(prepared: Prepared, name: str, purpose: str = HEALTH_RESEARCH) -> StudySpec:
+def _spec(
+    prepared: Prepared, name: str, *, purpose: str = HEALTH_RESEARCH, deadlines: Deadlines = DEADLINES
+) -> StudySpec:
     uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in prepared.names)
     schema, seed = schema_of(prepared), prepared.settings.seed
-    return study_spec(name, schema, uses, prepared.arch, prepared.plan, seed, purpose=purpose)
+    return study_spec(name, schema, uses, prepared.arch, prepared.plan, seed, purpose=purpose, deadlines=deadlines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from rich.console import Console
 
 from hmchain.application import registry
 from hmchain.application.consortium import Consortium
-from hmchain.application.demo import comparison, disclosure, history, inspection, outcome, preparation
-from hmchain.application.demo.incidents import Incidents
-from hmchain.application.demo.preparation import Prepared
-from hmchain.application.demo.settings import DemoSettings, claim
-from hmchain.application.demo.story import Report, Story
+from hmchain.application.demo import comparison, disclosure, history, inspection, outcome, preparation, silence
+from hmchain.application.demo.engines import Engine, Stage, engine_of, needs
+from hmchain.application.demo.incidents import DishonestMaster, Incidents
+from hmchain.application.demo.preparation import Prepared, Report
+from hmchain.application.demo.settings import DemoSettings, claim, is_finished
+from hmchain.application.demo.story import Story
 from hmchain.application.learning import metrics
 from hmchain.application.learning.cnn import (
     Probabilities,
@@ -28,9 +29,10 @@ from hmchain.application.learning.cnn import (
     smoothed_prior,
 )
 from hmchain.application.report import RunSummary, from_json, render, to_json
-from hmchain.application.report.parts import Timing
+from hmchain.application.report.parts import Incident, Timing
 from hmchain.application.run_folder import RunFolder, point_latest, write_whole
 from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.contracts.studies import Deadlines
 
 CURVE_POINTS = 16
 
@@ -43,19 +45,23 @@ def run(
     Raises `RunInUseError` if the folder holds something else, and whatever data, keys, storage or ledger complain of.
     """
     folder = RunFolder(output or settings.default_output)
-    claim(folder, settings)
     story = Story(console)
-    if folder.finished:
+    if is_finished(folder, settings):
         return _show_finished(folder, story)
+    story.needs(needs(settings))
+    engine = engine_of(settings)
+    engine.require(settings)
+    claim(folder, settings)
     stages = _Stages()
     with stages("read and divide the images"), story.progress("reading images") as report:
         prepared = preparation.load(settings, folder, report)
     story.opening(prepared)
     story.hospitals(prepared)
-    with _opened(prepared, stages, passphrase, story) as consortium:
-        _approve(prepared, consortium, story)
-        curve = _train(prepared, consortium, stages, story)
-        summary = _conclude(prepared, consortium, curve, stages, story)
+    with engine.stage(prepared, passphrase) as stage:
+        _store(prepared, stage.consortium, stages, story)
+        _approve(prepared, stage.consortium, engine.deadlines(prepared), story)
+        curve = _train(prepared, stage, stages, story)
+        summary = _conclude(prepared, engine, stage, curve, stages, story)
     folder.report.write_text(render(summary), encoding="utf-8")
     # Last of all: a run is finished when its summary is there.
     write_whole(folder.summary, to_json(summary))
@@ -84,44 +90,49 @@ class _Stages:
         self.timings.append(Timing(stage=stage, seconds=round(time.perf_counter() - started, 3)))
 
 
-@contextmanager
-def _opened(prepared: Prepared, stages: _Stages, passphrase: str | None, story: Story) -> Iterator[Consortium]:
-    """The consortium with its records in place."""
-    with preparation.found(prepared, passphrase) as consortium:
-        with stages("encrypt the records"), story.progress("encrypting images"):
-            preparation.store_records(prepared, consortium)
-        preparation.register_datasets(prepared, consortium)
-        held = sum(len(share) for share in prepared.split.hospitals)
-        story.sealed(held, len(prepared.names), consortium.ledger.genesis.digest.hex())
-        yield consortium
+def _store(prepared: Prepared, consortium: Consortium, stages: _Stages, story: Story) -> None:
+    with stages("encrypt the records"), story.progress("encrypting images"):
+        preparation.store_records(prepared, consortium)
+    preparation.register_datasets(prepared, consortium)
+    held = sum(len(share) for share in prepared.split.hospitals)
+    story.sealed(held, len(prepared.names), consortium.ledger.genesis.digest.hex())
 
 
-def _approve(prepared: Prepared, consortium: Consortium, story: Story) -> None:
+def _approve(prepared: Prepared, consortium: Consortium, deadlines: Deadlines, story: Story) -> None:
     story.refused(preparation.refuse_unwanted_study(prepared, consortium))
-    preparation.approve_study(prepared, consortium)
+    preparation.approve_study(prepared, consortium, deadlines)
     story.approved(prepared.study, prepared.names)
 
 
-def _train(prepared: Prepared, consortium: Consortium, stages: _Stages, story: Story) -> dict[int, tuple[float, float]]:
+def _train(prepared: Prepared, stage: Stage, stages: _Stages, story: Story) -> dict[int, tuple[float, float]]:
     """Run the study; both incidents happen on the way."""
-    story.training(prepared.settings.rounds)
-    with story.progress("training", prepared.settings.rounds) as report:
-        watch = _Watch(prepared, consortium, story, report)
-        consortium.on_block = watch.on_block
+    consortium, study, rounds = stage.consortium, prepared.study, prepared.settings.rounds
+    story.training(rounds)
+    incidents = Incidents(consortium, study, rounds, [stage.fault(story.line), DishonestMaster(consortium, study)])
+    incidents.recall(prepared.folder.ledger)
+    with story.progress("training", rounds) as report:
+        watch = _Watch(prepared, consortium, incidents, story, report)
+        consortium.on_block, consortium.before_step = watch.on_block, incidents.before_step
         with stages("train in the federation"):
-            consortium.run(prepared.study)
+            consortium.run(study)
+            incidents.settle()
+        watch.close()
     return watch.curve
 
 
 class _Watch:
     """Follows the blocks of a study: incidents, pictures, and the model's score on the test set now and then."""
 
-    def __init__(self, prepared: Prepared, consortium: Consortium, story: Story, report: Report) -> None:
+    def __init__(
+        self, prepared: Prepared, consortium: Consortium, incidents: Incidents, story: Story, report: Report
+    ) -> None:
         self._prepared = prepared
         self._consortium = consortium
         self._story = story
         self._report = report
-        self._incidents = Incidents(consortium, prepared.study, prepared.settings.rounds)
+        self._incidents = incidents
+        self._someone_returned = False
+        self._told: set[tuple[str, str]] = set()
         self._camera = disclosure.ExposureCamera(prepared, consortium)
         self._every = max(1, prepared.settings.rounds // CURVE_POINTS)
         self._scorer = TestScorer(prepared, consortium)
@@ -131,17 +142,31 @@ class _Watch:
 
     def on_block(self, block: Block, result: BlockResult) -> None:
         """Look at one block."""
-        self._incidents.on_block(block, result)
+        self._incidents.on_block(result)
         self._camera.on_block(block, result)
+        kinds = {event.kind for event in result.all_events}
+        self._someone_returned |= silence.UNJAILED in kinds
+        settled = self._someone_returned and silence.EPOCH_CLOSED in kinds
+        if settled or kinds & {history.INVALID_PROPOSAL, history.FRAUD}:
+            self._someone_returned &= not settled
+            self._tell(self._history().incidents)
         for event in result.all_events:
-            if event.kind in ("standing.invalid_proposal", "round.fraud"):
-                self._tell_incident()
-            elif event.kind == "round.accepted" and event.keys[0] == self._prepared.study:
+            if event.kind == "round.accepted" and event.keys[0] == self._prepared.study:
                 self._accepted(int(event.keys[1]), event.keys[2])
 
-    def _tell_incident(self) -> None:
-        known = history.read(self._prepared.folder.ledger, self._prepared.study)
-        self._story.incident(known.incidents[-1])
+    def close(self) -> None:
+        """The study is over: tell what was not settled until now."""
+        if self._someone_returned:
+            self._tell(self._history().all_incidents)
+
+    def _history(self) -> history.History:
+        return history.read(self._prepared.folder.ledger, self._prepared.study)
+
+    def _tell(self, incidents: Iterable[Incident]) -> None:
+        for incident in incidents:
+            if (incident.title, incident.hospital) not in self._told:
+                self._told.add((incident.title, incident.hospital))
+                self._story.incident(incident)
 
     def _accepted(self, number: int, master: str) -> None:
         self._report(number, self._prepared.settings.rounds)
@@ -186,16 +211,17 @@ class TestScorer:
 
 def _conclude(
     prepared: Prepared,
-    consortium: Consortium,
+    engine: Engine,
+    stage: Stage,
     curve: dict[int, tuple[float, float]],
     stages: _Stages,
     story: Story,
 ) -> RunSummary:
     """Export the model, compare it, audit the ledger and put it all together."""
-    folder, state, study = prepared.folder, consortium.ledger.state, prepared.study
+    folder, consortium, study = prepared.folder, stage.consortium, prepared.study
     origin = {"chain_id": consortium.ledger.chain_id, "genesis": consortium.ledger.genesis.digest.hex()}
     key = consortium.study_key(study)
-    weights = registry.export(state, consortium.objects, key, study, folder.model, origin)
+    weights = registry.export(consortium.ledger.state, consortium.objects, key, study, folder.model, origin)
     told = history.read(folder.ledger, study)
     story.departures(disclosure.departures(prepared, consortium, told))
     with stages("train the baselines"), story.progress("training the baselines for comparison") as report:
@@ -204,9 +230,11 @@ def _conclude(
         scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
         story.results(scored.results)
     anchor = consortium.ledger.genesis.digest
+    with story.progress("keeping headers and votes") as report:
+        stage.seal(report)
     with stages("audit the ledger"), story.progress("auditing the ledger") as report:
         audit = inspection.inspect(folder.ledger, anchor, outcome.audit_command(folder.path, anchor), report)
-    return outcome.summarise(prepared, consortium, told, curve, scored, audit, tuple(stages.timings))
+    return outcome.summarise(prepared, engine, consortium, told, curve, scored, audit, tuple(stages.timings))
 
 
 def _joined(report: Report, rounds: int) -> comparison.BaselineProgress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,16 +12,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hmchain.application.demo.preparation import Prepared, Refused
-from hmchain.application.report.parts import Departure, Estimate, Incident, Results
+from hmchain.application.demo.preparation import Prepared, Refused, Report
+from hmchain.application.report.parts import Departure, Estimate, Fact, Incident, Results
 from hmchain.application.report.summary import RunSummary
 
 NOTICE = "Research use only, not a medical device."
 _WIDE = 118
 """Columns from which the table of results has room for intervals."""
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "white")
-
-Report = Callable[[int, int], None]
 
 
 class Story:
@@ -53,6 +51,17 @@ class Story:
         ) as bar:
             task = bar.add_task(text, total=total)
             yield lambda done, of: bar.update(task, completed=done, total=of)
+
+    def needs(self, facts: tuple[Fact, ...]) -> None:
+        """What the run takes, before anything is started."""
+        if not facts:
+            return
+        self.scene("What this run takes")
+        table = Table.grid(padding=(0, 2))
+        for fact in facts:
+            table.add_row(f"[dim]{fact.name}[/]", escape(fact.text))
+        self._console.print(table)
+        self.line()
 
     def opening(self, prepared: Prepared) -> None:
         """What this is."""

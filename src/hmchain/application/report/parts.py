@@ -84,6 +84,8 @@ class RunIdentity(Part, frozen=True, kw_only=True):
     """Program and version."""
     machine: str = ""
     """Where the figures were measured: cores, memory, accelerator."""
+    engine: str = ""
+    """What decided the ledger's blocks."""
 
 
 class Verdict(Part, frozen=True, kw_only=True):

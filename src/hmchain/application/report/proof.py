@@ -128,7 +128,7 @@ def _shares(summary: RunSummary) -> Markup:
         rows.append(row)
     columns = ["Hospital"]
     columns += ["Voting power, first → last", "Share of power", ""] if last is not None else []
-    columns += ["Blocks proposed", "", "Proposals refused"] if proposed else []
+    columns += ["Blocks proposed", "", "Turns failed"] if proposed else []
     grid = table(columns, rows, caption="Voting power and block proposals", class_="numbers")
     return element("div", element("h3", "Voting power and block proposals"), grid, class_="panel")
 
@@ -141,9 +141,7 @@ def incidents(summary: RunSummary) -> Markup:
     if not summary.incidents:
         return NOTHING
     cards = [_incident(one) for one in summary.incidents]
-    lead = (
-        f"{figures.plural(len(cards), 'case')} of dishonesty, noticed and answered by the same code as everything else."
-    )
+    lead = f"{figures.plural(len(cards), 'incident')}, noticed and answered by the same code as everything else."
     return section("incidents", "Incidents", lead, element("ul", cards, class_="cards incidents"))
 
 

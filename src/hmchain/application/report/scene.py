@@ -47,6 +47,7 @@ def head(summary: RunSummary) -> Markup:
                 ("Chain id", digest(identity.chain_id, 0)),
                 ("Genesis digest", digest(identity.genesis_digest, 0)),
                 ("Model digest", digest(identity.model_digest, 0)),
+                ("Ledger engine", identity.engine),
                 ("Finished", figures.moment(identity.finished)),
                 ("Software", identity.software),
                 ("Machine", identity.machine),

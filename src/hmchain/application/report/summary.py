@@ -36,13 +36,20 @@ from hmchain.application.report.parts import (
 
 SCHEMA = 1
 
-DEFAULT_LIMITS = (
-    Fact(
-        name="The hospitals are simulated in one process.",
-        text="Each has its own keys, data folder and copy of the ledger, but they share one machine and one operator. "
-        "The run shows that the protocol works; it does not show how it behaves over real networks, or that "
-        "independent organisations ran it.",
-    ),
+ONE_PROCESS = Fact(
+    name="The hospitals are simulated in one process.",
+    text="Each has its own keys, data folder and copy of the ledger, but they share one machine and one operator. "
+    "The run shows that the protocol works; it does not show how it behaves over real networks, or that "
+    "independent organisations ran it.",
+)
+ONE_MACHINE = Fact(
+    name="The hospitals share one machine.",
+    text="Each runs a node of its own, two real processes that talk to the others over loopback, with its own keys, "
+    "data folder and copy of the ledger; the agents, which train, share one process. The run shows that the nodes "
+    "agree and survive; it does not show how they behave over real networks, or that independent organisations ran "
+    "them.",
+)
+PRIVACY_LIMITS = (
     Fact(
         name="No differential privacy was added.",
         text="Nobody sees a single hospital's update, only the sum. The finished model itself may still remember "
@@ -53,6 +60,7 @@ DEFAULT_LIMITS = (
         text="Updates are masked, so a harmful round can be rejected, but whose update was harmful cannot be told.",
     ),
 )
+DEFAULT_LIMITS = (ONE_PROCESS, *PRIVACY_LIMITS)
 
 
 class RunSummary(Part, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from hmchain.ledger.contracts import (
     membership,
     opening,
     participation,
+    rotation,
     standings,
     studies,
 )
@@ -31,10 +32,11 @@ Body = (
     | participation.Bodies
     | disputes.Bodies
     | standings.Bodies
+    | rotation.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
-_FAMILIES = (membership, datasets, approvals, studies, opening, participation, disputes, standings)
+_FAMILIES = (membership, datasets, approvals, studies, opening, participation, disputes, standings, rotation)
 
 _HANDLERS: dict[type, Callable[[Context, Any], None]] = {
     body: handler for family in _FAMILIES for body, handler in family.HANDLERS.items()

@@ -6,6 +6,8 @@ itself (`open_removal`).
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import WrappingPublicKey
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
@@ -15,6 +17,8 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 MEMBERS_MAX = 1000
+SIGNING_ROLES = (STEWARD, SCIENTIST, AGENT, VALIDATOR)
+"""The roles that sign; each is also the name of a `Member`'s field."""
 
 
 class Member(Record, frozen=True):
@@ -94,8 +98,18 @@ _BALLOTS = Table("ballots", Ballot)
 
 
 def credential(state: State, public_key: bytes) -> Credential | None:
-    """Whose key this is, or None."""
+    """Whose key this is, or was before it was replaced; None for a stranger's."""
     return _KEYS.get(state, public_key)
+
+
+def require_sender(state: State, public_key: bytes) -> Credential:
+    """Who signs with this key; refuse `unknown_sender` if no member does, `retired_key` if it was replaced."""
+    known = _KEYS.get(state, public_key)
+    entry = _MEMBERS.get(state, known.organisation) if known else None
+    if known is None or entry is None or not entry.active:
+        raise Refusal("unknown_sender")
+    require(getattr(entry.member, known.role) == public_key, "retired_key")
+    return known
 
 
 def membership(state: State, organisation: str) -> Membership | None:
@@ -124,12 +138,35 @@ def admit(state: State, member: Member, height: int) -> None:
     require_name(member.organisation)
     require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
     require(len(member.title) <= 120, "bad_title")
-    keys = ((member.steward, STEWARD), (member.scientist, SCIENTIST), (member.agent, AGENT))
-    for key, role in (*keys, (member.validator, VALIDATOR)):
-        require(len(key) == 32, "bad_key")
-        require(_KEYS.get(state, key) is None, "key_taken")
-        _KEYS.put(state, Credential(member.organisation, role), key)
+    for role in SIGNING_ROLES:
+        _claim(state, Credential(member.organisation, role), getattr(member, role))
     _MEMBERS.put(state, Membership(member, True, height), member.organisation)
+
+
+def change_key(state: State, owner: Credential, key: bytes) -> bytes:
+    """Give an active member's role another key and return the one it replaces, which stays known as the member's."""
+    entry = _MEMBERS.get(state, owner.organisation)
+    if entry is None or not entry.active:
+        raise Refusal("not_a_member")
+    _claim(state, owner, key)
+    _MEMBERS.put(state, replace(entry, member=replace(entry.member, **{owner.role: key})), owner.organisation)
+    former: bytes = getattr(entry.member, owner.role)
+    return former
+
+
+def change_wrapping_key(state: State, organisation: str, key: WrappingPublicKey) -> None:
+    """Publish another key to which secrets for an active member are wrapped from now on."""
+    entry = _MEMBERS.get(state, organisation)
+    if entry is None or not entry.active:
+        raise Refusal("not_a_member")
+    _MEMBERS.put(state, replace(entry, member=replace(entry.member, wrapping=key)), organisation)
+
+
+def _claim(state: State, owner: Credential, key: bytes) -> None:
+    """Bind a key to its owner for ever; refuse one that anybody ever had."""
+    require(len(key) == 32, "bad_key")
+    require(_KEYS.get(state, key) is None, "key_taken")
+    _KEYS.put(state, owner, key)
 
 
 def remove(state: State, organisation: str, height: int) -> None:

@@ -18,12 +18,29 @@ from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts import membership, parameters
 from hmchain.ledger.election import Candidate
 from hmchain.ledger.proposer import Validator, Validators
-from hmchain.ledger.reputation import Outcome, Standing
+from hmchain.ledger.reputation import POWER_NONE, Outcome, Standing
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 EFFECT_DELAY_BLOCKS = 2
 PROPOSALS_PER_MEMBER = 10
+HANDOVER_BLOCKS_PER_MEMBER = 10
+"""An organisation waits so long between two handovers of its power to a new key."""
+HANDOVER_BLOCKS = 10
+"""So long after a handover it counts as under way: a third of the network may not change its keys at once."""
+EVIDENCE_BLOCKS_MAX = 100_000
+"""A key that was replaced so long ago accuses nobody any more, as in CometBFT: somebody may have found it."""
+
+
+class Change(Record, frozen=True):
+    """One validator's new power."""
+
+    organisation: str
+    power: int
+    key: bytes
+    """The validator key that has it from then on."""
+    former: bytes
+    """The key that it is taken from; empty unless the key changes."""
 
 
 class Pending(Record, frozen=True):
@@ -31,7 +48,14 @@ class Pending(Record, frozen=True):
 
     height: int
     """From this height on they act."""
-    changes: tuple[tuple[str, int], ...]
+    changes: tuple[Change, ...]
+
+
+class Handover(Record, frozen=True):
+    """A validator key that was replaced in this block; its power follows at the block's end."""
+
+    organisation: str
+    former: bytes
 
 
 class ValidatorSet(Record, frozen=True):
@@ -40,6 +64,16 @@ class ValidatorSet(Record, frozen=True):
     height: int
     validators: tuple[Validator, ...]
     pending: tuple[Pending, ...]
+    handovers: tuple[Handover, ...]
+
+
+class FormerKey(Record, frozen=True):
+    """A validator key that was replaced; what it signed while it had power is still its owner's doing."""
+
+    organisation: str
+    key: bytes
+    until_height: int
+    """From this height on it has no power."""
 
 
 class Proposal(Record, frozen=True):
@@ -88,6 +122,7 @@ Bodies = Unjail
 _STANDINGS = Table("standings", Standing)
 _VALIDATORS = Table("validators", ValidatorSet)
 _EPOCH = Table("epoch", Epoch)
+_FORMER_KEYS = Table("former_validator_keys", FormerKey)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -119,24 +154,61 @@ def validators_at(state: State, height: int) -> Validators:
     return _advanced(state, entry, height).validators if entry else ()
 
 
-def changes_at(state: State, height: int) -> tuple[tuple[str, int], ...]:
-    """The changes of power (organisation, new power) that are on their way and act from `height` on."""
+def validator_count(state: State) -> int:
+    """How many validators there were in the last block that was not empty."""
+    entry = _VALIDATORS.get(state)
+    return len(entry.validators) if entry else 1
+
+
+def changes_at(state: State, height: int) -> tuple[Change, ...]:
+    """The changes of power that are on their way and act from `height` on."""
     entry = _VALIDATORS.get(state)
     return tuple(change for wait in entry.pending if wait.height == height for change in wait.changes) if entry else ()
+
+
+def founding(state: State) -> tuple[Change, ...]:
+    """The validators that a state just founded begins with."""
+    return tuple(_change(state, validator.id, validator.power) for validator in validators_at(state, 1))
 
 
 def _advanced(state: State, entry: ValidatorSet, height: int) -> ValidatorSet:
     validators, pending = entry.validators, entry.pending
     for reached in range(entry.height + 1, height + 1):
         due = [change for wait in pending if wait.height == reached for change in wait.changes]
-        validators = proposer.update(proposer.advance(validators), due, _addresses(state, due))
+        validators = _changed(proposer.advance(validators), due)
         pending = tuple(wait for wait in pending if wait.height > reached)
-    return ValidatorSet(max(height, entry.height), validators, pending)
+    return ValidatorSet(max(height, entry.height), validators, pending, entry.handovers)
 
 
-def _addresses(state: State, changes: Sequence[tuple[str, int]]) -> dict[str, bytes]:
-    found = {name: membership.membership(state, name) for name, _ in changes}
-    return {name: proposer.address(entry.member.validator) for name, entry in found.items() if entry}
+def _changed(validators: Validators, changes: Sequence[Change]) -> Validators:
+    addresses = {change.organisation: proposer.address(change.key) for change in changes}
+    return proposer.update(validators, [(change.organisation, change.power) for change in changes], addresses)
+
+
+def voting_keys(state: State, height: int) -> dict[str, bytes]:
+    """The key by which each validator of `height` signs (heights as in `validators_at`)."""
+    found = {}
+    for validator in validators_at(state, height):
+        entry = membership.membership(state, validator.id)
+        keys = [entry.member.validator] if entry else []
+        keys += [former.key for former in _FORMER_KEYS.all(state, validator.id)]
+        found[validator.id] = next(key for key in keys if proposer.address(key) == validator.address)
+    return found
+
+
+def accountable_keys(state: State, organisation: str, height: int) -> list[bytes]:
+    """The keys whose signatures at `height` an organisation answers for: its own, and those it had then."""
+    entry, current = membership.membership(state, organisation), _VALIDATORS.get(state)
+    if entry is None or current is None:
+        return []
+    oldest = current.height - EVIDENCE_BLOCKS_MAX
+    former = [known for known in _FORMER_KEYS.all(state, organisation) if height < known.until_height >= oldest]
+    return [entry.member.validator, *(known.key for known in former)]
+
+
+def former_owners(state: State) -> dict[bytes, str]:
+    """Whose the validator keys were that have been replaced, by their addresses."""
+    return {proposer.address(known.key): known.organisation for known in _FORMER_KEYS.all(state)}
 
 
 # -- learning ----------------------------------------------------------------------------------------------------------
@@ -163,24 +235,16 @@ def initialise(state: State, height: int) -> None:
     powers = reputation.next_powers([Standing()] * len(organisations)).powers
     for organisation, power in zip(organisations, powers, strict=True):
         _STANDINGS.put(state, Standing(power=power), organisation)
-    changes = list(zip(organisations, powers, strict=True))
-    validators = proposer.update((), changes, _addresses(state, changes))
-    _VALIDATORS.put(state, ValidatorSet(height, validators, ()))
+    changes = [_change(state, name, power) for name, power in zip(organisations, powers, strict=True)]
+    _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
     _EPOCH.put(state, Epoch(0, 0, (), (), ()))
 
 
 def begin_block(state: State, inputs: BlockInput) -> None:
     """Count the last commit's votes, and the turns to propose that led to it."""
     epoch = _require_epoch(state)
-    entry = _VALIDATORS.get(state)
-    if entry is None:
-        raise Refusal("not_initialised")
-    proposals = list(epoch.proposals)
-    if inputs.height > 1 and inputs.last_votes:
-        turns = proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
-        proposals += [Proposal(name, round_ < inputs.last_round) for round_, name in enumerate(turns)]
+    entry = _require_validators(state)
     blocks = epoch.blocks + 1
-    window = PROPOSALS_PER_MEMBER * len(entry.validators)
     seen = dict(epoch.seen)
     for validator in entry.validators:
         seen.setdefault(validator.id, Presence(blocks, inputs.time_ms))
@@ -189,11 +253,32 @@ def begin_block(state: State, inputs: BlockInput) -> None:
             seen[vote.validator] = Presence(blocks, inputs.time_ms)
     tallies = dict(epoch.tallies)
     tallies[inputs.proposer] = _count_votes(tallies.get(inputs.proposer, Tally(0, ())), inputs)
-    renewed = Epoch(
-        blocks, epoch.started, tuple(proposals[-window:]), tuple(sorted(seen.items())), tuple(sorted(tallies.items()))
-    )
+    proposals = _with_last_turns(state, epoch, entry, inputs)
+    renewed = Epoch(blocks, epoch.started, proposals, tuple(sorted(seen.items())), tuple(sorted(tallies.items())))
     _EPOCH.put(state, renewed)
     _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
+
+
+def count_failed_turns(state: State, inputs: BlockInput) -> None:
+    """Of an empty block that follows one with transactions: charge the turns that failed before that one.
+
+    On a quiet chain an empty block follows every other one; who fails just the turns that matter would never pay else.
+    It happens once after each block with transactions, so an idle chain stays idle even where every round fails.
+    """
+    entry, epoch = _VALIDATORS.get(state), _EPOCH.get(state)
+    if entry is None or epoch is None or not epoch.blocks:
+        return
+    if inputs.last_round and entry.height == inputs.height - 1:
+        _EPOCH.put(state, replace(epoch, proposals=_with_last_turns(state, epoch, entry, inputs)))
+
+
+def _with_last_turns(state: State, epoch: Epoch, entry: ValidatorSet, inputs: BlockInput) -> tuple[Proposal, ...]:
+    """The last 10 n turns to propose, with those that led to the last block."""
+    proposals = list(epoch.proposals)
+    if inputs.height > 1 and inputs.last_votes:
+        turns = proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
+        proposals += [Proposal(name, round_ < inputs.last_round) for round_, name in enumerate(turns)]
+    return tuple(proposals[-PROPOSALS_PER_MEMBER * len(entry.validators) :])
 
 
 def _count_votes(tally: Tally, inputs: BlockInput) -> Tally:
@@ -224,14 +309,14 @@ def end_block(state: State, inputs: BlockInput) -> list[Event]:
     """Jail the silent, close the epoch if it is over, and send new powers where anything calls for them."""
     events = _follow_membership(state)
     epoch = _require_epoch(state)
-    events += _jail_silent(state, epoch, inputs)
     members = [name for name in _names(state) if not standing(state, name).tombstoned]
+    events += _jail_silent(state, epoch, members, inputs)
     length = reputation.epoch_length(len(members), parameters.current(state).epoch_blocks_min)
     over = epoch.blocks - epoch.started >= length
     if over:
         _close_epoch(state, epoch, members, inputs.time_ms)
         events.append(Event("epoch.closed", (str(epoch.blocks),)))
-    if events or over or _power_waits(state):
+    if events or over or _power_waits(state) or _require_validators(state).handovers:
         _send_powers(state, inputs.height, epoch_ends=over)
     return events
 
@@ -256,16 +341,16 @@ def _follow_membership(state: State) -> list[Event]:
     return events
 
 
-def _jail_silent(state: State, epoch: Epoch, inputs: BlockInput) -> list[Event]:
+def _jail_silent(state: State, epoch: Epoch, members: list[str], inputs: BlockInput) -> list[Event]:
     rules = parameters.current(state)
     seen = dict(epoch.seen)
     events = []
-    for organisation in _names(state):
+    for organisation in members:
         entry, last = standing(state, organisation), seen.get(organisation)
-        if last is None or entry.jailed or entry.tombstoned or entry.power == 0:
+        if last is None or entry.jailed or entry.power == 0:
             continue
         blocks, elapsed_ms = epoch.blocks - last.block, inputs.time_ms - last.time_ms
-        if reputation.absent(blocks, elapsed_ms, len(seen), rules.jail_blocks_per_member, rules.jail_ms):
+        if reputation.absent(blocks, elapsed_ms, len(members), rules.jail_blocks_per_member, rules.jail_ms):
             _STANDINGS.put(state, reputation.jail(entry, inputs.height, inputs.time_ms), organisation)
             events.append(Event("validator.jailed", (organisation,)))
     return events
@@ -299,15 +384,24 @@ def _send_powers(state: State, height: int, *, epoch_ends: bool) -> None:
     organisations = _names(state)
     entries = [standing(state, organisation) for organisation in organisations]
     powers = reputation.next_powers(entries, epoch_ends=epoch_ends).powers
+    current = _require_validators(state)
+    replaced = {handover.organisation: handover.former for handover in current.handovers}
     changes = []
     for organisation, entry, power in zip(organisations, entries, powers, strict=True):
-        if power != entry.power:
-            changes.append((organisation, power))
+        if power != entry.power or organisation in replaced:
+            changes.append(_change(state, organisation, power, replaced.get(organisation, b"")))
             _STANDINGS.put(state, replace(entry, power=power), organisation)
-    current = _VALIDATORS.get(state)
-    if changes and current is not None:
+    if changes:
         pending = (*current.pending, Pending(height + EFFECT_DELAY_BLOCKS, tuple(changes)))
-        _VALIDATORS.put(state, replace(current, pending=pending))
+        _VALIDATORS.put(state, replace(current, pending=pending, handovers=()))
+
+
+def _change(state: State, organisation: str, power: int, former: bytes = b"") -> Change:
+    """The power of an organisation's validator key; one that ends is taken from the key that has it."""
+    entry = membership.membership(state, organisation)
+    if former and not power:
+        return Change(organisation, power, former, b"")
+    return Change(organisation, power, entry.member.validator if entry else b"", former)
 
 
 def _require_epoch(state: State) -> Epoch:
@@ -315,6 +409,31 @@ def _require_epoch(state: State) -> Epoch:
     if epoch is None:
         raise Refusal("not_initialised")
     return epoch
+
+
+def _require_validators(state: State) -> ValidatorSet:
+    entry = _VALIDATORS.get(state)
+    if entry is None:
+        raise Refusal("not_initialised")
+    return entry
+
+
+def hand_over(context: Context, organisation: str, former: bytes) -> None:
+    """Move an organisation's power from the validator key `former` to the one that it has now, at the block's end.
+
+    Refuses `not_a_validator`, `rotated_lately`, and `handovers_under_way` where too many do so at once: their nodes
+    must all take up the new keys, and the others decide alone meanwhile.
+    """
+    state, height = context.state, context.height
+    entry, current = standing(state, organisation), _require_validators(state)
+    require(entry.power > POWER_NONE and not entry.tombstoned, "not_a_validator")
+    members = len(current.validators)
+    own = [known.until_height for known in _FORMER_KEYS.all(state, organisation)]
+    require(all(height >= until + HANDOVER_BLOCKS_PER_MEMBER * members for until in own), "rotated_lately")
+    under_way = sum(height < known.until_height + HANDOVER_BLOCKS for known in _FORMER_KEYS.all(state))
+    require(under_way < max(1, reputation.faults_tolerated(members)), "handovers_under_way")
+    _FORMER_KEYS.put(state, FormerKey(organisation, former, height + EFFECT_DELAY_BLOCKS), organisation, former)
+    _VALIDATORS.put(state, replace(current, handovers=(*current.handovers, Handover(organisation, former))))
 
 
 def _unjail(context: Context, body: Unjail) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from hmchain import merkle
 from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
-from hmchain.ledger.blocks import Block, BlockResult, Commit
+from hmchain.ledger.blocks import Block, BlockResult, Commit, Header, evidence_root, votes_root
 
 _R = TypeVar("_R", bound=Record)
 
@@ -20,6 +21,8 @@ CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, block BLOB NOT NU
 CREATE TABLE IF NOT EXISTS transactions (digest BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL)
     WITHOUT ROWID;
 """
+
+_WAY_OUT = "restore it from a copy; a node of a network executes its blocks again when it starts"
 
 
 class BlockStoreError(LedgerError):
@@ -58,13 +61,30 @@ class StoredBlock:
         """Receipts and events."""
         return self._decoded(self.result_bytes, BlockResult)
 
+    def check(self, path: Path) -> tuple[Header, BlockResult]:
+        """See that block, commit and result are those of the header. Raises `BlockStoreError` that names `path`."""
+        try:
+            block, result = self.block, self.result
+            header = block.header
+            whole = (
+                header.height == self.height
+                and header.hash == self.commit.block_hash
+                and merkle.root(block.transactions) == header.transactions_root
+                and votes_root(block.last_round, block.last_votes) == header.votes_root
+                and evidence_root(block.evidence) == header.evidence_root
+                and result.root == header.receipts_root
+            )
+        except BlockStoreError as error:
+            raise BlockStoreError(f"block {self.height} in {path} is damaged", _WAY_OUT) from error
+        if not whole:
+            raise BlockStoreError(f"block {self.height} in {path} is damaged", _WAY_OUT)
+        return header, result
+
     def _decoded(self, data: bytes, kind: type[_R]) -> _R:
         try:
             return decode_trusted(data, kind)
         except NotCanonicalError:
-            raise BlockStoreError(
-                f"block {self.height} is damaged", "restore blocks.db from a copy, or from another member"
-            ) from None
+            raise BlockStoreError(f"block {self.height} is damaged", _WAY_OUT) from None
 
 
 class BlockStore:
@@ -143,6 +163,25 @@ class BlockStore:
         )
         return [row[0] for row in rows]
 
+    def check(self) -> None:
+        """See that every block is whole, follows the one before it, and has its transactions in the index.
+
+        Reads the whole log once. Raises `BlockStoreError` for the first thing that is wrong.
+        """
+        previous, count = b"", 0
+        for stored in self.blocks():
+            header, result = stored.check(self._path)
+            if previous and header.previous != previous:
+                raise BlockStoreError(f"block {stored.height} in {self._path} does not follow the last", _WAY_OUT)
+            previous = header.hash
+            for position, receipt in enumerate(result.receipts):
+                place, found = (stored.height, position), self.find(receipt.transaction)
+                if found is None or found > place:  # a transaction that came twice is found where it came first
+                    raise BlockStoreError(f"the index in {self._path} lacks transactions", _WAY_OUT)
+                count += found == place
+        if self._query("SELECT count(*) FROM transactions").fetchone()[0] != count:
+            raise BlockStoreError(f"the index in {self._path} holds transactions of no block", _WAY_OUT)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -158,4 +197,4 @@ def _translated(error: sqlite3.DatabaseError, path: Path) -> LedgerError:
     text = str(error)
     if "full" in text or "disk I/O" in text:
         return LedgerFullError(f"{path} cannot be written: the disk is full", "free space, then run the same again")
-    return BlockStoreError(f"{path} is damaged or unreadable: {text}", "restore it from a copy, or from another member")
+    return BlockStoreError(f"{path} is damaged or unreadable: {text}", _WAY_OUT)

@@ -10,10 +10,8 @@ that lags is brought up by executing the blocks it misses, and compared with wha
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from hmchain.canonical import encode
 from hmchain.errors import LedgerError
@@ -53,6 +51,7 @@ from hmchain.ledger.chain import (
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.clock import wall_clock_ms
+from hmchain.ledger.engines.lock import SecondWriterError, hold
 from hmchain.ledger.engines.signatures import SignatureThreads
 from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
 from hmchain.ledger.genesis import Genesis
@@ -71,12 +70,6 @@ __all__ = [
 ]
 
 MEMPOOL_TRANSACTIONS_MAX = 50_000
-
-
-class SecondWriterError(LedgerError):
-    """Another process writes this ledger."""
-
-    code = "second_writer"
 
 
 class RefusedError(LedgerError):
@@ -110,7 +103,7 @@ class EmbeddedLedger:
         clock_ms: Callable[[], int] = wall_clock_ms,
         threads: int | None = None,
     ) -> None:
-        self._lock = _lock(directory)
+        self._lock = hold(directory)
         self.validators: dict[str, Validator] = {}
         try:
             self.genesis = genesis_file.load(directory / "genesis.json")
@@ -253,6 +246,10 @@ class EmbeddedLedger:
         """Inject a fault into a validator, or heal it."""
         self.validators[validator].behaviour = behaviour
 
+    def hold_key(self, organisation: str, key: SigningKey) -> None:
+        """Give an organisation's validator another key to sign with, once its power is handed over to it."""
+        self.validators[organisation].hold(key)
+
     def produce_block(self) -> tuple[Block, BlockResult] | None:
         """Decide one block from the waiting transactions; None if nothing waits.
 
@@ -265,6 +262,8 @@ class EmbeddedLedger:
         taken = self._take()
         self._checked = {transaction.wire: transaction for transaction in taken}
         validators = standings.validators_at(self.state, self.height + 1)
+        for entry in validators:
+            self.validators[entry.id].sign_as(entry.address)
         for round_, name in zip(range(ROUNDS_MAX + 1), proposer.turns(validators), strict=False):
             decided = self._try_round(round_, self.validators[name], validators, tuple(self._checked))
             if decided is not None:
@@ -414,18 +413,3 @@ class EmbeddedLedger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _lock(directory: Path) -> IO[str]:
-    """Hold the directory's lock for as long as the returned file is open."""
-    if not directory.is_dir():
-        raise LedgerError(f"there is no ledger at {directory}", "give the directory of a ledger")
-    file = (directory / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise SecondWriterError(
-            f"another process writes the ledger in {directory}", "wait for it, or stop it; reading is always possible"
-        ) from error
-    return file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
@@ -24,24 +24,27 @@ class SignatureThreads:
     def start(self, wires: Iterable[bytes]) -> list[Future[list[Answer]]]:
         """Begin checking; `results` waits for the answers."""
         remaining = iter(wires)
-        return [self._pool.submit(self._check, batch) for batch in iter(lambda: list(islice(remaining, _BATCH)), [])]
+        batches = iter(lambda: list(islice(remaining, _BATCH)), [])
+        return [self._pool.submit(checked, batch, self._chain_id) for batch in batches]
 
     def check(self, wires: Iterable[bytes]) -> Iterator[Answer]:
         """What each wire transaction is, or why it is refused, in order."""
         return results(self.start(wires))
 
-    def _check(self, wires: Sequence[bytes]) -> list[Answer]:
-        answers: list[Answer] = []
-        for wire in wires:
-            try:
-                answers.append(authenticate(wire, self._chain_id))
-            except Refusal as refusal:
-                answers.append(refusal)
-        return answers
-
     def close(self) -> None:
         """Stop the threads; what has not begun is not checked."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def checked(wires: Iterable[bytes], chain_id: str) -> list[Answer]:
+    """What each wire transaction is, or why it is refused, in order."""
+    answers: list[Answer] = []
+    for wire in wires:
+        try:
+            answers.append(authenticate(wire, chain_id))
+        except Refusal as refusal:
+            answers.append(refusal)
+    return answers
 
 
 def results(started: Iterable[Future[list[Answer]]]) -> Iterator[Answer]:

@@ -16,7 +16,7 @@ from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.chain import InvalidBlockError, Tip, check_block
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.proposer import Validators
+from hmchain.ledger.proposer import Validators, address
 from hmchain.ledger.state import State, StateError
 from hmchain.ledger.transactions import authenticate
 from hmchain.ledger.transition import Authenticator, Machine
@@ -58,6 +58,8 @@ class Validator:
     def __init__(self, name: str, key: SigningKey | None, path: Path, genesis: Genesis, store: BlockStore) -> None:
         self.name = name
         self.key = key
+        """By which it signs; None if the key that has its power is not in this process."""
+        self._held = {address(key.public.raw): key} if key else {}
         self.behaviour = Behaviour.HONEST
         self.recoveries: list[Recovery] = []
         self._path = path
@@ -75,6 +77,14 @@ class Validator:
     def awake(self) -> bool:
         """Whether it takes part in voting at all."""
         return self.key is not None and self.behaviour is not Behaviour.SILENT
+
+    def hold(self, key: SigningKey) -> None:
+        """Have another key ready, for when its owner's power is handed over to it."""
+        self._held[address(key.public.raw)] = key
+
+    def sign_as(self, place: bytes) -> None:
+        """Sign with the key of this address from now on."""
+        self.key = self._held.get(place)
 
     def sign(self, message: bytes) -> bytes:
         """Sign as this validator; empty if its key is not in this process."""

@@ -6,7 +6,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,8 +77,8 @@ class S3Access:
             raise StoreCredentialsError(f"{path} is not a credentials file", hint) from None  # its text is secret
 
 
-def open_backend(location: str, *, durable: bool, credentials: Path | None) -> Folder | Bucket:
-    """Open a place for objects. Raises `LocationError`, `StoreCredentialsError` or `StoreUnavailableError`."""
+def open_backend(location: str, *, durable: bool, credentials: Path | None, endpoint: str = "") -> Folder | Bucket:
+    """Open a place for objects; for `endpoint` see `ObjectStore.open`. Raises `LocationError`, `StoreCredentialsError` or `StoreUnavailableError`."""
     if "://" not in location:
         if not location:
             raise LocationError("a store's location is empty", "give a path or s3://bucket/prefix")
@@ -92,6 +92,8 @@ def open_backend(location: str, *, durable: bool, credentials: Path | None) -> F
         return Bucket(MemoryStore())
     if parts.scheme == "s3" and parts.netloc:
         access = S3Access.from_file(credentials) if credentials else S3Access.from_environment(os.environ)
+        if endpoint:
+            access = replace(access, endpoint=endpoint, allow_http=True)
         return Bucket(_s3(parts.netloc, parts.path.strip("/"), access))
     raise LocationError(f"{location} is no place for objects", "give a path, file:///path or s3://bucket/prefix")
 

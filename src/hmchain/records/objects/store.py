@@ -31,15 +31,18 @@ class ObjectStore:
         self._backend = _backend(store, durable=durable)
 
     @classmethod
-    def open(cls, location: str, *, durable: bool = True, credentials: Path | None = None) -> ObjectStore:
+    def open(
+        cls, location: str, *, durable: bool = True, credentials: Path | None = None, endpoint: str = ""
+    ) -> ObjectStore:
         """Objects at a path, `file:///path`, `memory://` or `s3://bucket/prefix`.
 
         An S3 server and its keys come from `credentials`, a TOML file of mode 0600, or else from the environment as
         other S3 clients find them (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`).
+        `endpoint` names the server in place of both; it may be http, since all that travels is encrypted already.
         Nothing is asked of the server yet; see `check`. Raises `LocationError`, `StoreCredentialsError`, or
         `StoreUnavailableError` if a directory cannot be made.
         """
-        return cls(open_backend(location, durable=durable, credentials=credentials))
+        return cls(open_backend(location, durable=durable, credentials=credentials, endpoint=endpoint))
 
     @classmethod
     def directory(cls, path: Path, *, durable: bool = True) -> ObjectStore:

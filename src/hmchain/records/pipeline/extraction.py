@@ -14,10 +14,10 @@ from hashlib import sha256
 from itertools import chain
 
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
-from hmchain.records.deidentification.outcome import Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.envelope import Buffer
-from hmchain.records.pipeline.workers import Deidentifiers, Handled, deidentified, outcomes
-from hmchain.records.sources.item import Item, ItemUnavailableError, Source
+from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
+from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
 from hmchain.records.vault import Vault, Writer
 
 Progress = Callable[[int, int | None], None]
@@ -94,19 +94,21 @@ class Extraction:
         total = source.count()
         with self._writer() as writer:
             try:
-                for handled in deidentified(source.items(self._is_done), self._rules, workers):
+                for handled in deidentified(source.items(self._is_done), self._rules, workers, self._vault.sealer()):
                     self._try(writer, handled)
                     if progress is not None:
                         progress(self._tally.resumed + self._tally.items, total)
                     if len(self._batch.items) >= batch or self._batch.size >= _BATCH_BYTES:
                         self._flush(writer)
-            finally:
+            except SourceError:  # after any other error it is not known which of the queued records the vault has
                 self._flush(writer)
+                raise
+            self._flush(writer)
         return self._tally
 
     def _try(self, writer: Writer, handled: Handled) -> None:
         try:
-            self._keep(writer, self._digest(handled.item.name), handled.item, handled.outcomes)
+            self._keep(writer, self._digest(handled.item.name), handled.item, handled.results)
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
@@ -134,7 +136,7 @@ class Extraction:
         self._batch = _Batch()
         return self._vault.writer(self._dataset.name, self._version)
 
-    def _keep(self, writer: Writer, name: bytes, item: Item, found: Iterable[Outcome]) -> None:
+    def _keep(self, writer: Writer, name: bytes, item: Item, found: Iterable[Result]) -> None:
         """Hand the outcomes of one item to the vault, and remember what to write into the catalogue."""
         entries: dict[str, RecordEntry] = {}
         actions: Counter[tuple[str, str]] = Counter()
@@ -144,6 +146,7 @@ class Extraction:
             if isinstance(outcome, Held):
                 held.append(outcome)
                 continue
+            clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
             entry = self._put(writer, outcome, item)
             if entry is None:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
@@ -153,7 +156,7 @@ class Extraction:
                 entries[entry.record] = entry
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
-                for action in outcome.actions:
+                for action in clean.actions:
                     actions[action.element, action.done] += action.count
         waiting = self._quarantine(name, item, held) if held else None
         done = tuple(Action(*key, count) for key, count in actions.items())
@@ -167,21 +170,38 @@ class Extraction:
             held=self._tally.held + bool(held),
         )
 
-    def _put(self, writer: Writer, clean: Clean, item: Item) -> RecordEntry | None:
+    def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
         """The catalogue's entry of a record that the vault has now; None if it had another one of this id."""
-        pieces = _Measured(clean.pieces())
+        clean = found.clean if isinstance(found, SealedRecord) else found
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
+        size = self._put_sealed(writer, found) if isinstance(found, SealedRecord) else self._put_pieces(writer, found)
+        if size is None:
+            return None
+        label = clean.attributes.get("label", item.label)
+        return RecordEntry(clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes)
+
+    def _put_pieces(self, writer: Writer, clean: Clean) -> int | None:
+        """The record's size; None if the vault has another content under its id."""
+        pieces = _Measured(clean.pieces())
         if self._vault.has(self._dataset.name, self._version, clean.record):
             known = self._vault.get_stream(self._dataset.name, self._version, clean.record)
             if _sha256(known) != _sha256(pieces):
                 return None
         else:
             _write(writer, clean, pieces)
-        label = clean.attributes.get("label", item.label)
-        return RecordEntry(
-            clean.record, clean.subject, item.kind, clean.media_type, pieces.size, label, clean.attributes
-        )
+        return pieces.size
+
+    def _put_sealed(self, writer: Writer, found: SealedRecord) -> int | None:
+        """As `_put_pieces`."""
+        clean, sealed = found.clean, found.sealed
+        if not self._vault.has(self._dataset.name, self._version, clean.record):
+            writer.put_sealed(clean.record, clean.subject, sealed)
+        else:
+            self._vault.discard(sealed)
+            if not self._vault.holds(self._dataset.name, self._version, clean.record, sealed):
+                return None
+        return sealed.size
 
     def _is_listed(self, record: str) -> bool:
         """Whether the catalogue has a record; the vault alone may have it after a crash."""

@@ -6,16 +6,16 @@ Whatever the decision, the item as it came is then erased from the vault; what s
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hmchain.errors import InputError
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.objects import DiskFullError
 from hmchain.records.pipeline.extraction import Extraction, Tally, name_record, quarantine_of
 from hmchain.records.sources.item import Item
+from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault
 
 
@@ -49,24 +49,26 @@ def original_name(vault: Vault, held: HeldItem) -> str:
 def write_content(vault: Vault, held: HeldItem, path: Path) -> None:
     """Write the item as it came into a new file that only its owner can read: it shows a patient.
 
-    Raises `InputError` if there is such a file.
+    Raises `InputError` if there is such a file, or `DiskFullError` if it cannot be written: then none is left.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            try:
+                for piece in vault.get_stream(quarantine_of(held.dataset), held.version, held.item.hex()):
+                    file.write(piece)
+                file.flush()
+            except BaseException:
+                path.unlink()
+                raise
     except FileExistsError as error:
         raise InputError(f"{path} exists", "give the name of a new file") from error
-    with os.fdopen(descriptor, "wb") as file:
-        for piece in vault.get_stream(quarantine_of(held.dataset), held.version, held.item.hex()):
-            file.write(piece)
+    except OSError as error:
+        raise DiskFullError(f"{path} cannot be written", "check its folder and the free space") from error
 
 
-@contextmanager
-def held_content(vault: Vault, held: HeldItem) -> Iterator[Path]:
-    """The item as it came, in a file that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="hmchain-") as folder:  # mode 0700
-        path = Path(folder) / held.item.hex()
-        write_content(vault, held, path)
-        yield path
+def held_content(vault: Vault, held: HeldItem) -> BinaryIO:
+    """The item as it came, from its start: in memory, or in a file without a name that no crash leaves behind."""
+    return spooled(vault.get_stream(quarantine_of(held.dataset), held.version, held.item.hex()))
 
 
 def release(
@@ -79,9 +81,8 @@ def release(
     if not held.releasable:
         hint = "mend it at its source and extract it again, or reject it"
         raise NotReleasableError(f"item {held.item.hex()[:12]} is held because of {held.reason}", hint)
-    with held_content(vault, held) as path:
-        item = Item(original_name(vault, held), held.kind, lambda: path.open("rb"), held.label)
-        tally = extraction.release(item, held.item)
+    item = Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label)
+    tally = extraction.release(item, held.item)
     if tally.held == 0:
         _close(catalogue, vault, held, RELEASED, reviewer, now_ms)
     return tally

@@ -1,6 +1,8 @@
 """De-identification on several cores: items go out to worker processes, records come back in the order of the items.
 
-Only items that fit in memory travel. Larger ones are done here, in a stream, so memory stays flat whatever their size.
+Workers open what they can open themselves, and seal what comes out: neither what goes in nor what comes out passes
+through the process that gives them work, which would be all that it does. Only items that fit in memory go out. Larger
+ones are done here, in a stream, so memory stays flat whatever their size.
 """
 
 from __future__ import annotations
@@ -8,49 +10,90 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import pickle
+import signal
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import BinaryIO
 
-from hmchain.records.deidentification.outcome import Deidentifier, Held, Outcome
+from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held, Outcome
 from hmchain.records.sources.item import Item, SourceError
+from hmchain.records.vault import Sealed, Sealer
 
 Deidentifiers = Mapping[str, Deidentifier]
 """One for each kind of item."""
 
 TRAVEL_BYTES_MAX = 16 << 20
-_AHEAD = 4  # items a worker may have waiting: enough to keep it busy, few enough to keep memory flat
+_AHEAD = 2  # tasks that a worker may have waiting: enough to keep it busy, few enough to keep memory flat
+_TASK_ITEMS = 8  # whose ciphertext becomes durable together
 
 _rules: Deidentifiers = {}
-"""What this process de-identifies by, if it is a worker."""
+_sealer: Sealer | None = None
+"""What this process de-identifies by and seals with, if it is a worker."""
+
+
+@dataclass(frozen=True)
+class SealedRecord:
+    """A clean record whose content a worker has sealed; its pieces stayed there."""
+
+    clean: Clean
+    sealed: Sealed
+
+
+Result = Outcome | SealedRecord
 
 
 @dataclass(frozen=True)
 class Handled:
-    """An item and what becomes of it; take the outcomes before the next item is asked for."""
+    """An item and what becomes of it; take the results before the next item is asked for."""
 
     item: Item
-    outcomes: Iterable[Outcome]
+    results: Iterable[Result]
 
 
-def deidentified(items: Iterable[Item], rules: Deidentifiers, workers: int = 1) -> Iterator[Handled]:
-    """De-identify items, in their order. `workers` processes share the work; 1 does it here."""
+_Given = tuple[str, str, str, bytes | Callable[[], BinaryIO]]
+"""Name, kind and label of an item, and its bytes or what opens them."""
+_Answer = list[Result] | SourceError
+
+
+@dataclass
+class _Task:
+    """Some items on their way."""
+
+    items: list[Item] = field(default_factory=list)
+    given: list[_Given] = field(default_factory=list)
+    size: int = 0
+    answers: Future[list[_Answer]] | None = None
+
+
+def deidentified(
+    items: Iterable[Item], rules: Deidentifiers, workers: int = 1, sealer: Sealer | None = None
+) -> Iterator[Handled]:
+    """De-identify items, in their order.
+
+    `workers` processes share the work; 1 does it here. With a `sealer`, what workers make comes back as
+    `SealedRecord`s.
+    """
     if workers <= 1:
         for item in items:
             yield Handled(item, outcomes(item, rules))
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy the store's threads half way through their work
-    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(rules),)) as pool:
-        waiting: deque[tuple[Item, Future[list[Outcome]] | None]] = deque()
+    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(rules), sealer)) as pool:
+        waiting: deque[_Task] = deque()
         try:
-            for item in items:
-                waiting.append((item, _send(pool, item)))
-                if len(waiting) >= workers * _AHEAD:
-                    yield _receive(*waiting.popleft(), rules)
+            for task in _tasks(items):
+                if task.given:
+                    task.answers = pool.submit(_work, task.given)
+                waiting.append(task)
+                while len(waiting) > workers * _AHEAD:
+                    yield from _received(waiting.popleft(), rules)
             while waiting:
-                yield _receive(*waiting.popleft(), rules)
+                yield from _received(waiting.popleft(), rules)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -64,41 +107,101 @@ def outcomes(item: Item, rules: Deidentifiers, *, reviewed: bool = False) -> Ite
         yield from deidentifier.deidentify(item, reviewed=reviewed)
 
 
-def _send(pool: ProcessPoolExecutor, item: Item) -> Future[list[Outcome]] | None:
-    """Hand an item to a worker; None if it is too large to travel."""
-    try:
-        with item.open() as file:
-            if file.seek(0, os.SEEK_END) > TRAVEL_BYTES_MAX:
-                return None
+def _tasks(items: Iterable[Item]) -> Iterator[_Task]:
+    """Cut items into tasks; one that must be done here is a task of its own, with nothing given."""
+    task = _Task()
+    for item in items:
+        try:
+            given, size = _give(item)
+        except SourceError as error:
+            given, size = partial(_fail, error), 0
+        if given is None or task.size + size > TRAVEL_BYTES_MAX or len(task.items) >= _TASK_ITEMS:
+            if task.items:
+                yield task
+            task = _Task()
+        if given is None:
+            yield _Task([item])
+            continue
+        task.items.append(item)
+        task.given.append((item.name, item.kind, item.label, given))
+        task.size += size
+    if task.items:
+        yield task
+
+
+def _give(item: Item) -> tuple[bytes | Callable[[], BinaryIO] | None, int]:
+    """What opens an item elsewhere, or else its bytes, and their number; None if it is too large to go out."""
+    with item.open() as file:
+        size = file.seek(0, os.SEEK_END)
+        if size > TRAVEL_BYTES_MAX:
+            return None, size
+        try:
+            pickle.dumps(item.open)
+        except (pickle.PicklingError, AttributeError, TypeError):
             file.seek(0)
-            data = file.read()
+            return file.read(), size
+    return item.open, size
+
+
+def _fail(error: SourceError) -> BinaryIO:
+    raise error
+
+
+def _received(task: _Task, rules: Deidentifiers) -> Iterator[Handled]:
+    if task.answers is None:
+        (item,) = task.items
+        yield Handled(item, outcomes(item, rules))
+        return
+    for item, answer in zip(task.items, task.answers.result(), strict=True):
+        yield Handled(item, _told(answer))
+
+
+def _told(answer: _Answer) -> Iterator[Result]:
+    if isinstance(answer, SourceError):
+        raise answer
+    yield from answer
+
+
+def _begin(rules: Deidentifiers, sealer: Sealer | None) -> None:
+    global _rules, _sealer
+    _rules, _sealer = rules, sealer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the process that started this one ends it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Do not outlive the process that started this one, however it ends."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(given: Sequence[_Given]) -> list[_Answer]:
+    answers = [_outcomes(*each) for each in given]
+    return answers if _sealer is None else _sealed(answers, _sealer)
+
+
+def _outcomes(name: str, kind: str, label: str, content: bytes | Callable[[], BinaryIO]) -> _Answer:
+    opener = partial(io.BytesIO, content) if isinstance(content, bytes) else content
+    try:
+        return [_packed(outcome) for outcome in outcomes(Item(name, kind, opener, label), _rules)]
     except SourceError as error:
-        failed: Future[list[Outcome]] = Future()
-        failed.set_exception(error)
-        return failed
-    return pool.submit(_work, item.name, item.kind, item.label, data)
-
-
-def _receive(item: Item, future: Future[list[Outcome]] | None, rules: Deidentifiers) -> Handled:
-    return Handled(item, outcomes(item, rules) if future is None else _awaited(future))
-
-
-def _awaited(future: Future[list[Outcome]]) -> Iterator[Outcome]:
-    yield from future.result()
-
-
-def _begin(rules: Deidentifiers) -> None:
-    global _rules
-    _rules = rules
-
-
-def _work(name: str, kind: str, label: str, data: bytes) -> list[Outcome]:
-    item = Item(name, kind, partial(io.BytesIO, data), label)
-    return [_packed(outcome) for outcome in outcomes(item, _rules)]
+        return error
 
 
 def _packed(outcome: Outcome) -> Outcome:
-    """An outcome whose bytes travel with it."""
+    """An outcome that holds its bytes, as one piece."""
     if isinstance(outcome, Held):
         return outcome
     return replace(outcome, pieces=partial(tuple, (b"".join(bytes(piece) for piece in outcome.pieces()),)))
+
+
+def _sealed(answers: list[_Answer], sealer: Sealer) -> list[_Answer]:
+    """The same with all contents sealed together."""
+    clean = [result for answer in answers if isinstance(answer, list) for result in answer if isinstance(result, Clean)]
+    sealed = iter(sealer.seal([next(iter(each.pieces())) for each in clean]))
+
+    def seal(result: Result) -> Result:
+        return SealedRecord(replace(result, pieces=tuple), next(sealed)) if isinstance(result, Clean) else result
+
+    return [[seal(result) for result in answer] if isinstance(answer, list) else answer for answer in answers]

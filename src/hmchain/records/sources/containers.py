@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -124,24 +125,27 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _file_entry(path: Path, name: str) -> Entry:
-    def opened() -> BinaryIO:
-        try:
-            return path.open("rb")
-        except OSError as error:
-            raise ItemUnavailableError("a file cannot be read", "check its owner and mode") from error
-
-    def head(count: int) -> bytes:
-        try:
-            with path.open("rb") as file:
-                return file.read(count)
-        except OSError:
-            return b""
-
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return Entry(name, "a file", size, head, opened)
+    # Functions of this module, so that other processes can be handed what opens a file.
+    return Entry(name, "a file", size, partial(_head_of, path), partial(_open_file, path))
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ItemUnavailableError("a file cannot be read", "check its owner and mode") from error
+
+
+def _head_of(path: Path, count: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
 
 
 class Archive:

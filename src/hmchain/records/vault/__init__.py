@@ -27,6 +27,7 @@ from hmchain.records.vault.errors import (
 from hmchain.records.vault.intake import Kept
 from hmchain.records.vault.providers import HybridProvider, KeyProvider, PassphraseProvider, SecretKeyProvider
 from hmchain.records.vault.scrub import Damage, Mirror, Repair, Scrub
+from hmchain.records.vault.sealing import Sealed, Sealer
 from hmchain.records.vault.vault import Vault
 from hmchain.records.vault.writer import Writer
 
@@ -45,6 +46,8 @@ __all__ = [
     "RecordProof",
     "Repair",
     "Scrub",
+    "Sealed",
+    "Sealer",
     "SecretKeyProvider",
     "Vault",
     "VaultError",

@@ -16,7 +16,7 @@ class Erasure:
 
     records: int
     versions: tuple[tuple[str, int], ...]
-    """Dataset and number of the versions that had one of the records. They have no root any more."""
+    """Dataset and number of the versions that had one of the records. Those that had a root have none any more."""
 
 
 def erase(database: Database, store: ObjectStore, where: str, values: Sequence[str]) -> Erasure:
@@ -29,7 +29,10 @@ def erase(database: Database, store: ObjectStore, where: str, values: Sequence[s
         rows = connection.execute(f"SELECT dataset, version, blob FROM records WHERE {where}", values).fetchall()  # noqa: S608
         connection.execute(f"DELETE FROM records WHERE {where}", values)  # noqa: S608
         versions = sorted({(dataset, version) for dataset, version, _ in rows})
-        connection.executemany("INSERT OR REPLACE INTO versions VALUES (?, ?, NULL, NULL)", versions)
+        # A version that is not committed to has no root to lose, and stays open.
+        connection.executemany(
+            "UPDATE versions SET kek = NULL, wrapped = NULL WHERE dataset = ? AND version = ?", versions
+        )
         for blob in sorted({blob for _, _, blob in rows}):
             _drop_if_unused(connection, blob)
         if rows:

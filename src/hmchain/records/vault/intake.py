@@ -13,18 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from blake3 import blake3
-
 from hmchain.errors import StorageError
 from hmchain.keys import SecretKey
-from hmchain.records.envelope import Buffer, seal, seal_stream
+from hmchain.records.envelope import Buffer
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault.commitment import SALT_BYTES
 from hmchain.records.vault.database import Database
 from hmchain.records.vault.errors import RecordExistsError, VaultError, VersionClosedError
 from hmchain.records.vault.hierarchy import Hierarchy, Kek, record_context
+from hmchain.records.vault.sealing import Sealed, Sealer
 
-CONTEXT_BYTES = 32
 BATCH_RECORDS = 1024
 BATCH_BYTES = 16 << 20
 """What is sealed and synced together: so much of plaintext, and one record, is held in memory."""
@@ -60,16 +58,6 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """A content and its ciphertext in the object store, which no row names yet."""
-
-    digest: bytes
-    context: bytes
-    content: bytes
-    key: SecretKey
-
-
-@dataclass(frozen=True)
 class Pending:
     """A record whose content is in the object store: sealed for it, or by an earlier record."""
 
@@ -86,21 +74,16 @@ class Intake:
         self._database = database
         self._store = store
         self._hierarchy = hierarchy
-        self._content_key = hierarchy.secret(DEDUPLICATION)
+        self.sealer = Sealer(store, hierarchy.secret(DEDUPLICATION))
 
     def seal(self, entries: Sequence[Entry]) -> list[Pending]:
         """Make sure that the contents of records lie in the object store, durably."""
-        contents = [blake3(entry.plaintext, key=self._content_key).digest() for entry in entries]
-        new: dict[bytes, tuple[Buffer, SecretKey, bytes]] = {}
+        contents = [self.sealer.content(entry.plaintext) for entry in entries]
+        new: dict[bytes, Buffer] = {}
         for entry, content in zip(entries, contents, strict=True):
             if content not in new and self._held(content) is None:
-                context, key = secrets.token_bytes(CONTEXT_BYTES), SecretKey.generate()
-                new[content] = (seal(entry.plaintext, key, context), key, context)
-        digests = self._store.put_many(envelope for envelope, _, _ in new.values())
-        sealed = {
-            content: Sealed(digest, context, content, key)
-            for (content, (_, key, context)), digest in zip(new.items(), digests, strict=True)
-        }
+                new[content] = entry.plaintext
+        sealed = {each.content: each for each in self.sealer.seal(list(new.values()), list(new))}
         return [
             Pending(entry, entry.size, content, sealed.get(content))
             for entry, content in zip(entries, contents, strict=True)
@@ -108,19 +91,21 @@ class Intake:
 
     def seal_stream(self, record: str, subject: str, pieces: Iterable[Buffer]) -> Pending:
         """As `seal` for one content in pieces, in constant memory."""
-        state, size = blake3(key=self._content_key), 0
+        return pending_of(record, subject, self.sealer.seal_stream(pieces))
 
-        def seen() -> Iterator[Buffer]:
-            nonlocal size
-            for piece in pieces:
-                state.update(piece)
-                size += memoryview(piece).nbytes
-                yield piece
+    def holds(self, dataset: str, version: int, record: str, content: bytes) -> bool:
+        """Whether a record has the content of this keyed digest."""
+        rows = self._database.query(
+            """SELECT 1 FROM records r JOIN blobs b ON r.blob = b.id
+            WHERE r.dataset = ? AND r.version = ? AND r.record = ? AND b.content = ?""",
+            (dataset, version, record, content),
+        )
+        return bool(rows)
 
-        context, key = secrets.token_bytes(CONTEXT_BYTES), SecretKey.generate()
-        digest = self._store.put_stream(seal_stream(seen(), key, context))
-        content = state.digest()
-        return Pending(Entry(record, subject, b""), size, content, Sealed(digest, context, content, key))
+    def discard(self, sealed: Sealed) -> None:
+        """Delete ciphertext that was sealed and is not to be entered."""
+        with suppress(StorageError):  # what is left of it nobody can open, and `sweep` finds it
+            self._store.delete(sealed.digest)
 
     def enter(self, dataset: str, version: int, pending: Sequence[Pending]) -> list[Kept]:
         """Enter records, all or none. Raises `RecordExistsError` or `VersionClosedError`."""
@@ -175,7 +160,7 @@ class Intake:
             return None
         blob, digest, context, dataset, version, record, kek, wrapped = rows[0]
         key = self._hierarchy.unwrap(kek, wrapped, record_context(dataset, version, record, context))
-        return blob, Sealed(digest, context, content, SecretKey(key))
+        return blob, Sealed(digest, context, content, SecretKey(key), 0)
 
     def _check_open(self, dataset: str, version: int) -> None:
         if self._database.query("SELECT 1 FROM versions WHERE dataset = ? AND version = ?", (dataset, version)):
@@ -185,6 +170,11 @@ class Intake:
         same = "SELECT 1 FROM records WHERE dataset = ? AND version = ? AND record = ?"
         if self._database.query(same, (dataset, version, record)):
             raise RecordExistsError(f"{dataset} version {version} has one of these records", "put it in a new version")
+
+
+def pending_of(record: str, subject: str, sealed: Sealed) -> Pending:
+    """A record whose content is sealed already."""
+    return Pending(Entry(record, subject, b""), sealed.size, sealed.content, sealed)
 
 
 def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -20,6 +20,7 @@ from hmchain.records.vault.intake import DEDUPLICATION, Entry, Intake, Pending, 
 from hmchain.records.vault.migration import from_first_format
 from hmchain.records.vault.providers import KeyProvider, provider_of
 from hmchain.records.vault.scrub import Keeper, Mirror, Repair, Scrub
+from hmchain.records.vault.sealing import Sealed, Sealer
 from hmchain.records.vault.writer import OnKept, Writer
 
 _CHOSEN = """SELECT r.record, b.digest, b.context, r.kek, r.wrapped
@@ -151,6 +152,18 @@ class Vault:
 
     # Getting
 
+    def sealer(self) -> Sealer:
+        """What seals contents for this vault, also in other processes; for `Writer.put_sealed`."""
+        return self._intake.sealer
+
+    def holds(self, dataset: str, version: int, record: str, sealed: Sealed) -> bool:
+        """Whether a record has the very content that was sealed."""
+        return self._intake.holds(dataset, version, record, sealed.content)
+
+    def discard(self, sealed: Sealed) -> None:
+        """Delete what was sealed and shall not be put."""
+        self._intake.discard(sealed)
+
     def get(self, dataset: str, version: int, record: str) -> bytes:
         """Decrypt one record.
 
@@ -235,7 +248,7 @@ class Vault:
     def erase(self, dataset: str, record: str) -> int:
         """Destroy a record's keys in every version, then its ciphertext; returns the number of versions that had it.
 
-        Ciphertext that a record with the same content needs is kept for that one. The roots of those versions lose
+        Ciphertext that a record with the same content needs is kept for that one. The roots of those versions, if they have one, lose
         their keys too: publish a new version. Raises an error of the object store if ciphertext cannot be deleted now;
         its key is gone by then, and `open` tries again. Raises `VaultError` if another process keeps SQLite's log.
         """

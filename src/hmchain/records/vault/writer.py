@@ -7,7 +7,8 @@ from typing import Self, TypeAlias
 
 from hmchain.records.envelope import Buffer
 from hmchain.records.vault.errors import RecordExistsError
-from hmchain.records.vault.intake import BATCH_BYTES, BATCH_RECORDS, Entry, Intake, Kept, Pending
+from hmchain.records.vault.intake import BATCH_BYTES, BATCH_RECORDS, Entry, Intake, Kept, Pending, pending_of
+from hmchain.records.vault.sealing import Sealed
 
 OnKept: TypeAlias = Callable[[Sequence[Kept]], None]
 
@@ -26,6 +27,7 @@ class Writer:
         self._version = version
         self._on_kept = on_kept
         self._entries: dict[str, Entry] = {}
+        self._sealed: dict[str, Pending] = {}
         self._bytes = 0
         self.kept = 0
         """Records kept by this writer so far."""
@@ -57,11 +59,19 @@ class Writer:
         self._check(record)
         self._enter([self._intake.seal_stream(record, subject, pieces)])
 
+    def put_sealed(self, record: str, subject: str, sealed: Sealed) -> None:
+        """Queue one record whose content a `Sealer` of this vault has sealed. Raises as `put`."""
+        self._check(record)
+        self._sealed[record] = pending_of(record, subject, sealed)
+        if len(self._sealed) >= BATCH_RECORDS:
+            self.flush()
+
     def flush(self) -> None:
         """Keep what is queued. Raises as `put`."""
         entries, self._entries, self._bytes = list(self._entries.values()), {}, 0
-        if entries:
-            self._enter(self._intake.seal(entries))
+        sealed, self._sealed = list(self._sealed.values()), {}
+        if entries or sealed:
+            self._enter([*self._intake.seal(entries), *sealed])
 
     def _enter(self, pending: Sequence[Pending]) -> None:
         kept = self._intake.enter(self._dataset, self._version, pending)
@@ -70,6 +80,6 @@ class Writer:
             self._on_kept(kept)
 
     def _check(self, record: str) -> None:
-        if record in self._entries:
+        if record in self._entries or record in self._sealed:
             raise RecordExistsError(f"a record is put twice into {self._dataset} version {self._version}")
         self._intake.check(self._dataset, self._version, [record])

@@ -42,7 +42,12 @@ def show_erased(done: Erased, *, as_json: bool) -> None:
         return
     output.say(f"{done.records} records are destroyed: their keys, then their ciphertext.")
     for name, number in done.versions:
-        output.say(f"The root of {name} version {number} can no longer be checked: register a new version.")
+        output.say(f"The root of {name} version {number}, if it had one, can no longer be checked.")
+    if done.waiting:
+        output.say(
+            f"{done.waiting} items wait in quarantine as they came. Reject those of this patient: "
+            "hmchain data quarantine list --names"
+        )
 
 
 def show_tally(version: Version, tally: Tally, *, as_json: bool) -> None:

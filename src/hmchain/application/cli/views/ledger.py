@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from hmchain.application.auditing import FINISH, NoVotesError
+from hmchain.application.cli.views.decisions import Decisions
+from hmchain.application.node_folder import NodeFolder
 from hmchain.canonical import NotCanonicalError, Record, decode
 from hmchain.errors import AuditError, InputError, LedgerError
 from hmchain.ledger import contracts, proofs
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import COMMIT, OK, Block, BlockResult, Commit, Event, Receipt
+from hmchain.ledger.blocks import OK, Block, BlockResult, Commit, Event, Receipt
 from hmchain.ledger.contracts import membership
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, StoredBlock
+from hmchain.ledger.engines.cometbft import light
+from hmchain.ledger.engines.cometbft.archive import Archive, prove
+from hmchain.ledger.engines.cometbft.light import OutcomeProof, SignedHeader
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proofs import InclusionProof, NoSuchTransactionError
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal, SignedTransaction, Transaction, transaction_digest
 
 MALFORMED = "malformed"
+_PATIENCE_SECONDS, _LOOK_SECONDS = 5.0, 0.05
 
 _AUDIT = "`hmchain audit verify` names the first thing that is wrong"
 _HEX_DIGITS = "0123456789abcdef"
@@ -112,11 +121,31 @@ class TransactionView:
     """None if it is malformed."""
 
 
-class ProofFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain inclusion proof 1"):
+class InclusionFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain inclusion proof 1"):
     """What `ledger proof` writes: all that someone needs who knows nothing but the genesis digest."""
 
     genesis: Genesis
     proof: InclusionProof
+
+
+class OutcomeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain cometbft proof 1"):
+    """The same of a ledger on CometBFT."""
+
+    genesis: Genesis
+    proof: OutcomeProof
+
+
+ProofFile = InclusionFile | OutcomeFile
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What a proof proves, by the proof's own content."""
+
+    transaction: TransactionLine
+    """Without the sender's organisation, which is not part of it."""
+    height: int
+    time_ms: int
 
 
 class LedgerReader:
@@ -126,11 +155,12 @@ class LedgerReader:
         self._directory = directory
         self._store = store
         self.state = state
+        self._decisions = Decisions(directory, state)
 
     def blocks(self, first: int | None, limit: int) -> list[BlockView]:
         """At most `limit` blocks from height `first` on; the last ones if it is None."""
         start = max(1, self._store.height - limit + 1) if first is None else max(1, first)
-        return [self._block(stored) for stored in self._store.blocks(start, start + limit - 1)]
+        return [self._block(stored) for stored in islice(self._store.blocks(start), limit)]
 
     def transaction(self, prefix: str) -> TransactionView:
         """The transaction whose digest begins with `prefix`."""
@@ -157,9 +187,17 @@ class LedgerReader:
 
     def proof(self, prefix: str) -> ProofFile:
         """The inclusion proof of the transaction whose digest begins with `prefix`, with the genesis."""
-        return ProofFile(
-            genesis_file.load(self._directory / "genesis.json"), proofs.prove(self._store, self.find(prefix))
-        )
+        genesis, transaction = genesis_file.load(self._directory / "genesis.json"), self.find(prefix)
+        archive = Archive.load(self._directory)
+        if archive is not None:
+            return OutcomeFile(genesis, archive.prove(self._store, transaction))
+        node = NodeFolder(self._directory.parent)
+        if node.toml.is_file():
+            return OutcomeFile(genesis, _prove_by_node(node, self._store, transaction))
+        proof = proofs.prove(self._store, transaction)
+        if not proof.commit.votes:
+            raise NoVotesError("this ledger's directory holds no votes that a proof could show", FINISH)
+        return InclusionFile(genesis, proof)
 
     def find(self, prefix: str) -> bytes:
         """The one digest that begins with these hex digits.
@@ -181,17 +219,17 @@ class LedgerReader:
 
     def _block(self, stored: StoredBlock) -> BlockView:
         block, commit, result = _contents(stored)
-        header = block.header
+        header, decision = block.header, self._decisions.of(block, commit)
         receipts = zip(block.transactions, result.receipts, strict=True)
         return BlockView(
             height=stored.height,
             time_ms=header.time_ms,
-            hash=header.hash,
+            hash=decision.hash,
             previous=header.previous,
             proposer=header.proposer,
-            round=header.round,
-            signed=tuple(vote.validator for vote in commit.votes if vote.flag == COMMIT),
-            not_signed=tuple(vote.validator for vote in commit.votes if vote.flag != COMMIT),
+            round=decision.round,
+            signed=decision.signed,
+            not_signed=decision.not_signed,
             evidence=tuple(str(item.__struct_config__.tag) for item in block.evidence),
             transactions=tuple(self._line(wire, receipt) for wire, receipt in receipts),
             events=result.all_events,
@@ -251,13 +289,32 @@ def state_of(directory: Path) -> Iterator[State]:
             state.close()
 
 
+def _prove_by_node(node: NodeFolder, store: BlockStore, transaction: bytes) -> OutcomeProof:
+    """A proof with the headers that a running node gives. Raises `NoEndpointError` if it does not run."""
+    from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+
+    def header(height: int) -> SignedHeader | None:
+        while True:
+            try:
+                return client.signed_header(height)
+            except RpcError:  # it has no such block yet: one follows each block with transactions at once
+                if time.monotonic() > deadline:
+                    return None
+                time.sleep(_LOOK_SECONDS)
+
+    with RpcClient([node.settings().rpc_url]) as client:
+        return prove(store, transaction, header)
+
+
 def check_proof(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
     """Check an inclusion proof offline against a genesis digest, or the hash of a trusted header.
 
     Raises `ProofFileError` or `ProofError`.
     """
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=ProofFile)
+        file: ProofFile = msgspec.json.decode(path.read_bytes(), type=ProofFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProofFileError(f"{path} is not an inclusion proof", "`hmchain ledger proof` writes one") from error
     if genesis is not None:
@@ -266,16 +323,28 @@ def check_proof(path: Path, genesis: bytes | None, header: bytes | None) -> Proo
                 f"{path} is a proof on the network with genesis {file.genesis.digest.hex()}",
                 f"that is not {genesis.hex()}: it proves nothing there",
             )
-        proofs.verify_inclusion(file.proof, file.genesis)
+        _verify(file, file.genesis)
     if header is not None:
-        proofs.verify_inclusion(file.proof, header)
+        _verify(file, header)
     return file
 
 
-def proven(file: ProofFile) -> TransactionLine:
-    """What a proof proves, by the proof's own content; the sender's organisation is not part of it."""
-    _, body = _decoded(file.proof.wire)
-    return TransactionLine(transaction_digest(file.proof.wire), _kind(body), "", file.proof.receipt.code)
+def _verify(file: ProofFile, anchor: Genesis | bytes) -> None:
+    if isinstance(file, OutcomeFile):
+        light.verify_outcome(file.proof, anchor)
+    else:
+        proofs.verify_inclusion(file.proof, anchor)
+
+
+def proven(file: ProofFile) -> Proven:
+    """What a proof proves."""
+    if isinstance(file, OutcomeFile):
+        header = file.proof.decided.signed_header.header
+        wire, height, time_ms = file.proof.decided.tx, header.height, light.time_ms(header)
+    else:
+        wire, height, time_ms = file.proof.wire, file.proof.header.height, file.proof.header.time_ms
+    _, body = _decoded(wire)
+    return Proven(TransactionLine(transaction_digest(wire), _kind(body), "", file.proof.receipt.code), height, time_ms)
 
 
 def _contents(stored: StoredBlock) -> tuple[Block, Commit, BlockResult]:

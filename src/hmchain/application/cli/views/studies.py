@@ -219,7 +219,7 @@ def _next(state: State, study: Study, participants: tuple[Participant, ...], cur
         refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
         return f"{refused} refused: {proposer}'s scientist may propose another study"
     if study.status == studies.PAUSED:
-        return f"{proposer}'s scientist finds out why and resumes it (transaction resume_study)"
+        return f"{proposer}'s scientist finds out why and resumes it: `hmchain study resume {name}`"
     if study.status == studies.PROPOSED:
         undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
         if undecided:

@@ -7,7 +7,8 @@ CometBFT that height, and CometBFT plays what is missing, so every block acts ex
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,18 +19,18 @@ from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
-from hmchain.ledger.engines.cometbft.mempool import KnownTransactions
+from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares
 from hmchain.ledger.engines.cometbft.server import CODESPACE
 from hmchain.ledger.engines.cometbft.snapshots import FORMAT, Restoration
 from hmchain.ledger.engines.cometbft.storage import NodeStorage
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import SnapshotError, State
 from hmchain.ledger.transactions import Authentic, Refusal
-from hmchain.ledger.transition import Machine
+from hmchain.ledger.transition import Machine, SetAside
 
 SNAPSHOT_BLOCKS = 1000
 PROTOCOL = 1
@@ -43,6 +44,16 @@ class WrongChainError(LedgerError):
     """CometBFT runs another chain, or is at another block, than this node's state."""
 
     code = "wrong_chain"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A proposal that was executed before it is decided."""
+
+    inputs: BlockInput
+    result: BlockResult
+    answer: abci.ResponseFinalizeBlock
+    aside: SetAside
 
 
 class Application:
@@ -63,9 +74,11 @@ class Application:
         self.genesis = genesis
         self.storage = NodeStorage(directory, genesis)
         self.machine = Machine(self.storage.state, genesis.chain_id)
-        self._known = KnownTransactions(genesis.chain_id, threads)
+        self._known, self._shares = KnownTransactions(genesis.chain_id, threads), Shares()
         self._clock_ms, self._time_ms = clock_ms, genesis.time_ms
         self._snapshot_blocks = snapshot_blocks
+        self._proposed: abci.RequestProcessProposal | None = None
+        self._ahead: _Ahead | None = None
         self._executed: tuple[BlockInput, BlockResult] | None = None
         self._restoration: Restoration | None = None
 
@@ -113,8 +126,7 @@ class Application:
             told = msgspec.json.decode(request.app_state_bytes, type=Genesis)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WrongChainError("CometBFT's genesis holds none of ours", "write the node's home again") from error
-        powers = [(validator.id, validator.power) for validator in standings.validators_at(founding, 1)]
-        expected = {update.SerializeToString() for update in validator_updates(founding, powers)}
+        expected = {update.SerializeToString() for update in validator_updates(standings.founding(founding))}
         given = {update.SerializeToString() for update in request.validators}
         same = told == self.genesis and request.chain_id == self.genesis.chain_id and request.initial_height == 1
         if not same or given != expected or len(request.validators) != len(expected):
@@ -126,10 +138,9 @@ class Application:
         """Empty for what may enter the mempool, else the refusal's code."""
         answers = await self._known.check([request.tx for request in requests])
         arrival_ms = max(self._clock_ms(), self._time_ms + 1)
-        refusals = [
-            self._refusal(answer, self._time_ms if request.type == abci.RECHECK else arrival_ms)
-            for request, answer in zip(requests, answers, strict=True)
-        ]
+        times_ms = [self._time_ms if request.type == abci.RECHECK else arrival_ms for request in requests]
+        refusals = self._refusals(answers, times_ms)
+        refusals = self._within_shares(requests, answers, refusals)
         # Only what is taken is remembered, else a flood of signed nonsense would push out what is worth it.
         for request, answer, refusal in zip(requests, answers, refusals, strict=True):
             if refusal:
@@ -138,14 +149,27 @@ class Application:
                 self._known.remember([answer])
         return refusals
 
-    def _refusal(self, answer: Authentic | Refusal, time_ms: int) -> str:
-        if isinstance(answer, Refusal):
-            return answer.code
-        try:
-            self.machine.check(answer, time_ms)
-        except Refusal as refusal:
-            return refusal.code
-        return ""
+    def _within_shares(
+        self, requests: Sequence[abci.RequestCheckTx], answers: Sequence[Authentic | Refusal], refusals: Sequence[str]
+    ) -> list[str]:
+        """The refusals, and those of members whose share of the mempool is used up."""
+        members, found = standings.validator_count(self.state), list(refusals)
+        for place, (request, answer) in enumerate(zip(requests, answers, strict=True)):
+            if found[place] or isinstance(answer, Refusal):
+                self._shares.release([request.tx])
+                continue
+            sender = membership.credential(self.state, answer.transaction.sender)
+            try:
+                self._shares.take(request.tx, sender.organisation if sender else "", members)
+            except Refusal as refusal:
+                found[place] = refusal.code
+        return found
+
+    def _refusals(self, answers: Sequence[Authentic | Refusal], times_ms: Sequence[int]) -> list[str]:
+        """Why each cannot be applied at its time; an empty text for what can be."""
+        authentic = [(a, t) for a, t in zip(answers, times_ms, strict=True) if not isinstance(a, Refusal)]
+        codes = iter(self.machine.check_many(authentic))
+        return [answer.code if isinstance(answer, Refusal) else next(codes) for answer in answers]
 
     # -- proposals -----------------------------------------------------------------------------------------------------
 
@@ -154,8 +178,9 @@ class Application:
         time_ms, room = milliseconds(request.time), min(request.max_tx_bytes, BLOCK_BYTES_MAX)
         chosen: list[bytes] = []
         nonces: set[bytes] = set()
-        for answer in self._known.check_now(request.txs):
-            if isinstance(answer, Refusal) or self._refusal(answer, time_ms):
+        answers = self._known.check_now(request.txs)
+        for answer, refusal in zip(answers, self._refusals(answers, [time_ms] * len(answers)), strict=True):
+            if isinstance(answer, Refusal) or refusal:
                 continue
             nonce = answer.transaction.sender + answer.transaction.nonce
             size = len(answer.wire) + _TX_OVERHEAD_BYTES
@@ -178,8 +203,28 @@ class Application:
         )
         if not sound:
             logger.warning("block %d of %s is refused", request.height, request.proposer_address.hex())
+        self._proposed = request if sound else None
         accept, reject = abci.ResponseProcessProposal.ACCEPT, abci.ResponseProcessProposal.REJECT
         return abci.ResponseProcessProposal(status=accept if sound else reject)
+
+    def work_ahead(self) -> None:
+        """Execute the proposal that was accepted last while validators vote on it.
+
+        What that gives is set aside, and nobody sees it, until `finalize_block` is given the very same block; any other
+        one is executed anew.
+        """
+        request, self._proposed = self._proposed, None
+        if request is None or self._executed is not None or request.height != self.state.height + 1:
+            return
+        inputs = block_input(self.state, request, request.proposed_last_commit)
+        if self._ahead is not None and self._ahead.inputs == inputs:
+            return  # proposed again in a later round
+        try:
+            result = self.machine.execute(inputs, self._known.authenticate)
+            answer = block_answer(self.state, inputs.height, result)
+            self._ahead = _Ahead(inputs, result, answer, self.machine.set_aside())
+        finally:
+            self.machine.rollback()
 
     # -- decided blocks ------------------------------------------------------------------------------------------------
 
@@ -190,11 +235,16 @@ class Application:
             raise WrongChainError(
                 f"block {request.height} cannot follow block {self.state.height}", "start app and CometBFT again"
             )
-        inputs = block_input(self.state, request)
+        inputs = block_input(self.state, request, request.decided_last_commit)
+        ahead, self._proposed, self._ahead = self._ahead, None, None
+        self._time_ms = inputs.time_ms
+        if ahead is not None and ahead.inputs == inputs:
+            self.machine.take_up(ahead.aside)
+            self._executed = inputs, ahead.result
+            return ahead.answer
         self._known.check_now(inputs.transactions)
         result = self.machine.execute(inputs, self._known.authenticate)
         self._executed = inputs, result
-        self._time_ms = inputs.time_ms
         return block_answer(self.state, inputs.height, result)
 
     def commit(self, request: abci.RequestCommit) -> abci.ResponseCommit:
@@ -206,6 +256,7 @@ class Application:
         self.machine.commit(inputs.height)
         self._executed = None
         self._known.forget(inputs.transactions)
+        self._shares.release(inputs.transactions)
         self.storage.renew()
         if inputs.height % self._snapshot_blocks == 0:
             self.storage.snapshots.take(self.state)

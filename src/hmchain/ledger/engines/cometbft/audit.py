@@ -8,7 +8,8 @@ signatures are checked on the way. So signers are counted by heads: who is jaile
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hmchain.canonical import encode
 from hmchain.errors import AuditError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK
-from hmchain.ledger.contracts import membership
+from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.light import SignedHeader, signers
 from hmchain.ledger.engines.cometbft.storage import BLOCKS
@@ -42,7 +43,7 @@ class NodeAudit:
     anchored: bool
     """Whether the genesis was compared with a digest from elsewhere; else a wholly rewritten ledger would pass."""
     blocks: int
-    """Blocks that are not empty."""
+    """Blocks that changed the state: those with transactions or evidence, and a few that tell of failed turns."""
     transactions: int
     refused: int
     signed_height: int
@@ -68,6 +69,15 @@ def verify(
     `anchor` is the genesis digest that was agreed on. Raises `NodeAuditError` or `LightProofError` for the first thing
     that does not hold.
     """
+    with audited(directory, signed, anchor, progress) as (found, _):
+        return found
+
+
+@contextmanager
+def audited(
+    directory: Path, signed: SignedHeader, anchor: bytes | None = None, progress: Progress | None = None
+) -> Iterator[tuple[NodeAudit, State]]:
+    """As `verify`; gives the state that was reached too, to be read until the context ends."""
     genesis = genesis_file.load(directory / "genesis.json")
     if anchor is not None and anchor != genesis.digest:
         raise NodeAuditError("the genesis is not the one that was agreed on", "this is another network's ledger")
@@ -81,7 +91,7 @@ def verify(
                 replay.follow(stored)
                 if progress:
                     progress(stored.height, last)
-            return replay.compare(signed, anchored=anchor is not None)
+            yield replay.compare(signed, anchored=anchor is not None), state
         finally:
             state.close()
             store.close()
@@ -116,6 +126,8 @@ class _Replay:
         """Hold the state that was reached against the one that the members signed."""
         state, height = self._machine.state, signed.header.height
         members = {member.organisation: member.validator for member in membership.active_members(state)}
+        keys = standings.voting_keys(state, height)  # one that was just replaced may have signed still
+        members = {name: keys.get(name, key) for name, key in members.items()}
         found = signers(signed, self._genesis.chain_id, members)
         if 3 * len(found) <= 2 * len(members):
             raise NodeAuditError(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import replace
 
 from hmchain.canonical import encode
 from hmchain.ledger.blocks import OK, BlockInput, BlockResult, EngineReport, Event, Receipt, Vote
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.standings import Change
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.server import CODESPACE
-from hmchain.ledger.proposer import Validators
+from hmchain.ledger.proposer import Validators, address
 from hmchain.ledger.state import State
 
 _MS_A_SECOND, _NS_A_MS = 1000, 1_000_000
@@ -22,23 +24,25 @@ def milliseconds(time: Timestamp) -> int:
     return time.seconds * _MS_A_SECOND + time.nanos // _NS_A_MS
 
 
-def block_input(state: State, request: abci.RequestFinalizeBlock) -> BlockInput:
-    """What a decided block feeds into the state machine; `state` is the one before it."""
+def block_input(
+    state: State, request: abci.RequestFinalizeBlock | abci.RequestProcessProposal, last_commit: abci.CommitInfo
+) -> BlockInput:
+    """What a decided or proposed block feeds into the state machine; `state` is the one before it."""
     height = request.height
     voters = _names(standings.validators_at(state, height - 1)) if height > 1 else {}
     members = voters | _names(standings.validators_at(state, height))
     votes = sorted(
         (voters[vote.validator.address], vote.block_id_flag)
-        for vote in request.decided_last_commit.votes
+        for vote in last_commit.votes
         if vote.validator.address in voters
     )
     return BlockInput(
         height=height,
         time_ms=milliseconds(request.time),
         proposer=members.get(request.proposer_address, request.proposer_address.hex()),
-        last_round=request.decided_last_commit.round,
+        last_round=last_commit.round,
         last_votes=tuple(Vote(name, flag) for name, flag in votes),
-        evidence=_reports(request.misbehavior, members),
+        evidence=_reports(request.misbehavior, standings.former_owners(state) | members) if request.misbehavior else (),
         transactions=tuple(request.txs),
     )
 
@@ -63,32 +67,32 @@ def block_answer(state: State, height: int, result: BlockResult) -> abci.Respons
     return abci.ResponseFinalizeBlock(
         events=_events(result.events),
         tx_results=[_tx_result(receipt) for receipt in result.receipts],
-        validator_updates=validator_updates(state, changes),
+        validator_updates=validator_updates(changes),
         app_hash=state.commitment(),
     )
 
 
-def validator_updates(state: State, powers: Sequence[tuple[str, int]]) -> list[abci.ValidatorUpdate]:
-    """Powers of organisations as CometBFT takes them."""
-    updates = []
-    for organisation, power in powers:
-        entry = membership.membership(state, organisation)
-        if entry is not None:
-            key = abci.PublicKey(ed25519=entry.member.validator)
-            updates.append(abci.ValidatorUpdate(pub_key=key, power=power))
-    return updates
+def validator_updates(changes: Iterable[Change]) -> list[abci.ValidatorUpdate]:
+    """Powers of organisations as CometBFT takes them: by key, so that a new key takes power from the former one."""
+    powers = [(change.key, change.power) for change in changes]
+    powers += [(change.former, 0) for change in changes if change.former]
+    return [abci.ValidatorUpdate(pub_key=abci.PublicKey(ed25519=key), power=power) for key, power in powers]
 
 
-def lawful(validators: Validators, changes: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+def lawful(validators: Validators, changes: Sequence[Change]) -> list[Change]:
     """The changes without what halts every CometBFT node: duplicates, unknown removals, an emptied set.
 
     The reputation rules never send such a set; this is the second lock on that door.
     """
-    powers = {validator.id: validator.power for validator in validators}
-    last = {name: power for name, power in changes if power > 0 or (power == 0 and name in powers)}
-    if not any((powers | last).values()):
-        last = {name: power for name, power in last.items() if power}
-    return sorted(last.items())
+    known = {validator.id: validator for validator in validators}
+    last = {c.organisation: c for c in changes if c.power > 0 or (c.power == 0 and c.organisation in known)}
+    if not any(last[name].power if name in last else known[name].power for name in known.keys() | last.keys()):
+        last = {name: change for name, change in last.items() if change.power}
+    kept = []
+    for name, change in sorted(last.items()):
+        holds = name in known and known[name].address == address(change.former)
+        kept.append(change if holds else replace(change, former=b""))
+    return kept
 
 
 def _tx_result(receipt: Receipt) -> abci.ExecTxResult:

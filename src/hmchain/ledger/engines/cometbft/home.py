@@ -19,6 +19,8 @@ from hmchain.keys import PublicKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_BYTES_MAX
 from hmchain.ledger.contracts import standings
+from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
+from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proposer import address
 from hmchain.ledger.state import State
@@ -26,7 +28,6 @@ from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX
 
 _BLOCK_ROOM_BYTES = 1 << 20
 """For a block's header, commit and evidence."""
-_MEMPOOL_BYTES_MAX = 64 << 20
 _EVIDENCE_AGE_BLOCKS = 100_000
 _EVIDENCE_AGE_NS = 48 * 3600 * 1_000_000_000
 
@@ -80,14 +81,21 @@ def write_home(
     Key files have mode 0600.
     """
     (home / "config").mkdir(parents=True, exist_ok=True)
-    (home / "data").mkdir(exist_ok=True)
+    (home / DATA).mkdir(exist_ok=True)
     (home / "config" / "config.toml").write_text(config_toml(settings), "utf-8")
     (home / "config" / "genesis.json").write_bytes(msgspec.json.format(genesis_json(genesis), indent=1))
-    _write_secret(home / "config" / "priv_validator_key.json", _validator_json(validator_key))
-    _write_secret(home / "config" / "node_key.json", {"priv_key": _private_json(node_key)})
-    signed = home / "data" / "priv_validator_state.json"
-    if not signed.exists():
-        _write_secret(signed, {"height": "0", "round": 0, "step": 0})
+    _write_json(home / "config" / "priv_validator_key.json", _validator_json(validator_key))
+    _write_json(home / "config" / "node_key.json", {"priv_key": _private_json(node_key)})
+    signed = home / DATA / SIGNED
+    if (
+        not signed.exists() and not (home / DATA / "blockstore.db").exists()
+    ):  # beside blocks, that it is missing is damage
+        _write_json(signed, {"height": "0", "round": 0, "step": 0})
+
+
+def validator_key_of(home: Path) -> bytes:
+    """The file of the key by which CometBFT signs, as it is now; it is only ever replaced whole."""
+    return (home / "config" / "priv_validator_key.json").read_bytes()
 
 
 def node_id(node_key: PublicKey) -> str:
@@ -114,10 +122,10 @@ def config_toml(settings: HomeSettings) -> str:
             "recv_rate": 20_000_000,
         },
         "mempool": {
-            "size": 20_000,
+            "size": MEMPOOL_TRANSACTIONS_MAX,
             "cache_size": 50_000,
             "max_tx_bytes": TRANSACTION_BYTES_MAX,
-            "max_txs_bytes": _MEMPOOL_BYTES_MAX,
+            "max_txs_bytes": MEMPOOL_BYTES_MAX,
         },
         "consensus": {
             "timeout_propose": f"{timing.propose}ms",
@@ -210,13 +218,17 @@ def _private_json(key: SigningKey) -> dict[str, str]:
     return {"type": "tendermint/PrivKeyEd25519", "value": value}
 
 
-def _write_secret(path: Path, content: dict[str, Any]) -> None:
-    """Write whole or not at all, readable by the owner alone."""
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_secret(path, msgspec.json.format(msgspec.json.encode(content), indent=1))
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by the owner alone."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(content), indent=1))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

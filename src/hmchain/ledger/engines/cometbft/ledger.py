@@ -55,7 +55,8 @@ class CometLedger:
             raise OtherChainError(f"the node is of chain {chain}, not {genesis.chain_id}", "name this network's node")
         self._paths = {name: directory / STATE for name, directory in directories.items()}
         self._states = {name: State.open_read_only(path) for name, path in self._paths.items()}
-        self._blocks = BlockStore(next(iter(directories.values())) / BLOCKS, read_only=True)
+        self._log = next(iter(directories.values())) / BLOCKS
+        self._blocks = BlockStore(self._log, read_only=True)
         self._seen, self._time_ms = self.state.height, genesis.time_ms
         self._waiting: dict[bytes, float] = {}
 
@@ -130,7 +131,9 @@ class CometLedger:
             self._renew()
         # A block is logged before its state is committed, so up to the state's height the log is whole.
         found = next(self._blocks.blocks(self._seen + 1, self.state.height), None)
-        if found is None:
+        if found is not None:
+            found.check(self._log)  # disks lie, and what is read here is acted on
+        else:
             self._seen = max(self._seen, self.state.height)
         return found
 

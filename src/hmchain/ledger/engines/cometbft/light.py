@@ -16,12 +16,14 @@ from hashlib import sha256
 import msgspec
 
 from hmchain import merkle
+from hmchain.canonical import encode
 from hmchain.errors import AuditError
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger import proposer
-from hmchain.ledger.blocks import COMMIT
+from hmchain.ledger.blocks import COMMIT, OK, Receipt
 from hmchain.ledger.engines.cometbft.answers import Int, MerkleProof
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.transactions import transaction_digest
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 _PRECOMMIT = 2
@@ -110,11 +112,57 @@ class LightProof(msgspec.Struct, frozen=True):
     path: MerkleProof
 
 
+class OutcomeProof(msgspec.Struct, frozen=True):
+    """A light proof, and what became of the transaction."""
+
+    decided: LightProof
+    following: SignedHeader
+    """The header after the block's own: it holds the root over the block's results."""
+    receipt: Receipt
+    path: tuple[bytes, ...]
+
+
 def verify(proof: LightProof, genesis: Genesis) -> None:
     """Check a proof. Raises `LightProofError` that names what does not hold."""
+    _check_founders(proof.signed_header, genesis)
+    _check_included(proof)
+
+
+def verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
+    """Check a proof with its outcome against the genesis, or against the hash of a block that is trusted already.
+
+    That block is the one after the transaction's: it names it, and holds what became of it. Raises `LightProofError`
+    that names what does not hold.
+    """
+    header, following = proof.decided.signed_header.header, proof.following.header
+    if isinstance(anchor, Genesis):
+        _check_founders(proof.following, anchor)
+    else:
+        _require(header_hash(following) == anchor, "the block after the transaction's is not the trusted one")
+    linked = following.last_block_id.hash == header_hash(header).hex().upper()
+    _require(linked, "the following header follows another block")
+    _check_included(proof.decided)
+    index, total = proof.decided.path.index, proof.decided.path.total
+    root = bytes.fromhex(following.last_results_hash)
+    _require(
+        merkle.verify(result_leaf(proof.receipt), index, total, proof.path, root),
+        "the receipt is not under the following header's root",
+    )
+    _require(proof.receipt.transaction == transaction_digest(proof.decided.tx), "the receipt is another transaction's")
+
+
+def result_leaf(receipt: Receipt) -> bytes:
+    """What `last_results_hash` is made of: the deterministic fields of a transaction's result, which is a receipt."""
+    return _number(1, int(receipt.code != OK)) + _bytes(2, encode(receipt))
+
+
+def _check_founders(signed: SignedHeader, genesis: Genesis) -> None:
     founders = {member.organisation: member.validator for member in genesis.members}
-    signed = len(signers(proof.signed_header, genesis.chain_id, founders))
-    _require(3 * signed > 2 * len(founders), f"only {signed} of {len(founders)} founders signed the block")
+    count = len(signers(signed, genesis.chain_id, founders))
+    _require(3 * count > 2 * len(founders), f"only {count} of {len(founders)} founders signed the block")
+
+
+def _check_included(proof: LightProof) -> None:
     leaf, root = sha256(proof.tx).digest(), bytes.fromhex(proof.signed_header.header.data_hash)
     _require(
         merkle.verify(leaf, proof.path.index, proof.path.total, proof.path.aunts, root),
@@ -135,6 +183,20 @@ def signers(signed: SignedHeader, chain_id: str, validators: Mapping[str, bytes]
         return set(_signers(commit, chain_id, validators))
     except (ValueError, OverflowError):
         raise LightProofError("the proof does not hold: it is malformed", "get it from another member") from None
+
+
+def double_signers(
+    first: SignedHeader, second: SignedHeader, chain_id: str, validators: Mapping[str, bytes]
+) -> tuple[str, ...]:
+    """Who decided both of two different blocks of one height, of `validators` (name to public key), in order of name.
+
+    Two members whose nodes show different blocks at one height hold a proof with their two signed headers: no more than
+    two thirds of the power can decide either, so more than a third signed both. Nobody has to be asked, or believed.
+    Empty if the headers are the same or of different heights. Raises `LightProofError` as `signers` does.
+    """
+    both = signers(first, chain_id, validators) & signers(second, chain_id, validators)
+    differ = first.header.height == second.header.height and header_hash(first.header) != header_hash(second.header)
+    return tuple(sorted(both)) if differ else ()
 
 
 def header_hash(header: Header) -> bytes:
@@ -160,6 +222,15 @@ def header_hash(header: Header) -> bytes:
             *(_bytes(1, bytes.fromhex(value)) for value in hashes),
         ]
     )
+
+
+def time_ms(header: Header) -> int:
+    """When the block was made, as its header says, rounded down. Raises `LightProofError`."""
+    try:
+        seconds, nanos = _parsed(header.time)
+    except ValueError:
+        raise LightProofError(f"{header.time!r} is no time", "get the header from another member") from None
+    return seconds * 1000 + nanos // 1_000_000
 
 
 def vote_bytes(chain_id: str, commit: Commit, vote: Signature) -> bytes:
@@ -221,11 +292,17 @@ def _block_id(block: BlockId) -> bytes:
 
 
 def _timestamp(text: str) -> bytes:
+    seconds, nanos = _parsed(text)
+    return _number(1, seconds) + _number(2, nanos)
+
+
+def _parsed(text: str) -> tuple[int, int]:
+    """Seconds since 1970 and nanoseconds. Raises `ValueError`."""
     match = _TIME.fullmatch(text)
     if match is None:
         raise ValueError(text)
     seconds = calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S"))
-    return _number(1, seconds) + _number(2, int((match[2] or "").ljust(9, "0")))
+    return seconds, int((match[2] or "").ljust(9, "0"))
 
 
 def _require(condition: bool, what: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.genesis import Genesis
 
 LOOPBACK = "127.0.0.1"
+_SOCKET_PATH_BYTES = 104
+"""Of a Unix socket's path: 108 on Linux, 104 on BSD and macOS, with a final zero."""
 
 
 class LocalNode(NodeProcess):
@@ -62,8 +65,6 @@ class LocalNetwork:
         self.genesis = genesis
         self._directory, self._keys = directory, dict(validator_keys)
         self._timing, self._snapshot_blocks, self._log_level = timing or Timing(), snapshot_blocks, log_level
-        directory.mkdir(parents=True, exist_ok=True)
-        genesis_file.save(genesis, directory / "genesis.json")
         founders = [member.organisation for member in genesis.members if member.organisation in self._keys]
         self.nodes = {
             name: self._node(name, *ports) for name, ports in zip(founders, _free_ports(founders), strict=True)
@@ -101,32 +102,47 @@ class LocalNetwork:
         place = self._directory / organisation
         files = NodeFiles(
             directory=place,
-            genesis=self._directory / "genesis.json",
+            genesis=place / "genesis.json",
             home=place / "engine",
-            app=f"unix://{place.resolve()}/app.sock",
+            app=_app_address(place),
             log=place / "node.log",
             snapshot_blocks=self._snapshot_blocks,
         )
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        genesis_file.save(self.genesis, files.genesis)
         return LocalNode(organisation, files, rpc_port, p2p_port, SigningKey.generate())
 
     def start(self) -> None:
-        """Start all nodes."""
-        for node in self.nodes.values():
-            node.start()
+        """Start all nodes, side by side."""
+        self._each(NodeProcess.start)
 
     def stop(self) -> None:
-        """Stop all nodes."""
-        with ExitStack() as stack:
-            for node in self.nodes.values():
-                stack.callback(node.stop)
+        """Stop all nodes, side by side."""
+        self._each(NodeProcess.stop)
+
+    def _each(self, act: Callable[[NodeProcess], None]) -> None:
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(act, self.nodes.values()))
 
     def __enter__(self) -> LocalNetwork:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _app_address(place: Path) -> str:
+    """A socket in the node's folder; a port where its path would be longer than a socket's may be."""
+    path = f"{place.resolve()}/app.sock"
+    if len(path.encode()) < _SOCKET_PATH_BYTES:
+        return f"unix://{path}"
+    ((port, _),) = _free_ports([place.name])
+    return f"tcp://{LOOPBACK}:{port}"
 
 
 def _free_ports(names: Sequence[str]) -> list[tuple[int, int]]:

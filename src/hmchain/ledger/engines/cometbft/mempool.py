@@ -1,28 +1,73 @@
-"""The mempool's view: what is authentic is found out once, in threads, and remembered until it is in a block."""
+"""The mempool's view: what is authentic is found out once, in threads, and remembered until it is in a block.
+
+CometBFT's mempool is one queue for all; here every member gets an equal share of it, so that nobody's flood keeps the
+others out.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 
-from hmchain.ledger.engines.signatures import Answer, SignatureThreads
+from hmchain.ledger.engines.signatures import Answer, SignatureThreads, checked
 from hmchain.ledger.transactions import Authentic, Refusal, authenticate
 
 KNOWN_BYTES_MAX = 128 << 20
+_AT_ONCE_MAX = 4
+"""So few are checked on the spot: going to another thread and back costs as much as a signature."""
+MEMPOOL_TRANSACTIONS_MAX = 20_000
+MEMPOOL_BYTES_MAX = 64 << 20
+
+
+class Shares:
+    """How much of each member's waits in the mempool."""
+
+    def __init__(self) -> None:
+        self._owners: dict[bytes, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+
+    def take(self, wire: bytes, owner: str, members: int) -> None:
+        """Let a transaction wait; one that does already costs nothing more.
+
+        Raises `Refusal` (`mempool_share`) if its owner's share of the mempool, one of `members`, is used up.
+        """
+        if wire in self._owners:
+            return
+        count, size = self._counts[owner] + 1, self._bytes[owner] + len(wire)
+        if count * members > MEMPOOL_TRANSACTIONS_MAX or size * members > MEMPOOL_BYTES_MAX:
+            raise Refusal("mempool_share")
+        self._owners[wire] = owner
+        self._counts[owner], self._bytes[owner] = count, size
+
+    def release(self, wires: Iterable[bytes]) -> None:
+        """These wait no more."""
+        for wire in wires:
+            owner = self._owners.pop(wire, None)
+            if owner is not None:
+                self._counts[owner] -= 1
+                self._bytes[owner] -= len(wire)
 
 
 class KnownTransactions:
     """Transactions whose signature holds, by their wire form; the oldest are forgotten first."""
 
     def __init__(self, chain_id: str, threads: int | None = None) -> None:
+        self._chain_id = chain_id
         self._threads = SignatureThreads(chain_id, threads)
         self._known: OrderedDict[bytes, Authentic] = OrderedDict()
         self._bytes = 0
 
     async def check(self, wires: Sequence[bytes]) -> list[Answer]:
-        """What each is, or why it is refused, in order; the event loop goes on meanwhile. Remembers nothing."""
+        """What each is, or why it is refused, in order; unless they are few, the event loop goes on meanwhile.
+
+        Remembers nothing.
+        """
         known, unknown = self._split(wires)
+        if len(unknown) <= _AT_ONCE_MAX:
+            answers = known | dict(zip(unknown, checked(unknown, self._chain_id), strict=True))
+            return [answers[wire] for wire in wires]
         started = [asyncio.wrap_future(future) for future in self._threads.start(unknown)]
         fresh = [answer for batch in await asyncio.gather(*started) for answer in batch]
         answers = known | dict(zip(unknown, fresh, strict=True))

@@ -1,7 +1,8 @@
 """The two processes of one node, kept running: the application and CometBFT.
 
-CometBFT stops when its application does, and both start again after a pause that doubles with every early end. The
-application stops when this process ends, however it ends, and CometBFT with it: nothing is left behind.
+CometBFT stops when its application does, and both start again after a pause that doubles with every early end. Both are
+on a leash (see `leash`): they end with this process, however it ends, so nothing is left behind. Where the system knows
+no such leash the application sees its input end, and CometBFT, once it is connected, stops with it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from typing import IO
 
 import hmchain
 from hmchain.errors import LedgerError
+from hmchain.ledger.engines.cometbft import leash
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
 
 BINARY = "cometbft"
@@ -89,7 +92,10 @@ class NodeFiles:
 
 
 class Supervised:
-    """One process that is started again when it ends; always once `needs`, an address, is listened at."""
+    """One process that is started again when it ends; always once `needs`, an address, is listened at.
+
+    The thread that watches the process also starts it, since the leash is held by a thread: it lives as long as that.
+    """
 
     def __init__(self, name: str, command: Sequence[str], log: Path, needs: str = "") -> None:
         self.name = name
@@ -109,17 +115,31 @@ class Supervised:
     def start(self) -> None:
         """Start it, and again whenever it ends."""
         self._stopping.clear()
-        self._launch()
-        self._thread = threading.Thread(target=self._watch, name=f"watch {self.name}", daemon=True)
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(started,), name=f"watch {self.name}", daemon=True)
         self._thread.start()
+        started.wait()
 
     def stop(self) -> None:
         """End it: first politely, then by force. It is not started again."""
+        self._end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        """End it politely; it is started again as after any other end."""
+        process = self._process
+        if process is not None:
+            process.terminate()
+
+    def kill(self) -> None:
+        """End it as a crash would, at once (SIGKILL). It stays down until `start`."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
         self._stopping.set()
         with self._starting:  # nothing is started after this
             process = self._process
         if process is not None:
-            process.terminate()
+            process.send_signal(number)
             try:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -127,27 +147,10 @@ class Supervised:
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
 
-    def _launch(self) -> None:
-        deadline = time.monotonic() + _STOP_SECONDS
-        while self._needs and not _is_listened_at(self._needs) and time.monotonic() < deadline:
-            if self._stopping.wait(_LOOK_SECONDS):
-                return
-        with self._starting, self._log.open("ab") as log:
-            if not self._stopping.is_set():
-                self._process = self._spawned(log)
-                self.starts += 1
-
-    def _spawned(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C reaches us alone, and we stop both in order. The pipe's end tells of ours.
-        return subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-    def _watch(self) -> None:
+    def _watch(self, started: threading.Event) -> None:
         pause = _PAUSE_SECONDS[0]
-        while not self._stopping.is_set():
-            process, began = self._process, time.monotonic()
-            assert process is not None
+        while (process := self._launched(started)) is not None:
+            began = time.monotonic()
             status = process.wait()
             with suppress(OSError):
                 if process.stdin is not None:
@@ -159,7 +162,29 @@ class Supervised:
             if self._stopping.wait(pause):
                 return
             pause = min(2 * pause, _PAUSE_SECONDS[1])
-            self._launch()
+
+    def _launched(self, started: threading.Event) -> subprocess.Popen[bytes] | None:
+        """The process, started; None if it is no longer wanted. Whoever waits for `started` goes on in either case."""
+        try:
+            deadline = time.monotonic() + _STOP_SECONDS
+            while self._needs and not _is_listened_at(self._needs) and time.monotonic() < deadline:
+                if self._stopping.wait(_LOOK_SECONDS):
+                    return None
+            with self._starting, self._log.open("ab") as log:
+                if self._stopping.is_set():
+                    return None
+                self._process = self._spawned(log)
+                self.starts += 1
+                return self._process
+        finally:
+            started.set()
+
+    def _spawned(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self._command]
+        # A session of its own: Ctrl-C reaches us alone, and we stop both in order. The pipe's end tells of ours.
+        return subprocess.Popen(
+            leashed, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
 
 def _is_listened_at(address: str) -> bool:
@@ -194,6 +219,11 @@ class NodeProcess:
         """End both, CometBFT first: without its application it would stop in the middle of something."""
         self.engine.stop()
         self.app.stop()
+
+    def kill(self) -> None:
+        """End both as a power cut would (SIGKILL). They stay down until `start`."""
+        self.engine.kill()
+        self.app.kill()
 
     def __enter__(self) -> NodeProcess:
         self.start()

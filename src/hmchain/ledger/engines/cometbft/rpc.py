@@ -25,6 +25,7 @@ from hmchain.ledger.engines.cometbft.answers import (
     HeaderJson,
     Headers,
     Included,
+    Int,
     NetInfo,
     QueryAnswer,
     Status,
@@ -79,6 +80,10 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 class _Commit(msgspec.Struct, frozen=True):
     signed_header: SignedHeader
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    total: Int
 
 
 class _QueryEnvelope(msgspec.Struct, frozen=True):
@@ -233,6 +238,10 @@ class RpcClient:
     def peers(self) -> NetInfo:
         """To whom the node is connected."""
         return self.call("net_info", NetInfo)
+
+    def waiting(self) -> int:
+        """How many transactions are in no block yet."""
+        return self.call("num_unconfirmed_txs", _Waiting).total
 
     def validators(self, height: int | None = None) -> tuple[ValidatorEntry, ...]:
         """The validator set of a height (default: the last), all pages of it."""

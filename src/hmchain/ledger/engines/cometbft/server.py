@@ -11,8 +11,7 @@ import asyncio
 import logging
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -27,10 +26,14 @@ CODESPACE = "hmchain"
 """Whose refusal codes those in replies are."""
 UNIX_PATH_BYTES_MAX = 107
 _READ_BYTES = 1 << 18
+_READ_AHEAD_BYTES = 4 << 20
 _HELD_BYTES_MAX = 1 << 20
+_BATCH_REQUESTS_MAX = 512
 
 _FLUSHED = frame(abci.Response(flush=abci.Flush()).SerializeToString())
 _TAKEN = frame(abci.Response(check_tx=abci.ResponseCheckTx()).SerializeToString())
+
+_Batch = list[tuple[str | None, abci.Request]]
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,9 @@ class Handler(Protocol):
 
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
         """Whether a block may be voted for."""
+
+    def work_ahead(self) -> None:
+        """The answer to a proposal has been sent: begin what its decision will ask for."""
 
     def finalize_block(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
         """Execute a decided block."""
@@ -106,12 +112,14 @@ class Server:
         scheme, _, place = self._address.partition("://")
         try:
             if scheme == "unix":
-                self._server = await asyncio.start_unix_server(self._serve, self._cleared(Path(place)))
+                self._server = await asyncio.start_unix_server(
+                    self._serve, self._cleared(Path(place)), limit=_READ_AHEAD_BYTES
+                )
                 self._socket_file = Path(place)
                 self._socket_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
             elif scheme == "tcp":
                 host, _, port = place.rpartition(":")
-                self._server = await asyncio.start_server(self._serve, host, int(port))
+                self._server = await asyncio.start_server(self._serve, host, int(port), limit=_READ_AHEAD_BYTES)
             else:
                 raise ValueError("it is neither unix:// nor tcp://")
         except (OSError, ValueError, OverflowError) as error:
@@ -169,31 +177,39 @@ class Server:
         frames = Frames(self._frame_bytes_max)
         held = bytearray()
         while data := await reader.read(_READ_BYTES):
-            async for reply in self._replies(map(abci.Request.FromString, frames.feed(data))):
-                held += reply
-                if reply is _FLUSHED or len(held) > _HELD_BYTES_MAX:
+            for batch in _batches(map(abci.Request.FromString, frames.feed(data))):
+                replies = await self._replies(batch)
+                held += b"".join(replies)
+                if _FLUSHED in replies or len(held) > _HELD_BYTES_MAX:
                     writer.write(bytes(held))
                     held.clear()
                     await writer.drain()
+                # The other connections' turn, and what has come in is read: CometBFT spins while it waits for room in
+                # the socket.
+                await asyncio.sleep(0)
+                if any(kind == "process_proposal" for kind, _ in batch):
+                    self._work_ahead()
         if not frames.is_between:
             logger.warning("CometBFT left in the middle of a message")
 
-    async def _replies(self, requests: Iterable[abci.Request]) -> AsyncIterator[bytes]:
-        """Framed replies in order of requests; checks that stand in a row are answered together."""
-        for kind, group in groupby(requests, lambda request: request.WhichOneof("value")):
-            if kind == "check_tx":
-                for reply in await self._checks([request.check_tx for request in group]):
-                    yield reply
-            else:
-                for request in group:
-                    yield self._reply(kind, request)
+    async def _replies(self, batch: _Batch) -> list[bytes]:
+        """Framed replies in order of requests."""
+        checks = [request.check_tx for kind, request in batch if kind == "check_tx"]
+        answers = iter(await self._checks(checks) if checks else ())
+        return [next(answers) if kind == "check_tx" else self._reply(kind, request) for kind, request in batch]
 
-    async def _checks(self, requests: list[abci.RequestCheckTx]) -> Iterable[bytes]:
+    async def _checks(self, requests: list[abci.RequestCheckTx]) -> list[bytes]:
         try:
             refusals = await self._application.check_txs(requests)
         except Exception as error:
             return [_exception(error, "check_tx")] * len(requests)
-        return map(_checked, refusals)
+        return [_checked(refusal) for refusal in refusals]
+
+    def _work_ahead(self) -> None:
+        try:
+            self._application.work_ahead()
+        except Exception:  # the same block will fail again when it is decided, and then be answered so
+            logger.exception("the proposal could not be executed ahead")
 
     def _reply(self, kind: str | None, request: abci.Request) -> bytes:
         if kind == "flush":
@@ -215,6 +231,23 @@ class Server:
             return abci.Response(verify_vote_extension=abci.ResponseVerifyVoteExtension(status=accept))
         handle: Callable[[Message], Message] = getattr(self._application, kind)
         return abci.Response(**{kind: handle(getattr(request, kind))})  # type: ignore[arg-type]
+
+
+def _batches(requests: Iterable[abci.Request]) -> Iterator[_Batch]:
+    """Requests in order, cut where checks begin or end, and after so many. CometBFT sends a Flush after every check."""
+    batch: _Batch = []
+    checks = False
+    for request in requests:
+        kind = request.WhichOneof("value")
+        is_check = kind == "check_tx"
+        if batch and (len(batch) == _BATCH_REQUESTS_MAX or (kind != "flush" and is_check != checks)):
+            yield batch
+            batch = []
+        if not batch:
+            checks = is_check
+        batch.append((kind, request))
+    if batch:
+        yield batch
 
 
 def _checked(refusal: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What one node keeps: the state, the log of its non-empty blocks, snapshots.
+"""What one node keeps: the state, the log of the blocks that changed it, snapshots.
 
 State and log are only a cache of CometBFT's blocks. If one is damaged both are put aside, and CometBFT, told that the
 application is at height 0, plays all blocks again. The log has the embedded engine's form, with empty commits: the
@@ -47,7 +47,8 @@ class NodeStorage:
             raise
 
     def _check(self) -> None:
-        """Raise `StateError` if the records do not give their commitment, or not the one that was logged."""
+        """Raise `LedgerError` if log or records are damaged, or do not give the commitment that was logged."""
+        self.blocks.check()
         if not self.state.is_sound():
             raise StateError("its records do not match its commitment")
         stored = self.blocks.get(self.state.height)
@@ -71,16 +72,17 @@ class NodeStorage:
 
         Raises `DivergenceError`, `LedgerFullError`, `BlockStoreError`.
         """
-        if not inputs.transactions and not inputs.evidence:
-            return
-        stored = self.blocks.get(inputs.height)
+        stored, last = self.blocks.get(inputs.height), self.blocks.get(self.blocks.height)
+        if not inputs.transactions and not inputs.evidence and stored is None:
+            later = last is None or last.height > inputs.height
+            if later or (last is not None and last.block.header.state_commitment == commitment):
+                return  # it changed nothing
         if stored is not None:
             if stored.block.header.state_commitment != commitment:
                 raise DivergenceError(
                     f"block {inputs.height} gives another state than before", "this version is not the one that ran it"
                 )
             return
-        last = self.blocks.get(self.blocks.height)
         previous = last.block.header.hash if last else self._genesis.digest
         header = make_header(self._genesis.chain_id, inputs, 0, previous, result, commitment)
         self.blocks.append(make_block(header, inputs), Commit(inputs.height, 0, header.hash, (), ()), result)

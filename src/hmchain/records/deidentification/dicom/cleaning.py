@@ -64,6 +64,8 @@ class Cleaning:
     signed: bool
     """What 'US or SS' means in this object."""
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
+    texts: list[str] = field(default_factory=list)
+    """All values but numbers that are left, at every depth."""
 
     def actions(self) -> tuple[Action, ...]:
         """What was done so far."""
@@ -109,6 +111,7 @@ class Cleaning:
         text = self._text(rule, data)
         if text is None:
             return None
+        self.texts.append(text)
         try:
             return encoding.element(tag, vr, text)
         except ValueError:

@@ -99,7 +99,7 @@ class DicomDeidentifier:
             left |= pixels.changed
             if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
                 raise damaged("an element that describes its pixels has a wrong VR or value")
-        cleaning.guard.check(b"".join(left.values()), pixels.frames() if pixels else ())
+        cleaning.guard.check(cleaning.texts, pixels.frames() if pixels else ())
         left |= self._statement(subject, pixels_cleaned=bool(blank), clear=bool(blank) or reviewed)
         syntax = str(pixels.syntax) if pixels else _EXPLICIT
         start = b"".join(

@@ -13,6 +13,7 @@ from hmchain.records.deidentification.dicom.reading import Element
 from hmchain.records.deidentification.dicom.rules import Rule
 
 WORD_LETTERS_MIN, NUMBER_DIGITS_MIN = 4, 6
+LONG_WORD_LETTERS = 6
 PIXEL_BYTES_MIN = 6
 """Shorter words would be met by chance in compressed pixels."""
 
@@ -50,10 +51,10 @@ class Guard:
         elif rule.vr == "PN":
             self._remember(_WORD.findall(bytes(element.value)))
 
-    def check(self, header: bytes, frames: Iterable[bytes] = ()) -> None:
-        """Raise `Hold` if anything remembered is in the header's values, or in compressed frames."""
-        folded = header.lower()
-        if any(_stands_alone(word, folded) for word in self._words):
+    def check(self, texts: Iterable[str], frames: Iterable[bytes] = ()) -> None:
+        """Raise `Hold` if anything remembered is in the values that stay, or in compressed frames."""
+        folded = "\n".join(texts).lower().encode()
+        if any(_occurs(word, folded) for word in self._words):
             raise Hold("identifier_left", "what identifies the patient would be left in an element that stays")
         words = {form for word in self._words if len(word) >= PIXEL_BYTES_MIN for form in _cases(word)}
         for frame in frames:
@@ -68,8 +69,10 @@ class Guard:
                 self._words.add(word)
 
 
-def _stands_alone(word: bytes, text: bytes) -> bool:
-    """Whether the word occurs by itself: `anna` is not found inside `savannah`."""
+def _occurs(word: bytes, text: bytes) -> bool:
+    """Whether a word occurs; a short one or a number by itself: `anna` is not found inside `savannah`."""
+    if len(word) >= LONG_WORD_LETTERS and not word.isdigit():
+        return word in text
     start = text.find(word)
     while start >= 0:
         around = text[max(start - 1, 0) : start] + text[start + len(word) : start + len(word) + 1]

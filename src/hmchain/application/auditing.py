@@ -1,0 +1,116 @@
+"""The offline audit of a ledger's directory, whichever engine decided its blocks.
+
+The embedded engine's log holds the votes of every block. A node's on CometBFT does not: there the headers that are
+kept beside it are held against it (see `ledger.engines.cometbft.archive`), and the last one vouches for everything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hmchain.errors import AuditError, LedgerError
+from hmchain.ledger import audit
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.audit import AnchorMismatchError, AuditReport, Progress, TrustedHeader, UnreadableError
+from hmchain.ledger.contracts import models
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.audit import audited
+from hmchain.ledger.engines.cometbft.light import header_hash
+
+FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
+
+
+class NoVotesError(AuditError):
+    """A node's log without the headers that its members signed."""
+
+    code = "no_votes"
+
+
+def verify(
+    directory: Path,
+    anchor: bytes | None = None,
+    *,
+    trusted: TrustedHeader | None = None,
+    progress: Progress | None = None,
+) -> AuditReport:
+    """Audit the ledger in `directory`; for the arguments see `ledger.audit.verify`.
+
+    Raises `AuditError` for the first thing that does not hold.
+    """
+    if not _is_of_a_node(directory):
+        return audit.verify(directory, anchor, trusted=trusted, progress=progress)
+    try:
+        archive = Archive.load(directory)
+        if archive is None:
+            raise NoVotesError(f"{directory} holds a node's blocks without the votes for them", FINISH)
+        return _verify_log(directory, archive, anchor, trusted, progress)
+    except LedgerError as error:
+        raise UnreadableError(error.what, error.hint) from error
+
+
+def _is_of_a_node(directory: Path) -> bool:
+    """Whether a log was written by a node: its blocks come without votes. Whatever it says, both audits are sound."""
+    try:
+        store = BlockStore(directory / "blocks.db", read_only=True)
+        try:
+            first = next(store.blocks(), None)
+            return first is not None and not first.commit.votes
+        finally:
+            store.close()
+    except LedgerError:
+        return False
+
+
+def _verify_log(
+    directory: Path, archive: Archive, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
+) -> AuditReport:
+    last = archive.last.header
+    genesis = genesis_file.load(directory / "genesis.json")
+    audit.check_anchor(genesis, anchor)
+    _check_trusted(archive, trusted)
+    anchored = anchor is not None or trusted is not None
+    store = BlockStore(directory / "blocks.db", read_only=True)
+    try:
+        archive.check(store)
+        votes = archive.check_votes(genesis)
+        evidence = sum(len(stored.block.evidence) for stored in store.blocks())
+    finally:
+        store.close()
+    with audited(directory, archive.last, anchor, progress) as (found, state):
+        return AuditReport(
+            chain_id=found.chain_id,
+            genesis=found.genesis,
+            anchor=audit.anchor_words(anchor, trusted),
+            anchored=anchored,
+            height=last.height,
+            head=header_hash(last),
+            commitment=found.commitment,
+            transactions=found.transactions,
+            refused=found.refused,
+            transaction_signatures=found.transactions,
+            vote_signatures=votes,
+            evidence=evidence,
+            models=tuple(models.models(state)),
+            checked=_CHECKED,
+            not_proven=audit.NOT_PROVEN if anchored else (audit.REWRITTEN, *audit.NOT_PROVEN),
+        )
+
+
+def _check_trusted(archive: Archive, trusted: TrustedHeader | None) -> None:
+    if trusted is None:
+        return
+    signed = archive.get(trusted.height)
+    if signed is None or header_hash(signed.header) != trusted.hash:
+        raise AnchorMismatchError(
+            f"block {trusted.height} is not the trusted one", "compare it with another member's copy"
+        )
+
+
+_CHECKED = (
+    "every header of CometBFT names the one before it, and the transactions of its block",
+    "more than two thirds of the members signed the last header, and with it all before",
+    "every founder's vote for a header is genuine",
+    "every transaction's signature",
+    "executing every block again gives the receipts that are stored, and the state that was signed last",
+)

@@ -1,0 +1,180 @@
+"""`hmchain study approve|refuse|revoke|resume|propose|list`: what a hospital's people decide, at its running node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.application.cli import output, runs
+from hmchain.application.cli.node import passphrase
+from hmchain.application.cli.options import AsJson, example
+from hmchain.application.cli.study import app
+
+if TYPE_CHECKING:
+    from hmchain.application.study_decisions import Request
+
+__all__ = ["app"]
+
+DAY_MS = 86_400_000
+COLUMNS = ("study", "status", "proposed by", "purpose", "asks for", "rounds#", "this hospital said", "until (UTC)")
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
+Node = Annotated[Path, typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+DEFAULT_NODE = Path("node")
+
+
+@app.command("list", epilog=example("hmchain study list --node node"))
+def list_studies(
+    node: Annotated[
+        Path | None,
+        typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.", show_default="node"),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Directory of a run or of a ledger, instead of a node.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List all studies, what each asks of this hospital, and what the hospital has said.
+
+    Where there is no node, the studies of the latest run.
+    """
+    from hmchain.application import study_decisions
+    from hmchain.application.cli.views.ledger import state_of
+    from hmchain.application.node_folder import NodeFolder
+
+    folder = NodeFolder(node or DEFAULT_NODE)
+    if run is None and (node or folder.toml.is_file()):
+        ledger, organisation = folder.ledger, folder.settings().organisation
+    else:
+        ledger, organisation = runs.find(run).ledger, ""
+    with state_of(ledger) as state:
+        found = study_decisions.requests(state, organisation)
+    output.emit(found) if as_json else output.table(COLUMNS, (_row(each) for each in found))
+
+
+@app.command(epilog=example("hmchain study approve brain-tumour --days 90"))
+def approve(
+    study: StudyName,
+    node: Node = DEFAULT_NODE,
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the approval holds.")] = 90,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time."""
+    from hmchain.application import study_decisions
+    from hmchain.application.governance import open_steward
+    from hmchain.application.node_folder import NodeFolder
+
+    with open_steward(NodeFolder(node), passphrase()) as steward:
+        asked = study_decisions.request(steward.state, steward.organisation, study)
+        until_ms = steward.consortium.ledger.now_ms() + days * DAY_MS
+        _confirm(asked, f"Allow this until {output.when(until_ms)} UTC?", yes=yes or as_json)
+        done = study_decisions.approve(steward, study, until_ms)
+    until = output.when(done.until_ms)
+    _tell(done, f"{done.dataset} version {done.version} may be used for {study} until {until} UTC. "
+                f"Take it back with: hmchain study revoke {study}", as_json=as_json)  # fmt: skip
+
+
+@app.command(epilog=example("hmchain study refuse brain-tumour --reason ethics"))
+def refuse(
+    study: StudyName,
+    reason: Annotated[
+        str,
+        typer.Option("--reason", help="purpose, ethics, data-quality, code, privacy or other: no text on a ledger."),
+    ],
+    node: Node = DEFAULT_NODE,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Steward: say no. A study that has not begun is over then; one that runs goes on without this hospital."""
+    from hmchain.application import study_decisions
+    from hmchain.application.governance import open_steward
+    from hmchain.application.node_folder import NodeFolder
+
+    with open_steward(NodeFolder(node), passphrase()) as steward:
+        asked = study_decisions.request(steward.state, steward.organisation, study)
+        _confirm(asked, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes or as_json)
+        done = study_decisions.refuse(steward, study, reason)
+    _tell(done, f"{study} is refused ({reason}); its status is {done.status}.", as_json=as_json)
+
+
+@app.command(epilog=example("hmchain study revoke brain-tumour"))
+def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Steward: take an approval back. From the next round on nothing of this hospital is used."""
+    from hmchain.application import study_decisions
+    from hmchain.application.governance import open_steward
+    from hmchain.application.node_folder import NodeFolder
+
+    with open_steward(NodeFolder(node), passphrase()) as steward:
+        asked = study_decisions.request(steward.state, steward.organisation, study)
+        _confirm(asked, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes or as_json)
+        done = study_decisions.revoke(steward, study)
+    _tell(done, f"From the next round on {study} uses nothing of {done.dataset}.", as_json=as_json)
+
+
+@app.command(epilog=example("hmchain study resume brain-tumour"))
+def resume(study: StudyName, node: Node = DEFAULT_NODE, as_json: AsJson = False) -> None:
+    """Scientist of the proposing hospital: go on with a study that paused."""
+    from hmchain.application import study_decisions
+    from hmchain.application.governance import open_steward
+    from hmchain.application.node_folder import NodeFolder
+    from hmchain.ledger.context import SCIENTIST
+
+    with open_steward(NodeFolder(node), passphrase(), SCIENTIST) as scientist:
+        done = study_decisions.resume(scientist, study)
+    _tell(done, f"{study} goes on.", as_json=as_json)
+
+
+@app.command(epilog=example("hmchain study propose study.toml"))
+def propose(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The proposal, in TOML.")],
+    node: Node = DEFAULT_NODE,
+    as_json: AsJson = False,
+) -> None:
+    """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
+    from hmchain.application import study_decisions
+    from hmchain.application.governance import open_steward
+    from hmchain.application.node_folder import NodeFolder
+    from hmchain.ledger.context import SCIENTIST
+
+    proposal = study_decisions.load_proposal(file)
+    with open_steward(NodeFolder(node), passphrase(), SCIENTIST) as scientist:
+        done = study_decisions.propose(scientist, study_decisions.specification(scientist.state, proposal))
+    _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
+                f"Each decides: hmchain study approve {done.study}", as_json=as_json)  # fmt: skip
+
+
+def _confirm(asked: Request, question: str, *, yes: bool) -> None:
+    """Show what is asked, and go on only if the answer is yes."""
+    if yes:
+        return
+    output.fields((
+        ("study", f"{asked.study}, proposed by {asked.proposer}, {asked.status}"),
+        ("purpose", asked.purpose),
+        ("asks for", f"{asked.dataset} version {asked.version}, in {asked.rounds} rounds"),
+        ("together with", output.listed(asked.participants)),
+        ("training code", asked.code.hex()),
+        ("said so far", asked.decision),
+    ))  # fmt: skip
+    typer.confirm(question, abort=True)
+
+
+def _tell(done: Request, text: str, *, as_json: bool) -> None:
+    output.emit(done) if as_json else output.say(text)
+
+
+def _row(each: Request) -> tuple[object, ...]:
+    said = f"{each.decision} ({each.reason})" if each.reason else each.decision
+    return (
+        each.study,
+        each.status,
+        each.proposer,
+        each.purpose,
+        f"{each.dataset} v{each.version}" if each.dataset else "nothing",
+        each.rounds,
+        said if each.dataset else "-",
+        output.when(each.until_ms) if each.until_ms else "-",
+    )

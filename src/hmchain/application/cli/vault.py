@@ -1,0 +1,158 @@
+"""`hmchain data vault`: look after the encrypted records and their keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.application.cli import output
+from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
+from hmchain.application.cli.options import AsJson, HospitalOption, example
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hmchain.records.vault import Damage
+
+app = typer.Typer(no_args_is_help=True, help="Check, mirror, repair and back up the encrypted records; replace keys.")
+
+DAMAGED = 4
+SHOWN = 20
+
+ReplicaArgument = Annotated[
+    str, typer.Argument(metavar="REPLICA", help="A directory, or s3://BUCKET/PREFIX. It gets ciphertext alone.")
+]
+CredentialsOption = Annotated[
+    Path | None,
+    typer.Option("--credentials", metavar="FILE", help="Of an S3 replica; without it the usual AWS_ variables."),
+]
+
+
+@app.command(epilog=example("hmchain data vault verify"))
+def verify(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    ciphertext_only: Annotated[
+        bool, typer.Option("--ciphertext-only", help="Compare digests only, without opening the records.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every encrypted object and open it with its key; exit status 4 if any is missing or altered."""
+    from hmchain.application.data import folder
+
+    place = folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records, output.progress_bar("reading objects") as progress:
+        found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
+    if as_json:
+        output.emit({**output.plain(found), "sound": found.sound})
+    elif found.sound:
+        output.say(f"All {found.records} records can be read.", style="bold green")
+        output.fields((("objects", found.blobs), ("of no record", found.unnamed)))
+    else:
+        _show_damage(found.damaged)
+        output.say("Put them back from a replica: hmchain data vault repair REPLICA")
+    if not found.sound:
+        raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=example("hmchain data vault mirror /mnt/replica"))
+def mirror(
+    replica: ReplicaArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    credentials: CredentialsOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy to a replica what it lacks, and remove from it what was erased here."""
+    from hmchain.application.data import folder
+    from hmchain.records.objects import ObjectStore
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        store = ObjectStore.open(replica, credentials=credentials)
+        with output.progress_bar("copying objects") as progress:
+            found = records.vault.mirror(store, progress)
+    if as_json:
+        output.emit(found)
+    else:
+        output.fields((("copied", found.copied), ("removed", found.removed)))
+        _show_damage(found.damaged)
+    if found.damaged:
+        raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=example("hmchain data vault repair /mnt/replica"))
+def repair(
+    replica: ReplicaArgument,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    credentials: CredentialsOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put missing and altered objects back from a replica; exit status 4 if some are lost."""
+    from hmchain.application.data import folder
+    from hmchain.records.objects import ObjectStore
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        store = ObjectStore.open(replica, credentials=credentials)
+        with output.progress_bar("comparing objects") as progress:
+            found = records.vault.repair(store, progress)
+    if as_json:
+        output.emit(found)
+    else:
+        output.fields((("put back", found.restored), ("lost", len(found.lost))))
+        _show_damage(found.lost)
+    if found.lost:
+        raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=example("hmchain data vault backup keys-2026-11.sqlite"))
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the wrapped keys into a new file. Records that are erased later come back with it: destroy old backups."""
+    from hmchain.application.data import folder
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        records.vault.backup(file)
+    if as_json:
+        output.emit({"file": file})
+    else:
+        output.say(f"{file} holds the wrapped keys. The ciphertext is mirrored apart: hmchain data vault mirror")
+
+
+@app.command(epilog=example("hmchain data vault rotate"))
+def rotate(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Replace the key that wraps the records' keys, and destroy the old one. The ciphertext stays as it is."""
+    from hmchain.application.data import folder
+
+    place = folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records, output.progress_bar("wrapping keys") as progress:
+        count = records.vault.rotate(progress=progress)
+    if as_json:
+        output.emit({"wrapped": count})
+    else:
+        output.say(f"The keys of {count} records are wrapped by a new key; the old one is destroyed.")
+
+
+@app.command(epilog=example("hmchain data vault sweep"))
+def sweep(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Delete ciphertext older than a day that no record needs: what a power cut may leave."""
+    from hmchain.application.data import folder
+
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        count = records.vault.sweep()
+    if as_json:
+        output.emit({"deleted": count})
+    else:
+        output.say(f"{count} objects deleted.")
+
+
+def _show_damage(damaged: Sequence[Damage]) -> None:
+    if damaged:
+        output.table(
+            ("dataset", "version#", "record", "problem"),
+            ((each.dataset, each.version, each.record, each.problem) for each in damaged[:SHOWN]),
+        )
+        if len(damaged) > SHOWN:
+            output.say(f"and {len(damaged) - SHOWN} more")

@@ -1,0 +1,57 @@
+"""Where a hospital's own ciphertext lies: in its folder, unless `records.toml` there names another place."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from hmchain.errors import InputError
+from hmchain.records.objects import ObjectStore
+
+FILE = "records.toml"
+
+
+class RecordsSettingsError(InputError):
+    """The file that says where a hospital's ciphertext lies cannot be used."""
+
+    code = "records_settings"
+
+
+class RecordsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `records.toml` says."""
+
+    location: str
+    """A directory, or `s3://BUCKET/PREFIX`: this hospital's alone."""
+    credentials: str = ""
+    """Path of a TOML file of mode 0600 for S3; nothing: the usual AWS_ variables."""
+
+
+def open_record_store(folder: Path) -> ObjectStore:
+    """The store of the hospital in `folder`. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""
+    path = folder / FILE
+    if not path.exists():
+        return ObjectStore.directory(folder / "records")
+    try:
+        settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), RecordsSettings)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise RecordsSettingsError(
+            f"{path} cannot be used: {error}", 'write location = "s3://BUCKET/PREFIX"'
+        ) from error
+    return ObjectStore.open(settings.location, credentials=Path(settings.credentials) if settings.credentials else None)
+
+
+def choose_record_store(folder: Path, location: str, credentials: Path | None) -> None:
+    """Write `records.toml`, after asking the store for something. Raises what `ObjectStore.open` and `check` raise."""
+    ObjectStore.open(location, credentials=credentials).check()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lines = [f"location = {_quoted(location)}"]
+    if credentials is not None:
+        lines.append(f"credentials = {_quoted(str(credentials.resolve()))}")
+    (folder / FILE).write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's strings are such."""
+    return msgspec.json.encode(text).decode()

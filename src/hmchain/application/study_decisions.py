@@ -1,0 +1,193 @@
+"""What a hospital's people decide about studies at its running node: propose, approve, refuse, revoke, resume."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.governance import Delegate
+from hmchain.errors import InputError, StudyError
+from hmchain.ledger.contracts import approvals, datasets, studies
+from hmchain.ledger.contracts.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.datasets import Schema
+from hmchain.ledger.contracts.opening import ResumeStudy
+from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy, Study, StudySpec
+from hmchain.ledger.state import State
+
+UNDECIDED = "undecided"
+PURPOSE = "DUO:0000006"
+"""Health, medical or biomedical research (GA4GH Data Use Ontology)."""
+
+
+class UnknownStudyError(InputError):
+    """The ledger holds no study of that name."""
+
+    code = "unknown_study"
+
+
+class NotAskedError(StudyError):
+    """A study asks nothing of this hospital."""
+
+    code = "not_asked"
+
+
+class BadReasonError(InputError):
+    """A refusal's reason is not one of the codes."""
+
+    code = "bad_refusal_reason"
+
+
+class StudyFileError(InputError):
+    """The file of a proposal cannot be used."""
+
+    code = "study_file"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a study asks of one hospital, and what the hospital has said to that."""
+
+    study: str
+    status: str
+    proposer: str
+    purpose: str
+    dataset: str
+    """Empty for a hospital that takes no part."""
+    version: int
+    code: bytes
+    """Digest of the training code."""
+    rounds: int
+    participants: tuple[str, ...]
+    decision: str
+    """`approved`, `refused`, `revoked` or `undecided`."""
+    reason: str
+    until_ms: int
+    """Until when an approval holds; 0 if there is none."""
+
+
+def requests(state: State, organisation: str) -> list[Request]:
+    """All studies of the ledger as a hospital sees them, in order of name."""
+    return [_request(state, organisation, study) for study in studies.studies(state)]
+
+
+def request(state: State, organisation: str, name: str) -> Request:
+    """One study. Raises `UnknownStudyError`, or `NotAskedError` if the hospital takes no part in it."""
+    found = _request(state, organisation, _study(state, name))
+    if not found.dataset:
+        raise NotAskedError(f"study {name} asks nothing of {organisation}", "`hmchain study list` shows which do")
+    return found
+
+
+def approve(delegate: Delegate, name: str, until_ms: int) -> Request:
+    """Steward: allow what the study asks for, until a block time. Raises what `request` and a refusal raise."""
+    asked = request(delegate.state, delegate.organisation, name)
+    delegate.require(ApproveStudy(name, asked.dataset, asked.version, asked.purpose, asked.code, until_ms))
+    return request(delegate.state, delegate.organisation, name)
+
+
+def refuse(delegate: Delegate, name: str, reason: str) -> Request:
+    """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
+    if reason not in REASONS:
+        raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
+    request(delegate.state, delegate.organisation, name)
+    delegate.require(RefuseStudy(name, reason))
+    return request(delegate.state, delegate.organisation, name)
+
+
+def revoke(delegate: Delegate, name: str) -> Request:
+    """Steward: take an approval back, from the next round on."""
+    request(delegate.state, delegate.organisation, name)
+    delegate.require(RevokeApproval(name))
+    return request(delegate.state, delegate.organisation, name)
+
+
+def resume(delegate: Delegate, name: str) -> Request:
+    """Scientist of the proposing hospital: go on with a paused study."""
+    _study(delegate.state, name)
+    delegate.require(ResumeStudy(name))
+    return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
+
+
+def propose(delegate: Delegate, spec: StudySpec) -> Request:
+    """Scientist: put a study before the stewards of its participants."""
+    delegate.require(ProposeStudy(spec))
+    return _request(delegate.state, delegate.organisation, _study(delegate.state, spec.name))
+
+
+def _study(state: State, name: str) -> Study:
+    found = studies.study(state, name)
+    if found is None:
+        known = ", ".join(entry.spec.name for entry in studies.studies(state)) or "none"
+        raise UnknownStudyError(f"there is no study {name}", f"studies on this ledger: {known}")
+    return found
+
+
+def _request(state: State, organisation: str, study: Study) -> Request:
+    spec, said = study.spec, approvals.approval(state, study.spec.name, organisation)
+    use = next((use for use in spec.uses if use.organisation == organisation), None)
+    return Request(
+        study=spec.name,
+        status=study.status,
+        proposer=study.progress.proposer,
+        purpose=spec.purpose,
+        dataset=use.dataset if use else "",
+        version=use.version if use else 0,
+        code=spec.code,
+        rounds=spec.rounds,
+        participants=spec.participants,
+        decision=said.status if said else UNDECIDED,
+        reason=said.reason if said else "",
+        until_ms=said.expires_ms if said else 0,
+    )
+
+
+# -- proposals from a file ---------------------------------------------------------------------------------------------
+
+
+class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a proposal's TOML file says; the network follows from the images' size, the schedule is the demo's."""
+
+    name: str
+    datasets: dict[str, str]
+    """Organisation to its dataset; the newest version is used."""
+    rounds: int = 60
+    steps: int = 10
+    seed: int = 1
+    purpose: str = PURPOSE
+
+
+def load_proposal(path: Path) -> Proposal:
+    """Read a proposal. Raises `StudyFileError`."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Proposal)
+    except OSError as error:
+        raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: {error}", "docs/how-to/scientist.md shows a whole one") from error
+
+
+def specification(state: State, proposal: Proposal) -> StudySpec:
+    """What the study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
+    # torch takes seconds to import, and only proposals need it here.
+    from hmchain.application.learning.cnn import Architecture
+    from hmchain.application.learning.schedule import demo_plan
+    from hmchain.application.learning.study import study_spec
+
+    uses, schemas = [], []
+    for organisation, name in sorted(proposal.datasets.items()):
+        held = datasets.dataset(state, organisation, name)
+        if held is None or not held.version:
+            raise StudyFileError(f"{organisation} has published no dataset {name}", "its steward publishes it first")
+        uses.append(DatasetUse(organisation, name, held.version))
+        schemas.append(held.schema)
+    if not schemas or any(schema != schemas[0] for schema in schemas):
+        raise StudyFileError("the datasets are not of one schema", "propose a study of datasets that are alike")
+    schema = schemas[0]
+    if not isinstance(schema, Schema):
+        raise StudyFileError("the datasets are no images", "this version trains on images")
+    architecture = Architecture.for_images(schema.height, schema.width, schema.channels, len(schema.classes))
+    plan = demo_plan(proposal.rounds, proposal.steps)
+    return study_spec(proposal.name, schema, tuple(uses), architecture, plan, proposal.seed, purpose=proposal.purpose)

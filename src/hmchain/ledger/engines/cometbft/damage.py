@@ -1,0 +1,115 @@
+"""Damage to CometBFT's own files: what its last words say of them, and the record of what its validator has signed.
+
+CometBFT keeps checksums with all it writes and ends when one does not hold; its log of the running height it repairs by
+itself. Everything in its `data` folder can be fetched again from the other members, but for that record: a validator
+that forgets what it signed may sign something else, which ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from hmchain.errors import LedgerError
+from hmchain.ledger.engines.cometbft.answers import Int
+
+DATA, SIGNED = "data", "priv_validator_state.json"
+
+_LAST_WORDS_BYTES = 1 << 16
+_CORRUPT = re.compile(r"leveldb[^\n]*(?:corrupt|missing|bad magic)[^\n]*")
+_FILE = re.compile(r"\[file=([\w.-]+)\]|(CURRENT) file")
+_DISAGREE = re.compile(
+    r"app block height \(\d+\) is (?:higher than core|too far below core)[^\n]*"
+    r"|state \(\d+\) and store \(\d+\) height mismatch[^\n]*"
+    r"|StoreBlockHeight \(\d+\) > StateBlockHeight[^\n]*|StateBlockHeight \(\d+\) > StoreBlockHeight[^\n]*"
+)
+_OWNERS = (("/store/store.go", "blockstore.db"), ("/state/store.go", "state.db"), ("/evidence/", "evidence.db"))
+"""Which part of CometBFT keeps which database; its stack trace names the part."""
+
+_KINDS = {1: 2, 2: 3, 32: 1}
+"""CometBFT's message types (prevote, precommit, proposal) to its steps."""
+
+
+class NodeDamagedError(LedgerError):
+    """A file of CometBFT is damaged, or lost blocks."""
+
+    code = "node_damaged"
+
+
+class SignedRecordError(LedgerError):
+    """The record of what a validator has signed is missing or damaged; without it the validator might sign twice."""
+
+    code = "signed_record"
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    height: Int
+    round: int = 0
+    step: int = 0
+    signature: str = ""
+    signbytes: str = ""
+
+
+def diagnose(home: Path, log: Path, since: str) -> str | None:
+    """What is damaged, by what CometBFT wrote into `log` after the last line with `since`; None if it named nothing."""
+    words = _last_words(log).rpartition(since)[2]
+    data = home / DATA
+    if found := _CORRUPT.search(words):
+        file = _FILE.search(found[0])
+        name = (file[1] or file[2]) if file else ""
+        owner = next((database for part, database in _OWNERS if part in words[found.end() :]), "")
+        places = [path for path in data.glob(f"*.db/{name}") if name and owner in ("", path.parent.name)]
+        return f"{places[0] if len(places) == 1 else data} is damaged: {found[0].strip()}"
+    if found := _DISAGREE.search(words):
+        return f"blocks are missing in {data}: {found[0].strip()}"
+    return None
+
+
+def _last_words(log: Path) -> str:
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LAST_WORDS_BYTES))
+        return file.read().decode(errors="replace")
+
+
+def check_signed(home: Path) -> int:
+    """The height that the validator signed last, 0 if none. Raises `SignedRecordError` if the record is not whole."""
+    path = home / DATA / SIGNED
+    hint = "the way out: `hmchain node recover --signs-above HEIGHT`, see docs/how-to/consortium.md"
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=_Signed, strict=False)
+    except FileNotFoundError:
+        raise SignedRecordError(f"{path} is missing, the record of what this node has signed", hint) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        raise SignedRecordError(f"{path} is damaged, the record of what this node has signed", hint) from None
+    if not _agrees(record):
+        raise SignedRecordError(f"{path} contradicts itself, the record of what this node has signed", hint)
+    return record.height
+
+
+def _agrees(record: _Signed) -> bool:
+    """Whether height, round and step are those of the message that was signed last (`types/canonical.go`)."""
+    if record.step == 0:  # nothing signed at this height
+        return record.height >= 0 and not record.signbytes
+    try:
+        message = bytes.fromhex(record.signbytes)
+    except ValueError:
+        return False
+    skip = 1 if message[:1] < b"\x80" else 2  # the message's length comes first
+    kind, height, rest = message[skip : skip + 2], message[skip + 2 : skip + 11], message[skip + 11 :]
+    round = int.from_bytes(rest[1:9], "little", signed=True) if rest[:1] == b"\x19" else 0
+    return (
+        kind[:1] == b"\x08"
+        and height[:1] == b"\x11"
+        and _KINDS.get(kind[1]) == record.step
+        and int.from_bytes(height[1:], "little", signed=True) == record.height
+        and round == record.round
+    )
+
+
+def signed_nothing_above(height: int) -> bytes:
+    """A record with which a validator signs nothing at or below `height`."""
+    return msgspec.json.encode({"height": str(height + 1), "round": 0, "step": 0})

@@ -1,0 +1,297 @@
+"""The guide `docs/how-to/consortium.md`, followed literally: three departments, three hosts, the commands as written.
+
+Each department has a network namespace, a `/srv` and a shell of its own. A block's title says who gives it; the tables
+of the guide say which files are sent, and only those are copied from one department to another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cometbft_network import needs_cometbft
+from namespaces import Host, lan
+
+from s3_server import S3Server, running_s3
+
+pytestmark = pytest.mark.timeout(240)
+
+REPOSITORY = Path(__file__).parents[2]
+GUIDE = REPOSITORY / "docs" / "how-to" / "consortium.md"
+DEPARTMENTS = ("north", "south", "west")
+STORE_PORT = 8333
+PATIENCE_SECONDS = 60.0
+AWAITED = {
+    "6. Look": r"height +[1-9].*not connected to +-.*Network brain-net",
+    "7. A study": "Study brightness: finished",
+}
+NOT_FOLLOWED = {
+    "1. Each department: install": "its first block installs what runs this test",
+    "8. Others join, or leave": "test_network_cli.py admits and removes a hospital",
+    "10. Repair, back up, update, move": "test_disk_damage.py and test_network_cli.py repair and restore nodes",
+}
+
+_BLOCK = re.compile(
+    r'^```(?P<language>\w+) title="(?P<who>[^",]+)(?:, (?P<note>[^"]+))?"\n(?P<text>.*?)^```$', re.M | re.S
+)
+_SENT = re.compile(r"^\| (?P<sender>\w+) \| `(?P<file>[^`]+)` \| (?P<receiver>\w+) \| `(?P<name>[^`]+)` \|$", re.M)
+
+
+# -- reading the guide -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something that is typed or written."""
+
+    language: str
+    who: str
+    note: str
+    text: str
+
+    @property
+    def departments(self) -> tuple[str, ...]:
+        return DEPARTMENTS if self.who == "each department" else (self.who.lower(),)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file that one department sends to another."""
+
+    sender: str
+    file: str
+    receiver: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the guide under one heading."""
+
+    title: str
+    steps: tuple[Block | Sent, ...]
+
+
+def sections() -> list[Section]:
+    _, *parts = re.split(r"^## ", GUIDE.read_text("utf-8"), flags=re.M)
+    return [Section(part.splitlines()[0], tuple(_steps(part))) for part in parts]
+
+
+def _steps(text: str) -> Iterator[Block | Sent]:
+    found = [*_BLOCK.finditer(text), *_SENT.finditer(text)]
+    for match in sorted(found, key=lambda each: each.start()):
+        parts = match.groupdict(default="")
+        if match.re is _BLOCK:
+            yield Block(parts["language"], parts["who"], parts["note"], parts["text"])
+        else:
+            yield Sent(parts["sender"].lower(), parts["file"], parts["receiver"].lower(), parts["name"])
+
+
+# -- the departments ---------------------------------------------------------------------------------------------------
+
+
+class Department:
+    """One house: its host, and a shell that stays open from block to block."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._shell = subprocess.Popen(
+            host.command("bash"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.type("export OMP_NUM_THREADS=1 COLUMNS=200; trap 'failed=1' ERR")
+
+    def type(self, text: str, *, needed: bool = True) -> str:
+        """Give commands and return what they print; each must succeed unless it is not `needed`."""
+        (self.host.srv / "typed").write_text(f"failed=0\n{text}\n")
+        assert self._shell.stdin is not None and self._shell.stdout is not None
+        self._shell.stdin.write('. ./typed </dev/null; echo; echo "= $failed"\n')
+        self._shell.stdin.flush()
+        printed = ""
+        while (line := self._shell.stdout.readline()) not in ("= 0\n", "= 1\n"):
+            assert line, f"{self.host.name}: the shell ended\n{text}\n{printed}"
+            printed += line
+        assert not needed or line == "= 0\n", f"{self.host.name}\n{text}\n{printed}"
+        return printed
+
+    def leave_running(self, text: str) -> None:
+        self.type(f"{{ {text.strip()}\n}} >> running.log 2>&1 &")
+
+    def file(self, name: str) -> Path:
+        """A file of this department as its commands name it."""
+        return self.host.srv / Path("/srv", name).relative_to("/srv")
+
+    def complaints(self) -> str:
+        logs = [self.file(name) for name in ("running.log", "hmchain/node.log")]
+        return "\n".join(f"{self.host.name}: {log.read_text()[-3000:]}" for log in logs if log.exists())
+
+
+@dataclass
+class Followed:
+    """How far the guide was followed."""
+
+    departments: dict[str, Department]
+    store: S3Server
+    genesis: str = ""
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    printed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Section and department to what the last block printed."""
+
+    def follow(self, section: Section) -> None:
+        for step in section.steps:
+            if isinstance(step, Sent):
+                self._send(step)
+                continue
+            for name in step.departments:
+                self._do(section, step, self.departments[name])
+
+    def _send(self, step: Sent) -> None:
+        content = self.departments[step.sender].file(step.file).read_bytes()
+        self.departments[step.receiver].file(step.name).write_bytes(content)
+        self.sent.append((step.file, content))
+
+    def _do(self, section: Section, block: Block, department: Department) -> None:
+        text = self._filled(block.text, department)
+        if block.language == "sh" and block.note:
+            assert block.note == "until it is stopped"
+            department.leave_running(text)
+        elif block.language == "sh":
+            printed = self._typed(section, text, department)
+            self.printed.setdefault(section.title, {})[department.host.name] = printed
+            if found := re.search(r"^genesis ([0-9a-f]{64})$", printed, re.M):
+                self.genesis = found[1]  # read out by telephone
+        elif block.note == "node.toml":
+            self._set(department.file(f"hmchain/{block.note}"), text)
+        else:
+            department.file(block.note).write_text(text, "utf-8")
+
+    def _typed(self, section: Section, text: str, department: Department) -> str:
+        """What shows progress is asked for again until it shows what the guide says will come."""
+        awaited = AWAITED.get(section.title)
+        if not awaited or " status" not in text:
+            return department.type(text)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            printed = department.type(text, needed=False)
+            if re.search(awaited, printed, re.DOTALL):
+                return printed
+            assert time.monotonic() < deadline, f"{text}\n{printed}\n{department.complaints()}"
+            time.sleep(0.5)
+
+    def _filled(self, text: str, department: Department) -> str:
+        """What the guide leaves open."""
+        fill = {
+            "$PWD/.venv": f"{REPOSITORY}/.venv",
+            "HMCHAIN_PASSPHRASE=...": f"HMCHAIN_PASSPHRASE='secret of {department.host.name}'",
+            "DIGEST": self.genesis,
+            'access_key_id = "..."': f'access_key_id = "{self.store.access_key}"',
+            'secret_access_key = "..."': f'secret_access_key = "{self.store.secret_key}"',
+        }
+        for gap, content in fill.items():
+            text = text.replace(gap, content)
+        return text
+
+    @staticmethod
+    def _set(toml: Path, text: str) -> None:
+        """Write settings into a file that has them already."""
+        lines = toml.read_text("utf-8").splitlines()
+        for setting in text.strip().splitlines():
+            (place,) = [n for n, line in enumerate(lines) if line.split("=")[0] == setting.split("=")[0]]
+            lines[place] = setting
+        toml.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+@contextmanager
+def three_departments(directory: Path) -> Iterator[Followed]:
+    aliases = ("node.{}.example.org", "objects.{}.example.org")
+    with ExitStack() as stack:
+        hosts = stack.enter_context(lan(directory, DEPARTMENTS, aliases)).hosts
+        north = hosts["north"]
+        store = stack.enter_context(
+            running_s3(directory / "s3", "brain-net", host=north.address, port=STORE_PORT, prefix=north.command())
+        )
+        yield Followed({name: Department(host) for name, host in hosts.items()}, store)
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
+    needs_cometbft()
+    with three_departments(tmp_path_factory.mktemp("guide")) as followed:
+        for section in sections():
+            if section.title not in NOT_FOLLOWED:
+                followed.follow(section)
+            elif section.title.startswith("1."):
+                followed.follow(Section(section.title, section.steps[1:]))
+        yield followed
+
+
+# -- what must have come of it -----------------------------------------------------------------------------------------
+
+
+def test_every_section_is_followed_or_excused() -> None:
+    found = sections()
+    titles = [section.title for section in found]
+    assert NOT_FOLLOWED.keys() <= set(titles)
+    install = found[0].steps[0]
+    assert isinstance(install, Block)
+    assert "scripts/setup.sh network" in install.text and "make cometbft" in install.text
+    assert (REPOSITORY / "scripts" / "setup.sh").exists()
+    for section, part in zip(found, re.split(r"^## ", GUIDE.read_text("utf-8"), flags=re.M)[1:], strict=True):
+        untitled = len(re.findall(r"^```\w+$", part, re.M)) - len(re.findall(r"^```ini$", part, re.M))
+        assert not untitled, f"a block of {section.title} does not say who gives it"
+
+
+def test_the_guide_says_that_three_can_lose_none(followed: Followed) -> None:
+    assert "Three members can lose none." in GUIDE.read_text("utf-8")
+    assert "at most 0 of them" in " ".join(followed.printed["3. North: found the network"]["north"].split())
+
+
+def test_three_departments_run_one_consortium(followed: Followed) -> None:
+    for name, printed in followed.printed["6. Look"].items():
+        assert followed.genesis in printed, name
+        assert all(f"{other.title()} Hospital" in printed for other in DEPARTMENTS)
+
+
+def test_one_study_over_the_three(followed: Followed) -> None:
+    finals = []
+    for department in followed.departments.values():
+        status = json.loads(department.type("hmchain study status $HMCHAIN_NODE --json"))
+        assert (status["status"], status["accepted"] + status["rejected"]) == ("finished", 2)
+        finals.append(status["model_root"])
+    assert len(set(finals)) == 1 and finals[0]
+
+
+def test_the_audit_holds_in_every_house(followed: Followed) -> None:
+    for printed in followed.printed["9. Audit"].values():
+        assert "The ledger holds." in printed and "by 3 of 3" in printed
+
+
+def test_only_public_files_changed_hands(followed: Followed) -> None:
+    assert sorted(file for file, _ in followed.sent) == ["/srv/hmchain/member.json"] * 2 + ["network.json"] * 2
+    secrets = [secret for each in followed.departments.values() for secret in private_keys(each)]
+    assert len(secrets) == 3 * (7 + 2)
+    for file, content in followed.sent:
+        assert not any(secret in content for secret in secrets), f"{file} holds a private key"
+        assert b"secret of" not in content and followed.store.secret_key.encode() not in content
+
+
+def private_keys(department: Department) -> list[bytes]:
+    """Every private key of a node, as it is written into its files."""
+    folder = department.file("hmchain")
+    sealed = [json.loads(path.read_bytes())["body"] for path in sorted((folder / "keys").glob("*.key"))]
+    plain = [
+        json.loads((folder / "engine" / "config" / name).read_bytes())["priv_key"]["value"]
+        for name in ("priv_validator_key.json", "node_key.json")
+    ]
+    return [text.encode() for text in (*sealed, *plain)]
+
+
+def test_no_log_shows_the_credentials(followed: Followed) -> None:
+    for department in followed.departments.values():
+        assert followed.store.secret_key not in department.complaints()

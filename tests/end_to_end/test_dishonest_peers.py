@@ -1,0 +1,209 @@
+"""One of four is slow, lies or floods; seven see silence, a jail storm, members that come and go: the chain goes on.
+
+CometBFT itself collects the last commit's votes, so no application can leave any out: that attack needs a proposer with
+another CometBFT. It is played as a stream of such commits over the real socket in `test_abci_attacks`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from cometbft_network import (
+    CHAIN,
+    PATIENCE_SECONDS,
+    SCHEMA,
+    RunningNetwork,
+    eventually,
+    member,
+    now_ms,
+    running,
+    signing_key,
+)
+
+from hmchain.canonical import encode
+from hmchain.ledger import proposer, reputation
+from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.standings import Unjail
+from hmchain.ledger.engines.cometbft.answers import TxResult
+from hmchain.ledger.engines.cometbft.home import Timing
+from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.reputation import Standing
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
+
+pytestmark = pytest.mark.timeout(180)
+
+QUICK = Timing(propose=300, vote=150, commit=30)
+HEIGHT_SECONDS_MAX = 6.0
+"""A height with a failed round costs its timeouts, and no more; the rest is room for a busy machine."""
+
+
+def conduct(network: RunningNetwork, name: str) -> tuple[Standing, int, int]:
+    """An organisation's standing, and of its last turns how many failed, and how many there were."""
+    state = network.state("a")
+    try:
+        epoch = standings._require_epoch(state)
+        turns = [turn.failed for turn in epoch.proposals if turn.validator == name]
+        return standings.standing(state, name), sum(turns), len(turns)
+    finally:
+        state.close()
+
+
+def epochs(network: RunningNetwork) -> int:
+    state = network.state("a")
+    try:
+        return standings._require_epoch(state).started
+    finally:
+        state.close()
+
+
+def write_until_the_epoch_closes(network: RunningNetwork) -> float:
+    """Keep every block filled until scores were counted; the longest that one height took, in seconds.
+
+    Only turns that a block which is not empty follows are counted, so nobody waits for a transaction here.
+    """
+    began, longest, height, since = epochs(network), 0.0, 0, time.monotonic()
+    for number, name in enumerate(cycle("abc")):
+        network.submit(name, RegisterDataset(f"{began}-{number}", SCHEMA))
+        now, reached = time.monotonic(), network.height("a")
+        if reached > height:
+            height, since = reached, now
+        longest = max(longest, now - since)
+        assert longest < PATIENCE_SECONDS, f"stuck at height {height}"
+        if number % 10 == 0 and epochs(network) > began:
+            return longest
+        time.sleep(0.03)
+    raise AssertionError("unreachable")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
+    """Four nodes; d's application does what the file `dishonesty` says."""
+
+    def dishonest(network: RunningNetwork) -> None:
+        node = network.node("d")
+        command = node.files.app_command()
+        command[1:3] = [str(Path(__file__).parent / "dishonest_app.py")]
+        node.app = Supervised("the dishonest application", command, node.files.log)
+
+    rules = Parameters(epoch_blocks_min=1)
+    with running(tmp_path_factory.mktemp("four"), timing=QUICK, parameters=rules, prepare=dishonest) as network:
+        yield network
+
+
+@pytest.mark.parametrize("dishonesty", ["slow", "invalid"])
+def test_4_a_dishonest_proposer_costs_rounds_and_its_own_score(network: RunningNetwork, dishonesty: str) -> None:
+    """Its turns fail and are laid to its charge; the chain goes on at a bounded pace; honest scores rise."""
+    before = {name: conduct(network, name)[0].consensus for name in "abcd"}
+    order = network.node("d").files.directory / "dishonesty"
+    order.write_text(dishonesty)
+    try:
+        longest = write_until_the_epoch_closes(network)
+    finally:
+        order.unlink()
+    assert longest < HEIGHT_SECONDS_MAX
+    standing, failed, turns = conduct(network, "d")
+    assert failed * 10 > turns >= 4
+    assert standing.consensus <= before["d"] // 2
+    for honest in "abc":
+        found, failed, turns = conduct(network, honest)
+        assert failed * 10 <= turns and found.consensus > before[honest], honest
+    assert network.register("d").height > 0  # what it says is heard still
+    network.agreed(least=network.height("a") - 1)
+
+
+def test_10_malformed_duplicated_replayed_transactions_and_a_flood(network: RunningNetwork) -> None:
+    """Each is refused by name, and what is valid is in a block within a bound although one member floods."""
+    client = network.client("a")
+    good = network.wire("b", RegisterDataset("once", SCHEMA))
+    stranger = sign(signing_key("z", "steward"), CHAIN, encode(Unjail()), os.urandom(16), now_ms() + 60_000)
+    expired = sign(signing_key("a", "steward"), CHAIN, encode(Unjail()), os.urandom(16), now_ms() - 1)
+    refused = {
+        b"garbage": "malformed",
+        good[:-1] + bytes([good[-1] ^ 1]): "bad_signature",
+        bytes(TRANSACTION_BYTES_MAX - 1) + b"x": "malformed",
+        sign(signing_key("a", "steward"), "other", encode(Unjail()), bytes(16), now_ms() + 60_000): "wrong_chain",
+        stranger: "unknown_sender",
+        expired: "expired",
+    }
+    assert {wire: client.broadcast(wire).log for wire in refused} == refused
+    assert client.broadcast(good).code == client.broadcast(good).code == 0  # twice in the mempool is once
+    began = time.monotonic()
+    flood = [network.wire("d", RegisterDataset(f"flood-{number}", SCHEMA)) for number in range(400)]
+    for number, wire in enumerate(flood):
+        network.client("d").broadcast(wire)
+        client.broadcast(b"garbage" + number.to_bytes(4, "big"))
+        if number == len(flood) // 2:
+            included = network.register("c")
+            assert included.height > 0 and time.monotonic() - began < 30
+    found = eventually(lambda: client.find(transaction_digest(good)), "the transaction that was sent twice")
+    network.agreed()
+    again = network.client("b").call("check_tx", TxResult, tx=base64.b64encode(good).decode())  # past CometBFT's cache
+    assert (again.code, again.log) == (1, "replayed")
+    assert found.tx_result.code == 0
+    eventually(lambda: all(network.client(name).waiting() == 0 for name in "abcd"), "the flood is in blocks")
+    network.agreed(least=network.height("a") - 1)
+
+
+def test_11_jail_storm_join_and_leave_at_once(tmp_path: Path) -> None:
+    """Two of seven never wake and are jailed in one block; then one of them leaves as another member joins: no halt.
+
+    Every set that CometBFT got is legal, or it would have stopped, and safe: 3 times the f largest below the total.
+    """
+    rules = Parameters(jail_blocks_per_member=1, jail_ms=1_000)
+    with running(tmp_path, "abcdefg", timing=QUICK, parameters=rules, asleep="fg") as network:
+        writers = cycle("abcde")
+
+        def told(state_tells: Callable[[State], bool]) -> bool:
+            """Write one more block, look at the powers that CometBFT has, and ask the state."""
+            network.register(next(writers))
+            found = [entry.voting_power for entry in network.client("a").validators()]
+            assert reputation.safe(found, len(found))
+            state = network.state("a")
+            try:
+                return state_tells(state)
+            finally:
+                state.close()
+
+        def jailed_at(state: State, name: str) -> int:
+            return standings.standing(state, name).jailed_at_height
+
+        eventually(
+            lambda: told(lambda state: jailed_at(state, "f") == jailed_at(state, "g") > 0), "two in jail at once"
+        )
+        for action in (Admit(member("h")), Remove("f")):
+            network.submit("a", ProposeAction(action))
+        eventually(lambda: told(lambda state: len(membership.ballots(state)) == 2), "two ballots")
+        state = network.state("a")
+        ids = [ballot for ballot, _ in membership.ballots(state)]
+        state.close()
+        for name in "bcdeg":  # six votes carry both, whichever comes first, in one block or two in a row
+            for ballot in ids:
+                network.submit(name, VoteAction(ballot), through="a")
+
+        def is_exchanged(state: State) -> bool:
+            return [entry.organisation for entry in membership.active_members(state)] == list("abcdegh")
+
+        eventually(lambda: told(is_exchanged), "one in, one out")
+        for _ in range(3):
+            told(lambda state: True)
+        network.node("g").start()
+        network.submit("g", Unjail(), through="a")
+        power_given_back = proposer.address(signing_key("g", "validator").public.raw).hex().upper()
+        eventually(
+            lambda: told(lambda state: standings.standing(state, "g").power > reputation.POWER_JAILED), "its power"
+        )
+        for _ in range(2):
+            told(lambda state: True)
+        powers = {entry.address: entry.voting_power for entry in network.client("a").validators()}
+        assert powers[power_given_back] > reputation.POWER_JAILED and len(powers) == 7
+        network.agreed("abcde", least=network.height("a") - 1)

@@ -1,0 +1,225 @@
+"""What a hospital's people do at the command line of a running network: decide on studies, rotate keys, come back.
+
+Four nodes on loopback as in `test_network_cli`, shared by all tests here.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from test_network_cli import NAMES, SCHEMA, Consortium, Site, answer, consortium, hmchain, images, register, until
+
+from hmchain.application import governance, key_rotation
+from hmchain.application.consortium import RefusedTransactionError
+from hmchain.application.governance import open_steward
+from hmchain.application.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
+from hmchain.application.node import open_hospital
+from hmchain.keys import SigningKey, load_key
+from hmchain.ledger import proposer
+from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.membership import SetParameters
+from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.state import State
+
+__all__ = ["consortium"]
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def folder(consortium: Consortium, name: str) -> str:
+    return str(consortium.sites[name].folder.path)
+
+
+# -- proofs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_from_a_running_node_holds_offline(consortium: Consortium, tmp_path: Path) -> None:
+    digest = register(consortium.sites["north"], "proven").hex()
+    east, file = folder(consortium, "east"), tmp_path / "proof.json"
+    until(consortium.agree, "one state on four nodes")
+    made = answer("ledger", "proof", digest[:16], "--dir", east, "--out", str(file))
+    assert made["transaction"] == digest and made["genesis"] == consortium.genesis.hex()
+    checked = answer("audit", "proof", str(file), "--genesis", consortium.genesis.hex())
+    assert (checked["transaction"], checked["outcome"], checked["kind"]) == (digest, "ok", "register_dataset")
+    assert "The proof holds" in hmchain("audit", "proof", str(file), "--genesis", consortium.genesis.hex())
+    hmchain("audit", "proof", str(file), "--genesis", "00" * 32, status=7)
+    content = json.loads(file.read_text())
+    content["proof"]["following"]["commit"]["signatures"] = []
+    file.write_text(json.dumps(content))
+    assert "only 0 of 4 founders" in hmchain(
+        "audit", "proof", str(file), "--genesis", consortium.genesis.hex(), status=7
+    )
+
+
+# -- studies -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published(consortium: Consortium) -> Consortium:
+    """Every hospital has published a dataset of one schema."""
+    for order, site in enumerate(consortium.sites.values()):
+        with open_hospital(site.folder) as member:
+            (hospital,) = member.hospitals.values()
+            hospital.store_images("scans", {"train": images(24, order), "validation": images(8, order)})
+            member.require(hospital.register("scans", SCHEMA))
+            member.require(hospital.publish("scans", 1))
+    return consortium
+
+
+def propose(consortium: Consortium, tmp_path: Path, name: str) -> None:
+    file = tmp_path / f"{name}.toml"
+    uses = "\n".join(f'{hospital} = "scans"' for hospital in NAMES)
+    file.write_text(f'name = "{name}"\nrounds = 1\nsteps = 2\n[datasets]\n{uses}\n')
+    made = answer("study", "propose", str(file), "--node", folder(consortium, "north"))
+    assert (made["status"], made["proposer"], made["participants"]) == ("proposed", "north", list(NAMES))
+    for hospital in NAMES:
+        node = folder(consortium, hospital)
+        until(lambda at=node: name in hmchain("study", "list", "--node", at), "the proposal at every node")
+
+
+def test_stewards_decide_on_studies_at_their_nodes(
+    published: Consortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose(published, tmp_path, "brightness")
+    south, west = folder(published, "south"), folder(published, "west")
+    asked = [each for each in answer("study", "list", "--node", south) if each["study"] == "brightness"]
+    assert (asked[0]["dataset"], asked[0]["version"], asked[0]["decision"]) == ("scans", 1, "undecided")
+    monkeypatch.setattr("typer.confirm", lambda question, abort: answers.append(question))
+    answers: list[str] = []
+    shown = hmchain("study", "approve", "brightness", "--days", "30", "--node", south)
+    assert "Allow this until" in answers[0]
+    assert "scans version 1" in shown and "DUO:0000006" in shown and "hmchain study revoke brightness" in shown
+    done = answer("study", "approve", "brightness", "--node", west)
+    assert (done["decision"], len(answers)) == ("approved", 1)
+    assert answer("study", "revoke", "brightness", "--node", south)["decision"] == "revoked"
+    assert "not_approved" in hmchain("study", "revoke", "brightness", "--yes", "--node", south, status=8)
+    assert "not_paused" in hmchain("study", "resume", "brightness", "--node", folder(published, "north"), status=8)
+    hmchain("study", "refuse", "brightness", "--reason", "I do not like it", "--node", west, status=2)
+    refused = answer("study", "refuse", "brightness", "--reason", "ethics", "--node", west)
+    assert (refused["decision"], refused["reason"], refused["status"]) == ("refused", "ethics", "refused")
+    assert "study_closed" in hmchain("study", "approve", "brightness", "--yes", "--node", south, status=8)
+    hmchain("study", "approve", "unknown", "--node", south, status=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('name = "x"', "datasets"),
+        ('name = "x"\nfree_text = "y"\n[datasets]\nnorth = "scans"', "free_text"),
+        ('name = "x"\n[datasets]\nnorth = "none"', "no dataset none"),
+    ],
+)
+def test_a_proposal_that_cannot_be_is_explained(published: Consortium, tmp_path: Path, text: str, what: str) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(text)
+    assert what in hmchain("study", "propose", str(file), "--node", folder(published, "north"), status=2)
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def send(site: Site, key: SigningKey, dataset: str) -> None:
+    """A steward's transaction, signed by whatever key. Raises `RefusedTransactionError`."""
+    with open_steward(site.folder) as steward:
+        governance.Delegate(steward.organisation, key, steward.consortium).require(RegisterDataset(dataset, SCHEMA))
+
+
+def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> None:
+    site, south = published.sites["south"], folder(published, "south")
+    old = Keyring.load(site.folder.keys)
+    status = next(v for v in answer("network", "status", "--dir", south)["validators"] if v["organisation"] == "south")
+    hmchain("node", "rotate-key", "owner", "--dir", south, status=2)
+    for role in sorted(ROTATED_ROLES, key=lambda role: role == "validator"):  # last: CometBFT starts again for it
+        done = answer("node", "rotate-key", role, "--dir", south)
+        assert (done["role"], done["resumed"]) == (role, False)
+        assert not next_key_file(site.folder.keys, role).exists()
+    new = Keyring.load(site.folder.keys)
+    for role in ROTATED_ROLES:
+        assert getattr(old, role).public != getattr(new, role).public
+    with pytest.raises(RefusedTransactionError, match="retired_key"):
+        send(site, old.steward, "by-the-old-key")
+    send(site, new.steward, "by-the-new-key")
+    with open_hospital(site.folder) as member:  # the vault is in the new wrapping key's hands
+        (hospital,) = member.hospitals.values()
+        assert len(hospital.images("scans", 1, "train").labels) == 24
+    addresses = [proposer.address(key.validator.public.raw).hex().upper() for key in (old, new)]
+    with RpcClient([published.sites["north"].folder.settings().rpc_url]) as client:  # south's CometBFT starts again
+
+        def new_key_votes() -> bool:
+            register(published.sites["north"], f"after-{client.status().sync_info.latest_block_height}")
+            votes = client.signed_header().commit.signatures
+            return any(vote.validator_address == addresses[1] and vote.block_id_flag == 2 for vote in votes)
+
+        until(new_key_votes, "votes by the new key")
+        powers = {entry.address: entry.voting_power for entry in client.validators()}
+    assert addresses[0] not in powers and powers[addresses[1]] == status["power"]
+    after = next(v for v in answer("network", "status", "--dir", south)["validators"] if v["organisation"] == "south")
+    assert after["consensus"] == status["consensus"] and not after["tombstoned"]
+    until(lambda: site.status().running and published.agree(), "one state on four nodes")
+    assert answer("node", "audit", "--dir", south, "--genesis", published.genesis.hex())["anchored"]
+
+
+def test_a_rotation_that_was_cut_short_goes_on(published: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power fails after the ledger has the new key, before the disk does: nothing is lost or made twice."""
+    site, west = published.sites["west"], folder(published, "west")
+    old = load_key(SigningKey, key_file(site.folder.keys, "agent"))
+    with monkeypatch.context() as cut, suppress(KeyboardInterrupt):
+        cut.setattr(key_rotation, "_take_up", lambda *arguments: interrupted())
+        key_rotation.rotate(site.folder, "agent", None, lambda text: None)
+    assert load_key(SigningKey, key_file(site.folder.keys, "agent")) == old
+    waiting = load_key(SigningKey, next_key_file(site.folder.keys, "agent"))
+    done = answer("node", "rotate-key", "agent", "--dir", west)
+    assert done["resumed"] and bytes.fromhex(done["key"]) == waiting.public.raw
+    state = State.open_read_only(site.folder.state)
+    entry = membership.membership(state, "west")
+    state.close()
+    assert entry is not None and entry.member.agent == waiting.public.raw
+    assert load_key(SigningKey, key_file(site.folder.keys, "agent")) == waiting
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+# -- back after a silence ----------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_was_silent_is_jailed_and_comes_back(consortium: Consortium) -> None:
+    """Two thirds vote for shorter rules, one node falls silent, is jailed to power 1, and `node unjail` frees it."""
+    until(lambda: all(site.status().running for site in consortium.sites.values()), "four running nodes")
+    rules = Parameters(jail_blocks_per_member=2, jail_ms=2_000)
+    with open_steward(consortium.sites["east"].folder) as steward:
+        ballot = governance.propose(steward, SetParameters(rules))
+    for name in ("north", "south"):
+        site = consortium.sites[name]
+        until(lambda at=site: ballot.id.hex() in hmchain("network", "ballots", "--json", "--dir", str(at.folder.path)),
+              "the ballot")  # fmt: skip
+        hmchain("network", "vote", ballot.id.hex(), "--dir", str(site.folder.path))
+    silent, west = consortium.sites["west"], folder(consortium, "west")
+    assert "not_jailed" in hmchain("node", "unjail", "--dir", west, status=8)
+    assert silent.stop() == 0
+    count = 0
+
+    def is_jailed() -> bool:
+        nonlocal count
+        count += 1
+        register(consortium.sites["north"], f"while-silent-{count}")
+        state = State.open_read_only(consortium.sites["north"].folder.state)
+        try:
+            return standings.standing(state, "west").jailed
+        finally:
+            state.close()
+
+    until(is_jailed, "the jail")
+    silent.start()
+    until(lambda: silent.status().running and not silent.status().catching_up, "the node")
+    until(consortium.agree, "one state on four nodes")
+    assert silent.status().power == 1
+    assert answer("node", "unjail", "--dir", west) == {"unjailed": True}
+    until(lambda: silent.status().power > 1, "its power")
+    register(silent, "back")

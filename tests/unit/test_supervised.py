@@ -1,0 +1,97 @@
+"""Processes that are kept running, and never outlive whoever started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hmchain.ledger.engines.cometbft import leash, process
+from hmchain.ledger.engines.cometbft.process import Supervised
+
+SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+SUPERVISOR = """
+import sys, time
+from pathlib import Path
+from hmchain.ledger.engines.cometbft.process import Supervised
+child = Supervised("sleeper", {command!r}, Path({log!r}))
+child.start()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such leash")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervised]:
+    monkeypatch.setattr(process, "_PAUSE_SECONDS", (0.01, 0.02))
+    child = Supervised("sleeper", SLEEPER, tmp_path / "log")
+    child.start()
+    yield child
+    child.stop()
+
+
+@linux
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.3], ids=["while it starts", "later"])
+def test_a_process_dies_with_a_supervisor_that_is_killed(delay_seconds: float, tmp_path: Path) -> None:
+    # A sleeper notices neither the end of its input nor anything else: only the leash ends it.
+    script = SUPERVISOR.format(command=SLEEPER, log=str(tmp_path / "log"))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        pid = int(supervisor.stdout.readline())
+        time.sleep(delay_seconds)
+        supervisor.kill()
+    assert eventually(lambda: not is_alive(pid))
+
+
+@linux
+def test_a_process_whose_starter_is_gone_already_is_not_started(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    command = [sys.executable, leash.__file__, str(os.getppid()), "touch", str(made)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode != 0
+    assert "ended before" in answer.stderr
+    assert not made.exists()
+
+
+def test_a_process_that_ends_is_started_again(sleeper: Supervised) -> None:
+    first = sleeper.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: sleeper.starts == 2 and sleeper.pid not in (None, first))
+
+
+def test_a_process_that_was_killed_on_purpose_stays_down_until_it_is_started(sleeper: Supervised) -> None:
+    sleeper.kill()
+    time.sleep(0.1)
+    assert (sleeper.pid, sleeper.starts) == (None, 1)
+    sleeper.start()
+    assert sleeper.pid is not None
+    assert sleeper.starts == 2
+
+
+def test_what_waits_for_an_address_can_be_stopped_before_it_was_started(tmp_path: Path) -> None:
+    child = Supervised("waiter", SLEEPER, tmp_path / "log", needs=f"unix://{tmp_path}/nobody.sock")
+    child._stopping.set()  # as `stop` does from another thread
+    assert child._launched(child._stopping) is None
+    assert child.starts == 0
