@@ -171,11 +171,11 @@ def test_a_bad_file_of_labels_is_named(steward: Steward, scans: Path, tmp_path: 
 def test_a_changed_record_is_found(steward: Steward, scans: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     steward.run("register", "head", "--leave-waiting")
-    blob = max((path for path in (steward.folder / "records").rglob("*") if path.is_file()), key=lambda p: p.name)
-    damaged = bytearray(blob.read_bytes())
-    damaged[-1] ^= 1
-    blob.chmod(0o600)
-    blob.write_bytes(damaged)
+    for blob in [path for path in (steward.folder / "records").rglob("*") if path.is_file()]:
+        damaged = bytearray(blob.read_bytes())
+        damaged[-1] ^= 1
+        blob.chmod(0o600)
+        blob.write_bytes(damaged)
     error = steward.run("verify", "head", expect=4)["error"]
     assert error["code"] == "object_tampered"
 

@@ -78,7 +78,11 @@ def test_debugging_keeps_foreseen_errors_short(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    ("command", "says"), [(["demo", "--seed", "3"], "goes on where it stopped"), (["study", "status"], "starts afresh")]
+    ("command", "says"),
+    [
+        (["demo", "--seed", "3"], "goes on where it stopped"),
+        (["study", "status"], "starts afresh"),
+    ],
 )
 def test_ctrl_c_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, command: list[str], says: str
@@ -88,6 +92,10 @@ def test_ctrl_c_says_how_to_go_on(
     assert main(command) == failures.INTERRUPTED
     printed = capsys.readouterr().err
     assert says in printed and " ".join(["hmchain", *command]) in printed
+
+
+def test_an_extraction_goes_on_after_ctrl_c() -> None:
+    assert "goes on where it stopped" in failures.interrupted(["data", "extract", "scans", "--into", "brain"]).hint
 
 
 @pytest.mark.parametrize(

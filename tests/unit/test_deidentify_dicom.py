@@ -274,6 +274,17 @@ def test_attributes_show_what_was_written_and_nothing_else() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "keyword",
+    ["Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientSex", "ScanningSequence",
+     "Manufacturer", "ManufacturerModelName", "PhotometricInterpretation"],
+)  # fmt: skip
+def test_a_name_where_a_term_of_the_standard_belongs_does_not_pass(keyword: str) -> None:
+    found = outcome(written(ct(**{keyword: "MARGARETHE"})))
+    if isinstance(found, Clean):
+        assert "MARGARETHE" not in str(found.attributes) and b"MARGARETHE" not in content(found)
+
+
 @pytest.mark.parametrize(("age", "band"), [("045Y", "40-49"), ("090Y", "90+"), ("011M", "0-9"), ("", ""), ("x", "")])
 def test_ages_are_shown_in_bands(age: str, band: str) -> None:
     assert age_band(age) == band

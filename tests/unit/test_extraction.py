@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hmchain.keys import SecretKey, WrappingKey
 from hmchain.records.catalogue import Catalogue, CatalogueError, Dataset
@@ -19,7 +26,7 @@ from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.objects import DiskFullError, MissingObjectError, ObjectStore
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import CONFLICT, Extraction, quarantine_of
-from hmchain.records.pipeline.workers import TRAVEL_BYTES_MAX
+from hmchain.records.pipeline.workers import TRAVEL_BYTES_MAX, WorkerLostError
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
 from hmchain.records.vault import MissingRecordError, Vault
 
@@ -71,6 +78,14 @@ class Redact:
             )  # fmt: skip
 
 
+class Killing(Redact):
+    """Ends the process that it works in, as a system does that is short of memory."""
+
+    def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield from super().deidentify(item, reviewed=reviewed)
+
+
 def letter(number: int, text: str = "dear reader", author: str = "Jane Roe") -> bytes:
     return f"{author}\n{number}\n{text}".encode()
 
@@ -88,6 +103,10 @@ class Bed:
     def extraction(self) -> Extraction:
         return Extraction(self.catalogue, self.vault, BOOK, 1, {LETTERS: Redact()})
 
+    def close(self) -> None:
+        self.vault.close()
+        self.catalogue.close()
+
     def texts(self) -> dict[str, bytes]:
         return dict(self.vault.read("book", 1))
 
@@ -96,8 +115,7 @@ class Bed:
 def bed(tmp_path: Path) -> Iterator[Bed]:
     made = Bed(tmp_path)
     yield made
-    made.vault.close()
-    made.catalogue.close()
+    made.close()
 
 
 def test_items_become_records_in_vault_and_catalogue(bed: Bed) -> None:
@@ -210,8 +228,7 @@ def test_workers_give_the_same_in_the_same_order(bed: Bed, tmp_path: Path) -> No
     assert other.extraction().run(Letters(texts)) == tally
     assert bed.texts() == other.texts()
     assert list(bed.catalogue.records("book", 1)) == list(other.catalogue.records("book", 1))
-    other.vault.close()
-    other.catalogue.close()
+    other.close()
 
 
 def test_what_workers_sealed_in_vain_is_not_left_behind(bed: Bed) -> None:
@@ -226,6 +243,87 @@ def test_workers_pass_on_what_a_source_cannot_give(bed: Bed) -> None:
     texts = {str(i): letter(i) for i in range(5)}
     tally = bed.extraction().run(Letters(texts, gone=frozenset("3")), workers=2)
     assert (tally.records, tally.unavailable) == (4, 1)
+
+
+@pytest.mark.parametrize("stop_before", ["1", "9", "30"])
+def test_workers_finish_what_a_source_gave_before_it_went_away(bed: Bed, stop_before: str) -> None:
+    texts = {str(i): letter(i, f"text {i}") for i in range(40)}
+    with pytest.raises(SourceError, match="went away"):
+        bed.extraction().run(Letters(texts, stop_before=stop_before), workers=2)
+    assert len(bed.texts()) == bed.catalogue.version("book").records == int(stop_before)
+
+
+def test_a_worker_that_is_killed_is_named_and_the_run_goes_on_after_it(bed: Bed) -> None:
+    texts = {str(i): letter(i, f"text {i}") for i in range(20)}
+    rules = {LETTERS: Killing()}
+    with pytest.raises(WorkerLostError, match="ended"):
+        Extraction(bed.catalogue, bed.vault, BOOK, 1, rules).run(Letters(texts), workers=2)
+    bed.extraction().run(Letters(texts))
+    assert len(bed.texts()) == bed.catalogue.version("book").records == 20
+
+
+MIXES = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from(["dear reader", "hello", "SECRET", "DAMAGED"])), max_size=12
+)
+
+
+@given(mix=MIXES, faults=st.lists(st.integers(0, 12), max_size=4), batch=st.integers(1, 5))
+@settings(max_examples=25, deadline=None)
+def test_whatever_stops_it_and_wherever_the_end_is_the_same(
+    mix: list[tuple[int, str]], faults: list[int], batch: int
+) -> None:
+    """Faults strike at the n-th write of a run, into the store, the vault or the catalogue: before it or after it."""
+    texts = {str(i): letter(number, text) for i, (number, text) in enumerate(mix)}
+    with TemporaryDirectory() as one, TemporaryDirectory() as two:
+        whole, broken = Bed(Path(one)), Bed(Path(two))
+        whole.extraction().run(Letters(texts), batch=batch)
+        for fault in faults:
+            with pytest.MonkeyPatch.context() as patches:
+                strike_at(fault, broken, patches)
+                with suppress(PowerCut):
+                    broken.extraction().run(Letters(texts), batch=batch)
+        broken.extraction().run(Letters(texts), batch=batch)
+        assert ended(broken) == ended(whole)
+        assert broken.extraction().run(Letters(texts)).items == 0
+        whole.close()
+        broken.close()
+
+
+class PowerCut(Exception):
+    """What the property test stops a run with."""
+
+
+def strike_at(fault: int, bed: Bed, patches: pytest.MonkeyPatch) -> None:
+    """Raise at the write of that number: at even numbers before it is done, at odd numbers after it."""
+    writes = count()
+
+    def struck(write: Callable[..., Any]) -> Callable[..., Any]:
+        def instead(*given: Any, **named: Any) -> Any:
+            number = next(writes)
+            if number == fault and fault % 2 == 0:
+                raise PowerCut
+            done = write(*given, **named)
+            if number == fault:
+                raise PowerCut
+            return done
+
+        return instead
+
+    for place, name in (
+        (bed.store, "put_many"), (bed.store, "put_stream"), (bed.vault._intake, "enter"), (bed.catalogue, "add_items"),
+    ):  # fmt: skip
+        patches.setattr(place, name, struck(getattr(place, name)))
+
+
+def ended(bed: Bed) -> tuple[object, ...]:
+    held = [(item.item, item.code, item.state) for item in bed.catalogue.held()]
+    names = [(name, version) for name, version in bed.vault.versions()]
+    entries = list(bed.catalogue.records("book", 1))
+    actions = bed.catalogue.actions("book", 1)
+    waiting = {record: bed.vault.get(*place, record) for place in names for record in bed.vault.records(*place)}
+    # The keys of item names differ from hospital to hospital, so that quarantine is compared by what it holds.
+    return (bed.texts(), entries, actions, bed.catalogue.duplicates("book", 1), sorted(waiting.values()),
+            sorted(each[1:] for each in held))  # fmt: skip
 
 
 def test_an_unknown_kind_is_held(bed: Bed) -> None:
@@ -276,8 +374,8 @@ def test_a_rejected_item_stays_out(bed: Bed) -> None:
 def test_with_batches_of_one_an_item_is_durable_before_the_next_is_asked_for(bed: Bed) -> None:
     class Watching(Letters):
         def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
-            for given, item in enumerate(super().items(done)):
-                assert bed.catalogue.version("book").records == given
+            for before, item in enumerate(super().items(done)):
+                assert bed.catalogue.version("book").records == before
                 yield item
 
     assert bed.extraction().run(Watching({str(i): letter(i) for i in range(3)}), batch=1).records == 3

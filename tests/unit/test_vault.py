@@ -189,7 +189,7 @@ def test_erasure_destroys_keys_ciphertext_and_the_key_of_the_root(
             vault.get("brain", version, "record 3")
     with pytest.raises(VersionClosedError):
         vault.commit("brain", 1)
-    vault.put("brain", 2, "record 4", b"a version that nobody committed to stays open")
+    vault.put("brain", 2, "another", b"a version that nobody committed to stays open")
     assert vault.commit("brain", 2).root
     assert vault.get("lung", 1, "record 3") == RECORDS["record 3"]
     assert vault.get("brain", 1, "record 1") == RECORDS["record 1"]

@@ -123,7 +123,7 @@ def extract(
             version, tally = extraction.extract(
                 records, dataset, opened, workers=workers or os.cpu_count() or 1, progress=progress
             )
-    data_view.show_tally(version, tally, as_json=as_json)
+    data_view.show_tally(version, tally, opened.passed_over(), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain data inspect /mnt/mri"))
@@ -147,7 +147,7 @@ def inspect(
         found = trial.run(
             opened.source, trial.passing_rules(opened.kind, profile, wanted.schema), limit=limit, progress=progress
         )
-    data_view.show_trial(found, as_json=as_json)
+    data_view.show_trial(found, opened.passed_over(), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain data deidentify /mnt/mri --project brain --output clean"))
@@ -179,7 +179,7 @@ def deidentify(
                 opened.source, rules, workers=workers or os.cpu_count() or 1, take=take, progress=progress
             )
         trial.write_report(found, target)
-    data_view.show_trial(found, as_json=as_json)
+    data_view.show_trial(found, opened.passed_over(), as_json=as_json)
     if not as_json:
         output.say(f"Clean files and {trial.REPORT} are in {target}. They are not encrypted there.")
 
@@ -241,7 +241,9 @@ def prepare(
         ("kept together", f"{made.groups} groups of one patient's images or near-duplicates"),
         ("left out", output.listed(f"{count} ({reason})" for reason, count in made.left_out.items())),
     ))  # fmt: skip
-    output.say(f"Next: hmchain data register {into}")
+    output.say(
+        f"Next: hmchain data register {into}. It puts the modality, the size and the classes' names on the ledger."
+    )
 
 
 @app.command(epilog=example("hmchain data selftest"))

@@ -88,7 +88,8 @@ def explain(error: BaseException) -> Failure:
 def interrupted(arguments: list[str]) -> Failure:
     """What to tell a user who pressed Ctrl-C."""
     command = shlex.join(["hmchain", *arguments])
-    goes_on = "goes on where it stopped" if arguments[:1] == ["demo"] else "starts afresh: nothing was changed"
+    resumes = arguments[:1] == ["demo"] or arguments[:2] == ["data", "extract"]
+    goes_on = "goes on where it stopped" if resumes else "starts afresh: nothing was changed"
     return Failure("stopped", f"the same command {goes_on}: {command}", "interrupted", INTERRUPTED)
 
 

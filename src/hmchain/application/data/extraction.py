@@ -17,6 +17,7 @@ from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, Progress, Tally
 from hmchain.records.pipeline.workers import Deidentifiers
+from hmchain.records.vault import VersionClosedError
 
 DEFAULT_PROFILE = "basic"
 WORTH_WORKERS = 1000
@@ -85,9 +86,15 @@ def extract(
 
 
 def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tally]:
-    """Let an item through that waits in quarantine. Raises `NotHeldError` or `NotReleasableError`."""
+    """Let an item through that waits in quarantine.
+
+    Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
+    """
     held = review.find_held(records.catalogue, prefix)
     dataset = _dataset(records, held)
+    if records.catalogue.version(held.dataset, held.version).closed:
+        hint = "extract the next version and decide about it there, before that one is registered; reject this one"
+        raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
     run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset, held.kind))
     return held, review.release(run, records.catalogue, records.vault, held, reviewer, now_ms())
 

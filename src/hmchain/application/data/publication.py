@@ -80,8 +80,8 @@ class Check:
 def fix(records: Records, dataset: str, number: int | None = None, *, leave_waiting: bool = False) -> Version:
     """Close a version: its records cannot change any more, and its root commits to them. The same each time.
 
-    Raises `UnknownVersionError`, `EmptyVersionError`, `UnfinishedError`, or `WaitingItemsError` while items of it wait in quarantine
-    (unless `leave_waiting`: they then stay out of this version).
+    Raises `UnknownVersionError`, `EmptyVersionError`, `UnfinishedError`, or `WaitingItemsError` while items of it wait
+    in quarantine (unless `leave_waiting`: they then stay out of this version).
     """
     version = records.catalogue.version(dataset, number)
     if version.closed:

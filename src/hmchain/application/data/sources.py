@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +17,7 @@ from hmchain.errors import InputError
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
 from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE, Source
+from hmchain.records.sources.skipped import Skipped
 
 ARRAYS = "arrays"
 KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
@@ -116,6 +117,11 @@ class Opened:
     """Whether a sender waits for each item to be durable."""
     stop: Callable[[], None] | None = None
     """Ends a source that has no end of its own."""
+
+    def passed_over(self) -> Mapping[str, int]:
+        """How many things the last run found that are no data of this kind, by reason."""
+        skipped = getattr(self.source, "skipped", None)
+        return skipped.counts if isinstance(skipped, Skipped) else {}
 
 
 @contextmanager

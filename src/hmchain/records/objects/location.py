@@ -78,7 +78,10 @@ class S3Access:
 
 
 def open_backend(location: str, *, durable: bool, credentials: Path | None, endpoint: str = "") -> Folder | Bucket:
-    """Open a place for objects; for `endpoint` see `ObjectStore.open`. Raises `LocationError`, `StoreCredentialsError` or `StoreUnavailableError`."""
+    """Open a place for objects; for `endpoint` see `ObjectStore.open`.
+
+    Raises `LocationError`, `StoreCredentialsError` or `StoreUnavailableError`.
+    """
     if "://" not in location:
         if not location:
             raise LocationError("a store's location is empty", "give a path or s3://bucket/prefix")

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
@@ -70,13 +71,19 @@ class _Task:
     answers: Future[list[_Answer]] | None = None
 
 
+class WorkerLostError(SourceError):
+    """A process that shared the work ended by itself: the system was short of memory, say."""
+
+    code = "worker_lost"
+
+
 def deidentified(
     items: Iterable[Item], rules: Deidentifiers, workers: int = 1, sealer: Sealer | None = None
 ) -> Iterator[Handled]:
     """De-identify items, in their order.
 
     `workers` processes share the work; 1 does it here. With a `sealer`, what workers make comes back as
-    `SealedRecord`s.
+    `SealedRecord`s. Raises what `items` raises, once all before it are done, or `WorkerLostError`.
     """
     if workers <= 1:
         for item in items:
@@ -85,8 +92,9 @@ def deidentified(
     context = multiprocessing.get_context("spawn")  # a fork would copy the store's threads half way through their work
     with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(rules), sealer)) as pool:
         waiting: deque[_Task] = deque()
+        stopped: list[SourceError] = []
         try:
-            for task in _tasks(items):
+            for task in _tasks(_until_it_stops(items, stopped)):
                 if task.given:
                     task.answers = pool.submit(_work, task.given)
                 waiting.append(task)
@@ -94,8 +102,21 @@ def deidentified(
                     yield from _received(waiting.popleft(), rules)
             while waiting:
                 yield from _received(waiting.popleft(), rules)
+        except BrokenProcessPool as error:
+            hint = "see that there is memory for all, or say --workers 1; the same command goes on where it stopped"
+            raise WorkerLostError("a process that shared the work was ended", hint) from error
         finally:
             pool.shutdown(cancel_futures=True)
+    if stopped:
+        raise stopped[0]
+
+
+def _until_it_stops(items: Iterable[Item], stopped: list[SourceError]) -> Iterator[Item]:
+    """The items; why a source cannot go on is kept for later: what it gave before that is done first."""
+    try:
+        yield from items
+    except SourceError as error:
+        stopped.append(error)
 
 
 def outcomes(item: Item, rules: Deidentifiers, *, reviewed: bool = False) -> Iterator[Outcome]:

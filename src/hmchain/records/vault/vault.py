@@ -248,8 +248,8 @@ class Vault:
     def erase(self, dataset: str, record: str) -> int:
         """Destroy a record's keys in every version, then its ciphertext; returns the number of versions that had it.
 
-        Ciphertext that a record with the same content needs is kept for that one. The roots of those versions, if they have one, lose
-        their keys too: publish a new version. Raises an error of the object store if ciphertext cannot be deleted now;
+        Ciphertext that a record with the same content needs is kept for that one. Those versions that have a root lose
+        its key too: publish a new version. Raises an error of the object store if ciphertext cannot be deleted now;
         its key is gone by then, and `open` tries again. Raises `VaultError` if another process keeps SQLite's log.
         """
         return erasure.erase(self._database, self._store, "dataset = ? AND record = ?", (dataset, record)).records

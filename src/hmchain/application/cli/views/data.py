@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hmchain.application.cli import output
@@ -50,10 +51,11 @@ def show_erased(done: Erased, *, as_json: bool) -> None:
         )
 
 
-def show_tally(version: Version, tally: Tally, *, as_json: bool) -> None:
+def show_tally(version: Version, tally: Tally, passed_over: Mapping[str, int], *, as_json: bool) -> None:
     """Say what an extraction did."""
     if as_json:
-        output.emit({"dataset": version.dataset, "version": version.number, **output.plain(tally)})
+        output.emit({"dataset": version.dataset, "version": version.number, **output.plain(tally),
+                     "passed_over": passed_over})  # fmt: skip
         return
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}: {version.records} records, "
@@ -63,17 +65,18 @@ def show_tally(version: Version, tally: Tally, *, as_json: bool) -> None:
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
+        *_passed_over(passed_over),
     ))  # fmt: skip
     if version.records:
         output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
 
 
-def show_trial(found: Trial, *, as_json: bool) -> None:
+def show_trial(found: Trial, passed_over: Mapping[str, int], *, as_json: bool) -> None:
     """Say what de-identification makes of a source."""
     from hmchain.application.data import trial
 
     if as_json:
-        output.emit(trial.as_report(found))
+        output.emit({**trial.as_report(found), "passed_over": passed_over})
         return
     output.fields((
         ("items", found.items),
@@ -81,6 +84,7 @@ def show_trial(found: Trial, *, as_json: bool) -> None:
         ("patients", len(found.subjects)),
         ("labels", output.listed(f"{label} {count}" for label, count in found.labels.most_common() if label)),
         *([("not had", found.unavailable)] if found.unavailable else []),
+        *_passed_over(passed_over),
     ))  # fmt: skip
     if found.held:
         output.heading("Held back")
@@ -95,6 +99,11 @@ def show_trial(found: Trial, *, as_json: bool) -> None:
             ("element", "done", "times#"),
             ((element, done, count) for (element, done), count in sorted(found.actions.items())),
         )
+
+
+def _passed_over(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What a source found that is no data of its kind."""
+    return [("passed over", output.listed(f"{count} ({reason})" for reason, count in counts.items()))] if counts else []
 
 
 def findings(assessment: Assessment) -> str:

@@ -24,6 +24,8 @@ from hmchain.records.sources.item import SourceError
 Element = RawDataElement | DataElement
 
 HEADER_BYTES_MAX = 64 << 20
+READS_MAX = 1 << 21
+"""Pieces in which a header is read, about three an element: a file of zeros is a header of elements without end."""
 INFLATED_BYTES_MAX = 512 << 20
 DEFERRED_BYTES = 1 << 20
 """Values longer than this stay in the file until one of them is wanted."""
@@ -138,13 +140,16 @@ def in_order(elements: Iterable[Element]) -> dict[int, Element]:
 
 
 class _Bounded:
-    """A file that gives no more bytes than it has, nor more in one piece than a header may take; it has no name."""
+    """A file that gives no more than it has, nor than a header may take, in bytes and in pieces; it has no name."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
+        self._file, self._size, self._reads = file, size, 0
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, count: int = -1) -> bytes:
+        self._reads += 1
+        if self._reads > READS_MAX:
+            raise Hold("too_large", "more elements than the header of an object has")
         if count < 0 or count > DEFERRED_BYTES:
             left = max(self._size - self._file.tell(), 0)
             count = left if count < 0 else min(count, left)

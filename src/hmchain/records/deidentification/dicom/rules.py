@@ -59,8 +59,30 @@ _BODY_PARTS = re.compile(
     re.VERBOSE,
 )
 """Terms of PS3.16 Annex L; sites write what they like into Body Part Examined."""
+_MODALITIES = re.compile(
+    r"""
+    ANN | AR | ASMT | AU | BDUS | BI | BMD | CFM | CR | CT | CTPROTOCOL | DG | DMS | DOC | DX | ECG | EEG | EMG |
+    EOG | EPS | ES | FID | GM | HC | HD | IO | IOL | IVOCT | IVUS | KER | KO | LEN | LS | M3D | MG | MR | NM | OAM
+    | OCT | OP | OPM | OPT | OPTBSV | OPTENF | OPV | OSS | OT | PA | PLAN | POS | PR | PT | PX | REG | RESP | RF |
+    RG | RTDOSE | RTIMAGE | RTINTENT | RTPLAN | RTRAD | RTRECORD | RTSEGANN | RTSTRUCT | RWV | SEG | SM | SMR | SR
+    | SRF | STAIN | TEXTUREMAP | TG | US | VA | XA | XAPROTOCOL | XC | AS | CD | CF | CP | CS | DD | DF | DM | DS
+    | EC | FA | FS | LP | MA | MS | ST | VF |
+    """,
+    re.VERBOSE,
+)
+"""Terms of PS3.3 C.7.3.1.1.1, with those that are retired."""
+_PHOTOMETRIC = re.compile(
+    r"MONOCHROME[12]|PALETTE COLOR|RGB|HSV|ARGB|CMYK|YBR_(FULL|FULL_422|PARTIAL_42[02]|ICT|RCT)|XYB"
+)
+_VIEWS = re.compile(r"AP|PA|LL|RL|RLD|LLD|RLO|LLO|ML|LM|MLO|LMO|CC|FB|SIO|ISO|XCC[LM]?|LMLO|")
 _TEXT_FORMS = {
+    0x00080060: _MODALITIES,
     0x00180015: _BODY_PARTS,
+    0x00180020: re.compile(r"SE|IR|GR|EP|RM|"),  # Scanning Sequence
+    0x00185101: _VIEWS,
+    0x00200060: re.compile(r"[RLBU]?"),  # Laterality
+    0x00200062: re.compile(r"[RLBU]?"),  # Image Laterality
+    0x00280004: _PHOTOMETRIC,
     0x00281054: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Rescale Type
     0x00283004: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Modality LUT Type
     CODE_VALUE: re.compile(r"(?=.*\d)[A-Za-z0-9.-]{1,16}|[kcmunG]?(m|s|g|Hz|Gy|Bq|V|A|T)|mm2|cm2|mm3|cm3|ml|min|deg|%"),
