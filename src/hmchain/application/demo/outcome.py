@@ -220,7 +220,7 @@ def _verdicts(prepared: Prepared, results: Results, history: History, audit: Aud
         Verdict(
             role="operator",
             good=accepted > 0,
-            sentence=f"{accepted} of {prepared.settings.rounds} rounds accepted, {history.blocks} blocks; "
+            sentence=f"{accepted} of {prepared.settings.rounds} rounds accepted, {history.blocks} blocks logged; "
             f"{len(history.all_incidents)} incidents answered and worked around without anybody's help.",
         ),
         Verdict(
