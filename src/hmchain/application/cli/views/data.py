@@ -41,7 +41,7 @@ def show_erased(done: Erased, *, as_json: bool) -> None:
     if as_json:
         output.emit(done)
         return
-    output.say(f"{done.records} records are destroyed: their keys, then their ciphertext.")
+    output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.versions:
         output.say(f"The root of {name} version {number}, if it had one, can no longer be checked.")
     if done.waiting:
