@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain.application import process_lock
 from hmchain.application.network import check_address
+from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
 
 DEFAULT_P2P = "0.0.0.0:26656"
@@ -176,28 +176,18 @@ class NodeFolder:
         if self.toml.exists():
             raise NodeExistsError(f"{self.path} holds a node already", "choose another folder with --dir")
         fields = ("organisation", "title", "address", "p2p_listen", "rpc_listen")
-        quoted = {name: _quoted(getattr(settings, name)) for name in fields}
+        quoted = {name: toml_string(getattr(settings, name)) for name in fields}
         self.path.mkdir(parents=True, exist_ok=True)
         self.toml.write_text(_TEMPLATE.format(**quoted), "utf-8")
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep every other process from running the node. Raises `NodeRunningError`."""
-        with self.lock.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise NodeRunningError(
-                    f"the node at {self.path} is in use by process {holder}", "stop it with Ctrl-C or SIGTERM first"
-                ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+
+        def refused(holder: str) -> NodeRunningError:
+            return NodeRunningError(
+                f"the node at {self.path} is in use by {holder}", "stop it with Ctrl-C or SIGTERM first"
+            )
+
+        with process_lock.held(self.lock, refused):
             yield
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string; JSON's strings are such."""
-    return msgspec.json.encode(text).decode()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
 from hmchain.records.objects import ObjectStore
 
@@ -46,12 +47,7 @@ def choose_record_store(folder: Path, location: str, credentials: Path | None) -
     """Write `records.toml`, after asking the store for something. Raises what `ObjectStore.open` and `check` raise."""
     ObjectStore.open(location, credentials=credentials).check()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lines = [f"location = {_quoted(location)}"]
+    lines = [f"location = {toml_string(location)}"]
     if credentials is not None:
-        lines.append(f"credentials = {_quoted(str(credentials.resolve()))}")
+        lines.append(f"credentials = {toml_string(str(credentials.resolve()))}")
     (folder / FILE).write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string; JSON's strings are such."""
-    return msgspec.json.encode(text).decode()

@@ -6,13 +6,12 @@ for. A hospital that is in no network yet can begin with a folder of its own (`h
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application import process_lock
 from hmchain.application.keyring import Keyring
 from hmchain.application.node_folder import NodeFolder
 from hmchain.application.record_store import choose_record_store, open_record_store
@@ -126,17 +125,10 @@ def _vault(place: Place, store: ObjectStore, wrapping: WrappingKey) -> Vault:
 
 @contextmanager
 def _alone(place: Place) -> Iterator[None]:
+    def refused(holder: str) -> RecordsInUseError:
+        what = f"{holder} works on the records of {place.organisation}"
+        return RecordsInUseError(what, "wait for it to end, or stop it")
+
     place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (place.folder / "data.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise RecordsInUseError(
-                f"process {holder} works on the records of {place.organisation}", "wait for it to end, or stop it"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    with process_lock.held(place.folder / "data.lock", refused):
         yield

@@ -16,8 +16,9 @@ from hmchain.application.data.folder import Records
 from hmchain.application.data.rules import deidentifiers
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
-from hmchain.records.deidentification.outcome import Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import Clean, Held, Outcome
 from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.deidentification.report import count_actions, listed
 from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
 from hmchain.records.sources.item import ItemUnavailableError, Source
 
@@ -50,7 +51,7 @@ class Trial:
         self.records[outcome.media_type] += 1
         self.labels[outcome.attributes.get("label", label)] += 1
         self.subjects.add(outcome.subject)
-        self.actions.update(_counted(outcome.actions))
+        count_actions(self.actions, outcome.actions)
 
 
 def run(
@@ -116,10 +117,7 @@ def as_report(trial: Trial) -> dict[str, Any]:
             {"code": code, "reason": reason, "releasable": releasable, "count": count}
             for (code, reason, releasable), count in trial.held.most_common()
         ],
-        "actions": [
-            {"element": element, "done": done, "count": count}
-            for (element, done), count in sorted(trial.actions.items())
-        ],
+        "actions": listed(trial.actions),
     }
 
 
@@ -141,10 +139,3 @@ def write_to(folder: Path) -> Take:
             files.write(path, clean.pieces())
 
     return take
-
-
-def _counted(actions: tuple[Action, ...]) -> Counter[tuple[str, str]]:
-    counted: Counter[tuple[str, str]] = Counter()
-    for action in actions:
-        counted[action.element, action.done] += action.count
-    return counted

@@ -59,6 +59,7 @@ class Catalogue:
         self._local = local
         self._database = connect(path)
         self._keys: dict[str, SecretKey] = {}
+        self._item_keys: dict[str, SecretKey] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -90,8 +91,9 @@ class Catalogue:
 
     def item_digest(self, project: str, name: str) -> bytes:
         """What is kept of an item's name: 32 bytes that say nothing to who lacks the project's key."""
-        key = self.project_key(project).derive("hmchain catalogue items")
-        return hmac.digest(key.raw, name.encode("utf-8", "surrogateescape"), "sha256")
+        if project not in self._item_keys:
+            self._item_keys[project] = self.project_key(project).derive("hmchain catalogue items")
+        return hmac.digest(self._item_keys[project].raw, name.encode("utf-8", "surrogateescape"), "sha256")
 
     def add_dataset(self, dataset: Dataset) -> None:
         """Add a dataset; its project gets a key if it has none."""

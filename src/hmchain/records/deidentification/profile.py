@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from hmchain.errors import InputError
+from hmchain.records import shipped
 
 _SHIPPED = Path(__file__).parent / "profiles"
 
@@ -156,7 +157,7 @@ class Profile(Section, frozen=True):
 
 def profiles() -> list[str]:
     """The names of the profiles that ship with the package."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+    return shipped.names(_SHIPPED)
 
 
 def load_profile(name: str) -> Profile:
@@ -164,11 +165,4 @@ def load_profile(name: str) -> Profile:
 
     Raises `ProfileError` if there is none, or saying which entry is wrong.
     """
-    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=Profile)
-    except OSError as error:
-        hint = f"give {', '.join(profiles())}, or the path of a .toml file"
-        raise ProfileError(f"there is no profile {name}", hint) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProfileError(f"profile {name} cannot be read: {error}", "mend that entry") from error
+    return shipped.load(name, _SHIPPED, Profile, "profile", ProfileError)

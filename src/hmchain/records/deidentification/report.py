@@ -46,11 +46,7 @@ class DeidentificationReport:
 
     def add_actions(self, actions: Iterable[Action]) -> None:
         """Count what was done to one record."""
-        for action in actions:
-            key = (action.element, action.done)
-            if key not in self.actions and len(self.actions) >= ELEMENTS_MAX:
-                key = (OTHER, action.done)
-            self.actions[key] += action.count
+        count_actions(self.actions, actions)
 
     def as_json(self) -> bytes:
         """The report as JSON, its lists sorted."""
@@ -62,10 +58,7 @@ class DeidentificationReport:
                     "dates": self.profile.dates,
                     "records": self.records,
                     "held": dict(sorted(self.held.items())),
-                    "actions": [
-                        {"element": element, "done": done, "count": count}
-                        for (element, done), count in sorted(self.actions.items())
-                    ],
+                    "actions": listed(self.actions),
                 }
             ),
             indent=1,
@@ -95,6 +88,20 @@ class DeidentificationReport:
             ],
             "entity": [{"role": "derivation", "what": {"reference": "#report"}}],
         }
+
+
+def count_actions(counts: Counter[tuple[str, str]], actions: Iterable[Action]) -> None:
+    """Add actions to counts by element and by what was done; beyond 20 000 elements they are counted together."""
+    for action in actions:
+        key = (action.element, action.done)
+        if key not in counts and len(counts) >= ELEMENTS_MAX:
+            key = (OTHER, action.done)
+        counts[key] += action.count
+
+
+def listed(counts: Counter[tuple[str, str]]) -> list[dict[str, str | int]]:
+    """The counts in order, as JSON."""
+    return [{"element": element, "done": done, "count": count} for (element, done), count in sorted(counts.items())]
 
 
 def profile_digest(profile: Profile) -> str:

@@ -15,6 +15,7 @@ from itertools import chain
 
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
+from hmchain.records.deidentification.report import count_actions
 from hmchain.records.envelope import Buffer
 from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
@@ -156,8 +157,7 @@ class Extraction:
                 entries[entry.record] = entry
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
-                for action in clean.actions:
-                    actions[action.element, action.done] += action.count
+                count_actions(actions, clean.actions)
         waiting = self._quarantine(name, item, held) if held else None
         done = tuple(Action(*key, count) for key, count in actions.items())
         self._batch.items.append(ItemDone(name, tuple(entries.values()), duplicates, waiting, done))

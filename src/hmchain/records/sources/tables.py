@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 
 from hmchain.errors import InputError
+from hmchain.records import shipped
 from hmchain.records.sources.item import TABLE, Item, SourceError
 
 ROW = "\x00row"
@@ -120,7 +121,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 def schemas() -> list[str]:
     """The names of the schemas that ship with the package."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+    return shipped.names(_SHIPPED)
 
 
 def load_schema(name: str) -> Schema:
@@ -128,14 +129,7 @@ def load_schema(name: str) -> Schema:
 
     Raises `TableSchemaError` if there is none, or saying which entry is wrong.
     """
-    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=Schema)
-    except OSError as error:
-        hint = f"give {', '.join(schemas())}, or the path of a .toml file"
-        raise TableSchemaError(f"there is no table schema {name}", hint) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TableSchemaError(f"table schema {name} cannot be read: {error}", "mend that entry") from error
+    return shipped.load(name, _SHIPPED, Schema, "table schema", TableSchemaError)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""Rules in TOML that ship with the package, or that a hospital writes for itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hmchain.errors import InputError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def names(shipped: Path) -> list[str]:
+    """The names of those that ship in a folder of the package."""
+    return sorted(path.stem for path in shipped.glob("*.toml"))
+
+
+def load(name: str, shipped: Path, kind: type[T], what: str, error: type[InputError]) -> T:
+    """Read one: the name of a shipped one, or the path of a TOML file.
+
+    Raises `error` if there is no `what` of that name, or saying which entry is wrong.
+    """
+    path = Path(name) if name.endswith(".toml") else shipped / f"{name}.toml"
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
+    except OSError as cause:
+        raise error(
+            f"there is no {what} {name}", f"give {', '.join(names(shipped))}, or the path of a .toml file"
+        ) from cause
+    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+        raise error(f"{what} {name} cannot be read: {cause}", "mend that entry") from cause
