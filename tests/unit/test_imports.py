@@ -131,3 +131,28 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
     script = "import sys, hmchain.ledger.engines.embedded, hmchain.ledger.audit; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+EXTRAS = {"dicomanonymizer", "gdcm", "google", "httpx", "jpeg_ls", "polars", "pydicom", "pynetdicom", "websockets"}
+"""Libraries of the extras `cometbft` and `data`, which `make demo` does not install."""
+WITHOUT_EXTRAS = (
+    "application.auditing", "application.cli.views.decisions", "application.cli.views.ledger",
+    "application.cli.views.studies", "application.demo.on_embedded", "application.demo.run", "application.hospital",
+)  # fmt: skip
+
+
+def test_the_demo_and_its_ledger_need_no_library_of_a_network_or_of_data() -> None:
+    script = f"""
+import importlib, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {EXTRAS!r}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+for module in {WITHOUT_EXTRAS!r}:
+    importlib.import_module("hmchain." + module)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

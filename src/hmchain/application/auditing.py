@@ -13,7 +13,7 @@ from hmchain.ledger import audit
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.audit import AnchorMismatchError, AuditReport, Progress, TrustedHeader, UnreadableError
 from hmchain.ledger.contracts import models
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.audit import audited
 from hmchain.ledger.engines.cometbft.light import header_hash
@@ -52,7 +52,7 @@ def verify(
 def _is_of_a_node(directory: Path) -> bool:
     """Whether a log was written by a node: its blocks come without votes. Whatever it says, both audits are sound."""
     try:
-        store = BlockStore(directory / "blocks.db", read_only=True)
+        store = BlockStore(directory / BLOCKS, read_only=True)
         try:
             first = next(store.blocks(), None)
             return first is not None and not first.commit.votes
@@ -70,7 +70,7 @@ def _verify_log(
     audit.check_anchor(genesis, anchor)
     _check_trusted(archive, trusted)
     anchored = anchor is not None or trusted is not None
-    store = BlockStore(directory / "blocks.db", read_only=True)
+    store = BlockStore(directory / BLOCKS, read_only=True)
     try:
         archive.check(store)
         votes = archive.check_votes(genesis)

@@ -19,7 +19,7 @@ from hmchain.ledger.blocks import OK, Block, BlockResult, Event
 from hmchain.ledger.contracts import membership, rounds, standings
 from hmchain.ledger.contracts.disputes import DisputeChunk
 from hmchain.ledger.contracts.participation import CommitUpdate
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -68,7 +68,7 @@ class History:
 def read(directory: Path, study: str) -> History:
     """Execute the blocks of a ledger again and collect the history of one study."""
     founding = genesis.load(directory / "genesis.json")
-    store = BlockStore(directory / "blocks.db", read_only=True)
+    store = BlockStore(directory / BLOCKS, read_only=True)
     state = State()
     try:
         genesis.initialise(state, founding)

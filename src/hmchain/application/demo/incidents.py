@@ -13,7 +13,7 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium
 from hmchain.ledger.blocks import BlockResult, Event
 from hmchain.ledger.contracts import rounds, studies
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 
 LEDGER_ROUND, MASTER_ROUND = 2, 4
 """From these rounds on the ledger's fault and the master's may happen."""
@@ -74,7 +74,7 @@ class Incidents:
 
     def recall(self, ledger: Path) -> None:
         """Take note of what is in a ledger's blocks already."""
-        log = BlockStore(ledger / "blocks.db", read_only=True)
+        log = BlockStore(ledger / BLOCKS, read_only=True)
         for stored in log.blocks():
             self.on_block(stored.result)
         log.close()

@@ -15,6 +15,9 @@ from hmchain.ledger.blocks import Block, BlockResult, Commit, Header, evidence_r
 
 _R = TypeVar("_R", bound=Record)
 
+BLOCKS = "blocks.db"
+"""What the file is called in a ledger's directory, on every engine."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, block BLOB NOT NULL, decided BLOB NOT NULL,
                                    result BLOB NOT NULL);

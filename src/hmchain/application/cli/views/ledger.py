@@ -21,7 +21,7 @@ from hmchain.ledger import contracts, proofs
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK, Block, BlockResult, Commit, Event, Receipt
 from hmchain.ledger.contracts import membership
-from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, BlockStoreError, StoredBlock
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.archive import Archive, prove
 from hmchain.ledger.engines.cometbft.light import OutcomeProof, SignedHeader
@@ -249,7 +249,7 @@ def opened(directory: Path) -> Iterator[LedgerReader]:
 
     Raises `LedgerError` for what cannot be opened or read.
     """
-    store = BlockStore(directory / "blocks.db", read_only=True)
+    store = BlockStore(directory / BLOCKS, read_only=True)
     try:
         with _state_or_founding(directory) as state:
             yield LedgerReader(directory, store, state)

@@ -17,7 +17,7 @@ from hmchain import merkle
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.answers import MerkleProof
 from hmchain.ledger.engines.cometbft.light import (
     LightProof,
@@ -150,7 +150,7 @@ def keep(
     `height` asks a node for its last height, `fetch` for a header with its votes. The header after the log's last block
     is waited for: it is the one that vouches for the state. Raises `LedgerError` if it does not come.
     """
-    store = BlockStore(directory / "blocks.db", read_only=True)
+    store = BlockStore(directory / BLOCKS, read_only=True)
     try:
         needed = store.height + 1
     finally:

@@ -18,9 +18,8 @@ from hmchain.errors import AuditError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts import membership, standings
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.light import SignedHeader, signers
-from hmchain.ledger.engines.cometbft.storage import BLOCKS
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
-from hmchain.ledger.engines.cometbft.storage import BLOCKS, STATE
+from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.engines.embedded import RefusedError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State

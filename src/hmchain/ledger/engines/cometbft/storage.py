@@ -12,13 +12,13 @@ from pathlib import Path
 
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.snapshots import SnapshotStore
 from hmchain.ledger.engines.validator import DivergenceError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State, StateError
 
-STATE, BLOCKS, SNAPSHOTS = "state.db", "blocks.db", "snapshots"
+STATE, SNAPSHOTS = "state.db", "snapshots"
 
 logger = logging.getLogger(__name__)
 
