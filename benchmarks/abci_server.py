@@ -45,7 +45,7 @@ KINDS = ("no-op", "application", "with signatures")
 class NoOp(Application):
     """Takes every transaction unseen."""
 
-    async def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
+    def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
         """Yes to all."""
         return [""] * len(requests)
 

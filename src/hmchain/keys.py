@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hpke
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from hmchain.canonical import Record, digest
 from hmchain.errors import KeyMaterialError
@@ -34,6 +36,8 @@ MLKEM768_X25519 = "mlkem768-x25519"
 HYBRID_SUITE = "hpke-mlkem768-x25519-hkdf-sha256-aes256gcm"
 
 _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+_KEY_BYTES = 32
+_SIGNATURE_BYTES = 64
 _MLKEM_SEED_BYTES = 64
 _MLKEM_PUBLIC_BYTES = 1184
 _SCRYPT_MEMORY_BYTES = 64 << 20
@@ -76,12 +80,16 @@ class PublicKey(Record, frozen=True):
         return key_id(self.algorithm, self.raw)
 
     def verify(self, signature: bytes, message: bytes) -> bool:
-        """Whether `signature` is this key's signature of `message`; False for an algorithm that is not known."""
-        if self.algorithm != ED25519:
+        """Whether `signature` is this key's signature of `message`; False for an algorithm that is not known.
+
+        Libraries differ about odd signatures, and members must not: this is libsodium's rule (docs/decisions/0015).
+        """
+        # Sizes first: the library reads 32 bytes of whatever it is given as a key.
+        if (self.algorithm, len(self.raw), len(signature)) != (ED25519, _KEY_BYTES, _SIGNATURE_BYTES):
             return False
         try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
-        except (InvalidSignature, ValueError):
+            crypto_sign_open(signature + message, self.raw)
+        except BadSignatureError:
             return False
         return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +125,7 @@ class Chain:
             self.block(self.send.dataset("abcd"[number % 4], f"d{number}"))
 
     def check(self, wires: Iterable[bytes], kind: abci.CheckTxType = abci.NEW) -> list[str]:
-        return asyncio.run(self.app.check_txs([abci.RequestCheckTx(tx=wire, type=kind) for wire in wires]))
+        return self.app.check_txs([abci.RequestCheckTx(tx=wire, type=kind) for wire in wires])
 
     def prepare(self, *wires: bytes, max_tx_bytes: int = 1 << 22) -> list[bytes]:
         request = abci.RequestPrepareProposal(

@@ -31,9 +31,8 @@ class Scripted:
     def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
         return abci.ResponseInfo(data=request.version, last_block_height=self.committed)
 
-    async def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
+    def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
         self.batches.append(len(requests))
-        await asyncio.sleep(0.01 if requests[0].tx.startswith(b"slow") else 0)
         if requests[0].tx == b"break":
             raise ZeroDivisionError
         return ["" if request.tx.endswith(b"good") else "bad" for request in requests]
@@ -92,7 +91,7 @@ def test_four_connections_at_once(scheme: str, tmp_path: Path) -> None:
 def test_replies_come_in_the_order_of_requests() -> None:
     async def conversation(server: Server, application: Scripted) -> None:
         peer = await Peer.connect(server.address)
-        check = [abci.Request(check_tx=abci.RequestCheckTx(tx=tx)) for tx in (b"slow good", b"ugly", b"good")]
+        check = [abci.Request(check_tx=abci.RequestCheckTx(tx=tx)) for tx in (b"fine good", b"ugly", b"good")]
         peer.send(query(b"1"), *check, query(b"2"), abci.Request(echo=abci.Echo(message="3")), FLUSH)
         replies = await peer.receive(7)
         assert [reply.WhichOneof("value") for reply in replies] == [
@@ -114,7 +113,7 @@ def test_checks_with_a_flush_after_each_are_checked_together() -> None:
         replies = await peer.receive(1200)
         assert [reply.WhichOneof("value") for reply in replies] == ["check_tx", "flush"] * 600
         assert [reply.check_tx.code for reply in replies[::2]] == [int(not number % 3) for number in range(600)]
-        assert sum(application.batches) == 600 and 100 <= max(application.batches) <= 256
+        assert sum(application.batches) == 600 and 20 <= max(application.batches) <= 32
 
     serving(conversation)
 
@@ -135,14 +134,13 @@ def test_work_ahead_begins_when_the_answer_is_sent(caplog: pytest.LogCaptureFixt
     assert caplog.text.count("could not be executed ahead") == 2
 
 
-def test_a_slow_check_holds_up_its_own_connection_alone() -> None:
+def test_a_flood_of_checks_leaves_other_connections_their_turn() -> None:
     async def conversation(server: Server, application: Scripted) -> None:
         mempool, consensus = await Peer.connect(server.address), await Peer.connect(server.address)
-        checks = asyncio.create_task(mempool.check([b"slow good"]))
-        await asyncio.sleep(0)
+        mempool.send(*[abci.Request(check_tx=abci.RequestCheckTx(tx=b"good"))] * 5000, FLUSH)
         await consensus.ask(abci.Request(commit=abci.RequestCommit()))
-        assert application.committed == 1
-        assert [answer.code for answer in await checks] == [0]
+        assert application.committed == 1 and sum(application.batches) < 5000
+        assert len(await mempool.receive(5001)) == 5001
 
     serving(conversation)
 

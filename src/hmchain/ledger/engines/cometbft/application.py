@@ -134,9 +134,9 @@ class Application:
 
     # -- mempool -------------------------------------------------------------------------------------------------------
 
-    async def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
+    def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
         """Empty for what may enter the mempool, else the refusal's code."""
-        answers = await self._known.check([request.tx for request in requests])
+        answers = self._known.check([request.tx for request in requests])
         arrival_ms = max(self._clock_ms(), self._time_ms + 1)
         times_ms = [self._time_ms if request.type == abci.RECHECK else arrival_ms for request in requests]
         refusals = self._refusals(answers, times_ms)
@@ -178,7 +178,7 @@ class Application:
         time_ms, room = milliseconds(request.time), min(request.max_tx_bytes, BLOCK_BYTES_MAX)
         chosen: list[bytes] = []
         nonces: set[bytes] = set()
-        answers = self._known.check_now(request.txs)
+        answers = self._known.check_block(request.txs)
         for answer, refusal in zip(answers, self._refusals(answers, [time_ms] * len(answers)), strict=True):
             if isinstance(answer, Refusal) or refusal:
                 continue
@@ -199,7 +199,7 @@ class Application:
             len(request.txs) <= BLOCK_TRANSACTIONS_MAX
             and sum(map(len, request.txs)) <= BLOCK_BYTES_MAX
             and len(set(request.txs)) == len(request.txs)
-            and not any(isinstance(answer, Refusal) for answer in self._known.check_now(request.txs))
+            and not any(isinstance(answer, Refusal) for answer in self._known.check_block(request.txs))
         )
         if not sound:
             logger.warning("block %d of %s is refused", request.height, request.proposer_address.hex())
@@ -242,7 +242,7 @@ class Application:
             self.machine.take_up(ahead.aside)
             self._executed = inputs, ahead.result
             return ahead.answer
-        self._known.check_now(inputs.transactions)
+        self._known.check_block(inputs.transactions)
         result = self.machine.execute(inputs, self._known.authenticate)
         self._executed = inputs, result
         return block_answer(self.state, inputs.height, result)

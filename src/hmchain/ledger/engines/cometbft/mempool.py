@@ -1,4 +1,4 @@
-"""The mempool's view: what is authentic is found out once, in threads, and remembered until it is in a block.
+"""The mempool's view: what is authentic is found out once, and remembered until it is in a block.
 
 CometBFT's mempool is one queue for all; here every member gets an equal share of it, so that nobody's flood keeps the
 others out.
@@ -6,7 +6,6 @@ others out.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -14,8 +13,6 @@ from hmchain.ledger.engines.signatures import Answer, SignatureThreads, checked
 from hmchain.ledger.transactions import Authentic, Refusal, authenticate
 
 KNOWN_BYTES_MAX = 128 << 20
-_AT_ONCE_MAX = 4
-"""So few are checked on the spot: going to another thread and back costs as much as a signature."""
 MEMPOOL_TRANSACTIONS_MAX = 20_000
 MEMPOOL_BYTES_MAX = 64 << 20
 
@@ -59,22 +56,17 @@ class KnownTransactions:
         self._known: OrderedDict[bytes, Authentic] = OrderedDict()
         self._bytes = 0
 
-    async def check(self, wires: Sequence[bytes]) -> list[Answer]:
-        """What each is, or why it is refused, in order; unless they are few, the event loop goes on meanwhile.
+    def check(self, wires: Sequence[bytes]) -> list[Answer]:
+        """What each is, or why it is refused, in order. Remembers nothing.
 
-        Remembers nothing.
+        One after the other: going to a thread and back costs as much as a few signatures, and there come only a few.
         """
         known, unknown = self._split(wires)
-        if len(unknown) <= _AT_ONCE_MAX:
-            answers = known | dict(zip(unknown, checked(unknown, self._chain_id), strict=True))
-            return [answers[wire] for wire in wires]
-        started = [asyncio.wrap_future(future) for future in self._threads.start(unknown)]
-        fresh = [answer for batch in await asyncio.gather(*started) for answer in batch]
-        answers = known | dict(zip(unknown, fresh, strict=True))
+        answers = known | dict(zip(unknown, checked(unknown, self._chain_id), strict=True))
         return [answers[wire] for wire in wires]
 
-    def check_now(self, wires: Sequence[bytes]) -> list[Answer]:
-        """As `check`, for a proposed or decided block, which waits for it; remembers what is authentic."""
+    def check_block(self, wires: Sequence[bytes]) -> list[Answer]:
+        """As `check`, for a proposed or decided block: in threads, and what is authentic is remembered."""
         known, unknown = self._split(wires)
         answers = known | dict(zip(unknown, self._threads.check(unknown), strict=True))
         self.remember(answer for answer in answers.values() if not isinstance(answer, Refusal))
