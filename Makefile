@@ -35,7 +35,7 @@ format: $(STAMPS)/test  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMPS)/demo  ## Measure the figures that the documentation claims, quickly
+bench: $(STAMPS)/test cometbft  ## Measure the figures that the documentation claims, quickly
 	@for benchmark in benchmarks/*.py; do \
 	  echo "== $$benchmark"; $(BIN)/python $$benchmark --quick || exit 1; \
 	done
