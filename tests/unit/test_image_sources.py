@@ -108,7 +108,7 @@ def test_arrays_give_the_pixels_and_classes_that_loading_them_gives(tmp_path: Pa
         with item.open() as file, Image.open(file) as image:
             assert image.format == "PNG"
             assert np.array_equal(np.asarray(image).reshape(pixels.shape), pixels)
-    assert [item.name for item in source.items({item.name for item in items[:10]}.__contains__)] == [
+    assert [item.name for item in source.items({item.mark for item in items[:10]}.__contains__)] == [
         item.name for item in items[10:]
     ]
 

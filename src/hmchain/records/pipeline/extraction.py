@@ -109,7 +109,7 @@ class Extraction:
 
     def _try(self, writer: Writer, handled: Handled) -> None:
         try:
-            self._keep(writer, self._digest(handled.item.name), handled.item, handled.results)
+            self._keep(writer, self._digest(handled.item.known_by), handled.item, handled.results)
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
@@ -124,14 +124,14 @@ class Extraction:
             self._flush(writer)
         return self._tally
 
-    def _is_done(self, name: str) -> bool:
-        done = self._catalogue.is_done(self._dataset.name, self._version, self._digest(name))
+    def _is_done(self, mark: str) -> bool:
+        done = self._catalogue.is_done(self._dataset.name, self._version, self._digest(mark))
         if done:
             self._tally = replace(self._tally, resumed=self._tally.resumed + 1)
         return done
 
-    def _digest(self, name: str) -> bytes:
-        return self._catalogue.item_digest(self._dataset.project, name)
+    def _digest(self, mark: str) -> bytes:
+        return self._catalogue.item_digest(self._dataset.project, mark)
 
     def _writer(self) -> Writer:
         self._batch = _Batch()

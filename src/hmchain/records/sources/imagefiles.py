@@ -43,8 +43,8 @@ class ImageFiles:
         self.skipped.clear()
         depth = 1 if are_splits(self._container.tops()) else 0
         for entry in self._entries(self.skipped):
-            if not done(entry.name):
-                yield Item(entry.name, IMAGE, entry.open, self._label(entry.name, depth))
+            if not done(mark := entry.mark()):
+                yield Item(entry.name, IMAGE, entry.open, self._label(entry.name, depth), mark)
 
     def count(self) -> int | None:
         """How many items there are."""
