@@ -8,7 +8,7 @@ with other content (two objects under one UID, say) is held for a person, since 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
@@ -56,6 +56,19 @@ class _Batch:
     size: int = 0
 
 
+@dataclass
+class _LateLabels:
+    """Labels of records that came without one before, and the items that give them: written down at the end at once,
+    since to label records takes as long as the version has records."""
+
+    items: list[ItemDone] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, item: ItemDone, labels: Mapping[str, str]) -> None:
+        self.items.append(item)
+        self.labels.update(labels)
+
+
 def quarantine_of(dataset: str) -> str:
     """The vault's name for the items of a dataset that wait for a reviewer."""
     return f"{dataset}/quarantine"
@@ -79,6 +92,7 @@ class Extraction:
         self._rules = rules
         self._tally = Tally()
         self._batch = _Batch()
+        self._late = _LateLabels()
 
     def run(
         self, source: Source, *, workers: int = 1, batch: int = BATCH_ITEMS, progress: Progress | None = None
@@ -102,9 +116,9 @@ class Extraction:
                     if len(self._batch.items) >= batch or self._batch.size >= _BATCH_BYTES:
                         self._flush(writer)
             except SourceError:  # after any other error it is not known which of the queued records the vault has
-                self._flush(writer)
+                self._finish(writer)
                 raise
-            self._flush(writer)
+            self._finish(writer)
         return self._tally
 
     def _try(self, writer: Writer, handled: Handled) -> None:
@@ -121,7 +135,7 @@ class Extraction:
         self._tally = Tally()
         with self._writer() as writer:
             self._keep(writer, name, item, outcomes(item, self._rules, reviewed=True))
-            self._flush(writer)
+            self._finish(writer)
         return self._tally
 
     def _is_done(self, mark: str) -> bool:
@@ -135,6 +149,7 @@ class Extraction:
 
     def _writer(self) -> Writer:
         self._batch = _Batch()
+        self._late = _LateLabels()
         return self._vault.writer(self._dataset.name, self._version)
 
     def _keep(self, writer: Writer, name: bytes, item: Item, found: Iterable[Result]) -> None:
@@ -142,6 +157,7 @@ class Extraction:
         entries: dict[str, RecordEntry] = {}
         actions: Counter[tuple[str, str]] = Counter()
         held: list[Held] = []
+        labels: dict[str, str] = {}
         duplicates = 0
         for outcome in found:
             if isinstance(outcome, Held):
@@ -151,8 +167,10 @@ class Extraction:
             entry = self._put(writer, outcome, item)
             if entry is None:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
-            elif entry.record in entries or self._is_listed(entry.record):
+            elif (known := entries.get(entry.record) or self._listed(entry.record)) is not None:
                 duplicates += 1
+                if entry.label and not known.label:
+                    labels[entry.record] = entry.label
             else:
                 entries[entry.record] = entry
                 self._batch.records.add(entry.record)
@@ -160,7 +178,11 @@ class Extraction:
                 count_actions(actions, clean.actions)
         waiting = self._quarantine(name, item, held) if held else None
         done = tuple(Action(*key, count) for key, count in actions.items())
-        self._batch.items.append(ItemDone(name, tuple(entries.values()), duplicates, waiting, done))
+        item_done = ItemDone(name, tuple(entries.values()), duplicates, waiting, done)
+        if labels:
+            self._late.add(item_done, labels)
+        else:
+            self._batch.items.append(item_done)
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
@@ -203,9 +225,9 @@ class Extraction:
                 return None
         return sealed.size
 
-    def _is_listed(self, record: str) -> bool:
-        """Whether the catalogue has a record; the vault alone may have it after a crash."""
-        return self._catalogue.record(self._dataset.name, self._version, record) is not None
+    def _listed(self, record: str) -> RecordEntry | None:
+        """The catalogue's entry of a record; the vault alone may have it after a crash."""
+        return self._catalogue.record(self._dataset.name, self._version, record)
 
     def _quarantine(self, name: bytes, item: Item, held: Sequence[Held]) -> HeldItem:
         """Keep an item, encrypted, until a reviewer decides."""
@@ -218,6 +240,14 @@ class Extraction:
         return HeldItem(
             name, self._dataset.name, self._version, item.kind, item.label, held[0].code, reasons, releasable
         )
+
+    def _finish(self, writer: Writer) -> None:
+        """Make all durable, and label what was labelled late."""
+        self._flush(writer)
+        if self._late.items:
+            self._catalogue.label(self._dataset.name, self._version, self._late.labels)
+            self._catalogue.add_items(self._dataset.name, self._version, self._late.items)
+            self._late = _LateLabels()
 
     def _flush(self, writer: Writer) -> None:
         """Make everything durable: first the records, then the catalogue's entries for them."""
