@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
+from typing import BinaryIO
 
+from hmchain.canonical import digest
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
@@ -127,14 +129,14 @@ class Extraction:
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
-    def release(self, item: Item, name: bytes) -> Tally:
+    def release(self, item: Item, held: bytes) -> Tally:
         """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
 
-        `name` is the keyed digest under which it is known.
+        `held` is its id in quarantine.
         """
         self._tally = Tally()
         with self._writer() as writer:
-            self._keep(writer, name, item, outcomes(item, self._rules, reviewed=True))
+            self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
             self._finish(writer)
         return self._tally
 
@@ -152,8 +154,13 @@ class Extraction:
         self._late = _LateLabels()
         return self._vault.writer(self._dataset.name, self._version)
 
-    def _keep(self, writer: Writer, name: bytes, item: Item, found: Iterable[Result]) -> None:
-        """Hand the outcomes of one item to the vault, and remember what to write into the catalogue."""
+    def _keep(
+        self, writer: Writer, name: bytes, item: Item, found: Iterable[Result], *, released: bytes | None = None
+    ) -> None:
+        """Hand the outcomes of one item to the vault, and remember what to write into the catalogue.
+
+        `released` is the id in quarantine of an item that comes from there.
+        """
         entries: dict[str, RecordEntry] = {}
         actions: Counter[tuple[str, str]] = Counter()
         held: list[Held] = []
@@ -176,7 +183,8 @@ class Extraction:
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
                 count_actions(actions, clean.actions)
-        waiting = self._quarantine(name, item, held) if held else None
+        waiting = self._quarantine(item, held, released) if held else None
+        duplicates += bool(held) and waiting is None
         done = tuple(Action(*key, count) for key, count in actions.items())
         item_done = ItemDone(name, tuple(entries.values()), duplicates, waiting, done)
         if labels:
@@ -189,7 +197,7 @@ class Extraction:
             records=self._tally.records + len(entries),
             size=self._tally.size + sum(entry.size for entry in entries.values()),
             duplicates=self._tally.duplicates + duplicates,
-            held=self._tally.held + bool(held),
+            held=self._tally.held + (waiting is not None),
         )
 
     def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
@@ -229,17 +237,31 @@ class Extraction:
         """The catalogue's entry of a record; the vault alone may have it after a crash."""
         return self._catalogue.record(self._dataset.name, self._version, record)
 
-    def _quarantine(self, name: bytes, item: Item, held: Sequence[Held]) -> HeldItem:
-        """Keep an item, encrypted, until a reviewer decides."""
-        place = quarantine_of(self._dataset.name)
-        for record, pieces in ((name.hex(), _read(item)), (name_record(name), iter([item.name.encode()]))):
-            if not self._vault.has(place, self._version, record):
-                self._vault.put_stream(place, self._version, record, "", pieces)
+    def _quarantine(self, item: Item, held: Sequence[Held], released: bytes | None) -> HeldItem | None:
+        """Keep an item, encrypted, until a reviewer decides; None if it waits already, or somebody has decided."""
+        with item.open() as file:
+            name = released or self._quarantine_id(item, file)
+            if released is None and self._catalogue.held_item(self._dataset.name, self._version, name) is not None:
+                return None
+            file.seek(0)
+            self._put_aside(name.hex(), _read(file))
+        self._put_aside(name_record(name), iter([item.name.encode()]))
         reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
         releasable = all(entry.releasable for entry in held)
         return HeldItem(
             name, self._dataset.name, self._version, item.kind, item.label, held[0].code, reasons, releasable
         )
+
+    def _quarantine_id(self, item: Item, file: BinaryIO) -> bytes:
+        """Of an item's name and content, wherever it lay; it waits anew in every dataset and version."""
+        place = (self._dataset.name.encode(), str(self._version).encode())
+        named = digest("held item", *place, item.name.encode(), _sha256(_read(file)))
+        return self._catalogue.item_digest(self._dataset.project, named.hex())
+
+    def _put_aside(self, record: str, pieces: Iterator[bytes]) -> None:
+        place = quarantine_of(self._dataset.name)
+        if not self._vault.has(place, self._version, record):
+            self._vault.put_stream(place, self._version, record, "", pieces)
 
     def _finish(self, writer: Writer) -> None:
         """Make all durable, and label what was labelled late."""
@@ -282,10 +304,9 @@ class _Measured:
             yield piece
 
 
-def _read(item: Item) -> Iterator[bytes]:
-    with item.open() as file:
-        while piece := file.read(_READ_BYTES):
-            yield piece
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_READ_BYTES):
+        yield piece
 
 
 def _sha256(pieces: Iterable[Buffer]) -> bytes:
