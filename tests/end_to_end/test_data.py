@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -309,16 +310,51 @@ def test_a_source_file_says_it_all(steward: Steward, scans: Path, tmp_path: Path
     assert error["code"] == "source_file" and "modality" in error["what"]
 
 
-def test_folders_that_may_be_patients_are_not_taken_for_classes(steward: Steward, tmp_path: Path) -> None:
-    for number in range(41):
-        path = tmp_path / "wards" / f"{NAME} {number}" / "scan.png"
-        path.parent.mkdir(parents=True)
-        Image.fromarray(np.full((8, 8), number, np.uint8)).save(path)
-    source = str(tmp_path / "wards")
-    error = steward.run("extract", source, "--into", "x", expect=2)["error"]
-    assert error["code"] == "unknown_source" and "--no-labels" in error["hint"]
-    assert steward.run("extract", source, "--into", "x", "--no-labels")["records"] == 41
+def pictures(folder: Path, names: Iterable[str]) -> str:
+    """A different picture in each folder of `names`."""
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), number, np.uint8)).save(folder / name / "scan.png")
+    return str(folder)
+
+
+@pytest.mark.parametrize("count", [3, 41])
+def test_names_of_folders_that_may_be_patients_get_nowhere(steward: Steward, tmp_path: Path, count: int) -> None:
+    source = pictures(tmp_path / "wards", [f"{NAME} {number}" for number in range(count)])
+    assert steward.run("inspect", source)["labels"] == {}
+    done = steward.run("extract", source, "--into", "x")
+    assert (done["records"], done["unlabelled_folders"]) == (count, count)
     assert {entry["label"] for entry in steward.run("show", "x")["entries"]} == {""}
+    seen = steward.show("inspect", source) + steward.show("extract", source, "--into", "y") + steward.show("show", "y")
+    assert NAME not in seen
+    assert ("--labels-from folders" in seen) is (count == 3)
+    assert NAME.encode() not in contents(steward.folder)
+    steward.run("register", "x")
+    steward.run("export", "x", "--output", str(tmp_path / "out"))
+    assert NAME.encode() not in contents(tmp_path / "out") + contents(steward.folder / "cards")
+
+
+def test_folders_are_classes_if_somebody_says_so_first_or_later(steward: Steward, tmp_path: Path) -> None:
+    source = pictures(tmp_path / "scans", ["ill", "well"])
+    said = ("--labels-from", "folders")
+    assert steward.run("inspect", source, *said)["labels"] == {"ill": 1, "well": 1}
+    assert steward.run("extract", source, "--into", "x", *said)["unlabelled_folders"] == 0
+    assert steward.run("extract", source, "--into", "x", *said)["resumed"] == 2
+    steward.run("extract", source, "--into", "y")
+    assert steward.run("extract", source, "--into", "y", *said)["duplicates"] == 2
+    assert steward.run("extract", source, "--into", "y", *said)["resumed"] == 2
+    for name in "xy":
+        assert [entry["label"] for entry in steward.run("show", name)["entries"]].count("ill") == 1
+        assert len(steward.run("list", "--search", "ill")) > 0
+    described = tmp_path / "scans.toml"
+    described.write_text('place = "scans"\nlabels_from = "folders"\n')
+    assert steward.run("inspect", str(described))["labels"] == {"ill": 1, "well": 1}
+
+
+def test_only_pictures_have_labels_from_folders(steward: Steward, scans: Path) -> None:
+    for said, code in (("folders", "unknown_source"), ("somewhere", "usage")):
+        error = steward.run("inspect", str(scans), "--labels-from", said, expect=2)["error"]
+        assert error["code"] == code
 
 
 def test_the_selftest_finds_no_survivor(steward: Steward) -> None:

@@ -474,6 +474,24 @@ def test_a_second_version_of_the_same_records_takes_no_room(steward: Steward, tm
     assert steward.run("verify", "head", "--version", "1")["records"] == 12
 
 
+def test_every_held_item_can_be_decided_about_in_whatever_versions_and_datasets_it_waits(
+    steward: Steward, scans: Path
+) -> None:
+    for name in ("head", "neck"):
+        for _ in range(2):
+            steward.run("extract", str(scans), "--into", name, "--project", "joint")
+            steward.run("register", name, "--leave-waiting")
+        steward.run("extract", str(scans), "--into", name)
+    waiting = steward.run("quarantine", "list")
+    assert len(waiting) == 12
+    for held in waiting:
+        current = held["version"] == 3 and held["releasable"]
+        action, done = ("release", "released") if current else ("reject", "rejected")
+        assert steward.run("quarantine", action, held["item"][:12], "--reviewer", "Curie")[done]
+    assert steward.run("quarantine", "list") == []
+    assert {steward.run("show", name)["records"] for name in ("head", "neck")} == {13}
+
+
 def test_after_a_rejection_further_items_can_be_held(steward: Steward, scans: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     for held in steward.run("quarantine", "list"):

@@ -128,11 +128,11 @@ def test_a_server_that_crashes_and_comes_back_loses_nothing_and_gives_nothing_tw
     kept: list[str] = []
     with server.client() as client, pytest.raises(SourceError, match="cannot be reached"):
         for item in FhirSearch(client, TYPES, page_size=10).items(kept.__contains__):
-            kept.append(item.name)
+            kept.append(item.mark)
             if len(kept) == 42:
                 server.kill()
     assert 42 <= len(kept) < PATIENTS * (1 + OBSERVATIONS)
     server.start()
     with server.client() as client:
-        kept += [item.name for item in FhirSearch(client, TYPES, page_size=10).items(kept.__contains__)]
+        kept += [item.mark for item in FhirSearch(client, TYPES, page_size=10).items(kept.__contains__)]
     assert len(kept) == len(set(kept)) == PATIENTS * (1 + OBSERVATIONS)

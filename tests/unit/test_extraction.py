@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,7 @@ from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import CONFLICT, Extraction, quarantine_of
 from hmchain.records.pipeline.workers import TRAVEL_BYTES_MAX, WorkerLostError
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
+from hmchain.records.sources.marks import mark
 from hmchain.records.vault import MissingRecordError, Vault
 
 LETTERS = "letters"
@@ -41,14 +42,17 @@ class Letters:
     texts: dict[str, bytes]
     stop_before: str = ""
     gone: frozenset[str] = frozenset()
+    marked: bool = False
+    """Whether its items have marks: what an earlier run knew by name is then not known."""
     opened: list[str] = field(default_factory=list)
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         for name in self.texts:
             if name == self.stop_before:
                 raise SourceError("the archive went away", "run it again")
-            if not done(name):
-                yield Item(name, LETTERS, partial(self._open, name))
+            known = mark(name, self.texts[name]) if self.marked else name
+            if not done(known):
+                yield Item(name, LETTERS, partial(self._open, name), mark=known)
 
     def count(self) -> int | None:
         return len(self.texts)
@@ -356,6 +360,61 @@ def test_a_released_item_becomes_the_record_it_would_have_been(bed: Bed) -> None
     with pytest.raises((MissingRecordError, MissingObjectError)):
         bed.vault.get(quarantine_of("book"), 1, held.item.hex())
     assert bed.extraction().run(Letters({"a": letter(7, "SECRET")})).resumed == 1
+
+
+def test_the_same_item_waits_once_in_each_version_and_dataset_and_each_has_an_id(bed: Bed) -> None:
+    other = replace(BOOK, name="another book")
+    bed.catalogue.add_dataset(other)
+    for dataset in (BOOK, other):
+        for number in (1, 2):
+            bed.catalogue.open_version(dataset.name, "letters", 0)
+            texts = {"a": letter(7, "SECRET"), "b": letter(8, "DAMAGED")}
+            run = Extraction(bed.catalogue, bed.vault, dataset, number, {LETTERS: Redact()})
+            assert run.run(Letters(texts)).held == 2
+            bed.catalogue.close_version(dataset.name, number, bytes(32), 0)
+    waiting = bed.catalogue.held()
+    assert len({held.item for held in waiting}) == len(waiting) == 8
+    for held in waiting:
+        for letters in (64, 12):
+            found = review.find_held(bed.catalogue, held.item.hex()[:letters])
+            assert found == held
+        with review.held_content(bed.vault, found) as file:
+            assert file.read() in (letter(7, "SECRET"), letter(8, "DAMAGED"))
+        review.reject(bed.catalogue, bed.vault, found, "M. Curie", 5)
+    assert {held.state for held in bed.catalogue.held()} == {REJECTED}
+
+
+def test_two_items_of_one_name_both_wait(bed: Bed) -> None:
+    for text in ("SECRET", "SECRET\nas well"):
+        assert bed.extraction().run(Letters({"IM0001": letter(7, text)}, marked=True)).held == 1
+    assert len({held.item for held in bed.catalogue.held()}) == 2
+
+
+def test_what_somebody_decided_about_is_not_asked_again_though_the_item_was_moved(bed: Bed) -> None:
+    texts = {"a": letter(7, "SECRET"), "b": letter(8, "SECRET"), "c": letter(9, "SECRET")}
+    bed.extraction().run(Letters(texts))
+    names = {review.original_name(bed.vault, held): held for held in bed.catalogue.held()}
+    review.reject(bed.catalogue, bed.vault, names["a"], "M. Curie", 5)
+    review.release(bed.extraction(), bed.catalogue, bed.vault, names["b"], "M. Curie", 5)
+    before = bed.catalogue.held()
+    tally = bed.extraction().run(Letters(texts, marked=True))
+    assert (tally.items, tally.held, tally.duplicates, tally.records) == (3, 0, 3, 0)
+    assert bed.catalogue.held() == before
+    assert set(bed.texts()) == {"8"}
+
+
+def test_too_short_an_id_says_how_many_it_could_be(bed: Bed) -> None:
+    bed.extraction().run(Letters({str(number): letter(number, "SECRET") for number in range(17)}))
+    first = {held.item.hex()[0] for held in bed.catalogue.held()}
+    refusals = []
+    for begin in first:
+        with suppress(review.NotHeldError):
+            review.find_held(bed.catalogue, begin)
+            continue
+        with pytest.raises(review.NotHeldError) as refused:
+            review.find_held(bed.catalogue, begin)
+        refusals.append(refused.value)
+    assert refusals and all("more letters" in refused.hint for refused in refusals)
 
 
 def test_a_rejected_item_stays_out(bed: Bed) -> None:

@@ -15,7 +15,7 @@ from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.fhir import client as client_module
 from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
 from hmchain.records.sources.fhir.server import FhirExport, FhirSearch
-from hmchain.records.sources.item import SourceError
+from hmchain.records.sources.item import Item, SourceError
 
 BASE = "https://fhir.example.org/r4"
 
@@ -43,7 +43,10 @@ class Server:
         return answer(request)
 
     def names(self, types: tuple[str, ...] = ("Patient",), done: frozenset[str] = frozenset()) -> list[str]:
-        return [item.name for item in FhirSearch(self.client, types).items(done.__contains__)]
+        return [item.name for item in self.items(types, done)]
+
+    def items(self, types: tuple[str, ...] = ("Patient",), done: frozenset[str] = frozenset()) -> list[Item]:
+        return list(FhirSearch(self.client, types).items(done.__contains__))
 
 
 def page(*some: dict[str, object], next_link: str = "", **more: object) -> Answerer:
@@ -82,9 +85,15 @@ def test_pages_are_followed_for_every_type() -> None:
 
 
 def test_what_is_kept_is_left_out_of_the_next_run_and_a_new_version_is_not() -> None:
+    done = frozenset(item.mark for item in Server(page(patient(1), patient(2))).items())
     changed = patient(1, meta={"versionId": "2"})
-    server = Server(page(changed, patient(2)))
-    assert server.names(done=frozenset({"Patient/p1/_history/1", "Patient/p2/_history/1"})) == ["Patient/p1/_history/2"]
+    assert Server(page(changed, patient(2))).names(done=done) == ["Patient/p1/_history/2"]
+
+
+def test_what_changed_without_a_new_version_is_given_again() -> None:
+    unversioned = [patient(number, meta={}) for number in (1, 2)]
+    done = frozenset(item.mark for item in Server(page(*unversioned)).items())
+    assert Server(page(unversioned[0], patient(2, meta={}, gender="other"))).names(done=done) == ["Patient/p2"]
 
 
 def test_only_what_changed_since_is_asked_for() -> None:

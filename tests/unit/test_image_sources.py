@@ -48,11 +48,11 @@ def fill(folder: Path, names: list[str]) -> Path:
 )
 def test_labels_are_those_of_list_files(tmp_path: Path, names: list[str]) -> None:
     folder = fill(tmp_path / "set", names)
-    found = {item.name: item.label for item in ImageFiles.at(folder).items(NOBODY)}
+    found = {item.name: item.label for item in ImageFiles.at(folder, labelled=True).items(NOBODY)}
     files, _ = list_files(folder)
     assert found == {file.path.relative_to(folder).as_posix(): file.label for file in files}
     shutil.make_archive(str(tmp_path / "set"), "zip", folder)
-    packed = ImageFiles.at(tmp_path / "set.zip")
+    packed = ImageFiles.at(tmp_path / "set.zip", labelled=True)
     assert {item.name: item.label for item in packed.items(NOBODY)} == found and packed.count() == len(names)
 
 
@@ -60,7 +60,7 @@ def test_images_are_found_by_suffix_or_content_and_the_rest_is_counted(tmp_path:
     folder = fill(tmp_path, ["a/1.png", "a/no suffix", "loose.png"])
     (folder / "a" / "damaged.jpg").write_bytes(b"nothing")
     (folder / "a" / "notes.txt").write_text("a patient's name")
-    source = ImageFiles.at(folder)
+    source = ImageFiles.at(folder, labelled=True)
     items = {item.name: item for item in source.items(NOBODY)}
     assert list(items) == ["a/1.png", "a/damaged.jpg", "a/no suffix", "loose.png"]
     assert source.skipped.counts == {"not an image": 1}
@@ -70,8 +70,10 @@ def test_images_are_found_by_suffix_or_content_and_the_rest_is_counted(tmp_path:
 
 
 def test_folders_may_be_called_after_patients(tmp_path: Path) -> None:
-    source = ImageFiles.at(fill(tmp_path, ["Doe John/1.png"]), labelled=False)
-    assert [item.label for item in source.items(NOBODY)] == [""]
+    source = ImageFiles.at(fill(tmp_path, ["Doe John/1.png", "Roe Jane/1.png", "Roe Jane/2.png", "3.png"]))
+    assert {item.label for item in source.items(NOBODY)} == {""}
+    assert source.folders == 2
+    assert len(list(source.items(lambda mark: True))) == 0 and source.folders == 2
 
 
 def arrays(path: Path, **parts: np.ndarray) -> Path:
@@ -108,7 +110,7 @@ def test_arrays_give_the_pixels_and_classes_that_loading_them_gives(tmp_path: Pa
         with item.open() as file, Image.open(file) as image:
             assert image.format == "PNG"
             assert np.array_equal(np.asarray(image).reshape(pixels.shape), pixels)
-    assert [item.name for item in source.items({item.name for item in items[:10]}.__contains__)] == [
+    assert [item.name for item in source.items({item.mark for item in items[:10]}.__contains__)] == [
         item.name for item in items[10:]
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,13 @@ app = typer.Typer(no_args_is_help=True, help="Extract, de-identify, encrypt, cat
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(vault.app, name="vault")
 app.registered_commands += datasets.app.registered_commands
+
+
+class LabelsFrom(Enum):
+    """Where labels can come from."""
+
+    FOLDERS = "folders"
+
 
 SourceArgument = Annotated[
     str,
@@ -56,10 +64,8 @@ CredentialOption = Annotated[
     str, typer.Option("--credential", metavar="PLACE", help="Where the credential is: env:NAME or file:PATH.")
 ]
 LabelsOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--labels/--no-labels", help="Whether the folders of images are their classes.", show_default="if they are few"
-    ),
+    LabelsFrom | None,
+    typer.Option("--labels-from", help="Of pictures: the folders are their classes.", show_default="no labels"),
 ]
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="N", min=0, help="Processes that share the work.", show_default="all cores")
@@ -108,7 +114,7 @@ def extract(
     kind: KindOption = None,
     schema: SchemaOption = "",
     credential: CredentialOption = "",
-    labels: LabelsOption = None,
+    labels_from: LabelsOption = None,
     workers: WorkersOption = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -116,14 +122,14 @@ def extract(
     from hmchain.application.data import extraction, folder
     from hmchain.application.data.sources import open_source
 
-    wanted = _asked(place, kind, schema, credential, labels)
+    wanted = _asked(place, kind, schema, credential, labels_from)
     with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         dataset = extraction.begin(records, into, title=title, project=project, profile=profile, schema=wanted.schema)
         with output.progress_bar("extracting") as progress, _ended_by_signals(opened):
             version, tally = extraction.extract(
                 records, dataset, opened, workers=workers or os.cpu_count() or 1, progress=progress
             )
-    data_view.show_tally(version, tally, opened.passed_over(), as_json=as_json)
+    data_view.show_tally(version, tally, opened, as_json=as_json)
 
 
 @app.command(epilog=example("hmchain data inspect /mnt/mri"))
@@ -134,7 +140,7 @@ def inspect(
     kind: KindOption = None,
     schema: SchemaOption = "",
     credential: CredentialOption = "",
-    labels: LabelsOption = None,
+    labels_from: LabelsOption = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Items to look at.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
@@ -142,12 +148,12 @@ def inspect(
     from hmchain.application.data import trial
     from hmchain.application.data.sources import open_source
 
-    wanted = _asked(place, kind, schema, credential, labels)
+    wanted = _asked(place, kind, schema, credential, labels_from)
     with open_source(wanted) as opened, output.progress_bar("looking") as progress:
         found = trial.run(
             opened.source, trial.passing_rules(opened.kind, profile, wanted.schema), limit=limit, progress=progress
         )
-    data_view.show_trial(found, opened.passed_over(), as_json=as_json)
+    data_view.show_trial(found, opened, as_json=as_json)
 
 
 @app.command(epilog=example("hmchain data deidentify /mnt/mri --project brain --output clean"))
@@ -162,7 +168,7 @@ def deidentify(
     kind: KindOption = None,
     schema: SchemaOption = "",
     credential: CredentialOption = "",
-    labels: LabelsOption = None,
+    labels_from: LabelsOption = None,
     workers: WorkersOption = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -170,7 +176,7 @@ def deidentify(
     from hmchain.application.data import folder, trial
     from hmchain.application.data.sources import open_source
 
-    wanted = _asked(place, kind, schema, credential, labels)
+    wanted = _asked(place, kind, schema, credential, labels_from)
     with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
         take = trial.write_to(target)
@@ -179,7 +185,7 @@ def deidentify(
                 opened.source, rules, workers=workers or os.cpu_count() or 1, take=take, progress=progress
             )
         trial.write_report(found, target)
-    data_view.show_trial(found, opened.passed_over(), as_json=as_json)
+    data_view.show_trial(found, opened, as_json=as_json)
     if not as_json:
         output.say(f"Clean files and {trial.REPORT} are in {target}. They are not encrypted there.")
 
@@ -257,14 +263,15 @@ def selftest(as_json: AsJson = False) -> None:
         raise typer.Exit(3)
 
 
-def _asked(place: str, kind: str | None, schema: str, credential: str, labels: bool | None) -> Asked:
+def _asked(place: str, kind: str | None, schema: str, credential: str, labels_from: LabelsFrom | None) -> Asked:
     """What a source file says, and the command line over it."""
     import msgspec
 
     from hmchain.application.data.sources import asked
 
     wanted = asked(place)
-    given = {"kind": kind, "schema": schema, "credential": credential, "labelled": labels}
+    labels = labels_from.value if labels_from else ""
+    given = {"kind": kind, "schema": schema, "credential": credential, "labels_from": labels}
     changes = {name: value for name, value in given.items() if value not in (None, "")}
     return msgspec.structs.replace(wanted, **changes)
 

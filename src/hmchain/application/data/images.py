@@ -92,7 +92,7 @@ def prepare(
     entries = list(records.catalogue.records(source.dataset, source.number))
     wanted = tuple(classes) or tuple(sorted({entry.label for entry in entries if entry.label}))
     if len(wanted) < 2:
-        hint = "give images of at least two classes, each in a folder of its class's name"
+        hint = "hmchain data label, or extract pictures again with --labels-from folders"
         raise UnfitForLearningError(f"dataset {source.dataset} has {len(wanted)} classes", hint)
     left_out: Counter[str] = Counter()
     kept: list[RecordEntry] = []

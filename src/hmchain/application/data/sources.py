@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -28,8 +29,7 @@ _SUFFIXES = {
     ".npz": ARRAYS, ".csv": TABLE, ".parquet": TABLE, ".ndjson": FHIR, ".gz": FHIR, ".json": FHIR, ".hl7": HL7,
     ".dcm": DICOM,
 }  # fmt: skip
-CLASSES_MAX = 40
-"""More folders than that may be patients; then somebody must say."""
+FOLDERS = "folders"
 _LOOKED_AT = 200  # files of a folder, to find out what it holds
 
 
@@ -73,8 +73,8 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """HOST:PORT where a PACS sends objects to (C-MOVE); nothing: it sends them back as they are asked for (C-GET)."""
     own_title: str = "HMCHAIN"
     """Our AE title, which the PACS must allow."""
-    labelled: bool | None = None
-    """Whether the folders of images are their classes; None: yes, if they are few enough to be."""
+    labels_from: Literal["", "folders"] = ""
+    """Of pictures: whether the folders they lie in are their classes. Else no name of a folder gets any further."""
 
     def selection(self) -> Selection:
         """Which studies are taken. Raises `SelectionError`."""
@@ -118,6 +118,14 @@ class Opened:
     stop: Callable[[], None] | None = None
     """Ends a source that has no end of its own."""
 
+    def unlabelled_folders(self) -> int:
+        """In how many folders pictures lie whose labels nobody asked for."""
+        from hmchain.records.sources.imagefiles import ImageFiles
+
+        if not isinstance(self.source, ImageFiles) or self.source.labelled:
+            return 0
+        return self.source.folders
+
     def passed_over(self) -> Mapping[str, int]:
         """How many things the last run found that are no data of this kind, by reason."""
         skipped = getattr(self.source, "skipped", None)
@@ -150,6 +158,8 @@ def _on_disk(asked: Asked, path: Path) -> Opened:
     kind = asked.kind or _guess(path)
     if kind not in KINDS:
         raise UnknownSourceError(f"{kind!r} is no kind of data", f"kinds are {', '.join(KINDS)}")
+    if asked.labels_from and kind != IMAGE:
+        raise UnknownSourceError(f"only pictures have labels from folders, and this is {kind}", "leave labels out")
     # Without the path's name: hospitals call folders after patients, and this is kept and shown in cards.
     return Opened(
         _open_path(asked, path, kind),
@@ -168,11 +178,7 @@ def _open_path(asked: Asked, path: Path, kind: str) -> Source:
         from hmchain.records.sources.containers import open_container
         from hmchain.records.sources.imagefiles import ImageFiles
 
-        container = open_container(path)
-        if asked.labelled is None and len(container.tops()) > CLASSES_MAX:
-            what = f"{path} has {len(container.tops())} folders: hospitals call folders after patients too"
-            raise UnknownSourceError(what, "say with --labels or --no-labels whether they are classes")
-        return ImageFiles(container, labelled=asked.labelled is not False)
+        return ImageFiles(open_container(path), labelled=asked.labels_from == FOLDERS)
     if kind == ARRAYS:
         from hmchain.records.sources.imagearrays import ImageArrays
 

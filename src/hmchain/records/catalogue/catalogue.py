@@ -256,7 +256,13 @@ class Catalogue:
         """Items in quarantine, of one dataset or all."""
         sql = f"SELECT {_HELD} FROM held WHERE ? IN ('', dataset) ORDER BY dataset, version, item"  # noqa: S608
         found = self._rows(sql, dataset or "")
-        return [replace(HeldItem(*row), releasable=bool(row[7])) for row in found]
+        return [_held(row) for row in found]
+
+    def held_item(self, dataset: str, version: int, item: bytes) -> HeldItem | None:
+        """One item in quarantine, whatever somebody decided about it; or None."""
+        sql = f"SELECT {_HELD} FROM held WHERE dataset = ? AND version = ? AND item = ?"  # noqa: S608 - ours
+        found = self._rows(sql, dataset, version, item)
+        return _held(found[0]) if found else None
 
     def review(self, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
         """Write down what a reviewer decided."""
@@ -298,6 +304,10 @@ def _index(database: sqlite3.Connection, dataset: str, version: int, entry: Reco
     """Make a record findable by its words."""
     body = " ".join((entry.label, entry.media_type, *entry.attributes.values()))
     database.execute("INSERT INTO words VALUES (?, ?, ?, ?)", (dataset, version, entry.record, body))
+
+
+def _held(row: tuple[Any, ...]) -> HeldItem:
+    return replace(HeldItem(*row), releasable=bool(row[7]))
 
 
 def _entry(row: tuple[Any, ...]) -> RecordEntry:

@@ -83,7 +83,7 @@ class HeldItem:
     """An item in quarantine. The item itself lies encrypted in the vault until somebody decides."""
 
     item: bytes
-    """Keyed digest of the item's name; its first letters name it to commands."""
+    """Keyed digest of its name and content, and of where it waits; its first letters name it to commands."""
     dataset: str
     version: int
     kind: str
@@ -101,7 +101,7 @@ class ItemDone:
     """What became of one item of a source: its records, or its place in quarantine."""
 
     name: bytes
-    """Keyed digest of the item's name."""
+    """Keyed digest of the item's mark."""
     records: tuple[RecordEntry, ...] = ()
     duplicates: int = 0
     """Records that the version had already, byte for byte."""

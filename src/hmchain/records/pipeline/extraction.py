@@ -8,11 +8,13 @@ with other content (two objects under one UID, say) is held for a person, since 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
+from typing import BinaryIO
 
+from hmchain.canonical import digest
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
@@ -56,6 +58,19 @@ class _Batch:
     size: int = 0
 
 
+@dataclass
+class _LateLabels:
+    """Labels of records that came without one before, and the items that give them: written down at the end at once,
+    since to label records takes as long as the version has records."""
+
+    items: list[ItemDone] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, item: ItemDone, labels: Mapping[str, str]) -> None:
+        self.items.append(item)
+        self.labels.update(labels)
+
+
 def quarantine_of(dataset: str) -> str:
     """The vault's name for the items of a dataset that wait for a reviewer."""
     return f"{dataset}/quarantine"
@@ -79,6 +94,7 @@ class Extraction:
         self._rules = rules
         self._tally = Tally()
         self._batch = _Batch()
+        self._late = _LateLabels()
 
     def run(
         self, source: Source, *, workers: int = 1, batch: int = BATCH_ITEMS, progress: Progress | None = None
@@ -102,46 +118,53 @@ class Extraction:
                     if len(self._batch.items) >= batch or self._batch.size >= _BATCH_BYTES:
                         self._flush(writer)
             except SourceError:  # after any other error it is not known which of the queued records the vault has
-                self._flush(writer)
+                self._finish(writer)
                 raise
-            self._flush(writer)
+            self._finish(writer)
         return self._tally
 
     def _try(self, writer: Writer, handled: Handled) -> None:
         try:
-            self._keep(writer, self._digest(handled.item.name), handled.item, handled.results)
+            self._keep(writer, self._digest(handled.item.known_by), handled.item, handled.results)
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
-    def release(self, item: Item, name: bytes) -> Tally:
+    def release(self, item: Item, held: bytes) -> Tally:
         """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
 
-        `name` is the keyed digest under which it is known.
+        `held` is its id in quarantine.
         """
         self._tally = Tally()
         with self._writer() as writer:
-            self._keep(writer, name, item, outcomes(item, self._rules, reviewed=True))
-            self._flush(writer)
+            self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
+            self._finish(writer)
         return self._tally
 
-    def _is_done(self, name: str) -> bool:
-        done = self._catalogue.is_done(self._dataset.name, self._version, self._digest(name))
+    def _is_done(self, mark: str) -> bool:
+        done = self._catalogue.is_done(self._dataset.name, self._version, self._digest(mark))
         if done:
             self._tally = replace(self._tally, resumed=self._tally.resumed + 1)
         return done
 
-    def _digest(self, name: str) -> bytes:
-        return self._catalogue.item_digest(self._dataset.project, name)
+    def _digest(self, mark: str) -> bytes:
+        return self._catalogue.item_digest(self._dataset.project, mark)
 
     def _writer(self) -> Writer:
         self._batch = _Batch()
+        self._late = _LateLabels()
         return self._vault.writer(self._dataset.name, self._version)
 
-    def _keep(self, writer: Writer, name: bytes, item: Item, found: Iterable[Result]) -> None:
-        """Hand the outcomes of one item to the vault, and remember what to write into the catalogue."""
+    def _keep(
+        self, writer: Writer, name: bytes, item: Item, found: Iterable[Result], *, released: bytes | None = None
+    ) -> None:
+        """Hand the outcomes of one item to the vault, and remember what to write into the catalogue.
+
+        `released` is the id in quarantine of an item that comes from there.
+        """
         entries: dict[str, RecordEntry] = {}
         actions: Counter[tuple[str, str]] = Counter()
         held: list[Held] = []
+        labels: dict[str, str] = {}
         duplicates = 0
         for outcome in found:
             if isinstance(outcome, Held):
@@ -151,23 +174,30 @@ class Extraction:
             entry = self._put(writer, outcome, item)
             if entry is None:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
-            elif entry.record in entries or self._is_listed(entry.record):
+            elif (known := entries.get(entry.record) or self._listed(entry.record)) is not None:
                 duplicates += 1
+                if entry.label and not known.label:
+                    labels[entry.record] = entry.label
             else:
                 entries[entry.record] = entry
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
                 count_actions(actions, clean.actions)
-        waiting = self._quarantine(name, item, held) if held else None
+        waiting = self._quarantine(item, held, released) if held else None
+        duplicates += bool(held) and waiting is None
         done = tuple(Action(*key, count) for key, count in actions.items())
-        self._batch.items.append(ItemDone(name, tuple(entries.values()), duplicates, waiting, done))
+        item_done = ItemDone(name, tuple(entries.values()), duplicates, waiting, done)
+        if labels:
+            self._late.add(item_done, labels)
+        else:
+            self._batch.items.append(item_done)
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
             records=self._tally.records + len(entries),
             size=self._tally.size + sum(entry.size for entry in entries.values()),
             duplicates=self._tally.duplicates + duplicates,
-            held=self._tally.held + bool(held),
+            held=self._tally.held + (waiting is not None),
         )
 
     def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
@@ -203,21 +233,43 @@ class Extraction:
                 return None
         return sealed.size
 
-    def _is_listed(self, record: str) -> bool:
-        """Whether the catalogue has a record; the vault alone may have it after a crash."""
-        return self._catalogue.record(self._dataset.name, self._version, record) is not None
+    def _listed(self, record: str) -> RecordEntry | None:
+        """The catalogue's entry of a record; the vault alone may have it after a crash."""
+        return self._catalogue.record(self._dataset.name, self._version, record)
 
-    def _quarantine(self, name: bytes, item: Item, held: Sequence[Held]) -> HeldItem:
-        """Keep an item, encrypted, until a reviewer decides."""
-        place = quarantine_of(self._dataset.name)
-        for record, pieces in ((name.hex(), _read(item)), (name_record(name), iter([item.name.encode()]))):
-            if not self._vault.has(place, self._version, record):
-                self._vault.put_stream(place, self._version, record, "", pieces)
+    def _quarantine(self, item: Item, held: Sequence[Held], released: bytes | None) -> HeldItem | None:
+        """Keep an item, encrypted, until a reviewer decides; None if it waits already, or somebody has decided."""
+        with item.open() as file:
+            name = released or self._quarantine_id(item, file)
+            if released is None and self._catalogue.held_item(self._dataset.name, self._version, name) is not None:
+                return None
+            file.seek(0)
+            self._put_aside(name.hex(), _read(file))
+        self._put_aside(name_record(name), iter([item.name.encode()]))
         reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
         releasable = all(entry.releasable for entry in held)
         return HeldItem(
             name, self._dataset.name, self._version, item.kind, item.label, held[0].code, reasons, releasable
         )
+
+    def _quarantine_id(self, item: Item, file: BinaryIO) -> bytes:
+        """Of an item's name and content, wherever it lay; it waits anew in every dataset and version."""
+        place = (self._dataset.name.encode(), str(self._version).encode())
+        named = digest("held item", *place, item.name.encode(), _sha256(_read(file)))
+        return self._catalogue.item_digest(self._dataset.project, named.hex())
+
+    def _put_aside(self, record: str, pieces: Iterator[bytes]) -> None:
+        place = quarantine_of(self._dataset.name)
+        if not self._vault.has(place, self._version, record):
+            self._vault.put_stream(place, self._version, record, "", pieces)
+
+    def _finish(self, writer: Writer) -> None:
+        """Make all durable, and label what was labelled late."""
+        self._flush(writer)
+        if self._late.items:
+            self._catalogue.label(self._dataset.name, self._version, self._late.labels)
+            self._catalogue.add_items(self._dataset.name, self._version, self._late.items)
+            self._late = _LateLabels()
 
     def _flush(self, writer: Writer) -> None:
         """Make everything durable: first the records, then the catalogue's entries for them."""
@@ -252,10 +304,9 @@ class _Measured:
             yield piece
 
 
-def _read(item: Item) -> Iterator[bytes]:
-    with item.open() as file:
-        while piece := file.read(_READ_BYTES):
-            yield piece
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_READ_BYTES):
+        yield piece
 
 
 def _sha256(pieces: Iterable[Buffer]) -> bytes:

@@ -35,9 +35,10 @@ def find_held(catalogue: Catalogue, prefix: str) -> HeldItem:
     """The waiting item whose id begins with `prefix`. Raises `NotHeldError`."""
     waiting = [held for held in catalogue.held() if held.state == PENDING]
     found = [held for held in waiting if held.item.hex().startswith(prefix.lower())]
+    if len(found) > 1 and prefix:
+        raise NotHeldError(f"{len(found)} waiting items begin with {prefix!r}", "give more letters of the item's id")
     if len(found) != 1 or not prefix:
-        what = "no waiting item begins" if not found else f"{len(found)} waiting items begin"
-        raise NotHeldError(f"{what} with {prefix!r}", "`hmchain data quarantine list` shows them")
+        raise NotHeldError(f"no waiting item begins with {prefix!r}", "`hmchain data quarantine list` shows them")
     return found[0]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
+from hmchain.records.sources.marks import mark, mark_of_large_file
 from hmchain.records.sources.skipped import Skipped
 from hmchain.records.sources.spool import spooled
 
@@ -48,6 +49,8 @@ class Entry:
     """The first bytes, fewer if the file is shorter or damaged."""
     open: Callable[[], BinaryIO]
     """The whole from the start, seekable. Raises `ItemUnavailableError`."""
+    mark: Callable[[], str]
+    """What it is remembered by; of a file this reads both its ends."""
 
 
 class Container(Protocol):
@@ -130,7 +133,8 @@ def _file_entry(path: Path, name: str) -> Entry:
     except OSError:
         size = 0
     # Functions of this module, so that other processes can be handed what opens a file.
-    return Entry(name, "a file", size, partial(_head_of, path), partial(_open_file, path))
+    mark_it = partial(mark_of_large_file, name, path)
+    return Entry(name, "a file", size, partial(_head_of, path), partial(_open_file, path), mark_it)
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -231,7 +235,9 @@ class Archive:
             except _DAMAGE as error:
                 raise ItemUnavailableError(f"{label} is damaged", "pack it again") from error
 
-        return Entry(name, label, info.file_size, head, opened)
+        sums = (info.CRC, info.file_size, info.compress_size)
+        mark_it = partial(mark, name, *(str(each).encode() for each in sums))
+        return Entry(name, label, info.file_size, head, opened, mark_it)
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError)

@@ -20,6 +20,7 @@ from hmchain.records.sources import medmnist
 from hmchain.records.sources.decode import PIXELS_MAX
 from hmchain.records.sources.imageset import DatasetLayoutError
 from hmchain.records.sources.item import IMAGE, Item, SourceError
+from hmchain.records.sources.marks import mark
 
 _PARTS = ("train", "val", "test")
 _LAYOUTS = "train_images, train_labels, val_images, val_labels, test_images and test_labels, or images and labels"
@@ -49,8 +50,9 @@ class ImageArrays:
                 labels = self._labels(archive, f"{prefix}labels")
                 for index, (pixels, shape) in enumerate(self._images(archive, f"{prefix}images")):
                     name = f"{part}/{index:06d}"
-                    if not done(name):
-                        yield Item(name, IMAGE, partial(_png, pixels, shape), self._class(labels[index]))
+                    known = mark(name, str(shape).encode(), pixels)
+                    if not done(known):
+                        yield Item(name, IMAGE, partial(_png, pixels, shape), self._class(labels[index]), known)
 
     def count(self) -> int | None:
         """How many images there are."""

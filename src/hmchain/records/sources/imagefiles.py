@@ -1,4 +1,4 @@
-"""Image files in folders and .zip files, one by one; the folder that a file lies in may be its class."""
+"""Image files in folders and .zip files, one by one; the folder of a file is its class if somebody says so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from hmchain.records.sources.containers import Container, Entry, open_container
 from hmchain.records.sources.decode import FORMATS
 from hmchain.records.sources.folders import are_splits
 from hmchain.records.sources.item import IMAGE, Item
+from hmchain.records.sources.marks import mark
 from hmchain.records.sources.skipped import Skipped
+
+FOLDERS_COUNTED = 1000
 
 _HEAD_BYTES = 16
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
@@ -22,37 +25,45 @@ _BEGINNINGS = (
 class ImageFiles:
     """The image files of a container (a `Source`).
 
-    With `labelled`, an item's label is the folder at the top of its path, or the one below it where the top folders are
-    `train`, `val` and `test`, as `folders.list_files` has it. Without, no name of a folder gets any further: hospitals
-    call folders after patients too.
+    No name of a folder gets any further: hospitals call folders after patients. Only with `labelled` is an item's label
+    the folder at the top of its path, or the one below it where the top folders are `train`, `val` and `test`, as
+    `folders.list_files` has it.
     """
 
-    def __init__(self, container: Container, *, labelled: bool = True) -> None:
+    def __init__(self, container: Container, *, labelled: bool = False) -> None:
         self._container = container
-        self._labelled = labelled
+        self.labelled = labelled
+        self._folders: set[str] = set()
         self.skipped = Skipped()
         """What the last run of `items` passed over."""
 
     @classmethod
-    def at(cls, path: Path, *, labelled: bool = True) -> ImageFiles:
+    def at(cls, path: Path, *, labelled: bool = False) -> ImageFiles:
         """The image files in the folder or .zip file at `path`. Raises `SourceError` if it cannot be opened."""
         return cls(open_container(path), labelled=labelled)
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The images in the order of the container, but for those that are `done`."""
         self.skipped.clear()
+        self._folders.clear()
         depth = 1 if are_splits(self._container.tops()) else 0
         for entry in self._entries(self.skipped):
-            if not done(entry.name):
-                yield Item(entry.name, IMAGE, entry.open, self._label(entry.name, depth))
+            folder = _folder(entry.name, depth)
+            if folder and len(self._folders) <= FOLDERS_COUNTED:
+                self._folders.add(folder)
+            label = folder if self.labelled else ""
+            known = mark(entry.mark(), label.encode()) if label else entry.mark()
+            if not done(known):
+                yield Item(entry.name, IMAGE, entry.open, label, known)
+
+    @property
+    def folders(self) -> int:
+        """How many folders that could be classes the last run met, up to `FOLDERS_COUNTED` and one."""
+        return len(self._folders)
 
     def count(self) -> int | None:
         """How many items there are."""
         return sum(1 for _ in self._entries(Skipped()))
-
-    def _label(self, name: str, depth: int) -> str:
-        folders = PurePosixPath(name).parts[:-1]
-        return folders[depth] if self._labelled and len(folders) > depth else ""
 
     def _entries(self, skipped: Skipped) -> Iterator[Entry]:
         for entry in self._container.entries(skipped):
@@ -60,6 +71,11 @@ class ImageFiles:
                 yield entry
             else:
                 skipped.add(entry.name, "not an image")
+
+
+def _folder(name: str, depth: int) -> str:
+    folders = PurePosixPath(name).parts[:-1]
+    return folders[depth] if len(folders) > depth else ""
 
 
 def _is_image(head: bytes) -> bool:

@@ -1,7 +1,7 @@
 """What every streaming source gives: items, one by one, each with a name and bytes that can be read again.
 
 An item is as it came from the hospital's systems: it holds a patient's data, and its name may too (a file's path, a
-resource's address). Neither leaves the process in clear: what is kept of a name is a keyed digest.
+resource's address). Neither leaves the process in clear: what is kept of an item is a keyed digest of its mark.
 """
 
 from __future__ import annotations
@@ -32,20 +32,28 @@ class Item:
     """One file, message, resource or table."""
 
     name: str
-    """Unique within its source and the same at every run, so that a run that was cut short goes on after it."""
+    """Unique within its source."""
     kind: str
     """`DICOM`, `IMAGE`, `FHIR`, `HL7` or `TABLE`."""
     open: Callable[[], BinaryIO]
     """Opens the bytes from the start; seekable. The caller closes it. May fetch them first, and raise `SourceError`."""
     label: str = ""
     """The class that the source files it under (the folder of an image, say), or nothing."""
+    mark: str = ""
+    """What it is remembered by (`marks`): the same at every run for the same content, and another for another content.
+    Nothing: its name, which then stands for one content for good."""
+
+    @property
+    def known_by(self) -> str:
+        """The mark, or the name in its place."""
+        return self.mark or self.name
 
 
 class Source(Protocol):
     """Somewhere medical records come from. Items are made one at a time: memory does not grow with their number."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
-        """The items in a stable order, leaving out those of whose name `done` says that they are extracted.
+        """The items in a stable order, leaving out those of whose mark `done` says that they are extracted.
 
         Raises `SourceError` where it cannot go on; a single item that is damaged is given as it is.
         """

@@ -18,6 +18,7 @@ import polars as pl
 from hmchain.errors import InputError
 from hmchain.records import shipped
 from hmchain.records.sources.item import TABLE, Item, SourceError
+from hmchain.records.sources.marks import mark_of_file
 
 ROW = "\x00row"
 """The name of the row's number, counted from 1 without a header, while a table is at work."""
@@ -142,8 +143,12 @@ class TableFiles:
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """File after file in the order of their paths. Raises `SourceError` if none belongs to a table."""
         for name, path in self._files().items():
-            if not done(name):
-                yield Item(name, TABLE, _opener(path))
+            try:
+                known = mark_of_file(name, path)
+            except OSError as error:
+                raise _unreadable() from error
+            if not done(known):
+                yield Item(name, TABLE, _opener(path), mark=known)
 
     def count(self) -> int | None:
         """The number of files."""
@@ -269,6 +274,10 @@ def _opener(path: Path) -> Callable[[], BinaryIO]:
         try:
             return path.open("rb")
         except OSError as error:
-            raise SourceError("a table cannot be opened", "check that you may read it") from error
+            raise _unreadable() from error
 
     return read
+
+
+def _unreadable() -> SourceError:
+    return SourceError("a table cannot be opened", "check that you may read it")

@@ -9,11 +9,15 @@ from hmchain.application.cli import output
 
 if TYPE_CHECKING:
     from hmchain.application.data.changes import Erased
+    from hmchain.application.data.sources import Opened
     from hmchain.application.data.trial import Trial
     from hmchain.records.catalogue import Version
     from hmchain.records.deidentification.canary.gate import Report
     from hmchain.records.pipeline.extraction import Tally
     from hmchain.records.quality import Assessment
+
+CLASSES_MAX = 40
+"""More folders than that are hardly classes."""
 
 
 def size(count: int) -> str:
@@ -51,11 +55,11 @@ def show_erased(done: Erased, *, as_json: bool) -> None:
         )
 
 
-def show_tally(version: Version, tally: Tally, passed_over: Mapping[str, int], *, as_json: bool) -> None:
+def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool) -> None:
     """Say what an extraction did."""
     if as_json:
         output.emit({"dataset": version.dataset, "version": version.number, **output.plain(tally),
-                     "passed_over": passed_over})  # fmt: skip
+                     **_source_fields(source)})  # fmt: skip
         return
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}: {version.records} records, "
@@ -65,18 +69,19 @@ def show_tally(version: Version, tally: Tally, passed_over: Mapping[str, int], *
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
-        *_passed_over(passed_over),
+        *_passed_over(source.passed_over()),
     ))  # fmt: skip
+    _say_of_folders(source)
     if version.records:
         output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
 
 
-def show_trial(found: Trial, passed_over: Mapping[str, int], *, as_json: bool) -> None:
+def show_trial(found: Trial, source: Opened, *, as_json: bool) -> None:
     """Say what de-identification makes of a source."""
     from hmchain.application.data import trial
 
     if as_json:
-        output.emit({**trial.as_report(found), "passed_over": passed_over})
+        output.emit({**trial.as_report(found), **_source_fields(source)})
         return
     output.fields((
         ("items", found.items),
@@ -84,7 +89,7 @@ def show_trial(found: Trial, passed_over: Mapping[str, int], *, as_json: bool) -
         ("patients", len(found.subjects)),
         ("labels", output.listed(f"{label} {count}" for label, count in found.labels.most_common() if label)),
         *([("not had", found.unavailable)] if found.unavailable else []),
-        *_passed_over(passed_over),
+        *_passed_over(source.passed_over()),
     ))  # fmt: skip
     if found.held:
         output.heading("Held back")
@@ -98,6 +103,22 @@ def show_trial(found: Trial, passed_over: Mapping[str, int], *, as_json: bool) -
         output.table(
             ("element", "done", "times#"),
             ((element, done, count) for (element, done), count in sorted(found.actions.items())),
+        )
+    _say_of_folders(source)
+
+
+def _source_fields(source: Opened) -> dict[str, object]:
+    """What there is to say of a source itself."""
+    return {"passed_over": source.passed_over(), "unlabelled_folders": source.unlabelled_folders()}
+
+
+def _say_of_folders(source: Opened) -> None:
+    """Say how to get labels where folders look like classes. Their names may be patients', so they are not shown."""
+    folders = source.unlabelled_folders()
+    if 2 <= folders <= CLASSES_MAX:
+        output.say(
+            f"The pictures lie in {folders} folders and have no labels. If the folders are classes, and not patients, "
+            "run it again with --labels-from folders."
         )
 
 

@@ -36,8 +36,8 @@ class DicomFiles:
         """The objects in the order of the container, but for those that are `done`."""
         self.skipped.clear()
         for entry in self._entries(self.skipped):
-            if not done(entry.name) and self._takes(entry):
-                yield Item(entry.name, DICOM, entry.open)
+            if not done(mark := entry.mark()) and self._takes(entry):
+                yield Item(entry.name, DICOM, entry.open, mark=mark)
 
     def count(self) -> int | None:
         """How many items there are; None with a selection, which would have to read every header first."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from hmchain.records.sources.item import FHIR, Item, SourceError
+from hmchain.records.sources.marks import mark, mark_of_file
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES_MAX = 64 << 20
@@ -40,8 +41,7 @@ class FhirFiles:
             name = self._name(path)
             try:
                 if path.suffix == ".json":
-                    if not done(name):
-                        yield _whole(path, name)
+                    yield from _whole(path, name, done)
                 else:
                     yield from _blocks(path, name, done)
             except (OSError, EOFError, zlib.error) as error:
@@ -67,7 +67,7 @@ class FhirFiles:
         return path.name if path == self.path else path.relative_to(self.path).as_posix()
 
 
-def _whole(path: Path, name: str) -> Item:
+def _whole(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
     size = path.stat().st_size
     if size > JSON_BYTES_MAX:
         what = f"a JSON file has {size >> 20} MiB; it may have {JSON_BYTES_MAX >> 20}"
@@ -79,7 +79,9 @@ def _whole(path: Path, name: str) -> Item:
         except OSError as error:
             raise SourceError("a FHIR file cannot be opened", "check that you may read it") from error
 
-    return Item(name, FHIR, read)
+    known = mark_of_file(name, path)
+    if not done(known):
+        yield Item(name, FHIR, read, mark=known)
 
 
 def _blocks(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
@@ -93,8 +95,8 @@ def _blocks(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item
                 rest, skipped = _rest_of_line(file)
                 data += rest
                 offset += len(rest) + skipped
-            if data.strip() and not done(block):
-                yield Item(block, FHIR, partial(io.BytesIO, data))
+            if data.strip() and not done(known := mark(block, data)):
+                yield Item(block, FHIR, partial(io.BytesIO, data), mark=known)
 
 
 def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:

@@ -1,6 +1,7 @@
 """FHIR servers: by search, page after page, or by bulk export (FHIR Bulk Data Access 2.0, `$export`).
 
-Both give an item a resource, named after its type, id and version, so that a second run leaves out what is kept.
+Both give an item a resource, named after its type, id and version. A second run leaves out what is kept, but not what
+changed without a new version, nor what another server has under the same id.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from hmchain.canonical import digest
 from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
 from hmchain.records.sources.item import FHIR, Item, SourceError
+from hmchain.records.sources.marks import mark
 
 DEFAULT_TYPES = (
     "Patient", "Encounter", "Condition", "Observation", "DiagnosticReport", "ImagingStudy", "Procedure",
@@ -187,8 +189,8 @@ class FhirExport(_Query):
 def _items(resources: list[bytes], done: Callable[[str], bool]) -> Iterator[Item]:
     for data in resources:
         name = _item_name(data)
-        if name and not done(name):
-            yield Item(name, FHIR, partial(io.BytesIO, data))
+        if name and not done(known := mark(name, data)):
+            yield Item(name, FHIR, partial(io.BytesIO, data), mark=known)
 
 
 def _item_name(data: bytes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hmchain.records.sources.hl7.message import split_messages
 from hmchain.records.sources.item import HL7, Item, SourceError
+from hmchain.records.sources.marks import mark, mark_of_file
 
 _SUFFIXES = (".hl7", ".er7", ".txt", ".msg")
 
@@ -50,7 +51,8 @@ def _messages(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[It
     with path.open("rb") as file:
         for number, message in enumerate(split_messages(file), start=1):
             found = True
-            if not done(f"{name}#{number}"):
-                yield Item(f"{name}#{number}", HL7, partial(io.BytesIO, message))
-    if not found and not done(name):
-        yield Item(name, HL7, lambda: path.open("rb"))
+            known = mark(f"{name}#{number}", message)
+            if not done(known):
+                yield Item(f"{name}#{number}", HL7, partial(io.BytesIO, message), mark=known)
+    if not found and not done(known := mark_of_file(name, path)):
+        yield Item(name, HL7, lambda: path.open("rb"), mark=known)
