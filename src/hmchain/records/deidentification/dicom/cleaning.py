@@ -11,14 +11,14 @@ from datetime import timedelta
 
 import numpy as np
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import private_dictionary_VR
+from pydicom.datadict import dictionary_has_tag, private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
-from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
-from hmchain.records.deidentification.dicom.guard import Guard
+from hmchain.records.deidentification.dicom.guard import Guard, Kept
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.moments import shifted
 from hmchain.records.deidentification.dicom.reading import Element, in_order
@@ -64,8 +64,8 @@ class Cleaning:
     signed: bool
     """What 'US or SS' means in this object."""
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
-    texts: list[str] = field(default_factory=list)
-    """All values but numbers that are left, at every depth."""
+    kept: list[Kept] = field(default_factory=list)
+    """All values that are left, at every depth."""
 
     def actions(self) -> tuple[Action, ...]:
         """What was done so far."""
@@ -90,6 +90,9 @@ class Cleaning:
                 left[tag] = kept
             else:
                 self._count(rule.name, REMOVED)
+        for tag in lookup.unneeded(left):
+            if left.pop(tag, None) is not None:
+                self._count(self.rules[tag].name, REMOVED)
         return dict(sorted(left.items()))
 
     def _single(self, tag: int, rule: Rule, element: Element) -> bytes | None:
@@ -111,7 +114,7 @@ class Cleaning:
         text = self._text(rule, data)
         if text is None:
             return None
-        self.texts.append(text)
+        self.kept.append(Kept(rule, vr, text.encode("ascii")))
         try:
             return encoding.element(tag, vr, text)
         except ValueError:
@@ -137,12 +140,16 @@ class Cleaning:
 
     def _numbers(self, tag: int, rule: Rule, vr: str, data: bytes, little: bool) -> bytes | None:
         width = WIDTHS[vr]
-        if len(data) % width:
+        values = 1 if vr.startswith("O") else len(data) // width  # a string of bytes or words counts as one (PS3.5 6.4)
+        if len(data) % width or not rule.allows(values):
             return None
         if not little and width > 1:
             data = np.frombuffer(data, f"u{width}").byteswap().tobytes()
+        if vr == "AT" and not _are_tags(data):
+            return None
         if rule.option:
             self._count(rule.name, KEPT)
+        self.kept.append(Kept(rule, vr, data))
         return encoding.element(tag, vr, data)
 
     def _text(self, rule: Rule, data: bytes) -> str | None:
@@ -150,6 +157,8 @@ class Cleaning:
         try:
             values = data.decode("ascii").rstrip(" \0").split("\\")
         except UnicodeDecodeError:
+            return None
+        if not rule.allows(len(values)):
             return None
         if rule.treatment is Treatment.UIDS:
             new = [self._uid(value.strip(" \0")) for value in values]
@@ -185,6 +194,8 @@ class Cleaning:
             left = self.clean(inner, depth + 1)
             if CODE_VALUE in inner and (CODE_VALUE not in left or CODE_SCHEME not in left):
                 self._count(rule.name, REMOVED)  # a code of nobody knows what
+            elif lookup.LUT_DATA in inner and lookup.LUT_DATA not in left:
+                self._count(rule.name, REMOVED)
             elif left or not inner:
                 items.append(b"".join(left.values()))
         return encoding.sequence(tag, items)
@@ -240,6 +251,12 @@ class Cleaning:
 
     def _count(self, name: str, done: str) -> None:
         self.done[name, done] += 1
+
+
+def _are_tags(data: bytes) -> bool:
+    """Whether values of an AT element are tags that the standard knows: four letters would fit in one as well."""
+    groups = np.frombuffer(data, "<u2").reshape(-1, 2).tolist() if len(data) % 4 == 0 else [[0, 0]]
+    return all(dictionary_has_tag(group << 16 | number) for group, number in groups)
 
 
 def _private_vr(tag: int, creator: str) -> str:

@@ -12,7 +12,7 @@ from importlib import metadata
 from itertools import chain
 from typing import BinaryIO
 
-from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
 from hmchain.records.deidentification.dicom.guard import Guard
@@ -79,8 +79,6 @@ class DicomDeidentifier:
         refuse(opened)
         rules = self._profile.dicom
         blank = rectangles(opened, rules)
-        if not blank and not reviewed:
-            review(opened, rules)
         subject = self._subject(opened)
         cleaning = Cleaning(
             self._rules,
@@ -92,6 +90,9 @@ class DicomDeidentifier:
             opened.number(REPRESENTATION) == 1,
         )
         left = cleaning.clean(opened.elements)
+        coincidence = cleaning.guard.check(cleaning.kept)
+        if not reviewed:
+            review(opened, rules, blanked=bool(blank), coincidence=coincidence)
         image, pixels = None, None
         if opened.pixels is not None:
             image = image_pixels(opened, opened.pixels)
@@ -99,7 +100,9 @@ class DicomDeidentifier:
             left |= pixels.changed
             if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
                 raise damaged("an element that describes its pixels has a wrong VR or value")
-        cleaning.guard.check(cleaning.texts, pixels.frames() if pixels else ())
+            if lookup.lacks_palette(left):
+                raise damaged("its colours are indices into a palette that it does not have")
+            cleaning.guard.check_frames(pixels.frames())
         left |= self._statement(subject, pixels_cleaned=bool(blank), clear=bool(blank) or reviewed)
         syntax = str(pixels.syntax) if pixels else _EXPLICIT
         start = b"".join(

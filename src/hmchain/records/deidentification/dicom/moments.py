@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
-_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)((?:\d\d){0,3}(?:\.\d{1,6})?(?:[+-]\d{4})?)")
+_MOMENT = re.compile(
+    r"(\d{4})(\d\d)(\d\d)((?:(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?)?(?:[+-][01]\d[0-5]\d)?)"
+)
 
 
 def shifted(value: str, by: timedelta) -> str | None:
