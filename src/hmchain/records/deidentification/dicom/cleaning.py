@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 from pydicom._uid_dict import UID_dictionary
@@ -16,6 +16,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
+from hmchain.records.deidentification.ages import capped_as
 from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
 from hmchain.records.deidentification.dicom.guard import Guard, Kept
@@ -43,7 +44,6 @@ from hmchain.records.deidentification.outcome import (
 )
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
-AGE_YEARS_MAX = 90
 ITEM_DEPTH_MAX = 32
 
 _PRIVATE_NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
@@ -58,6 +58,8 @@ class Cleaning:
     subject: str
     """The patient's pseudonym."""
     shift: timedelta
+    as_of: date
+    """The day at which ages are counted: dates that tell an age over 89 go."""
     guard: Guard
     read: Callable[[int, int], bytes]
     """Reads a deferred value: offset, length."""
@@ -164,7 +166,7 @@ class Cleaning:
             new = [self._uid(value.strip(" \0")) for value in values]
             done = REPLACED if new != values else ""
         elif rule.treatment is Treatment.SHIFT:
-            moved = [shifted(value, self.shift) for value in values]
+            moved = [shifted(value, self.shift, self.as_of) for value in values]
             new = [value for value in moved if value is not None]
             if len(new) != len(values):
                 return None
@@ -172,7 +174,7 @@ class Cleaning:
         elif not all(rule.form.fullmatch(value) for value in values):
             return None
         elif rule.treatment is Treatment.AGE:
-            new = [capped(value) for value in values]
+            new = [capped_as(value) for value in values]
             done = GENERALISED if new != values else KEPT
         else:
             new, done = values, KEPT if rule.option else ""
@@ -270,8 +272,3 @@ def _private_vr(tag: int, creator: str) -> str:
 def is_standard(value: str) -> bool:
     """Whether a UID is one that DICOM itself defines."""
     return value in UID_dictionary
-
-
-def capped(age: str) -> str:
-    """An AS value, with 90 years and over as `090Y`."""
-    return f"{AGE_YEARS_MAX:03}Y" if age.endswith("Y") and int(age[:3]) > AGE_YEARS_MAX else age

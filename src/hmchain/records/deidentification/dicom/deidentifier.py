@@ -8,6 +8,7 @@ curves go; so do bytes after the data set. Memory does not grow with the pixels:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from importlib import metadata
 from itertools import chain
 from typing import BinaryIO
@@ -48,10 +49,13 @@ _CHARACTER_SET = 0x00080005
 class DicomDeidentifier:
     """De-identifies DICOM objects by PS3.15 E.1, for one project, by one profile."""
 
-    def __init__(self, profile: Profile, pseudonyms: Pseudonyms) -> None:
-        """Raises `ProfileError` if the profile names elements that DICOM does not have."""
+    def __init__(self, profile: Profile, pseudonyms: Pseudonyms, as_of: date | None = None) -> None:
+        """`as_of` is the day at which ages are counted: today, if it is not given.
+
+        Raises `ProfileError` if the profile names elements that DICOM does not have."""
         self._profile = profile
         self._pseudonyms = pseudonyms
+        self._as_of = as_of or date.today()
         self._rules = Rules(profile)
         self._method = (f"FL-HMChain {metadata.version('hmchain')}", f"PS3.15 {EDITION}", f"profile {profile.name}")
 
@@ -85,6 +89,7 @@ class DicomDeidentifier:
             self._pseudonyms,
             subject,
             self._pseudonyms.shift(subject),
+            self._as_of,
             Guard(),
             opened.read,
             opened.number(REPRESENTATION) == 1,

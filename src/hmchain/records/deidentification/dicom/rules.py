@@ -25,7 +25,7 @@ EDITION = "2026c"
 PRIVATE, UNKNOWN, OVERLAYS = "private elements", "elements that the standard does not know", "overlays and curves"
 
 CODE_VALUE, CODE_SCHEME = 0x00080100, 0x00080102
-_NAME, _ID, _AGE = 0x00100010, 0x00100020, 0x00101010
+_NAME, _ID = 0x00100010, 0x00100020
 _BIRTH = (0x00100030, 0x00100032)  # date and time
 
 _TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -193,7 +193,7 @@ class Rules:
             return Treatment.TEXT if vr == "TM" else Treatment.SHIFT
         if vr in _NUMBER_VRS or tag in LOOKUP_TABLES:
             return Treatment.DROP if listed else Treatment.BYTES
-        if tag == _AGE and option:
+        if vr == "AS" and (option or not listed):
             return Treatment.AGE
         known = vr in _CODED_VRS or (vr in _TEXT_VRS and (option or tag in _TEXT_FORMS))
         return Treatment.TEXT if known and not listed else gone
