@@ -129,8 +129,73 @@ def test_an_observed_age_of_90_and_more_is_90() -> None:
     young = {"valueQuantity": {"value": 89, "system": UCUM, "code": "a"}}
     found = clean(*(observation(n, 1, **age, **value) for n, value in enumerate((old, in_months, young))))
     assert [kept["valueQuantity"]["value"] for kept in found] == [90, 1080, 89]
-    onset = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p1"}, "onsetAge": {"value": 93}}
-    assert clean(onset)[0]["onsetAge"] == {"value": 90}
+
+
+@pytest.mark.parametrize("code", ["30525-0", "29553-5", "21612-7", "63900-5"])
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ({"valueInteger": 97}, {"valueInteger": 90}),
+        ({"valueInteger": 89}, {"valueInteger": 89}),
+        ({"valueQuantity": {"value": 97}}, {"valueQuantity": {"value": 90}}),
+        ({"valueQuantity": {"value": 97, "unit": "years"}}, {"valueQuantity": {"value": 90}}),
+        ({"valueQuantity": {"value": 1164, "unit": "mo"}}, {"valueQuantity": {"value": 1080, "unit": "mo"}}),
+        ({"valueQuantity": {"value": 97, "comparator": ">"}}, {"valueQuantity": {"value": 90}}),
+        ({"valueQuantity": {"value": 97, "unit": "winters"}}, {}),
+        ({"valueQuantity": {"value": 97, "system": UCUM, "code": "mg"}}, {}),
+        ({"valueRange": {"low": {"value": 95}, "high": {"value": 99}}},
+         {"valueRange": {"low": {"value": 90}, "high": {"value": 90}}}),
+        ({"valueString": "97 years"}, {}),
+    ],
+)  # fmt: skip
+def test_an_age_however_it_is_said_is_at_most_90(code: str, value: Resource, kept: Resource) -> None:
+    local = {"coding": [{"system": "urn:local", "code": "AGE"}, {"system": LOINC, "code": code}]}
+    of_another = {"code": {"coding": [{"system": LOINC, "code": "8302-2"}]}}
+    for found in clean(
+        observation(1, 1, **{"code": local, "valueQuantity": None} | value),
+        observation(2, 1, code=local, valueQuantity=None, component=[of_another | value]),
+        observation(3, 1, **of_another, valueQuantity=None, component=[{"code": local} | value]),
+    ):
+        parts = [found, *found.get("component", [])]
+        assert {name: part[name] for part in parts for name in part if name.startswith("value")} == kept
+
+
+@pytest.mark.parametrize(
+    ("age", "kept"),
+    [
+        ({"value": 93}, {"value": 90}),
+        ({"value": 850000, "system": UCUM, "code": "h"}, {"value": 788400, "system": UCUM, "code": "h"}),
+        ({"value": 700000, "system": UCUM, "code": "h"}, {"value": 700000, "system": UCUM, "code": "h"}),
+        ({"value": 34000, "system": UCUM, "code": "d"}, {"value": 32850, "system": UCUM, "code": "d"}),
+        ({"value": 1140, "unit": "months"}, {"value": 1080}),
+        ({"value": 30, "unit": "fortnights"}, None),
+    ],
+)
+def test_an_age_of_onset_keeps_its_unit(age: Resource, kept: Resource | None) -> None:
+    onset = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p1"}, "onsetAge": age}
+    assert clean(onset)[0].get("onsetAge") == kept
+
+
+def test_a_time_of_90_years_is_an_age_whatever_it_is_called() -> None:
+    [found] = clean(observation(1, 1, valueQuantity={"value": 97, "system": UCUM, "code": "a"}))
+    assert found["valueQuantity"]["value"] == 90
+
+
+@pytest.mark.parametrize("rules", [BASIC, LONGITUDINAL], ids=["basic", "longitudinal"])
+def test_an_event_of_more_than_89_years_ago_tells_no_age(rules: FhirDeidentifier) -> None:
+    birth = {"code": {"coding": [{"system": LOINC, "code": "21112-8"}]}, "valueDateTime": "1921-04-05"}
+    event = {"effectiveDateTime": "1921-05-06T07:08:09Z", "issued": "1921-05-06T07:08:09Z"}
+    surgery = {
+        "resourceType": "Procedure", "id": "s", "status": "completed", "subject": {"reference": "Patient/p1"},
+        "performedPeriod": {"start": "1921-05", "end": "1930"},
+    }  # fmt: skip
+    observed, done, born = clean(
+        observation(1, 1, **birth, **event), surgery, patient(1, birthDate="1901"), rules=rules
+    )
+    years = {
+        born["birthDate"], observed["valueDateTime"], observed["effectiveDateTime"], *done["performedPeriod"].values(),
+    }  # fmt: skip
+    assert len(years) == 1 and len(years.pop()) == 4 and "issued" not in observed
 
 
 def test_basic_keeps_years_alone() -> None:

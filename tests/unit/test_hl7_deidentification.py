@@ -93,6 +93,34 @@ def test_old_age_is_capped() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value_type", "value", "unit", "kept"),
+    [
+        ("NM", "97", "", "90"), ("NM", "1140", "mo", "1080"), ("NM", "1140", "mo^month^UCUM", "1080"),
+        ("NM", "1000", "mo", "1000"), ("NM", "97", "yr", "90"), ("NM", "97", "^years^L", "90"),
+        ("NM", "+97", "a", "+90"),
+        ("SN", ">^97", "a", ">^90"), ("SN", "^95^-^99", "a", "^90^-^90"), ("ST", "97", "", "90"),
+        ("NM", "850000", "h", "788400"),
+        ("NM", "97.5", "a", "90"), ("NM", "97~98", "a", "90~90"), ("NM", "97", "winters", ""), ("NM", "12", "kg", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("code", ["30525-0^Age^LN", "29553-5^^LN", "AGE^^L^30525-0^^LN"])
+def test_an_age_in_any_unit_is_at_most_90(code: str, value_type: str, value: str, unit: str, kept: str) -> None:
+    assert result(value_type, value, code, f"|{unit}") == kept
+
+
+def test_a_time_of_90_years_is_an_age_whatever_it_is_called() -> None:
+    assert result("NM", "97", "2345-7^Glucose^LN", "|a") == "90"
+    assert result("NM", "97", "2345-7^Glucose^LN", "|mmol/L") == "97"
+
+
+@pytest.mark.parametrize("rules", [BASIC, LONGITUDINAL], ids=["basic", "longitudinal"])
+def test_an_event_of_more_than_89_years_ago_tells_no_age(rules: Hl7Deidentifier) -> None:
+    observed, diagnosed = "OBX|1|DT|21112-8^Birth date^LN||19210405", "DG1|1||I10^^I10||192105060708"
+    segments = [line.split("|") for line in clean(message(observed, diagnosed).replace("H^MR", "H^MR||||1901"), rules)]
+    assert len({segments[1][7], segments[2][5], segments[3][5]}) == 1
+
+
+@pytest.mark.parametrize(
     ("value_type", "value", "kept"),
     [
         ("NM", "5.4", "5.4"), ("NM", "<0.1", "<0.1"), ("NM", "-2", "-2"), ("NM", "123456789", ""),

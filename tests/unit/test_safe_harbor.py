@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hmchain.records.deidentification.ages import capped, capped_as, in_a_year, years
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.deidentification.safe_harbor import RESTRICTED_ZIP3, Dates, birth_year_min, zip3
 from hmchain.records.deidentification.terminology import fhir_systems, hl7_systems, is_unit
@@ -46,25 +48,60 @@ def test_months_and_years_move_as_their_middle_and_keep_their_precision(day: dat
     assert dates.hl7(f"{day:%Y%m}") == f"{day.replace(day=15) + shift:%Y%m}"
 
 
-@given(st.dates(date(1890, 1, 1), AS_OF), st.one_of(st.none(), shifts))
-def test_no_date_of_birth_tells_an_age_over_89(born: date, shift: timedelta | None) -> None:
+@given(st.dates(date(1890, 1, 1), AS_OF), st.one_of(st.none(), shifts), times)
+def test_no_date_of_a_life_tells_an_age_over_89(day: date, shift: timedelta | None, time: str) -> None:
     dates = Dates(shift, AS_OF)
-    kept, limit = dates.birth_iso(born.isoformat()), birth_year_min(AS_OF)
-    assert kept is not None and dates.birth_hl7(f"{born:%Y%m%d}") == kept.replace("-", "")
-    if born.year <= limit:
-        assert kept == dates.iso(str(limit))  # one year for all of them
-    else:
-        assert kept == dates.iso(born.isoformat())
+    kept, limit = dates.iso(f"{day}{time}"), birth_year_min(AS_OF)
+    assert kept is not None and dates.hl7(f"{day:%Y%m%d}") == kept.split("T")[0].replace("-", "")
+    if day.year <= limit:
+        assert kept == dates.iso(str(limit)) == dates.iso("1921")  # one year for all of them
     if shift is None:
         assert AS_OF.year - int(kept) <= 90
 
 
+@given(st.sampled_from(["a", "mo", "wk", "d", "h", "min"]), st.decimals(0, 150, places=3))
+def test_an_age_in_any_unit_is_the_same_age(unit: str, age: Decimal) -> None:
+    per_year = in_a_year(unit)
+    assert per_year is not None
+    found = years(capped(age * Decimal(per_year), unit), unit)
+    assert found == pytest.approx(min(float(age), 90))
+
+
 @pytest.mark.parametrize(
-    "text", ["", "19", "2020-1-1", "2020-02-30", "20200230", "2020-01-01T25", "next May", "２０２０"]
+    ("unit", "is_time"),
+    [("a", True), ("years", True), ("Yrs.", True), ("JAHRE", True), ("mo", True), ("h", True), ("Ms", True),
+     ("mg", False),     ("", False), ("fortnight", False), ("mmol/L", False), ("/min", False)],
+)  # fmt: skip
+def test_units_of_time(unit: str, is_time: bool) -> None:
+    assert (in_a_year(unit) is not None) is is_time
+    assert capped(10**12, unit) == (10**12 if not is_time else pytest.approx(90 * (in_a_year(unit) or 0), abs=1))
+
+
+@pytest.mark.parametrize(("age", "kept"), [("089Y", "089Y"), ("093Y", "090Y"), ("999M", "999M"), ("999W", "999W")])
+def test_ages_of_dicom(age: str, kept: str) -> None:
+    assert capped_as(age) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "19",
+        "2020-1-1",
+        "2020-02-30",
+        "20200230",
+        "2020-01-01T25",
+        "next May",
+        "２０２０",
+        "0001-01-01",
+        "4821",
+        "1870",
+        "2099",
+    ],
 )
 def test_what_is_no_date_gives_none(text: str) -> None:
     dates = Dates(timedelta(days=-30), AS_OF)
-    assert dates.iso(text) is None and dates.hl7(text) is None and dates.birth_iso(text) is None
+    assert dates.iso(text) is None and dates.hl7(text) is None
 
 
 def test_the_17_areas_with_few_people() -> None:

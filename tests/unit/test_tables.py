@@ -7,6 +7,7 @@ import pickle
 import random
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -391,3 +392,39 @@ def test_rules_travel_to_other_processes_and_records_to_no_other_project() -> No
     )
     assert mine == {each.record for each in deidentify(data, OMOP, name="person.csv") if isinstance(each, Clean)}
     assert len(mine) == 5 and mine.isdisjoint(theirs)
+
+
+# -- ages --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "ages", "kept"),
+    [("a", [95, 90, 89, 40], [90, 90, 85, 40]), ("mo", [1140, 1080, 1000], [1080, 1080, 1000])],
+)
+def test_ages_over_89_are_one_in_any_unit(unit: Any, ages: list[int], kept: list[int]) -> None:
+    column = Column(type="integer", role="quasi", generalise="age", unit=unit, width=5)
+    data = "who,years\n" + "".join(f"{number},{age}\n" for number, age in enumerate(ages))
+    found = rows(deidentify(data.encode(), schema(years=column)))
+    assert sorted(found["years"]) == sorted(kept)
+
+
+@pytest.mark.parametrize("dates", ["remove", "shift"])
+def test_events_of_more_than_89_years_ago_are_one(dates: str) -> None:
+    seen = {"seen": Column(type="date", role="date")}
+    data = b"who,seen\n1,1921-05-06\n1,1930-01-01\n1,1990-02-03\n"
+    first, second, third = sorted(
+        rows(deidentify(data, schema(**seen), Profile(name="", title="", dates=dates)))["seen"]
+    )
+    assert first == second != third
+
+
+def test_a_column_of_ages_says_how_they_are_capped() -> None:
+    with pytest.raises(ValueError, match="age_at_onset"):
+        schema(age_at_onset=Column(type="integer", role="value"))
+    for allowed in (
+        Column(type="integer", role="value", max=89),
+        Column(type="integer", role="quasi", generalise="age"),
+        Column(type="integer", role="quasi", generalise="band", width=10, top=90),
+        Column(type="integer", role="drop"),
+    ):
+        schema(age_at_onset=allowed)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from hmchain.canonical import digest
-from hmchain.records.deidentification.fhir_rules import Compiler, Names, Pass, Rule, cap_age, load_book, target
+from hmchain.records.deidentification.fhir_rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -165,9 +165,9 @@ class FhirDeidentifier:
         subject = self._subject(kind, resource, own, raw.aliases)
         name = f"{kind}/{own}" if own else digest("fhir", bytes(raw.data)).hex()
         at = Pass(self._dates(subject), raw.aliases)
-        kept = rule(resource, at) or {}
         if kind == "Observation":
-            _cap_ages(kept, at)
+            resource = _with_ages(resource, at)
+        kept = rule(resource, at) or {}
         kept["resourceType"] = kind
         kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
         kept["meta"] = _PSEUDONYMISED
@@ -242,22 +242,37 @@ def _name_in_bundle(entry: _Entry) -> str:
     return re.split("[/:]", entry.fullUrl)[-1]
 
 
-def _cap_ages(kept: dict[str, Any], at: Pass) -> None:
-    """Let ages that an Observation reports count as 90 from 90 years."""
-    for part in (kept, *_many(kept.get("component"))):
-        if any(coding["code"] in AGE_CODES for coding in _codings(part)):
-            for quantity in _many(part.get("valueQuantity")):
-                if cap_age(quantity):
-                    at.log.append(Action("Observation.valueQuantity", GENERALISED))
+def _with_ages(observation: dict[str, Any], at: Pass) -> dict[str, Any]:
+    """An Observation whose values are ages that may stay, where its code, or that of a component, is one of an age."""
+    is_age = _is_age(observation)
+    parts = [_aged(part, at) if is_age or _is_age(part) else part for part in _many(observation.get("component"))]
+    whole = _aged(observation, at) if is_age else observation
+    return whole | {"component": parts} if parts else whole
 
 
-def _codings(part: Mapping[str, Any]) -> list[dict[str, str]]:
+def _aged(part: dict[str, Any], at: Pass) -> dict[str, Any]:
+    kept = dict(part)
+    for name in [name for name in part if name.startswith("value")]:
+        value = observed_age(name, part[name])
+        if value != part[name]:
+            at.log.append(Action(f"Observation.{name}", GENERALISED if value is not None else REMOVED))
+        kept[name] = value
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def _is_age(part: Mapping[str, Any]) -> bool:
+    """Whether a code says that a value is an age, in whatever system: a hospital may have left that out."""
+    codes = [coding.get("code") for coding in _codings(part)]
+    return any(type(code) is str and code.strip() in AGE_CODES for code in codes)
+
+
+def _codings(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [coding for concept in _many(part.get("code")) for coding in _many(concept.get("coding"))]
 
 
 def _many(element: Any) -> list[dict[str, Any]]:
     """An element's objects, though FHIR has one where there may be a list, or the other way round."""
-    return element if type(element) is list else [element] if type(element) is dict else []
+    return [inner for inner in (element if type(element) is list else [element]) if type(inner) is dict]
 
 
 def _attributes(kind: str, kept: Mapping[str, Any]) -> dict[str, str]:

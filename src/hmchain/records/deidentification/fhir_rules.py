@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from hmchain.records.deidentification.ages import capped, in_a_year
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, SHIFTED, Action
-from hmchain.records.deidentification.safe_harbor import AGE_TOP, Dates, zip3
+from hmchain.records.deidentification.safe_harbor import Dates, zip3
 from hmchain.records.deidentification.terminology import RULES, UCUM, Check, is_unit
 
 Spec = str | list[str] | dict[str, Any]
@@ -34,7 +35,6 @@ _UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*)){1,62}", re.ASCII)
 _SOP_CLASS = re.compile(r"(?:urn:oid:)?(1\.2\.840\.10008\.5\.1\.4\.[\d.]{1,20})", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _COMPARATORS = ("<", "<=", ">=", ">", "ad")
-_AGE_UNITS = {"a": 1, "mo": 12, "wk": 52, "d": 365}
 _OTHER = "(other)"
 
 
@@ -150,38 +150,40 @@ class Compiler:
         return lambda value, at: _number(value)
 
     def _quantity(self, path: str) -> Rule:
-        return lambda value, at: _quantity(value)
+        return self._measured(path, _quantity)
 
     def _age(self, path: str) -> Rule:
+        return self._measured(path, _age)
+
+    def _measured(self, path: str, measure: Callable[[Any], dict[str, Any] | None]) -> Rule:
         capped = Action(path, GENERALISED)
 
-        def rule(value: Any, at: Pass) -> Any:
-            quantity = _quantity(value)
-            if quantity and cap_age(quantity):
+        def rule(value: Any, at: Pass) -> dict[str, Any] | None:
+            quantity = measure(value)
+            if quantity and quantity["value"] != value["value"]:
                 at.log.append(capped)
             return quantity
 
         return rule
 
-    def _date(self, path: str) -> Rule:
-        return self._dated(path, Dates.iso)
-
-    def _birth(self, path: str) -> Rule:
-        return self._dated(path, Dates.birth_iso)
-
     def _instant(self, path: str) -> Rule:
         """A point in time that FHIR wants to the second, so that its year alone would be no instant."""
-        shifted = self._dated(path, Dates.iso)
-        return lambda value, at: shifted(value, at) if at.dates.shift is not None else None
+        dated = self._date(path)
 
-    def _dated(self, path: str, change: Callable[[Dates, str], str | None]) -> Rule:
+        def rule(value: Any, at: Pass) -> str | None:
+            moved = dated(value, at)
+            return moved if moved is not None and "T" in moved else None
+
+        return rule
+
+    def _date(self, path: str) -> Rule:
         shifted, generalised = Action(path, SHIFTED), Action(path, GENERALISED)
 
         def rule(value: Any, at: Pass) -> str | None:
             if type(value) is not str:
                 return None
             at.log.append(generalised if at.dates.shift is None else shifted)
-            return change(at.dates, value)
+            return at.dates.iso(value)
 
         return rule
 
@@ -300,14 +302,15 @@ class Compiler:
         return rule
 
 
-def cap_age(quantity: dict[str, Any]) -> bool:
-    """Let all ages from 90 years count as 90; whether this one changed. An age without a unit is taken as years."""
-    top = AGE_TOP * _AGE_UNITS.get(quantity.get("code", quantity.get("unit", "a")), 1)
-    value = quantity.get("value")
-    if value is None or value <= top:
-        return False
-    quantity["value"] = top
-    return True
+def observed_age(name: str, value: Any) -> Any:
+    """The value of an Observation of an age, `name` being its element: as it is, or as one that may stay; else None."""
+    if name == "valueInteger":
+        return capped(value, "a") if type(value) is int else None
+    if name == "valueQuantity":
+        return _age(value)
+    if name in ("valueRange", "valueRatio"):
+        return {part: _age(inner) for part, inner in value.items()} if type(value) is dict else None
+    return value
 
 
 def _each(rule: Rule, values: list[Any], at: Pass) -> list[Any] | None:
@@ -320,13 +323,31 @@ def _number(value: Any) -> int | Decimal | None:
     return value if numeric and -NUMBER_LIMIT < value < NUMBER_LIMIT else None
 
 
-def _quantity(value: Any) -> dict[str, Any] | None:
-    """Number and unit; a unit in words stays only if the word is a unit of UCUM."""
+def _age(value: Any) -> dict[str, Any] | None:
+    """As `_quantity`, but of time alone. An age without a unit is one in years."""
+    unit = _said_unit(value)
+    if type(value) is not dict or not (unit == "" or in_a_year(unit)):
+        return None
+    return _quantity(value, "" if unit else "a")
+
+
+def _said_unit(value: Any) -> str:
+    """What a Quantity says that its unit is: by its code, which means more than its word."""
+    said = [value.get("code"), value.get("unit")] if type(value) is dict else []
+    return next((str(unit) for unit in said if unit), "")
+
+
+def _quantity(value: Any, understood: str = "") -> dict[str, Any] | None:
+    """Number and unit; a unit in words stays only if the word is a unit of UCUM. Times over 90 years are 90 years.
+
+    `understood` is the unit of a number that has none.
+    """
     number = _number(value.get("value")) if type(value) is dict else None
     if number is None:
         return None
-    kept: dict[str, Any] = {"value": number}
-    if value.get("comparator") in _COMPARATORS:
+    units = (understood, str(value.get("code")), str(value.get("unit")))
+    kept: dict[str, Any] = {"value": min(capped(number, unit) for unit in units)}
+    if value.get("comparator") in _COMPARATORS and kept["value"] == number:
         kept["comparator"] = value["comparator"]
     code, unit = value.get("code"), value.get("unit")
     if value.get("system") == UCUM and type(code) is str and is_unit(code):

@@ -7,19 +7,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
 from hmchain.canonical import digest
+from hmchain.records.deidentification.ages import capped, in_a_year
 from hmchain.records.deidentification.hl7_rules import Context, load_segments
 from hmchain.records.deidentification.hl7_rules import Segment as Rules
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, SHIFTED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.deidentification.safe_harbor import AGE_TOP, Dates
+from hmchain.records.deidentification.safe_harbor import Dates
 from hmchain.records.deidentification.terminology import AGE_CODES, hl7_systems
 from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, Message, MessageError, Segment, parse
 from hmchain.records.sources.item import Item
 
 MEDIA_TYPE = "x-application/hl7-v2+er7"
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 _Log = Counter[tuple[str, str]]
 
@@ -100,12 +104,12 @@ class Hl7Deidentifier:
             done = rules.done.get(index + 1, "") if kept[index] else REMOVED
             if done:
                 log[f"{segment.name}-{index + 1}", GENERALISED if done == SHIFTED and not self._shifts else done] += 1
+        if segment.name == "OBX" and _cap_age(kept, segment, message):
+            log["OBX-5", GENERALISED if kept[4] else REMOVED] += 1
         if any(kept[number - 1 : number] in ([], [""]) for number in rules.needs):
             return None
         if segment.name == "MSH":
             kept[:2] = ["^~\\&"]  # MSH-1 is the separator itself
-        if segment.name == "OBX":
-            _cap_age(kept)
         return kept
 
 
@@ -132,12 +136,23 @@ def _name(message: Message, data: bytes) -> str:
     return "|".join(header.field(number) for number in (3, 4, 7, 10))
 
 
-def _cap_age(kept: list[str]) -> None:
-    """Let an observed age of 90 or more, which by its size is one in years, count as 90."""
-    if kept[2].split("^")[0] in AGE_CODES and kept[5:6] in ([], [""], ["a"]):
-        number = re.search(r"\d+", kept[4])
-        if number is not None and int(number[0]) >= AGE_TOP:
-            kept[4] = str(AGE_TOP)
+def _cap_age(kept: list[str], segment: Segment, message: Message) -> bool:
+    """Let an observed time of more than 90 years, and an age without a unit, count as 90 years; whether it changed.
+
+    A value that is said to be an age in what is no unit of time goes.
+    """
+    if segment.field(2) not in ("NM", "SN", "ST") or not kept[4:5]:
+        return False
+    (code, *rest), *_ = _repetitions(segment.field(3), message)
+    is_age = not AGE_CODES.isdisjoint((code.strip(), *rest[2:3]))
+    units = [part for part in next(_repetitions(segment.field(6), message)) if part]
+    unit = next((part for part in units if in_a_year(part)), "a" if is_age and not units else "")
+    before = kept[4]
+    if is_age and not unit:
+        kept[4] = ""
+    elif unit:
+        kept[4] = _NUMBER.sub(lambda found: str(capped(Decimal(found[0]), unit)), before)
+    return kept[4] != before
 
 
 def _attributes(segments: list[list[str]]) -> dict[str, str]:

@@ -89,7 +89,7 @@ def _compiled(name: str, table: Mapping[str, str | list[str | int]], rules: _Rul
     return Segment(fields, done, tuple(int(number) for number in table.get("needs", ())))
 
 
-_DONE = {"date": SHIFTED, "birth": SHIFTED, "identifier": REPLACED, "subject": REPLACED, "address": GENERALISED}
+_DONE = {"date": SHIFTED, "identifier": REPLACED, "subject": REPLACED, "address": GENERALISED}
 
 
 def _one_of(values: frozenset[str]) -> Rule:
@@ -105,10 +105,6 @@ class _Rules:
     def date(self, parts: Sequence[str], at: Context) -> str:
         """DT, TS or DTM."""
         return at.dates.hl7(parts[0]) or ""
-
-    def birth(self, parts: Sequence[str], at: Context) -> str:
-        """A date of birth."""
-        return at.dates.birth_hl7(parts[0]) or ""
 
     def identifier(self, parts: Sequence[str], at: Context) -> str:
         """EI or CX: a pseudonym of the number within its authority."""

@@ -11,14 +11,15 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-AGE_TOP = 90
-"""All who are as old as this, or older, count as this old."""
+from hmchain.records.deidentification.ages import AGE_TOP
 
 # Fewer than 20 000 people in the census of 2000 (HHS, guidance on de-identification, 26 November 2012).
 RESTRICTED_ZIP3 = frozenset({
     "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890",
     "893",
 })  # fmt: skip
+
+YEARS_BACK_MAX, YEARS_AHEAD_MAX = 150, 50
 
 _ZIP = re.compile(r"(\d{3})\d{2}(?:-?\d{4})?")
 _ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
@@ -34,13 +35,21 @@ def zip3(code: str, country: str = "") -> str | None:
 
 
 def birth_year_min(as_of: date) -> int:
-    """The year that stands for all years of birth up to itself."""
+    """The year that stands for all years up to itself: who was alive in it may be 90 or older."""
     return as_of.year - AGE_TOP
+
+
+def is_year(year: int, as_of: date) -> bool:
+    """Whether a patient's record may speak of a year; another number in its place may be anything."""
+    return as_of.year - YEARS_BACK_MAX <= year <= as_of.year + YEARS_AHEAD_MAX
 
 
 @dataclass(frozen=True)
 class Dates:
-    """What becomes of the dates of one patient."""
+    """What becomes of the dates of one patient.
+
+    Of a date that tells an age over 89, be it of birth or of anything since, one year is left, the same for all.
+    """
 
     shift: timedelta | None
     """By how much they are moved; None if years alone stay."""
@@ -50,9 +59,9 @@ class Dates:
     def iso(self, text: str) -> str | None:
         """A FHIR date or dateTime at the precision it has, if shifted; else its year. None if it is no date."""
         found = _ISO.fullmatch(text)
-        if found is None:
+        if found is None or not is_year(int(found[1]), self.as_of):
             return None
-        year, month, day, time = found.groups()
+        year, month, day, time = self._told(*found.groups())
         if self.shift is None:
             return str(year)
         moved = self._moved(int(year), month, day)
@@ -61,28 +70,21 @@ class Dates:
     def hl7(self, text: str) -> str | None:
         """As `iso`, for an HL7 v2 DT, TS or DTM."""
         found = _HL7.fullmatch(text)
-        if found is None:
+        if found is None or not is_year(int(found[1]), self.as_of):
             return None
-        year, month, day, time, zone = found.groups()
+        year, month, day, time = self._told(*found.groups()[:4])
+        zone = found[5]
         if self.shift is None:
             return str(year)
         moved = self._moved(int(year), month, day)
         return "".join(moved) + (time or "") + ((zone or "") if time else "") if moved else None
 
-    def birth_iso(self, text: str) -> str | None:
-        """A date of birth: as `iso`, but one year for all who may be 90 or older."""
-        return self._with_the_oldest(text, self.iso(text))
-
-    def birth_hl7(self, text: str) -> str | None:
-        """A date of birth: as `hl7`, but one year for all who may be 90 or older."""
-        return self._with_the_oldest(text, self.hl7(text))
-
-    def _with_the_oldest(self, text: str, kept: str | None) -> str | None:
-        """`kept`, unless `text` is when one of the oldest was born: then the year that stands for all of them."""
-        limit = birth_year_min(self.as_of)
-        if kept is None or int(text[:4]) > limit:
-            return kept
-        return self.iso(str(limit))
+    def _told(
+        self, year: str, month: str | None, day: str | None, time: str | None
+    ) -> tuple[str, str | None, str | None, str | None]:
+        """The parts of a date that may be told: of an old one, a year that is not its own."""
+        oldest = birth_year_min(self.as_of)
+        return (year, month, day, time) if int(year) > oldest else (str(oldest), None, None, None)
 
     def _moved(self, year: int, month: str | None, day: str | None) -> list[str] | None:
         """Year, month and day after the shift, as many as were given; None if there is no such day."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from hmchain.records.deidentification.ages import AGE_TOP, in_a_year
 from hmchain.records.deidentification.anonymity import Anonymity, AnonymityError, Demand, suppress
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
@@ -107,10 +108,18 @@ class TableDeidentifier:
     def _changed(self, table: Table) -> list[pl.Expr]:
         """Dates and quasi-identifiers as they may be."""
         return [
-            self._date(pl.col(name)).alias(name) if column.role == "date" else self._generalised(name, column)
+            self._date(self._alive_in(pl.col(name), column)).alias(name)
+            if column.role == "date"
+            else self._generalised(name, column)
             for name, column in table.columns.items()
             if column.role in ("date", "quasi")
         ]
+
+    def _alive_in(self, day: pl.Expr, column: Column) -> pl.Expr:
+        """Dates, those that tell an age over 89 as one day, the same for all."""
+        oldest = birth_year_min(self._as_of)
+        one = pl.lit(date(oldest, 7, 1)).cast(pl.Date if column.type == "date" else pl.Datetime("us"))
+        return pl.when(day.dt.year() <= oldest).then(one).otherwise(day)
 
     def _shifted(self, day: pl.Expr) -> pl.Expr:
         return day + pl.duration(days=pl.col(_DAYS)) if self._shifts else day
@@ -123,9 +132,12 @@ class TableDeidentifier:
         if column.generalise == "zip3":
             value = _zip3(value)
         elif column.generalise == "year":
-            value = self._shifted(value).dt.year()
+            value = self._shifted(self._alive_in(value, column)).dt.year()
         elif column.generalise == "birth_year":
             value = self._birth_year(value, column)
+        elif column.generalise == "age":
+            top = int(AGE_TOP * (in_a_year(column.unit) or 1))
+            value = value.clip(column.bottom, top).floordiv(column.width) * column.width
         elif column.generalise == "band":
             value = value.clip(column.bottom, column.top).floordiv(column.width) * column.width
         return value.alias(name)

@@ -11,8 +11,21 @@ import msgspec
 
 UCUM = "http://unitsofmeasure.org"
 
-AGE_CODES = frozenset({"30525-0", "21612-7", "63900-5", "397669002", "424144002"})
-"""Codes of observations whose value is an age (LOINC, SNOMED CT)."""
+AGE_CODES = frozenset({
+    "30525-0",  # LOINC: age
+    "21611-9",  # age, estimated
+    "21612-7",  # age, reported
+    "29553-5",  # age, calculated
+    "35659-2",  # age at collection of the specimen
+    "39016-1",  # age at release
+    "46251-5",  # age group
+    "63900-5",  # current age, or age at death
+    "397669002",  # SNOMED CT: age
+    "424144002",  # current chronological age
+    "445518008",  # age at onset
+    "121033",  # DICOM: subject age
+})  # fmt: skip
+"""Codes of observations whose value is an age, be it said in years or in no unit at all."""
 
 Check = Callable[[str], object]
 """Says of a code, by truth, whether it may stay."""

@@ -27,6 +27,8 @@ _SHIPPED = Path(__file__).parent / "schemas"
 _SUFFIXES = (".csv", ".parquet")
 _DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d")
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", *_DAY_FORMATS)
+AGE_YEARS_MAX = 90
+_AGE_NAME = re.compile(r"(^|_)ages?(_|$)", re.IGNORECASE)
 _TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 
@@ -53,9 +55,11 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What each of its texts must look like as a whole."""
     domain: str = ""
     """Of an identifier that is kept: equal values get equal pseudonyms in all columns of a domain. Without: dropped."""
-    generalise: Literal["", "band", "year", "birth_year", "zip3"] = ""
-    """Of a quasi-identifier: bands of `width` between `bottom` and `top`, a date's year, a year of birth (in bands of
-    `width`; one for all of 90 years and older), or three digits of a ZIP code."""
+    generalise: Literal["", "band", "age", "year", "birth_year", "zip3"] = ""
+    """Of a quasi-identifier: bands of `width` between `bottom` and `top`, an age in `unit` (in bands of `width`; one
+    for all of 90 years and older), a date's year, a year of birth (likewise), or three digits of a ZIP code."""
+    unit: Literal["a", "mo", "wk", "d", "h"] = "a"
+    """Of an age: years, months, weeks, days or hours."""
     width: int = 1
     bottom: int | None = None
     top: int | None = None
@@ -71,6 +75,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.generalise and self.role != "quasi":
             raise ValueError("only a quasi-identifier is generalised")
         fits = {"": True, "zip3": self.type == "text", "band": self.type in ("integer", "number")}
+        fits["age"] = fits["band"]
         dated = self.type in ("date", "datetime")
         if not fits.get(self.generalise, dated or (self.generalise == "birth_year" and self.type == "integer")):
             raise ValueError(f"a column of type {self.type} cannot be generalised to {self.generalise}")
@@ -83,6 +88,13 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         except re.error as error:
             raise ValueError(f"the pattern is no regular expression: {error}") from error
 
+    @property
+    def may_tell_old_age(self) -> bool:
+        """Whether a number would stay as it is that, if it were an age in years, could be over 89."""
+        stays = self.type in ("integer", "number") and self.role in ("quasi", "sensitive", "value")
+        limits = [limit for limit in (self.max, self.top) if limit is not None]
+        return stays and self.generalise != "age" and not any(limit <= AGE_YEARS_MAX for limit in limits)
+
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table: its columns in the order in which they are kept."""
@@ -92,6 +104,9 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def __post_init__(self) -> None:
         if sum(column.role == "subject" for column in self.columns.values()) != 1:
             raise ValueError("a table needs exactly one column with the role subject")
+        for name, column in self.columns.items():
+            if _AGE_NAME.search(name) and column.may_tell_old_age:
+                raise ValueError(f"column {name} may hold ages over 89: give it the role quasi and generalise = 'age'")
 
     @property
     def subject(self) -> str:

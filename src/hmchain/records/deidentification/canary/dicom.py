@@ -49,7 +49,13 @@ def plant() -> list[Planted]:
             _jpeg2000(),
             _secondary_capture(),
             _burned_in(),
+            _in_lookup_tables(),
             _name_in_a_code(),
+            _name_in_a_palette(),
+            _name_in_numbers(),
+            _short_name_in_a_code(),
+            _short_number_in_a_code(),
+            _short_number_in_a_number(),
             _structured_report(),
             _document(),
         ]
@@ -65,7 +71,9 @@ def _image(name: str, syntax: UID) -> Planted:
     return canaries.planted(DICOM, _written(dataset))
 
 
-def _ct(canaries: Canaries, syntax: UID, sop_class: UID = CTImageStorage, name: str = "") -> FileDataset:
+def _ct(
+    canaries: Canaries, syntax: UID, sop_class: UID = CTImageStorage, name: str = "", number: str = ""
+) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = UID(canaries.uid("(0002,0003) MediaStorageSOPInstanceUID"))
@@ -86,7 +94,7 @@ def _ct(canaries: Canaries, syntax: UID, sop_class: UID = CTImageStorage, name: 
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.Modality = "CT"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    dataset.PatientID = canaries.number("(0010,0020) PatientID")
+    dataset.PatientID = number or canaries.number("(0010,0020) PatientID")
     dataset.PatientName = name or f"{canaries.word('PatientName, family')}^{canaries.word('PatientName, given')}"
     _pixels(dataset, big=not syntax.is_little_endian)
     return dataset
@@ -277,6 +285,71 @@ def _name_in_a_code() -> Planted:
     dataset = _ct(canaries, ExplicitVRLittleEndian)
     dataset.ScanOptions = str(dataset.PatientName).split("^")[0].upper()
     return canaries.planted(DICOM, _written(dataset), "identifier_left")
+
+
+def _in_lookup_tables() -> Planted:
+    """Words as the entries of tables that the object does not need, and as lists where one number belongs."""
+    canaries = Canaries("dicom lookup tables")
+    dataset = _ct(canaries, ExplicitVRLittleEndian)
+    for number, colour in enumerate(("red", "green", "blue")):
+        _table(dataset, 0x00281101 + number, 0x00281201 + number, canaries.word(f"a palette without need, {colour}"))
+    voi = Dataset()
+    _table(voi, 0x00283002, 0x00283006, canaries.word("VOILUTSequence, LUTData"))
+    dataset.VOILUTSequence = Sequence([voi])
+    dataset.PixelPaddingValue = 0
+    spelled = canaries.word("(0028,0120) PixelPaddingValue, a letter a number").encode()
+    dataset[0x00280120].VR, dataset[0x00280120].value = "US", list(spelled)
+    letters = canaries.word("(0028,0009) FrameIncrementPointer, four letters a tag")
+    data = letters.encode()
+    dataset[0x00280009] = RawDataElement(BaseTag(0x00280009), "AT", len(data), data, 0, False, True)
+    return canaries.planted(DICOM, _written(dataset))
+
+
+def _table(dataset: Dataset, descriptor: int, table: int, text: str) -> None:
+    """A lookup table of bytes with a text as its entries."""
+    dataset.add_new(descriptor, "US", [len(text), 0, 8])
+    dataset.add_new(table, "OW", text.encode())
+
+
+def _name_in_a_palette() -> Planted:
+    canaries = Canaries("dicom name in a palette")
+    dataset = _ct(canaries, ExplicitVRLittleEndian)
+    dataset.PhotometricInterpretation = "PALETTE COLOR"
+    for number in range(3):
+        _table(dataset, 0x00281101 + number, 0x00281201 + number, str(dataset.PatientName).split("^")[0])
+    return canaries.planted(DICOM, _written(dataset), "identifier_left")
+
+
+def _name_in_numbers() -> Planted:
+    """A letter a number, in an element that may have as many as it likes."""
+    canaries = Canaries("dicom name in numbers")
+    dataset = _ct(canaries, ExplicitVRLittleEndian)
+    name = str(dataset.PatientName).split("^")[0]
+    dataset.add_new("SelectorFDValue", "FD", [float(ord(letter)) for letter in name])
+    return canaries.planted(DICOM, _written(dataset), "identifier_left")
+
+
+def _short_name_in_a_code() -> Planted:
+    canaries = Canaries("dicom short name in a code")
+    dataset = _ct(canaries, ExplicitVRLittleEndian, name="KIM^SU")
+    dataset.ScanOptions = canaries.given("ScanOptions, the patient's name", "KIM SU")
+    return canaries.planted(DICOM, _written(dataset), "identifier_left")
+
+
+def _short_number_in_a_code() -> Planted:
+    canaries = Canaries("dicom short number in a code")
+    number = canaries.number("ScanOptions, the patient's number", 5)
+    dataset = _ct(canaries, ExplicitVRLittleEndian, number=number)
+    dataset.ScanOptions = f"MRN_{number}"
+    return canaries.planted(DICOM, _written(dataset), "identifier_suspected")
+
+
+def _short_number_in_a_number() -> Planted:
+    canaries = Canaries("dicom short number in a number")
+    number = canaries.number("InstanceNumber, the patient's number", 5)
+    dataset = _ct(canaries, ExplicitVRLittleEndian, number=number)
+    dataset.InstanceNumber = number
+    return canaries.planted(DICOM, _written(dataset), "identifier_suspected")
 
 
 def _structured_report() -> Planted:

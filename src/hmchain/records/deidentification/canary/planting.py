@@ -18,6 +18,7 @@ from hmchain.records.sources.item import Item
 _SYLLABLES = tuple(consonant + vowel for consonant in "bdfgjklmnprtvz" for vowel in "aeiou")
 _Value = TypeVar("_Value", str, date)
 
+SHORT_DIGITS = 8
 _FIRST_DAY = date(1921, 1, 1)
 _DAYS = 365 * 80
 
@@ -30,6 +31,8 @@ class Canary:
     """Where it is planted, in words of the standard: `PatientName`, `Patient.name.family`, `EXIF Artist`."""
     forms: tuple[str, ...]
     """Its spellings; if any of them comes out, in any encoding, the canary survived."""
+    alone: bool = False
+    """Whether it is so short that it must stand by itself: its digits occur by chance in longer numbers."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,12 @@ class Canaries:
         return self._mint(place, word, (word,))
 
     def number(self, place: str, digits: int = 10) -> str:
-        """A number of `digits` digits (at least 8), as of a record or a telephone, not beginning with 0."""
+        """A number of `digits` digits, as of a record or a telephone, not beginning with 0.
+
+        One of fewer than 8 (at least 5) counts only where it stands by itself.
+        """
         number = str(int.from_bytes(self._random(), "big"))[:digits]
-        return self._mint(place, number, (number,))
+        return self._mint(place, number, (number,), alone=digits < SHORT_DIGITS)
 
     def text(self, place: str, template: str) -> str:
         """`template` with its `{}` filled by a word, which alone is looked for: `{}@example.org`, `Mrs {} was seen`."""
@@ -86,8 +92,8 @@ class Canaries:
     def _random(self) -> bytes:
         return digest("hmchain canary", self.name.encode(), len(self.minted).to_bytes(4, "big"))
 
-    def _mint(self, place: str, value: _Value, forms: tuple[str, ...]) -> _Value:
-        self.minted.append(Canary(place, forms))
+    def _mint(self, place: str, value: _Value, forms: tuple[str, ...], *, alone: bool = False) -> _Value:
+        self.minted.append(Canary(place, forms, alone))
         return value
 
 

@@ -91,8 +91,22 @@ def _parts(outcome: Outcome) -> Iterator[tuple[str, bytes]]:
 
 
 def _occurs(canary: Canary, view: bytes, folded: bytes) -> bool:
+    if canary.alone:
+        return any(pattern.search(folded) for pattern in _alone(canary.forms))
     exact, caseless = _patterns(canary.forms)
     return any(pattern in view for pattern in exact) or any(pattern in folded for pattern in caseless)
+
+
+@functools.lru_cache(maxsize=4096)
+def _alone(forms: tuple[str, ...]) -> tuple[re.Pattern[bytes], ...]:
+    """A short canary by itself, one byte a character or two."""
+    found = []
+    for form in forms:
+        for charset, pad in (("ascii", b""), ("utf-16-le", rb"\x00"), ("utf-16-be", rb"\x00")):
+            inner = re.escape(form.lower().encode(charset))
+            before, after = (rb"[0-9a-z.]", rb"[0-9a-z]") if not pad else (rb"[0-9a-z]\x00", rb"\x00?[0-9a-z]")
+            found.append(re.compile(rb"(?<!" + before + rb")" + inner + rb"(?!" + after + rb")"))
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=4096)

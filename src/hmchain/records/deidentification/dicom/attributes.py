@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hmchain.records.deidentification.ages import AGE_TOP, as_years
 from hmchain.records.deidentification.dicom import image
-from hmchain.records.deidentification.dicom.cleaning import AGE_YEARS_MAX
 from hmchain.records.deidentification.dicom.image import ImagePixels
 from hmchain.records.deidentification.dicom.reading import MODALITY
 
@@ -42,12 +42,12 @@ def attributes(written: Mapping[int, bytes], pixels: ImagePixels | None, label: 
 
 def age_band(age: str) -> str:
     """The ten years that an AS value lies in, `40-49` for instance; `90+` from 90 on, nothing if there is none."""
-    if len(age) != 4 or not age[:3].isdigit():
+    years = as_years(age)
+    if years is None:
         return ""
-    years = int(age[:3]) if age[3] == "Y" else 0
-    if years >= AGE_YEARS_MAX:
-        return f"{AGE_YEARS_MAX}+"
-    low = years - years % AGE_BAND_YEARS
+    if years >= AGE_TOP:
+        return f"{AGE_TOP}+"
+    low = int(years - years % AGE_BAND_YEARS)
     return f"{low}-{low + AGE_BAND_YEARS - 1}"
 
 

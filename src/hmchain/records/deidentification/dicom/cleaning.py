@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import private_dictionary_VR
+from pydicom.datadict import dictionary_has_tag, private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
-from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.ages import capped_as
+from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
-from hmchain.records.deidentification.dicom.guard import Guard
+from hmchain.records.deidentification.dicom.guard import Guard, Kept
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.moments import shifted
 from hmchain.records.deidentification.dicom.reading import Element, in_order
@@ -43,7 +44,6 @@ from hmchain.records.deidentification.outcome import (
 )
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
-AGE_YEARS_MAX = 90
 ITEM_DEPTH_MAX = 32
 
 _PRIVATE_NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
@@ -58,14 +58,16 @@ class Cleaning:
     subject: str
     """The patient's pseudonym."""
     shift: timedelta
+    as_of: date
+    """The day at which ages are counted: dates that tell an age over 89 go."""
     guard: Guard
     read: Callable[[int, int], bytes]
     """Reads a deferred value: offset, length."""
     signed: bool
     """What 'US or SS' means in this object."""
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
-    texts: list[str] = field(default_factory=list)
-    """All values but numbers that are left, at every depth."""
+    kept: list[Kept] = field(default_factory=list)
+    """All values that are left, at every depth."""
 
     def actions(self) -> tuple[Action, ...]:
         """What was done so far."""
@@ -90,6 +92,9 @@ class Cleaning:
                 left[tag] = kept
             else:
                 self._count(rule.name, REMOVED)
+        for tag in lookup.unneeded(left):
+            if left.pop(tag, None) is not None:
+                self._count(self.rules[tag].name, REMOVED)
         return dict(sorted(left.items()))
 
     def _single(self, tag: int, rule: Rule, element: Element) -> bytes | None:
@@ -111,7 +116,7 @@ class Cleaning:
         text = self._text(rule, data)
         if text is None:
             return None
-        self.texts.append(text)
+        self.kept.append(Kept(rule, vr, text.encode("ascii")))
         try:
             return encoding.element(tag, vr, text)
         except ValueError:
@@ -137,12 +142,16 @@ class Cleaning:
 
     def _numbers(self, tag: int, rule: Rule, vr: str, data: bytes, little: bool) -> bytes | None:
         width = WIDTHS[vr]
-        if len(data) % width:
+        values = 1 if vr.startswith("O") else len(data) // width  # a string of bytes or words counts as one (PS3.5 6.4)
+        if len(data) % width or not rule.allows(values):
             return None
         if not little and width > 1:
             data = np.frombuffer(data, f"u{width}").byteswap().tobytes()
+        if vr == "AT" and not _are_tags(data):
+            return None
         if rule.option:
             self._count(rule.name, KEPT)
+        self.kept.append(Kept(rule, vr, data))
         return encoding.element(tag, vr, data)
 
     def _text(self, rule: Rule, data: bytes) -> str | None:
@@ -151,11 +160,13 @@ class Cleaning:
             values = data.decode("ascii").rstrip(" \0").split("\\")
         except UnicodeDecodeError:
             return None
+        if not rule.allows(len(values)):
+            return None
         if rule.treatment is Treatment.UIDS:
             new = [self._uid(value.strip(" \0")) for value in values]
             done = REPLACED if new != values else ""
         elif rule.treatment is Treatment.SHIFT:
-            moved = [shifted(value, self.shift) for value in values]
+            moved = [shifted(value, self.shift, self.as_of) for value in values]
             new = [value for value in moved if value is not None]
             if len(new) != len(values):
                 return None
@@ -163,7 +174,7 @@ class Cleaning:
         elif not all(rule.form.fullmatch(value) for value in values):
             return None
         elif rule.treatment is Treatment.AGE:
-            new = [capped(value) for value in values]
+            new = [capped_as(value) for value in values]
             done = GENERALISED if new != values else KEPT
         else:
             new, done = values, KEPT if rule.option else ""
@@ -185,6 +196,8 @@ class Cleaning:
             left = self.clean(inner, depth + 1)
             if CODE_VALUE in inner and (CODE_VALUE not in left or CODE_SCHEME not in left):
                 self._count(rule.name, REMOVED)  # a code of nobody knows what
+            elif lookup.LUT_DATA in inner and lookup.LUT_DATA not in left:
+                self._count(rule.name, REMOVED)
             elif left or not inner:
                 items.append(b"".join(left.values()))
         return encoding.sequence(tag, items)
@@ -242,6 +255,12 @@ class Cleaning:
         self.done[name, done] += 1
 
 
+def _are_tags(data: bytes) -> bool:
+    """Whether values of an AT element are tags that the standard knows: four letters would fit in one as well."""
+    groups = np.frombuffer(data, "<u2").reshape(-1, 2).tolist() if len(data) % 4 == 0 else [[0, 0]]
+    return all(dictionary_has_tag(group << 16 | number) for group, number in groups)
+
+
 def _private_vr(tag: int, creator: str) -> str:
     """The VR of a private element that pydicom knows, for objects that do not say their VRs."""
     try:
@@ -253,8 +272,3 @@ def _private_vr(tag: int, creator: str) -> str:
 def is_standard(value: str) -> bool:
     """Whether a UID is one that DICOM itself defines."""
     return value in UID_dictionary
-
-
-def capped(age: str) -> str:
-    """An AS value, with 90 years and over as `090Y`."""
-    return f"{AGE_YEARS_MAX:03}Y" if age.endswith("Y") and int(age[:3]) > AGE_YEARS_MAX else age

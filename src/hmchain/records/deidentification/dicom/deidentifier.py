@@ -8,11 +8,12 @@ curves go; so do bytes after the data set. Memory does not grow with the pixels:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from importlib import metadata
 from itertools import chain
 from typing import BinaryIO
 
-from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
 from hmchain.records.deidentification.dicom.guard import Guard
@@ -48,10 +49,13 @@ _CHARACTER_SET = 0x00080005
 class DicomDeidentifier:
     """De-identifies DICOM objects by PS3.15 E.1, for one project, by one profile."""
 
-    def __init__(self, profile: Profile, pseudonyms: Pseudonyms) -> None:
-        """Raises `ProfileError` if the profile names elements that DICOM does not have."""
+    def __init__(self, profile: Profile, pseudonyms: Pseudonyms, as_of: date | None = None) -> None:
+        """`as_of` is the day at which ages are counted: today, if it is not given.
+
+        Raises `ProfileError` if the profile names elements that DICOM does not have."""
         self._profile = profile
         self._pseudonyms = pseudonyms
+        self._as_of = as_of or date.today()
         self._rules = Rules(profile)
         self._method = (f"FL-HMChain {metadata.version('hmchain')}", f"PS3.15 {EDITION}", f"profile {profile.name}")
 
@@ -79,19 +83,21 @@ class DicomDeidentifier:
         refuse(opened)
         rules = self._profile.dicom
         blank = rectangles(opened, rules)
-        if not blank and not reviewed:
-            review(opened, rules)
         subject = self._subject(opened)
         cleaning = Cleaning(
             self._rules,
             self._pseudonyms,
             subject,
             self._pseudonyms.shift(subject),
+            self._as_of,
             Guard(),
             opened.read,
             opened.number(REPRESENTATION) == 1,
         )
         left = cleaning.clean(opened.elements)
+        coincidence = cleaning.guard.check(cleaning.kept)
+        if not reviewed:
+            review(opened, rules, blanked=bool(blank), coincidence=coincidence)
         image, pixels = None, None
         if opened.pixels is not None:
             image = image_pixels(opened, opened.pixels)
@@ -99,7 +105,9 @@ class DicomDeidentifier:
             left |= pixels.changed
             if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
                 raise damaged("an element that describes its pixels has a wrong VR or value")
-        cleaning.guard.check(cleaning.texts, pixels.frames() if pixels else ())
+            if lookup.lacks_palette(left):
+                raise damaged("its colours are indices into a palette that it does not have")
+            cleaning.guard.check_frames(pixels.frames())
         left |= self._statement(subject, pixels_cleaned=bool(blank), clear=bool(blank) or reviewed)
         syntax = str(pixels.syntax) if pixels else _EXPLICIT
         start = b"".join(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -11,75 +12,109 @@ from pydicom.dataelem import RawDataElement
 from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.dicom.reading import Element
 from hmchain.records.deidentification.dicom.rules import Rule
+from hmchain.records.deidentification.identity import Identity, Trace, worst
 
-WORD_LETTERS_MIN, NUMBER_DIGITS_MIN = 4, 6
-LONG_WORD_LETTERS = 6
-PIXEL_BYTES_MIN = 6
-"""Shorter words would be met by chance in compressed pixels."""
-
-_WHOLE = frozenset(
+_OWN_NUMBERS = frozenset(
     tag_for_keyword(keyword)
     for keyword in (
-        "AccessionNumber", "AdmissionID", "DeviceSerialNumber", "FrameOfReferenceUID", "InstitutionAddress",
-        "InstitutionName", "MedicalRecordLocator", "OtherPatientIDs", "PatientAddress", "PatientBirthDate", "PatientID",
-        "PatientTelecomInformation", "PatientTelephoneNumbers", "ReferringPhysicianAddress",
-        "ReferringPhysicianTelephoneNumbers", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID",
+        "AccessionNumber", "AdmissionID", "MedicalRecordLocator", "OtherPatientIDs", "PatientBirthDate", "PatientID",
+        "PatientTelecomInformation", "PatientTelephoneNumbers",
     )
 )  # fmt: skip
+_WHOLE = _OWN_NUMBERS | {
+    tag_for_keyword(keyword)
+    for keyword in (
+        "DeviceSerialNumber", "FrameOfReferenceUID", "InstitutionAddress", "InstitutionName", "PatientAddress",
+        "ReferringPhysicianAddress", "ReferringPhysicianTelephoneNumbers", "SOPInstanceUID", "SeriesInstanceUID",
+        "StudyInstanceUID",
+    )
+}  # fmt: skip
 """Elements whose value identifies as a whole."""
-_HARMLESS = frozenset(
-    b"ABDOMEN ANKLE ARM AXIAL BRAIN BREAST CHEST ELBOW FOOT HAND HEAD HEART KNEE LEFT LIVER NECK ORIGINAL PELVIS "
-    b"PRIMARY RIGHT SKULL SPINE WRIST".lower().split()
+_OWN_NAMES = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in ("OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "PatientName")
 )
-"""Surnames that are also defined terms of elements that stay."""
-_ALPHANUMERIC = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
-_WORD = re.compile(rb"[^\s^=\\,.\x00]+")
+_KINDS = {
+    "AT": "<u2", "FD": "<f8", "FL": "<f4", "OB": "u1", "OD": "<f8", "OF": "<f4", "OL": "<u4", "OV": "<u8", "OW": "<u2",
+    "SL": "<i4", "SS": "<i2", "SV": "<i8", "UL": "<u4", "US": "<u2", "UV": "<u8",
+}  # fmt: skip
+"""NumPy's types of the numbers of each VR."""
+_ZEROS = re.compile(rb"(?<![\d.])0+(?=\d)")
+_NUMBERS_IN_TEXT, _OWN_FORM = ("DS", "IS"), ("DA", "DT", "TM", "UI")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value that stays."""
+
+    rule: Rule
+    vr: str
+    value: bytes
 
 
 class Guard:
     """Remembers what identifies, and looks for it."""
 
     def __init__(self) -> None:
-        self._words: set[bytes] = set()
+        self._identity = Identity()
 
     def learn(self, tag: int, rule: Rule, element: Element) -> None:
         """Remember the value of an element, if it is one that tells who somebody is and that is not kept on purpose."""
         if rule.option or not isinstance(element, RawDataElement) or not element.value:
             return
         if tag in _WHOLE:
-            self._remember(value.strip(b" \0") for value in bytes(element.value).split(b"\\"))
+            for value in bytes(element.value).split(b"\\"):
+                self._identity.add_number(value, own=tag in _OWN_NUMBERS)
         elif rule.vr == "PN":
-            self._remember(_WORD.findall(bytes(element.value)))
+            for value in bytes(element.value).split(b"\\"):
+                self._identity.add_name(value.rstrip(b" \0"), own=tag in _OWN_NAMES)
 
-    def check(self, texts: Iterable[str], frames: Iterable[bytes] = ()) -> None:
-        """Raise `Hold` if anything remembered is in the values that stay, or in compressed frames."""
-        folded = "\n".join(texts).lower().encode()
-        if any(_occurs(word, folded) for word in self._words):
-            raise Hold("identifier_left", "what identifies the patient would be left in an element that stays")
-        words = {form for word in self._words if len(word) >= PIXEL_BYTES_MIN for form in _cases(word)}
+    def check(self, kept: Sequence[Kept]) -> str:
+        """The name of an element that stays and may tell who the patient is; nothing if there is none.
+
+        Raises `Hold` if what is remembered is certainly in a value that stays.
+        """
+        doubtful = ""
+        for value in self._worth_a_look(kept):
+            trace = self._trace(value)
+            if trace is Trace.CERTAIN:
+                raise Hold("identifier_left", f"what identifies the patient would be left in {value.rule.name}")
+            doubtful = doubtful or (value.rule.name if trace is Trace.POSSIBLE else "")
+        return doubtful
+
+    def check_frames(self, frames: Iterable[bytes]) -> None:
+        """Raise `Hold` if anything remembered is in compressed frames."""
+        words = {form for word in self._identity.long_words for form in _cases(word)}
         for frame in frames:
             if any(word in frame for word in words):
                 raise Hold("identifier_left", "what identifies the patient would be left in compressed pixels")
 
-    def _remember(self, values: Iterable[bytes]) -> None:
-        for value in values:
-            word = value.lower()
-            least = NUMBER_DIGITS_MIN if word.isdigit() else WORD_LETTERS_MIN
-            if len(word) >= least and word not in _HARMLESS:
-                self._words.add(word)
+    def _worth_a_look(self, kept: Sequence[Kept]) -> Iterator[Kept]:
+        """All binary values, and the texts, unless a look at them together shows that nothing is in any."""
+        texts = [value for value in kept if value.vr not in _KINDS]
+        numbers = b"\n".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT).lower()
+        together = b"\n".join(value.value for value in texts if value.vr not in _NUMBERS_IN_TEXT)
+        yield from (value for value in kept if value.vr in _KINDS)
+        if b"e" in numbers or not self._identity.is_nowhere_in(together + b"\n" + _ZEROS.sub(b"", numbers)):
+            yield from texts
+
+    def _trace(self, kept: Kept) -> Trace:
+        if kept.vr in _KINDS:
+            return self._identity.in_numbers(kept.value, _KINDS[kept.vr])
+        if kept.vr in _NUMBERS_IN_TEXT:
+            return worst(self._identity.in_number(number) for number in _numbers(kept.value))
+        if kept.rule.closed or kept.vr in _OWN_FORM:  # defined terms, UIDs of ours, and times, of which ids are made
+            return Trace.CERTAIN if self._identity.is_whole_in(kept.value.lower()) else Trace.NONE
+        return self._identity.in_text(kept.value)
 
 
-def _occurs(word: bytes, text: bytes) -> bool:
-    """Whether a word occurs; a short one or a number by itself: `anna` is not found inside `savannah`."""
-    if len(word) >= LONG_WORD_LETTERS and not word.isdigit():
-        return word in text
-    start = text.find(word)
-    while start >= 0:
-        around = text[max(start - 1, 0) : start] + text[start + len(word) : start + len(word) + 1]
-        if not any(character in _ALPHANUMERIC for character in around):
-            return True
-        start = text.find(word, start + 1)
-    return False
+def _numbers(value: bytes) -> Iterable[float]:
+    """The numbers of an IS or DS value."""
+    for part in value.split(b"\\"):
+        try:
+            yield float(part)
+        except ValueError:
+            continue
 
 
 def _cases(word: bytes) -> tuple[bytes, bytes, bytes]:

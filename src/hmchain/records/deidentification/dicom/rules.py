@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector  # type: ignore[import-untyped]
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, keyword_for_tag, tag_for_keyword
 
+from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.options import RETAINED
 from hmchain.records.deidentification.profile import DicomRules, Profile, ProfileError
 
@@ -24,7 +25,7 @@ EDITION = "2026c"
 PRIVATE, UNKNOWN, OVERLAYS = "private elements", "elements that the standard does not know", "overlays and curves"
 
 CODE_VALUE, CODE_SCHEME = 0x00080100, 0x00080102
-_NAME, _ID, _AGE = 0x00100010, 0x00100020, 0x00101010
+_NAME, _ID = 0x00100010, 0x00100020
 _BIRTH = (0x00100030, 0x00100032)  # date and time
 
 _TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -35,10 +36,10 @@ FORMS: Mapping[str, re.Pattern[str]] = {
     "AS": re.compile(r"\d{3}[DWMY]"),
     "CS": re.compile(r"[A-Z0-9_ ]{0,16}"),
     "DS": re.compile(r" *[-+]?[0-9.]*([eE][-+]?\d+)? *"),
-    "IS": re.compile(r" *[-+]?\d* *"),
-    "TM": re.compile(r"(\d\d){1,3}(\.\d{1,6})?"),
+    "IS": re.compile(r" *[-+]?0*\d{0,8} *"),
+    "TM": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?)?(\.\d{1,6})?"),
 }
-"""What one value of a VR may look like (PS3.5 6.2)."""
+"""What one value of a VR may look like (PS3.5 6.2). An integer of nine digits could be a telephone number."""
 
 PRINTABLE = re.compile(r"[ -~]*")
 _BODY_PARTS = re.compile(
@@ -90,15 +91,6 @@ _TEXT_FORMS = {
 }
 """The texts that stay, and what they must look like. The scheme of a code is one that is published."""
 
-_BYTES_KEPT = frozenset(
-    {
-        *range(0x00281101, 0x00281105),  # palette colour lookup table descriptors
-        *range(0x00281201, 0x00281205),  # palette colour lookup tables
-        *range(0x00281221, 0x00281224),  # segmented ones
-        0x00283006,  # LUT Data
-    }
-)
-
 
 class Treatment(Enum):
     """What is done to an element."""
@@ -134,6 +126,14 @@ class Rule:
     form: re.Pattern[str] = PRINTABLE
     option: bool = False
     """Whether it is kept by an option of the profile alone."""
+    closed: bool = False
+    """Whether its form leaves it a short list of defined terms."""
+    values_max: int | None = None
+    """As many values as the standard lets it have; None without a limit."""
+
+    def allows(self, values: int) -> bool:
+        """Whether it may have so many values."""
+        return self.values_max is None or values <= self.values_max
 
 
 _PRIVATE = Rule(PRIVATE, Treatment.DROP)
@@ -174,7 +174,9 @@ class Rules:
         option = tag in self._retained
         treatment = Treatment.DROP if tag in self._removed else self._treatment(tag, vr, option)
         form = _TEXT_FORMS.get(tag) or FORMS.get(vr, PRINTABLE)
-        return Rule(f"({group:04X},{tag & 0xFFFF:04X}) {keyword_for_tag(tag)}", treatment, vr, form, option)
+        closed = tag in _TEXT_FORMS and tag != CODE_VALUE
+        name = f"({group:04X},{tag & 0xFFFF:04X}) {keyword_for_tag(tag)}"
+        return Rule(name, treatment, vr, form, option, closed, _values_max(tag))
 
     def _treatment(self, tag: int, vr: str, option: bool) -> Treatment:
         listed = "" if option else self._table.get(tag, "")
@@ -189,9 +191,9 @@ class Rules:
             if not self._shift or tag in _BIRTH:
                 return gone
             return Treatment.TEXT if vr == "TM" else Treatment.SHIFT
-        if vr in _NUMBER_VRS or tag in _BYTES_KEPT:
+        if vr in _NUMBER_VRS or tag in LOOKUP_TABLES:
             return Treatment.DROP if listed else Treatment.BYTES
-        if tag == _AGE and option:
+        if vr == "AS" and (option or not listed):
             return Treatment.AGE
         known = vr in _CODED_VRS or (vr in _TEXT_VRS and (option or tag in _TEXT_FORMS))
         return Treatment.TEXT if known and not listed else gone
@@ -200,6 +202,12 @@ class Rules:
 def safe_private(rules: DicomRules) -> frozenset[tuple[str, int, int]]:
     """Creator, group and last two digits of the private elements that a profile keeps."""
     return frozenset((entry.creator, entry.group, entry.element) for entry in rules.safe_private)
+
+
+def _values_max(tag: int) -> int | None:
+    """The upper end of a value multiplicity: 3 of `1-3`, None of `1-n`."""
+    last = dictionary_VM(tag).split("-")[-1]
+    return int(last) if last.isdigit() else None
 
 
 @functools.cache

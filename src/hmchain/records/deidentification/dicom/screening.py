@@ -6,6 +6,8 @@ are, unless the profile knows where their device writes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS
 from hmchain.records.deidentification.dicom.pixels import Rectangles
@@ -36,13 +38,26 @@ def refuse(opened: Opened) -> None:
         raise Hold("structured_report", "a structured report, whose text may name anybody")
 
 
-def review(opened: Opened, rules: DicomRules) -> None:
-    """Raise a releasable `Hold` for an object whose pixels, or lack of them, a person must judge."""
+def review(opened: Opened, rules: DicomRules, *, blanked: bool, coincidence: str) -> None:
+    """Raise a releasable `Hold`, with all its reasons, for an object that a person must judge.
+
+    `blanked` says that its device is known, and where it writes; `coincidence` names an element with a value that may
+    be the patient's by chance.
+    """
+    doubts = [] if blanked else list(_doubts(opened, rules))
+    if coincidence:
+        what = "a word or number that is also the patient's, perhaps by chance"
+        doubts.append(("identifier_suspected", f"{coincidence} has {what}"))
+    if doubts:
+        raise Hold(doubts[0][0], "; ".join(reason for _, reason in doubts), releasable=True)
+
+
+def _doubts(opened: Opened, rules: DicomRules) -> Iterator[tuple[str, str]]:
+    """Why a person must look at the pixels, or at an object without any."""
     if opened.pixels is None:
-        raise Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like", releasable=True)
-    reason = _suspicion(opened, rules)
-    if reason:
-        raise Hold("burned_in_text", f"{reason}: its pixels may show a name", releasable=True)
+        yield "no_pixel_data", "it has no pixels: a plan, a waveform or the like"
+    elif reason := _suspicion(opened, rules):
+        yield "burned_in_text", f"{reason}: its pixels may show a name"
 
 
 def rectangles(opened: Opened, rules: DicomRules) -> Rectangles:
