@@ -176,8 +176,9 @@ def deidentify(
         take = trial.write_to(target)
         with output.progress_bar("de-identifying") as progress:
             found = trial.run(
-                opened.source, rules, workers=workers or os.cpu_count() or 1, take=take, progress=progress
-            )
+                opened.source, rules, workers=workers or os.cpu_count() or 1,
+                left_out=records.catalogue.left_out(project), take=take, progress=progress,
+            )  # fmt: skip
         trial.write_report(found, target)
     data_view.show_trial(found, opened.passed_over(), as_json=as_json)
     if not as_json:

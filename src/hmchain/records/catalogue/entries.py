@@ -107,3 +107,5 @@ class ItemDone:
     """Records that the version had already, byte for byte."""
     held: HeldItem | None = None
     actions: tuple[Action, ...] = ()
+    held_subjects: tuple[str, ...] = ()
+    """Pseudonyms of all whom an item in quarantine is about, with an empty one if there are others unknown."""

@@ -25,6 +25,7 @@ Progress = Callable[[int, int | None], None]
 """Called with the items done and all items, if their number is known."""
 
 CONFLICT = "conflicting_identifier"
+OPTED_OUT = "opted_out"
 BATCH_ITEMS = 512
 _BATCH_BYTES = 64 << 20
 _QUEUED_BYTES_MAX = 4 << 20
@@ -45,6 +46,8 @@ class Tally:
     """Items that an earlier run had done."""
     unavailable: int = 0
     """Items that the source has and could not give; the next run asks for them again."""
+    opted_out: int = 0
+    """Records and held items that were passed over: they or their patients opted out."""
 
 
 @dataclass
@@ -77,6 +80,7 @@ class Extraction:
         self._dataset = dataset
         self._version = version
         self._rules = rules
+        self._left_out = catalogue.left_out(dataset.project)
         self._tally = Tally()
         self._batch = _Batch()
 
@@ -142,12 +146,18 @@ class Extraction:
         entries: dict[str, RecordEntry] = {}
         actions: Counter[tuple[str, str]] = Counter()
         held: list[Held] = []
-        duplicates = 0
+        subjects: set[str] = set()
+        duplicates = opted_out = 0
         for outcome in found:
+            if self._is_left_out(outcome):
+                opted_out += 1
+                continue
             if isinstance(outcome, Held):
                 held.append(outcome)
+                subjects.update(outcome.subjects or ("",))
                 continue
             clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
+            subjects.add(clean.subject)
             entry = self._put(writer, outcome, item)
             if entry is None:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
@@ -158,9 +168,15 @@ class Extraction:
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
                 count_actions(actions, clean.actions)
-        waiting = self._quarantine(name, item, held) if held else None
+        whose = tuple(sorted(subjects))
+        if held and opted_out:
+            held = [
+                Held(OPTED_OUT, "it is also about somebody who opted out: split it at its source", releasable=False)
+            ]
+        waiting = self._quarantine(name, item, held, whose) if held else None
         done = tuple(Action(*key, count) for key, count in actions.items())
-        self._batch.items.append(ItemDone(name, tuple(entries.values()), duplicates, waiting, done))
+        if entries or duplicates or waiting or not opted_out:  # else it comes again once the opt-out is lifted
+            self._batch.items.append(ItemDone(name, tuple(entries.values()), duplicates, waiting, done, whose))
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
@@ -168,7 +184,18 @@ class Extraction:
             size=self._tally.size + sum(entry.size for entry in entries.values()),
             duplicates=self._tally.duplicates + duplicates,
             held=self._tally.held + bool(held),
+            opted_out=self._tally.opted_out + opted_out,
         )
+
+    def _is_left_out(self, outcome: Result) -> bool:
+        """Whether what became of an item, or its patient, opted out; nothing is kept of it then."""
+        if isinstance(outcome, Held):
+            return any(self._left_out.patient(subject) for subject in outcome.subjects)
+        clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
+        left_out = self._left_out.record(clean.record, clean.subject)
+        if left_out and isinstance(outcome, SealedRecord):
+            self._vault.discard(outcome.sealed)
+        return left_out
 
     def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
         """The catalogue's entry of a record that the vault has now; None if it had another one of this id."""
@@ -207,12 +234,16 @@ class Extraction:
         """Whether the catalogue has a record; the vault alone may have it after a crash."""
         return self._catalogue.record(self._dataset.name, self._version, record) is not None
 
-    def _quarantine(self, name: bytes, item: Item, held: Sequence[Held]) -> HeldItem:
-        """Keep an item, encrypted, until a reviewer decides."""
+    def _quarantine(self, name: bytes, item: Item, held: Sequence[Held], subjects: Sequence[str]) -> HeldItem:
+        """Keep an item, encrypted, until a reviewer decides; its name alone if it holds what must not be kept."""
         place = quarantine_of(self._dataset.name)
-        for record, pieces in ((name.hex(), _read(item)), (name_record(name), iter([item.name.encode()]))):
+        kept = {name_record(name): iter([item.name.encode()])}
+        if held[0].code != OPTED_OUT:
+            kept[name.hex()] = _read(item)
+        for record, pieces in kept.items():
             if not self._vault.has(place, self._version, record):
-                self._vault.put_stream(place, self._version, record, "", pieces)
+                whose = subjects[0] if len(subjects) == 1 else ""
+                self._vault.put_stream(place, self._version, record, whose, pieces)
         reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
         releasable = all(entry.releasable for entry in held)
         return HeldItem(

@@ -44,11 +44,14 @@ def show_erased(done: Erased, *, as_json: bool) -> None:
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.versions:
         output.say(f"The root of {name} version {number}, if it had one, can no longer be checked.")
+    if done.quarantined:
+        output.say(f"Items destroyed that waited in quarantine: {done.quarantined}.")
     if done.waiting:
         output.say(
-            f"{done.waiting} items wait in quarantine as they came. Reject those of this patient: "
+            f"{done.waiting} items wait in quarantine whose patients cannot be told. Reject those of this patient: "
             "hmchain data quarantine list --names"
         )
+    output.say("Later extractions pass over it, until: hmchain data opt-out --lift")
 
 
 def show_tally(version: Version, tally: Tally, passed_over: Mapping[str, int], *, as_json: bool) -> None:
@@ -64,6 +67,7 @@ def show_tally(version: Version, tally: Tally, passed_over: Mapping[str, int], *
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
+        *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
         *_passed_over(passed_over),
     ))  # fmt: skip
@@ -83,6 +87,7 @@ def show_trial(found: Trial, passed_over: Mapping[str, int], *, as_json: bool) -
         ("records", output.listed(f"{count} {kind}" for kind, count in found.records.most_common())),
         ("patients", len(found.subjects)),
         ("labels", output.listed(f"{label} {count}" for label, count in found.labels.most_common() if label)),
+        *([("passed over", f"{found.opted_out} of who or what opted out")] if found.opted_out else []),
         *([("not had", found.unavailable)] if found.unavailable else []),
         *_passed_over(passed_over),
     ))  # fmt: skip
