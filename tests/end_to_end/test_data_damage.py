@@ -447,7 +447,7 @@ def test_what_is_erased_from_a_registered_version_is_said_and_the_next_one_is_wh
     record = steward.run("show", "head")["entries"][0]["record"]
     assert steward.run("erase", "head", "--record", record)["versions"] == [["head", 1]]
     error = steward.run("verify", "head", expect=2)["error"]
-    assert error["code"] == "version_closed" and "erased" in error["what"]
+    assert error["code"] == "version_erased" and "were erased on" in error["what"]
     again = steward.run("extract", str(scans), "--into", "head")
     assert (again["version"], again["opted_out"]) == (2, 1)  # what was erased does not come back
     assert steward.run("register", "head", "--leave-waiting")["version"]["records"] == 11

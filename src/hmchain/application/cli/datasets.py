@@ -241,14 +241,40 @@ def erase(
 ) -> None:
     """Destroy the keys of a record or of a patient's records, then the ciphertext: nobody can bring them back.
 
-    Later extractions pass over what was erased, until `hmchain data opt-out --lift`.
+    Later extractions pass over what was erased, until `hmchain data opt-out --lift`. On the ledger the versions that
+    had some are withdrawn: no new study may use them.
     """
-    from hmchain.application.data import changes, folder
+    from hmchain.application.data import changes, folder, publication
+    from hmchain.errors import HMChainError
 
-    target = _target(record, subject, patient)
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    target, place = _target(record, subject, patient), folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records:
         done = changes.erase(records, dataset, target)
-    data.show_erased(done, as_json=as_json)
+        erased = publication.erased_versions(records)
+    try:
+        withdrawn, pending = publication.withdraw_at(place, erased, passphrase()), None
+    except HMChainError as error:  # the records are gone, whatever the node says
+        withdrawn, pending = [], error
+    data.show_erased(done, withdrawn, pending, as_json=as_json)
+
+
+@app.command(epilog=example("hmchain data withdraw"))
+def withdraw(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Have the ledger say of which versions records were erased: what `data erase` does, if the node ran then."""
+    from hmchain.application.data import folder, publication
+
+    place = folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records:
+        erased = publication.erased_versions(records)
+    withdrawn = publication.withdraw_at(place, erased, passphrase())
+    if as_json:
+        output.emit({"withdrawn": withdrawn})
+    elif withdrawn:
+        output.say(
+            "Withdrawn on the ledger: " + output.listed(f"{name} version {number}" for name, number in withdrawn)
+        )
+    else:
+        output.say("There is nothing to withdraw.")
 
 
 @app.command("opt-out", epilog=example("hmchain data opt-out --patient - --lift"))

@@ -109,23 +109,19 @@ def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Er
     for item in held:
         review.forget(catalogue, vault, item)
     done = [vault.erase_subject(subject) for subject in subjects]
-    for subject in subjects:
-        catalogue.forget(None, subject=subject)
-    known = {entry.name for entry in catalogue.datasets()}
-    versions = {version for each in done for version in each.versions if version[0] in known}  # not of the quarantine
+    versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
     waiting = len(catalogue.held_of(""))
     return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), waiting)
 
 
 def _erase_record(records: Records, dataset: str, record: str) -> Erased:
     numbers = [version.number for version in records.catalogue.versions(dataset)]
-    versions = tuple((dataset, number) for number in numbers if records.vault.has(dataset, number, record))
-    if not versions and not any(records.catalogue.record(dataset, number, record) for number in numbers):
+    kept = any(records.vault.has(dataset, number, record) for number in numbers)
+    if not kept and not any(records.catalogue.record(dataset, number, record) for number in numbers):
         raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
     opt_out(records, Target(record=record))
     count = records.vault.erase(dataset, record)
-    records.catalogue.forget(dataset, record=record)
-    return Erased(count, versions)
+    return Erased(count, tuple(records.catalogue.forget(dataset, now_ms(), record=record)))
 
 
 def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:

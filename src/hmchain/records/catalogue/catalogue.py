@@ -144,7 +144,9 @@ class Catalogue:
             return known[-1]
         number = known[-1].number + 1 if known else 1
         with self._transaction() as database:
-            database.execute("INSERT INTO versions VALUES (?, ?, ?, NULL, ?, NULL)", (dataset, number, source, now_ms))
+            database.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, NULL, ?, NULL, NULL)", (dataset, number, source, now_ms)
+            )
         return self.version(dataset, number)
 
     def close_version(self, dataset: str, number: int, root: bytes, now_ms: int) -> None:
@@ -171,7 +173,7 @@ class Catalogue:
                 (SELECT count(DISTINCT subject) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
                 (SELECT coalesce(sum(size), 0) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
                 (SELECT count(*) FROM held h WHERE h.dataset = v.dataset AND h.version = v.number AND state = ?),
-                root, created_ms, closed_ms
+                root, created_ms, closed_ms, erased_ms
             FROM versions v WHERE dataset = ? ORDER BY number"""
         return [Version(*row) for row in self._rows(sql, PENDING, dataset)]
 
@@ -299,16 +301,26 @@ class Catalogue:
             database.execute("DELETE FROM held WHERE dataset = ? AND version = ? AND item = ?", key)
             _forget_held_subjects(database, held)
 
-    def forget(self, dataset: str | None, *, record: str | None = None, subject: str | None = None) -> int:
-        """Delete the entries of a record or of a patient, in one dataset or all; returns how many there were."""
+    def forget(
+        self, dataset: str | None, now_ms: int, *, record: str | None = None, subject: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Delete the entries of a record or of a patient, in one dataset or all.
+
+        Returns the datasets and numbers of the versions that had some; of those that are fixed it is noted when.
+        """
         chosen = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
         values = (dataset or "", record or "", subject or "")
         with self._transaction() as database:
             found = rows(database, f"SELECT dataset, version, record FROM records {chosen}", values)  # noqa: S608
             database.execute(f"DELETE FROM records {chosen}", values)  # noqa: S608
             database.executemany("DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?", found)
+            versions = sorted({(name, number) for name, number, _ in found})
+            database.executemany(
+                "UPDATE versions SET erased_ms = ? WHERE dataset = ? AND number = ? AND root IS NOT NULL",
+                [(now_ms, *version) for version in versions],
+            )
         self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        return len(found)
+        return versions
 
     # Who opted out
 

@@ -21,7 +21,8 @@ CREATE TABLE datasets (
     form TEXT NOT NULL);
 CREATE TABLE versions (
     dataset TEXT NOT NULL REFERENCES datasets, number INTEGER NOT NULL, source TEXT NOT NULL,
-    root BLOB, created_ms INTEGER NOT NULL, closed_ms INTEGER, PRIMARY KEY (dataset, number));
+    root BLOB, created_ms INTEGER NOT NULL, closed_ms INTEGER, erased_ms INTEGER,
+    PRIMARY KEY (dataset, number));
 CREATE TABLE records (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL, subject TEXT NOT NULL,
     kind TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, label TEXT NOT NULL,

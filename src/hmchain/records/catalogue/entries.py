@@ -47,6 +47,8 @@ class Version:
     """The keyed root that commits to its records; None while it is open."""
     created_ms: int
     closed_ms: int | None
+    erased_ms: int | None = None
+    """When a record of it was erased after it was fixed: its root can no longer be checked since."""
 
     @property
     def closed(self) -> bool:

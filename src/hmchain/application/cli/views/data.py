@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hmchain.application.cli import output
@@ -10,6 +10,7 @@ from hmchain.application.cli import output
 if TYPE_CHECKING:
     from hmchain.application.data.changes import Erased
     from hmchain.application.data.trial import Trial
+    from hmchain.errors import HMChainError
     from hmchain.records.catalogue import Version
     from hmchain.records.deidentification.canary.gate import Report
     from hmchain.records.pipeline.extraction import Tally
@@ -27,7 +28,9 @@ def size(count: int) -> str:
 
 
 def state(version: Version) -> str:
-    """Whether a version is fixed, in a word."""
+    """Whether a version is fixed, in a word or two."""
+    if version.erased_ms is not None:
+        return "registered, records erased"
     return "registered" if version.closed else "open"
 
 
@@ -36,14 +39,20 @@ def version_fields(version: Version) -> dict[str, object]:
     return {**output.plain(version), "state": state(version)}
 
 
-def show_erased(done: Erased, *, as_json: bool) -> None:
-    """Say what was destroyed."""
+def show_erased(
+    done: Erased, withdrawn: Sequence[tuple[str, int]], pending: HMChainError | None, *, as_json: bool
+) -> None:
+    """Say what was destroyed, and what the ledger says of it; `pending` is why it cannot be told."""
     if as_json:
-        output.emit(done)
+        output.emit({**output.plain(done), "withdrawn": withdrawn, "withdrawal_pending": pending is not None})
         return
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.versions:
         output.say(f"The root of {name} version {number}, if it had one, can no longer be checked.")
+    for name, number in withdrawn:
+        output.say(f"The ledger says that {name} version {number} is withdrawn: no new study may use it.")
+    if pending is not None:
+        output.say(f"The ledger could not be told: {pending.what}. Once it can: hmchain data withdraw", stderr=True)
     if done.quarantined:
         output.say(f"Items destroyed that waited in quarantine: {done.quarantined}.")
     if done.waiting:
