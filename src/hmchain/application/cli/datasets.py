@@ -123,23 +123,25 @@ def register(
     leave_waiting: Annotated[bool, typer.Option("--leave-waiting", help="Leave out what waits in quarantine.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fix a version for good, write its dataset card, and put its root and rounded count on the ledger."""
-    from hmchain.application.data import cards, folder, publication
+    """Fix a version for good, write its card and FHIR Provenance, and put its root and rounded count on the ledger."""
+    from hmchain.application.data import cards, folder, provenance, publication
 
     place = folder.locate(directory)
     with folder.open_records(place, passphrase()) as records, output.progress_bar("assessing records") as progress:
         version = publication.fix(records, dataset, number, leave_waiting=leave_waiting)
         card, assessment = cards.write_card(records, version, progress)
+        done = provenance.write_of_version(records, version)
         schema = publication.schema_of(records, version)
     published = publication.publish_at(place, version, schema, passphrase())
     if as_json:
-        output.emit({**output.plain(published), "card": card, "findings": assessment.findings})
+        output.emit({**output.plain(published), "card": card, "provenance": done, "findings": assessment.findings})
         return
     output.fields((
         ("dataset", f"{dataset}, version {version.number}"),
         ("records", f"{version.records}, on the ledger as {output.count_range(published.count)}"),
         ("root", (version.root or b"").hex()),
         ("card", card),
+        ("provenance", done),
         ("findings", data.findings(assessment)),
         ("ledger", "published" if published.published else "not published: this hospital is in no network yet"),
     ))  # fmt: skip

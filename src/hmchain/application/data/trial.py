@@ -18,7 +18,7 @@ from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
 from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.outcome import Clean, Held, Outcome
-from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.report import count_actions, listed
 from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
@@ -114,8 +114,13 @@ def project_rules(records: Records, project: str, kind: str, profile: str | None
     return _rules(project, records.catalogue.pseudonyms(project), kind, profile, schema)
 
 
+def rules_of(profile: str | None) -> Profile:
+    """The profile that is meant. Raises `ProfileError`."""
+    return load_profile(profile or DEFAULT_PROFILE)
+
+
 def _rules(project: str, pseudonyms: Pseudonyms, kind: str, profile: str | None, schema: str) -> Deidentifiers:
-    rules = load_profile(profile or DEFAULT_PROFILE)
+    rules = rules_of(profile)
     return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), pseudonyms, [kind])
 
 
