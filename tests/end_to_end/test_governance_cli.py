@@ -9,7 +9,9 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from test_network_cli import NAMES, SCHEMA, Consortium, Site, answer, consortium, hmchain, images, register, until
 
 from hmchain.application import governance, key_rotation
@@ -19,7 +21,7 @@ from hmchain.application.keyring import ROTATED_ROLES, Keyring, key_file, next_k
 from hmchain.application.node import open_hospital
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import proposer
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts import datasets, membership, standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.contracts.membership import SetParameters
 from hmchain.ledger.contracts.parameters import Parameters
@@ -54,6 +56,26 @@ def test_a_proof_from_a_running_node_holds_offline(consortium: Consortium, tmp_p
     assert "only 0 of 4 founders" in hmchain(
         "audit", "proof", str(file), "--genesis", consortium.genesis.hex(), status=7
     )
+
+
+# -- datasets ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_erasure_is_recorded_on_every_node(consortium: Consortium, tmp_path: Path) -> None:
+    for number in range(3):
+        path = tmp_path / "pictures" / "well" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 40 * number, np.uint8)).save(path)
+    north = ("--dir", folder(consortium, "north"))
+    answer("data", "extract", str(tmp_path / "pictures"), "--into", "erased", *north)
+    assert answer("data", "register", "erased", *north)["published"]
+    record = answer("data", "show", "erased", *north)["entries"][0]["record"]
+    assert answer("data", "erase", "erased", "--record", record, *north)["withdrawn"] == [["erased", 1]]
+    until(consortium.agree, "one state on four nodes")
+    assert "erased on" in hmchain("data", "verify", "erased", *north, status=2)
+    with open_steward(consortium.sites["east"].folder) as east:
+        found = datasets.version(east.state, "north", "erased", 1)
+        assert found is not None and found.withdrawn > found.height
 
 
 # -- studies -----------------------------------------------------------------------------------------------------------

@@ -141,10 +141,10 @@ def test_quarantine_is_listed_and_reviewed(catalogue: Catalogue) -> None:
 
 def test_a_patient_is_forgotten_everywhere(catalogue: Catalogue) -> None:
     catalogue.add_items("brain", 1, [done(catalogue, "a", record(1, body="HEAD"), record(2, "s1", body="HEAD"))])
-    assert catalogue.forget(None, subject="s0") == 1
+    assert catalogue.forget(None, 9000, subject="s0") == [("brain", 1)]
     assert [entry.subject for entry in catalogue.records("brain", 1)] == ["s1"]
     assert [hit[2] for hit in catalogue.search("head")] == [record(2).record]
-    assert catalogue.forget("brain", record=record(2).record) == 1
+    assert catalogue.forget("brain", 9000, record=record(2).record) == [("brain", 1)]
     assert catalogue.version("brain").records == 0
 
 

@@ -16,7 +16,7 @@ from hmchain.ledger import contracts
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts import datasets, membership
-from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema, WithdrawVersion, rounded_count
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
@@ -114,6 +114,43 @@ def test_count_4708_to_4707_on_the_ledger() -> None:
     assert refusal(state, PublishVersion("y", 1, bytes(32), 4096)) == "no_such_dataset"
     published = datasets.version(state, "a", "x", 1)
     assert published is not None and published.count == 4096
+
+
+def test_a_withdrawn_version_stays_withdrawn_and_the_next_one_stands() -> None:
+    state = founded()
+    refusal(state, RegisterDataset("x", Schema("mri", 1, 64, 64, ("no", "yes"))))
+    assert refusal(state, WithdrawVersion("x", 1)) == "no_such_version"
+    refusal(state, PublishVersion("x", 1, bytes(32), 4096))
+    assert refusal(state, WithdrawVersion("x", 1), role="scientist") == "wrong_role"
+    assert refusal(state, WithdrawVersion("x", 1), "b") == "no_such_version"  # its own datasets alone
+    assert refusal(state, WithdrawVersion("x", 1)) == "ok"
+    assert refusal(state, WithdrawVersion("x", 1)) == "version_withdrawn"
+    assert refusal(state, PublishVersion("x", 2, bytes(32), 4096)) == "ok"
+    first, second = (datasets.version(state, "a", "x", number) for number in (1, 2))
+    assert first is not None and first.withdrawn > 0 and first.root == bytes(32) and first.count == 4096
+    assert second is not None and second.withdrawn == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["publish", "withdraw"]), st.integers(0, 4)), max_size=14))
+def test_versions_go_on_in_order_whatever_is_withdrawn(steps: list[tuple[str, int]]) -> None:
+    """Against an obvious twin: a list of versions, each standing or not."""
+    state = founded()
+    refusal(state, RegisterDataset("x", Schema("mri", 1, 64, 64, ("no", "yes"))))
+    standing: list[bool] = []
+    for action, number in steps:
+        if action == "publish":
+            code = refusal(state, PublishVersion("x", number, bytes(32), 64))
+            assert code == ("ok" if number == len(standing) + 1 else "wrong_version")
+            standing += [True] if code == "ok" else []
+        else:
+            code = refusal(state, WithdrawVersion("x", number))
+            known = 1 <= number <= len(standing)
+            assert code == ("no_such_version" if not known else "ok" if standing[number - 1] else "version_withdrawn")
+            if code == "ok":
+                standing[number - 1] = False
+    held = [datasets.version(state, "a", "x", number) for number in range(1, len(standing) + 1)]
+    assert [entry is not None and not entry.withdrawn for entry in held] == standing
 
 
 @pytest.mark.parametrize("name", ["", "X", "a b", "../a", "a" * 49, "a\0b", "-a", "é"])

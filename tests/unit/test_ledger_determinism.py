@@ -16,7 +16,7 @@ from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput
 from hmchain.ledger.contracts import membership
-from hmchain.ledger.contracts.datasets import PublishVersion
+from hmchain.ledger.contracts.datasets import PublishVersion, WithdrawVersion
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, VoteAction
 from hmchain.ledger.contracts.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.standings import Unjail
@@ -42,6 +42,7 @@ def write_vector(directory: Path) -> None:
         network.send("a", PublishVersion("d0", 1, bytes(32), 128)),
         network.send("b", Unjail()),
     )
+    network.block(network.send("a", WithdrawVersion("d0", 1)))
     network.block(network.send("a", ProposeAction(Admit(member("e")))))
     ballot = membership.ballots(network.ledger.state)[0][0]
     network.ledger.set_behaviour("c", Behaviour.EQUIVOCATE)

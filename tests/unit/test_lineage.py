@@ -12,6 +12,7 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger.audit import verify
 from hmchain.ledger.contracts import rounds
 from hmchain.ledger.contracts.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.datasets import PublishVersion, WithdrawVersion
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.lineage import Entry, NothingToTraceError, trace_dataset, trace_study
 
@@ -91,6 +92,19 @@ def test_a_refused_study_has_decisions_and_no_rounds(tmp_path: Path) -> None:
     trace = trace_study(tmp_path / "ledger", STUDY)
     assert [(d.organisation, d.status, d.reason) for d in trace.decisions] == [(bed.names[2], "refused", "ethics")]
     assert trace.rounds == () and trace.model_root == b""
+
+
+def test_the_withdrawal_of_a_version_is_traced(tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "ledger")
+    network.fill(1)
+    network.block(network.send("a", PublishVersion("d0", 1, bytes(32), 64)))
+    network.block(
+        network.send("a", PublishVersion("d0", 2, bytes(32), 64)), network.send("a", WithdrawVersion("d0", 1))
+    )
+    network.ledger.close()
+    first, second = trace_dataset(tmp_path / "ledger", "a", "d0").versions
+    assert first.withdrawn is not None and (first.withdrawn.height, first.withdrawn.organisation) == (3, "a")
+    assert second.withdrawn is None
 
 
 def test_a_dataset_nobody_asked_for_and_what_is_not_there(tmp_path: Path) -> None:

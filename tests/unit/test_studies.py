@@ -16,7 +16,7 @@ from hmchain.keys import WrappingKey
 from hmchain.ledger.arithmetic import WEIGHT_ONE
 from hmchain.ledger.contracts import approvals, models, opening, studies
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy, RevokeApproval
-from hmchain.ledger.contracts.datasets import PublishVersion
+from hmchain.ledger.contracts.datasets import PublishVersion, WithdrawVersion
 from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy, ResumeStudy
 from hmchain.ledger.contracts.studies import ProposeStudy, StudySpec, fair_weights
 
@@ -136,6 +136,19 @@ def test_exact_counts_are_refused(prepared: Bed) -> None:
     for count in (4708, 4707, 32, 0, -64, 96):
         body = PublishVersion("brain", 2, bytes(32), count)
         assert prepared.submit("east", "steward", body) == "exact_count"
+
+
+# What was withdrawn
+
+
+def test_a_withdrawn_version_goes_into_no_new_study(bed: Bed) -> None:
+    assert bed.submit("east", "steward", WithdrawVersion("brain", 1)) == "ok"
+    spec = replace(make_spec(bed.names), name="other")
+    assert bed.submit("north", "scientist", ProposeStudy(spec)) == "version_withdrawn"
+    pinned = bed.study.spec
+    approve = ApproveStudy(STUDY, "brain", 1, pinned.purpose, pinned.code, START_MS + YEAR_MS)
+    assert bed.submit("east", "steward", approve) == "version_withdrawn"
+    assert bed.submit("north", "steward", approve) == "ok"
 
 
 # Approving

@@ -181,6 +181,10 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
         held = datasets.dataset(state, organisation, name)
         if held is None or not held.version:
             raise StudyFileError(f"{organisation} has published no dataset {name}", "its steward publishes it first")
+        newest = datasets.version(state, organisation, name, held.version)
+        if newest is None or newest.withdrawn:
+            what = f"{organisation} has withdrawn the newest version of {name}, since records of it were erased"
+            raise StudyFileError(what, "its steward registers the next version first")
         uses.append(DatasetUse(organisation, name, held.version))
         schemas.append(held.schema)
     if not schemas or any(schema != schemas[0] for schema in schemas):

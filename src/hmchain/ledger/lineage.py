@@ -16,7 +16,7 @@ from hmchain.ledger import contracts
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK, Event
 from hmchain.ledger.contracts.approvals import APPROVED, REFUSED, REVOKED, ApproveStudy, RefuseStudy, RevokeApproval
-from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, WithdrawVersion
 from hmchain.ledger.contracts.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.participation import CommitUpdate, Confirm, PostAggregate
 from hmchain.ledger.contracts.rotation import RotateKey
@@ -53,6 +53,8 @@ class VersionTrace:
     count: int
     """Rounded, as published."""
     entry: Entry
+    withdrawn: Entry | None = None
+    """Since then no new study may use it: records of it were erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +299,10 @@ class _History:
         version = VersionTrace(owner, body.dataset, body.version, body.root, body.count, entry)
         self.versions[owner, body.dataset, body.version] = version
 
+    def _withdraw(self, entry: Entry, body: WithdrawVersion) -> None:
+        key = (entry.organisation, body.dataset, body.version)
+        self.versions[key] = replace(self.versions[key], withdrawn=entry)
+
     def _propose(self, entry: Entry, body: ProposeStudy) -> None:
         self.studies[body.spec.name] = _Study(body.spec, entry)
 
@@ -337,6 +343,7 @@ _READERS: dict[type, Callable[..., None]] = {
     RotateKey: _History._rotate,
     RegisterDataset: _History._register,
     PublishVersion: _History._publish,
+    WithdrawVersion: _History._withdraw,
     ProposeStudy: _History._propose,
     ApproveStudy: _History._approve,
     RefuseStudy: _History._refuse,

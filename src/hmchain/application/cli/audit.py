@@ -184,10 +184,11 @@ def _show_data(versions: Iterable[VersionTrace]) -> None:
             output.count_range(each.count),
             each.root.hex(),
             _where(each.entry),
+            _where(each.withdrawn) if each.withdrawn else "-",
         )
         for each in versions
     )
-    output.table(("dataset", "version#", "records", "keyed root", "published"), rows)
+    output.table(("dataset", "version#", "records", "keyed root", "published", "withdrawn"), rows)
 
 
 def _show_decisions(decisions: Iterable[Decision]) -> None:

@@ -173,7 +173,7 @@ def deidentify(
     as_json: AsJson = False,
 ) -> None:
     """Write clean files into a folder, with a report of what was done. Held items are left out and counted."""
-    from hmchain.application.data import folder, trial
+    from hmchain.application.data import folder, provenance, trial
     from hmchain.application.data.sources import open_source
 
     wanted = _asked(place, kind, schema, credential, labels_from)
@@ -182,12 +182,14 @@ def deidentify(
         take = trial.write_to(target)
         with output.progress_bar("de-identifying") as progress:
             found = trial.run(
-                opened.source, rules, workers=workers or os.cpu_count() or 1, take=take, progress=progress
-            )
+                opened.source, rules, workers=workers or os.cpu_count() or 1,
+                left_out=records.catalogue.left_out(project), take=take, progress=progress,
+            )  # fmt: skip
         trial.write_report(found, target)
+        provenance.write_of_trial(found, target, trial.rules_of(profile), project, records.place)
     data_view.show_trial(found, opened, as_json=as_json)
     if not as_json:
-        output.say(f"Clean files and {trial.REPORT} are in {target}. They are not encrypted there.")
+        output.say(f"Clean files, {trial.REPORT} and {provenance.FILE} are in {target}. They are not encrypted there.")
 
 
 @app.command(epilog=example("hmchain data label brain labels.csv"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from hmchain.application.cli import output
 from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
 from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example
 from hmchain.application.cli.views import data
+
+if TYPE_CHECKING:
+    from hmchain.application.data.changes import Target
 
 RECORDS_SHOWN = 20
 
@@ -120,23 +123,25 @@ def register(
     leave_waiting: Annotated[bool, typer.Option("--leave-waiting", help="Leave out what waits in quarantine.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fix a version for good, write its dataset card, and put its root and rounded count on the ledger."""
-    from hmchain.application.data import cards, folder, publication
+    """Fix a version for good, write its card and FHIR Provenance, and put its root and rounded count on the ledger."""
+    from hmchain.application.data import cards, folder, provenance, publication
 
     place = folder.locate(directory)
     with folder.open_records(place, passphrase()) as records, output.progress_bar("assessing records") as progress:
         version = publication.fix(records, dataset, number, leave_waiting=leave_waiting)
         card, assessment = cards.write_card(records, version, progress)
+        done = provenance.write_of_version(records, version)
         schema = publication.schema_of(records, version)
     published = publication.publish_at(place, version, schema, passphrase())
     if as_json:
-        output.emit({**output.plain(published), "card": card, "findings": assessment.findings})
+        output.emit({**output.plain(published), "card": card, "provenance": done, "findings": assessment.findings})
         return
     output.fields((
         ("dataset", f"{dataset}, version {version.number}"),
         ("records", f"{version.records}, on the ledger as {output.count_range(published.count)}"),
         ("root", (version.root or b"").hex()),
         ("card", card),
+        ("provenance", done),
         ("findings", data.findings(assessment)),
         ("ledger", "published" if published.published else "not published: this hospital is in no network yet"),
     ))  # fmt: skip
@@ -211,34 +216,104 @@ def export(
         output.say(f"{count} records are in {target}, with {changes.INDEX}. They are not encrypted there.")
 
 
-@app.command(epilog=example("hmchain data erase brain --patient -"))
+RecordOption = Annotated[str | None, typer.Option("--record", metavar="ID", help="This record.")]
+SubjectOption = Annotated[
+    str | None, typer.Option("--subject", metavar="PSEUDONYM", help="The patient with this pseudonym, in its project.")
+]
+PatientOption = Annotated[
+    str | None,
+    typer.Option(
+        "--patient",
+        metavar="ID",
+        help="The patient with this identifier of the hospital, in every project; - reads it from standard input.",
+    ),
+]
+
+
+@app.command(epilog=example("hmchain data erase --patient -"))
 def erase(
-    dataset: DatasetArgument,
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="[DATASET]", help="Of a record: its dataset. A patient goes from all.")
+    ] = None,
     directory: HospitalOption = DEFAULT_FOLDER,
-    record: Annotated[str | None, typer.Option(metavar="ID", help="Erase this record.")] = None,
-    subject: Annotated[
-        str | None, typer.Option(metavar="PSEUDONYM", help="Erase all records of this patient, in every dataset.")
-    ] = None,
-    patient: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The same, by the hospital's own identifier; - reads it from standard input."),
-    ] = None,
+    record: RecordOption = None,
+    subject: SubjectOption = None,
+    patient: PatientOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy the keys of a record or of a patient's records, then the ciphertext: nobody can bring them back."""
+    """Destroy the keys of a record or of a patient's records, then the ciphertext: nobody can bring them back.
+
+    Later extractions pass over what was erased, until `hmchain data opt-out --lift`. On the ledger the versions that
+    had some are withdrawn: no new study may use them.
+    """
+    from hmchain.application.data import changes, folder, publication
+    from hmchain.errors import HMChainError
+
+    target, place = _target(record, subject, patient), folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records:
+        done = changes.erase(records, dataset, target)
+        erased = publication.erased_versions(records)
+    try:
+        withdrawn, pending = publication.withdraw_at(place, erased, passphrase()), None
+    except HMChainError as error:  # the records are gone, whatever the node says
+        withdrawn, pending = [], error
+    data.show_erased(done, withdrawn, pending, as_json=as_json)
+
+
+@app.command(epilog=example("hmchain data withdraw"))
+def withdraw(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Have the ledger say of which versions records were erased: what `data erase` does, if the node ran then."""
+    from hmchain.application.data import folder, publication
+
+    place = folder.locate(directory)
+    with folder.open_records(place, passphrase()) as records:
+        erased = publication.erased_versions(records)
+    withdrawn = publication.withdraw_at(place, erased, passphrase())
+    if as_json:
+        output.emit({"withdrawn": withdrawn})
+    elif withdrawn:
+        output.say(
+            "Withdrawn on the ledger: " + output.listed(f"{name} version {number}" for name, number in withdrawn)
+        )
+    else:
+        output.say("There is nothing to withdraw.")
+
+
+@app.command("opt-out", epilog=example("hmchain data opt-out --patient - --lift"))
+def opt_out(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    record: RecordOption = None,
+    subject: SubjectOption = None,
+    patient: PatientOption = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Take it back: later extractions take them again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have later extractions pass over a patient or a record. What is here already stays: `hmchain data erase`."""
+    from hmchain.application.data import changes, folder
+
+    target = _target(record, subject, patient)
+    with folder.open_records(folder.locate(directory), passphrase()) as records:
+        lifted = changes.lift_opt_out(records, target) if lift else 0
+        if not lift:
+            changes.opt_out(records, target)
+    if as_json:
+        output.emit({"opted_out": not lift, "lifted": lifted})
+    elif not lift:
+        output.say("Later extractions pass over it. Kept is a keyed digest, no identifier.")
+    elif lifted:
+        output.say("Later extractions take it again; what an open version had of it comes with the next version.")
+    else:
+        output.say("Nothing of the kind had opted out.")
+
+
+def _target(record: str | None, subject: str | None, patient: str | None) -> Target:
+    """What is named, by exactly one of the three."""
     import sys
 
-    from hmchain.application.data import changes, folder
+    from hmchain.application.data.changes import Target
     from hmchain.errors import InputError
 
-    if sum(given is not None for given in (record, subject, patient)) != 1:
+    known = sys.stdin.readline().strip() if patient == "-" else patient
+    if sum(given is not None for given in (record, subject, known)) != 1 or not (record or subject or known):
         raise InputError("nothing, or more than one thing, is named", "give one of --record, --subject and --patient")
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
-        if record is not None:
-            done = changes.erase_record(records, dataset, record)
-        else:
-            if patient is not None:
-                known = sys.stdin.readline().strip() if patient == "-" else patient
-                subject = changes.subject_of(records, dataset, known)
-            done = changes.erase_subject(records, subject or "")
-    data.show_erased(done, as_json=as_json)
+    return Target(known, subject, record)

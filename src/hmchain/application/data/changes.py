@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import files
+from hmchain.application.data.extraction import now_ms
 from hmchain.application.data.folder import Records
 from hmchain.errors import InputError
 from hmchain.records.catalogue import Version
-from hmchain.records.catalogue.entries import PENDING
-from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.catalogue.optouts import OptOut
+from hmchain.records.pipeline import review
 
 INDEX = "index.csv"
 
@@ -24,6 +25,12 @@ class NothingToEraseError(InputError):
     code = "nothing_to_erase"
 
 
+class UnknownDatasetError(InputError):
+    """The catalogue has no dataset of that name."""
+
+    code = "no_such_dataset"
+
+
 @dataclass(frozen=True)
 class Erased:
     """What was destroyed."""
@@ -31,42 +38,90 @@ class Erased:
     records: int
     versions: tuple[tuple[str, int], ...]
     """Datasets and versions that had some; their roots can no longer be checked."""
+    quarantined: int = 0
+    """Items in quarantine that were about the patient."""
     waiting: int = 0
-    """Items in quarantine, as they came: whose they are is not known, so a person must reject those of the patient."""
+    """Items in quarantine whose patients cannot be told: a person must reject those of the patient."""
 
 
-def subject_of(records: Records, dataset: str, patient: str) -> str:
-    """The pseudonym that a patient has in a dataset, from the identifier that the hospital knows the patient by."""
-    found = records.catalogue.dataset(dataset)
-    project = found.project if found else dataset
-    return Pseudonyms(records.catalogue.project_key(project), project).subject(patient)
+@dataclass(frozen=True)
+class Target:
+    """A patient or a record, as it is named to commands: by one of these."""
+
+    patient: str | None = None
+    """The hospital's own identifier: for all projects, those to come too."""
+    subject: str | None = None
+    """A pseudonym: for its project alone."""
+    record: str | None = None
 
 
-def erase_subject(records: Records, subject: str) -> Erased:
-    """Destroy the keys of all records of a patient, then the ciphertext, then what the catalogue says of them.
+def erase(records: Records, dataset: str | None, target: Target) -> Erased:
+    """Destroy the keys of what is named, then the ciphertext, then what the catalogue says of it, and opt it out.
 
-    Raises `NothingToEraseError`.
+    A record is erased from all versions of `dataset`; a patient from every dataset, whichever is named. Opting out
+    comes first, so that no extraction brings back what an erasure that was cut short has destroyed. Raises
+    `NothingToEraseError` or `UnknownDatasetError`; nothing is changed then.
     """
-    done = records.vault.erase_subject(subject)
-    listed = records.catalogue.forget(None, subject=subject)
-    if not done.records and not listed:
-        raise NothingToEraseError("no record is of this patient", "compare the identifier with `hmchain data show`")
-    waiting = sum(held.state == PENDING for held in records.catalogue.held())
-    return Erased(done.records, done.versions, waiting)
+    if dataset is not None and records.catalogue.dataset(dataset) is None:
+        known = ", ".join(entry.name for entry in records.catalogue.datasets()) or "none yet"
+        raise UnknownDatasetError(f"there is no dataset {dataset}", f"the datasets are: {known}")
+    if target.record is not None:
+        if dataset is None:
+            raise UnknownDatasetError("it is not said of which dataset the record is", "name the dataset")
+        return _erase_record(records, dataset, target.record)
+    return _erase_subjects(records, _subjects(records, target), target)
 
 
-def erase_record(records: Records, dataset: str, record: str) -> Erased:
-    """Destroy one record in all versions of a dataset. Raises `NothingToEraseError`."""
-    versions = tuple(
-        (dataset, version.number)
-        for version in records.catalogue.versions(dataset)
-        if records.vault.has(dataset, version.number, record)
-    )
-    count = records.vault.erase(dataset, record)
-    listed = records.catalogue.forget(dataset, record=record)
-    if not count and not listed:
+def opt_out(records: Records, target: Target) -> None:
+    """Have later extractions pass over what is named; what is extracted already stays."""
+    records.catalogue.opt_out(_listed(records, target)[:1], now_ms())
+
+
+def lift_opt_out(records: Records, target: Target) -> int:
+    """Let later extractions take again what is named, however it was opted out; returns how many entries that took."""
+    return records.catalogue.lift_opt_out(_listed(records, target))
+
+
+def _subjects(records: Records, target: Target) -> list[str]:
+    """The pseudonyms of a patient: that which is given, or those of all projects."""
+    if target.patient is None:
+        return [target.subject] if target.subject else []
+    catalogue = records.catalogue
+    return [catalogue.pseudonyms(project).subject(target.patient) for project in catalogue.projects()]
+
+
+def _listed(records: Records, target: Target) -> list[OptOut]:
+    """What stands for a target in the list of those who opted out, the entry that is made of it first."""
+    catalogue = records.catalogue
+    if target.record is not None:
+        return [catalogue.opt_out_of_record(target.record)]
+    by_pseudonym = [catalogue.opt_out_of_subject(subject) for subject in _subjects(records, target)]
+    return by_pseudonym if target.patient is None else [catalogue.opt_out_of_patient(target.patient), *by_pseudonym]
+
+
+def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Erased:
+    vault, catalogue = records.vault, records.catalogue
+    held = [item for subject in subjects for item in catalogue.held_of(subject)]
+    if not held and not any(vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
+        hint = "compare the identifier; to keep out whom no record is of yet: hmchain data opt-out"
+        raise NothingToEraseError("no record is of this patient", hint)
+    opt_out(records, target)
+    for item in held:
+        review.forget(catalogue, vault, item)
+    done = [vault.erase_subject(subject) for subject in subjects]
+    versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
+    waiting = len(catalogue.held_of(""))
+    return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), waiting)
+
+
+def _erase_record(records: Records, dataset: str, record: str) -> Erased:
+    numbers = [version.number for version in records.catalogue.versions(dataset)]
+    kept = any(records.vault.has(dataset, number, record) for number in numbers)
+    if not kept and not any(records.catalogue.record(dataset, number, record) for number in numbers):
         raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
-    return Erased(count, versions)
+    opt_out(records, Target(record=record))
+    count = records.vault.erase(dataset, record)
+    return Erased(count, tuple(records.catalogue.forget(dataset, now_ms(), record=record)))
 
 
 def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:

@@ -119,7 +119,7 @@ def now_ms() -> int:
 
 
 def _rules(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
-    return deidentifiers(dataset, records.catalogue.project_key(dataset.project), [kind])
+    return deidentifiers(dataset, records.catalogue.pseudonyms(dataset.project), [kind])
 
 
 def _dataset(records: Records, held: HeldItem) -> Dataset:

@@ -52,7 +52,7 @@ def apply(records: Records, version: Version, path: Path) -> Labelled:
         raise VersionFixedError(what, "extract a new version, and label it before it is registered")
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
-    pseudonyms = Pseudonyms(records.catalogue.project_key(dataset.project), dataset.project)
+    pseudonyms = records.catalogue.pseudonyms(dataset.project)
     column, labels = _read(path, pseudonyms)
     chosen: dict[str, str] = {}
     met: set[str] = set()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from hmchain.application.data.extraction import now_ms
 from hmchain.application.data.folder import Place, Records
@@ -12,7 +13,14 @@ from hmchain.application.governance import Delegate, open_steward
 from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import AuditError, InputError
 from hmchain.ledger.contracts import datasets
-from hmchain.ledger.contracts.datasets import PublishVersion, RecordSchema, RegisterDataset, Schema, rounded_count
+from hmchain.ledger.contracts.datasets import (
+    PublishVersion,
+    RecordSchema,
+    RegisterDataset,
+    Schema,
+    WithdrawVersion,
+    rounded_count,
+)
 from hmchain.records.catalogue import Version
 from hmchain.records.vault import verify_record_proof
 
@@ -43,6 +51,12 @@ class NotRegisteredError(InputError):
     code = "not_registered"
 
 
+class ErasedVersionError(InputError):
+    """Records of a registered version were erased, so nothing can be checked against its root."""
+
+    code = "version_erased"
+
+
 class ChangedDatasetError(AuditError):
     """Records are not those that the version was registered with."""
 
@@ -64,6 +78,8 @@ class Publication:
     """The number of records that may be shown: a power of two."""
     published: bool
     """Whether it is on the ledger."""
+    withdrawn: bool = False
+    """Whether the ledger says that records of it were erased."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,8 @@ def schema_of(records: Records, version: Version) -> Schema | RecordSchema:
 def publish(steward: Delegate, version: Version, schema: Schema | RecordSchema) -> Publication:
     """Put a fixed version on the ledger, after its dataset if that is new; once is enough.
 
+    One whose records were erased meanwhile is withdrawn at once: the next version cannot come before it.
+
     Raises `OutOfStepError`, or `RefusedTransactionError` if the ledger refuses.
     """
     name, number = version.dataset, version.number
@@ -135,7 +153,23 @@ def publish(steward: Delegate, version: Version, schema: Schema | RecordSchema) 
     elif last < number:
         hint = f"register version {last + 1} first: hmchain data register {name} --version {last + 1}"
         raise OutOfStepError(f"the ledger's newest version of {name} is {last}", hint)
-    return Publication(version, rounded_count(version.records), published=True)
+    withdrawn = bool(version.erased_ms and withdraw(steward, [(name, number)]))
+    return Publication(version, rounded_count(version.records), published=True, withdrawn=withdrawn)
+
+
+def withdraw(steward: Delegate, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Have the ledger say of versions that records of them were erased; returns those that it says it of now.
+
+    Versions that were never published are passed over. Raises `RefusedTransactionError` if the ledger refuses.
+    """
+    said = []
+    for name, number in versions:
+        found = datasets.version(steward.state, steward.organisation, name, number)
+        if found is not None and not found.withdrawn:
+            steward.require(WithdrawVersion(name, number))
+        if found is not None:
+            said.append((name, number))
+    return said
 
 
 def check(
@@ -148,9 +182,13 @@ def check(
     """Compare what lies in the vault with the root that a version was registered with.
 
     Reads and opens every record, or only `record` with its proof. Raises `NotRegisteredError`, `ChangedDatasetError`,
-    or an error of vault or store that names what is missing or altered.
+    `ErasedVersionError`, or an error of vault or store that names what is missing or altered.
     """
     root = _root(version)
+    if version.erased_ms is not None:
+        day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
+        what = f"records of {version.dataset} version {version.number} were erased on {day}, with the key of its root"
+        raise ErasedVersionError(what, "what is left goes into the next version: hmchain data extract, then register")
     if ledger_root is not None and ledger_root != root:
         hint = "the catalogue was changed, or is of another hospital: restore it from a backup"
         raise ChangedDatasetError(f"the catalogue's root of {version.dataset} is not the ledger's", hint)
@@ -177,6 +215,22 @@ def publish_at(
         return Publication(version, rounded_count(version.records), published=False)
     with open_steward(_node(place), passphrase) as steward:
         return publish(steward, version, schema)
+
+
+def withdraw_at(
+    place: Place, versions: Iterable[tuple[str, int]], passphrase: str | None = None
+) -> list[tuple[str, int]]:
+    """As `withdraw`, at the hospital's own running node. A hospital in no network has nothing to withdraw."""
+    if not _in_network(place):
+        return []
+    with open_steward(_node(place), passphrase) as steward:
+        return withdraw(steward, versions)
+
+
+def erased_versions(records: Records) -> list[tuple[str, int]]:
+    """Datasets and numbers of all registered versions of which records were erased."""
+    versions = (each for entry in records.catalogue.datasets() for each in records.catalogue.versions(entry.name))
+    return [(each.dataset, each.number) for each in versions if each.erased_ms is not None]
 
 
 def anchor_at(place: Place, version: Version, passphrase: str | None = None) -> bytes | None:

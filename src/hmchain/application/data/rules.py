@@ -1,4 +1,4 @@
-"""The de-identifiers of a dataset: one for each kind of data, by the dataset's profile and its project's key."""
+"""The de-identifiers of a dataset: one for each kind of data, by the dataset's profile and its project's pseudonyms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
 from hmchain.records.deidentification.outcome import Deidentifier
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -17,12 +16,11 @@ from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
 KINDS = (DICOM, IMAGE, FHIR, HL7, TABLE)
 
 
-def deidentifiers(dataset: Dataset, project_key: SecretKey, kinds: Iterable[str] = KINDS) -> Deidentifiers:
+def deidentifiers(dataset: Dataset, pseudonyms: Pseudonyms, kinds: Iterable[str] = KINDS) -> Deidentifiers:
     """The rules for some kinds of items.
 
     Ages are counted at the day on which the dataset was begun, so that a record is the same whenever it is made again.
     """
-    pseudonyms = Pseudonyms(project_key, dataset.project)
     known = [kind for kind in kinds if kind != TABLE or dataset.schema]
     return {kind: _deidentifier(kind, dataset, pseudonyms) for kind in known}
 

@@ -16,8 +16,10 @@ from hmchain.application.data.folder import Records
 from hmchain.application.data.rules import deidentifiers
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
+from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.outcome import Clean, Held, Outcome
-from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.deidentification.profile import Profile, load_profile
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.report import count_actions, listed
 from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
 from hmchain.records.sources.item import ItemUnavailableError, Source
@@ -34,6 +36,8 @@ class Trial:
 
     items: int = 0
     unavailable: int = 0
+    opted_out: int = 0
+    """Records and held items that were passed over: they or their patients opted out."""
     records: Counter[str] = field(default_factory=Counter)
     """By media type."""
     labels: Counter[str] = field(default_factory=Counter)
@@ -60,6 +64,7 @@ def run(
     *,
     limit: int | None = None,
     workers: int = 1,
+    left_out: LeftOut | None = None,
     take: Take = lambda clean: None,
     progress: Progress | None = None,
 ) -> Trial:
@@ -73,6 +78,9 @@ def run(
         try:
             for outcome in handled.results:
                 assert not isinstance(outcome, SealedRecord), "nothing is sealed without a sealer"
+                if left_out is not None and _is_left_out(outcome, left_out):
+                    trial.opted_out += 1
+                    continue
                 trial.add(outcome, handled.item.label)
                 if isinstance(outcome, Clean):
                     take(outcome)
@@ -83,12 +91,18 @@ def run(
     return trial
 
 
+def _is_left_out(outcome: Outcome, left_out: LeftOut) -> bool:
+    if isinstance(outcome, Clean):
+        return left_out.record(outcome.record, outcome.subject)
+    return any(left_out.patient(subject) for subject in outcome.subjects)
+
+
 def passing_rules(kind: str, profile: str | None, schema: str) -> Deidentifiers:
     """Rules with a key that is forgotten at once: pseudonyms that nobody can link to any other.
 
     Raises `ProfileError` or `TableSchemaError`.
     """
-    return _rules("trial", SecretKey.generate(), kind, profile, schema)
+    return _rules("trial", Pseudonyms(SecretKey.generate(), "trial"), kind, profile, schema)
 
 
 def project_rules(records: Records, project: str, kind: str, profile: str | None, schema: str) -> Deidentifiers:
@@ -97,12 +111,17 @@ def project_rules(records: Records, project: str, kind: str, profile: str | None
     Raises `DatasetNameError`, `ProfileError` or `TableSchemaError`.
     """
     require_name(project)
-    return _rules(project, records.catalogue.project_key(project), kind, profile, schema)
+    return _rules(project, records.catalogue.pseudonyms(project), kind, profile, schema)
 
 
-def _rules(project: str, key: SecretKey, kind: str, profile: str | None, schema: str) -> Deidentifiers:
-    rules = load_profile(profile or DEFAULT_PROFILE)
-    return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), key, [kind])
+def rules_of(profile: str | None) -> Profile:
+    """The profile that is meant. Raises `ProfileError`."""
+    return load_profile(profile or DEFAULT_PROFILE)
+
+
+def _rules(project: str, pseudonyms: Pseudonyms, kind: str, profile: str | None, schema: str) -> Deidentifiers:
+    rules = rules_of(profile)
+    return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), pseudonyms, [kind])
 
 
 def as_report(trial: Trial) -> dict[str, Any]:
@@ -110,6 +129,7 @@ def as_report(trial: Trial) -> dict[str, Any]:
     return {
         "items": trial.items,
         "unavailable": trial.unavailable,
+        "opted_out": trial.opted_out,
         "records": dict(trial.records),
         "patients": len(trial.subjects),
         "labels": {label: count for label, count in sorted(trial.labels.items()) if label},

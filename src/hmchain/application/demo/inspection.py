@@ -98,6 +98,7 @@ def read_lineage(ledger: Path, study: str) -> Lineage:
             hospital=version.organisation,
             digest=version.root.hex(),
             approval=approvals[version.organisation].entry.transaction.hex(),
+            withdrawn=version.withdrawn.transaction.hex() if version.withdrawn else "",
         )
         for version in trace.data
         if version.organisation in approvals

@@ -372,6 +372,8 @@ class LineageDataset(Part, frozen=True, kw_only=True):
     digest: str
     approval: str
     """Hash of the approving transaction."""
+    withdrawn: str = ""
+    """Hash of the transaction that withdrew the version since, because records of it were erased."""
 
 
 class Lineage(Part, frozen=True, kw_only=True):

@@ -232,6 +232,7 @@ def _lineage(lineage: Lineage, plan: TrainingPlan | None) -> Markup:
             digest(one.digest, 12),
             " approved in ",
             digest(one.approval, 12),
+            *((", withdrawn since in ", digest(one.withdrawn, 12)) if one.withdrawn else ()),
         )
         for one in lineage.datasets
     ]

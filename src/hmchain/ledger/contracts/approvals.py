@@ -88,7 +88,7 @@ def _approve(context: Context, body: ApproveStudy) -> None:
     require(body.purpose == spec.purpose, "wrong_purpose")
     require(body.code == spec.code, "wrong_code")
     require(body.expires_ms > context.time_ms, "expired")
-    require(datasets.version(context.state, organisation, body.dataset, body.version) is not None, "no_such_version")
+    datasets.standing_version(context.state, organisation, body.dataset, body.version)
     _decide(context, body.study, Approval(
         organisation, body.study, body.dataset, body.version, body.purpose, body.code, body.expires_ms,
         APPROVED, "", context.height,

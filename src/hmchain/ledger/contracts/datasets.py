@@ -1,9 +1,13 @@
 """Datasets: who holds what. Only keyed roots and rounded counts are on the ledger, nothing of a patient.
 
 Case counts are powers of two, at least 64: an exact count would show one patient's withdrawal (design section 3).
+
+A version whose records were erased is withdrawn: the ledger says that it was, never how many records it was about.
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger.context import STEWARD, Context, require, require_digest, require_name
@@ -54,6 +58,8 @@ class Version(Record, frozen=True):
     count: int
     """Number of records, rounded to a power of two, at least 64."""
     height: int
+    withdrawn: int
+    """Height at which it was withdrawn, since records of it were erased; 0 while it stands."""
 
 
 class RegisterDataset(Record, frozen=True, tag="register_dataset"):
@@ -72,7 +78,17 @@ class PublishVersion(Record, frozen=True, tag="publish_version"):
     count: int
 
 
-Bodies = RegisterDataset | PublishVersion
+class WithdrawVersion(Record, frozen=True, tag="withdraw_version"):
+    """Transaction (steward): say that records of a version were erased, and the key of its root with them.
+
+    No new study may use it. How many records, and whose, is not said.
+    """
+
+    dataset: str
+    version: int
+
+
+Bodies = RegisterDataset | PublishVersion | WithdrawVersion
 
 _DATASETS = Table("datasets", Dataset)
 _VERSIONS = Table("versions", Version)
@@ -96,6 +112,15 @@ def datasets(state: State) -> list[Dataset]:
 def version(state: State, organisation: str, name: str, number: int) -> Version | None:
     """A published version, or None."""
     return _VERSIONS.get(state, organisation, name, number)
+
+
+def standing_version(state: State, organisation: str, name: str, number: int) -> Version:
+    """A published version that studies may use. Refuses one that is unknown or withdrawn."""
+    found = version(state, organisation, name, number)
+    if found is None:
+        raise Refusal("no_such_version")
+    require(not found.withdrawn, "version_withdrawn")
+    return found
 
 
 def _register(context: Context, body: RegisterDataset) -> None:
@@ -133,11 +158,20 @@ def _publish(context: Context, body: PublishVersion) -> None:
     require(body.version == entry.version + 1, "wrong_version")
     require_digest(body.root)
     require(body.count >= COUNT_MIN and body.count & (body.count - 1) == 0, "exact_count")
-    published = Version(organisation, body.dataset, body.version, body.root, body.count, context.height)
+    published = Version(organisation, body.dataset, body.version, body.root, body.count, context.height, 0)
     _VERSIONS.put(context.state, published, organisation, body.dataset, body.version)
     renewed = Dataset(organisation, body.dataset, entry.schema, body.version)
     _DATASETS.put(context.state, renewed, organisation, body.dataset)
     context.emit("dataset.published", organisation, body.dataset, str(body.version))
 
 
-HANDLERS = {RegisterDataset: _register, PublishVersion: _publish}
+def _withdraw(context: Context, body: WithdrawVersion) -> None:
+    context.require_role(STEWARD)
+    organisation = context.sender.organisation
+    entry = standing_version(context.state, organisation, body.dataset, body.version)
+    withdrawn = replace(entry, withdrawn=context.height)
+    _VERSIONS.put(context.state, withdrawn, organisation, body.dataset, body.version)
+    context.emit("dataset.withdrawn", organisation, body.dataset, str(body.version))
+
+
+HANDLERS = {RegisterDataset: _register, PublishVersion: _publish, WithdrawVersion: _withdraw}

@@ -221,8 +221,8 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     for use in spec.uses:
         require(membership.is_active(context.state, use.organisation), "not_a_member")
         held = datasets.dataset(context.state, use.organisation, use.dataset)
-        version = datasets.version(context.state, use.organisation, use.dataset, use.version)
-        if held is None or version is None:
+        version = datasets.standing_version(context.state, use.organisation, use.dataset, use.version)
+        if held is None:
             raise Refusal("no_such_version")
         require(held.schema == spec.schema, "schema_mismatch")
         counts.append(version.count)

@@ -32,7 +32,9 @@ from hmchain.records.catalogue.entries import (
     RecordEntry,
     Version,
 )
+from hmchain.records.catalogue.optouts import PATIENT, LeftOut, OptOut, left_out, of_record, of_subject
 from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.pseudonyms import Pseudonyms, person
 from hmchain.records.envelope import open_envelope, seal
 
 __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError"]
@@ -89,6 +91,14 @@ class Catalogue:
             database.execute("INSERT INTO projects VALUES (?, ?)", (project, seal(key.raw, self._local, context)))
         return key
 
+    def projects(self) -> list[str]:
+        """The names of all projects that have a key, in order."""
+        return [name for (name,) in self._rows("SELECT name FROM projects ORDER BY name")]
+
+    def pseudonyms(self, project: str) -> Pseudonyms:
+        """A project's pseudonyms; its key is made at first use."""
+        return Pseudonyms(self.project_key(project), project, self._people)
+
     def item_digest(self, project: str, name: str) -> bytes:
         """What is kept of an item's name: 32 bytes that say nothing to who lacks the project's key."""
         if project not in self._item_keys:
@@ -134,7 +144,9 @@ class Catalogue:
             return known[-1]
         number = known[-1].number + 1 if known else 1
         with self._transaction() as database:
-            database.execute("INSERT INTO versions VALUES (?, ?, ?, NULL, ?, NULL)", (dataset, number, source, now_ms))
+            database.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, NULL, ?, NULL, NULL)", (dataset, number, source, now_ms)
+            )
         return self.version(dataset, number)
 
     def close_version(self, dataset: str, number: int, root: bytes, now_ms: int) -> None:
@@ -161,7 +173,7 @@ class Catalogue:
                 (SELECT count(DISTINCT subject) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
                 (SELECT coalesce(sum(size), 0) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
                 (SELECT count(*) FROM held h WHERE h.dataset = v.dataset AND h.version = v.number AND state = ?),
-                root, created_ms, closed_ms
+                root, created_ms, closed_ms, erased_ms
             FROM versions v WHERE dataset = ? ORDER BY number"""
         return [Version(*row) for row in self._rows(sql, PENDING, dataset)]
 
@@ -201,6 +213,10 @@ class Catalogue:
                 (*key, held.item, held.kind, held.label, held.code, held.reason, held.releasable, held.state,
                  held.reviewer, held.reviewed_ms),
             )  # fmt: skip
+            database.executemany(
+                "INSERT OR IGNORE INTO held_subjects VALUES (?, ?, ?, ?)",
+                [(*key, held.item, subject) for subject in item.held_subjects],
+            )
 
     def label(self, dataset: str, version: int, labels: Mapping[str, str]) -> None:
         """Label records, all or none."""
@@ -225,6 +241,10 @@ class Catalogue:
         sql = f"SELECT {_RECORD} FROM records WHERE dataset = ? AND version = ? AND record = ?"  # noqa: S608
         found = self._rows(sql, dataset, version, record)
         return _entry(found[0]) if found else None
+
+    def has_subject(self, subject: str) -> bool:
+        """Whether any record is of the patient with this pseudonym."""
+        return bool(self._rows("SELECT 1 FROM records WHERE subject = ? LIMIT 1", subject))
 
     def media(self, dataset: str, version: int) -> list[tuple[str, str]]:
         """The kinds and media types of a version's records, in order."""
@@ -272,17 +292,85 @@ class Catalogue:
                 WHERE dataset = ? AND version = ? AND item = ?""",
                 (state, reviewer, now_ms, held.dataset, held.version, held.item),
             )
+            _forget_held_subjects(database, held)
 
-    def forget(self, dataset: str | None, *, record: str | None = None, subject: str | None = None) -> int:
-        """Delete the entries of a record or of a patient, in one dataset or all; returns how many there were."""
+    def held_of(self, subject: str) -> list[HeldItem]:
+        """Items that wait and are about a patient; for an empty pseudonym, those whose patients cannot all be told."""
+        sql = "SELECT dataset, version, item FROM held_subjects WHERE subject = ?"
+        wanted = {tuple(row) for row in self._rows(sql, subject)}
+        return [held for held in self.held() if (held.dataset, held.version, held.item) in wanted]
+
+    def forget_held(self, held: HeldItem) -> None:
+        """Delete what is written of an item in quarantine."""
+        with self._transaction() as database:
+            key = (held.dataset, held.version, held.item)
+            database.execute("DELETE FROM held WHERE dataset = ? AND version = ? AND item = ?", key)
+            _forget_held_subjects(database, held)
+
+    def forget(
+        self, dataset: str | None, now_ms: int, *, record: str | None = None, subject: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Delete the entries of a record or of a patient, in one dataset or all.
+
+        Returns the datasets and numbers of the versions that had some; of those that are fixed it is noted when.
+        """
         chosen = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
         values = (dataset or "", record or "", subject or "")
         with self._transaction() as database:
             found = rows(database, f"SELECT dataset, version, record FROM records {chosen}", values)  # noqa: S608
             database.execute(f"DELETE FROM records {chosen}", values)  # noqa: S608
             database.executemany("DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?", found)
+            versions = sorted({(name, number) for name, number, _ in found})
+            database.executemany(
+                "UPDATE versions SET erased_ms = ? WHERE dataset = ? AND number = ? AND root IS NOT NULL",
+                [(now_ms, *version) for version in versions],
+            )
         self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        return len(found)
+        return versions
+
+    # Who opted out
+
+    def opt_out_of_patient(self, patient: str) -> OptOut:
+        """What stands for a patient in the list, by the identifier that the hospital knows the patient by."""
+        return OptOut(PATIENT, person(self._people, patient))
+
+    def opt_out_of_subject(self, subject: str) -> OptOut:
+        """What stands for a pseudonym in the list."""
+        return of_subject(self._opt_out_key, subject)
+
+    def opt_out_of_record(self, record: str) -> OptOut:
+        """What stands for a record in the list."""
+        return of_record(self._opt_out_key, record)
+
+    def opt_out(self, entries: Iterable[OptOut], now_ms: int) -> None:
+        """Pass over these from now on."""
+        with self._transaction() as database:
+            database.executemany(
+                "INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)",
+                [(each.kind, each.digest, now_ms) for each in entries],
+            )
+
+    def lift_opt_out(self, entries: Iterable[OptOut]) -> int:
+        """Take these from the list; returns how many of them were on it."""
+        with self._transaction() as database:
+            sql = "DELETE FROM opt_outs WHERE kind = ? AND digest = ?"
+            return sum(database.execute(sql, (each.kind, each.digest)).rowcount for each in entries)
+
+    def opt_outs(self) -> list[OptOut]:
+        """All that is passed over."""
+        return [OptOut(*row) for row in self._rows("SELECT kind, digest FROM opt_outs ORDER BY kind, digest")]
+
+    def left_out(self, project: str) -> LeftOut:
+        """What an extraction for a project passes over."""
+        return left_out(self._opt_out_key, self.pseudonyms(project), self.opt_outs())
+
+    @property
+    def _people(self) -> SecretKey:
+        return self._local.derive("hmchain patients")
+
+    @property
+    def _opt_out_key(self) -> SecretKey:
+        return self._local.derive("hmchain opt-outs")
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with failures(self._path):
@@ -308,6 +396,11 @@ def _index(database: sqlite3.Connection, dataset: str, version: int, entry: Reco
 
 def _held(row: tuple[Any, ...]) -> HeldItem:
     return replace(HeldItem(*row), releasable=bool(row[7]))
+
+
+def _forget_held_subjects(database: sqlite3.Connection, held: HeldItem) -> None:
+    key = (held.dataset, held.version, held.item)
+    database.execute("DELETE FROM held_subjects WHERE dataset = ? AND version = ? AND item = ?", key)
 
 
 def _entry(row: tuple[Any, ...]) -> RecordEntry:

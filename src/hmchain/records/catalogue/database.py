@@ -12,7 +12,7 @@ from typing import Any
 from hmchain.errors import StorageError
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -21,7 +21,8 @@ CREATE TABLE datasets (
     form TEXT NOT NULL);
 CREATE TABLE versions (
     dataset TEXT NOT NULL REFERENCES datasets, number INTEGER NOT NULL, source TEXT NOT NULL,
-    root BLOB, created_ms INTEGER NOT NULL, closed_ms INTEGER, PRIMARY KEY (dataset, number));
+    root BLOB, created_ms INTEGER NOT NULL, closed_ms INTEGER, erased_ms INTEGER,
+    PRIMARY KEY (dataset, number));
 CREATE TABLE records (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL, subject TEXT NOT NULL,
     kind TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, label TEXT NOT NULL,
@@ -37,6 +38,13 @@ CREATE TABLE held (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, releasable INTEGER NOT NULL, state TEXT NOT NULL,
     reviewer TEXT NOT NULL, reviewed_ms INTEGER, PRIMARY KEY (dataset, version, item)) WITHOUT ROWID;
+-- Whom an item in quarantine is about, by pseudonym; '' stands for patients who cannot be told.
+CREATE TABLE held_subjects (
+    dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, subject TEXT NOT NULL,
+    PRIMARY KEY (dataset, version, item, subject)) WITHOUT ROWID;
+CREATE INDEX held_by_subject ON held_subjects (subject);
+CREATE TABLE opt_outs (
+    kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
 PRAGMA user_version = {SCHEMA_VERSION};
 """

@@ -47,6 +47,8 @@ class Version:
     """The keyed root that commits to its records; None while it is open."""
     created_ms: int
     closed_ms: int | None
+    erased_ms: int | None = None
+    """When a record of it was erased after it was fixed: its root can no longer be checked since."""
 
     @property
     def closed(self) -> bool:
@@ -107,3 +109,5 @@ class ItemDone:
     """Records that the version had already, byte for byte."""
     held: HeldItem | None = None
     actions: tuple[Action, ...] = ()
+    held_subjects: tuple[str, ...] = ()
+    """Pseudonyms of all whom an item in quarantine is about, with an empty one if there are others unknown."""

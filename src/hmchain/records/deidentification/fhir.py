@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -74,8 +74,8 @@ class _Raw:
 class _Refused(Exception):
     """One resource cannot pass, for a reason of `_REASONS`."""
 
-    def __init__(self, code: str, kind: str = "") -> None:
-        self.code, self.kind = code, kind
+    def __init__(self, code: str, kind: str = "", subject: str = "") -> None:
+        self.code, self.kind, self.subject = code, kind, subject
 
 
 _REASONS = {
@@ -118,14 +118,14 @@ class FhirDeidentifier:
         if len(data) > ITEM_BYTES_MAX:
             yield Held("too_large", f"it is larger than {ITEM_BYTES_MAX >> 20} MiB: split it", releasable=False)
             return
-        refused: Counter[tuple[str, str]] = Counter()
+        refused: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         dropped: Counter[str] = Counter()
         last: Clean | None = None
         for raw in _resources(data):
             try:
                 clean = self._clean(raw, dropped, reviewed)
             except _Refused as refusal:
-                refused[refusal.code, refusal.kind] += 1
+                refused[refusal.code, refusal.kind].append(refusal.subject)
                 continue
             if last is not None and clean is not None:
                 yield last
@@ -135,9 +135,10 @@ class FhirDeidentifier:
             yield replace(last, actions=last.actions + whole)
         elif not refused and not dropped:
             yield Held("no_record", "it holds no resource", releasable=False)
-        for (code, kind), count in refused.items():
-            reason = f"{count} {'resource' if count == 1 else 'resources'} {_REASONS[code].format(kind)}"
-            yield Held(code, reason, releasable=code == "modifier_extension")
+        for (code, kind), whose in refused.items():
+            reason = f"{len(whose)} {'resource' if len(whose) == 1 else 'resources'} {_REASONS[code].format(kind)}"
+            subjects = () if "" in whose else tuple(sorted(set(whose)))
+            yield Held(code, reason, releasable=code == "modifier_extension", subjects=subjects)
 
     def _clean(self, raw: _Raw, dropped: Counter[str], reviewed: bool) -> Clean | None:
         """One resource's record; None if it is of a type that is dropped whole. Raises `_Refused`."""
@@ -153,9 +154,10 @@ class FhirDeidentifier:
             return None
         rule = self._rules.get(kind)
         if rule is None:
-            raise _Refused("resource_type", kind if kind in self._book.held else "another type")
+            named = kind if kind in self._book.held else "another type"
+            raise _Refused("resource_type", named, self._whose(kind, resource, raw))
         if b'"modifierExtension"' in bytes(raw.data) and not reviewed:
-            raise _Refused("modifier_extension", kind)
+            raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
         return self._record(kind, resource, raw, rule)
 
     def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule) -> Clean:
@@ -188,6 +190,14 @@ class FhirDeidentifier:
         if found is None or found[0] != "Patient" or not found[1]:
             raise _Refused("no_subject", kind)
         return self._name(*found)
+
+    def _whose(self, kind: str, resource: dict[str, Any], raw: _Raw) -> str:
+        """The pseudonym of the patient whom a resource names that is refused; nothing if it names none."""
+        own = resource.get("id", raw.name)
+        named = ("Patient", own if type(own) is str else "") if kind == "Patient" else None
+        for element in ("subject", "patient"):
+            named = named or target(resource.get(element), raw.aliases)
+        return self._name(*named) if named and named[0] == "Patient" and named[1] else ""
 
     def _new_name(self, kind: str, own: str) -> str:
         if kind == "Patient":

@@ -61,7 +61,9 @@ class Hl7Deidentifier:
             return
         patients = {_patient(segment, message) for segment in message.segments if segment.name == "PID"}
         if len(patients) > 1:
-            yield Held("several_patients", "it is about more than one patient: split it", releasable=False)
+            subjects = tuple(sorted(self._pseudonyms.subject(patient) for patient in patients if patient))
+            several = Held("several_patients", "it is about more than one patient: split it", releasable=False)
+            yield several if "" in patients else replace(several, subjects=subjects)
         elif patients in (set(), {""}):
             yield Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
         else:

@@ -55,6 +55,8 @@ class Held:
     """The reason in words, without any of the item's content."""
     releasable: bool
     """Whether a reviewer may let it through (`reviewed=True`); a damaged file can only be mended or rejected."""
+    subjects: tuple[str, ...] = ()
+    """Pseudonyms of all patients that it is about; none if that cannot be told."""
 
 
 Outcome = Clean | Held

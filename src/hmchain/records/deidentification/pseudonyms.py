@@ -3,6 +3,9 @@
 Everything derives from one secret of the hospital and the project's name, by HMAC-SHA256: who lacks the secret can
 neither make a pseudonym nor test a guess, and the pseudonyms of two projects share nothing. Destroying a project's key
 makes its pseudonyms anonymous for good.
+
+A patient's pseudonym is made in two steps: a digest under a key of the whole hospital, then one under the project's.
+The first is what can be kept of a patient who opted out: it gives the pseudonym of every project, and no identifier.
 """
 
 from __future__ import annotations
@@ -17,11 +20,18 @@ SHIFT_DAYS_MIN, SHIFT_DAYS_MAX = 30, 3650
 _UID_ROOT = "2.25."  # UIDs made of a UUID: PS3.5 B.2
 
 
+def person(hospital: SecretKey, value: str) -> bytes:
+    """32 bytes for a patient, the same in all projects of the hospital, and nothing to who lacks its key."""
+    return hmac.digest(hospital.raw, digest("hmchain patient", value.encode()), "sha256")
+
+
 class Pseudonyms:
     """The pseudonyms of one hospital's project."""
 
-    def __init__(self, secret: SecretKey, project: str) -> None:
+    def __init__(self, secret: SecretKey, project: str, hospital: SecretKey | None = None) -> None:
+        """`secret` is the project's; `hospital` digests patients for all projects (without it, for this one alone)."""
         self._key = secret.derive("hmchain pseudonyms", project.encode())
+        self._hospital = hospital or secret.derive("hmchain patients")
 
     def identifier(self, kind: str, value: str) -> str:
         """32 hexadecimal digits for an identifier; `kind` keeps equal values of different kinds apart."""
@@ -29,7 +39,11 @@ class Pseudonyms:
 
     def subject(self, value: str) -> str:
         """The pseudonym of a patient, from the patient's identifier at this hospital."""
-        return self.identifier("subject", value)
+        return self.subject_of(person(self._hospital, value))
+
+    def subject_of(self, digested: bytes) -> str:
+        """The pseudonym of a patient, from what `person` gave."""
+        return self.identifier("subject", digested.hex())
 
     def uid(self, value: str) -> str:
         """A DICOM UID for a UID, at most 44 characters (PS3.5 B.2: 2.25. and the integer of a version 8 UUID)."""

@@ -30,6 +30,10 @@ class DeidentificationReport:
     """Sums up outcomes as they come; its size does not grow with their number."""
 
     profile: Profile
+    project: str = ""
+    """Within which its pseudonyms are the same."""
+    root: str = ""
+    """Of a dataset version that is fixed: its keyed root, in hexadecimal."""
     records: int = 0
     held: Counter[str] = field(default_factory=Counter)
     """Items held, by the code of the reason."""
@@ -55,6 +59,8 @@ class DeidentificationReport:
                 {
                     "profile": self.profile.name,
                     "profile_digest": profile_digest(self.profile),
+                    "project": self.project,
+                    "root": self.root,
                     "dates": self.profile.dates,
                     "records": self.records,
                     "held": dict(sorted(self.held.items())),
@@ -67,8 +73,9 @@ class DeidentificationReport:
     def as_provenance(self, dataset: str, organisation: str, software: str, recorded: datetime) -> dict[str, Any]:
         """The run as a FHIR R4 Provenance (`recorded` with a time zone), with the JSON report attached to it.
 
-        Target is the de-identified dataset, agents are the organisation and its software, policy is the profile by its
-        digest. Raises `ValueError` if `recorded` has no time zone, which FHIR's `instant` requires.
+        Target is the de-identified dataset, named within its project; agents are the organisation and its software;
+        policy is the profile by its digest. Raises `ValueError` if `recorded` has no time zone, which FHIR's `instant`
+        requires.
         """
         if recorded.tzinfo is None:
             raise ValueError("the time of recording needs a time zone")
@@ -76,7 +83,13 @@ class DeidentificationReport:
         return {
             "resourceType": "Provenance",
             "contained": [_attached(report)],
-            "target": [{"type": "List", "display": dataset}],
+            "target": [
+                {
+                    "type": "List",
+                    "identifier": {"system": f"urn:hmchain:project:{self.project}", "value": dataset},
+                    "display": dataset,
+                }
+            ],
             "recorded": recorded.isoformat(timespec="seconds"),
             "policy": [f"urn:hmchain:profile:{self.profile.name}:sha256:{profile_digest(self.profile)}"],
             "activity": {

@@ -27,6 +27,7 @@ Progress = Callable[[int, int | None], None]
 """Called with the items done and all items, if their number is known."""
 
 CONFLICT = "conflicting_identifier"
+OPTED_OUT = "opted_out"
 BATCH_ITEMS = 512
 _BATCH_BYTES = 64 << 20
 _QUEUED_BYTES_MAX = 4 << 20
@@ -47,6 +48,8 @@ class Tally:
     """Items that an earlier run had done."""
     unavailable: int = 0
     """Items that the source has and could not give; the next run asks for them again."""
+    opted_out: int = 0
+    """Records and held items that were passed over: they or their patients opted out."""
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Extraction:
         self._dataset = dataset
         self._version = version
         self._rules = rules
+        self._left_out = catalogue.left_out(dataset.project)
         self._tally = Tally()
         self._batch = _Batch()
         self._late = _LateLabels()
@@ -165,12 +169,18 @@ class Extraction:
         actions: Counter[tuple[str, str]] = Counter()
         held: list[Held] = []
         labels: dict[str, str] = {}
-        duplicates = 0
+        subjects: set[str] = set()
+        duplicates = opted_out = 0
         for outcome in found:
+            if self._is_left_out(outcome):
+                opted_out += 1
+                continue
             if isinstance(outcome, Held):
                 held.append(outcome)
+                subjects.update(outcome.subjects or ("",))
                 continue
             clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
+            subjects.add(clean.subject)
             entry = self._put(writer, outcome, item)
             if entry is None:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
@@ -183,13 +193,18 @@ class Extraction:
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
                 count_actions(actions, clean.actions)
-        waiting = self._quarantine(item, held, released) if held else None
+        if held and opted_out:
+            held = [
+                Held(OPTED_OUT, "it is also about somebody who opted out: split it at its source", releasable=False)
+            ]
+        whose = tuple(sorted(subjects))
+        waiting = self._quarantine(item, held, released, whose) if held else None
         duplicates += bool(held) and waiting is None
         done = tuple(Action(*key, count) for key, count in actions.items())
-        item_done = ItemDone(name, tuple(entries.values()), duplicates, waiting, done)
+        item_done = ItemDone(name, tuple(entries.values()), duplicates, waiting, done, whose)
         if labels:
             self._late.add(item_done, labels)
-        else:
+        elif entries or duplicates or waiting or not opted_out:  # else it comes again once the opt-out is lifted
             self._batch.items.append(item_done)
         self._tally = replace(
             self._tally,
@@ -198,7 +213,18 @@ class Extraction:
             size=self._tally.size + sum(entry.size for entry in entries.values()),
             duplicates=self._tally.duplicates + duplicates,
             held=self._tally.held + (waiting is not None),
+            opted_out=self._tally.opted_out + opted_out,
         )
+
+    def _is_left_out(self, outcome: Result) -> bool:
+        """Whether what became of an item, or its patient, opted out; nothing is kept of it then."""
+        if isinstance(outcome, Held):
+            return any(self._left_out.patient(subject) for subject in outcome.subjects)
+        clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
+        left_out = self._left_out.record(clean.record, clean.subject)
+        if left_out and isinstance(outcome, SealedRecord):
+            self._vault.discard(outcome.sealed)
+        return left_out
 
     def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
         """The catalogue's entry of a record that the vault has now; None if it had another one of this id."""
@@ -237,15 +263,22 @@ class Extraction:
         """The catalogue's entry of a record; the vault alone may have it after a crash."""
         return self._catalogue.record(self._dataset.name, self._version, record)
 
-    def _quarantine(self, item: Item, held: Sequence[Held], released: bytes | None) -> HeldItem | None:
-        """Keep an item, encrypted, until a reviewer decides; None if it waits already, or somebody has decided."""
+    def _quarantine(
+        self, item: Item, held: Sequence[Held], released: bytes | None, subjects: Sequence[str]
+    ) -> HeldItem | None:
+        """Keep an item, encrypted, until a reviewer decides; its name alone if it holds what must not be kept.
+
+        None if it waits already, or somebody has decided.
+        """
+        whose = subjects[0] if len(subjects) == 1 else ""
         with item.open() as file:
             name = released or self._quarantine_id(item, file)
             if released is None and self._catalogue.held_item(self._dataset.name, self._version, name) is not None:
                 return None
-            file.seek(0)
-            self._put_aside(name.hex(), _read(file))
-        self._put_aside(name_record(name), iter([item.name.encode()]))
+            if held[0].code != OPTED_OUT:
+                file.seek(0)
+                self._put_aside(name.hex(), whose, _read(file))
+        self._put_aside(name_record(name), whose, iter([item.name.encode()]))
         reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
         releasable = all(entry.releasable for entry in held)
         return HeldItem(
@@ -258,10 +291,10 @@ class Extraction:
         named = digest("held item", *place, item.name.encode(), _sha256(_read(file)))
         return self._catalogue.item_digest(self._dataset.project, named.hex())
 
-    def _put_aside(self, record: str, pieces: Iterator[bytes]) -> None:
+    def _put_aside(self, record: str, subject: str, pieces: Iterator[bytes]) -> None:
         place = quarantine_of(self._dataset.name)
         if not self._vault.has(place, self._version, record):
-            self._vault.put_stream(place, self._version, record, "", pieces)
+            self._vault.put_stream(place, self._version, record, subject, pieces)
 
     def _finish(self, writer: Writer) -> None:
         """Make all durable, and label what was labelled late."""

@@ -51,7 +51,10 @@ def write_content(vault: Vault, held: HeldItem, path: Path) -> None:
     """Write the item as it came into a new file that only its owner can read: it shows a patient.
 
     Raises `InputError` if there is such a file, or `DiskFullError` if it cannot be written: then none is left.
+    Raises `NotHeldError` if the item was not kept, since it is about somebody who opted out.
     """
+    if not vault.has(quarantine_of(held.dataset), held.version, held.item.hex()):
+        raise NotHeldError("nothing of this item was kept: it is about somebody who opted out", "look at its source")
     try:
         with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             try:
@@ -94,7 +97,17 @@ def reject(catalogue: Catalogue, vault: Vault, held: HeldItem, reviewer: str, no
     _close(catalogue, vault, held, REJECTED, reviewer, now_ms)
 
 
+def forget(catalogue: Catalogue, vault: Vault, held: HeldItem) -> None:
+    """Erase an item and all that is written of it: its patient is erased."""
+    _erase(vault, held)
+    catalogue.forget_held(held)
+
+
 def _close(catalogue: Catalogue, vault: Vault, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
     catalogue.review(held, state, reviewer, now_ms)  # first: an item whose content is erased must not seem to wait
+    _erase(vault, held)
+
+
+def _erase(vault: Vault, held: HeldItem) -> None:
     for record in (held.item.hex(), name_record(held.item)):
         vault.erase(quarantine_of(held.dataset), record)

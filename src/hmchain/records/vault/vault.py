@@ -202,6 +202,10 @@ class Vault:
         chosen = "SELECT DISTINCT subject FROM records WHERE dataset = ? AND version = ? AND subject <> '' ORDER BY 1"
         return [subject for (subject,) in self._database.query(chosen, (dataset, version))]
 
+    def holds_subject(self, subject: str) -> bool:
+        """Whether any record is of the patient with this pseudonym."""
+        return bool(subject and self._database.query("SELECT 1 FROM records WHERE subject = ? LIMIT 1", (subject,)))
+
     def versions(self) -> list[tuple[str, int]]:
         """Dataset and number of every version that has a record, in order."""
         rows = self._database.query("SELECT DISTINCT dataset, version FROM records ORDER BY dataset, version")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hmchain.application.cli import output
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hmchain.application.data.changes import Erased
     from hmchain.application.data.sources import Opened
     from hmchain.application.data.trial import Trial
+    from hmchain.errors import HMChainError
     from hmchain.records.catalogue import Version
     from hmchain.records.deidentification.canary.gate import Report
     from hmchain.records.pipeline.extraction import Tally
@@ -31,7 +32,9 @@ def size(count: int) -> str:
 
 
 def state(version: Version) -> str:
-    """Whether a version is fixed, in a word."""
+    """Whether a version is fixed, in a word or two."""
+    if version.erased_ms is not None:
+        return "registered, records erased"
     return "registered" if version.closed else "open"
 
 
@@ -40,19 +43,28 @@ def version_fields(version: Version) -> dict[str, object]:
     return {**output.plain(version), "state": state(version)}
 
 
-def show_erased(done: Erased, *, as_json: bool) -> None:
-    """Say what was destroyed."""
+def show_erased(
+    done: Erased, withdrawn: Sequence[tuple[str, int]], pending: HMChainError | None, *, as_json: bool
+) -> None:
+    """Say what was destroyed, and what the ledger says of it; `pending` is why it cannot be told."""
     if as_json:
-        output.emit(done)
+        output.emit({**output.plain(done), "withdrawn": withdrawn, "withdrawal_pending": pending is not None})
         return
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.versions:
         output.say(f"The root of {name} version {number}, if it had one, can no longer be checked.")
+    for name, number in withdrawn:
+        output.say(f"The ledger says that {name} version {number} is withdrawn: no new study may use it.")
+    if pending is not None:
+        output.say(f"The ledger could not be told: {pending.what}. Once it can: hmchain data withdraw", stderr=True)
+    if done.quarantined:
+        output.say(f"Items destroyed that waited in quarantine: {done.quarantined}.")
     if done.waiting:
         output.say(
-            f"{done.waiting} items wait in quarantine as they came. Reject those of this patient: "
+            f"{done.waiting} items wait in quarantine whose patients cannot be told. Reject those of this patient: "
             "hmchain data quarantine list --names"
         )
+    output.say("Later extractions pass over it, until: hmchain data opt-out --lift")
 
 
 def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool) -> None:
@@ -68,6 +80,7 @@ def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool)
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
+        *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
         *_passed_over(source.passed_over()),
     ))  # fmt: skip
@@ -88,6 +101,7 @@ def show_trial(found: Trial, source: Opened, *, as_json: bool) -> None:
         ("records", output.listed(f"{count} {kind}" for kind, count in found.records.most_common())),
         ("patients", len(found.subjects)),
         ("labels", output.listed(f"{label} {count}" for label, count in found.labels.most_common() if label)),
+        *([("passed over", f"{found.opted_out} of who or what opted out")] if found.opted_out else []),
         *([("not had", found.unavailable)] if found.unavailable else []),
         *_passed_over(source.passed_over()),
     ))  # fmt: skip

@@ -8,6 +8,7 @@ curves go; so do bytes after the data set. Memory does not grow with the pixels:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from importlib import metadata
 from itertools import chain
@@ -31,7 +32,7 @@ from hmchain.records.deidentification.dicom.reading import (
 )
 from hmchain.records.deidentification.dicom.rules import EDITION, Rules
 from hmchain.records.deidentification.dicom.screening import BURNED_IN, rectangles, refuse, review
-from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Outcome
+from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import Item, SourceError
@@ -68,16 +69,30 @@ class DicomDeidentifier:
             yield self._outcome(file, item.label, reviewed)
 
     def _outcome(self, file: BinaryIO, label: str, reviewed: bool) -> Outcome:
+        opened: Opened | None = None
         try:
-            return self._clean(open_dicom(file), label, reviewed)
+            opened = open_dicom(file)
+            return self._clean(opened, label, reviewed)
         except Hold as hold:
-            return hold.held
+            return self._whose(hold.held, opened)
         except (SourceError, MemoryError):
             raise
         except OSError as error:
             raise SourceError("a file cannot be read", "check the disk or the share that it lies on") from error
         except Exception:  # parsers raise almost anything on bytes that are not what they say; all of it means the same
-            return damaged("it does not follow the structure of DICOM").held
+            return self._whose(damaged("it does not follow the structure of DICOM").held, opened)
+
+    def _whose(self, held: Held, opened: Opened | None) -> Held:
+        """The same with the patient's pseudonym, if the header says whose it is."""
+        if opened is None:
+            return held
+        try:
+            patient = opened.text(PATIENT_ID)
+            return replace(held, subjects=(self._pseudonyms.subject(patient),)) if patient else held
+        except (SourceError, MemoryError):
+            raise
+        except Exception:  # as above: what holds it is known already
+            return held
 
     def _clean(self, opened: Opened, label: str, reviewed: bool) -> Clean:
         refuse(opened)

@@ -1,0 +1,60 @@
+"""What was done to records, as a FHIR Provenance: written beside a version's card, and beside clean files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hmchain.application.data import files
+from hmchain.application.data.folder import Place, Records
+from hmchain.application.data.trial import Trial
+from hmchain.records.catalogue import Version
+from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.report import DeidentificationReport
+
+FILE = "provenance.json"
+"""Beside clean files."""
+
+
+def write_of_version(records: Records, version: Version) -> Path:
+    """Write the Provenance of a fixed version beside its card; returns its path. Raises `DiskFullError`."""
+    folder = records.place.cards
+    path = folder / f"{version.dataset}-{version.number}.{FILE}"
+    with files.writing(path):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path.write_bytes(_json(_of_version(records, version)))
+    return path
+
+
+def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, place: Place) -> None:
+    """Write the Provenance of clean files into their folder. Raises `DiskFullError`."""
+    held = Counter[str]()
+    for (code, _, _), count in trial.held.items():
+        held[code] += count
+    report = DeidentificationReport(profile, project, "", trial.records.total(), held, trial.actions)
+    files.write(folder / FILE, [_json(_provenance(report, f"clean files of {project}", place, datetime.now(UTC)))])
+
+
+def _of_version(records: Records, version: Version) -> dict[str, Any]:
+    catalogue, name, number = records.catalogue, version.dataset, version.number
+    dataset = catalogue.dataset(name)
+    assert dataset is not None, "a version belongs to a dataset"
+    held = Counter(item.code for item in catalogue.held(name) if item.version == number)
+    actions = Counter({(each.element, each.done): each.count for each in catalogue.actions(name, number)})
+    root = version.root.hex() if version.root else ""
+    report = DeidentificationReport(dataset.profile, dataset.project, root, version.records, held, actions)
+    fixed = datetime.fromtimestamp((version.closed_ms or version.created_ms) / 1000, UTC)
+    return _provenance(report, f"{name}/{number}", records.place, fixed)
+
+
+def _provenance(report: DeidentificationReport, dataset: str, place: Place, recorded: datetime) -> dict[str, Any]:
+    return report.as_provenance(dataset, place.organisation, f"FL-HMChain {installed('hmchain')}", recorded)
+
+
+def _json(resource: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(resource), indent=2) + b"\n"

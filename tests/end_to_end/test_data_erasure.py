@@ -1,0 +1,169 @@
+"""A patient who is erased is gone from everywhere, and stays away; through the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from end_to_end.test_data import NUMBER, Steward, contents
+from unit.dicom_objects import ct, written
+
+Captured = pytest.CaptureFixture[str]
+PATIENT = f"{NUMBER}-2"
+
+
+@pytest.fixture
+def steward(tmp_path: Path, capsys: Captured) -> Steward:
+    made = Steward(tmp_path / "north", capsys)
+    made.run("init")
+    return made
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Eight slices of four patients, a screenshot of the third, and a file that is cut short."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    rng = np.random.Generator(np.random.PCG64(3))
+    for number in range(8):
+        pixels = rng.integers(0, 4000, (8, 8), dtype=np.uint16).tobytes()
+        put(folder, f"{number}", PatientID=f"{NUMBER}-{number % 4}", SOPInstanceUID=f"1.2.3.{number}", PixelData=pixels)
+    put(folder, "shot", PatientID=PATIENT, SOPInstanceUID="1.2.4.1", BurnedInAnnotation="YES")
+    (folder / "short.dcm").write_bytes(written(ct(SOPInstanceUID="1.2.4.2"))[:300])
+    return folder
+
+
+def put(folder: Path, name: str, **elements: object) -> None:
+    made = ct(**elements)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    (folder / f"{name}.dcm").write_bytes(written(made))
+
+
+def message(patient: str, number: int, *more: str) -> str:
+    lines = [
+        f"MSH|^~\\&|LAB|HOSP|X|Y|20240101||ORU^R01|{number}|P|2.5",
+        *(f"PID|1||{each}^^^H||Quince^A||19310203|M" for each in (patient, *more)),
+        "OBX|1|NM|8480-6^Systolic^LN||120|mm[Hg]|||||F",
+    ]
+    return "\r".join(lines)
+
+
+def test_a_patient_is_erased_from_every_project(steward: Steward, scans: Path) -> None:
+    for name, project in (("head", "one"), ("neck", "two"), ("chest", "two")):
+        steward.run("extract", str(scans), "--into", name, "--project", project)
+    done = steward.run("erase", "head", "--patient", PATIENT)
+    assert done["records"] == 6 and sorted(done["versions"]) == [["chest", 1], ["head", 1], ["neck", 1]]
+    for name in ("head", "neck", "chest"):
+        assert steward.run("show", name)["subjects"] == 3
+
+
+def test_what_waited_in_quarantine_is_erased_with_its_patient(steward: Steward, scans: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    blobs = {path.name for path in (steward.folder / "records").rglob("*") if path.is_file()}
+    done = steward.run("erase", "--patient", PATIENT)
+    assert (done["records"], done["quarantined"], done["waiting"]) == (2, 1, 1)
+    assert [held["code"] for held in steward.run("quarantine", "list", "--decided")] == ["damaged"]
+    left = {path.name for path in (steward.folder / "records").rglob("*") if path.is_file()}
+    assert len(blobs - left) == 4  # two records, the item as it came, its name
+
+
+def test_an_erased_patient_does_not_come_back_until_it_is_lifted(steward: Steward, scans: Path, tmp_path: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    steward.run("register", "head", "--leave-waiting")
+    steward.run("erase", "--patient", PATIENT)
+    again = steward.run("extract", str(scans), "--into", "head")
+    assert (again["version"], again["records"], again["opted_out"], again["held"]) == (2, 6, 3, 1)
+    elsewhere = steward.run("extract", str(scans), "--into", "later", "--project", "new", "--workers", "2")
+    assert (elsewhere["records"], elsewhere["opted_out"]) == (6, 3)
+    out = tmp_path / "clean"
+    steward.run("deidentify", str(scans), "--output", str(out), "--project", "newer")
+    report = json.loads((out / "report.json").read_text())
+    assert (report["records"], report["opted_out"]) == ({"application/dicom": 6}, 3)
+    assert PATIENT.encode() not in contents(steward.folder)
+
+    assert steward.run("opt-out", "--patient", PATIENT, "--lift")["lifted"] == 1
+    assert steward.run("opt-out", "--patient", PATIENT, "--lift")["lifted"] == 0
+    back = steward.run("extract", str(scans), "--into", "head")
+    assert (back["records"], back["held"], back["opted_out"], back["resumed"]) == (2, 1, 0, 7)
+
+
+def test_a_pseudonym_or_a_record_that_was_erased_does_not_come_back(steward: Steward, scans: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    shown = steward.run("show", "head")["entries"]
+    steward.run("register", "head", "--leave-waiting")
+    subject = shown[0]["subject"]
+    other = next(entry["record"] for entry in shown if entry["subject"] != subject)
+    assert steward.run("erase", "--subject", subject)["records"] == 2
+    assert steward.run("erase", "head", "--record", other)["records"] == 1
+    again = steward.run("extract", str(scans), "--into", "head")
+    assert again["records"] == 5 and again["opted_out"] >= 3
+    assert steward.run("opt-out", "--record", other, "--lift")["lifted"] == 1
+    assert steward.run("extract", str(scans), "--into", "head")["records"] == 1
+
+
+def test_a_patient_can_opt_out_before_anything_is_extracted(steward: Steward, scans: Path) -> None:
+    steward.run("opt-out", "--patient", PATIENT)
+    done = steward.run("extract", str(scans), "--into", "head")
+    assert (done["records"], done["opted_out"], done["held"]) == (6, 3, 1)
+
+
+def test_a_message_about_two_patients_goes_with_either(steward: Steward, tmp_path: Path) -> None:
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    (folder / "1.hl7").write_text(message("A-1", 1))
+    (folder / "2.hl7").write_text(message("A-2", 2))
+    (folder / "3.hl7").write_text(message("A-1", 3, "A-2"))
+    done = steward.run("extract", str(folder), "--into", "lab", "--as", "hl7")
+    assert (done["records"], done["held"]) == (2, 1)
+    erased = steward.run("erase", "--patient", "A-2")
+    assert (erased["records"], erased["quarantined"], erased["waiting"]) == (1, 1, 0)
+    again = steward.run("extract", str(folder), "--into", "lab2", "--as", "hl7")
+    assert (again["records"], again["held"], again["opted_out"]) == (1, 0, 2)
+
+
+def test_of_a_block_of_resources_nothing_is_kept_whose_patient_opted_out(steward: Steward, tmp_path: Path) -> None:
+    def resource(kind: str, number: int, **more: object) -> str:
+        return json.dumps({"resourceType": kind, "id": f"r{number}", "subject": {"reference": "Patient/p1"}, **more})
+
+    odd = {"modifierExtension": [{"url": "http://x", "valueBoolean": True}], "status": "final"}
+    lines = [
+        json.dumps({"resourceType": "Patient", "id": "p1", "gender": "male"}),
+        json.dumps({"resourceType": "Patient", "id": "p2", "gender": "female"}),
+        resource("Observation", 1, **odd),
+    ]
+    file = tmp_path / "block.ndjson"
+    file.write_text("\n".join(lines))
+    done = steward.run("extract", str(file), "--into", "notes", "--as", "fhir")
+    assert (done["records"], done["held"]) == (2, 1)
+    # The block as it came is about both: it goes with either.
+    assert steward.run("erase", "--patient", "p2")["quarantined"] == 1
+    again = steward.run("extract", str(file), "--into", "more", "--as", "fhir")
+    assert (again["records"], again["opted_out"], again["held"]) == (1, 1, 1)
+    (held,) = steward.run("quarantine", "list", "more")
+    assert (held["code"], held["releasable"]) == ("opted_out", False)
+    error = steward.run("quarantine", "look", held["item"], "--output", str(tmp_path / "look"), expect=2)["error"]
+    assert error["code"] == "not_held" and "opted out" in error["what"]
+    steward.run("quarantine", "reject", held["item"], "--reviewer", "Curie")
+
+
+def test_an_unknown_dataset_is_named_and_makes_no_key(steward: Steward, scans: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    error = steward.run("erase", "brian", "--patient", PATIENT, expect=2)["error"]
+    assert error["code"] == "no_such_dataset" and "brian" in error["what"] and "head" in error["hint"]
+    error = steward.run("erase", "--record", "00", expect=2)["error"]
+    assert error["code"] == "no_such_dataset"
+    from hmchain.application.data.folder import locate, open_records
+
+    with open_records(locate(steward.folder)) as records:
+        assert records.catalogue.projects() == ["head"]
+
+
+def test_who_is_not_there_is_not_opted_out_by_a_slip(steward: Steward, scans: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    error = steward.run("erase", "--patient", "MRN-1", expect=2)["error"]
+    assert error["code"] == "nothing_to_erase" and "opt-out" in error["hint"]
+    assert steward.run("opt-out", "--patient", "MRN-1", "--lift")["lifted"] == 0
+    assert steward.run("opt-out", expect=2)["error"]["code"] == "input"
