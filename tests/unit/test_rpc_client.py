@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from hmchain.ledger.engines.cometbft import rpc
-from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotIncludedError, RpcClient, RpcError
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotIncludedError, NotYetError, RpcClient, RpcError
 
 Answer = Callable[[dict[str, Any]], Any]
 WIRE = b"a transaction"
@@ -172,3 +172,15 @@ def test_a_node_that_shows_another_transaction_proves_nothing() -> None:
     tx = {"hash": "", "height": "1", "index": 0, "tx_result": {}, "tx": b64(b"another"), "proof": proof}
     with pytest.raises(NotIncludedError):
         client(Nodes(a=result(tx)), A).prove(DIGEST)
+
+
+def test_a_node_that_is_behind_is_not_the_last_one_asked() -> None:
+    results = {"height": "9", "txs_results": None}
+    behind = problem("height 9 must be less than or equal to the current blockchain height 5")
+    nodes = Nodes(a=behind, b=result(results))
+    client = RpcClient([A, B], transport=nodes)
+    assert client.block_results(9).height == 9
+    nodes.nodes["b"] = problem("could not find results for height #9")
+    with pytest.raises(NotYetError, match="#9"):
+        client.block_results(9)
+    assert client.endpoints == [A, B]  # who is behind is not shunned
