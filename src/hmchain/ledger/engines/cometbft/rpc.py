@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from hmchain import merkle
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import (
     BlockAnswer,
@@ -26,9 +27,11 @@ from hmchain.ledger.engines.cometbft.answers import (
     Headers,
     Included,
     Int,
+    MerkleProof,
     NetInfo,
     QueryAnswer,
     Status,
+    TxProof,
     ValidatorEntry,
     ValidatorPage,
 )
@@ -214,7 +217,25 @@ class RpcClient:
         except RpcError as error:
             if "not found" not in error.what:
                 raise
+        return self._unindexed(digest)
+
+    def _unindexed(self, digest: bytes) -> Included | None:
+        """A transaction that the application knows to be in a block, and CometBFT's index does not.
+
+        CometBFT indexes a block after its state is stored, so one in whose middle it died is never indexed.
+        """
+        place = self.query("receipt", digest)
+        if place.code or not place.value:
             return None
+        txs = self.block(place.height).transactions
+        results = self.block_results(place.height).txs_results or ()
+        leaves = [sha256(tx).digest() for tx in txs]
+        if digest not in leaves[: len(results)]:
+            return None
+        index = leaves.index(digest)
+        path = MerkleProof(len(leaves), index, tuple(merkle.path(leaves, index)))
+        proof = TxProof(merkle.root(leaves).hex().upper(), txs[index], path)
+        return Included(digest.hex().upper(), place.height, index, results[index], txs[index], proof)
 
     def wait_for(
         self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep
