@@ -9,11 +9,20 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from cometbft_network import PATIENCE_SECONDS, RunningNetwork, eventually, needs_cometbft, running, signing_key
+from cometbft_network import (
+    PATIENCE_SECONDS,
+    SCHEMA,
+    RunningNetwork,
+    eventually,
+    needs_cometbft,
+    running,
+    signing_key,
+)
 
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import process
 from hmchain.ledger.engines.cometbft.home import StateSync, Timing
@@ -111,22 +120,73 @@ def test_1_kill_9_of_either_process_or_both_replays_to_the_same_state(tmp_path: 
 
 
 def test_1_2_kill_9_at_each_abci_step_replays_to_the_same_state(tmp_path: Path) -> None:
-    orders: list[Path] = []
-    with running(tmp_path, prepare=lambda network: orders.append(network.use_crashing_app("d"))) as network:
+    """Two nodes die while they found the chain, then one at each step of a block: its application, then both."""
+    orders: dict[str, Path] = {}
+
+    def prepare(network: RunningNetwork) -> None:
+        for name, step in (("c", "before init_chain"), ("d", "after init_chain")):
+            orders[name] = network.use_crashing_app(name)
+            orders[name].parent.mkdir(parents=True, exist_ok=True)
+            orders[name].write_text(step)
+
+    with running(tmp_path, prepare=prepare) as network:
+        assert not any(order.exists() for order in orders.values())
         senders = cycle("abc")
-        node, order = network.node("d"), orders[0]
+        node, order = network.node("d"), orders["d"]
         steps = ["before prepare_proposal", "after process_proposal", "after work_ahead", "before finalize_block",
-                 "after finalize_block", "before log", "after log", "after commit"]  # fmt: skip
-        for step in steps:
+                 "after finalize_block", "before log", "after log", "after commit", "before info",
+                 "after info"]  # fmt: skip
+        for number, step in enumerate(steps):
             order.write_text(step)
+            if "info" in step:
+                network.kill(node.app)
             deadline = time.monotonic() + PATIENCE_SECONDS
             while order.exists():
                 assert time.monotonic() < deadline, f"never came to crash {step}"
                 network.register(next(senders))
+            if number % 2:
+                network.kill(node.engine)
             network.register(next(senders))
             network.agreed(least=network.height("a") - 1)
-        assert node.app.starts == len(steps) + 1
+        assert node.app.starts == 1 + len(steps) + 2 + 1  # twice more to come to info; once when it founded the chain
         assert network.register("d").height > 0
+
+
+FAIL_POINTS = 11
+"""Places in CometBFT 0.38 where it ends itself if $FAIL_TEST_INDEX says so (`fail.Fail`), in the order of one block of
+one validator: after each of its two votes is in its log; before and after the block, the end of its height, what
+executing it gave and the new state are stored; and after the application's commit."""
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["cometbft", "both"])
+def test_1_2_cometbft_dies_at_each_of_its_own_fail_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, both: bool
+) -> None:
+    """One validator decides, and a node without a vote executes every block itself: a wrong hash would stop it."""
+    with running(tmp_path, "a") as network:
+        node = network.node("a")
+        for index in range(FAIL_POINTS):
+            node.engine.kill()
+            monkeypatch.setenv("FAIL_TEST_INDEX", str(index))
+            node.engine.start()
+            body = RegisterDataset(f"at-{index}", SCHEMA)
+            transaction = eventually(lambda body=body: network.submit("a", body), "CometBFT listens")
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while node.engine.pid is not None:
+                assert time.monotonic() < deadline, f"never came to fail point {index}"
+                time.sleep(0.001)
+            if both:
+                network.kill(node.app)
+            monkeypatch.delenv("FAIL_TEST_INDEX")
+            assert f"*** fail-test {index} ***" in node.files.log.read_text()
+            found = eventually(lambda digest=transaction: network.client("a").find(digest), f"the block after {index}")
+            assert found.tx_result.code == 0
+        network.nodes.add("observer", signing_key("observer", "validator")).start()
+        network.agreed(least=network.height("a"))
+        commitment = network.commitment("observer")[1]
+    for name in ("a", "observer"):
+        log = network.node(name).files.directory / "blocks.db"
+        assert replayed(log, network.nodes.genesis)[1] == commitment
 
 
 def test_8_one_of_four_silent_and_back(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -28,6 +29,7 @@ from cometbft_network import (
 
 from hmchain.canonical import encode
 from hmchain.ledger import proposer, reputation
+from hmchain.ledger.blocks import NIL
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
@@ -119,6 +121,30 @@ def test_4_a_dishonest_proposer_costs_rounds_and_its_own_score(network: RunningN
         assert failed * 10 <= turns and found.consensus > before[honest], honest
     assert network.register("d").height > 0  # what it says is heard still
     network.agreed(least=network.height("a") - 1)
+
+
+def test_4_a_validator_that_votes_for_nothing_loses_its_score(tmp_path: Path) -> None:
+    """Its CometBFT waits for nothing: it has signed nil before most proposals and others' votes can reach it."""
+    rules = Parameters(epoch_blocks_min=1)
+
+    def hasten(network: RunningNetwork) -> None:
+        config = network.node("d").files.home / "config" / "config.toml"
+        config.write_text(re.sub(r"(timeout_(propose|prevote)(_delta)?) = .*", r'\1 = "0ms"', config.read_text()))
+
+    with running(tmp_path, timing=QUICK, parameters=rules, prepare=hasten) as network:
+        write_until_the_epoch_closes(network)
+        height = network.agreed(least=network.height("a") - 1)
+        place = proposer.address(signing_key("d", "validator").public.raw).hex().upper()
+        flags = [
+            vote.block_id_flag
+            for number in range(2, height)
+            for vote in network.client("a").signed_header(number).commit.signatures
+            if vote.validator_address == place
+        ]
+        assert flags.count(NIL) > len(flags) // 2, "it was seen in the commits, and did not help to decide"
+        assert conduct(network, "d")[0].consensus == reputation.SCORE_START // 2
+        for honest in "abc":
+            assert conduct(network, honest)[0].consensus > reputation.SCORE_START, honest
 
 
 def test_10_malformed_duplicated_replayed_transactions_and_a_flood(network: RunningNetwork) -> None:

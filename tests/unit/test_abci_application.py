@@ -133,6 +133,24 @@ def test_10_a_member_s_flood_leaves_the_others_their_share(chain: Chain, monkeyp
     assert chain.app._shares._counts["a"] == 0  # what has expired gives its place back
 
 
+def test_10_what_cometbft_no_longer_holds_gives_its_place_back(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CometBFT started again with an empty mempool; after a block it checks again all that waits, so what it no longer
+    asks about is gone."""
+    monkeypatch.setattr(mempool, "MEMPOOL_TRANSACTIONS_MAX", 20)
+    lost = [chain.send.dataset("a", f"d{number}") for number in range(5)]
+    kept = chain.send.dataset("b", "kept")
+    assert chain.check([*lost, kept]) == [""] * 6
+    later = chain.send.dataset("a", "later")
+    assert chain.check([later]) == ["mempool_share"]
+    chain.block()
+    assert chain.check([kept], abci.RECHECK) == [""]
+    assert chain.check([later]) == ["mempool_share"]  # its recheck may be under way
+    chain.block()
+    assert chain.check([kept], abci.RECHECK) == [""]
+    assert chain.check([later]) == [""]
+    assert chain.app._shares._counts["b"] == 1
+
+
 # -- proposals ---------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +327,26 @@ def test_1_cometbft_alone_starts_again(chain: Chain) -> None:
     expected = chain.app.finalize_block(request)
     assert info(chain).last_block_height == 2
     assert chain.decide(request) == expected
+
+
+def test_1_cometbft_alone_starts_again_at_the_first_block(chain: Chain) -> None:
+    """At height 0 it founds the chain again, before it sends the block that was executed and not committed."""
+    request = chain.request(chain.send.dataset("d", "first"))
+    expected = chain.app.finalize_block(request)
+    assert info(chain).last_block_height == 0
+    chain.app.init_chain(init_request(chain.founding))
+    assert chain.decide(request) == expected
+
+
+def test_whoever_asks_for_information_does_not_disturb_a_block(chain: Chain) -> None:
+    """Anyone who reaches the RPC can ask, at any moment: also between a block's execution and its commit."""
+    chain.fill(2)
+    before = chain.app.state.commitment()
+    answer = chain.app.finalize_block(chain.request(chain.send.dataset("d", "asked")))
+    found = info(chain)
+    assert (found.last_block_height, found.last_block_app_hash) == (2, before)
+    chain.app.commit(abci.RequestCommit())
+    assert info(chain).last_block_app_hash == answer.app_hash
 
 
 def test_a_block_that_ran_otherwise_before_is_named(chain: Chain) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from hmchain import merkle
 from hmchain.ledger.engines.cometbft import rpc
-from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotIncludedError, RpcClient, RpcError
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotIncludedError, NotYetError, RpcClient, RpcError
 
 Answer = Callable[[dict[str, Any]], Any]
 WIRE = b"a transaction"
@@ -31,6 +32,15 @@ def result(value: Any) -> Answer:
 def problem(text: str) -> Answer:
     error = {"code": -32603, "message": "Internal error", "data": text}
     return lambda question: {"jsonrpc": "2.0", "id": question["id"], "error": error}
+
+
+NOWHERE = result({"response": {"code": 1, "log": "no_such_transaction", "height": "5"}})
+COMMIT = {"height": "2", "round": 0, "signatures": []}
+
+
+def by_method(**answers: Answer) -> Answer:
+    """A node that answers each method in its own way."""
+    return lambda question: answers[question["method"]](question)
 
 
 STATUS = {
@@ -142,13 +152,34 @@ def test_a_broadcast_goes_on_at_another_node() -> None:
 
 def test_waiting_for_a_block_ends() -> None:
     found = {"hash": "", "height": "3", "index": 0, "tx_result": {"code": 0}, "tx": b64(WIRE)}
-    answers = [problem("tx (AB) not found"), problem("tx (AB) not found"), result(found)]
+    answers = [problem("tx (AB) not found"), NOWHERE, problem("tx (AB) not found"), NOWHERE, result(found)]
     pauses: list[float] = []
     waiting = client(Nodes(a=lambda question: answers.pop(0)(question)), A)
     assert waiting.wait_for(DIGEST, sleep=pauses.append).height == 3
     assert pauses == [0.01, 0.02]
     with pytest.raises(NotIncludedError, match=DIGEST.hex()):
-        client(Nodes(a=problem("tx (AB) not found")), A).wait_for(DIGEST, seconds=0.01)
+        client(Nodes(a=by_method(tx=problem("tx (AB) not found"), abci_query=NOWHERE)), A).wait_for(
+            DIGEST, seconds=0.01
+        )
+
+
+def test_a_transaction_that_cometbft_never_indexed_is_found_by_the_application() -> None:
+    """It died between storing a block's state and indexing it."""
+    others = [b"one", b"two"]
+    header = {"chain_id": "", "height": "3", "time": "", "data_hash": "", "app_hash": "", "proposer_address": ""}
+    block = {"header": header, "data": {"txs": [b64(tx) for tx in (*others, WIRE)]}, "last_commit": COMMIT}
+    node = by_method(
+        tx=problem("tx (AB) not found"),
+        abci_query=result({"response": {"code": 0, "value": b64(b"receipt"), "height": "3"}}),
+        block=result({"block_id": {"hash": ""}, "block": block}),
+        block_results=result({"height": "3", "txs_results": [{"code": 1}, {"code": 1}, {"code": 0, "log": "ours"}]}),
+    )
+    found = client(Nodes(a=node), A).find(DIGEST, prove=True)
+    assert found is not None and found.proof is not None
+    assert (found.height, found.index, found.tx_result.log, found.tx) == (3, 2, "ours", WIRE)
+    path = found.proof.proof
+    root = merkle.root([sha256(tx).digest() for tx in (*others, WIRE)])
+    assert merkle.verify(DIGEST, path.index, path.total, path.aunts, root)
 
 
 def test_validators_are_read_page_by_page_at_one_height() -> None:
@@ -172,3 +203,15 @@ def test_a_node_that_shows_another_transaction_proves_nothing() -> None:
     tx = {"hash": "", "height": "1", "index": 0, "tx_result": {}, "tx": b64(b"another"), "proof": proof}
     with pytest.raises(NotIncludedError):
         client(Nodes(a=result(tx)), A).prove(DIGEST)
+
+
+def test_a_node_that_is_behind_is_not_the_last_one_asked() -> None:
+    results = {"height": "9", "txs_results": None}
+    behind = problem("height 9 must be less than or equal to the current blockchain height 5")
+    nodes = Nodes(a=behind, b=result(results))
+    client = RpcClient([A, B], transport=nodes)
+    assert client.block_results(9).height == 9
+    nodes.nodes["b"] = problem("could not find results for height #9")
+    with pytest.raises(NotYetError, match="#9"):
+        client.block_results(9)
+    assert client.endpoints == [A, B]  # who is behind is not shunned

@@ -10,10 +10,11 @@ from itertools import islice
 from typing import Any
 
 import httpx
+import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from hmchain.ledger.engines.cometbft.events import BlockEvents
-from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 
 
 class Chain(httpx.BaseTransport):
@@ -22,6 +23,8 @@ class Chain(httpx.BaseTransport):
     def __init__(self) -> None:
         self.height = 0
         self.fetched: list[int] = []
+        self.refusals: list[str] = []
+        """Told in place of the next blocks' results."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         question = json.loads(request.read())
@@ -35,6 +38,9 @@ class Chain(httpx.BaseTransport):
                 "sync_info": sync,
                 "validator_info": {"address": "", "voting_power": "1"},
             }
+        elif self.refusals:
+            problem = {"code": -32603, "message": "Internal error", "data": self.refusals.pop(0)}
+            return httpx.Response(500, json={"jsonrpc": "2.0", "id": question["id"], "error": problem})
         else:
             self.fetched.append(int(question["params"]["height"]))
             value = {"height": question["params"]["height"], "txs_results": None}
@@ -101,6 +107,28 @@ def test_nonsense_and_old_notices_are_no_reason_to_stop_or_to_fetch() -> None:
     with node(chain, script) as client:
         assert heights(BlockEvents(client, 1), 2) == [1, 2]
     assert chain.fetched == [1, 2]
+
+
+def test_results_that_are_not_there_yet_are_waited_for() -> None:
+    """A node tells of a block before its results can be read; another one, asked in its place, may be behind."""
+    chain = Chain()
+    chain.height = 2
+    chain.refusals = [
+        "could not find results for height #1",
+        "height 1 must be less than or equal to the current blockchain height 0",
+    ]
+    pauses: list[float] = []
+    with node(chain, lambda socket, number: None) as client:
+        assert heights(BlockEvents(client, 1, sleep=pauses.append), 2) == [1, 2]
+    assert pauses == [0.1, 0.2]
+
+
+def test_blocks_that_a_node_has_thrown_away_are_not_waited_for() -> None:
+    chain = Chain()
+    chain.height = 2
+    chain.refusals = ["height 1 is not available, lowest height is 2"]
+    with node(chain, lambda socket, number: None) as client, pytest.raises(RpcError, match="lowest height is 2"):
+        heights(BlockEvents(client, 1), 1)
 
 
 def test_a_lost_notice_is_made_up_for_after_a_quiet_time() -> None:

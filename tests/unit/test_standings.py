@@ -9,7 +9,7 @@ from ledger_network import START_MS, genesis
 
 from hmchain.ledger import genesis as founding
 from hmchain.ledger import reputation
-from hmchain.ledger.blocks import ABSENT, COMMIT, BlockInput, Vote
+from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Vote
 from hmchain.ledger.context import STEWARD, Context, Credential
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.contracts.parameters import Parameters
@@ -36,9 +36,9 @@ def context(state: State, name: str = "a", role: str = STEWARD) -> Context:
     return Context(state, "test", 1, START_MS, Credential(name, role))
 
 
-def block(state: State, height: int, time_ms: int, silent: tuple[str, ...] = ()) -> list[str]:
-    """One non-empty block in whose last commit some were silent; the kinds of its events."""
-    votes = tuple(Vote(name, ABSENT if name in silent else COMMIT) for name in NAMES)
+def block(state: State, height: int, time_ms: int, silent: tuple[str, ...] = (), missing: int = ABSENT) -> list[str]:
+    """One non-empty block in whose last commit some votes were `missing`; the kinds of its events."""
+    votes = tuple(Vote(name, missing if name in silent else COMMIT) for name in NAMES)
     turn = standings.validators_at(state, height)[height % len(NAMES)].id
     inputs = BlockInput(height, time_ms, turn, 0, votes if height > 1 else (), (), (b"transaction",))
     standings.begin_block(state, inputs)
@@ -80,11 +80,15 @@ def test_a_removed_member_leads_nothing_and_keeps_no_power(state: State) -> None
     assert standings.standing(state, "c").power == 0
 
 
-def test_jail_needs_blocks_and_time(state: State) -> None:
-    """A distant or sleeping hospital is jailed only after many blocks and much block time, and only to power 1."""
+@pytest.mark.parametrize("missing", [ABSENT, NIL])
+def test_jail_needs_blocks_and_time(state: State, missing: int) -> None:
+    """A distant or sleeping hospital is jailed only after many blocks and much block time, and only to power 1.
+
+    Voting for nothing is no better than not voting.
+    """
     for height in range(1, 20):
-        assert block(state, height, START_MS + height, ("d",)) == [], "blocks alone are not enough"
-    assert block(state, 20, START_MS + 5_000, ("d",)) == ["validator.jailed"]
+        assert block(state, height, START_MS + height, ("d",), missing) == [], "blocks alone are not enough"
+    assert block(state, 20, START_MS + 5_000, ("d",), missing) == ["validator.jailed"]
     assert standings.standing(state, "d").jailed and not standings.may_lead(state, "d")
     assert standings.standing(state, "d").power == reputation.POWER_JAILED
     powers = {entry.id: entry.power for entry in standings.validators_at(state, 22)}
@@ -167,8 +171,24 @@ def test_a_double_sign_ends_a_validator_for_good(state: State) -> None:
     assert standings.may_lead(state, "b")
 
 
-def test_an_epoch_rewards_those_who_vote(state: State) -> None:
-    closed = [height for height in range(1, 102) if "epoch.closed" in block(state, height, START_MS + height, ("d",))]
+def test_absent_and_nil_votes_count_together(state: State) -> None:
+    """Neither kind alone reaches the fifth of the votes that costs the score."""
+
+    def missing(height: int) -> int:
+        return {0: ABSENT, 1: NIL}.get(height % 7, COMMIT)
+
+    for height in range(1, 101):
+        block(state, height, START_MS + height, ("d",), missing(height))
+    assert standings.standing(state, "d").consensus == reputation.SCORE_START // 2
+    assert standings.standing(state, "a").consensus > reputation.SCORE_START
+
+
+@pytest.mark.parametrize("missing", [ABSENT, NIL])
+def test_an_epoch_rewards_those_who_vote(state: State, missing: int) -> None:
+    closed = []
+    for height in range(1, 102):
+        if "epoch.closed" in block(state, height, START_MS + height, ("d",), missing):
+            closed.append(height)
     assert closed == [100]
     scores = {name: standings.standing(state, name).consensus for name in NAMES}
     assert scores["a"] == scores["b"] == scores["c"] > reputation.SCORE_START > scores["d"]

@@ -153,7 +153,8 @@ def median_miss_rate(misses: Sequence[tuple[int, int]]) -> int:
     """Return how often a validator's votes were missing, in 1/10 000: the lower median over proposers.
 
     `misses` has one (missed, total) for each proposer other than the validator itself; proposers without blocks don't
-    count. A proposer may leave an honest vote out, so a mean would let f of them slander; a median doesn't.
+    count. A proposer may leave an honest vote out, or send its block too late to be voted for, so a mean would let f of
+    them slander; a median doesn't.
     """
     rates = sorted(PERMYRIAD * missed // total for missed, total in misses if total)
     return rates[(len(rates) - 1) // 2] if rates else 0
@@ -181,7 +182,7 @@ def proven_offence(standing: Standing, now_ms: int) -> Standing:
 def absent(
     blocks: int, elapsed_ms: int, n: int, blocks_per_member: int = JAIL_BLOCKS_PER_MEMBER, ms_min: int = JAIL_MS
 ) -> bool:
-    """Say whether a validator without a vote in the last `blocks` blocks and `elapsed_ms` is to be jailed."""
+    """Say whether a validator without a vote for any of the last `blocks` blocks and `elapsed_ms` is to be jailed."""
     return blocks >= blocks_per_member * n and elapsed_ms >= ms_min
 
 

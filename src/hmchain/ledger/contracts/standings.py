@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger import proposer, reputation
-from hmchain.ledger.blocks import ABSENT, BlockInput, Event
+from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Event
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
-from hmchain.ledger.contracts import membership, parameters
+from hmchain.ledger.contracts import attendance, membership, parameters
+from hmchain.ledger.contracts.attendance import Epoch, Presence, Proposal
 from hmchain.ledger.election import Candidate
 from hmchain.ledger.proposer import Validator, Validators
 from hmchain.ledger.reputation import POWER_NONE, Outcome, Standing
@@ -74,43 +75,6 @@ class FormerKey(Record, frozen=True):
     key: bytes
     until_height: int
     """From this height on it has no power."""
-
-
-class Proposal(Record, frozen=True):
-    """One turn to propose, taken or failed."""
-
-    validator: str
-    failed: bool
-
-
-class Presence(Record, frozen=True):
-    """When a validator was last seen voting."""
-
-    block: int
-    """Counted in non-empty blocks."""
-    time_ms: int
-
-
-class Tally(Record, frozen=True):
-    """Per epoch and proposer: whose votes its blocks lacked."""
-
-    blocks: int
-    missed: tuple[tuple[str, int], ...]
-    """Organisation and count, in order of organisation."""
-
-
-class Epoch(Record, frozen=True):
-    """The counters behind the consensus score."""
-
-    blocks: int
-    """Non-empty blocks since genesis."""
-    started: int
-    """The value of `blocks` when this epoch began."""
-    proposals: tuple[Proposal, ...]
-    """The last 10 n turns."""
-    seen: tuple[tuple[str, Presence], ...]
-    tallies: tuple[tuple[str, Tally], ...]
-    """One a proposer, in order of organisation."""
 
 
 class Unjail(Record, frozen=True, tag="unjail"):
@@ -237,7 +201,7 @@ def initialise(state: State, height: int) -> None:
         _STANDINGS.put(state, Standing(power=power), organisation)
     changes = [_change(state, name, power) for name, power in zip(organisations, powers, strict=True)]
     _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
-    _EPOCH.put(state, Epoch(0, 0, (), (), ()))
+    _EPOCH.put(state, Epoch(0, 0, (), (), (), ()))
 
 
 def begin_block(state: State, inputs: BlockInput) -> None:
@@ -249,13 +213,15 @@ def begin_block(state: State, inputs: BlockInput) -> None:
     for validator in entry.validators:
         seen.setdefault(validator.id, Presence(blocks, inputs.time_ms))
     for vote in inputs.last_votes:
-        if vote.flag != ABSENT:
+        if vote.flag == COMMIT:
             seen[vote.validator] = Presence(blocks, inputs.time_ms)
-    tallies = dict(epoch.tallies)
-    tallies[inputs.proposer] = _count_votes(tallies.get(inputs.proposer, Tally(0, ())), inputs)
-    proposals = _with_last_turns(state, epoch, entry, inputs)
-    renewed = Epoch(blocks, epoch.started, proposals, tuple(sorted(seen.items())), tuple(sorted(tallies.items())))
-    _EPOCH.put(state, renewed)
+    turns = _last_turns(state, entry, inputs)
+    absent, nil = epoch.absent, epoch.nil
+    if turns:
+        absent = attendance.counted(absent, inputs.proposer, inputs.last_votes, ABSENT)
+        nil = attendance.counted(nil, turns[-1], inputs.last_votes, NIL)
+    proposals = _with_turns(epoch, entry, turns)
+    _EPOCH.put(state, Epoch(blocks, epoch.started, proposals, tuple(sorted(seen.items())), absent, nil))
     _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
 
 
@@ -269,24 +235,20 @@ def count_failed_turns(state: State, inputs: BlockInput) -> None:
     if entry is None or epoch is None or not epoch.blocks:
         return
     if inputs.last_round and entry.height == inputs.height - 1:
-        _EPOCH.put(state, replace(epoch, proposals=_with_last_turns(state, epoch, entry, inputs)))
+        _EPOCH.put(state, replace(epoch, proposals=_with_turns(epoch, entry, _last_turns(state, entry, inputs))))
 
 
-def _with_last_turns(state: State, epoch: Epoch, entry: ValidatorSet, inputs: BlockInput) -> tuple[Proposal, ...]:
+def _last_turns(state: State, entry: ValidatorSet, inputs: BlockInput) -> list[str]:
+    """Who had the turns to propose the last block, the last of them with success; none where nobody voted on one."""
+    if inputs.height == 1 or not inputs.last_votes:
+        return []
+    return proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
+
+
+def _with_turns(epoch: Epoch, entry: ValidatorSet, turns: Sequence[str]) -> tuple[Proposal, ...]:
     """The last 10 n turns to propose, with those that led to the last block."""
-    proposals = list(epoch.proposals)
-    if inputs.height > 1 and inputs.last_votes:
-        turns = proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
-        proposals += [Proposal(name, round_ < inputs.last_round) for round_, name in enumerate(turns)]
-    return tuple(proposals[-PROPOSALS_PER_MEMBER * len(entry.validators) :])
-
-
-def _count_votes(tally: Tally, inputs: BlockInput) -> Tally:
-    missed = dict(tally.missed)
-    for vote in inputs.last_votes:
-        if vote.flag == ABSENT:
-            missed[vote.validator] = missed.get(vote.validator, 0) + 1
-    return Tally(tally.blocks + bool(inputs.last_votes), tuple(sorted(missed.items())))
+    added = [Proposal(name, round_ < len(turns) - 1) for round_, name in enumerate(turns)]
+    return (*epoch.proposals, *added)[-PROPOSALS_PER_MEMBER * len(entry.validators) :]
 
 
 def offence(state: State, organisation: str, time_ms: int, *, double_sign: bool) -> list[Event]:
@@ -358,18 +320,13 @@ def _jail_silent(state: State, epoch: Epoch, members: list[str], inputs: BlockIn
 
 def _close_epoch(state: State, epoch: Epoch, members: list[str], time_ms: int) -> None:
     for organisation in members:
-        misses = [
-            (dict(tally.missed).get(organisation, 0), tally.blocks)
-            for proposer_, tally in epoch.tallies
-            if proposer_ != organisation
-        ]
         turns = [turn for turn in epoch.proposals if turn.validator == organisation]
         failed = sum(turn.failed for turn in turns)
         renewed = reputation.close_epoch(
-            standing(state, organisation), reputation.median_miss_rate(misses), failed, len(turns), time_ms
+            standing(state, organisation), attendance.miss_rate(epoch, organisation), failed, len(turns), time_ms
         )
         _STANDINGS.put(state, renewed, organisation)
-    _EPOCH.put(state, replace(epoch, started=epoch.blocks, tallies=()))
+    _EPOCH.put(state, replace(epoch, started=epoch.blocks, absent=(), nil=()))
 
 
 def _power_waits(state: State) -> bool:

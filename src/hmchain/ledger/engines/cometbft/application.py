@@ -95,19 +95,24 @@ class Application:
     # -- the chain's beginning -----------------------------------------------------------------------------------------
 
     def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
-        """Height and commitment of the last committed block."""
-        self._roll_back()
-        height = self.state.height
+        """Height and commitment of the last committed block.
+
+        Whoever reaches CometBFT's RPC can ask, also between a block's execution and its commit: nothing is changed.
+        """
+        executed = self.machine.set_aside()
+        height, commitment = self.state.height, self.state.commitment()
+        self.machine.take_up(executed)
         return abci.ResponseInfo(
             data="hmchain",
             version=version("hmchain"),
             app_version=PROTOCOL,
             last_block_height=height,
-            last_block_app_hash=self.state.commitment() if height else b"",
+            last_block_app_hash=commitment if height else b"",
         )
 
     def init_chain(self, request: abci.RequestInitChain) -> abci.ResponseInitChain:
         """Found the chain, or find it founded. Raises `WrongChainError` if CometBFT's genesis is another one."""
+        self._roll_back()
         founding = State()
         genesis_file.initialise(founding, self.genesis)
         commitment = founding.commitment()
@@ -256,7 +261,7 @@ class Application:
         self.machine.commit(inputs.height)
         self._executed = None
         self._known.forget(inputs.transactions)
-        self._shares.release(inputs.transactions)
+        self._shares.settle(inputs.transactions)
         self.storage.renew()
         if inputs.height % self._snapshot_blocks == 0:
             self.storage.snapshots.take(self.state)

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from hmchain.ledger.engines.cometbft.answers import BlockResults, Int
-from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotYetError, RpcClient
 
 _SUBSCRIPTION = msgspec.json.encode(
     {"jsonrpc": "2.0", "id": 1, "method": "subscribe", "params": {"query": "tm.event='NewBlockHeader'"}}
@@ -47,7 +47,10 @@ class _Notice(msgspec.Struct, frozen=True):
 
 
 class BlockEvents:
-    """The stream of decided blocks of one chain, from `first` on."""
+    """The stream of decided blocks of one chain, from `first` on.
+
+    Waits for nodes that do not answer or are behind; raises `RpcError` where they no longer have a block.
+    """
 
     def __init__(
         self,
@@ -81,9 +84,19 @@ class BlockEvents:
         """Every block from the next one to the last one there is."""
         last = self._client.status().sync_info.latest_block_height
         while self._next <= last:
-            results = self._client.block_results(self._next)
+            results = self._results()
             self._next += 1
             yield results
+
+    def _results(self) -> BlockResults:
+        """The next block's results. They may be read only after its header is told, and another node may be behind."""
+        pause, pause_max = _PAUSE_SECONDS
+        while True:
+            try:
+                return self._client.block_results(self._next)
+            except NotYetError:
+                self._sleep(pause)
+                pause = min(2 * pause, pause_max)
 
     def _wait(self, socket: ClientConnection) -> None:
         """Return once there is a block that was not seen yet, or after a quiet time."""

@@ -18,10 +18,17 @@ MEMPOOL_BYTES_MAX = 64 << 20
 
 
 class Shares:
-    """How much of each member's waits in the mempool."""
+    """How much of each member's waits in the mempool.
+
+    After each block CometBFT checks everything again that still waits, and it waits for those answers before the next
+    commit. So what was not asked about from one commit to the next is in no mempool any more: CometBFT started again,
+    or had no room.
+    """
 
     def __init__(self) -> None:
         self._owners: dict[bytes, str] = {}
+        self._seen: set[bytes] = set()
+        """Asked about since the last commit."""
         self._counts: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
@@ -31,20 +38,28 @@ class Shares:
         Raises `Refusal` (`mempool_share`) if its owner's share of the mempool, one of `members`, is used up.
         """
         if wire in self._owners:
+            self._seen.add(wire)
             return
         count, size = self._counts[owner] + 1, self._bytes[owner] + len(wire)
         if count * members > MEMPOOL_TRANSACTIONS_MAX or size * members > MEMPOOL_BYTES_MAX:
             raise Refusal("mempool_share")
         self._owners[wire] = owner
+        self._seen.add(wire)
         self._counts[owner], self._bytes[owner] = count, size
 
     def release(self, wires: Iterable[bytes]) -> None:
         """These wait no more."""
         for wire in wires:
+            self._seen.discard(wire)
             owner = self._owners.pop(wire, None)
             if owner is not None:
                 self._counts[owner] -= 1
                 self._bytes[owner] -= len(wire)
+
+    def settle(self, included: Iterable[bytes]) -> None:
+        """A block was committed: what it includes waits no more, nor what was not asked about since the last one."""
+        self.release([*included, *(self._owners.keys() - self._seen)])
+        self._seen.clear()
 
 
 class KnownTransactions:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from hmchain import merkle
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import (
     BlockAnswer,
@@ -26,9 +27,11 @@ from hmchain.ledger.engines.cometbft.answers import (
     Headers,
     Included,
     Int,
+    MerkleProof,
     NetInfo,
     QueryAnswer,
     Status,
+    TxProof,
     ValidatorEntry,
     ValidatorPage,
 )
@@ -39,6 +42,8 @@ T = TypeVar("T")
 ANSWER_BYTES_MAX = 64 << 20
 """CometBFT's largest block is 100 MB in theory; ours are a few MB."""
 _VALIDATORS_A_PAGE = 100
+_NOT_YET = ("could not find results for height", "must be less than or equal to the current blockchain height")
+"""What CometBFT answers for a height that it has not come to, or whose results are being written."""
 _POLL_SECONDS = (0.01, 0.25)
 """Between two looks for a transaction: doubled from the first to the second."""
 
@@ -53,6 +58,12 @@ class RpcError(LedgerError):
     """A node understood the call and cannot answer it."""
 
     code = "rpc"
+
+
+class NotYetError(RpcError):
+    """No node has the block that is asked for, or its results, yet."""
+
+    code = "not_yet"
 
 
 class NotIncludedError(LedgerError):
@@ -104,9 +115,10 @@ class RpcClient:
     """Calls the first of `endpoints` (URLs such as `http://127.0.0.1:26657`) that answers.
 
     One that fails is asked last for `shun_seconds`. A call that an endpoint understood and refused is not repeated
-    elsewhere. May be used from several threads.
+    elsewhere, unless that endpoint is only behind. May be used from several threads.
 
-    Raises `NoEndpointError` where all fail and `RpcError` where one refuses.
+    Raises `NoEndpointError` where all fail, `RpcError` where one refuses, and `NotYetError` where no endpoint that
+    answers has come so far.
     """
 
     def __init__(
@@ -138,13 +150,18 @@ class RpcClient:
 
     def call(self, method: str, kind: type[T], **parameters: Any) -> T:
         """One call; `kind` is the type of its result."""
-        troubles = []
+        troubles: list[str] = []
+        behind: NotYetError | None = None
         for url in self.endpoints:
             try:
                 return self._ask(url, method, kind, parameters)
+            except NotYetError as error:
+                behind = error
             except (httpx.HTTPError, httpx.InvalidURL, _Lying) as error:
                 troubles.append(f"{url}: {_brief(error)}")
                 self.shun(url)
+        if behind is not None:
+            raise behind
         raise NoEndpointError(
             f"no node answers {method} ({'; '.join(troubles)})", "start one with `hmchain node start`, or name others"
         )
@@ -161,8 +178,11 @@ class RpcClient:
                 return msgspec.json.decode(envelope.result, type=kind, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _Lying("what it sends is no answer of a CometBFT node") from None
-        problem = envelope.error
-        raise RpcError(f"{url} cannot answer {method}: {problem.data or problem.message}"[:400], "see the node's log")
+        reason = envelope.error.data or envelope.error.message
+        what = f"{url} cannot answer {method}: {reason}"[:400]
+        if any(told in reason for told in _NOT_YET):
+            raise NotYetError(what, "wait until a node has come so far")
+        raise RpcError(what, "see the node's log")
 
     def _post(self, url: str, content: bytes) -> bytes:
         """The body of the answer, read up to a size and a time that no endpoint can stretch."""
@@ -197,7 +217,25 @@ class RpcClient:
         except RpcError as error:
             if "not found" not in error.what:
                 raise
+        return self._unindexed(digest)
+
+    def _unindexed(self, digest: bytes) -> Included | None:
+        """A transaction that the application knows to be in a block, and CometBFT's index does not.
+
+        CometBFT indexes a block after its state is stored, so one in whose middle it died is never indexed.
+        """
+        place = self.query("receipt", digest)
+        if place.code or not place.value:
             return None
+        txs = self.block(place.height).transactions
+        results = self.block_results(place.height).txs_results or ()
+        leaves = [sha256(tx).digest() for tx in txs]
+        if digest not in leaves[: len(results)]:
+            return None
+        index = leaves.index(digest)
+        path = MerkleProof(len(leaves), index, tuple(merkle.path(leaves, index)))
+        proof = TxProof(merkle.root(leaves).hex().upper(), txs[index], path)
+        return Included(digest.hex().upper(), place.height, index, results[index], txs[index], proof)
 
     def wait_for(
         self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep
