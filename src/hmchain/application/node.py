@@ -17,6 +17,7 @@ from hmchain.application.hospital import Learn
 from hmchain.application.keyring import Keyring
 from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
+from hmchain.application.node_link import connected
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
@@ -102,9 +103,12 @@ def joined(folder: NodeFolder) -> Network:
 
 
 def open_ledger(folder: NodeFolder) -> CometLedger:
-    """The ledger through a running node. Raises `NotJoinedError`, and `NoEndpointError` if the node does not run."""
+    """The ledger through a running node; one that is just starting is waited for a little.
+
+    Raises `NotJoinedError`, and `NoEndpointError` if the node does not run.
+    """
     settings, network = folder.settings(), joined(folder)
-    return CometLedger(RpcClient([settings.rpc_url]), network.genesis, {settings.organisation: folder.ledger})
+    return CometLedger(connected(folder), network.genesis, {settings.organisation: folder.ledger})
 
 
 def open_hospital(folder: NodeFolder, *, passphrase: str | None = None, learn: Learn | None = None) -> Consortium:
@@ -236,8 +240,8 @@ def _damage(folder: NodeFolder) -> str:
 
 def network_status(folder: NodeFolder) -> NetworkStatus:
     """Validators, power, reputation and proposers. Raises `NoEndpointError` if the node does not run."""
-    settings, network = folder.settings(), joined(folder)
-    with RpcClient([settings.rpc_url]) as client:
+    network = joined(folder)
+    with connected(folder) as client:
         headers = client.headers(HEADERS_SHOWN)
     proposed = Counter(header.proposer_address.lower() for header in headers)
     state = State.open_read_only(folder.state)
@@ -259,7 +263,7 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     Raises `NoEndpointError` if the node does not run, and what `cometbft.audit.verify` raises.
     """
     joined(folder)
-    with RpcClient([folder.settings().rpc_url]) as client:
+    with connected(folder) as client:
         signed = client.signed_header()
     return verify(folder.ledger, signed, anchor, progress)
 

@@ -180,6 +180,10 @@ class NodeFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self.toml.write_text(_TEMPLATE.format(**quoted), "utf-8")
 
+    def runner(self) -> str | None:
+        """Who runs the node, or works on its folder (`process ID`); None if nobody does."""
+        return process_lock.holder(self.lock)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep every other process from running the node. Raises `NodeRunningError`."""
