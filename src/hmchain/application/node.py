@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hmchain.application import network as network_file
+from hmchain.application import pace
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Learn
 from hmchain.application.keyring import Keyring
 from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
 from hmchain.application.node_link import connected
+from hmchain.application.pace import Pace
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
@@ -155,6 +157,8 @@ class NodeStatus:
     """Transactions that are in no block yet. If they stay, less than two thirds of the power is connected or agrees."""
     damage: str = ""
     """What keeps a node that does not run from starting, and the way out."""
+    pace: Pace | None = None
+    """Whether its votes can arrive in time; not looked at by `node_status`."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,11 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
         height, commitment, waiting,
     )  # fmt: skip
+
+
+def with_pace(folder: NodeFolder, status: NodeStatus) -> NodeStatus:
+    """A status with what `pace.look` finds, if the node runs: it opens a few connections to the members' nodes."""
+    return replace(status, pace=pace.look(folder, joined(folder), status.peers)) if status.running else status
 
 
 def _state_summary(folder: NodeFolder, organisation: str) -> tuple[int, bytes, int]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hmchain.application import pace
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, NodeSettings
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.engines.cometbft.damage import NodeDamagedError, check_signed, diagnose
-from hmchain.ledger.engines.cometbft.home import HomeSettings, config_toml, validator_key_of, write_home
+from hmchain.ledger.engines.cometbft.home import HomeSettings, Timing, config_toml, validator_key_of, write_home
 from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, find_binary
 
 Say = Callable[[str], None]
@@ -102,6 +103,7 @@ def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
         p2p_listen=settings.p2p_listen,
         peers=_peers(settings, network),
         external_address=settings.address,
+        timing=Timing.for_round_trip(pace.round_trip_ms(folder, network)),
         log_level=settings.log_level,
     )
 

@@ -29,16 +29,25 @@ def init(
     out: Annotated[Path, typer.Option("--output", metavar="FILE", help="The network file to write.")] = Path(
         "network.json"
     ),
+    round_trip: Annotated[
+        int,
+        typer.Option(
+            "--round-trip", metavar="MS", min=10, max=2000,
+            help="Largest round trip between two members' nodes in milliseconds, as ping shows it.",
+        ),
+    ] = 50,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Make the network file of all founding members, and print the digest that anchors every audit."""
     from hmchain.application import network
+    from hmchain.ledger.contracts.parameters import Parameters
     from hmchain.ledger.reputation import faults_tolerated
 
     if out.exists():
         raise network.NetworkFileError(f"{out} exists", "give another --output; a genesis is made once")
     introductions = [network.load_introduction(path) for path in members]
-    made = network.found(introductions, chain, time.time_ns() // 1_000_000)
+    rules = Parameters(round_trip_ms=round_trip)
+    made = network.found(introductions, chain, time.time_ns() // 1_000_000, rules)
     network.save(made, out)
     digest = made.genesis.digest
     if as_json:

@@ -20,6 +20,8 @@ class Parameters(Record, frozen=True):
     """How far ahead a transaction's expiry may lie; nonces are remembered until then."""
     deadline_blocks_min: int = 3
     """A deadline passes only after this many blocks: after a halt, block time jumps."""
+    round_trip_ms: int = 50
+    """Largest round trip between two members' nodes: CometBFT's pauses on every node follow from it."""
 
 
 _PARAMETERS = Table("parameters", Parameters)
@@ -37,4 +39,5 @@ def change(state: State, parameters: Parameters) -> None:
     require(1_000 <= parameters.jail_ms <= 30 * 86_400_000, "bad_parameters")
     require(60_000 <= parameters.expiry_ms_max <= 3_600_000, "bad_parameters")
     require(3 <= parameters.deadline_blocks_min <= 1000, "bad_parameters")
+    require(10 <= parameters.round_trip_ms <= 2_000, "bad_parameters")
     _PARAMETERS.put(state, parameters)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,19 @@ class Timing:
     empty_blocks: int = 60_000
     """Between two blocks of an idle chain. A block's time is that of the votes before it, so this is also how stale it
     may be after a pause."""
+
+    @classmethod
+    def for_round_trip(cls, milliseconds: int) -> Timing:
+        """The pace at which votes still count over such a round trip; over 50 ms it is the default's.
+
+        A distant member hears of a proposal half a round trip late and is heard as much later: its votes need one round
+        trip, and as much again for what they wait for on the way.
+        """
+        return cls(
+            propose=max(cls.propose, 4 * milliseconds),
+            vote=max(cls.vote, 2 * milliseconds),
+            commit=2 * milliseconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,12 @@ def write_home(
 def validator_key_of(home: Path) -> bytes:
     """The file of the key by which CometBFT signs, as it is now; it is only ever replaced whole."""
     return (home / "config" / "priv_validator_key.json").read_bytes()
+
+
+def commit_pause_ms(home: Path) -> int:
+    """`timeout_commit` of a home that `write_home` has written, in milliseconds."""
+    config = tomllib.loads((home / "config" / "config.toml").read_text("utf-8"))
+    return int(config["consensus"]["timeout_commit"].removesuffix("ms"))
 
 
 def node_id(node_key: PublicKey) -> str:
