@@ -80,13 +80,16 @@ def test_a_node_is_made_once(folder: NodeFolder) -> None:
         ("colour = 'red'", "colour"),
         ("organisation = ", "Invalid value"),
         ("log_level = 'loud'", "loud"),
+        ("peers = ['garbage:5']", "garbage:5"),
+        ("peers = ['aa@host:5']", "aa@host:5"),
+        (f"peers = ['{'a' * 40}@host']", "host"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(folder: NodeFolder, line: str, what: str) -> None:
     name = line.split(" ")[0]
     kept = [entry for entry in folder.toml.read_text().splitlines() if not entry.startswith(name)]
     folder.toml.write_text("\n".join([*kept, line]))
-    with pytest.raises(NodeSettingsError, match=what):
+    with pytest.raises((NodeSettingsError, BadAddressError), match=what):
         folder.settings()
 
 

@@ -16,7 +16,7 @@ from hmchain.application import network as network_file
 from hmchain.application import node
 from hmchain.application.network import Introduction
 from hmchain.application.node_folder import NodeFolder, NodeSettings
-from hmchain.application.node_link import connected
+from hmchain.application.node_link import OtherNodeError, connected
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 
 
@@ -97,3 +97,13 @@ def test_a_node_that_is_starting_is_waited_for(folder: NodeFolder) -> None:
 def test_a_node_that_runs_and_never_answers_is_named_with_its_log(folder: NodeFolder) -> None:
     with folder.held(), pytest.raises(NoEndpointError, match=r"process \d+ has the node at .*node\.log"):
         connected(folder, 0.2)
+
+
+@pytest.mark.parametrize(("chain", "node_id"), [("net", "b" * 40), ("other", None)])
+def test_another_node_is_not_taken_for_this_one(folder: NodeFolder, chain: str, node_id: str | None) -> None:
+    with (
+        answering(chain, node_id or own_id(folder), port_of(folder)) as port,
+        pytest.raises(OtherNodeError, match=f"127.0.0.1:{port} answers node .* of {chain}, not node .* of net") as told,
+    ):
+        connected(folder)
+    assert "rpc_listen" in told.value.hint

@@ -18,7 +18,7 @@ from hmchain.application.hospital import Learn
 from hmchain.application.keyring import Keyring
 from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
-from hmchain.application.node_link import connected
+from hmchain.application.node_link import connected, require_own
 from hmchain.application.pace import Pace
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
@@ -26,7 +26,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
-from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose
+from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose, last_error, last_words
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
@@ -107,7 +107,7 @@ def joined(folder: NodeFolder) -> Network:
 def open_ledger(folder: NodeFolder) -> CometLedger:
     """The ledger through a running node; one that is just starting is waited for a little.
 
-    Raises `NotJoinedError`, and `NoEndpointError` if the node does not run.
+    Raises `NotJoinedError`, `OtherNodeError`, and `NoEndpointError` if the node does not run.
     """
     settings, network = folder.settings(), joined(folder)
     return CometLedger(connected(folder), network.genesis, {settings.organisation: folder.ledger})
@@ -155,6 +155,10 @@ class NodeStatus:
     """Of the state at `state_height`: equal on all honest nodes at equal heights."""
     waiting: int = 0
     """Transactions that are in no block yet. If they stay, less than two thirds of the power is connected or agrees."""
+    runner: str = ""
+    """The process that has the node, whether or not CometBFT answers; empty if none has."""
+    trouble: str = ""
+    """What the processes of a node that does not answer complained of last."""
     damage: str = ""
     """What keeps a node that does not run from starting, and the way out."""
     pace: Pace | None = None
@@ -194,26 +198,31 @@ class NetworkStatus:
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
-    """How a node is, whether it runs or not. Raises `NotJoinedError`, and `StateError` while it runs."""
+    """How a node is, whether it runs or not.
+
+    Raises `NotJoinedError`, and while it runs `OtherNodeError` or `StateError`.
+    """
     settings, network = folder.settings(), joined(folder)
     own, genesis = settings.organisation, network.genesis
     others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != own}
     with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
         try:
-            sync, peers, waiting = client.status().sync_info, client.peers().peers, client.waiting()
+            answer, peers, waiting = client.status(), client.peers().peers, client.waiting()
         except NoEndpointError:
             height, commitment, power = _state_of_a_stopped_node(folder, own)
             missing = tuple(sorted(others.values()))
             return NodeStatus(
                 own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment,
-                damage=_damage(folder),
+                runner=folder.runner() or "", trouble=last_error(_words_of_this_run(folder)), damage=_damage(folder),
             )  # fmt: skip
+    require_own(folder, answer)
+    sync = answer.sync_info
     height, commitment, power = _state_summary(folder, own)
-    connected = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
+    linked = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
-        sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
-        height, commitment, waiting,
+        sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), power,
+        height, commitment, waiting, folder.runner() or "",
     )  # fmt: skip
 
 
@@ -236,6 +245,10 @@ def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> tuple[int
         return _state_summary(folder, organisation)
     except StateError:
         return 0, b"", 0
+
+
+def _words_of_this_run(folder: NodeFolder) -> str:
+    return last_words(folder.log).rpartition(RUN_BEGINS)[2]
 
 
 def _damage(folder: NodeFolder) -> str:

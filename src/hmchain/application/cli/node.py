@@ -257,10 +257,17 @@ def _pace_rows(found: NodeStatus) -> list[tuple[str, object]]:
     ]
 
 
+def _life(found: NodeStatus) -> str:
+    if found.running:
+        return "running"
+    if found.runner:
+        return f"not answering: {found.runner} has it, and CometBFT is starting or does not come up; see node.log"
+    return "not running: start it with `hmchain node start`"
+
+
 def _show(found: NodeStatus) -> None:
-    running = "running" if found.running else "not running: start it with `hmchain node start`"
     output.fields((
-        ("node", f"{found.organisation}, {running}"),
+        ("node", f"{found.organisation}, {_life(found)}"),
         ("network", found.chain_id),
         ("genesis", found.genesis.hex()),
         ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),
@@ -271,5 +278,6 @@ def _show(found: NodeStatus) -> None:
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
         ("waiting", f"{found.waiting} transactions"),
         *_pace_rows(found),
+        *((("last error", found.trouble),) if found.trouble else ()),
         *((("damage", found.damage),) if found.damage else ()),
     ))  # fmt: skip
