@@ -21,8 +21,6 @@ from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import proposer
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
-from hmchain.ledger.contracts.membership import SetParameters
-from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.state import State
 
@@ -195,14 +193,18 @@ def interrupted() -> None:
 def test_a_node_that_was_silent_is_jailed_and_comes_back(consortium: Consortium) -> None:
     """Two thirds vote for shorter rules, one node falls silent, is jailed to power 1, and `node unjail` frees it."""
     until(lambda: all(site.status().running for site in consortium.sites.values()), "four running nodes")
-    rules = Parameters(jail_blocks_per_member=2, jail_ms=2_000)
-    with open_steward(consortium.sites["east"].folder) as steward:
-        ballot = governance.propose(steward, SetParameters(rules))
+    east = folder(consortium, "east")
+    assert "no network parameter" in hmchain("network", "set", "jail=2", "--dir", east, status=2)
+    ballot = answer("network", "set", "jail_blocks_per_member=2", "jail_ms=2000", "--dir", east)
+    assert ballot["action"] == "set jail_blocks_per_member=2, jail_ms=2000"
+    shown = answer("network", "parameters", "--dir", east)
+    assert (shown["parameters"]["jail_ms"], [each["id"] for each in shown["ballots"]]) == (600_000, [ballot["id"]])
     for name in ("north", "south"):
         site = consortium.sites[name]
-        until(lambda at=site: ballot.id.hex() in hmchain("network", "ballots", "--json", "--dir", str(at.folder.path)),
+        until(lambda at=site: ballot["id"] in hmchain("network", "ballots", "--json", "--dir", str(at.folder.path)),
               "the ballot")  # fmt: skip
-        hmchain("network", "vote", ballot.id.hex(), "--dir", str(site.folder.path))
+        hmchain("network", "vote", ballot["id"], "--dir", str(site.folder.path))
+    assert "2000" in hmchain("network", "parameters", "--dir", folder(consortium, "south"))
     silent, west = consortium.sites["west"], folder(consortium, "west")
     assert "not_jailed" in hmchain("node", "unjail", "--dir", west, status=8)
     assert silent.stop() == 0
