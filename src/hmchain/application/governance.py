@@ -115,9 +115,7 @@ def changed_parameters(state: State, settings: Sequence[str]) -> SetParameters:
             f"{wrong[0]} cannot be {getattr(wanted, wrong[0])}", f"it may be {least} to {most}; see the reference"
         )
     if wanted == current:
-        raise NetworkParameterError(
-            "they are in force already", "`hmchain network parameters` shows them"
-        )
+        raise NetworkParameterError("they are in force already", "`hmchain network parameters` shows them")
     return SetParameters(wanted)
 
 

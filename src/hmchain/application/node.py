@@ -8,7 +8,7 @@ hold up a vote.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hmchain.application import network as network_file
@@ -268,13 +268,8 @@ def network_status(folder: NodeFolder) -> NetworkStatus:
     proposed = Counter(header.proposer_address.lower() for header in headers)
     state = State.open_read_only(folder.state)
     try:
-        return NetworkStatus(
-            network.genesis.chain_id,
-            state.height,
-            reputation.faults_tolerated(len(membership.active_members(state))),
-            len(headers),
-            _validators(state, proposed),
-        )
+        found = validators(state, proposed)
+        return NetworkStatus(network.genesis.chain_id, state.height, tolerated(found), len(headers), found)
     finally:
         state.close()
 
@@ -290,7 +285,13 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     return verify(folder.ledger, signed, anchor, progress)
 
 
-def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
+def tolerated(found: Iterable[ValidatorStatus]) -> int:
+    """How many of the validators may fail or lie; who was found guilty of voting twice is none any more."""
+    return reputation.faults_tolerated(sum(not each.tombstoned for each in found))
+
+
+def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
+    """Members and validators, in order of name; `proposed` counts blocks by their proposer's address (hex)."""
     powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
     total = sum(powers.values()) or 1
     before = Counter[str]()  # by keys that were replaced since
