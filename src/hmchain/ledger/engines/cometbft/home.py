@@ -29,6 +29,8 @@ from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX
 
 _BLOCK_ROOM_BYTES = 1 << 20
 """For a block's header, commit and evidence."""
+INBOUND_STRANGERS_MAX = 20
+"""Connections that a node takes from nodes it does not know: members admitted later, followers, whoever finds it."""
 _EVIDENCE_AGE_BLOCKS = 100_000
 _EVIDENCE_AGE_NS = 48 * 3600 * 1_000_000_000
 
@@ -133,6 +135,9 @@ def config_toml(settings: HomeSettings) -> str:
             "laddr": f"tcp://{settings.p2p_listen}",
             "external_address": settings.external_address,
             "persistent_peers": ",".join(settings.peers),
+            # Strangers may follow the chain, so many at once; members' nodes are let in whoever else is there.
+            "unconditional_peer_ids": ",".join(peer.partition("@")[0] for peer in settings.peers),
+            "max_num_inbound_peers": INBOUND_STRANGERS_MAX,
             "persistent_peers_max_dial_period": "5s",  # a peer that was away is found again soon
             "addr_book_strict": False,  # hospitals may sit in private networks
             "allow_duplicate_ip": True,  # and several nodes behind one address
