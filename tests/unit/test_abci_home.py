@@ -45,6 +45,7 @@ def test_the_configuration_says_what_differs_from_the_defaults() -> None:
     assert (config["moniker"], config["proxy_app"], config["log_level"]) == ("north", "unix:///run/app.sock", "info")
     assert config["rpc"]["laddr"] == "tcp://127.0.0.1:26657"
     assert config["p2p"]["persistent_peers"] == "aa@h:1,bb@h:2" and config["p2p"]["pex"] is False
+    assert config["p2p"]["unconditional_peer_ids"] == "aa,bb" and config["p2p"]["max_num_inbound_peers"] == 20
     assert config["p2p"]["flush_throttle_timeout"] == config["consensus"]["peer_gossip_sleep_duration"] == "10ms"
     assert config["consensus"]["timeout_commit"] == "150ms" and config["consensus"]["create_empty_blocks"] is False
     assert config["statesync"]["enable"] is True and config["statesync"]["rpc_servers"] == "http://a:1,http://b:1"

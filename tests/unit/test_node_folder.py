@@ -27,6 +27,7 @@ from hmchain.application.node_folder import (
 )
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import genesis, proposer
+from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft.damage import SignedRecordError
 from hmchain.ledger.state import State
@@ -80,13 +81,16 @@ def test_a_node_is_made_once(folder: NodeFolder) -> None:
         ("colour = 'red'", "colour"),
         ("organisation = ", "Invalid value"),
         ("log_level = 'loud'", "loud"),
+        ("peers = ['garbage:5']", "garbage:5"),
+        ("peers = ['aa@host:5']", "aa@host:5"),
+        (f"peers = ['{'a' * 40}@host']", "host"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(folder: NodeFolder, line: str, what: str) -> None:
     name = line.split(" ")[0]
     kept = [entry for entry in folder.toml.read_text().splitlines() if not entry.startswith(name)]
     folder.toml.write_text("\n".join([*kept, line]))
-    with pytest.raises(NodeSettingsError, match=what):
+    with pytest.raises((NodeSettingsError, BadAddressError), match=what):
         folder.settings()
 
 
@@ -125,6 +129,18 @@ def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> Non
         refused = subprocess.run(command, capture_output=True, text=True)
     assert NodeRunningError.__name__ in refused.stderr and "in use by process" in refused.stderr
     assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_who_voted_twice_no_longer_counts_for_what_a_network_survives(folder: NodeFolder) -> None:
+    own = network_file.load_introduction(folder.introduction)
+    made = network_file.found([own, *(Introduction(member(name), name * 40, f"{name}:1") for name in "abc")], "net", 5)
+    state = State()
+    genesis.initialise(state, made.genesis)
+    assert node.tolerated(node.validators(state, {})) == 1
+    standings.offence(state, "b", 1, double_sign=True)
+    assert [each.tombstoned for each in node.validators(state, {})] == [False, True, False, False]
+    assert node.tolerated(node.validators(state, {})) == 0
+    state.close()
 
 
 # -- backups -----------------------------------------------------------------------------------------------------------

@@ -14,8 +14,16 @@ from ledger_network import genesis, member, signing_key
 from msgspec.structs import replace
 
 from hmchain.application.consortium import Consortium, RefusedTransactionError
-from hmchain.application.governance import Delegate, NoBallotError, propose, unjail, vote
-from hmchain.ledger.contracts import datasets, membership
+from hmchain.application.governance import (
+    Delegate,
+    NetworkParameterError,
+    NoBallotError,
+    changed_parameters,
+    propose,
+    unjail,
+    vote,
+)
+from hmchain.ledger.contracts import datasets, membership, parameters
 from hmchain.ledger.contracts.membership import Admit, Remove
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
@@ -162,6 +170,29 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
             vote(stewards[1], "")
         with pytest.raises(RefusedTransactionError, match="not_jailed"):
             unjail(stewards[0])
+
+
+def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -> None:
+    with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
+        stewards = [Delegate("a", signing_key(name, "steward"), consortium) for name in "abcd"]
+        before = parameters.current(stewards[0].state)
+        action = changed_parameters(stewards[0].state, ["round_trip_ms=160", "jail_ms=60000"])
+        assert action.parameters == replace(before, round_trip_ms=160, jail_ms=60_000)
+        asked = propose(stewards[0], action)
+        assert asked.action == "set jail_ms=60000, round_trip_ms=160" and not asked.passed
+        vote(stewards[1], "")
+        assert "round_trip_ms=160" in vote(stewards[2], "").action
+        assert parameters.current(stewards[0].state) == action.parameters
+        for settings, what in (
+            (["colour=5"], "no network parameter 'colour'"),
+            (["jail_ms"], "jail_ms cannot be ''"),
+            (["jail_ms=-5"], "jail_ms cannot be '-5'"),
+            (["jail_ms=" + "9" * 30], "jail_ms cannot be"),
+            (["round_trip_ms=9"], "it may be 10 to 2000"),
+            (["round_trip_ms=160"], "in force already"),
+        ):
+            with pytest.raises(NetworkParameterError, match=what):
+                changed_parameters(stewards[0].state, settings)
 
 
 def test_a_node_of_another_chain_is_refused(engine: Engine) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hmchain.ledger.engines.cometbft import leash, process
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.damage import last_error, last_words
+from hmchain.ledger.engines.cometbft.process import Supervised, app_socket
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 SUPERVISOR = """
@@ -95,3 +96,45 @@ def test_what_waits_for_an_address_can_be_stopped_before_it_was_started(tmp_path
     child._stopping.set()  # as `stop` does from another thread
     assert child._launched(child._stopping) is None
     assert child.starts == 0
+
+
+def test_why_a_process_ended_is_told_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = tmp_path / "log"
+    log.write_text("ERROR: of an earlier run\n")
+    child = Supervised("CometBFT", ["sh", "-c", "echo 'ERROR: port 1 is in use'; exit 1"], log)
+    child.start()
+    assert eventually(lambda: child.starts >= 2)
+    child.stop()
+    assert "CometBFT ended with status 1: port 1 is in use; it starts again in" in caplog.text
+    assert "earlier" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", ""),
+        ("height 0, listening at x\nERROR in the middle", ""),
+        ("ERROR: failed to start node: in use\nlater", "failed to start node: in use"),
+        ("E[2026-11-25|12:00:00.000] one module=p2p\nERROR: two", "two"),
+        ("2026-11-25 13:48:35,454 app ERROR genesis.json is not a genesis file (restore it)", "genesis.json is not a"),
+        (
+            "Traceback (most recent call last):\n  x\nsqlite3.OperationalError: unable to open",
+            "OperationalError: unabl",
+        ),
+        ("panic: leveldb/table: corruption on data-block", "leveldb/table: corruption"),
+    ],
+)
+def test_the_last_complaint_is_found_among_what_was_said(words: str, expected: str) -> None:
+    found = last_error(words)
+    assert expected in found and bool(found) == bool(expected)
+
+
+def test_a_log_that_was_begun_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("short")
+    assert (last_words(log, 2), last_words(log, 100), last_words(tmp_path / "none")) == ("ort", "short", "")
+
+
+def test_a_socket_s_path_is_no_longer_than_the_system_takes(tmp_path: Path) -> None:
+    assert app_socket(tmp_path) == f"unix://{tmp_path}/app.sock"
+    assert app_socket(tmp_path / ("long" * 25)) is None

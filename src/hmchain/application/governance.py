@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from msgspec.structs import asdict, replace
 
 from hmchain.application.agent.agent import signed
 from hmchain.application.consortium import Consortium, LocalNode
@@ -15,16 +17,25 @@ from hmchain.errors import InputError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import STEWARD
-from hmchain.ledger.contracts import membership
-from hmchain.ledger.contracts.membership import Action, Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts import membership, parameters
+from hmchain.ledger.contracts.membership import Action, Admit, Ballot, ProposeAction, Remove, SetParameters, VoteAction
+from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.state import State
+
+_DIGITS_MAX = 12
 
 
 class NoBallotError(InputError):
     """No open ballot, or more than one, begins with what was given."""
 
     code = "no_ballot"
+
+
+class NetworkParameterError(InputError):
+    """There is no such network parameter, or it cannot have that value."""
+
+    code = "network_parameter"
 
 
 @dataclass(frozen=True)
@@ -71,22 +82,51 @@ def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = 
         yield Delegate(folder.settings().organisation, key, consortium)
 
 
-def ballots(state: State) -> list[BallotView]:
-    """All ballots, the newest first."""
+def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
+    """All ballots, or those on a kind of action; the newest first."""
     needed = -(-2 * len(membership.active_members(state)) // 3)
     found = [
-        BallotView(ballot, _words(entry.action), entry.opened_height, entry.yes, needed, entry.closed)
+        BallotView(ballot, _words(state, entry), entry.opened_height, entry.yes, needed, entry.closed)
         for ballot, entry in membership.ballots(state)
+        if kind is None or isinstance(entry.action, kind)
     ]
     return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
 
 
 def propose(steward: Delegate, action: Action) -> BallotView:
     """Put an action to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
-    known = {ballot.id for ballot in ballots(steward.state)}
+    known = {ballot for ballot, _ in membership.ballots(steward.state)}
     steward.require(ProposeAction(action))
-    fresh = [ballot for ballot in ballots(steward.state) if ballot.id not in known]
-    return next(ballot for ballot in fresh if ballot.action == _words(action) and steward.organisation in ballot.yes)
+    fresh = [
+        ballot
+        for ballot, entry in membership.ballots(steward.state)
+        if ballot not in known and entry.action == action and steward.organisation in entry.yes
+    ]
+    return next(ballot for ballot in ballots(steward.state) if ballot.id in fresh)
+
+
+def changed_parameters(state: State, settings: Sequence[str]) -> SetParameters:
+    """The action that sets network parameters, given as `NAME=VALUE`. Raises `NetworkParameterError`."""
+    current = parameters.current(state)
+    wanted = replace(current, **dict(map(_parameter, settings)))
+    if wrong := parameters.out_of_range(wanted):
+        least, most = parameters.RANGES[wrong[0]]
+        raise NetworkParameterError(
+            f"{wrong[0]} cannot be {getattr(wanted, wrong[0])}", f"it may be {least} to {most}; see the reference"
+        )
+    if wanted == current:
+        raise NetworkParameterError("they are in force already", "`hmchain network parameters` shows them")
+    return SetParameters(wanted)
+
+
+def _parameter(setting: str) -> tuple[str, int]:
+    name, _, value = setting.partition("=")
+    if name not in parameters.RANGES:
+        names = ", ".join(parameters.RANGES)
+        raise NetworkParameterError(f"there is no network parameter {name!r}", f"give NAME=VALUE, of {names}")
+    if not value.isdecimal() or len(value) > _DIGITS_MAX:
+        raise NetworkParameterError(f"{name} cannot be {value!r}", f"give a whole number, as in {name}=100")
+    return name, int(value)
 
 
 def vote(steward: Delegate, prefix: str) -> BallotView:
@@ -105,7 +145,17 @@ def unjail(steward: Delegate) -> None:
     steward.require(Unjail())
 
 
-def _words(action: Action) -> str:
+def _words(state: State, ballot: Ballot) -> str:
+    action = ballot.action
     if isinstance(action, Admit):
         return f"admit {action.member.organisation}"
-    return f"remove {action.organisation}" if isinstance(action, Remove) else "change the network's parameters"
+    if isinstance(action, Remove):
+        return f"remove {action.organisation}"
+    return f"set {_settings(action.parameters, None if ballot.closed else parameters.current(state))}"
+
+
+def _settings(wanted: Parameters, current: Parameters | None) -> str:
+    """What a ballot sets: all of it is in force afterwards, so before that, all that it would change is shown."""
+    found = asdict(wanted)
+    shown = {name: value for name, value in found.items() if current is None or value != getattr(current, name)}
+    return ", ".join(f"{name}={value}" for name, value in shown.items()) or "what is in force already"

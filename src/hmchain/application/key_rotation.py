@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from hmchain.application import node_process
 from hmchain.application.governance import Delegate, open_steward
 from hmchain.application.keyring import ROTATED_ROLES, key_file, next_key_file
 from hmchain.application.node_folder import NodeFolder
+from hmchain.application.node_link import connected
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, WrappingKey, load_key, save_key
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.rotation import RotateKey, RotateWrappingKey, rotation_bytes
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
+from hmchain.ledger.proposer import address
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault, VaultKeyError
@@ -59,7 +63,8 @@ class Rotated:
 def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> Rotated:
     """Replace the key of `role`. The node must run.
 
-    Raises `BadRoleError`, `HandoverPendingError`, `RefusedTransactionError`, and what opening ledger and keys raises.
+    A validator's is replaced once CometBFT runs with the new one. Raises `BadRoleError`, `HandoverPendingError`,
+    `RefusedTransactionError`, and what opening ledger and keys raises.
     """
     if role not in ROTATED_ROLES:
         raise BadRoleError(f"there is no key of the {role}", f"name one of {', '.join(ROTATED_ROLES)}")
@@ -72,6 +77,9 @@ def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[
     if role == VALIDATOR:
         _wait_for_power(folder, steward.organisation, fresh)
     _take_up(folder, role, fresh, passphrase)
+    if role == VALIDATOR:
+        say("the node starts CometBFT again with the new key")
+        _wait_for_signer(folder, fresh)
     public = fresh.public.x25519 if isinstance(fresh, WrappingKey) else fresh.public.raw
     return Rotated(steward.organisation, role, public, resumed)
 
@@ -130,6 +138,23 @@ def _wait_for_power(folder: NodeFolder, organisation: str, fresh: Key) -> None:
         time.sleep(_POLL_SECONDS)
     raise HandoverPendingError(
         "the old key still signs blocks, and no new block comes", "give the same command again once blocks are decided"
+    )
+
+
+def _wait_for_signer(folder: NodeFolder, fresh: Key) -> None:
+    """Until CometBFT, which the node starts again for it, answers as the new key's."""
+    assert isinstance(fresh, SigningKey)
+    signer = address(fresh.public.raw).hex().upper()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with connected(folder) as client:
+        while time.monotonic() < deadline:
+            with suppress(NoEndpointError):
+                if client.status().validator_info.address == signer:
+                    return
+            time.sleep(_POLL_SECONDS)
+    raise HandoverPendingError(
+        "the new key is in place, and CometBFT does not run with it yet",
+        f"nothing is to be repeated: it takes the key up when it starts; {folder.log} says what keeps it",
     )
 
 

@@ -119,6 +119,17 @@ def check_address(text: str) -> str:
     return text
 
 
+def check_peer(text: str) -> str:
+    """A node to dial, `NODE_ID@HOST:PORT`. Raises `BadAddressError`."""
+    node, at, address = text.partition("@")
+    if not at or not _NODE_ID.fullmatch(node):
+        raise BadAddressError(
+            f"{text!r} names no node", "give NODE_ID@HOST:PORT; the id, 40 hex digits, is in network.json"
+        )
+    check_address(address)
+    return text
+
+
 def save(record: Introduction | Network, path: Path) -> None:
     """Write a file to hand on: JSON that people can read."""
     write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")

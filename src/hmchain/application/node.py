@@ -8,22 +8,25 @@ hold up a vote.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from hmchain.application import network as network_file
+from hmchain.application import pace
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Learn
 from hmchain.application.keyring import Keyring
 from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
+from hmchain.application.node_link import connected, require_own
+from hmchain.application.pace import Pace
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
-from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose
+from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose, last_error, last_words
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
@@ -102,9 +105,12 @@ def joined(folder: NodeFolder) -> Network:
 
 
 def open_ledger(folder: NodeFolder) -> CometLedger:
-    """The ledger through a running node. Raises `NotJoinedError`, and `NoEndpointError` if the node does not run."""
+    """The ledger through a running node; one that is just starting is waited for a little.
+
+    Raises `NotJoinedError`, `OtherNodeError`, and `NoEndpointError` if the node does not run.
+    """
     settings, network = folder.settings(), joined(folder)
-    return CometLedger(RpcClient([settings.rpc_url]), network.genesis, {settings.organisation: folder.ledger})
+    return CometLedger(connected(folder), network.genesis, {settings.organisation: folder.ledger})
 
 
 def open_hospital(folder: NodeFolder, *, passphrase: str | None = None, learn: Learn | None = None) -> Consortium:
@@ -149,8 +155,14 @@ class NodeStatus:
     """Of the state at `state_height`: equal on all honest nodes at equal heights."""
     waiting: int = 0
     """Transactions that are in no block yet. If they stay, less than two thirds of the power is connected or agrees."""
+    runner: str = ""
+    """The process that has the node, whether or not CometBFT answers; empty if none has."""
+    trouble: str = ""
+    """What the processes of a node that does not answer complained of last."""
     damage: str = ""
     """What keeps a node that does not run from starting, and the way out."""
+    pace: Pace | None = None
+    """Whether its votes can arrive in time; not looked at by `node_status`."""
 
 
 @dataclass(frozen=True)
@@ -186,27 +198,37 @@ class NetworkStatus:
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
-    """How a node is, whether it runs or not. Raises `NotJoinedError`, and `StateError` while it runs."""
+    """How a node is, whether it runs or not.
+
+    Raises `NotJoinedError`, and while it runs `OtherNodeError` or `StateError`.
+    """
     settings, network = folder.settings(), joined(folder)
     own, genesis = settings.organisation, network.genesis
     others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != own}
     with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
         try:
-            sync, peers, waiting = client.status().sync_info, client.peers().peers, client.waiting()
+            answer, peers, waiting = client.status(), client.peers().peers, client.waiting()
         except NoEndpointError:
             height, commitment, power = _state_of_a_stopped_node(folder, own)
             missing = tuple(sorted(others.values()))
             return NodeStatus(
                 own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment,
-                damage=_damage(folder),
+                runner=folder.runner() or "", trouble=last_error(_words_of_this_run(folder)), damage=_damage(folder),
             )  # fmt: skip
+    require_own(folder, answer)
+    sync = answer.sync_info
     height, commitment, power = _state_summary(folder, own)
-    connected = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
+    linked = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
-        sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
-        height, commitment, waiting,
+        sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), power,
+        height, commitment, waiting, folder.runner() or "",
     )  # fmt: skip
+
+
+def with_pace(folder: NodeFolder, status: NodeStatus) -> NodeStatus:
+    """A status with what `pace.look` finds, if the node runs: it opens a few connections to the members' nodes."""
+    return replace(status, pace=pace.look(folder, joined(folder), status.peers)) if status.running else status
 
 
 def _state_summary(folder: NodeFolder, organisation: str) -> tuple[int, bytes, int]:
@@ -225,6 +247,10 @@ def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> tuple[int
         return 0, b"", 0
 
 
+def _words_of_this_run(folder: NodeFolder) -> str:
+    return last_words(folder.log).rpartition(RUN_BEGINS)[2]
+
+
 def _damage(folder: NodeFolder) -> str:
     try:
         check_signed(folder.engine)
@@ -236,19 +262,14 @@ def _damage(folder: NodeFolder) -> str:
 
 def network_status(folder: NodeFolder) -> NetworkStatus:
     """Validators, power, reputation and proposers. Raises `NoEndpointError` if the node does not run."""
-    settings, network = folder.settings(), joined(folder)
-    with RpcClient([settings.rpc_url]) as client:
+    network = joined(folder)
+    with connected(folder) as client:
         headers = client.headers(HEADERS_SHOWN)
     proposed = Counter(header.proposer_address.lower() for header in headers)
     state = State.open_read_only(folder.state)
     try:
-        return NetworkStatus(
-            network.genesis.chain_id,
-            state.height,
-            reputation.faults_tolerated(len(membership.active_members(state))),
-            len(headers),
-            _validators(state, proposed),
-        )
+        found = validators(state, proposed)
+        return NetworkStatus(network.genesis.chain_id, state.height, tolerated(found), len(headers), found)
     finally:
         state.close()
 
@@ -259,12 +280,18 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     Raises `NoEndpointError` if the node does not run, and what `cometbft.audit.verify` raises.
     """
     joined(folder)
-    with RpcClient([folder.settings().rpc_url]) as client:
+    with connected(folder) as client:
         signed = client.signed_header()
     return verify(folder.ledger, signed, anchor, progress)
 
 
-def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
+def tolerated(found: Iterable[ValidatorStatus]) -> int:
+    """How many of the validators may fail or lie; who was found guilty of voting twice is none any more."""
+    return reputation.faults_tolerated(sum(not each.tombstoned for each in found))
+
+
+def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
+    """Members and validators, in order of name; `proposed` counts blocks by their proposer's address (hex)."""
     powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
     total = sum(powers.values()) or 1
     before = Counter[str]()  # by keys that were replaced since

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from hmchain.application import process_lock
-from hmchain.application.network import check_address
+from hmchain.application.network import check_address, check_peer
 from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
 
@@ -88,8 +88,10 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     log_level: str = "error"
 
     def __post_init__(self) -> None:
-        for address in (self.address, self.p2p_listen, self.rpc_listen, *(peer.split("@")[-1] for peer in self.peers)):
+        for address in (self.address, self.p2p_listen, self.rpc_listen):
             check_address(address)
+        for peer in self.peers:
+            check_peer(peer)
         if self.log_level not in ("debug", "info", "error"):
             raise NodeSettingsError(f"log_level is {self.log_level!r}", "give debug, info or error")
 
@@ -179,6 +181,10 @@ class NodeFolder:
         quoted = {name: toml_string(getattr(settings, name)) for name in fields}
         self.path.mkdir(parents=True, exist_ok=True)
         self.toml.write_text(_TEMPLATE.format(**quoted), "utf-8")
+
+    def runner(self) -> str | None:
+        """Who runs the node, or works on its folder (`process ID`); None if nobody does."""
+        return process_lock.holder(self.lock)
 
     @contextmanager
     def held(self) -> Iterator[None]:

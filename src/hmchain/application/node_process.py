@@ -8,15 +8,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from hmchain.application import pace
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, NodeSettings
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.engines.cometbft.damage import NodeDamagedError, check_signed, diagnose
-from hmchain.ledger.engines.cometbft.home import HomeSettings, config_toml, validator_key_of, write_home
-from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, find_binary
+from hmchain.ledger.engines.cometbft.home import HomeSettings, Timing, config_toml, validator_key_of, write_home
+from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, app_socket, find_binary
 
 Say = Callable[[str], None]
 
@@ -61,8 +64,8 @@ def run(folder: NodeFolder, say: Say) -> Run:
     if not config.is_file():
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
     binary = find_binary(settings.cometbft)
-    files = NodeFiles(folder.ledger, folder.ledger / "genesis.json", folder.engine, _app_address(folder), folder.log)
-    with folder.held(), stopping() as stop, _logging(folder):
+    with folder.held(), stopping() as stop, _logging(folder), _app_address(folder) as app:
+        files = NodeFiles(folder.ledger, folder.ledger / "genesis.json", folder.engine, app, folder.log)
         # Settings may have changed; keys and what was signed stay as they are.
         config.write_text(config_toml(_home_settings(folder, network)), "utf-8")
         check_signed(folder.engine)
@@ -97,11 +100,12 @@ def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
     settings = folder.settings()
     return HomeSettings(
         moniker=settings.organisation,
-        app=_app_address(folder),
+        app=f"unix://{folder.path.resolve()}/app.sock",  # in effect: what the node tells CometBFT when it starts it
         rpc_listen=settings.rpc_listen,
         p2p_listen=settings.p2p_listen,
         peers=_peers(settings, network),
         external_address=settings.address,
+        timing=Timing.for_round_trip(pace.round_trip_ms(folder, network)),
         log_level=settings.log_level,
     )
 
@@ -117,8 +121,15 @@ def _peers(settings: NodeSettings, network: Network) -> tuple[str, ...]:
     return tuple(peers.values())
 
 
-def _app_address(folder: NodeFolder) -> str:
-    return f"unix://{folder.path.resolve()}/app.sock"
+@contextmanager
+def _app_address(folder: NodeFolder) -> Iterator[str]:
+    """Where the application listens: in the node's folder, or where that path is too long for a socket, in one that
+    nobody else may enter, for as long as the node runs."""
+    if address := app_socket(folder.path):
+        yield address
+        return
+    with TemporaryDirectory(prefix="hmchain-") as place:
+        yield app_socket(Path(place)) or f"unix://{place}/app.sock"  # the application says so if that is too long, too
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +16,12 @@ from hmchain.application.cli.options import AsJson, example, parse_digest
 if TYPE_CHECKING:
     from hmchain.application.governance import BallotView
     from hmchain.ledger.contracts.membership import Action
+    from hmchain.ledger.state import State
 
 app = typer.Typer(no_args_is_help=True, help="A network of hospitals: found it, join it, look at it.")
 
 VALIDATOR_COLUMNS = ("hospital", "name", "power#", "share#", "consensus#", "learning#", "blocks proposed#", "remarks")
+PARAMETER_COLUMNS = ("parameter", "value#", "may be")
 BALLOT_COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 
 
@@ -29,16 +32,25 @@ def init(
     out: Annotated[Path, typer.Option("--output", metavar="FILE", help="The network file to write.")] = Path(
         "network.json"
     ),
+    round_trip: Annotated[
+        int,
+        typer.Option(
+            "--round-trip", metavar="MS", min=10, max=2000,
+            help="Largest round trip between two members' nodes in milliseconds, as ping shows it.",
+        ),
+    ] = 50,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Make the network file of all founding members, and print the digest that anchors every audit."""
     from hmchain.application import network
+    from hmchain.ledger.contracts.parameters import Parameters
     from hmchain.ledger.reputation import faults_tolerated
 
     if out.exists():
         raise network.NetworkFileError(f"{out} exists", "give another --output; a genesis is made once")
     introductions = [network.load_introduction(path) for path in members]
-    made = network.found(introductions, chain, time.time_ns() // 1_000_000)
+    rules = Parameters(round_trip_ms=round_trip)
+    made = network.found(introductions, chain, time.time_ns() // 1_000_000, rules)
     network.save(made, out)
     digest = made.genesis.digest
     if as_json:
@@ -129,7 +141,8 @@ def admit(
     from hmchain.application import network
     from hmchain.ledger.contracts.membership import Admit
 
-    _decide(directory, Admit(network.load_introduction(file).member), as_json=as_json)
+    member = network.load_introduction(file).member
+    _decide(directory, lambda state: Admit(member), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain network remove west"))
@@ -141,7 +154,42 @@ def remove(
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
     from hmchain.ledger.contracts.membership import Remove
 
-    _decide(directory, Remove(organisation), as_json=as_json)
+    _decide(directory, lambda state: Remove(organisation), as_json=as_json)
+
+
+@app.command("parameters", epilog=example("hmchain network parameters"))
+def show_parameters(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show the rules that the members agreed on, and what is proposed to change."""
+    from msgspec.structs import asdict
+
+    from hmchain.application import governance
+    from hmchain.application.cli.views.ledger import state_of
+    from hmchain.application.node_folder import NodeFolder
+    from hmchain.ledger.contracts import parameters
+    from hmchain.ledger.contracts.membership import SetParameters
+
+    with state_of(NodeFolder(directory).ledger) as state:
+        rules = asdict(parameters.current(state))
+        waiting = [ballot for ballot in governance.ballots(state, SetParameters) if not ballot.passed]
+    if as_json:
+        output.emit({"parameters": rules, "ballots": waiting})
+        return
+    rows = ((name, value, "{} to {}".format(*parameters.RANGES[name])) for name, value in rules.items())
+    output.table(PARAMETER_COLUMNS, rows)
+    if waiting:
+        output.table(BALLOT_COLUMNS, map(_ballot_row, waiting))
+
+
+@app.command("set", epilog=example("hmchain network set round_trip_ms=160"))
+def set_parameters(
+    settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What is to change, and to what.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
+    from hmchain.application import governance
+
+    _decide(directory, lambda state: governance.changed_parameters(state, settings), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain network vote 3f9a"))
@@ -154,13 +202,16 @@ def vote(
     _decide(directory, ballot, as_json=as_json)
 
 
-def _decide(directory: Path, what: Action | str, *, as_json: bool) -> None:
-    """Propose an action, or vote for the ballot of an id."""
+def _decide(directory: Path, what: Callable[[State], Action] | str, *, as_json: bool) -> None:
+    """Propose an action, as the state suggests it, or vote for the ballot of an id."""
     from hmchain.application import governance
     from hmchain.application.node_folder import NodeFolder
 
     with governance.open_steward(NodeFolder(directory), passphrase()) as steward:
-        found = governance.vote(steward, what) if isinstance(what, str) else governance.propose(steward, what)
+        if isinstance(what, str):
+            found = governance.vote(steward, what)
+        else:
+            found = governance.propose(steward, what(steward.state))
     if as_json:
         output.emit(found)
         return

@@ -94,7 +94,8 @@ def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
     from hmchain.application import node
     from hmchain.application.node_folder import NodeFolder
 
-    found = node.node_status(NodeFolder(directory))
+    folder = NodeFolder(directory)
+    found = node.with_pace(folder, node.node_status(folder))
     if as_json:
         output.emit(found)
     else:
@@ -245,10 +246,28 @@ def _show_kept(kept: tuple[int, bytes], file: Path, *, as_json: bool) -> None:
         output.fields((("file", file), ("height", height), ("state commitment", commitment.hex())))
 
 
+def _pace_rows(found: NodeStatus) -> list[tuple[str, object]]:
+    if (pace := found.pace) is None:
+        return []
+    measured = ", ".join(f"{name} {took} ms" for name, took in sorted(pace.measured_ms.items())) or "none measured"
+    return [
+        ("round trips", f"{measured}; the pace is made for {pace.round_trip_ms} ms"),
+        ("votes missed", f"{pace.missed} of the last {pace.blocks} blocks"),
+        *(("warning", warning) for warning in pace.warnings),
+    ]
+
+
+def _life(found: NodeStatus) -> str:
+    if found.running:
+        return "running"
+    if found.runner:
+        return f"not answering: {found.runner} has it, and CometBFT is starting or does not come up; see node.log"
+    return "not running: start it with `hmchain node start`"
+
+
 def _show(found: NodeStatus) -> None:
-    running = "running" if found.running else "not running: start it with `hmchain node start`"
     output.fields((
-        ("node", f"{found.organisation}, {running}"),
+        ("node", f"{found.organisation}, {_life(found)}"),
         ("network", found.chain_id),
         ("genesis", found.genesis.hex()),
         ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),
@@ -258,5 +277,7 @@ def _show(found: NodeStatus) -> None:
         ("not connected to", output.listed(found.missing)),
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
         ("waiting", f"{found.waiting} transactions"),
+        *_pace_rows(found),
+        *((("last error", found.trouble),) if found.trouble else ()),
         *((("damage", found.damage),) if found.damage else ()),
     ))  # fmt: skip

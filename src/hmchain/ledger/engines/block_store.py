@@ -153,6 +153,11 @@ class BlockStore:
                 return
             yield StoredBlock(*row)
 
+    def newest(self, count: int) -> list[StoredBlock]:
+        """The last `count` blocks at most, the last one first."""
+        rows = self._query("SELECT * FROM blocks ORDER BY height DESC LIMIT ?", count).fetchall()
+        return [StoredBlock(*row) for row in rows]
+
     def find(self, digest: bytes) -> tuple[int, int] | None:
         """Height and position of a transaction, or None."""
         row = self._query("SELECT height, position FROM transactions WHERE digest = ?", digest).fetchone()

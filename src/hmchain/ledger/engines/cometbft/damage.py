@@ -7,6 +7,7 @@ that forgets what it signed may sign something else, which ends it.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +21,9 @@ DATA, SIGNED = "data", "priv_validator_state.json"
 _LAST_WORDS_BYTES = 1 << 16
 _CORRUPT = re.compile(r"leveldb[^\n]*(?:corrupt|missing|bad magic)[^\n]*")
 _FILE = re.compile(r"\[file=([\w.-]+)\]|(CURRENT) file")
+_COMPLAINT = re.compile(r"^(?:ERROR: |panic: |E\[[^\]]*\] |.* app ERROR |(?=[\w.]+Error: ))(.+)$", re.MULTILINE)
+"""What CometBFT and the application write when they end: a line of a command, a log, or a trace."""
+_COMPLAINT_CHARACTERS = 400
 _DISAGREE = re.compile(
     r"app block height \(\d+\) is (?:higher than core|too far below core)[^\n]*"
     r"|state \(\d+\) and store \(\d+\) height mismatch[^\n]*"
@@ -54,7 +58,7 @@ class _Signed(msgspec.Struct, frozen=True):
 
 def diagnose(home: Path, log: Path, since: str) -> str | None:
     """What is damaged, by what CometBFT wrote into `log` after the last line with `since`; None if it named nothing."""
-    words = _last_words(log).rpartition(since)[2]
+    words = last_words(log).rpartition(since)[2]
     data = home / DATA
     if found := _CORRUPT.search(words):
         file = _FILE.search(found[0])
@@ -67,12 +71,20 @@ def diagnose(home: Path, log: Path, since: str) -> str | None:
     return None
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path, start: int = 0) -> str:
+    """The end of a log, from `start` on (bytes) where that is not too much; all of a log that is shorter by now."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LAST_WORDS_BYTES))
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0 if start > size else start, size - _LAST_WORDS_BYTES))
         return file.read().decode(errors="replace")
+
+
+def last_error(words: str) -> str:
+    """The last complaint of a node's processes among their words; empty if they named none."""
+    found = _COMPLAINT.findall(words)
+    return found[-1].strip()[:_COMPLAINT_CHARACTERS] if found else ""
 
 
 def check_signed(home: Path) -> int:

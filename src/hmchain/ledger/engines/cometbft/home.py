@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX
 
 _BLOCK_ROOM_BYTES = 1 << 20
 """For a block's header, commit and evidence."""
+INBOUND_STRANGERS_MAX = 20
+"""Connections that a node takes from nodes it does not know: members admitted later, followers, whoever finds it."""
 _EVIDENCE_AGE_BLOCKS = 100_000
 _EVIDENCE_AGE_NS = 48 * 3600 * 1_000_000_000
 
@@ -44,6 +47,19 @@ class Timing:
     empty_blocks: int = 60_000
     """Between two blocks of an idle chain. A block's time is that of the votes before it, so this is also how stale it
     may be after a pause."""
+
+    @classmethod
+    def for_round_trip(cls, milliseconds: int) -> Timing:
+        """The pace at which votes still count over such a round trip; over 50 ms it is the default's.
+
+        A distant member hears of a proposal half a round trip late and is heard as much later: its votes need one round
+        trip, and as much again for what they wait for on the way.
+        """
+        return cls(
+            propose=max(cls.propose, 4 * milliseconds),
+            vote=max(cls.vote, 2 * milliseconds),
+            commit=2 * milliseconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,12 @@ def validator_key_of(home: Path) -> bytes:
     return (home / "config" / "priv_validator_key.json").read_bytes()
 
 
+def commit_pause_ms(home: Path) -> int:
+    """`timeout_commit` of a home that `write_home` has written, in milliseconds."""
+    config = tomllib.loads((home / "config" / "config.toml").read_text("utf-8"))
+    return int(config["consensus"]["timeout_commit"].removesuffix("ms"))
+
+
 def node_id(node_key: PublicKey) -> str:
     """CometBFT's name of a node (40 hex digits), from the key that its connections are proven with."""
     return address(node_key.raw).hex()
@@ -113,6 +135,9 @@ def config_toml(settings: HomeSettings) -> str:
             "laddr": f"tcp://{settings.p2p_listen}",
             "external_address": settings.external_address,
             "persistent_peers": ",".join(settings.peers),
+            # Strangers may follow the chain, so many at once; members' nodes are let in whoever else is there.
+            "unconditional_peer_ids": ",".join(peer.partition("@")[0] for peer in settings.peers),
+            "max_num_inbound_peers": INBOUND_STRANGERS_MAX,
             "persistent_peers_max_dial_period": "5s",  # a peer that was away is found again soon
             "addr_book_strict": False,  # hospitals may sit in private networks
             "allow_duplicate_ip": True,  # and several nodes behind one address

@@ -12,13 +12,11 @@ from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.home import HomeSettings, StateSync, Timing, node_id, write_home
-from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, find_binary
+from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, app_socket, find_binary
 from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.genesis import Genesis
 
 LOOPBACK = "127.0.0.1"
-_SOCKET_PATH_BYTES = 104
-"""Of a Unix socket's path: 108 on Linux, 104 on BSD and macOS, with a final zero."""
 
 
 class LocalNode(NodeProcess):
@@ -138,9 +136,8 @@ class LocalNetwork:
 
 def _app_address(place: Path) -> str:
     """A socket in the node's folder; a port where its path would be longer than a socket's may be."""
-    path = f"{place.resolve()}/app.sock"
-    if len(path.encode()) < _SOCKET_PATH_BYTES:
-        return f"unix://{path}"
+    if address := app_socket(place):
+        return address
     ((port, _),) = _free_ports([place.name])
     return f"tcp://{LOOPBACK}:{port}"
 

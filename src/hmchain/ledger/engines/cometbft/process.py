@@ -26,6 +26,7 @@ import hmchain
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft import leash
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
+from hmchain.ledger.engines.cometbft.damage import last_error, last_words
 
 BINARY = "cometbft"
 VERSION = "0.38.25"
@@ -34,6 +35,8 @@ _PAUSE_SECONDS = (0.2, 10.0)
 _STEADY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+_SOCKET_PATH_BYTES = 104
+"""Of a Unix socket's path: 108 on Linux, 104 on BSD and macOS, with a final zero."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,12 @@ def find_binary(named: str = "") -> Path:
     return Path(found)
 
 
+def app_socket(directory: Path) -> str | None:
+    """The address of an application's socket in a folder; None where its path is longer than a socket's may be."""
+    path = f"{directory.resolve()}/app.sock"
+    return f"unix://{path}" if len(path.encode()) < _SOCKET_PATH_BYTES else None
+
+
 @dataclass(frozen=True)
 class NodeFiles:
     """What a node's processes need."""
@@ -88,7 +97,7 @@ class NodeFiles:
 
     def engine_command(self, binary: Path) -> list[str]:
         """CometBFT's command line."""
-        return [str(binary), "start", "--home", str(self.home)]
+        return [str(binary), "start", "--home", str(self.home), "--proxy_app", self.app]
 
 
 class Supervised:
@@ -100,6 +109,7 @@ class Supervised:
     def __init__(self, name: str, command: Sequence[str], log: Path, needs: str = "") -> None:
         self.name = name
         self.starts = 0
+        self._log_start = 0
         self._command, self._log, self._needs = list(command), log, needs
         self._stopping = threading.Event()
         self._starting = threading.Lock()
@@ -158,10 +168,16 @@ class Supervised:
             if self._stopping.is_set():
                 return
             pause = _PAUSE_SECONDS[0] if time.monotonic() - began > _STEADY_SECONDS else pause
-            logger.warning("%s ended with status %d; it starts again in %.1f s", self.name, status, pause)
+            why = self._last_error()
+            logger.warning("%s ended with status %d%s; it starts again in %.1f s", self.name, status, why, pause)
             if self._stopping.wait(pause):
                 return
             pause = min(2 * pause, _PAUSE_SECONDS[1])
+
+    def _last_error(self) -> str:
+        """What the log holds of complaints since it was started, the last one."""
+        error = last_error(last_words(self._log, self._log_start))
+        return f": {error}" if error else ""
 
     def _launched(self, started: threading.Event) -> subprocess.Popen[bytes] | None:
         """The process, started; None if it is no longer wanted. Whoever waits for `started` goes on in either case."""
@@ -173,6 +189,7 @@ class Supervised:
             with self._starting, self._log.open("ab") as log:
                 if self._stopping.is_set():
                     return None
+                self._log_start = log.tell()
                 self._process = self._spawned(log)
                 self.starts += 1
                 return self._process
