@@ -20,7 +20,7 @@ from hmchain.application.node_folder import NodeFolder, NodeSettings
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey, WrappingKey, save_key
 from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.engines.cometbft.home import node_id
+from hmchain.ledger.engines.cometbft.home import begin_record, node_id
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.state import State
 
@@ -41,11 +41,12 @@ class _FromHost(httpx.HTTPTransport):
 
 
 class HostedNode:
-    """One hospital's machine, with its node in `/srv/node`."""
+    """One hospital's machine, with its node in `place`, below `/srv`."""
 
-    def __init__(self, name: str, host: Host) -> None:
+    def __init__(self, name: str, host: Host, place: str = _FOLDER) -> None:
         self.name, self.host = name, host
-        self.folder = NodeFolder(host.srv / "node")
+        self.place = place
+        self.folder = NodeFolder(host.srv / Path(place).name)
         self.process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> Introduction:
@@ -56,6 +57,7 @@ class HostedNode:
         Keyring(roles[0], roles[1], roles[2], roles[3], WrappingKey(seed * 2, seed), SecretKey(seed)).save(
             self.folder.keys
         )
+        begin_record(self.folder.engine)
         node_key = signing_key(self.name, "node")
         save_key(node_key, self.folder.node_key)
         introduction = Introduction(member(self.name), node_id(node_key.public), settings.address)
@@ -68,7 +70,7 @@ class HostedNode:
         node_process.make_home(self.folder)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "hmchain", "node", "start", "--dir", _FOLDER]
+        command = [sys.executable, "-m", "hmchain", "node", "start", "--dir", self.place]
         self.process = self.host.popen(*command, log=self.host.srv / "start.log")
 
     def stop(self) -> int:
@@ -85,7 +87,7 @@ class HostedNode:
 
     def hmchain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Give a command on its machine."""
-        command = self.host.command(sys.executable, "-m", "hmchain", *arguments, "--dir", _FOLDER)
+        command = self.host.command(sys.executable, "-m", "hmchain", *arguments, "--dir", self.place)
         wide = {**os.environ, "COLUMNS": "400"}
         return subprocess.run(command, capture_output=True, text=True, timeout=60, env=wide)
 

@@ -18,6 +18,7 @@ from hmchain.ledger.engines.cometbft.home import (
     HomeSettings,
     StateSync,
     Timing,
+    begin_record,
     config_toml,
     genesis_json,
     node_id,
@@ -69,6 +70,7 @@ def test_the_genesis_holds_validators_and_our_genesis() -> None:
 
 
 def test_keys_are_the_owner_s_alone(tmp_path: Path) -> None:
+    begin_record(tmp_path)
     files = written(tmp_path)
     for name in ("priv_validator_key.json", "node_key.json", "priv_validator_state.json"):
         assert stat.S_IMODE(files[name].stat().st_mode) == 0o600, name
@@ -77,7 +79,9 @@ def test_keys_are_the_owner_s_alone(tmp_path: Path) -> None:
     assert len(node_id(NODE_KEY.public)) == 40
 
 
-def test_writing_a_home_again_keeps_what_was_signed(tmp_path: Path) -> None:
+def test_writing_a_home_makes_no_record_of_what_was_signed_and_keeps_the_one_that_is_there(tmp_path: Path) -> None:
+    assert "priv_validator_state.json" not in written(tmp_path)
+    begin_record(tmp_path)
     signed = written(tmp_path)["priv_validator_state.json"]
     signed.write_text('{"height": "77", "round": 0, "step": 3}')
     written(tmp_path)

@@ -11,6 +11,7 @@ from hmchain.ledger.engines.cometbft.damage import (
     DATA,
     SIGNED,
     SignedRecordError,
+    TwinError,
     check_signed,
     diagnose,
     signed_nothing_above,
@@ -117,7 +118,7 @@ def test_a_damaged_file_is_named_with_its_database(home: Path, part: str, source
     log = home / "node.log"
     log.write_text(f"{BEGINS}\n{PANIC.format(file='000002.ldb', part=part, source=source)}")
     found = diagnose(home, log, BEGINS)
-    assert found is not None and found.startswith(f"{home / DATA / database / '000002.ldb'} is damaged")
+    assert found is not None and found.what.startswith(f"{home / DATA / database / '000002.ldb'} is damaged")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_a_file_that_only_one_database_has_needs_no_trace(home: Path, databases:
         (home / DATA / each / "MANIFEST-4").touch()
     (home / "node.log").write_text("ERROR: leveldb: manifest corrupted (field 'comparer'): missing [file=MANIFEST-4]")
     found = diagnose(home, home / "node.log", BEGINS)
-    assert found is not None and found.startswith(f"{home / named} is damaged: leveldb: manifest corrupted")
+    assert found is not None and found.what.startswith(f"{home / named} is damaged: leveldb: manifest corrupted")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_file_that_only_one_database_has_needs_no_trace(home: Path, databases:
 def test_lost_blocks_are_noticed(home: Path, words: str) -> None:
     (home / "node.log").write_text(f"{BEGINS}\n{words}\n")
     found = diagnose(home, home / "node.log", BEGINS)
-    assert found is not None and str(home / DATA) in found and "blocks are missing" in found
+    assert found is not None and str(home / DATA) in found.what and "blocks are missing" in found.what
 
 
 def test_what_an_earlier_run_said_is_past(home: Path) -> None:
@@ -151,3 +152,12 @@ def test_what_an_earlier_run_said_is_past(home: Path) -> None:
     log.write_text(f"{BEGINS}\npanic: StoreBlockHeight (49) > StateBlockHeight + 1 (43)\n{BEGINS}\nall is well\n")
     assert diagnose(home, log, BEGINS) is None
     assert diagnose(home, home / "no.log", BEGINS) is None
+
+
+def test_a_twin_is_named_before_any_damage(home: Path) -> None:
+    said = (
+        f"{BEGINS}\napp ERROR finalize_block: {TwinError(31)}\npanic: StoreBlockHeight (49) > StateBlockHeight (43)\n"
+    )
+    (home / "node.log").write_text(said)
+    found = diagnose(home, home / "node.log", BEGINS)
+    assert isinstance(found, TwinError) and str(found) == str(TwinError(31))

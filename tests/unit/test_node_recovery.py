@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from hmchain.application import node, node_process
 from hmchain.application.network import Introduction
 from hmchain.application.node import NotJoinedError
 from hmchain.application.node_folder import NodeFolder, NodeRunningError, NodeSettings
-from hmchain.application.node_recovery import SignsAboveError, recover
+from hmchain.application.node_recovery import recover
+from hmchain.application.signing_record import SignsAboveError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordError
 
 RECORD = json.dumps({"height": "4", "round": 0, "step": 3, "signbytes": "16080211" + "04" + "00" * 7 + "2A"})
@@ -66,7 +68,7 @@ def test_a_power_cut_in_the_middle_loses_no_signature(damaged: NodeFolder) -> No
 
 def test_a_lost_record_asks_for_a_height_and_a_whole_one_for_none(damaged: NodeFolder) -> None:
     with pytest.raises(SignsAboveError, match="up to block 4"):
-        recover(damaged, 9)
+        recover(damaged, 3)
     record = damaged.engine / DATA / SIGNED
     record.write_text(RECORD[:20])
     with pytest.raises(SignedRecordError, match="--signs-above"):
@@ -78,10 +80,26 @@ def test_a_lost_record_asks_for_a_height_and_a_whole_one_for_none(damaged: NodeF
     assert json.loads(record.read_text()) == {"height": "10", "round": 0, "step": 0}
 
 
-def test_joining_again_makes_no_new_record_beside_old_blocks(damaged: NodeFolder) -> None:
-    (damaged.engine / DATA / SIGNED).unlink()
+def test_the_record_begins_with_the_keys_and_joining_makes_no_new_one(damaged: NodeFolder) -> None:
+    """Blocks or no blocks: a key that came back from a backup may have signed anything."""
+    network = node.joined(damaged)
+    shutil.rmtree(damaged.engine)
+    damaged.network.unlink()
+    with pytest.raises(SignedRecordError, match="--signs-above"):
+        node.join(damaged, network)
+    assert not damaged.network.exists() and not damaged.engine.exists()
+    node.join(damaged, network, signs_above=20)
+    node.join(damaged, network, signs_above=20)  # twice is no harm
     node_process.make_home(damaged)
-    assert not (damaged.engine / DATA / SIGNED).exists()
+    assert json.loads((damaged.engine / DATA / SIGNED).read_text())["height"] == "21"
+    with pytest.raises(SignsAboveError, match="up to block 20"):
+        node.join(damaged, network, signs_above=5)
+
+
+def test_a_record_that_is_older_than_what_was_signed_can_be_raised(damaged: NodeFolder) -> None:
+    """The folder came back from an old copy; a record is never lowered."""
+    recover(damaged, 9)
+    assert json.loads((damaged.engine / DATA / SIGNED).read_text())["height"] == "10"
 
 
 def test_a_new_record_takes_a_height(damaged: NodeFolder) -> None:

@@ -20,14 +20,23 @@ from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
 from hmchain.application.node_link import connected, require_own
 from hmchain.application.pace import Pace
+from hmchain.application.signing_record import record
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
-from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose, last_error, last_words
-from hmchain.ledger.engines.cometbft.home import node_id
+from hmchain.ledger.engines.cometbft.damage import (
+    DATA,
+    SIGNED,
+    SignedRecordError,
+    check_signed,
+    diagnose,
+    last_error,
+    last_words,
+)
+from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_secret
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.state import State, StateError
@@ -61,6 +70,7 @@ def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = No
         raise NodeExistsError(f"{folder.path} holds a node already", "choose another folder with --dir")
     keys, node_key = Keyring.generate(), SigningKey.generate()
     keys.save(folder.keys, passphrase)
+    begin_record(folder.engine)
     save_key(node_key, folder.node_key)  # proves connections only; CometBFT reads it without a passphrase
     member = keys.member(settings.organisation, settings.title)
     introduction = Introduction(member, node_id(node_key.public), settings.address)
@@ -69,12 +79,14 @@ def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = No
     return introduction
 
 
-def join(folder: NodeFolder, network: Network, genesis: bytes | None = None) -> None:
+def join(folder: NodeFolder, network: Network, genesis: bytes | None = None, signs_above: int | None = None) -> None:
     """Adopt a network file, once. `genesis` is the digest that was agreed on by another way than the file came.
 
-    A hospital that is not among the founders follows the network, and is a member once the members admit it. Raises
-    `WrongNetworkError` if the digest differs, if the network knows this hospital's name with other keys, or if the node
-    has joined another network.
+    A hospital that is not among the founders follows the network, and is a member once the members admit it. Where the
+    record of what the node has signed was lost with its disk, `signs_above` is a height up to which it signs nothing.
+    Raises `WrongNetworkError` if the digest differs, if the network knows this hospital's name with other keys, or if
+    the node has joined another network, `SignedRecordError` if that height is needed and `SignsAboveError` if it is too
+    low; changes nothing then.
     """
     if genesis is not None and genesis != network.genesis.digest:
         raise WrongNetworkError(
@@ -89,9 +101,24 @@ def join(folder: NodeFolder, network: Network, genesis: bytes | None = None) -> 
         )
     if folder.network.exists() and network_file.load(folder.network).genesis != network.genesis:
         raise WrongNetworkError(f"{folder.path} has joined another network", "make another node for this one")
+    _take_up_record(folder, signs_above)
     network_file.save(network, folder.network)
     folder.ledger.mkdir(exist_ok=True)
     genesis_file.save(network.genesis, folder.ledger / "genesis.json")
+
+
+def _take_up_record(folder: NodeFolder, signs_above: int | None) -> None:
+    """The record of what was signed begins with the keys: where it is gone, they may have signed anything since."""
+    try:
+        found = record(folder, signs_above)
+    except SignedRecordError as error:
+        raise SignedRecordError(
+            error.what, "if these keys ever ran a node, join with `--signs-above HEIGHT`, see docs/how-to/consortium.md"
+        ) from None
+    if signs_above is not None:
+        with folder.held():
+            (folder.engine / DATA).mkdir(parents=True, exist_ok=True)
+            write_secret(folder.engine / DATA / SIGNED, found)
 
 
 def joined(folder: NodeFolder) -> Network:
@@ -256,8 +283,7 @@ def _damage(folder: NodeFolder) -> str:
         check_signed(folder.engine)
     except SignedRecordError as error:
         return str(error)
-    found = diagnose(folder.engine, folder.log, RUN_BEGINS)
-    return f"{found} (the way out: `hmchain node recover`)" if found else ""
+    return str(diagnose(folder.engine, folder.log, RUN_BEGINS) or "")
 
 
 def network_status(folder: NodeFolder) -> NetworkStatus:

@@ -16,8 +16,9 @@ from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, NodeSettings
+from hmchain.errors import LedgerError
 from hmchain.keys import SigningKey, load_key
-from hmchain.ledger.engines.cometbft.damage import NodeDamagedError, check_signed, diagnose
+from hmchain.ledger.engines.cometbft.damage import check_signed, diagnose
 from hmchain.ledger.engines.cometbft.home import HomeSettings, Timing, config_toml, validator_key_of, write_home
 from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, app_socket, find_binary
 
@@ -56,8 +57,8 @@ def make_home(folder: NodeFolder, passphrase: str | None = None, validator: Sign
 def run(folder: NodeFolder, say: Say) -> Run:
     """Run the node until SIGTERM or SIGINT.
 
-    Raises `NotJoinedError`, `NodeRunningError`, `CometBFTMissingError`, `SignedRecordError`, or `NodeDamagedError` once
-    CometBFT ended over a damage that no new start mends.
+    Raises `NotJoinedError`, `NodeRunningError`, `CometBFTMissingError`, `SignedRecordError`, `TwinError` once another
+    node is seen to sign with its key, or `NodeDamagedError` once CometBFT ended over a damage that no new start mends.
     """
     settings, network = folder.settings(), joined(folder)
     config = folder.engine / "config" / "config.toml"
@@ -65,22 +66,23 @@ def run(folder: NodeFolder, say: Say) -> Run:
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
     binary = find_binary(settings.cometbft)
     with folder.held(), stopping() as stop, _logging(folder), _app_address(folder) as app:
-        files = NodeFiles(folder.ledger, folder.ledger / "genesis.json", folder.engine, app, folder.log)
+        genesis = folder.ledger / "genesis.json"
+        files = NodeFiles(folder.ledger, genesis, folder.engine, app, folder.log, sole_signer=True)
         # Settings may have changed; keys and what was signed stay as they are.
         config.write_text(config_toml(_home_settings(folder, network)), "utf-8")
         check_signed(folder.engine)
         logger.info(RUN_BEGINS)
         with NodeProcess(files, binary) as process:
             say(f"the node of {settings.organisation} runs in {network.genesis.chain_id}; its log is {folder.log}")
-            damage = _damage_or(stop, process, folder)
+            trouble = _trouble_or(stop, process, folder)
             say("stopping")
-        if damage:
-            raise NodeDamagedError(damage, "`hmchain node recover` fetches everything again from the other members")
+        if trouble:
+            raise trouble
         return Run(settings.organisation, process.app.starts, process.engine.starts)
 
 
-def _damage_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) -> str | None:
-    """Wait until the node is told to stop, or CometBFT has ended over a damage: what it is.
+def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) -> LedgerError | None:
+    """Wait until the node is told to stop, or CometBFT has ended over what no new start mends: what it is.
 
     CometBFT reads its validator's key only when it starts: where that was rotated meanwhile, it starts again.
     """
@@ -91,8 +93,8 @@ def _damage_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) 
             process.engine.restart()
         if process.engine.starts > starts:
             starts = process.engine.starts
-            if damage := diagnose(folder.engine, folder.log, RUN_BEGINS):
-                return damage
+            if trouble := diagnose(folder.engine, folder.log, RUN_BEGINS):
+                return trouble
     return None
 
 

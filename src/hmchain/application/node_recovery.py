@@ -11,37 +11,31 @@ from pathlib import Path
 
 from hmchain.application.node import joined
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder
-from hmchain.errors import InputError
-from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordError, check_signed, signed_nothing_above
+from hmchain.application.signing_record import record
+from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import write_secret
 
 _LEDGER = ("state.db", "blocks.db")
 _SNAPSHOTS = "snapshots"
 
 
-class SignsAboveError(InputError):
-    """A height was given for a record of signatures that is whole, or one that cannot be."""
-
-    code = "signs_above"
-
-
 def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
     """Put everything aside that the other members have too; returns where it is kept. The next start fetches it again.
 
-    The record of what the validator has signed stays. Only where it is lost, damaged or new, `signs_above` replaces it:
-    a height at or below which the validator will sign nothing. Raises `NodeRunningError`, `NotJoinedError`,
-    `SignedRecordError` if that height is needed and `SignsAboveError` if it is not.
+    The record of what the validator has signed stays. Where it is lost, damaged or older than what was signed since,
+    `signs_above` replaces it: a height at or below which the validator will sign nothing. Raises `NodeRunningError`,
+    `NotJoinedError`, `SignedRecordError` if that height is needed and `SignsAboveError` if the record says more.
     """
     joined(folder)
     with folder.held():
         _finish(folder)
-        record = _record(folder, signs_above)
+        kept_record = record(folder, signs_above)
         kept = _place(folder)
         kept.mkdir()
         fresh = _fresh(folder)
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        write_secret(fresh / SIGNED, record)
+        write_secret(fresh / SIGNED, kept_record)
         data = folder.engine / DATA
         if data.exists():
             data.rename(kept / DATA)
@@ -53,21 +47,6 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"recovered; {RUN_BEGINS} with the next start\n")
     return kept
-
-
-def _record(folder: NodeFolder, signs_above: int | None) -> bytes:
-    if signs_above is None:
-        check_signed(folder.engine)
-        return (folder.engine / DATA / SIGNED).read_bytes()
-    if signs_above < 0:
-        raise SignsAboveError(f"{signs_above} is no height", "give the height that the other members are at, plus one")
-    try:
-        signed = check_signed(folder.engine)
-    except SignedRecordError:
-        signed = 0
-    if signed:
-        raise SignsAboveError(f"this node knows what it has signed, up to block {signed}", "leave --signs-above out")
-    return signed_nothing_above(signs_above)
 
 
 def _fresh(folder: NodeFolder) -> Path:

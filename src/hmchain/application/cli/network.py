@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.cli import output
-from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, passphrase
+from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption, passphrase
 from hmchain.application.cli.options import AsJson, example, parse_digest
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def join(
         str | None,
         typer.Option("--genesis", metavar="DIGEST", help="Digest that the founder named by another way than the file."),
     ] = None,
+    signs_above: SignsAboveOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Let this node join a network, as a founder or to be admitted later."""
@@ -81,7 +82,7 @@ def join(
 
     folder = NodeFolder(directory)
     found = network.load(file)
-    node.join(folder, found, None if genesis is None else parse_digest(genesis))
+    node.join(folder, found, None if genesis is None else parse_digest(genesis), signs_above)
     node_process.make_home(folder, passphrase())
     digest, organisation = found.genesis.digest, folder.settings().organisation
     is_founder = found.member(organisation) is not None

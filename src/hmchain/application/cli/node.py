@@ -21,6 +21,14 @@ NodeOption = Annotated[
     typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
 ]
 DEFAULT_FOLDER = Path("node")
+SignsAboveOption = Annotated[
+    int | None,
+    typer.Option(
+        "--signs-above",
+        metavar="HEIGHT",
+        help="Only if the record of what this node has signed is lost: the other members' height, plus ten.",
+    ),
+]
 AFTER_ROTATION = {
     "agent": "Restart the agent: until then what it sends is refused.",
     "validator": "The node takes it up by itself; its reputation and power are those of before.",
@@ -204,15 +212,9 @@ def restore(
 @app.command(epilog=example("hmchain node recover"))
 def recover(
     directory: NodeOption = DEFAULT_FOLDER,
-    signs_above: Annotated[
-        int | None,
-        typer.Option(
-            "--signs-above", metavar="HEIGHT",
-            help="Only if the record of what this node has signed is lost: the other members' height, plus one.",
-        ),
-    ] = None,
+    signs_above: SignsAboveOption = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Begin a damaged node anew: the next start fetches all blocks from the other members. The node must be stopped.
 
     Keys, settings and the record of what the node has signed stay as they are; the rest is kept beside them.

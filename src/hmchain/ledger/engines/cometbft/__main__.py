@@ -11,6 +11,7 @@ from hmchain.errors import HMChainError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS, Application
 from hmchain.ledger.engines.cometbft.serving import serve
+from hmchain.ledger.engines.cometbft.sole_signer import SoleSigner
 
 
 def main() -> int:
@@ -21,11 +22,13 @@ def main() -> int:
     parser.add_argument("--listen", required=True, help="unix:///path or tcp://host:port")
     parser.add_argument("--snapshot-blocks", type=int, default=SNAPSHOT_BLOCKS, help="blocks between two snapshots")
     parser.add_argument("--until-eof", action="store_true", help="also stop when standard input ends")
+    parser.add_argument("--sole-signer", type=Path, metavar="HOME", help="end if others sign with the key in this home")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s app %(levelname)s %(message)s", stream=sys.stderr)
     try:
         genesis = genesis_file.load(given.genesis)
-        application = Application(given.directory, genesis, snapshot_blocks=given.snapshot_blocks)
+        signer = SoleSigner(given.sole_signer) if given.sole_signer else None
+        application = Application(given.directory, genesis, snapshot_blocks=given.snapshot_blocks, sole_signer=signer)
         serve(application, given.listen, until_eof=given.until_eof)
     except HMChainError as error:
         logging.error("%s", error)

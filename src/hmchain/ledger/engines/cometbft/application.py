@@ -26,6 +26,7 @@ from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, mi
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares
 from hmchain.ledger.engines.cometbft.server import CODESPACE
 from hmchain.ledger.engines.cometbft.snapshots import FORMAT, Restoration
+from hmchain.ledger.engines.cometbft.sole_signer import SoleSigner
 from hmchain.ledger.engines.cometbft.storage import NodeStorage
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import SnapshotError, State
@@ -59,7 +60,8 @@ class _Ahead:
 class Application:
     """One node's state machine; a `server.Handler`. State and blocks lie in `directory`.
 
-    `clock_ms` serves the mempool alone: what enters state takes its time from blocks.
+    `clock_ms` serves the mempool alone: what enters state takes its time from blocks. A `sole_signer` ends the node
+    when others sign with its key.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class Application:
         clock_ms: Callable[[], int] = wall_clock_ms,
         threads: int | None = None,
         snapshot_blocks: int = SNAPSHOT_BLOCKS,
+        sole_signer: SoleSigner | None = None,
     ) -> None:
         self.genesis = genesis
+        self._sole_signer = sole_signer
         self.storage = NodeStorage(directory, genesis)
         self.machine = Machine(self.storage.state, genesis.chain_id)
         self._known, self._shares = KnownTransactions(genesis.chain_id, threads), Shares()
@@ -100,8 +104,13 @@ class Application:
         Whoever reaches CometBFT's RPC can ask, also between a block's execution and its commit: nothing is changed.
         """
         executed = self.machine.set_aside()
-        height, commitment = self.state.height, self.state.commitment()
-        self.machine.take_up(executed)
+        try:
+            if self._sole_signer is not None:
+                self._sole_signer.begin()
+                self._sole_signer.logged(self.state, self.storage.blocks)
+            height, commitment = self.state.height, self.state.commitment()
+        finally:
+            self.machine.take_up(executed)
         return abci.ResponseInfo(
             data="hmchain",
             version=version("hmchain"),
@@ -200,6 +209,8 @@ class Application:
 
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
         """Refuse a block whose bytes alone are against the rules; everyone finds the same."""
+        if self._sole_signer is not None:
+            self._sole_signer.proposed(request.height, request.proposed_last_commit.votes)
         sound = (
             len(request.txs) <= BLOCK_TRANSACTIONS_MAX
             and sum(map(len, request.txs)) <= BLOCK_BYTES_MAX
@@ -235,6 +246,8 @@ class Application:
 
     def finalize_block(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
         """Execute a decided block, uncommitted. Raises `WrongChainError` if it is not the next one."""
+        if self._sole_signer is not None:
+            self._sole_signer.decided(request.height, request.decided_last_commit.votes)
         self._roll_back()
         if request.height != self.state.height + 1:
             raise WrongChainError(

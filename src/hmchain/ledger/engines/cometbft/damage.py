@@ -29,11 +29,15 @@ _DISAGREE = re.compile(
     r"|state \(\d+\) and store \(\d+\) height mismatch[^\n]*"
     r"|StoreBlockHeight \(\d+\) > StateBlockHeight[^\n]*|StateBlockHeight \(\d+\) > StoreBlockHeight[^\n]*"
 )
+_TWIN = re.compile(r"block (\d+) is signed with this node's key")
 _OWNERS = (("/store/store.go", "blockstore.db"), ("/state/store.go", "state.db"), ("/evidence/", "evidence.db"))
 """Which part of CometBFT keeps which database; its stack trace names the part."""
 
 _KINDS = {1: 2, 2: 3, 32: 1}
 """CometBFT's message types (prevote, precommit, proposal) to its steps."""
+
+
+RECOVER = "`hmchain node recover` fetches everything again from the other members"
 
 
 class NodeDamagedError(LedgerError):
@@ -48,7 +52,22 @@ class SignedRecordError(LedgerError):
     code = "signed_record"
 
 
-class _Signed(msgspec.Struct, frozen=True):
+class TwinError(LedgerError):
+    """A block is signed with a validator's key, but not by its node as far as that knows."""
+
+    code = "twin"
+
+    def __init__(self, height: int | str) -> None:
+        super().__init__(
+            f"block {height} is signed with this node's key, but not by this node",
+            "stop whatever else runs with its keys, then `hmchain node recover --signs-above HEIGHT`, see "
+            "docs/how-to/operator.md",
+        )
+
+
+class SignedRecord(msgspec.Struct, frozen=True):
+    """What a validator has signed last: `step` is 0 where it has signed nothing at `height` yet."""
+
     height: Int
     round: int = 0
     step: int = 0
@@ -56,10 +75,19 @@ class _Signed(msgspec.Struct, frozen=True):
     signbytes: str = ""
 
 
-def diagnose(home: Path, log: Path, since: str) -> str | None:
-    """What is damaged, by what CometBFT wrote into `log` after the last line with `since`; None if it named nothing."""
+def diagnose(home: Path, log: Path, since: str) -> LedgerError | None:
+    """Why a node cannot go on, by what it wrote into `log` after the last line with `since`; None if nothing tells.
+
+    A `TwinError`, or a `NodeDamagedError` that names the file.
+    """
     words = last_words(log).rpartition(since)[2]
-    data = home / DATA
+    if found := _TWIN.search(words):
+        return TwinError(found[1])
+    damage = _damage(home / DATA, words)
+    return NodeDamagedError(damage, f"the way out: {RECOVER}") if damage else None
+
+
+def _damage(data: Path, words: str) -> str | None:
     if found := _CORRUPT.search(words):
         file = _FILE.search(found[0])
         name = (file[1] or file[2]) if file else ""
@@ -89,20 +117,25 @@ def last_error(words: str) -> str:
 
 def check_signed(home: Path) -> int:
     """The height that the validator signed last, 0 if none. Raises `SignedRecordError` if the record is not whole."""
+    return signed_record(home).height
+
+
+def signed_record(home: Path) -> SignedRecord:
+    """The record of what a validator has signed. Raises `SignedRecordError` if it is not whole."""
     path = home / DATA / SIGNED
     hint = "the way out: `hmchain node recover --signs-above HEIGHT`, see docs/how-to/consortium.md"
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=_Signed, strict=False)
+        record = msgspec.json.decode(path.read_bytes(), type=SignedRecord, strict=False)
     except FileNotFoundError:
         raise SignedRecordError(f"{path} is missing, the record of what this node has signed", hint) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise SignedRecordError(f"{path} is damaged, the record of what this node has signed", hint) from None
     if not _agrees(record):
         raise SignedRecordError(f"{path} contradicts itself, the record of what this node has signed", hint)
-    return record.height
+    return record
 
 
-def _agrees(record: _Signed) -> bool:
+def _agrees(record: SignedRecord) -> bool:
     """Whether height, round and step are those of the message that was signed last (`types/canonical.go`)."""
     if record.step == 0:  # nothing signed at this height
         return record.height >= 0 and not record.signbytes
@@ -124,4 +157,13 @@ def _agrees(record: _Signed) -> bool:
 
 def signed_nothing_above(height: int) -> bytes:
     """A record with which a validator signs nothing at or below `height`."""
-    return msgspec.json.encode({"height": str(height + 1), "round": 0, "step": 0})
+    return _unsigned(height + 1)
+
+
+def signed_nothing() -> bytes:
+    """The record of a validator whose key was just made."""
+    return _unsigned(0)
+
+
+def _unsigned(height: int) -> bytes:
+    return msgspec.json.encode({"height": str(height), "round": 0, "step": 0})

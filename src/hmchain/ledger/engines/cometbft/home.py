@@ -20,7 +20,7 @@ from hmchain.keys import PublicKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_BYTES_MAX
 from hmchain.ledger.contracts import standings
-from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
+from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, signed_nothing
 from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proposer import address
@@ -92,9 +92,9 @@ class HomeSettings:
 def write_home(
     home: Path, genesis: Genesis, validator_key: SigningKey, node_key: SigningKey, settings: HomeSettings
 ) -> None:
-    """Write a home, or write an existing one again; what the validator has signed is never touched.
+    """Write a home, or write an existing one again, but for the record of what the validator has signed.
 
-    Key files have mode 0600.
+    That one begins with the key (`begin_record`), and is CometBFT's from then on. Key files have mode 0600.
     """
     (home / "config").mkdir(parents=True, exist_ok=True)
     (home / DATA).mkdir(exist_ok=True)
@@ -102,11 +102,12 @@ def write_home(
     (home / "config" / "genesis.json").write_bytes(msgspec.json.format(genesis_json(genesis), indent=1))
     _write_json(home / "config" / "priv_validator_key.json", _validator_json(validator_key))
     _write_json(home / "config" / "node_key.json", {"priv_key": _private_json(node_key)})
-    signed = home / DATA / SIGNED
-    if (
-        not signed.exists() and not (home / DATA / "blockstore.db").exists()
-    ):  # beside blocks, that it is missing is damage
-        _write_json(signed, {"height": "0", "round": 0, "step": 0})
+
+
+def begin_record(home: Path) -> None:
+    """Begin the record of what a validator has signed; only for a key that was just made, and has signed nothing."""
+    (home / DATA).mkdir(parents=True, exist_ok=True)
+    write_secret(home / DATA / SIGNED, signed_nothing())
 
 
 def validator_key_of(home: Path) -> bytes:

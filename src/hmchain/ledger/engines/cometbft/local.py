@@ -11,7 +11,7 @@ from pathlib import Path
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
-from hmchain.ledger.engines.cometbft.home import HomeSettings, StateSync, Timing, node_id, write_home
+from hmchain.ledger.engines.cometbft.home import HomeSettings, StateSync, Timing, begin_record, node_id, write_home
 from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, app_socket, find_binary
 from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.genesis import Genesis
@@ -94,6 +94,8 @@ class LocalNetwork:
             log_level=self._log_level,
             state_sync=state_sync,
         )
+        if not node.files.home.exists():
+            begin_record(node.files.home)
         write_home(node.files.home, self.genesis, self._keys[organisation], node.node_key, settings)
 
     def _node(self, organisation: str, rpc_port: int, p2p_port: int) -> LocalNode:

@@ -87,12 +87,15 @@ class NodeFiles:
     """Where the application listens."""
     log: Path
     snapshot_blocks: int = SNAPSHOT_BLOCKS
+    sole_signer: bool = False
+    """Whether the node ends when it sees that another one signs with its key."""
 
     def app_command(self) -> list[str]:
         """The application's command line."""
         return [
             sys.executable, "-m", "hmchain.ledger.engines.cometbft", str(self.directory), "--genesis",
             str(self.genesis), "--listen", self.app, "--snapshot-blocks", str(self.snapshot_blocks), "--until-eof",
+            *(["--sole-signer", str(self.home)] if self.sole_signer else []),
         ]  # fmt: skip
 
     def engine_command(self, binary: Path) -> list[str]:
