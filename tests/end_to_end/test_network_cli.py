@@ -275,8 +275,12 @@ def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, 
         until(lambda at=founder: not answer("network", "ballots", "--dir", at)[0]["passed"], "the removal's ballot")
         removal = answer("network", "vote", answer("network", "ballots", "--dir", founder)[0]["id"], "--dir", founder)
     assert removal["passed"]
-    found = answer("network", "status", "--dir", founders[0])["validators"]
-    assert [each["organisation"] for each in found if each["tombstoned"]] == ["centre"]
+
+    def tombstoned() -> list[str]:
+        found = answer("network", "status", "--dir", founders[0])["validators"]
+        return [each["organisation"] for each in found if each["tombstoned"]]
+
+    until(lambda: tombstoned() == ["centre"], "the removal at the first founder's node")
 
 
 def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> None:
