@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,13 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Extract, de-identify, encrypt, cat
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(vault.app, name="vault")
 app.registered_commands += datasets.app.registered_commands
-
-
-class LabelsFrom(Enum):
-    """Where labels can come from."""
-
-    FOLDERS = "folders"
-
 
 SourceArgument = Annotated[
     str,
@@ -64,8 +56,21 @@ CredentialOption = Annotated[
     str, typer.Option("--credential", metavar="PLACE", help="Where the credential is: env:NAME or file:PATH.")
 ]
 LabelsOption = Annotated[
-    LabelsFrom | None,
-    typer.Option("--labels-from", help="Of pictures: the folders are their classes.", show_default="no labels"),
+    Literal["folders"] | None,
+    typer.Option(
+        "--labels-from",
+        help="Of pictures: the folders are their classes.",
+        show_default="no labels",
+    ),
+]
+PatientsOption = Annotated[
+    str,
+    typer.Option(
+        "--patients-from",
+        metavar="folders|FILE",
+        help="Of pictures: each folder is a patient's, or a CSV file with the columns file,patient.",
+        show_default="each file is a patient of its own",
+    ),
 ]
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="N", min=0, help="Processes that share the work.", show_default="all cores")
@@ -115,6 +120,7 @@ def extract(
     schema: SchemaOption = "",
     credential: CredentialOption = "",
     labels_from: LabelsOption = None,
+    patients_from: PatientsOption = "",
     workers: WorkersOption = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -122,7 +128,9 @@ def extract(
     from hmchain.application.data import extraction, folder
     from hmchain.application.data.sources import open_source
 
-    wanted = _asked(place, kind, schema, credential, labels_from)
+    wanted = _asked(
+        place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
+    )
     with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         dataset = extraction.begin(records, into, title=title, project=project, profile=profile, schema=wanted.schema)
         with output.progress_bar("extracting") as progress, _ended_by_signals(opened):
@@ -141,6 +149,7 @@ def inspect(
     schema: SchemaOption = "",
     credential: CredentialOption = "",
     labels_from: LabelsOption = None,
+    patients_from: PatientsOption = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Items to look at.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +157,9 @@ def inspect(
     from hmchain.application.data import trial
     from hmchain.application.data.sources import open_source
 
-    wanted = _asked(place, kind, schema, credential, labels_from)
+    wanted = _asked(
+        place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
+    )
     with open_source(wanted) as opened, output.progress_bar("looking") as progress:
         found = trial.run(
             opened.source, trial.passing_rules(opened.kind, profile, wanted.schema), limit=limit, progress=progress
@@ -169,6 +180,7 @@ def deidentify(
     schema: SchemaOption = "",
     credential: CredentialOption = "",
     labels_from: LabelsOption = None,
+    patients_from: PatientsOption = "",
     workers: WorkersOption = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -176,7 +188,9 @@ def deidentify(
     from hmchain.application.data import folder, provenance, trial
     from hmchain.application.data.sources import open_source
 
-    wanted = _asked(place, kind, schema, credential, labels_from)
+    wanted = _asked(
+        place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
+    )
     with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
         take = trial.write_to(target)
@@ -265,17 +279,13 @@ def selftest(as_json: AsJson = False) -> None:
         raise typer.Exit(3)
 
 
-def _asked(place: str, kind: str | None, schema: str, credential: str, labels_from: LabelsFrom | None) -> Asked:
+def _asked(place: str, **given: str | None) -> Asked:
     """What a source file says, and the command line over it."""
     import msgspec
 
     from hmchain.application.data.sources import asked
 
-    wanted = asked(place)
-    labels = labels_from.value if labels_from else ""
-    given = {"kind": kind, "schema": schema, "credential": credential, "labels_from": labels}
-    changes = {name: value for name, value in given.items() if value not in (None, "")}
-    return msgspec.structs.replace(wanted, **changes)
+    return msgspec.structs.replace(asked(place), **{name: value for name, value in given.items() if value})
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, Progress, Tally
 from hmchain.records.pipeline.workers import Deidentifiers
+from hmchain.records.sources.item import IMAGE
 from hmchain.records.vault import VersionClosedError
 
 DEFAULT_PROFILE = "basic"
@@ -74,6 +75,7 @@ def extract(
     records: Records, dataset: Dataset, opened: Opened, *, workers: int = 1, progress: Progress | None = None
 ) -> tuple[Version, Tally]:
     """Fill the open version of a dataset from a source. Raises what `Extraction.run` raises."""
+    _check_patients(records, dataset, opened)
     version = records.catalogue.open_version(dataset.name, opened.described, now_ms())
     run = Extraction(records.catalogue, records.vault, dataset, version.number, _rules(records, dataset, opened.kind))
     total = opened.source.count()
@@ -83,6 +85,21 @@ def extract(
         few = total is not None and total < WORTH_WORKERS
         tally = run.run(opened.source, workers=1 if few else workers, progress=progress)
     return records.catalogue.version(dataset.name, version.number), tally
+
+
+def _check_patients(records: Records, dataset: Dataset, opened: Opened) -> None:
+    """Raise `OtherRulesError` if pictures would belong to patients in one part of a version, and not in the other."""
+    from hmchain.records.sources.imagefiles import ImageFiles
+
+    known = records.catalogue.versions(dataset.name)
+    if not isinstance(opened.source, ImageFiles) or not known or known[-1].closed:
+        return
+    pictures = (each for each in records.catalogue.records(dataset.name, known[-1].number) if each.kind == IMAGE)
+    one = next(pictures, None)
+    if one is not None and ("patient" in one.attributes) is not (opened.source.patients is not None):
+        of = "without" if opened.source.patients is not None else "with"
+        what = f"the pictures in version {known[-1].number} of {dataset.name} were extracted {of} --patients-from"
+        raise OtherRulesError(what, "do as before, or extract into another dataset")
 
 
 def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tally]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from hmchain.application.data.folder import Records
 from hmchain.errors import DataError, InputError
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.sources.tabulated import csv_lines
 
 PATIENT, OBJECT = "patient", "object"
 """What the first column may be: the hospital's patient identifier, or a DICOM SOP Instance UID."""
@@ -74,7 +73,7 @@ def _read(path: Path, pseudonyms: Pseudonyms) -> tuple[str, dict[str, str]]:
     """The first column's name, and the labels by pseudonym: what the file calls a patient goes no further."""
     labels: dict[str, str] = {}
     column = ""
-    for number, line in _lines(path):
+    for number, line in csv_lines(path, LabelFileError):
         if not column:
             column = line[0].strip().lower()
             if column not in (PATIENT, OBJECT) or [name.strip().lower() for name in line[1:]] != ["label"]:
@@ -91,15 +90,6 @@ def _read(path: Path, pseudonyms: Pseudonyms) -> tuple[str, dict[str, str]]:
     if not labels:
         raise LabelFileError(f"{path} has no labels", f"write '{PATIENT},label', and a line for each patient")
     return column, labels
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            yield from ((reader.line_num, line) for line in reader if line)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabelFileError(f"{path} cannot be read", "give a CSV file in UTF-8") from error
 
 
 def _is_label(text: str) -> bool:

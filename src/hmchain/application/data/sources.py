@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -19,6 +19,9 @@ from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
 from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE, Source
 from hmchain.records.sources.skipped import Skipped
+
+if TYPE_CHECKING:
+    from hmchain.records.sources.patients import Patients
 
 ARRAYS = "arrays"
 KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
@@ -76,6 +79,10 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     labels_from: Literal["", "folders"] = ""
     """Of pictures: whether the folders they lie in are their classes. Else no name of a folder gets any further."""
 
+    patients_from: str = ""
+    """Of pictures: whose they are. `folders`: each folder is a patient's; or the path of a CSV file with the columns
+    `file` and `patient`. Else each file is taken for a patient of its own."""
+
     def selection(self) -> Selection:
         """Which studies are taken. Raises `SelectionError`."""
         patients = read_patients(Path(self.patients)) if self.patients else None
@@ -101,6 +108,8 @@ def asked(place: str) -> Asked:
         named["place"] = read.place
     if read.schema.endswith(".toml"):
         named["schema"] = read.schema
+    if read.patients_from != FOLDERS:
+        named["patients_from"] = read.patients_from
     # A path that is absolute already stays as it is.
     return msgspec.structs.replace(read, **{name: str(path.parent / given) for name, given in named.items() if given})
 
@@ -122,7 +131,7 @@ class Opened:
         """In how many folders pictures lie whose labels nobody asked for."""
         from hmchain.records.sources.imagefiles import ImageFiles
 
-        if not isinstance(self.source, ImageFiles) or self.source.labelled:
+        if not isinstance(self.source, ImageFiles) or self.source.labelled or self.source.patients is not None:
             return 0
         return self.source.folders
 
@@ -158,8 +167,9 @@ def _on_disk(asked: Asked, path: Path) -> Opened:
     kind = asked.kind or _guess(path)
     if kind not in KINDS:
         raise UnknownSourceError(f"{kind!r} is no kind of data", f"kinds are {', '.join(KINDS)}")
-    if asked.labels_from and kind != IMAGE:
-        raise UnknownSourceError(f"only pictures have labels from folders, and this is {kind}", "leave labels out")
+    if (asked.labels_from or asked.patients_from) and kind != IMAGE:
+        what = f"labels and patients come from folders and tables for pictures alone, and this is {kind}"
+        raise UnknownSourceError(what, "leave labels_from and patients_from out")
     # Without the path's name: hospitals call folders after patients, and this is kept and shown in cards.
     return Opened(
         _open_path(asked, path, kind),
@@ -178,7 +188,8 @@ def _open_path(asked: Asked, path: Path, kind: str) -> Source:
         from hmchain.records.sources.containers import open_container
         from hmchain.records.sources.imagefiles import ImageFiles
 
-        return ImageFiles(open_container(path), labelled=asked.labels_from == FOLDERS)
+        labelled, patients = asked.labels_from == FOLDERS, _patients(asked.patients_from)
+        return ImageFiles(open_container(path), labelled=labelled, patients=patients)
     if kind == ARRAYS:
         from hmchain.records.sources.imagearrays import ImageArrays
 
@@ -197,6 +208,14 @@ def _open_path(asked: Asked, path: Path, kind: str) -> Source:
         hint = "name its schema with --schema: a .toml file, or omop"
         raise UnknownSourceError(f"it is not said what the columns of {path.name} are", hint)
     return TableFiles(path, load_schema(asked.schema))
+
+
+def _patients(said: str) -> Patients | None:
+    from hmchain.records.sources.patients import Patients, read_patient_table
+
+    if not said:
+        return None
+    return Patients() if said == FOLDERS else read_patient_table(Path(said))
 
 
 def _guess(path: Path) -> str:

@@ -28,6 +28,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # they are about metadata, a
 
 MEDIA_TYPE = "image/png"
 FRAMES_MAX = 4096
+PATIENT_KNOWN = "known"
+"""Attribute `patient` of an image whose patient the hospital named."""
 
 _TOO_MANY_PIXELS = f"more than {PIXELS_MAX // 10**6} million pixels"
 _COMPRESSION = 3
@@ -44,7 +46,7 @@ class ImageDeidentifier:
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
         """The frames of an image file as PNG, or a `Held`.
 
-        Nobody knows whose image a file is: each file is a subject of its own. Its record's id goes by its bytes.
+        Where nobody says whose image a file is, it is a subject of its own. Its record's id goes by its bytes.
         """
         from PIL import Image
 
@@ -59,22 +61,27 @@ class ImageDeidentifier:
                 if problem:
                     yield Held("too_large", problem, False)
                     return
-                yield from self._frames(image, hashlib.sha256(data).hexdigest(), item.label)
+                digest = hashlib.sha256(data).hexdigest()
+                subject = self._pseudonyms.identifier("image file", digest)
+                known = {"label": item.label}
+                if item.patient:
+                    subject, known["patient"] = self._pseudonyms.subject(item.patient), PATIENT_KNOWN
+                yield from self._frames(image, digest, subject, known)
         except Image.DecompressionBombError:
             yield Held("too_large", _TOO_MANY_PIXELS, False)
         except Exception:  # decoders raise almost anything on damaged bytes
             yield Held("damaged", "not an image of a format that is read, or a damaged one", False)
 
-    def _frames(self, image: Image.Image, digest: str, label: str) -> Iterator[Outcome]:
+    def _frames(self, image: Image.Image, digest: str, subject: str, known: dict[str, str]) -> Iterator[Outcome]:
         count = _frame_count(image)
         for index in range(count if count > 1 else 0):  # all of a file, or nothing
             image.seek(index)
             image.load()
         for index in range(count):
             image.seek(index)
-            yield self._frame(image, f"{digest} {index}", digest, {"label": label, "frame": f"{index + 1}/{count}"})
+            yield self._frame(image, f"{digest} {index}", subject, {**known, "frame": f"{index + 1}/{count}"})
 
-    def _frame(self, image: Image.Image, name: str, file: str, known: dict[str, str]) -> Clean:
+    def _frame(self, image: Image.Image, name: str, subject: str, known: dict[str, str]) -> Clean:
         removed = metadata_kinds(image)
         form, mode = image.format or "", image.mode
         bare = bare_pixels(image)
@@ -94,7 +101,7 @@ class ImageDeidentifier:
             actions.append(Action(f"pixels of mode {mode}", GENERALISED))
         return Clean(
             record=self._pseudonyms.identifier("image", name),
-            subject=self._pseudonyms.identifier("image file", file),
+            subject=subject,
             media_type=MEDIA_TYPE,
             pieces=lambda: (data,),
             attributes={key: value for key, value in found.items() if value},

@@ -185,6 +185,9 @@ class Extraction:
             if entry is None:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
             elif (known := entries.get(entry.record) or self._listed(entry.record)) is not None:
+                if entry.subject != known.subject:
+                    held.append(Held(CONFLICT, "the same content is another patient's already", releasable=False))
+                    continue
                 duplicates += 1
                 if entry.label and not known.label:
                     labels[entry.record] = entry.label

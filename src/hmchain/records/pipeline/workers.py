@@ -14,7 +14,7 @@ import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -56,8 +56,6 @@ class Handled:
     results: Iterable[Result]
 
 
-_Given = tuple[str, str, str, bytes | Callable[[], BinaryIO]]
-"""Name, kind and label of an item, and its bytes or what opens them."""
 _Answer = list[Result] | SourceError
 
 
@@ -66,7 +64,8 @@ class _Task:
     """Some items on their way."""
 
     items: list[Item] = field(default_factory=list)
-    given: list[_Given] = field(default_factory=list)
+    given: list[Item] = field(default_factory=list)
+    """The same, so that another process can open them."""
     size: int = 0
     answers: Future[list[_Answer]] | None = None
 
@@ -135,7 +134,7 @@ def _tasks(items: Iterable[Item]) -> Iterator[_Task]:
         try:
             given, size = _give(item)
         except SourceError as error:
-            given, size = partial(_fail, error), 0
+            given, size = replace(item, open=partial(_fail, error)), 0
         if given is None or task.size + size > TRAVEL_BYTES_MAX or len(task.items) >= _TASK_ITEMS:
             if task.items:
                 yield task
@@ -144,14 +143,14 @@ def _tasks(items: Iterable[Item]) -> Iterator[_Task]:
             yield _Task([item])
             continue
         task.items.append(item)
-        task.given.append((item.name, item.kind, item.label, given))
+        task.given.append(given)
         task.size += size
     if task.items:
         yield task
 
 
-def _give(item: Item) -> tuple[bytes | Callable[[], BinaryIO] | None, int]:
-    """What opens an item elsewhere, or else its bytes, and their number; None if it is too large to go out."""
+def _give(item: Item) -> tuple[Item | None, int]:
+    """An item that can be opened elsewhere, with its bytes if need be, and their number; None if it is too large."""
     with item.open() as file:
         size = file.seek(0, os.SEEK_END)
         if size > TRAVEL_BYTES_MAX:
@@ -160,8 +159,8 @@ def _give(item: Item) -> tuple[bytes | Callable[[], BinaryIO] | None, int]:
             pickle.dumps(item.open)
         except (pickle.PicklingError, AttributeError, TypeError):
             file.seek(0)
-            return file.read(), size
-    return item.open, size
+            return replace(item, open=partial(io.BytesIO, file.read())), size
+    return item, size
 
 
 def _fail(error: SourceError) -> BinaryIO:
@@ -197,15 +196,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(given: Sequence[_Given]) -> list[_Answer]:
-    answers = [_outcomes(*each) for each in given]
+def _work(given: Sequence[Item]) -> list[_Answer]:
+    answers = [_outcomes(item) for item in given]
     return answers if _sealer is None else _sealed(answers, _sealer)
 
 
-def _outcomes(name: str, kind: str, label: str, content: bytes | Callable[[], BinaryIO]) -> _Answer:
-    opener = partial(io.BytesIO, content) if isinstance(content, bytes) else content
+def _outcomes(item: Item) -> _Answer:
     try:
-        return [_packed(outcome) for outcome in outcomes(Item(name, kind, opener, label), _rules)]
+        return [_packed(outcome) for outcome in outcomes(item, _rules)]
     except SourceError as error:
         return error
 

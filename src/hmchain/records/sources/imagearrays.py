@@ -52,7 +52,7 @@ class ImageArrays:
                     name = f"{part}/{index:06d}"
                     known = mark(name, str(shape).encode(), pixels)
                     if not done(known):
-                        yield Item(name, IMAGE, partial(_png, pixels, shape), self._class(labels[index]), known)
+                        yield Item(name, IMAGE, partial(_png, pixels, shape), self._class(labels[index]), mark=known)
 
     def count(self) -> int | None:
         """How many images there are."""

@@ -10,6 +10,7 @@ from hmchain.records.sources.decode import FORMATS
 from hmchain.records.sources.folders import are_splits
 from hmchain.records.sources.item import IMAGE, Item
 from hmchain.records.sources.marks import mark
+from hmchain.records.sources.patients import Patients
 from hmchain.records.sources.skipped import Skipped
 
 FOLDERS_COUNTED = 1000
@@ -27,12 +28,14 @@ class ImageFiles:
 
     No name of a folder gets any further: hospitals call folders after patients. Only with `labelled` is an item's label
     the folder at the top of its path, or the one below it where the top folders are `train`, `val` and `test`, as
-    `folders.list_files` has it.
+    `folders.list_files` has it. Where each folder is a patient's, these lie there instead, or within the classes.
     """
 
-    def __init__(self, container: Container, *, labelled: bool = False) -> None:
+    def __init__(self, container: Container, *, labelled: bool = False, patients: Patients | None = None) -> None:
+        """`patients` tells whose a file is, and those of which it does not are passed over; None: nobody says it."""
         self._container = container
         self.labelled = labelled
+        self.patients = patients
         self._folders: set[str] = set()
         self.skipped = Skipped()
         """What the last run of `items` passed over."""
@@ -52,9 +55,15 @@ class ImageFiles:
             if folder and len(self._folders) <= FOLDERS_COUNTED:
                 self._folders.add(folder)
             label = folder if self.labelled else ""
-            known = mark(entry.mark(), label.encode()) if label else entry.mark()
+            patient = ""
+            if self.patients is not None:
+                patient = self.patients.of(entry.name, _folder(entry.name, depth + 1) if self.labelled else folder)
+                if not patient:
+                    self.skipped.add(entry.name, self.patients.unsaid)
+                    continue
+            known = mark(entry.mark(), label.encode(), patient.encode()) if label or patient else entry.mark()
             if not done(known):
-                yield Item(entry.name, IMAGE, entry.open, label, known)
+                yield Item(entry.name, IMAGE, entry.open, label, patient, known)
 
     @property
     def folders(self) -> int:

@@ -39,6 +39,8 @@ class Item:
     """Opens the bytes from the start; seekable. The caller closes it. May fetch them first, and raise `SourceError`."""
     label: str = ""
     """The class that the source files it under (the folder of an image, say), or nothing."""
+    patient: str = ""
+    """Whose it is, as the hospital calls the patient, if the bytes do not say it and somebody does; or nothing."""
     mark: str = ""
     """What it is remembered by (`marks`): the same at every run for the same content, and another for another content.
     Nothing: its name, which then stands for one content for good."""
