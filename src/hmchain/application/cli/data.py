@@ -171,7 +171,7 @@ def deidentify(
     from hmchain.application.data.sources import open_source
 
     wanted = _asked(place, kind, schema, credential, labels)
-    with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
+    with folder.read_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
         take = trial.write_to(target)
         with output.progress_bar("de-identifying") as progress:
