@@ -269,6 +269,43 @@ def test_two_at_once_do_not_get_in_each_others_way(steward: Steward, scans: Path
     assert error["code"] == "records_in_use"
 
 
+def test_records_can_be_looked_at_while_a_listener_fills_them(steward: Steward, tmp_path: Path, scans: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    subject = steward.run("show", "head")["entries"][0]["subject"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "hmchain", "data", "extract", f"mllp://127.0.0.1:{port}", "--into", "lab",
+               "--dir", str(steward.folder), "--json"]  # fmt: skip
+    listener = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert b"MSA|AA|" in send(port, message(1))
+        assert {version["dataset"]: version["records"] for version in steward.run("list")} == {"head": 12, "lab": 1}
+        assert steward.run("list", "--search", "CT")
+        assert steward.run("show", "lab")["records"] == 1
+        waiting = steward.run("quarantine", "list", "--names")
+        assert len(waiting) == 2 and all(item["name"] for item in waiting)
+        steward.run("quarantine", "look", waiting[0]["item"], "--output", str(tmp_path / "look"))
+        assert steward.run("vault", "verify")["sound"]
+        assert steward.run("vault", "mirror", str(tmp_path / "replica"))["copied"] > 12
+        assert steward.run("vault", "repair", str(tmp_path / "replica"))["restored"] == 0
+        steward.run("vault", "backup", str(tmp_path / "backup"))
+        assert steward.run("export", "head", "--output", str(tmp_path / "out"))["records"] == 12
+        steward.run("card", "head")
+        out = str(tmp_path / "clean")
+        steward.run("deidentify", str(scans), "--output", out, "--project", "new", "--workers", "1")
+        for change in (("erase", "--subject", subject), ("register", "head", "--leave-waiting"),
+                       ("extract", str(scans), "--into", "head"), ("vault", "rotate")):  # fmt: skip
+            error = steward.run(*change, expect=2)["error"]
+            assert error["code"] == "records_in_use" and str(listener.pid) in error["what"], change
+        assert b"MSA|AA|" in send(port, message(2))
+    finally:
+        listener.send_signal(signal.SIGTERM)
+        listener.communicate(timeout=60)
+    assert steward.run("show", "lab")["records"] == 2
+    assert steward.run("erase", "--subject", subject)["records"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "code"),
     [

@@ -191,7 +191,7 @@ def deidentify(
     wanted = _asked(
         place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
     )
-    with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
+    with folder.read_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
         take = trial.write_to(target)
         with output.progress_bar("de-identifying") as progress:

@@ -30,7 +30,7 @@ def list_datasets(
     """List datasets and their versions, or find records."""
     from hmchain.application.data import folder
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         if search:
             found = records.catalogue.search(search)
             if as_json:
@@ -70,7 +70,7 @@ def show(
     from hmchain.application.data import folder
     from hmchain.records.catalogue import UnknownVersionError
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         catalogue = records.catalogue
         version = catalogue.version(dataset, number)
         if record is not None:
@@ -157,7 +157,7 @@ def card(
     """Look at all records of a version and write its dataset card: a page and a JSON file, for the hospital's eyes."""
     from hmchain.application.data import cards, folder
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         version = records.catalogue.version(dataset, number)
         with output.progress_bar("assessing records") as progress:
             page, assessment = cards.write_card(records, version, progress)
@@ -180,7 +180,7 @@ def verify(
     from hmchain.application.data import folder, publication
 
     place = folder.locate(directory)
-    with folder.open_records(place, passphrase()) as records:
+    with folder.read_records(place, passphrase()) as records:
         version = records.catalogue.version(dataset, number)
         anchor = None if offline else publication.anchor_at(place, version, passphrase())
         with output.progress_bar("reading records") as progress:
@@ -206,7 +206,7 @@ def export(
     """Write the records of a version, de-identified but decrypted, into a folder, with an index."""
     from hmchain.application.data import changes, folder
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         version = records.catalogue.version(dataset, number)
         with output.progress_bar("writing records") as progress:
             count = changes.export(records, version, target, progress)

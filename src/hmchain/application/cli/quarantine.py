@@ -36,7 +36,7 @@ def list_items(
     from hmchain.records.catalogue.entries import PENDING
     from hmchain.records.pipeline import review
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         held = [item for item in records.catalogue.held(dataset) if decided or item.state == PENDING]
         shown = {
             item.item: review.original_name(records.vault, item) for item in held if names and item.state == PENDING
@@ -66,7 +66,7 @@ def look(
     """Write an item as it came into a file, to be looked at. It shows a patient: delete it afterwards."""
     from hmchain.application.data import extraction, folder
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         held = extraction.look(records, item, target)
     if as_json:
         output.emit({"item": held.item, "file": target})

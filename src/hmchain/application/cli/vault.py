@@ -42,7 +42,7 @@ def verify(
     from hmchain.application.data import folder
 
     place = folder.locate(directory)
-    with folder.open_records(place, passphrase()) as records, output.progress_bar("reading objects") as progress:
+    with folder.read_records(place, passphrase()) as records, output.progress_bar("reading objects") as progress:
         found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
     if as_json:
         output.emit({**output.plain(found), "sound": found.sound})
@@ -67,7 +67,7 @@ def mirror(
     from hmchain.application.data import folder
     from hmchain.records.objects import ObjectStore
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         store = ObjectStore.open(replica, credentials=credentials)
         with output.progress_bar("copying objects") as progress:
             found = records.vault.mirror(store, progress)
@@ -91,7 +91,7 @@ def repair(
     from hmchain.application.data import folder
     from hmchain.records.objects import ObjectStore
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         store = ObjectStore.open(replica, credentials=credentials)
         with output.progress_bar("comparing objects") as progress:
             found = records.vault.repair(store, progress)
@@ -113,7 +113,7 @@ def backup(
     """Copy the wrapped keys into a new file. Records that are erased later come back with it: destroy old backups."""
     from hmchain.application.data import folder
 
-    with folder.open_records(folder.locate(directory), passphrase()) as records:
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
         records.vault.backup(file)
     if as_json:
         output.emit({"file": file})

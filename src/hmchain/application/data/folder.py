@@ -106,28 +106,44 @@ def create(
 
 
 @contextmanager
+def read_records(place: Place, passphrase: str | None = None) -> Iterator[Records]:
+    """Open a hospital's records to look at them, also while another process fills them: nobody waits for anybody.
+
+    Raises as `open_records`, but `RecordsInUseError` only if another process is just making vault and catalogue.
+    """
+    if not (place.vault.exists() and place.catalogue.exists()):
+        with open_records(place, passphrase):
+            pass  # makes them
+    wrapping, local, store = _opened(place, passphrase)
+    with Vault.look(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
+        yield Records(place, vault, catalogue)
+
+
+@contextmanager
 def open_records(place: Place, passphrase: str | None = None) -> Iterator[Records]:
     """Open a hospital's records for this process alone, making vault and catalogue at first use.
 
     Raises `RecordsInUseError`, `KeyFileError`, `WrongPassphraseError`, `VaultError`, `VaultKeyError` or
     `CatalogueError`.
     """
-    wrapping = load_key(WrappingKey, place.keys / "wrapping.key", passphrase)
-    local = load_key(SecretKey, place.keys / "local.key", passphrase)
-    store = open_record_store(place.folder)
-    with _alone(place), _vault(place, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
+    wrapping, local, store = _opened(place, passphrase)
+    make = Vault.open if place.vault.exists() else Vault.create
+    with _alone(place), make(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
         yield Records(place, vault, catalogue)
 
 
-def _vault(place: Place, store: ObjectStore, wrapping: WrappingKey) -> Vault:
-    return (Vault.open if place.vault.exists() else Vault.create)(place.vault, store, wrapping)
+def _opened(place: Place, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:
+    """The keys of the vault and of the catalogue, and the store."""
+    wrapping = load_key(WrappingKey, place.keys / "wrapping.key", passphrase)
+    local = load_key(SecretKey, place.keys / "local.key", passphrase)
+    return wrapping, local, open_record_store(place.folder)
 
 
 @contextmanager
 def _alone(place: Place) -> Iterator[None]:
     def refused(holder: str) -> RecordsInUseError:
-        what = f"{holder} works on the records of {place.organisation}"
-        return RecordsInUseError(what, "wait for it to end, or stop it")
+        what = f"{holder} changes the records of {place.organisation}"
+        return RecordsInUseError(what, "wait for it to end, or stop it; they can be looked at and exported meanwhile")
 
     place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with process_lock.held(place.folder / "data.lock", refused):

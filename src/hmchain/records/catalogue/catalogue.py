@@ -39,6 +39,7 @@ from hmchain.records.envelope import open_envelope, seal
 
 __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError"]
 
+_PAGE = 500
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
 _HELD = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
 
@@ -231,10 +232,12 @@ class Catalogue:
 
     def records(self, dataset: str, version: int) -> Iterator[RecordEntry]:
         """The records of a version in order of their ids; memory does not grow with their number."""
-        sql = f"SELECT {_RECORD} FROM records WHERE dataset = ? AND version = ? ORDER BY record"  # noqa: S608 - ours
-        with failures(self._path):
-            for row in self._database.execute(sql, (dataset, version)):
-                yield _entry(row)
+        chosen = "WHERE dataset = ? AND version = ? AND record > ? ORDER BY record LIMIT ?"
+        sql = f"SELECT {_RECORD} FROM records {chosen}"  # noqa: S608 - ours
+        last = ""
+        while found := self._rows(sql, dataset, version, last, _PAGE):  # a page at a time: no writer waits for a reader
+            last = found[-1][0]
+            yield from map(_entry, found)
 
     def record(self, dataset: str, version: int, record: str) -> RecordEntry | None:
         """One record, or None."""

@@ -80,6 +80,23 @@ class Vault:
         A vault of the first format is brought to this one, with `progress` over its records. Raises `VaultError` if
         there is none or it is damaged, `VaultKeyError` if it belongs to another key, or what its provider raises.
         """
+        return cls._opened(directory, store, keys, progress, finish=True)
+
+    @classmethod
+    def look(cls, directory: Path, store: ObjectStore, keys: WrappingKey | KeyProvider) -> Vault:
+        """As `open`, to look at records beside a process that changes them: an erasure is left to that one."""
+        return cls._opened(directory, store, keys, None, finish=False)
+
+    @classmethod
+    def _opened(
+        cls,
+        directory: Path,
+        store: ObjectStore,
+        keys: WrappingKey | KeyProvider,
+        progress: Progress | None,
+        *,
+        finish: bool,
+    ) -> Vault:
         path = directory / FILE
         if not path.is_file():
             raise VaultError(f"{path} does not exist", "create the vault first, or restore the file")
@@ -91,7 +108,8 @@ class Vault:
             if database.format != VERSION:
                 raise VaultError(f"{path} is not a vault that this version reads", "create it, or restore the file")
             hierarchy.load()
-            erasure.finish_erasures(database, store)
+            if finish:
+                erasure.finish_erasures(database, store)
             return cls(database, store, hierarchy)
         except BaseException:
             database.close()
