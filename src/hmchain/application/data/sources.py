@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -17,23 +15,17 @@ import msgspec
 from hmchain.errors import InputError
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
-from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE, Source
+from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Source
 from hmchain.records.sources.skipped import Skipped
 
 if TYPE_CHECKING:
     from hmchain.records.sources.patients import Patients
 
-ARRAYS = "arrays"
 KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
 """What `--as` takes."""
 FORMS = "a folder, a file, dicomweb+https://..., dimse://TITLE@HOST:PORT, fhir+https://... or mllp://HOST:PORT"
 
-_SUFFIXES = {
-    ".npz": ARRAYS, ".csv": TABLE, ".parquet": TABLE, ".ndjson": FHIR, ".gz": FHIR, ".json": FHIR, ".hl7": HL7,
-    ".dcm": DICOM,
-}  # fmt: skip
 FOLDERS = "folders"
-_LOOKED_AT = 200  # files of a folder, to find out what it holds
 
 
 class UnknownSourceError(InputError):
@@ -190,7 +182,11 @@ def _open_path(asked: Asked, path: Path, kind: str) -> Source:
 
         labelled, patients = asked.labels_from == FOLDERS, _patients(asked.patients_from)
         return ImageFiles(open_container(path), labelled=labelled, patients=patients)
+    if path.suffix.lower() == ".zip" and kind in (FHIR, HL7, TABLE):
+        raise UnknownSourceError(f"{path} is an archive; of {kind} only files are read", "unpack it, give the folder")
     if kind == ARRAYS:
+        if path.is_dir():
+            raise UnknownSourceError(f"{path} is a folder of arrays", "give an .npz file itself")
         from hmchain.records.sources.imagearrays import ImageArrays
 
         return ImageArrays(path)
@@ -219,21 +215,17 @@ def _patients(said: str) -> Patients | None:
 
 
 def _guess(path: Path) -> str:
-    """What a path holds, by the names and beginnings of its first files. Raises `UnknownSourceError`."""
-    if path.is_file() and (kind := _SUFFIXES.get(path.suffix.lower())):
-        return kind
-    from hmchain.records.sources.dicom.files import DicomFiles
-    from hmchain.records.sources.imagefiles import ImageFiles
+    """What a path holds, by its first files. Raises `UnknownSourceError`, or `SourceError` if it cannot be opened."""
+    from hmchain.records.sources.recognition import kinds_in
 
-    if path.is_dir() or path.suffix.lower() == ".zip":
-        files = islice((file for file in path.rglob("*") if file.is_file()), _LOOKED_AT)
-        found = Counter(_SUFFIXES[file.suffix.lower()] for file in files if file.suffix.lower() in _SUFFIXES)
-        if found:
-            return found.most_common(1)[0][0]
-        for kind, source in ((DICOM, DicomFiles.at(path)), (IMAGE, ImageFiles.at(path))):
-            if next(source.items(lambda name: False), None) is not None:
-                return kind
-    raise UnknownSourceError(f"it cannot be told what {path} holds", f"say so with --as: {', '.join(KINDS)}")
+    found = kinds_in(path)
+    if len(found) == 1:
+        return next(iter(found))
+    hint = f"say with --as which of them is to be taken: {', '.join(found or KINDS)}"
+    if found:
+        mixture = " and ".join(f"{count} {kind}" for kind, count in found.most_common())
+        raise UnknownSourceError(f"{path} holds files of several kinds: among the first, {mixture}", hint)
+    raise UnknownSourceError(f"it cannot be told what {path} holds", hint)
 
 
 @contextmanager
