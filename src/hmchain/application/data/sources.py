@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from hmchain.application.data.addresses import (
+    FORMS,
+    Address,
+    UnknownSourceError,
+    is_address,
+    parse_address,
+    parse_receiver,
+)
 from hmchain.errors import InputError
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
@@ -23,15 +30,8 @@ if TYPE_CHECKING:
 
 KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
 """What `--as` takes."""
-FORMS = "a folder, a file, dicomweb+https://..., dimse://TITLE@HOST:PORT, fhir+https://... or mllp://HOST:PORT"
 
 FOLDERS = "folders"
-
-
-class UnknownSourceError(InputError):
-    """What is to be extracted from is no path or address, or it cannot be told what it holds."""
-
-    code = "unknown_source"
 
 
 class SourceFileError(InputError):
@@ -87,7 +87,7 @@ def asked(place: str) -> Asked:
     Raises `SourceFileError`.
     """
     path = Path(place).expanduser()
-    if "://" in place or path.suffix != ".toml":
+    if is_address(place) or path.suffix != ".toml":
         return Asked(place=place)
     try:
         read = msgspec.toml.decode(path.read_bytes(), type=Asked)
@@ -96,7 +96,7 @@ def asked(place: str) -> Asked:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SourceFileError(f"{path} does not describe a source: {error}", "mend that entry") from error
     named = {name: getattr(read, name) for name in ("patients", "ca_file")}
-    if "://" not in read.place:
+    if not is_address(read.place):
         named["place"] = read.place
     if read.schema.endswith(".toml"):
         named["schema"] = read.schema
@@ -139,15 +139,13 @@ def open_source(asked: Asked) -> Iterator[Opened]:
 
     Raises `UnknownSourceError`, `SourceError` if it cannot be reached, or `CredentialError`.
     """
-    name, separator, _ = asked.place.partition("://")
-    if not separator:
+    if not is_address(asked.place):
         yield _on_disk(asked, Path(asked.place).expanduser())
         return
-    protocol, plus, transport = name.partition("+")
-    address = urlsplit(f"{transport}://{asked.place[len(name) + 3 :]}" if plus else asked.place)
-    opening = _PROTOCOLS.get(protocol)
-    if opening is None or not address.hostname or bool(plus) != (protocol in _OVER_HTTP):
-        raise UnknownSourceError("this is no address of a source", f"give {FORMS}")
+    address = parse_address(asked.place)
+    opening = (_OVER_HTTP if address.over_http else _BY_ITSELF).get(address.protocol)
+    if opening is None:
+        raise UnknownSourceError("this is no protocol of a source", f"give {FORMS}")
     credential = read_credential(asked.credential) if asked.credential else None
     with opening(asked, address, credential) as opened:
         yield opened
@@ -229,63 +227,53 @@ def _guess(path: Path) -> str:
 
 
 @contextmanager
-def _dicomweb(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _dicomweb(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.dicom.dicomweb import DicomWeb
     from hmchain.records.sources.dicom.web_client import WebServer
 
-    server = WebServer(address.geturl(), credential, _path(asked.ca_file))
+    server = WebServer(address.url, credential, _path(asked.ca_file))
     with closing(DicomWeb(server, asked.selection())) as source:
         source.check()
-        yield Opened(source, DICOM, f"DICOMweb: {address.hostname}")
+        yield Opened(source, DICOM, f"DICOMweb: {address.host}")
 
 
 @contextmanager
-def _dimse(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _dimse(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.dicom.dimse import Dimse
     from hmchain.records.sources.dicom.dimse_client import Pacs, Receiver
 
-    assert address.hostname is not None, "checked by the caller"
-    title = address.username or "ANY-SCP"
-    receiver = Receiver(*_host_and_port(asked.receiver)) if asked.receiver else None
+    title = address.user or "ANY-SCP"
+    receiver = Receiver(*parse_receiver(asked.receiver)) if asked.receiver else None
     port = address.port or 104
-    pacs = Pacs(
-        address.hostname, port, title, own_title=asked.own_title, receiver=receiver, ca_file=_path(asked.ca_file)
-    )
+    pacs = Pacs(address.host, port, title, own_title=asked.own_title, receiver=receiver, ca_file=_path(asked.ca_file))
     with closing(Dimse(pacs, asked.selection())) as source:
         source.check()
         yield Opened(source, DICOM, f"PACS: {title}")
 
 
 @contextmanager
-def _fhir(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _fhir(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.fhir.client import FhirClient
     from hmchain.records.sources.fhir.server import DEFAULT_TYPES, FhirExport, FhirSearch
 
     since = asked.since.isoformat() if asked.since else ""
-    with FhirClient(address.geturl(), credential=credential, ca_file=_path(asked.ca_file)) as client:
-        ask = FhirExport if asked.place.startswith("fhir-export") else FhirSearch
-        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.hostname}")
+    with FhirClient(address.url, credential=credential, ca_file=_path(asked.ca_file)) as client:
+        ask = FhirExport if address.protocol == "fhir-export" else FhirSearch
+        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.host}")
 
 
 @contextmanager
-def _mllp(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _mllp(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.hl7.mllp import MllpSource
 
-    assert address.hostname is not None, "checked by the caller"
-    source = MllpSource(address.hostname, address.port or 2575)
-    yield Opened(source, HL7, f"HL7: received at {address.netloc}", live=True, stop=source.stop)
+    port = address.port or 2575
+    source = MllpSource(address.host, port)
+    yield Opened(source, HL7, f"HL7: received at {address.host} port {port}", live=True, stop=source.stop)
 
 
-_PROTOCOLS = {"dicomweb": _dicomweb, "dimse": _dimse, "fhir": _fhir, "fhir-export": _fhir, "mllp": _mllp}
-_OVER_HTTP = {"dicomweb", "fhir", "fhir-export"}
+_OVER_HTTP = {"dicomweb": _dicomweb, "fhir": _fhir, "fhir-export": _fhir}
+_BY_ITSELF = {"dimse": _dimse, "mllp": _mllp}
 
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UnknownSourceError(f"{text} is no address to receive at", "give HOST:PORT")
-    return host, int(port)
