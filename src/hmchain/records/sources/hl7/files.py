@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from hmchain.records.sources.containers import files_below
-from hmchain.records.sources.hl7.message import split_messages
+from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, MessageError, parse, split_messages
 from hmchain.records.sources.item import HL7, Item, SourceError
 from hmchain.records.sources.marks import mark, mark_of_file
 from hmchain.records.sources.skipped import Skipped
@@ -34,7 +34,7 @@ class Hl7Files:
         for path in self._files():
             name = path.name if path == self.path else path.relative_to(self.path).as_posix()
             try:
-                yield from _messages(path, name, done)
+                yield from _messages(path, name, done, self.skipped)
             except OSError as error:
                 raise SourceError("an HL7 file cannot be read", "check that you may read it") from error
 
@@ -55,13 +55,24 @@ def _why_not_hl7(path: Path) -> str:
     return "" if path.suffix.lower() in _SUFFIXES else "no HL7 file"
 
 
-def _messages(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
+def _is_acknowledgement(data: bytes) -> bool:
+    if b"MSA" not in data and b"ACK" not in data:
+        return False  # most are not: those need not be read twice
+    try:
+        return parse(data).is_acknowledgement
+    except MessageError:
+        return False
+
+
+def _messages(path: Path, name: str, done: Callable[[str], bool], skipped: Skipped) -> Iterator[Item]:
     found = False
     with path.open("rb") as file:
         for number, message in enumerate(split_messages(file), start=1):
             found = True
             known = mark(f"{name}#{number}", message)
-            if not done(known):
+            if _is_acknowledgement(message):
+                skipped.add(f"{name}#{number}", ACKNOWLEDGEMENT)
+            elif not done(known):
                 yield Item(f"{name}#{number}", HL7, partial(io.BytesIO, message), mark=known)
     if not found and not done(known := mark_of_file(name, path)):
         yield Item(name, HL7, lambda: path.open("rb"), mark=known)
