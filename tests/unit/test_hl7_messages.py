@@ -150,6 +150,15 @@ def test_files_give_a_message_an_item_and_go_on_where_they_stopped(tmp_path: Pat
     assert [item.name for item in Hl7Files(tmp_path / "a.HL7").items(lambda name: False)] == ["a.HL7#1"]
 
 
+def test_acknowledgements_in_a_log_are_passed_over(tmp_path: Path) -> None:
+    ack = "MSH|^~\\&|||||20240101||ACK^R01|7|P|2.5\rMSA|AA|1\r"
+    (tmp_path / "log.hl7").write_text(MESSAGES[0] + ack + MESSAGES[1] + ack, newline="")
+    (tmp_path / "only.hl7").write_text(ack, newline="")
+    source = Hl7Files(tmp_path)
+    assert [item.name for item in source.items(lambda mark: False)] == ["log.hl7#1", "log.hl7#3"]
+    assert source.skipped.counts == {"an acknowledgement": 3}
+
+
 def test_a_folder_without_messages_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no HL7 files"):
         list(Hl7Files(tmp_path).items(lambda name: False))

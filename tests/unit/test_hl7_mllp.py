@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from health_records import admission_message, result_message
-from hmchain.records.sources.hl7.mllp import Limits, MllpSource
+from hmchain.records.sources.hl7.message import parse
+from hmchain.records.sources.hl7.mllp import Limits, MllpSource, acknowledgement
 from hmchain.records.sources.item import Item, SourceError
 
 FIRST, SECOND = result_message(1, 1).encode(), admission_message(2, 2).encode()
@@ -91,6 +92,38 @@ def test_messages_are_acknowledged_one_by_one() -> None:
         sender.send(framed(SECOND))
         assert sender.answer() == "MSA|AA|2"
     assert len(taken.kept) == 2 and taken.error is None
+
+
+ACKS = (
+    acknowledgement(parse(FIRST), "AA"),
+    acknowledgement(None, "AR"),
+    b"MSH|^~\\&|||||20240101||ACK^R01^ACK|7|P|2.5\rMSA|AE|1\rERR|||207\r",
+    b"MSH|^~\\&|||||20240101||MCF|7|P|2.3\rMSA|AA|1\r",
+    b"MSH|^~\\&|||||20240101|||7|P|2.1\rMSA|AA|1\r",
+    b"MSH$%~\\&$$$$$20240101$$ACK%R01$7$P$2.5\rMSA$AA$1\r",
+)
+
+
+@pytest.mark.parametrize("ack", ACKS, ids=["ours", "our refusal", "error", "delayed", "old", "other delimiters"])
+def test_an_acknowledgement_is_neither_answered_nor_kept(ack: bytes) -> None:
+    """Two listeners that answered each other's answers would never end."""
+    with hospital() as taken, Sender(taken) as sender:
+        sender.send(framed(ack) + framed(FIRST) + framed(ack))
+        assert sender.answer() == "MSA|AA|1"
+        sender.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            sender.answer()
+    assert len(taken.kept) == 1 and taken.error is None
+    assert taken.source.skipped.counts == {"an acknowledgement": 2}
+
+
+def test_what_answers_a_question_about_a_patient_is_a_message() -> None:
+    answer = FIRST.replace(b"\rPID", b"\rMSA|AA|1\rPID", 1)
+    assert answer != FIRST
+    with hospital() as taken, Sender(taken) as sender:
+        sender.send(framed(answer))
+        assert sender.answer() == "MSA|AA|1"
+    assert len(taken.kept) == 1
 
 
 def test_no_acknowledgement_before_a_message_is_handled() -> None:

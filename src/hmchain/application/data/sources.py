@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from hmchain.application.data.addresses import (
+    FORMS,
+    Address,
+    UnknownSourceError,
+    is_address,
+    parse_address,
+    parse_receiver,
+)
 from hmchain.errors import InputError
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
-from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE, Source
+from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Source
 from hmchain.records.sources.skipped import Skipped
 
 if TYPE_CHECKING:
     from hmchain.records.sources.patients import Patients
 
-ARRAYS = "arrays"
 KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
 """What `--as` takes."""
-FORMS = "a folder, a file, dicomweb+https://..., dimse://TITLE@HOST:PORT, fhir+https://... or mllp://HOST:PORT"
 
-_SUFFIXES = {
-    ".npz": ARRAYS, ".csv": TABLE, ".parquet": TABLE, ".ndjson": FHIR, ".gz": FHIR, ".json": FHIR, ".hl7": HL7,
-    ".dcm": DICOM,
-}  # fmt: skip
 FOLDERS = "folders"
-_LOOKED_AT = 200  # files of a folder, to find out what it holds
-
-
-class UnknownSourceError(InputError):
-    """What is to be extracted from is no path or address, or it cannot be told what it holds."""
-
-    code = "unknown_source"
 
 
 class SourceFileError(InputError):
@@ -95,7 +87,7 @@ def asked(place: str) -> Asked:
     Raises `SourceFileError`.
     """
     path = Path(place).expanduser()
-    if "://" in place or path.suffix != ".toml":
+    if is_address(place) or path.suffix != ".toml":
         return Asked(place=place)
     try:
         read = msgspec.toml.decode(path.read_bytes(), type=Asked)
@@ -104,7 +96,7 @@ def asked(place: str) -> Asked:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SourceFileError(f"{path} does not describe a source: {error}", "mend that entry") from error
     named = {name: getattr(read, name) for name in ("patients", "ca_file")}
-    if "://" not in read.place:
+    if not is_address(read.place):
         named["place"] = read.place
     if read.schema.endswith(".toml"):
         named["schema"] = read.schema
@@ -147,15 +139,13 @@ def open_source(asked: Asked) -> Iterator[Opened]:
 
     Raises `UnknownSourceError`, `SourceError` if it cannot be reached, or `CredentialError`.
     """
-    name, separator, _ = asked.place.partition("://")
-    if not separator:
+    if not is_address(asked.place):
         yield _on_disk(asked, Path(asked.place).expanduser())
         return
-    protocol, plus, transport = name.partition("+")
-    address = urlsplit(f"{transport}://{asked.place[len(name) + 3 :]}" if plus else asked.place)
-    opening = _PROTOCOLS.get(protocol)
-    if opening is None or not address.hostname or bool(plus) != (protocol in _OVER_HTTP):
-        raise UnknownSourceError("this is no address of a source", f"give {FORMS}")
+    address = parse_address(asked.place)
+    opening = (_OVER_HTTP if address.over_http else _BY_ITSELF).get(address.protocol)
+    if opening is None:
+        raise UnknownSourceError("this is no protocol of a source", f"give {FORMS}")
     credential = read_credential(asked.credential) if asked.credential else None
     with opening(asked, address, credential) as opened:
         yield opened
@@ -190,7 +180,11 @@ def _open_path(asked: Asked, path: Path, kind: str) -> Source:
 
         labelled, patients = asked.labels_from == FOLDERS, _patients(asked.patients_from)
         return ImageFiles(open_container(path), labelled=labelled, patients=patients)
+    if path.suffix.lower() == ".zip" and kind in (FHIR, HL7, TABLE):
+        raise UnknownSourceError(f"{path} is an archive; of {kind} only files are read", "unpack it, give the folder")
     if kind == ARRAYS:
+        if path.is_dir():
+            raise UnknownSourceError(f"{path} is a folder of arrays", "give an .npz file itself")
         from hmchain.records.sources.imagearrays import ImageArrays
 
         return ImageArrays(path)
@@ -219,81 +213,67 @@ def _patients(said: str) -> Patients | None:
 
 
 def _guess(path: Path) -> str:
-    """What a path holds, by the names and beginnings of its first files. Raises `UnknownSourceError`."""
-    if path.is_file() and (kind := _SUFFIXES.get(path.suffix.lower())):
-        return kind
-    from hmchain.records.sources.dicom.files import DicomFiles
-    from hmchain.records.sources.imagefiles import ImageFiles
+    """What a path holds, by its first files. Raises `UnknownSourceError`, or `SourceError` if it cannot be opened."""
+    from hmchain.records.sources.recognition import kinds_in
 
-    if path.is_dir() or path.suffix.lower() == ".zip":
-        files = islice((file for file in path.rglob("*") if file.is_file()), _LOOKED_AT)
-        found = Counter(_SUFFIXES[file.suffix.lower()] for file in files if file.suffix.lower() in _SUFFIXES)
-        if found:
-            return found.most_common(1)[0][0]
-        for kind, source in ((DICOM, DicomFiles.at(path)), (IMAGE, ImageFiles.at(path))):
-            if next(source.items(lambda name: False), None) is not None:
-                return kind
-    raise UnknownSourceError(f"it cannot be told what {path} holds", f"say so with --as: {', '.join(KINDS)}")
+    found = kinds_in(path)
+    if len(found) == 1:
+        return next(iter(found))
+    hint = f"say with --as which of them is to be taken: {', '.join(found or KINDS)}"
+    if found:
+        mixture = " and ".join(f"{count} {kind}" for kind, count in found.most_common())
+        raise UnknownSourceError(f"{path} holds files of several kinds: among the first, {mixture}", hint)
+    raise UnknownSourceError(f"it cannot be told what {path} holds", hint)
 
 
 @contextmanager
-def _dicomweb(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _dicomweb(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.dicom.dicomweb import DicomWeb
     from hmchain.records.sources.dicom.web_client import WebServer
 
-    server = WebServer(address.geturl(), credential, _path(asked.ca_file))
+    server = WebServer(address.url, credential, _path(asked.ca_file))
     with closing(DicomWeb(server, asked.selection())) as source:
         source.check()
-        yield Opened(source, DICOM, f"DICOMweb: {address.hostname}")
+        yield Opened(source, DICOM, f"DICOMweb: {address.host}")
 
 
 @contextmanager
-def _dimse(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _dimse(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.dicom.dimse import Dimse
     from hmchain.records.sources.dicom.dimse_client import Pacs, Receiver
 
-    assert address.hostname is not None, "checked by the caller"
-    title = address.username or "ANY-SCP"
-    receiver = Receiver(*_host_and_port(asked.receiver)) if asked.receiver else None
+    title = address.user or "ANY-SCP"
+    receiver = Receiver(*parse_receiver(asked.receiver)) if asked.receiver else None
     port = address.port or 104
-    pacs = Pacs(
-        address.hostname, port, title, own_title=asked.own_title, receiver=receiver, ca_file=_path(asked.ca_file)
-    )
+    pacs = Pacs(address.host, port, title, own_title=asked.own_title, receiver=receiver, ca_file=_path(asked.ca_file))
     with closing(Dimse(pacs, asked.selection())) as source:
         source.check()
         yield Opened(source, DICOM, f"PACS: {title}")
 
 
 @contextmanager
-def _fhir(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _fhir(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.fhir.client import FhirClient
     from hmchain.records.sources.fhir.server import DEFAULT_TYPES, FhirExport, FhirSearch
 
     since = asked.since.isoformat() if asked.since else ""
-    with FhirClient(address.geturl(), credential=credential, ca_file=_path(asked.ca_file)) as client:
-        ask = FhirExport if asked.place.startswith("fhir-export") else FhirSearch
-        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.hostname}")
+    with FhirClient(address.url, credential=credential, ca_file=_path(asked.ca_file)) as client:
+        ask = FhirExport if address.protocol == "fhir-export" else FhirSearch
+        yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.host}")
 
 
 @contextmanager
-def _mllp(asked: Asked, address: SplitResult, credential: Credential | None) -> Iterator[Opened]:
+def _mllp(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.hl7.mllp import MllpSource
 
-    assert address.hostname is not None, "checked by the caller"
-    source = MllpSource(address.hostname, address.port or 2575)
-    yield Opened(source, HL7, f"HL7: received at {address.netloc}", live=True, stop=source.stop)
+    port = address.port or 2575
+    source = MllpSource(address.host, port)
+    yield Opened(source, HL7, f"HL7: received at {address.host} port {port}", live=True, stop=source.stop)
 
 
-_PROTOCOLS = {"dicomweb": _dicomweb, "dimse": _dimse, "fhir": _fhir, "fhir-export": _fhir, "mllp": _mllp}
-_OVER_HTTP = {"dicomweb", "fhir", "fhir-export"}
+_OVER_HTTP = {"dicomweb": _dicomweb, "fhir": _fhir, "fhir-export": _fhir}
+_BY_ITSELF = {"dimse": _dimse, "mllp": _mllp}
 
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UnknownSourceError(f"{text} is no address to receive at", "give HOST:PORT")
-    return host, int(port)

@@ -69,9 +69,25 @@ def open_container(path: Path) -> Container:
     """The container at `path`. Raises `SourceError` if there is none, or it must not be unpacked."""
     if path.is_dir():
         return Folder(path)
-    if path.is_file():
-        return Archive(path)
-    raise SourceError(f"{path} does not exist", "give a folder or a .zip file")
+    if not path.is_file():
+        raise SourceError(f"{path} does not exist", "give a folder, a file or a .zip file")
+    packed = path.suffix.lower() == ".zip" or _head_of(path, len(_ZIP)) == _ZIP
+    return Archive(path) if packed else SingleFile(path)
+
+
+class SingleFile:
+    """One file, as if it lay alone in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def entries(self, skipped: Skipped) -> Iterator[Entry]:
+        """The file."""
+        yield _file_entry(self._path, _text(self._path.name))
+
+    def tops(self) -> list[str]:
+        """None."""
+        return []
 
 
 class Folder:
@@ -106,6 +122,18 @@ class Folder:
                 yield _file_entry(Path(entry.path), name)
             else:
                 skipped.add(name, "a link, or no file")
+
+
+def files_below(folder: Path, why_not: Callable[[Path], str], skipped: Skipped) -> list[Path]:
+    """The files below a folder that `why_not` has nothing against, in the order of their paths; others are counted."""
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        reason = "a hidden file" if path.name.startswith(".") else why_not(path)
+        if reason:
+            skipped.add(path.name, reason)
+        else:
+            found.append(path)
+    return found
 
 
 def _listing(folder: Path) -> list[os.DirEntry[str]]:

@@ -16,9 +16,9 @@ from hmchain.records.sources.skipped import Skipped
 FOLDERS_COUNTED = 1000
 
 _HEAD_BYTES = 16
-_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _BEGINNINGS = (
-    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
     b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n",
 )  # fmt: skip
 
@@ -76,7 +76,7 @@ class ImageFiles:
 
     def _entries(self, skipped: Skipped) -> Iterator[Entry]:
         for entry in self._container.entries(skipped):
-            if PurePosixPath(entry.name).suffix.lower() in _SUFFIXES or _is_image(entry.head(_HEAD_BYTES)):
+            if PurePosixPath(entry.name).suffix.lower() in SUFFIXES or begins_image(entry.head(_HEAD_BYTES)):
                 yield entry
             else:
                 skipped.add(entry.name, "not an image")
@@ -87,5 +87,8 @@ def _folder(name: str, depth: int) -> str:
     return folders[depth] if len(folders) > depth else ""
 
 
-def _is_image(head: bytes) -> bool:
+def begins_image(head: bytes) -> bool:
+    """Whether a file that begins with `head` (16 bytes of it) is of an image format that is read."""
+    if head[:2] == b"BM":
+        return head[6:10] == bytes(4)  # so many texts begin with these letters
     return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

@@ -13,6 +13,8 @@ from typing import BinaryIO, Protocol
 from hmchain.errors import DataError
 
 DICOM, IMAGE, FHIR, HL7, TABLE = "dicom", "image", "fhir", "hl7", "table"
+ARRAYS = "arrays"
+"""What a file is that holds many items of kind `IMAGE`."""
 
 
 class SourceError(DataError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
@@ -17,8 +17,10 @@ import polars as pl
 
 from hmchain.errors import InputError
 from hmchain.records import shipped
+from hmchain.records.sources.containers import files_below
 from hmchain.records.sources.item import TABLE, Item, SourceError
 from hmchain.records.sources.marks import mark_of_file
+from hmchain.records.sources.skipped import Skipped
 
 ROW = "\x00row"
 """The name of the row's number, counted from 1 without a header, while a table is at work."""
@@ -154,10 +156,13 @@ class TableFiles:
 
     path: Path
     schema: Schema
+    skipped: Skipped = field(default_factory=Skipped, compare=False, repr=False)
+    """What the last run of `items` passed over."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """File after file in the order of their paths. Raises `SourceError` if none belongs to a table."""
-        for name, path in self._files().items():
+        self.skipped.clear()
+        for name, path in self._files(self.skipped).items():
             try:
                 known = mark_of_file(name, path)
             except OSError as error:
@@ -167,19 +172,23 @@ class TableFiles:
 
     def count(self) -> int | None:
         """The number of files."""
-        return len(self._files())
+        return len(self._files(Skipped()))
 
-    def _files(self) -> dict[str, Path]:
-        if self.path.is_file():
-            found = {self.path.name: self.path}
-        else:
-            paths = sorted(p for p in self.path.rglob("[!.]*") if p.suffix.lower() in _SUFFIXES and p.is_file())
-            found = {path.relative_to(self.path).as_posix(): path for path in paths}
-        known = {name: path for name, path in found.items() if self.schema.table(name) is not None}
+    def _files(self, skipped: Skipped) -> dict[str, Path]:
+        alone = self.path.is_file()
+        paths = [self.path] if alone else files_below(self.path, self._why_not, skipped)
+        named = {self.path.name if alone else path.relative_to(self.path).as_posix(): path for path in paths}
+        known = {name: path for name, path in named.items() if self.schema.table(name) is not None}
         if not known:
             names = ", ".join(f"{name}.csv" for name in list(self.schema.tables)[:3])
             raise SourceError(f"{self.path} holds no table that the schema declares", f"files such as {names}")
         return known
+
+    def _why_not(self, path: Path) -> str:
+        if path.suffix.lower() not in _SUFFIXES:
+            return "neither CSV nor Parquet"
+        known = self.schema.table(path.relative_to(self.path).as_posix())
+        return "" if known is not None else "of no table in the schema"
 
 
 # -- reading and checking ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -226,16 +227,20 @@ class DimseClient:
         from pynetdicom import build_role
 
         storage = {str(context.abstract_syntax) for context in contexts[1:]}
-        association = self._entity.associate(
-            self._pacs.host,
-            self._pacs.port,
-            contexts=contexts,
-            ae_title=self._pacs.title,
-            max_pdu=_PDU_BYTES,
-            ext_neg=[build_role(kind, scp_role=True) for kind in sorted(storage)],
-            tls_args=_encryption(self._pacs),
-            evt_handlers=self._arrivals.handlers,
-        )
+        encryption = _encryption(self._pacs)
+        try:
+            association = self._entity.associate(
+                self._pacs.host,
+                self._pacs.port,
+                contexts=contexts,
+                ae_title=self._pacs.title,
+                max_pdu=_PDU_BYTES,
+                ext_neg=[build_role(kind, scp_role=True) for kind in sorted(storage)],
+                tls_args=encryption,
+                evt_handlers=self._arrivals.handlers,
+            )
+        except socket.gaierror as error:
+            raise MomentaryError("cannot be reached: no machine of that name is known") from error
         offered = {context.abstract_syntax for context in association.accepted_contexts}
         if association.is_established and contexts[0].abstract_syntax in offered:
             return association

@@ -10,13 +10,15 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from hmchain.records.sources.containers import files_below
 from hmchain.records.sources.item import FHIR, Item, SourceError
 from hmchain.records.sources.marks import mark, mark_of_file
+from hmchain.records.sources.skipped import Skipped
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES_MAX = 64 << 20
@@ -31,16 +33,19 @@ class FhirFiles:
     """The FHIR files below a folder, or one file."""
 
     path: Path
+    skipped: Skipped = field(default_factory=Skipped, compare=False, repr=False)
+    """What the last run of `items` passed over."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """Blocks and files in the order of their paths.
 
         Raises `SourceError` if there is nothing to read, or where a file cannot be read.
         """
-        for path in self._files():
+        self.skipped.clear()
+        for path in self._files(self.skipped):
             name = self._name(path)
             try:
-                if path.suffix == ".json":
+                if path.suffix.lower() == ".json":
                     yield from _whole(path, name, done)
                 else:
                     yield from _blocks(path, name, done)
@@ -50,21 +55,25 @@ class FhirFiles:
 
     def count(self) -> int | None:
         """The number of items; unknown if a file is compressed."""
-        files = self._files()
-        if any(path.suffix == ".gz" for path in files):
+        files = self._files(Skipped())
+        if any(path.suffix.lower() == ".gz" for path in files):
             return None
-        return sum(1 if path.suffix == ".json" else -(-path.stat().st_size // BLOCK_BYTES) for path in files)
+        return sum(1 if path.suffix.lower() == ".json" else -(-path.stat().st_size // BLOCK_BYTES) for path in files)
 
-    def _files(self) -> list[Path]:
+    def _files(self, skipped: Skipped) -> list[Path]:
         if self.path.is_file():
             return [self.path]
-        found = sorted(path for path in self.path.rglob("[!.]*") if path.name.endswith(_SUFFIXES) and path.is_file())
+        found = files_below(self.path, _why_not_fhir, skipped)
         if not found:
             raise SourceError(f"{self.path} holds no FHIR files", "they end in .ndjson, .ndjson.gz or .json")
         return found
 
     def _name(self, path: Path) -> str:
         return path.name if path == self.path else path.relative_to(self.path).as_posix()
+
+
+def _why_not_fhir(path: Path) -> str:
+    return "" if path.name.lower().endswith(_SUFFIXES) else "no FHIR file"
 
 
 def _whole(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
@@ -110,4 +119,4 @@ def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:
 
 
 def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")

@@ -14,6 +14,10 @@ from typing import BinaryIO
 MESSAGE_BYTES_MAX = 16 << 20
 """A longer message is cut, and so given as damaged."""
 
+ACKNOWLEDGEMENT = "an acknowledgement"
+"""Why one is passed over."""
+
+_ACKNOWLEDGEMENTS = ("ACK", "MCF")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
 _ESCAPED = r"[FSTREHN]|\.[a-z]{2}[+-]?\d*|X(?:[0-9A-Fa-f]{2})+|[CMZ][0-9A-Za-z]*"
 
@@ -74,6 +78,13 @@ class Message:
     def header(self) -> Segment:
         """MSH, whose field 1 is the field separator itself."""
         return self.segments[0]
+
+    @property
+    def is_acknowledgement(self) -> bool:
+        """Whether it only says what became of another message: such a one is not answered (chapter 2.9)."""
+        kind = self.header.field(9).split(self.delimiters.component)[0]
+        names = {segment.name for segment in self.segments}
+        return kind in _ACKNOWLEDGEMENTS or ("MSA" in names and "PID" not in names)
 
 
 def parse(data: bytes) -> Message:

@@ -21,8 +21,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from hmchain.canonical import digest
-from hmchain.records.sources.hl7.message import Message, MessageError, parse
+from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, Message, MessageError, parse
 from hmchain.records.sources.item import HL7, Item, SourceError
+from hmchain.records.sources.skipped import Skipped
 
 START, END = b"\x0b", b"\x1c\r"
 ACCEPTED, FAILED, REFUSED = "AA", "AE", "AR"
@@ -72,6 +73,8 @@ class MllpSource:
     ) -> None:
         """Port 0 takes a free one. Without `tls` messages travel in clear: leave `host` at this machine then."""
         self._host, self._port, self._tls, self._limits = host, port, tls, limits or Limits()
+        self.skipped = Skipped()
+        """What came and is no message to keep."""
         self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._conversations: set[asyncio.Task[None]] = set()
         self._listening = threading.Event()
@@ -177,16 +180,21 @@ class MllpSource:
                 if data is None:
                     return
                 answer = await self._handled(data)
+            if not answer:
+                continue
             writer.write(START + answer + END)
             async with asyncio.timeout(self._limits.frame_seconds):
                 await writer.drain()
 
     async def _handled(self, data: bytes) -> bytes:
-        """The answer to a message, once it was handled."""
+        """The answer to a message, once it was handled; none to an answer, or two listeners would go on for ever."""
         try:
             message = parse(data)
         except MessageError:
             return acknowledgement(None, REFUSED)
+        if message.is_acknowledgement:
+            self.skipped.add("a message", ACKNOWLEDGEMENT)
+            return b""
         if self._stopped:
             return acknowledgement(message, FAILED)
         loop = asyncio.get_running_loop()

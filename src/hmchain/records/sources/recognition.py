@@ -1,0 +1,63 @@
+"""What files hold, by how they begin; by their names only where their beginning tells nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from hmchain.records.sources.containers import open_container
+from hmchain.records.sources.dicom.header import why_not_dicom
+from hmchain.records.sources.imagefiles import SUFFIXES as IMAGE_SUFFIXES
+from hmchain.records.sources.imagefiles import begins_image
+from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE
+from hmchain.records.sources.skipped import Skipped
+
+LOOKED_AT = 200
+"""Files of a folder, to find out what it holds."""
+
+_HEAD_BYTES = 4096
+_GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK", b"PAR1"
+_MESSAGES = (b"MSH", b"FHS", b"BHS")
+_BEFORE_TEXT = b"\xef\xbb\xbf\x0b \t\r\n"
+_NAMED = {
+    ".npz": ARRAYS, ".parquet": TABLE, ".csv": TABLE, ".ndjson": FHIR, ".hl7": HL7, ".dcm": DICOM,
+    **dict.fromkeys(IMAGE_SUFFIXES, IMAGE),
+}  # fmt: skip
+
+
+def kinds_in(path: Path) -> Counter[str]:
+    """How many files of each kind there are among the first ones of a folder or archive, or in a file.
+
+    A table is often only a list beside the data: .csv files count where nothing else is found. Raises `SourceError`.
+    """
+    if path.suffix.lower() == ".npz":
+        return Counter([ARRAYS])
+    found: Counter[str] = Counter()
+    tables = 0
+    for entry in islice(open_container(path).entries(Skipped()), LOOKED_AT):
+        kind = kind_of(entry.name, entry.head(_HEAD_BYTES))
+        if kind == TABLE and entry.name.lower().endswith(".csv"):
+            tables += 1
+        elif kind:
+            found[kind] += 1
+    return found or Counter({TABLE: tables} if tables else {})
+
+
+def kind_of(name: str, head: bytes) -> str:
+    """The kind of a file of that name which begins with `head` (4 KiB of it); nothing if it cannot be told."""
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+    text = head.lstrip(_BEFORE_TEXT)
+    if begins_image(head):
+        return IMAGE
+    if head.startswith(_PARQUET):
+        return TABLE
+    if text.startswith(_MESSAGES):
+        return HL7
+    if text.startswith(b"{"):
+        return FHIR if b'"resourceType"' in text or ".ndjson" in suffixes else ""
+    if head.startswith(_GZIP) and ".ndjson" in suffixes:
+        return FHIR
+    if not head.startswith((_GZIP, _ZIP)) and not why_not_dicom(head):
+        return DICOM
+    return _NAMED.get(suffixes[-1], "") if suffixes else ""

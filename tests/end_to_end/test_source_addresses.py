@@ -1,0 +1,67 @@
+"""Addresses as people mistype them: each gets a clear error, before anything is made or asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from end_to_end.test_data import Captured, Steward
+from hmchain.records.sources.fhir.client import FhirClient
+from hmchain.records.sources.retry import PATIENT
+
+PROTOCOLS = ("dimse://PACS@{}", "mllp://{}", "dicomweb+https://{}/web", "fhir+https://{}/r4", "fhir-export+https://{}")
+LONG = "a" * 64
+
+BAD_PORTS = ("h:99999", "h:0", "h:-1", "h:abc", "h:1 1", "127.0.0.1:\u0663", "[::1]:x", "h:")
+BAD_HOSTS = (":104", "", "[::1:104", "[zz]:104", "a b:104", f"{LONG}.org:104", "a..b:104", "::1:104", "a\u0000b:1")
+
+
+@pytest.fixture
+def steward(tmp_path: Path, capsys: Captured) -> Steward:
+    made = Steward(tmp_path / "north", capsys)
+    made.run("init")
+    return made
+
+
+@pytest.mark.parametrize("host_and_port", BAD_PORTS + BAD_HOSTS)
+def test_a_port_or_host_that_cannot_be_is_a_clear_error(steward: Steward, host_and_port: str) -> None:
+    for protocol in PROTOCOLS:
+        place = protocol.format(host_and_port)
+        error = steward.run("extract", place, "--into", "x", expect=2)["error"]
+        assert error["code"] == "unknown_source" and error["hint"], place
+        if host_and_port in BAD_PORTS:
+            assert "port" in error["what"]
+    assert steward.run("list") == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_name_that_no_machine_has_is_a_clear_error(
+    steward: Steward, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for waits, by in ((PATIENT.__dict__, "pause"), (FhirClient.__init__.__kwdefaults__, "sleep")):
+        monkeypatch.setitem(waits, by, lambda seconds: None)  # between tries
+    error = steward.run("inspect", protocol.format("nobody.invalid:4711"), expect=3)["error"]
+    assert error["code"] == "source" and error["hint"]
+
+
+@pytest.mark.parametrize(
+    "place", ["dimse+https://h", "dicomweb://h", "fhir+ftp://h", "mllp+https://h", "+https://h", "://h", "https://h"]
+)
+def test_a_protocol_that_is_none_is_a_clear_error(steward: Steward, place: str) -> None:
+    error = steward.run("inspect", place, expect=2)["error"]
+    assert error["code"] in ("unknown_source", "fhir_request") and error["hint"]
+
+
+def test_what_an_address_must_not_hold_is_not_repeated(steward: Steward) -> None:
+    for protocol in PROTOCOLS[2:]:
+        error = steward.run("inspect", protocol.format("user:hunter2@h:x"), expect=2)["error"]
+        assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize("receiver", ["h", ":1", "h:0", "h:99999", "h:x", "[::1]:x", "h:٣"])
+def test_a_place_to_receive_at_that_cannot_be_is_a_clear_error(steward: Steward, tmp_path: Path, receiver: str) -> None:
+    described = tmp_path / "pacs.toml"
+    described.write_text(f'place = "dimse://PACS@127.0.0.1:1"\nreceiver = "{receiver}"\n')
+    error = steward.run("inspect", str(described), expect=2)["error"]
+    assert error["code"] == "unknown_source" and "receive" in error["what"]
