@@ -85,8 +85,8 @@ def extract(
     return records.catalogue.version(dataset.name, version.number), tally
 
 
-def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tally]:
-    """Let an item through that waits in quarantine.
+def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> tuple[HeldItem, Tally]:
+    """Let an item through that waits in quarantine, `replacing` what has its identifier.
 
     Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
     """
@@ -96,7 +96,8 @@ def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tal
         hint = "extract the next version and decide about it there, before that one is registered; reject this one"
         raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
     run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset, held.kind))
-    return held, review.release(run, records.catalogue, records.vault, held, reviewer, now_ms())
+    tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
+    return held, tally
 
 
 def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:

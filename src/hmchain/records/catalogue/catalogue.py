@@ -23,6 +23,7 @@ from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import CatalogueError, connect, failures, rows
+from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
     PENDING,
     ActionCount,
@@ -32,12 +33,15 @@ from hmchain.records.catalogue.entries import (
     RecordEntry,
     Version,
 )
+from hmchain.records.deidentification.outcome import Edition
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.envelope import open_envelope, seal
 
 __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError"]
 
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
+_DELETE_RECORD = "DELETE FROM records WHERE dataset = ? AND version = ? AND record = ?"
+_DELETE_WORDS = "DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?"
 _HELD = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
 
 
@@ -60,6 +64,7 @@ class Catalogue:
         self._database = connect(path)
         self._keys: dict[str, SecretKey] = {}
         self._item_keys: dict[str, SecretKey] = {}
+        self._editions = Editions(local)
 
     def close(self) -> None:
         """Close the file."""
@@ -181,6 +186,9 @@ class Catalogue:
     def _add_item(self, database: sqlite3.Connection, dataset: str, version: int, item: ItemDone) -> None:
         key = (dataset, version)
         database.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", (*key, item.name, item.duplicates))
+        for record in item.replaced:
+            database.execute(_DELETE_RECORD, (*key, record))
+            database.execute(_DELETE_WORDS, (*key, record))
         for entry in item.records:
             attributes = json.dumps(dict(sorted(entry.attributes.items())))
             database.execute(
@@ -189,6 +197,7 @@ class Catalogue:
                  attributes),
             )  # fmt: skip
             _index(database, dataset, version, entry)
+        self._editions.write(database, dataset, version, item.records)
         for action in item.actions:
             database.execute(
                 """INSERT INTO actions VALUES (?, ?, ?, ?, ?)
@@ -225,6 +234,12 @@ class Catalogue:
         sql = f"SELECT {_RECORD} FROM records WHERE dataset = ? AND version = ? AND record = ?"  # noqa: S608
         found = self._rows(sql, dataset, version, record)
         return _entry(found[0]) if found else None
+
+    def edition(self, dataset: str, version: int, record: str) -> Edition | None:
+        """Which edition of a resource a record was made of; None if that is not known."""
+        sql = "SELECT sealed FROM editions WHERE dataset = ? AND version = ? AND record = ?"
+        found = self._rows(sql, dataset, version, record)
+        return self._editions.open(dataset, version, record, found[0][0]) if found else None
 
     def media(self, dataset: str, version: int) -> list[tuple[str, str]]:
         """The kinds and media types of a version's records, in order."""

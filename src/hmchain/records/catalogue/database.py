@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hmchain.errors import StorageError
+from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
 SCHEMA_VERSION = 1
@@ -37,6 +38,7 @@ CREATE TABLE held (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, releasable INTEGER NOT NULL, state TEXT NOT NULL,
     reviewer TEXT NOT NULL, reviewed_ms INTEGER, PRIMARY KEY (dataset, version, item)) WITHOUT ROWID;
+{EDITIONS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
 PRAGMA user_version = {SCHEMA_VERSION};
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hmchain.records.deidentification.outcome import Action
+from hmchain.records.deidentification.outcome import Action, Edition
 from hmchain.records.deidentification.profile import Profile
 
 PENDING, RELEASED, REJECTED = "pending", "released", "rejected"
@@ -67,6 +67,8 @@ class RecordEntry:
     """Bytes of plaintext."""
     label: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    edition: Edition | None = None
+    """Written down where it is given; read by `Catalogue.edition` alone."""
 
 
 @dataclass(frozen=True)
@@ -107,3 +109,5 @@ class ItemDone:
     """Records that the version had already, byte for byte."""
     held: HeldItem | None = None
     actions: tuple[Action, ...] = ()
+    replaced: tuple[str, ...] = ()
+    """Those of its records that take the place of an entry that is there."""

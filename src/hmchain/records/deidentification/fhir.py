@@ -10,8 +10,9 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -20,7 +21,7 @@ import msgspec
 
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir_rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Edition, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
@@ -34,6 +35,7 @@ ITEM_BYTES_MAX = 512 << 20
 _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
 }
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
@@ -179,6 +181,7 @@ class FhirDeidentifier:
             pieces=lambda: (data,),
             attributes=_attributes(kind, kept),
             actions=_summed(at.log),
+            edition=_edition(resource),
         )
 
     def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
@@ -268,6 +271,20 @@ def _is_age(part: Mapping[str, Any]) -> bool:
 
 def _codings(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [coding for concept in _many(part.get("code")) for coding in _many(concept.get("coding"))]
+
+
+def _edition(resource: Mapping[str, Any]) -> Edition | None:
+    """Which edition a resource is, by the server that has it; None if it does not say."""
+    meta = resource.get("meta")
+    updated, number = (meta.get("lastUpdated"), meta.get("versionId")) if type(meta) is dict else (None, None)
+    count = int(number) if type(number) is str and _COUNT.fullmatch(number) else None
+    when = ""
+    if type(updated) is str and "T" in updated:
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(updated)
+            if moment.tzinfo is not None:
+                when = moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return Edition(when, count) if when or count is not None else None
 
 
 def _many(element: Any) -> list[dict[str, Any]]:

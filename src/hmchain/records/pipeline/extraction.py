@@ -1,20 +1,22 @@
 """One extraction: the items of a source become records of one open version of a dataset.
 
 Every item is written down once it and its records are durable, so a run that was cut short goes on where it stopped:
-nothing twice, nothing lost. A record that comes again byte for byte is a duplicate and is counted; one that comes again
-with other content (two objects under one UID, say) is held for a person, since one of the two is wrong.
+nothing twice, nothing lost. A record that comes again byte for byte is a duplicate and is counted. One that comes again
+with other content takes the place of the first if its source says that it is a later edition, and is passed over if it
+is an earlier one; if that cannot be told (two objects under one UID, say) it is held: a person says which to take.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from hashlib import sha256
 from itertools import chain
 
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
-from hmchain.records.deidentification.outcome import Action, Clean, Held
+from hmchain.records.deidentification.outcome import Action, Clean, Edition, Held
 from hmchain.records.deidentification.report import count_actions
 from hmchain.records.envelope import Buffer
 from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
@@ -43,6 +45,8 @@ class Tally:
     held: int = 0
     resumed: int = 0
     """Items that an earlier run had done."""
+    updated: int = 0
+    """Records that took the place of an earlier edition of themselves."""
     unavailable: int = 0
     """Items that the source has and could not give; the next run asks for them again."""
 
@@ -54,6 +58,40 @@ class _Batch:
     items: list[ItemDone] = field(default_factory=list)
     records: set[str] = field(default_factory=set)
     size: int = 0
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A record that is there already."""
+
+    edition: Edition | None
+    is_catalogued: bool
+
+    def is_superseded_by(self, clean: Clean) -> bool:
+        """Whether `clean` is made of a later edition."""
+        return bool(self.edition and clean.edition and clean.edition.is_after(self.edition))
+
+    def supersedes(self, clean: Clean) -> bool:
+        """Whether `clean` is made of an earlier edition."""
+        return bool(self.edition and clean.edition and self.edition.is_after(clean.edition))
+
+
+class _How(Enum):
+    """How a record went into the vault."""
+
+    NEW = auto()
+    SAME = auto()
+    """It was there."""
+    REPLACED = auto()
+    """It took the place of another."""
+    REFUSED = auto()
+    """Another one of its id is there, and stays."""
+
+
+@dataclass(frozen=True)
+class _Put:
+    how: _How
+    size: int
 
 
 def quarantine_of(dataset: str) -> str:
@@ -79,6 +117,7 @@ class Extraction:
         self._rules = rules
         self._tally = Tally()
         self._batch = _Batch()
+        self._replacing = False
 
     def run(
         self, source: Source, *, workers: int = 1, batch: int = BATCH_ITEMS, progress: Progress | None = None
@@ -113,12 +152,13 @@ class Extraction:
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
-    def release(self, item: Item, name: bytes) -> Tally:
+    def release(self, item: Item, name: bytes, *, replacing: bool = False) -> Tally:
         """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
 
-        `name` is the keyed digest under which it is known.
+        `name` is the keyed digest under which it is known; `replacing` lets its records take the place of others.
         """
         self._tally = Tally()
+        self._replacing = replacing
         with self._writer() as writer:
             self._keep(writer, name, item, outcomes(item, self._rules, reviewed=True))
             self._flush(writer)
@@ -142,70 +182,87 @@ class Extraction:
         entries: dict[str, RecordEntry] = {}
         actions: Counter[tuple[str, str]] = Counter()
         held: list[Held] = []
-        duplicates = 0
+        duplicates = updated = 0
+        again: set[str] = set()
         for outcome in found:
             if isinstance(outcome, Held):
                 held.append(outcome)
                 continue
             clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
-            entry = self._put(writer, outcome, item)
-            if entry is None:
-                held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
-            elif entry.record in entries or self._is_listed(entry.record):
+            known = self._known(writer, clean.record, entries)
+            done = self._put(writer, outcome, known)
+            entry = _entry(clean, done.size, item)
+            if done.how is _How.REFUSED and known and known.supersedes(clean):
+                duplicates += 1
+            elif done.how is _How.REFUSED:
+                held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=True))
+            elif done.how is _How.SAME and known and not known.is_superseded_by(clean):
                 duplicates += 1
             else:
+                updated += done.how is _How.REPLACED and known is not None
+                if known and known.is_catalogued:
+                    again.add(entry.record)
                 entries[entry.record] = entry
                 self._batch.records.add(entry.record)
                 self._batch.size += entry.size
                 count_actions(actions, clean.actions)
         waiting = self._quarantine(name, item, held) if held else None
-        done = tuple(Action(*key, count) for key, count in actions.items())
-        self._batch.items.append(ItemDone(name, tuple(entries.values()), duplicates, waiting, done))
+        what = tuple(Action(*key, count) for key, count in actions.items())
+        kept, replaced = tuple(entries.values()), tuple(sorted(again))
+        self._batch.items.append(ItemDone(name, kept, duplicates, waiting, what, replaced))
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
-            records=self._tally.records + len(entries),
+            records=self._tally.records + len(entries) - len(again),
+            updated=self._tally.updated + updated,
             size=self._tally.size + sum(entry.size for entry in entries.values()),
             duplicates=self._tally.duplicates + duplicates,
             held=self._tally.held + bool(held),
         )
 
-    def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
-        """The catalogue's entry of a record that the vault has now; None if it had another one of this id."""
+    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> _Known | None:
+        """What is listed under a record's id: by an item before, or by this one so far; the vault alone may have more
+        after a crash."""
+        if record in entries:
+            return _Known(entries[record].edition, is_catalogued=False)
+        if record in self._batch.records:
+            self._flush(writer)
+        if self._catalogue.record(self._dataset.name, self._version, record) is None:
+            return None
+        return _Known(self._catalogue.edition(self._dataset.name, self._version, record), is_catalogued=True)
+
+    def _put(self, writer: Writer, found: Clean | SealedRecord, known: _Known | None) -> _Put:
+        """Hand a record to the vault, unless that has another one of this id which must stay."""
         clean = found.clean if isinstance(found, SealedRecord) else found
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
-        size = self._put_sealed(writer, found) if isinstance(found, SealedRecord) else self._put_pieces(writer, found)
-        if size is None:
-            return None
-        label = clean.attributes.get("label", item.label)
-        return RecordEntry(clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes)
-
-    def _put_pieces(self, writer: Writer, clean: Clean) -> int | None:
-        """The record's size; None if the vault has another content under its id."""
-        pieces = _Measured(clean.pieces())
+        pieces = _Measured(clean.pieces()) if isinstance(found, Clean) else _Measured(())
+        how = _How.NEW
         if self._vault.has(self._dataset.name, self._version, clean.record):
-            known = self._vault.get_stream(self._dataset.name, self._version, clean.record)
-            if _sha256(known) != _sha256(pieces):
-                return None
-        else:
+            if self._has_same(found, pieces):
+                how = _How.SAME
+            elif self._replacing or known is None or known.is_superseded_by(clean):
+                self._vault.withdraw(self._dataset.name, self._version, clean.record)
+                how = _How.REPLACED
+            else:
+                how = _How.REFUSED
+        if isinstance(found, SealedRecord):
+            if how in (_How.SAME, _How.REFUSED):
+                self._vault.discard(found.sealed)
+            else:
+                writer.put_sealed(clean.record, clean.subject, found.sealed)
+            return _Put(how, found.sealed.size)
+        if how in (_How.NEW, _How.REPLACED):
+            pieces = _Measured(clean.pieces())
             _write(writer, clean, pieces)
-        return pieces.size
+        return _Put(how, pieces.size)
 
-    def _put_sealed(self, writer: Writer, found: SealedRecord) -> int | None:
-        """As `_put_pieces`."""
-        clean, sealed = found.clean, found.sealed
-        if not self._vault.has(self._dataset.name, self._version, clean.record):
-            writer.put_sealed(clean.record, clean.subject, sealed)
-        else:
-            self._vault.discard(sealed)
-            if not self._vault.holds(self._dataset.name, self._version, clean.record, sealed):
-                return None
-        return sealed.size
-
-    def _is_listed(self, record: str) -> bool:
-        """Whether the catalogue has a record; the vault alone may have it after a crash."""
-        return self._catalogue.record(self._dataset.name, self._version, record) is not None
+    def _has_same(self, found: Clean | SealedRecord, pieces: Iterable[Buffer]) -> bool:
+        """Whether the vault has the very content of a record under its id."""
+        if isinstance(found, SealedRecord):
+            return self._vault.holds(self._dataset.name, self._version, found.clean.record, found.sealed)
+        known = self._vault.get_stream(self._dataset.name, self._version, found.record)
+        return _sha256(known) == _sha256(pieces)
 
     def _quarantine(self, name: bytes, item: Item, held: Sequence[Held]) -> HeldItem:
         """Keep an item, encrypted, until a reviewer decides."""
@@ -225,6 +282,13 @@ class Extraction:
         if self._batch.items:
             self._catalogue.add_items(self._dataset.name, self._version, self._batch.items)
             self._batch = _Batch()
+
+
+def _entry(clean: Clean, size: int, item: Item) -> RecordEntry:
+    label = clean.attributes.get("label", item.label)
+    return RecordEntry(
+        clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes, clean.edition
+    )
 
 
 def _write(writer: Writer, clean: Clean, pieces: Iterable[Buffer]) -> None:

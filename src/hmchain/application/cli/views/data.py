@@ -62,6 +62,7 @@ def show_tally(version: Version, tally: Tally, passed_over: Mapping[str, int], *
                     f"{version.subjects} patients, {size(version.size)}"),
         ("extracted now", f"{tally.records} records of {tally.items} items"
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
+        *([("updated", tally.updated)] if tally.updated else []),
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
