@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from hmchain.canonical import digest
+from hmchain.records.deidentification import fhir_guard as guard
 from hmchain.records.deidentification.fhir_rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Edition, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
@@ -84,8 +85,12 @@ _REASONS = {
     "damaged": "that cannot be read as FHIR in JSON",
     "resource_type": "of a type that is not taken: {}",
     "no_subject": "of no patient, or one that cannot be told: {}",
+    "identifier_left": "with what identifies the patient in an element that stays: {}",
+    "identifier_suspected": "with a number that is also the patient's, perhaps by chance: {}",
     "modifier_extension": "changed in meaning by a modifier extension, which would be dropped: {}",
 }
+
+_RELEASABLE = frozenset({"identifier_suspected", "modifier_extension"})
 
 
 class FhirDeidentifier:
@@ -113,7 +118,7 @@ class FhirDeidentifier:
         """A `Clean` a resource; then a `Held` for each reason why others may not pass.
 
         Nothing comes of an item whose resources are all of types that are dropped whole, such as Practitioner.
-        `reviewed` lets resources pass that have a modifier extension.
+        `reviewed` lets resources pass that have a modifier extension, or a number that is the patient's by chance.
         """
         with item.open() as file:
             data = file.read(ITEM_BYTES_MAX + 1)
@@ -139,7 +144,7 @@ class FhirDeidentifier:
             yield Held("no_record", "it holds no resource", releasable=False)
         for (code, kind), count in refused.items():
             reason = f"{count} {'resource' if count == 1 else 'resources'} {_REASONS[code].format(kind)}"
-            yield Held(code, reason, releasable=code == "modifier_extension")
+            yield Held(code, reason, releasable=code in _RELEASABLE)
 
     def _clean(self, raw: _Raw, dropped: Counter[str], reviewed: bool) -> Clean | None:
         """One resource's record; None if it is of a type that is dropped whole. Raises `_Refused`."""
@@ -158,9 +163,9 @@ class FhirDeidentifier:
             raise _Refused("resource_type", kind if kind in self._book.held else "another type")
         if b'"modifierExtension"' in bytes(raw.data) and not reviewed:
             raise _Refused("modifier_extension", kind)
-        return self._record(kind, resource, raw, rule)
+        return self._record(kind, resource, raw, rule, reviewed)
 
-    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule) -> Clean:
+    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule, reviewed: bool) -> Clean:
         own = resource.get("id", raw.name)
         if type(own) is not str or not _ID.fullmatch(own):
             own = ""
@@ -174,6 +179,11 @@ class FhirDeidentifier:
         kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
         kept["meta"] = _PSEUDONYMISED
         data = _encode(kept)
+        left = guard.trace(guard.identity_of(resource, self._patient_in[kind]), kept, data)
+        if left is guard.Trace.CERTAIN:
+            raise _Refused("identifier_left", kind)
+        if left is guard.Trace.POSSIBLE and not reviewed:
+            raise _Refused("identifier_suspected", kind)
         return Clean(
             record=self._pseudonyms.identifier("fhir record", name),
             subject=subject,
