@@ -65,9 +65,14 @@ def test_one_uid_with_two_contents_is_held_and_the_first_stays(steward: Steward,
     done = steward.run("extract", str(folder), "--into", "head")
     assert (done["records"], done["duplicates"], done["held"]) == (1, 1, 1)
     (held,) = steward.run("quarantine", "list")
-    assert (held["code"], held["releasable"]) == ("conflicting_identifier", False)
+    assert (held["code"], held["releasable"]) == ("conflicting_identifier", True)
     again = steward.run("extract", str(folder), "--into", "head")
     assert (again["resumed"], again["records"], again["held"]) == (3, 0, 0)
+    release = ("quarantine", "release", held["item"], "--reviewer", "Curie")
+    assert "--replace" in steward.run(*release, expect=2)["error"]["hint"]
+    taken = steward.run(*release, "--replace")
+    assert (taken["released"], taken["records"], taken["updated"]) == (True, 0, 1)
+    assert steward.run("quarantine", "list") == [] and steward.run("show", "head")["records"] == 1
 
 
 @pytest.mark.parametrize(
@@ -573,7 +578,8 @@ def test_a_release_that_is_killed_leaves_no_file_of_the_patient(steward: Steward
     spool.mkdir()
     killed = (
         "import os, signal, sys; from hmchain.records.pipeline.extraction import Extraction;"
-        "Extraction._put = lambda self, writer, found, item: (item.open(), os.kill(os.getpid(), signal.SIGKILL));"
+        "Extraction._keep = lambda self, writer, name, item, *_, **__:"
+        " (item.open(), os.kill(os.getpid(), signal.SIGKILL));"
         "from hmchain.application.cli.main import main; main(sys.argv[1:])"
     )
     item = next(held["item"] for held in steward.run("quarantine", "list") if held["releasable"])

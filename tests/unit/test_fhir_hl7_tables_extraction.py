@@ -3,21 +3,24 @@ patient who is erased is gone from all of them."""
 
 from __future__ import annotations
 
+import io
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from health_records import AS_OF, ndjson, omop_measurement, profile, pseudonyms, resources, result_message
+from health_records import AS_OF, ndjson, observation, omop_measurement, profile, pseudonyms, resources, result_message
 from hmchain.keys import SecretKey, WrappingKey
-from hmchain.records.catalogue import Catalogue, Dataset
+from hmchain.records.catalogue import Catalogue, Dataset, HeldItem
 from hmchain.records.deidentification.fhir import FhirDeidentifier
 from hmchain.records.deidentification.hl7 import Hl7Deidentifier
 from hmchain.records.deidentification.tables import TableDeidentifier
 from hmchain.records.objects import ObjectStore
-from hmchain.records.pipeline.extraction import Extraction, Tally
+from hmchain.records.pipeline import review
+from hmchain.records.pipeline.extraction import CONFLICT, Extraction, Tally
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.fhir import files as fhir_files
 from hmchain.records.sources.fhir.files import FhirFiles
@@ -74,6 +77,10 @@ class Hospital:
     def extract(self, source: Source) -> Tally:
         return Extraction(self.catalogue, self.vault, self._dataset, 1, self._rules).run(source)
 
+    def release(self, held: HeldItem) -> None:
+        run = Extraction(self.catalogue, self.vault, self._dataset, 1, self._rules)
+        review.release(run, self.catalogue, self.vault, held, "M. Curie", 0, replacing=True)
+
     def contents(self) -> dict[str, bytes]:
         return dict(self.vault.read(NAME, 1))
 
@@ -126,3 +133,60 @@ def test_an_erased_patient_is_gone_from_every_kind_and_nobody_else_is(hospitals:
     left = hospital.contents()
     assert set(left) == set(before) - mine
     assert all(subject.encode() not in content for content in left.values())
+
+
+def versioned(value: int, meta: dict[str, str] | None) -> Item:
+    """An export that holds one Observation, as it is at some time."""
+    changed = observation(1, 1, id="glucose", valueQuantity={"value": value}, meta=meta)
+    return Item(f"export {value}.json", FHIR, lambda: io.BytesIO(ndjson([changed])))
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Items in order."""
+
+    given: tuple[Item, ...]
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        return (item for item in self.given if not done(item.name))
+
+    def count(self) -> int | None:
+        return len(self.given)
+
+
+@pytest.mark.parametrize(
+    "metas",
+    [
+        ({"versionId": "9"}, {"versionId": "10"}),
+        ({"lastUpdated": "2024-05-01T23:30:00-05:00"}, {"lastUpdated": "2024-05-02T05:00:00Z"}),
+        (
+            {"lastUpdated": "2024-05-01T10:00:00Z", "versionId": "3"},
+            {"lastUpdated": "2024-05-02T10:00:00Z", "versionId": "2"},
+        ),
+    ],
+    ids=["by number", "by time, in other zones", "by time before number"],
+)
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_latest_state_of_a_resource_is_what_stays(
+    hospitals: Callable[[], Hospital], metas: tuple[dict[str, str], ...], in_order: bool, at_once: bool
+) -> None:
+    hospital = hospitals()
+    exports = [versioned(number, meta) for number, meta in enumerate(metas, start=1)][:: 1 if in_order else -1]
+    tallies = [
+        hospital.extract(Exports(tuple(part))) for part in ([exports] if at_once else [[each] for each in exports])
+    ]
+    assert sum(tally.held for tally in tallies) == 0 and sum(tally.records for tally in tallies) == 1
+    [kept] = hospital.contents().values()
+    assert json.loads(kept)["valueQuantity"] == {"value": 2}
+    assert hospital.catalogue.edition(NAME, 1, next(iter(hospital.contents()))) is not None
+
+
+def test_of_two_states_without_a_number_or_time_a_person_says_which(hospitals: Callable[[], Hospital]) -> None:
+    hospital = hospitals()
+    assert hospital.extract(Exports((versioned(1, None), versioned(2, {"versionId": "2"})))).held == 1
+    (held,) = hospital.catalogue.held(NAME)
+    assert held.code == CONFLICT and held.releasable
+    hospital.release(held)
+    [kept] = hospital.contents().values()
+    assert json.loads(kept)["valueQuantity"] == {"value": 2} and hospital.catalogue.version(NAME).held == 0

@@ -229,3 +229,49 @@ def test_whatever_is_in_its_fields_a_message_lets_no_text_through(name: str, dat
     found = outcome(message("|".join([name, *fields]), f"ZZZ|{fields}"))
     assert isinstance(found, Clean)
     assert b"zqj" not in b"".join(bytes(piece) for piece in found.pieces()) + repr(found.actions).encode()
+
+
+@pytest.mark.parametrize(
+    ("segment", "reported"), [("NTE|1||x", "NTE"), ("ZPI|1|x", "other segments"), ("QUY|1|x", "other segments")]
+)
+def test_a_report_names_no_segment_that_the_standard_does_not(segment: str, reported: str) -> None:
+    found = outcome(message(segment))
+    assert isinstance(found, Clean)
+    assert {(a.element, a.done, a.count) for a in found.actions} >= {(reported, REMOVED, 1)}
+    assert reported == segment[:3] or not any(segment[:3] in action.element for action in found.actions)
+
+
+@pytest.mark.parametrize(
+    ("value_type", "value", "unit", "kept"),
+    [
+        ("NM", "5550199", "", ""), ("NM", "5550199", "10*3/uL", "5550199"), ("NM", "250000", "", "250000"),
+        ("NM", "0123", "", ""), ("NM", "0.5", "", "0.5"), ("SN", "^555^-^0199", "", ""), ("SN", "^955^-^199", "", ""),
+        ("SN", "^1^-^10", "", "^1^-^10"), ("SN", "^5550199", "", ""), ("ST", "5550199", "", ""),
+        ("CWE", "5550199^x^RXNORM", "", ""), ("CWE", "197361^x^RXNORM", "", "197361^^RXNORM"),
+        ("CWE", "10828005^x^SCT", "", ""), ("CWE", "KIM^x^DCM", "", ""), ("CWE", "CT^x^DCM", "", "CT^^DCM"),
+    ],
+)  # fmt: skip
+def test_numbers_of_people_are_no_results_and_no_codes(value_type: str, value: str, unit: str, kept: str) -> None:
+    assert result(value_type, value, rest=f"|{unit}") == kept
+
+
+@pytest.mark.parametrize(
+    ("segment", "code"),
+    [
+        ("OBX|1|NM|2345-7^^LN||48213", "identifier_suspected"),
+        ("OBX|1|SN|2345-7^^LN||>^48213", "identifier_suspected"),
+        ("OBX|1|CWE|2345-7^^LN||48213^x^C4", "identifier_suspected"),
+        ("OBX|1|NM|2345-7^^LN||555019|mg", "identifier_left"),
+        ("OBX|1|NM|2345-7^^LN||5.5||0-48213", "identifier_suspected"),
+        ("OBX|1|NM|2345-7^^LN||48213.5", ""),
+        ("OBX|1|NM|48213-8^^LN||1", ""),
+        ("OBX|1|NM|2345-7^^LN||4821", ""),
+    ],
+)
+def test_the_patients_own_numbers_are_not_left_in_results(segment: str, code: str) -> None:
+    text = message(segment).replace("7^^^H^MR", "48213^^^H^MR~A-4821^^^H^PI||KIM^SU||||||||555-019")
+    found = outcome(text)
+    assert (found.code if isinstance(found, Held) else "") == code
+    if isinstance(found, Held) and found.releasable:
+        [released] = BASIC.deidentify(Item("x", HL7, lambda: io.BytesIO(text.encode())), reviewed=True)
+        assert isinstance(released, Clean)

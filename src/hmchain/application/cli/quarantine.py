@@ -79,19 +79,26 @@ def release(
     item: ItemArgument,
     reviewer: ReviewerOption,
     directory: HospitalOption = DEFAULT_FOLDER,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Of two with one identifier take this one; to keep the other, reject this."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let an item through, after you looked at it and found nothing that tells who it is."""
     from hmchain.application.data import extraction, folder
 
     with folder.open_records(folder.locate(directory), passphrase()) as records:
-        held, tally = extraction.release(records, item, reviewer)
+        held, tally = extraction.release(records, item, reviewer, replacing=replace)
     if as_json:
-        output.emit({"item": held.item, "released": tally.held == 0, "records": tally.records})
+        output.emit(
+            {"item": held.item, "released": tally.held == 0, "records": tally.records, "updated": tally.updated}
+        )
     elif tally.held:
         output.say("It is still held, now for another reason: hmchain data quarantine list")
     else:
-        output.say(f"It is in dataset {held.dataset} now, as {tally.records} record(s), de-identified like the others.")
+        count = tally.records + tally.updated
+        output.say(f"It is in dataset {held.dataset} now, as {count} record(s), de-identified like the others.")
 
 
 @app.command(epilog=example("hmchain data quarantine reject 3f2a --reviewer 'M. Curie'"))

@@ -102,8 +102,8 @@ def _check_patients(records: Records, dataset: Dataset, opened: Opened) -> None:
         raise OtherRulesError(what, "do as before, or extract into another dataset")
 
 
-def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tally]:
-    """Let an item through that waits in quarantine.
+def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> tuple[HeldItem, Tally]:
+    """Let an item through that waits in quarantine, `replacing` what has its identifier.
 
     Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
     """
@@ -113,7 +113,8 @@ def release(records: Records, prefix: str, reviewer: str) -> tuple[HeldItem, Tal
         hint = "extract the next version and decide about it there, before that one is registered; reject this one"
         raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
     run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset, held.kind))
-    return held, review.release(run, records.catalogue, records.vault, held, reviewer, now_ms())
+    tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
+    return held, tally
 
 
 def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:

@@ -23,6 +23,7 @@ from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import CatalogueError, connect, failures, rows
+from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
     PENDING,
     ActionCount,
@@ -33,6 +34,7 @@ from hmchain.records.catalogue.entries import (
     Version,
 )
 from hmchain.records.catalogue.optouts import PATIENT, LeftOut, OptOut, left_out, of_record, of_subject
+from hmchain.records.deidentification.outcome import Edition
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms, person
 from hmchain.records.envelope import open_envelope, seal
@@ -41,6 +43,8 @@ __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError"]
 
 _PAGE = 500
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
+_DELETE_RECORD = "DELETE FROM records WHERE dataset = ? AND version = ? AND record = ?"
+_DELETE_WORDS = "DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?"
 _HELD = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
 
 
@@ -63,6 +67,7 @@ class Catalogue:
         self._database = connect(path)
         self._keys: dict[str, SecretKey] = {}
         self._item_keys: dict[str, SecretKey] = {}
+        self._editions = Editions(local)
 
     def close(self) -> None:
         """Close the file."""
@@ -194,6 +199,9 @@ class Catalogue:
     def _add_item(self, database: sqlite3.Connection, dataset: str, version: int, item: ItemDone) -> None:
         key = (dataset, version)
         database.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", (*key, item.name, item.duplicates))
+        for record in item.replaced:
+            database.execute(_DELETE_RECORD, (*key, record))
+            database.execute(_DELETE_WORDS, (*key, record))
         for entry in item.records:
             attributes = json.dumps(dict(sorted(entry.attributes.items())))
             database.execute(
@@ -202,6 +210,7 @@ class Catalogue:
                  attributes),
             )  # fmt: skip
             _index(database, dataset, version, entry)
+        self._editions.write(database, dataset, version, item.records)
         for action in item.actions:
             database.execute(
                 """INSERT INTO actions VALUES (?, ?, ?, ?, ?)
@@ -248,6 +257,12 @@ class Catalogue:
     def has_subject(self, subject: str) -> bool:
         """Whether any record is of the patient with this pseudonym."""
         return bool(self._rows("SELECT 1 FROM records WHERE subject = ? LIMIT 1", subject))
+
+    def edition(self, dataset: str, version: int, record: str) -> Edition | None:
+        """Which edition of a resource a record was made of; None if that is not known."""
+        sql = "SELECT sealed FROM editions WHERE dataset = ? AND version = ? AND record = ?"
+        found = self._rows(sql, dataset, version, record)
+        return self._editions.open(dataset, version, record, found[0][0]) if found else None
 
     def media(self, dataset: str, version: int) -> list[tuple[str, str]]:
         """The kinds and media types of a version's records, in order."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hmchain.errors import StorageError
+from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
 SCHEMA_VERSION = 2
@@ -45,6 +46,7 @@ CREATE TABLE held_subjects (
 CREATE INDEX held_by_subject ON held_subjects (subject);
 CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
+{EDITIONS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
 PRAGMA user_version = {SCHEMA_VERSION};
 """

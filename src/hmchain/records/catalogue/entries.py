@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hmchain.records.deidentification.outcome import Action
+from hmchain.records.deidentification.outcome import Action, Edition
 from hmchain.records.deidentification.profile import Profile
 
 PENDING, RELEASED, REJECTED = "pending", "released", "rejected"
@@ -69,6 +69,8 @@ class RecordEntry:
     """Bytes of plaintext."""
     label: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    edition: Edition | None = None
+    """Written down where it is given; read by `Catalogue.edition` alone."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,5 @@ class ItemDone:
     actions: tuple[Action, ...] = ()
     held_subjects: tuple[str, ...] = ()
     """Pseudonyms of all whom an item in quarantine is about, with an empty one if there are others unknown."""
+    replaced: tuple[str, ...] = ()
+    """Those of its records that take the place of an entry that is there."""

@@ -10,8 +10,9 @@ import codecs
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import msgspec
 
 from hmchain.canonical import digest
+from hmchain.records.deidentification import fhir_guard as guard
 from hmchain.records.deidentification.fhir_rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Edition, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
@@ -34,6 +36,7 @@ ITEM_BYTES_MAX = 512 << 20
 _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
 }
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
@@ -82,8 +85,12 @@ _REASONS = {
     "damaged": "that cannot be read as FHIR in JSON",
     "resource_type": "of a type that is not taken: {}",
     "no_subject": "of no patient, or one that cannot be told: {}",
+    "identifier_left": "with what identifies the patient in an element that stays: {}",
+    "identifier_suspected": "with a number that is also the patient's, perhaps by chance: {}",
     "modifier_extension": "changed in meaning by a modifier extension, which would be dropped: {}",
 }
+
+_RELEASABLE = frozenset({"identifier_suspected", "modifier_extension"})
 
 
 class FhirDeidentifier:
@@ -111,7 +118,7 @@ class FhirDeidentifier:
         """A `Clean` a resource; then a `Held` for each reason why others may not pass.
 
         Nothing comes of an item whose resources are all of types that are dropped whole, such as Practitioner.
-        `reviewed` lets resources pass that have a modifier extension.
+        `reviewed` lets resources pass that have a modifier extension, or a number that is the patient's by chance.
         """
         with item.open() as file:
             data = file.read(ITEM_BYTES_MAX + 1)
@@ -138,7 +145,7 @@ class FhirDeidentifier:
         for (code, kind), whose in refused.items():
             reason = f"{len(whose)} {'resource' if len(whose) == 1 else 'resources'} {_REASONS[code].format(kind)}"
             subjects = () if "" in whose else tuple(sorted(set(whose)))
-            yield Held(code, reason, releasable=code == "modifier_extension", subjects=subjects)
+            yield Held(code, reason, releasable=code in _RELEASABLE, subjects=subjects)
 
     def _clean(self, raw: _Raw, dropped: Counter[str], reviewed: bool) -> Clean | None:
         """One resource's record; None if it is of a type that is dropped whole. Raises `_Refused`."""
@@ -158,9 +165,9 @@ class FhirDeidentifier:
             raise _Refused("resource_type", named, self._whose(kind, resource, raw))
         if b'"modifierExtension"' in bytes(raw.data) and not reviewed:
             raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
-        return self._record(kind, resource, raw, rule)
+        return self._record(kind, resource, raw, rule, reviewed)
 
-    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule) -> Clean:
+    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule, reviewed: bool) -> Clean:
         own = resource.get("id", raw.name)
         if type(own) is not str or not _ID.fullmatch(own):
             own = ""
@@ -174,6 +181,11 @@ class FhirDeidentifier:
         kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
         kept["meta"] = _PSEUDONYMISED
         data = _encode(kept)
+        left = guard.trace(guard.identity_of(resource, self._patient_in[kind]), kept, data)
+        if left is guard.Trace.CERTAIN:
+            raise _Refused("identifier_left", kind, subject)
+        if left is guard.Trace.POSSIBLE and not reviewed:
+            raise _Refused("identifier_suspected", kind, subject)
         return Clean(
             record=self._pseudonyms.identifier("fhir record", name),
             subject=subject,
@@ -181,6 +193,7 @@ class FhirDeidentifier:
             pieces=lambda: (data,),
             attributes=_attributes(kind, kept),
             actions=_summed(at.log),
+            edition=_edition(resource),
         )
 
     def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
@@ -278,6 +291,20 @@ def _is_age(part: Mapping[str, Any]) -> bool:
 
 def _codings(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [coding for concept in _many(part.get("code")) for coding in _many(concept.get("coding"))]
+
+
+def _edition(resource: Mapping[str, Any]) -> Edition | None:
+    """Which edition a resource is, by the server that has it; None if it does not say."""
+    meta = resource.get("meta")
+    updated, number = (meta.get("lastUpdated"), meta.get("versionId")) if type(meta) is dict else (None, None)
+    count = int(number) if type(number) is str and _COUNT.fullmatch(number) else None
+    when = ""
+    if type(updated) is str and "T" in updated:
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(updated)
+            if moment.tzinfo is not None:
+                when = moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return Edition(when, count) if when or count is not None else None
 
 
 def _many(element: Any) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ from hmchain.records.deidentification.terminology import RULES, UCUM, Check, is_
 Spec = str | list[str] | dict[str, Any]
 Rule = Callable[[Any, "Pass"], Any]
 
-NUMBER_LIMIT = 10**8
-"""Numbers from here on are dropped: they are as long as a social security or telephone number."""
+NUMBER_LIMIT, BARE_LIMIT = 10**8, 10**6
+"""Numbers from here on are dropped, those without a unit sooner: they are as long as a telephone or record number."""
 
 MASKED = {"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "masked"}
 """Stands where FHIR requires a code and the one that was there may not stay."""
@@ -33,7 +33,6 @@ _REFERENCE = re.compile(
 )
 _UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*)){1,62}", re.ASCII)
 _SOP_CLASS = re.compile(r"(?:urn:oid:)?(1\.2\.840\.10008\.5\.1\.4\.[\d.]{1,20})", re.ASCII)
-_COUNTRY = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _COMPARATORS = ("<", "<=", ">=", ">", "ad")
 _OTHER = "(other)"
 
@@ -144,7 +143,7 @@ class Compiler:
         return lambda value, at: value if type(value) is bool else None
 
     def _integer(self, path: str) -> Rule:
-        return lambda value, at: value if type(value) is int and -NUMBER_LIMIT < value < NUMBER_LIMIT else None
+        return lambda value, at: value if type(value) is int and abs(value) < BARE_LIMIT else None
 
     def _number(self, path: str) -> Rule:
         return lambda value, at: _number(value)
@@ -287,9 +286,6 @@ class Compiler:
 
         return rule
 
-    def _country(self, path: str) -> Rule:
-        return lambda value, at: value if type(value) is str and _COUNTRY.fullmatch(value) else None
-
     def _zip3(self, path: str) -> Rule:
         generalised = Action(path, GENERALISED)
 
@@ -319,8 +315,9 @@ def _each(rule: Rule, values: list[Any], at: Pass) -> list[Any] | None:
 
 
 def _number(value: Any) -> int | Decimal | None:
-    numeric = type(value) is Decimal or type(value) is int
-    return value if numeric and -NUMBER_LIMIT < value < NUMBER_LIMIT else None
+    if type(value) is Decimal or type(value) is int:
+        return value if -NUMBER_LIMIT < value < NUMBER_LIMIT else None
+    return None
 
 
 def _age(value: Any) -> dict[str, Any] | None:
@@ -354,4 +351,5 @@ def _quantity(value: Any, understood: str = "") -> dict[str, Any] | None:
         kept |= {"system": UCUM, "code": code}
     elif type(unit) is str and is_unit(unit):
         kept["unit"] = unit
-    return kept
+    is_bare = "code" not in kept and "unit" not in kept
+    return kept if not is_bare or -BARE_LIMIT < number < BARE_LIMIT else None

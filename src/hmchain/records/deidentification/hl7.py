@@ -10,14 +10,15 @@ from datetime import date
 from decimal import Decimal
 
 from hmchain.canonical import digest
+from hmchain.records.deidentification import hl7_guard as guard
 from hmchain.records.deidentification.ages import capped, in_a_year
-from hmchain.records.deidentification.hl7_rules import Context, load_segments
+from hmchain.records.deidentification.hl7_rules import OTHER_SEGMENTS, STANDARD_SEGMENTS, Context, load_segments
 from hmchain.records.deidentification.hl7_rules import Segment as Rules
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, SHIFTED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import GENERALISED, KEPT, REMOVED, SHIFTED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
-from hmchain.records.deidentification.terminology import AGE_CODES, hl7_systems
+from hmchain.records.deidentification.terminology import AGE_CODES, hl7_systems, is_unit
 from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, Message, MessageError, Segment, parse
 from hmchain.records.sources.item import Item
 
@@ -67,20 +68,34 @@ class Hl7Deidentifier:
         elif patients in (set(), {""}):
             yield Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
         else:
-            yield self._clean(message, patients.pop(), data)
+            yield self._clean(message, patients.pop(), data, reviewed)
 
-    def _clean(self, message: Message, patient: str, data: bytes) -> Clean:
+    def _clean(self, message: Message, patient: str, data: bytes, reviewed: bool) -> Clean | Held:
         subject = self._pseudonyms.subject(patient)
         at = Context(Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of), subject)
         log: _Log = Counter()
         kept = []
+        told: list[str] = []
         for segment in message.segments:
             rules = self._segments.get(segment.name)
             fields = self._fields(segment, rules, message, at, log) if rules else None
             if fields is None:
-                log[segment.name, REMOVED] += 1
+                log[segment.name if segment.name in STANDARD_SEGMENTS else OTHER_SEGMENTS, REMOVED] += 1
             else:
                 kept.append([segment.name, *fields])
+                if rules and segment.name != "MSH":
+                    told += [
+                        fields[number - 1]
+                        for number, done in rules.done.items()
+                        if done == KEPT and fields[number - 1 :]
+                    ]
+        left = guard.trace(guard.identity_of(message), told)
+        if left is guard.Trace.CERTAIN:
+            return Held("identifier_left", "what identifies the patient would be left in a field that stays", False)
+        if left is guard.Trace.POSSIBLE and not reviewed:
+            return Held(
+                "identifier_suspected", "a field has a number that is also the patient's, perhaps by chance", True
+            )
         text = "".join("|".join(fields).rstrip("|") + "\r" for fields in kept).encode("ascii")
         return Clean(
             record=self._pseudonyms.identifier("hl7 record", _name(message, data)),
@@ -94,7 +109,8 @@ class Hl7Deidentifier:
     def _fields(self, segment: Segment, rules: Rules, message: Message, at: Context, log: _Log) -> list[str] | None:
         """The fields that stay, empty where one does not; None if the segment says nothing without them."""
         if segment.name == "OBX":
-            at = replace(at, value_type=segment.field(2))
+            unit = next(_repetitions(segment.field(6), message))[0]
+            at = replace(at, value_type=segment.field(2), has_unit=bool(unit) and is_unit(unit))
         kept = [""] * len(segment.fields)
         for index, text in enumerate(segment.fields):
             rule = rules.fields.get(index + 1)

@@ -16,10 +16,12 @@ from hmchain.records.deidentification.outcome import GENERALISED, KEPT, REPLACED
 from hmchain.records.deidentification.safe_harbor import Dates, zip3
 from hmchain.records.deidentification.terminology import RULES, Check, is_unit
 
-_NUMBER = r"[+-]?\d{1,8}(?:\.\d{1,8})?"  # nine digits could be a social security number
+_NUMBER = r"[+-]?(?:0|[1-9]\d{0,7})(?:\.\d{1,8})?"  # nine digits could be a social security number
+_LONG = re.compile(r"\d{7}", re.ASCII)
+"""Seven could be a telephone or record number, unless they count something."""
 _NUMERIC = re.compile(rf"(?:<=?|>=?)?{_NUMBER}", re.ASCII)
-_RANGE = re.compile(rf"(?:<=?|>=?)?{_NUMBER}(?:\s?-\s?{_NUMBER})?", re.ASCII)
-_COUNT = re.compile(r"\d{1,4}(?:\.\d{1,3}){0,3}", re.ASCII)
+_RANGE = re.compile(rf"(?:<=?|>=?)?({_NUMBER})(?:\s?-\s?({_NUMBER}))?", re.ASCII)
+_COUNT = re.compile(r"\d{1,4}|\d{1,2}(?:\.\d{1,2}){1,3}", re.ASCII)
 _MESSAGE_TYPE = re.compile(r"[A-Z]{3}", re.ASCII)
 _EVENT = re.compile(r"[A-Z]\d\d", re.ASCII)
 _STRUCTURE = re.compile(r"[A-Z]{3}_[A-Z]\d\d", re.ASCII)
@@ -35,6 +37,23 @@ _PLAIN_VALUES = frozenset({
 })  # fmt: skip
 """Words of results that laboratories send as text."""
 
+STANDARD_SEGMENTS = frozenset({
+    "ABS", "ACC", "ADD", "ADJ", "AFF", "AIG", "AIL", "AIP", "AIS", "AL1", "APR", "ARQ", "ARV", "AUT", "BHS", "BLC",
+    "BLG", "BPO", "BPX", "BTS", "BTX", "BUI", "CDM", "CDO", "CER", "CM0", "CM1", "CM2", "CNS", "CON", "CSP", "CSR",
+    "CSS", "CTD", "CTI", "DB1", "DG1", "DMI", "DON", "DPS", "DRG", "DSC", "DSP", "ECD", "ECR", "EDU", "EQL", "EQP",
+    "EQU", "ERQ", "ERR", "EVN", "FAC", "FHS", "FT1", "FTS", "GOL", "GP1", "GP2", "GT1", "IAM", "IAR", "IIM", "ILT",
+    "IN1", "IN2", "IN3", "INV", "IPC", "IPR", "ISD", "ITM", "IVC", "IVT", "LAN", "LCC", "LCH", "LDP", "LOC", "LRL",
+    "MCP", "MFA", "MFE", "MFI", "MRG", "MSA", "MSH", "NCK", "NDS", "NK1", "NPU", "NSC", "NST", "NTE", "OBR", "OBX",
+    "ODS", "ODT", "OM1", "OM2", "OM3", "OM4", "OM5", "OM6", "OM7", "OMC", "ORC", "ORG", "OVR", "PAC", "PCE", "PCR",
+    "PD1", "PDA", "PDC", "PEO", "PES", "PID", "PKG", "PM1", "PMT", "PR1", "PRA", "PRB", "PRC", "PRD", "PRT", "PSG",
+    "PSH", "PSL", "PSS", "PTH", "PV1", "PV2", "PYE", "QAK", "QID", "QPD", "QRD", "QRF", "QRI", "RCP", "RDF", "RDT",
+    "REL", "RF1", "RFI", "RGS", "RMI", "ROL", "RQ1", "RQD", "RXA", "RXC", "RXD", "RXE", "RXG", "RXO", "RXR", "RXV",
+    "SAC", "SCD", "SCH", "SCP", "SDD", "SFT", "SGH", "SGT", "SHP", "SID", "SLT", "SPM", "SPR", "STF", "STZ", "TCC",
+    "TCD", "TQ1", "TQ2", "TXA", "UAC", "UB1", "UB2", "URD", "URS", "VAR", "VND", "VTQ",
+})  # fmt: skip
+"""The segments of HL7 v2.1 to v2.8.2: those that a report may name. Any other name could be a person's."""
+OTHER_SEGMENTS = "other segments"
+
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 
 
@@ -46,6 +65,8 @@ class Context:
     subject: str
     value_type: str = ""
     """OBX-2 of the segment."""
+    has_unit: bool = False
+    """Whether OBX-6 of the segment is a unit that stays."""
 
 
 Rule = Callable[[Sequence[str], Context], str]
@@ -73,6 +94,18 @@ def load_segments(
 def escaped(text: str) -> str:
     """Text as it stands in a field."""
     return text.translate(_ESCAPES)
+
+
+def _is_long(number: str) -> bool:
+    """Whether a number has seven digits or more before its point."""
+    return _LONG.search(number.split(".")[0]) is not None
+
+
+def _rises(parts: Sequence[str]) -> bool:
+    """Whether an SN value that is a range goes from less to more: a telephone number (555-0123) need not."""
+    if len(parts) < 4 or parts[2] != "-" or not parts[3]:
+        return True
+    return float(parts[1]) <= float(parts[3])
 
 
 def _compiled(name: str, table: Mapping[str, str | list[str | int]], rules: _Rules, dropped: frozenset[str]) -> Segment:
@@ -135,7 +168,8 @@ class _Rules:
 
     def range(self, parts: Sequence[str], at: Context) -> str:
         """A reference range in numbers."""
-        return parts[0] if _RANGE.fullmatch(parts[0]) else ""
+        found = _RANGE.fullmatch(parts[0])
+        return parts[0] if found and _rises(["", found[1], "-", found[2] or ""]) else ""
 
     def count(self, parts: Sequence[str], at: Context) -> str:
         """A sequence number or sub-identifier in numbers."""
@@ -148,12 +182,14 @@ class _Rules:
 
     def value(self, parts: Sequence[str], at: Context) -> str:
         """OBX-5, by the type that OBX-2 declares: numbers, codes, dates, and a few words of laboratories."""
+        if at.value_type in ("NM", "SN", "ST") and not at.has_unit and any(_is_long(part) for part in parts):
+            return ""
         if at.value_type in ("NM", "ST"):
             plain = len(parts) == 1 and (_NUMERIC.fullmatch(parts[0]) or parts[0].upper() in _PLAIN_VALUES)
             return escaped(parts[0]) if plain else ""
         if at.value_type == "SN":
             kept = [part for part, shape in zip(parts, _SN, strict=False) if shape.fullmatch(part)]
-            return "^".join(kept) if len(kept) == len(parts) else ""
+            return "^".join(kept) if len(kept) == len(parts) and _rises(parts) else ""
         if at.value_type in ("CE", "CWE", "CNE", "CF"):
             return self.coded(parts, at)
         return self.date(parts, at) if at.value_type in ("DT", "TS", "DTM") else ""

@@ -55,7 +55,9 @@ class Trace(IntEnum):
 class Identity:
     """The names and numbers of one patient, and of others that an item names."""
 
-    def __init__(self) -> None:
+    def __init__(self, digits_min: int = SHORT_DIGITS_MIN) -> None:
+        """`digits_min` is how short a number may be: in some data shorter ones are met by chance in many codes."""
+        self._digits_min = digits_min
         self._words: set[bytes] = set()
         self._numbers: set[bytes] = set()
         self._short: set[bytes] = set()
@@ -141,11 +143,11 @@ class Identity:
             return
         if len(word) >= (DIGITS_MIN if number else LETTERS_MIN):
             self._words.add(word)
-        elif short and len(word) >= (SHORT_DIGITS_MIN if number else SHORT_LETTERS_MIN):
+        elif short and len(word) >= (self._digits_min if number else SHORT_LETTERS_MIN):
             self._short.add(word)
 
     def _add_run(self, run: bytes) -> None:
-        if len(run) >= SHORT_DIGITS_MIN:
+        if len(run) >= self._digits_min:
             (self._numbers if len(run) >= DIGITS_MIN else self._short).add(run)
 
     def _add_joined(self, parts: list[bytes]) -> None:

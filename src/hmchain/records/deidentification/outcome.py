@@ -29,6 +29,23 @@ class Action:
 
 
 @dataclass(frozen=True)
+class Edition:
+    """Which of several editions of one resource a record was made of, as its source counts them."""
+
+    updated: str = ""
+    """When it was changed last: ISO 8601 in UTC with microseconds, so that texts compare as times do."""
+    number: int | None = None
+
+    def is_after(self, other: Edition) -> bool | None:
+        """Whether it is a later edition than `other`; None if that cannot be told."""
+        if self.updated and other.updated and self.updated != other.updated:
+            return self.updated > other.updated
+        if self.number is None or other.number is None or self.number == other.number:
+            return None
+        return self.number > other.number
+
+
+@dataclass(frozen=True)
 class Clean:
     """One de-identified record."""
 
@@ -43,6 +60,8 @@ class Clean:
     attributes: Mapping[str, str] = field(default_factory=dict)
     """What the catalogue shows and searches: modality, body part, code, rows, columns, label ..."""
     actions: tuple[Action, ...] = ()
+    edition: Edition | None = None
+    """Of a resource that its source may change, where it says which edition this is."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+
+from hmchain.records.deidentification.check_digits import is_loinc, is_sctid
 
 UCUM = "http://unitsofmeasure.org"
 
@@ -30,6 +33,8 @@ AGE_CODES = frozenset({
 Check = Callable[[str], object]
 """Says of a code, by truth, whether it may stay."""
 
+_CHECKS: Mapping[str, Check] = {"loinc": is_loinc, "sctid": is_sctid}
+
 RULES = Path(__file__).parent / "rules"
 
 # The Unified Code for Units of Measure: products and quotients of prefixed atoms with exponents. Atoms and annotations
@@ -51,6 +56,13 @@ class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hl7: tuple[str, ...] = ()
     codes: frozenset[str] = frozenset()
     pattern: str = ""
+    check: Literal["", "loinc", "sctid"] = ""
+    """Of codes with a check digit, how it is made."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a number or a word that is nobody's code may look like one of its codes."""
+        return bool(self.pattern)
 
 
 class _Systems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,8 +91,16 @@ def hl7_systems(own: Mapping[str, str]) -> dict[str, Check]:
     return found | {"UCUM": is_unit} | _own(own.items())
 
 
+def closed_systems() -> frozenset[str]:
+    """The shipped systems, by all their names, whose codes are listed or have a check digit."""
+    return frozenset(name for system in _shipped() if not system.is_open for name in (system.uri, *system.hl7))
+
+
 def _check(system: System) -> Check:
-    return system.codes.__contains__ if system.codes else re.compile(system.pattern, re.ASCII).fullmatch
+    if system.check:
+        return _CHECKS[system.check]
+    pattern = re.compile(system.pattern or "(?!)", re.ASCII)
+    return lambda code: code in system.codes or pattern.fullmatch(code)
 
 
 def _own(patterns: Iterable[tuple[str, str]]) -> dict[str, Check]:

@@ -1,8 +1,9 @@
 """One extraction: the items of a source become records of one open version of a dataset.
 
 Every item is written down once it and its records are durable, so a run that was cut short goes on where it stopped:
-nothing twice, nothing lost. A record that comes again byte for byte is a duplicate and is counted; one that comes again
-with other content (two objects under one UID, say) is held for a person, since one of the two is wrong.
+nothing twice, nothing lost. A record that comes again byte for byte is a duplicate and is counted. One that comes again
+with other content takes the place of the first if its source says that it is a later edition, and is passed over if it
+is an earlier one; if that cannot be told (two objects under one UID, say) it is held: a person says which to take.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from itertools import chain
 from typing import BinaryIO
 
 from hmchain.canonical import digest
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
-from hmchain.records.envelope import Buffer
+from hmchain.records.pipeline.storing import How, Known, Shelf, clean_of, read, sha256_of
 from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
 from hmchain.records.vault import Vault, Writer
@@ -30,8 +29,6 @@ CONFLICT = "conflicting_identifier"
 OPTED_OUT = "opted_out"
 BATCH_ITEMS = 512
 _BATCH_BYTES = 64 << 20
-_QUEUED_BYTES_MAX = 4 << 20
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,8 @@ class Tally:
     held: int = 0
     resumed: int = 0
     """Items that an earlier run had done."""
+    updated: int = 0
+    """Records that took the place of an earlier edition of themselves."""
     unavailable: int = 0
     """Items that the source has and could not give; the next run asks for them again."""
     opted_out: int = 0
@@ -74,6 +73,24 @@ class _LateLabels:
         self.labels.update(labels)
 
 
+@dataclass
+class _Gathered:
+    """What comes of one item."""
+
+    entries: dict[str, RecordEntry] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
+    """Records among `entries` of which the catalogue has an entry already."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """Of records that the catalogue has without one."""
+    actions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    held: list[Held] = field(default_factory=list)
+    subjects: set[str] = field(default_factory=set)
+    """Pseudonyms of all whom it is about, with an empty one if there are others unknown."""
+    duplicates: int = 0
+    updated: int = 0
+    opted_out: int = 0
+
+
 def quarantine_of(dataset: str) -> str:
     """The vault's name for the items of a dataset that wait for a reviewer."""
     return f"{dataset}/quarantine"
@@ -92,6 +109,7 @@ class Extraction:
     ) -> None:
         self._catalogue = catalogue
         self._vault = vault
+        self._shelf = Shelf(vault, dataset.name, version)
         self._dataset = dataset
         self._version = version
         self._rules = rules
@@ -99,6 +117,7 @@ class Extraction:
         self._tally = Tally()
         self._batch = _Batch()
         self._late = _LateLabels()
+        self._replacing = False
 
     def run(
         self, source: Source, *, workers: int = 1, batch: int = BATCH_ITEMS, progress: Progress | None = None
@@ -111,7 +130,7 @@ class Extraction:
         Raises `SourceError` where the source cannot go on, or an error of vault or catalogue; what was done before
         stays, and the same call goes on after it.
         """
-        self._tally = Tally()
+        self._tally, self._replacing = Tally(), False
         total = source.count()
         with self._writer() as writer:
             try:
@@ -133,12 +152,12 @@ class Extraction:
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
-    def release(self, item: Item, held: bytes) -> Tally:
+    def release(self, item: Item, held: bytes, *, replacing: bool = False) -> Tally:
         """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
 
-        `held` is its id in quarantine.
+        `held` is its id in quarantine; `replacing` lets its records take the place of others.
         """
-        self._tally = Tally()
+        self._tally, self._replacing = Tally(), replacing
         with self._writer() as writer:
             self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
             self._finish(writer)
@@ -158,6 +177,8 @@ class Extraction:
         self._late = _LateLabels()
         return self._vault.writer(self._dataset.name, self._version)
 
+    # -- one item ------------------------------------------------------------------------------------------------------
+
     def _keep(
         self, writer: Writer, name: bytes, item: Item, found: Iterable[Result], *, released: bytes | None = None
     ) -> None:
@@ -165,106 +186,98 @@ class Extraction:
 
         `released` is the id in quarantine of an item that comes from there.
         """
-        entries: dict[str, RecordEntry] = {}
-        actions: Counter[tuple[str, str]] = Counter()
-        held: list[Held] = []
-        labels: dict[str, str] = {}
-        subjects: set[str] = set()
-        duplicates = opted_out = 0
+        got = _Gathered()
         for outcome in found:
             if self._is_left_out(outcome):
-                opted_out += 1
-                continue
-            if isinstance(outcome, Held):
-                held.append(outcome)
-                subjects.update(outcome.subjects or ("",))
-                continue
-            clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
-            subjects.add(clean.subject)
-            entry = self._put(writer, outcome, item)
-            if entry is None:
-                held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=False))
-            elif (known := entries.get(entry.record) or self._listed(entry.record)) is not None:
-                if entry.subject != known.subject:
-                    held.append(Held(CONFLICT, "the same content is another patient's already", releasable=False))
-                    continue
-                duplicates += 1
-                if entry.label and not known.label:
-                    labels[entry.record] = entry.label
+                got.opted_out += 1
+            elif isinstance(outcome, Held):
+                got.held.append(outcome)
+                got.subjects.update(outcome.subjects or ("",))
             else:
-                entries[entry.record] = entry
-                self._batch.records.add(entry.record)
-                self._batch.size += entry.size
-                count_actions(actions, clean.actions)
-        if held and opted_out:
-            held = [
-                Held(OPTED_OUT, "it is also about somebody who opted out: split it at its source", releasable=False)
-            ]
-        whose = tuple(sorted(subjects))
-        waiting = self._quarantine(item, held, released, whose) if held else None
-        duplicates += bool(held) and waiting is None
-        done = tuple(Action(*key, count) for key, count in actions.items())
-        item_done = ItemDone(name, tuple(entries.values()), duplicates, waiting, done, whose)
-        if labels:
-            self._late.add(item_done, labels)
-        elif entries or duplicates or waiting or not opted_out:  # else it comes again once the opt-out is lifted
-            self._batch.items.append(item_done)
+                self._take(writer, item, outcome, got)
+        if got.held and got.opted_out:
+            reason = "it is also about somebody who opted out: split it at its source"
+            got.held = [Held(OPTED_OUT, reason, releasable=False)]
+        whose = tuple(sorted(got.subjects))
+        waiting = self._quarantine(item, got.held, released, whose) if got.held else None
+        got.duplicates += bool(got.held) and waiting is None
+        done = ItemDone(
+            name,
+            tuple(got.entries.values()),
+            got.duplicates,
+            waiting,
+            tuple(Action(*key, count) for key, count in got.actions.items()),
+            held_subjects=whose,
+            replaced=tuple(sorted(got.again)),
+        )
+        if got.labels and not got.entries:
+            self._late.add(done, got.labels)
+        elif got.entries or got.duplicates or waiting or not got.opted_out:  # else it comes again after an opt-in
+            if got.labels:
+                self._catalogue.label(self._dataset.name, self._version, got.labels)
+            self._batch.items.append(done)
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
-            records=self._tally.records + len(entries),
-            size=self._tally.size + sum(entry.size for entry in entries.values()),
-            duplicates=self._tally.duplicates + duplicates,
+            records=self._tally.records + len(got.entries) - len(got.again),
+            updated=self._tally.updated + got.updated,
+            size=self._tally.size + sum(entry.size for entry in got.entries.values()),
+            duplicates=self._tally.duplicates + got.duplicates,
             held=self._tally.held + (waiting is not None),
-            opted_out=self._tally.opted_out + opted_out,
+            opted_out=self._tally.opted_out + got.opted_out,
         )
 
     def _is_left_out(self, outcome: Result) -> bool:
         """Whether what became of an item, or its patient, opted out; nothing is kept of it then."""
         if isinstance(outcome, Held):
             return any(self._left_out.patient(subject) for subject in outcome.subjects)
-        clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
+        clean = clean_of(outcome)
         left_out = self._left_out.record(clean.record, clean.subject)
         if left_out and isinstance(outcome, SealedRecord):
             self._vault.discard(outcome.sealed)
         return left_out
 
-    def _put(self, writer: Writer, found: Clean | SealedRecord, item: Item) -> RecordEntry | None:
-        """The catalogue's entry of a record that the vault has now; None if it had another one of this id."""
-        clean = found.clean if isinstance(found, SealedRecord) else found
+    def _take(self, writer: Writer, item: Item, found: Clean | SealedRecord, got: _Gathered) -> None:
+        """Put one record into the vault, and say what that means for the catalogue."""
+        clean = clean_of(found)
+        got.subjects.add(clean.subject)
+        known = self._known(writer, clean.record, got.entries)
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
-        size = self._put_sealed(writer, found) if isinstance(found, SealedRecord) else self._put_pieces(writer, found)
-        if size is None:
+        put = self._shelf.put(writer, found, known, replacing=self._replacing)
+        entry = _entry(clean, put.size, item)
+        if put.how is How.REFUSED and known and known.supersedes(clean):
+            got.duplicates += 1
+        elif put.how is How.REFUSED:
+            got.held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=True))
+        elif put.how is How.SAME and known and known.entry.subject != clean.subject:
+            got.held.append(Held(CONFLICT, "the same content is another patient's already", releasable=False))
+        elif put.how is How.SAME and known and not known.is_superseded_by(clean):
+            got.duplicates += 1
+            if known.is_catalogued and entry.label and not known.entry.label:
+                got.labels[entry.record] = entry.label
+        else:
+            got.updated += put.how is How.REPLACED and known is not None
+            if known and known.is_catalogued:
+                got.again.add(entry.record)
+            got.entries[entry.record] = entry
+            self._batch.records.add(entry.record)
+            self._batch.size += entry.size
+            count_actions(got.actions, clean.actions)
+
+    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> Known | None:
+        """What is listed under a record's id: by an item before, or by this one so far; the vault alone may have more
+        after a crash."""
+        if record in entries:
+            return Known(entries[record], entries[record].edition, is_catalogued=False)
+        if record in self._batch.records:
+            self._flush(writer)
+        entry = self._catalogue.record(self._dataset.name, self._version, record)
+        if entry is None:
             return None
-        label = clean.attributes.get("label", item.label)
-        return RecordEntry(clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes)
+        return Known(entry, self._catalogue.edition(self._dataset.name, self._version, record), is_catalogued=True)
 
-    def _put_pieces(self, writer: Writer, clean: Clean) -> int | None:
-        """The record's size; None if the vault has another content under its id."""
-        pieces = _Measured(clean.pieces())
-        if self._vault.has(self._dataset.name, self._version, clean.record):
-            known = self._vault.get_stream(self._dataset.name, self._version, clean.record)
-            if _sha256(known) != _sha256(pieces):
-                return None
-        else:
-            _write(writer, clean, pieces)
-        return pieces.size
-
-    def _put_sealed(self, writer: Writer, found: SealedRecord) -> int | None:
-        """As `_put_pieces`."""
-        clean, sealed = found.clean, found.sealed
-        if not self._vault.has(self._dataset.name, self._version, clean.record):
-            writer.put_sealed(clean.record, clean.subject, sealed)
-        else:
-            self._vault.discard(sealed)
-            if not self._vault.holds(self._dataset.name, self._version, clean.record, sealed):
-                return None
-        return sealed.size
-
-    def _listed(self, record: str) -> RecordEntry | None:
-        """The catalogue's entry of a record; the vault alone may have it after a crash."""
-        return self._catalogue.record(self._dataset.name, self._version, record)
+    # -- quarantine ----------------------------------------------------------------------------------------------------
 
     def _quarantine(
         self, item: Item, held: Sequence[Held], released: bytes | None, subjects: Sequence[str]
@@ -280,7 +293,7 @@ class Extraction:
                 return None
             if held[0].code != OPTED_OUT:
                 file.seek(0)
-                self._put_aside(name.hex(), whose, _read(file))
+                self._put_aside(name.hex(), whose, read(file))
         self._put_aside(name_record(name), whose, iter([item.name.encode()]))
         reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
         releasable = all(entry.releasable for entry in held)
@@ -291,7 +304,7 @@ class Extraction:
     def _quarantine_id(self, item: Item, file: BinaryIO) -> bytes:
         """Of an item's name and content, wherever it lay; it waits anew in every dataset and version."""
         place = (self._dataset.name.encode(), str(self._version).encode())
-        named = digest("held item", *place, item.name.encode(), _sha256(_read(file)))
+        named = digest("held item", *place, item.name.encode(), sha256_of(read(file)))
         return self._catalogue.item_digest(self._dataset.project, named.hex())
 
     def _put_aside(self, record: str, subject: str, pieces: Iterator[bytes]) -> None:
@@ -299,10 +312,12 @@ class Extraction:
         if not self._vault.has(place, self._version, record):
             self._vault.put_stream(place, self._version, record, subject, pieces)
 
+    # -- durable ---------------------------------------------------------------------------------------------------
+
     def _finish(self, writer: Writer) -> None:
         """Make all durable, and label what was labelled late."""
         self._flush(writer)
-        if self._late.items:
+        if self._late.labels:
             self._catalogue.label(self._dataset.name, self._version, self._late.labels)
             self._catalogue.add_items(self._dataset.name, self._version, self._late.items)
             self._late = _LateLabels()
@@ -315,38 +330,8 @@ class Extraction:
             self._batch = _Batch()
 
 
-def _write(writer: Writer, clean: Clean, pieces: Iterable[Buffer]) -> None:
-    """Queue a small record with others, which is fast; stream a large one, which takes no memory."""
-    incoming = iter(pieces)
-    held = bytearray()
-    for piece in incoming:
-        held += piece
-        if len(held) > _QUEUED_BYTES_MAX:
-            writer.put_stream(clean.record, clean.subject, chain([bytes(held)], incoming))
-            return
-    writer.put(clean.record, bytes(held), clean.subject)
-
-
-class _Measured:
-    """Pieces that are counted as they pass."""
-
-    def __init__(self, pieces: Iterable[Buffer]) -> None:
-        self._pieces = pieces
-        self.size = 0
-
-    def __iter__(self) -> Iterator[Buffer]:
-        for piece in self._pieces:
-            self.size += memoryview(piece).nbytes
-            yield piece
-
-
-def _read(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(_READ_BYTES):
-        yield piece
-
-
-def _sha256(pieces: Iterable[Buffer]) -> bytes:
-    hasher = sha256()
-    for piece in pieces:
-        hasher.update(piece)
-    return hasher.digest()
+def _entry(clean: Clean, size: int, item: Item) -> RecordEntry:
+    label = clean.attributes.get("label", item.label)
+    return RecordEntry(
+        clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes, clean.edition
+    )

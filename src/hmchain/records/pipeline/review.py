@@ -13,7 +13,7 @@ from hmchain.errors import InputError
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.objects import DiskFullError
-from hmchain.records.pipeline.extraction import Extraction, Tally, name_record, quarantine_of
+from hmchain.records.pipeline.extraction import CONFLICT, Extraction, Tally, name_record, quarantine_of
 from hmchain.records.sources.item import Item
 from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault
@@ -76,17 +76,30 @@ def held_content(vault: Vault, held: HeldItem) -> BinaryIO:
 
 
 def release(
-    extraction: Extraction, catalogue: Catalogue, vault: Vault, held: HeldItem, reviewer: str, now_ms: int
+    extraction: Extraction,
+    catalogue: Catalogue,
+    vault: Vault,
+    held: HeldItem,
+    reviewer: str,
+    now_ms: int,
+    *,
+    replacing: bool = False,
 ) -> Tally:
     """Let an item through: it is de-identified like any other, and becomes records.
 
-    Raises `NotReleasableError` for one that no reviewer can let through.
+    `replacing` says of one with the identifier of other records that it takes their place. Raises `NotReleasableError`
+    for one that no reviewer can let through, or for such a one if that is not said.
     """
     if not held.releasable:
         hint = "mend it at its source and extract it again, or reject it"
         raise NotReleasableError(f"item {held.item.hex()[:12]} is held because of {held.reason}", hint)
+    if CONFLICT in held.code and not replacing:
+        what = f"item {held.item.hex()[:12]} has an identifier of which other content was kept"
+        raise NotReleasableError(
+            what, "say which to take: release it with --replace, or reject it to stay with the other"
+        )
     item = Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label)
-    tally = extraction.release(item, held.item)
+    tally = extraction.release(item, held.item, replacing=replacing)
     if tally.held == 0:
         _close(catalogue, vault, held, RELEASED, reviewer, now_ms)
     return tally

@@ -19,7 +19,7 @@ class Erasure:
     """Dataset and number of the versions that had one of the records. Those that had a root have none any more."""
 
 
-def erase(database: Database, store: ObjectStore, where: str, values: Sequence[str]) -> Erasure:
+def erase(database: Database, store: ObjectStore, where: str, values: Sequence[str | int]) -> Erasure:
     """Destroy the keys of records, then the ciphertext that was theirs alone.
 
     Raises an error of the object store if ciphertext cannot be deleted now: its keys are gone by then, and

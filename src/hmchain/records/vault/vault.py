@@ -276,6 +276,16 @@ class Vault:
         """
         return erasure.erase(self._database, self._store, "dataset = ? AND record = ?", (dataset, record)).records
 
+    def withdraw(self, dataset: str, version: int, record: str) -> None:
+        """Erase a record from one version that nobody has committed to yet, so that another can take its place.
+
+        Raises `VersionClosedError` if the version is committed to, or as `erase`.
+        """
+        if self._database.query("SELECT 1 FROM versions WHERE dataset = ? AND version = ?", (dataset, version)):
+            raise VersionClosedError(f"{dataset} version {version} is closed", "put the record in a new version")
+        chosen = "dataset = ? AND version = ? AND record = ?"
+        erasure.erase(self._database, self._store, chosen, (dataset, version, record))
+
     def erase_subject(self, subject: str) -> Erasure:
         """Erase all records of a patient, in all datasets and versions. As `erase`."""
         if not subject:

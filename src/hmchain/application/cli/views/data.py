@@ -78,6 +78,7 @@ def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool)
                     f"{version.subjects} patients, {size(version.size)}"),
         ("extracted now", f"{tally.records} records of {tally.items} items"
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
+        *([("updated", tally.updated)] if tally.updated else []),
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
         *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),

@@ -14,7 +14,7 @@ _LOINC, _SNOMED = "http://loinc.org", "http://snomed.info/sct"
 
 def plant() -> list[Planted]:
     """Resources one by one, a bundle, and NDJSON."""
-    return [_patient(), _observation(), _report(), _bundle(), _lines(), _held()]
+    return [_patient(), _observation(), _short(), _report(), _bundle(), _lines(), _held(), _own_number()]
 
 
 def _encoded(*resources: dict[str, Any]) -> bytes:
@@ -109,6 +109,51 @@ def _observation() -> Planted:
         "referenceRange": [{"text": at.word("Observation.referenceRange.text")}],
     }
     return at.planted(FHIR, _encoded(observation))
+
+
+def _short() -> Planted:
+    """Numbers and names in the places of codes and results, no longer than they are at home."""
+    at = Canaries("canary/short.ndjson")
+    patient = {
+        "resourceType": "Patient",
+        "id": at.number("Patient.id, short", 5),
+        "address": [{"country": at.given("Patient.address.country, a name", "QUY"), "state": "MA"}],
+        "maritalStatus": {"coding": [{"system": "urn:x", "code": at.number("a local code", 5)}]},
+    }
+    telephone = {
+        "resourceType": "Observation",
+        "id": "o-1",
+        "status": "final",
+        "code": {"coding": [{"system": _LOINC, "code": at.given("a number as a LOINC code", "48219-9")}]},
+        "subject": {"reference": "Patient/p-1"},
+        "valueInteger": int(at.number("valueInteger, a telephone", 7)),
+        "valueQuantity": {"value": int(at.number("valueQuantity without a unit, a telephone", 7))},
+        "method": {"coding": [{"system": _SNOMED, "code": at.given("a telephone as a SNOMED code", "5550199003")}]},
+        "bodySite": {
+            "coding": [
+                {
+                    "system": "http://dicom.nema.org/resources/ontology/DCM",
+                    "code": at.given("a name as a DICOM code", "QUYE"),
+                }
+            ]
+        },
+    }
+    return at.planted(FHIR, _encoded(patient, telephone))
+
+
+def _own_number() -> Planted:
+    """The patient's own number, which could be a result."""
+    at = Canaries("canary/own.json")
+    number = at.number("Observation.valueInteger, the patient's number", 5)
+    observation = {
+        "resourceType": "Observation",
+        "id": "o-2",
+        "status": "final",
+        "code": {"coding": [{"system": _LOINC, "code": "2345-7"}]},
+        "subject": {"reference": f"Patient/{number}"},
+        "valueInteger": int(number),
+    }
+    return at.planted(FHIR, _encoded(observation), held="identifier_suspected")
 
 
 def _report() -> Planted:

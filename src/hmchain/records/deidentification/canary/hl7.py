@@ -7,8 +7,8 @@ from hmchain.records.sources.item import HL7
 
 
 def plant() -> list[Planted]:
-    """A result, an admission with other delimiters and characters, and a message that must be held."""
-    return [_result(), _admission(), _held()]
+    """Results, an admission with other delimiters and characters, and messages that must be held."""
+    return [_result(), _short(), _admission(), _held(), _own_number()]
 
 
 def _result() -> Planted:
@@ -39,6 +39,37 @@ def _result() -> Planted:
         f"ZPI|1|{at.word('ZPI-2')}",
     ]
     return at.planted(HL7, "\r".join(segments).encode())
+
+
+def _short() -> Planted:
+    """Numbers of people in the places of codes and counts, and a name as a segment's, no longer than at home."""
+    at = Canaries("canary/short.hl7#1")
+    segments = [
+        "MSH|^~\\&|A|B|||20240102||ORU^R01|3|P|2.5.1",
+        f"PID|||{at.number('PID-3, short', 5)}^^^H^MR||||||||||{at.number('PID-13, short', 7)}",
+        f"{at.given('the name of a segment', 'QUY')}|1|x",
+        f"PV1|1|I|{at.number('PV1-3, short', 5)}",
+        f"OBX|1|NM|2345-7^Glucose^LN||{at.number('OBX-5, NM, a telephone', 7)}",
+        f"OBX|2|SN|2345-7^Glucose^LN||^{at.given('OBX-5, SN, a telephone', '955^-^0123')}",
+        f"OBX|3|CWE|2345-7^Glucose^LN||{at.number('OBX-5, a telephone as SCT', 9)}1^x^SCT",
+        f"OBX|4|CWE|2345-7^Glucose^LN||{at.given('OBX-5, a telephone as RXNORM', '5550199')}^x^RXNORM",
+        f"OBX|5|CWE|2345-7^Glucose^LN||{at.given('OBX-5, a name as DCM', 'QUYE')}^x^DCM",
+        f"OBX|6|NM|2345-7^Glucose^LN|{at.given('OBX-4, a telephone', '4955.199')}|5.5",
+        f"OBX|7|NM|{at.given('OBX-3, a number as LN', '48219-9')}^x^LN||5.5",
+    ]
+    return at.planted(HL7, "\r".join(segments).encode())
+
+
+def _own_number() -> Planted:
+    """The patient's own number, which could be a result."""
+    at = Canaries("canary/own.hl7#1")
+    number = at.number("OBX-5, NM, the patient's number", 5)
+    segments = [
+        "MSH|^~\\&|A|B|||20240102||ORU^R01|4|P|2.5.1",
+        f"PID|||{number}^^^H^MR",
+        f"OBX|1|NM|2345-7^Glucose^LN||{number}|mg/dL",
+    ]
+    return at.planted(HL7, "\r".join(segments).encode(), held="identifier_suspected")
 
 
 def _admission() -> Planted:

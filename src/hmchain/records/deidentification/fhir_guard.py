@@ -1,0 +1,82 @@
+"""What a FHIR resource says of who its patient is, and whether what stays of it says it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
+from hmchain.records.deidentification.terminology import UCUM, closed_systems
+
+__all__ = ["Trace", "identity_of", "trace"]
+
+_TOLD = closed_systems() | {UCUM}
+"""Systems whose codes nobody's number or name is."""
+
+
+def identity_of(resource: Mapping[str, Any], patient_element: str) -> Identity:
+    """What identifies: the patient that the resource points to with `patient_element`, or is; and its own numbers."""
+    found = Identity(NUMBER_DIGITS_MIN)
+    for pointer in _objects(resource.get(patient_element)) if patient_element else ():
+        reference = pointer.get("reference")
+        if type(reference) is str:
+            found.add_number(reference.split("/_history/")[0].split("/")[-1].encode(), own=True)
+        _add_name(found, pointer.get("display"))
+        _add_numbers(found, pointer.get("identifier"))
+    _add_numbers(found, resource.get("identifier"))
+    if not patient_element:
+        _add_patient(found, resource)
+    return found
+
+
+def trace(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> Trace:
+    """What the numbers and codes that stay tell; `encoded` is all of `kept`."""
+    return Trace.NONE if identity.is_nowhere_in(encoded) else worst(_traces(identity, kept))
+
+
+def _traces(identity: Identity, value: Any) -> Iterator[Trace]:
+    if type(value) is dict:
+        code = value.get("code")
+        if type(code) is str and value.get("system") not in _TOLD:
+            yield identity.in_text(code.encode())
+        for inner in value.values():
+            yield from _traces(identity, inner)
+    elif type(value) is list:
+        for inner in value:
+            yield from _traces(identity, inner)
+    elif type(value) is int or type(value) is Decimal:
+        yield identity.in_number(value)
+
+
+def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:
+    own = patient.get("id")
+    if type(own) is str:
+        found.add_number(own.encode(), own=True)
+    for name in _objects(patient.get("name")):
+        given = name.get("given")
+        parts = [name.get("family"), *(given if type(given) is list else [given])]
+        _add_name(found, "^".join(part for part in parts if type(part) is str))
+        _add_name(found, name.get("text"))
+    for contact in _objects(patient.get("telecom")):
+        _add_number(found, contact.get("value"))
+    _add_number(found, patient.get("birthDate"))
+
+
+def _add_name(found: Identity, name: Any) -> None:
+    if type(name) is str:
+        found.add_name(name.encode("utf-8", "replace"), own=True)
+
+
+def _add_numbers(found: Identity, identifiers: Any) -> None:
+    for identifier in _objects(identifiers):
+        _add_number(found, identifier.get("value"))
+
+
+def _add_number(found: Identity, value: Any) -> None:
+    if type(value) is str:
+        found.add_number(value.encode("utf-8", "replace"), own=True)
+
+
+def _objects(element: Any) -> list[dict[str, Any]]:
+    return [inner for inner in (element if type(element) is list else [element]) if type(inner) is dict]
