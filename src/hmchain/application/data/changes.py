@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import files
 from hmchain.application.data.extraction import now_ms
-from hmchain.application.data.folder import Records
+from hmchain.application.data.folder import Place, Records
 from hmchain.errors import InputError
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.optouts import OptOut
@@ -40,6 +40,8 @@ class Erased:
     """Datasets and versions that had some; their roots can no longer be checked."""
     quarantined: int = 0
     """Items in quarantine that were about the patient."""
+    cards: tuple[Path, ...] = ()
+    """Dataset cards that told of them, and were deleted."""
     waiting: int = 0
     """Items in quarantine whose patients cannot be told: a person must reject those of the patient."""
 
@@ -110,8 +112,9 @@ def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Er
         review.forget(catalogue, vault, item)
     done = [vault.erase_subject(subject) for subject in subjects]
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
+    cards = _drop_cards(records.place, versions)
     waiting = len(catalogue.held_of(""))
-    return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), waiting)
+    return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
 
 
 def _erase_record(records: Records, dataset: str, record: str) -> Erased:
@@ -121,7 +124,20 @@ def _erase_record(records: Records, dataset: str, record: str) -> Erased:
         raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
     opt_out(records, Target(record=record))
     count = records.vault.erase(dataset, record)
-    return Erased(count, tuple(records.catalogue.forget(dataset, now_ms(), record=record)))
+    versions = records.catalogue.forget(dataset, now_ms(), record=record)
+    return Erased(count, tuple(versions), cards=_drop_cards(records.place, versions))
+
+
+def _drop_cards(place: Place, versions: Iterable[tuple[str, int]]) -> tuple[Path, ...]:
+    """Delete the cards of versions: they show labels and counts of what was erased. Returns those that there were."""
+    dropped = []
+    for name, number in sorted(versions):
+        page = place.card(name, number)
+        for path in (page.with_suffix(".json"), page):
+            if path.exists():
+                path.unlink()
+                dropped.append(path)
+    return tuple(path for path in dropped if path.suffix == ".html")
 
 
 def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:

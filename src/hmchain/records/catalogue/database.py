@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ENOSPC
@@ -13,6 +14,8 @@ from hmchain.errors import StorageError
 from hmchain.records.objects import DiskFullError
 
 SCHEMA_VERSION = 2
+BUSY_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -61,7 +64,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        database = sqlite3.connect(path, isolation_level=None, timeout=10)
+        database = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     except (OSError, sqlite3.Error) as error:
         raise CatalogueError(f"{path} cannot be opened", "check the path and its owner") from error
     with failures(path):
@@ -74,6 +77,16 @@ def connect(path: Path) -> sqlite3.Connection:
         elif found != SCHEMA_VERSION:
             raise CatalogueError(f"{path} is of another version", "use the version of hmchain that made it")
     return database
+
+
+def empty_log(database: sqlite3.Connection, path: Path) -> None:
+    """Empty SQLite's log: it keeps what was deleted until then. Raises `CatalogueError` if another process reads it."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while rows(database, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
+        if time.monotonic() > deadline:
+            what = f"the entries are deleted, but another process keeps the log of {path} in use"
+            raise CatalogueError(what, "stop it; the next command empties the log")
+        time.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
