@@ -61,20 +61,30 @@ def mirror(
     replica: ReplicaArgument,
     directory: HospitalOption = DEFAULT_FOLDER,
     credentials: CredentialsOption = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read all of the replica, not only 256 MiB or a fiftieth of it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Copy to a replica what it lacks, and remove from it what was erased here."""
+    """Copy to a replica what it lacks, replace what has rotten there, and remove what was erased here.
+
+    Sizes are compared of all objects, contents of some that are drawn anew each time.
+    """
     from hmchain.application.data import folder
     from hmchain.records.objects import ObjectStore
 
     with folder.read_records(folder.locate(directory), passphrase()) as records:
         store = ObjectStore.open(replica, credentials=credentials)
         with output.progress_bar("copying objects") as progress:
-            found = records.vault.mirror(store, progress)
+            found = records.vault.mirror(store, progress, deep=deep)
     if as_json:
         output.emit(found)
     else:
-        output.fields((("copied", found.copied), ("removed", found.removed)))
+        output.fields((
+            ("copied", found.copied),
+            ("checked", f"{found.checked}, of which {found.repaired} had rotten and were replaced"),
+            ("removed", found.removed),
+        ))  # fmt: skip
         _show_damage(found.damaged)
     if found.damaged:
         raise typer.Exit(DAMAGED)
