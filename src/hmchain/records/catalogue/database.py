@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,16 @@ def empty_log(database: sqlite3.Connection, path: Path) -> None:
             what = f"the entries are deleted, but another process keeps the log of {path} in use"
             raise CatalogueError(what, "stop it; the next command empties the log")
         time.sleep(_PAUSE_SECONDS)
+
+
+def copy_to(database: sqlite3.Connection, path: Path) -> None:
+    """Copy the open file to a new one of mode 0600. Raises `CatalogueError` or `DiskFullError`."""
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise CatalogueError(f"{path} cannot be made", "choose another place") from error
+    with failures(path), closing(sqlite3.connect(path)) as copy:
+        database.backup(copy, pages=4096)
 
 
 @contextmanager
