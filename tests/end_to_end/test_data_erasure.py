@@ -225,3 +225,12 @@ def test_an_erasure_says_so_if_a_reader_keeps_the_old_pages(
     reader.close()
     steward.run("list")  # the next command that closes the catalogue empties the log
     assert not (steward.folder / "catalogue.db-wal").exists()
+
+
+def test_a_record_that_a_program_put_into_the_vault_can_be_erased(steward: Steward) -> None:
+    from hmchain.application.data.folder import locate, open_records
+
+    with open_records(locate(steward.folder)) as records:
+        records.vault.put("images", 1, "000012", b"pixels")
+    assert steward.run("erase", "images", "--record", "000012")["versions"] == [["images", 1]]
+    assert steward.run("erase", "images", "--record", "000012", expect=2)["error"]["code"] == "no_such_dataset"
