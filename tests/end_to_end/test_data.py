@@ -195,8 +195,8 @@ def test_a_replica_mends_what_a_disk_lost(steward: Steward, scans: Path, tmp_pat
     assert steward.run("vault", "repair", replica) == {"restored": 2, "lost": []}
     assert steward.run("vault", "verify")["sound"]
     assert steward.run("vault", "rotate")["wrapped"] == steward.run("vault", "verify")["records"]
-    steward.run("vault", "backup", str(tmp_path / "keys.sqlite"))
-    assert (tmp_path / "keys.sqlite").stat().st_mode & 0o077 == 0
+    steward.run("vault", "backup", str(tmp_path / "backup"))
+    assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
     assert steward.run("vault", "sweep")["deleted"] == 0
     assert "can be read" in steward.show("vault", "verify")
 

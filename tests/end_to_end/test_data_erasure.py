@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from end_to_end.test_data import NUMBER, Steward, contents
 from unit.dicom_objects import ct, written
@@ -167,3 +169,68 @@ def test_who_is_not_there_is_not_opted_out_by_a_slip(steward: Steward, scans: Pa
     assert error["code"] == "nothing_to_erase" and "opt-out" in error["hint"]
     assert steward.run("opt-out", "--patient", "MRN-1", "--lift")["lifted"] == 0
     assert steward.run("opt-out", expect=2)["error"]["code"] == "input"
+
+
+def gallery(folder: Path, classes: int, each: int) -> Path:
+    """Pictures, each class of which is called by a word of its own."""
+    rng = np.random.Generator(np.random.PCG64(9))
+    for number in range(classes * each):
+        path = folder / "syndrome{0:02d}q{0:02d}q".format(number % classes) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(path)
+    return folder
+
+
+def test_no_byte_of_an_erased_records_label_is_left(steward: Steward, tmp_path: Path) -> None:
+    source = gallery(tmp_path / "pictures", classes=30, each=4)
+    steward.run("extract", str(source), "--into", "pictures", "--labels")
+    steward.run("register", "pictures")
+    assert b"syndrome07q07q" in contents(steward.folder) and b"syndrome21q21q" in contents(steward.folder)
+    shown = steward.run("show", "pictures", "--limit", "1000")["entries"]
+    for entry in shown:
+        if entry["label"] in ("syndrome07q07q", "syndrome21q21q"):
+            steward.run("erase", "pictures", "--record", entry["record"])
+    left = contents(steward.folder)
+    assert b"syndrome07q07q" not in left and b"syndrome21q21q" not in left
+    for part in (b"7q07q", b"1q21q"):
+        assert part not in left, "FTS keeps words without the letters that they share with the word before"
+    assert b"syndrome08q08q" in left and len(steward.run("list", "--search", "syndrome08q08q")) == 4
+    assert steward.run("list", "--search", "syndrome07q07q") == []
+
+
+def test_the_card_of_what_was_erased_goes_and_can_be_made_again(steward: Steward, tmp_path: Path) -> None:
+    steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels")
+    done = steward.run("register", "pictures")
+    card = Path(done["card"])
+    assert card.exists() and card.with_suffix(".json").exists()
+    record = steward.run("show", "pictures")["entries"][0]["record"]
+    assert steward.run("erase", "pictures", "--record", record)["cards"] == [str(card)]
+    assert not card.exists() and not card.with_suffix(".json").exists()
+    assert Path(done["provenance"]).exists(), "what was done to records names none of them"
+    steward.run("card", "pictures")
+    assert card.exists()
+
+
+def test_an_erasure_says_so_if_a_reader_keeps_the_old_pages(
+    steward: Steward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels")
+    record = steward.run("show", "pictures")["entries"][0]["record"]
+    monkeypatch.setattr("hmchain.records.catalogue.database.BUSY_SECONDS", 0.3)
+    reader = sqlite3.connect(steward.folder / "catalogue.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM records").fetchall()
+    error = steward.run("erase", "pictures", "--record", record, expect=4)["error"]
+    assert error["code"] == "catalogue" and "log" in error["what"]
+    reader.close()
+    steward.run("list")  # the next command that closes the catalogue empties the log
+    assert not (steward.folder / "catalogue.db-wal").exists()
+
+
+def test_a_record_that_a_program_put_into_the_vault_can_be_erased(steward: Steward) -> None:
+    from hmchain.application.data.folder import locate, open_records
+
+    with open_records(locate(steward.folder)) as records:
+        records.vault.put("images", 1, "000012", b"pixels")
+    assert steward.run("erase", "images", "--record", "000012")["versions"] == [["images", 1]]
+    assert steward.run("erase", "images", "--record", "000012", expect=2)["error"]["code"] == "no_such_dataset"

@@ -368,3 +368,26 @@ def test_a_vault_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         replica = ObjectStore.directory(tmp_path / "replica")
         assert vault.mirror(replica).copied == 1
         assert vault.repair(replica).restored == 0
+
+
+def test_what_has_rotten_in_a_replica_in_a_bucket_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = Random(4).randbytes(20 << 20)
+    with running_s3(tmp_path / "s3") as server, ExitStack() as stack:
+        s3_vault(tmp_path, server, monkeypatch).close()  # sets the server's keys
+        replica = ObjectStore.open(f"s3://{server.bucket}/replica")
+        store = ObjectStore.directory(tmp_path / "objects")
+        vault = stack.enter_context(Vault.create(tmp_path / "local", store, KEY))
+        small = vault.put("ct", 1, "small", b"x" * 9000, "patient 1")
+        vault.put_stream("ct", 1, "large", "patient 2", [large])
+        assert vault.mirror(replica).copied == 2
+        bucket = replica._backend.store  # type: ignore[union-attr]
+        for name in [entry["path"] for page in bucket.list() for entry in page]:
+            data = bytearray(bucket.get(name).bytes())
+            data[len(data) // 2] ^= 1
+            bucket.put(name, bytes(data[:-1] if small.hex() in name else data), mode="overwrite")
+        done = vault.mirror(replica)
+        assert (done.checked, done.repaired) == (2, 2)
+        assert vault.mirror(replica, deep=True).repaired == 0
+        store.delete_many(list(store.list()))
+        assert vault.repair(replica).restored == 2
+        assert vault.get("ct", 1, "large") == large

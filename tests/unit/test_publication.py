@@ -106,6 +106,71 @@ def test_what_was_erased_before_it_was_published_is_published_and_withdrawn(bed:
     assert not bed.run("register", "pictures")["withdrawn"]
 
 
+def audit(bed: Bed, *arguments: str, expect: int = 0) -> Any:
+    status = main(["audit", "verify-record", *arguments, "--json"])
+    printed = bed._capsys.readouterr()
+    assert status == expect, printed.out + printed.err
+    return json.loads(printed.out)
+
+
+def test_an_auditor_checks_a_record_offline(bed: Bed, tmp_path: Path) -> None:
+    record = bed.run("show", "pictures")["entries"][0]["record"]
+    file, run = tmp_path / "proof.json", ("--dir", str(tmp_path / "run"))
+    assert bed.run("prove", record, "--out", str(file), expect=2)["error"]["code"] == "not_registered"
+    bed.run("register", "pictures")
+    made = bed.run("prove", record, "--out", str(file))
+    genesis = bed.consortium.ledger.genesis.digest.hex()
+    assert bed.run("prove", record, "--out", str(file), expect=2)["error"]["code"] == "input"
+    for against in ((*run, "--genesis", genesis), run, ("--root", made["root"])):
+        checked = audit(bed, str(file), *against)
+        assert (checked["organisation"], checked["dataset"], checked["record"]) == ("north", "pictures", record)
+        assert checked["anchored"] == (against != run) and checked["withdrawn"] is None
+    assert audit(bed, str(file), *run, "--genesis", "00" * 32, expect=7)["error"]["code"] == "anchor_mismatch"
+    assert audit(bed, str(file), "--root", "00" * 32, expect=7)["error"]["code"] == "record_proof"
+    assert main(["audit", "verify-record", str(file), "--root", made["root"]]) == 0
+    assert "held this record" in bed._capsys.readouterr().out
+
+    bed.run("erase", "pictures", "--record", record)
+    assert audit(bed, str(file), *run)["withdrawn"]["organisation"] == "north", "a proof outlives the erasure"
+    assert bed.run("prove", record, "--out", str(tmp_path / "late"), expect=2)["error"]["code"] == "no_such_version"
+
+
+TAMPERED: dict[str, Any] = {
+    "another record": lambda proof: proof.update(record="0" * 32),
+    "another ciphertext": lambda proof: proof.update(ciphertext="00" * 32),
+    "another version": lambda proof: proof.update(version=2),
+    "another dataset": lambda proof: proof.update(dataset="pictured"),
+    "another key": lambda proof: proof.update(root_key="00" * 32),
+    "a path cut short": lambda proof: proof.update(path=proof["path"][:-1]),
+    "another place": lambda proof: proof.update(index=proof["index"] ^ 1),
+    "a wild place": lambda proof: proof.update(index=-1, size=0),
+    "a wild version": lambda proof: proof.update(version=-1),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_a_tampered_proof_does_not_hold(bed: Bed, tmp_path: Path, how: str) -> None:
+    record = bed.run("show", "pictures")["entries"][0]["record"]
+    bed.run("register", "pictures")
+    file = tmp_path / "proof.json"
+    root = bed.run("prove", record, "--out", str(file))["root"]
+    content = json.loads(file.read_text())
+    TAMPERED[how](content)
+    file.write_text(json.dumps(content))
+    error = audit(bed, str(file), "--root", root, expect=7)["error"]
+    assert error["code"] == "record_proof" and error["hint"]
+    assert audit(bed, str(file), "--dir", str(tmp_path / "run"), expect=7 if how != "another dataset" else 6)["error"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"organisation": 7}'])
+def test_what_is_no_proof_is_named(bed: Bed, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "proof.json"
+    file.write_bytes(content)
+    error = audit(bed, str(file), "--root", "00" * 32, expect=2)["error"]
+    assert error["code"] == "record_proof_file" and "proof.json" in error["what"]
+    assert audit(bed, str(tmp_path / "none"), "--root", "00" * 32, expect=2)["error"]["code"] == "record_proof_file"
+
+
 def test_nothing_on_the_ledger_tells_how_many_were_erased(bed: Bed) -> None:
     bed.run("register", "pictures")
     before = bed.version(1)

@@ -31,7 +31,7 @@ def test_the_guide_works_as_written(
     exec(compile(text, str(GUIDE), "exec"), names)
 
     said = capsys.readouterr().out
-    assert "Mirror(copied=6, removed=0, damaged=())" in said
+    assert "Mirror(copied=6, checked=0, repaired=0, removed=0, damaged=())" in said
     assert "0 restored, 0 lost" in said
     assert "1 records of (('lung', 1),)" in said
     vault = names["vault"]

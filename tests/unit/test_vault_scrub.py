@@ -12,7 +12,7 @@ import pytest
 
 from hmchain.keys import WrappingKey
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import Damage, Vault, VaultError
+from hmchain.records.vault import Damage, Vault, VaultError, scrub
 
 KEY = WrappingKey.generate()
 CONTENTS = {f"{i:02d}": bytes([i]) * (i * 30_000) for i in range(12)}
@@ -118,6 +118,57 @@ def test_a_replica_that_lies_mends_nothing(vault: Vault, store: ObjectStore, rep
     flip(copy, 100)
     assert vault.repair(replica).lost == (Damage("ct", 1, "05", "missing"),)
     assert not good.exists()
+
+
+def rot(replica: ObjectStore, vault: Vault) -> None:
+    """One object altered, one cut short, one emptied."""
+    flip(file_of(replica, vault, "05"), 100)
+    cut = file_of(replica, vault, "06")
+    cut.write_bytes(cut.read_bytes()[:-7])
+    file_of(replica, vault, "08").write_bytes(b"")
+
+
+def test_what_has_rotten_in_a_replica_is_replaced(vault: Vault, store: ObjectStore, replica: ObjectStore) -> None:
+    vault.mirror(replica)
+    rot(replica, vault)
+    done = vault.mirror(replica)
+    assert (done.copied, done.checked, done.repaired, done.damaged) == (0, 12, 3, ())
+    for record in CONTENTS:
+        file_of(store, vault, record).unlink()
+    assert vault.repair(replica).restored == 12
+    assert dict(vault.read("ct", 1)) == CONTENTS
+
+
+def test_of_a_large_replica_sizes_and_a_part_are_checked_and_all_if_asked(
+    vault: Vault, replica: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.mirror(replica)
+    rot(replica, vault)
+    monkeypatch.setattr(scrub, "CHECKED_BYTES_MIN", 0)
+    monkeypatch.setattr(scrub, "CHECKED_SHARE_MIN", 0.0)
+    done = vault.mirror(replica)
+    assert (done.checked, done.repaired) == (2, 2), "other sizes show without reading all"
+    done = vault.mirror(replica, deep=True)
+    assert (done.checked, done.repaired) == (12, 1)
+    assert vault.mirror(replica, deep=True).repaired == 0
+
+
+def test_each_mirroring_reads_about_as_much_as_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scrub._share(0) == scrub._share(200 << 20) == 1.0
+    assert scrub._share(1 << 30) == 0.25 and scrub._share(1 << 40) == 0.02
+
+
+def test_rot_on_both_sides_is_named_and_a_good_copy_is_never_replaced(
+    vault: Vault, store: ObjectStore, replica: ObjectStore
+) -> None:
+    vault.mirror(replica)
+    flip(file_of(store, vault, "05"), 100)
+    flip(file_of(replica, vault, "05"), 200)
+    cut = file_of(store, vault, "06")
+    cut.write_bytes(cut.read_bytes()[:-7])
+    done = vault.mirror(replica)
+    assert (done.repaired, done.damaged) == (0, (Damage("ct", 1, "05", "altered"),))
+    assert vault.repair(replica).restored == 1 and vault.get("ct", 1, "06") == CONTENTS["06"]
 
 
 def test_a_mirror_follows_erasures_and_leaves_the_rest_alone(

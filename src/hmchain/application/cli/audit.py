@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,6 +75,54 @@ def verify(
 
 
 app.command("proof", epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
+
+
+@app.command("verify-record", epilog=example("hmchain audit verify-record proof.json --genesis DIGEST"))
+def verify_record(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `hmchain data prove` wrote.")],
+    run: RunOption = None,
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    root: Annotated[
+        str | None,
+        typer.Option("--root", metavar="DIGEST", help="The version's root, if you know it: then no ledger is needed."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check offline that a registered dataset version holds a record; exit status 7 if it does not.
+
+    Without --root the ledger is verified as `audit verify` does, and the root is what it says.
+    """
+    from hmchain.application import auditing
+    from hmchain.application.data import record_proof
+
+    proof, withdrawn = record_proof.read(file), None
+    anchor = None if genesis is None else parse_digest(genesis)
+    if root is not None:
+        known, against = parse_digest(root), "the root that was given"
+    else:
+        ledger = runs.find(run).ledger
+        with output.progress_bar("replaying blocks") as progress:
+            auditing.verify(ledger, anchor, progress=progress)
+        version = record_proof.published(proof, ledger)
+        known, withdrawn, against = version.root, version.withdrawn, f"the ledger, {_where(version.entry)}"
+    record_proof.check(proof, known)
+    if as_json:
+        output.emit({"holds": True, "organisation": proof.organisation, **output.plain(proof.proof), "root": known,
+                     "against": "root" if root else "ledger", "anchored": bool(root or anchor),
+                     "withdrawn": withdrawn})  # fmt: skip
+        return
+    output.say("The proof holds: the version held this record.", style="bold green")
+    output.fields((
+        ("dataset", f"{proof.organisation}/{proof.proof.dataset}, version {proof.proof.version}"),
+        ("record", proof.proof.record),
+        ("ciphertext", proof.proof.ciphertext.hex()),
+        ("root", known.hex()),
+        ("compared with", against),
+        *([("withdrawn since", _where(withdrawn))] if withdrawn else []),
+    ))  # fmt: skip
+    output.say("It says nothing of what is in the record: for that, compare the ciphertext and have it opened.")
+    if root is None and anchor is None:
+        output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
 
 
 @app.command(epilog=example("hmchain audit trace --dataset north/brain"))

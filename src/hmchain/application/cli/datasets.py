@@ -195,6 +195,37 @@ def verify(
     output.fields((("compared with", compared),))
 
 
+@app.command(epilog=example("hmchain data prove RECORD --out proof.json"))
+def prove(
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="The record's id, as `data show` lists it.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file, for the auditor.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its dataset.", show_default="the one that has it")
+    ] = None,
+    number: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a registered version holds a record, to an auditor who has the ledger or the version's root.
+
+    Think before you hand it over. It shows the record's id, the digest of its ciphertext, the exact number of records
+    and the key of the version's root; nothing of other records. It cannot be taken back, not even by erasing.
+    """
+    from hmchain.application.data import folder, record_proof
+
+    with folder.read_records(folder.locate(directory), passphrase()) as records:
+        made = record_proof.prove(records, record, dataset, number)
+        root = records.catalogue.version(made.proof.dataset, made.proof.version).root
+    record_proof.write(made, out)
+    if as_json:
+        output.emit({"file": out, "dataset": made.proof.dataset, "version": made.proof.version, "root": root})
+        return
+    output.say(
+        f"{out} proves that {made.proof.dataset} version {made.proof.version} holds the record. Check it offline:"
+    )
+    output.say(f"hmchain audit verify-record {out} --genesis DIGEST --dir LEDGER", style="bold")
+
+
 @app.command(epilog=example("hmchain data export brain --output brain-files"))
 def export(
     dataset: DatasetArgument,

@@ -21,6 +21,12 @@ app = typer.Typer(no_args_is_help=True, help="Check, mirror, repair and back up 
 DAMAGED = 4
 SHOWN = 20
 
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", help="Key file of backups; made at first use.", show_default="keys/backup.key"
+    ),
+]
 ReplicaArgument = Annotated[
     str, typer.Argument(metavar="REPLICA", help="A directory, or s3://BUCKET/PREFIX. It gets ciphertext alone.")
 ]
@@ -61,20 +67,30 @@ def mirror(
     replica: ReplicaArgument,
     directory: HospitalOption = DEFAULT_FOLDER,
     credentials: CredentialsOption = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read all of the replica, not only 256 MiB or a fiftieth of it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Copy to a replica what it lacks, and remove from it what was erased here."""
+    """Copy to a replica what it lacks, replace what has rotten there, and remove what was erased here.
+
+    Sizes are compared of all objects, contents of some that are drawn anew each time.
+    """
     from hmchain.application.data import folder
     from hmchain.records.objects import ObjectStore
 
     with folder.read_records(folder.locate(directory), passphrase()) as records:
         store = ObjectStore.open(replica, credentials=credentials)
         with output.progress_bar("copying objects") as progress:
-            found = records.vault.mirror(store, progress)
+            found = records.vault.mirror(store, progress, deep=deep)
     if as_json:
         output.emit(found)
     else:
-        output.fields((("copied", found.copied), ("removed", found.removed)))
+        output.fields((
+            ("copied", found.copied),
+            ("checked", f"{found.checked}, of which {found.repaired} had rotten and were replaced"),
+            ("removed", found.removed),
+        ))  # fmt: skip
         _show_damage(found.damaged)
     if found.damaged:
         raise typer.Exit(DAMAGED)
@@ -104,21 +120,71 @@ def repair(
         raise typer.Exit(DAMAGED)
 
 
-@app.command(epilog=example("hmchain data vault backup keys-2026-11.sqlite"))
+@app.command(epilog=example("hmchain data vault backup north-2026-11.backup"))
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     directory: HospitalOption = DEFAULT_FOLDER,
+    key: KeyOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the wrapped keys into a new file. Records that are erased later come back with it: destroy old backups."""
+    """Write wrapped keys, catalogue and the keys that open them into one encrypted file.
+
+    With it, its key and a replica a lost machine can be made good. Records that are erased later come back with it:
+    destroy old backups.
+    """
+    from hmchain.application.data import backup as backups
     from hmchain.application.data import folder
 
-    with folder.read_records(folder.locate(directory), passphrase()) as records:
-        records.vault.backup(file)
+    place = folder.locate(directory)
+    key_path = key or backups.default_key(place)
+    with folder.read_records(place, passphrase()) as records:
+        backups.write(records, file, backups.backup_key(key_path, passphrase()), passphrase())
     if as_json:
-        output.emit({"file": file})
+        output.emit({"file": file, "key": key_path})
+        return
+    output.say(
+        f"{file} holds keys and catalogue, encrypted. The ciphertext is mirrored apart: hmchain data vault mirror"
+    )
+    output.say(f"Keep a copy of {key_path} elsewhere, apart from the backups: without it nobody can open them.")
+
+
+@app.command(epilog=example("hmchain data vault restore north-2026-11.backup --key backup.key --dir north"))
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `vault backup` wrote.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The backup's key file.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    replica: Annotated[
+        str, typer.Option("--replica", metavar="PLACE", help="A directory, or s3://BUCKET/PREFIX, with the ciphertext.")
+    ] = "",
+    credentials: CredentialsOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a hospital's folder of a backup and a replica, after a machine was lost.
+
+    Exit status 4 if the replica lacks objects.
+    """
+    from hmchain.application.data import backup as backups
+    from hmchain.keys import SecretKey, load_key
+    from hmchain.records.objects import ObjectStore
+
+    store = ObjectStore.open(replica, credentials=credentials) if replica else None
+    with output.progress_bar("fetching objects") as progress:
+        found = backups.restore(
+            file, directory, load_key(SecretKey, key, passphrase()),
+            passphrase=passphrase(), replica=store, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        output.emit(found)
     else:
-        output.say(f"{file} holds the wrapped keys. The ciphertext is mirrored apart: hmchain data vault mirror")
+        output.fields((
+            ("folder", found.folder),
+            ("backup of", f"{found.organisation}, made {found.made}"),
+            ("objects fetched", found.objects if replica else "none: no replica was named"),
+            ("records lost", found.lost),
+        ))  # fmt: skip
+        output.say(f"Check it: hmchain data vault verify --dir {directory}")
+    if found.lost:
+        raise typer.Exit(DAMAGED)
 
 
 @app.command(epilog=example("hmchain data vault rotate"))

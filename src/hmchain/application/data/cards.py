@@ -37,7 +37,7 @@ def write_card(records: Records, version: Version, progress: Progress | None = N
     assessment = assess(samples, progress=tell)
     data = _card(records, version, assessment)
     records.place.cards.mkdir(mode=0o700, exist_ok=True)
-    page = records.place.cards / f"{version.dataset}-{version.number}.html"
+    page = records.place.card(version.dataset, version.number)
     page.with_suffix(".json").write_bytes(to_json(data))
     page.write_text(to_html(data), encoding="utf-8")
     return page, assessment

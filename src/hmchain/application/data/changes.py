@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import files
 from hmchain.application.data.extraction import now_ms
-from hmchain.application.data.folder import Records
+from hmchain.application.data.folder import Place, Records
 from hmchain.errors import InputError
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.optouts import OptOut
 from hmchain.records.pipeline import review
+from hmchain.records.pipeline.extraction import is_quarantine
 
 INDEX = "index.csv"
 
@@ -40,6 +41,8 @@ class Erased:
     """Datasets and versions that had some; their roots can no longer be checked."""
     quarantined: int = 0
     """Items in quarantine that were about the patient."""
+    cards: tuple[Path, ...] = ()
+    """Dataset cards that told of them, and were deleted."""
     waiting: int = 0
     """Items in quarantine whose patients cannot be told: a person must reject those of the patient."""
 
@@ -62,9 +65,9 @@ def erase(records: Records, dataset: str | None, target: Target) -> Erased:
     comes first, so that no extraction brings back what an erasure that was cut short has destroyed. Raises
     `NothingToEraseError` or `UnknownDatasetError`; nothing is changed then.
     """
-    if dataset is not None and records.catalogue.dataset(dataset) is None:
-        known = ", ".join(entry.name for entry in records.catalogue.datasets()) or "none yet"
-        raise UnknownDatasetError(f"there is no dataset {dataset}", f"the datasets are: {known}")
+    if dataset is not None and dataset not in (known := _dataset_names(records)):
+        hint = f"the datasets are: {', '.join(known) or 'none yet'}"
+        raise UnknownDatasetError(f"there is no dataset {dataset}", hint)
     if target.record is not None:
         if dataset is None:
             raise UnknownDatasetError("it is not said of which dataset the record is", "name the dataset")
@@ -110,18 +113,39 @@ def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Er
         review.forget(catalogue, vault, item)
     done = [vault.erase_subject(subject) for subject in subjects]
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
+    cards = _drop_cards(records.place, versions)
     waiting = len(catalogue.held_of(""))
-    return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), waiting)
+    return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
 
 
 def _erase_record(records: Records, dataset: str, record: str) -> Erased:
-    numbers = [version.number for version in records.catalogue.versions(dataset)]
-    kept = any(records.vault.has(dataset, number, record) for number in numbers)
-    if not kept and not any(records.catalogue.record(dataset, number, record) for number in numbers):
+    catalogue, vault = records.catalogue, records.vault
+    kept = {(name, number) for name, number in vault.versions() if name == dataset and vault.has(name, number, record)}
+    listed = any(catalogue.record(dataset, version.number, record) for version in catalogue.versions(dataset))
+    if not kept and not listed:
         raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
     opt_out(records, Target(record=record))
-    count = records.vault.erase(dataset, record)
-    return Erased(count, tuple(records.catalogue.forget(dataset, now_ms(), record=record)))
+    count = vault.erase(dataset, record)
+    versions = kept.union(catalogue.forget(dataset, now_ms(), record=record))
+    return Erased(count, tuple(sorted(versions)), cards=_drop_cards(records.place, versions))
+
+
+def _dataset_names(records: Records) -> list[str]:
+    """All datasets, in order; also those that a program put into the vault without a catalogue."""
+    named = {entry.name for entry in records.catalogue.datasets()}
+    return sorted(named | {name for name, _ in records.vault.versions() if not is_quarantine(name)})
+
+
+def _drop_cards(place: Place, versions: Iterable[tuple[str, int]]) -> tuple[Path, ...]:
+    """Delete the cards of versions: they show labels and counts of what was erased. Returns those that there were."""
+    dropped = []
+    for name, number in sorted(versions):
+        page = place.card(name, number)
+        for path in (page.with_suffix(".json"), page):
+            if path.exists():
+                path.unlink()
+                dropped.append(path)
+    return tuple(path for path in dropped if path.suffix == ".html")
 
 
 def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:

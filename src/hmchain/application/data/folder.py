@@ -65,6 +65,10 @@ class Place:
         """Dataset cards."""
         return self.folder / "cards"
 
+    def card(self, dataset: str, number: int) -> Path:
+        """The page of a version's card; its JSON file lies beside it."""
+        return self.cards / f"{dataset}-{number}.html"
+
 
 @dataclass(frozen=True)
 class Records:

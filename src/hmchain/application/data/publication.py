@@ -185,10 +185,7 @@ def check(
     `ErasedVersionError`, or an error of vault or store that names what is missing or altered.
     """
     root = _root(version)
-    if version.erased_ms is not None:
-        day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
-        what = f"records of {version.dataset} version {version.number} were erased on {day}, with the key of its root"
-        raise ErasedVersionError(what, "what is left goes into the next version: hmchain data extract, then register")
+    require_whole(version)
     if ledger_root is not None and ledger_root != root:
         hint = "the catalogue was changed, or is of another hospital: restore it from a backup"
         raise ChangedDatasetError(f"the catalogue's root of {version.dataset} is not the ledger's", hint)
@@ -205,6 +202,14 @@ def check(
         what = f"version {number} of dataset {name} is not as it was registered"
         raise ChangedDatasetError(what, "restore vault and objects from a backup, or publish a new version")
     return Check(version, count, ledger_root is not None)
+
+
+def require_whole(version: Version) -> None:
+    """Raise `ErasedVersionError` if records of a fixed version were erased."""
+    if version.erased_ms is not None:
+        day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
+        what = f"records of {version.dataset} version {version.number} were erased on {day}, with the key of its root"
+        raise ErasedVersionError(what, "what is left goes into the next version: hmchain data extract, then register")
 
 
 def publish_at(

@@ -22,7 +22,7 @@ import msgspec
 from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
-from hmchain.records.catalogue.database import CatalogueError, connect, failures, rows
+from hmchain.records.catalogue.database import CatalogueError, connect, copy_to, empty_log, failures, rows
 from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
     PENDING,
@@ -330,7 +330,9 @@ class Catalogue:
     ) -> list[tuple[str, int]]:
         """Delete the entries of a record or of a patient, in one dataset or all.
 
-        Returns the datasets and numbers of the versions that had some; of those that are fixed it is noted when.
+        Returns the datasets and numbers of the versions that had some; of those that are fixed it is noted when. No
+        byte of the entries is left in the file: the search index is made anew, since it keeps deleted words. Raises
+        `CatalogueError` if another process keeps SQLite's log of them in use.
         """
         chosen = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
         values = (dataset or "", record or "", subject or "")
@@ -338,13 +340,20 @@ class Catalogue:
             found = rows(database, f"SELECT dataset, version, record FROM records {chosen}", values)  # noqa: S608
             database.execute(f"DELETE FROM records {chosen}", values)  # noqa: S608
             database.executemany("DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?", found)
+            if found:
+                database.execute("INSERT INTO words (words) VALUES ('rebuild')")
             versions = sorted({(name, number) for name, number, _ in found})
             database.executemany(
                 "UPDATE versions SET erased_ms = ? WHERE dataset = ? AND number = ? AND root IS NOT NULL",
                 [(now_ms, *version) for version in versions],
             )
-        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        with failures(self._path):
+            empty_log(self._database, self._path)
         return versions
+
+    def backup(self, path: Path) -> None:
+        """Copy the file while it is in use, to a new file of mode 0600. Raises `CatalogueError`."""
+        copy_to(self._database, path)
 
     # Who opted out
 

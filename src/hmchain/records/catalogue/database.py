@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
 SCHEMA_VERSION = 2
+BUSY_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -63,7 +66,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        database = sqlite3.connect(path, isolation_level=None, timeout=10)
+        database = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     except (OSError, sqlite3.Error) as error:
         raise CatalogueError(f"{path} cannot be opened", "check the path and its owner") from error
     with failures(path):
@@ -76,6 +79,26 @@ def connect(path: Path) -> sqlite3.Connection:
         elif found != SCHEMA_VERSION:
             raise CatalogueError(f"{path} is of another version", "use the version of hmchain that made it")
     return database
+
+
+def empty_log(database: sqlite3.Connection, path: Path) -> None:
+    """Empty SQLite's log: it keeps what was deleted until then. Raises `CatalogueError` if another process reads it."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while rows(database, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
+        if time.monotonic() > deadline:
+            what = f"the entries are deleted, but another process keeps the log of {path} in use"
+            raise CatalogueError(what, "stop it; the next command empties the log")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def copy_to(database: sqlite3.Connection, path: Path) -> None:
+    """Copy the open file to a new one of mode 0600. Raises `CatalogueError` or `DiskFullError`."""
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise CatalogueError(f"{path} cannot be made", "choose another place") from error
+    with failures(path), closing(sqlite3.connect(path)) as copy:
+        database.backup(copy, pages=4096)
 
 
 @contextmanager

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Entry(NamedTuple):
+    """One file, as a listing tells of it."""
+
+    name: str
+    written_s: float
+    """Seconds since 1970."""
+    size: int
+    """Bytes."""
 
 
 class Staged(Protocol):
@@ -45,8 +55,8 @@ class Backend(Protocol):
     def delete_many(self, names: Sequence[str]) -> None:
         """Remove files durably; one that is not there is no error."""
 
-    def list(self) -> Iterator[tuple[str, float]]:
-        """Names, and when each was written, in seconds since 1970; in no particular order."""
+    def list(self) -> Iterator[Entry]:
+        """All files, in no particular order."""
 
     def check(self) -> None:
         """Touch the place once, so that an error says early what is wrong with it."""

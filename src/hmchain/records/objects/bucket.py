@@ -10,7 +10,7 @@ from contextlib import suppress
 from obstore import Bytes, exceptions
 from obstore.store import ObjectStore as AnyStore
 
-from hmchain.records.objects.backend import Buffer
+from hmchain.records.objects.backend import Buffer, Entry
 
 _RANGE_BYTES = 4 << 20
 _THREADS = 16  # requests under way at once for many small objects: each waits for the network, not for a core
@@ -75,11 +75,11 @@ class Bucket:
         with ThreadPoolExecutor(_THREADS) as threads:
             list(threads.map(self._delete, names))
 
-    def list(self) -> Iterator[tuple[str, float]]:
+    def list(self) -> Iterator[Entry]:
         """As `Backend.list`."""
         for page in self.store.list():
             for entry in page:
-                yield entry["path"], entry["last_modified"].timestamp()
+                yield Entry(entry["path"], entry["last_modified"].timestamp(), entry["size"])
 
     def check(self) -> None:
         """List one name."""

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from hmchain.records.objects.backend import Buffer
+from hmchain.records.objects.backend import Buffer, Entry
 
 _READ_BYTES = 1 << 20
 _INCOMING = "incoming"
@@ -82,13 +82,14 @@ class Folder:
                 touched.add((self.path / name).parent)
         self._sync(sorted(touched))
 
-    def list(self) -> Iterator[tuple[str, float]]:
+    def list(self) -> Iterator[Entry]:
         """As `Backend.list`."""
         for shard in os.scandir(self.path):
             if shard.is_dir() and shard.name != _INCOMING:
                 for entry in os.scandir(shard.path):
                     with suppress(FileNotFoundError):  # deleted while we look
-                        yield f"{shard.name}/{entry.name}", entry.stat().st_mtime
+                        known = entry.stat()
+                        yield Entry(f"{shard.name}/{entry.name}", known.st_mtime, known.st_size)
 
     def check(self) -> None:
         """Make a file and remove it."""

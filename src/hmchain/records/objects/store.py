@@ -147,9 +147,15 @@ class ObjectStore:
         """The digests of all objects, or of those written so many seconds ago, in no particular order."""
         latest = time.time() - older_than_s if older_than_s else float("inf")
         with failures("the list of objects"):
-            for name, written in self._backend.list():
-                if (match := _NAME.fullmatch(name)) and written <= latest:
+            for entry in self._backend.list():
+                if (match := _NAME.fullmatch(entry.name)) and entry.written_s <= latest:
                     yield bytes.fromhex(match[1])
+
+    def sizes(self) -> dict[bytes, int]:
+        """How many bytes each object has, as the store lists them; none of them is read."""
+        with failures("the list of objects"):
+            found = ((_NAME.fullmatch(entry.name), entry.size) for entry in self._backend.list())
+            return {bytes.fromhex(match[1]): size for match, size in found if match}
 
 
 def _backend(store: AnyStore | Folder | Bucket, *, durable: bool) -> Backend:

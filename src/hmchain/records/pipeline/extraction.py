@@ -96,6 +96,11 @@ def quarantine_of(dataset: str) -> str:
     return f"{dataset}/quarantine"
 
 
+def is_quarantine(name: str) -> bool:
+    """Whether a name in the vault is that of a quarantine; a dataset's has no slash."""
+    return "/" in name
+
+
 def name_record(item: bytes) -> str:
     """The vault's record of the name that a quarantined item has at its source."""
     return f"{item.hex()}.name"

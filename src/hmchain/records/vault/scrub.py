@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from random import random
 from typing import Literal, TypeAlias
 
 from hmchain.errors import KeyMaterialError
@@ -13,6 +14,9 @@ from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObj
 from hmchain.records.vault.database import Database, Progress
 from hmchain.records.vault.hierarchy import Hierarchy, record_context
 
+CHECKED_BYTES_MIN = 256 << 20
+CHECKED_SHARE_MIN = 0.02
+"""How much of a replica a mirroring reads, whichever is more; all of it if it is asked to."""
 _PAGE = 500
 _UNNAMED_SECONDS = 24 * 3600.0  # younger ciphertext without a record may belong to a put that is under way
 
@@ -64,6 +68,10 @@ class Mirror:
 
     copied: int
     """Objects that it lacked."""
+    checked: int
+    """Objects of it that were read and compared with their digests."""
+    repaired: int
+    """Objects of it that were not what they should be, and were replaced."""
     removed: int
     """Objects that were erased here."""
     damaged: tuple[Damage, ...]
@@ -117,7 +125,7 @@ class Keeper:
         """Put missing and altered objects back from a replica."""
         restored, lost, blobs = 0, [], self._count()
         for done, blob in enumerate(self._blobs(), 1):
-            if (problem := self._ciphertext_problem(blob.digest)) is not None:
+            if (problem := _problem(self._store, blob.digest)) is not None:
                 try:
                     self._store.put_stream(_owned(replica.get_stream(blob.digest)))
                     restored += 1
@@ -126,22 +134,41 @@ class Keeper:
             _tell(progress, done, blobs)
         return Repair(restored, tuple(lost))
 
-    def mirror(self, replica: ObjectStore, progress: Progress | None) -> Mirror:
-        """Copy what a replica lacks, and remove what was erased here. It gets ciphertext alone."""
-        there, copied, damaged, blobs = set(replica.list()), 0, [], self._count()
+    def mirror(self, replica: ObjectStore, progress: Progress | None, *, deep: bool) -> Mirror:
+        """Copy what a replica lacks, replace what has rotten there, and remove what was erased here.
+
+        All sizes are compared. Contents are read too: all if `deep`, else 256 MiB or a fiftieth, drawn anew each time.
+        The replica gets ciphertext alone.
+        """
+        here, there, damaged = self._store.sizes(), replica.sizes(), list[Damage]()
+        copied = checked = repaired = 0
+        blobs, share = self._count(), 1.0 if deep else _share(sum(there.values()))
         for done, blob in enumerate(self._blobs(), 1):
-            if blob.digest not in there:
-                try:
-                    replica.put_stream(_owned(self._store.get_stream(blob.digest)))
-                    copied += 1
-                except MissingObjectError:
-                    damaged += [reference.damage("missing") for reference in blob.references]
-                except TamperedObjectError:
-                    damaged += [reference.damage("altered") for reference in blob.references]
+            problem: Problem | None = None
+            if (size := there.get(blob.digest)) is None:
+                problem = self._copy(blob, replica)
+                copied += problem is None
+            elif size != here.get(blob.digest, size) or random() < share:
+                checked += 1
+                if _problem(replica, blob.digest) is not None:
+                    problem = self._copy(blob, replica)
+                    repaired += problem is None
+            if problem is not None:
+                damaged += [reference.damage(problem) for reference in blob.references]
             _tell(progress, done, blobs)
         erased = [digest for (digest,) in self._database.query("SELECT digest FROM erased") if digest in there]
         replica.delete_many(erased)
-        return Mirror(copied, len(erased), tuple(damaged))
+        return Mirror(copied, checked, repaired, len(erased), tuple(damaged))
+
+    def _copy(self, blob: _Blob, replica: ObjectStore) -> Problem | None:
+        """Copy one object to a replica; what is wrong with it here if it cannot be."""
+        try:
+            replica.put_stream(_owned(self._store.get_stream(blob.digest)))
+        except MissingObjectError:
+            return "missing"
+        except TamperedObjectError:
+            return "altered"
+        return None
 
     def sweep(self) -> int:
         """Delete objects older than a day that belong to no record; returns how many."""
@@ -168,7 +195,7 @@ class Keeper:
             return [reference.damage("missing") for reference in blob.references], 0
         except (TamperedObjectError, EnvelopeError, KeyMaterialError):
             # The envelope complains first, of altered bytes as of a wrong key. The digest tells which it was.
-            problem = self._ciphertext_problem(blob.digest) or "key"
+            problem = _problem(self._store, blob.digest) or "key"
             return [reference.damage(problem) for reference in blob.references], 0
         return [reference.damage("key") for reference, each in keys.items() if each is None or each != key], size
 
@@ -178,16 +205,6 @@ class Keeper:
             return SecretKey(self._hierarchy.unwrap(reference.kek, reference.wrapped, context))
         except UnwrapError:
             return None
-
-    def _ciphertext_problem(self, digest: bytes) -> Problem | None:
-        try:
-            for _ in self._store.get_stream(digest):
-                pass
-        except MissingObjectError:
-            return "missing"
-        except TamperedObjectError:
-            return "altered"
-        return None
 
     def _blobs(self) -> Iterator[_Blob]:
         """All blobs with the records that refer to them, page by page, so that none is held for long."""
@@ -207,6 +224,23 @@ class Keeper:
 
     def _named(self, digest: bytes) -> bool:
         return bool(self._database.query("SELECT 1 FROM blobs WHERE digest = ?", (digest,)))
+
+
+def _share(size: int) -> float:
+    """What share of a replica of so many bytes is read at a mirroring."""
+    return min(1.0, max(CHECKED_BYTES_MIN / max(size, 1), CHECKED_SHARE_MIN))
+
+
+def _problem(store: ObjectStore, digest: bytes) -> Problem | None:
+    """What is wrong with an object, which is read for it."""
+    try:
+        for _ in store.get_stream(digest):
+            pass
+    except MissingObjectError:
+        return "missing"
+    except TamperedObjectError:
+        return "altered"
+    return None
 
 
 def _owned(pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:

@@ -314,9 +314,12 @@ class Vault:
         """Put missing and altered objects back from a replica, which need not be trusted: digests tell good bytes."""
         return self._keeper.repair(replica, progress)
 
-    def mirror(self, replica: ObjectStore, progress: Progress | None = None) -> Mirror:
-        """Copy to a replica what it lacks, and remove from it what was erased here. It gets ciphertext alone."""
-        return self._keeper.mirror(replica, progress)
+    def mirror(self, replica: ObjectStore, progress: Progress | None = None, *, deep: bool = False) -> Mirror:
+        """Copy to a replica what it lacks or has damaged, and remove what was erased here. It gets ciphertext alone.
+
+        All sizes are compared. Contents are read too: all if `deep`, else 256 MiB or a fiftieth, drawn anew each time.
+        """
+        return self._keeper.mirror(replica, progress, deep=deep)
 
     def backup(self, path: Path) -> None:
         """Copy the vault's file, with all wrapped keys, to a new file of mode 0600.

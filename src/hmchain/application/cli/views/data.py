@@ -57,6 +57,8 @@ def show_erased(
         output.say(f"The ledger says that {name} version {number} is withdrawn: no new study may use it.")
     if pending is not None:
         output.say(f"The ledger could not be told: {pending.what}. Once it can: hmchain data withdraw", stderr=True)
+    for path in done.cards:
+        output.say(f"Its card {path} is deleted: hmchain data card makes a new one.")
     if done.quarantined:
         output.say(f"Items destroyed that waited in quarantine: {done.quarantined}.")
     if done.waiting:

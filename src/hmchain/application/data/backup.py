@@ -1,0 +1,237 @@
+"""Backups of a hospital's keys and catalogue: one encrypted file that, with a replica, gives back all records.
+
+It holds the vault's file and the catalogue, with the keys of the projects in it, and the two keys that open them. All
+of it is sealed under a backup key of its own, a key file that is kept apart. A backup begins with a list of its parts;
+their bytes follow, in that order. Keys are in clear in memory alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from hmchain.application.data import files
+from hmchain.application.data.folder import (
+    HospitalExistsError,
+    NoHospitalError,
+    Place,
+    Records,
+    locate,
+    open_records,
+)
+from hmchain.application.keyring import key_file
+from hmchain.application.record_store import FILE as SETTINGS
+from hmchain.canonical import digest
+from hmchain.errors import StorageError
+from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
+from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
+from hmchain.records.objects import ObjectStore
+from hmchain.records.vault import Repair
+
+VAULT, CATALOGUE = "vault.sqlite", "catalogue.db"
+_KEYS: dict[str, type[StoredKey]] = {"wrapping": WrappingKey, "local": SecretKey}
+_CONTEXT = digest("hmchain records backup")
+_LENGTH_BYTES = 4
+_MANIFEST_BYTES_MAX = 1 << 20
+_PIECE_BYTES = 1 << 20
+
+
+class RecordsBackupError(StorageError):
+    """A backup of a hospital's records cannot be opened with the key, or is damaged."""
+
+    code = "records_backup"
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a backup says of itself."""
+
+    format: Literal["hmchain records backup 1"]
+    organisation: str
+    made: str
+    """UTC, ISO 8601."""
+    parts: dict[str, int]
+    """Names and sizes in bytes, in order."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a backup gave back."""
+
+    folder: Path
+    organisation: str
+    """Of whom the backup says that it is."""
+    made: str
+    objects: int = 0
+    """Objects that a replica gave back."""
+    lost: int = 0
+    """Records whose ciphertext it does not have."""
+
+
+def default_key(place: Place) -> Path:
+    """Where the key of a hospital's backups lies, if no other place is named."""
+    return key_file(place.keys, "backup")
+
+
+def backup_key(path: Path, passphrase: str | None = None) -> SecretKey:
+    """The key of backups, made at first use. Raises `KeyFileError` or `WrongPassphraseError`."""
+    if not path.exists():
+        save_key(SecretKey.generate(), path, passphrase)
+    return load_key(SecretKey, path, passphrase)
+
+
+def write(records: Records, path: Path, key: SecretKey, passphrase: str | None = None) -> None:
+    """Write a backup to a new file of mode 0600; records may be read and put meanwhile.
+
+    Raises `RecordsBackupError` if there is such a file, `DiskFullError`, or an error of vault, catalogue or keys.
+    """
+    if path.exists():
+        raise RecordsBackupError(f"{path} exists", "a backup is never overwritten; choose another name")
+    place = records.place
+    with _scratch(place.folder) as scratch:
+        # The catalogue first: whatever it lists then, the vault has.
+        records.catalogue.backup(scratch / CATALOGUE)
+        records.vault.backup(scratch / VAULT)
+        if (place.folder / SETTINGS).exists():
+            (scratch / SETTINGS).write_bytes((place.folder / SETTINGS).read_bytes())
+        parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
+        for role, kind in _KEYS.items():
+            parts[role] = load_key(kind, key_file(place.keys, role), passphrase).secret_bytes()
+        partial = path.with_name(path.name + ".part")
+        partial.unlink(missing_ok=True)
+        files.write(partial, seal_stream(_content(place.organisation, parts), key, _CONTEXT))
+    partial.rename(path)
+
+
+def restore(
+    path: Path,
+    directory: Path,
+    key: SecretKey,
+    *,
+    passphrase: str | None = None,
+    replica: ObjectStore | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Restored:
+    """Make a hospital's folder of a backup, in a new folder or in that of a node that has no records yet.
+
+    Ciphertext comes from `replica`, or is where `records.toml` says. Raises `HospitalExistsError` if there are records,
+    `RecordsBackupError`, or `KeyFileError` if the folder's keys are others.
+    """
+    place = _place(directory)
+    if place.vault.exists() or place.catalogue.exists():
+        raise HospitalExistsError(f"{place.folder} holds records already", "restore into a new folder")
+    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _scratch(place.folder) as scratch:
+        manifest, secrets = _unpack(path, key, scratch)
+        for role, kind in _KEYS.items():
+            _put_key(kind.from_secret_bytes(secrets[role]), place, role, passphrase)
+        if (scratch / SETTINGS).exists() and not (place.folder / SETTINGS).exists():
+            (scratch / SETTINGS).rename(place.folder / SETTINGS)
+        place.vault.mkdir(mode=0o700)
+        (scratch / VAULT).rename(place.vault / VAULT)
+        (scratch / CATALOGUE).rename(place.catalogue)
+    found = Repair(0, ())
+    if replica is not None:
+        with open_records(place, passphrase) as records:
+            found = records.vault.repair(replica, progress)
+    return Restored(place.folder, manifest.organisation, manifest.made, found.restored, len(found.lost))
+
+
+def _place(directory: Path) -> Place:
+    with suppress(NoHospitalError):
+        return locate(directory)
+    return Place(directory.resolve().name, directory, directory / "keys")
+
+
+def _put_key(key: StoredKey, place: Place, role: str, passphrase: str | None) -> None:
+    file = key_file(place.keys, role)
+    if not file.exists():
+        save_key(key, file, passphrase)
+    elif load_key(type(key), file, passphrase).secret_bytes() != key.secret_bytes():
+        hint = "restore into a new folder, or into that of the hospital whose backup it is"
+        raise HospitalExistsError(f"{file} is another hospital's key", hint)
+
+
+def _content(organisation: str, parts: Mapping[str, Path | bytes]) -> Iterator[bytes]:
+    sizes = {name: len(part) if isinstance(part, bytes) else part.stat().st_size for name, part in parts.items()}
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = msgspec.json.encode(Manifest("hmchain records backup 1", organisation, made, sizes))
+    yield len(manifest).to_bytes(_LENGTH_BYTES, "big") + manifest
+    for part in parts.values():
+        if isinstance(part, bytes):
+            yield part
+            continue
+        with part.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                yield piece
+
+
+def _unpack(path: Path, key: SecretKey, folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """Write the files of a backup into a folder; returns what it says of itself, and its keys."""
+    try:
+        with path.open("rb") as file:
+            sealed = iter(lambda: file.read(_PIECE_BYTES), b"")
+            return _read_parts(_Reader(open_stream(sealed, key, _CONTEXT)), folder)
+    except OSError as error:
+        raise RecordsBackupError(f"{path} cannot be read", "check the path and its owner") from error
+    except EnvelopeKeyError as error:
+        hint = "name the key file that it was made with: --key"
+        raise RecordsBackupError(f"{path} was made with another backup key", hint) from error
+    except (EnvelopeError, msgspec.DecodeError, EOFError) as error:
+        raise RecordsBackupError(f"{path} is no backup of records, or damaged", "take another one") from error
+
+
+def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    length = int.from_bytes(reader.read(_LENGTH_BYTES), "big")
+    if length > _MANIFEST_BYTES_MAX:
+        raise EOFError
+    manifest = msgspec.json.decode(reader.read(length), type=Manifest)
+    needed = {VAULT, CATALOGUE, *_KEYS}
+    if not needed <= manifest.parts.keys() <= needed | {SETTINGS}:
+        raise EOFError
+    secrets = {}
+    for name, size in manifest.parts.items():
+        if name in _KEYS:
+            secrets[name] = reader.read(size)
+        else:
+            files.write(folder / name, reader.pieces(size))
+    reader.end()
+    return manifest, secrets
+
+
+class _Reader:
+    """Reads a stream of pieces by lengths. Raises `EOFError` where it ends too early or too late."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._held = b""
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        while size > 0:
+            if not self._held:
+                self._held = next(self._pieces, b"")
+                if not self._held:
+                    raise EOFError
+            piece, self._held = self._held[:size], self._held[size:]
+            size -= len(piece)
+            yield piece
+
+    def read(self, size: int) -> bytes:
+        return b"".join(self.pieces(size))
+
+    def end(self) -> None:
+        if self._held or any(self._pieces):
+            raise EOFError
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A passing folder of mode 0700, beside what it holds copies of."""
+    with files.writing(folder), tempfile.TemporaryDirectory(prefix="backup-", dir=folder) as name:
+        yield Path(name)

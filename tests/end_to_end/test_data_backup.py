@@ -1,0 +1,132 @@
+"""A machine is lost: backup, its key and a replica give everything back."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from end_to_end.test_data import NUMBER, Captured, Steward, contents, scans, steward
+from hmchain.keys import SecretKey, save_key
+
+__all__ = ["scans", "steward"]
+
+
+@pytest.fixture
+def saved(steward: Steward, scans: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A backup, its key and a replica of a hospital with two projects, a registered version and a quarantine."""
+    steward.run("extract", str(scans), "--into", "head", "--title", "Head CT")
+    steward.run("extract", str(scans), "--into", "neck", "--project", "other")
+    steward.run("register", "head", "--leave-waiting")
+    steward.run("opt-out", "--patient", f"{NUMBER}-77")
+    made = steward.run("vault", "backup", str(tmp_path / "north.backup"))
+    steward.run("vault", "mirror", str(tmp_path / "replica"))
+    key = tmp_path / "kept apart" / "backup.key"
+    key.parent.mkdir()
+    shutil.copy(made["key"], key)
+    return Path(made["file"]), key, tmp_path / "replica"
+
+
+def shown(hospital: Steward) -> Any:
+    listed = [hospital.run("show", name, "--limit", "1000") for name in ("head", "neck")]
+    return listed, hospital.run("quarantine", "list", "--names"), hospital.run("verify", "head")
+
+
+def test_a_lost_machine_is_made_good(
+    steward: Steward, saved: tuple[Path, Path, Path], scans: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    file, key, replica = saved
+    before = shown(steward)
+    steward.run("export", "head", "--output", str(tmp_path / "before"))
+    shutil.rmtree(steward.folder)
+
+    new = Steward(tmp_path / "new" / "north", capsys)
+    done = new.run("vault", "restore", str(file), "--key", str(key), "--replica", str(replica))
+    assert done["lost"] == 0 and done["objects"] > 24 and done["organisation"] == "north"
+    assert new.run("vault", "verify")["sound"]
+    assert shown(new) == before
+    new.run("export", "head", "--output", str(tmp_path / "after"))
+    assert contents(tmp_path / "before") == contents(tmp_path / "after")
+
+    # Project keys came back: the same patients have the same pseudonyms, and nothing is extracted twice.
+    again = new.run("extract", str(scans), "--into", "neck")
+    assert (again["records"], again["resumed"]) == (0, 14)
+    third = new.run("extract", str(scans), "--into", "head2", "--project", "head")
+    assert third["records"] == 12
+    records = [{entry["record"] for entry in new.run("show", name)["entries"]} for name in ("head", "head2")]
+    assert records[0] == records[1]
+    assert new.run("opt-out", "--patient", f"{NUMBER}-77", "--lift")["lifted"] == 1
+
+
+def test_a_backup_tells_nothing_without_its_key(
+    steward: Steward, saved: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured
+) -> None:
+    file, _, _ = saved
+    data = file.read_bytes()
+    subject = steward.run("show", "head")["entries"][0]["subject"]
+    assert b"SQLite" not in data and b"Head CT" not in data and subject.encode() not in data
+    assert file.stat().st_mode & 0o077 == 0 and not list(steward.folder.glob("backup-*"))
+    save_key(SecretKey.generate(), tmp_path / "other.key")
+    new = Steward(tmp_path / "new", capsys)
+    error = new.run("vault", "restore", str(file), "--key", str(tmp_path / "other.key"), expect=4)["error"]
+    assert error["code"] == "records_backup" and "another backup key" in error["what"]
+    assert not (new.folder / "keys").exists() and not (new.folder / "vault").exists()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "longer", "none", "other"])
+def test_a_damaged_backup_is_refused_and_leaves_nothing(
+    steward: Steward, saved: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured, damage: str
+) -> None:
+    file, key, _ = saved
+    data = bytearray(file.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+    made = {"cut": data[: len(data) // 2], "longer": data + b"x", "none": b"", "other": b"SQLite format 3\0" * 99}
+    file.write_bytes(made.get(damage, data))
+    new = Steward(tmp_path / "new", capsys)
+    error = new.run("vault", "restore", str(file), "--key", str(key), expect=4)["error"]
+    assert error["code"] == "records_backup" and error["hint"]
+    assert not (new.folder / "keys").exists() and not (new.folder / "vault").exists()
+    assert new.run("list", expect=2)["error"]["code"] == "no_hospital"
+
+
+def test_nothing_is_written_over(
+    steward: Steward, saved: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured
+) -> None:
+    file, key, _ = saved
+    assert steward.run("vault", "backup", str(file), expect=4)["error"]["code"] == "records_backup"
+    error = steward.run("vault", "restore", str(file), "--key", str(key), expect=2)["error"]
+    assert error["code"] == "hospital_exists"
+    other = Steward(tmp_path / "other", capsys)
+    other.run("init")
+    error = other.run("vault", "restore", str(file), "--key", str(key), expect=2)["error"]
+    assert error["code"] == "hospital_exists" and "another hospital's key" in error["what"]
+    assert other.run("list") == []
+
+
+def test_records_that_no_replica_has_are_counted_as_lost(
+    steward: Steward, saved: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured
+) -> None:
+    file, key, replica = saved
+    objects = sorted(path for path in replica.rglob("*") if path.is_file())
+    objects[0].unlink()
+    new = Steward(tmp_path / "new", capsys)
+    done = new.run("vault", "restore", str(file), "--key", str(key), "--replica", str(replica), expect=4)
+    assert done["lost"] >= 1 and done["objects"] == len(objects) - 1
+
+
+def test_keys_in_a_backup_are_sealed_again_under_the_passphrase(
+    tmp_path: Path, scans: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HMCHAIN_PASSPHRASE", "correct horse")
+    north = Steward(tmp_path / "north", capsys)
+    north.run("init")
+    north.run("extract", str(scans), "--into", "head")
+    made = north.run("vault", "backup", str(tmp_path / "backup"))
+    new = Steward(tmp_path / "new", capsys)
+    new.run("vault", "restore", made["file"], "--key", made["key"], "--replica", str(north.folder / "records"))
+    assert new.run("verify", "head", expect=2)["error"]["code"] == "not_registered"
+    monkeypatch.delenv("HMCHAIN_PASSPHRASE")
+    assert new.run("list", expect=5)["error"]["code"] == "wrong_passphrase"
