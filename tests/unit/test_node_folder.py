@@ -101,6 +101,17 @@ def test_a_folder_without_a_node_says_how_to_make_one(tmp_path: Path) -> None:
         NodeSettings(organisation="north", title="", address="north")
 
 
+@pytest.mark.parametrize(
+    ("name", "title", "what"),
+    [("North", "North", "'North' cannot name"), ("", "x", "'' cannot"), ("n", " ", "title"), ("n", "x" * 121, "title")],
+)
+def test_a_name_that_no_network_takes_makes_no_node(tmp_path: Path, name: str, title: str, what: str) -> None:
+    place = tmp_path / "node"
+    with pytest.raises(NodeSettingsError, match=what) as told:
+        node.init(NodeFolder(place), NodeSettings(organisation=name, title=title, address="north:1"))
+    assert told.value.hint.startswith("give ") and not place.exists()
+
+
 def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> None:
     made = founded(folder)
     with pytest.raises(NotJoinedError):

@@ -17,6 +17,7 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 MEMBERS_MAX = 1000
+TITLE_CHARACTERS_MAX = 120
 SIGNING_ROLES = (STEWARD, SCIENTIST, AGENT, VALIDATOR)
 """The roles that sign; each is also the name of a `Member`'s field."""
 
@@ -137,7 +138,7 @@ def admit(state: State, member: Member, height: int) -> None:
     """Add a member; refuse a name or a key that was ever used."""
     require_name(member.organisation)
     require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
-    require(len(member.title) <= 120, "bad_title")
+    require(len(member.title) <= TITLE_CHARACTERS_MAX, "bad_title")
     for role in SIGNING_ROLES:
         _claim(state, Credential(member.organisation, role), getattr(member, role))
     _MEMBERS.put(state, Membership(member, True, height), member.organisation)
