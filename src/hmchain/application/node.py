@@ -259,6 +259,8 @@ def _words_of_this_run(folder: NodeFolder) -> str:
 
 
 def _damage(folder: NodeFolder) -> str:
+    if not (folder.engine / "config" / "config.toml").is_file():
+        return f"{folder.engine} holds no CometBFT home (the way out: `hmchain network join FILE` once more)"
     try:
         check_signed(folder.engine)
     except SignedRecordError as error:

@@ -39,6 +39,11 @@ class Run:
     cometbft_starts: int
 
 
+def validator_key(folder: NodeFolder, passphrase: str | None = None) -> SigningKey:
+    """The key that the node votes with. Raises `KeyFileError` or `WrongPassphraseError`."""
+    return load_key(SigningKey, folder.keys / "validator.key", passphrase)
+
+
 def make_home(folder: NodeFolder, passphrase: str | None = None, validator: SigningKey | None = None) -> None:
     """Write CometBFT's home of a node that has joined, for its validator's key or a new one.
 
@@ -48,7 +53,7 @@ def make_home(folder: NodeFolder, passphrase: str | None = None, validator: Sign
     `NotJoinedError`, `KeyFileError` or `WrongPassphraseError`.
     """
     network = joined(folder)
-    validator = validator or load_key(SigningKey, folder.keys / "validator.key", passphrase)
+    validator = validator or validator_key(folder, passphrase)
     node_key = load_key(SigningKey, folder.node_key)
     write_home(folder.engine, network.genesis, validator, node_key, _home_settings(folder, network))
 
