@@ -57,6 +57,19 @@ def test_settings_come_back_as_they_were_written(folder: NodeFolder) -> None:
     assert folder.settings().rpc_url == "http://127.0.0.1:26657"
 
 
+def test_the_reference_shows_the_whole_file_as_it_is_written(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text("utf-8")
+    shown = page.partition("### node.toml")[2].partition("```toml\n")[2].partition("```")[0]
+    folder = NodeFolder(tmp_path / "node")
+    folder.write_settings(
+        NodeSettings(organisation="north", title="North Hospital", address="node.north.example.org:26656")
+    )
+    assert folder.toml.read_text("utf-8") == shown
+    whole, needed = folder.settings(), ("organisation", "title", "address")
+    folder.toml.write_text("\n".join(line for line in shown.splitlines() if line.startswith(needed)))
+    assert folder.settings() == whole  # the others have the values shown
+
+
 def test_what_leaves_the_node_is_public(folder: NodeFolder) -> None:
     public = folder.introduction.read_bytes() + folder.toml.read_bytes()
     for path in folder.keys.iterdir():

@@ -183,7 +183,7 @@ class NodeFolder:
         except OSError as error:
             raise NodeSettingsError(f"there is no node at {self.path}", "make one with `hmchain node init`") from error
         except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            raise NodeSettingsError(f"{self.toml}: {error}", "docs/how-to/consortium.md shows a whole one") from error
+            raise NodeSettingsError(f"{self.toml}: {error}", "docs/reference/cli.md shows a whole one") from error
 
     def write_settings(self, settings: NodeSettings) -> None:
         """Write a new `node.toml`, each setting with its explanation. Raises `NodeExistsError`."""
