@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hmchain.application import pace
+from hmchain.application.log_rotation import rotate
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
@@ -91,6 +92,7 @@ def _damage_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) 
     """
     starts, key = 1, validator_key_of(folder.engine)
     while not stop.wait(_LOOK_SECONDS):
+        rotate(folder.log)
         if (found := validator_key_of(folder.engine)) != key:
             key = found
             process.engine.restart()
