@@ -66,6 +66,10 @@ def test_a_damaged_genesis_is_named_by_start_and_status(tmp_path: Path) -> None:
     with started(folder, said):
         until(lambda: "genesis.json is not a genesis file" in said.read_text(), "the reason")
         assert "genesis.json" in answer("node", "status", "--dir", str(folder.path), status=6)["trouble"]
+    assert "hmchain network join" in said.read_text()
+    hmchain("network", "join", str(folder.network), "--dir", str(folder.path))
+    with started(folder, said) as site:
+        until(lambda: site.status().running, "the node")
 
 
 def test_a_node_runs_in_a_folder_with_a_long_path(tmp_path: Path) -> None:
