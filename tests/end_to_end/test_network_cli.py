@@ -261,6 +261,9 @@ def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, 
     try:
         ballot = answer("network", "admit", str(directory / "member.json"), "--dir", founders[0])
         assert (ballot["action"], ballot["needed"], ballot["passed"]) == ("admit centre", 3, False)
+        again = hmchain("network", "admit", str(directory / "member.json"), "--dir", founders[0], status=2)
+        assert "asked just this already" in again and f"hmchain network vote {ballot['id'][:12]}" in again
+        assert "no member 'nobody'" in hmchain("network", "remove", "nobody", "--dir", founders[0], status=2)
         for founder in founders[1:3]:
             until(lambda at=founder: answer("network", "ballots", "--dir", at), "the ballot at another node")
             ballot = answer("network", "vote", ballot["id"][:8], "--dir", founder)

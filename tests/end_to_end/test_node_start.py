@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -64,6 +66,10 @@ def test_a_damaged_genesis_is_named_by_start_and_status(tmp_path: Path) -> None:
     with started(folder, said):
         until(lambda: "genesis.json is not a genesis file" in said.read_text(), "the reason")
         assert "genesis.json" in answer("node", "status", "--dir", str(folder.path), status=6)["trouble"]
+    assert "hmchain network join" in said.read_text()
+    hmchain("network", "join", str(folder.network), "--dir", str(folder.path))
+    with started(folder, said) as site:
+        until(lambda: site.status().running, "the node")
 
 
 def test_a_node_runs_in_a_folder_with_a_long_path(tmp_path: Path) -> None:
@@ -71,3 +77,19 @@ def test_a_node_runs_in_a_folder_with_a_long_path(tmp_path: Path) -> None:
     with started(folder, tmp_path / "said") as site:
         until(lambda: site.status().running, "the node")
         register(site, "d")
+
+
+def test_an_agent_that_is_started_before_its_node_waits_for_it(tmp_path: Path) -> None:
+    folder, said, agent_said = alone(tmp_path / "node"), tmp_path / "said", tmp_path / "agent"
+    command = [sys.executable, "-m", "hmchain", "node", "agent", "--dir", str(folder.path)]
+    for starts_later in (False, True):
+        with agent_said.open("wb") as file:
+            agent = subprocess.Popen(command, stderr=file, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        try:
+            until(lambda: "waiting for the node" in agent_said.read_text(), "the agent")
+            if starts_later:
+                with started(folder, said):
+                    until(lambda: "the agent of alone acts in one" in agent_said.read_text(), "the agent")
+        finally:
+            agent.send_signal(signal.SIGTERM)
+            assert agent.wait(timeout=60) == 0

@@ -17,7 +17,8 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts import datasets, membership
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema, WithdrawVersion, rounded_count
-from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, SetParameters, VoteAction
+from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
@@ -183,6 +184,38 @@ def test_votes_of_removed_members_count_for_nothing() -> None:
     assert not membership.is_active(state, "e")  # one of the two that are left
     assert refusal(state, VoteAction(ballot), "b") == "ok"
     assert membership.is_active(state, "e")
+
+
+def test_what_could_not_be_carried_out_is_not_put_to_the_vote() -> None:
+    state, newcomer = founded(), genesis("e").members[0]
+    b = genesis().members[1]
+    for action, code in (
+        (Remove("nobody"), "not_a_member"),
+        (Admit(b), "name_taken"),
+        (Admit(replace(newcomer, agent=b.agent)), "key_taken"),
+        (Admit(replace(newcomer, agent=newcomer.steward)), "key_taken"),
+        (Admit(replace(newcomer, agent=b"short")), "bad_key"),
+        (Admit(replace(newcomer, organisation="E")), "bad_name"),
+        (Admit(replace(newcomer, title="x" * 121)), "bad_title"),
+        (SetParameters(Parameters(deadline_blocks_min=0)), "bad_parameters"),
+    ):
+        assert refusal(state, ProposeAction(action)) == code
+    assert membership.ballots(state) == []
+
+
+def test_one_ballot_at_a_time_on_one_action() -> None:
+    state = founded()
+    body = ProposeAction(Admit(genesis("e").members[0]))
+    assert refusal(state, body) == "ok"
+    later = Context(state, CHAIN, 9, START_MS + 9000, Credential("b", "steward"))
+    with pytest.raises(Refusal, match="ballot_exists"):
+        contracts.apply(later, body)
+    ((ballot, _),) = membership.ballots(state)
+    for name in "bc":
+        assert refusal(state, VoteAction(ballot), name) == "ok"
+    assert membership.is_active(state, "e")
+    leaves = ProposeAction(Remove("e"))
+    assert refusal(state, leaves) == "ok" and len(membership.ballots(state)) == 2
 
 
 @pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63, 2**64 - 1])

@@ -371,6 +371,12 @@ def test_members_come_and_go_while_blocks_are_decided(network: Network) -> None:
     assert len(network.commitments()) == 1
 
 
+def test_whose_clock_is_wrong_is_told_so() -> None:
+    assert "clock is ahead" in RefusedError("expiry_too_far").hint
+    assert "clock is behind" in RefusedError("expired").hint
+    assert "docs/errors.md" in RefusedError("replayed").hint
+
+
 def test_parameters_change_by_vote_alone(network: Network) -> None:
     rules = Parameters(jail_ms=60_000)
     network.block(network.send("a", ProposeAction(SetParameters(rules))))
@@ -382,7 +388,7 @@ def test_parameters_change_by_vote_alone(network: Network) -> None:
     closed = network.block(network.send("d", VoteAction(ballot)))
     assert closed.receipts[0].code == "no_such_ballot"
     bad = network.block(network.send("a", ProposeAction(SetParameters(Parameters(deadline_blocks_min=0)))))
-    assert bad.receipts[0].code == "ok"  # whether it is sound shows when it is carried out
+    assert bad.receipts[0].code == "bad_parameters"
 
 
 def test_a_validator_whose_key_is_elsewhere_only_follows(tmp_path: Path) -> None:

@@ -57,6 +57,19 @@ def test_settings_come_back_as_they_were_written(folder: NodeFolder) -> None:
     assert folder.settings().rpc_url == "http://127.0.0.1:26657"
 
 
+def test_the_reference_shows_the_whole_file_as_it_is_written(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text("utf-8")
+    shown = page.partition("### node.toml")[2].partition("```toml\n")[2].partition("```")[0]
+    folder = NodeFolder(tmp_path / "node")
+    folder.write_settings(
+        NodeSettings(organisation="north", title="North Hospital", address="node.north.example.org:26656")
+    )
+    assert folder.toml.read_text("utf-8") == shown
+    whole, needed = folder.settings(), ("organisation", "title", "address")
+    folder.toml.write_text("\n".join(line for line in shown.splitlines() if line.startswith(needed)))
+    assert folder.settings() == whole  # the others have the values shown
+
+
 def test_what_leaves_the_node_is_public(folder: NodeFolder) -> None:
     public = folder.introduction.read_bytes() + folder.toml.read_bytes()
     for path in folder.keys.iterdir():
@@ -99,6 +112,17 @@ def test_a_folder_without_a_node_says_how_to_make_one(tmp_path: Path) -> None:
         NodeFolder(tmp_path).settings()
     with pytest.raises(BadAddressError):
         NodeSettings(organisation="north", title="", address="north")
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "what"),
+    [("North", "North", "'North' cannot name"), ("", "x", "'' cannot"), ("n", " ", "title"), ("n", "x" * 121, "title")],
+)
+def test_a_name_that_no_network_takes_makes_no_node(tmp_path: Path, name: str, title: str, what: str) -> None:
+    place = tmp_path / "node"
+    with pytest.raises(NodeSettingsError, match=what) as told:
+        node.init(NodeFolder(place), NodeSettings(organisation=name, title=title, address="north:1"))
+    assert told.value.hint.startswith("give ") and not place.exists()
 
 
 def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hmchain.application.governance import (
     Delegate,
     NetworkParameterError,
     NoBallotError,
+    UselessProposalError,
     changed_parameters,
     propose,
     unjail,
@@ -164,6 +165,19 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
         assert membership.is_active(consortium.ledger.state, "e")
         with pytest.raises(NoBallotError):
             vote(stewards[3], asked.id.hex())
+        for action, what in (
+            (Admit(member("e")), "e is a member, or was one"),
+            (Admit(replace(member("f"), agent=member("a").agent)), "a key of f is known"),
+            (Remove("nobody"), "there is no member 'nobody'"),
+        ):
+            with pytest.raises(UselessProposalError, match=what):
+                propose(stewards[0], action)
+        again = propose(stewards[0], Admit(member("f")))
+        with pytest.raises(UselessProposalError, match="asked just this already") as told:
+            propose(stewards[1], Admit(member("f")))
+        assert again.id.hex()[:12] in told.value.hint
+        for steward in stewards[1:]:  # four of five
+            vote(steward, "")
         for name in ("b", "c"):
             propose(stewards[0], Remove(name))
         with pytest.raises(NoBallotError, match="2 open ballots begin"):

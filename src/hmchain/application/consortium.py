@@ -24,6 +24,7 @@ from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
+from hmchain.ledger.transactions import refusal_hint
 from hmchain.records.objects import ObjectStore
 
 OnBlock = Callable[[Block, BlockResult], None]
@@ -222,7 +223,7 @@ class Consortium:
         """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
         for code in self.submit(*wires):
             if code != OK:
-                raise RefusedTransactionError(f"a transaction was refused: {code}", "docs/errors.md explains the code")
+                raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
 
     def produce_block(self) -> BlockResult | None:
         """Decide a block of what waits and tell `on_block`."""

@@ -22,6 +22,7 @@ from hmchain.ledger.contracts.membership import Action, Admit, Ballot, ProposeAc
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal
 
 _DIGITS_MAX = 12
 
@@ -30,6 +31,22 @@ class NoBallotError(InputError):
     """No open ballot, or more than one, begins with what was given."""
 
     code = "no_ballot"
+
+
+_OBSTACLES = {
+    "name_taken": "{name} is a member, or was one: a name is given once",
+    "key_taken": "a key of {name} is known already: it makes a new node, with new keys",
+    "bad_name": "{name!r} cannot name a hospital",
+    "not_a_member": "there is no member {name!r}",
+    "last_member": "{name} is the last member: there is nobody to leave behind",
+}
+"""Why an action could not be carried out, by the code that the ledger has for it."""
+
+
+class UselessProposalError(InputError):
+    """What is proposed could not be carried out, or is before the members already."""
+
+    code = "useless_proposal"
 
 
 class NetworkParameterError(InputError):
@@ -94,7 +111,11 @@ def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
 
 
 def propose(steward: Delegate, action: Action) -> BallotView:
-    """Put an action to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
+    """Put an action to the vote, with this hospital's yes.
+
+    Raises `UselessProposalError` before anything is sent, and `RefusedTransactionError`.
+    """
+    _require_use(steward.state, action)
     known = {ballot for ballot, _ in membership.ballots(steward.state)}
     steward.require(ProposeAction(action))
     fresh = [
@@ -103,6 +124,20 @@ def propose(steward: Delegate, action: Action) -> BallotView:
         if ballot not in known and entry.action == action and steward.organisation in entry.yes
     ]
     return next(ballot for ballot in ballots(steward.state) if ballot.id in fresh)
+
+
+def _require_use(state: State, action: Action) -> None:
+    if (ballot := membership.open_ballot(state, action)) is not None:
+        raise UselessProposalError(
+            "the members have been asked just this already", f"vote: `hmchain network vote {ballot.hex()[:12]}`"
+        )
+    try:
+        membership.require_possible(state, action)
+    except Refusal as refusal:
+        name = action.member.organisation if isinstance(action, Admit) else ""
+        name = action.organisation if isinstance(action, Remove) else name
+        what = _OBSTACLES.get(refusal.code, refusal.code).format(name=name)
+        raise UselessProposalError(what, "`hmchain network status` lists the members") from refusal
 
 
 def changed_parameters(state: State, settings: Sequence[str]) -> SetParameters:

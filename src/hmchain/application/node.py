@@ -18,7 +18,7 @@ from hmchain.application.hospital import Learn
 from hmchain.application.keyring import Keyring
 from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
-from hmchain.application.node_link import connected, require_own
+from hmchain.application.node_link import STARTING_SECONDS, connected, require_own
 from hmchain.application.pace import Pace
 from hmchain.application.signing_record import record
 from hmchain.errors import InputError
@@ -131,23 +131,30 @@ def joined(folder: NodeFolder) -> Network:
 # -- taking part -------------------------------------------------------------------------------------------------------
 
 
-def open_ledger(folder: NodeFolder) -> CometLedger:
+def open_ledger(folder: NodeFolder, patience_seconds: float = STARTING_SECONDS) -> CometLedger:
     """The ledger through a running node; one that is just starting is waited for a little.
 
     Raises `NotJoinedError`, `OtherNodeError`, and `NoEndpointError` if the node does not run.
     """
     settings, network = folder.settings(), joined(folder)
-    return CometLedger(connected(folder), network.genesis, {settings.organisation: folder.ledger})
+    return CometLedger(connected(folder, patience_seconds), network.genesis, {settings.organisation: folder.ledger})
 
 
-def open_hospital(folder: NodeFolder, *, passphrase: str | None = None, learn: Learn | None = None) -> Consortium:
+def open_hospital(
+    folder: NodeFolder,
+    *,
+    passphrase: str | None = None,
+    learn: Learn | None = None,
+    patience_seconds: float = STARTING_SECONDS,
+) -> Consortium:
     """The hospital of a running node: a consortium of one, whose agent and people act through it.
 
     Raises what `open_ledger` raises, and what keys and store complain of.
     """
     settings = folder.settings()
     keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
-    return Consortium(folder.path, open_ledger(folder), keys, learn, _objects(folder, settings))
+    objects = _objects(folder, settings)
+    return Consortium(folder.path, open_ledger(folder, patience_seconds), keys, learn, objects)
 
 
 def _objects(folder: NodeFolder, settings: NodeSettings) -> ObjectStore | None:
@@ -279,6 +286,8 @@ def _words_of_this_run(folder: NodeFolder) -> str:
 
 
 def _damage(folder: NodeFolder) -> str:
+    if not (folder.engine / "config" / "config.toml").is_file():
+        return f"{folder.engine} holds no CometBFT home (the way out: `hmchain network join FILE` once more)"
     try:
         check_signed(folder.engine)
     except SignedRecordError as error:

@@ -13,6 +13,9 @@ from hmchain.application.hospital import Learn
 from hmchain.application.node import open_hospital
 from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import LedgerError
+from hmchain.ledger.engines.block_store import BlockStoreError
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
+from hmchain.ledger.state import StateError
 
 Say = Callable[[str], None]
 
@@ -33,9 +36,30 @@ class Run:
 def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn | None = None) -> Run:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
-    Raises what `open_hospital` raises; a node that goes away later is waited for.
+    A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises.
     """
-    with open_hospital(folder, passphrase=passphrase, learn=learn) as consortium, stopping() as stop:
+    with stopping() as stop:
+        consortium = _opened(folder, passphrase, learn, say, stop)
+        return Run(folder.settings().organisation, {}) if consortium is None else _act(consortium, say, stop)
+
+
+def _opened(
+    folder: NodeFolder, passphrase: str | None, learn: Learn | None, say: Say, stop: threading.Event
+) -> Consortium | None:
+    """The hospital, once its node answers; None if that is no longer wanted."""
+    away, away_max = _AWAY_SECONDS
+    while not stop.is_set():
+        try:
+            return open_hospital(folder, passphrase=passphrase, learn=learn, patience_seconds=0)
+        except (NoEndpointError, StateError, BlockStoreError) as error:  # the node is away, or has no block yet
+            say(f"waiting for the node: {error}")
+            stop.wait(away)
+            away = min(2 * away, away_max)
+    return None
+
+
+def _act(consortium: Consortium, say: Say, stop: threading.Event) -> Run:
+    with consortium:
         (name,) = consortium.hospitals
         say(f"the agent of {name} acts in {consortium.ledger.chain_id}")
         away, away_max = _AWAY_SECONDS

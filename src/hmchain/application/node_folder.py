@@ -14,6 +14,8 @@ from hmchain.application import process_lock
 from hmchain.application.network import check_address, check_peer
 from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
+from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.membership import TITLE_CHARACTERS_MAX
 
 DEFAULT_P2P = "0.0.0.0:26656"
 DEFAULT_RPC = "127.0.0.1:26657"
@@ -92,6 +94,16 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             check_address(address)
         for peer in self.peers:
             check_peer(peer)
+        # The ledger would refuse them, long after keys were made and files were sent round.
+        if not is_name(self.organisation):
+            raise NodeSettingsError(
+                f"{self.organisation!r} cannot name a hospital",
+                "give up to 48 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+            )
+        if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX:
+            raise NodeSettingsError(
+                "the hospital's title is empty or too long", f"give 1 to {TITLE_CHARACTERS_MAX} characters"
+            )
         if self.log_level not in ("debug", "info", "error"):
             raise NodeSettingsError(f"log_level is {self.log_level!r}", "give debug, info or error")
 
@@ -171,7 +183,7 @@ class NodeFolder:
         except OSError as error:
             raise NodeSettingsError(f"there is no node at {self.path}", "make one with `hmchain node init`") from error
         except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            raise NodeSettingsError(f"{self.toml}: {error}", "docs/how-to/consortium.md shows a whole one") from error
+            raise NodeSettingsError(f"{self.toml}: {error}", "docs/reference/cli.md shows a whole one") from error
 
     def write_settings(self, settings: NodeSettings) -> None:
         """Write a new `node.toml`, each setting with its explanation. Raises `NodeExistsError`."""

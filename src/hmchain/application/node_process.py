@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hmchain.application import pace
+from hmchain.application.log_rotation import rotate
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
@@ -40,6 +41,11 @@ class Run:
     cometbft_starts: int
 
 
+def validator_key(folder: NodeFolder, passphrase: str | None = None) -> SigningKey:
+    """The key that the node votes with. Raises `KeyFileError` or `WrongPassphraseError`."""
+    return load_key(SigningKey, folder.keys / "validator.key", passphrase)
+
+
 def make_home(folder: NodeFolder, passphrase: str | None = None, validator: SigningKey | None = None) -> None:
     """Write CometBFT's home of a node that has joined, for its validator's key or a new one.
 
@@ -49,7 +55,7 @@ def make_home(folder: NodeFolder, passphrase: str | None = None, validator: Sign
     `NotJoinedError`, `KeyFileError` or `WrongPassphraseError`.
     """
     network = joined(folder)
-    validator = validator or load_key(SigningKey, folder.keys / "validator.key", passphrase)
+    validator = validator or validator_key(folder, passphrase)
     node_key = load_key(SigningKey, folder.node_key)
     write_home(folder.engine, network.genesis, validator, node_key, _home_settings(folder, network))
 
@@ -88,6 +94,7 @@ def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder)
     """
     starts, key = 1, validator_key_of(folder.engine)
     while not stop.wait(_LOOK_SECONDS):
+        rotate(folder.log)
         if (found := validator_key_of(folder.engine)) != key:
             key = found
             process.engine.restart()

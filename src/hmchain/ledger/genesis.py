@@ -66,4 +66,5 @@ def load(path: Path) -> Genesis:
     except OSError as error:
         raise GenesisError(f"{path} cannot be read", "give the directory of a ledger") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise GenesisError(f"{path} is not a genesis file", "restore it from another member") from error
+        hint = "restore it; a node's `hmchain network join FILE` writes it anew"
+        raise GenesisError(f"{path} is not a genesis file", hint) from error

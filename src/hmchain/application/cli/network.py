@@ -81,10 +81,12 @@ def join(
     from hmchain.application.node_folder import NodeFolder
 
     folder = NodeFolder(directory)
+    organisation = folder.settings().organisation
     found = network.load(file)
+    validator = node_process.validator_key(folder, passphrase())  # first: a wrong passphrase must leave nothing behind
     node.join(folder, found, None if genesis is None else parse_digest(genesis), signs_above)
-    node_process.make_home(folder, passphrase())
-    digest, organisation = found.genesis.digest, folder.settings().organisation
+    node_process.make_home(folder, validator=validator)
+    digest = found.genesis.digest
     is_founder = found.member(organisation) is not None
     if as_json:
         output.emit({"network": found.genesis.chain_id, "genesis": digest, "founder": is_founder})

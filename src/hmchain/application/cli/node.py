@@ -84,7 +84,7 @@ def start(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> No
 
 @app.command(epilog=example("hmchain node agent"))
 def agent(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Take part in studies until told to stop (Ctrl-C, SIGTERM). The node must run."""
+    """Take part in studies until told to stop (Ctrl-C, SIGTERM). While the node is away, it waits and says so."""
     from hmchain.application.learning.memory import tune_allocator
 
     tune_allocator()  # before torch is imported

@@ -17,6 +17,7 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 MEMBERS_MAX = 1000
+TITLE_CHARACTERS_MAX = 120
 SIGNING_ROLES = (STEWARD, SCIENTIST, AGENT, VALIDATOR)
 """The roles that sign; each is also the name of a `Member`'s field."""
 
@@ -79,7 +80,10 @@ class Ballot(Record, frozen=True):
 
 
 class ProposeAction(Record, frozen=True, tag="propose_action"):
-    """Transaction (steward): put an action to the vote; counts as the proposer's yes."""
+    """Transaction (steward): put an action to the vote; counts as the proposer's yes.
+
+    Refused if it could not be carried out now, or if a ballot on it is open.
+    """
 
     action: Action
 
@@ -133,11 +137,36 @@ def ballots(state: State) -> list[tuple[bytes, Ballot]]:
     return [(ballot_id(entry.action, entry.opened_height), entry) for entry in _BALLOTS.all(state)]
 
 
-def admit(state: State, member: Member, height: int) -> None:
-    """Add a member; refuse a name or a key that was ever used."""
+def require_possible(state: State, action: Action) -> None:
+    """Refuse an action that could not be carried out now, with the code that it would then be refused with."""
+    if isinstance(action, Admit):
+        require(len(active_members(state)) < MEMBERS_MAX, "too_many_members")
+        _require_admissible(state, action.member)
+        keys = [getattr(action.member, role) for role in SIGNING_ROLES]
+        for key in keys:
+            _require_free(state, key)
+        require(len(set(keys)) == len(keys), "key_taken")
+    elif isinstance(action, Remove):
+        require(is_active(state, action.organisation), "not_a_member")
+        require(len(active_members(state)) > 1, "last_member")
+    else:
+        require(not parameters.out_of_range(action.parameters), "bad_parameters")
+
+
+def open_ballot(state: State, action: Action) -> bytes | None:
+    """The id of a ballot on just this action that is open; None if there is none."""
+    return next((ballot for ballot, entry in ballots(state) if not entry.closed and entry.action == action), None)
+
+
+def _require_admissible(state: State, member: Member) -> None:
     require_name(member.organisation)
     require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
-    require(len(member.title) <= 120, "bad_title")
+    require(len(member.title) <= TITLE_CHARACTERS_MAX, "bad_title")
+
+
+def admit(state: State, member: Member, height: int) -> None:
+    """Add a member; refuse a name or a key that was ever used."""
+    _require_admissible(state, member)
     for role in SIGNING_ROLES:
         _claim(state, Credential(member.organisation, role), getattr(member, role))
     _MEMBERS.put(state, Membership(member, True, height), member.organisation)
@@ -164,9 +193,13 @@ def change_wrapping_key(state: State, organisation: str, key: WrappingPublicKey)
 
 def _claim(state: State, owner: Credential, key: bytes) -> None:
     """Bind a key to its owner for ever; refuse one that anybody ever had."""
+    _require_free(state, key)
+    _KEYS.put(state, owner, key)
+
+
+def _require_free(state: State, key: bytes) -> None:
     require(len(key) == 32, "bad_key")
     require(_KEYS.get(state, key) is None, "key_taken")
-    _KEYS.put(state, owner, key)
 
 
 def remove(state: State, organisation: str, height: int) -> None:
@@ -195,6 +228,8 @@ def _propose(context: Context, body: ProposeAction) -> None:
     context.require_role(STEWARD)
     ballot = ballot_id(body.action, context.height)
     require(_BALLOTS.get(context.state, ballot) is None, "ballot_exists")
+    require(open_ballot(context.state, body.action) is None, "ballot_exists")
+    require_possible(context.state, body.action)
     context.emit("ballot.opened", ballot.hex())
     _count(context, ballot, Ballot(body.action, context.height, (context.sender.organisation,), False))
 

@@ -56,7 +56,7 @@ from hmchain.ledger.engines.signatures import SignatureThreads
 from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import Authentic, Refusal, authenticate
+from hmchain.ledger.transactions import Authentic, Refusal, authenticate, refusal_hint
 
 __all__ = [
     "Behaviour",
@@ -78,7 +78,7 @@ class RefusedError(LedgerError):
     code = "refused"
 
     def __init__(self, refusal: str) -> None:
-        super().__init__(f"the transaction is refused: {refusal}", "docs/errors.md explains the code")
+        super().__init__(f"the transaction is refused: {refusal}", refusal_hint(refusal))
         self.refusal = refusal
 
 

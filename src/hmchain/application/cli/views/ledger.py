@@ -290,8 +290,9 @@ def state_of(directory: Path) -> Iterator[State]:
 
 
 def _prove_by_node(node: NodeFolder, store: BlockStore, transaction: bytes) -> OutcomeProof:
-    """A proof with the headers that a running node gives. Raises `NoEndpointError` if it does not run."""
-    from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
+    """A proof with the headers that a running node gives. Raises `NoEndpointError` and `OtherNodeError`."""
+    from hmchain.application.node_link import connected
+    from hmchain.ledger.engines.cometbft.rpc import RpcError
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
 
@@ -304,7 +305,7 @@ def _prove_by_node(node: NodeFolder, store: BlockStore, transaction: bytes) -> O
                     return None
                 time.sleep(_LOOK_SECONDS)
 
-    with RpcClient([node.settings().rpc_url]) as client:
+    with connected(node) as client:
         return prove(store, transaction, header)
 
 
