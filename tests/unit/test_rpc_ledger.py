@@ -14,8 +14,8 @@ from ledger_network import genesis, member, signing_key
 from msgspec.structs import replace
 
 from hmchain.application.consortium import Consortium, RefusedTransactionError
-from hmchain.application.governance import Delegate, NoBallotError, propose, unjail, vote
-from hmchain.ledger.contracts import datasets, membership
+from hmchain.application.governance import Delegate, NoBallotError, announce_maintenance, propose, unjail, vote
+from hmchain.ledger.contracts import datasets, membership, standings
 from hmchain.ledger.contracts.membership import Admit, Remove
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
@@ -162,6 +162,18 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
             vote(stewards[1], "")
         with pytest.raises(RefusedTransactionError, match="not_jailed"):
             unjail(stewards[0])
+
+
+def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> None:
+    with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
+        steward = Delegate("a", signing_key("a", "steward"), consortium)
+        window = announce_maintenance(steward, 120)
+        assert window.until_ms - window.from_ms == 120 * 60_000
+        assert standings.standing(steward.state, "a").power == 1
+        with pytest.raises(RefusedTransactionError, match="maintenance_lately"):
+            announce_maintenance(steward, 1, 60)
+        unjail(steward)
+        assert standings.standing(steward.state, "a").power > 1
 
 
 def test_a_node_of_another_chain_is_refused(engine: Engine) -> None:
