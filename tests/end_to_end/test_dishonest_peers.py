@@ -11,9 +11,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+import httpx
 import pytest
 from cometbft_network import (
     CHAIN,
@@ -37,6 +39,7 @@ from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.engines.cometbft.answers import TxResult
 from hmchain.ledger.engines.cometbft.home import Timing
+from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_TRANSACTIONS_MAX
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
@@ -45,6 +48,8 @@ from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction
 pytestmark = pytest.mark.timeout(180)
 
 QUICK = Timing(propose=300, vote=150, commit=30)
+RPC_BATCH = 10
+"""Calls in one request, at most as CometBFT is configured."""
 HEIGHT_SECONDS_MAX = 6.0
 """A height with a failed round costs its timeouts, and no more; the rest is room for a busy machine."""
 
@@ -178,6 +183,72 @@ def test_10_malformed_duplicated_replayed_transactions_and_a_flood(network: Runn
     assert found.tx_result.code == 0
     eventually(lambda: all(network.client(name).waiting() == 0 for name in "abcd"), "the flood is in blocks")
     network.agreed(least=network.height("a") - 1)
+
+
+def flood(network: RunningNetwork, wires: list[bytes], through: str) -> list[str]:
+    """Send all of them in batches, as quickly as one node takes them; what each was refused for, or an empty text."""
+    texts, found = [base64.b64encode(wire).decode() for wire in wires], []
+    with httpx.Client(timeout=60) as client:
+        for start in range(0, len(wires), RPC_BATCH):
+            calls = [
+                {"jsonrpc": "2.0", "id": number, "method": "broadcast_tx_sync", "params": {"tx": text}}
+                for number, text in enumerate(texts[start : start + RPC_BATCH])
+            ]
+            answers = client.post(network.node(through).rpc_url, json=calls).json()
+            found += [answer["result"]["log"] for answer in answers]
+    return found
+
+
+def test_10_a_flood_beyond_one_s_share_leaves_the_others_theirs(tmp_path: Path) -> None:
+    """Nothing is decided while two of four are down, so all that one member sends waits: up to its share."""
+    share = MEMPOOL_TRANSACTIONS_MAX // 4
+    with running(tmp_path) as network:
+        network.register("a")
+        network.agreed(least=network.height("a"))
+        for name in "cd":
+            network.node(name).stop()
+        wires = [network.wire("d", RegisterDataset(f"flood-{number}", SCHEMA)) for number in range(share + 500)]
+        refusals = flood(network, wires, "a")
+        assert refusals[:share] == [""] * share and set(refusals[share:]) == {"mempool_share"}
+        others = [network.submit(name, RegisterDataset("heard", SCHEMA), through="a") for name in "ab"]
+        for name in "cd":
+            network.node(name).start()
+        for digest in others:
+            included = network.client("a").wait_for(digest, seconds=2 * PATIENCE_SECONDS)
+            assert included.tx_result.code == 0
+        eventually(lambda: network.client("a").waiting() == 0, "the flood is in blocks")
+        assert network.register("d", through="a").height > 0  # the flooder has its share again
+        network.agreed(least=network.height("a") - 1)
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(tmp_path: Path, hours: int) -> None:
+    """Its mempool judges expiry by a wrong time; blocks have their own, so it agrees, proposes and is not punished."""
+
+    def skew(network: RunningNetwork) -> None:
+        node = network.node("d")
+        command = node.files.app_command()
+        command[1:3] = [str(Path(__file__).parent / "skewed_app.py")]
+        node.app = Supervised("the application with a wrong clock", command, node.files.log)
+        node.files.directory.mkdir(parents=True, exist_ok=True)
+        (node.files.directory / "clock-skew").write_text(str(hours * 3_600_000))
+
+    rules = Parameters(epoch_blocks_min=1)
+    with running(tmp_path, timing=QUICK, parameters=rules, prepare=skew) as network:
+        wire = network.wire("d", RegisterDataset("through-a-wrong-clock", SCHEMA))
+        told = network.client("d").broadcast(wire)
+        assert told.log == ("expired" if hours > 0 else "")
+        if hours > 0:  # the way out that everyone has: another node
+            assert network.client("a").broadcast(wire).code == 0
+        assert network.client("a").wait_for(transaction_digest(wire)).tx_result.code == 0
+        write_until_the_epoch_closes(network)
+        standing, failed, turns = conduct(network, "d")
+        assert turns > 0 and failed * 10 <= turns and standing.consensus > reputation.SCORE_START
+        skewed = [header.time for header in network.client("d").headers(20)]
+        assert skewed == sorted(skewed, reverse=True)
+        last = datetime.fromisoformat(skewed[0][:19] + "+00:00")
+        assert abs((datetime.now(UTC) - last).total_seconds()) < 600  # block time is not the wrong one
+        network.agreed(least=network.height("a") - 1)
 
 
 def test_11_jail_storm_join_and_leave_at_once(tmp_path: Path) -> None:
