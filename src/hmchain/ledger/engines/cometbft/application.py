@@ -33,7 +33,6 @@ from hmchain.ledger.transactions import Authentic, Refusal
 from hmchain.ledger.transition import Machine, SetAside
 
 SNAPSHOT_BLOCKS = 1000
-PROTOCOL = 1
 _TX_OVERHEAD_BYTES = 6
 """Tag and length of one transaction in CometBFT's encoding of a block, at most."""
 
@@ -59,7 +58,7 @@ class _Ahead:
 class Application:
     """One node's state machine; a `server.Handler`. State and blocks lie in `directory`.
 
-    `clock_ms` serves the mempool alone: what enters state takes its time from blocks.
+    `clock_ms` serves the mempool alone: what enters state takes its time from blocks. Raises `ProtocolError`.
     """
 
     def __init__(
@@ -71,6 +70,7 @@ class Application:
         threads: int | None = None,
         snapshot_blocks: int = SNAPSHOT_BLOCKS,
     ) -> None:
+        genesis_file.require_protocol(genesis)
         self.genesis = genesis
         self.storage = NodeStorage(directory, genesis)
         self.machine = Machine(self.storage.state, genesis.chain_id)
@@ -105,7 +105,7 @@ class Application:
         return abci.ResponseInfo(
             data="hmchain",
             version=version("hmchain"),
-            app_version=PROTOCOL,
+            app_version=self.genesis.protocol,
             last_block_height=height,
             last_block_app_hash=commitment if height else b"",
         )
