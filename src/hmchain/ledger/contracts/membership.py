@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest, encode
-from hmchain.keys import WrappingPublicKey
+from hmchain.keys import MLKEM768_X25519, WrappingPublicKey
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
 from hmchain.ledger.contracts import parameters
 from hmchain.ledger.contracts.parameters import Parameters
@@ -17,6 +17,7 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 MEMBERS_MAX = 1000
+MLKEM_PUBLIC_BYTES = 1184
 SIGNING_ROLES = (STEWARD, SCIENTIST, AGENT, VALIDATOR)
 """The roles that sign; each is also the name of a `Member`'s field."""
 
@@ -78,8 +79,17 @@ class Ballot(Record, frozen=True):
     closed: bool
 
 
+class OpenBallot(Record, frozen=True):
+    """The ballot that has an action before the members now."""
+
+    ballot: bytes
+
+
 class ProposeAction(Record, frozen=True, tag="propose_action"):
-    """Transaction (steward): put an action to the vote; counts as the proposer's yes."""
+    """Transaction (steward): put an action to the vote; counts as the proposer's yes.
+
+    What could not be carried out now, or is before the members already, is refused.
+    """
 
     action: Action
 
@@ -95,6 +105,8 @@ Bodies = ProposeAction | VoteAction
 _MEMBERS = Table("members", Membership)
 _KEYS = Table("keys", Credential)
 _BALLOTS = Table("ballots", Ballot)
+_OPEN_BALLOTS = Table("open_ballots", OpenBallot)
+"""By the digest of the action."""
 
 
 def credential(state: State, public_key: bytes) -> Credential | None:
@@ -135,12 +147,27 @@ def ballots(state: State) -> list[tuple[bytes, Ballot]]:
 
 def admit(state: State, member: Member, height: int) -> None:
     """Add a member; refuse a name or a key that was ever used."""
-    require_name(member.organisation)
-    require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
-    require(len(member.title) <= 120, "bad_title")
+    _require_admissible(state, member)
     for role in SIGNING_ROLES:
         _claim(state, Credential(member.organisation, role), getattr(member, role))
     _MEMBERS.put(state, Membership(member, True, height), member.organisation)
+
+
+def _require_admissible(state: State, member: Member) -> None:
+    require_name(member.organisation)
+    require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
+    require(len(member.title) <= 120, "bad_title")
+    keys = [getattr(member, role) for role in SIGNING_ROLES]
+    for key in keys:
+        _require_free(state, key)
+    require(len(set(keys)) == len(keys), "key_taken")
+    require_wrapping_key(member.wrapping)
+
+
+def require_wrapping_key(key: WrappingPublicKey) -> None:
+    """Refuse (`bad_key`) a key to which nothing could be wrapped."""
+    require(key.algorithm == MLKEM768_X25519, "bad_key")
+    require(len(key.mlkem) == MLKEM_PUBLIC_BYTES and len(key.x25519) == 32, "bad_key")
 
 
 def change_key(state: State, owner: Credential, key: bytes) -> bytes:
@@ -164,18 +191,26 @@ def change_wrapping_key(state: State, organisation: str, key: WrappingPublicKey)
 
 def _claim(state: State, owner: Credential, key: bytes) -> None:
     """Bind a key to its owner for ever; refuse one that anybody ever had."""
+    _require_free(state, key)
+    _KEYS.put(state, owner, key)
+
+
+def _require_free(state: State, key: bytes) -> None:
     require(len(key) == 32, "bad_key")
     require(_KEYS.get(state, key) is None, "key_taken")
-    _KEYS.put(state, owner, key)
 
 
 def remove(state: State, organisation: str, height: int) -> None:
     """End a membership: its keys stay known, and can no longer do anything."""
+    _MEMBERS.put(state, Membership(_require_removable(state, organisation), False, height), organisation)
+
+
+def _require_removable(state: State, organisation: str) -> Member:
     entry = _MEMBERS.get(state, organisation)
     if entry is None or not entry.active:
         raise Refusal("not_a_member")
     require(len(active_members(state)) > 1, "last_member")
-    _MEMBERS.put(state, Membership(entry.member, False, height), organisation)
+    return entry.member
 
 
 def ballot_id(action: Action, opened_height: int) -> bytes:
@@ -184,17 +219,34 @@ def ballot_id(action: Action, opened_height: int) -> bytes:
 
 
 def open_removal(context: Context, organisation: str) -> None:
-    """Put a member's removal before the members, with nobody's vote yet."""
+    """Put a member's removal before the members, with nobody's vote yet, unless it is there already."""
     action = Remove(organisation)
+    if not _is_open(context.state, action):
+        ballot = _open(context, action, ())
+        context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+
+
+def _is_open(state: State, action: Action) -> bool:
+    return _OPEN_BALLOTS.get(state, _action_digest(action)) is not None
+
+
+def _open(context: Context, action: Action, yes: tuple[str, ...]) -> bytes:
     ballot = ballot_id(action, context.height)
-    _BALLOTS.put(context.state, Ballot(action, context.height, (), False), ballot)
-    context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+    _BALLOTS.put(context.state, Ballot(action, context.height, yes, False), ballot)
+    _OPEN_BALLOTS.put(context.state, OpenBallot(ballot), _action_digest(action))
+    return ballot
+
+
+def _action_digest(action: Action) -> bytes:
+    return digest("hmchain action", encode(action))
 
 
 def _propose(context: Context, body: ProposeAction) -> None:
     context.require_role(STEWARD)
-    ballot = ballot_id(body.action, context.height)
-    require(_BALLOTS.get(context.state, ballot) is None, "ballot_exists")
+    _require_possible(context.state, body.action)
+    known = _BALLOTS.get(context.state, ballot_id(body.action, context.height))
+    require(known is None and not _is_open(context.state, body.action), "ballot_exists")
+    ballot = _open(context, body.action, (context.sender.organisation,))
     context.emit("ballot.opened", ballot.hex())
     _count(context, ballot, Ballot(body.action, context.height, (context.sender.organisation,), False))
 
@@ -205,6 +257,7 @@ def _vote(context: Context, body: VoteAction) -> None:
     if ballot is None or ballot.closed:
         raise Refusal("no_such_ballot")
     require(context.sender.organisation not in ballot.yes, "already_voted")
+    _require_possible(context.state, ballot.action)
     yes = tuple(sorted((*ballot.yes, context.sender.organisation)))
     _count(context, body.ballot, Ballot(ballot.action, ballot.opened_height, yes, False))
 
@@ -215,13 +268,24 @@ def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
     passed = 3 * yes >= 2 * len(members)
     _BALLOTS.put(context.state, Ballot(ballot.action, ballot.opened_height, ballot.yes, passed), ballot_key)
     if passed:
+        _OPEN_BALLOTS.delete(context.state, _action_digest(ballot.action))
         _carry_out(context, ballot.action)
         context.emit("ballot.passed", ballot_key.hex())
 
 
+def _require_possible(state: State, action: Action) -> None:
+    """Refuse an action that could not be carried out now."""
+    if isinstance(action, Admit):
+        require(len(active_members(state)) < MEMBERS_MAX, "too_many_members")
+        _require_admissible(state, action.member)
+    elif isinstance(action, Remove):
+        _require_removable(state, action.organisation)
+    else:
+        parameters.require_sound(action.parameters)
+
+
 def _carry_out(context: Context, action: Action) -> None:
     if isinstance(action, Admit):
-        require(len(active_members(context.state)) < MEMBERS_MAX, "too_many_members")
         admit(context.state, action.member, context.height)
         context.emit("member.admitted", action.member.organisation)
     elif isinstance(action, Remove):

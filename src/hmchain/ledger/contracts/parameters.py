@@ -30,11 +30,16 @@ def current(state: State) -> Parameters:
     return _PARAMETERS.get(state) or Parameters()
 
 
-def change(state: State, parameters: Parameters) -> None:
-    """Put new parameters in force; refuse (`bad_parameters`) what would stop the chain or switch a safeguard off."""
+def require_sound(parameters: Parameters) -> None:
+    """Refuse (`bad_parameters`) what would stop the chain or switch a safeguard off."""
     require(1 <= parameters.epoch_blocks_min <= 100_000, "bad_parameters")
     require(1 <= parameters.jail_blocks_per_member <= 1000, "bad_parameters")
     require(1_000 <= parameters.jail_ms <= 30 * 86_400_000, "bad_parameters")
     require(60_000 <= parameters.expiry_ms_max <= 3_600_000, "bad_parameters")
     require(3 <= parameters.deadline_blocks_min <= 1000, "bad_parameters")
+
+
+def change(state: State, parameters: Parameters) -> None:
+    """Put new parameters in force; refuse (`bad_parameters`) unsound ones."""
+    require_sound(parameters)
     _PARAMETERS.put(state, parameters)
