@@ -28,6 +28,7 @@ from cometbft_network import (
     running,
     signing_key,
 )
+from skewed_signer import SkewedSigner
 
 from hmchain.canonical import encode
 from hmchain.ledger import proposer, reputation
@@ -222,16 +223,23 @@ def test_10_a_flood_beyond_one_s_share_leaves_the_others_theirs(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("hours", [2, -2])
-def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(tmp_path: Path, hours: int) -> None:
-    """Its mempool judges expiry by a wrong time; blocks have their own, so it agrees, proposes and is not punished."""
+def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, hours: int
+) -> None:
+    """Its votes and its mempool have a wrong time; blocks have the median's: it agrees, proposes, is not punished."""
+    signers: list[SkewedSigner] = []
 
     def skew(network: RunningNetwork) -> None:
         node = network.node("d")
         command = node.files.app_command()
         command[1:3] = [str(Path(__file__).parent / "skewed_app.py")]
         node.app = Supervised("the application with a wrong clock", command, node.files.log)
-        node.files.directory.mkdir(parents=True, exist_ok=True)
         (node.files.directory / "clock-skew").write_text(str(hours * 3_600_000))
+        place = tmp_path_factory.mktemp("signer") / "sock"
+        config = node.files.home / "config" / "config.toml"
+        config.write_text(f'priv_validator_laddr = "unix://{place}"\n{config.read_text()}')
+        signers.append(SkewedSigner(place, signing_key("d", "validator"), CHAIN, hours * 3600))
+        signers[0].start()
 
     rules = Parameters(epoch_blocks_min=1)
     with running(tmp_path, timing=QUICK, parameters=rules, prepare=skew) as network:
@@ -244,11 +252,20 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(tmp_path: Path, hours:
         write_until_the_epoch_closes(network)
         standing, failed, turns = conduct(network, "d")
         assert turns > 0 and failed * 10 <= turns and standing.consensus > reputation.SCORE_START
-        skewed = [header.time for header in network.client("d").headers(20)]
-        assert skewed == sorted(skewed, reverse=True)
-        last = datetime.fromisoformat(skewed[0][:19] + "+00:00")
-        assert abs((datetime.now(UTC) - last).total_seconds()) < 600  # block time is not the wrong one
-        network.agreed(least=network.height("a") - 1)
+        last = network.agreed(least=network.height("a") - 1)
+        times = [header.time for header in network.client("a").headers(20)]
+        assert times == sorted(times, reverse=True)
+        assert abs(seconds_ago(times[0])) < 600  # block time is not the wrong one
+        place = proposer.address(signing_key("d", "validator").public.raw).hex().upper()
+        votes = network.client("a").signed_header(last).commit.signatures
+        told_by_d = [vote.timestamp for vote in votes if vote.validator_address == place]
+        assert signers[0].votes > 0 and (not told_by_d or abs(seconds_ago(told_by_d[0]) + hours * 3600) < 600)
+    signers[0].stop()
+
+
+def seconds_ago(time_text: str) -> float:
+    """How long ago a time of CometBFT's is; negative for one to come."""
+    return (datetime.now(UTC) - datetime.fromisoformat(time_text[:19] + "+00:00")).total_seconds()
 
 
 def test_11_jail_storm_join_and_leave_at_once(tmp_path: Path) -> None:
