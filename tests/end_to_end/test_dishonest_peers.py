@@ -49,6 +49,8 @@ from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction
 pytestmark = pytest.mark.timeout(180)
 
 QUICK = Timing(propose=300, vote=150, commit=30)
+PATIENT = Timing(propose=3_000, vote=1_500, commit=30)
+"""Where no honest node may be late, however busy the machine is."""
 RPC_BATCH = 10
 """Calls in one request, at most as CometBFT is configured."""
 HEIGHT_SECONDS_MAX = 6.0
@@ -137,7 +139,7 @@ def test_4_a_validator_that_votes_for_nothing_loses_its_score(tmp_path: Path) ->
         config = network.node("d").files.home / "config" / "config.toml"
         config.write_text(re.sub(r"(timeout_(propose|prevote)(_delta)?) = .*", r'\1 = "0ms"', config.read_text()))
 
-    with running(tmp_path, timing=QUICK, parameters=rules, prepare=hasten) as network:
+    with running(tmp_path, timing=PATIENT, parameters=rules, prepare=hasten) as network:
         write_until_the_epoch_closes(network)
         height = network.agreed(least=network.height("a") - 1)
         place = proposer.address(signing_key("d", "validator").public.raw).hex().upper()
@@ -242,7 +244,7 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
         signers[0].start()
 
     rules = Parameters(epoch_blocks_min=1)
-    with running(tmp_path, timing=QUICK, parameters=rules, prepare=skew) as network:
+    with running(tmp_path, timing=PATIENT, parameters=rules, prepare=skew) as network:
         wire = network.wire("d", RegisterDataset("through-a-wrong-clock", SCHEMA))
         told = network.client("d").broadcast(wire)
         assert told.log == ("expired" if hours > 0 else "")
