@@ -103,6 +103,12 @@ class WrappingPublicKey(Record, frozen=True):
     x25519: bytes
     """32 bytes (RFC 7748)."""
 
+    @property
+    def has_form(self) -> bool:
+        """Whether others can try to wrap to it: of a known algorithm, with parts of the right size."""
+        sizes = len(self.mlkem), len(self.x25519)
+        return self.algorithm == MLKEM768_X25519 and sizes == (_MLKEM_PUBLIC_BYTES, _KEY_BYTES)
+
     def wrap(self, secret: bytes, info: bytes) -> WrappedKey:
         """Seal `secret` to this key with HPKE in base mode; `info` is the context both sides must know."""
         try:

@@ -53,6 +53,31 @@ def test_18_two_of_four_that_claim_another_state_halt_the_ledger(tmp_path: Path)
         network.agreed(least=last + 1)
 
 
+def test_9_one_liar_and_one_crash_halt_the_ledger_until_the_crashed_is_back(tmp_path: Path) -> None:
+    """f Byzantine and one more that is down: too few are left to decide, and nothing false is decided either."""
+    orders: list[Path] = []
+    with running(tmp_path, prepare=lambda network: orders.extend(use_lying_apps(network, "d"))) as network:
+        for name in "abcd":
+            network.register(name)
+        last = network.agreed()
+        orders[0].write_text("1")
+        network.register("a")  # the three others outvote the liar, whose own node stops
+        network.agreed("abc", least=last + 1)
+        network.node("c").kill()
+        halted = network.height("a")
+        waiting = network.submit("a", RegisterDataset("halted", SCHEMA))
+        time.sleep(HALT_SECONDS)
+        assert network.height("a") == network.height("b") <= halted + 1
+        assert network.client("a").find(waiting) is None
+        for name in "ab":
+            assert network.commitment(name) == executed(network, name, network.commitment(name)[0])
+        network.node("c").start()
+        assert network.client("a").wait_for(waiting).tx_result.code == 0
+        network.agreed("abc", least=halted + 1)
+        for name in "abc":
+            assert network.commitment(name) == executed(network, name, network.commitment(name)[0])
+
+
 def test_18_two_of_four_that_sign_both_sides_of_a_fork_are_proven_guilty(tmp_path: Path) -> None:
     """They run twice: once with a, once with b, who cannot reach each other. Both sides decide, so the ledger forks."""
     with running(tmp_path, prepare=lambda network: separate(network, ("acd", ("b", "c twin", "d twin")))) as network:

@@ -26,6 +26,7 @@ from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import process
 from hmchain.ledger.engines.cometbft.home import StateSync, Timing
+from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
@@ -187,6 +188,30 @@ def test_1_2_cometbft_dies_at_each_of_its_own_fail_points(
     for name in ("a", "observer"):
         log = network.node(name).files.directory / "blocks.db"
         assert replayed(log, network.nodes.genesis)[1] == commitment
+
+
+def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path) -> None:
+    """It stops before it votes, its log says why; with the right version it catches up from what it had."""
+    with running(tmp_path) as network:
+        for name in "abcd":
+            network.register(name)
+        node = network.node("d")
+        node.stop()
+        right = node.app
+        command = node.files.app_command()
+        command[1:3] = [str(Path(__file__).parent / "other_version_app.py")]
+        node.app = Supervised("the application of another version", command, node.files.log)
+        node.app.start()
+        told = "end-to-end follows protocol 1, and this program protocol 2"
+        eventually(lambda: told in node.files.log.read_text(), "the refusal")
+        for name in "abc":
+            network.register(name)
+        assert network.commitment("d")[0] < network.agreed("abc", least=network.height("a") - 1)
+        node.app.stop()
+        node.app = right
+        node.start()
+        network.agreed(least=network.height("a") - 1)
+        assert network.register("d").height > 0
 
 
 def test_8_one_of_four_silent_and_back(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+import httpx
 import pytest
 from cometbft_network import (
     CHAIN,
@@ -26,6 +28,7 @@ from cometbft_network import (
     running,
     signing_key,
 )
+from skewed_signer import SkewedSigner
 
 from hmchain.canonical import encode
 from hmchain.ledger import proposer, reputation
@@ -37,6 +40,7 @@ from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.engines.cometbft.answers import TxResult
 from hmchain.ledger.engines.cometbft.home import Timing
+from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_TRANSACTIONS_MAX
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
@@ -45,6 +49,10 @@ from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction
 pytestmark = pytest.mark.timeout(180)
 
 QUICK = Timing(propose=300, vote=150, commit=30)
+PATIENT = Timing(propose=3_000, vote=1_500, commit=30)
+"""Where no honest node may be late, however busy the machine is."""
+RPC_BATCH = 10
+"""Calls in one request, at most as CometBFT is configured."""
 HEIGHT_SECONDS_MAX = 6.0
 """A height with a failed round costs its timeouts, and no more; the rest is room for a busy machine."""
 
@@ -131,7 +139,7 @@ def test_4_a_validator_that_votes_for_nothing_loses_its_score(tmp_path: Path) ->
         config = network.node("d").files.home / "config" / "config.toml"
         config.write_text(re.sub(r"(timeout_(propose|prevote)(_delta)?) = .*", r'\1 = "0ms"', config.read_text()))
 
-    with running(tmp_path, timing=QUICK, parameters=rules, prepare=hasten) as network:
+    with running(tmp_path, timing=PATIENT, parameters=rules, prepare=hasten) as network:
         write_until_the_epoch_closes(network)
         height = network.agreed(least=network.height("a") - 1)
         place = proposer.address(signing_key("d", "validator").public.raw).hex().upper()
@@ -178,6 +186,88 @@ def test_10_malformed_duplicated_replayed_transactions_and_a_flood(network: Runn
     assert found.tx_result.code == 0
     eventually(lambda: all(network.client(name).waiting() == 0 for name in "abcd"), "the flood is in blocks")
     network.agreed(least=network.height("a") - 1)
+
+
+def flood(network: RunningNetwork, wires: list[bytes], through: str) -> list[str]:
+    """Send all of them in batches, as quickly as one node takes them; what each was refused for, or an empty text."""
+    texts, found = [base64.b64encode(wire).decode() for wire in wires], []
+    with httpx.Client(timeout=60) as client:
+        for start in range(0, len(wires), RPC_BATCH):
+            calls = [
+                {"jsonrpc": "2.0", "id": number, "method": "broadcast_tx_sync", "params": {"tx": text}}
+                for number, text in enumerate(texts[start : start + RPC_BATCH])
+            ]
+            answers = client.post(network.node(through).rpc_url, json=calls).json()
+            found += [answer["result"]["log"] for answer in answers]
+    return found
+
+
+def test_10_a_flood_beyond_one_s_share_leaves_the_others_theirs(tmp_path: Path) -> None:
+    """Nothing is decided while two of four are down, so all that one member sends waits: up to its share."""
+    share = MEMPOOL_TRANSACTIONS_MAX // 4
+    with running(tmp_path) as network:
+        network.register("a")
+        network.agreed(least=network.height("a"))
+        for name in "cd":
+            network.node(name).stop()
+        wires = [network.wire("d", RegisterDataset(f"flood-{number}", SCHEMA)) for number in range(share + 500)]
+        refusals = flood(network, wires, "a")
+        assert refusals[:share] == [""] * share and set(refusals[share:]) == {"mempool_share"}
+        others = [network.submit(name, RegisterDataset("heard", SCHEMA), through="a") for name in "ab"]
+        for name in "cd":
+            network.node(name).start()
+        for digest in others:
+            included = network.client("a").wait_for(digest, seconds=2 * PATIENCE_SECONDS)
+            assert included.tx_result.code == 0
+        eventually(lambda: network.client("a").waiting() == 0, "the flood is in blocks")
+        assert network.register("d", through="a").height > 0  # the flooder has its share again
+        network.agreed(least=network.height("a") - 1)
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, hours: int
+) -> None:
+    """Its votes and its mempool have a wrong time; blocks have the median's: it agrees, proposes, is not punished."""
+    signers: list[SkewedSigner] = []
+
+    def skew(network: RunningNetwork) -> None:
+        node = network.node("d")
+        command = node.files.app_command()
+        command[1:3] = [str(Path(__file__).parent / "skewed_app.py")]
+        node.app = Supervised("the application with a wrong clock", command, node.files.log)
+        (node.files.directory / "clock-skew").write_text(str(hours * 3_600_000))
+        place = tmp_path_factory.mktemp("signer") / "sock"
+        config = node.files.home / "config" / "config.toml"
+        config.write_text(f'priv_validator_laddr = "unix://{place}"\n{config.read_text()}')
+        signers.append(SkewedSigner(place, signing_key("d", "validator"), CHAIN, hours * 3600))
+        signers[0].start()
+
+    rules = Parameters(epoch_blocks_min=1)
+    with running(tmp_path, timing=PATIENT, parameters=rules, prepare=skew) as network:
+        wire = network.wire("d", RegisterDataset("through-a-wrong-clock", SCHEMA))
+        told = network.client("d").broadcast(wire)
+        assert told.log == ("expired" if hours > 0 else "")
+        if hours > 0:  # the way out that everyone has: another node
+            assert network.client("a").broadcast(wire).code == 0
+        assert network.client("a").wait_for(transaction_digest(wire)).tx_result.code == 0
+        write_until_the_epoch_closes(network)
+        standing, failed, turns = conduct(network, "d")
+        assert turns > 0 and failed * 10 <= turns and standing.consensus > reputation.SCORE_START
+        last = network.agreed(least=network.height("a") - 1)
+        times = [header.time for header in network.client("a").headers(20)]
+        assert times == sorted(times, reverse=True)
+        assert abs(seconds_ago(times[0])) < 600  # block time is not the wrong one
+        place = proposer.address(signing_key("d", "validator").public.raw).hex().upper()
+        votes = network.client("a").signed_header(last).commit.signatures
+        told_by_d = [vote.timestamp for vote in votes if vote.validator_address == place]
+        assert signers[0].votes > 0 and (not told_by_d or abs(seconds_ago(told_by_d[0]) + hours * 3600) < 600)
+    signers[0].stop()
+
+
+def seconds_ago(time_text: str) -> float:
+    """How long ago a time of CometBFT's is; negative for one to come."""
+    return (datetime.now(UTC) - datetime.fromisoformat(time_text[:19] + "+00:00")).total_seconds()
 
 
 def test_11_jail_storm_join_and_leave_at_once(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from hmchain.ledger import proposer
 from hmchain.ledger.contracts import datasets, membership, standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 
 __all__ = ["consortium"]
@@ -250,3 +251,32 @@ def test_a_node_that_was_silent_is_jailed_and_comes_back(consortium: Consortium)
     assert answer("node", "unjail", "--dir", west) == {"unjailed": True}
     until(lambda: silent.status().power > 1, "its power")
     register(silent, "back")
+
+
+# -- maintenance -------------------------------------------------------------------------------------------------------
+
+
+def test_maintenance_that_was_announced_costs_nothing(consortium: Consortium) -> None:
+    """The hospital's power is 1 while its node is down, its score stays, and `node unjail` ends it."""
+    until(lambda: all(site.status().running for site in consortium.sites.values()), "four running nodes")
+    site, south = consortium.sites["south"], folder(consortium, "south")
+
+    def standing() -> Standing:
+        state = State.open_read_only(consortium.sites["north"].folder.state)
+        try:
+            return standings.standing(state, "south")
+        finally:
+            state.close()
+
+    before = standing()
+    announced = answer("node", "maintenance", "--minutes", "30", "--dir", south)
+    assert announced["until_ms"] - announced["from_ms"] == 30 * 60_000
+    until(lambda: site.status().power == 1, "power 1")
+    assert site.stop() == 0
+    register(consortium.sites["north"], "during-maintenance")
+    site.start()
+    until(lambda: site.status().running and not site.status().catching_up, "the node")
+    assert "maintenance_lately" in hmchain("node", "maintenance", "--minutes", "30", "--dir", south, status=8)
+    assert answer("node", "unjail", "--dir", south) == {"unjailed": True}
+    until(lambda: site.status().power > 1, "its power")
+    assert (standing().offences, standing().consensus) == (before.offences, before.consensus)

@@ -25,6 +25,7 @@ from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import WrongChainError
 from hmchain.ledger.engines.cometbft.blocks import lawful, validator_updates
 from hmchain.ledger.engines.validator import DivergenceError
+from hmchain.ledger.genesis import ProtocolError
 from hmchain.ledger.state import State, StateError
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -50,6 +51,22 @@ def test_the_genesis_gives_its_commitment_and_can_be_told_twice(tmp_path: Path) 
     chain.reopen()
     assert info(chain).last_block_height == 0
     assert chain.app.init_chain(init_request(chain.founding)) == first
+
+
+def test_14_a_chain_of_another_protocol_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a state of before as without one: a newer program would come to another state at some block."""
+    chain = Chain.found(tmp_path / "node")
+    chain.fill(2)
+    assert info(chain).app_version == chain.founding.protocol == 1
+    genesis_file.save(chain.founding, tmp_path / "genesis.json")
+    chain.app.close()
+    monkeypatch.setattr(genesis_file, "PROTOCOL", 2)
+    with pytest.raises(ProtocolError, match="test follows protocol 1, and this program protocol 2"):
+        chain.opened()
+    with pytest.raises(ProtocolError):
+        genesis_file.load(tmp_path / "genesis.json")
+    with pytest.raises(ProtocolError):
+        genesis_file.initialise(State(), chain.founding)
 
 
 def test_another_genesis_is_refused(tmp_path: Path) -> None:

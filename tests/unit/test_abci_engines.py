@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from abci_chain import Chain, address, init_request, misbehaviour, timestamp
 from ledger_network import CHAIN, Network, genesis, member, signing_key
+from study_bed import SCHEMA, STUDY, Bed
 
+from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.canonical import digest
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import Block, DoubleSign, EngineReport
 from hmchain.ledger.chain import well_formed
-from hmchain.ledger.contracts import membership, standings
-from hmchain.ledger.contracts.datasets import PublishVersion
+from hmchain.ledger.contracts import membership, standings, studies
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset
+from hmchain.ledger.contracts.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.standings import Unjail
@@ -27,12 +35,15 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
 
+DAY_MS = 86_400_000
+QUIET_FAULTS = (Behaviour.SILENT, Behaviour.WITHHOLD_VOTES, Behaviour.HONEST)
+"""Those that leave no evidence; that of an invalid proposal is the embedded engine's alone."""
 RULES = Parameters(epoch_blocks_min=20, jail_blocks_per_member=2, jail_ms=2000)
 
 
-def long_log(directory: Path, blocks: int) -> tuple[Genesis, list[Block]]:
+def long_log(directory: Path, blocks: int, seed: int) -> tuple[Genesis, list[Block]]:
     """A random history on the embedded engine: faults, jail, a double sign, members that come and go, refusals."""
-    chance = random.Random(4)
+    chance = random.Random(seed)
     network = Network.found(directory, parameters=RULES)
     for number in range(blocks):
         silent = number // 15 % 2 == 1 and number < 70
@@ -41,6 +52,10 @@ def long_log(directory: Path, blocks: int) -> tuple[Genesis, list[Block]]:
         wires = [network.send.dataset(chance.choice("abcd"), f"d{chance.randrange(blocks)}") for _ in range(3)]
         wires.append(network.send("a" if silent else "c", Unjail()))
         wires.append(network.send("a", PublishVersion(f"d{chance.randrange(blocks)}", 1, bytes(32), 128)))
+        if number % 40 == 20:
+            wires.append(network.send("b", AnnounceMaintenance(0, chance.choice((2_000, 60_000, DAY_MS)))))
+        if number % 40 == 25:
+            wires.append(network.send("b", Unjail()))
         if number in (10, 70):
             wires.append(network.send("a", ProposeAction(Admit(member("e")) if number == 10 else Remove("e"))))
         wires += [
@@ -57,6 +72,38 @@ def long_log(directory: Path, blocks: int) -> tuple[Genesis, list[Block]]:
     found = [stored.block for stored in network.ledger.store.blocks()]
     founding = network.ledger.genesis
     network.ledger.close()
+    return founding, found
+
+
+def study_log(directory: Path, seed: int) -> tuple[Genesis, list[Block]]:
+    """A study with a forging master, dropouts and garbage, between random transactions and silent validators."""
+    chance = random.Random(seed)
+    bed = Bed.found(directory)
+    bed.prepare(rounds_=10)
+    bed.approve()
+    for number in range(2_000):
+        if bed.study.status == studies.FINISHED:
+            break
+        if bed.study.status == studies.PAUSED:
+            bed.submit(bed.names[0], "scientist", ResumeStudy(STUDY))
+        if number % 50 == 0:
+            for name in bed.names:
+                bed.behave(name, AgentBehaviour.HONEST)
+                bed.consortium.ledger.set_behaviour(name, Behaviour.HONEST)
+            bed.behave(chance.choice(bed.names), chance.choice(list(AgentBehaviour)))
+            bed.consortium.ledger.set_behaviour(chance.choice(bed.names), chance.choice(QUIET_FAULTS))
+        if number % 10 == 0:
+            bodies = (
+                RegisterDataset(f"d{chance.randrange(50)}", SCHEMA),
+                PublishVersion(f"d{chance.randrange(50)}", chance.randrange(1, 4), bytes(32), 128),
+                AnnounceMaintenance(0, chance.randrange(1, 10_000)),
+                Unjail(),
+            )
+            bed.submit(chance.choice(bed.names), "steward", chance.choice(bodies))
+        bed.step()
+    found = [stored.block for stored in bed.consortium.ledger.store.blocks()]
+    founding = bed.consortium.ledger.genesis
+    bed.close()
     return founding, found
 
 
@@ -88,25 +135,55 @@ def as_request(block: Block, state: State) -> abci.RequestFinalizeBlock:
     )
 
 
-def test_20_same_block_inputs_same_commitment_on_both_engines(tmp_path: Path) -> None:
-    founding, blocks = long_log(tmp_path / "embedded", 120)
+@dataclass
+class Played:
+    """What an application told CometBFT while it played blocks."""
+
+    app: Application
+    powers: set[int] = field(default_factory=set)
+    kinds: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def played(directory: Path, founding: Genesis, blocks: list[Block]) -> Iterator[Played]:
+    """CometBFT's engine after the embedded one's blocks, each of which gave the same commitment."""
+    found = Played(Application(directory, founding, threads=1))
+    found.app.init_chain(init_request(founding))
+    for block in blocks:
+        answer = found.app.finalize_block(as_request(block, found.app.state))
+        found.app.commit(abci.RequestCommit())
+        assert answer.app_hash == block.header.state_commitment, f"block {block.header.height}"
+        found.powers |= {update.power for update in answer.validator_updates}
+        events = [*answer.events, *(event for result in answer.tx_results for event in result.events)]
+        found.kinds |= {event.type for event in events}
+    yield found
+    found.app.close()
+
+
+@pytest.mark.parametrize("seed", range(4, 8))
+def test_20_same_block_inputs_same_commitment_on_both_engines(tmp_path: Path, seed: int) -> None:
+    founding, blocks = long_log(tmp_path / "embedded", 240, seed)
     assert max(block.last_round for block in blocks) >= 1
     assert {vote.flag for block in blocks for vote in block.last_votes} >= {1, 2}
     assert any(block.evidence for block in blocks)
-    app = Application(tmp_path / "node", founding, threads=1)
-    app.init_chain(init_request(founding))
-    powers: list[int] = []
-    kinds = set()
-    for block in blocks:
-        answer = app.finalize_block(as_request(block, app.state))
-        app.commit(abci.RequestCommit())
-        assert answer.app_hash == block.header.state_commitment, f"block {block.header.height}"
-        powers += [update.power for update in answer.validator_updates]
-        kinds |= {event.type for event in answer.events}
-    assert {"validator.joined", "validator.left", "validator.jailed", "standing.double_sign", "epoch.closed"} <= kinds
-    assert {0, 1, 1000} <= set(powers)  # out, jailed, and back
-    assert list(standings.former_owners(app.state).values()) == ["b"]
+    with played(tmp_path / "node", founding, blocks) as found:
+        assert found.kinds >= {
+            "validator.joined", "validator.left", "validator.jailed", "validator.paused", "standing.double_sign",
+            "epoch.closed",
+        }  # fmt: skip
+        assert {0, 1, 1000} <= found.powers  # out, jailed, and back
+        assert list(standings.former_owners(found.app.state).values()) == ["b"]
     assert any(block.header.proposer == "b" for block in blocks[95:])  # by its new key
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_20_a_study_gives_the_same_commitment_on_both_engines(tmp_path: Path, seed: int) -> None:
+    founding, blocks = study_log(tmp_path / "embedded", seed)
+    with played(tmp_path / "node", founding, blocks) as found:
+        assert found.kinds >= {
+            "study.finished", "round.accepted", "round.committed", "round.posted", "round.verified", "model.registered",
+            "dataset.registered", "dataset.published", "validator.paused",
+        }  # fmt: skip
 
 
 def test_the_log_of_a_node_plays_again_on_a_bare_machine(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, get_args
 
 import pytest
@@ -36,10 +37,11 @@ def context(state: State, organisation: str = "a", role: str = "steward") -> Con
     return Context(state, CHAIN, 1, START_MS + 1000, Credential(organisation, role))
 
 
-def refusal(state: State, body: Any, organisation: str = "a", role: str = "steward") -> str:
+def refusal(state: State, body: Any, organisation: str = "a", role: str = "steward", height: int | None = None) -> str:
     mark = state.savepoint()
+    known = context(state, organisation, role)
     try:
-        contracts.apply(context(state, organisation, role), body)
+        contracts.apply(dataclasses.replace(known, height=height or known.height), body)
     except Refusal as refused:
         state.rollback(mark)
         return refused.code
@@ -170,6 +172,54 @@ def test_a_key_or_name_that_was_ever_used_cannot_come_back() -> None:
     renamed = decode(encode(taken), membership.Member)
     with pytest.raises(Refusal, match="key_taken"):
         membership.admit(state, replace(renamed, organisation="f"), 3)
+
+
+def test_what_could_never_be_carried_out_is_not_put_to_the_vote() -> None:
+    """It would stay before the members for ever, and be refused at the deciding vote."""
+    state = founded()
+    known, fresh = genesis("abcd").members[1], genesis("e").members[0]
+    assert refusal(state, ProposeAction(Remove("e"))) == "not_a_member"
+    assert refusal(state, ProposeAction(Admit(known))) == "name_taken"
+    assert refusal(state, ProposeAction(Admit(replace(fresh, agent=known.agent)))) == "key_taken"
+    assert refusal(state, ProposeAction(Admit(replace(fresh, agent=fresh.steward)))) == "key_taken"
+    assert refusal(state, ProposeAction(Admit(replace(fresh, validator=bytes(31))))) == "bad_key"
+    short = replace(fresh.wrapping, mlkem=fresh.wrapping.mlkem[1:])
+    assert refusal(state, ProposeAction(Admit(replace(fresh, wrapping=short)))) == "bad_key"
+    assert refusal(state, ProposeAction(Admit(replace(fresh, organisation="No Name")))) == "bad_name"
+    assert refusal(state, ProposeAction(Admit(replace(fresh, title="x" * 121)))) == "bad_title"
+    assert refusal(state, ProposeAction(SetParameters(Parameters(jail_ms=1)))) == "bad_parameters"
+    assert membership.ballots(state) == []
+
+
+def test_an_action_is_before_the_members_once() -> None:
+    state = founded()
+    assert refusal(state, ProposeAction(Remove("d")), "a") == "ok"
+    assert refusal(state, ProposeAction(Remove("d")), "a", height=7) == "ballot_exists"
+    assert refusal(state, ProposeAction(Remove("d")), "b", height=8) == "ballot_exists"
+    ballot = membership.ballots(state)[0][0]
+    assert refusal(state, VoteAction(ballot), "a") == "already_voted"
+    membership.open_removal(Context(state, CHAIN, 9, 0, Credential("a", "agent")), "d")
+    assert len(membership.ballots(state)) == 1, "proven fraud finds the vote open already"
+    assert [refusal(state, VoteAction(ballot), name) for name in "bc"] == ["ok", "ok"]
+    assert not membership.is_active(state, "d")
+    assert refusal(state, VoteAction(ballot), "b") == "no_such_ballot"
+    wanted = ProposeAction(SetParameters(Parameters(jail_ms=5_000)))
+    for height in (10, 20):  # what was carried out can be put to the vote again
+        assert refusal(state, wanted, "a", height=height) == "ok"
+        ballot = next(ballot for ballot, entry in membership.ballots(state) if not entry.closed)
+        assert refusal(state, VoteAction(ballot), "b") == "ok"
+
+
+def test_what_has_become_impossible_gets_no_more_votes() -> None:
+    """Two ballots admit the same hospital with different keys; one is carried out."""
+    state = founded()
+    first = genesis("e").members[0]
+    other = replace(first, agent=bytes(32))
+    assert [refusal(state, ProposeAction(Admit(each)), "a") for each in (first, other)] == ["ok", "ok"]
+    ids = {entry.action: ballot for ballot, entry in membership.ballots(state)}
+    for name in "bc":
+        assert refusal(state, VoteAction(ids[Admit(first)]), name) == "ok"
+    assert refusal(state, VoteAction(ids[Admit(other)]), "b") == "name_taken"
 
 
 def test_votes_of_removed_members_count_for_nothing() -> None:

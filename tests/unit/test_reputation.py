@@ -135,6 +135,42 @@ def test_the_median_has_half_of_the_proposers_on_either_side(pairs: list[tuple[i
     assert 2 * sum(rate >= median for rate in rates) >= len(rates)
 
 
+@pytest.mark.parametrize("good", [1, 2, 5, 10])
+def test_on_off_misconduct_never_earns_what_steady_conduct_does(good: int) -> None:
+    """A validator that behaves for some epochs and then fails for one: each failure takes half of all it gained."""
+    attacker, honest = Standing(), Standing()
+    peaks = []
+    for _ in range(60):
+        for _ in range(good):
+            attacker, honest = close_epoch(attacker, 0, 0, 10, 0), close_epoch(honest, 0, 0, 10, 0)
+        peaks.append(attacker.consensus)
+        attacker, honest = close_epoch(attacker, 10_000, 0, 10, 0), close_epoch(honest, 0, 0, 10, 0)
+    assert honest.consensus == SCORE_MAX
+    assert max(peaks[20:]) <= 2 * rep.GAIN * good  # where halving takes as much as the good epochs bring
+
+
+@pytest.mark.parametrize("n", [4, 7, 10])
+def test_on_off_misconduct_of_f_never_brings_a_third_of_the_power(n: int) -> None:
+    """Attackers that oscillate together, with jails of theirs and of honest ones between: no set is ever unsafe."""
+    attackers = faults_tolerated(n)
+    standings = sent([Standing() for _ in range(n)])
+    for epoch in range(120):
+        bad = epoch % 7 == 6
+        for position, standing in enumerate(standings):
+            missed = 10_000 if bad and position < attackers else 0
+            standings[position] = close_epoch(standing, missed, 0, 10, epoch * HOUR_MS)
+        if bad:
+            standings[0] = rep.jail(standings[0], epoch, epoch * HOUR_MS)
+            standings[-1] = rep.jail(standings[-1], epoch, epoch * HOUR_MS)
+        elif epoch % 7 == 1:
+            standings = [rep.unjail(standing) for standing in standings]
+        standings = sent(standings)
+        powers = [standing.power for standing in standings]
+        assert safe(powers, n)
+        assert 3 * sum(powers[:attackers]) < sum(powers)
+    assert max(entry.consensus for entry in standings[:attackers]) < min(e.consensus for e in standings[attackers:-1])
+
+
 # Learning score
 
 

@@ -19,12 +19,13 @@ from hmchain.application.governance import (
     NetworkParameterError,
     NoBallotError,
     UselessProposalError,
+    announce_maintenance,
     changed_parameters,
     propose,
     unjail,
     vote,
 )
-from hmchain.ledger.contracts import datasets, membership, parameters
+from hmchain.ledger.contracts import datasets, membership, parameters, standings
 from hmchain.ledger.contracts.membership import Admit, Remove
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
@@ -207,6 +208,18 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
         ):
             with pytest.raises(NetworkParameterError, match=what):
                 changed_parameters(stewards[0].state, settings)
+
+
+def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> None:
+    with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
+        steward = Delegate("a", signing_key("a", "steward"), consortium)
+        window = announce_maintenance(steward, 120)
+        assert window.until_ms - window.from_ms == 120 * 60_000
+        assert standings.standing(steward.state, "a").power == 1
+        with pytest.raises(RefusedTransactionError, match="maintenance_lately"):
+            announce_maintenance(steward, 1, 60)
+        unjail(steward)
+        assert standings.standing(steward.state, "a").power > 1
 
 
 def test_a_node_of_another_chain_is_refused(engine: Engine) -> None:

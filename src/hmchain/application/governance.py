@@ -17,7 +17,8 @@ from hmchain.errors import InputError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import STEWARD
-from hmchain.ledger.contracts import membership, parameters
+from hmchain.ledger.contracts import maintenance, membership, parameters
+from hmchain.ledger.contracts.maintenance import AnnounceMaintenance, Window
 from hmchain.ledger.contracts.membership import Action, Admit, Ballot, ProposeAction, Remove, SetParameters, VoteAction
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
@@ -25,6 +26,8 @@ from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 _DIGITS_MAX = 12
+
+_MINUTE_MS = 60_000
 
 
 class NoBallotError(InputError):
@@ -173,6 +176,15 @@ def vote(steward: Delegate, prefix: str) -> BallotView:
         raise NoBallotError(f"{what} with {prefix}", "`hmchain network ballots` lists them")
     steward.require(VoteAction(found[0].id))
     return next(ballot for ballot in ballots(steward.state) if ballot.id == found[0].id)
+
+
+def announce_maintenance(steward: Delegate, minutes: int, in_minutes: int = 0) -> Window:
+    """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
+    from_ms = steward.consortium.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
+    steward.require(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
+    announced = maintenance.window(steward.state, steward.organisation)
+    assert announced is not None
+    return announced
 
 
 def unjail(steward: Delegate) -> None:

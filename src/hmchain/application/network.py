@@ -145,10 +145,11 @@ def load_introduction(path: Path) -> Introduction:
 
 
 def load(path: Path) -> Network:
-    """Read a network file. Raises `NetworkFileError`."""
+    """Read a network file. Raises `NetworkFileError`, and `ProtocolError` for a network that needs another program."""
     network = _load(path, Network)
     if [peer.organisation for peer in network.peers] != [m.organisation for m in network.genesis.members]:
         raise NetworkFileError(f"{path} names other nodes than members", "ask its sender for it again")
+    genesis_file.require_protocol(network.genesis)
     return network
 
 

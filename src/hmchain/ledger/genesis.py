@@ -16,6 +16,16 @@ from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
+PROTOCOL = 1
+"""The state machine's version: programs of one protocol give the same state. It grows with any change of what blocks
+do, and a chain keeps the one that it was founded with."""
+
+
+class ProtocolError(LedgerError):
+    """A chain follows another protocol than this program does: it would come to another state, and stand alone."""
+
+    code = "protocol"
+
 
 class GenesisError(LedgerError):
     """A genesis file is unreadable, or cannot found a chain."""
@@ -31,6 +41,8 @@ class Genesis(Record, frozen=True):
     members: tuple[Member, ...]
     """In order of organisation."""
     parameters: Parameters
+    protocol: int = PROTOCOL
+    """Of the program that founded it."""
 
     @property
     def digest(self) -> bytes:
@@ -38,8 +50,21 @@ class Genesis(Record, frozen=True):
         return digest("hmchain genesis", encode(self))
 
 
+def require_protocol(genesis: Genesis) -> None:
+    """Raise `ProtocolError` unless this program follows the chain's protocol."""
+    if genesis.protocol != PROTOCOL:
+        raise ProtocolError(
+            f"{genesis.chain_id} follows protocol {genesis.protocol}, and this program protocol {PROTOCOL}",
+            "install the version of hmchain that the other members run",
+        )
+
+
 def initialise(state: State, genesis: Genesis) -> None:
-    """Fill an empty state; nothing is committed yet. Raises `GenesisError` for members that cannot be admitted."""
+    """Fill an empty state; nothing is committed yet.
+
+    Raises `GenesisError` for members that cannot be admitted, and `ProtocolError`.
+    """
+    require_protocol(genesis)
     names = [member.organisation for member in genesis.members]
     if not names or names != sorted(set(names)):
         raise GenesisError("the founding members are not in order of organisation", "sort them, each once")
@@ -60,11 +85,13 @@ def save(genesis: Genesis, path: Path) -> None:
 
 
 def load(path: Path) -> Genesis:
-    """Read a genesis file. Raises `GenesisError`."""
+    """Read a genesis file. Raises `GenesisError` and `ProtocolError`."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Genesis)
+        found = msgspec.json.decode(path.read_bytes(), type=Genesis)
     except OSError as error:
         raise GenesisError(f"{path} cannot be read", "give the directory of a ledger") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "restore it; a node's `hmchain network join FILE` writes it anew"
         raise GenesisError(f"{path} is not a genesis file", hint) from error
+    require_protocol(found)
+    return found

@@ -163,8 +163,8 @@ def median_miss_rate(misses: Sequence[tuple[int, int]]) -> int:
 def close_epoch(standing: Standing, missed_permyriad: int, failed: int, assigned: int, now_ms: int) -> Standing:
     """Return the standing after an epoch: C grows by max(10, 200 / 2^offences), or halves.
 
-    `missed_permyriad` is the median miss rate, `failed` of `assigned` the proposals over the last 10 n. Announced
-    maintenance is no misconduct: whoever was on it is left out of the closing.
+    `missed_permyriad` is the median miss rate, `failed` of `assigned` the proposals over the last 10 n; what was missed
+    on announced maintenance is in neither.
     """
     diligent = missed_permyriad < MISS_LIMIT_PERMYRIAD
     productive = failed * PERMYRIAD <= assigned * FAILED_LIMIT_PERMYRIAD
@@ -187,7 +187,7 @@ def absent(
 
 
 def jail(standing: Standing, height: int, now_ms: int, *, announced: bool = False) -> Standing:
-    """Return the standing of a validator that fell silent: an offence, unless the maintenance was `announced`."""
+    """Return the standing of a validator that fell silent: an offence, unless it was `announced` maintenance."""
     known = standing if announced else _with_offence(standing, now_ms)
     return replace(known, jailed=True, jailed_at_height=height)
 

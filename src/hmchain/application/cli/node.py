@@ -29,6 +29,7 @@ SignsAboveOption = Annotated[
         help="Only if the record of what this node has signed is lost: the other members' height, plus ten.",
     ),
 ]
+DAY_MINUTES = 24 * 60
 AFTER_ROTATION = {
     "agent": "Restart the agent: until then what it sends is refused.",
     "validator": "The node takes it up by itself; its reputation and power are those of before.",
@@ -155,6 +156,31 @@ def unjail(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
         output.emit({"unjailed": True})
     else:
         output.say("Its votes count again.")
+
+
+@app.command(epilog=example("hmchain node maintenance --minutes 120"))
+def maintenance(
+    minutes: Annotated[int, typer.Option(metavar="N", min=1, max=DAY_MINUTES, help="How long the node will be down.")],
+    in_minutes: Annotated[
+        int, typer.Option("--in-minutes", metavar="N", min=0, max=7 * DAY_MINUTES, help="From when on; 0 is at once.")
+    ] = 0,
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Announce that this node will be down: it loses no reputation, and the others do not wait for its votes.
+
+    The node must run. Once a week. When it is back, `hmchain node unjail` makes its votes count again.
+    """
+    from hmchain.application import governance
+    from hmchain.application.node_folder import NodeFolder
+
+    with governance.open_steward(NodeFolder(directory), passphrase()) as steward:
+        window = governance.announce_maintenance(steward, minutes, in_minutes)
+    if as_json:
+        output.emit({"from_ms": window.from_ms, "until_ms": window.until_ms})
+        return
+    output.fields((("from", output.when(window.from_ms)), ("until", output.when(window.until_ms))))
+    output.say("Stop the node when its time has come. When it is back and has caught up: `hmchain node unjail`.")
 
 
 @app.command("rotate-key", epilog=example("hmchain node rotate-key validator"))

@@ -14,6 +14,7 @@ from hmchain.ledger.contracts import (
     approvals,
     datasets,
     disputes,
+    maintenance,
     membership,
     opening,
     participation,
@@ -33,10 +34,22 @@ Body = (
     | disputes.Bodies
     | standings.Bodies
     | rotation.Bodies
+    | maintenance.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
-_FAMILIES = (membership, datasets, approvals, studies, opening, participation, disputes, standings, rotation)
+_FAMILIES = (
+    membership,
+    datasets,
+    approvals,
+    studies,
+    opening,
+    participation,
+    disputes,
+    standings,
+    rotation,
+    maintenance,
+)
 
 _HANDLERS: dict[type, Callable[[Context, Any], None]] = {
     body: handler for family in _FAMILIES for body, handler in family.HANDLERS.items()

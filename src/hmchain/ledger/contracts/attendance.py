@@ -57,6 +57,8 @@ class Epoch(Record, frozen=True):
     """Votes that a proposer's blocks lacked."""
     nil: Tallies
     """Votes for nothing where a proposer's block was decided."""
+    paused: tuple[str, ...]
+    """Who was on announced maintenance for a part of this epoch, in order of organisation."""
 
 
 def counted(tallies: Tallies, proposer: str, votes: Iterable[Vote], flag: int) -> Tallies:

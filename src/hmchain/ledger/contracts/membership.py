@@ -79,10 +79,16 @@ class Ballot(Record, frozen=True):
     closed: bool
 
 
+class OpenBallot(Record, frozen=True):
+    """The ballot that has an action before the members now."""
+
+    ballot: bytes
+
+
 class ProposeAction(Record, frozen=True, tag="propose_action"):
     """Transaction (steward): put an action to the vote; counts as the proposer's yes.
 
-    Refused if it could not be carried out now, or if a ballot on it is open.
+    What could not be carried out now, or is before the members already, is refused.
     """
 
     action: Action
@@ -99,6 +105,8 @@ Bodies = ProposeAction | VoteAction
 _MEMBERS = Table("members", Membership)
 _KEYS = Table("keys", Credential)
 _BALLOTS = Table("ballots", Ballot)
+_OPEN_BALLOTS = Table("open_ballots", OpenBallot)
+"""By the digest of the action."""
 
 
 def credential(state: State, public_key: bytes) -> Credential | None:
@@ -137,31 +145,21 @@ def ballots(state: State) -> list[tuple[bytes, Ballot]]:
     return [(ballot_id(entry.action, entry.opened_height), entry) for entry in _BALLOTS.all(state)]
 
 
+def open_ballot(state: State, action: Action) -> bytes | None:
+    """The id of the ballot that has an action before the members now; None if there is none."""
+    found = _OPEN_BALLOTS.get(state, _action_digest(action))
+    return found.ballot if found else None
+
+
 def require_possible(state: State, action: Action) -> None:
     """Refuse an action that could not be carried out now, with the code that it would then be refused with."""
     if isinstance(action, Admit):
         require(len(active_members(state)) < MEMBERS_MAX, "too_many_members")
         _require_admissible(state, action.member)
-        keys = [getattr(action.member, role) for role in SIGNING_ROLES]
-        for key in keys:
-            _require_free(state, key)
-        require(len(set(keys)) == len(keys), "key_taken")
     elif isinstance(action, Remove):
-        require(is_active(state, action.organisation), "not_a_member")
-        require(len(active_members(state)) > 1, "last_member")
+        _require_removable(state, action.organisation)
     else:
         require(not parameters.out_of_range(action.parameters), "bad_parameters")
-
-
-def open_ballot(state: State, action: Action) -> bytes | None:
-    """The id of a ballot on just this action that is open; None if there is none."""
-    return next((ballot for ballot, entry in ballots(state) if not entry.closed and entry.action == action), None)
-
-
-def _require_admissible(state: State, member: Member) -> None:
-    require_name(member.organisation)
-    require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
-    require(len(member.title) <= TITLE_CHARACTERS_MAX, "bad_title")
 
 
 def admit(state: State, member: Member, height: int) -> None:
@@ -170,6 +168,17 @@ def admit(state: State, member: Member, height: int) -> None:
     for role in SIGNING_ROLES:
         _claim(state, Credential(member.organisation, role), getattr(member, role))
     _MEMBERS.put(state, Membership(member, True, height), member.organisation)
+
+
+def _require_admissible(state: State, member: Member) -> None:
+    require_name(member.organisation)
+    require(_MEMBERS.get(state, member.organisation) is None, "name_taken")
+    require(len(member.title) <= TITLE_CHARACTERS_MAX, "bad_title")
+    keys = [getattr(member, role) for role in SIGNING_ROLES]
+    for key in keys:
+        _require_free(state, key)
+    require(len(set(keys)) == len(keys), "key_taken")
+    require(member.wrapping.has_form, "bad_key")
 
 
 def change_key(state: State, owner: Credential, key: bytes) -> bytes:
@@ -204,11 +213,15 @@ def _require_free(state: State, key: bytes) -> None:
 
 def remove(state: State, organisation: str, height: int) -> None:
     """End a membership: its keys stay known, and can no longer do anything."""
+    _MEMBERS.put(state, Membership(_require_removable(state, organisation), False, height), organisation)
+
+
+def _require_removable(state: State, organisation: str) -> Member:
     entry = _MEMBERS.get(state, organisation)
     if entry is None or not entry.active:
         raise Refusal("not_a_member")
     require(len(active_members(state)) > 1, "last_member")
-    _MEMBERS.put(state, Membership(entry.member, False, height), organisation)
+    return entry.member
 
 
 def ballot_id(action: Action, opened_height: int) -> bytes:
@@ -217,19 +230,30 @@ def ballot_id(action: Action, opened_height: int) -> bytes:
 
 
 def open_removal(context: Context, organisation: str) -> None:
-    """Put a member's removal before the members, with nobody's vote yet."""
+    """Put a member's removal before the members, with nobody's vote yet, unless it is there already."""
     action = Remove(organisation)
+    if open_ballot(context.state, action) is None:
+        ballot = _open(context, action, ())
+        context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+
+
+def _open(context: Context, action: Action, yes: tuple[str, ...]) -> bytes:
     ballot = ballot_id(action, context.height)
-    _BALLOTS.put(context.state, Ballot(action, context.height, (), False), ballot)
-    context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+    _BALLOTS.put(context.state, Ballot(action, context.height, yes, False), ballot)
+    _OPEN_BALLOTS.put(context.state, OpenBallot(ballot), _action_digest(action))
+    return ballot
+
+
+def _action_digest(action: Action) -> bytes:
+    return digest("hmchain action", encode(action))
 
 
 def _propose(context: Context, body: ProposeAction) -> None:
     context.require_role(STEWARD)
-    ballot = ballot_id(body.action, context.height)
-    require(_BALLOTS.get(context.state, ballot) is None, "ballot_exists")
-    require(open_ballot(context.state, body.action) is None, "ballot_exists")
     require_possible(context.state, body.action)
+    known = _BALLOTS.get(context.state, ballot_id(body.action, context.height))
+    require(known is None and open_ballot(context.state, body.action) is None, "ballot_exists")
+    ballot = _open(context, body.action, (context.sender.organisation,))
     context.emit("ballot.opened", ballot.hex())
     _count(context, ballot, Ballot(body.action, context.height, (context.sender.organisation,), False))
 
@@ -240,6 +264,7 @@ def _vote(context: Context, body: VoteAction) -> None:
     if ballot is None or ballot.closed:
         raise Refusal("no_such_ballot")
     require(context.sender.organisation not in ballot.yes, "already_voted")
+    require_possible(context.state, ballot.action)
     yes = tuple(sorted((*ballot.yes, context.sender.organisation)))
     _count(context, body.ballot, Ballot(ballot.action, ballot.opened_height, yes, False))
 
@@ -250,13 +275,13 @@ def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
     passed = 3 * yes >= 2 * len(members)
     _BALLOTS.put(context.state, Ballot(ballot.action, ballot.opened_height, ballot.yes, passed), ballot_key)
     if passed:
+        _OPEN_BALLOTS.delete(context.state, _action_digest(ballot.action))
         _carry_out(context, ballot.action)
         context.emit("ballot.passed", ballot_key.hex())
 
 
 def _carry_out(context: Context, action: Action) -> None:
     if isinstance(action, Admit):
-        require(len(active_members(context.state)) < MEMBERS_MAX, "too_many_members")
         admit(context.state, action.member, context.height)
         context.emit("member.admitted", action.member.organisation)
     elif isinstance(action, Remove):

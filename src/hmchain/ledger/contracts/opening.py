@@ -8,13 +8,11 @@ bound when they joined are opened: none could be chosen in sight of another.
 from __future__ import annotations
 
 from hmchain.canonical import Record, digest
-from hmchain.keys import MLKEM768_X25519, WrappedKey, WrappingPublicKey
+from hmchain.keys import WrappedKey, WrappingPublicKey
 from hmchain.ledger import election
 from hmchain.ledger.context import AGENT, SCIENTIST, Context, require, require_digest
 from hmchain.ledger.contracts import approvals, round_flow, studies
 from hmchain.ledger.state import State, Table
-
-_MLKEM_PUBLIC_BYTES = 1184
 
 
 class Join(Record, frozen=True):
@@ -77,11 +75,6 @@ def seed_hash(seed: bytes) -> bytes:
     return digest("hmchain bound seed", seed)
 
 
-def _is_wrapping_key(key: WrappingPublicKey) -> bool:
-    """Whether others can try to wrap to it: what is no key at all would keep every one of them from agreeing."""
-    return key.algorithm == MLKEM768_X25519 and len(key.mlkem) == _MLKEM_PUBLIC_BYTES and len(key.x25519) == 32
-
-
 def _participant(context: Context, name: str, status: str) -> studies.Study:
     """The study, if the sender is the agent of one of its participants and it is in `status`."""
     context.require_role(AGENT)
@@ -95,7 +88,7 @@ def _join(context: Context, body: JoinStudy) -> None:
     entry = _participant(context, body.study, studies.PROPOSED)
     organisation = context.sender.organisation
     require_digest(body.seed_hash)
-    require(_is_wrapping_key(body.kem), "bad_key")
+    require(body.kem.has_form, "bad_key")  # what is no key at all would keep every other from agreeing
     require(approvals.in_force(context.state, body.study, organisation, context.time_ms), "not_approved")
     require(_JOINS.get(context.state, body.study, organisation) is None, "already_joined")
     _JOINS.put(context.state, Join(organisation, body.kem, body.seed_hash), body.study, organisation)

@@ -8,12 +8,10 @@ what an old validator key signed while it had power can still end its owner as a
 from __future__ import annotations
 
 from hmchain.canonical import Record, digest
-from hmchain.keys import ED25519, MLKEM768_X25519, PublicKey, WrappingPublicKey
+from hmchain.keys import ED25519, PublicKey, WrappingPublicKey
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, Credential, require
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.transactions import Refusal
-
-_MLKEM_PUBLIC_BYTES = 1184
 
 
 class RotateKey(Record, frozen=True, tag="rotate_key"):
@@ -60,8 +58,7 @@ def _rotate(context: Context, body: RotateKey) -> None:
 def _rotate_wrapping(context: Context, body: RotateWrappingKey) -> None:
     context.require_role(STEWARD)
     organisation, key = context.sender.organisation, body.key
-    require(key.algorithm == MLKEM768_X25519, "bad_key")
-    require(len(key.mlkem) == _MLKEM_PUBLIC_BYTES and len(key.x25519) == 32, "bad_key")
+    require(key.has_form, "bad_key")
     entry = membership.membership(context.state, organisation)
     if entry is None:
         raise Refusal("not_a_member")

@@ -15,7 +15,7 @@ from hmchain.canonical import Record
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Event
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
-from hmchain.ledger.contracts import attendance, membership, parameters
+from hmchain.ledger.contracts import attendance, maintenance, membership, parameters
 from hmchain.ledger.contracts.attendance import Epoch, Presence, Proposal
 from hmchain.ledger.election import Candidate
 from hmchain.ledger.proposer import Validator, Validators
@@ -78,7 +78,7 @@ class FormerKey(Record, frozen=True):
 
 
 class Unjail(Record, frozen=True, tag="unjail"):
-    """Transaction (steward or validator key): we are back; count our votes again."""
+    """Transaction (steward or validator key): we are back, before an announced time too; count our votes again."""
 
 
 Bodies = Unjail
@@ -201,7 +201,7 @@ def initialise(state: State, height: int) -> None:
         _STANDINGS.put(state, Standing(power=power), organisation)
     changes = [_change(state, name, power) for name, power in zip(organisations, powers, strict=True)]
     _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
-    _EPOCH.put(state, Epoch(0, 0, (), (), (), ()))
+    _EPOCH.put(state, Epoch(0, 0, (), (), (), (), ()))
 
 
 def begin_block(state: State, inputs: BlockInput) -> None:
@@ -216,12 +216,15 @@ def begin_block(state: State, inputs: BlockInput) -> None:
         if vote.flag == COMMIT:
             seen[vote.validator] = Presence(blocks, inputs.time_ms)
     turns = _last_turns(state, entry, inputs)
+    paused = _paused(state, entry, inputs.time_ms)
     absent, nil = epoch.absent, epoch.nil
     if turns:
-        absent = attendance.counted(absent, inputs.proposer, inputs.last_votes, ABSENT)
-        nil = attendance.counted(nil, turns[-1], inputs.last_votes, NIL)
-    proposals = _with_turns(epoch, entry, turns)
-    _EPOCH.put(state, Epoch(blocks, epoch.started, proposals, tuple(sorted(seen.items())), absent, nil))
+        due = [vote for vote in inputs.last_votes if vote.validator not in paused]
+        absent = attendance.counted(absent, inputs.proposer, due, ABSENT)
+        nil = attendance.counted(nil, turns[-1], due, NIL)
+    proposals = _with_turns(epoch, entry, turns, paused)
+    everyone = tuple(sorted({*epoch.paused, *paused}))
+    _EPOCH.put(state, Epoch(blocks, epoch.started, proposals, tuple(sorted(seen.items())), absent, nil, everyone))
     _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
 
 
@@ -235,7 +238,8 @@ def count_failed_turns(state: State, inputs: BlockInput) -> None:
     if entry is None or epoch is None or not epoch.blocks:
         return
     if inputs.last_round and entry.height == inputs.height - 1:
-        _EPOCH.put(state, replace(epoch, proposals=_with_turns(epoch, entry, _last_turns(state, entry, inputs))))
+        turns, paused = _last_turns(state, entry, inputs), _paused(state, entry, inputs.time_ms)
+        _EPOCH.put(state, replace(epoch, proposals=_with_turns(epoch, entry, turns, paused)))
 
 
 def _last_turns(state: State, entry: ValidatorSet, inputs: BlockInput) -> list[str]:
@@ -245,9 +249,14 @@ def _last_turns(state: State, entry: ValidatorSet, inputs: BlockInput) -> list[s
     return proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
 
 
-def _with_turns(epoch: Epoch, entry: ValidatorSet, turns: Sequence[str]) -> tuple[Proposal, ...]:
-    """The last 10 n turns to propose, with those that led to the last block."""
-    added = [Proposal(name, round_ < len(turns) - 1) for round_, name in enumerate(turns)]
+def _paused(state: State, entry: ValidatorSet, time_ms: int) -> list[str]:
+    """The validators that are on announced maintenance."""
+    return [validator.id for validator in entry.validators if maintenance.is_paused(state, validator.id, time_ms)]
+
+
+def _with_turns(epoch: Epoch, entry: ValidatorSet, turns: Sequence[str], paused: Sequence[str]) -> tuple[Proposal, ...]:
+    """The last 10 n turns to propose, with those that led to the last block but for what was announced to fail."""
+    added = [Proposal(name, round_ < len(turns) - 1) for round_, name in enumerate(turns) if name not in paused]
     return (*epoch.proposals, *added)[-PROPOSALS_PER_MEMBER * len(entry.validators) :]
 
 
@@ -304,6 +313,7 @@ def _follow_membership(state: State) -> list[Event]:
 
 
 def _jail_silent(state: State, epoch: Epoch, members: list[str], inputs: BlockInput) -> list[Event]:
+    """Jail whoever is on announced maintenance, at once and without an offence, and whoever was silent too long."""
     rules = parameters.current(state)
     seen = dict(epoch.seen)
     events = []
@@ -311,10 +321,13 @@ def _jail_silent(state: State, epoch: Epoch, members: list[str], inputs: BlockIn
         entry, last = standing(state, organisation), seen.get(organisation)
         if last is None or entry.jailed or entry.power == 0:
             continue
+        announced = maintenance.is_paused(state, organisation, inputs.time_ms)
         blocks, elapsed_ms = epoch.blocks - last.block, inputs.time_ms - last.time_ms
-        if reputation.absent(blocks, elapsed_ms, len(members), rules.jail_blocks_per_member, rules.jail_ms):
-            _STANDINGS.put(state, reputation.jail(entry, inputs.height, inputs.time_ms), organisation)
-            events.append(Event("validator.jailed", (organisation,)))
+        silent = reputation.absent(blocks, elapsed_ms, len(members), rules.jail_blocks_per_member, rules.jail_ms)
+        if announced or silent:
+            jailed = reputation.jail(entry, inputs.height, inputs.time_ms, announced=announced)
+            _STANDINGS.put(state, jailed, organisation)
+            events.append(Event("validator.paused" if announced else "validator.jailed", (organisation,)))
     return events
 
 
@@ -322,11 +335,12 @@ def _close_epoch(state: State, epoch: Epoch, members: list[str], time_ms: int) -
     for organisation in members:
         turns = [turn for turn in epoch.proposals if turn.validator == organisation]
         failed = sum(turn.failed for turn in turns)
-        renewed = reputation.close_epoch(
-            standing(state, organisation), attendance.miss_rate(epoch, organisation), failed, len(turns), time_ms
-        )
+        before, missed = standing(state, organisation), attendance.miss_rate(epoch, organisation)
+        renewed = reputation.close_epoch(before, missed, failed, len(turns), time_ms)
+        if organisation in epoch.paused and renewed.consensus > before.consensus:
+            continue  # who was away earns nothing
         _STANDINGS.put(state, renewed, organisation)
-    _EPOCH.put(state, replace(epoch, started=epoch.blocks, absent=(), nil=()))
+    _EPOCH.put(state, replace(epoch, started=epoch.blocks, absent=(), nil=(), paused=()))
 
 
 def _power_waits(state: State) -> bool:
@@ -399,6 +413,7 @@ def _unjail(context: Context, body: Unjail) -> None:
     entry = standing(context.state, organisation)
     require(entry.jailed and not entry.tombstoned, "not_jailed")
     _STANDINGS.put(context.state, reputation.unjail(entry), organisation)
+    maintenance.end(context.state, organisation, context.time_ms)
     epoch = _require_epoch(context.state)
     seen = dict(epoch.seen)
     seen[organisation] = Presence(epoch.blocks, context.time_ms)

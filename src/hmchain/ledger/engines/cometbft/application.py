@@ -34,7 +34,6 @@ from hmchain.ledger.transactions import Authentic, Refusal
 from hmchain.ledger.transition import Machine, SetAside
 
 SNAPSHOT_BLOCKS = 1000
-PROTOCOL = 1
 _TX_OVERHEAD_BYTES = 6
 """Tag and length of one transaction in CometBFT's encoding of a block, at most."""
 
@@ -61,7 +60,7 @@ class Application:
     """One node's state machine; a `server.Handler`. State and blocks lie in `directory`.
 
     `clock_ms` serves the mempool alone: what enters state takes its time from blocks. A `sole_signer` ends the node
-    when others sign with its key.
+    when others sign with its key. Raises `ProtocolError`.
     """
 
     def __init__(
@@ -74,6 +73,7 @@ class Application:
         snapshot_blocks: int = SNAPSHOT_BLOCKS,
         sole_signer: SoleSigner | None = None,
     ) -> None:
+        genesis_file.require_protocol(genesis)
         self.genesis = genesis
         self._sole_signer = sole_signer
         self.storage = NodeStorage(directory, genesis)
@@ -114,7 +114,7 @@ class Application:
         return abci.ResponseInfo(
             data="hmchain",
             version=version("hmchain"),
-            app_version=PROTOCOL,
+            app_version=self.genesis.protocol,
             last_block_height=height,
             last_block_app_hash=commitment if height else b"",
         )

@@ -208,7 +208,7 @@ def genesis_json(genesis: Genesis) -> bytes:
                 "max_bytes": str(_BLOCK_ROOM_BYTES // 2),
             },
             "validator": {"pub_key_types": ["ed25519"]},
-            "version": {"app": "1"},
+            "version": {"app": str(genesis.protocol)},
             "abci": {"vote_extensions_enable_height": "0"},
         },
         "validators": [
