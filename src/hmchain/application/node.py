@@ -28,6 +28,7 @@ from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordErr
 from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_secret
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
+from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.state import State, StateError
 from hmchain.records.objects import ObjectStore
 
@@ -168,6 +169,10 @@ class NodeStatus:
     """Of the state at `state_height`: equal on all honest nodes at equal heights."""
     waiting: int = 0
     """Transactions that are in no block yet. If they stay, less than two thirds of the power is connected or agrees."""
+    block: str = ""
+    """The last block as HEIGHT:HASH, for somebody who joins from a snapshot to trust."""
+    log_after: int = 0
+    """The height after which its log begins; 0 for a whole one."""
     damage: str = ""
     """What keeps a node that does not run from starting, and the way out."""
 
@@ -217,14 +222,15 @@ def node_status(folder: NodeFolder) -> NodeStatus:
             missing = tuple(sorted(others.values()))
             return NodeStatus(
                 own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment,
-                damage=_damage(folder),
+                log_after=begins_after(folder.ledger), damage=_damage(folder),
             )  # fmt: skip
     height, commitment, power = _state_summary(folder, own)
+    block = f"{sync.latest_block_height}:{sync.latest_block_hash.lower()}" if sync.latest_block_height else ""
     connected = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
         sync.catching_up, tuple(sorted(connected)), tuple(sorted(set(others.values()) - connected)), power,
-        height, commitment, waiting,
+        height, commitment, waiting, block, begins_after(folder.ledger),
     )  # fmt: skip
 
 
@@ -278,8 +284,9 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     """
     joined(folder)
     with RpcClient([folder.settings().rpc_url]) as client:
-        signed = client.signed_header()
-    return verify(folder.ledger, signed, anchor, progress)
+        signed, begins = client.signed_header(), begins_after(folder.ledger)
+        beginning = client.signed_header(begins + 1) if begins else None
+    return verify(folder.ledger, signed, anchor, progress, beginning)
 
 
 def _validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:

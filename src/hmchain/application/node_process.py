@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hmchain.application import snapshot_join
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
@@ -63,7 +64,13 @@ def run(folder: NodeFolder, say: Say) -> Run:
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
     binary = find_binary(settings.cometbft)
     files = NodeFiles(
-        folder.ledger, folder.ledger / "genesis.json", folder.engine, _app_address(folder), folder.log, sole_signer=True
+        directory=folder.ledger,
+        genesis=folder.ledger / "genesis.json",
+        home=folder.engine,
+        app=_app_address(folder),
+        log=folder.log,
+        snapshot_blocks=settings.snapshot_blocks,
+        sole_signer=True,
     )
     with folder.held(), stopping() as stop, _logging(folder):
         # Settings may have changed; keys and what was signed stay as they are.
@@ -85,11 +92,12 @@ def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder)
     CometBFT reads its validator's key only when it starts: where that was rotated meanwhile, it starts again.
     """
     starts, key = 1, validator_key_of(folder.engine)
+    syncs = snapshot_join.pending(folder) is not None  # CometBFT stays up where its state sync fails
     while not stop.wait(_LOOK_SECONDS):
         if (found := validator_key_of(folder.engine)) != key:
             key = found
             process.engine.restart()
-        if process.engine.starts > starts:
+        if syncs or process.engine.starts > starts:
             starts = process.engine.starts
             if trouble := diagnose(folder.engine, folder.log, RUN_BEGINS):
                 return trouble
@@ -106,6 +114,7 @@ def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
         peers=_peers(settings, network),
         external_address=settings.address,
         log_level=settings.log_level,
+        state_sync=snapshot_join.pending(folder),
     )
 
 

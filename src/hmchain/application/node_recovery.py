@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hmchain.application import snapshot_join
 from hmchain.application.node import joined
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder
 from hmchain.application.signing_record import record
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import write_secret
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 
-_LEDGER = ("state.db", "blocks.db")
+_LEDGER = ("state.db", "blocks.db", BEGINNING)
 _SNAPSHOTS = "snapshots"
 
 
@@ -43,6 +45,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
         for name in _LEDGER:
             for path in sorted(folder.ledger.glob(f"{name}*")):
                 path.rename(kept / path.name)
+        snapshot_join.remember(folder, None)
         shutil.rmtree(folder.ledger / _SNAPSHOTS, ignore_errors=True)
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"recovered; {RUN_BEGINS} with the next start\n")

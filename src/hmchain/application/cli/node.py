@@ -138,6 +138,7 @@ def audit(
         ("signed", f"header {found.signed_height}, by {len(found.signers)} of {found.members}: "
                    f"{output.listed(found.signers)}"),
         ("state", found.commitment.hex()),
+        *((("begins", f"after block {found.begins}, with a snapshot that founders signed"),) if found.begins else ()),
         ("not proven", "\n".join(found.not_proven)),
     ))  # fmt: skip
 
@@ -254,11 +255,12 @@ def _show(found: NodeStatus) -> None:
         ("network", found.chain_id),
         ("genesis", found.genesis.hex()),
         ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),
-        ("last block", found.time or "-"),
+        ("last block", f"{found.block}\n{found.time}" if found.block else "-"),
         ("voting power", found.power),
         ("connected to", output.listed(found.peers)),
         ("not connected to", output.listed(found.missing)),
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
         ("waiting", f"{found.waiting} transactions"),
+        *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *((("damage", found.damage),) if found.damage else ()),
     ))  # fmt: skip

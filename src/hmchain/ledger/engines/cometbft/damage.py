@@ -21,11 +21,14 @@ _LAST_WORDS_BYTES = 1 << 16
 _CORRUPT = re.compile(r"leveldb[^\n]*(?:corrupt|missing|bad magic)[^\n]*")
 _FILE = re.compile(r"\[file=([\w.-]+)\]|(CURRENT) file")
 _DISAGREE = re.compile(
-    r"app block height \(\d+\) is (?:higher than core|too far below core)[^\n]*"
+    r"app block height \(\d+\) is (?:higher than core|too far below)[^\n]*"
     r"|state \(\d+\) and store \(\d+\) height mismatch[^\n]*"
     r"|StoreBlockHeight \(\d+\) > StateBlockHeight[^\n]*|StateBlockHeight \(\d+\) > StoreBlockHeight[^\n]*"
 )
 _TWIN = re.compile(r"block (\d+) is signed with this node's key")
+_NO_SNAPSHOT = re.compile(
+    r"(?:failed to set up light client state provider: |State sync failed +module=statesync )([^\n]+)"
+)
 _OWNERS = (("/store/store.go", "blockstore.db"), ("/state/store.go", "state.db"), ("/evidence/", "evidence.db"))
 """Which part of CometBFT keeps which database; its stack trace names the part."""
 
@@ -61,6 +64,12 @@ class TwinError(LedgerError):
         )
 
 
+class StateSyncError(LedgerError):
+    """The snapshot that a node was to begin with did not come."""
+
+    code = "state_sync"
+
+
 class SignedRecord(msgspec.Struct, frozen=True):
     """What a validator has signed last: `step` is 0 where it has signed nothing at `height` yet."""
 
@@ -74,11 +83,17 @@ class SignedRecord(msgspec.Struct, frozen=True):
 def diagnose(home: Path, log: Path, since: str) -> LedgerError | None:
     """Why a node cannot go on, by what it wrote into `log` after the last line with `since`; None if nothing tells.
 
-    A `TwinError`, or a `NodeDamagedError` that names the file.
+    A `TwinError`, a `StateSyncError`, or a `NodeDamagedError` that names the file.
     """
     words = _last_words(log).rpartition(since)[2]
     if found := _TWIN.search(words):
         return TwinError(found[1])
+    if found := _NO_SNAPSHOT.search(words):
+        return StateSyncError(
+            f"the snapshot did not come: {found[1].strip()}",
+            "give `hmchain network join` again, with a newer `--trust` and servers that answer, or without "
+            "`--from-snapshot` to fetch all blocks",
+        )
     damage = _damage(home / DATA, words)
     return NodeDamagedError(damage, f"the way out: {RECOVER}") if damage else None
 
