@@ -199,9 +199,10 @@ def restore(
     directory: NodeOption = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
-    """Bring blocks and state back into a node that is stopped; the state is checked against its commitment.
+    """Bring blocks and state back into a node that is stopped; every file is checked, and the state's commitment.
 
-    What the node has signed is never forgotten: its record of that stays as it is.
+    What was there is kept, in before-restore-1 and so on. What the node has signed is never forgotten: its record of
+    that stays as it is.
     """
     from hmchain.application import node_backup
     from hmchain.application.node_folder import NodeFolder
