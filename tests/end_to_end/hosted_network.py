@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,6 +65,14 @@ class HostedNode:
         self.folder.write_settings(settings)
         return introduction
 
+    def change_settings(self, lines: Mapping[str, str]) -> None:
+        """Replace lines of `node.toml`."""
+        text = self.folder.toml.read_text("utf-8")
+        for old, new in lines.items():
+            assert old in text
+            text = text.replace(old, new)
+        self.folder.toml.write_text(text, "utf-8")
+
     def join(self, made: Network) -> None:
         node.join(self.folder, made)
         node_process.make_home(self.folder)
@@ -86,8 +94,12 @@ class HostedNode:
             self.process.wait(timeout=10)
 
     def hmchain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Give a command on its machine, for this node."""
+        return self.give(*arguments, "--dir", self.place)
+
+    def give(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Give a command on its machine."""
-        command = self.host.command(sys.executable, "-m", "hmchain", *arguments, "--dir", self.place)
+        command = self.host.command(sys.executable, "-m", "hmchain", *arguments)
         wide = {**os.environ, "COLUMNS": "400"}
         return subprocess.run(command, capture_output=True, text=True, timeout=60, env=wide)
 
@@ -121,20 +133,32 @@ class HostedNetwork(RunningNetwork):
 
 
 @contextmanager
-def hosted(directory: Path, names: str = "abcd", *, parameters: Parameters | None = None) -> Iterator[HostedNetwork]:
+def hosted(
+    directory: Path,
+    names: str = "abcd",
+    *,
+    parameters: Parameters | None = None,
+    guests: str = "",
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[HostedNetwork]:
     """A network of `names`, all started, after its first block; nothing of it is left at the end.
+
+    `guests` are hosts with a node that has not joined; `settings` are lines of `node.toml` and what replaces them.
 
     What the nodes had to say is printed, so that pytest shows it with a failure.
     """
     needs_cometbft()
-    with lan(directory, names) as switch:
+    with lan(directory, names + guests) as switch:
         made = HostedNetwork(switch)
-        introductions = [machine.make() for machine in made.machines.values()]
-        founding = network.found(introductions, CHAIN, now_ms(), parameters)
+        introductions = {name: machine.make() for name, machine in made.machines.items()}
+        founding = network.found([introductions[name] for name in names], CHAIN, now_ms(), parameters)
         try:
             for machine in made.machines.values():
-                machine.join(founding)
-                machine.start()
+                machine.change_settings(settings or {})
+                network.save(founding, machine.host.srv / "network.json")
+            for name in names:
+                made.machines[name].join(founding)
+                made.machines[name].start()
             eventually(lambda: all(made.height(name) >= 1 for name in names), "the first block")
             yield made
         finally:

@@ -25,7 +25,7 @@ from hmchain.ledger.contracts import standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import process
-from hmchain.ledger.engines.cometbft.home import StateSync, Timing
+from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -244,24 +244,6 @@ def test_an_idle_chain_stays_idle(tmp_path: Path) -> None:
         assert 2 <= network.height("a") - height <= 6  # those of the interval
         network.agreed(least=height + 1)
         assert network.commitment("a")[1] == commitment
-
-
-def test_a_new_node_joins_from_a_snapshot(tmp_path: Path) -> None:
-    with running(tmp_path, snapshot_blocks=5) as network:
-        for name in "abcdabcdabcd":
-            network.register(name)
-        trusted = network.client("a").block(3)
-        urls = (network.node("a").rpc_url, network.node("b").rpc_url)
-        sync = StateSync(urls, 3, trusted.block_id.hash)
-        network.nodes.add("observer", signing_key("observer", "validator"), sync).start()
-        eventually(lambda: network.node("observer").state.exists(), "the application starts")
-        for name in "abcd":
-            network.register(name)
-        network.agreed(least=network.height("a") - 1)
-        log = BlockStore(network.node("observer").files.directory / "blocks.db", read_only=True)
-        first = next(log.blocks(), None)
-        log.close()
-        assert first is None or first.height > 10  # it did not play the beginning
 
 
 def test_6_a_twin_with_the_same_key_ends_the_validator(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ NOT_FOLLOWED = {
     "1. Each department: install": "its first block installs what runs this test",
     "10. Repair, back up, update, move": "a disk must fail first, each time in another way: test_disk_damage.py "
     "repairs nodes, test_network_cli.py and test_node_folder.py back them up and restore them",
+    "11. Join a long chain from a snapshot": "the chain must be long first: test_state_sync.py joins one so",
 }
 
 _BLOCK = re.compile(

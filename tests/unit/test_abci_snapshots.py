@@ -12,7 +12,8 @@ from ledger_network import genesis
 from hmchain.canonical import decode, encode
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import snapshots
-from hmchain.ledger.engines.cometbft.snapshots import Chunk
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, Chunk, SnapshotStore, begins_after
+from hmchain.ledger.state import SnapshotError, State
 
 OFFER, APPLY = abci.ResponseOfferSnapshot, abci.ResponseApplySnapshotChunk
 
@@ -76,6 +77,44 @@ def test_a_new_node_goes_on_from_a_snapshot(giver: Chain, taker: Chain) -> None:
     request = giver.request(*used.block.transactions, giver.send.dataset("a", "next"))
     assert taker.decide(request) == giver.decide(request)  # it even knows which nonces are used up
     assert taker.reopen().state.height == 16
+    assert (begins_after(taker.directory), begins_after(giver.directory)) == (15, 0)
+
+
+def restored(giver: Chain, taker: Chain) -> bytes:
+    """The taker begins with the giver's last snapshot; its commitment."""
+    commitment = giver.app.state.commitment()
+    offer_to(taker, offered(giver), commitment)
+    for number, chunk in enumerate(chunks(giver)):
+        apply_to(taker, number, chunk)
+    return commitment
+
+
+def test_the_state_that_a_log_begins_with_is_kept(giver: Chain, taker: Chain) -> None:
+    commitment = restored(giver, taker)
+    kept, state = SnapshotStore(taker.directory / BEGINNING), State()
+    kept.restore(state, commitment)
+    assert (state.height, state.commitment()) == (15, commitment)
+    with pytest.raises(SnapshotError, match="does not match"):
+        kept.restore(State(), bytes(32))
+    (taker.directory / BEGINNING / "15" / "0").write_bytes(b"damaged")
+    with pytest.raises(SnapshotError, match="is damaged"):
+        kept.restore(State(), commitment)
+
+
+def test_a_damaged_state_takes_the_beginning_of_its_log_aside(giver: Chain, taker: Chain) -> None:
+    """All blocks have to be executed again then, and from the first one on."""
+    restored(giver, taker)
+    taker.app.close()
+    state = taker.directory / "state.db"
+    state.write_bytes(state.read_bytes()[:5000])
+    taker.app = taker.opened()
+    assert taker.height == 0 and begins_after(taker.directory) == 0
+    assert begins_after(taker.directory / "damaged-1") == 15
+
+
+def test_peers_are_told_of_the_first_snapshot_that_is_kept(giver: Chain, taker: Chain) -> None:
+    asked = [chain.app.query(abci.RequestQuery(path="snapshot")).value for chain in (giver, taker)]
+    assert asked == [b"10", b"0"]
 
 
 def test_13_corrupt_chunks_are_fetched_again_from_others(giver: Chain, taker: Chain) -> None:

@@ -11,6 +11,7 @@ from hmchain.ledger.engines.cometbft.damage import (
     DATA,
     SIGNED,
     SignedRecordError,
+    StateSyncError,
     TwinError,
     check_signed,
     diagnose,
@@ -139,6 +140,7 @@ def test_a_file_that_only_one_database_has_needs_no_trace(home: Path, databases:
         "ERROR: failed to create node: error on replay: app block height (45) is higher than core (39)",
         "panic: state (49) and store (0) height mismatch, stores were left in an inconsistent state",
         "panic: StoreBlockHeight (49) > StateBlockHeight + 1 (43)",
+        "ERROR: error on replay: app block height (0) is too far below block store base (16)",
     ],
 )
 def test_lost_blocks_are_noticed(home: Path, words: str) -> None:
@@ -161,3 +163,16 @@ def test_a_twin_is_named_before_any_damage(home: Path) -> None:
     (home / "node.log").write_text(said)
     found = diagnose(home, home / "node.log", BEGINS)
     assert isinstance(found, TwinError) and str(found) == str(TwinError(31))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ERROR: failed to start node: failed to start state sync: failed to set up light client state provider: "
+        "expected header's hash 00, but got AB",
+        'E[2026-11-25|14:06:02.499] State sync failed                            module=statesync err="no witnesses"',
+    ],
+)
+def test_a_snapshot_that_does_not_come_is_named(home: Path, words: str) -> None:
+    (home / "node.log").write_text(f"{BEGINS}\n{words}\n")
+    assert isinstance(diagnose(home, home / "node.log", BEGINS), StateSyncError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -206,11 +207,67 @@ def test_a_backup_brings_back_blocks_and_state_but_not_what_was_signed(stopped: 
     assert node_backup.restore(stopped, tmp_path / "backup.tar") == kept
     assert (data / "blocks").read_text() == "three blocks"
     assert (data / SIGNED).read_text() == signed(5)
-    assert (stopped.path / "before-restore" / "data" / "blocks").read_text() == "five blocks"
+    assert (stopped.path / "before-restore-1" / "data" / "blocks").read_text() == "five blocks"
     assert (stopped.ledger / "blocks.db").is_file()
     state = State(stopped.state)
     assert (state.height, state.commitment()) == kept
     state.close()
+
+
+def test_every_restoration_keeps_what_it_replaced(stopped: NodeFolder, tmp_path: Path) -> None:
+    node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    blocks = stopped.engine / "data" / "blocks"
+    for number in (1, 2, 3):
+        blocks.write_text(f"before restoration {number}")
+        node_backup.restore(stopped, tmp_path / "backup.tar")
+    kept = [stopped.path / f"before-restore-{number}" / "data" / "blocks" for number in (1, 2, 3)]
+    assert [path.read_text() for path in kept] == [f"before restoration {number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("data/blocks", b"three blocks"), ("beginning/2/0", b"a state"), ("state.db", b"SQLite format")],
+)
+def test_a_flipped_bit_is_found_and_its_file_named(
+    stopped: NodeFolder, tmp_path: Path, name: str, content: bytes
+) -> None:
+    """What CometBFT keeps has no other check before it is read."""
+    beginning = stopped.ledger / "beginning" / "2"
+    beginning.mkdir(parents=True)
+    (beginning / "0").write_bytes(b"a state")
+    file = tmp_path / "backup.tar"
+    node_backup.snapshot(stopped, file)
+    data = bytearray(file.read_bytes())
+    data[data.index(content) + 3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BackupError, match=f"^{name} in .*backup.tar is damaged"):
+        node_backup.restore(stopped, file)
+    assert not list(stopped.path.glob("before-restore*"))
+
+
+def test_a_file_that_was_taken_out_or_put_in_is_named(stopped: NodeFolder, tmp_path: Path) -> None:
+    good, changed = tmp_path / "good.tar", tmp_path / "changed.tar"
+    node_backup.snapshot(stopped, good)
+    node_backup._unpack(good, tmp_path / "unpacked")
+    (tmp_path / "unpacked" / "data" / "more").write_text("more")
+    for name in ("data/more", "data/blocks"):
+        with tarfile.open(changed, "w") as archive:
+            archive.add(tmp_path / "unpacked", ".")
+        with pytest.raises(BackupError, match=name):
+            node_backup.restore(stopped, changed)
+        (tmp_path / "unpacked" / "data" / "more").unlink(missing_ok=True)
+        (tmp_path / "unpacked" / "data" / "blocks").unlink(missing_ok=True)
+
+
+def test_a_backup_brings_back_the_beginning_of_a_log(stopped: NodeFolder, tmp_path: Path) -> None:
+    """A node that joined from a snapshot: its log is not taken for a whole one afterwards."""
+    beginning = stopped.ledger / "beginning" / "2"
+    beginning.mkdir(parents=True)
+    (beginning / "0").write_bytes(b"a state")
+    node_backup.snapshot(stopped, tmp_path / "backup.tar")
+    shutil.rmtree(beginning.parent)
+    node_backup.restore(stopped, tmp_path / "backup.tar")
+    assert (beginning / "0").read_bytes() == b"a state"
 
 
 def test_a_backup_holds_no_key(stopped: NodeFolder, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from abci_chain import Chain, address
 from ledger_network import CHAIN, signing_key
 from msgspec.structs import replace
 
+from hmchain.canonical import decode, encode
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import light
-from hmchain.ledger.engines.cometbft.audit import NodeAuditError, verify
+from hmchain.ledger.engines.cometbft.audit import NodeAuditError, PartialLogError, verify
 from hmchain.ledger.engines.cometbft.light import (
     BlockId,
     Commit,
@@ -24,6 +26,7 @@ from hmchain.ledger.engines.cometbft.light import (
     Signature,
     SignedHeader,
 )
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, Chunk
 
 NONE = BlockId("", Parts(0, ""))
 WHEN = "2026-01-01T00:00:00.25Z"
@@ -111,3 +114,52 @@ def test_a_header_of_another_state_or_chain_vouches_for_nothing(chain: Chain) ->
     moved = replace(moved, header=replace(moved.header, app_hash="00" * 32))
     with pytest.raises(LightProofError, match="another block"):
         verify(chain.directory, moved)
+
+
+# -- a log that begins after a snapshot --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Iterator[tuple[Chain, SignedHeader]]:
+    """A node that joined from a snapshot at block 5, and the header that holds its commitment."""
+    giver = Chain.found(tmp_path / "giver")
+    giver.fill(5)
+    (offer,) = giver.app.storage.snapshots.offers()
+    beginning = signed_header(giver)
+    taker = Chain(tmp_path / "taker", giver.founding, giver.send)
+    taker.app.offer_snapshot(abci.RequestOfferSnapshot(snapshot=offer, app_hash=giver.app.state.commitment()))
+    taker.app.apply_snapshot_chunk(
+        abci.RequestApplySnapshotChunk(index=0, chunk=giver.app.storage.snapshots.chunk(5, 0))
+    )
+    taker.fill(3, first=5)
+    genesis_file.save(taker.founding, taker.directory / "genesis.json")
+    yield taker, beginning
+    taker.app.close()
+    giver.app.close()
+
+
+def test_what_came_after_a_snapshot_is_proven_from_its_signed_commitment_on(joined: tuple[Chain, SignedHeader]) -> None:
+    taker, beginning = joined
+    found = verify(taker.directory, signed_header(taker), taker.founding.digest, beginning=beginning)
+    assert (found.begins, found.blocks, found.transactions) == (5, 3, 3)
+    assert "block 5" in found.not_proven[0] and "node recover" in found.not_proven[0]
+
+
+def test_a_snapshot_that_nothing_anchors_proves_nothing(joined: tuple[Chain, SignedHeader]) -> None:
+    taker, beginning = joined
+    with pytest.raises(PartialLogError, match=r"begins after block 5 .*node recover"):
+        verify(taker.directory, signed_header(taker))
+    few = replace(beginning, commit=replace(beginning.commit, signatures=beginning.commit.signatures[:2]))
+    with pytest.raises(PartialLogError, match="too few founders"):
+        verify(taker.directory, signed_header(taker), beginning=few)
+    with pytest.raises(NodeAuditError, match="not the one after the snapshot"):
+        verify(taker.directory, signed_header(taker), beginning=signed_header(taker))
+
+
+def test_another_snapshot_than_the_signed_one_is_found(joined: tuple[Chain, SignedHeader]) -> None:
+    taker, beginning = joined
+    (file,) = (taker.directory / BEGINNING / "5").iterdir()
+    content = decode(file.read_bytes(), Chunk)
+    file.write_bytes(encode(Chunk(content.pairs[:-1])))
+    with pytest.raises(NodeAuditError, match="does not match its commitment"):
+        verify(taker.directory, signed_header(taker), beginning=beginning)

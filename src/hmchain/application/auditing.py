@@ -15,7 +15,7 @@ from hmchain.ledger.audit import AnchorMismatchError, AuditReport, Progress, Tru
 from hmchain.ledger.contracts import models
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
-from hmchain.ledger.engines.cometbft.audit import audited
+from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 
 FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
@@ -41,6 +41,7 @@ def verify(
     if not _is_of_a_node(directory):
         return audit.verify(directory, anchor, trusted=trusted, progress=progress)
     try:
+        require_whole(directory)
         archive = Archive.load(directory)
         if archive is None:
             raise NoVotesError(f"{directory} holds a node's blocks without the votes for them", FINISH)

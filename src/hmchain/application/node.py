@@ -39,6 +39,7 @@ from hmchain.ledger.engines.cometbft.damage import (
 from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_secret
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
+from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.state import State, StateError
 from hmchain.records.objects import ObjectStore
 
@@ -193,6 +194,10 @@ class NodeStatus:
     """The process that has the node, whether or not CometBFT answers; empty if none has."""
     trouble: str = ""
     """What the processes of a node that does not answer complained of last."""
+    block: str = ""
+    """The last block as HEIGHT:HASH, for somebody who joins from a snapshot to trust."""
+    log_after: int = 0
+    """The height after which its log begins; 0 for a whole one."""
     damage: str = ""
     """What keeps a node that does not run from starting, and the way out."""
     pace: Pace | None = None
@@ -247,16 +252,18 @@ def node_status(folder: NodeFolder) -> NodeStatus:
             missing = tuple(sorted(others.values()))
             return NodeStatus(
                 own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment,
-                runner=folder.runner() or "", trouble=last_error(_words_of_this_run(folder)), damage=_damage(folder),
+                runner=folder.runner() or "", trouble=last_error(_words_of_this_run(folder)),
+                log_after=begins_after(folder.ledger), damage=_damage(folder),
             )  # fmt: skip
     require_own(folder, answer)
     sync = answer.sync_info
     height, commitment, power = _state_summary(folder, own)
+    block = f"{sync.latest_block_height}:{sync.latest_block_hash.lower()}" if sync.latest_block_height else ""
     linked = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
         sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), power,
-        height, commitment, waiting, folder.runner() or "",
+        height, commitment, waiting, folder.runner() or "", block=block, log_after=begins_after(folder.ledger),
     )  # fmt: skip
 
 
@@ -316,8 +323,9 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     """
     joined(folder)
     with connected(folder) as client:
-        signed = client.signed_header()
-    return verify(folder.ledger, signed, anchor, progress)
+        signed, begins = client.signed_header(), begins_after(folder.ledger)
+        beginning = client.signed_header(begins + 1) if begins else None
+    return verify(folder.ledger, signed, anchor, progress, beginning)
 
 
 def tolerated(found: Iterable[ValidatorStatus]) -> int:

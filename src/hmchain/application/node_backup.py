@@ -6,6 +6,7 @@ is not part of it: a node that forgets that signs twice, and is out for good.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 import tarfile
@@ -17,10 +18,11 @@ from pathlib import Path
 import msgspec
 
 from hmchain.application.node import joined
-from hmchain.application.node_folder import NodeFolder
+from hmchain.application.node_folder import NodeFolder, free_folder
 from hmchain.errors import StorageError
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 from hmchain.ledger.state import State
 
 _MANIFEST = "backup.json"
@@ -40,6 +42,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     genesis: str
     height: int
     commitment: str
+    files: dict[str, str]
+    """SHA-256 of every file, by its path in the backup."""
 
 
 def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
@@ -54,22 +58,33 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         for name in (_STATE, _BLOCKS):
             _copy(folder.ledger / name, scratch / name)
         height, commitment = _checked(scratch)
-        manifest = Manifest(genesis.chain_id, genesis.digest.hex(), height, commitment.hex())
+        sources = _sources(folder, scratch)
+        files = {name: _sha256(path) for name, path in sources.items()}
+        manifest = Manifest(genesis.chain_id, genesis.digest.hex(), height, commitment.hex(), files)
         (scratch / _MANIFEST).write_bytes(msgspec.json.encode(manifest))
         partial = file.with_name(file.name + ".part")
         with tarfile.open(partial, "w") as archive:
-            for name in (_MANIFEST, _STATE, _BLOCKS):
-                archive.add(scratch / name, name)
-            archive.add(folder.engine / DATA, DATA, filter=_without_signatures)
+            for name, path in {_MANIFEST: scratch / _MANIFEST, **sources}.items():
+                archive.add(path, name)
         partial.replace(file)
     return height, commitment
+
+
+def _sources(folder: NodeFolder, scratch: Path) -> dict[str, Path]:
+    """What goes into a backup: each file's path there, and where it is now. The record of signatures does not."""
+    found = {name: scratch / name for name in (_STATE, _BLOCKS)}
+    for top in (folder.engine / DATA, folder.ledger / BEGINNING):
+        for path in sorted(top.rglob("*")):
+            if path.is_file() and path.name != SIGNED:
+                found[f"{top.name}/{path.relative_to(top)}"] = path
+    return found
 
 
 def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     """Put a backup in place of a stopped node's blocks and state; returns the state's height and commitment.
 
-    What was there is kept beside it. Raises `NodeRunningError`, `NotJoinedError`, `SignedRecordError` or `BackupError`,
-    changing nothing.
+    What was there is kept beside it, in `before-restore-1` and so on. Raises `NodeRunningError`, `NotJoinedError`,
+    `SignedRecordError` or `BackupError`, changing nothing.
     """
     genesis = joined(folder).genesis
     with folder.held(), _scratch(folder) as scratch:
@@ -77,6 +92,7 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         manifest = _manifest(file, scratch)
         if manifest.genesis != genesis.digest.hex():
             raise BackupError(f"{file} belongs to {manifest.chain_id}, another network", "take this network's backup")
+        _check_files(file, scratch, manifest)
         height, commitment = _checked(scratch)
         if (height, commitment.hex()) != (manifest.height, manifest.commitment):
             raise BackupError(f"the state in {file} is not the one that was saved", "take another backup")
@@ -86,22 +102,34 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 
 
 def _swap(folder: NodeFolder, scratch: Path) -> None:
-    data, kept = folder.engine / DATA, folder.path / "before-restore"
-    shutil.rmtree(kept, ignore_errors=True)
+    """Put what was there aside, in a folder of its own for every restoration, and what was unpacked in its place."""
+    data, kept = folder.engine / DATA, free_folder(folder.path, "before-restore")
     kept.mkdir()
     shutil.copy2(data / SIGNED, scratch / DATA / SIGNED)
     data.rename(kept / DATA)
     (scratch / DATA).rename(data)
-    for name in (_STATE, _BLOCKS):
+    for name in (_STATE, _BLOCKS, BEGINNING):
         for suffix in ("", "-wal", "-shm"):
             old = folder.ledger / (name + suffix)
             if old.exists():
                 old.rename(kept / old.name)
-        (scratch / name).rename(folder.ledger / name)
+        if (scratch / name).exists():
+            (scratch / name).rename(folder.ledger / name)
 
 
-def _without_signatures(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if Path(entry.name).name == SIGNED else entry
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_files(file: Path, scratch: Path, manifest: Manifest) -> None:
+    """See that every file is there as it was saved, and no other. Raises `BackupError` that names the first."""
+    unpacked = {str(path.relative_to(scratch)) for path in scratch.rglob("*") if path.is_file()} - {_MANIFEST}
+    for name in sorted(unpacked | manifest.files.keys()):
+        if name not in unpacked:
+            raise BackupError(f"{name} is missing in {file}", "take another backup")
+        if manifest.files.get(name) != _sha256(scratch / name):
+            raise BackupError(f"{name} in {file} is damaged: it is not what was saved", "take another backup")
 
 
 def _unpack(file: Path, scratch: Path) -> None:

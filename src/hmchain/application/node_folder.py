@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -54,6 +55,9 @@ cometbft = ""
 
 # What CometBFT writes into node.log: debug, info or error.
 log_level = "error"
+
+# Blocks between two snapshots of the state, for nodes that join; the last two are kept, each as large as the state.
+snapshot_blocks = 1000
 """
 
 
@@ -88,6 +92,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     objects_endpoint: str = ""
     cometbft: str = ""
     log_level: str = "error"
+    snapshot_blocks: Annotated[int, msgspec.Meta(ge=1)] = 1000
 
     def __post_init__(self) -> None:
         for address in (self.address, self.p2p_listen, self.rpc_listen):
@@ -112,6 +117,14 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         """Where commands and agents ask the node."""
         host, _, port = self.rpc_listen.rpartition(":")
         return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - read, not bound
+
+
+def free_folder(place: Path, name: str) -> Path:
+    """The first of `NAME-1`, `NAME-2`... that is not there yet."""
+    number = 1
+    while (found := place / f"{name}-{number}").exists():
+        number += 1
+    return found
 
 
 @dataclass(frozen=True)
@@ -149,6 +162,11 @@ class NodeFolder:
     def network(self) -> Path:
         """The network it joined: public, the same everywhere."""
         return self.path / "network.json"
+
+    @property
+    def state_sync(self) -> Path:
+        """Where it finds the snapshot to begin with, if it joined from one."""
+        return self.path / "state-sync.json"
 
     @property
     def engine(self) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hmchain.application import pace
+from hmchain.application import pace, snapshot_join
 from hmchain.application.log_rotation import rotate
 from hmchain.application.network import Network
 from hmchain.application.node import NotJoinedError, joined
@@ -72,8 +72,15 @@ def run(folder: NodeFolder, say: Say) -> Run:
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
     binary = find_binary(settings.cometbft)
     with folder.held(), stopping() as stop, _logging(folder), _app_address(folder) as app:
-        genesis = folder.ledger / "genesis.json"
-        files = NodeFiles(folder.ledger, genesis, folder.engine, app, folder.log, sole_signer=True)
+        files = NodeFiles(
+            directory=folder.ledger,
+            genesis=folder.ledger / "genesis.json",
+            home=folder.engine,
+            app=app,
+            log=folder.log,
+            snapshot_blocks=settings.snapshot_blocks,
+            sole_signer=True,
+        )
         # Settings may have changed; keys and what was signed stay as they are.
         config.write_text(config_toml(_home_settings(folder, network)), "utf-8")
         check_signed(folder.engine)
@@ -93,12 +100,13 @@ def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder)
     CometBFT reads its validator's key only when it starts: where that was rotated meanwhile, it starts again.
     """
     starts, key = 1, validator_key_of(folder.engine)
+    syncs = snapshot_join.pending(folder) is not None  # CometBFT stays up where its state sync fails
     while not stop.wait(_LOOK_SECONDS):
         rotate(folder.log)
         if (found := validator_key_of(folder.engine)) != key:
             key = found
             process.engine.restart()
-        if process.engine.starts > starts:
+        if syncs or process.engine.starts > starts:
             starts = process.engine.starts
             if trouble := diagnose(folder.engine, folder.log, RUN_BEGINS):
                 return trouble
@@ -116,6 +124,7 @@ def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
         external_address=settings.address,
         timing=Timing.for_round_trip(pace.round_trip_ms(folder, network)),
         log_level=settings.log_level,
+        state_sync=snapshot_join.pending(folder),
     )
 
 

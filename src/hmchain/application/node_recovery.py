@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hmchain.application import snapshot_join
 from hmchain.application.node import joined
-from hmchain.application.node_folder import RUN_BEGINS, NodeFolder
+from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, free_folder
 from hmchain.application.signing_record import record
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import write_secret
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 
-_LEDGER = ("state.db", "blocks.db")
+_LEDGER = ("state.db", "blocks.db", BEGINNING)
 _SNAPSHOTS = "snapshots"
 
 
@@ -30,7 +32,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
     with folder.held():
         _finish(folder)
         kept_record = record(folder, signs_above)
-        kept = _place(folder)
+        kept = free_folder(folder.path, "damaged")
         kept.mkdir()
         fresh = _fresh(folder)
         shutil.rmtree(fresh, ignore_errors=True)
@@ -43,6 +45,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
         for name in _LEDGER:
             for path in sorted(folder.ledger.glob(f"{name}*")):
                 path.rename(kept / path.name)
+        snapshot_join.remember(folder, None)
         shutil.rmtree(folder.ledger / _SNAPSHOTS, ignore_errors=True)
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"recovered; {RUN_BEGINS} with the next start\n")
@@ -58,10 +61,3 @@ def _finish(folder: NodeFolder) -> None:
     data, fresh = folder.engine / DATA, _fresh(folder)
     if not data.exists() and (fresh / SIGNED).exists():
         fresh.rename(data)
-
-
-def _place(folder: NodeFolder) -> Path:
-    number = 1
-    while (kept := folder.path / f"damaged-{number}").exists():
-        number += 1
-    return kept

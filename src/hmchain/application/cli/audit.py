@@ -33,6 +33,11 @@ _NO_ANCHOR = (
     "was made."
 )
 
+_PARTIAL = (
+    "This node joined from a snapshot: what happened up to block {} is missing here. Ask a member with the whole log, "
+    "or fetch it: stop the node, hmchain node recover, start it."
+)
+
 
 class BadAnchorError(InputError):
     """A trusted block is not written as HEIGHT:HASH."""
@@ -64,7 +69,7 @@ def verify(
     from hmchain.application import auditing
 
     anchor = None if genesis is None else parse_digest(genesis)
-    trusted = None if block is None else _trusted(block)
+    trusted = None if block is None else parse_block(block)
     ledger = runs.find(directory, run).ledger
     with output.progress_bar("replaying blocks") as progress:
         report = auditing.verify(ledger, anchor, trusted=trusted, progress=progress)
@@ -141,8 +146,11 @@ def trace(
     """
     from hmchain.application.cli.views import studies
     from hmchain.ledger import lineage
+    from hmchain.ledger.engines.cometbft.snapshots import begins_after
 
     ledger = runs.find(directory, run).ledger
+    if begins := begins_after(ledger):
+        output.say(_PARTIAL.format(begins), style="bold yellow", stderr=True)
     if dataset is not None:
         if study is not None:
             raise BadTraceError("a study and a dataset were given", "trace one of them")
@@ -156,7 +164,8 @@ def trace(
     output.emit(made) if as_json else _show_study(made)
 
 
-def _trusted(text: str) -> TrustedHeader:
+def parse_block(text: str) -> TrustedHeader:
+    """A block as HEIGHT:HASH. Raises `BadAnchorError` or `BadDigestError`."""
     from hmchain.ledger.audit import TrustedHeader
 
     height, separator, digest = text.partition(":")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.cli import output
+from hmchain.application.cli.audit import parse_block
 from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption, passphrase
 from hmchain.application.cli.options import AsJson, example, parse_digest
 
@@ -74,17 +75,41 @@ def join(
         typer.Option("--genesis", metavar="DIGEST", help="Digest that the founder named by another way than the file."),
     ] = None,
     signs_above: SignsAboveOption = None,
+    from_snapshot: Annotated[
+        bool, typer.Option("--from-snapshot", help="Begin with a snapshot of the state, not with the first block.")
+    ] = False,
+    trust: Annotated[
+        str | None,
+        typer.Option(
+            "--trust", metavar="HEIGHT:HASH", help="With it: a block that a member vouches for, from its `node status`."
+        ),
+    ] = None,
+    rpc: Annotated[
+        list[str] | None,
+        typer.Option("--rpc", metavar="HOST:PORT", help="With it, twice: where two members' nodes answer commands."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let this node join a network, as a founder or to be admitted later."""
-    from hmchain.application import network, node, node_process
+    from hmchain.application import network, node, node_process, snapshot_join
     from hmchain.application.node_folder import NodeFolder
 
     folder = NodeFolder(directory)
     organisation = folder.settings().organisation
     found = network.load(file)
     validator = node_process.validator_key(folder, passphrase())  # first: a wrong passphrase must leave nothing behind
+    sync = None
+    if from_snapshot:
+        if trust is None:
+            raise snapshot_join.FromSnapshotError(
+                "no block to trust was given",
+                "let a member read out `last block` in its `hmchain node status`: --trust",
+            )
+        sync = snapshot_join.prepare(folder, found, parse_block(trust), rpc or [])
+    elif trust is not None or rpc:
+        raise snapshot_join.FromSnapshotError("--trust and --rpc belong to a snapshot", "add --from-snapshot")
     node.join(folder, found, None if genesis is None else parse_digest(genesis), signs_above)
+    snapshot_join.remember(folder, sync)
     node_process.make_home(folder, validator=validator)
     digest = found.genesis.digest
     is_founder = found.member(organisation) is not None

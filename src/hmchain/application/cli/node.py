@@ -140,6 +140,7 @@ def audit(
         ("signed", f"header {found.signed_height}, by {len(found.signers)} of {found.members}: "
                    f"{output.listed(found.signers)}"),
         ("state", found.commitment.hex()),
+        *((("begins", f"after block {found.begins}, with a snapshot that founders signed"),) if found.begins else ()),
         ("not proven", "\n".join(found.not_proven)),
     ))  # fmt: skip
 
@@ -225,9 +226,10 @@ def restore(
     directory: NodeOption = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
-    """Bring blocks and state back into a node that is stopped; the state is checked against its commitment.
+    """Bring blocks and state back into a node that is stopped; every file is checked, and the state's commitment.
 
-    What the node has signed is never forgotten: its record of that stays as it is.
+    What was there is kept, in before-restore-1 and so on. What the node has signed is never forgotten: its record of
+    that stays as it is.
     """
     from hmchain.application import node_backup
     from hmchain.application.node_folder import NodeFolder
@@ -299,12 +301,13 @@ def _show(found: NodeStatus) -> None:
         ("network", found.chain_id),
         ("genesis", found.genesis.hex()),
         ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),
-        ("last block", found.time or "-"),
+        ("last block", f"{found.block}\n{found.time}" if found.block else "-"),
         ("voting power", found.power),
         ("connected to", output.listed(found.peers)),
         ("not connected to", output.listed(found.missing)),
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
         ("waiting", f"{found.waiting} transactions"),
+        *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *_pace_rows(found),
         *((("last error", found.trouble),) if found.trouble else ()),
         *((("damage", found.damage),) if found.damage else ()),

@@ -87,6 +87,7 @@ class SyncInfo(msgspec.Struct, frozen=True):
     latest_block_time: str
     latest_app_hash: str
     catching_up: bool
+    latest_block_hash: str = ""
 
 
 class ValidatorInfo(msgspec.Struct, frozen=True):

@@ -288,7 +288,10 @@ class Application:
     # -- queries -------------------------------------------------------------------------------------------------------
 
     def query(self, request: abci.RequestQuery) -> abci.ResponseQuery:
-        """`state` reads a key of the committed state, `receipt` what became of a transaction; both named by `data`."""
+        """`state` reads a key of the committed state, `receipt` what became of a transaction, both named by `data`.
+
+        `snapshot` tells the height of the first snapshot that is kept in decimal digits, 0 if there is none.
+        """
         if request.path == "state":
             state = self.storage.committed()
             value = state.get(request.data)
@@ -297,6 +300,10 @@ class Application:
             place = self.storage.receipt(request.data)
             value = encode(place[1]) if place else None
             return _found(request.data, value, place[0] if place else self.state.height, "no_such_transaction")
+        if request.path == "snapshot":
+            offers = self.storage.snapshots.offers()
+            height = offers[0].height if offers else 0
+            return _found(b"", str(height).encode(), self.state.height, "")
         return _found(request.data, None, self.state.height, "no_such_path")
 
     # -- state sync ----------------------------------------------------------------------------------------------------
@@ -327,6 +334,7 @@ class Application:
         if restoration is None:
             return answers(result=answers.ABORT)
         if not restoration.add(request.index, request.chunk):
+            logger.warning("chunk %d from %s is not the one that was offered", request.index, request.sender)
             return answers(
                 result=answers.RETRY, refetch_chunks=[request.index], reject_senders=[s for s in [request.sender] if s]
             )
@@ -339,7 +347,7 @@ class Application:
             logger.warning("%s", error)
             return answers(result=answers.REJECT_SNAPSHOT)
         self.machine = Machine(self.state, self.genesis.chain_id)
-        self.storage.renew()
+        self.storage.begin_here()
         return answers(result=answers.ACCEPT)
 
 

@@ -20,8 +20,9 @@ from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.light import SignedHeader, signers
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.state import State
+from hmchain.ledger.state import SnapshotError, State
 from hmchain.ledger.transition import Machine
 
 Progress = Callable[[int, int], None]
@@ -31,6 +32,12 @@ class NodeAuditError(AuditError):
     """A node's ledger is not what the members signed."""
 
     code = "node_audit"
+
+
+class PartialLogError(AuditError):
+    """A log that begins after a snapshot cannot prove what is asked of it."""
+
+    code = "partial_log"
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class NodeAudit:
     members: int
     commitment: bytes
     not_proven: tuple[str, ...]
+    begins: int = 0
+    """The height after which the log begins; its state was signed by founders. 0 for a whole log."""
 
 
 _NOT_PROVEN = (
@@ -61,20 +70,29 @@ _NOT_PROVEN = (
 
 
 def verify(
-    directory: Path, signed: SignedHeader, anchor: bytes | None = None, progress: Progress | None = None
+    directory: Path,
+    signed: SignedHeader,
+    anchor: bytes | None = None,
+    progress: Progress | None = None,
+    beginning: SignedHeader | None = None,
 ) -> NodeAudit:
     """Audit the ledger in `directory` up to the header `signed`, a recent one of any member's node.
 
-    `anchor` is the genesis digest that was agreed on. Raises `NodeAuditError` or `LightProofError` for the first thing
-    that does not hold.
+    `anchor` is the genesis digest that was agreed on. For a log that begins after a snapshot, `beginning` is the header
+    after the snapshot's height, which holds its commitment. Raises `NodeAuditError` or `LightProofError` for the first
+    thing that does not hold, `PartialLogError` if nothing anchors the snapshot.
     """
-    with audited(directory, signed, anchor, progress) as (found, _):
+    with audited(directory, signed, anchor, progress, beginning) as (found, _):
         return found
 
 
 @contextmanager
 def audited(
-    directory: Path, signed: SignedHeader, anchor: bytes | None = None, progress: Progress | None = None
+    directory: Path,
+    signed: SignedHeader,
+    anchor: bytes | None = None,
+    progress: Progress | None = None,
+    beginning: SignedHeader | None = None,
 ) -> Iterator[tuple[NodeAudit, State]]:
     """As `verify`; gives the state that was reached too, to be read until the context ends."""
     genesis = genesis_file.load(directory / "genesis.json")
@@ -84,9 +102,13 @@ def audited(
     with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
         state = State(Path(scratch) / "state.db", durable=False)
         try:
-            replay = _Replay(genesis, state)
+            if begins := begins_after(directory):
+                _restore_beginning(directory, genesis, beginning, state)
+            else:
+                genesis_file.initialise(state, genesis)
+            replay = _Replay(genesis, state, begins)
             last = signed.header.height - 1
-            for stored in store.blocks(1, last):
+            for stored in store.blocks(begins + 1, last):
                 replay.follow(stored)
                 if progress:
                     progress(stored.height, last)
@@ -96,13 +118,42 @@ def audited(
             store.close()
 
 
-class _Replay:
-    """One pass over a log."""
+def require_whole(directory: Path) -> None:
+    """See that the log in `directory` begins with the genesis. Raises `PartialLogError`."""
+    if begins := begins_after(directory):
+        raise _partial(begins, "shows nothing of what came before")
 
-    def __init__(self, genesis: Genesis, state: State) -> None:
-        genesis_file.initialise(state, genesis)
-        self._genesis, self._machine = genesis, Machine(state, genesis.chain_id)
-        self._machine.commit(0)
+
+def _partial(begins: int, cannot: str) -> PartialLogError:
+    return PartialLogError(
+        f"this node joined from a snapshot: its log begins after block {begins} and {cannot}",
+        "`hmchain node audit` proves what came after; for the rest ask a member with the whole log, or fetch it: stop "
+        "the node, `hmchain node recover`, start it",
+    )
+
+
+def _restore_beginning(directory: Path, genesis: Genesis, signed: SignedHeader | None, state: State) -> None:
+    """Take up the snapshot that a log begins with, if more than two thirds of the founders signed its commitment."""
+    begins = begins_after(directory)
+    if signed is None:
+        raise _partial(begins, "shows nothing of what came before")
+    _require(signed.header.height == begins + 1, begins, "the header is not the one after the snapshot")
+    founders = {member.organisation: member.validator for member in genesis.members}
+    if 3 * len(signers(signed, genesis.chain_id, founders)) <= 2 * len(founders):
+        raise _partial(begins, "too few founders signed there: the members have changed since the genesis")
+    try:
+        SnapshotStore(directory / BEGINNING).restore(state, bytes.fromhex(signed.header.app_hash))
+    except SnapshotError as error:
+        raise NodeAuditError(f"block {begins}: {error.what}", "compare it with another member's ledger") from error
+
+
+class _Replay:
+    """One pass over a log, from the state at its beginning."""
+
+    def __init__(self, genesis: Genesis, state: State, begins: int) -> None:
+        self._genesis, self._machine, self._begins = genesis, Machine(state, genesis.chain_id), begins
+        if not begins:
+            self._machine.commit(0)
         self._previous = genesis.digest
         self._blocks = self._transactions = self._refused = 0
 
@@ -137,8 +188,17 @@ class _Replay:
         _require(commitment.hex().upper() == signed.header.app_hash.upper(), height, "its members signed another state")
         return NodeAudit(
             self._genesis.chain_id, self._genesis.digest, anchored, self._blocks, self._transactions, self._refused,
-            height, tuple(sorted(found)), len(members), commitment, _NOT_PROVEN,
+            height, tuple(sorted(found)), len(members), commitment, self._not_proven(), self._begins,
         )  # fmt: skip
+
+    def _not_proven(self) -> tuple[str, ...]:
+        if not self._begins:
+            return _NOT_PROVEN
+        return (
+            f"how the state at block {self._begins} came about, which founders signed: this log begins after it "
+            "(`hmchain node recover` fetches the rest)",
+            *_NOT_PROVEN,
+        )
 
 
 def _require(condition: bool, height: int, what: str) -> None:

@@ -25,11 +25,14 @@ _COMPLAINT = re.compile(r"^(?:ERROR: |panic: |E\[[^\]]*\] |.* app ERROR |(?=[\w.
 """What CometBFT and the application write when they end: a line of a command, a log, or a trace."""
 _COMPLAINT_CHARACTERS = 400
 _DISAGREE = re.compile(
-    r"app block height \(\d+\) is (?:higher than core|too far below core)[^\n]*"
+    r"app block height \(\d+\) is (?:higher than core|too far below)[^\n]*"
     r"|state \(\d+\) and store \(\d+\) height mismatch[^\n]*"
     r"|StoreBlockHeight \(\d+\) > StateBlockHeight[^\n]*|StateBlockHeight \(\d+\) > StoreBlockHeight[^\n]*"
 )
 _TWIN = re.compile(r"block (\d+) is signed with this node's key")
+_NO_SNAPSHOT = re.compile(
+    r"(?:failed to set up light client state provider: |State sync failed +module=statesync )([^\n]+)"
+)
 _OWNERS = (("/store/store.go", "blockstore.db"), ("/state/store.go", "state.db"), ("/evidence/", "evidence.db"))
 """Which part of CometBFT keeps which database; its stack trace names the part."""
 
@@ -65,6 +68,12 @@ class TwinError(LedgerError):
         )
 
 
+class StateSyncError(LedgerError):
+    """The snapshot that a node was to begin with did not come."""
+
+    code = "state_sync"
+
+
 class SignedRecord(msgspec.Struct, frozen=True):
     """What a validator has signed last: `step` is 0 where it has signed nothing at `height` yet."""
 
@@ -78,11 +87,17 @@ class SignedRecord(msgspec.Struct, frozen=True):
 def diagnose(home: Path, log: Path, since: str) -> LedgerError | None:
     """Why a node cannot go on, by what it wrote into `log` after the last line with `since`; None if nothing tells.
 
-    A `TwinError`, or a `NodeDamagedError` that names the file.
+    A `TwinError`, a `StateSyncError`, or a `NodeDamagedError` that names the file.
     """
     words = last_words(log).rpartition(since)[2]
     if found := _TWIN.search(words):
         return TwinError(found[1])
+    if found := _NO_SNAPSHOT.search(words):
+        return StateSyncError(
+            f"the snapshot did not come: {found[1].strip()}",
+            "give `hmchain network join` again, with a newer `--trust` and servers that answer, or without "
+            "`--from-snapshot` to fetch all blocks",
+        )
     damage = _damage(home / DATA, words)
     return NodeDamagedError(damage, f"the way out: {RECOVER}") if damage else None
 

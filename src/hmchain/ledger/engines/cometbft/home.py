@@ -66,7 +66,7 @@ class Timing:
 class StateSync:
     """Where a new node finds what it may trust: two RPC servers, and a block that somebody vouches for."""
 
-    rpc_servers: tuple[str, str]
+    rpc_servers: tuple[str, ...]
     trust_height: int
     trust_hash: str
     trust_hours: int = 168

@@ -12,10 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
-from hmchain.ledger.engines.cometbft import abci_pb2 as abci
-from hmchain.ledger.state import State
+from hmchain.ledger.state import SnapshotError, State
+
+if TYPE_CHECKING:
+    from hmchain.ledger.engines.cometbft import abci_pb2 as abci
+
+BEGINNING = "beginning"
+"""Where a node that joined from a snapshot keeps it, in its ledger's directory: its log begins after that height."""
 
 FORMAT = 1
 CHUNK_BYTES_MAX = 4 << 20
@@ -59,17 +65,38 @@ class SnapshotStore:
         path = self._directory / str(height) / str(number)
         return path.read_bytes() if path.is_file() else b""
 
+    @property
+    def height(self) -> int:
+        """Height of the last snapshot, 0 if there is none."""
+        return max(self._heights(), default=0)
+
+    def restore(self, state: State, commitment: bytes) -> None:
+        """Fill an empty state from the last snapshot. Raises `SnapshotError`, also for a damaged file."""
+        place = self._directory / str(self.height)
+        try:
+            chunks = [decode((place / str(number)).read_bytes(), Chunk) for number in range(len(list(place.iterdir())))]
+        except (OSError, NotCanonicalError) as error:
+            raise SnapshotError(f"the snapshot in {place} is damaged", "fetch it from another member") from error
+        state.restore((pair for chunk in chunks for pair in chunk.pairs), self.height, commitment)
+
     def _heights(self) -> list[int]:
         if not self._directory.is_dir():
             return []
         return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
 
     def _offer(self, height: int) -> abci.Snapshot:
+        from hmchain.ledger.engines.cometbft import abci_pb2 as abci  # an auditor needs no protobuf
+
         files = sorted((self._directory / str(height)).iterdir(), key=lambda path: int(path.name))
         hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
         return abci.Snapshot(
             height=height, format=FORMAT, chunks=len(files), hash=hashlib.sha256(hashes).digest(), metadata=hashes
         )
+
+
+def begins_after(directory: Path) -> int:
+    """The height after which the log in a ledger's directory begins: 0 unless the node joined from a snapshot."""
+    return SnapshotStore(directory / BEGINNING).height
 
 
 def _chunks(state: State) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
-from hmchain.ledger.engines.cometbft.snapshots import SnapshotStore
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore
 from hmchain.ledger.engines.validator import DivergenceError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State, StateError
@@ -30,6 +30,7 @@ class NodeStorage:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._genesis = directory, genesis
         self.snapshots = SnapshotStore(directory / SNAPSHOTS)
+        self._beginning = SnapshotStore(directory / BEGINNING)
         try:
             self._open()
         except LedgerError as error:
@@ -60,12 +61,17 @@ class NodeStorage:
         while (kept := self._directory / f"damaged-{number}").exists():
             number += 1
         kept.mkdir()
-        for name in (STATE, BLOCKS):
-            for suffix in ("", "-wal", "-shm"):
-                path = self._directory / (name + suffix)
-                if path.exists():
-                    path.rename(kept / path.name)
+        names = [name + suffix for name in (STATE, BLOCKS) for suffix in ("", "-wal", "-shm")]
+        for name in (*names, BEGINNING):
+            path = self._directory / name
+            if path.exists():
+                path.rename(kept / path.name)
         logger.error("%s; kept in %s, and all blocks are executed again", reason, kept)
+
+    def begin_here(self) -> None:
+        """The state came from a snapshot: keep it, since the log begins after it."""
+        self._beginning.take(self.state)
+        self.renew()
 
     def log(self, inputs: BlockInput, result: BlockResult, commitment: bytes) -> None:
         """Make a decided block durable, before its state; one that was logged before must have given the same.
