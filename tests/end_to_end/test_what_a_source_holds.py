@@ -51,6 +51,12 @@ def a_disc_with_a_manifest(folder: Path) -> None:
         (folder / name).write_text('{"made by": "a PACS"}')
 
 
+def an_object_that_is_a_picture_too(folder: Path) -> None:
+    both = bytearray(written(ct()))
+    both[:4] = b"II*\0"
+    (folder / "whole-slide").write_bytes(both)
+
+
 def documents_with_a_readme(folder: Path) -> None:
     (folder / "one.json").write_text(json.dumps(patient(1)))
     for name in ("readme.txt", "log.csv"):
@@ -71,6 +77,7 @@ def messages_called_otherwise(folder: Path) -> None:
     [
         (a_picture_with_tables, "image/png"),
         (a_disc_with_a_manifest, "application/dicom"),
+        (an_object_that_is_a_picture_too, "application/dicom"),
         (documents_with_a_readme, "application/fhir+json"),
         (packed_lines, "application/fhir+json"),
         (messages_called_otherwise, "x-application/hl7-v2+er7"),

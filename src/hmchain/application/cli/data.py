@@ -162,7 +162,7 @@ def inspect(
     )
     with open_source(wanted) as opened, output.progress_bar("looking") as progress:
         found = trial.run(
-            opened.source, trial.passing_rules(opened.kind, profile, wanted.schema), limit=limit, progress=progress
+            opened.filled(), trial.passing_rules(opened.kind, profile, wanted.schema), limit=limit, progress=progress
         )
     data_view.show_trial(found, opened, as_json=as_json)
 
@@ -193,10 +193,10 @@ def deidentify(
     )
     with folder.read_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
-        take = trial.write_to(target)
+        source, take = opened.filled(), trial.write_to(target)
         with output.progress_bar("de-identifying") as progress:
             found = trial.run(
-                opened.source, rules, workers=workers or os.cpu_count() or 1,
+                source, rules, workers=workers or os.cpu_count() or 1,
                 left_out=records.catalogue.left_out(project), take=take, progress=progress,
             )  # fmt: skip
         trial.write_report(found, target)

@@ -46,7 +46,7 @@ def begin(
     profile: str | None = None,
     schema: str = "",
 ) -> Dataset:
-    """The dataset `name`, made if it is new; what is None is as before, or for a new dataset the default.
+    """The dataset `name`, for `extract` to make if it is new; what is None is as before, or else the default.
 
     `schema` names the schema of its tables. Raises `DatasetNameError`, `ProfileError`, `TableSchemaError`, or
     `OtherRulesError` where a known dataset says otherwise.
@@ -57,9 +57,7 @@ def begin(
         require_name(name)
         require_name(project or name)
         rules = load_profile(profile or DEFAULT_PROFILE)
-        made = Dataset(name, title or name, project or name, rules, now_ms(), columns)
-        records.catalogue.add_dataset(made)
-        return made
+        return Dataset(name, title or name, project or name, rules, now_ms(), columns)
     _check_same(known, project, load_profile(profile) if profile else None, columns)
     return known
 
@@ -74,16 +72,22 @@ def require_name(text: str) -> None:
 def extract(
     records: Records, dataset: Dataset, opened: Opened, *, workers: int = 1, progress: Progress | None = None
 ) -> tuple[Version, Tally]:
-    """Fill the open version of a dataset from a source. Raises what `Extraction.run` raises."""
+    """Fill the open version of a dataset from a source, both made if they are new and there is something to extract.
+
+    Raises `EmptySourceError`, `OtherRulesError`, or what `Extraction.run` raises.
+    """
     _check_patients(records, dataset, opened)
+    source = opened.filled()
+    if records.catalogue.dataset(dataset.name) is None:
+        records.catalogue.add_dataset(dataset)
     version = records.catalogue.open_version(dataset.name, opened.described, now_ms())
     run = Extraction(records.catalogue, records.vault, dataset, version.number, _rules(records, dataset, opened.kind))
-    total = opened.source.count()
+    total = source.count()
     if opened.live:  # whoever sends an item waits until it is durable
-        tally = run.run(opened.source, batch=1, progress=progress)
+        tally = run.run(source, batch=1, progress=progress)
     else:
         few = total is not None and total < WORTH_WORKERS
-        tally = run.run(opened.source, workers=1 if few else workers, progress=progress)
+        tally = run.run(source, workers=1 if few else workers, progress=progress)
     return records.catalogue.version(dataset.name, version.number), tally
 
 

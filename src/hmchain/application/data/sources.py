@@ -19,10 +19,10 @@ from hmchain.application.data.addresses import (
     parse_address,
     parse_receiver,
 )
-from hmchain.errors import InputError
+from hmchain.errors import DataError, InputError
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
-from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Source
+from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Item, Source
 from hmchain.records.sources.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class SourceFileError(InputError):
     """A file that describes a source cannot be used."""
 
     code = "source_file"
+
+
+class EmptySourceError(DataError):
+    """A source holds nothing that could be extracted: somebody may have named the wrong one, or an export failed."""
+
+    code = "empty_source"
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,6 +125,21 @@ class Opened:
     stop: Callable[[], None] | None = None
     """Ends a source that has no end of its own."""
 
+    def filled(self) -> Source:
+        """The source, once, with at least one item, so that nothing is made where there is nothing to extract.
+
+        Raises `EmptySourceError`, or what the source raises before its first item. A sender is not waited for.
+        """
+        if self.live:
+            return self.source
+        begun = _Begun(self.source)
+        if begun.is_empty:
+            reasons = self.passed_over()
+            passed = ", ".join(f"{count} ({reason})" for reason, count in reasons.items())
+            hint = f"passed over were {passed}" if passed else "check the place, and what it is taken for (--as)"
+            raise EmptySourceError(f"there is nothing to extract ({self.described})", hint)
+        return begun
+
     def unlabelled_folders(self) -> int:
         """In how many folders pictures lie whose labels nobody asked for."""
         from hmchain.records.sources.imagefiles import ImageFiles
@@ -131,6 +152,31 @@ class Opened:
         """How many things the last run found that are no data of this kind, by reason."""
         skipped = getattr(self.source, "skipped", None)
         return skipped.counts if isinstance(skipped, Skipped) else {}
+
+
+class _Begun:
+    """A source whose first item was asked for: what it costs to ask is not paid twice."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._done: Callable[[str], bool] = lambda mark: False
+        self._items = source.items(lambda mark: self._done(mark))
+        self._first = next(self._items, None)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._first is None
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """The items, once."""
+        self._done = done
+        if self._first is not None and not done(self._first.known_by):
+            yield self._first
+        yield from self._items
+
+    def count(self) -> int | None:
+        """As the source says."""
+        return self._source.count()
 
 
 @contextmanager

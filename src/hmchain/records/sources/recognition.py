@@ -48,6 +48,8 @@ def kind_of(name: str, head: bytes) -> str:
     """The kind of a file of that name which begins with `head` (4 KiB of it); nothing if it cannot be told."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     text = head.lstrip(_BEFORE_TEXT)
+    if head[128:132] == b"DICM":  # first: the 128 bytes before may be those of a TIFF file (PS3.10, 7.1)
+        return DICOM
     if begins_image(head):
         return IMAGE
     if head.startswith(_PARQUET):
