@@ -60,7 +60,9 @@ def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:
         _add_name(found, name.get("text"))
     for contact in _objects(patient.get("telecom")):
         _add_number(found, contact.get("value"))
-    _add_number(found, patient.get("birthDate"))
+    born = patient.get("birthDate")
+    if type(born) is str:
+        found.add_day(born.encode("utf-8", "replace"))
 
 
 def _add_name(found: Identity, name: Any) -> None:

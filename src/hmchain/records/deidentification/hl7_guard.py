@@ -13,7 +13,7 @@ from hmchain.records.sources.hl7.message import Message
 __all__ = ["Trace", "identity_of", "trace"]
 
 _NUMBERS: Mapping[str, tuple[int, ...]] = {
-    "PID": (2, 3, 4, 7, 13, 14, 18, 19, 20, 21), "PV1": (5, 19, 50), "NK1": (5, 6, 12), "GT1": (2, 6, 7, 12),
+    "PID": (2, 3, 4, 13, 14, 18, 19, 20, 21), "PV1": (5, 19, 50), "NK1": (5, 6, 12), "GT1": (2, 6, 7, 12),
     "IN1": (36, 49), "ORC": (2, 3), "OBR": (2, 3),
 }  # fmt: skip
 """Fields that identify by a number: the patient, the visit, next of kin, guarantor, insurance and order."""
@@ -31,6 +31,8 @@ def identity_of(message: Message) -> Identity:
             for repetition in segment.field(number).split(marks.repetition):
                 for part in repetition.split(marks.component):
                     found.add_number(marks.unescape(part).encode(), own=True)
+        if segment.name == "PID":
+            found.add_day(segment.field(7).encode())
         for number in _NAMES.get(segment.name, ()):
             for repetition in segment.field(number).split(marks.repetition):
                 parts = [marks.unescape(part) for part in repetition.split(marks.component)]
@@ -49,4 +51,5 @@ def _traces(identity: Identity, field: str) -> Iterator[Trace]:
         if len(parts) == 3 and not parts[1]:  # code^^system
             yield Trace.NONE if parts[2] in _TOLD else identity.in_text(parts[0].encode())
         else:
+            yield Trace.CERTAIN if identity.is_whole_in(repetition.lower().encode()) else Trace.NONE
             yield from (identity.in_number(Decimal(number)) for number in _NUMBER.findall(repetition))

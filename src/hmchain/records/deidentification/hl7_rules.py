@@ -22,9 +22,21 @@ _LONG = re.compile(r"\d{7}", re.ASCII)
 _NUMERIC = re.compile(rf"(?:<=?|>=?)?{_NUMBER}", re.ASCII)
 _RANGE = re.compile(rf"(?:<=?|>=?)?({_NUMBER})(?:\s?-\s?({_NUMBER}))?", re.ASCII)
 _COUNT = re.compile(r"\d{1,4}|\d{1,2}(?:\.\d{1,2}){1,3}", re.ASCII)
-_MESSAGE_TYPE = re.compile(r"[A-Z]{3}", re.ASCII)
+_MESSAGE_TYPES = frozenset({
+    "ACK", "ADR", "ADT", "BAR", "BPS", "BRP", "BRT", "BTS", "CCF", "CCI", "CCM", "CCQ", "CCR", "CCU", "CQU", "CRM",
+    "CSU", "DEL", "DEO", "DER", "DFT", "DOC", "DPR", "DRC", "DRG", "DSR", "EAC", "EAN", "EAR", "EDR", "EHC", "EQQ",
+    "ERP", "ESR", "ESU", "INR", "INU", "LSR", "LSU", "MDM", "MFD", "MFK", "MFN", "MFQ", "MFR", "MVR", "NMD", "NMQ",
+    "NMR", "OMB", "OMD", "OMG", "OMI", "OML", "OMN", "OMP", "OMQ", "OMS", "OPL", "OPR", "OPU", "ORA", "ORB", "ORD",
+    "ORF", "ORG", "ORI", "ORL", "ORM", "ORN", "ORP", "ORR", "ORS", "ORU", "ORX", "OSD", "OSM", "OSQ", "OSR", "OSU",
+    "OUL", "PEX", "PGL", "PIN", "PMU", "PPG", "PPP", "PPR", "PPT", "PPV", "PRR", "PTR", "QBP", "QCK", "QCN", "QRY",
+    "QSB", "QSX", "QVR", "RAR", "RAS", "RCI", "RCL", "RDE", "RDR", "RDS", "RDY", "REF", "RER", "RGR", "RGV", "ROR",
+    "RPA", "RPI", "RPL", "RPR", "RQA", "RQC", "RQI", "RQP", "RQQ", "RRA", "RRD", "RRE", "RRG", "RRI", "RSP", "RTB",
+    "SCN", "SDN", "SDR", "SIU", "SLN", "SLR", "SMD", "SQM", "SQR", "SRM", "SRR", "SSR", "SSU", "STC", "STI", "SUR",
+    "TBR", "TCR", "TCU", "UDM", "VXQ", "VXR", "VXU", "VXX",
+})  # fmt: skip
+"""Table 0076: other three letters could be a name."""
 _EVENT = re.compile(r"[A-Z]\d\d", re.ASCII)
-_STRUCTURE = re.compile(r"[A-Z]{3}_[A-Z]\d\d", re.ASCII)
+_STRUCTURE = re.compile(r"[A-Z]{3}_[A-Z]\d\d|ACK", re.ASCII)
 _SN = (
     re.compile(r"<=?|>=?|=|<>|"),
     re.compile(_NUMBER, re.ASCII),
@@ -177,8 +189,13 @@ class _Rules:
 
     def message_type(self, parts: Sequence[str], at: Context) -> str:
         """Type, event and structure."""
-        shapes = zip(parts, (_MESSAGE_TYPE, _EVENT, _STRUCTURE), strict=False)
-        return "^".join(part if shape.fullmatch(part) else "" for part, shape in shapes).rstrip("^")
+        kind, event, structure = [*parts, "", "", ""][:3]
+        kept = (
+            kind if kind in _MESSAGE_TYPES else "",
+            event if _EVENT.fullmatch(event) else "",
+            structure if _STRUCTURE.fullmatch(structure) and structure[:3] in _MESSAGE_TYPES else "",
+        )
+        return "^".join(kept).rstrip("^")
 
     def value(self, parts: Sequence[str], at: Context) -> str:
         """OBX-5, by the type that OBX-2 declares: numbers, codes, dates, and a few words of laboratories."""

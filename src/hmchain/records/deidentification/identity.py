@@ -40,7 +40,7 @@ _HARMLESS = frozenset(
 _INTEGERS = ("<u2", "<i2")
 _WORD = re.compile(rb"[^\s^=\\,.\x00]+")
 _TOKEN, _DIGITS = re.compile(rb"[a-z0-9]+"), re.compile(rb"\d+")
-_SPELLED = re.compile(rb"[ -~]{2,}")
+_SPELLED = re.compile(rb"[ -~]{3,64}")
 
 
 class Trace(IntEnum):
@@ -86,6 +86,14 @@ class Identity:
                 self._add_run(run)
                 self._add_run(run.lstrip(b"0"))
 
+    def add_day(self, value: bytes) -> None:
+        """Remember a date of birth (`19670318`, `1967-03-18`) in all ways in which dates are written."""
+        digits = b"".join(_DIGITS.findall(value))[:8]
+        if len(digits) == 8:
+            year, month, day = digits[:4], digits[4:6], digits[6:]
+            for parts in ((year, month, day), (day, month, year), (month, day, year)):
+                self._words |= {mark.join(parts) for mark in (b"", b"-", b".", b"/")}
+
     def is_nowhere_in(self, text: bytes) -> bool:
         """Whether none of many values, one a line, tells anything: a quick look before a look at each."""
         folded = text.lower()
@@ -124,18 +132,16 @@ class Identity:
                 self.in_number(int.from_bytes(data, "little", signed=kind == "<i2")) if len(data) == 2 else Trace.NONE
             )
         numbers = np.frombuffer(data, kind)
-        found = worst(self._in_bytes(view) for view in _views(data, numbers) if len(view) >= LETTERS_MIN)
+        found = worst(self._in_bytes(view) for view in _views(data, numbers))
         values = numbers.tolist() if 0 < numbers.size <= FEW_NUMBERS and numbers.itemsize > 1 else []
         return max([found, *(self.in_number(value) for value in values)])
 
     def _in_bytes(self, view: bytes) -> Trace:
-        data = view.lower()
+        data = view.lower().strip(b" \0")
         words = self._words | self._numbers | self._joined if len(data) <= SHORT_BYTES_MAX else self.long_words
         if any(word in data for word in words):
             return Trace.CERTAIN
-        if len(data) > SHORT_BYTES_MAX:
-            return Trace.NONE
-        return max((self.in_text(text) for text in _SPELLED.findall(data)), default=Trace.NONE)
+        return self.in_text(data) if _SPELLED.fullmatch(data) else Trace.NONE
 
     def _add(self, word: bytes, *, short: bool) -> None:
         number = word.isdigit()

@@ -17,7 +17,7 @@ from hmchain.records.deidentification.identity import Identity, Trace, worst
 _OWN_NUMBERS = frozenset(
     tag_for_keyword(keyword)
     for keyword in (
-        "AccessionNumber", "AdmissionID", "MedicalRecordLocator", "OtherPatientIDs", "PatientBirthDate", "PatientID",
+        "AccessionNumber", "AdmissionID", "MedicalRecordLocator", "OtherPatientIDs", "PatientID",
         "PatientTelecomInformation", "PatientTelephoneNumbers",
     )
 )  # fmt: skip
@@ -30,6 +30,7 @@ _WHOLE = _OWN_NUMBERS | {
     )
 }  # fmt: skip
 """Elements whose value identifies as a whole."""
+_BIRTH = 0x00100030
 _OWN_NAMES = frozenset(
     tag_for_keyword(keyword)
     for keyword in ("OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "PatientName")
@@ -62,7 +63,9 @@ class Guard:
         """Remember the value of an element, if it is one that tells who somebody is and that is not kept on purpose."""
         if rule.option or not isinstance(element, RawDataElement) or not element.value:
             return
-        if tag in _WHOLE:
+        if tag == _BIRTH:
+            self._identity.add_day(bytes(element.value))
+        elif tag in _WHOLE:
             for value in bytes(element.value).split(b"\\"):
                 self._identity.add_number(value, own=tag in _OWN_NUMBERS)
         elif rule.vr == "PN":
