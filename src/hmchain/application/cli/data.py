@@ -184,26 +184,34 @@ def deidentify(
     workers: WorkersOption = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write clean files into a folder, with a report of what was done. Held items are left out and counted."""
+    """Write clean files into a folder, with a report of what was done. Held items are left out and counted.
+
+    If it is cut short, the same command goes on in the same folder.
+    """
     from hmchain.application.data import folder, provenance, trial
     from hmchain.application.data.sources import open_source
+    from hmchain.records.deidentification.report import profile_digest
 
     wanted = _asked(
         place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
     )
     with folder.read_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
-        source, take = opened.filled(), trial.write_to(target)
-        with output.progress_bar("de-identifying") as progress:
+        source, used = opened.filled(), trial.rules_of(profile)
+        by = f"project {project}, profile {used.name} {profile_digest(used)[:12]}"
+        with (
+            trial.clean_files(target, by, opened.described) as take,
+            output.progress_bar("de-identifying") as progress,
+        ):
             found = trial.run(
                 source, rules, workers=workers or os.cpu_count() or 1,
                 left_out=records.catalogue.left_out(project), take=take, progress=progress,
             )  # fmt: skip
-        trial.write_report(found, target)
-        provenance.write_of_trial(found, target, trial.rules_of(profile), project, records.place)
+            trial.write_report(found, target)
+            provenance.write_of_trial(found, target, used, project, records.place)
     data_view.show_trial(found, opened, as_json=as_json)
     if not as_json:
-        output.say(f"Clean files, {trial.REPORT} and {provenance.FILE} are in {target}. They are not encrypted there.")
+        output.say(f"Clean files, {trial.REPORT} and {trial.PROVENANCE} are in {target}. They are not encrypted there.")
 
 
 @app.command(epilog=example("hmchain data label brain labels.csv"))

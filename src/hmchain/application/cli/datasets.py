@@ -234,7 +234,10 @@ def export(
     number: VersionOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the records of a version, de-identified but decrypted, into a folder, with an index."""
+    """Write the records of a version, de-identified but decrypted, into a folder, with an index.
+
+    If it is cut short, the same command goes on in the same folder.
+    """
     from hmchain.application.data import changes, folder
 
     with folder.read_records(folder.locate(directory), passphrase()) as records:

@@ -17,6 +17,9 @@ UNEXPECTED = 70
 READER_GONE = 141
 """Standard output was closed: the status that the signal would give. Never 0, so that no failed audit can pass."""
 
+_RESUMED = (["extract"], ["export"], ["deidentify"])
+"""Commands of `hmchain data` that go on where they stopped."""
+
 _EXTRAS = {
     "torch": "learning",
     "PIL": "learning",
@@ -88,7 +91,7 @@ def explain(error: BaseException) -> Failure:
 def interrupted(arguments: list[str]) -> Failure:
     """What to tell a user who pressed Ctrl-C."""
     command = shlex.join(["hmchain", *arguments])
-    resumes = arguments[:1] == ["demo"] or arguments[:2] == ["data", "extract"]
+    resumes = arguments[:1] == ["demo"] or (arguments[:1] == ["data"] and arguments[1:2] in _RESUMED)
     goes_on = "goes on where it stopped" if resumes else "starts afresh: nothing was changed"
     return Failure("stopped", f"the same command {goes_on}: {command}", "interrupted", INTERRUPTED)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hmchain.application.data import files
 from hmchain.application.data.extraction import now_ms
 from hmchain.application.data.folder import Place, Records
 from hmchain.errors import InputError
-from hmchain.records.catalogue import Version
+from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.optouts import OptOut
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import is_quarantine
@@ -151,21 +151,35 @@ def _drop_cards(place: Place, versions: Iterable[tuple[str, int]]) -> tuple[Path
 def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:
     """Write the records of a version into a folder, decrypted, with an index of what they are; returns their number.
 
-    Raises `FolderInUseError` unless the folder is empty or new, `DiskFullError`, or an error of the vault.
+    The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,
+    `DiskFullError`, or an error of the vault.
     """
-    files.new_folder(folder)
-    entries = list(records.catalogue.records(version.dataset, version.number))
+    what = f"export of {records.place.organisation}/{version.dataset} version {version.number}"
+    with files.filled(folder, what):
+        entries = list(records.catalogue.records(version.dataset, version.number))
+        names = [files.file_name(entry.record, entry.media_type) for entry in entries]
+        files.drop_others(folder, {*names, INDEX})
+        for done, (entry, name) in enumerate(zip(entries, names, strict=True), 1):
+            if not _is_written(folder / name, entry.size):
+                files.write(folder / name, records.vault.get_stream(version.dataset, version.number, entry.record))
+            if progress is not None:
+                progress(done, len(entries))
+        files.write(folder / INDEX, [_index(entries, names).encode()])
+    return len(entries)
+
+
+def _is_written(path: Path, size: int) -> bool:
+    """Whether an earlier run wrote a record; what a power cut left of it is shorter."""
+    return path.exists() and path.stat().st_size == size
+
+
+def _index(entries: Sequence[RecordEntry], names: Sequence[str]) -> str:
     columns = sorted({name for entry in entries for name in entry.attributes} - {"label"})
     with io.StringIO(newline="") as text:
         table = csv.writer(text)
         table.writerow(["file", "subject", "label", *columns])
-        for done, entry in enumerate(entries, 1):
-            name = files.file_name(entry.record, entry.media_type)
-            files.write(folder / name, records.vault.get_stream(version.dataset, version.number, entry.record))
+        for entry, name in zip(entries, names, strict=True):
             table.writerow(
                 [name, entry.subject, entry.label, *(entry.attributes.get(column, "") for column in columns)]
             )
-            if progress is not None:
-                progress(done, len(entries))
-        files.write(folder / INDEX, [text.getvalue().encode()])
-    return len(entries)
+        return text.getvalue()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +20,13 @@ _SUFFIXES = {
     "text/csv": ".csv",
     "x-application/hl7-v2+er7": ".hl7",
 }
+_OTHER_SUFFIX = ".bin"
+
+
+_UNFINISHED = ".hmchain-unfinished"
+"""While a folder is being written, this file in it says by what: the same command goes on with it."""
+_PARTIAL = ".part"
+_RECORD_FILE = re.compile(r"[0-9a-f]{32}\.\w+(\.part)?")
 
 
 class FolderInUseError(InputError):
@@ -27,30 +35,62 @@ class FolderInUseError(InputError):
     code = "folder_in_use"
 
 
-def new_folder(folder: Path) -> None:
-    """Make a folder, or take an empty one. Raises `FolderInUseError`, or `DiskFullError` if it cannot be made."""
+@contextmanager
+def filled(folder: Path, what: str) -> Iterator[None]:
+    """Make a folder to be filled with `what`, or go on with one in which that was cut short.
+
+    Raises `FolderInUseError` for one that holds anything else, or `DiskFullError` if it cannot be made.
+    """
+    marker = folder / _UNFINISHED
     with writing(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise FolderInUseError(f"{folder} is not empty", "give the name of a new folder")
+        if folder.exists() and not folder.is_dir():
+            raise FolderInUseError(f"{folder} is not a folder", "give the name of a new folder")
+        if folder.exists() and any(folder.iterdir()):
+            _require_same(folder, marker, what)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write(marker, [what.encode()])
+    yield
+    with writing(folder):
+        marker.unlink()
+
+
+def _require_same(folder: Path, marker: Path, what: str) -> None:
+    begun = marker.read_text("utf-8", errors="replace") if marker.is_file() else ""
+    if begun == what:
+        return
+    if begun.isprintable() and begun:
+        hint = "run that command again to finish it, or give the name of a new folder"
+        raise FolderInUseError(f"{folder} holds part of the {begun}", hint)
+    raise FolderInUseError(f"{folder} is not empty", "give the name of a new folder")
+
+
+def drop_others(folder: Path, names: Container[str]) -> None:
+    """Delete records that an earlier run wrote into a folder and that are not among `names`: erased since, say."""
+    with writing(folder):
+        for path in folder.iterdir():
+            if _RECORD_FILE.fullmatch(path.name) and path.name not in names:
+                path.unlink()
 
 
 def file_name(record: str, media_type: str) -> str:
     """What the file of a record is called."""
-    return record + _SUFFIXES.get(media_type, ".bin")
+    return record + _SUFFIXES.get(media_type, _OTHER_SUFFIX)
 
 
 def write(path: Path, pieces: Iterable[Buffer]) -> None:
-    """Write a new file of mode 0600. Raises `DiskFullError`, or what making the pieces raises."""
+    """Write a file of mode 0600, whole or not at all; one that is there gives way.
+
+    Raises `DiskFullError`, or what making the pieces raises.
+    """
+    partial = path.with_name(path.name + _PARTIAL)
     with writing(path):
         try:
-            with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                 for piece in pieces:
                     file.write(piece)
-        except FileExistsError:
-            raise
+            partial.replace(path)
         except BaseException:
-            path.unlink(missing_ok=True)  # half a record is none
+            partial.unlink(missing_ok=True)
             raise
 
 
@@ -60,5 +100,5 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "check the owner of its folder and the free space, then begin again with a new folder"
+        hint = "check the owner of its folder and the free space, then run the same command again"
         raise DiskFullError(f"{path} cannot be written", hint) from error

@@ -12,19 +12,16 @@ import msgspec
 
 from hmchain.application.data import files
 from hmchain.application.data.folder import Place, Records
-from hmchain.application.data.trial import Trial
+from hmchain.application.data.trial import PROVENANCE, Trial
 from hmchain.records.catalogue import Version
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.report import DeidentificationReport
-
-FILE = "provenance.json"
-"""Beside clean files."""
 
 
 def write_of_version(records: Records, version: Version) -> Path:
     """Write the Provenance of a fixed version beside its card; returns its path. Raises `DiskFullError`."""
     folder = records.place.cards
-    path = folder / f"{version.dataset}-{version.number}.{FILE}"
+    path = folder / f"{version.dataset}-{version.number}.{PROVENANCE}"
     with files.writing(path):
         folder.mkdir(mode=0o700, exist_ok=True)
         path.write_bytes(_json(_of_version(records, version)))
@@ -37,7 +34,9 @@ def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, p
     for (code, _, _), count in trial.held.items():
         held[code] += count
     report = DeidentificationReport(profile, project, "", trial.records.total(), held, trial.actions)
-    files.write(folder / FILE, [_json(_provenance(report, f"clean files of {project}", place, datetime.now(UTC)))])
+    files.write(
+        folder / PROVENANCE, [_json(_provenance(report, f"clean files of {project}", place, datetime.now(UTC)))]
+    )
 
 
 def _of_version(records: Records, version: Version) -> dict[str, Any]:

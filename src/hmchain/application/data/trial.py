@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,9 @@ from hmchain.records.deidentification.report import count_actions, listed
 from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
 from hmchain.records.sources.item import ItemUnavailableError, Source
 
-REPORT = "report.json"
+REPORT, PROVENANCE = "report.json", "provenance.json"
+OWN_FILES = (REPORT, PROVENANCE)
+"""Beside clean files."""
 
 Progress = Callable[[int, int | None], None]
 Take = Callable[[Clean], None]
@@ -146,16 +149,20 @@ def write_report(trial: Trial, folder: Path) -> None:
     files.write(folder / REPORT, [json.dumps(as_report(trial), indent=2).encode(), b"\n"])
 
 
-def write_to(folder: Path) -> Take:
-    """What writes records as files into a new folder. Raises `FolderInUseError` or `DiskFullError`.
+@contextmanager
+def clean_files(folder: Path, rules: str, source: str) -> Iterator[Take]:
+    """What writes records as files into a folder; the same rules and source go on where they were cut short.
 
-    A record that comes twice is written once.
+    A record that comes twice is written once. Raises `FolderInUseError` or `DiskFullError`.
     """
-    files.new_folder(folder)
+    written: set[str] = set()
 
     def take(clean: Clean) -> None:
-        path = folder / files.file_name(clean.record, clean.media_type)
-        if not path.exists():
-            files.write(path, clean.pieces())
+        name = files.file_name(clean.record, clean.media_type)
+        if name not in written:
+            files.write(folder / name, clean.pieces())
+            written.add(name)
 
-    return take
+    with files.filled(folder, f"clean files of {rules}, from {source}"):
+        yield take
+        files.drop_others(folder, {*written, *OWN_FILES})
