@@ -23,6 +23,8 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.maintenance import AnnounceMaintenance
+from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import process
 from hmchain.ledger.engines.cometbft.home import Timing
@@ -222,6 +224,29 @@ def test_8_one_of_four_silent_and_back(tmp_path: Path) -> None:
         network.node("d").start()
         network.agreed(least=network.height("a") - 1)
         assert network.register("d").height > 0
+
+
+def test_three_go_on_as_two_while_the_third_is_on_announced_maintenance(tmp_path: Path) -> None:
+    """Unannounced, two of three are not more than two thirds, and the network stands still."""
+    with running(tmp_path, "abc") as network:
+        network.register("a")
+        told = network.submit("c", AnnounceMaintenance(0, 3_600_000))
+        included = network.client("c").wait_for(told)
+        assert included.tx_result.code == 0
+        network.agreed(least=included.height + 1)  # the block after, which still needs all three
+        network.node("c").stop()
+        for name in "abab":
+            network.register(name)
+        network.node("c").start()
+        eventually(lambda: network.height("c") >= network.height("a") - 1, "what it missed")
+        back = network.submit("c", Unjail())
+        assert network.client("c").wait_for(back).tx_result.code == 0
+        network.register("b")
+        network.agreed(least=network.height("a") - 1)
+        state = network.state("a")
+        entry = standings.standing(state, "c")
+        state.close()
+        assert (entry.power, entry.offences) == (1000, 0)
 
 
 def test_nothing_is_left_behind_by_a_supervisor_that_was_killed(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def audit(
 
 @app.command(epilog=example("hmchain node unjail"))
 def unjail(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Say that this node is back after it was silent for too long, so that its votes count again."""
+    """Say that this node is back from a long silence or from maintenance, so that its votes count again."""
     from hmchain.application import governance
     from hmchain.application.node_folder import NodeFolder
 
