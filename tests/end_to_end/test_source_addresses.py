@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from end_to_end.test_data import Captured, Steward
+from hmchain.application.data.sources import Asked, open_source
 from hmchain.records.sources.fhir.client import FhirClient
 from hmchain.records.sources.retry import PATIENT
 
@@ -14,7 +15,18 @@ PROTOCOLS = ("dimse://PACS@{}", "mllp://{}", "dicomweb+https://{}/web", "fhir+ht
 LONG = "a" * 64
 
 BAD_PORTS = ("h:99999", "h:0", "h:-1", "h:abc", "h:1 1", "127.0.0.1:\u0663", "[::1]:x", "h:")
-BAD_HOSTS = (":104", "", "[::1:104", "[zz]:104", "a b:104", f"{LONG}.org:104", "a..b:104", "::1:104", "a\u0000b:1")
+BAD_HOSTS = (
+    ":104",
+    "",
+    "[::1:104",
+    "[zz]:104",
+    "a b:104",
+    f"{LONG}.org:104",
+    "a..b:104",
+    "::1:104",
+    "a:b:104",
+    "a\u0000b:1",
+)
 
 
 @pytest.fixture
@@ -27,12 +39,38 @@ def steward(tmp_path: Path, capsys: Captured) -> Steward:
 @pytest.mark.parametrize("host_and_port", BAD_PORTS + BAD_HOSTS)
 def test_a_port_or_host_that_cannot_be_is_a_clear_error(steward: Steward, host_and_port: str) -> None:
     for protocol in PROTOCOLS:
+        if protocol.startswith("mllp") and host_and_port in ("", ":104"):
+            continue  # it listens to this machine
         place = protocol.format(host_and_port)
         error = steward.run("extract", place, "--into", "x", expect=2)["error"]
         assert error["code"] == "unknown_source" and error["hint"], place
         if host_and_port in BAD_PORTS:
             assert "port" in error["what"]
     assert steward.run("list") == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS[2:])
+def test_http_to_another_machine_is_taken_only_if_that_is_wanted(
+    steward: Steward, tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for waits, by in ((PATIENT.__dict__, "pause"), (FhirClient.__init__.__kwdefaults__, "sleep")):
+        monkeypatch.setitem(waits, by, lambda seconds: None)  # between tries
+    place = protocol.format("nobody.invalid:4711").replace("https", "http")
+    refused = steward.run("inspect", place, expect=3 if place.startswith("dicomweb") else 2)["error"]
+    assert "in clear" in refused["what"] and "--insecure-http" in refused["hint"]
+    described = tmp_path / "source.toml"
+    described.write_text(f'place = "{place}"\ninsecure_http = true\n')
+    for said in ((place, "--insecure-http"), (str(described),)):
+        assert "in clear" not in steward.run("inspect", *said, expect=3)["error"]["what"]
+
+
+@pytest.mark.parametrize(
+    ("place", "host"), [("mllp://", "127.0.0.1"), ("mllp://:{}", "127.0.0.1"), ("mllp://0.0.0.0:{}", "0.0.0.0")]
+)
+def test_a_listener_listens_to_this_machine_unless_told_otherwise(place: str, host: str) -> None:
+    with open_source(Asked(place=place.format(2576))) as opened:
+        assert f"received at {host} port" in opened.described
+        assert ("not encrypted" in opened.warning) is (host == "0.0.0.0")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

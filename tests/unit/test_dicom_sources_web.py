@@ -275,12 +275,28 @@ def test_a_credential_that_is_not_there(place: str) -> None:
     assert "s3cret" not in str(failure.value)
 
 
-def test_a_credential_is_not_sent_in_clear_to_another_machine() -> None:
-    token = Credential.bearer("x")
-    with pytest.raises(SourceError, match="unencrypted"):
+@pytest.mark.parametrize("token", [None, Credential.bearer("x")], ids=["anybody", "a user"])
+def test_nothing_is_asked_in_clear_of_another_machine_unless_that_is_wanted(token: Credential | None) -> None:
+    with pytest.raises(SourceError, match="in clear") as failure:
         WebServer("http://pacs.example.org/dicom-web", token)
+    assert "--insecure-http" in failure.value.hint
     WebServer("http://pacs.example.org/dicom-web", token, allow_plain=True)
-    WebServer("http://127.0.0.1:8042/dicom-web", token)
+    for host in ("127.0.0.1:8042", "127.0.0.2", "[::1]:8042", "localhost"):
+        WebServer(f"http://{host}/dicom-web", token)
+
+
+def test_no_proxy_of_the_environment_gets_to_see_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as (proxy, seen):
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with serving() as (url, asked):
+            source(url).check()
+    assert asked and not seen
+
+
+def test_an_address_holds_no_more_than_an_address() -> None:
     with pytest.raises(SourceError, match="more than an address") as failure:
         WebServer("https://reader:s3cret@pacs.example.org/dicom-web")
     assert "s3cret" not in str(failure.value)

@@ -248,6 +248,12 @@ def test_an_address_that_is_none_or_in_clear_is_refused(base: str) -> None:
 
 
 def test_this_machine_may_be_asked_in_clear_and_a_credential_is_never_shown() -> None:
+    for base in ("http://[::1]:8080/fhir", "http://localhost/fhir"):
+        FhirClient(base).close()
+    FhirClient("http://hospital.example.org", allow_plain=True).close()
+    with pytest.raises(FhirRequestError, match="in clear") as failure:
+        FhirClient("http://hospital.example.org")
+    assert "--insecure-http" in failure.value.hint
     with FhirClient("http://127.0.0.1:8080/fhir", credential=Credential.bearer("secret-token")) as client:
         assert "secret" not in repr(client)
         assert "secret" not in repr(FhirSearch(client))

@@ -55,6 +55,10 @@ SchemaOption = Annotated[
 CredentialOption = Annotated[
     str, typer.Option("--credential", metavar="PLACE", help="Where the credential is: env:NAME or file:PATH.")
 ]
+InsecureOption = Annotated[
+    bool,
+    typer.Option("--insecure-http", help="Of DICOMweb and FHIR: take patient data unencrypted from another machine."),
+]
 LabelsOption = Annotated[
     Literal["folders"] | None,
     typer.Option(
@@ -119,6 +123,7 @@ def extract(
     kind: KindOption = None,
     schema: SchemaOption = "",
     credential: CredentialOption = "",
+    insecure_http: InsecureOption = False,
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
     workers: WorkersOption = 0,
@@ -129,7 +134,13 @@ def extract(
     from hmchain.application.data.sources import open_source
 
     wanted = _asked(
-        place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
+        place,
+        kind=kind,
+        schema=schema,
+        credential=credential,
+        insecure_http=insecure_http,
+        labels_from=labels_from,
+        patients_from=patients_from,
     )
     with folder.open_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         dataset = extraction.begin(records, into, title=title, project=project, profile=profile, schema=wanted.schema)
@@ -148,6 +159,7 @@ def inspect(
     kind: KindOption = None,
     schema: SchemaOption = "",
     credential: CredentialOption = "",
+    insecure_http: InsecureOption = False,
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Items to look at.")] = 1000,
@@ -158,7 +170,13 @@ def inspect(
     from hmchain.application.data.sources import open_source
 
     wanted = _asked(
-        place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
+        place,
+        kind=kind,
+        schema=schema,
+        credential=credential,
+        insecure_http=insecure_http,
+        labels_from=labels_from,
+        patients_from=patients_from,
     )
     with open_source(wanted) as opened, output.progress_bar("looking") as progress:
         found = trial.run(
@@ -179,6 +197,7 @@ def deidentify(
     kind: KindOption = None,
     schema: SchemaOption = "",
     credential: CredentialOption = "",
+    insecure_http: InsecureOption = False,
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
     workers: WorkersOption = 0,
@@ -193,7 +212,13 @@ def deidentify(
     from hmchain.records.deidentification.report import profile_digest
 
     wanted = _asked(
-        place, kind=kind, schema=schema, credential=credential, labels_from=labels_from, patients_from=patients_from
+        place,
+        kind=kind,
+        schema=schema,
+        credential=credential,
+        insecure_http=insecure_http,
+        labels_from=labels_from,
+        patients_from=patients_from,
     )
     with folder.read_records(folder.locate(directory), passphrase()) as records, open_source(wanted) as opened:
         rules = trial.project_rules(records, project, opened.kind, profile, wanted.schema)
@@ -287,7 +312,7 @@ def selftest(as_json: AsJson = False) -> None:
         raise typer.Exit(3)
 
 
-def _asked(place: str, **given: str | None) -> Asked:
+def _asked(place: str, **given: str | bool | None) -> Asked:
     """What a source file says, and the command line over it."""
     import msgspec
 
@@ -308,7 +333,7 @@ def _ended_by_signals(opened: Opened) -> Iterator[None]:
     stop = opened.stop
     for number in before:
         signal.signal(number, lambda _number, _frame: stop())
-    output.say(f"{opened.described}; Ctrl-C ends it", stderr=True)
+    output.say(f"{opened.described}; Ctrl-C ends it. {opened.warning}".rstrip(), stderr=True)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from hmchain.errors import InputError
 
-FORMS = "a folder, a file, dicomweb+https://..., dimse://TITLE@HOST:PORT, fhir+https://... or mllp://HOST:PORT"
+FORMS = "a folder, a file, dicomweb+https://..., dimse://TITLE@HOST:PORT, fhir+https://... or mllp://127.0.0.1:PORT"
 
 _HTTP = ("http", "https")
 _NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
@@ -53,7 +53,8 @@ def parse_address(place: str) -> Address:
         raise _no_address() from error
     if plus and (parts.username or parts.password):
         raise UnknownSourceError("an address of a server holds a credential", "give it with --credential")
-    host, port = _host_and_port(parts)
+    # A listener that is given no host listens to this machine alone.
+    host, port = _host_and_port(parts, "127.0.0.1" if protocol == "mllp" else "")
     return Address(protocol, bool(plus), host, port, parts.username or "", url)
 
 
@@ -68,16 +69,16 @@ def parse_receiver(text: str) -> tuple[str, int]:
     return host, port
 
 
-def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+def _host_and_port(parts: SplitResult, default: str = "") -> tuple[str, int | None]:
     """Both, checked; urllib takes any text for a host, and any digits of any script for a port."""
-    host = parts.hostname or ""
+    host = parts.hostname or default
     if not host or _NO_HOST.search(host) or (":" in host) is not ("[" in parts.netloc):
         raise _no_address()
     try:
         host.removesuffix(".").encode("idna")  # as sockets do: no empty or long part between dots
     except UnicodeError as error:
         raise _no_address() from error
-    _, colon, digits = parts.netloc.rpartition("@")[2].rpartition("]")[2].rpartition(":")
+    _, colon, digits = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")
     if not colon:
         return host, None
     if not _NUMBER.fullmatch(digits) or not 0 < int(digits) < 65536:

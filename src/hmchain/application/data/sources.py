@@ -23,6 +23,7 @@ from hmchain.errors import DataError, InputError
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
 from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Item, Source
+from hmchain.records.sources.loopback import is_loopback
 from hmchain.records.sources.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Where the credential is: `env:NAME` or `file:PATH`."""
     ca_file: str = ""
     """Path of the authority of a server's certificate, where the system does not know it."""
+    insecure_http: bool = False
+    """Whether patient data may come without encryption from another machine (DICOMweb and FHIR)."""
     receiver: str = ""
     """HOST:PORT where a PACS sends objects to (C-MOVE); nothing: it sends them back as they are asked for (C-GET)."""
     own_title: str = "HMCHAIN"
@@ -124,6 +127,8 @@ class Opened:
     """Whether a sender waits for each item to be durable."""
     stop: Callable[[], None] | None = None
     """Ends a source that has no end of its own."""
+    warning: str = ""
+    """What should be known before it begins."""
 
     def filled(self) -> Source:
         """The source, once, with at least one item, so that nothing is made where there is nothing to extract.
@@ -277,7 +282,7 @@ def _dicomweb(asked: Asked, address: Address, credential: Credential | None) -> 
     from hmchain.records.sources.dicom.dicomweb import DicomWeb
     from hmchain.records.sources.dicom.web_client import WebServer
 
-    server = WebServer(address.url, credential, _path(asked.ca_file))
+    server = WebServer(address.url, credential, _path(asked.ca_file), allow_plain=asked.insecure_http)
     with closing(DicomWeb(server, asked.selection())) as source:
         source.check()
         yield Opened(source, DICOM, f"DICOMweb: {address.host}")
@@ -303,7 +308,8 @@ def _fhir(asked: Asked, address: Address, credential: Credential | None) -> Iter
     from hmchain.records.sources.fhir.server import DEFAULT_TYPES, FhirExport, FhirSearch
 
     since = asked.since.isoformat() if asked.since else ""
-    with FhirClient(address.url, credential=credential, ca_file=_path(asked.ca_file)) as client:
+    ca_file, plain = _path(asked.ca_file), asked.insecure_http
+    with FhirClient(address.url, credential=credential, ca_file=ca_file, allow_plain=plain) as client:
         ask = FhirExport if address.protocol == "fhir-export" else FhirSearch
         yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.host}")
 
@@ -314,7 +320,9 @@ def _mllp(asked: Asked, address: Address, credential: Credential | None) -> Iter
 
     port = address.port or 2575
     source = MllpSource(address.host, port)
-    yield Opened(source, HL7, f"HL7: received at {address.host} port {port}", live=True, stop=source.stop)
+    warning = "" if is_loopback(address.host) else "Other machines can reach this listener, and MLLP is not encrypted."
+    described = f"HL7: received at {address.host} port {port}"
+    yield Opened(source, HL7, described, live=True, stop=source.stop, warning=warning)
 
 
 _OVER_HTTP = {"dicomweb": _dicomweb, "fhir": _fhir, "fhir-export": _fhir}

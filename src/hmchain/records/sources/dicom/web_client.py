@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.dicom.multipart import TruncatedError, first_part
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
+from hmchain.records.sources.loopback import PLAIN_HINT, is_loopback
 from hmchain.records.sources.retry import PATIENT, MomentaryError, Patience
 from hmchain.records.sources.spool import spooled
 
@@ -30,7 +31,6 @@ _JSON = "application/dicom+json"
 # Any transfer syntax: the archive gives an object as it has it, instead of decoding it for us.
 _OBJECT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _MOMENTARY = {408, 425, 429, 500, 502, 503, 504}
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class WebServer:
     timeout_s: float = 30.0
     """How long it may stay silent."""
     allow_plain: bool = False
-    """Whether a credential may be sent without encryption to another machine."""
+    """Whether patient data may come without encryption from another machine."""
     patience: Patience = PATIENT
 
     def __post_init__(self) -> None:
@@ -56,9 +56,8 @@ class WebServer:
             raise SourceError("this is not the address of a DICOMweb server", "such as https://pacs.example.org/dicom")
         if parts.username or parts.password or parts.query:
             raise SourceError("the server's address holds more than an address", "give the credential apart from it")
-        plain = parts.scheme == "http" and parts.hostname not in _LOOPBACK
-        if plain and self.credential and not self.allow_plain:
-            raise SourceError(f"{self.url} would get the credential unencrypted", "use https, or allow it explicitly")
+        if parts.scheme == "http" and not is_loopback(parts.hostname) and not self.allow_plain:
+            raise SourceError(f"{parts.hostname} would send patient data in clear", PLAIN_HINT)
 
 
 class WebClient:
@@ -78,6 +77,7 @@ class WebClient:
                 timeout=server.timeout_s,
                 verify=_trust(server.ca_file),
                 follow_redirects=False,  # the credential is for this server alone
+                trust_env=False,  # a proxy would see whose data are asked for
             )
         except OSError as error:  # includes ssl.SSLError
             raise SourceError(f"{server.ca_file} is not a certificate file", "give one in PEM form") from error

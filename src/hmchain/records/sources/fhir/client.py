@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 import time
@@ -19,6 +18,7 @@ from hmchain.errors import InputError
 from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.fhir.files import LINE_BYTES_MAX
 from hmchain.records.sources.item import SourceError
+from hmchain.records.sources.loopback import PLAIN_HINT, is_loopback
 
 ANSWER_BYTES_MAX = 64 << 20
 """A larger page is refused: ask for smaller ones."""
@@ -48,7 +48,7 @@ class Answer:
 class FhirClient:
     """A connection to the FHIR server at `base`, such as `https://fhir.example.org/r4`; close it after use.
 
-    Raises `FhirRequestError` for an address that is none, or that is neither `https` nor on this machine.
+    Raises `FhirRequestError` for an address that is none, or without `allow_plain` neither `https` nor on this machine.
     """
 
     def __init__(
@@ -57,13 +57,17 @@ class FhirClient:
         *,
         credential: Credential | None = None,
         ca_file: Path | None = None,
+        allow_plain: bool = False,
         timeout_seconds: float = 30.0,
         attempts: int = 5,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`ca_file` is the authority of its certificate, if the system knows none; each request has `attempts`."""
-        self.base = _checked(base)
+        """`ca_file` is the authority of its certificate, if the system knows none; each request has `attempts`.
+
+        `allow_plain` says that patient data may come without encryption from another machine.
+        """
+        self.base = _checked(base, allow_plain)
         self._credential, self._attempts, self._sleep = credential, attempts, sleep
         logging.getLogger("httpx").setLevel(logging.WARNING)  # its log has addresses in full, which name patients
         self._http = httpx.Client(
@@ -209,23 +213,16 @@ class _Passing(Exception):
         self.status, self.wait_seconds = status, wait_seconds
 
 
-def _checked(base: str) -> httpx.URL:
+def _checked(base: str, allow_plain: bool) -> httpx.URL:
     try:
         url = httpx.URL(base.rstrip("/") + "/")
     except httpx.InvalidURL as error:
         raise FhirRequestError("the FHIR server's address cannot be read", "write it as https://host/path") from error
     if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
         raise FhirRequestError("this is no FHIR server's address", "write it as https://host/path")
-    if url.scheme == "http" and not _is_local(url.host):
-        raise FhirRequestError(f"{url.host} would send patient data in clear", "use https")
+    if url.scheme == "http" and not is_loopback(url.host) and not allow_plain:
+        raise FhirRequestError(f"{url.host} would send patient data in clear", PLAIN_HINT)
     return url
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _retry_after(value: str) -> float | None:
