@@ -11,7 +11,7 @@ from hmchain.records.deidentification.terminology import UCUM, closed_systems
 
 __all__ = ["Identity", "Trace", "identity_of", "trace"]
 
-_TOLD = closed_systems() | {UCUM}
+_TOLD = closed_systems() | {UCUM, "urn:ietf:rfc:3986"}
 """Systems whose codes nobody's number or name is."""
 
 
