@@ -348,6 +348,20 @@ def test_a_time_that_is_none_goes(time: str) -> None:
     assert "StudyTime" not in clean(ct(StudyTime=time), SHIFTING)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "code", "stays"),
+    [
+        ("SCT", "38341003", True), ("SCT", "5550199", False), ("LN", "8302-2", True), ("LN", "48213-9", False),
+        ("UCUM", "mm2", True), ("UCUM", "5550199", False), ("DCM", "121322", True), ("SRT", "T-A0100", True),
+    ],
+)  # fmt: skip
+def test_a_code_is_built_as_those_of_its_scheme(scheme: str, code: str, stays: bool) -> None:
+    view = Dataset()
+    view.CodeValue, view.CodingSchemeDesignator = code, scheme
+    after = clean(ct(ViewCodeSequence=Sequence([view])))
+    assert [entry.CodeValue for entry in after.ViewCodeSequence] == ([code] if stays else [])
+
+
 def test_a_patient_without_an_id_is_known_by_the_study() -> None:
     nameless = outcome(written(ct(PatientID="")))
     other = outcome(written(ct(PatientID="", SeriesInstanceUID=UID("1.7"))))

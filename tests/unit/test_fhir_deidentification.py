@@ -481,6 +481,16 @@ def test_the_patients_own_numbers_are_not_left_in_results(elements: Resource, co
     assert isinstance(outcomes(data, reviewed=True)[0], Held) is (code == "identifier_left")
 
 
+@pytest.mark.parametrize("as_bundle", [True, False])
+def test_what_a_patient_resource_tells_is_looked_for_in_all_of_its_item(as_bundle: bool) -> None:
+    known = patient(1, identifier=[{"value": "MRN-48213"}], telecom=[{"value": "555-0199"}])
+    some = [observation(n, 1, valueQuantity=None, valueInteger=value) for n, value in ((1, 48213), (2, 5), (3, 555019))]
+    of_another = observation(4, 2, valueQuantity=None, valueInteger=48213)
+    everything = [*some, of_another, known]
+    found = outcomes(json.dumps(bundle(everything)).encode() if as_bundle else ndjson(everything))
+    assert held(found) == ["identifier_suspected"] and sum(isinstance(each, Clean) for each in found) == 4
+
+
 def test_the_patients_own_name_is_not_left_in_a_code() -> None:
     rules = FhirDeidentifier(
         Profile(name="own", title="", fhir=FhirRules(systems={"urn:own": "[A-Z]+"})), pseudonyms(), AS_OF

@@ -90,6 +90,8 @@ def leaves(spec: Any, secret: str) -> Iterator[Any]:
         yield {"reference": f"Encounter/{re.sub('[^A-Za-z0-9]', '-', secret)}", "display": secret, "type": secret}
     elif spec == "study_uid":
         yield {"system": "urn:dicom:uid", "value": f"urn:oid:1.2.{number_in(secret)}"}
+    elif spec == "sop_class":
+        yield {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:1.2.840.10008.5.1.4.{number_in(secret)}"}
     elif spec == "uid":
         yield f"1.2.{number_in(secret)}"
     else:  # codes, dates, postal codes, countries

@@ -9,9 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -37,6 +37,7 @@ _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
 }
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
@@ -72,6 +73,17 @@ class _Raw:
     data: bytes | msgspec.Raw
     aliases: Mapping[str, str]
     name: str = ""
+
+
+@dataclass
+class _Run:
+    """One item on its way."""
+
+    people: Mapping[str, guard.Identity]
+    """What identifies the patients of the item, by the ids of their resources."""
+    reviewed: bool
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Resources of types that are dropped whole."""
 
 
 class _Refused(Exception):
@@ -126,11 +138,12 @@ class FhirDeidentifier:
             yield Held("too_large", f"it is larger than {ITEM_BYTES_MAX >> 20} MiB: split it", releasable=False)
             return
         refused: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        dropped: Counter[str] = Counter()
         last: Clean | None = None
-        for raw in _resources(data):
+        raws = list(_resources(data))
+        run = _Run(dict(_people(raws)), reviewed)
+        for raw in raws:
             try:
-                clean = self._clean(raw, dropped, reviewed)
+                clean = self._clean(raw, run)
             except _Refused as refusal:
                 refused[refusal.code, refusal.kind].append(refusal.subject)
                 continue
@@ -138,16 +151,16 @@ class FhirDeidentifier:
                 yield last
             last = clean or last
         if last is not None:  # what was dropped whole is reported with a record that was kept
-            whole = tuple(Action(kind, REMOVED, count) for kind, count in sorted(dropped.items()))
+            whole = tuple(Action(kind, REMOVED, count) for kind, count in sorted(run.dropped.items()))
             yield replace(last, actions=last.actions + whole)
-        elif not refused and not dropped:
+        elif not refused and not run.dropped:
             yield Held("no_record", "it holds no resource", releasable=False)
         for (code, kind), whose in refused.items():
             reason = f"{len(whose)} {'resource' if len(whose) == 1 else 'resources'} {_REASONS[code].format(kind)}"
             subjects = () if "" in whose else tuple(sorted(set(whose)))
             yield Held(code, reason, releasable=code in _RELEASABLE, subjects=subjects)
 
-    def _clean(self, raw: _Raw, dropped: Counter[str], reviewed: bool) -> Clean | None:
+    def _clean(self, raw: _Raw, run: _Run) -> Clean | None:
         """One resource's record; None if it is of a type that is dropped whole. Raises `_Refused`."""
         try:
             resource = _decode(raw.data)
@@ -157,17 +170,17 @@ class FhirDeidentifier:
         if type(kind) is not str:
             raise _Refused("damaged")
         if kind in self._book.dropped:
-            dropped[kind] += 1
+            run.dropped[kind] += 1
             return None
         rule = self._rules.get(kind)
         if rule is None:
             named = kind if kind in self._book.held else "another type"
             raise _Refused("resource_type", named, self._whose(kind, resource, raw))
-        if b'"modifierExtension"' in bytes(raw.data) and not reviewed:
+        if b'"modifierExtension"' in bytes(raw.data) and not run.reviewed:
             raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
-        return self._record(kind, resource, raw, rule, reviewed)
+        return self._record(kind, resource, raw, rule, run)
 
-    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule, reviewed: bool) -> Clean:
+    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule, run: _Run) -> Clean:
         own = resource.get("id", raw.name)
         if type(own) is not str or not _ID.fullmatch(own):
             own = ""
@@ -181,11 +194,8 @@ class FhirDeidentifier:
         kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
         kept["meta"] = _PSEUDONYMISED
         data = _encode(kept)
-        left = guard.trace(guard.identity_of(resource, self._patient_in[kind]), kept, data)
-        if left is guard.Trace.CERTAIN:
-            raise _Refused("identifier_left", kind, subject)
-        if left is guard.Trace.POSSIBLE and not reviewed:
-            raise _Refused("identifier_suspected", kind, subject)
+        if code := self._trace(kind, resource, raw, kept, data, run):
+            raise _Refused(code, kind, subject)
         return Clean(
             record=self._pseudonyms.identifier("fhir record", name),
             subject=subject,
@@ -195,6 +205,18 @@ class FhirDeidentifier:
             actions=_summed(at.log),
             edition=_edition(resource),
         )
+
+    def _trace(
+        self, kind: str, resource: dict[str, Any], raw: _Raw, kept: dict[str, Any], data: bytes, run: _Run
+    ) -> str:
+        """The code of a refusal if what identifies the patient is in what is left of a resource."""
+        element = self._patient_in[kind]
+        found = target(resource.get(element), raw.aliases) if element else None
+        identity = guard.identity_of(resource, element, run.people.get(found[1]) if found else None)
+        left = guard.trace(identity, kept, data)
+        if left is guard.Trace.CERTAIN:
+            return "identifier_left"
+        return "identifier_suspected" if left is guard.Trace.POSSIBLE and not run.reviewed else ""
 
     def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
         """The pseudonym of the patient that a resource is about."""
@@ -232,6 +254,16 @@ def _resources(data: bytes) -> Iterator[_Raw]:
                 yield from _opened(line, _read(line))
     else:
         yield from _opened(data, document)
+
+
+def _people(raws: Iterable[_Raw]) -> Iterator[tuple[str, guard.Identity]]:
+    """What identifies the patients among some resources, by their ids."""
+    for raw in raws:
+        if _PATIENT.search(raw.data):
+            with suppress(*_BAD_JSON):
+                resource = _decode(raw.data)
+                if type(resource) is dict and resource.get("resourceType") == "Patient":
+                    yield str(resource.get("id", raw.name)), guard.identity_of(resource, "")
 
 
 def _read(data: bytes) -> _Document | None:

@@ -9,15 +9,20 @@ from typing import Any
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
 from hmchain.records.deidentification.terminology import UCUM, closed_systems
 
-__all__ = ["Trace", "identity_of", "trace"]
+__all__ = ["Identity", "Trace", "identity_of", "trace"]
 
-_TOLD = closed_systems() | {UCUM}
+_TOLD = closed_systems() | {UCUM, "urn:ietf:rfc:3986"}
 """Systems whose codes nobody's number or name is."""
 
 
-def identity_of(resource: Mapping[str, Any], patient_element: str) -> Identity:
-    """What identifies: the patient that the resource points to with `patient_element`, or is; and its own numbers."""
+def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Identity | None = None) -> Identity:
+    """What identifies: the patient that the resource points to with `patient_element`, or is; and its own numbers.
+
+    `patient` is what is known of that patient from elsewhere.
+    """
     found = Identity(NUMBER_DIGITS_MIN)
+    if patient is not None:
+        found.include(patient)
     for pointer in _objects(resource.get(patient_element)) if patient_element else ():
         reference = pointer.get("reference")
         if type(reference) is str:

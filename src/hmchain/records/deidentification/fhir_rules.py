@@ -267,10 +267,17 @@ class Compiler:
         return rule
 
     def _sop_class(self, path: str) -> Rule:
+        """A class of DICOM objects that DICOM itself defines; any other could end in a record number."""
+        from pydicom._uid_dict import UID_dictionary
+
         def rule(value: Any, at: Pass) -> dict[str, str] | None:
             code = value.get("code") if type(value) is dict else None
             found = _SOP_CLASS.fullmatch(code) if type(code) is str else None
-            return {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{found[1]}"} if found else None
+            return (
+                {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{found[1]}"}
+                if found and found[1] in UID_dictionary
+                else None
+            )
 
         return rule
 

@@ -68,6 +68,13 @@ class Identity:
         """What may be looked for in any bytes, in lower case."""
         return frozenset(word for word in self._words | self._joined if len(word) >= BYTES_MIN)
 
+    def include(self, other: Identity) -> None:
+        """Remember all that another one remembers."""
+        self._words |= other._words
+        self._numbers |= other._numbers
+        self._short |= other._short
+        self._joined |= other._joined
+
     def add_name(self, name: bytes, *, own: bool) -> None:
         """Remember a name; of the patient's `own` also its short parts, and the parts together."""
         for script in name.lower().split(b"="):

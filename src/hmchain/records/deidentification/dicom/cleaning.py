@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
 from hmchain.records.deidentification.ages import capped_as
+from hmchain.records.deidentification.check_digits import is_loinc, is_sctid
 from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
 from hmchain.records.deidentification.dicom.guard import Guard, Kept
@@ -43,9 +44,12 @@ from hmchain.records.deidentification.outcome import (
     Action,
 )
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.deidentification.terminology import is_unit
 
 ITEM_DEPTH_MAX = 32
 
+_SCHEMES: Mapping[str, Callable[[str], bool]] = {"LN": is_loinc, "SCT": is_sctid, "UCUM": is_unit}
+"""Schemes with more to their codes than their letters and digits."""
 _PRIVATE_NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 
 
@@ -194,7 +198,7 @@ class Cleaning:
         items = []
         for inner in self._items(element):
             left = self.clean(inner, depth + 1)
-            if CODE_VALUE in inner and (CODE_VALUE not in left or CODE_SCHEME not in left):
+            if CODE_VALUE in inner and not _is_code(left):
                 self._count(rule.name, REMOVED)  # a code of nobody knows what
             elif lookup.LUT_DATA in inner and lookup.LUT_DATA not in left:
                 self._count(rule.name, REMOVED)
@@ -253,6 +257,15 @@ class Cleaning:
 
     def _count(self, name: str, done: str) -> None:
         self.done[name, done] += 1
+
+
+def _is_code(left: Mapping[int, bytes]) -> bool:
+    """Whether an item has a code and its scheme, and the code is built as those of the scheme are."""
+    if CODE_VALUE not in left or CODE_SCHEME not in left:
+        return False
+    code, scheme = (left[tag][8:].decode("ascii").strip(" \0") for tag in (CODE_VALUE, CODE_SCHEME))
+    check = _SCHEMES.get(scheme)
+    return check is None or check(code)
 
 
 def _are_tags(data: bytes) -> bool:

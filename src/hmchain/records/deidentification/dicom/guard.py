@@ -24,9 +24,10 @@ _OWN_NUMBERS = frozenset(
 _WHOLE = _OWN_NUMBERS | {
     tag_for_keyword(keyword)
     for keyword in (
-        "DeviceSerialNumber", "FrameOfReferenceUID", "InstitutionAddress", "InstitutionName", "PatientAddress",
-        "ReferringPhysicianAddress", "ReferringPhysicianTelephoneNumbers", "SOPInstanceUID", "SeriesInstanceUID",
-        "StudyInstanceUID",
+        "DeviceSerialNumber", "FillerOrderNumberImagingServiceRequest", "FrameOfReferenceUID", "InstitutionAddress",
+        "InstitutionName", "PatientAddress", "PlacerOrderNumberImagingServiceRequest", "ReferringPhysicianAddress",
+        "ReferringPhysicianTelephoneNumbers", "RequestedProcedureID", "SOPInstanceUID", "ScheduledProcedureStepID",
+        "SeriesInstanceUID", "ServiceEpisodeID", "StudyID", "StudyInstanceUID",
     )
 }  # fmt: skip
 """Elements whose value identifies as a whole."""
