@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from end_to_end.test_data import NUMBER, Captured, Steward, contents, scans, steward
+from hmchain.application.cli.main import main
 from hmchain.keys import SecretKey, save_key
 
 __all__ = ["scans", "steward"]
@@ -101,9 +102,29 @@ def test_nothing_is_written_over(
     assert error["code"] == "hospital_exists"
     other = Steward(tmp_path / "other", capsys)
     other.run("init")
+    (other.folder / "agent.db").touch()
     error = other.run("vault", "restore", str(file), "--key", str(key), expect=2)["error"]
-    assert error["code"] == "hospital_exists" and "another hospital's key" in error["what"]
-    assert other.run("list") == []
+    assert error["code"] == "hospital_exists" and not (other.folder / "vault").exists()
+
+
+def test_a_node_that_was_set_up_anew_takes_the_records_of_the_lost_one(
+    saved: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured
+) -> None:
+    file, key, replica = saved
+    node = tmp_path / "node"
+    assert (
+        main(
+            ["node", "init", "north", "--title", "North", "--dir", str(node), "--address", "127.0.0.1:26656", "--json"]
+        )
+        == 0
+    )
+    capsys.readouterr()
+    former = (node / "keys" / "wrapping.key").read_bytes()
+    new = Steward(node, capsys)
+    done = new.run("vault", "restore", str(file), "--key", str(key), "--replica", str(replica))
+    assert done["folder"] == str(node / "hospitals" / "north") and done["lost"] == 0
+    assert (node / "keys" / "wrapping.key.replaced").read_bytes() == former
+    assert new.run("vault", "verify")["sound"] and new.run("verify", "head", "--offline")["records"] == 12
 
 
 def test_records_that_no_replica_has_are_counted_as_lost(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -234,3 +236,49 @@ def test_a_record_that_a_program_put_into_the_vault_can_be_erased(steward: Stewa
         records.vault.put("images", 1, "000012", b"pixels")
     assert steward.run("erase", "images", "--record", "000012")["versions"] == [["images", 1]]
     assert steward.run("erase", "images", "--record", "000012", expect=2)["error"]["code"] == "no_such_dataset"
+
+
+DYING = """
+import os, sys
+from hmchain.application.cli.main import main
+from hmchain.records.catalogue import Catalogue
+Catalogue.forget = lambda *_, **__: os._exit(9)
+main(["data", "erase", "--patient", sys.argv[1], "--dir", sys.argv[2]])
+"""
+
+
+def test_an_erasure_that_was_cut_short_is_finished_by_the_same_command(steward: Steward, scans: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    steward.run("register", "head", "--leave-waiting")
+    died = subprocess.run([sys.executable, "-c", DYING, PATIENT, str(steward.folder)], timeout=120, check=False)
+    assert died.returncode == 9
+    assert steward.run("show", "head")["subjects"] == 4, "the catalogue has not heard of it"
+    assert steward.run("erase", "--patient", PATIENT)["versions"] == [["head", 1]]
+    assert steward.run("show", "head")["subjects"] == 3
+    assert steward.run("extract", str(scans), "--into", "head")["opted_out"] == 3
+
+
+def test_what_people_see_of_erasures(steward: Steward, scans: Path, tmp_path: Path) -> None:
+    steward.run("extract", str(scans), "--into", "head")
+    record = steward.run("show", "head")["entries"][0]["record"]
+    steward.run("register", "head", "--leave-waiting")
+    said = steward.show("prove", record, "--out", str(tmp_path / "proof.json"))
+    assert "hmchain audit verify-record" in said
+    said = steward.show("erase", "--patient", PATIENT)
+    for part in ("Records destroyed: 2", "waited in quarantine: 1", "card", "1 items wait", "opt-out --lift"):
+        assert part in said
+    assert "records erased" in steward.show("list")
+    assert "keyed digest" in steward.show("opt-out", "--patient", "MRN-9")
+    assert "take it again" in steward.show("opt-out", "--patient", "MRN-9", "--lift")
+    assert "Nothing of the kind" in steward.show("opt-out", "--patient", "MRN-9", "--lift")
+    assert "nothing to withdraw" in steward.show("withdraw")
+    assert "opted out" in steward.show("extract", str(scans), "--into", "neck")
+    said = steward.show("deidentify", str(scans), "--project", "x", "--output", str(tmp_path / "clean"))
+    assert "opted out" in said and "provenance.json" in said
+    assert "backup.key" in steward.show("vault", "backup", str(tmp_path / "backup"))
+    steward.show("vault", "mirror", str(tmp_path / "replica"))
+    assert "had rotten" in steward.show("vault", "mirror", str(tmp_path / "replica"), "--deep")
+    new = Steward(tmp_path / "new", steward._capsys)
+    key = str(steward.folder / "keys" / "backup.key")
+    said = new.show("vault", "restore", str(tmp_path / "backup"), "--key", key, "--replica", str(tmp_path / "replica"))
+    assert "backup of" in said and "north" in said

@@ -218,6 +218,14 @@ def test_refused_study_tamper_test_and_lineage_are_shown(page: Page) -> None:
     assert "Datasets and approvals" in page.text
 
 
+def test_a_dataset_that_was_withdrawn_since_is_told(summary: RunSummary) -> None:
+    assert summary.lineage is not None and "withdrawn since" not in render(summary)
+    first, *others = summary.lineage.datasets
+    datasets = (msgspec.structs.replace(first, withdrawn="ab" * 32), *others)
+    changed = msgspec.structs.replace(summary, lineage=msgspec.structs.replace(summary.lineage, datasets=datasets))
+    assert render(changed).count("withdrawn since") == 1
+
+
 def test_the_smallest_gain_is_the_one_marked() -> None:
     def result(name: str, own: float, joint: float) -> HospitalResult:
         def metrics(value: float) -> Metrics:

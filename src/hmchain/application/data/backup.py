@@ -36,6 +36,7 @@ from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Repair
 
 VAULT, CATALOGUE = "vault.sqlite", "catalogue.db"
+AGENT_STORE = "agent.db"
 _KEYS: dict[str, type[StoredKey]] = {"wrapping": WrappingKey, "local": SecretKey}
 _CONTEXT = digest("hmchain records backup")
 _LENGTH_BYTES = 4
@@ -118,14 +119,15 @@ def restore(
     replica: ObjectStore | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Restored:
-    """Make a hospital's folder of a backup, in a new folder or in that of a node that has no records yet.
+    """Make a hospital's folder of a backup, in a new folder or in that of a hospital or node that has no records yet.
 
-    Ciphertext comes from `replica`, or is where `records.toml` says. Raises `HospitalExistsError` if there are records,
-    `RecordsBackupError`, or `KeyFileError` if the folder's keys are others.
+    Keys of such a folder that are others than the backup's are put aside (`*.key.replaced`). Ciphertext comes from
+    `replica`, or is where `records.toml` says. Raises `HospitalExistsError` if there are records or an agent's store,
+    or `RecordsBackupError`.
     """
     place = _place(directory)
-    if place.vault.exists() or place.catalogue.exists():
-        raise HospitalExistsError(f"{place.folder} holds records already", "restore into a new folder")
+    if any(path.exists() for path in (place.vault, place.catalogue, place.folder / AGENT_STORE)):
+        raise HospitalExistsError(f"{place.folder} is in use already", "restore into a new folder")
     place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _scratch(place.folder) as scratch:
         manifest, secrets = _unpack(path, key, scratch)
@@ -151,11 +153,11 @@ def _place(directory: Path) -> Place:
 
 def _put_key(key: StoredKey, place: Place, role: str, passphrase: str | None) -> None:
     file = key_file(place.keys, role)
-    if not file.exists():
-        save_key(key, file, passphrase)
-    elif load_key(type(key), file, passphrase).secret_bytes() != key.secret_bytes():
-        hint = "restore into a new folder, or into that of the hospital whose backup it is"
-        raise HospitalExistsError(f"{file} is another hospital's key", hint)
+    if file.exists():
+        if load_key(type(key), file, passphrase).secret_bytes() == key.secret_bytes():
+            return
+        file.rename(file.with_name(file.name + ".replaced"))
+    save_key(key, file, passphrase)
 
 
 def _content(organisation: str, parts: Mapping[str, Path | bytes]) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ import msgspec
 from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
-from hmchain.records.catalogue.database import CatalogueError, connect, copy_to, empty_log, failures, rows
+from hmchain.records.catalogue.database import CatalogueError, back_up, connect, failures, rows, shred
 from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
     PENDING,
@@ -347,13 +347,12 @@ class Catalogue:
                 "UPDATE versions SET erased_ms = ? WHERE dataset = ? AND number = ? AND root IS NOT NULL",
                 [(now_ms, *version) for version in versions],
             )
-        with failures(self._path):
-            empty_log(self._database, self._path)
+        shred(self._database, self._path)
         return versions
 
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `CatalogueError`."""
-        copy_to(self._database, path)
+        back_up(self._database, path)
 
     # Who opted out
 

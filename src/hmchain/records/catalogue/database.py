@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from typing import Any
 from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
+from hmchain.records.sqlite_file import copy_to, empty_log
 
 SCHEMA_VERSION = 2
 BUSY_SECONDS = 10.0
-_PAUSE_SECONDS = 0.02
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -81,24 +80,22 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def empty_log(database: sqlite3.Connection, path: Path) -> None:
-    """Empty SQLite's log: it keeps what was deleted until then. Raises `CatalogueError` if another process reads it."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while rows(database, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
-        if time.monotonic() > deadline:
-            what = f"the entries are deleted, but another process keeps the log of {path} in use"
-            raise CatalogueError(what, "stop it; the next command empties the log")
-        time.sleep(_PAUSE_SECONDS)
+def shred(database: sqlite3.Connection, path: Path) -> None:
+    """Leave nothing of deleted entries in SQLite's log. Raises `CatalogueError` if another process keeps it in use."""
+    with failures(path):
+        emptied = empty_log(database, BUSY_SECONDS)
+    if not emptied:
+        what = f"the entries are deleted, but another process keeps the log of {path} in use"
+        raise CatalogueError(what, "stop it; the next command empties the log")
 
 
-def copy_to(database: sqlite3.Connection, path: Path) -> None:
+def back_up(database: sqlite3.Connection, path: Path) -> None:
     """Copy the open file to a new one of mode 0600. Raises `CatalogueError` or `DiskFullError`."""
     try:
-        path.touch(mode=0o600, exist_ok=False)
+        with failures(path):
+            copy_to(database, path)
     except OSError as error:
         raise CatalogueError(f"{path} cannot be made", "choose another place") from error
-    with failures(path), closing(sqlite3.connect(path)) as copy:
-        database.backup(copy, pages=4096)
 
 
 @contextmanager

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from hmchain.records.objects import DiskFullError
+from hmchain.records.sqlite_file import copy_to, empty_log
 from hmchain.records.vault.errors import VaultError
 
 FILE = "vault.sqlite"
 VERSION = 2
 _BUSY_SECONDS = 10.0
-_PAUSE_SECONDS = 0.02
 
 SCHEMA = (
     # Key-encryption keys, wrapped by a provider. The newest wraps; older ones are there only while keys move to it.
@@ -101,11 +99,9 @@ class Database:
         ((last,),) = self.query("SELECT max(id) FROM shreds")
         if last is None:
             return
-        deadline = time.monotonic() + _BUSY_SECONDS
-        while self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:  # another process is at it, or reads
-            if time.monotonic() < deadline:
-                time.sleep(_PAUSE_SECONDS)
-                continue
+        with _failures():
+            emptied = empty_log(self._connection, _BUSY_SECONDS)
+        if not emptied:
             what = "the keys are destroyed, but another process keeps SQLite's log of them in use"
             raise VaultError(what, "stop it, then open the vault again")
         with self.transaction() as connection:
@@ -119,15 +115,10 @@ class Database:
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `VaultError` if there is one."""
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            with _failures():
+                copy_to(self._connection, path)
         except OSError as error:
             raise VaultError(f"{path} cannot be made", "choose another place for the backup") from error
-        with _failures():
-            copy = sqlite3.connect(path)
-            try:
-                self._connection.backup(copy, pages=4096)
-            finally:
-                copy.close()
 
 
 @contextmanager
