@@ -58,7 +58,7 @@ def back(network: HostedNetwork, above: int) -> None:
 
 
 def ends_as_a_twin(node: HostedNode) -> None:
-    assert node.process is not None and node.process.wait(timeout=60) == 6
+    assert node.process is not None and node.process.wait(timeout=90) == 6
     assert "is signed with this node's key" in node.said() and "--signs-above" in node.said()
     status = node.hmchain("node", "status")
     assert status.returncode == 6 and "is signed with this node's key" in status.stdout
@@ -96,6 +96,28 @@ def test_a_record_from_an_older_copy_is_found_out(network: HostedNetwork) -> Non
     assert recovered.returncode == 0, recovered.stderr
     node.start()
     back(network, above)
+
+
+def test_a_copy_of_the_whole_folder_signs_nothing_while_the_first_one_runs(network: HostedNetwork) -> None:
+    node = network.machines["d"]
+    assert node.stop() == 0
+    shutil.copytree(node.folder.path, node.host.srv / "copy")
+    copy = HostedNode("d", node.host, "/srv/copy")
+    on_other_ports(copy)
+    assert copy.hmchain("network", "join", "copy/network.json").returncode == 0
+    record = (copy.folder.engine / DATA / SIGNED).read_bytes()
+    node.start()
+    eventually(lambda: network.height("d") >= network.height("a"), "d has all blocks")
+    height = network.height("a")
+
+    def votes() -> list[int]:
+        network.register("a")
+        return signed_by_d(network, height + 1)
+
+    eventually(votes, "d votes")
+    copy.start()
+    ends_as_a_twin(copy)
+    assert (copy.folder.engine / DATA / SIGNED).read_bytes() == record
 
 
 def test_a_backup_on_a_second_machine_signs_nothing_while_the_first_one_runs(network: HostedNetwork) -> None:
@@ -152,9 +174,13 @@ def moved_to(second: HostedNode, first: HostedNode) -> HostedNode:
     shutil.copytree(first.folder.keys, folder.keys)
     for path in (first.folder.introduction, first.folder.toml):
         shutil.copy2(path, folder.path)
-    folder.node_key.unlink()
-    save_key(SigningKey.generate(), folder.node_key)
-    toml = folder.toml.read_text()
-    folder.toml.write_text(toml.replace("0.0.0.0:26656", "0.0.0.0:26666").replace("1:26657", "1:26667"))
+    on_other_ports(second)
     shutil.copy2(first.folder.network, second.host.srv / "network.json")
     return second
+
+
+def on_other_ports(node: HostedNode) -> None:
+    """With another key for connections too: other nodes take no second connection of one key."""
+    node.folder.node_key.unlink()
+    save_key(SigningKey.generate(), node.folder.node_key)
+    node.change_settings({"0.0.0.0:26656": "0.0.0.0:26666", "127.0.0.1:26657": "127.0.0.1:26667"})

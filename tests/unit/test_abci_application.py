@@ -392,6 +392,33 @@ def test_3_a_damaged_database_is_put_aside_and_played_again(chain: Chain, damage
     assert [chain.decide(request) for request in requests if request] == answers
 
 
+@pytest.mark.parametrize("lost", ["emptied", "deleted", "older"])
+def test_3_a_log_that_lost_blocks_is_noticed_and_made_anew(chain: Chain, lost: str) -> None:
+    """SQLite takes an empty file for a new database, and an older copy is whole in itself."""
+    chain.fill(2)
+    chain.app.close()
+    log = chain.directory / "blocks.db"
+    older = log.read_bytes()
+    chain.app = chain.opened()
+    chain.fill(1, first=2)
+    chain.app.close()
+    if lost == "deleted":
+        log.unlink()
+    else:
+        log.write_bytes(older if lost == "older" else b"")
+    chain.app = chain.opened()
+    assert info(chain).last_block_height == 0
+    assert (chain.directory / "damaged-1" / "state.db").exists()
+
+
+def test_a_chain_of_empty_blocks_has_an_empty_log(chain: Chain) -> None:
+    chain.block()
+    chain.block()
+    assert chain.app.storage.blocks.height == 0
+    chain.reopen()
+    assert info(chain).last_block_height == 2
+
+
 def test_3_a_changed_record_is_found(chain: Chain) -> None:
     chain.fill(2)
     chain.app.close()

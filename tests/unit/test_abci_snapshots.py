@@ -101,6 +101,25 @@ def test_the_state_that_a_log_begins_with_is_kept(giver: Chain, taker: Chain) ->
         kept.restore(State(), commitment)
 
 
+def test_an_empty_block_that_tells_of_failed_turns_right_after_a_snapshot_is_logged(giver: Chain, taker: Chain) -> None:
+    """Else the log alone would not lead from the snapshot to the state."""
+    before = restored(giver, taker)
+    request = giver.request(round_=2)
+    assert taker.decide(request) == giver.decide(request)
+    assert taker.app.state.commitment() != before and taker.app.storage.blocks.height == 16
+    assert taker.reopen().state.height == 16
+
+
+def test_a_log_that_was_lost_after_a_snapshot_is_noticed(giver: Chain, taker: Chain) -> None:
+    restored(giver, taker)
+    assert taker.reopen().state.height == 15  # nothing is lost where nothing came yet
+    taker.decide(giver.request(giver.send.dataset("a", "next")))
+    taker.app.close()
+    (taker.directory / "blocks.db").write_bytes(b"")
+    taker.app = taker.opened()
+    assert taker.height == 0 and (taker.directory / "damaged-1" / "state.db").exists()
+
+
 def test_a_damaged_state_takes_the_beginning_of_its_log_aside(giver: Chain, taker: Chain) -> None:
     """All blocks have to be executed again then, and from the first one on."""
     restored(giver, taker)

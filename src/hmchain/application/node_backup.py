@@ -7,7 +7,6 @@ is not part of it: a node that forgets that signs twice, and is out for good.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -22,6 +21,7 @@ from hmchain.application.node_folder import NodeFolder, free_folder
 from hmchain.errors import StorageError
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
+from hmchain.ledger.engines.cometbft.home import write_secret
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 from hmchain.ledger.state import State
 
@@ -105,7 +105,7 @@ def _swap(folder: NodeFolder, scratch: Path) -> None:
     """Put what was there aside, in a folder of its own for every restoration, and what was unpacked in its place."""
     data, kept = folder.engine / DATA, free_folder(folder.path, "before-restore")
     kept.mkdir()
-    shutil.copy2(data / SIGNED, scratch / DATA / SIGNED)
+    write_secret(scratch / DATA / SIGNED, (data / SIGNED).read_bytes())  # on disk before the old one moves
     data.rename(kept / DATA)
     (scratch / DATA).rename(data)
     for name in (_STATE, _BLOCKS, BEGINNING):

@@ -140,6 +140,11 @@ class BlockStore:
         row = self._query("SELECT * FROM blocks WHERE height = ?", height).fetchone()
         return StoredBlock(*row) if row else None
 
+    def last(self, height: int) -> StoredBlock | None:
+        """The last block up to a height, or None."""
+        row = self._query("SELECT * FROM blocks WHERE height <= ? ORDER BY height DESC LIMIT 1", height).fetchone()
+        return StoredBlock(*row) if row else None
+
     def blocks(self, first: int = 1, last: int | None = None) -> Iterator[StoredBlock]:
         """Blocks in order of height, one in memory at a time."""
         bound = self.height if last is None else last

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 from hmchain.errors import LedgerError
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore
@@ -52,9 +53,27 @@ class NodeStorage:
         self.blocks.check()
         if not self.state.is_sound():
             raise StateError("its records do not match its commitment")
-        stored = self.blocks.get(self.state.height)
-        if stored is not None and stored.block.header.state_commitment != self.state.commitment():
-            raise StateError("the state is not the one that was executed")
+        if self.state.is_new:
+            return
+        # A block that is not in the log changed nothing, so the last one that is there tells the state, or none is.
+        stored, commitment = self.blocks.last(self.state.height), self.state.commitment()
+        if stored is None:
+            self._check_beginning(commitment)
+        elif stored.block.header.state_commitment != commitment:
+            raise StateError(f"the state is not the one that block {stored.height} gave, the last in the log")
+
+    def _check_beginning(self, commitment: bytes) -> None:
+        """Raise `StateError` or `SnapshotError` if an empty log cannot be whole: the state is not its beginning's."""
+        scratch = State()
+        try:
+            if self._beginning.height:
+                self._beginning.restore(scratch, commitment)
+                return
+            genesis_file.initialise(scratch, self._genesis)
+            if scratch.commitment() != commitment:
+                raise StateError("the log of blocks is empty, and the state is not the one of the genesis")
+        finally:
+            scratch.close()
 
     def _put_aside(self, reason: str) -> None:
         number = 1
@@ -80,8 +99,8 @@ class NodeStorage:
         """
         stored, last = self.blocks.get(inputs.height), self.blocks.get(self.blocks.height)
         if not inputs.transactions and not inputs.evidence and stored is None:
-            later = last is None or last.height > inputs.height
-            if later or (last is not None and last.block.header.state_commitment == commitment):
+            before = last.block.header.state_commitment if last else self.committed().commitment()
+            if (last is not None and last.height > inputs.height) or before == commitment:
                 return  # it changed nothing
         if stored is not None:
             if stored.block.header.state_commitment != commitment:
