@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import Captured, Steward, message
+from end_to_end.test_data import Steward, message
+from end_to_end.test_data import steward as steward
 from health_records import ndjson, patient
 from unit.dicom_objects import ct, written
 
@@ -30,13 +31,6 @@ title = "Laboratory"
 patient = { type = "text", role = "subject" }
 glucose = { type = "number", role = "value" }
 """
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 def compact_disc(folder: Path, number: int) -> None:
