@@ -9,18 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from end_to_end.test_data import Captured, Steward
+from end_to_end.test_data import Steward
 from end_to_end.test_data import scans as scans
+from end_to_end.test_data import steward as steward
 from pacs import TITLE, running_orthanc
 
 KINDS = ("dicom", "image", "fhir", "hl7", "table")
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 @pytest.fixture

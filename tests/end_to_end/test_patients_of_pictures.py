@@ -9,19 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import NAME, NUMBER, Captured, Steward, contents
+from end_to_end.test_data import NAME, NUMBER, Steward, contents
+from end_to_end.test_data import steward as steward
 from unit.dicom_objects import ct, written
 
 PATIENTS = tuple(f"{NUMBER}-{number}" for number in range(4))
 EACH = 3
 BY_FOLDER = ("--patients-from", "folders")
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 def draw(path: Path, seed: int) -> None:

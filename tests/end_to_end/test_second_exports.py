@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import Captured, Steward, message
+from end_to_end.test_data import Steward, message
+from end_to_end.test_data import steward as steward
 from health_records import ndjson, patient
 from unit.dicom_objects import ct, written
 
@@ -30,13 +31,6 @@ title = "Laboratory"
 patient = { type = "text", role = "subject" }
 glucose = { type = "number", role = "value" }
 """
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 def compact_disc(folder: Path, number: int) -> None:
@@ -187,3 +181,21 @@ def test_an_export_that_was_moved_adds_nothing(steward: Steward, tmp_path: Path)
         again = steward.run("extract", str(moved), "--into", kind, *said)
         assert (again["records"], again["held"]) == (0, 0)
         assert again["resumed"] + again["duplicates"] == before["items"]
+
+
+def test_what_says_something_else_tonight_is_held_and_said(steward: Steward, tmp_path: Path) -> None:
+    export, said = tmp_path / "nightly", options("csv", tmp_path)
+    export.mkdir()
+    for night in (1, 2):
+        (export / "labs.csv").write_text(f"patient,glucose\nMRN-0,{night}\nMRN-{night},5\n")
+        (export / "Patient.ndjson").write_bytes(
+            ndjson([patient(0, gender=("male", "female")[night - 1]), patient(night)])
+        )
+        for kind, more in (("fhir", []), ("table", said[2:])):
+            done = steward.run("extract", str(export), "--into", kind, "--as", kind, *more)
+            assert (done["records"], done["held"]) == ((2, 0) if night == 1 else (1, 1))
+    waiting = steward.run("quarantine", "list")
+    assert {(held["dataset"], held["code"]) for held in waiting} == {
+        ("fhir", "conflicting_identifier"), ("table", "conflicting_identifier"),
+    }  # fmt: skip
+    assert {steward.run("show", name)["records"] for name in ("fhir", "table")} == {3}

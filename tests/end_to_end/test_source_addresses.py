@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.test_data import Captured, Steward
+from end_to_end.test_data import Steward
+from end_to_end.test_data import steward as steward
 from hmchain.application.data.sources import Asked, open_source
 from hmchain.records.sources.fhir.client import FhirClient
 from hmchain.records.sources.retry import PATIENT
@@ -27,13 +28,6 @@ BAD_HOSTS = (
     "a:b:104",
     "a\u0000b:1",
 )
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 @pytest.mark.parametrize("host_and_port", BAD_PORTS + BAD_HOSTS)

@@ -12,18 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import Captured, Steward, message
+from end_to_end.test_data import Steward, message
+from end_to_end.test_data import steward as steward
 from health_records import ndjson, patient
 from unit.dicom_objects import ct, written
 
 LABELS = "file,label\na.png,ill\n"
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 @pytest.fixture
