@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
-from hashlib import sha256
 from itertools import chain
 
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
-from hmchain.records.deidentification.outcome import Action, Clean, Edition, Held
+from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
 from hmchain.records.envelope import Buffer
+from hmchain.records.pipeline.editions import Known, Place, make_place
 from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
 from hmchain.records.vault import Vault, Writer
@@ -58,40 +57,6 @@ class _Batch:
     items: list[ItemDone] = field(default_factory=list)
     records: set[str] = field(default_factory=set)
     size: int = 0
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A record that is there already."""
-
-    edition: Edition | None
-    is_catalogued: bool
-
-    def is_superseded_by(self, clean: Clean) -> bool:
-        """Whether `clean` is made of a later edition."""
-        return bool(self.edition and clean.edition and clean.edition.is_after(self.edition))
-
-    def supersedes(self, clean: Clean) -> bool:
-        """Whether `clean` is made of an earlier edition."""
-        return bool(self.edition and clean.edition and self.edition.is_after(clean.edition))
-
-
-class _How(Enum):
-    """How a record went into the vault."""
-
-    NEW = auto()
-    SAME = auto()
-    """It was there."""
-    REPLACED = auto()
-    """It took the place of another."""
-    REFUSED = auto()
-    """Another one of its id is there, and stays."""
-
-
-@dataclass(frozen=True)
-class _Put:
-    how: _How
-    size: int
 
 
 def quarantine_of(dataset: str) -> str:
@@ -190,16 +155,16 @@ class Extraction:
                 continue
             clean = outcome.clean if isinstance(outcome, SealedRecord) else outcome
             known = self._known(writer, clean.record, entries)
-            done = self._put(writer, outcome, known)
-            entry = _entry(clean, done.size, item)
-            if done.how is _How.REFUSED and known and known.supersedes(clean):
+            place, size = self._put(writer, outcome, known)
+            if place is Place.REFUSED and known and known.supersedes(clean):
                 duplicates += 1
-            elif done.how is _How.REFUSED:
+            elif place is Place.REFUSED:
                 held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=True))
-            elif done.how is _How.SAME and known and not known.is_superseded_by(clean):
+            elif place is Place.SAME and known and not known.is_superseded_by(clean):
                 duplicates += 1
             else:
-                updated += done.how is _How.REPLACED and known is not None
+                entry = _entry(clean, size, item, known)
+                updated += place is Place.REPLACING and known is not None
                 if known and known.is_catalogued:
                     again.add(entry.record)
                 entries[entry.record] = entry
@@ -209,7 +174,7 @@ class Extraction:
         waiting = self._quarantine(name, item, held) if held else None
         what = tuple(Action(*key, count) for key, count in actions.items())
         kept, replaced = tuple(entries.values()), tuple(sorted(again))
-        self._batch.items.append(ItemDone(name, kept, duplicates, waiting, what, replaced))
+        self._batch.items.append(ItemDone(name, kept, duplicates, waiting, what, replaced=replaced))
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
@@ -220,49 +185,36 @@ class Extraction:
             held=self._tally.held + bool(held),
         )
 
-    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> _Known | None:
-        """What is listed under a record's id: by an item before, or by this one so far; the vault alone may have more
-        after a crash."""
+    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> Known | None:
+        """What is listed under a record's id: by an item before, or by this one so far."""
         if record in entries:
-            return _Known(entries[record].edition, is_catalogued=False)
+            return Known(entries[record].edition, entries[record].label, is_catalogued=False)
         if record in self._batch.records:
             self._flush(writer)
-        if self._catalogue.record(self._dataset.name, self._version, record) is None:
+        listed = self._catalogue.record(self._dataset.name, self._version, record)
+        if listed is None:
             return None
-        return _Known(self._catalogue.edition(self._dataset.name, self._version, record), is_catalogued=True)
+        edition = self._catalogue.edition(self._dataset.name, self._version, record)
+        return Known(edition, listed.label, is_catalogued=True)
 
-    def _put(self, writer: Writer, found: Clean | SealedRecord, known: _Known | None) -> _Put:
-        """Hand a record to the vault, unless that has another one of this id which must stay."""
+    def _put(self, writer: Writer, found: Clean | SealedRecord, known: Known | None) -> tuple[Place, int]:
+        """Hand a record to the vault, if there is a place for it; also says how large it is."""
         clean = found.clean if isinstance(found, SealedRecord) else found
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
-        pieces = _Measured(clean.pieces()) if isinstance(found, Clean) else _Measured(())
-        how = _How.NEW
-        if self._vault.has(self._dataset.name, self._version, clean.record):
-            if self._has_same(found, pieces):
-                how = _How.SAME
-            elif self._replacing or known is None or known.is_superseded_by(clean):
-                self._vault.withdraw(self._dataset.name, self._version, clean.record)
-                how = _How.REPLACED
-            else:
-                how = _How.REFUSED
-        if isinstance(found, SealedRecord):
-            if how in (_How.SAME, _How.REFUSED):
-                self._vault.discard(found.sealed)
-            else:
-                writer.put_sealed(clean.record, clean.subject, found.sealed)
-            return _Put(how, found.sealed.size)
-        if how in (_How.NEW, _How.REPLACED):
-            pieces = _Measured(clean.pieces())
-            _write(writer, clean, pieces)
-        return _Put(how, pieces.size)
-
-    def _has_same(self, found: Clean | SealedRecord, pieces: Iterable[Buffer]) -> bool:
-        """Whether the vault has the very content of a record under its id."""
-        if isinstance(found, SealedRecord):
-            return self._vault.holds(self._dataset.name, self._version, found.clean.record, found.sealed)
-        known = self._vault.get_stream(self._dataset.name, self._version, found.record)
-        return _sha256(known) == _sha256(pieces)
+        at = (self._dataset.name, self._version)
+        content = _Measured(found.pieces() if isinstance(found, Clean) else ())
+        place = make_place(self._vault, *at, found, content, known, replacing=self._replacing)
+        if isinstance(found, Clean):
+            if place.is_free:
+                content = _Measured(found.pieces())
+                _write(writer, found, content)
+            return place, content.size
+        if place.is_free:
+            writer.put_sealed(clean.record, clean.subject, found.sealed)
+        else:
+            self._vault.discard(found.sealed)
+        return place, found.sealed.size
 
     def _quarantine(self, name: bytes, item: Item, held: Sequence[Held]) -> HeldItem:
         """Keep an item, encrypted, until a reviewer decides."""
@@ -284,8 +236,8 @@ class Extraction:
             self._batch = _Batch()
 
 
-def _entry(clean: Clean, size: int, item: Item) -> RecordEntry:
-    label = clean.attributes.get("label", item.label)
+def _entry(clean: Clean, size: int, item: Item, known: Known | None) -> RecordEntry:
+    label = clean.attributes.get("label", item.label) or (known.label if known else "")
     return RecordEntry(
         clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes, clean.edition
     )
@@ -320,10 +272,3 @@ def _read(item: Item) -> Iterator[bytes]:
     with item.open() as file:
         while piece := file.read(_READ_BYTES):
             yield piece
-
-
-def _sha256(pieces: Iterable[Buffer]) -> bytes:
-    hasher = sha256()
-    for piece in pieces:
-        hasher.update(piece)
-    return hasher.digest()
