@@ -226,6 +226,15 @@ def test_an_edition_with_the_same_content_is_remembered_as_the_latest(bed: Bed) 
     assert bed.texts() == {"1": b"SAME"} and (tally.records, tally.updated, tally.held) == (1, 0, 0)
 
 
+def test_a_label_outlives_the_edition_that_it_was_given_to(bed: Bed) -> None:
+    run = Extraction(bed.catalogue, bed.vault, BOOK, 1, {LETTERS: Editions()})
+    run.run(Letters({"a": edition(1, "one")}))
+    bed.catalogue.label("book", 1, {"1": "good"})
+    run.run(Letters({"b": edition(2, "two")}))
+    (entry,) = bed.catalogue.records("book", 1)
+    assert (entry.label, entry.size) == ("good", 3) and len(bed.catalogue.search("good")) == 1
+
+
 def test_editions_that_cannot_be_compared_wait_for_a_person(bed: Bed) -> None:
     letters = {"a": edition(1, "one"), "b": edition(1, "another"), "c": edition(0, "dated", day=3)}
     Extraction(bed.catalogue, bed.vault, BOOK, 1, {LETTERS: Editions()}).run(Letters(letters))

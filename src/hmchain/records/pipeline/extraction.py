@@ -250,7 +250,7 @@ class Extraction:
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
         put = self._shelf.put(writer, found, known, replacing=self._replacing)
-        entry = _entry(clean, put.size, item)
+        entry = _entry(clean, put.size, item, known)
         if put.how is How.REFUSED and known and known.supersedes(clean):
             got.duplicates += 1
         elif put.how is How.REFUSED:
@@ -335,8 +335,9 @@ class Extraction:
             self._batch = _Batch()
 
 
-def _entry(clean: Clean, size: int, item: Item) -> RecordEntry:
-    label = clean.attributes.get("label", item.label)
+def _entry(clean: Clean, size: int, item: Item, known: Known | None) -> RecordEntry:
+    """What the catalogue shall have of a record; a label outlives the edition that it was given to."""
+    label = clean.attributes.get("label", item.label) or (known.entry.label if known else "")
     return RecordEntry(
         clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes, clean.edition
     )

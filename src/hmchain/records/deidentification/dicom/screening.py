@@ -12,6 +12,7 @@ from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS
 from hmchain.records.deidentification.dicom.pixels import Rectangles
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, Opened
+from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import DicomRules
 
 BURNED_IN = 0x00280301
@@ -47,17 +48,17 @@ def review(opened: Opened, rules: DicomRules, *, blanked: bool, coincidence: str
     doubts = [] if blanked else list(_doubts(opened, rules))
     if coincidence:
         what = "a word or number that is also the patient's, perhaps by chance"
-        doubts.append(("identifier_suspected", f"{coincidence} has {what}"))
+        doubts.append(Hold("identifier_suspected", f"{coincidence} has {what}").held)
     if doubts:
-        raise Hold(doubts[0][0], "; ".join(reason for _, reason in doubts), releasable=True)
+        raise Hold(doubts[0].code, "; ".join(doubt.reason for doubt in doubts), releasable=True)
 
 
-def _doubts(opened: Opened, rules: DicomRules) -> Iterator[tuple[str, str]]:
+def _doubts(opened: Opened, rules: DicomRules) -> Iterator[Held]:
     """Why a person must look at the pixels, or at an object without any."""
     if opened.pixels is None:
-        yield "no_pixel_data", "it has no pixels: a plan, a waveform or the like"
+        yield Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like").held
     elif reason := _suspicion(opened, rules):
-        yield "burned_in_text", f"{reason}: its pixels may show a name"
+        yield Hold("burned_in_text", f"{reason}: its pixels may show a name").held
 
 
 def rectangles(opened: Opened, rules: DicomRules) -> Rectangles:
