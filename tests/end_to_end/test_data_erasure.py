@@ -185,7 +185,7 @@ def gallery(folder: Path, classes: int, each: int) -> Path:
 
 def test_no_byte_of_an_erased_records_label_is_left(steward: Steward, tmp_path: Path) -> None:
     source = gallery(tmp_path / "pictures", classes=30, each=4)
-    steward.run("extract", str(source), "--into", "pictures", "--labels")
+    steward.run("extract", str(source), "--into", "pictures", "--labels-from", "folders")
     steward.run("register", "pictures")
     assert b"syndrome07q07q" in contents(steward.folder) and b"syndrome21q21q" in contents(steward.folder)
     shown = steward.run("show", "pictures", "--limit", "1000")["entries"]
@@ -201,7 +201,7 @@ def test_no_byte_of_an_erased_records_label_is_left(steward: Steward, tmp_path: 
 
 
 def test_the_card_of_what_was_erased_goes_and_can_be_made_again(steward: Steward, tmp_path: Path) -> None:
-    steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels")
+    steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels-from", "folders")
     done = steward.run("register", "pictures")
     card = Path(done["card"])
     assert card.exists() and card.with_suffix(".json").exists()
@@ -216,7 +216,7 @@ def test_the_card_of_what_was_erased_goes_and_can_be_made_again(steward: Steward
 def test_an_erasure_says_so_if_a_reader_keeps_the_old_pages(
     steward: Steward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels")
+    steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels-from", "folders")
     record = steward.run("show", "pictures")["entries"][0]["record"]
     monkeypatch.setattr("hmchain.records.catalogue.database.BUSY_SECONDS", 0.3)
     reader = sqlite3.connect(steward.folder / "catalogue.db", isolation_level=None)
