@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Extract, de-identify, encrypt, catalogue and register your data.")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(vault.app, name="vault")
-app.registered_commands += datasets.app.registered_commands
 
 SourceArgument = Annotated[
     str,
@@ -310,6 +309,11 @@ def selftest(as_json: AsJson = False) -> None:
     data_view.show_selftest(found, as_json=as_json)
     if not found.passed:
         raise typer.Exit(3)
+
+
+app.registered_commands += (
+    datasets.app.registered_commands
+)  # after those that make them, in the order of a steward's work
 
 
 def _asked(place: str, **given: str | bool | None) -> Asked:
