@@ -272,6 +272,7 @@ def test_maintenance_that_was_announced_costs_nothing(consortium: Consortium) ->
     announced = answer("node", "maintenance", "--minutes", "30", "--dir", south)
     assert announced["until_ms"] - announced["from_ms"] == 30 * 60_000
     until(lambda: site.status().power == 1, "power 1")
+    assert "maintenance" in hmchain("network", "status", "--dir", south)
     assert site.stop() == 0
     register(consortium.sites["north"], "during-maintenance")
     site.start()

@@ -25,7 +25,7 @@ from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts import maintenance, membership, standings
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
 from hmchain.ledger.engines.cometbft.damage import (
     DATA,
@@ -221,6 +221,8 @@ class ValidatorStatus:
     tombstoned: bool
     proposed: int
     """Of the last blocks."""
+    maintenance_until_ms: int
+    """When the maintenance that it announced last ends or ended; 0 if it never did."""
 
 
 @dataclass(frozen=True)
@@ -344,12 +346,12 @@ def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStat
     for organisation in sorted(powers.keys() | {member.organisation for member in membership.active_members(state)}):
         entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
         address = proposer.address(entry.member.validator).hex() if entry else ""
-        power = powers.get(organisation, 0)
+        power, window = powers.get(organisation, 0), maintenance.window(state, organisation)
         found.append(
             ValidatorStatus(
                 organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
                 reputation.learning_score(standing), standing.jailed, standing.tombstoned,
-                proposed.get(address, 0) + before[organisation],
+                proposed.get(address, 0) + before[organisation], window.until_ms if window else 0,
             )
         )  # fmt: skip
     return tuple(found)

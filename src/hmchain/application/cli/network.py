@@ -16,6 +16,7 @@ from hmchain.application.cli.options import AsJson, example, parse_digest
 
 if TYPE_CHECKING:
     from hmchain.application.governance import BallotView
+    from hmchain.application.node import ValidatorStatus
     from hmchain.ledger.contracts.membership import Action
     from hmchain.ledger.state import State
 
@@ -137,11 +138,19 @@ def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
     output.heading(f"Network {found.chain_id}, block {found.height}")
     rows = (
         (each.organisation, each.title, each.power, f"{each.share_permyriad / 100:.1f} %", each.consensus,
-         each.learning, each.proposed, "no longer a validator" if each.tombstoned else "jailed" if each.jailed else "")
+         each.learning, each.proposed, _standing(each))
         for each in found.validators
     )  # fmt: skip
     output.table(VALIDATOR_COLUMNS, rows)
     output.say(f"Proposers of the last {found.blocks} blocks. At most {found.tolerated} members may fail or lie.")
+
+
+def _standing(found: ValidatorStatus) -> str:
+    if found.tombstoned:
+        return "no longer a validator"
+    if found.jailed and found.maintenance_until_ms > time.time_ns() // 1_000_000:
+        return f"maintenance until {output.when(found.maintenance_until_ms)} UTC"
+    return "jailed" if found.jailed else ""
 
 
 @app.command(epilog=example("hmchain network ballots"))
