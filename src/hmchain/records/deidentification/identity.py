@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import IntEnum
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ _HARMLESS = frozenset(
 _INTEGERS = ("<u2", "<i2")
 _WORD = re.compile(rb"[^\s^=\\,.\x00]+")
 _TOKEN, _DIGITS = re.compile(rb"[a-z0-9]+"), re.compile(rb"\d+")
+_BETWEEN_TOKENS = bytes(set(range(256)) - {*b"abcdefghijklmnopqrstuvwxyz0123456789"})
 _SPELLED = re.compile(rb"[ -~]{3,64}")
 
 
@@ -104,11 +106,12 @@ class Identity:
     def is_nowhere_in(self, text: bytes) -> bool:
         """Whether none of many values, one a line, tells anything: a quick look before a look at each."""
         folded = text.lower()
-        found = {*_TOKEN.findall(folded), *_DIGITS.findall(folded)}
-        if found & self._words or found & self._short or found & self._numbers:
-            return False
-        together = b"".join(_TOKEN.findall(folded)) if self._joined else b""
-        return not any(word in together for word in self._joined) and not self.is_whole_in(folded)
+        if any(word in folded for word in chain(self._words, self._short, self._numbers)):  # seldom, and maybe a part
+            found = {*_TOKEN.findall(folded), *_DIGITS.findall(folded)}
+            if found & self._words or found & self._short or found & self._numbers or self.is_whole_in(folded):
+                return False
+        together = folded.translate(None, _BETWEEN_TOKENS) if self._joined else b""
+        return not any(word in together for word in self._joined)
 
     def in_text(self, value: bytes) -> Trace:
         """What a short text tells: a code, or words in capitals."""
