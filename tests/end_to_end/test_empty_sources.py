@@ -43,6 +43,11 @@ def test_an_empty_folder(steward: Steward, empty: Path, kind: str) -> None:
     nothing_is_made(steward, empty, "--as", kind, *(("--schema", "omop") if kind == "table" else ()))
 
 
+def test_an_empty_folder_of_which_nobody_says_what_it_is(steward: Steward, empty: Path) -> None:
+    (empty / "another").mkdir()
+    assert nothing_is_made(steward, empty)["code"] == "empty_source"
+
+
 @pytest.mark.parametrize("kind", ["dicom", "image"])
 def test_an_empty_archive(steward: Steward, tmp_path: Path, kind: str) -> None:
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()

@@ -264,17 +264,22 @@ def _patients(said: str) -> Patients | None:
 
 
 def _guess(path: Path) -> str:
-    """What a path holds, by its first files. Raises `UnknownSourceError`, or `SourceError` if it cannot be opened."""
+    """What a path holds, by its first files.
+
+    Raises `UnknownSourceError`, `EmptySourceError`, or `SourceError` if it cannot be opened.
+    """
     from hmchain.records.sources.recognition import kinds_in
 
     found = kinds_in(path)
     if len(found) == 1:
         return next(iter(found))
-    hint = f"say with --as which of them is to be taken: {', '.join(found or KINDS)}"
     if found:
+        hint = f"say with --as which of them is to be taken: {', '.join(found)}"
         mixture = " and ".join(f"{count} {kind}" for kind, count in found.most_common())
         raise UnknownSourceError(f"{path} holds files of several kinds: among the first, {mixture}", hint)
-    raise UnknownSourceError(f"it cannot be told what {path} holds", hint)
+    if path.is_dir() and not any(each.is_file() for each in path.rglob("*")):
+        raise EmptySourceError(f"{path} holds no files", "check the place: an export may have failed")
+    raise UnknownSourceError(f"it cannot be told what {path} holds", f"say so with --as: {', '.join(KINDS)}")
 
 
 @contextmanager
