@@ -13,17 +13,10 @@ import pytest
 from PIL import Image
 
 from end_to_end.test_data import NUMBER, Steward, contents
+from end_to_end.test_data import steward as steward
 from unit.dicom_objects import ct, written
 
-Captured = pytest.CaptureFixture[str]
 PATIENT = f"{NUMBER}-2"
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
 
 
 @pytest.fixture
