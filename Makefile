@@ -23,8 +23,8 @@ demo: $(STAMPS)/demo  ## Four hospitals, one ledger, one federated CNN: from raw
 demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a network, with one of them killed
 	@$(BIN)/hmchain demo --engine cometbft $(ARGS)
 
-test: $(STAMPS)/test  ## Run the tests
-	$(BIN)/pytest $(ARGS)
+test: $(STAMPS)/test  ## Run the tests, three at a time: those of real processes wait more than they work
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(STAMPS)/test  ## Check style, format and types
 	$(BIN)/ruff check .
