@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -244,16 +245,19 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
         signers[0].start()
 
     rules = Parameters(epoch_blocks_min=1)
-    with running(tmp_path, timing=PATIENT, parameters=rules, prepare=skew) as network:
+    pace = replace(PATIENT, commit=250)  # its votes take a way more, by another process
+    with running(tmp_path, timing=pace, parameters=rules, prepare=skew) as network:
         wire = network.wire("d", RegisterDataset("through-a-wrong-clock", SCHEMA))
         told = network.client("d").broadcast(wire)
         assert told.log == ("expired" if hours > 0 else "")
         if hours > 0:  # the way out that everyone has: another node
             assert network.client("a").broadcast(wire).code == 0
         assert network.client("a").wait_for(transaction_digest(wire)).tx_result.code == 0
+        write_until_the_epoch_closes(network)  # whoever starts last on a busy machine misses turns in the first one
+        before, _, _ = conduct(network, "d")
         write_until_the_epoch_closes(network)
         standing, failed, turns = conduct(network, "d")
-        assert turns > 0 and failed * 10 <= turns and standing.consensus > reputation.SCORE_START
+        assert turns > 0 and failed * 10 <= turns and standing.consensus > before.consensus
         last = network.agreed(least=network.height("a") - 1)
         times = [header.time for header in network.client("a").headers(20)]
         assert times == sorted(times, reverse=True)
