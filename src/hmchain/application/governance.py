@@ -26,7 +26,6 @@ from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 _DIGITS_MAX = 12
-
 _MINUTE_MS = 60_000
 
 
