@@ -40,6 +40,18 @@ _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
 _MLKEM_SEED_BYTES = 64
 _MLKEM_PUBLIC_BYTES = 1184
+_MLKEM_SEED_RHO_BYTES = 32
+_SEALED_MORE_BYTES = 1120 + 16
+_MLKEM_MODULUS = 3329
+_X25519_PRIME = (1 << 255) - 19
+_X25519_LOW_ORDER = (
+    0,
+    1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    _X25519_PRIME - 1,
+)
+"""Abscissae of small order (Bernstein, curve25519; RFC 7748, section 6.1): with any key they share the secret 0."""
 _SCRYPT_MEMORY_BYTES = 64 << 20
 
 
@@ -105,9 +117,18 @@ class WrappingPublicKey(Record, frozen=True):
 
     @property
     def has_form(self) -> bool:
-        """Whether others can try to wrap to it: of a known algorithm, with parts of the right size."""
+        """Whether others can wrap to it: of a known algorithm, each part of the right size and a key at all.
+
+        ML-KEM's coefficients are below its modulus (the check of FIPS 203, section 7.2); X25519's point is none of
+        small order. Integers alone, so that every member says the same, whatever library it has.
+        """
         sizes = len(self.mlkem), len(self.x25519)
-        return self.algorithm == MLKEM768_X25519 and sizes == (_MLKEM_PUBLIC_BYTES, _KEY_BYTES)
+        if self.algorithm != MLKEM768_X25519 or sizes != (_MLKEM_PUBLIC_BYTES, _KEY_BYTES):
+            return False
+        packed = int.from_bytes(self.mlkem[:-_MLKEM_SEED_RHO_BYTES], "little")
+        coefficients = ((packed >> bit) & 0xFFF for bit in range(0, packed.bit_length(), 12))
+        point = (int.from_bytes(self.x25519, "little") & ((1 << 255) - 1)) % _X25519_PRIME
+        return all(value < _MLKEM_MODULUS for value in coefficients) and point not in _X25519_LOW_ORDER
 
     def wrap(self, secret: bytes, info: bytes) -> WrappedKey:
         """Seal `secret` to this key with HPKE in base mode; `info` is the context both sides must know."""
@@ -126,6 +147,10 @@ class WrappedKey(Record, frozen=True):
     suite: str
     sealed: bytes
     """Encapsulated key and ciphertext: 1120 + 16 bytes more than the secret."""
+
+    def holds(self, secret_bytes: int) -> bool:
+        """Whether suite and size are those of a secret of so many bytes; whether it opens only its reader knows."""
+        return self.suite == HYBRID_SUITE and len(self.sealed) == _SEALED_MORE_BYTES + secret_bytes
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,8 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from msgspec.structs import replace
 
+from hmchain import keys
 from hmchain.errors import KeyMaterialError
 from hmchain.keys import (
     KeyFileError,
@@ -104,3 +106,26 @@ def test_key_files_that_do_not_open(tmp_path: Path) -> None:
         path.write_bytes(junk)
         with pytest.raises(KeyFileError, match="not a key file"):
             load_key(SigningKey, path)
+
+
+def test_l8_a_wrapping_key_that_no_library_takes_has_no_form() -> None:
+    """The check is our own, in integers; the library's verdict on the same keys is its twin."""
+    public = WrappingKey.generate().public
+    assert public.has_form
+    prime = (1 << 255) - 19
+    small = [keys._X25519_LOW_ORDER[place] + more for place in range(5) for more in (0, 1 << 255)]
+    for value in (*small, prime, prime + 1):
+        point = X25519PublicKey.from_public_bytes(value.to_bytes(32, "little"))
+        with pytest.raises(ValueError, match="shared key"):
+            X25519PrivateKey.generate().exchange(point)
+        assert not replace(public, x25519=value.to_bytes(32, "little")).has_form
+    for place in (0, 500, 767):
+        packed = int.from_bytes(public.mlkem[:1152], "little")
+        cleared = packed & ~(0xFFF << 12 * place)
+        for value in (3328, 3329, 4095):
+            coefficients = (cleared | value << 12 * place).to_bytes(1152, "little")
+            changed = replace(public, mlkem=coefficients + public.mlkem[1152:])
+            assert changed.has_form == (value < 3329)
+            if not changed.has_form:
+                with pytest.raises(KeyMaterialError):
+                    changed.wrap(b"secret", b"")

@@ -15,9 +15,7 @@ from hmchain.canonical import Record, digest
 from hmchain.errors import KeyMaterialError, StudyError
 from hmchain.keys import SecretKey, WrappedKey, WrappingKey
 from hmchain.ledger.contracts import opening
-from hmchain.ledger.contracts.opening import Agreement, Join
-
-HALF_BYTES = 32
+from hmchain.ledger.contracts.opening import HALF_BYTES, Agreement, Join
 
 Random = Callable[[int], bytes]
 """Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""

@@ -192,7 +192,7 @@ class _Reader:
         entry = rounds.round_(self._state, self._study, int(event.keys[1]))
         known = {failure.hospital for failure in self._failed_masters}
         for name in entry.ranking[: entry.rank] if entry else ():
-            if name not in known:
+            if name not in known and standings.may_lead(self._state, name):  # who may not was never asked
                 self._failed_masters.append(FailedMaster(hospital=name, fault="silent"))
 
     def _fraud(self, block: Block, event: Event, wire: bytes) -> None:

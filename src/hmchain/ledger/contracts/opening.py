@@ -14,6 +14,9 @@ from hmchain.ledger.context import AGENT, SCIENTIST, Context, require, require_d
 from hmchain.ledger.contracts import approvals, round_flow, studies
 from hmchain.ledger.state import State, Table
 
+HALF_BYTES = 32
+"""Of a half of a pair secret, of a share of the study key, and of an opening seed."""
+
 
 class Join(Record, frozen=True):
     """A participant's key for this study, and the hash that binds its opening seed."""
@@ -101,9 +104,11 @@ def _join(context: Context, body: JoinStudy) -> None:
 def _agree(context: Context, body: AgreePairs) -> None:
     entry = _participant(context, body.study, studies.AGREEING)
     organisation = context.sender.organisation
+    require(len(body.opening_seed) == HALF_BYTES, "bad_seed")
     join = _JOINS.get(context.state, body.study, organisation)
     require(join is not None and join.seed_hash == seed_hash(body.opening_seed), "wrong_seed")
     require(len(body.wrapped) == len(entry.spec.uses) - 1, "wrong_count")
+    require(all(wrapped.holds(2 * HALF_BYTES) for wrapped in body.wrapped), "bad_key")
     require(_AGREEMENTS.get(context.state, body.study, organisation) is None, "already_agreed")
     agreement = Agreement(organisation, body.wrapped, body.opening_seed)
     _AGREEMENTS.put(context.state, agreement, body.study, organisation)

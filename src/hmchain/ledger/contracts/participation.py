@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest
-from hmchain.ledger.arithmetic import LostPair
+from hmchain.ledger.arithmetic import SEED_BYTES, LostPair
 from hmchain.ledger.context import AGENT, Context, require, require_digest
 from hmchain.ledger.contracts import round_flow, rounds, studies
 from hmchain.ledger.contracts.rounds import Contribution, Posted, Round
@@ -155,6 +155,7 @@ def _reveal(context: Context, body: Reveal) -> None:
     if update is None or organisation not in entry.frozen:
         raise Refusal("not_frozen")
     require(not update.self_seed, "already_revealed")
+    require(all(len(seed) == SEED_BYTES for seed in (body.self_seed, *(pair.seed for pair in body.lost))), "bad_seed")
     require(seed_hash("self", body.study, body.round, body.attempt, body.self_seed) == update.self_hash, "wrong_seed")
     outside = [order for order, name in enumerate(study.spec.participants) if name not in entry.frozen]
     require([pair.order for pair in body.lost] == outside, "wrong_pairs")

@@ -37,8 +37,7 @@ def _open(
     candidates: tuple[election.Candidate, ...],
     last_masters: tuple[str, ...],
 ) -> None:
-    faults = reputation.faults_tolerated(len(study.spec.uses))
-    ranking = election.rank(seed, candidates, last_masters, faults)
+    ranking = _ranked(study, seed, candidates, last_masters)
     opened = Round(
         study=study.spec.name, number=number, attempt=0, phase=rounds.COMMIT, phase_height=context.height,
         deadline_ms=0, opened_height=context.height, base_root=base[0], base_object=base[1], base_round=base[2],
@@ -52,20 +51,41 @@ def _open(
 
 def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     """Ask every participant whose approval is in force for an update; pause if too few are left."""
-    expected = tuple(
-        organisation
-        for organisation in study.spec.participants
-        if approvals.in_force(context.state, entry.study, organisation, context.time_ms)
-        and membership.is_active(context.state, organisation)
-    )
-    # Fraud proven after the candidates were fixed bars from this round's mastership too.
-    ranking = tuple(organisation for organisation in entry.ranking if standings.may_lead(context.state, organisation))
-    entry = replace(entry, expected=expected, ranking=ranking)
+    expected = tuple(name for name in study.spec.participants if _may_take_part(context, study, name))
+    ranking, rank = entry.ranking, _next_to_lead(context, entry, 0)
+    if rank == len(ranking):
+        # All of them are jailed, barred or gone; who may lead today is ranked by the same draw.
+        candidates = standings.candidates(context.state, study.spec.participants)
+        ranking, rank = _ranked(study, entry.seed, candidates, entry.last_masters), 0
+    entry = replace(entry, expected=expected, ranking=ranking, rank=rank)
     if len(expected) < study.spec.threshold:
         _pause(context, entry, "too_few_approvals")
     elif not entry.ranking:
         _pause(context, entry, "no_candidates")
     enter(context, study, entry, rounds.COMMIT)
+
+
+def _may_take_part(context: Context, study: Study, organisation: str) -> bool:
+    return membership.is_active(context.state, organisation) and approvals.in_force(
+        context.state, study.spec.name, organisation, context.time_ms
+    )
+
+
+def _ranked(
+    study: Study, seed: bytes, candidates: tuple[election.Candidate, ...], last_masters: tuple[str, ...]
+) -> tuple[str, ...]:
+    faults = reputation.faults_tolerated(len(study.spec.uses))
+    return election.rank(seed, candidates, last_masters, faults)
+
+
+def _next_to_lead(context: Context, entry: Round, rank: int) -> int:
+    """The first place from `rank` on whose organisation may lead now, or the ranking's length.
+
+    The ranking itself keeps everyone: who is away today may lead tomorrow.
+    """
+    while rank < len(entry.ranking) and not standings.may_lead(context.state, entry.ranking[rank]):
+        rank += 1
+    return rank
 
 
 def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
@@ -118,7 +138,8 @@ def attested(context: Context, study: Study, entry: Round, *, due: bool = False)
 
 def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
     for organisation in entry.expected:
-        if organisation not in frozen:
+        # Who took its approval back meanwhile owes nothing: its agent obeyed.
+        if organisation not in frozen and _may_take_part(context, study, organisation):
             standings.record_learning(context, organisation, reputation.Outcome.LATE)
     if len(frozen) < study.spec.threshold:
         void(context, study, entry, "too_few_attested")
@@ -149,9 +170,7 @@ def revealed(context: Context, study: Study, entry: Round, *, due: bool = False)
 
 def next_in_rank(context: Context, study: Study, entry: Round) -> None:
     """The master failed: the next in rank sums the same frozen set again, over the same objects and seeds."""
-    rank = entry.rank + 1
-    while rank < len(entry.ranking) and not standings.may_lead(context.state, entry.ranking[rank]):
-        rank += 1
+    rank = _next_to_lead(context, entry, entry.rank + 1)
     if rank == len(entry.ranking):
         void(context, study, entry, "no_master_left")
         return
