@@ -189,7 +189,7 @@ class Bed:
     def run(self, until: Callable[[], bool] | None = None, steps_max: int = 1_000) -> None:
         """Step until `until`, or until the study has ended or paused."""
         for _ in range(steps_max):
-            ended = self.study.status in (studies.FINISHED, studies.PAUSED, studies.REFUSED)
+            ended = self.study.status in (*studies.OVER, studies.PAUSED)
             if until() if until else ended:
                 return
             self.step()

@@ -13,7 +13,8 @@ from study_bed import START_MS, STUDY, Bed
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger import election, reputation
 from hmchain.ledger.arithmetic import LostPair
-from hmchain.ledger.contracts import models, opening, rounds, standings, studies
+from hmchain.ledger.context import Context, Credential
+from hmchain.ledger.contracts import models, opening, round_flow, rounds, standings, studies
 from hmchain.ledger.contracts.approvals import RevokeApproval
 from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.participation import Attest, CommitUpdate, GateReveal, GateVote, Reveal, Tick
@@ -536,3 +537,29 @@ def test_an_approval_that_expires_ends_like_a_revocation(tmp_path: Path) -> None
     bed.run()
     assert bed.at(2).expected == ("east", "north", "south") and bed.study.status == studies.FINISHED
     bed.close()
+
+
+# The end
+
+
+def ended(bed: Bed, number: int, reason: str) -> None:
+    """End the study in the middle of a round, as a contract does, outside any block."""
+    context = Context(bed.state, "test", bed.state.height, bed.now_ms, Credential("east", "agent"))
+    round_flow.end(context, bed.study, rounds.round_(bed.state, STUDY, number), reason)
+
+
+def test_a_study_that_goes_no_further_keeps_its_last_accepted_model(bed: Bed) -> None:
+    bed.until(2, rounds.ATTEST)
+    scores = {name: standings.standing(bed.state, name) for name in bed.names}
+    ended(bed, 2, "no_admissible_set")
+    model, first = models.model(bed.state, STUDY), bed.at(1).posted
+    assert model is not None and first is not None and (model.round, model.root) == (1, first.model_root)
+    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "no_admissible_set")
+    assert scores == {name: standings.standing(bed.state, name) for name in bed.names}, "nobody is charged"
+
+
+def test_a_study_that_goes_no_further_before_a_model_was_accepted_is_closed(bed: Bed) -> None:
+    bed.until(1, rounds.ATTEST)
+    ended(bed, 1, "no_admissible_set")
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "no_admissible_set")
+    assert models.model(bed.state, STUDY) is None

@@ -172,6 +172,7 @@ class Agent:
             studies.PAUSED: lambda study: [],
             studies.FINISHED: self._close,
             studies.REFUSED: self._close,
+            studies.CLOSED: self._close,
         }
 
     def _studies(self) -> list[Study]:

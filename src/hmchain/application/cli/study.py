@@ -42,7 +42,7 @@ def status(
 
 
 def _show(found: StudyStatus) -> None:
-    output.heading(f"Study {found.name}: {found.status}")
+    output.heading(f"Study {found.name}: {found.status}" + (f" ({found.reason})" if found.reason else ""))
     output.fields((
         ("next", found.next),
         ("rounds", f"{found.accepted + found.rejected} of {found.rounds}: {found.accepted} accepted, "

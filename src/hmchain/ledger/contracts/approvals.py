@@ -129,7 +129,7 @@ def _spec_with(context: Context, study: str) -> studies.StudySpec:
     entry = studies.study(context.state, study)
     if entry is None:
         raise Refusal("no_such_study")
-    require(entry.status not in (studies.FINISHED, studies.REFUSED), "study_closed")
+    require(entry.status not in studies.OVER, "study_closed")
     require(context.sender.organisation in entry.spec.participants, "not_a_participant")
     return entry.spec
 

@@ -250,9 +250,7 @@ def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -
     studies.set_progress(context.state, entry.study, setbacks=setbacks)
     base = _next_base(study, entry, accepted=accepted)
     if entry.number == study.spec.rounds:
-        studies.set_progress(context.state, entry.study, status=studies.FINISHED)
-        context.emit("study.finished", entry.study)
-        models.register(context, entry.study, base[2], base[0], base[1])
+        _finish(context, study, base, studies.COMPLETED)
         return
     seeds = [survivor.self_seed for survivor in rounds.survivors(context.state, study, entry)]
     seed = election.next_seed(entry.study, entry.number + 1, seeds)
@@ -260,6 +258,26 @@ def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -
     _open(context, study, entry.number + 1, base, seed, entry.candidates, masters)
     if setbacks >= SETBACKS_MAX:
         _pause(context, entry, "two_setbacks")
+
+
+def end(context: Context, study: Study, entry: Round | None, reason: str) -> None:
+    """End a study that is to go no further, and charge nobody for it: its last accepted model is registered.
+
+    Where no round was accepted (`entry` is None where none ever opened) the study is closed, and nothing came of it.
+    """
+    if entry is not None and entry.base_object:
+        rounds.put(context.state, entry)
+        _finish(context, study, (entry.base_root, entry.base_object, entry.base_round), reason)
+        return
+    studies.set_progress(context.state, study.spec.name, status=studies.CLOSED, reason=reason)
+    context.emit("study.closed", study.spec.name, reason)
+
+
+def _finish(context: Context, study: Study, model: tuple[bytes, bytes, int], reason: str) -> None:
+    name = study.spec.name
+    studies.set_progress(context.state, name, status=studies.FINISHED, reason=reason)
+    context.emit("study.finished", name, reason)
+    models.register(context, name, model[2], model[0], model[1])
 
 
 def _next_base(study: Study, entry: Round, *, accepted: bool) -> tuple[bytes, bytes, int]:

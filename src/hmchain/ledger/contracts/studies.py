@@ -1,6 +1,7 @@
 """Studies: what is trained, on whose data, for which purpose and by which code.
 
-A study goes proposed -> agreeing -> running -> finished; it may pause, be resumed, or be refused.
+A study goes proposed -> agreeing -> running -> finished; it may pause, be resumed, be refused, or be closed: over, and
+nothing came of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 PROPOSED, AGREEING, RUNNING, PAUSED = "proposed", "agreeing", "running", "paused"
-FINISHED, REFUSED = "finished", "refused"
+FINISHED, REFUSED, CLOSED = "finished", "refused", "closed"
+OVER = (FINISHED, REFUSED, CLOSED)
+COMPLETED = "completed"
+"""The reason of a study that ran all its rounds."""
 
 _PURPOSE = re.compile(r"DUO:[0-9]{7}")
 
@@ -101,6 +105,8 @@ class Progress(Record, frozen=True):
     """The current round; round 0 sums class counts."""
     setbacks: int
     """Void attempts and rejected rounds in a row: two pause the study."""
+    reason: str
+    """Why the study is over, as a code; empty while it is not."""
 
 
 class ProposeStudy(Record, frozen=True, tag="propose_study"):
@@ -165,7 +171,13 @@ def studies(state: State) -> list[Study]:
 
 
 def set_progress(
-    state: State, name: str, *, status: str | None = None, round_: int | None = None, setbacks: int | None = None
+    state: State,
+    name: str,
+    *,
+    status: str | None = None,
+    round_: int | None = None,
+    setbacks: int | None = None,
+    reason: str | None = None,
 ) -> None:
     """Change what is given of a study's progress."""
     old = require_study(state, name).progress
@@ -175,6 +187,7 @@ def set_progress(
         old.weights,
         old.round if round_ is None else round_,
         old.setbacks if setbacks is None else setbacks,
+        old.reason if reason is None else reason,
     )
     _PROGRESS.put(state, renewed, name)
 
@@ -182,7 +195,7 @@ def set_progress(
 def refuse(context: Context, name: str) -> None:
     """A steward said no: a study that has not opened is over (a running one goes on without that hospital)."""
     if require_study(context.state, name).status in (PROPOSED, AGREEING):
-        set_progress(context.state, name, status=REFUSED)
+        set_progress(context.state, name, status=REFUSED, reason=REFUSED)
 
 
 def counts_rule(spec: StudySpec) -> ModelRule:
@@ -227,7 +240,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
         require(held.schema == spec.schema, "schema_mismatch")
         counts.append(version.count)
     _SPECS.put(context.state, spec, spec.name)
-    progress = Progress(PROPOSED, context.sender.organisation, fair_weights(tuple(counts)), 0, 0)
+    progress = Progress(PROPOSED, context.sender.organisation, fair_weights(tuple(counts)), 0, 0, "")
     _PROGRESS.put(context.state, progress, spec.name)
     context.emit("study.proposed", spec.name, context.sender.organisation)
 

@@ -84,6 +84,8 @@ class StudyStatus:
     rejected: int
     setbacks: int
     """In a row: two pause the study."""
+    reason: str
+    """Why it is over; empty while it is not."""
     current: CurrentRound | None
     participants: tuple[Participant, ...]
     reputation: tuple[Reputation, ...]
@@ -118,7 +120,7 @@ def _status(state: State, study: Study) -> StudyStatus:
     spec, progress = study.spec, study.progress
     done = [round_ for round_ in rounds.rounds(state, spec.name) if round_.number > 0]
     open_ = rounds.round_(state, spec.name, progress.round)
-    current = _current(state, study, open_) if open_ and study.status != studies.FINISHED else None
+    current = _current(state, study, open_) if open_ and study.status not in studies.OVER else None
     model = models.model(state, spec.name)
     participants = tuple(_participant(state, study, organisation) for organisation in spec.participants)
     return StudyStatus(
@@ -131,6 +133,7 @@ def _status(state: State, study: Study) -> StudyStatus:
         accepted=sum(round_.outcome == rounds.ACCEPTED for round_ in done),
         rejected=sum(round_.outcome == rounds.REJECTED for round_ in done),
         setbacks=progress.setbacks,
+        reason=progress.reason,
         current=current,
         participants=participants,
         reputation=tuple(_reputation(state, organisation) for organisation in spec.participants),
@@ -213,6 +216,8 @@ def _without(names: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
 
 def _next(state: State, study: Study, participants: tuple[Participant, ...], current: CurrentRound | None) -> str:
     name, proposer = study.spec.name, study.progress.proposer
+    if study.status == studies.CLOSED:
+        return f"nothing came of it ({study.progress.reason}): a scientist may propose another study"
     if study.status == studies.FINISHED:
         return "use the model: `hmchain model predict IMAGE`; check how it came about: `hmchain audit verify`"
     if study.status == studies.REFUSED:
