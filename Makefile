@@ -12,7 +12,7 @@ STAMPS := $(VENV)/stamps
 export PYTHON VENV TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-network test lint format bench docs clean distclean
+.PHONY: help demo demo-network test test-network lint format bench docs clean distclean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,8 +23,14 @@ demo: $(STAMPS)/demo  ## Four hospitals, one ledger, one federated CNN: from raw
 demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a network, with one of them killed
 	@$(BIN)/hmchain demo --engine cometbft $(ARGS)
 
-test: $(STAMPS)/test  ## Run the tests, three at a time: those of real processes wait more than they work
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+# Three at a time: tests of real processes wait more than they work.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
+
+test: $(STAMPS)/test  ## Run the tests, but for those of real networks: about three minutes on two cores
+	$(PYTEST) -m "not network" $(ARGS)
+
+test-network: $(STAMPS)/test  ## Run the long tests: networks of real nodes, their faults and kills
+	$(PYTEST) -m network $(ARGS)
 
 lint: $(STAMPS)/test  ## Check style, format and types
 	$(BIN)/ruff check .

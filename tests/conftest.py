@@ -1,6 +1,9 @@
-"""What all tests share: fixed seeds, and a terminal that is the same everywhere."""
+"""What all tests share: fixed seeds, a terminal that is the same everywhere, and no skip in CI."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -13,6 +16,15 @@ settings.load_profile("fixed")
 def pytest_report_header() -> str:
     """Say where chance comes from."""
     return "seeds: fixed in each test; hypothesis examples derived from the test (derandomize)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In continuous integration nothing may be missing: a test that would be skipped elsewhere fails there."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome, report.longrepr = "failed", f"CI=true, and this test would be skipped: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True)

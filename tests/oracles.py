@@ -21,7 +21,7 @@ TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 def environment(name: str, *requirements: str) -> Path:
     """The interpreter of the environment `name`, with `requirements` in it.
 
-    Where it can't be made the test is skipped, and fails in continuous integration.
+    Where it can't be made the test is skipped.
     """
     folder = TOOLS / f"{name}-venv"
     python = folder / "bin" / "python"
@@ -29,10 +29,7 @@ def environment(name: str, *requirements: str) -> Path:
         try:
             _make(folder, requirements)
         except (OSError, subprocess.SubprocessError) as error:
-            missing = f"{name} could not be installed into {folder}: {error}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(missing)
-            pytest.skip(missing)
+            pytest.skip(f"{name} could not be installed into {folder}: {error}")
     return python
 
 

@@ -21,7 +21,7 @@ from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 HALT_SECONDS = 5.0
 

@@ -33,7 +33,7 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 
 def replayed(path: Path, founding: Genesis) -> tuple[int, bytes]:

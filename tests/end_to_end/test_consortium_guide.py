@@ -21,7 +21,7 @@ from namespaces import Host, lan
 
 from s3_server import S3Server, running_s3
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(480)]
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "how-to" / "consortium.md"

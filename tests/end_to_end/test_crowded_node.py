@@ -9,7 +9,7 @@ from cometbft_network import RunningNetwork, eventually, running, signing_key
 
 from hmchain.ledger.engines.cometbft import home
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 
 def test_members_are_let_in_where_strangers_fill_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from test_demo import DEMO_SECONDS, hmchain, summary_of, wait_for_blocks, write_
 
 from hmchain.application.report import RunSummary
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SETTINGS = ["--engine", "cometbft", "--rounds", "5", "--steps", "3", "--image-size", "16", "--seed", "5"]
 

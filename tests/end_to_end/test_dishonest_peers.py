@@ -47,7 +47,7 @@ from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 QUICK = Timing(propose=300, vote=150, commit=30)
 PATIENT = Timing(propose=3_000, vote=1_500, commit=30)

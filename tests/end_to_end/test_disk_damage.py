@@ -15,7 +15,7 @@ from hmchain.ledger import proposer
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.engines.block_store import BlockStore
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 
 SIGNED = "priv_validator_state.json"
 Harm = Callable[[Path], None]

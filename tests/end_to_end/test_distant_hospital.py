@@ -20,7 +20,7 @@ from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 NEAR, FAR = ("east", "north", "south"), "overseas"
 BLOCKS_DECIDED = 30
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from hmchain.ledger.state import State
 
 __all__ = ["consortium"]
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 
 def folder(consortium: Consortium, name: str) -> str:

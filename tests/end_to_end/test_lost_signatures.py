@@ -17,7 +17,7 @@ from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import begin_record
 from hmchain.ledger.state import State
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from test_network_cli import Site, answer, free_ports, hmchain, register, until
 
 from hmchain.application.node_folder import NodeFolder
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 
 
 def alone(directory: Path) -> NodeFolder:

@@ -12,7 +12,7 @@ from namespaces import lan
 
 from hmchain.application import network
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(120)]
 
 MOMENTS_SECONDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 """From before the first process is there until after both are (about a second on an idle machine)."""

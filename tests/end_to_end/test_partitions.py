@@ -16,7 +16,7 @@ from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Standing
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 
 SCORE_SECONDS = 60.0
 

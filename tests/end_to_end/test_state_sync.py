@@ -16,7 +16,7 @@ from hmchain.ledger.engines.cometbft.home import StateSync
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 
 def log_heights(directory: Path) -> list[int]:

@@ -29,6 +29,8 @@ from hmchain.records.objects import DiskFullError, ObjectStore, StoreUnavailable
 from hmchain.records.vault import MissingRecordError, SecretKeyProvider, Vault
 from s3_server import S3Server, running_s3
 
+pytestmark = pytest.mark.network
+
 KEY = SecretKeyProvider(SecretKey(bytes(range(32))))
 CONTENTS = {f"record {i}": bytes([i]) * 2000 * i for i in range(8)}
 _CHANGES = {"fsync", "rename", "replace", "unlink", "mkdir", "write"}

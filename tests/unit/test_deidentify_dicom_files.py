@@ -20,7 +20,13 @@ from hmchain.records.deidentification.profile import load_profile
 
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file())
-IMAGES = [path for path in FILES if path.suffix == ".dcm" and b"\xe0\x7f\x10\x00" in path.read_bytes()]
+# Compressed in ways that no decoder here reads: their pixels pass as they came, and there is nothing to compare.
+UNDECODED = {"JPEG-lossy.dcm", "JPEG2000-embedded-sequence-delimiter.dcm", "JPGExtended.dcm"}
+IMAGES = [
+    path
+    for path in FILES
+    if path.suffix == ".dcm" and path.name not in UNDECODED and b"\xe0\x7f\x10\x00" in path.read_bytes()
+]
 CODES = {
     "burned_in_text", "damaged", "dicomdir", "encapsulated_document", "identifier_left", "no_pixel_data",
     "structured_report", "too_large", "unsupported_pixels", "unsupported_syntax",
@@ -53,17 +59,18 @@ def test_every_file_is_clean_or_held(path: Path, by: DicomDeidentifier) -> None:
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
 def test_pixels_decode_as_before(path: Path) -> None:
-    """Stripped, streamed or decoded: the picture is the same (in colour, after conversion to RGB)."""
+    """Stripped, streamed or decoded: the picture is the same (in colour, after conversion to RGB), or damaged."""
     found = collected(deidentifier(), item(lambda: path.open("rb")), reviewed=True)
     before = pydicom.dcmread(path, force=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             expected = before.pixel_array
-        except Exception as error:
-            pytest.skip(f"pydicom does not decode it: {type(error).__name__}")
-    if isinstance(found, Held):
-        pytest.skip(f"held: {found.code}")
+        except Exception:
+            expected = None
+    if isinstance(found, Held) or expected is None:
+        assert isinstance(found, Held) and found.code == "damaged" and expected is None
+        return
     after = pydicom.dcmread(io.BytesIO(content(found)))
     assert np.array_equal(_used(after.pixel_array, after), _used(expected, before))
 
