@@ -19,16 +19,19 @@ from cometbft_network import (
     signing_key,
 )
 
+from hmchain.application import auditing
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
+from hmchain.ledger.blocks import COMMIT
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.contracts.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.engines.block_store import BlockStore
-from hmchain.ledger.engines.cometbft import process
+from hmchain.ledger.engines.cometbft import archive, process
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
@@ -106,6 +109,29 @@ def test_four_nodes_agree_and_the_log_gives_the_same_state(tmp_path: Path) -> No
         founding = network.nodes.genesis
         logs = [network.node(name).files.directory / "blocks.db" for name in "abcd"]
     assert {replayed(path, founding)[1] for path in logs} == {commitment}
+
+
+def test_a1_the_headers_of_real_blocks_hold_what_the_log_says(tmp_path: Path) -> None:
+    """Times, turns, votes, results: what the audit compares is what CometBFT signs, also of blocks without a node."""
+    with running(tmp_path) as network:
+        client, log = network.client("a"), network.node("a").files.directory
+        network.register("b")
+        _keep(client, log)  # the last header's votes are another node's view of them later
+        network.node("d").stop()
+        for name in "abcab":
+            network.register(name)
+        kept = _keep(client, log)
+        found = auditing.verify(log, network.nodes.genesis.digest)
+        assert found.height == kept.last.header.height and found.transactions == 6
+        assert any(len(entry.commit.signatures) > len([v for v in entry.commit.signatures if v.block_id_flag == COMMIT])
+                   for entry in map(kept.get, range(1, found.height)) if entry)  # fmt: skip
+
+
+def _keep(client: RpcClient, log: Path) -> archive.Archive:
+    def height() -> int:
+        return client.status().sync_info.latest_block_height
+
+    return archive.keep(log, height, client.signed_header, lambda done, of: None)
 
 
 def test_1_kill_9_of_either_process_or_both_replays_to_the_same_state(tmp_path: Path) -> None:

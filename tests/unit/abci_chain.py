@@ -58,6 +58,8 @@ class Chain:
     founding: Genesis
     send: Sender = field(default_factory=Sender)
     app: Application = field(init=False)
+    decided: list[tuple[abci.RequestFinalizeBlock, bytes]] = field(default_factory=list)
+    """What was decided, and the commitment after it."""
 
     def __post_init__(self) -> None:
         self.app = self.opened()
@@ -115,6 +117,7 @@ class Chain:
     def decide(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
         answer = self.app.finalize_block(request)
         self.app.commit(abci.RequestCommit())
+        self.decided.append((request, answer.app_hash))
         return answer
 
     def block(self, *wires: bytes, evidence: Sequence[abci.Misbehavior] = ()) -> abci.ResponseFinalizeBlock:

@@ -18,7 +18,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proofs
 from hmchain.ledger.audit import AnchorMismatchError, DefectError, TrustedHeader, UnreadableError, verify
 from hmchain.ledger.blocks import ABSENT, Block, Commit, vote_bytes, votes_root
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, StoredBlock
 from hmchain.ledger.engines.embedded import Behaviour
 
 BLOCKS = 6
@@ -223,6 +223,25 @@ def test_no_ledger_no_genesis(tmp_path: Path, ledger: Path) -> None:
     (ledger / "genesis.json").write_bytes(b"{}")
     with pytest.raises(UnreadableError, match="not a genesis file"):
         verify(ledger)
+
+
+def test_a4_the_index_of_transactions_is_audited_and_believed_by_nobody(ledger: Path) -> None:
+    asked, other = (_stored(ledger, 3).result.receipts[position].transaction for position in (0, 1))
+    _sql(ledger, "UPDATE transactions SET position = 1 - position WHERE height = 3")
+    with pytest.raises(UnreadableError, match=r"the index in .* lacks transactions"):
+        verify(ledger, ANCHOR)
+    store = BlockStore(ledger / "blocks.db", read_only=True)
+    for digest in (asked, other):
+        with pytest.raises(BlockStoreError, match=f"shows another transaction than {digest.hex()}"):
+            proofs.prove(store, digest)
+    store.close()
+
+
+def test_a4_a_view_in_place_of_the_index_is_refused(ledger: Path) -> None:
+    _sql(ledger, "ALTER TABLE transactions RENAME TO kept")
+    _sql(ledger, "CREATE VIEW transactions AS SELECT * FROM kept")
+    with pytest.raises(UnreadableError, match="other tables than a log of blocks"):
+        verify(ledger, ANCHOR)
 
 
 # -- proofs ------------------------------------------------------------------------------------------------------------

@@ -6,38 +6,25 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from abci_chain import Chain, address
-from ledger_network import CHAIN, genesis, signing_key
+from abci_chain import Chain
+from abci_headers import headers_of, signed
+from ledger_network import START_MS, genesis
 from msgspec.structs import replace
 
-from hmchain import merkle
 from hmchain.application import auditing
 from hmchain.application.auditing import NoVotesError
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.audit import AnchorMismatchError, TrustedHeader
-from hmchain.ledger.blocks import Receipt
+from hmchain.ledger.blocks import ABSENT, COMMIT, Receipt
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import archive, light
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
-from hmchain.ledger.engines.cometbft.light import (
-    BlockId,
-    Commit,
-    Header,
-    LightProofError,
-    OutcomeProof,
-    Parts,
-    Signature,
-    SignedHeader,
-)
+from hmchain.ledger.engines.cometbft.light import LightProofError, OutcomeProof, SignedHeader
 from hmchain.ledger.proofs import NoSuchTransactionError
-
-WHEN = "2026-01-01T00:00:00.25Z"
-NOWHERE = BlockId("", Parts(0, ""))
 
 
 @dataclass
@@ -55,48 +42,15 @@ class Kept:
         return BlockStore(self.directory / "blocks.db", read_only=True)
 
 
-def signed(header: Header, names: str = "abcd") -> SignedHeader:
-    block = BlockId(light.header_hash(header).hex().upper(), Parts(1, "AB" * 32))
-    commit = Commit(header.height, 0, block, ())
-    votes = []
-    for name in names:
-        vote = Signature(2, address(name).hex().upper(), WHEN, None)
-        votes.append(
-            replace(vote, signature=signing_key(name, "validator").sign(light.vote_bytes(CHAIN, commit, vote)))
-        )
-    return SignedHeader(header, replace(commit, signatures=tuple(votes)))
-
-
-def headers_of(chain: Chain, commitments: list[bytes]) -> list[SignedHeader]:
-    """What CometBFT would have made of a chain whose state had these commitments after heights 0, 1, ..."""
-    store = BlockStore(chain.directory / "blocks.db", read_only=True)
-    found: list[SignedHeader] = []
-    previous, receipts = NOWHERE, ()
-    for height, commitment in enumerate(commitments, start=1):
-        stored = store.get(height)
-        wires = stored.block.transactions if stored else ()
-        header = Header(
-            light.Version(11, 1), CHAIN, height, WHEN, previous, "",
-            merkle.root([sha256(wire).digest() for wire in wires]).hex().upper(), "", "", "",
-            commitment.hex().upper(), merkle.root([light.result_leaf(receipt) for receipt in receipts]).hex().upper(),
-            "", "",
-        )  # fmt: skip
-        found.append(signed(header, "abc" if height == 3 else "abcd"))
-        previous, receipts = found[-1].commit.block_id, stored.result.receipts if stored else ()
-    store.close()
-    return found
-
-
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Kept]:
     chain = Chain.found(tmp_path)
-    commitments = [chain.app.state.commitment()]
     for number in range(6):
         wires = [chain.send.dataset("abcd"[number % 4], f"d{number}-{n}") for n in range(3)] if number % 3 else []
-        chain.block(*wires)
-        commitments.append(chain.app.state.commitment())
+        votes = dict.fromkeys("abcd", COMMIT) | ({"d": ABSENT} if number == 3 else {})
+        chain.decide(chain.request(*wires, votes=votes))
     genesis_file.save(chain.founding, tmp_path / "genesis.json")
-    kept = Kept(tmp_path, chain, headers_of(chain, commitments))
+    kept = Kept(tmp_path, chain, headers_of(chain))
     kept.save()
     yield kept
     chain.app.close()
@@ -134,6 +88,10 @@ def test_a_log_without_votes_says_what_to_do(kept: Kept) -> None:
             "UPDATE blocks SET block = (SELECT block FROM blocks WHERE height = 3) WHERE height = 2",
             "block 2: its transactions are not those of its header",
         ),
+        (
+            "UPDATE transactions SET position = 1 - position WHERE height = 2 AND position < 2",
+            "the index in",
+        ),
     ],
 )
 def test_a_log_that_was_changed_is_found_out(sql: str, finding: str, kept: Kept) -> None:
@@ -147,12 +105,13 @@ def test_a_log_that_was_changed_is_found_out(sql: str, finding: str, kept: Kept)
 
 def test_headers_that_were_changed_are_found_out(kept: Kept) -> None:
     sound = kept.headers
+    fewer = replace(sound[2].commit, signatures=sound[2].commit.signatures[:3])
     forged = replace(sound[2].header, data_hash=sound[1].header.data_hash)
     cases = [
         ([*sound[:2], signed(forged), *sound[3:]], "block 3: the header after it names another block"),
         ([*sound[:2], replace(sound[2], commit=sound[3].commit), *sound[3:]], "votes are for another block"),
-        (sound[:4], "the log goes on after the last header"),
-        (sound[:5], "block 5: no header after it is kept"),
+        ([*sound[:2], replace(sound[2], commit=fewer), *sound[3:]], "block 3: the header after it holds other votes"),
+        ([*sound[:2], replace(sound[2], header=replace(sound[2].header, time="now")), *sound[3:]], "malformed"),
         ([*sound[:6], signed(sound[6].header, "ab")], "only 2 of 4 members signed"),
         ([*sound[:6], signed(replace(sound[6].header, app_hash="00" * 32))], "its members signed another state"),
     ]
@@ -161,6 +120,13 @@ def test_headers_that_were_changed_are_found_out(kept: Kept) -> None:
         kept.save()
         with pytest.raises(AuditError, match=finding):
             auditing.verify(kept.directory)
+
+
+def test_the_tip_that_no_header_signs_is_shown_as_such(kept: Kept) -> None:
+    kept.headers = kept.headers[:4]
+    kept.save()
+    found = auditing.verify(kept.directory)
+    assert found.height == 4 and "the last 2 blocks, after 3" in found.not_proven[-1]
 
 
 def test_a_vote_that_is_not_genuine_is_found_out(kept: Kept) -> None:
@@ -201,7 +167,7 @@ def test_a_transaction_and_its_outcome_are_proven(kept: Kept) -> None:
     proof = proof_of(kept)
     light.verify_outcome(proof, kept.chain.founding)
     light.verify_outcome(proof, light.header_hash(kept.headers[3].header))
-    assert light.time_ms(proof.decided.signed_header.header) == 1_767_225_600_250
+    assert light.time_ms(proof.decided.signed_header.header) == START_MS + 3000
 
 
 def test_a_proof_of_anything_else_does_not_hold(kept: Kept) -> None:
@@ -243,7 +209,7 @@ def test_only_headers_that_are_not_kept_yet_are_asked_for(kept: Kept) -> None:
         return kept.headers[height - 1]
 
     made = archive.keep(kept.directory, lambda: 7, fetch, lambda done, of: None)
-    assert asked == [5, 6, 7]
+    assert asked == [4, 5, 6, 7]  # of the last that was kept, the votes that the next block carries
     assert made.last == kept.headers[-1]
     assert auditing.verify(kept.directory).height == 7
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from abci_chain import Chain, address
-from ledger_network import CHAIN, signing_key
+import study_bed
+from abci_chain import Chain, misbehaviour
+from abci_headers import WHEN, headers_of, signed
+from ledger_network import CHAIN
 from msgspec.structs import replace
 
 from hmchain.canonical import decode, encode
+from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.blocks import Block, Commit, EngineReport, make_block, make_header
+from hmchain.ledger.contracts.approvals import ApproveStudy, RevokeApproval
+from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset
+from hmchain.ledger.contracts.studies import ProposeStudy
+from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import light
+from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
 from hmchain.ledger.engines.cometbft.audit import NodeAuditError, PartialLogError, verify
-from hmchain.ledger.engines.cometbft.light import (
-    BlockId,
-    Commit,
-    Header,
-    LightProofError,
-    Parts,
-    Signature,
-    SignedHeader,
-)
+from hmchain.ledger.engines.cometbft.light import LightProofError, SignedHeader
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, Chunk
-
-NONE = BlockId("", Parts(0, ""))
-WHEN = "2026-01-01T00:00:00.25Z"
+from hmchain.ledger.state import State
+from hmchain.ledger.transition import Machine
 
 
 @pytest.fixture
@@ -43,123 +43,235 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
     chain.app.close()
 
 
-def signed_header(chain: Chain, names: str = "abcd", **changes: object) -> SignedHeader:
-    """The header after the chain's last block, signed by some."""
-    header = Header(
-        light.Version(11, 1), CHAIN, chain.height + 1, WHEN, NONE, "", "", "", "", "",
-        chain.app.state.commitment().hex().upper(), "", "", "",
-    )  # fmt: skip
-    header = replace(header, **changes)
-    block = BlockId(light.header_hash(header).hex().upper(), Parts(1, "AB" * 32))
-    commit = Commit(header.height, 0, block, ())
-    votes = []
-    for name in names:
-        vote = Signature(2, address(name).hex().upper(), WHEN, None)
-        signature = signing_key(name, "validator").sign(light.vote_bytes(CHAIN, commit, vote))
-        votes.append(replace(vote, signature=signature))
-    return SignedHeader(header, replace(commit, signatures=tuple(votes)))
+def headers(chain: Chain, names: str = "abcd", first: int = 1, **changes: object) -> Archive:
+    """The headers of a chain; the last one signed by some, or another one than it should be."""
+    found = headers_of(chain)[first - 1 :]
+    return Archive([*found[:-1], signed(replace(found[-1].header, **changes), names)])
 
 
 def test_a_sound_ledger_holds(chain: Chain) -> None:
-    found = verify(chain.directory, signed_header(chain, "acd"), chain.founding.digest)
+    found = verify(chain.directory, headers(chain, "acd"), chain.founding.digest)
     assert (found.anchored, found.blocks, found.transactions, found.signers) == (True, 5, 5, ("a", "c", "d"))
     assert found.commitment == chain.app.state.commitment()
-    assert not verify(chain.directory, signed_header(chain)).anchored
+    assert not verify(chain.directory, headers(chain)).anchored
 
 
 def test_it_holds_up_to_an_earlier_header_too(chain: Chain) -> None:
-    signed = signed_header(chain)
+    kept = headers(chain)
     chain.fill(2, first=9)
-    assert verify(chain.directory, signed).blocks == 5
+    found = verify(chain.directory, kept)
+    assert found.blocks == 5 and "the last 2 blocks, after 6" in found.not_proven[0]
 
 
 def test_another_genesis_than_the_agreed_one_is_found_first(chain: Chain) -> None:
     with pytest.raises(NodeAuditError, match="not the one that was agreed on"):
-        verify(chain.directory, signed_header(chain), bytes(32))
+        verify(chain.directory, headers(chain), bytes(32))
 
 
 @pytest.mark.parametrize(
     ("sql", "finding"),
     [
-        ("UPDATE blocks SET result = x'929090' WHERE height = 2", "block 2: executing it gives other receipts"),
-        ("DELETE FROM blocks WHERE height = 6", "members signed another state"),
-        ("DELETE FROM blocks WHERE height = 1", "block 2: it does not follow the one before it"),
-        ("DELETE FROM blocks", "members signed another state"),
+        ("UPDATE blocks SET result = x'929090' WHERE height = 2", "block 2: its members signed other results"),
+        ("DELETE FROM blocks WHERE height = 6", "block 6: its transactions are not those of its header"),
+        ("DELETE FROM blocks WHERE height = 1", "block 1: its transactions are not those of its header"),
+        ("DELETE FROM blocks", "block 1: its transactions are not those of its header"),
     ],
 )
 def test_what_was_changed_afterwards_is_named(chain: Chain, sql: str, finding: str) -> None:
-    signed = signed_header(chain)
+    kept = headers(chain)
     with closing(sqlite3.connect(chain.directory / "blocks.db")) as database:
         database.execute(sql)
         database.commit()
-    with pytest.raises(NodeAuditError, match=finding):
-        verify(chain.directory, signed)
+    with pytest.raises(AuditError, match=finding):
+        verify(chain.directory, kept)
 
 
 def test_two_thirds_of_the_members_must_have_signed(chain: Chain) -> None:
     with pytest.raises(NodeAuditError, match="only 2 of 4 members"):
-        verify(chain.directory, signed_header(chain, "ab"))
+        verify(chain.directory, headers(chain, "ab"))
     with pytest.raises(NodeAuditError, match="only 1 of 4 members"):
-        verify(chain.directory, signed_header(chain, "aaaa"))
+        verify(chain.directory, headers(chain, "aaaa"))
     with pytest.raises(NodeAuditError, match="only 2 of 4 members"):
-        verify(chain.directory, signed_header(chain, "abxyz"))
+        verify(chain.directory, headers(chain, "abxyz"))
 
 
 def test_a_header_of_another_state_or_chain_vouches_for_nothing(chain: Chain) -> None:
-    with pytest.raises(NodeAuditError, match="members signed another state"):
-        verify(chain.directory, signed_header(chain, app_hash="00" * 32))
+    with pytest.raises(ArchiveError, match="members signed another state"):
+        verify(chain.directory, headers(chain, app_hash="00" * 32))
     with pytest.raises(LightProofError, match="belongs to chain other"):
-        verify(chain.directory, signed_header(chain, chain_id="other"))
-    moved = signed_header(chain)
-    moved = replace(moved, header=replace(moved.header, app_hash="00" * 32))
+        verify(chain.directory, headers(chain, chain_id="other"))
+    *before, last = headers_of(chain)
     with pytest.raises(LightProofError, match="another block"):
-        verify(chain.directory, moved)
+        verify(chain.directory, Archive([*before, replace(last, header=replace(last.header, time=WHEN))]))
+
+
+# -- the way there -----------------------------------------------------------------------------------------------------
+
+
+def rewrite(chain: Chain, change: Callable[[Block], Block]) -> None:
+    """Change blocks of the log, and execute them again: it hangs together then, and no header of it is signed."""
+    state = State()
+    genesis_file.initialise(state, chain.founding)
+    machine, previous = Machine(state, chain.founding.chain_id), chain.founding.digest
+    machine.commit(0)
+    with closing(sqlite3.connect(chain.directory / "blocks.db")) as log:
+        for height, old in log.execute("SELECT height, block FROM blocks ORDER BY height").fetchall():
+            block = change(decode(old, Block))
+            result = machine.execute(block.input)
+            header = make_header(CHAIN, block.input, 0, previous, result, state.commitment())
+            machine.commit(height)
+            previous = header.hash
+            row = encode(make_block(header, block.input)), encode(Commit(height, 0, previous, (), ())), encode(result)
+            log.execute("UPDATE blocks SET block = ?, decided = ?, result = ? WHERE height = ?", (*row, height))
+        log.commit()
+    state.close()
+
+
+def moved(height: int, by_ms: int) -> Callable[[Block], Block]:
+    def change(block: Block) -> Block:
+        header = block.header
+        here = header.height == height
+        return replace(block, header=replace(header, time_ms=header.time_ms + by_ms)) if here else block
+
+    return change
+
+
+def test_a_rewritten_log_leads_to_the_signed_state(chain: Chain) -> None:
+    """What makes the tests below worth something: the end alone tells nothing."""
+    kept = headers(chain)
+    rewrite(chain, moved(2, -400))
+    with closing(BlockStore(chain.directory / "blocks.db", read_only=True)) as log:
+        log.check()
+        last = log.last(10)
+    assert last is not None and last.block.header.state_commitment.hex().upper() == kept.last.header.app_hash
+
+
+def test_a1_the_date_of_a_block_is_that_of_its_header(chain: Chain) -> None:
+    kept = headers(chain)
+    rewrite(chain, moved(2, -400))
+    with pytest.raises(ArchiveError, match="block 2: its time is not that of its header"):
+        verify(chain.directory, kept, chain.founding.digest)
+
+
+def test_a1_a_revocation_cannot_vanish(tmp_path: Path) -> None:
+    """Moved past its expiry it is refused, and a later approval overwrites the state: the last commitment fits."""
+    chain = Chain.found(tmp_path)
+    for name in "abcd":
+        published = PublishVersion("brain", 1, bytes(32), 512)
+        chain.block(chain.send(name, RegisterDataset("brain", study_bed.SCHEMA)), chain.send(name, published))
+    spec = study_bed.make_spec(tuple("abcd"), 3)
+    chain.block(chain.send("a", ProposeStudy(spec), role="scientist"))
+    yes = ApproveStudy(spec.name, "brain", 1, spec.purpose, spec.code, chain.clock.ms + 10**10)
+    chain.block(chain.send("b", yes))
+    chain.block(chain.send("b", RevokeApproval(spec.name)))
+    revoked = chain.height
+    chain.clock.ms += 86_400_000
+    chain.block(chain.send("b", yes))
+    genesis_file.save(chain.founding, tmp_path / "genesis.json")
+    kept = headers(chain)
+    assert verify(tmp_path, kept, chain.founding.digest).refused == 0
+    rewrite(chain, moved(revoked, 700_000))
+    with pytest.raises(ArchiveError, match=f"block {revoked}: its members signed other results"):
+        verify(tmp_path, kept, chain.founding.digest)
+    chain.app.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda block: replace(block, header=replace(block.header, proposer="b")), "names a as its proposer"),
+        (lambda block: replace(block, last_votes=block.last_votes[:3]), "votes for the block before it"),
+        (lambda block: replace(block, last_round=1), "votes for the block before it"),
+    ],
+)
+def test_a1_what_a_block_says_of_people_is_what_its_header_says(
+    change: Callable[[Block], Block], finding: str, chain: Chain
+) -> None:
+    kept = headers(chain)
+    with closing(BlockStore(chain.directory / "blocks.db", read_only=True)) as log:
+        stored = log.get(3)
+    assert stored is not None
+    kept.require_inputs(stored.block, chain.app.state)
+    with pytest.raises(ArchiveError, match=finding):
+        kept.require_inputs(change(stored.block), chain.app.state)
+
+
+def test_a1_evidence_of_which_a_header_knows_nothing_is_refused(chain: Chain) -> None:
+    kept = headers(chain)
+    report = (EngineReport("d", 1, 5),)
+    rewrite(chain, lambda block: replace(block, evidence=report) if block.header.height == 3 else block)
+    with pytest.raises(ArchiveError, match="its header holds no evidence"):
+        verify(chain.directory, kept)
+
+
+def test_reported_evidence_and_absent_votes_hold(tmp_path: Path) -> None:
+    chain = Chain.found(tmp_path)
+    chain.fill(2)
+    chain.decide(chain.request(chain.send.dataset("a", "x"), votes={"a": 2, "b": 1, "c": 2, "d": 3}, round_=2))
+    chain.block(evidence=[misbehaviour("c", 2, chain.clock.ms)])
+    chain.fill(1, first=9)
+    genesis_file.save(chain.founding, tmp_path / "genesis.json")
+    assert verify(tmp_path, headers(chain)).evidence == 1
+    chain.app.close()
+
+
+def test_a4_the_index_is_part_of_the_audit(chain: Chain) -> None:
+    kept = headers(chain)
+    with closing(sqlite3.connect(chain.directory / "blocks.db")) as log:
+        log.execute("UPDATE transactions SET height = 2 WHERE height = 1")
+        log.commit()
+    with pytest.raises(LedgerError, match=r"the index in .* lacks transactions"):
+        verify(chain.directory, kept)
 
 
 # -- a log that begins after a snapshot --------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def joined(tmp_path: Path) -> Iterator[tuple[Chain, SignedHeader]]:
-    """A node that joined from a snapshot at block 5, and the header that holds its commitment."""
+def joined(tmp_path: Path) -> Iterator[tuple[Chain, list[SignedHeader]]]:
+    """A node that joined from a snapshot at block 5, and the headers from there on."""
     giver = Chain.found(tmp_path / "giver")
     giver.fill(5)
     (offer,) = giver.app.storage.snapshots.offers()
-    beginning = signed_header(giver)
     taker = Chain(tmp_path / "taker", giver.founding, giver.send)
     taker.app.offer_snapshot(abci.RequestOfferSnapshot(snapshot=offer, app_hash=giver.app.state.commitment()))
     taker.app.apply_snapshot_chunk(
         abci.RequestApplySnapshotChunk(index=0, chunk=giver.app.storage.snapshots.chunk(5, 0))
     )
+    taker.decided += giver.decided
     taker.fill(3, first=5)
     genesis_file.save(taker.founding, taker.directory / "genesis.json")
-    yield taker, beginning
+    yield taker, headers_of(taker)[5:]
     taker.app.close()
     giver.app.close()
 
 
-def test_what_came_after_a_snapshot_is_proven_from_its_signed_commitment_on(joined: tuple[Chain, SignedHeader]) -> None:
-    taker, beginning = joined
-    found = verify(taker.directory, signed_header(taker), taker.founding.digest, beginning=beginning)
+def test_what_came_after_a_snapshot_is_proven_from_its_signed_commitment_on(
+    joined: tuple[Chain, list[SignedHeader]],
+) -> None:
+    taker, kept = joined
+    found = verify(taker.directory, Archive(kept), taker.founding.digest)
     assert (found.begins, found.blocks, found.transactions) == (5, 3, 3)
     assert "block 5" in found.not_proven[0] and "node recover" in found.not_proven[0]
+    Archive(kept).save(taker.directory)
+    again = Archive.load(taker.directory)
+    assert again is not None and again.first == kept[0]
 
 
-def test_a_snapshot_that_nothing_anchors_proves_nothing(joined: tuple[Chain, SignedHeader]) -> None:
-    taker, beginning = joined
-    with pytest.raises(PartialLogError, match=r"begins after block 5 .*node recover"):
-        verify(taker.directory, signed_header(taker))
-    few = replace(beginning, commit=replace(beginning.commit, signatures=beginning.commit.signatures[:2]))
+def test_a_snapshot_that_nothing_anchors_proves_nothing(joined: tuple[Chain, list[SignedHeader]]) -> None:
+    taker, kept = joined
+    few = replace(kept[0], commit=replace(kept[0].commit, signatures=kept[0].commit.signatures[:2]))
+    after = replace(kept[1].header, last_commit_hash=light.commit_hash(few.commit).hex().upper())
     with pytest.raises(PartialLogError, match="too few founders"):
-        verify(taker.directory, signed_header(taker), beginning=few)
+        verify(taker.directory, Archive([few, signed(after)]))
     with pytest.raises(NodeAuditError, match="not the one after the snapshot"):
-        verify(taker.directory, signed_header(taker), beginning=signed_header(taker))
+        verify(taker.directory, Archive(kept[1:]))
 
 
-def test_another_snapshot_than_the_signed_one_is_found(joined: tuple[Chain, SignedHeader]) -> None:
-    taker, beginning = joined
+def test_another_snapshot_than_the_signed_one_is_found(joined: tuple[Chain, list[SignedHeader]]) -> None:
+    taker, kept = joined
     (file,) = (taker.directory / BEGINNING / "5").iterdir()
     content = decode(file.read_bytes(), Chunk)
     file.write_bytes(encode(Chunk(content.pairs[:-1])))
     with pytest.raises(NodeAuditError, match="does not match its commitment"):
-        verify(taker.directory, signed_header(taker), beginning=beginning)
+        verify(taker.directory, Archive(kept))

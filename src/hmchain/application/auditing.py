@@ -71,14 +71,8 @@ def _verify_log(
     audit.check_anchor(genesis, anchor)
     _check_trusted(archive, trusted)
     anchored = anchor is not None or trusted is not None
-    store = BlockStore(directory / BLOCKS, read_only=True)
-    try:
-        archive.check(store)
-        votes = archive.check_votes(genesis)
-        evidence = sum(len(stored.block.evidence) for stored in store.blocks())
-    finally:
-        store.close()
-    with audited(directory, archive.last, anchor, progress) as (found, state):
+    votes = archive.check_votes(genesis)
+    with audited(directory, archive, anchor, progress) as (found, state):
         return AuditReport(
             chain_id=found.chain_id,
             genesis=found.genesis,
@@ -91,10 +85,10 @@ def _verify_log(
             refused=found.refused,
             transaction_signatures=found.transactions,
             vote_signatures=votes,
-            evidence=evidence,
+            evidence=found.evidence,
             models=tuple(models.models(state)),
             checked=_CHECKED,
-            not_proven=audit.NOT_PROVEN if anchored else (audit.REWRITTEN, *audit.NOT_PROVEN),
+            not_proven=(*(() if anchored else (audit.REWRITTEN,)), *audit.NOT_PROVEN, *found.unsigned),
         )
 
 
@@ -109,9 +103,11 @@ def _check_trusted(archive: Archive, trusted: TrustedHeader | None) -> None:
 
 
 _CHECKED = (
-    "every header of CometBFT names the one before it, and the transactions of its block",
+    "every header of CometBFT names the one before it and the votes for it",
     "more than two thirds of the members signed the last header, and with it all before",
     "every founder's vote for a header is genuine",
+    "every block has its header's time, proposer, transactions and last votes",
     "every transaction's signature",
-    "executing every block again gives the receipts that are stored, and the state that was signed last",
+    "executing every block again gives the receipts that are stored, and the results and the state that were signed",
+    "the index finds every transaction where it is, and nothing else",
 )

@@ -26,6 +26,7 @@ from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts import maintenance, membership, standings
+from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
 from hmchain.ledger.engines.cometbft.damage import (
     DATA,
@@ -319,15 +320,21 @@ def network_status(folder: NodeFolder) -> NetworkStatus:
 
 
 def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | None = None) -> NodeAudit:
-    """Execute the node's ledger again and hold it against what the members signed last.
+    """Execute the node's ledger again and hold it against what the members signed.
 
+    The signed headers are fetched from the node and kept beside its log: from then on anybody can audit a copy.
     Raises `NoEndpointError` if the node does not run, and what `cometbft.audit.verify` raises.
     """
     joined(folder)
     with connected(folder) as client:
-        signed, begins = client.signed_header(), begins_after(folder.ledger)
-        beginning = client.signed_header(begins + 1) if begins else None
-    return verify(folder.ledger, signed, anchor, progress, beginning)
+        kept = archive.keep(
+            folder.ledger, lambda: client.status().sync_info.latest_block_height, client.signed_header, _silent
+        )
+    return verify(folder.ledger, kept, anchor, progress)
+
+
+def _silent(_done: int, _of: int) -> None:
+    """Report nothing."""
 
 
 def tolerated(found: Iterable[ValidatorStatus]) -> int:

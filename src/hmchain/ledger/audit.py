@@ -23,7 +23,7 @@ from hmchain.ledger.blocks import COMMIT, OK, Block, BlockResult, Commit
 from hmchain.ledger.chain import InvalidBlockError, Tip, check_block, check_commit
 from hmchain.ledger.contracts import models, standings
 from hmchain.ledger.contracts.models import Model
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BlockStore, IndexCheck, StoredBlock
 from hmchain.ledger.engines.signatures import Answer, SignatureThreads, results
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -123,6 +123,7 @@ def verify(
         genesis = genesis_file.load(directory / "genesis.json")
         check_anchor(genesis, anchor)
         store = BlockStore(directory / "blocks.db", read_only=True)
+        store.freeze()
         state = State(Path(scratch) / "state.db", durable=False)
         signatures = SignatureThreads(genesis.chain_id, threads)
         try:
@@ -149,18 +150,19 @@ class _Replay:
 
     def run(self, store: BlockStore, signatures: SignatureThreads, progress: Progress | None) -> None:
         """Check every block in order."""
-        last = store.height
+        last, index = store.height, IndexCheck(store)
         for stored, block, answers in _ahead(store, signatures):
-            self._check(stored, block, answers)
+            index.follow(stored.height, self._check(stored, block, answers))
             if progress:
                 progress(stored.height, last)
+        index.finish()
         if self._trusted and self._trusted.height > self._tip.height:
             raise AnchorMismatchError(
                 f"the ledger ends at height {self._tip.height}, before the trusted block {self._trusted.height}",
                 _RESTORE,
             )
 
-    def _check(self, stored: StoredBlock, block: Block, answers: dict[bytes, Answer]) -> None:
+    def _check(self, stored: StoredBlock, block: Block, answers: dict[bytes, Answer]) -> BlockResult:
         height, header = self._tip.height + 1, block.header
         commit = _decoded(height, stored.commit_bytes, Commit)
         _require(stored.height == height, height, f"it is missing; block {stored.height} follows the one before it")
@@ -181,6 +183,7 @@ class _Replay:
         self._machine.commit(height)
         self._tip = self._tip.after(header, commit)
         self._count(block, result, commit)
+        return result
 
     def _count(self, block: Block, result: BlockResult, commit: Commit) -> None:
         counts = self._counts
@@ -219,6 +222,7 @@ _CHECKED = (
     "every transaction's signature, and every proof of misbehaviour",
     "executing every block again gives the receipts and the state that were signed",
     "the stored receipts are those that were signed",
+    "the index finds every transaction where it is, and nothing else",
 )
 REWRITTEN = "that this is the ledger you know: without an anchor a wholly rewritten one would pass"
 NOT_PROVEN = (

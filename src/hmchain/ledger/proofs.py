@@ -47,13 +47,13 @@ class InclusionProof(Record, frozen=True):
 
 def prove(store: BlockStore, transaction: bytes) -> InclusionProof:
     """The proof for the transaction with this digest. Raises `NoSuchTransactionError`."""
-    place = store.find(transaction)
-    stored = store.get(place[0]) if place else None
-    if place is None or stored is None:
+    located = store.located(transaction)
+    if located is None:
         raise NoSuchTransactionError(
             f"there is no transaction {transaction.hex()} in a block", "check the digest, or wait for its block"
         )
-    position, block, result = place[1], stored.block, stored.result
+    stored, position = located
+    block, result = stored.block, stored.result
     receipts = [*(encode(receipt) for receipt in result.receipts), encode(result.events)]
     return InclusionProof(
         header=block.header,

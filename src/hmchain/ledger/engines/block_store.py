@@ -12,6 +12,7 @@ from hmchain import merkle
 from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult, Commit, Header, evidence_root, votes_root
+from hmchain.ledger.transactions import transaction_digest
 
 _R = TypeVar("_R", bound=Record)
 
@@ -94,7 +95,7 @@ class BlockStore:
     """Blocks by height, transactions by digest."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._path = path
+        self.path = path
         if read_only and not path.exists():
             raise BlockStoreError(f"there is no ledger at {path.parent}", "give the directory of a run or a ledger")
         mode = "ro" if read_only else "rwc"
@@ -133,7 +134,7 @@ class BlockStore:
         except sqlite3.DatabaseError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise _translated(error, self._path) from error
+            raise _translated(error, self.path) from error
 
     def get(self, height: int) -> StoredBlock | None:
         """One block, or None."""
@@ -153,7 +154,7 @@ class BlockStore:
             try:
                 row = cursor.fetchone()
             except sqlite3.DatabaseError as error:
-                raise _translated(error, self._path) from error
+                raise _translated(error, self.path) from error
             if row is None:
                 return
             yield StoredBlock(*row)
@@ -168,6 +169,20 @@ class BlockStore:
         row = self._query("SELECT height, position FROM transactions WHERE digest = ?", digest).fetchone()
         return (row[0], row[1]) if row else None
 
+    def located(self, digest: bytes) -> tuple[StoredBlock, int] | None:
+        """The block of a transaction and its position there, or None.
+
+        The index is a cache: raises `BlockStoreError` if what it points to is another transaction, or none.
+        """
+        place = self.find(digest)
+        if place is None:
+            return None
+        stored, position = self.get(place[0]), place[1]
+        wires = stored.block.transactions if stored is not None else ()
+        if stored is None or not 0 <= position < len(wires) or transaction_digest(wires[position]) != digest:
+            raise BlockStoreError(f"the index in {self.path} shows another transaction than {digest.hex()}", _WAY_OUT)
+        return stored, position
+
     def find_prefix(self, prefix: bytes) -> list[bytes]:
         """Digests that start with `prefix`, at most a few: for people who type the first letters."""
         upper = prefix + b"\xff" * (32 - len(prefix))
@@ -181,19 +196,29 @@ class BlockStore:
 
         Reads the whole log once. Raises `BlockStoreError` for the first thing that is wrong.
         """
-        previous, count = b"", 0
+        previous, index = b"", IndexCheck(self)
         for stored in self.blocks():
-            header, result = stored.check(self._path)
+            header, result = stored.check(self.path)
             if previous and header.previous != previous:
-                raise BlockStoreError(f"block {stored.height} in {self._path} does not follow the last", _WAY_OUT)
+                raise BlockStoreError(f"block {stored.height} in {self.path} does not follow the last", _WAY_OUT)
             previous = header.hash
-            for position, receipt in enumerate(result.receipts):
-                place, found = (stored.height, position), self.find(receipt.transaction)
-                if found is None or found > place:  # a transaction that came twice is found where it came first
-                    raise BlockStoreError(f"the index in {self._path} lacks transactions", _WAY_OUT)
-                count += found == place
-        if self._query("SELECT count(*) FROM transactions").fetchone()[0] != count:
-            raise BlockStoreError(f"the index in {self._path} holds transactions of no block", _WAY_OUT)
+            index.follow(stored.height, result)
+        index.finish()
+
+    def freeze(self) -> None:
+        """Read from now on what the log holds now, whatever another process adds."""
+        self._query("BEGIN")
+
+    def require_tables(self) -> None:
+        """See that nothing but the tables themselves answers. Raises `BlockStoreError`."""
+        found = {(kind, name) for kind, name in self._query("SELECT type, name FROM sqlite_master")}
+        if found != {("table", "blocks"), ("table", "transactions")}:
+            raise BlockStoreError(f"{self.path} holds other tables than a log of blocks", _WAY_OUT)
+
+    def count_indexed(self) -> int:
+        """How many transactions the index holds."""
+        count: int = self._query("SELECT count(*) FROM transactions").fetchone()[0]
+        return count
 
     def close(self) -> None:
         """Close the file."""
@@ -203,7 +228,28 @@ class BlockStore:
         try:
             return self._db.execute(sql, values)
         except sqlite3.DatabaseError as error:
-            raise _translated(error, self._path) from error
+            raise _translated(error, self.path) from error
+
+
+class IndexCheck:
+    """Holds the index of transactions against blocks that pass in order."""
+
+    def __init__(self, store: BlockStore) -> None:
+        store.require_tables()
+        self._store, self._count = store, 0
+
+    def follow(self, height: int, result: BlockResult) -> None:
+        """See that a block's transactions are found in it. Raises `BlockStoreError`."""
+        for position, receipt in enumerate(result.receipts):
+            place, found = (height, position), self._store.find(receipt.transaction)
+            if found is None or found > place:  # a transaction that came twice is found where it came first
+                raise BlockStoreError(f"the index in {self._store.path} lacks transactions", _WAY_OUT)
+            self._count += found == place
+
+    def finish(self) -> None:
+        """See that the index holds nothing else; each of its rows was met once. Raises `BlockStoreError`."""
+        if self._store.count_indexed() != self._count:
+            raise BlockStoreError(f"the index in {self._store.path} holds transactions of no block", _WAY_OUT)
 
 
 def _translated(error: sqlite3.DatabaseError, path: Path) -> LedgerError:

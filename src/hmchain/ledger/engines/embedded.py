@@ -202,9 +202,8 @@ class EmbeddedLedger:
 
     def receipt(self, digest: bytes) -> Receipt | None:
         """The receipt of a transaction that is in a block, or None."""
-        place = self.store.find(digest)
-        stored = self.store.get(place[0]) if place else None
-        return stored.result.receipts[place[1]] if place and stored else None
+        located = self.store.located(digest)
+        return located[0].result.receipts[located[1]] if located else None
 
     # -- transactions ----------------------------------------------------------------------------------------------
 

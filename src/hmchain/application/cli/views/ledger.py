@@ -165,22 +165,22 @@ class LedgerReader:
     def transaction(self, prefix: str) -> TransactionView:
         """The transaction whose digest begins with `prefix`."""
         digest = self.find(prefix)
-        place = self._store.find(digest)
-        stored = self._store.get(place[0]) if place else None
-        if place is None or stored is None or place[1] >= len(stored.block.transactions):
+        located = self._store.located(digest)
+        if located is None:
             raise DamagedBlockError(f"transaction {digest.hex()} is not in the block that the index names", _AUDIT)
+        stored, position = located
         block, _, result = _contents(stored)
-        fields, body = _decoded(block.transactions[place[1]])
+        fields, body = _decoded(block.transactions[position])
         sender = membership.credential(self.state, fields.sender) if fields else None
         return TransactionView(
             digest=digest,
             height=stored.height,
-            position=place[1],
+            position=position,
             time_ms=block.header.time_ms,
             kind=_kind(body),
             organisation=sender.organisation if sender else "",
             role=sender.role if sender else "",
-            receipt=result.receipts[place[1]],
+            receipt=result.receipts[position],
             expires_ms=fields.expires_ms if fields else 0,
             body=body,
         )
@@ -188,10 +188,11 @@ class LedgerReader:
     def proof(self, prefix: str) -> ProofFile:
         """The inclusion proof of the transaction whose digest begins with `prefix`, with the genesis."""
         genesis, transaction = genesis_file.load(self._directory / "genesis.json"), self.find(prefix)
-        archive = Archive.load(self._directory)
-        if archive is not None:
+        archive, node = Archive.load(self._directory), NodeFolder(self._directory.parent)
+        located = self._store.located(transaction)
+        reaches = archive is not None and located is not None and located[0].height < archive.last.header.height
+        if archive is not None and (reaches or not node.toml.is_file()):
             return OutcomeFile(genesis, archive.prove(self._store, transaction))
-        node = NodeFolder(self._directory.parent)
         if node.toml.is_file():
             return OutcomeFile(genesis, _prove_by_node(node, self._store, transaction))
         proof = proofs.prove(self._store, transaction)

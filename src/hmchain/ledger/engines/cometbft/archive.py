@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -16,23 +17,30 @@ import msgspec
 from hmchain import merkle
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
-from hmchain.ledger.blocks import COMMIT
+from hmchain.ledger.blocks import ABSENT, COMMIT, Block, Vote
+from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.answers import MerkleProof
 from hmchain.ledger.engines.cometbft.light import (
     LightProof,
     OutcomeProof,
     SignedHeader,
+    commit_hash,
     header_hash,
     result_leaf,
+    results_root,
     signers,
+    time_ms,
 )
+from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proofs import NoSuchTransactionError
+from hmchain.ledger.state import State
 
 FILE = "headers.jsonl"
 _PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+_NOTHING = merkle.root([]).hex().upper()
 
 
 class ArchiveError(AuditError):
@@ -42,7 +50,7 @@ class ArchiveError(AuditError):
 
 
 class Archive:
-    """The headers of a chain from height 1 on, each with its votes."""
+    """The headers of a chain, each with its votes: from height 1 on, or from the first after a snapshot."""
 
     def __init__(self, headers: Sequence[SignedHeader]) -> None:
         self._headers = tuple(headers)
@@ -57,7 +65,8 @@ class Archive:
             headers = [msgspec.json.decode(line, type=SignedHeader) for line in path.read_bytes().splitlines()]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ArchiveError(f"{path} is damaged", "get it from another member") from error
-        if not headers or [signed.header.height for signed in headers] != list(range(1, len(headers) + 1)):
+        heights = [signed.header.height for signed in headers]
+        if not headers or heights != list(range(begins_after(directory) + 1, heights[-1] + 1)):
             raise ArchiveError(f"{path} lacks headers", "get it from another member")
         return cls(headers)
 
@@ -69,34 +78,65 @@ class Archive:
         partial.replace(path)
 
     @property
+    def first(self) -> SignedHeader:
+        """The first header."""
+        return self._headers[0]
+
+    @property
     def last(self) -> SignedHeader:
         """The last header."""
         return self._headers[-1]
 
     def get(self, height: int) -> SignedHeader | None:
         """The header of a height, or None."""
-        return self._headers[height - 1] if 0 < height <= len(self._headers) else None
+        position = height - self.first.header.height
+        return self._headers[position] if 0 <= position < len(self._headers) else None
 
     def check(self, store: BlockStore) -> None:
-        """Hold the headers against each other and against a log. Raises `ArchiveError` for the first that does not fit.
+        """Hold the headers against each other and against a log, as far as headers follow its blocks.
 
-        Says nothing of who voted: `light.signers` does, for the last one.
+        Each header has the time and the transactions of its block; the one after it the votes for it, the results and
+        the state. Raises `ArchiveError` for the first that does not fit. Says nothing of who voted: `light.signers`
+        does, for the last one, and `require_inputs` of what only a state tells: names.
         """
-        blocks = store.blocks()
-        stored = next(blocks, None)
-        for signed, following in zip(self._headers, (*self._headers[1:], None), strict=True):
+        try:
+            self._check(store)
+        except (ValueError, OverflowError):
+            raise ArchiveError("a header is malformed", "get the headers from another member") from None
+
+    def _check(self, store: BlockStore) -> None:
+        blocks = store.blocks(self.first.header.height, self.last.header.height - 1)
+        stored, app_hash = next(blocks, None), self.first.header.app_hash
+        for signed, following in pairwise(self._headers):
             height = signed.header.height
-            if following is not None:
-                linked = following.header.last_block_id.hash == header_hash(signed.header).hex().upper()
-                _require(linked, height, "the header after it names another block")
             here = stored if stored is not None and stored.height == height else None
-            _require(
-                signed.header.data_hash == _data_hash(here), height, "its transactions are not those of its header"
-            )
+            _check_links(signed, following)
             if here is not None:
-                _require(following is not None, height, "no header after it is kept")
+                app_hash = here.block.header.state_commitment.hex().upper()
                 stored = next(blocks, None)
-        _require(stored is None, self.last.header.height, "the log goes on after the last header")
+            _check_contents(signed, following, here)
+            _require(following.header.app_hash.upper() == app_hash, height, "its members signed another state after it")
+
+    def require_inputs(self, block: Block, state: State) -> None:
+        """Hold what a block says of people against its signed header; `state` is the one before it.
+
+        That is who proposed it, and who voted for the last one in which round. Raises `ArchiveError`.
+        """
+        height = block.header.height
+        here, before = self.get(height), self.get(height - 1)
+        if here is None:
+            return
+        voters = _names(state, height - 1) if height > 1 else {}
+        proposer_address = here.header.proposer_address
+        named = (voters | _names(state, height)).get(proposer_address, proposer_address.lower())
+        _require(block.header.proposer == named, height, f"its header names {named} as its proposer")
+        if before is None:
+            return
+        cast = {voters[vote.validator_address]: vote.block_id_flag for vote in before.commit.signatures
+                if vote.validator_address in voters}  # fmt: skip
+        expected = tuple(Vote(name, cast.get(name, ABSENT)) for name in sorted(voters.values()))
+        voted = (block.last_round, block.last_votes) == (before.commit.round, expected)
+        _require(voted, height, "the votes for the block before it are not those of its header")
 
     def check_votes(self, genesis: Genesis) -> int:
         """How many votes of founders for these headers were kept. Raises `ArchiveError` if one is not genuine."""
@@ -121,14 +161,14 @@ def prove(store: BlockStore, transaction: bytes, header: Callable[[int], SignedH
 
     Raises `NoSuchTransactionError`, also where no header follows the transaction's block yet.
     """
-    place = store.find(transaction)
-    stored = store.get(place[0]) if place else None
-    signed, following = (header(place[0]), header(place[0] + 1)) if place else (None, None)
-    if place is None or stored is None or signed is None or following is None:
+    located = store.located(transaction)
+    height = located[0].height if located else 0
+    signed, following = (header(height), header(height + 1)) if located else (None, None)
+    if located is None or signed is None or following is None:
         raise NoSuchTransactionError(
             f"there is no transaction {transaction.hex()} in a block", "check the digest, or wait for its block"
         )
-    position, block, receipts = place[1], stored.block, stored.result.receipts
+    position, block, receipts = located[1], located[0].block, located[0].result.receipts
     path = merkle.path([sha256(wire).digest() for wire in block.transactions], position)
     included = MerkleProof(len(block.transactions), position, tuple(path))
     return OutcomeProof(
@@ -145,7 +185,10 @@ def keep(
     fetch: Callable[[int], SignedHeader],
     progress: Callable[[int, int], None],
 ) -> Archive:
-    """Keep all headers in a node's directory, those that are there already not asked for again.
+    """Keep all headers in a node's directory, those that are there already not asked for again, but the last one.
+
+    As long as a header is the last, a node shows the votes that it has seen itself; afterwards those that the next
+    block carries, which are the ones that are signed.
 
     `height` asks a node for its last height, `fetch` for a header with its votes. The header after the log's last block
     is waited for: it is the one that vouches for the state. Raises `LedgerError` if it does not come.
@@ -160,9 +203,8 @@ def keep(
         if time.monotonic() > deadline:
             raise LedgerError(f"no header follows block {needed - 1}", "see whether enough nodes run, and try again")
         time.sleep(_LOOK_SECONDS)
-    known = Archive.load(directory)
-    headers = [] if known is None else list(known._headers)
-    for number in range(len(headers) + 1, last + 1):
+    headers = _kept(directory)
+    for number in range(begins_after(directory) + len(headers) + 1, last + 1):
         headers.append(fetch(number))
         progress(number, last)
     archive = Archive(headers)
@@ -170,9 +212,41 @@ def keep(
     return archive
 
 
-def _data_hash(stored: StoredBlock | None) -> str:
-    wires = stored.block.transactions if stored is not None else ()
-    return merkle.root([sha256(wire).digest() for wire in wires]).hex().upper()
+def _kept(directory: Path) -> list[SignedHeader]:
+    """The headers that need not be asked for again; a file without sense is written anew."""
+    try:
+        known = Archive.load(directory)
+    except ArchiveError:
+        return []
+    return [] if known is None else list(known._headers[:-1])
+
+
+def _check_links(signed: SignedHeader, following: SignedHeader) -> None:
+    height, header = signed.header.height, following.header
+    linked = header.last_block_id.hash == header_hash(signed.header).hex().upper()
+    _require(linked, height, "the header after it names another block")
+    votes = commit_hash(signed.commit).hex().upper()
+    _require(header.last_commit_hash.upper() == votes, height, "the header after it holds other votes for it")
+
+
+def _check_contents(signed: SignedHeader, following: SignedHeader, stored: StoredBlock | None) -> None:
+    """A block that is not in the log is empty."""
+    height, header = signed.header.height, signed.header
+    block = stored.block if stored is not None else None
+    wires = block.transactions if block is not None else ()
+    receipts = stored.result.receipts if stored is not None else ()
+    data = merkle.root([sha256(wire).digest() for wire in wires]).hex().upper()
+    _require(header.data_hash.upper() == data, height, "its transactions are not those of its header")
+    results = results_root(receipts).hex().upper()
+    _require(following.header.last_results_hash.upper() == results, height, "its members signed other results of it")
+    if block is not None:
+        _require(block.header.time_ms == time_ms(header), height, "its time is not that of its header")
+        reported = not block.evidence or header.evidence_hash.upper() != _NOTHING
+        _require(reported, height, "its header holds no evidence")
+
+
+def _names(state: State, height: int) -> dict[str, str]:
+    return {entry.address.hex().upper(): entry.id for entry in standings.validators_at(state, height)}
 
 
 def _require(condition: bool, height: int, what: str) -> None:

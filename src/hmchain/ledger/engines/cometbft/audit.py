@@ -1,24 +1,28 @@
 """Audit of one node's ledger: execute its blocks again from genesis, and compare the end with what the members signed.
 
-CometBFT's header of a height carries the commitment of the state before it, so one signed header vouches for the whole
-log that leads there. Who may sign follows from the log too: a member comes in by the votes of stewards, and their
-signatures are checked on the way. So signers are counted by heads: who is jailed depends on votes that are not.
+CometBFT's header of a height carries the commitment of the state before it, so one signed header vouches for the state
+that a log leads to. It does not vouch for the way there: times, results and refusals on the way are compared with the
+header of each block, which names the one before it.
+
+Who may sign follows from the log too: a member comes in by the votes of stewards, and their signatures are checked on
+the way. So signers are counted by heads: who is jailed depends on votes that are not.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.canonical import encode
 from hmchain.errors import AuditError
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import OK
+from hmchain.ledger.blocks import OK, BlockResult
 from hmchain.ledger.contracts import membership, standings
-from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, IndexCheck, StoredBlock
+from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.light import SignedHeader, signers
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
 from hmchain.ledger.genesis import Genesis
@@ -60,62 +64,76 @@ class NodeAudit:
     not_proven: tuple[str, ...]
     begins: int = 0
     """The height after which the log begins; its state was signed by founders. 0 for a whole log."""
+    evidence: int = 0
+    """Offences that the engine reported."""
+    unsigned: tuple[str, ...] = ()
+    """Of blocks at the end that no kept header follows: in words, also among what is not proven."""
 
 
 _NOT_PROVEN = (
     "that what members say of their data is true",
     "anything, if a third of the members or more conspired",
-    "votes of single blocks, other than those of the signed header (CometBFT's own store keeps them)",
+    "what a reported offence was: the engine's evidence is in CometBFT's own store",
 )
 
 
 def verify(
     directory: Path,
-    signed: SignedHeader,
+    archive: Archive,
     anchor: bytes | None = None,
     progress: Progress | None = None,
-    beginning: SignedHeader | None = None,
 ) -> NodeAudit:
-    """Audit the ledger in `directory` up to the header `signed`, a recent one of any member's node.
+    """Audit the ledger in `directory` up to the last header of `archive`, which holds those of all its blocks.
 
-    `anchor` is the genesis digest that was agreed on. For a log that begins after a snapshot, `beginning` is the header
-    after the snapshot's height, which holds its commitment. Raises `NodeAuditError` or `LightProofError` for the first
-    thing that does not hold, `PartialLogError` if nothing anchors the snapshot.
+    `anchor` is the genesis digest that was agreed on. A log that begins after a snapshot is held against the headers
+    from there on. Raises `NodeAuditError`, `ArchiveError` or `LightProofError` for the first thing that does not hold,
+    `PartialLogError` if nothing anchors the snapshot.
     """
-    with audited(directory, signed, anchor, progress, beginning) as (found, _):
+    with audited(directory, archive, anchor, progress) as (found, _):
         return found
 
 
 @contextmanager
 def audited(
     directory: Path,
-    signed: SignedHeader,
+    archive: Archive,
     anchor: bytes | None = None,
     progress: Progress | None = None,
-    beginning: SignedHeader | None = None,
 ) -> Iterator[tuple[NodeAudit, State]]:
-    """As `verify`; gives the state that was reached too, to be read until the context ends."""
+    """The same, with the state that the blocks led to."""
     genesis = genesis_file.load(directory / "genesis.json")
-    if anchor is not None and anchor != genesis.digest:
-        raise NodeAuditError("the genesis is not the one that was agreed on", "this is another network's ledger")
-    store = BlockStore(directory / BLOCKS, read_only=True)
-    with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
-        state = State(Path(scratch) / "state.db", durable=False)
-        try:
-            if begins := begins_after(directory):
-                _restore_beginning(directory, genesis, beginning, state)
-            else:
-                genesis_file.initialise(state, genesis)
-            replay = _Replay(genesis, state, begins)
-            last = signed.header.height - 1
-            for stored in store.blocks(begins + 1, last):
-                replay.follow(stored)
-                if progress:
-                    progress(stored.height, last)
-            yield replay.compare(signed, anchored=anchor is not None), state
-        finally:
-            state.close()
-            store.close()
+    if anchor is not None and genesis.digest != anchor:
+        found = f"the genesis is {genesis.digest.hex()}, not the one that was agreed on"
+        raise NodeAuditError(found, "this is another chain's ledger")
+    begins = begins_after(directory)
+    with closing(BlockStore(directory / BLOCKS, read_only=True)) as store, _scratch() as state:
+        store.freeze()
+        archive.check(store)
+        if begins:
+            _restore_beginning(directory, genesis, archive.first, state)
+        else:
+            genesis_file.initialise(state, genesis)
+        replay, index = _Replay(genesis, state, begins, archive), IndexCheck(store)
+        last = archive.last.header.height - 1
+        for stored in store.blocks(begins + 1, last):
+            index.follow(stored.height, replay.follow(stored))
+            if progress:
+                progress(stored.height, last)
+        unsigned = 0
+        for stored in store.blocks(last + 1):
+            index.follow(stored.height, stored.result)
+            unsigned += 1
+        index.finish()
+        yield replay.compare(archive.last, anchored=anchor is not None, unsigned=unsigned), state
+
+
+@contextmanager
+def _scratch() -> Iterator[State]:
+    with (
+        tempfile.TemporaryDirectory(prefix="hmchain-audit-") as place,
+        closing(State(Path(place) / "state.db", durable=False)) as state,
+    ):
+        yield state
 
 
 def require_whole(directory: Path) -> None:
@@ -132,11 +150,9 @@ def _partial(begins: int, cannot: str) -> PartialLogError:
     )
 
 
-def _restore_beginning(directory: Path, genesis: Genesis, signed: SignedHeader | None, state: State) -> None:
+def _restore_beginning(directory: Path, genesis: Genesis, signed: SignedHeader, state: State) -> None:
     """Take up the snapshot that a log begins with, if more than two thirds of the founders signed its commitment."""
     begins = begins_after(directory)
-    if signed is None:
-        raise _partial(begins, "shows nothing of what came before")
     _require(signed.header.height == begins + 1, begins, "the header is not the one after the snapshot")
     founders = {member.organisation: member.validator for member in genesis.members}
     if 3 * len(signers(signed, genesis.chain_id, founders)) <= 2 * len(founders):
@@ -150,18 +166,22 @@ def _restore_beginning(directory: Path, genesis: Genesis, signed: SignedHeader |
 class _Replay:
     """One pass over a log, from the state at its beginning."""
 
-    def __init__(self, genesis: Genesis, state: State, begins: int) -> None:
+    def __init__(self, genesis: Genesis, state: State, begins: int, archive: Archive) -> None:
         self._genesis, self._machine, self._begins = genesis, Machine(state, genesis.chain_id), begins
+        self._archive = archive
         if not begins:
             self._machine.commit(0)
+        first = archive.first.header.app_hash.upper()
+        _require(first == state.commitment().hex().upper(), begins, "its members signed another state")
         self._previous = genesis.digest
-        self._blocks = self._transactions = self._refused = 0
+        self._blocks = self._transactions = self._refused = self._evidence = 0
 
-    def follow(self, stored: StoredBlock) -> None:
-        """Execute one block, signatures and all, and compare with what was stored."""
+    def follow(self, stored: StoredBlock) -> BlockResult:
+        """Execute one block, signatures and all, and compare with what was stored and with what was signed."""
         block, state = stored.block, self._machine.state
         _require(block.header.previous == self._previous, stored.height, "it does not follow the one before it")
         _require(block.header.height == stored.height, stored.height, "it is stored under another height")
+        self._archive.require_inputs(block, state)
         result = self._machine.execute(block.input)
         _require(encode(result) == stored.result_bytes, stored.height, "executing it gives other receipts")
         same = state.commitment() == block.header.state_commitment
@@ -171,8 +191,10 @@ class _Replay:
         self._blocks += 1
         self._transactions += len(block.transactions)
         self._refused += sum(receipt.code != OK for receipt in result.receipts)
+        self._evidence += len(block.evidence)
+        return result
 
-    def compare(self, signed: SignedHeader, *, anchored: bool) -> NodeAudit:
+    def compare(self, signed: SignedHeader, *, anchored: bool, unsigned: int) -> NodeAudit:
         """Hold the state that was reached against the one that the members signed."""
         state, height = self._machine.state, signed.header.height
         members = {member.organisation: member.validator for member in membership.active_members(state)}
@@ -184,21 +206,27 @@ class _Replay:
                 f"only {len(found)} of {len(members)} members signed header {height}",
                 "audit again when more nodes are up, or against another member's header",
             )
-        commitment = state.commitment()
+        commitment, tail = state.commitment(), _unsigned(height, unsigned)
         _require(commitment.hex().upper() == signed.header.app_hash.upper(), height, "its members signed another state")
         return NodeAudit(
             self._genesis.chain_id, self._genesis.digest, anchored, self._blocks, self._transactions, self._refused,
-            height, tuple(sorted(found)), len(members), commitment, self._not_proven(), self._begins,
+            height, tuple(sorted(found)), len(members), commitment, self._not_proven(tail), self._begins,
+            self._evidence, tail,
         )  # fmt: skip
 
-    def _not_proven(self) -> tuple[str, ...]:
+    def _not_proven(self, unsigned: tuple[str, ...]) -> tuple[str, ...]:
         if not self._begins:
-            return _NOT_PROVEN
+            return (*unsigned, *_NOT_PROVEN)
         return (
+            *unsigned,
             f"how the state at block {self._begins} came about, which founders signed: this log begins after it "
             "(`hmchain node recover` fetches the rest)",
             *_NOT_PROVEN,
         )
+
+
+def _unsigned(height: int, count: int) -> tuple[str, ...]:
+    return (f"the last {count} blocks, after {height - 1}: no header that is kept signs them",) if count else ()
 
 
 def _require(condition: bool, height: int, what: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -156,6 +156,16 @@ def result_leaf(receipt: Receipt) -> bytes:
     return _number(1, int(receipt.code != OK)) + _bytes(2, encode(receipt))
 
 
+def results_root(receipts: Sequence[Receipt]) -> bytes:
+    """`last_results_hash` of the header after a block with these receipts (32 bytes)."""
+    return merkle.root([result_leaf(receipt) for receipt in receipts])
+
+
+def commit_hash(commit: Commit) -> bytes:
+    """`last_commit_hash` of the header after a block that this commit decided (32 bytes)."""
+    return merkle.root([_commit_signature(vote) for vote in commit.signatures])
+
+
 def _check_founders(signed: SignedHeader, genesis: Genesis) -> None:
     founders = {member.organisation: member.validator for member in genesis.members}
     count = len(signers(signed, genesis.chain_id, founders))
@@ -294,6 +304,16 @@ def _block_id(block: BlockId) -> bytes:
 def _timestamp(text: str) -> bytes:
     seconds, nanos = _parsed(text)
     return _number(1, seconds) + _number(2, nanos)
+
+
+def _commit_signature(vote: Signature) -> bytes:
+    """The time is written even where nobody voted."""
+    return (
+        _number(1, vote.block_id_flag)
+        + _bytes(2, bytes.fromhex(vote.validator_address))
+        + _message(3, _timestamp(vote.timestamp))
+        + _bytes(4, vote.signature or b"")
+    )
 
 
 def _parsed(text: str) -> tuple[int, int]:

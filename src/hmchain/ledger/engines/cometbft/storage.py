@@ -126,9 +126,8 @@ class NodeStorage:
 
     def receipt(self, digest: bytes) -> tuple[int, Receipt] | None:
         """Height and receipt of a transaction that is in a block, or None."""
-        place = self.blocks.find(digest)
-        stored = self.blocks.get(place[0]) if place else None
-        return (stored.height, stored.result.receipts[place[1]]) if place and stored else None
+        located = self.blocks.located(digest)
+        return (located[0].height, located[0].result.receipts[located[1]]) if located else None
 
     def close(self) -> None:
         """Close all files."""
