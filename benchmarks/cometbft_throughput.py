@@ -38,11 +38,11 @@ from rich.table import Table
 from websockets.sync.client import ClientConnection, connect
 
 from hmchain.canonical import decode, digest, encode
+from hmchain.clock import now_ms
 from hmchain.keys import PublicKey, SigningKey, WrappingKey
 from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.local import LOOPBACK, LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import Supervised, find_binary
@@ -77,7 +77,7 @@ def network(directory: Path, parameters: Parameters | None = None, timing: Timin
         Member(name, name, *(signing_key(name, role).public.raw for role in roles), WrappingKey.generate().public)
         for name in NAMES
     )
-    genesis = Genesis(CHAIN, wall_clock_ms(), members, parameters or Parameters())
+    genesis = Genesis(CHAIN, now_ms(), members, parameters or Parameters())
     return LocalNetwork(directory, genesis, {name: signing_key(name, "validator") for name in NAMES}, timing=timing)
 
 
@@ -135,7 +135,7 @@ _numbers = count()
 def registrations(amount: int) -> list[bytes]:
     """Signed transactions of all four stewards, each of which registers a data set of a name that was never used."""
     keys = [signing_key(name, "steward") for name in NAMES]
-    expires_ms = wall_clock_ms() + LIFE_MS
+    expires_ms = now_ms() + LIFE_MS
     return [
         sign(keys[n % 4], CHAIN, encode(RegisterDataset(f"d{n:08}", SCHEMA)), os.urandom(16), expires_ms)
         for n, _ in zip(_numbers, range(amount), strict=False)

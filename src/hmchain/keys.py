@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
+from hmchain import files
 from hmchain.canonical import Record, digest
 from hmchain.errors import KeyMaterialError
 
@@ -309,7 +309,7 @@ class _KeyFile(msgspec.Struct, forbid_unknown_fields=True):
 def save_key(key: StoredKey, path: Path, passphrase: str | None = None) -> None:
     """Write a key file of mode 0600; with a passphrase the key is sealed under scrypt (RFC 7914) and AES-256-GCM.
 
-    Raises `KeyFileError` if the file exists: a key is never overwritten.
+    It is on disk, whole, when this returns. Raises `KeyFileError` if the file exists: a key is never overwritten.
     """
     secret = key.secret_bytes()
     if passphrase is None:
@@ -318,15 +318,10 @@ def save_key(key: StoredKey, path: Path, passphrase: str | None = None) -> None:
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
         sealed = AESGCM(passphrase_key(passphrase, salt)).encrypt(nonce, secret, key.kind.encode())
         content = _KeyFile(key.kind, "scrypt-aes256gcm", salt, nonce, sealed)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        files.write_whole(path, msgspec.json.encode(content), durable=True, mode=files.PRIVATE, new=True)
     except FileExistsError as error:
         raise KeyFileError(f"{path} exists", "a key is never overwritten; choose another place") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(content))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:

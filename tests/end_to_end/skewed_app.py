@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hmchain.ledger.engines.clock import wall_clock_ms
+from hmchain.clock import now_ms
 from hmchain.ledger.engines.cometbft import __main__ as program
 from hmchain.ledger.engines.cometbft.application import Application
 
@@ -14,7 +14,7 @@ from hmchain.ledger.engines.cometbft.application import Application
 class SkewedApplication(Application):
     def __init__(self, directory: Path, *arguments: Any, **options: Any) -> None:
         skew_ms = int((directory / "clock-skew").read_text())
-        super().__init__(directory, *arguments, clock_ms=lambda: wall_clock_ms() + skew_ms, **options)
+        super().__init__(directory, *arguments, clock_ms=lambda: now_ms() + skew_ms, **options)
 
 
 program.Application = SkewedApplication  # type: ignore[misc]

@@ -101,3 +101,11 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "agent.db").write_bytes(b"no database" * 1000)
     with pytest.raises(AgentStoreError, match=r"agent\.db"):
         AgentStore(tmp_path / "agent.db", KEY)
+
+
+def test_c4_after_a_failed_note_what_is_put_is_durable_again(tmp_path: Path) -> None:
+    store = AgentStore(tmp_path / "agent.db", KEY)
+    store._execute("PRAGMA max_page_count = 3")
+    with pytest.raises(AgentStoreError):
+        store.note("a", Note(bytes(100_000)))
+    assert store._execute("PRAGMA synchronous").fetchone() == (2,), "FULL"

@@ -50,7 +50,7 @@ def test_a_reader_cannot_write_and_does_not_disturb_the_writer(tmp_path: Path) -
     reader = BlockStore(tmp_path / "ledger" / "blocks.db", read_only=True)
     stored = reader.get(1)
     assert stored is not None
-    with pytest.raises(BlockStoreError, match="readonly"):
+    with pytest.raises(BlockStoreError):
         reader.append(stored.block, stored.commit, stored.result)
     network.fill(2, first=1)
     assert reader.height == 3

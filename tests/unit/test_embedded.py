@@ -95,7 +95,7 @@ def test_founding_twice_and_opening_nothing(network: Network, tmp_path: Path) ->
 
 
 def test_a_second_writer_is_turned_away(network: Network) -> None:
-    with pytest.raises(SecondWriterError, match="another process writes"):
+    with pytest.raises(SecondWriterError, match=f"process {os.getpid()} writes"):
         EmbeddedLedger(network.directory, validator_keys())
     network.fill(1)
 

@@ -23,6 +23,9 @@ UNDETERMINED = {
 # Tools that read a ledger from outside; they decide nothing.
 READERS = {"ledger/audit.py", "ledger/lineage.py", "ledger/proofs.py"}
 
+# What all layers stand on; each may import what stands before it, and no layer.
+GROUND_ORDER = [{"errors", "merkle", "clock"}, {"canonical", "files"}, {"keys", "sqlite"}]
+
 LAYERS = {
     "records": {"records"},
     "ledger": {"ledger"},
@@ -70,6 +73,8 @@ def test_the_ledger_core_touches_its_arguments_alone(path: Path) -> None:
             "what needs more belongs into ledger/engines"
         )
 
+        assert not imported.startswith("hmchain.clock"), f"{name_of(path)}:{line} reads the clock: time is the block's"
+
 
 @pytest.mark.parametrize("path", ledger_core(), ids=name_of)
 def test_the_ledger_core_has_no_floats(path: Path) -> None:
@@ -97,6 +102,26 @@ def test_layers_import_downwards(path: Path) -> None:
             assert parts[1] in allowed, (
                 f"{name_of(path)}:{line} imports {imported}: records and ledger never meet, application imports both"
             )
+
+
+@pytest.mark.parametrize("name", sorted(set().union(*GROUND_ORDER)))
+def test_the_ground_imports_in_one_direction(name: str) -> None:
+    below: set[str] = set()
+    for names in GROUND_ORDER:
+        if name in names:
+            break
+        below |= names
+    for line, imported in imports(ROOT / f"{name}.py"):
+        if imported.startswith("hmchain."):
+            other = [part for part in imported.split(".")[1:] if part in set().union(*GROUND_ORDER)][:1]
+            assert other and other[0] in below, f"{name}.py:{line} imports {imported}, which stands on it"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if "/" in name_of(p)], ids=name_of)
+def test_files_are_synced_and_databases_opened_in_one_place(path: Path) -> None:
+    text = path.read_text()
+    for call, owner in (("os.fsync(", "files"), ("flock(", "files"), ("sqlite3.connect(", "sqlite")):
+        assert call not in text, f"{name_of(path)} calls {call}...): hmchain.{owner} does it, for all in one way"
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith("ledger/")], ids=name_of)

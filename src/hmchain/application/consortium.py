@@ -15,12 +15,12 @@ from typing import Protocol
 
 from hmchain.application.hospital import Hospital, Learn
 from hmchain.application.keyring import Keyring
+from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, SigningKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -168,7 +168,7 @@ class Consortium:
         *,
         passphrase: str | None = None,
         parameters: Parameters | None = None,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = now_ms,
         learn: Learn | None = None,
     ) -> Consortium:
         """Found a consortium of the organisations in `titles` (name to title).
@@ -187,7 +187,7 @@ class Consortium:
         directory: Path,
         *,
         passphrase: str | None = None,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = now_ms,
         learn: Learn | None = None,
     ) -> Consortium:
         """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""

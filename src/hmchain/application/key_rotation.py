@@ -19,6 +19,7 @@ from hmchain.application.keyring import ROTATED_ROLES, key_file, next_key_file
 from hmchain.application.node_folder import NodeFolder
 from hmchain.application.node_link import connected
 from hmchain.errors import InputError, LedgerError
+from hmchain.files import rename
 from hmchain.keys import SigningKey, WrappingKey, load_key, save_key
 from hmchain.ledger.contracts import membership, standings
 from hmchain.ledger.contracts.membership import Member
@@ -85,13 +86,13 @@ def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[
 
 
 def _prepared(folder: NodeFolder, role: str, passphrase: str | None) -> Key:
-    """The next key, durable: the one of a rotation that was cut short, or a new one."""
+    """The next key, on disk under its name before the ledger hears of it: that of a rotation cut short, or a new one.
+
+    It is never deleted: once the ledger knows a steward's key, nothing but that key can act for the organisation.
+    """
     path, kind = next_key_file(folder.keys, role), _kind(role)
     if not path.exists():
-        draft = path.with_name(f"{path.name}.draft")
-        draft.unlink(missing_ok=True)  # of a power cut, before anybody heard of it
-        save_key(kind.generate(), draft, passphrase)
-        draft.replace(path)
+        save_key(kind.generate(), path, passphrase)
     fresh: Key = load_key(kind, path, passphrase)
     if isinstance(fresh, WrappingKey):
         # The state machine cannot ask a key that only opens for a proof: it is tried here, and `UnwrapError` if not.
@@ -164,7 +165,7 @@ def _take_up(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) 
         _hand_over_vault(folder, fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))
     elif role == VALIDATOR:
         node_process.make_home(folder, passphrase, validator=fresh)
-    next_key_file(folder.keys, role).replace(key_file(folder.keys, role))
+    rename(next_key_file(folder.keys, role), key_file(folder.keys, role))
 
 
 def _hand_over_vault(folder: NodeFolder, fresh: WrappingKey, old: WrappingKey) -> None:

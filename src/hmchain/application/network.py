@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from hmchain.application.run_folder import write_whole
 from hmchain.canonical import Record, digest, encode
 from hmchain.errors import InputError
+from hmchain.files import write_whole
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.parameters import Parameters
@@ -132,7 +132,7 @@ def check_peer(text: str) -> str:
 
 def save(record: Introduction | Network, path: Path) -> None:
     """Write a file to hand on: JSON that people can read."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n", durable=True)
 
 
 def load_introduction(path: Path) -> Introduction:

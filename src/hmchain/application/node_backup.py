@@ -7,7 +7,6 @@ is not part of it: a node that forgets that signs twice, and is out for good.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -16,9 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import sqlite
 from hmchain.application.node import joined
 from hmchain.application.node_folder import NodeFolder, free_folder
 from hmchain.errors import StorageError
+from hmchain.files import rename, replacing
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
 from hmchain.ledger.engines.cometbft.home import write_secret
@@ -62,11 +63,9 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         files = {name: _sha256(path) for name, path in sources.items()}
         manifest = Manifest(genesis.chain_id, genesis.digest.hex(), height, commitment.hex(), files)
         (scratch / _MANIFEST).write_bytes(msgspec.json.encode(manifest))
-        partial = file.with_name(file.name + ".part")
-        with tarfile.open(partial, "w") as archive:
+        with replacing(file, durable=True, new=True) as partial, tarfile.open(partial, "w") as archive:
             for name, path in {_MANIFEST: scratch / _MANIFEST, **sources}.items():
                 archive.add(path, name)
-        partial.replace(file)
     return height, commitment
 
 
@@ -106,8 +105,8 @@ def _swap(folder: NodeFolder, scratch: Path) -> None:
     data, kept = folder.engine / DATA, free_folder(folder.path, "before-restore")
     kept.mkdir()
     write_secret(scratch / DATA / SIGNED, (data / SIGNED).read_bytes())  # on disk before the old one moves
-    data.rename(kept / DATA)
-    (scratch / DATA).rename(data)
+    rename(data, kept / DATA)
+    rename(scratch / DATA, data)
     for name in (_STATE, _BLOCKS, BEGINNING):
         for suffix in ("", "-wal", "-shm"):
             old = folder.ledger / (name + suffix)
@@ -166,14 +165,11 @@ def _checked(scratch: Path) -> tuple[int, bytes]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        with (
-            closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
-            closing(sqlite3.connect(target)) as new,
-        ):
-            old.backup(new)
-    except sqlite3.DatabaseError as error:
-        raise BackupError(f"{source} cannot be read: {error}", "start the node once, and stop it") from error
+    def named(trouble: sqlite.Trouble) -> BackupError:
+        return BackupError(f"{source} cannot be copied: {trouble.value}", "start the node once, and stop it")
+
+    with sqlite.failures(named), closing(sqlite.open_read_only(source, named)) as old:
+        sqlite.copy_to(old, target)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from hmchain.application import process_lock
+from hmchain import files
 from hmchain.application.network import check_address, check_peer
 from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
@@ -209,12 +209,11 @@ class NodeFolder:
             raise NodeExistsError(f"{self.path} holds a node already", "choose another folder with --dir")
         fields = ("organisation", "title", "address", "p2p_listen", "rpc_listen")
         quoted = {name: toml_string(getattr(settings, name)) for name in fields}
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.toml.write_text(_TEMPLATE.format(**quoted), "utf-8")
+        files.write_whole(self.toml, _TEMPLATE.format(**quoted).encode(), durable=True)
 
     def runner(self) -> str | None:
         """Who runs the node, or works on its folder (`process ID`); None if nobody does."""
-        return process_lock.holder(self.lock)
+        return files.holder(self.lock)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -225,5 +224,5 @@ class NodeFolder:
                 f"the node at {self.path} is in use by {holder}", "stop it with Ctrl-C or SIGTERM first"
             )
 
-        with process_lock.held(self.lock, refused):
+        with files.hold(self.lock, refused):
             yield

@@ -18,6 +18,7 @@ from hmchain.application.node import NotJoinedError, joined
 from hmchain.application.node_agent import stopping
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, NodeSettings
 from hmchain.errors import LedgerError
+from hmchain.files import write_whole
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.engines.cometbft.damage import check_signed, diagnose
 from hmchain.ledger.engines.cometbft.home import HomeSettings, Timing, config_toml, validator_key_of, write_home
@@ -82,7 +83,7 @@ def run(folder: NodeFolder, say: Say) -> Run:
             sole_signer=True,
         )
         # Settings may have changed; keys and what was signed stay as they are.
-        config.write_text(config_toml(_home_settings(folder, network)), "utf-8")
+        write_whole(config, config_toml(_home_settings(folder, network)).encode(), durable=True)
         check_signed(folder.engine)
         logger.info(RUN_BEGINS)
         with NodeProcess(files, binary) as process:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hmchain import files
 from hmchain.application import snapshot_join
 from hmchain.application.node import joined
 from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, free_folder
@@ -40,7 +41,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
         write_secret(fresh / SIGNED, kept_record)
         data = folder.engine / DATA
         if data.exists():
-            data.rename(kept / DATA)
+            files.rename(data, kept / DATA)
         _finish(folder)
         for name in _LEDGER:
             for path in sorted(folder.ledger.glob(f"{name}*")):
@@ -60,4 +61,4 @@ def _finish(folder: NodeFolder) -> None:
     """Move the new data in place; also after a power cut between the two moves."""
     data, fresh = folder.engine / DATA, _fresh(folder)
     if not data.exists() and (fresh / SIGNED).exists():
-        fresh.rename(data)
+        files.rename(fresh, data)

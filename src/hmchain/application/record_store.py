@@ -9,6 +9,7 @@ import msgspec
 
 from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
+from hmchain.files import write_whole
 from hmchain.records.objects import ObjectStore
 
 FILE = "records.toml"
@@ -50,4 +51,4 @@ def choose_record_store(folder: Path, location: str, credentials: Path | None) -
     lines = [f"location = {toml_string(location)}"]
     if credentials is not None:
         lines.append(f"credentials = {toml_string(str(credentials.resolve()))}")
-    (folder / FILE).write_text("\n".join(lines) + "\n", "utf-8")
+    write_whole(folder / FILE, ("\n".join(lines) + "\n").encode(), durable=True)

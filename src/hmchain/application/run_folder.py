@@ -68,13 +68,6 @@ class RunFolder:
         return self.summary.exists()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file in one step: whoever stops in the middle leaves the old one, never half of the new."""
-    partial = path.with_suffix(path.suffix + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)
-
-
 def point_latest(folder: Path) -> None:
     """Make `runs/latest` point to a run."""
     LATEST.parent.mkdir(exist_ok=True)

@@ -6,14 +6,14 @@ block's hash is all that is taken on trust; two members' nodes are asked, so tha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import msgspec
 
+from hmchain import files
 from hmchain.application.network import Network, check_address
 from hmchain.application.node_folder import NodeFolder
-from hmchain.application.run_folder import write_whole
+from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.ledger.audit import TrustedHeader
 from hmchain.ledger.engines.cometbft import light
@@ -68,7 +68,7 @@ def _checked(url: str, network: Network, trusted: TrustedHeader) -> tuple[str, b
                 f"block {trusted.height} of {url} is {found.hex()}, not {trusted.hash.hex()} as given with --trust",
                 "ask two members for `last block` in their `hmchain node status`; if they differ, trust neither",
             )
-        if time.time_ns() // 1_000_000 - light.time_ms(header) > StateSync.trust_hours * _HOUR_MS:
+        if now_ms() - light.time_ms(header) > StateSync.trust_hours * _HOUR_MS:
             raise FromSnapshotError(
                 f"block {trusted.height} is older than {StateSync.trust_hours} hours", "let a member name a newer one"
             )
@@ -80,7 +80,7 @@ def remember(folder: NodeFolder, sync: StateSync | None) -> None:
     if sync is None:
         folder.state_sync.unlink(missing_ok=True)
     else:
-        write_whole(folder.state_sync, msgspec.json.encode(sync))
+        files.write_whole(folder.state_sync, msgspec.json.encode(sync), durable=True)
 
 
 def pending(folder: NodeFolder) -> StateSync | None:

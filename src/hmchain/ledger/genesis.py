@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import files
 from hmchain.canonical import Record, digest, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import TimeMs
@@ -80,8 +81,8 @@ def initialise(state: State, genesis: Genesis) -> None:
 
 
 def save(genesis: Genesis, path: Path) -> None:
-    """Write the genesis file, JSON that people can read."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(genesis), indent=1))
+    """Write the genesis file, JSON that people can read; on disk when this returns: blocks rest on it."""
+    files.write_whole(path, msgspec.json.format(msgspec.json.encode(genesis), indent=1), durable=True)
 
 
 def load(path: Path) -> Genesis:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from hmchain import sqlite
 from hmchain.canonical import Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger import lthash
@@ -63,26 +64,27 @@ class State:
     """
 
     def __init__(self, path: Path | None = None, *, durable: bool = True) -> None:
-        # Agents read from their own threads, only between blocks; SQLite serialises the calls.
-        db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        self._path = path
+        # Agents read from their own threads, only between blocks.
         # Blocks are made durable by the block store; a state that lags behind it is replayed.
-        synchronous = "NORMAL" if durable else "OFF"
-        self._load(db, path, f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; {_SCHEMA}")
+        self._db = sqlite.open_file(path, self._unsound, synchronous="NORMAL" if durable else "OFF")
+        self._load(_SCHEMA)
 
     @classmethod
     def open_read_only(cls, path: Path) -> State:
         """The state as it is at this moment, until it is closed; it cannot be committed. Raises `StateError`."""
-        try:
-            uri = f"{path.resolve().as_uri()}?mode=ro"
-            db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-        except sqlite3.DatabaseError as error:
-            raise StateError(f"{path} cannot be opened", "give the directory of a run or a ledger") from error
+        if not path.is_file():
+            raise StateError(f"{path} cannot be opened", "give the directory of a run or a ledger")
         state = cls.__new__(cls)
-        state._load(db, path, "BEGIN")
+        state._path = path
+        state._db = sqlite.open_read_only(path, state._unsound)
+        state._load("BEGIN")
         return state
 
-    def _load(self, db: sqlite3.Connection, path: Path | None, preparation: str) -> None:
-        self._path, self._db = path, db
+    def _unsound(self, trouble: sqlite.Trouble) -> StateError:
+        return StateError(f"{self._path} is not a sound state database", "delete it: it is replayed from blocks")
+
+    def _load(self, preparation: str) -> None:
         try:
             self._db.executescript(preparation)
             meta = dict(self._db.execute("SELECT name, value FROM meta"))
@@ -91,9 +93,7 @@ class State:
             self.is_new = "height" not in meta
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             self._db.close()
-            raise StateError(
-                f"{path} is not a sound state database", "delete it: it is replayed from blocks"
-            ) from error
+            raise self._unsound(sqlite.Trouble.BROKEN) from error
         self._lookup = self._db.cursor()
         self._overlay: dict[bytes, bytes | None] = {}
         self._undo: list[tuple[bytes, bytes | _Absent | None]] = []

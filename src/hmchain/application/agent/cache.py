@@ -6,14 +6,12 @@ what is read back is, since a crash may have torn it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
+from hmchain import files
 from hmchain.records.objects import DiskFullError
-
-_PARTIAL = ".part"
 
 
 class ObjectCache:
@@ -33,17 +31,8 @@ class ObjectCache:
         if self._folder is None:
             self._memory[address] = data
             return
-        path = self._folder / address.hex()
-        partial = path.with_suffix(_PARTIAL)
         try:
-            with partial.open("wb") as file:
-                file.write(data)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            partial.replace(path)
-            if durable:
-                _sync(self._folder)
+            files.write_whole(self._folder / address.hex(), data, durable=durable)
         except OSError as error:
             raise DiskFullError("an agent's cache cannot be written", "free some space, then run again") from error
 
@@ -64,11 +53,3 @@ class ObjectCache:
         for path in self._folder.iterdir() if self._folder is not None else ():
             if path.name not in names:
                 path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

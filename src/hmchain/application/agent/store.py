@@ -15,6 +15,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from hmchain import files, sqlite
 from hmchain.canonical import Record, decode_trusted, encode
 from hmchain.errors import StorageError
 from hmchain.keys import SecretKey
@@ -37,19 +38,9 @@ class AgentStore:
     def __init__(self, path: Path | None, key: SecretKey) -> None:
         self._path = path
         self._cipher = AESGCM(key.derive("hmchain agent store").raw)
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            # Erased keys are overwritten, not only unlinked.
-            self._db.execute("PRAGMA secure_delete = ON")
+        self._db = sqlite.open_file(path, self._unopened, shreds=True, mode=files.PRIVATE)
+        with sqlite.failures(self._unopened):
             self._db.execute("CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, sealed BLOB) WITHOUT ROWID")
-        except (OSError, sqlite3.DatabaseError) as error:
-            raise AgentStoreError(
-                f"{path} cannot be opened", "restore it; or remove it to sit current rounds out"
-            ) from error
 
     def put(self, name: str, record: Record) -> None:
         """Keep a record under `name`, replacing what was there; on disk when this returns, or when the batch ends."""
@@ -60,19 +51,16 @@ class AgentStore:
     def note(self, name: str, record: Record) -> None:
         """As `put`, for what may be lost: it survives the end of the process, but not a power cut at once."""
         self._execute("PRAGMA synchronous = NORMAL")
-        self.put(name, record)
-        self._execute("PRAGMA synchronous = FULL")
+        try:
+            self.put(name, record)
+        finally:
+            self._execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Let several changes reach the disk together or not at all; what they erase or replace is taken off it."""
-        self._execute("BEGIN")
-        try:
+        with sqlite.failures(self._named), sqlite.transaction(self._db):
             yield
-        except BaseException:
-            self._execute("ROLLBACK")
-            raise
-        self._execute("COMMIT")
         self.scrub()
 
     def get(self, name: str, kind: type[R]) -> R | None:
@@ -109,7 +97,11 @@ class AgentStore:
         return decode_trusted(data, kind)
 
     def _execute(self, sql: str, *values: str | bytes) -> sqlite3.Cursor:
-        try:
+        with sqlite.failures(self._named):
             return self._db.execute(sql, values)
-        except sqlite3.DatabaseError as error:
-            raise AgentStoreError(f"{self._path} cannot be read or written", "free disk space, then go on") from error
+
+    def _unopened(self, trouble: sqlite.Trouble) -> AgentStoreError:
+        return AgentStoreError(f"{self._path} cannot be opened", "restore it; or remove it to sit current rounds out")
+
+    def _named(self, trouble: sqlite.Trouble) -> AgentStoreError:
+        return AgentStoreError(f"{self._path} cannot be read or written", "free disk space, then go on")

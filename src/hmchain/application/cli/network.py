@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from hmchain.application.cli import output
 from hmchain.application.cli.audit import parse_block
 from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption, passphrase
 from hmchain.application.cli.options import AsJson, example, parse_digest
+from hmchain.clock import now_ms
 
 if TYPE_CHECKING:
     from hmchain.application.governance import BallotView
@@ -52,7 +52,7 @@ def init(
         raise network.NetworkFileError(f"{out} exists", "give another --output; a genesis is made once")
     introductions = [network.load_introduction(path) for path in members]
     rules = Parameters(round_trip_ms=round_trip)
-    made = network.found(introductions, chain, time.time_ns() // 1_000_000, rules)
+    made = network.found(introductions, chain, now_ms(), rules)
     network.save(made, out)
     digest = made.genesis.digest
     if as_json:
@@ -148,7 +148,7 @@ def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
 def _standing(found: ValidatorStatus) -> str:
     if found.tombstoned:
         return "no longer a validator"
-    if found.jailed and found.maintenance_until_ms > time.time_ns() // 1_000_000:
+    if found.jailed and found.maintenance_until_ms > now_ms():
         return f"maintenance until {output.when(found.maintenance_until_ms)} UTC"
     return "jailed" if found.jailed else ""
 

@@ -30,6 +30,7 @@ from hmchain.application.keyring import key_file
 from hmchain.application.record_store import FILE as SETTINGS
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
+from hmchain.files import make_folder, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
 from hmchain.records.objects import ObjectStore
@@ -104,10 +105,7 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
         for role, kind in _KEYS.items():
             parts[role] = load_key(kind, key_file(place.keys, role), passphrase).secret_bytes()
-        partial = path.with_name(path.name + ".part")
-        partial.unlink(missing_ok=True)
-        files.write(partial, seal_stream(_content(place.organisation, parts), key, _CONTEXT))
-    partial.rename(path)
+        files.write(path, seal_stream(_content(place.organisation, parts), key, _CONTEXT), durable=True)
 
 
 def restore(
@@ -128,16 +126,16 @@ def restore(
     place = _place(directory)
     if any(path.exists() for path in (place.vault, place.catalogue, place.folder / AGENT_STORE)):
         raise HospitalExistsError(f"{place.folder} is in use already", "restore into a new folder")
-    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(place.folder, mode=0o700)
     with _scratch(place.folder) as scratch:
         manifest, secrets = _unpack(path, key, scratch)
         for role, kind in _KEYS.items():
             _put_key(kind.from_secret_bytes(secrets[role]), place, role, passphrase)
         if (scratch / SETTINGS).exists() and not (place.folder / SETTINGS).exists():
-            (scratch / SETTINGS).rename(place.folder / SETTINGS)
-        place.vault.mkdir(mode=0o700)
-        (scratch / VAULT).rename(place.vault / VAULT)
-        (scratch / CATALOGUE).rename(place.catalogue)
+            rename(scratch / SETTINGS, place.folder / SETTINGS)
+        make_folder(place.vault, mode=0o700)
+        rename(scratch / VAULT, place.vault / VAULT)
+        rename(scratch / CATALOGUE, place.catalogue)
     found = Repair(0, ())
     if replica is not None:
         with open_records(place, passphrase) as records:
@@ -156,7 +154,7 @@ def _put_key(key: StoredKey, place: Place, role: str, passphrase: str | None) ->
     if file.exists():
         if load_key(type(key), file, passphrase).secret_bytes() == key.secret_bytes():
             return
-        file.rename(file.with_name(file.name + ".replaced"))
+        rename(file, file.with_name(file.name + ".replaced"))
     save_key(key, file, passphrase)
 
 
@@ -202,7 +200,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         if name in _KEYS:
             secrets[name] = reader.read(size)
         else:
-            files.write(folder / name, reader.pieces(size))
+            files.write(folder / name, reader.pieces(size), durable=True)
     reader.end()
     return manifest, secrets
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import files
-from hmchain.application.data.extraction import now_ms
 from hmchain.application.data.folder import Place, Records
+from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.optouts import OptOut

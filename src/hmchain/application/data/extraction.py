@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from hmchain.application.data.folder import Records
 from hmchain.application.data.rules import deidentifiers
 from hmchain.application.data.sources import Opened
+from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.ledger.context import is_name
 from hmchain.records.catalogue import Dataset, HeldItem, Version
@@ -133,11 +133,6 @@ def look(records: Records, prefix: str, output: Path) -> HeldItem:
     held = review.find_held(records.catalogue, prefix)
     review.write_content(records.vault, held, output)
     return held
-
-
-def now_ms() -> int:
-    """The time, for the catalogue."""
-    return time.time_ns() // 1_000_000
 
 
 def _rules(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hmchain.errors import InputError
+from hmchain.files import PRIVATE, make_folder, sync_tree, write_whole
 from hmchain.records.envelope import Buffer
 from hmchain.records.objects import DiskFullError
 
@@ -25,7 +25,6 @@ _OTHER_SUFFIX = ".bin"
 
 _UNFINISHED = ".hmchain-unfinished"
 """While a folder is being written, this file in it says by what: the same command goes on with it."""
-_PARTIAL = ".part"
 _RECORD_FILE = re.compile(r"[0-9a-f]{32}\.\w+(\.part)?")
 
 
@@ -47,10 +46,11 @@ def filled(folder: Path, what: str) -> Iterator[None]:
             raise FolderInUseError(f"{folder} is not a folder", "give the name of a new folder")
         if folder.exists() and any(folder.iterdir()):
             _require_same(folder, marker, what)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write(marker, [what.encode()])
+        make_folder(folder, mode=0o700)
+    write(marker, [what.encode()], durable=True)
     yield
     with writing(folder):
+        sync_tree(folder)  # all of it is on disk before the folder passes for whole
         marker.unlink()
 
 
@@ -77,21 +77,14 @@ def file_name(record: str, media_type: str) -> str:
     return record + _SUFFIXES.get(media_type, _OTHER_SUFFIX)
 
 
-def write(path: Path, pieces: Iterable[Buffer]) -> None:
+def write(path: Path, pieces: Iterable[Buffer], *, durable: bool = False) -> None:
     """Write a file of mode 0600, whole or not at all; one that is there gives way.
 
+    It is on disk when this returns if `durable`, or else when the folder is `filled`.
     Raises `DiskFullError`, or what making the pieces raises.
     """
-    partial = path.with_name(path.name + _PARTIAL)
     with writing(path):
-        try:
-            with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                for piece in pieces:
-                    file.write(piece)
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        write_whole(path, pieces, durable=durable, mode=PRIVATE)
 
 
 @contextmanager

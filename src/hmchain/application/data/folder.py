@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application import process_lock
+from hmchain import files
 from hmchain.application.keyring import Keyring
 from hmchain.application.node_folder import NodeFolder
 from hmchain.application.record_store import choose_record_store, open_record_store
@@ -149,6 +149,6 @@ def _alone(place: Place) -> Iterator[None]:
         what = f"{holder} changes the records of {place.organisation}"
         return RecordsInUseError(what, "wait for it to end, or stop it; they can be looked at and exported meanwhile")
 
-    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with process_lock.held(place.folder / "data.lock", refused):
+    files.make_folder(place.folder, mode=0o700)
+    with files.hold(place.folder / "data.lock", refused):
         yield

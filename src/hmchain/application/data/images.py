@@ -14,10 +14,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.application.data.extraction import now_ms, require_name
+from hmchain.application.data.extraction import require_name
 from hmchain.application.data.folder import Records
 from hmchain.application.hospital import TRAIN, VALIDATION, ImageRecord
 from hmchain.canonical import digest, encode
+from hmchain.clock import now_ms
 from hmchain.errors import DataError, InputError
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version

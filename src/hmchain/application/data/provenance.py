@@ -13,6 +13,7 @@ import msgspec
 from hmchain.application.data import files
 from hmchain.application.data.folder import Place, Records
 from hmchain.application.data.trial import PROVENANCE, Trial
+from hmchain.files import make_folder
 from hmchain.records.catalogue import Version
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.report import DeidentificationReport
@@ -23,8 +24,8 @@ def write_of_version(records: Records, version: Version) -> Path:
     folder = records.place.cards
     path = folder / f"{version.dataset}-{version.number}.{PROVENANCE}"
     with files.writing(path):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path.write_bytes(_json(_of_version(records, version)))
+        make_folder(folder, mode=0o700)
+    files.write(path, [_json(_of_version(records, version))], durable=True)
     return path
 
 

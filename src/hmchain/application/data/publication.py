@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hmchain.application.data.extraction import now_ms
 from hmchain.application.data.folder import Place, Records
 from hmchain.application.data.images import MEDIA_TYPE, form_of
 from hmchain.application.governance import Delegate, open_steward
 from hmchain.application.node_folder import NodeFolder
+from hmchain.clock import now_ms
 from hmchain.errors import AuditError, InputError
 from hmchain.ledger.contracts import datasets
 from hmchain.ledger.contracts.datasets import (

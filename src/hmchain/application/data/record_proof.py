@@ -107,7 +107,7 @@ def write(handed: HandedProof, path: Path) -> None:
         proof.merkle_root.hex(),
         proof.root_key.hex(),
     )
-    files.write(path, [msgspec.json.format(msgspec.json.encode(file), indent=1), b"\n"])
+    files.write(path, [msgspec.json.format(msgspec.json.encode(file), indent=1), b"\n"], durable=True)
 
 
 def read(path: Path) -> HandedProof:

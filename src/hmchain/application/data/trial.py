@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from hmchain.application.data import files
-from hmchain.application.data.extraction import DEFAULT_PROFILE, now_ms, read_schema, require_name
+from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name
 from hmchain.application.data.folder import Records
 from hmchain.application.data.rules import deidentifiers
+from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
 from hmchain.records.catalogue.optouts import LeftOut

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hmchain import files
 from hmchain.application.demo.preparation import Prepared
 from hmchain.application.learning import baselines, metrics
 from hmchain.application.learning.cnn import Probabilities
@@ -48,9 +49,8 @@ class Baselines:
 
     def save(self, path: Path) -> None:
         """Keep them, so that a resumed run need not train them again."""
-        partial = path.with_suffix(".part.npz")
-        np.savez_compressed(partial, own=np.stack(self.own), pooled=self.pooled)
-        partial.replace(path)
+        with files.replacing(path, durable=False) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, own=np.stack(self.own), pooled=self.pooled)
 
     @classmethod
     def load(cls, path: Path) -> Baselines:

@@ -16,7 +16,7 @@ from hmchain.application.consortium import Consortium
 from hmchain.application.demo.history import History
 from hmchain.application.demo.preparation import Prepared
 from hmchain.application.report.parts import Departure, Exposure
-from hmchain.application.run_folder import write_whole
+from hmchain.files import write_whole
 from hmchain.ledger import arithmetic
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts import rounds, studies
@@ -62,7 +62,7 @@ class ExposureCamera:
             caption=f"Left: one training image of {organisation}, which never leaves. Middle: bytes of its update as "
             "the object store holds them, encrypted. Right: bytes of the same update as the master sees them, masked.",
         )
-        write_whole(self._path, msgspec.json.encode(seen))
+        write_whole(self._path, msgspec.json.encode(seen), durable=False)
 
 
 def load_exposure(path: Path) -> Exposure | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections import Counter
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from hmchain import sqlite
 from hmchain.application import auditing
 from hmchain.application.report.parts import Audit, Check, Count, Lineage, LineageDataset, TamperTest
 from hmchain.errors import AuditError
@@ -62,9 +62,8 @@ def flip_one_bit(ledger: Path, anchor: bytes) -> TamperTest:
 
 def _flip(source: Path, target: Path) -> int:
     """Copy a block store to `target` with one bit changed in the file's own bytes; returns the block's height."""
-    original = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
-    with closing(original), closing(sqlite3.connect(target)) as copy:
-        original.backup(copy)
+    with closing(sqlite.open_read_only(source, lambda trouble: AuditError(f"{source}: {trouble.value}"))) as original:
+        sqlite.copy_to(original, target)
     store = BlockStore(target, read_only=True)
     try:
         later = store.blocks(store.height // 2)  # a node logs hardly any empty blocks

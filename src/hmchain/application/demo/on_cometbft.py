@@ -14,6 +14,7 @@ from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.keyring import Keyring
 from hmchain.application.report.parts import Fact
 from hmchain.application.report.summary import ONE_MACHINE
+from hmchain.clock import now_ms
 from hmchain.errors import InputError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import Event
@@ -21,14 +22,13 @@ from hmchain.ledger.contracts import standings
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.contracts.studies import Deadlines
-from hmchain.ledger.engines.clock import wall_clock_ms
+from hmchain.ledger.engines.block_store import hold
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import VERSION, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
-from hmchain.ledger.engines.lock import hold
 from hmchain.ledger.genesis import Genesis
 
 HOSPITALS_MIN, HOSPITALS_MAX = 4, 10
@@ -197,7 +197,7 @@ def _founded(prepared: Prepared, passphrase: str | None) -> tuple[Genesis, dict[
     # A founding that was cut short left keys that nothing refers to.
     shutil.rmtree(path / "hospitals", ignore_errors=True)
     keys = make_keys(path, prepared.names, passphrase)
-    return founding(chain_name(prepared), titles(prepared), keys, wall_clock_ms(), PARAMETERS), keys
+    return founding(chain_name(prepared), titles(prepared), keys, now_ms(), PARAMETERS), keys
 
 
 def _await(node: LocalNode) -> None:

@@ -30,7 +30,8 @@ from hmchain.application.learning.cnn import (
 )
 from hmchain.application.report import RunSummary, from_json, render, to_json
 from hmchain.application.report.parts import Incident, Timing
-from hmchain.application.run_folder import RunFolder, point_latest, write_whole
+from hmchain.application.run_folder import RunFolder, point_latest
+from hmchain.files import write_whole
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.studies import Deadlines
 
@@ -64,7 +65,7 @@ def run(
         summary = _conclude(prepared, engine, stage, curve, stages, story)
     folder.report.write_text(render(summary), encoding="utf-8")
     # Last of all: a run is finished when its summary is there.
-    write_whole(folder.summary, to_json(summary))
+    write_whole(folder.summary, to_json(summary), durable=True)
     point_latest(folder.path)
     story.closing(summary, str(folder.report))
     return summary
@@ -175,7 +176,7 @@ class _Watch:
         probabilities = self._scorer.probabilities(self._scorer.weights(number))
         auc, acc = self._scorer.scores(probabilities)
         self.curve[number] = (auc, acc)
-        write_whole(self._prepared.folder.curve, msgspec.json.encode(self.curve))
+        write_whole(self._prepared.folder.curve, msgspec.json.encode(self.curve), durable=False)
         self._story.milestone(number, auc, acc, master)
 
 

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
+from hmchain import files
 from hmchain.canonical import Record, digest
 from hmchain.errors import DataError, InputError
 from hmchain.records.sources.decode import decode_image, to_grey
@@ -270,9 +271,8 @@ def save_model(
     }
     # One key: safetensors writes several in an order of its own that changes from run to run.
     text = msgspec.json.encode(header, order="sorted").decode()
-    unfinished = path.with_name(path.name + ".part")
-    save_file(_tensors(arch, vector), unfinished, {_METADATA_KEY: text})
-    unfinished.replace(path)
+    with files.replacing(path, durable=True) as unfinished:
+        save_file(_tensors(arch, vector), unfinished, {_METADATA_KEY: text})
 
 
 def load_model(path: Path) -> Model:

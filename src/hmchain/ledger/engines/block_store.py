@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
-from hmchain import merkle
+from hmchain import files, merkle, sqlite
 from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult, Commit, Header, evidence_root, votes_root
@@ -39,6 +39,27 @@ class LedgerFullError(LedgerError):
     """The disk is full; nothing was lost, and nothing more is decided until there is room."""
 
     code = "ledger_full"
+
+
+class SecondWriterError(LedgerError):
+    """Another process writes this ledger."""
+
+    code = "second_writer"
+
+
+def hold(directory: Path) -> IO[str]:
+    """Be the one process that writes the ledger in a directory, until the returned file is closed.
+
+    Raises `LedgerError` if there is no such directory, `SecondWriterError` if another process holds it.
+    """
+    if not directory.is_dir():
+        raise LedgerError(f"there is no ledger at {directory}", "give the directory of a ledger")
+
+    def refused(holder: str) -> SecondWriterError:
+        what = f"{holder} writes the ledger in {directory}"
+        return SecondWriterError(what, "wait for it, or stop it; reading is always possible")
+
+    return files.hold(directory / "lock", refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +119,11 @@ class BlockStore:
         self.path = path
         if read_only and not path.exists():
             raise BlockStoreError(f"there is no ledger at {path.parent}", "give the directory of a run or a ledger")
-        mode = "ro" if read_only else "rwc"
-        try:
-            # Agents read from their own threads; SQLite serialises the calls.
-            self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
-            )
-            if not read_only:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
+        # Agents read from their own threads.
+        self._db = (sqlite.open_read_only if read_only else sqlite.open_file)(path, self._named)
+        if not read_only:
+            with sqlite.failures(self._named):
                 self._db.executescript(_SCHEMA)
-            self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise _translated(error, path) from error
 
     @property
     def height(self) -> int:
@@ -125,16 +138,10 @@ class BlockStore:
         """
         height = block.header.height
         index = [(receipt.transaction, height, position) for position, receipt in enumerate(result.receipts)]
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        with sqlite.failures(self._named), sqlite.transaction(self._db):
             row = (height, encode(block), encode(commit), encode(result))
             self._db.execute("INSERT INTO blocks VALUES (?, ?, ?, ?)", row)
             self._db.executemany("INSERT OR IGNORE INTO transactions VALUES (?, ?, ?)", index)
-            self._db.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise _translated(error, self.path) from error
 
     def get(self, height: int) -> StoredBlock | None:
         """One block, or None."""
@@ -151,10 +158,8 @@ class BlockStore:
         bound = self.height if last is None else last
         cursor = self._query("SELECT * FROM blocks WHERE height BETWEEN ? AND ? ORDER BY height", first, bound)
         while True:
-            try:
+            with sqlite.failures(self._named):
                 row = cursor.fetchone()
-            except sqlite3.DatabaseError as error:
-                raise _translated(error, self.path) from error
             if row is None:
                 return
             yield StoredBlock(*row)
@@ -225,10 +230,16 @@ class BlockStore:
         self._db.close()
 
     def _query(self, sql: str, *values: bytes | int) -> sqlite3.Cursor:
-        try:
+        with sqlite.failures(self._named):
             return self._db.execute(sql, values)
-        except sqlite3.DatabaseError as error:
-            raise _translated(error, self.path) from error
+
+    def _named(self, trouble: sqlite.Trouble) -> LedgerError:
+        if trouble is sqlite.Trouble.FULL:
+            what = f"{self.path} cannot be written: the disk is full"
+            return LedgerFullError(what, "free space, then run the same again")
+        if trouble is sqlite.Trouble.BUSY:
+            return BlockStoreError(f"{self.path} is in use by another process", "wait for it, or stop it")
+        return BlockStoreError(f"{self.path} is damaged or unreadable", _WAY_OUT)
 
 
 class IndexCheck:
@@ -250,10 +261,3 @@ class IndexCheck:
         """See that the index holds nothing else; each of its rows was met once. Raises `BlockStoreError`."""
         if self._store.count_indexed() != self._count:
             raise BlockStoreError(f"the index in {self._store.path} holds transactions of no block", _WAY_OUT)
-
-
-def _translated(error: sqlite3.DatabaseError, path: Path) -> LedgerError:
-    text = str(error)
-    if "full" in text or "disk I/O" in text:
-        return LedgerFullError(f"{path} cannot be written: the disk is full", "free space, then run the same again")
-    return BlockStoreError(f"{path} is damaged or unreadable: {text}", _WAY_OUT)

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hmchain import files
 from hmchain.canonical import encode
+from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
@@ -49,9 +51,7 @@ from hmchain.ledger.chain import (
     nesting,
 )
 from hmchain.ledger.contracts import standings
-from hmchain.ledger.engines.block_store import BlockStore
-from hmchain.ledger.engines.clock import wall_clock_ms
-from hmchain.ledger.engines.lock import SecondWriterError, hold
+from hmchain.ledger.engines.block_store import BlockStore, SecondWriterError, hold
 from hmchain.ledger.engines.signatures import SignatureThreads
 from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
 from hmchain.ledger.genesis import Genesis
@@ -100,7 +100,7 @@ class EmbeddedLedger:
         directory: Path,
         validator_keys: Mapping[str, SigningKey],
         *,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = now_ms,
         threads: int | None = None,
     ) -> None:
         self._lock = hold(directory)
@@ -133,10 +133,10 @@ class EmbeddedLedger:
         genesis: Genesis,
         validator_keys: Mapping[str, SigningKey],
         *,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = now_ms,
     ) -> EmbeddedLedger:
         """Found a ledger in `directory`. Raises `LedgerError` if there is one already."""
-        directory.mkdir(parents=True, exist_ok=True)
+        files.make_folder(directory)
         path = directory / "genesis.json"
         if path.exists():
             raise LedgerError(f"there is a ledger in {directory}", "open it, or choose another directory")

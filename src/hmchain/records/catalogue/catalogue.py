@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import msgspec
 
+from hmchain import sqlite
 from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
@@ -404,14 +405,8 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with failures(self._path):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-                self._database.execute("COMMIT")
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+        with failures(self._path), sqlite.transaction(self._database):
+            yield self._database
 
 
 def _index(database: sqlite3.Connection, dataset: str, version: int, entry: RecordEntry) -> None:

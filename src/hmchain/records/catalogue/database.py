@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from errno import ENOSPC
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from hmchain import files, sqlite
 from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
-from hmchain.records.sqlite_file import copy_to, empty_log
 
 SCHEMA_VERSION = 2
-BUSY_SECONDS = 10.0
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -63,15 +60,11 @@ class CatalogueError(StorageError):
 def connect(path: Path) -> sqlite3.Connection:
     """Open the catalogue, making it if it is not there. Raises `CatalogueError`."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        database = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
-    except (OSError, sqlite3.Error) as error:
+        files.make_folder(path.parent, mode=0o700)
+    except OSError as error:
         raise CatalogueError(f"{path} cannot be opened", "check the path and its owner") from error
+    database = sqlite.open_file(path, _naming(path), shreds=True, mode=files.PRIVATE)
     with failures(path):
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA secure_delete = ON")
         (found,) = database.execute("PRAGMA user_version").fetchone()
         if found == 0:
             database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
@@ -83,7 +76,7 @@ def connect(path: Path) -> sqlite3.Connection:
 def shred(database: sqlite3.Connection, path: Path) -> None:
     """Leave nothing of deleted entries in SQLite's log. Raises `CatalogueError` if another process keeps it in use."""
     with failures(path):
-        emptied = empty_log(database, BUSY_SECONDS)
+        emptied = sqlite.empty_log(database)
     if not emptied:
         what = f"the entries are deleted, but another process keeps the log of {path} in use"
         raise CatalogueError(what, "stop it; the next command empties the log")
@@ -93,24 +86,25 @@ def back_up(database: sqlite3.Connection, path: Path) -> None:
     """Copy the open file to a new one of mode 0600. Raises `CatalogueError` or `DiskFullError`."""
     try:
         with failures(path):
-            copy_to(database, path)
+            sqlite.copy_to(database, path)
     except OSError as error:
         raise CatalogueError(f"{path} cannot be made", "choose another place") from error
 
 
-@contextmanager
-def failures(path: Path | str) -> Iterator[None]:
-    """SQLite's errors as ours, without its texts: they may hold values."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == ENOSPC:
-            raise DiskFullError("there is no room to write the catalogue", "free some space, then run again") from error
-        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise CatalogueError(
-                f"{path} is in use by another process", "wait for it to end, then run again"
-            ) from error
-        raise CatalogueError(f"{path} cannot be read or written", "restore it from a backup") from error
+def failures(path: Path | str) -> AbstractContextManager[None]:
+    """SQLite's errors as ours."""
+    return sqlite.failures(_naming(path))
+
+
+def _naming(path: Path | str) -> sqlite.Named:
+    def named(trouble: sqlite.Trouble) -> StorageError:
+        if trouble is sqlite.Trouble.FULL:
+            return DiskFullError("there is no room to write the catalogue", "free some space, then run again")
+        if trouble is sqlite.Trouble.BUSY:
+            return CatalogueError(f"{path} is in use by another process", "wait for it to end, then run again")
+        return CatalogueError(f"{path} cannot be read or written", "restore it from a backup")
+
+    return named
 
 
 def rows(database: sqlite3.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:

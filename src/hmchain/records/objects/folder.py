@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from hmchain.files import sync, sync_open
 from hmchain.records.objects.backend import Buffer, Entry
 
 _READ_BYTES = 1 << 20
@@ -105,10 +106,10 @@ class Folder:
         several = list(paths)
         if len(several) < _SYNC_THREADS:
             for path in several:
-                _sync_path(path)
+                sync(path)
         else:
             with ThreadPoolExecutor(_SYNC_THREADS) as threads:
-                list(threads.map(_sync_path, several))
+                list(threads.map(sync, several))
 
     def _holds(self, name: str, data: Buffer) -> bool:
         try:
@@ -148,7 +149,7 @@ class StagedFile:
     def publish(self, name: str) -> None:
         """Sync the file, name it, and sync the folders."""
         if self._folder.durable:
-            os.fsync(self._file.fileno())
+            sync_open(self._file.fileno())
         self.close()
         self.rename(self._folder.path / name)
         self._folder.sync_names([name])
@@ -178,11 +179,3 @@ class StagedFile:
             length = self._written - self._handed
             os.posix_fadvise(self._file.fileno(), self._handed, length, os.POSIX_FADV_DONTNEED)
         self._handed = self._written
-
-
-def _sync_path(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

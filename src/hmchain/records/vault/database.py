@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from hmchain import files, sqlite
+from hmchain.errors import StorageError
 from hmchain.records.objects import DiskFullError
-from hmchain.records.sqlite_file import copy_to, empty_log
 from hmchain.records.vault.errors import VaultError
 
 FILE = "vault.sqlite"
 VERSION = 2
-_BUSY_SECONDS = 10.0
 
 SCHEMA = (
     # Key-encryption keys, wrapped by a provider. The newest wraps; older ones are there only while keys move to it.
@@ -54,14 +54,9 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _failures():
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection = sqlite.open_file(path, _named, shreds=True, mode=files.PRIVATE)
+        with sqlite.failures(_named):
             self._connection.execute("PRAGMA foreign_keys = ON")  # no KEK and no blob goes while a record needs it
-            self._connection.execute("PRAGMA secure_delete = ON")  # a destroyed key is overwritten, not only unlinked
 
     def close(self) -> None:
         """Close the file."""
@@ -74,21 +69,14 @@ class Database:
 
     def query(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """All rows of a statement."""
-        with _failures():
+        with sqlite.failures(_named):
             return self._connection.execute(statement, values).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything in the block, or nothing; other writers wait."""
-        with _failures():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk has rolled back by itself
-                    self._connection.execute("ROLLBACK")
-                raise
+        with sqlite.failures(_named), sqlite.transaction(self._connection):
+            yield self._connection
 
     def shred(self) -> None:
         """Empty SQLite's log if keys were destroyed since it was last empty: it holds them until then.
@@ -99,8 +87,8 @@ class Database:
         ((last,),) = self.query("SELECT max(id) FROM shreds")
         if last is None:
             return
-        with _failures():
-            emptied = empty_log(self._connection, _BUSY_SECONDS)
+        with sqlite.failures(_named):
+            emptied = sqlite.empty_log(self._connection)
         if not emptied:
             what = "the keys are destroyed, but another process keeps SQLite's log of them in use"
             raise VaultError(what, "stop it, then open the vault again")
@@ -115,21 +103,15 @@ class Database:
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `VaultError` if there is one."""
         try:
-            with _failures():
-                copy_to(self._connection, path)
+            with sqlite.failures(_named):
+                sqlite.copy_to(self._connection, path)
         except OSError as error:
             raise VaultError(f"{path} cannot be made", "choose another place for the backup") from error
 
 
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Name what went wrong in SQLite; its own text may quote a statement's values."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code == sqlite3.SQLITE_FULL:
-            raise DiskFullError("there is no room to write the vault", "free some space, then run again") from error
-        if code == sqlite3.SQLITE_BUSY:
-            raise VaultError("the vault is in use by another process", "wait for it, or stop it") from error
-        raise VaultError("the vault's file is damaged or cannot be used", "restore it from its backup") from error
+def _named(trouble: sqlite.Trouble) -> StorageError:
+    if trouble is sqlite.Trouble.FULL:
+        return DiskFullError("there is no room to write the vault", "free some space, then run again")
+    if trouble is sqlite.Trouble.BUSY:
+        return VaultError("the vault is in use by another process", "wait for it, or stop it")
+    return VaultError("the vault's file is damaged or cannot be used", "restore it from its backup")

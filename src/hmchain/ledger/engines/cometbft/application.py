@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 
 from hmchain.canonical import encode
+from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts import membership, standings
-from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares
@@ -68,7 +68,7 @@ class Application:
         directory: Path,
         genesis: Genesis,
         *,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = now_ms,
         threads: int | None = None,
         snapshot_blocks: int = SNAPSHOT_BLOCKS,
         sole_signer: SoleSigner | None = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import merkle
+from hmchain import files, merkle
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import ABSENT, COMMIT, Block, Vote
@@ -72,10 +72,8 @@ class Archive:
 
     def save(self, directory: Path) -> None:
         """Keep the headers in a ledger's directory."""
-        path = directory / FILE
-        partial = path.with_suffix(".part")
-        partial.write_bytes(b"".join(msgspec.json.encode(signed) + b"\n" for signed in self._headers))
-        partial.replace(path)
+        lines = (msgspec.json.encode(signed) + b"\n" for signed in self._headers)
+        files.write_whole(directory / FILE, lines, durable=True)
 
     @property
     def first(self) -> SignedHeader:

@@ -7,7 +7,6 @@ at least twice the largest round trip between two of them, else a distant member
 from __future__ import annotations
 
 import base64
-import os
 import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from hmchain import files
 from hmchain.keys import PublicKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_BYTES_MAX
@@ -96,17 +96,16 @@ def write_home(
 
     That one begins with the key (`begin_record`), and is CometBFT's from then on. Key files have mode 0600.
     """
-    (home / "config").mkdir(parents=True, exist_ok=True)
-    (home / DATA).mkdir(exist_ok=True)
-    (home / "config" / "config.toml").write_text(config_toml(settings), "utf-8")
-    (home / "config" / "genesis.json").write_bytes(msgspec.json.format(genesis_json(genesis), indent=1))
+    files.make_folder(home / DATA)
+    founding = msgspec.json.format(genesis_json(genesis), indent=1)
+    files.write_whole(home / "config" / "config.toml", config_toml(settings).encode(), durable=True)
+    files.write_whole(home / "config" / "genesis.json", founding, durable=True)
     _write_json(home / "config" / "priv_validator_key.json", _validator_json(validator_key))
     _write_json(home / "config" / "node_key.json", {"priv_key": _private_json(node_key)})
 
 
 def begin_record(home: Path) -> None:
     """Begin the record of what a validator has signed; only for a key that was just made, and has signed nothing."""
-    (home / DATA).mkdir(parents=True, exist_ok=True)
     write_secret(home / DATA / SIGNED, signed_nothing())
 
 
@@ -249,12 +248,5 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by the owner alone."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    """Write a file whole, on disk when this returns, readable by the owner alone."""
+    files.write_whole(path, content, durable=True, mode=files.PRIVATE)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
-from hmchain.ledger.engines.clock import wall_clock_ms
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.engines.embedded import RefusedError
@@ -44,7 +44,7 @@ class CometLedger:
         genesis: Genesis,
         directories: Mapping[str, Path],
         *,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = now_ms,
         patience_seconds: float = 30.0,
     ) -> None:
         self.genesis = genesis

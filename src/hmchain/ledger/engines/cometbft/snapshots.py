@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hmchain import files
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.ledger.state import SnapshotError, State
 
@@ -44,15 +45,16 @@ class SnapshotStore:
         self._directory = directory
 
     def take(self, state: State) -> None:
-        """Write a snapshot of the committed state, and drop old ones."""
+        """Write a snapshot of the committed state, on disk when this returns, and drop old ones."""
         place = self._directory / str(state.height)
         unfinished = place.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        files.make_folder(unfinished)
         for number, chunk in enumerate(_chunks(state)):
             (unfinished / str(number)).write_bytes(chunk)
+        files.sync_tree(unfinished)
         shutil.rmtree(place, ignore_errors=True)
-        unfinished.rename(place)
+        files.rename(unfinished, place)
         for height in self._heights()[:-KEPT]:
             shutil.rmtree(self._directory / str(height))
 
@@ -87,10 +89,10 @@ class SnapshotStore:
     def _offer(self, height: int) -> abci.Snapshot:
         from hmchain.ledger.engines.cometbft import abci_pb2 as abci  # an auditor needs no protobuf
 
-        files = sorted((self._directory / str(height)).iterdir(), key=lambda path: int(path.name))
-        hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
+        paths = sorted((self._directory / str(height)).iterdir(), key=lambda path: int(path.name))
+        hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)
         return abci.Snapshot(
-            height=height, format=FORMAT, chunks=len(files), hash=hashlib.sha256(hashes).digest(), metadata=hashes
+            height=height, format=FORMAT, chunks=len(paths), hash=hashlib.sha256(hashes).digest(), metadata=hashes
         )
 
 

@@ -1,0 +1,147 @@
+"""Files: put in place in one step, on disk where that is asked for, held by one process at a time.
+
+After a power cut there is of a file what was synced, and in a folder the names that it had when the folder was synced.
+So a durable file is written under a passing name, synced, given its name, and its folder is synced: with one of these
+left out there may be half a file afterwards, or none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from hmchain.errors import HMChainError
+
+PARTIAL = ".part"
+"""Ends the passing name of a file that is being written."""
+PRIVATE = 0o600
+"""Mode of a file that its owner alone reads."""
+
+_ANYBODY = 0o666  # less the process's mask, as with any file
+_LOOK_SECONDS = 0.2
+"""For so long a lock may seem taken because somebody looks who holds it."""
+
+Buffer = bytes | bytearray | memoryview
+
+
+def write_whole(
+    path: Path, data: Buffer | Iterable[Buffer], *, durable: bool, mode: int = _ANYBODY, new: bool = False
+) -> None:
+    """Write a file whole or not at all; on disk when this returns if `durable`.
+
+    What is there gives way, unless `new`: then `FileExistsError`. Raises `OSError`, and what making the pieces raises.
+    """
+    pieces = (data,) if isinstance(data, Buffer) else data
+    with replacing(path, durable=durable, mode=mode, new=new) as partial, partial.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool, mode: int = _ANYBODY, new: bool = False) -> Iterator[Path]:
+    """As `write_whole`, for those who write themselves: gives an empty file, which takes its name in the end."""
+    partial = path.with_name(path.name + PARTIAL)
+    if durable:
+        make_folder(path.parent)
+    partial.unlink(missing_ok=True)  # of a process that died
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    try:
+        yield partial
+        if durable:
+            sync(partial)
+        if new:
+            os.link(partial, path)  # unlike a rename it replaces nothing
+        else:
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    if durable:
+        sync(path.parent)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file or folder another name, replacing a file that has it; on disk when this returns."""
+    source.replace(target)
+    for folder in {source.parent, target.parent}:
+        sync(folder)
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it that are missing, on disk when this returns; one that is there stays."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(mode=mode, exist_ok=True)
+        sync(path.parent)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring a folder, all that is in it, and its own name to the disk."""
+    for path in sorted(folder.rglob("*")):
+        sync(path)
+    sync(folder)
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content to the disk, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        sync_open(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_open(handle: int) -> None:
+    """As `sync`, of an open file."""
+    whole = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: its fsync leaves the data in the disk's own cache
+    if whole is None:
+        os.fsync(handle)
+    else:
+        fcntl.fcntl(handle, whole)
+
+
+def hold(path: Path, refused: Callable[[str], HMChainError]) -> IO[str]:
+    """Hold the lock at `path` until the returned file is closed.
+
+    Raises what `refused` makes of its holder (`process ID`) if another process has it.
+    """
+    file = path.open("a+")
+    if not _taken(file, fcntl.LOCK_EX, time.monotonic() + _LOOK_SECONDS):
+        with file:
+            raise refused(_named(file))
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def holder(path: Path) -> str | None:
+    """Who holds the lock at `path` (`process ID`); None if nobody does."""
+    try:
+        with path.open() as file:
+            return None if _taken(file, fcntl.LOCK_SH) else _named(file)
+    except FileNotFoundError:
+        return None
+
+
+def _taken(file: IO[str], kind: int, deadline: float = 0.0) -> bool:
+    """Whether we have the lock now, until the file is closed."""
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+        time.sleep(0.01)
+
+
+def _named(file: IO[str]) -> str:
+    file.seek(0)
+    number = file.read().strip()
+    return f"process {number}" if number else "another process"

@@ -1,0 +1,137 @@
+"""SQLite files: opened in one way, changed in transactions, their failures named by whoever they belong to.
+
+SQLite's own words may quote the values of a statement, so they are in no message of ours.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Literal
+
+from hmchain import files
+from hmchain.errors import HMChainError
+
+BUSY_SECONDS = 10.0
+"""For so long a writer waits for another one."""
+
+_PAUSE_SECONDS = 0.02
+_COPIED_PAGES = 4096  # at a time, so that writers get their turn
+_CODE_BITS = 0xFF  # an extended result code's low byte is the code that it refines
+
+
+class Trouble(Enum):
+    """What may be wrong with a file."""
+
+    FULL = "the disk takes no more"
+    BUSY = "another process has it"
+    BROKEN = "it is damaged, missing or of another kind"
+
+
+_TROUBLES = {
+    sqlite3.SQLITE_FULL: Trouble.FULL,
+    sqlite3.SQLITE_IOERR: Trouble.FULL,  # what SQLite makes of a full disk where it maps memory
+    sqlite3.SQLITE_BUSY: Trouble.BUSY,
+    sqlite3.SQLITE_LOCKED: Trouble.BUSY,
+}
+
+Named = Callable[[Trouble], HMChainError]
+"""Says in a store's own words what is wrong, and the way out."""
+
+Synchronous = Literal["FULL", "NORMAL", "OFF"]
+"""What a power cut takes: FULL nothing that was committed; NORMAL the last commits, and it leaves a sound file; OFF
+perhaps all."""
+
+
+def open_file(
+    path: Path | None, named: Named, *, synchronous: Synchronous = "FULL", shreds: bool = False, mode: int = 0o666
+) -> sqlite3.Connection:
+    """Open a file to read and write, made with `mode` if it is not there; None is memory. Raises what `named` gives.
+
+    With `shreds` what is deleted is overwritten; SQLite's log holds it until `empty_log`. Threads may share the
+    connection: SQLite serialises their calls.
+    """
+    try:
+        if path is not None and not path.exists():
+            files.make_folder(path.parent)
+            path.touch(mode=mode)
+    except OSError as error:
+        raise named(Trouble.BROKEN) from error
+    with failures(named):
+        return _prepared(
+            sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False),
+            "PRAGMA journal_mode = WAL",
+            f"PRAGMA synchronous = {synchronous}",
+            "PRAGMA fullfsync = ON",  # macOS: its fsync leaves the data in the disk's own cache
+            "PRAGMA checkpoint_fullfsync = ON",
+            f"PRAGMA secure_delete = {'ON' if shreds else 'OFF'}",
+        )
+
+
+def open_read_only(path: Path, named: Named) -> sqlite3.Connection:
+    """Open a file that another process may be writing. Raises what `named` gives."""
+    with failures(named):
+        return _prepared(
+            sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            ),
+            "SELECT count(*) FROM sqlite_master",
+        )
+
+
+def _prepared(database: sqlite3.Connection, *statements: str) -> sqlite3.Connection:
+    try:
+        for statement in statements:
+            database.execute(statement).fetchall()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def failures(named: Named) -> Iterator[None]:
+    """Let what fails in the block be raised as `named` says it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        raise named(_TROUBLES.get(code & _CODE_BITS, Trouble.BROKEN)) from error
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Everything in the block, or nothing; other writers wait."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # a full disk has rolled back by itself
+            database.execute("ROLLBACK")
+        raise
+
+
+def empty_log(database: sqlite3.Connection, seconds: float = BUSY_SECONDS) -> bool:
+    """Empty SQLite's log, which keeps deleted rows until then; False if another process reads it for so long."""
+    deadline = time.monotonic() + seconds
+    while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
+
+
+def copy_to(database: sqlite3.Connection, path: Path) -> None:
+    """Copy an open file, while it is in use, to a new one of mode 0600. Raises `OSError` if there is one."""
+    path.touch(mode=files.PRIVATE, exist_ok=False)
+    with closing(sqlite3.connect(path)) as copy:
+        database.backup(copy, pages=_COPIED_PAGES)

@@ -1,0 +1,65 @@
+"""Files are there whole or not at all, and one process at a time holds a lock."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hmchain import files
+from hmchain.errors import HMChainError
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_gives_way_whole(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "folder" / "file"
+    files.make_folder(path.parent)
+    files.write_whole(path, b"old", durable=durable)
+    files.write_whole(path, [b"ne", bytearray(b"w"), memoryview(b"er")], durable=durable, mode=files.PRIVATE)
+    assert path.read_bytes() == b"newer" and stat.S_IMODE(path.stat().st_mode) == files.PRIVATE
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, new: bool) -> None:
+    path = tmp_path / "file"
+    if not new:
+        path.write_bytes(b"old")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
+        raise HMChainError("no more")
+
+    with pytest.raises(HMChainError, match="no more"):
+        files.write_whole(path, pieces(), durable=True, new=new)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == ([] if new else [b"old"])
+
+
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write_whole(path, b"first", durable=True, new=True)
+    with pytest.raises(FileExistsError):
+        files.write_whole(path, b"second", durable=True, new=True)
+    assert path.read_bytes() == b"first" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_dead_process_left_gives_way(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"untouched")
+    (tmp_path / "file.part").symlink_to(elsewhere)
+    files.write_whole(tmp_path / "file", b"whole", durable=True)
+    assert (tmp_path / "file").read_bytes() == b"whole" and elsewhere.read_bytes() == b"untouched"
+
+
+def test_one_holds_a_lock_and_others_hear_who(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert files.holder(path) is None
+    with files.hold(path, HMChainError):
+        assert files.holder(path) == f"process {os.getpid()}"
+        with pytest.raises(HMChainError, match=f"process {os.getpid()}"):
+            files.hold(path, HMChainError)
+    assert files.holder(path) is None
+    files.hold(path, HMChainError).close()
