@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from study_bed import SCHEMA, STUDY, Bed, make_spec
 
 from hmchain.keys import WrappingKey
-from hmchain.ledger import reputation
-from hmchain.ledger.contracts import opening, participation, rounds, standings, studies
+from hmchain.ledger.contracts import conduct, opening, participation, rounds, studies
 from hmchain.ledger.contracts.approvals import RevokeApproval
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset
 from hmchain.ledger.contracts.maintenance import AnnounceMaintenance
@@ -32,7 +31,7 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 def learning(bed: Bed) -> dict[str, int]:
-    return {name: reputation.learning_score(standings.standing(bed.state, name)) for name in bed.names}
+    return {name: conduct.learning_score(bed.state, STUDY, name, bed.now_ms) for name in bed.names}
 
 
 # Keys and seeds

@@ -17,6 +17,8 @@ from hmchain.ledger.reputation import (
     ONE,
     POWER_MAX,
     SCORE_MAX,
+    Breaches,
+    Conduct,
     Outcome,
     PowerSet,
     Standing,
@@ -175,32 +177,63 @@ def test_on_off_misconduct_of_f_never_brings_a_third_of_the_power(n: int) -> Non
 
 
 def test_learning_score_of_a_newcomer_is_one_half() -> None:
-    assert learning_score(Standing()) == 5_000
+    assert learning_score(Conduct(), Breaches(), 0) == 5_000
 
 
 @REPEATABLE
-@given(st.lists(st.sampled_from(Outcome), max_size=60))
-def test_learning_score_against_floats(outcomes: list[Outcome]) -> None:
-    good = {Outcome.ACCEPTED: 1.0}
-    bad = {Outcome.LATE: 0.5, Outcome.WITHHELD: 3.0, Outcome.FRAUD: 10.0}
-    standing, supported, unsupported = Standing(), 0.0, 0.0
-    for outcome in outcomes:
-        standing = record_learning(standing, outcome)
-        supported = 0.95 * supported + good.get(outcome, 0.0)
-        unsupported = 0.95 * unsupported + bad.get(outcome, 0.0)
-    assert learning_score(standing) == pytest.approx(10_000 * (supported + 1) / (supported + unsupported + 2), abs=4)
-    assert voting_power(standing.consensus, 7) == voting_power(Standing().consensus, 7)
+@given(st.lists(st.tuples(st.sampled_from(Outcome), st.integers(0, 40 * HOUR_MS)), max_size=60))
+def test_learning_score_against_floats(outcomes: list[tuple[Outcome, int]]) -> None:
+    good, bad = {Outcome.ACCEPTED: 1.0}, {Outcome.LATE: 0.5}
+    severe = {Outcome.WITHHELD: 1.0, Outcome.FRAUD: 10.0}
+    conduct, breaches, now_ms = Conduct(), Breaches(), 0
+    supported = unsupported = 0.0
+    events: list[tuple[int, float]] = []
+    for outcome, pause_ms in outcomes:
+        days = (now_ms + pause_ms) // DAY_MS - now_ms // DAY_MS
+        now_ms += pause_ms
+        conduct = record_learning(conduct, outcome, now_ms)
+        breaches = rep.record_breach(breaches, outcome, now_ms)
+        supported = supported * 0.875**days + good.get(outcome, 0.0)
+        unsupported = unsupported * 0.875**days + bad.get(outcome, 0.0)
+        events.append((now_ms, severe.get(outcome, 0.0)))
+        score = learning_score(conduct, breaches, now_ms)
+        assert 0 <= score <= SCORE_MAX
+        earned = 10_000 * (supported + 1) / (supported + unsupported + 2)
+        left = sum(amount * 2 ** (-(now_ms - at_ms) / (30 * DAY_MS)) for at_ms, amount in events)
+        assert earned / (1 + 1.4 * left) - 5 <= score <= earned / (1 + left) + 5
+        assert conduct.muted == any(one is Outcome.WITHHELD for one, _ in outcomes[: len(events)])
+
+
+def test_e4_what_was_earned_fades_by_time_however_many_rounds_there_are() -> None:
+    conduct = Conduct()
+    for _ in range(8):
+        conduct = record_learning(conduct, Outcome.LATE, 0)
+    busy = quiet = conduct
+    for hour in range(100):
+        busy = record_learning(busy, Outcome.WITHHELD, hour * HOUR_MS)  # counts for neither S nor U
+    assert busy.unsupported == rep.faded(quiet, 99 * HOUR_MS).unsupported < conduct.unsupported
+    assert rep.faded(conduct, 2000 * DAY_MS).unsupported == 0
+    assert rep.faded(conduct, 0) == conduct
+
+
+def test_no_number_of_good_rounds_pays_for_a_withheld_seed_but_time_does() -> None:
+    saint = Conduct()
+    for _ in range(10_000):
+        saint = record_learning(saint, Outcome.ACCEPTED, 0)
+    once = rep.record_breach(Breaches(), Outcome.WITHHELD, 0)
+    clean = learning_score(saint, Breaches(), 0)
+    assert learning_score(saint, once, 0) == clean // 2
+    assert learning_score(saint, once, 30 * DAY_MS) > learning_score(saint, once, 0)
+    assert rep.record_breach(once, Outcome.LATE, 5) == once
 
 
 def test_fraud_bars_from_mastership_for_good() -> None:
-    standing = rep.bar(Standing())
-    assert learning_score(standing) == 10_000 // 12
-    for _ in range(500):
-        standing = record_learning(standing, Outcome.ACCEPTED)
-    assert learning_score(standing) > 9_000
-    assert not rep.may_lead(standing)
+    fraud = rep.record_breach(Breaches(), Outcome.FRAUD, 0)
+    assert learning_score(Conduct(), fraud, 0) == 5_000 // 11
+    assert not rep.may_lead(rep.bar(Standing())) and not rep.may_stand(rep.bar(Standing()))
     assert rep.may_lead(Standing())
-    assert not rep.may_lead(rep.jail(Standing(), 1, 0))
+    jailed = rep.jail(Standing(), 1, 0)
+    assert not rep.may_lead(jailed) and rep.may_stand(jailed), "it may be back by the time of its turn"
     assert not rep.may_lead(rep.tombstone(Standing()))
 
 

@@ -13,8 +13,8 @@ from study_bed import START_MS, STUDY, Bed
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger import election, reputation
 from hmchain.ledger.arithmetic import LostPair
-from hmchain.ledger.context import Context, Credential
-from hmchain.ledger.contracts import models, opening, round_flow, rounds, standings, studies
+from hmchain.ledger.context import AGENT, Context, Credential
+from hmchain.ledger.contracts import conduct, models, opening, round_flow, rounds, standings, studies
 from hmchain.ledger.contracts.approvals import RevokeApproval
 from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.participation import Attest, CommitUpdate, GateReveal, GateVote, Reveal, Tick
@@ -37,7 +37,7 @@ def found(tmp_path: Path, n: int, **settings: object) -> Bed:
 
 
 def unsupported(bed: Bed, name: str) -> int:
-    return standings.standing(bed.state, name).unsupported
+    return conduct.of(bed.state, STUDY, name).unsupported
 
 
 def drop(bed: Bed, number: int, *names: str) -> None:
@@ -62,7 +62,7 @@ def test_an_honest_study_finishes(tmp_path: Path, n: int) -> None:
     last = bed.at(3).posted
     assert model is not None and last is not None and model.root == last.model_root
     for name in bed.names:
-        assert reputation.learning_score(standings.standing(bed.state, name)) > 7_000
+        assert conduct.learning_score(bed.state, STUDY, name, bed.now_ms) > 7_000
     bed.close()
 
 
@@ -243,12 +243,13 @@ def test_never_both_kinds_of_seed_for_one_hospital(bed: Bed) -> None:
 
 def test_withheld_reveal_voids_the_attempt_and_two_pause(bed: Bed) -> None:
     bed.until(1, rounds.COMMIT)
-    before = {name: unsupported(bed, name) for name in bed.names}
+    before = {name: conduct.learning_score(bed.state, STUDY, name, bed.now_ms) for name in bed.names}
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
     assert bed.study.progress.setbacks == 1
-    assert unsupported(bed, "north") == before["north"] * 95 // 100 + 3 * reputation.ONE
-    assert all(unsupported(bed, name) == before[name] for name in bed.names if name != "north")
+    scores = {name: conduct.learning_score(bed.state, STUDY, name, bed.now_ms) for name in bed.names}
+    assert scores["north"] == before["north"] // 2
+    assert all(scores[name] == before[name] for name in bed.names if name != "north")
     bed.run()
     assert bed.study.status == studies.PAUSED
     assert bed.kinds("round.void") == [("round.void", "1", "seed_withheld")] * 2
@@ -338,27 +339,102 @@ def test_block_hash_is_no_election_seed(bed: Bed) -> None:
         seeds = [updates[name].self_seed for name in entry.frozen]
         assert after.seed == election.next_seed(STUDY, number + 1, seeds)
         drawn = election.rank(after.seed, entry.candidates, after.last_masters, 1)
-        turns = [drawn[i:] + drawn[:i] for i in range(len(drawn))]
-        assert after.ranking == turns[after.attempt]
+        assert after.ranking == drawn
+
+
+def candidates(bed: Bed) -> tuple[election.Candidate, ...]:
+    ctx = Context(bed.state, "test", bed.state.height, bed.now_ms, Credential("east", AGENT))
+    return conduct.candidates(ctx, bed.study)
 
 
 def test_candidates_are_fixed_at_the_freeze_before_any_reveal(bed: Bed) -> None:
     bed.until(1, rounds.REVEAL)
     fixed = bed.round.candidates
-    assert fixed == standings.candidates(bed.state, bed.names)
+    assert fixed == candidates(bed)
     assert not any(update.self_seed for update in bed.contributions().values())
     bed.run(lambda: bed.round.number == 2)
     assert bed.at(1).candidates == fixed
-    assert fixed != standings.candidates(bed.state, bed.names), "scores moved on, the candidates did not"
+    assert fixed != candidates(bed), "scores moved on, the candidates did not"
 
 
-def test_void_attempts_move_down_the_ranking_and_draw_nothing_anew(bed: Bed) -> None:
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_void_attempt_changes_the_master_only_if_the_master_caused_it(bed: Bed, rank: int) -> None:
     bed.until(1, rounds.COMMIT)
     seed, ranking = bed.round.seed, bed.round.ranking
+    bed.behave(ranking[rank], AgentBehaviour.WITHHOLD_SEED)
+    bed.run(lambda: bed.round.attempt == 1)
+    assert (bed.round.seed, bed.round.ranking) == (seed, ranking), "nothing is drawn anew"
+    assert bed.round.master == ranking[1 - rank]
+
+
+def test_e1_a_silent_master_rests_as_one_that_worked_does(tmp_path: Path) -> None:
+    """Who was drawn is remembered, not who did the work: else a master that never works is drawn more often."""
+    bed = found(tmp_path, 7)
+    bed.until(1, rounds.AGGREGATE)
+    silent = bed.round.master
+    bed.behave(silent, AgentBehaviour.SILENT_MASTER)
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).master != silent
+    assert bed.round.last_masters == (bed.at(0).ranking[0], silent)
+    assert silent in bed.round.ranking[-2:]
+    bed.close()
+
+
+def test_e2_nothing_that_a_master_does_once_the_next_seed_is_public_changes_the_next_draw(tmp_path: Path) -> None:
+    bed = found(tmp_path, 7)
+    bed.until(1, rounds.AGGREGATE)
+    entry = bed.round
+    drawn = (*entry.last_masters, entry.ranking[0])[-2:]
+    next_ranking = election.rank(entry.next_seed, entry.candidates, drawn, 2)
+    for name in entry.ranking[:2]:
+        bed.behave(name, AgentBehaviour.SILENT_MASTER)
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).rank == 2 and bed.round.ranking == next_ranking
+    bed.close()
+
+
+def test_e3_garbage_moves_no_mastership(bed: Bed) -> None:
+    """The second in rank knows that it is; a void that nobody can be blamed for must not make it master."""
+    bed.until(1, rounds.COMMIT)
+    master, second = bed.round.ranking[:2]
+    bed.behave(second, AgentBehaviour.GARBAGE_UPDATE)
+    bed.run(lambda: bed.round.attempt == 1)
+    assert bed.kinds("round.void") == [("round.void", "1", "impossible_sum")]
+    assert bed.round.master == master
+
+
+def test_a_seed_withheld_draws_the_next_election_anew_once_a_study_and_no_more(bed: Bed) -> None:
+    """Who opens last knows whom the next draw favours, and may prefer another: its seeds count no more after that."""
+    bed.until(1, rounds.COMMIT)
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
-    assert bed.round.seed == seed
-    assert bed.round.ranking == ranking[1:] + ranking[:1] and bed.round.master == ranking[1]
+    assert bed.round.next_seed == b"" and conduct.of(bed.state, STUDY, "north").muted
+    bed.run()
+    assert bed.study.status == studies.PAUSED
+    counted = [
+        update.self_seed for name, update in bed.contributions(replace(bed.round, attempt=1)).items() if name != "north"
+    ]
+    fixed = bed.round.next_seed
+    assert fixed == election.next_seed(STUDY, 2, counted), "the draw stands without it, and the void changes nothing"
+    scores = bed.round.candidates
+
+    bed.behave("north", AgentBehaviour.HONEST)
+    bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
+    bed.run(lambda: bed.round.number == 2)
+    assert (bed.round.seed, bed.at(1).candidates) == (fixed, scores)
+
+
+def test_where_every_seed_was_withheld_once_the_next_one_follows_from_the_last(tmp_path: Path) -> None:
+    bed = found(tmp_path, 3)
+    bed.until(1, rounds.COMMIT)
+    for name in bed.names:
+        bed.behave(name, AgentBehaviour.WITHHOLD_SEED)
+    bed.run(lambda: bed.round.attempt == 1)
+    for name in bed.names:
+        bed.behave(name, AgentBehaviour.HONEST)
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.round.seed == election.void_seed(bed.at(1).seed)
+    bed.close()
 
 
 def test_opening_seeds_are_bound_before_any_is_known(bed: Bed) -> None:
@@ -425,12 +501,11 @@ def test_more_than_f_reject_and_it_costs_nobody(bed: Bed) -> None:
     first = bed.at(1).posted
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
-    scores = {name: standings.standing(bed.state, name) for name in bed.names}
+    scores = {name: conduct.of(bed.state, STUDY, name) for name in bed.names}
     bed.run(lambda: bed.round.number == 3)
     assert bed.at(2).outcome == rounds.REJECTED and first is not None
     assert (bed.round.base_root, bed.round.base_object, bed.round.base_round) == (first.model_root, first.object, 1)
-    after = {name: standings.standing(bed.state, name) for name in bed.names}
-    assert scores == after
+    assert scores == {name: conduct.of(bed.state, STUDY, name) for name in bed.names}
     bed.run()
     model = models.model(bed.state, STUDY)
     assert bed.at(3).outcome == rounds.REJECTED and model is not None

@@ -11,7 +11,7 @@ from hmchain.ledger import genesis as founding
 from hmchain.ledger import reputation
 from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Vote
 from hmchain.ledger.context import STEWARD, Context, Credential
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts import conduct, membership, standings
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.reputation import Outcome
@@ -49,33 +49,40 @@ def block(state: State, height: int, time_ms: int, silent: tuple[str, ...] = (),
 
 def test_everyone_starts_alike(state: State) -> None:
     assert len({standings.standing(state, name) for name in NAMES}) == 1
-    candidates = standings.candidates(state, NAMES)
-    assert [candidate.id for candidate in candidates] == list(NAMES)
-    assert len({(candidate.consensus, candidate.learning) for candidate in candidates}) == 1
 
 
 def test_learning_never_touches_voting_power(state: State) -> None:
     """A hospital with unusual patients must not lose its vote."""
     before = standings.standing(state, "a")
     for outcome in Outcome:
-        standings.record_learning(context(state), "a", outcome)
-    after = standings.standing(state, "a")
-    assert (after.consensus, after.power) == (before.consensus, before.power)
-    assert reputation.learning_score(after) < reputation.learning_score(before)
+        conduct.record(context(state), "study", "a", outcome)
+    assert standings.standing(state, "a") == before
+    assert conduct.learning_score(state, "study", "a", START_MS) < conduct.learning_score(state, "study", "b", START_MS)
+
+
+def test_e4_a_toy_study_launders_nothing(state: State) -> None:
+    """What colluders earn among themselves counts in their study; what they owe counts in every one."""
+    ctx = context(state)
+    before = conduct.learning_score(state, "real", "a", START_MS)
+    conduct.record(ctx, "real", "a", Outcome.WITHHELD)
+    for _ in range(1_000):
+        conduct.record(ctx, "toy", "a", Outcome.ACCEPTED)
+    assert conduct.learning_score(state, "real", "a", START_MS) == before // 2
+    assert conduct.learning_score(state, "next", "a", START_MS) == before // 2
+    assert conduct.learning_score(state, "real", "b", START_MS) == before
 
 
 def test_proven_fraud_bars_from_mastership_and_not_from_voting(state: State) -> None:
     ctx = context(state)
-    standings.bar(ctx, "b")
-    assert not standings.may_lead(state, "b")
-    assert [candidate.id for candidate in standings.candidates(state, NAMES)] == ["a", "c", "d"]
+    conduct.bar(ctx, "study", "b")
+    assert not standings.may_lead(state, "b") and not standings.may_stand(state, "b")
     assert standings.standing(state, "b").power == standings.standing(state, "a").power
     assert [event.kind for event in ctx.events] == ["standing.barred"]
 
 
 def test_a_removed_member_leads_nothing_and_keeps_no_power(state: State) -> None:
     membership.remove(state, "c", 1)
-    assert not standings.may_lead(state, "c")
+    assert not standings.may_lead(state, "c") and not standings.may_stand(state, "c")
     assert block(state, 1, START_MS + 1) == ["validator.left"]
     assert standings.standing(state, "c").power == 0
 

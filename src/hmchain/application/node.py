@@ -25,7 +25,7 @@ from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
-from hmchain.ledger.contracts import maintenance, membership, standings
+from hmchain.ledger.contracts import conduct, maintenance, membership, standings
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
 from hmchain.ledger.engines.cometbft.damage import (
@@ -345,7 +345,7 @@ def tolerated(found: Iterable[ValidatorStatus]) -> int:
 def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
     """Members and validators, in order of name; `proposed` counts blocks by their proposer's address (hex)."""
     powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
-    total = sum(powers.values()) or 1
+    total, now_ms = sum(powers.values()) or 1, standings.time_ms(state)
     before = Counter[str]()  # by keys that were replaced since
     for place, organisation in standings.former_owners(state).items():
         before[organisation] += proposed.get(place.hex(), 0)
@@ -357,7 +357,7 @@ def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStat
         found.append(
             ValidatorStatus(
                 organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
-                reputation.learning_score(standing), standing.jailed, standing.tombstoned,
+                conduct.learning_score(state, "", organisation, now_ms), standing.jailed, standing.tombstoned,
                 proposed.get(address, 0) + before[organisation], window.until_ms if window else 0,
             )
         )  # fmt: skip

@@ -1,8 +1,9 @@
 """Reputation: what each organisation has earned, and the voting power that follows from it (design, section 5).
 
 Two scores from 0 to 10 000, kept apart on purpose. The *consensus score* C says how well a validator votes and
-proposes; it alone moves voting power. The *learning score* F says how it behaved in learning rounds; it counts only in
-the election of a round's master, so that a hospital with unusual patients never loses its vote.
+proposes; it alone moves voting power. The *learning score* F says how it behaved in the rounds of one study; it counts
+only in the election of a round's master, so that a hospital with unusual patients never loses its vote. What somebody
+earns in one study counts in no other, or a few colluders would earn it among themselves; breaches count in all.
 
 Integers throughout: scores and powers are whole numbers, sums and offences are fixed point with 16 fractional bits
 (`ONE` is 1), times are milliseconds of block time. Divisions round down.
@@ -31,12 +32,17 @@ MISS_LIMIT_PERMYRIAD = 2_000
 FAILED_LIMIT_PERMYRIAD = 1_000
 GAIN = 200
 GAIN_MIN = 10
-OFFENCE_HALF_LIFE_MS = 30 * 24 * 60 * 60 * 1000
+DAY_MS = 24 * 60 * 60 * 1000
+OFFENCE_HALF_LIFE_MS = 30 * DAY_MS
+BREACH_HALF_LIFE_MS = 30 * DAY_MS
 
 EPOCH_BLOCKS_MIN = 100
 EPOCH_BLOCKS_PER_MEMBER = 10
 JAIL_BLOCKS_PER_MEMBER = 10
 JAIL_MS = 10 * 60 * 1000
+
+FADED_DAYS = 365
+"""After so many days nothing is left of what was earned in a study."""
 
 MEMBERS_FOR_BAND = 4
 SEND_FRACTION = 20
@@ -55,9 +61,31 @@ class Outcome(IntEnum):
 _EVIDENCE = {
     Outcome.ACCEPTED: (ONE, 0),
     Outcome.LATE: (0, ONE // 2),
-    Outcome.WITHHELD: (0, 3 * ONE),
-    Outcome.FRAUD: (0, 10 * ONE),
+    Outcome.WITHHELD: (0, 0),
+    Outcome.FRAUD: (0, 0),
 }
+_BREACH = {Outcome.WITHHELD: ONE, Outcome.FRAUD: 10 * ONE}
+
+
+class Conduct(Record, frozen=True):
+    """How one organisation behaved in the rounds of one study. The default is that of who just joined it."""
+
+    supported: int = 0
+    """S, the sum of good outcomes, fixed point, as it stood on `day`."""
+    unsupported: int = 0
+    """U, the sum of bad outcomes, likewise."""
+    day: int = 0
+    """Of block time."""
+    muted: bool = False
+    """It withheld a seed in this study: from then on its seeds count in no election of the study."""
+
+
+class Breaches(Record, frozen=True):
+    """Withheld seeds and proven frauds of one organisation in all studies."""
+
+    amount: int = 0
+    """Fixed point, as it stood at `at_ms`."""
+    at_ms: int = 0
 
 
 class Standing(Record, frozen=True):
@@ -69,10 +97,6 @@ class Standing(Record, frozen=True):
     """Offences, fixed point, as they stood at `offences_at_ms`; `offences_now` says what is left of them."""
     offences_at_ms: int = 0
     """Block time of the last offence."""
-    supported: int = 0
-    """S, the decaying sum of good outcomes in learning, fixed point."""
-    unsupported: int = 0
-    """U, the decaying sum of bad outcomes in learning, fixed point."""
     jailed: bool = False
     """Silent for too long: voting power 1 until it is back."""
     jailed_at_height: int = 0
@@ -121,29 +145,66 @@ def offences_now(standing: Standing, now_ms: int) -> int:
 # Learning
 
 
-def learning_score(standing: Standing) -> int:
-    """Return the learning score F = 10^4 (S + 1) / (S + U + 2): a newcomer starts at one half."""
-    return SCORE_MAX * (standing.supported + ONE) // (standing.supported + standing.unsupported + 2 * ONE)
+def learning_score(conduct: Conduct, breaches: Breaches, now_ms: int) -> int:
+    """Return the learning score F = 10^4 (S + 1) / (S + U + 2) / (1 + breaches): one half where nothing is known.
+
+    A breach divides F whatever was earned before, so that no number of good rounds pays for one.
+    """
+    known = faded(conduct, now_ms)
+    earned = SCORE_MAX * (known.supported + ONE) // (known.supported + known.unsupported + 2 * ONE)
+    return earned * ONE // (ONE + breaches_now(breaches, now_ms))
 
 
-def record_learning(standing: Standing, outcome: Outcome) -> Standing:
-    """Return the standing after one round: S <- 0.95 S + s and U <- 0.95 U + u."""
+def faded(conduct: Conduct, now_ms: int) -> Conduct:
+    """Return conduct as it counts at `now_ms`: S and U lose an eighth with each day of block time.
+
+    Whole days fade, however many rounds there are in one: what is forgotten cannot be hurried by quick rounds.
+    """
+    day = now_ms // DAY_MS
+    days = min(max(0, day - conduct.day), FADED_DAYS)
+    if not days:
+        return conduct
+    supported, unsupported = (value * 7**days >> 3 * days for value in (conduct.supported, conduct.unsupported))
+    return replace(conduct, supported=supported, unsupported=unsupported, day=day)
+
+
+def record_learning(conduct: Conduct, outcome: Outcome, now_ms: int) -> Conduct:
+    """Return the conduct after one round."""
+    known = faded(conduct, now_ms)
     good, bad = _EVIDENCE[outcome]
-    return replace(
-        standing,
-        supported=standing.supported * 95 // 100 + good,
-        unsupported=standing.unsupported * 95 // 100 + bad,
+    return Conduct(
+        known.supported + good,
+        known.unsupported + bad,
+        max(conduct.day, now_ms // DAY_MS),
+        conduct.muted or outcome is Outcome.WITHHELD,
     )
+
+
+def breaches_now(breaches: Breaches, now_ms: int) -> int:
+    """Return what is left of the breaches at `now_ms` (fixed point): half of them every 30 days."""
+    return halved(breaches.amount, now_ms - breaches.at_ms, BREACH_HALF_LIFE_MS)
+
+
+def record_breach(breaches: Breaches, outcome: Outcome, now_ms: int) -> Breaches:
+    """Return the breaches after one more outcome, which need not be one."""
+    if outcome not in _BREACH:
+        return breaches
+    return Breaches(breaches_now(breaches, now_ms) + _BREACH[outcome], now_ms)
 
 
 def bar(standing: Standing) -> Standing:
     """Return the standing after proven aggregation fraud: never master again."""
-    return replace(record_learning(standing, Outcome.FRAUD), barred=True)
+    return replace(standing, barred=True)
+
+
+def may_stand(standing: Standing) -> bool:
+    """Say whether the organisation is a candidate for master of a round; the jailed are, since they may be back."""
+    return not (standing.barred or standing.tombstoned)
 
 
 def may_lead(standing: Standing) -> bool:
-    """Say whether the organisation is a candidate for master of a round."""
-    return not (standing.barred or standing.tombstoned or standing.jailed)
+    """Say whether the organisation may be master of a round now."""
+    return may_stand(standing) and not standing.jailed
 
 
 # Consensus

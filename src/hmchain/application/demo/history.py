@@ -14,9 +14,9 @@ from pathlib import Path
 from hmchain.application.demo.silence import Silences
 from hmchain.application.report.parts import FailedMaster, Incident, Proposer, ReputationPoint, Round
 from hmchain.canonical import decode_trusted, encode
-from hmchain.ledger import contracts, genesis, proposer, reputation
+from hmchain.ledger import contracts, genesis, proposer
 from hmchain.ledger.blocks import OK, Block, BlockResult, Event
-from hmchain.ledger.contracts import membership, rounds, standings
+from hmchain.ledger.contracts import conduct, membership, rounds, standings
 from hmchain.ledger.contracts.disputes import DisputeChunk
 from hmchain.ledger.contracts.participation import CommitUpdate
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
@@ -182,10 +182,13 @@ class _Reader:
             ReputationPoint(
                 round=number,
                 consensus=tuple(entry.consensus for entry in entries),
-                learning=tuple(reputation.learning_score(entry) for entry in entries),
+                learning=tuple(self._learning(name) for name in self._history.members),
                 power=tuple(entry.power for entry in entries),
             )
         )
+
+    def _learning(self, name: str) -> int:
+        return conduct.learning_score(self._state, self._study, name, standings.time_ms(self._state))
 
     def _takeover(self, event: Event) -> None:
         """A silent master leaves no proof; one that lied was noted with its proof."""
@@ -201,7 +204,7 @@ class _Reader:
         successor = rounds.round_(self._state, self._study, int(number))
         vector = {"sum": "the sum", "model": "the model", "masked_sum": "the masked sum"}[which]
         before = self._history.reputation[-1].learning[self._history.members.index(master)]
-        after = reputation.learning_score(standings.standing(self._state, master))
+        after = self._learning(master)
         self._history.incidents.append(
             Incident(
                 title="Dishonest master",

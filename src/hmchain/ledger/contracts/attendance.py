@@ -50,6 +50,8 @@ class Epoch(Record, frozen=True):
     """Non-empty blocks since genesis."""
     started: int
     """The value of `blocks` when this epoch began."""
+    time_ms: int
+    """Of the last non-empty block."""
     proposals: tuple[Proposal, ...]
     """The last 10 n turns."""
     seen: tuple[tuple[str, Presence], ...]

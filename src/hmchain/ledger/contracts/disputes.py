@@ -12,7 +12,7 @@ from hmchain.errors import HMChainError
 from hmchain.ledger import arithmetic
 from hmchain.ledger.arithmetic import ChunkLeaves, SumOutOfRangeError
 from hmchain.ledger.context import Context, require
-from hmchain.ledger.contracts import membership, participation, round_flow, rounds, standings
+from hmchain.ledger.contracts import conduct, membership, participation, round_flow, rounds
 from hmchain.ledger.contracts.rounds import Posted, Round
 from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.transactions import Refusal
@@ -60,7 +60,7 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
         raise Refusal("nothing_posted")
     _require_wrong(body, entry.posted, right, study.rule(entry.number).chunks)
     master = entry.posted.master
-    standings.bar(context, master)
+    conduct.bar(context, body.study, master)
     membership.open_removal(context, master)
     context.emit("round.fraud", body.study, str(body.round), master, str(body.chunk), body.which)
     round_flow.next_in_rank(context, study, entry)

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from hmchain.ledger import election, reputation
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts import approvals, membership, models, parameters, rounds, standings, studies
-from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts import approvals, conduct, membership, models, parameters, rounds, standings, studies
+from hmchain.ledger.contracts.rounds import Contribution, Round
 from hmchain.ledger.contracts.studies import Study
 
 SETBACKS_MAX = 2
@@ -18,8 +18,7 @@ def open_first(context: Context, name: str, seed: bytes) -> None:
     """Open round 0, in which class counts are summed; its base model is zero."""
     study = studies.require_study(context.state, name)
     zero = studies.counts_base_root(study.spec)
-    candidates = standings.candidates(context.state, study.spec.participants)
-    _open(context, study, 0, (zero, b"", 0), seed, candidates, ())
+    _open(context, study, 0, (zero, b"", 0), seed, conduct.candidates(context, study), ())
 
 
 def resume(context: Context, name: str) -> None:
@@ -37,12 +36,13 @@ def _open(
     candidates: tuple[election.Candidate, ...],
     last_masters: tuple[str, ...],
 ) -> None:
-    ranking = _ranked(study, seed, candidates, last_masters)
+    faults = reputation.faults_tolerated(len(study.spec.uses))
+    ranking = election.rank(seed, candidates, last_masters, faults)
     opened = Round(
         study=study.spec.name, number=number, attempt=0, phase=rounds.COMMIT, phase_height=context.height,
         deadline_ms=0, opened_height=context.height, base_root=base[0], base_object=base[1], base_round=base[2],
         seed=seed, ranking=ranking, rank=0, last_masters=last_masters, expected=(), frozen=(), candidates=(),
-        posted=None, confirmed=(), outcome="",
+        next_seed=b"", posted=None, confirmed=(), outcome="",
     )  # fmt: skip
     studies.set_progress(context.state, study.spec.name, round_=number)
     context.emit("round.opened", study.spec.name, str(number), *ranking[:1])
@@ -52,15 +52,11 @@ def _open(
 def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     """Ask every participant whose approval is in force for an update; pause if too few are left."""
     expected = tuple(name for name in study.spec.participants if _may_take_part(context, study, name))
-    ranking, rank = entry.ranking, _next_to_lead(context, entry, 0)
-    if rank == len(ranking):
-        # All of them are jailed, barred or gone; who may lead today is ranked by the same draw.
-        candidates = standings.candidates(context.state, study.spec.participants)
-        ranking, rank = _ranked(study, entry.seed, candidates, entry.last_masters), 0
-    entry = replace(entry, expected=expected, ranking=ranking, rank=rank)
+    leader = _leader(context, entry, entry.rank)
+    entry = replace(entry, expected=expected, rank=entry.rank if leader is None else leader)
     if len(expected) < study.spec.threshold:
         _pause(context, entry, "too_few_approvals")
-    elif not entry.ranking:
+    elif leader is None:
         _pause(context, entry, "no_candidates")
     enter(context, study, entry, rounds.COMMIT)
 
@@ -71,21 +67,13 @@ def _may_take_part(context: Context, study: Study, organisation: str) -> bool:
     )
 
 
-def _ranked(
-    study: Study, seed: bytes, candidates: tuple[election.Candidate, ...], last_masters: tuple[str, ...]
-) -> tuple[str, ...]:
-    faults = reputation.faults_tolerated(len(study.spec.uses))
-    return election.rank(seed, candidates, last_masters, faults)
-
-
-def _next_to_lead(context: Context, entry: Round, rank: int) -> int:
-    """The first place from `rank` on whose organisation may lead now, or the ranking's length.
+def _leader(context: Context, entry: Round, rank: int) -> int | None:
+    """The first place from `rank` on whose organisation may lead now, then from the top.
 
     The ranking itself keeps everyone: who is away today may lead tomorrow.
     """
-    while rank < len(entry.ranking) and not standings.may_lead(context.state, entry.ranking[rank]):
-        rank += 1
-    return rank
+    places = (*range(rank, len(entry.ranking)), *range(rank))
+    return next((place for place in places if standings.may_lead(context.state, entry.ranking[place])), None)
 
 
 def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
@@ -140,7 +128,7 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
     for organisation in entry.expected:
         # Who took its approval back meanwhile owes nothing: its agent obeyed.
         if organisation not in frozen and _may_take_part(context, study, organisation):
-            standings.record_learning(context, organisation, reputation.Outcome.LATE)
+            conduct.record(context, entry.study, organisation, reputation.Outcome.LATE)
     if len(frozen) < study.spec.threshold:
         void(context, study, entry, "too_few_attested")
         return
@@ -149,7 +137,7 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
         if 0 < earlier.difference(frozen) < SET_DIFFERENCE_MIN:
             void(context, study, entry, "survivors_differ")
             return
-    candidates = standings.candidates(context.state, study.spec.participants)
+    candidates = entry.candidates if entry.next_seed else conduct.candidates(context, study)
     context.emit("round.frozen", entry.study, str(entry.number), *frozen)
     enter(context, study, replace(entry, frozen=frozen, candidates=candidates), rounds.REVEAL)
 
@@ -159,20 +147,37 @@ def revealed(context: Context, study: Study, entry: Round, *, due: bool = False)
     updates = [update for update in rounds.contributions(context.state, entry) if update.organisation in entry.frozen]
     missing = tuple(update.organisation for update in updates if not update.self_seed)
     if not missing or due:
+        entry = replace(entry, next_seed=entry.next_seed or _next_seed(context, entry, updates))
         rounds.remember_sum(context.state, entry, missing)
     if not missing:
         enter(context, study, entry, rounds.AGGREGATE)
     elif due:
         for organisation in missing:
-            standings.record_learning(context, organisation, reputation.Outcome.WITHHELD)
+            conduct.record(context, entry.study, organisation, reputation.Outcome.WITHHELD)
+        if entry.master in missing:
+            entry = replace(entry, rank=(entry.rank + 1) % len(entry.ranking))
         void(context, study, entry, "seed_withheld")
+
+
+def _next_seed(context: Context, entry: Round, updates: list[Contribution]) -> bytes:
+    """The seed of the next election, once all seeds that count are known; empty before.
+
+    Whoever opens last knows what it decides, and could have the election drawn again by withholding its seed. Nobody
+    can a second time in a study: those seeds count no more, and what is drawn without them stays through void attempts.
+    """
+    counted = [update for update in updates if not conduct.of(context.state, entry.study, update.organisation).muted]
+    if not counted:
+        return election.void_seed(entry.seed)
+    if not all(update.self_seed for update in counted):
+        return b""
+    return election.next_seed(entry.study, entry.number + 1, [update.self_seed for update in counted])
 
 
 def next_in_rank(context: Context, study: Study, entry: Round) -> None:
     """The master failed: the next in rank sums the same frozen set again, over the same objects and seeds."""
-    rank = _next_to_lead(context, entry, entry.rank + 1)
-    if rank == len(entry.ranking):
-        void(context, study, entry, "no_master_left")
+    rank = _leader(context, entry, entry.rank + 1)
+    if rank is None or rank <= entry.rank:
+        void(context, study, replace(entry, rank=0), "no_master_left")
         return
     context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
     enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
@@ -180,7 +185,7 @@ def next_in_rank(context: Context, study: Study, entry: Round) -> None:
 
 def silent_master(context: Context, study: Study, entry: Round) -> None:
     """The master did not post in time, or nobody could confirm what it posted."""
-    standings.record_learning(context, entry.master, reputation.Outcome.LATE)
+    conduct.record(context, entry.study, entry.master, reputation.Outcome.LATE)
     next_in_rank(context, study, entry)
 
 
@@ -215,7 +220,7 @@ def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = F
 
 
 def void(context: Context, study: Study, entry: Round, reason: str) -> None:
-    """This attempt yields nothing; the next one draws no new master but moves down the ranking."""
+    """This attempt yields nothing. The next one has the same master, unless that is what failed: a void pays nobody."""
     context.emit("round.void", entry.study, str(entry.number), reason)
     setbacks = study.progress.setbacks + 1
     studies.set_progress(context.state, entry.study, setbacks=setbacks)
@@ -227,10 +232,7 @@ def void(context: Context, study: Study, entry: Round, reason: str) -> None:
 
 
 def _next_attempt(entry: Round) -> Round:
-    ranking = entry.ranking[1:] + entry.ranking[:1]
-    return replace(
-        entry, attempt=entry.attempt + 1, ranking=ranking, rank=0, frozen=(), candidates=(), posted=None, confirmed=()
-    )
+    return replace(entry, attempt=entry.attempt + 1, frozen=(), posted=None, confirmed=())
 
 
 def _pause(context: Context, entry: Round, reason: str) -> None:
@@ -245,17 +247,16 @@ def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -
     enter(context, study, replace(entry, outcome=outcome), rounds.FINAL)
     if accepted:
         for organisation in entry.frozen:
-            standings.record_learning(context, organisation, reputation.Outcome.ACCEPTED)
+            conduct.record(context, entry.study, organisation, reputation.Outcome.ACCEPTED)
     setbacks = 0 if accepted else study.progress.setbacks + 1
     studies.set_progress(context.state, entry.study, setbacks=setbacks)
     base = _next_base(study, entry, accepted=accepted)
     if entry.number == study.spec.rounds:
         _finish(context, study, base, studies.COMPLETED)
         return
-    seeds = [survivor.self_seed for survivor in rounds.survivors(context.state, study, entry)]
-    seed = election.next_seed(entry.study, entry.number + 1, seeds)
-    masters = (*entry.last_masters, entry.master)[-rounds.MASTERS_REMEMBERED :]
-    _open(context, study, entry.number + 1, base, seed, entry.candidates, masters)
+    resting = reputation.faults_tolerated(len(study.spec.uses))
+    drawn = (*entry.last_masters, *entry.ranking[:1])[-resting:] if resting else ()
+    _open(context, study, entry.number + 1, base, entry.next_seed, entry.candidates, drawn)
     if setbacks >= SETBACKS_MAX:
         _pause(context, entry, "two_setbacks")
 

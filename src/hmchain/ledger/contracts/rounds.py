@@ -17,8 +17,6 @@ COMMIT, ATTEST, REVEAL, AGGREGATE, VERIFY = "commit", "attest", "reveal", "aggre
 GATE_COMMIT, GATE_REVEAL, FINAL = "gate_commit", "gate_reveal", "final"
 ACCEPTED, REJECTED = "accepted", "rejected"
 
-MASTERS_REMEMBERED = 10
-
 
 class Posted(Record, frozen=True):
     """What the master says the sum and the next model are."""
@@ -54,15 +52,19 @@ class Round(Record, frozen=True):
     seed: bytes
     """Of the election of this round's master."""
     ranking: tuple[str, ...]
+    """As it was drawn at the opening; it stays as it is."""
     rank: int
-    """The master is `ranking[rank]`; those after it are its backups."""
+    """The master is `ranking[rank]`; those after it are its backups. It moves on where the master failed."""
     last_masters: tuple[str, ...]
+    """Who was drawn in the f rounds before, whether or not they did the work; they rest."""
     expected: tuple[str, ...]
     """Participants whose approval was in force when the attempt began."""
     frozen: tuple[str, ...]
     """The survivors whose updates are summed; nobody leaves it."""
     candidates: tuple[Candidate, ...]
     """Who may be master of the next round, with scores, fixed at the freeze: before any seed is revealed."""
+    next_seed: bytes
+    """Of the next round's election: fixed by the first attempt in which all seeds that count were revealed."""
     posted: Posted | None
     confirmed: tuple[str, ...]
     """Who got the same roots from a full recomputation of one's own."""

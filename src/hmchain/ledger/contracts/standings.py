@@ -17,9 +17,8 @@ from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Event
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts import attendance, maintenance, membership, parameters
 from hmchain.ledger.contracts.attendance import Epoch, Presence, Proposal
-from hmchain.ledger.election import Candidate
 from hmchain.ledger.proposer import Validator, Validators
-from hmchain.ledger.reputation import POWER_NONE, Outcome, Standing
+from hmchain.ledger.reputation import POWER_NONE, Standing
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
@@ -97,19 +96,20 @@ def standing(state: State, organisation: str) -> Standing:
     return _STANDINGS.get(state, organisation) or Standing()
 
 
+def may_stand(state: State, organisation: str) -> bool:
+    """Whether an organisation may be drawn as master of a round."""
+    return membership.is_active(state, organisation) and reputation.may_stand(standing(state, organisation))
+
+
 def may_lead(state: State, organisation: str) -> bool:
     """Whether an organisation may be master of a round."""
     return membership.is_active(state, organisation) and reputation.may_lead(standing(state, organisation))
 
 
-def candidates(state: State, organisations: tuple[str, ...]) -> tuple[Candidate, ...]:
-    """Those of the organisations that may be master, with their scores."""
-    found = []
-    for organisation in organisations:
-        if may_lead(state, organisation):
-            entry = standing(state, organisation)
-            found.append(Candidate(organisation, entry.consensus, reputation.learning_score(entry)))
-    return tuple(found)
+def time_ms(state: State) -> int:
+    """Block time of the last block that was not empty."""
+    epoch = _EPOCH.get(state)
+    return epoch.time_ms if epoch else 0
 
 
 def validators_at(state: State, height: int) -> Validators:
@@ -175,15 +175,6 @@ def former_owners(state: State) -> dict[bytes, str]:
     return {proposer.address(known.key): known.organisation for known in _FORMER_KEYS.all(state)}
 
 
-# -- learning ----------------------------------------------------------------------------------------------------------
-
-
-def record_learning(context: Context, organisation: str, outcome: Outcome) -> None:
-    """Count the outcome of a learning round."""
-    renewed = reputation.record_learning(standing(context.state, organisation), outcome)
-    _STANDINGS.put(context.state, renewed, organisation)
-
-
 def bar(context: Context, organisation: str) -> None:
     """Proven aggregation fraud: barred from mastership for good."""
     _STANDINGS.put(context.state, reputation.bar(standing(context.state, organisation)), organisation)
@@ -201,7 +192,7 @@ def initialise(state: State, height: int) -> None:
         _STANDINGS.put(state, Standing(power=power), organisation)
     changes = [_change(state, name, power) for name, power in zip(organisations, powers, strict=True)]
     _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
-    _EPOCH.put(state, Epoch(0, 0, (), (), (), (), ()))
+    _EPOCH.put(state, Epoch(0, 0, 0, (), (), (), (), ()))
 
 
 def begin_block(state: State, inputs: BlockInput) -> None:
@@ -224,7 +215,8 @@ def begin_block(state: State, inputs: BlockInput) -> None:
         nil = attendance.counted(nil, turns[-1], due, NIL)
     proposals = _with_turns(epoch, entry, turns, paused)
     everyone = tuple(sorted({*epoch.paused, *paused}))
-    _EPOCH.put(state, Epoch(blocks, epoch.started, proposals, tuple(sorted(seen.items())), absent, nil, everyone))
+    last_seen = tuple(sorted(seen.items()))
+    _EPOCH.put(state, Epoch(blocks, epoch.started, inputs.time_ms, proposals, last_seen, absent, nil, everyone))
     _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
 
 

@@ -9,7 +9,17 @@ from pathlib import Path
 from hmchain.application.cli.views.ledger import state_of
 from hmchain.errors import InputError
 from hmchain.ledger import reputation
-from hmchain.ledger.contracts import approvals, datasets, membership, models, opening, rounds, standings, studies
+from hmchain.ledger.contracts import (
+    approvals,
+    conduct,
+    datasets,
+    membership,
+    models,
+    opening,
+    rounds,
+    standings,
+    studies,
+)
 from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.state import State
@@ -136,7 +146,7 @@ def _status(state: State, study: Study) -> StudyStatus:
         reason=progress.reason,
         current=current,
         participants=participants,
-        reputation=tuple(_reputation(state, organisation) for organisation in spec.participants),
+        reputation=tuple(_reputation(state, spec.name, organisation) for organisation in spec.participants),
         model_root=model.root if model else b"",
         next=_next(state, study, participants, current),
     )
@@ -159,12 +169,12 @@ def _participant(state: State, study: Study, organisation: str) -> Participant:
     )
 
 
-def _reputation(state: State, organisation: str) -> Reputation:
+def _reputation(state: State, study: str, organisation: str) -> Reputation:
     entry = standings.standing(state, organisation)
     return Reputation(
         organisation=organisation,
         consensus=entry.consensus,
-        learning=reputation.learning_score(entry),
+        learning=conduct.learning_score(state, study, organisation, standings.time_ms(state)),
         power=entry.power,
         jailed=entry.jailed,
         barred=entry.barred,
