@@ -32,7 +32,7 @@ LAYERS = {
     "application": {"records", "ledger", "application"},
 }
 LEDGER_ORDER = [
-    {"lthash", "arithmetic", "proposer", "reputation", "election"},
+    {"lthash", "arithmetic", "proposer", "reputation", "election", "sums"},
     {"blocks", "transactions", "state"},
     {"context", "chain"},
     {"contracts"},
