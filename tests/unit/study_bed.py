@@ -23,7 +23,7 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Hospital
 from hmchain.application.learning.quantise import layer_steps, to_fixed
-from hmchain.ledger import arithmetic, contracts
+from hmchain.ledger import arithmetic, contracts, reputation
 from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.blocks import Block, BlockResult, Event
 from hmchain.ledger.contracts import rounds, studies
@@ -87,6 +87,7 @@ def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> St
         seed=1,
         deadlines=DEADLINES,
         gate_tolerance_permyriad=500,
+        colluders=reputation.faults_tolerated(len(names)),
     )
     return replace(spec, **changes)
 

@@ -156,7 +156,10 @@ def open_hospital(
     settings = folder.settings()
     keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
     objects = _objects(folder, settings)
-    return Consortium(folder.path, open_ledger(folder, patience_seconds), keys, learn, objects)
+    consortium = Consortium(folder.path, open_ledger(folder, patience_seconds), keys, learn, objects)
+    for hospital in consortium.hospitals.values():
+        hospital.agent.colluders_min = settings.colluders_min
+    return consortium
 
 
 def _objects(folder: NodeFolder, settings: NodeSettings) -> ObjectStore | None:

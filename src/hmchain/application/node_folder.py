@@ -58,6 +58,9 @@ log_level = "error"
 
 # Blocks between two snapshots of the state, for nodes that join; the last two are kept, each as large as the state.
 snapshot_blocks = 1000
+
+# Studies that withstand fewer participants pooling what they know are refused by this hospital's agent.
+colluders_min = 0
 """
 
 
@@ -93,6 +96,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cometbft: str = ""
     log_level: str = "error"
     snapshot_blocks: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    colluders_min: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
         for address in (self.address, self.p2p_listen, self.rpc_listen):

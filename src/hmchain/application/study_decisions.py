@@ -10,11 +10,12 @@ import msgspec
 
 from hmchain.application.governance import Delegate
 from hmchain.errors import InputError, StudyError
-from hmchain.ledger.contracts import approvals, datasets, studies
+from hmchain.ledger.contracts import approvals, datasets, membership, studies
 from hmchain.ledger.contracts.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy, Study, StudySpec
+from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
 
 UNDECIDED = "undecided"
@@ -61,6 +62,8 @@ class Request:
     """Digest of the training code."""
     rounds: int
     participants: tuple[str, ...]
+    colluders: int
+    """So many participants that pool all they know see two others' updates added up, never one."""
     decision: str
     """`approved`, `refused`, `revoked` or `undecided`."""
     reason: str
@@ -138,6 +141,7 @@ def _request(state: State, organisation: str, study: Study) -> Request:
         code=spec.code,
         rounds=spec.rounds,
         participants=spec.participants,
+        colluders=spec.colluders,
         decision=said.status if said else UNDECIDED,
         reason=said.reason if said else "",
         until_ms=said.expires_ms if said else 0,
@@ -157,6 +161,8 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     steps: int = 10
     seed: int = 1
     purpose: str = PURPOSE
+    colluders: int | None = None
+    """How many participants that pool what they know the study withstands; f of the consortium if not given."""
 
 
 def load_proposal(path: Path) -> Proposal:
@@ -192,6 +198,22 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
     schema = schemas[0]
     if not isinstance(schema, Schema):
         raise StudyFileError("the datasets are no images", "this version trains on images")
+    colluders = _colluders(state, proposal)
     architecture = Architecture.for_images(schema.height, schema.width, schema.channels, len(schema.classes))
     plan = demo_plan(proposal.rounds, proposal.steps)
-    return study_spec(proposal.name, schema, tuple(uses), architecture, plan, proposal.seed, purpose=proposal.purpose)
+    return study_spec(
+        proposal.name, schema, tuple(uses), architecture, plan, proposal.seed,
+        purpose=proposal.purpose, colluders=colluders,
+    )  # fmt: skip
+
+
+def _colluders(state: State, proposal: Proposal) -> int:
+    participants, most = len(proposal.datasets), faults_tolerated(len(membership.active_members(state)))
+    colluders = most if proposal.colluders is None else proposal.colluders
+    if not 0 <= colluders <= most:
+        raise StudyFileError(f"colluders = {colluders} is out of range", f"this consortium withstands 0 to {most}")
+    if participants < colluders + 2:
+        what = f"{participants} hospitals cannot withstand {colluders} of them that pool what they know"
+        way_out = f"ask {colluders + 2} or more, or pin less: `colluders = {max(0, participants - 2)}`"
+        raise StudyFileError(what, f"{way_out}, which every steward sees")
+    return colluders

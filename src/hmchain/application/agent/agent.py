@@ -65,6 +65,12 @@ class UnpinnedError(StudyError):
     code = "unpinned"
 
 
+class TooFewColludersError(StudyError):
+    """A study withstands fewer colluders than this hospital asks for: it takes no part."""
+
+    code = "colluders_below_floor"
+
+
 class Learner(Protocol):
     """What an agent trains with. `initial` needs no data; the hospital's own is read for the others, once."""
 
@@ -131,6 +137,8 @@ class Agent:
     """The store of `objects` for what need not survive a power cut there (see `Exchange`)."""
     behaviour: AgentBehaviour = AgentBehaviour.HONEST
     random: Random = secrets.token_bytes
+    colluders_min: int = 0
+    """The hospital's own floor: studies that withstand fewer colluders are refused."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Studies this agent takes no part in, with the reason."""
     troubles: dict[str, str] = field(default_factory=dict)
@@ -264,8 +272,9 @@ class Agent:
         """The learner of a study, made once; None if the study pins anything that is not ours."""
         if spec.name not in self._learners and spec.name not in self.refusals:
             try:
+                _require_floor(spec, self.colluders_min)
                 self._learners[spec.name] = _checked(self.learner_factory(spec), spec)
-            except UnpinnedError as error:
+            except (UnpinnedError, TooFewColludersError) as error:
                 self.refusals[spec.name] = str(error)
         return self._learners.get(spec.name)
 
@@ -275,6 +284,14 @@ class Agent:
             found = RoundingSecret(self.random(32))
             self.store.put("rounding", found)
         return SecretKey(found.raw)
+
+
+def _require_floor(spec: StudySpec, colluders_min: int) -> None:
+    if spec.colluders < colluders_min:
+        raise TooFewColludersError(
+            f"study {spec.name} withstands {spec.colluders} colluders, and this hospital asks for {colluders_min}",
+            "have it proposed with more, or lower colluders_min in node.toml",
+        )
 
 
 def _checked(learner: Learner, spec: StudySpec) -> Learner:

@@ -20,7 +20,7 @@ from hmchain.application.learning.aggregation import Aggregate, Fraud, Part, Roo
 from hmchain.application.learning.quantise import UpdateError, to_fixed, to_weights
 from hmchain.errors import HMChainError, StorageError
 from hmchain.keys import SecretKey
-from hmchain.ledger import arithmetic, contracts, reputation
+from hmchain.ledger import arithmetic, contracts
 from hmchain.ledger.arithmetic import I64, U32, LostPair, SumOutOfRangeError
 from hmchain.ledger.contracts import approvals, participation, rounds
 from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
@@ -159,9 +159,8 @@ class Participant:
             yield Attest(entry.study, entry.number, entry.attempt, tuple(sound))
 
     def _should_attest(self, study: Study, entry: Round, update: Contribution) -> bool:
-        """Whether one is among the f + 1 after its maker, which check it first, or they were not enough."""
-        participants = len(study.spec.uses)
-        needed = reputation.faults_tolerated(participants) + 1
+        """Whether one is among the c + 1 after its maker, which check it first, or they were not enough."""
+        participants, needed = len(study.spec.uses), study.spec.witnesses
         if (study.order(self._organisation) - study.order(update.organisation)) % participants <= needed:
             return True
         return (
@@ -171,7 +170,7 @@ class Participant:
         )
 
     def _vector(self, study: Study, entry: Round, update: Contribution) -> U32 | None:
-        """A participant's masked update if it can be fetched and, by oneself or f + 1 others, was found sound."""
+        """A participant's masked update if it can be fetched and, by oneself or c + 1 others, was found sound."""
         if update.object not in self._vectors:
             context = exchange.update_context(entry.study, entry.number, entry.attempt, update.organisation)
             root = None if update.organisation in entry.frozen else update.digest
@@ -244,7 +243,7 @@ class Participant:
             yield from self._refuse_sum(study, entry, error, span_ms)
             return
         others = [name for name in entry.ranking if name != entry.master]
-        first = others[: reputation.faults_tolerated(len(study.spec.uses)) + 1]
+        first = others[: study.spec.witnesses]
         if result is None or not self._is_turn(entry, span_ms, first):
             return
         own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)

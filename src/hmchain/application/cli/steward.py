@@ -156,10 +156,20 @@ def _confirm(asked: Request, question: str, *, yes: bool) -> None:
         ("purpose", asked.purpose),
         ("asks for", f"{asked.dataset} version {asked.version}, in {asked.rounds} rounds"),
         ("together with", output.listed(asked.participants)),
+        ("withstands", _withstood(asked)),
         ("training code", asked.code.hex()),
         ("said so far", asked.decision),
     ))  # fmt: skip
     typer.confirm(question, abort=True)
+
+
+def _withstood(asked: Request) -> str:
+    """What the number of colluders means for this hospital."""
+    if asked.colluders == 0:
+        return "0 colluders: any one participant may learn what this hospital sent"
+    together = f"{asked.colluders} of {len(asked.participants)} participants that pool all they know"
+    promise = "they see what two others or more sent, added up, never one alone"
+    return f"{together}: {promise}. Of {asked.colluders + 1} nothing is promised"
 
 
 def _tell(done: Request, text: str, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from hmchain.ledger import arithmetic
 from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, StudySpec
+from hmchain.ledger.reputation import faults_tolerated
 
 HEALTH_RESEARCH = "DUO:0000006"
 """Health, medical or biomedical research (GA4GH Data Use Ontology)."""
@@ -32,11 +33,15 @@ def study_spec(
     plan: TrainingPlan,
     seed: int,
     *,
+    colluders: int | None = None,
     purpose: str = HEALTH_RESEARCH,
     deadlines: Deadlines = DEADLINES,
     clip_norm: float = CLIP_NORM,
 ) -> StudySpec:
-    """The specification of an FL-CNN study; `uses` in order of organisation."""
+    """The specification of an FL-CNN study; `uses` in order of organisation.
+
+    `colluders` is f of the participants if not given; a consortium of more members wants its own f.
+    """
     sizes = [layer.size for layer in layers(arch)]
     rule = ModelRule(
         layer_steps(sizes, clip_norm, BITS),
@@ -61,6 +66,7 @@ def study_spec(
         seed=seed,
         deadlines=deadlines,
         gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
+        colluders=faults_tolerated(len(uses)) if colluders is None else colluders,
     )
 
 

@@ -116,10 +116,9 @@ def committed(context: Context, study: Study, entry: Round, *, due: bool = False
 
 
 def attested(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
-    """After an attestation, or when the phase is due: freeze once every update is available to f + 1 others."""
-    needed = reputation.faults_tolerated(len(study.spec.uses)) + 1
+    """After an attestation, or when the phase is due: freeze once enough others hold every update."""
     updates = rounds.contributions(context.state, entry)
-    sound = tuple(update.organisation for update in updates if len(update.attested) >= needed)
+    sound = tuple(update.organisation for update in updates if len(update.attested) >= study.spec.witnesses)
     if entry.phase == rounds.ATTEST and (due or len(sound) == len(updates)):
         _freeze(context, study, entry, sound)
 
@@ -190,8 +189,8 @@ def silent_master(context: Context, study: Study, entry: Round) -> None:
 
 
 def confirmed(context: Context, study: Study, entry: Round) -> None:
-    """After a confirmation: with f + 1 others at least one honest participant got the same roots."""
-    if len(entry.confirmed) <= reputation.faults_tolerated(len(study.spec.uses)):
+    """After a confirmation: with c + 1 others at least one honest participant got the same roots."""
+    if len(entry.confirmed) < study.spec.witnesses:
         return
     context.emit("round.verified", entry.study, str(entry.number), entry.master)
     if entry.number == 0:

@@ -82,6 +82,8 @@ class StudySpec(Record, frozen=True):
     deadlines: Deadlines
     gate_tolerance_permyriad: int
     """A hospital votes against a model whose AUC on its validation data is lower than the best accepted by more."""
+    colluders: int
+    """So many participants that pool all they know, or lie together, the study withstands."""
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -90,8 +92,14 @@ class StudySpec(Record, frozen=True):
 
     @property
     def threshold(self) -> int:
-        """Fewest survivors of a round, t = n - f."""
-        return len(self.uses) - reputation.faults_tolerated(len(self.uses))
+        """Fewest survivors of a round: n - f, and as many as let any two frozen sets share an honest hospital."""
+        participants = len(self.uses)
+        return max(participants - reputation.faults_tolerated(participants), (participants + self.colluders) // 2 + 1)
+
+    @property
+    def witnesses(self) -> int:
+        """How many others must hold an update, or get the same sum: so many that one of them is honest."""
+        return self.colluders + 1
 
 
 class Progress(Record, frozen=True):
@@ -230,6 +238,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     require_name(spec.name)
     require(_SPECS.get(context.state, spec.name) is None, "study_exists")
     _check_spec(spec)
+    _check_colluders(context.state, spec)
     counts = []
     for use in spec.uses:
         require(membership.is_active(context.state, use.organisation), "not_a_member")
@@ -243,6 +252,12 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     progress = Progress(PROPOSED, context.sender.organisation, fair_weights(tuple(counts)), 0, 0, "")
     _PROGRESS.put(context.state, progress, spec.name)
     context.emit("study.proposed", spec.name, context.sender.organisation)
+
+
+def _check_colluders(state: State, spec: StudySpec) -> None:
+    members = len(membership.active_members(state))
+    require(0 <= spec.colluders <= reputation.faults_tolerated(members), "bad_colluders")
+    require(len(spec.uses) >= spec.colluders + 2, "too_few_beside_colluders")
 
 
 def _check_spec(spec: StudySpec) -> None:

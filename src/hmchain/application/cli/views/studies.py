@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hmchain.application.cli.views.ledger import state_of
 from hmchain.errors import InputError
-from hmchain.ledger import reputation
 from hmchain.ledger.contracts import (
     approvals,
     conduct,
@@ -201,8 +200,7 @@ def _awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
     if entry.phase == rounds.COMMIT:
         return _without(entry.expected, (update.organisation for update in updates))
     if entry.phase == rounds.ATTEST:
-        needed = reputation.faults_tolerated(len(study.spec.uses)) + 1
-        wanting = [update for update in updates if len(update.attested) < needed]
+        wanting = [update for update in updates if len(update.attested) < study.spec.witnesses]
         return tuple(
             organisation
             for organisation in entry.expected
