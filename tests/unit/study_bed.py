@@ -23,7 +23,7 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Hospital
 from hmchain.application.learning.quantise import layer_steps, to_fixed
-from hmchain.ledger import arithmetic, contracts, reputation
+from hmchain.ledger import arithmetic, contracts, reputation, vectors
 from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.blocks import Block, BlockResult, Event
 from hmchain.ledger.contracts import rounds, studies
@@ -83,7 +83,8 @@ def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> St
         rule=ModelRule(layer_steps(SIZES, CLIP_NORM), 1 << 15, 1 << 16, len(names), rounds_),
         clip_norm_millionths=round(CLIP_NORM * 1_000_000),
         rounds=rounds_,
-        initial_root=arithmetic.model_root(model, model * 0),
+        initial_root=vectors.model_root(model, model * 0),
+        initial_weights=vectors.weights_root(model),
         seed=1,
         deadlines=DEADLINES,
         gate_tolerance_permyriad=500,

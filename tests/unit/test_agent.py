@@ -16,7 +16,7 @@ from hmchain.application.hospital import Hospital
 from hmchain.application.learning.quantise import to_fixed
 from hmchain.application.learning.trainer import Trainer
 from hmchain.keys import WrappingKey
-from hmchain.ledger import arithmetic
+from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import Layer
 from hmchain.ledger.contracts import opening, rounds, studies
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy, RevokeApproval
@@ -34,16 +34,17 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 def other_model() -> bytes:
     model = arithmetic.padded(to_fixed(np.ones(600, np.float32)))
-    return arithmetic.model_root(model, model * 0)
+    return vectors.model_root(model, model * 0)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"initial_root": other_model()},
+        {"initial_weights": bytes(32)},
         {"rule": replace(make_spec(("east", "north", "south", "west")).rule, layers=(Layer(601, 1 << 30),))},
     ],
-    ids=["another first model", "another size"],
+    ids=["another first model", "other first weights", "another size"],
 )
 def test_a_first_model_or_rule_that_is_not_ours_is_refused(bed: Bed, changes: dict[str, object]) -> None:
     """A study whose base model nobody can show would be one in which no fraud can be proven."""

@@ -2,14 +2,15 @@
 
 import itertools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from hmchain import merkle
+from hmchain import blake3_tree
 from hmchain.application.learning.aggregation import (
     Aggregate,
     AggregationError,
@@ -23,21 +24,25 @@ from hmchain.application.learning.aggregation import (
 )
 from hmchain.application.learning.masking import BLOCK_COORDINATES, MaskSeeds, mask_update
 from hmchain.ledger.arithmetic import (
-    ChunkLeaves,
     Layer,
     LostPair,
     ModelRule,
     SumOutOfRangeError,
     Survivor,
-    masked_root,
-    model_leaf,
-    model_root,
-    recompute_chunk,
     step_model,
     steps,
-    sum_root,
     validate,
-    vector_leaves,
+)
+from hmchain.ledger.vectors import (
+    PARTS,
+    ChunkLeaves,
+    masked_sum_root,
+    model_bytes,
+    model_root,
+    recompute_chunk,
+    sum_root,
+    vector_bytes,
+    weights_root,
 )
 
 N = 4
@@ -79,15 +84,19 @@ def honest(orders: tuple[int, ...] = (0, 1, 2, 3)) -> Aggregate:
     return aggregate((masked(order) for order in orders), frozen(orders), *base(), RULE)
 
 
+def chunk_of(vector: np.ndarray, chunk: int) -> bytes:
+    return bytes(vector_bytes(vector)[1024 * chunk : 1024 * chunk + 1024])
+
+
 def judge(chunk: int, orders: tuple[int, ...] = (0, 1, 2, 3)) -> ChunkLeaves:
-    leaves = [bytes(list(vector_leaves(masked(order)))[chunk]) for order in orders]
+    leaves = [chunk_of(masked(order), chunk) for order in orders]
     where = slice(256 * chunk, 256 * chunk + 256)
     model, momentum = (np.pad(vector, (0, RULE.padded_size - RULE.size))[where] for vector in base())
-    return recompute_chunk(chunk, leaves, model_leaf(model, momentum), frozen(orders), RULE)
+    return recompute_chunk(chunk, leaves, bytes(model_bytes(model, momentum)), frozen(orders), RULE)
 
 
 def posted(vectors: Aggregate) -> tuple[Roots, dict[Part, bytes]]:
-    return vectors.roots, {part: b"".join(bytes(leaf) for leaf in vectors.leaves(part)) for part in Part}
+    return vectors.roots, {part: bytes(vectors.data(part)) for part in Part}
 
 
 @pytest.mark.parametrize("orders", [c for k in (1, 2, 3, 4) for c in itertools.combinations(range(N), k)])
@@ -105,9 +114,14 @@ def test_any_frozen_set_sums_exactly(orders: tuple[int, ...]) -> None:
 
 def test_roots_are_those_of_the_state_machine() -> None:
     result = honest()
-    expected = masked_root(result.masked_sum), sum_root(result.sum), model_root(result.model, result.momentum)
-    assert (result.roots.masked_sum, result.roots.sum, result.roots.model) == expected
-    assert all(result.tree(part).root == result.roots.of(part) for part in Part)
+    expected = Roots(
+        masked_sum_root(result.masked_sum),
+        sum_root(result.sum),
+        model_root(result.model, result.momentum),
+        weights_root(result.model),
+    )
+    assert result.roots == expected
+    assert np.array_equal(result.weights, np.ldexp(result.model.astype(np.float32), -32))
 
 
 def test_framing_the_master_by_committee_vote() -> None:
@@ -116,9 +130,9 @@ def test_framing_the_master_by_committee_vote() -> None:
         result = honest(orders)
         for chunk in range(RULE.chunks):
             leaves = judge(chunk, orders)
-            for part, leaf in zip(Part, (leaves.masked_sum, leaves.sum, leaves.model), strict=True):
-                path = result.tree(part).path(chunk)
-                assert merkle.verify(leaf, chunk, RULE.chunks, path, result.roots.of(part))
+            for part in Part:
+                path = blake3_tree.path(result.data(part), chunk, PARTS[part])
+                assert holds(getattr(leaves, part), chunk, path, result.roots.of(part), part)
         assert find_fraud(result, result.roots, lambda part: pytest.fail("nothing to fetch")) is None
 
 
@@ -140,11 +154,20 @@ def test_blocks_meet_without_a_seam() -> None:
     assert np.array_equal(result.model[:size], model)
 
 
+def holds(leaf: bytes, chunk: int, path: Sequence[bytes], root: bytes, part: Part) -> bool:
+    return blake3_tree.verify([leaf], chunk, RULE.chunks, [path], [root], PARTS[part])
+
+
 def lie(part: Part, chunk: int) -> tuple[Roots, dict[Part, bytes]]:
     """A master that alters one coordinate of one part and goes on honestly from there on."""
     vectors = honest()
     coordinate = 256 * chunk + 5
-    array = {Part.MASKED_SUM: vectors.masked_sum, Part.SUM: vectors.sum, Part.MODEL: vectors.model}[part]
+    array = {
+        Part.MASKED_SUM: vectors.masked_sum,
+        Part.SUM: vectors.sum,
+        Part.MODEL: vectors.model,
+        Part.WEIGHTS: vectors.weight_bits,
+    }[part]
     array[coordinate] += 1
     return posted(vectors)
 
@@ -152,10 +175,8 @@ def lie(part: Part, chunk: int) -> tuple[Roots, dict[Part, bytes]]:
 def prove(found: object, roots: Roots) -> bool:
     """The state machine's judgement: the posted leaf is under the posted root, and is not what the round gives."""
     assert isinstance(found, Fraud)
-    assert merkle.verify(found.posted_leaf, found.chunk, RULE.chunks, found.posted_path, roots.of(found.part))
-    leaves = judge(found.chunk)
-    right = {Part.MASKED_SUM: leaves.masked_sum, Part.SUM: leaves.sum, Part.MODEL: leaves.model}[found.part]
-    return right != found.posted_leaf
+    assert holds(found.posted_leaf, found.chunk, found.posted_path, roots.of(found.part), found.part)
+    return getattr(judge(found.chunk), found.part) != found.posted_leaf
 
 
 @pytest.mark.parametrize("chunk", range(RULE.chunks - 1))
@@ -168,19 +189,21 @@ def test_forged_sum_master_is_a_participant(part: Part, chunk: int) -> None:
     assert prove(found, roots)
 
 
-def test_master_publishes_another_model_beside_a_right_sum() -> None:
-    """protocol-attacks, learning round: the model's step is recomputed too."""
-    roots, stored = lie(Part.MODEL, 2)
+@pytest.mark.parametrize("part", [Part.MODEL, Part.WEIGHTS])
+def test_master_publishes_another_model_beside_a_right_sum(part: Part) -> None:
+    """protocol-attacks, learning round: the model's step and its weights are recomputed too."""
+    roots, stored = lie(part, 2)
     assert roots.sum == honest().roots.sum
     found = find_fraud(honest(), roots, stored.get)
-    assert found.part is Part.MODEL  # type: ignore[union-attr]
+    assert found.part is part  # type: ignore[union-attr]
     assert prove(found, roots)
 
 
 def test_a_true_chunk_proves_nothing() -> None:
     roots, stored = posted(honest())
     leaf = stored[Part.SUM][1024:2048]
-    accusation = Fraud(Part.SUM, 1, leaf, tuple(honest().tree(Part.SUM).path(1)))
+    path = blake3_tree.path(honest().data(Part.SUM), 1, PARTS[Part.SUM])
+    accusation = Fraud(Part.SUM, 1, leaf, tuple(path))
     assert not prove(accusation, roots)
 
 
@@ -196,8 +219,7 @@ def test_a_master_that_withholds_is_passed_over_not_proven(part: Part) -> None:
 def test_a_tree_of_another_size_is_withheld() -> None:
     roots, stored = posted(honest())
     longer = stored[Part.SUM] + bytes(1024)
-    root = merkle.root([longer[k : k + 1024] for k in range(0, len(longer), 1024)])
-    forged = Roots(roots.masked_sum, root, roots.model)
+    forged = replace(roots, sum=blake3_tree.root(longer, PARTS[Part.SUM]))
     assert find_fraud(honest(), forged, {Part.SUM: longer}.get) == Withheld(Part.SUM)
 
 
@@ -208,7 +230,7 @@ def test_garbage_is_refused_by_all_at_the_same_coordinate() -> None:
     with pytest.raises(SumOutOfRangeError) as caught:
         aggregate(objects, frozen(), *base(), RULE)
     assert caught.value.coordinate == 700
-    leaves = [bytes(list(vector_leaves(vector))[700 // 256]) for vector in objects]
+    leaves = [chunk_of(vector, 700 // 256) for vector in objects]
     with pytest.raises(SumOutOfRangeError) as judged:
         recompute_chunk(700 // 256, leaves, bytes(4096), frozen(), RULE)
     assert judged.value.coordinate == 700
@@ -244,5 +266,7 @@ def test_wrong_objects_are_named() -> None:
 
 
 def test_first_difference() -> None:
-    assert first_difference([b"a", b"b"], [b"a", b"b"]) is None
-    assert first_difference([b"a", b"b"], [memoryview(b"a"), memoryview(b"c")]) == 1
+    one = bytes(4096)
+    for place in (0, 1023, 1024, 4095):
+        other = one[:place] + b"\1" + one[place + 1 :]
+        assert first_difference(one, other, 1024) == first_difference(other, one, 1024) == place // 1024

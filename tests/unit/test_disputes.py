@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from study_bed import STUDY, Bed, initial
 
-from hmchain import merkle
+from hmchain import blake3_tree
 from hmchain.application.agent import exchange
 from hmchain.application.agent.agent import RoundingSecret
 from hmchain.application.agent.faults import AgentBehaviour
@@ -20,12 +20,14 @@ from hmchain.application.learning.aggregation import Part
 from hmchain.application.learning.quantise import quantise
 from hmchain.canonical import encode
 from hmchain.keys import SecretKey, SigningKey
-from hmchain.ledger import arithmetic
+from hmchain.ledger import arithmetic, contracts, vectors
+from hmchain.ledger.context import AGENT, Context, Credential
 from hmchain.ledger.contracts import membership, models, rounds, standings, studies
 from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
 from hmchain.ledger.contracts.participation import Confirm, PostAggregate
 from hmchain.ledger.contracts.rounds import Posted
-from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign
+from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, Refusal, sign
+from hmchain.ledger.vectors import PARTS
 
 
 @pytest.fixture
@@ -56,10 +58,15 @@ def final_root(bed: Bed) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "which"), [(AgentBehaviour.FORGE_SUM, "sum"), (AgentBehaviour.FORGE_MODEL, "model")]
+    ("behaviour", "which"),
+    [
+        (AgentBehaviour.FORGE_SUM, "sum"),
+        (AgentBehaviour.FORGE_MODEL, "model"),
+        (AgentBehaviour.FORGE_WEIGHTS, "weights"),
+    ],
 )
 def test_forged_sum_master_is_a_participant(bed: Bed, tmp_path: Path, behaviour: AgentBehaviour, which: str) -> None:
-    """Also: master publishes another model beside a right sum."""
+    """Also: master publishes another model beside a right sum, or other weights beside a right model."""
     bed.until(1, rounds.AGGREGATE)
     liar, before = bed.round.master, bed.contributions()
     bed.behave(liar, behaviour)
@@ -109,10 +116,11 @@ def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None
     entry = bed.round
     posted = entry.posted
     assert posted is not None
-    right = Confirm(STUDY, 1, 0, posted.masked_root, posted.sum_root, posted.model_root)
+    right = Confirm(STUDY, 1, 0, posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
     other = next(name for name in bed.names if name != posted.master)
     assert bed.submit(posted.master, "agent", right) == "own_aggregate"
-    assert bed.submit(other, "agent", replace(right, model_root=bytes(32))) == "roots_differ"
+    for name in ("masked_root", "sum_root", "model_root", "weights_root"):
+        assert bed.submit(other, "agent", replace(right, **{name: bytes(32)})) == "roots_differ"
     assert bed.submit(other, "agent", right) == "ok"
     assert bed.submit(other, "agent", right) == "already_confirmed"
     assert bed.round.phase == rounds.VERIFY, "one confirmation is not f + 1"
@@ -121,7 +129,7 @@ def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None
 def test_only_the_master_posts(bed: Bed) -> None:
     bed.until(1, rounds.AGGREGATE)
     usurper = next(name for name in bed.names if name != bed.round.master)
-    roots = [bytes([i]) * 32 for i in range(4)]
+    roots = [bytes([i]) * 32 for i in range(5)]
     assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, Posted(usurper, *roots))) == "not_the_master"
     named = Posted(bed.round.master, *roots)
     assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, named)) == "not_the_master"
@@ -146,9 +154,23 @@ def honest_proof(bed: Bed, chunk: int, part: Part) -> DisputeChunk:
     participant = bed.agent(bed.names[0])._participants[STUDY]
     base = participant._dispute(bed.study, entry, chunk, None)
     result = participant._recompute(bed.study, entry)
-    leaves = list(result.leaves(part))
-    leaf = Leaf(bytes(leaves[chunk]), tuple(merkle.Tree(leaves).path(chunk)))
+    data, size = result.data(part), PARTS[part].leaf_bytes
+    path = blake3_tree.path(data, chunk, PARTS[part])
+    leaf = Leaf(bytes(data[chunk * size : (chunk + 1) * size]), tuple(path))
     return replace(base, which=part.value, posted=leaf)
+
+
+def judged(bed: Bed, body: DisputeChunk) -> str:
+    """What the state machine says to a dispute of north's agent; nothing of it stays."""
+    state, mark = bed.state, bed.state.savepoint()
+    context = Context(state, bed.consortium.ledger.chain_id, state.height + 1, bed.now_ms, Credential("north", AGENT))
+    try:
+        contracts.apply(context, body)
+    except Refusal as refusal:
+        return refusal.code
+    finally:
+        state.rollback(mark)
+    return "ok"
 
 
 REFUSED_PROOFS = {"bad_path", "bad_proof", "not_wrong", "wrong_count"}
@@ -158,7 +180,7 @@ REFUSED_PROOFS = {"bad_path", "bad_proof", "not_wrong", "wrong_count"}
 def test_framing_the_master_with_its_own_right_leaf(posted: tuple[Bed, DisputeChunk], part: Part) -> None:
     bed, _ = posted
     for chunk in range(3):
-        assert bed.submit("east", "agent", honest_proof(bed, chunk, part)) == "not_wrong"
+        assert judged(bed, honest_proof(bed, chunk, part)) == "not_wrong"
     assert bed.round.phase == rounds.VERIFY and standings.may_lead(bed.state, bed.round.master)
 
 
@@ -213,8 +235,7 @@ def _mutated(proof: DisputeChunk, draw: st.DataObject) -> DisputeChunk:
 def test_framing_the_master_with_any_mutated_proof(posted: tuple[Bed, DisputeChunk], data: st.DataObject) -> None:
     """An honest master cannot be framed with a wrong leaf, path, base or chunk."""
     bed, proof = posted
-    code = bed.submit("north", "agent", _mutated(proof, data))
-    assert code in REFUSED_PROOFS
+    assert judged(bed, _mutated(proof, data)) in REFUSED_PROOFS
     assert bed.round.phase == rounds.VERIFY and standings.may_lead(bed.state, bed.round.master)
 
 
@@ -225,9 +246,32 @@ def test_nobody_is_accused_before_anything_is_posted(tmp_path: Path) -> None:
     bed.until(1, rounds.AGGREGATE)
     participant = bed.agent("east")._participants[STUDY]
     proof = participant._dispute(bed.study, bed.round, 0, None)
-    assert bed.submit("east", "agent", proof) == "nothing_posted"
+    assert judged(bed, proof) == "nothing_posted"
     assert bed.submit("east", "agent", replace(proof, round=0)) == "wrong_round"
     bed.close()
+
+
+def test_a_dispute_that_proves_nothing_is_its_authors_last_in_the_attempt(bed: Bed) -> None:
+    """Each costs every validator tens of milliseconds: what shows without judging costs nobody its turn."""
+    bed.until(1, rounds.AGGREGATE)
+    first = bed.round.master
+    bed.behave(first, AgentBehaviour.FORGE_SUM)
+    bed.run(lambda: bed.round.phase == rounds.VERIFY)
+    idle, other = [name for name in bed.names if name != first][:2]
+    proof = honest_proof(bed, 1, Part.SUM)  # of the right sum, which is not what was posted
+    cheap = {"wrong_master": {"rank": 1}, "bad_proof": {"chunk": 3}, "wrong_count": {"masked": ()}}
+    for code, changes in cheap.items():
+        assert bed.submit(idle, "agent", replace(proof, **changes)) == code
+    assert bed.submit(idle, "agent", proof) == "bad_path"
+    assert bed.submit(idle, "agent", proof) == "dispute_spent"
+    bed.reopen()
+    assert bed.submit(idle, "agent", proof) == "dispute_spent", "the refusal is part of the state"
+    assert bed.submit(other, "agent", proof) == "bad_path", "each has a turn of its own"
+    with bed.asleep(idle, other):
+        bed.run(lambda: bool(bed.kinds("round.fraud")))
+    assert bed.kinds("round.fraud")[0][2] == first
+    second = bed.round.master
+    assert bed.round.rank == 1 and bed.submit(second, "agent", proof) == "wrong_master"
 
 
 # An impossible sum
@@ -257,7 +301,7 @@ def test_garbage_is_told_even_if_the_master_keeps_silent_about_it(bed: Bed) -> N
 def test_a_possible_sum_cannot_be_called_impossible(posted: tuple[Bed, DisputeChunk]) -> None:
     bed, proof = posted
     empty = replace(proof, posted=Leaf(b"", ()))
-    assert bed.submit("west", "agent", empty) == "bad_path"
+    assert judged(bed, empty) == "bad_path"
     assert bed.round.attempt == 0
 
 
@@ -267,9 +311,9 @@ def test_a_possible_sum_cannot_be_called_impossible(posted: tuple[Bed, DisputeCh
 def test_a_proof_for_32_hospitals_and_the_largest_model_fits_a_transaction() -> None:
     participants, levels = arithmetic.PARTICIPANTS_MAX, (studies.CHUNKS_MAX - 1).bit_length()
     path = tuple(bytes(32) for _ in range(levels))
-    masked = tuple(Leaf(bytes(arithmetic.MASKED_LEAF_BYTES), path) for _ in range(participants))
-    model = Leaf(bytes(arithmetic.MODEL_LEAF_BYTES), path)
-    body = DisputeChunk("s" * 48, 10_000, 99, studies.CHUNKS_MAX - 1, masked, model, Part.MODEL.value, model)
+    masked = tuple(Leaf(bytes(vectors.UPDATE.leaf_bytes), path) for _ in range(participants))
+    model = Leaf(bytes(vectors.MODEL.leaf_bytes), path)
+    body = DisputeChunk("s" * 48, 10_000, 99, 31, studies.CHUNKS_MAX - 1, masked, model, Part.MODEL.value, model)
     wire = sign(SigningKey(bytes(32)), "c" * 48, encode(body), bytes(16), 1 << 62)
     assert len(wire) <= TRANSACTION_BYTES_MAX
     assert studies.CHUNKS_MAX * arithmetic.CHUNK_COORDINATES > 250_000_000

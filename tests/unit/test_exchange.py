@@ -12,7 +12,7 @@ from hmchain.application.agent.cache import ObjectCache
 from hmchain.application.agent.exchange import Exchange, WrongObjectError
 from hmchain.application.learning.aggregation import Aggregate, Part
 from hmchain.keys import SecretKey
-from hmchain.ledger import arithmetic
+from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError
 from hmchain.records.objects import MissingObjectError, ObjectStore
@@ -29,7 +29,7 @@ def vector(seed: int = 1) -> np.ndarray:
 def made() -> Aggregate:
     random = np.random.default_rng(3)
     model, momentum = (random.integers(-(1 << 40), 1 << 40, RULE.padded_size) for _ in range(2))
-    return Aggregate(vector(), vector(2).view(np.int32), model, momentum)
+    return Aggregate(vector(), vector(2).view(np.int32), model, momentum, vectors.weight_bits(model))
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -45,13 +45,13 @@ def test_an_update_reaches_another_participant(pair: tuple[Exchange, Exchange, O
     address = sender.keep(exchange.seal_update(sent, KEY, CONTEXT))
     assert not store.exists(address), "nothing leaves before it is published"
     sender.publish(address)
-    got = receiver.open_update(address, KEY, CONTEXT, arithmetic.masked_root(sent), RULE)
+    got = receiver.open_update(address, KEY, CONTEXT, vectors.update_root(sent), RULE)
     assert np.array_equal(got, sent)
 
 
 def test_what_is_not_what_its_digest_says_is_refused(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
     sender, receiver, _ = pair
-    root = arithmetic.masked_root(vector())
+    root = vectors.update_root(vector())
     for wrong in (vector(2), vector()[:-256], vector()[:0]):
         address = sender.keep(exchange.seal_update(wrong, KEY, CONTEXT))
         sender.publish(address)
@@ -63,7 +63,7 @@ def test_an_update_of_another_place_or_key_does_not_open(pair: tuple[Exchange, E
     sender, receiver, _ = pair
     address = sender.keep(exchange.seal_update(vector(), KEY, CONTEXT))
     sender.publish(address)
-    root = arithmetic.masked_root(vector())
+    root = vectors.update_root(vector())
     for place in (("other", 1, 0, "east"), ("study", 2, 0, "east"), ("study", 1, 1, "east"), ("study", 1, 0, "west")):
         with pytest.raises(EnvelopeError):
             receiver.open_update(address, KEY, exchange.update_context(*place), root, RULE)
@@ -112,9 +112,7 @@ def test_a_cache_keeps_only_what_it_is_told(tmp_path: Path) -> None:
 def test_an_aggregate_comes_back_whole() -> None:
     packed = exchange.pack(made())
     parts = exchange.unpack(packed, RULE)
-    assert {part: bytes(data) for part, data in parts.items()} == {
-        part: b"".join(bytes(leaf) for leaf in made().leaves(part)) for part in Part
-    }
+    assert {part: bytes(data) for part, data in parts.items()} == {part: bytes(made().data(part)) for part in Part}
     model, momentum = exchange.model_of(packed, RULE, made().roots.model)
     assert np.array_equal(model, made().model) and np.array_equal(momentum, made().momentum)
 

@@ -32,7 +32,7 @@ LAYERS = {
     "application": {"records", "ledger", "application"},
 }
 LEDGER_ORDER = [
-    {"lthash", "arithmetic", "proposer", "reputation", "election", "sums"},
+    {"lthash", "arithmetic", "vectors", "proposer", "reputation", "election", "sums"},
     {"blocks", "transactions", "state"},
     {"context", "chain"},
     {"contracts"},

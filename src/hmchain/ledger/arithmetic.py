@@ -16,22 +16,19 @@ hospital, as in Bonawitz et al., *Practical Secure Aggregation* (CCS 2017).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
-from hmchain import merkle
 from hmchain.canonical import Record
 from hmchain.errors import LedgerError
 
 CHUNK_COORDINATES = 256
 """Coordinates a chunk: what one fraud proof shows of each object."""
-MASKED_LEAF_BYTES = 4 * CHUNK_COORDINATES
-SUM_LEAF_BYTES = 4 * CHUNK_COORDINATES
-MODEL_LEAF_BYTES = 16 * CHUNK_COORDINATES
+MASK_CHUNK_BYTES = 4 * CHUNK_COORDINATES
 SEED_BYTES = 32
 
 FRACTION_BITS = 32
@@ -48,7 +45,7 @@ BITS_MIN, BITS_MAX = 2, 24
 START_LIMIT = 1 << 61
 """A study's first model lies within (exclusive): 2^29 as a real number."""
 
-_AES_BLOCKS_IN_CHUNK = MASKED_LEAF_BYTES // 16
+_AES_BLOCKS_IN_CHUNK = MASK_CHUNK_BYTES // 16
 _INT64_LIMIT = 1 << 63
 _FACTOR_HALF = 1 << (FACTOR_BITS - 1)
 
@@ -203,7 +200,7 @@ def mask_cipher(seed: bytes, chunk_first: int) -> CipherContext:
 
 def mask_stream(seed: bytes, chunk_first: int, chunk_count: int) -> U32:
     """`chunk_count` chunks of mask: (256 * chunk_count,) uint32, the key stream read as little-endian words."""
-    stream = mask_cipher(seed, chunk_first).update(bytes(chunk_count * MASKED_LEAF_BYTES))
+    stream = mask_cipher(seed, chunk_first).update(bytes(chunk_count * MASK_CHUNK_BYTES))
     return np.frombuffer(stream, dtype="<u4").astype(np.uint32, copy=False)
 
 
@@ -329,18 +326,7 @@ def step_block(
     return total, *step_model(model, momentum, total, weights, step, rule)
 
 
-# Leaves and roots
-
-
-class ChunkLeaves(Record, frozen=True):
-    """The three leaves of one chunk that an honest master's roots contain."""
-
-    masked_sum: bytes
-    """256 little-endian uint32."""
-    sum: bytes
-    """256 little-endian int32."""
-    model: bytes
-    """256 little-endian int64 of the model, then 256 of the momentum."""
+# Chunks
 
 
 def chunk_of(vector: npt.NDArray[Integer], chunk: int) -> npt.NDArray[Integer]:
@@ -354,40 +340,7 @@ def padded(vector: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
     return np.concatenate([vector, np.zeros(missing, vector.dtype)]) if missing else vector
 
 
-def vector_leaves(vector: U32 | I32) -> Iterator[memoryview]:
-    """The leaves of a padded masked vector, masked sum or sum: 1024 bytes each."""
-    data = memoryview(vector.astype(vector.dtype.newbyteorder("<"), copy=False).data).cast("B")
-    return (data[start : start + SUM_LEAF_BYTES] for start in range(0, len(data), SUM_LEAF_BYTES))
-
-
-def model_leaf(model: I64, momentum: I64) -> bytes:
-    """The leaf of one chunk of the model, 4096 bytes."""
-    return model.astype("<i8", copy=False).tobytes() + momentum.astype("<i8", copy=False).tobytes()
-
-
-def model_leaves(model: I64, momentum: I64) -> Iterator[memoryview]:
-    """The leaves of a padded model and momentum: 4096 bytes each."""
-    pairs = np.stack([model.reshape(-1, CHUNK_COORDINATES), momentum.reshape(-1, CHUNK_COORDINATES)], axis=1)
-    data = memoryview(pairs.astype("<i8", copy=False).data).cast("B")
-    return (data[start : start + MODEL_LEAF_BYTES] for start in range(0, len(data), MODEL_LEAF_BYTES))
-
-
-def masked_root(vector: U32) -> bytes:
-    """The digest of a padded masked vector (or sum of them): 32 bytes."""
-    return merkle.root(vector_leaves(vector))
-
-
-def sum_root(total: I32) -> bytes:
-    """The digest of a padded sum: 32 bytes."""
-    return merkle.root(vector_leaves(total))
-
-
-def model_root(model: I64, momentum: I64) -> bytes:
-    """The digest of a padded model and its momentum: 32 bytes."""
-    return merkle.root(model_leaves(model, momentum))
-
-
-# The judge
+# Survivors
 
 
 def check_survivors(survivors: Sequence[Survivor], rule: ModelRule) -> None:
@@ -405,24 +358,3 @@ def check_survivors(survivors: Sequence[Survivor], rule: ModelRule) -> None:
             raise SurvivorsError(
                 f"survivor {survivor.order} revealed pair seeds with {lost}, in the set or out of order"
             )
-
-
-def recompute_chunk(
-    chunk: int, masked: Sequence[bytes], base_model: bytes, survivors: Sequence[Survivor], rule: ModelRule
-) -> ChunkLeaves:
-    """What an honest master's roots hold at `chunk`: the judgement of a fraud proof.
-
-    `masked` is that chunk's leaf of each survivor's object, in the survivors' order; `base_model` the leaf of the model
-    the round began with. The caller has checked their Merkle paths. Raises `ChunkShapeError`, `SurvivorsError`, and
-    `SumOutOfRangeError`, which proves that the round has no honest model at all.
-    """
-    check_survivors(survivors, rule)
-    if not 0 <= chunk < rule.chunks or len(masked) != len(survivors):
-        raise ChunkShapeError(f"chunk {chunk} of {rule.chunks}, with {len(masked)} leaves for {len(survivors)} objects")
-    if any(len(leaf) != MASKED_LEAF_BYTES for leaf in masked) or len(base_model) != MODEL_LEAF_BYTES:
-        raise ChunkShapeError(f"a leaf of chunk {chunk} has the wrong length")
-    masked_sum = sum_masked([np.frombuffer(leaf, "<u4").astype(np.uint32, copy=False) for leaf in masked])
-    base = np.frombuffer(base_model, "<i8").astype(np.int64, copy=False)
-    model, momentum = chunk_of(base, 0), chunk_of(base, 1)
-    total, model, momentum = step_block(masked_sum, model, momentum, survivors, rule, chunk)
-    return ChunkLeaves(masked_sum.astype("<u4").tobytes(), total.astype("<i4").tobytes(), model_leaf(model, momentum))

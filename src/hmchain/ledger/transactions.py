@@ -47,11 +47,15 @@ class SignedTransaction(Record, frozen=True):
 
 
 class Refusal(Exception):
-    """A transaction is refused: `code` goes into its receipt; no text ever enters state."""
+    """A transaction is refused: `code` goes into its receipt; no text ever enters state.
 
-    def __init__(self, code: str) -> None:
+    What it wrote is undone, unless the refusal itself is to be remembered (`kept`).
+    """
+
+    def __init__(self, code: str, *, kept: bool = False) -> None:
         super().__init__(code)
         self.code = code
+        self.kept = kept
 
 
 _HINTS = {

@@ -182,7 +182,8 @@ class Machine:
         try:
             contracts.apply(context, _decode_body(fields.body))
         except Refusal as refusal:
-            self.state.rollback(mark)
+            if not refusal.kept:
+                self.state.rollback(mark)
             return Receipt(transaction.digest, refusal.code, ())
         return Receipt(transaction.digest, OK, tuple(context.events))
 

@@ -32,7 +32,7 @@ from hmchain.application.learning.quantise import to_fixed
 from hmchain.canonical import Record, encode
 from hmchain.errors import HMChainError, StudyError
 from hmchain.keys import SecretKey, SigningKey
-from hmchain.ledger import arithmetic, contracts
+from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.contracts import approvals, opening, rounds, studies
 from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
 from hmchain.ledger.contracts.studies import Study, StudySpec
@@ -297,7 +297,8 @@ def _require_floor(spec: StudySpec, colluders_min: int) -> None:
 def _checked(learner: Learner, spec: StudySpec) -> Learner:
     """Refuse a first model or a rule that is not the learner's: fraud in such a study could not be proven."""
     size, model = spec.rule.size, arithmetic.padded(to_fixed(learner.initial))
-    if len(learner.initial) != size or arithmetic.model_root(model, model * 0) != spec.initial_root:
+    pinned = (spec.initial_root, spec.initial_weights)
+    if len(learner.initial) != size or (vectors.model_root(model, model * 0), vectors.weights_root(model)) != pinned:
         raise UnpinnedError(f"study {spec.name} does not start from the model that it names", "have it proposed again")
     return learner
 

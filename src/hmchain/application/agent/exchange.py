@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from hmchain.application.agent.cache import ObjectCache
-from hmchain.application.learning.aggregation import LEAF_BYTES, Aggregate, Part
+from hmchain.application.learning.aggregation import DOMAINS, Aggregate, Part
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
 from hmchain.keys import SecretKey
-from hmchain.ledger import arithmetic
+from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, U32, ModelRule
 from hmchain.records.envelope import open_envelope, seal
 from hmchain.records.objects import ObjectStore
@@ -41,13 +41,13 @@ def aggregate_context(study: str, round_: int) -> bytes:
 
 
 def pack(aggregate: Aggregate) -> bytes:
-    """Masked sum, sum and model, end to end: what a master stores beside the roots it posts."""
-    return b"".join(leaf for part in Part for leaf in aggregate.leaves(part))
+    """Masked sum, sum, model and weights, end to end: what a master stores beside the roots it posts."""
+    return b"".join(aggregate.data(part) for part in Part)
 
 
 def unpack(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
-    """The three vectors of `pack`, not copied. Raises `WrongObjectError` if the length does not fit the rule."""
-    sizes = {part: LEAF_BYTES[part] * rule.chunks for part in Part}
+    """The four vectors of `pack`, not copied. Raises `WrongObjectError` if the length does not fit the rule."""
+    sizes = {part: DOMAINS[part].leaf_bytes * rule.chunks for part in Part}
     if len(data) != sum(sizes.values()):
         raise WrongObjectError("an aggregate has the wrong length", "take it from another participant")
     parts, start = {}, 0
@@ -60,7 +60,7 @@ def unpack(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
 def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
     """Model and momentum from a packed aggregate, (padded d,) int64 each. Raises `WrongObjectError`."""
     model, momentum = model_arrays(unpack(data, rule)[Part.MODEL])
-    if arithmetic.model_root(model, momentum) != root:
+    if vectors.model_root(model, momentum) != root:
         raise WrongObjectError("a model in the store is not the one on the ledger", "fetch it from another participant")
     return model, momentum
 
@@ -127,7 +127,7 @@ class Exchange:
         """
         data = open_envelope(self.fetch(address, keep=root is not None), key, context)
         vector = np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
-        if len(vector) != rule.padded_size or (root is not None and arithmetic.masked_root(vector) != root):
+        if len(vector) != rule.padded_size or (root is not None and vectors.update_root(vector) != root):
             raise WrongObjectError("a masked update is not what its digest says", "its hospital must not be summed")
         return vector
 
@@ -138,7 +138,7 @@ class Exchange:
 
 def seal_update(vector: U32, key: SecretKey, context: bytes) -> bytes:
     """The envelope of a masked update."""
-    return seal(vector.astype("<u4", copy=False).tobytes(), key, context)
+    return seal(bytes(vectors.vector_bytes(vector)), key, context)
 
 
 def seal_aggregate(aggregate: Aggregate, key: SecretKey, context: bytes) -> bytes:

@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 
 from hmchain.application.learning.aggregation import Aggregate
-from hmchain.ledger import arithmetic
+from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, ModelRule, Survivor
 
 
@@ -19,6 +19,8 @@ class AgentBehaviour(Enum):
     """As master, alters one chunk of the sum and builds the model from it."""
     FORGE_MODEL = "forges the model"
     """As master, posts another model beside a right sum."""
+    FORGE_WEIGHTS = "forges the weights"
+    """As master, posts other weights beside a right model."""
     SILENT_MASTER = "posts nothing as master"
     HIDE_AGGREGATE = "stores nothing under its roots"
     """As master, posts the right roots and the address of an object that is not there."""
@@ -27,6 +29,9 @@ class AgentBehaviour(Enum):
     GARBAGE_UPDATE = "sends garbage"
     """Masks values far out of range."""
     REJECT_ALWAYS = "votes against every model"
+
+
+FORGERIES = (AgentBehaviour.FORGE_SUM, AgentBehaviour.FORGE_MODEL, AgentBehaviour.FORGE_WEIGHTS)
 
 
 def forge(
@@ -40,9 +45,12 @@ def forge(
         weights = arithmetic.weight_total(survivors)
         step = arithmetic.steps(rule, 0, rule.padded_size)
         model, momentum = arithmetic.step_model(base[0], base[1], total, weights, step, rule)
-        return Aggregate(right.masked_sum, total, model, momentum)
+        return Aggregate(right.masked_sum, total, model, momentum, vectors.weight_bits(model))
     if behaviour is AgentBehaviour.FORGE_MODEL:
         model = right.model.copy()
         model[: CHUNK_COORDINATES // 2] += np.int64(1) << 30
-        return Aggregate(right.masked_sum, right.sum, model, right.momentum)
+        return Aggregate(right.masked_sum, right.sum, model, right.momentum, vectors.weight_bits(model))
+    if behaviour is AgentBehaviour.FORGE_WEIGHTS:
+        bits = right.weight_bits ^ np.uint32(1 << 31)
+        return Aggregate(right.masked_sum, right.sum, right.model, right.momentum, bits)
     return right

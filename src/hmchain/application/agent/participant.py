@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hmchain import merkle
+from hmchain import blake3_tree
 from hmchain.application.agent import closing, exchange, faults
 from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
@@ -17,10 +17,11 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
 from hmchain.application.agent.updates import UpdateMaker, class_counts
 from hmchain.application.learning.aggregation import Aggregate, Fraud, Part, Roots, aggregate, find_fraud
-from hmchain.application.learning.quantise import UpdateError, to_fixed, to_weights
+from hmchain.application.learning.quantise import UpdateError, to_fixed
+from hmchain.blake3_tree import Domain
 from hmchain.errors import HMChainError, StorageError
 from hmchain.keys import SecretKey
-from hmchain.ledger import arithmetic, contracts
+from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.arithmetic import I64, U32, LostPair, SumOutOfRangeError
 from hmchain.ledger.contracts import approvals, participation, rounds
 from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
@@ -206,13 +207,13 @@ class Participant:
             return
         if result is None or entry.master != self._organisation or self.behaviour is AgentBehaviour.SILENT_MASTER:
             return
-        if self.behaviour in (AgentBehaviour.FORGE_SUM, AgentBehaviour.FORGE_MODEL):
+        if self.behaviour in faults.FORGERIES:
             survivors = rounds.survivors(self._node.state, study, entry)
             base = self._base_model(study, entry)
             result = faults.forge(self.behaviour, result, base, survivors, study.rule(entry.number))
         address = self._store_aggregate(study, entry, result)
         roots = result.roots
-        posted = Posted(self._organisation, roots.masked_sum, roots.sum, roots.model, address)
+        posted = Posted(self._organisation, roots.masked_sum, roots.sum, roots.model, roots.weights, address)
         yield PostAggregate(entry.study, entry.number, entry.attempt, posted)
 
     def _store_aggregate(self, study: Study, entry: Round, result: Aggregate) -> bytes:
@@ -246,14 +247,16 @@ class Participant:
         first = others[: study.spec.witnesses]
         if result is None or not self._is_turn(entry, span_ms, first):
             return
-        own, theirs = result.roots, Roots(posted.masked_root, posted.sum_root, posted.model_root)
+        own = result.roots
+        theirs = Roots(posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
         if own != theirs:
             found = find_fraud(result, theirs, lambda part: _bytes(self._posted_part(study, entry, part)))
             if isinstance(found, Fraud):
                 yield self._dispute(study, entry, found.chunk, found)
         elif self._is_stored(study, entry, result):
             # The right roots are not enough: without the object nobody could start from this model later.
-            yield Confirm(entry.study, entry.number, entry.attempt, own.masked_sum, own.sum, own.model)
+            roots = (own.masked_sum, own.sum, own.model, own.weights)
+            yield Confirm(entry.study, entry.number, entry.attempt, *roots)
 
     def _recompute(self, study: Study, entry: Round) -> Aggregate | None:
         """One's own full aggregation of the frozen set; None while an object is out of reach."""
@@ -298,13 +301,12 @@ class Participant:
             vector = self._vector(study, entry, update)
             if vector is None:
                 raise StorageError(f"the update of {update.organisation} is gone", "fetch it from another attester")
-            masked.append(_leaf(merkle.Tree(arithmetic.vector_leaves(vector)), chunk, arithmetic.vector_leaves(vector)))
-        model, momentum = self._base_model(study, entry)
-        base_tree = merkle.Tree(arithmetic.model_leaves(model, momentum))
-        base = _leaf(base_tree, chunk, arithmetic.model_leaves(model, momentum))
+            masked.append(_leaf(vectors.vector_bytes(vector), chunk, vectors.UPDATE))
+        base = _leaf(vectors.model_bytes(*self._base_model(study, entry)), chunk, vectors.MODEL)
         which = fraud.part.value if fraud else Part.SUM.value
         posted = Leaf(fraud.posted_leaf, fraud.posted_path) if fraud else Leaf(b"", ())
-        return DisputeChunk(entry.study, entry.number, entry.attempt, chunk, tuple(masked), base, which, posted)
+        place = (entry.study, entry.number, entry.attempt, entry.rank)
+        return DisputeChunk(*place, chunk, tuple(masked), base, which, posted)
 
     # The gate
 
@@ -337,7 +339,7 @@ class Participant:
         result = self._recompute(study, entry)
         if result is None:
             return None
-        weights = to_weights(result.model)[: study.spec.rule.size]
+        weights = result.weights[: study.spec.rule.size]
         auc = self._learner.trainer.evaluate(weights, "validation").auc
         score = 0 if np.isnan(auc) else round(auc * 10_000)
         best = self._store.get(closing.best_name(entry.study), Best)
@@ -412,6 +414,6 @@ def _bytes(part: memoryview | None) -> bytes | None:
     return None if part is None else bytes(part)
 
 
-def _leaf(tree: merkle.Tree, chunk: int, leaves: Iterator[merkle.Leaf]) -> Leaf:
-    data = next(leaf for place, leaf in enumerate(leaves) if place == chunk)
-    return Leaf(bytes(data), tuple(tree.path(chunk)))
+def _leaf(data: memoryview, chunk: int, domain: Domain) -> Leaf:
+    start = chunk * domain.leaf_bytes
+    return Leaf(bytes(data[start : start + domain.leaf_bytes]), tuple(blake3_tree.path(data, chunk, domain)))

@@ -21,7 +21,7 @@ from hmchain.application.learning.masking import MaskSeeds, mask_update
 from hmchain.application.learning.quantise import quantise_and_mask, to_weights
 from hmchain.application.learning.schedule import MILLION
 from hmchain.keys import SecretKey
-from hmchain.ledger import arithmetic
+from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import FRACTION_BITS, I32, I64, U32
 from hmchain.ledger.contracts import participation, studies
 from hmchain.ledger.contracts.rounds import Round
@@ -81,7 +81,7 @@ class UpdateMaker:
         made = MaskedUpdate(
             entry.number,
             entry.attempt,
-            arithmetic.masked_root(vector),
+            vectors.update_root(vector),
             self._objects.keep(envelope),
             self._hash(entry, "self", seeds.self_seed),
             self._pair_hashes(entry, seeds, order, len(study.spec.uses)),

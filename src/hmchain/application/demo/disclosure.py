@@ -17,7 +17,7 @@ from hmchain.application.demo.history import History
 from hmchain.application.demo.preparation import Prepared
 from hmchain.application.report.parts import Departure, Exposure
 from hmchain.files import write_whole
-from hmchain.ledger import arithmetic
+from hmchain.ledger import vectors
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts import rounds, studies
 from hmchain.records.envelope import open_envelope, sealed_size
@@ -73,7 +73,7 @@ def load_exposure(path: Path) -> Exposure | None:
 def departures(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Departure, ...]:
     """How many bytes left each hospital, from the ledger's own record."""
     study = studies.require_study(consortium.ledger.state, prepared.study)
-    update_bytes = sealed_size(study.spec.rule.chunks * arithmetic.MASKED_LEAF_BYTES)
+    update_bytes = sealed_size(study.spec.rule.chunks * vectors.UPDATE.leaf_bytes)
     return tuple(
         Departure(
             hospital=name,

@@ -1,38 +1,36 @@
 """The sum of a round and the step of its model, and the search for a master's lie.
 
 Master and verifiers do the same: add the masked objects as they come (memory does not grow with their number), take off
-the masks that are left, step the model in integers, and hash. A master posts three roots and stores the three vectors
+the masks that are left, step the model in integers, and hash. A master posts four roots and stores the four vectors
 under them. A verifier whose own roots differ points at one chunk, which the state machine judges alone with
-`ledger.arithmetic.recompute_chunk`; where the stored vector is missing or not what the root says, there is nothing to
+`ledger.vectors.recompute_chunk`; where the stored vector is missing or not what the root says, there is nothing to
 judge and the master is passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 
-from hmchain import merkle
+from hmchain import blake3_tree
 from hmchain.application.learning.masking import blocks
 from hmchain.canonical import Record
 from hmchain.errors import StudyError
+from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import (
     CHUNK_COORDINATES,
     I32,
     I64,
-    MODEL_LEAF_BYTES,
-    SUM_LEAF_BYTES,
     U32,
     ModelRule,
     Survivor,
     check_survivors,
-    model_leaves,
     padded,
     step_block,
-    vector_leaves,
 )
 
 
@@ -43,26 +41,33 @@ class AggregationError(StudyError):
 
 
 class Part(StrEnum):
-    """The three vectors that a master publishes, in the order in which they follow from each other."""
+    """The four vectors that a master publishes, in the order in which they follow from each other."""
 
     MASKED_SUM = "masked_sum"
     SUM = "sum"
     MODEL = "model"
+    WEIGHTS = "weights"
 
 
-LEAF_BYTES = {Part.MASKED_SUM: SUM_LEAF_BYTES, Part.SUM: SUM_LEAF_BYTES, Part.MODEL: MODEL_LEAF_BYTES}
+DOMAINS = {part: vectors.PARTS[part] for part in Part}
 
 
 class Roots(Record, frozen=True):
-    """What a master posts and verifiers confirm: Merkle roots over 1 KiB (model: 4 KiB) chunks, 32 bytes each."""
+    """What a master posts and verifiers confirm: the roots of its four vectors, 32 bytes each."""
 
     masked_sum: bytes
     sum: bytes
     model: bytes
+    weights: bytes
 
     def of(self, part: Part) -> bytes:
         """The root of one part."""
-        return {Part.MASKED_SUM: self.masked_sum, Part.SUM: self.sum, Part.MODEL: self.model}[part]
+        return {
+            Part.MASKED_SUM: self.masked_sum,
+            Part.SUM: self.sum,
+            Part.MODEL: self.model,
+            Part.WEIGHTS: self.weights,
+        }[part]
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Aggregate:
     model: I64
     """32 fraction bits."""
     momentum: I64
+    weight_bits: U32
+    """The model as float32, which the next round's trainers read."""
     _roots: dict[Part, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -82,9 +89,9 @@ class Aggregate:
         return Roots(*(self.root(part) for part in Part))
 
     def root(self, part: Part) -> bytes:
-        """The Merkle root of one part, computed when it is first asked for."""
+        """The root of one part, computed when it is first asked for."""
         if part not in self._roots:
-            self._roots[part] = merkle.root(self.leaves(part))
+            self._roots[part] = blake3_tree.root(self.data(part), DOMAINS[part])
         return self._roots[part]
 
     @property
@@ -92,15 +99,18 @@ class Aggregate:
         """Leaves under each root."""
         return len(self.masked_sum) // CHUNK_COORDINATES
 
-    def leaves(self, part: Part) -> Iterator[merkle.Leaf]:
-        """The leaves under one root; joined they are what the master stores."""
-        if part is Part.MODEL:
-            return model_leaves(self.model, self.momentum)
-        return vector_leaves(self.masked_sum if part is Part.MASKED_SUM else self.sum)
+    @property
+    def weights(self) -> npt.NDArray[np.float32]:
+        """The model as float32, padded."""
+        return self.weight_bits.view(np.float32)
 
-    def tree(self, part: Part) -> merkle.Tree:
-        """The tree under one root, for the paths of a proof."""
-        return merkle.Tree(self.leaves(part))
+    def data(self, part: Part) -> memoryview:
+        """The bytes under one root: what the master stores."""
+        if part is Part.MODEL:
+            return vectors.model_bytes(self.model, self.momentum)
+        if part is Part.SUM:
+            return vectors.vector_bytes(self.sum)
+        return vectors.vector_bytes(self.masked_sum if part is Part.MASKED_SUM else self.weight_bits)
 
 
 def aggregate(
@@ -127,7 +137,7 @@ def aggregate(
             rule,
             block.start // CHUNK_COORDINATES,
         )
-    return Aggregate(masked_sum, total, new_model, new_momentum)
+    return Aggregate(masked_sum, total, new_model, new_momentum, vectors.weight_bits(new_model))
 
 
 def _sum_objects(objects: Iterable[U32], expected: int, rule: ModelRule) -> U32:
@@ -177,20 +187,16 @@ def find_fraud(own: Aggregate, posted: Roots, fetch: Callable[[Part], bytes | No
     for part in Part:
         if posted.of(part) == own.roots.of(part):
             continue
-        stored = fetch(part)
-        if stored is None:
+        stored, right, domain = fetch(part), own.data(part), DOMAINS[part]
+        if stored is None or len(stored) != len(right) or blake3_tree.root(stored, domain) != posted.of(part):
             return Withheld(part)
-        size = LEAF_BYTES[part]
-        leaves = [memoryview(stored)[start : start + size] for start in range(0, len(stored), size)]
-        tree = merkle.Tree(leaves)
-        chunk = first_difference(own.leaves(part), leaves)
-        if tree.root != posted.of(part) or len(stored) != size * own.chunks or chunk is None:
-            return Withheld(part)
-        return Fraud(part, chunk, bytes(leaves[chunk]), tuple(tree.path(chunk)))
+        chunk = first_difference(right, stored, domain.leaf_bytes)
+        leaf = stored[chunk * domain.leaf_bytes : (chunk + 1) * domain.leaf_bytes]
+        return Fraud(part, chunk, leaf, tuple(blake3_tree.path(stored, chunk, domain)))
     return None
 
 
-def first_difference(own: Iterable[merkle.Leaf], posted: Iterable[merkle.Leaf]) -> int | None:
-    """The first chunk whose leaves differ; None if all that both have are equal."""
-    pairs = zip(own, posted, strict=False)
-    return next((chunk for chunk, (mine, theirs) in enumerate(pairs) if mine != theirs), None)
+def first_difference(one: bytes | memoryview, other: bytes | memoryview, leaf_bytes: int) -> int:
+    """The first leaf that differs between two vectors of one length that are not equal."""
+    differs = np.frombuffer(one, np.uint8) != np.frombuffer(other, np.uint8)
+    return int(np.argmax(differs)) // leaf_bytes

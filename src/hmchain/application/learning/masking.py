@@ -18,7 +18,7 @@ from hmchain.errors import StudyError
 from hmchain.ledger.arithmetic import (
     CHUNK_COORDINATES,
     I32,
-    MASKED_LEAF_BYTES,
+    MASK_CHUNK_BYTES,
     U32,
     adds_pair_mask,
     mask_cipher,
@@ -28,7 +28,7 @@ from hmchain.ledger.arithmetic import (
 BLOCK_CHUNKS = 256
 """Chunks a block: 256 KiB of vector and as much key stream, which fit the second-level cache."""
 BLOCK_COORDINATES = BLOCK_CHUNKS * CHUNK_COORDINATES
-_ZEROS = memoryview(bytes(BLOCK_CHUNKS * MASKED_LEAF_BYTES))  # slices of a view are not copied
+_ZEROS = memoryview(bytes(BLOCK_CHUNKS * MASK_CHUNK_BYTES))  # slices of a view are not copied
 
 T = TypeVar("T")
 

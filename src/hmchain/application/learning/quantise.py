@@ -30,6 +30,7 @@ from hmchain.ledger.arithmetic import (
     ModelRule,
     mask_cipher,
 )
+from hmchain.ledger.vectors import weight_bits
 
 RANGE_FACTOR = 8
 """A clamp hits only coordinates 8 times the root mean square of an update of norm C: hardly any."""
@@ -198,5 +199,5 @@ def to_fixed(weights: F32) -> I64:
 
 
 def to_weights(model: I64) -> F32:
-    """The ledger's integers as weights: the nearest float32 of each, the same on every machine (IEEE 754)."""
-    return np.ldexp(model.astype(np.float64), -FRACTION_BITS).astype(np.float32)
+    """The ledger's integers as weights, the float32 nearest to each: what the root of the weights is made of."""
+    return weight_bits(model).view(np.float32)

@@ -6,7 +6,7 @@ from hmchain.application.learning.cnn import Architecture, code_digest, initial_
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
 from hmchain.canonical import encode
-from hmchain.ledger import arithmetic
+from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, StudySpec
@@ -43,6 +43,7 @@ def study_spec(
     `colluders` is f of the participants if not given; a consortium of more members wants its own f.
     """
     sizes = [layer.size for layer in layers(arch)]
+    model = arithmetic.padded(to_fixed(initial_vector(arch, seed)))
     rule = ModelRule(
         layer_steps(sizes, clip_norm, BITS),
         plan.server_momentum_q16,
@@ -62,15 +63,10 @@ def study_spec(
         rule=rule,
         clip_norm_millionths=round(clip_norm * MILLION),
         rounds=plan.rounds,
-        initial_root=initial_root(arch, seed),
+        initial_root=vectors.model_root(model, model * 0),
+        initial_weights=vectors.weights_root(model),
         seed=seed,
         deadlines=deadlines,
         gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
         colluders=faults_tolerated(len(uses)) if colluders is None else colluders,
     )
-
-
-def initial_root(arch: Architecture, seed: int) -> bytes:
-    """Root of the first model that an architecture and a seed give."""
-    model = arithmetic.padded(to_fixed(initial_vector(arch, seed)))
-    return arithmetic.model_root(model, model * 0)

@@ -1,27 +1,31 @@
 """Disputes: a wrong aggregate is proven to the state machine by one chunk, and nobody is ever blamed by vote.
 
-The prover shows that chunk of every frozen object and of the base model with their Merkle paths, and the master's own
-leaf under the root it posted. The state machine computes what the leaf should be; an honest master cannot be framed.
+The prover shows that chunk of every frozen object and of the base model with their paths, and the master's own leaf
+under the root it posted. The state machine computes what the leaf should be; an honest master cannot be framed. Judging
+takes a while, so a participant whose dispute proves nothing is heard no more in that attempt.
 """
 
 from __future__ import annotations
 
-from hmchain import merkle
+from collections.abc import Sequence
+
+from hmchain import blake3_tree
+from hmchain.blake3_tree import Domain
 from hmchain.canonical import Record
 from hmchain.errors import HMChainError
-from hmchain.ledger import arithmetic
-from hmchain.ledger.arithmetic import ChunkLeaves, SumOutOfRangeError
+from hmchain.ledger import vectors
+from hmchain.ledger.arithmetic import SumOutOfRangeError
 from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts import conduct, membership, participation, round_flow, rounds
 from hmchain.ledger.contracts.rounds import Posted, Round
 from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.state import Table
 from hmchain.ledger.transactions import Refusal
-
-MASKED_SUM, SUM, MODEL = "masked_sum", "sum", "model"
+from hmchain.ledger.vectors import ChunkLeaves
 
 
 class Leaf(Record, frozen=True):
-    """A leaf and its Merkle path."""
+    """One chunk's leaf of a vector, and its path."""
 
     data: bytes
     path: tuple[bytes, ...]
@@ -33,33 +37,52 @@ class DisputeChunk(Record, frozen=True, tag="dispute_chunk"):
     study: str
     round: int
     attempt: int
+    rank: int
+    """The master's place in the ranking: a dispute that comes after a takeover is not about the next one."""
     chunk: int
     masked: tuple[Leaf, ...]
     """The chunk of each frozen object, in order of organisation."""
     base: Leaf
     """The chunk of the model the round starts from."""
     which: str
-    """Which of the master's vectors is wrong: `masked_sum`, `sum` or `model`."""
+    """Which of the master's vectors is wrong: `masked_sum`, `sum`, `model` or `weights`."""
     posted: Leaf
     """The master's own leaf. Empty when only an impossible sum is shown."""
 
 
+class Unproven(Record, frozen=True):
+    """A dispute that proved nothing, and why."""
+
+    organisation: str
+    code: str
+
+
 Bodies = DisputeChunk
+
+_UNPROVEN = Table("unproven_disputes", Unproven)
 
 
 def _dispute(context: Context, body: DisputeChunk) -> None:
     phases = (rounds.AGGREGATE, rounds.VERIFY)
     study, entry = participation.require_round(context, body.study, body.round, body.attempt, *phases)
+    author = context.sender.organisation
+    place = (body.study, body.round, body.attempt, author)
+    chunks = study.rule(entry.number).chunks
+    require(body.rank == entry.rank, "wrong_master")
+    require(_UNPROVEN.get(context.state, *place) is None, "dispute_spent")
+    require(body.which in vectors.PARTS and 0 <= body.chunk < chunks, "bad_proof")
+    require(len(body.masked) == len(entry.frozen), "wrong_count")
     try:
         right = _recompute(context, study, entry, body)
+        _require_wrong(body, entry.posted, right, chunks)
     except SumOutOfRangeError:
         context.emit("round.impossible_sum", body.study, str(body.round), str(body.chunk))
         round_flow.void(context, study, entry, "impossible_sum")
         return
-    if entry.posted is None:
-        raise Refusal("nothing_posted")
-    _require_wrong(body, entry.posted, right, study.rule(entry.number).chunks)
-    master = entry.posted.master
+    except Refusal as refusal:
+        _UNPROVEN.put(context.state, Unproven(author, refusal.code), *place)
+        raise Refusal(refusal.code, kept=True) from None
+    master = entry.master
     conduct.bar(context, body.study, master)
     membership.open_removal(context, master)
     context.emit("round.fraud", body.study, str(body.round), master, str(body.chunk), body.which)
@@ -67,38 +90,37 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
 
 
 def _recompute(context: Context, study: Study, entry: Round, body: DisputeChunk) -> ChunkLeaves:
+    """What the chunk of an honest aggregate holds, once every leaf shown is under its root."""
     rule = study.rule(entry.number)
-    size = rule.chunks
-    require(len(body.masked) == len(entry.frozen), "wrong_count")
-    for organisation, leaf in zip(entry.frozen, body.masked, strict=True):
-        update = rounds.contribution(context.state, entry, organisation)
-        require(update is not None and _holds(leaf, body.chunk, size, update.digest), "bad_path")
-    require(_holds(body.base, body.chunk, size, entry.base_root), "bad_path")
+    updates = [rounds.contribution(context.state, entry, organisation) for organisation in entry.frozen]
+    digests = [update.digest for update in updates if update is not None]
+    _require_paths([body.base], body.chunk, rule.chunks, [entry.base_root], vectors.MODEL)
+    _require_paths(body.masked, body.chunk, rule.chunks, digests, vectors.UPDATE)
     survivors = rounds.survivors(context.state, study, entry)
     try:
-        return arithmetic.recompute_chunk(
-            body.chunk, [leaf.data for leaf in body.masked], body.base.data, survivors, rule
-        )
+        return vectors.recompute_chunk(body.chunk, [leaf.data for leaf in body.masked], body.base.data, survivors, rule)
     except SumOutOfRangeError:
         raise
     except HMChainError:
         raise Refusal("bad_proof") from None
 
 
-def _require_wrong(body: DisputeChunk, posted: Posted, right: ChunkLeaves, size: int) -> None:
-    roots = {
-        MASKED_SUM: (posted.masked_root, right.masked_sum),
-        SUM: (posted.sum_root, right.sum),
-        MODEL: (posted.model_root, right.model),
-    }
-    require(body.which in roots, "bad_proof")
-    root, honest = roots[body.which]
-    require(_holds(body.posted, body.chunk, size, root), "bad_path")
+def _require_wrong(body: DisputeChunk, posted: Posted | None, right: ChunkLeaves, chunks: int) -> None:
+    if posted is None:
+        raise Refusal("nothing_posted")
+    root, honest = {
+        "masked_sum": (posted.masked_root, right.masked_sum),
+        "sum": (posted.sum_root, right.sum),
+        "model": (posted.model_root, right.model),
+        "weights": (posted.weights_root, right.weights),
+    }[body.which]
+    _require_paths([body.posted], body.chunk, chunks, [root], vectors.PARTS[body.which])
     require(body.posted.data != honest, "not_wrong")
 
 
-def _holds(leaf: Leaf, index: int, size: int, root: bytes) -> bool:
-    return 0 <= index < size and merkle.verify(leaf.data, index, size, leaf.path, root)
+def _require_paths(leaves: Sequence[Leaf], chunk: int, chunks: int, roots: Sequence[bytes], domain: Domain) -> None:
+    data, paths = [leaf.data for leaf in leaves], [leaf.path for leaf in leaves]
+    require(blake3_tree.verify(data, chunk, chunks, paths, roots, domain), "bad_path")
 
 
 HANDLERS = {DisputeChunk: _dispute}

@@ -14,7 +14,9 @@ class Model(Record, frozen=True):
     round: int
     """The last round whose model the gate accepted."""
     root: bytes
-    """Merkle root of model and momentum, which everyone can recompute."""
+    """Root of model and momentum, which everyone can recompute."""
+    weights: bytes
+    """Root of its float32 weights: what a model file holds, and predictions read."""
     object: bytes
     """The encrypted object that holds it."""
     height: int
@@ -33,7 +35,7 @@ def models(state: State) -> list[Model]:
     return _MODELS.all(state)
 
 
-def register(context: Context, study: str, round_: int, root: bytes, object_: bytes) -> None:
+def register(context: Context, study: str, round_: int, root: bytes, weights: bytes, object_: bytes) -> None:
     """Keep a finished study's model."""
-    _MODELS.put(context.state, Model(study, round_, root, object_, context.height), study)
+    _MODELS.put(context.state, Model(study, round_, root, weights, object_, context.height), study)
     context.emit("model.registered", study, root.hex())

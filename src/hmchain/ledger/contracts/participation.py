@@ -46,7 +46,7 @@ class Reveal(Record, frozen=True, tag="reveal"):
 
 
 class PostAggregate(Record, frozen=True, tag="post_aggregate"):
-    """Transaction (master): the roots of the masked sum, the sum and the next model."""
+    """Transaction (master): the roots of the masked sum, the sum, the next model and its weights."""
 
     study: str
     round: int
@@ -63,6 +63,7 @@ class Confirm(Record, frozen=True, tag="confirm"):
     masked_root: bytes
     sum_root: bytes
     model_root: bytes
+    weights_root: bytes
 
 
 class GateVote(Record, frozen=True, tag="gate_vote"):
@@ -170,7 +171,7 @@ def _post(context: Context, body: PostAggregate) -> None:
     study, entry = require_round(context, body.study, body.round, body.attempt, rounds.AGGREGATE)
     posted = body.posted
     require(context.sender.organisation == entry.master == posted.master, "not_the_master")
-    require_digest(posted.masked_root, posted.sum_root, posted.model_root, posted.object)
+    require_digest(posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root, posted.object)
     context.emit("round.posted", body.study, str(body.round), posted.master)
     round_flow.enter(context, study, replace(entry, posted=posted, confirmed=()), rounds.VERIFY)
 
@@ -183,8 +184,9 @@ def _confirm(context: Context, body: Confirm) -> None:
         raise Refusal("wrong_phase")
     require(organisation != posted.master, "own_aggregate")
     require(organisation not in entry.confirmed, "already_confirmed")
-    roots = (body.masked_root, body.sum_root, body.model_root)
-    require(roots == (posted.masked_root, posted.sum_root, posted.model_root), "roots_differ")
+    roots = (body.masked_root, body.sum_root, body.model_root, body.weights_root)
+    right = (posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
+    require(roots == right, "roots_differ")
     entry = replace(entry, confirmed=tuple(sorted((*entry.confirmed, organisation))))
     rounds.put(context.state, entry)
     round_flow.confirmed(context, study, entry)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from hmchain.ledger import election, reputation
@@ -14,11 +16,20 @@ SETBACKS_MAX = 2
 SET_DIFFERENCE_MIN = 3
 
 
+class Base(NamedTuple):
+    """A model that a round starts from, as in `Round`."""
+
+    root: bytes
+    weights: bytes
+    object: bytes
+    round: int
+
+
 def open_first(context: Context, name: str, seed: bytes) -> None:
     """Open round 0, in which class counts are summed; its base model is zero."""
     study = studies.require_study(context.state, name)
     zero = studies.counts_base_root(study.spec)
-    _open(context, study, 0, (zero, b"", 0), seed, conduct.candidates(context, study), ())
+    _open(context, study, 0, Base(zero, b"", b"", 0), seed, conduct.candidates(context, study), ())
 
 
 def resume(context: Context, name: str) -> None:
@@ -31,7 +42,7 @@ def _open(
     context: Context,
     study: Study,
     number: int,
-    base: tuple[bytes, bytes, int],
+    base: Base,
     seed: bytes,
     candidates: tuple[election.Candidate, ...],
     last_masters: tuple[str, ...],
@@ -40,9 +51,10 @@ def _open(
     ranking = election.rank(seed, candidates, last_masters, faults)
     opened = Round(
         study=study.spec.name, number=number, attempt=0, phase=rounds.COMMIT, phase_height=context.height,
-        deadline_ms=0, opened_height=context.height, base_root=base[0], base_object=base[1], base_round=base[2],
-        seed=seed, ranking=ranking, rank=0, last_masters=last_masters, expected=(), frozen=(), candidates=(),
-        next_seed=b"", posted=None, confirmed=(), outcome="",
+        deadline_ms=0, opened_height=context.height, base_root=base.root, base_weights=base.weights,
+        base_object=base.object, base_round=base.round, seed=seed, ranking=ranking, rank=0,
+        last_masters=last_masters, expected=(), frozen=(), candidates=(), next_seed=b"",
+        posted=None, confirmed=(), outcome="",
     )  # fmt: skip
     studies.set_progress(context.state, study.spec.name, round_=number)
     context.emit("round.opened", study.spec.name, str(number), *ranking[:1])
@@ -267,23 +279,27 @@ def end(context: Context, study: Study, entry: Round | None, reason: str) -> Non
     """
     if entry is not None and entry.base_object:
         rounds.put(context.state, entry)
-        _finish(context, study, (entry.base_root, entry.base_object, entry.base_round), reason)
+        _finish(context, study, _base_of(entry), reason)
         return
     studies.set_progress(context.state, study.spec.name, status=studies.CLOSED, reason=reason)
     context.emit("study.closed", study.spec.name, reason)
 
 
-def _finish(context: Context, study: Study, model: tuple[bytes, bytes, int], reason: str) -> None:
+def _finish(context: Context, study: Study, model: Base, reason: str) -> None:
     name = study.spec.name
     studies.set_progress(context.state, name, status=studies.FINISHED, reason=reason)
     context.emit("study.finished", name, reason)
-    models.register(context, name, model[2], model[0], model[1])
+    models.register(context, name, model.round, model.root, model.weights, model.object)
 
 
-def _next_base(study: Study, entry: Round, *, accepted: bool) -> tuple[bytes, bytes, int]:
-    """Root, object and round of the model the next round starts from."""
+def _next_base(study: Study, entry: Round, *, accepted: bool) -> Base:
+    """The model the next round starts from."""
     if entry.number == 0:
-        return study.spec.initial_root, b"", 0
-    if accepted and entry.posted is not None:
-        return entry.posted.model_root, entry.posted.object, entry.number
-    return entry.base_root, entry.base_object, entry.base_round
+        return Base(study.spec.initial_root, study.spec.initial_weights, b"", 0)
+    if accepted and (posted := entry.posted) is not None:
+        return Base(posted.model_root, posted.weights_root, posted.object, entry.number)
+    return _base_of(entry)
+
+
+def _base_of(entry: Round) -> Base:
+    return Base(entry.base_root, entry.base_weights, entry.base_object, entry.base_round)

@@ -28,8 +28,10 @@ class Posted(Record, frozen=True):
     """Root of the unmasked sum."""
     model_root: bytes
     """Root of the next model and momentum."""
+    weights_root: bytes
+    """Root of the float32 weights that the next model gives: what trainers and predictions read."""
     object: bytes
-    """The encrypted object that holds all three, so that one wrong chunk can be pointed at."""
+    """The encrypted object that holds all four, so that one wrong chunk can be pointed at."""
 
 
 class Round(Record, frozen=True):
@@ -45,6 +47,8 @@ class Round(Record, frozen=True):
     opened_height: int
     base_root: bytes
     """The model the round starts from."""
+    base_weights: bytes
+    """Root of its float32 weights, which trainers read; empty in round 0, which trains nothing."""
     base_object: bytes
     """The object that holds it; empty for the first model, which everyone derives."""
     base_round: int
@@ -81,7 +85,7 @@ class Contribution(Record, frozen=True):
 
     organisation: str
     digest: bytes
-    """Merkle root over the 1 KiB chunks of the masked vector."""
+    """Root of the masked vector."""
     object: bytes
     """Address of the encrypted object that holds it."""
     self_hash: bytes

@@ -13,7 +13,7 @@ import numpy as np
 
 from hmchain.canonical import Record
 from hmchain.errors import HMChainError
-from hmchain.ledger import arithmetic, reputation
+from hmchain.ledger import arithmetic, reputation, vectors
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.context import SCIENTIST, Context, require, require_digest, require_name
 from hmchain.ledger.contracts import datasets, membership
@@ -78,6 +78,8 @@ class StudySpec(Record, frozen=True):
     rounds: int
     initial_root: bytes
     """Root of the first model, which everyone derives from the architecture and `seed`."""
+    initial_weights: bytes
+    """Root of its float32 weights."""
     seed: int
     deadlines: Deadlines
     gate_tolerance_permyriad: int
@@ -216,7 +218,7 @@ def counts_rule(spec: StudySpec) -> ModelRule:
 def counts_base_root(spec: StudySpec) -> bytes:
     """Root of the all-zero "model" from which round 0 starts."""
     zeros = np.zeros(counts_rule(spec).padded_size, np.int64)
-    return arithmetic.model_root(zeros, zeros)
+    return vectors.model_root(zeros, zeros)
 
 
 def fair_weights(counts: tuple[int, ...]) -> tuple[int, ...]:
@@ -266,7 +268,7 @@ def _check_spec(spec: StudySpec) -> None:
     require(len(participants) >= PARTICIPANTS_MIN, "too_few_participants")
     require(len(participants) <= arithmetic.PARTICIPANTS_MAX, "too_many_participants")
     require(_PURPOSE.fullmatch(spec.purpose) is not None, "bad_purpose")
-    require_digest(spec.code, spec.initial_root)
+    require_digest(spec.code, spec.initial_root, spec.initial_weights)
     require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
     require(0 <= spec.seed < 1 << 63, "bad_seed")
     require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
