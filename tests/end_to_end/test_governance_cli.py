@@ -15,7 +15,6 @@ from PIL import Image
 from test_network_cli import NAMES, SCHEMA, Consortium, Site, answer, consortium, hmchain, images, register, until
 
 from hmchain.application import governance, key_rotation
-from hmchain.application.consortium import RefusedTransactionError
 from hmchain.application.governance import open_steward
 from hmchain.application.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
 from hmchain.application.node import open_hospital
@@ -24,6 +23,7 @@ from hmchain.ledger import proposer
 from hmchain.ledger.contracts import datasets, membership, standings
 from hmchain.ledger.contracts.datasets import RegisterDataset
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 
@@ -147,7 +147,7 @@ def test_a_proposal_that_cannot_be_is_explained(published: Consortium, tmp_path:
 def send(site: Site, key: SigningKey, dataset: str) -> None:
     """A steward's transaction, signed by whatever key. Raises `RefusedTransactionError`."""
     with open_steward(site.folder) as steward:
-        governance.Delegate(steward.organisation, key, steward.consortium).require(RegisterDataset(dataset, SCHEMA))
+        governance.Delegate(steward.organisation, key, steward.ledger).require(RegisterDataset(dataset, SCHEMA))
 
 
 def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> None:

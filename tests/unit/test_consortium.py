@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from study_bed import STUDY, Bed
 
-from hmchain.application.consortium import Consortium, RefusedTransactionError, StudyPausedError
+from hmchain.application.consortium import Consortium, StudyPausedError
 from hmchain.application.keyring import Keyring
 from hmchain.errors import LedgerError
 from hmchain.keys import KeyFileError, WrongPassphraseError
@@ -16,6 +16,7 @@ from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.approvals import RefuseStudy
 from hmchain.ledger.contracts.datasets import PublishVersion
 from hmchain.ledger.engines.embedded import SecondWriterError
+from hmchain.ledger.engines.ledger import RefusedTransactionError
 
 TITLES = {"east": "East Clinic", "north": "North Hospital", "west": "West Hospital"}
 

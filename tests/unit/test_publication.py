@@ -40,7 +40,7 @@ class Bed:
     def steward(self, *_: object) -> Iterator[Delegate]:
         if not self.awake:
             raise NoEndpointError("the node does not answer", "start it")
-        yield Delegate("north", self.consortium.hospitals["north"].keys.steward, self.consortium)
+        yield Delegate("north", self.consortium.hospitals["north"].keys.steward, self.consortium.ledger)
 
     def version(self, number: int) -> datasets.Version:
         state = self.consortium.hospitals["north"].node.state

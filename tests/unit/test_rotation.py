@@ -22,7 +22,7 @@ from hmchain.ledger.contracts.membership import ProposeAction, Remove, VoteActio
 from hmchain.ledger.contracts.rotation import RotateKey, RotateWrappingKey, rotation_bytes
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import lawful, validator_updates
-from hmchain.ledger.engines.embedded import RefusedError
+from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.genesis import Genesis, initialise
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal, authenticate, sign

@@ -13,7 +13,7 @@ from abci_chain import Chain
 from ledger_network import genesis, member, signing_key
 from msgspec.structs import replace
 
-from hmchain.application.consortium import Consortium, RefusedTransactionError
+from hmchain.application.consortium import Consortium
 from hmchain.application.governance import (
     Delegate,
     NetworkParameterError,
@@ -29,7 +29,7 @@ from hmchain.ledger.contracts import datasets, membership, parameters, standings
 from hmchain.ledger.contracts.membership import Admit, Remove
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
-from hmchain.ledger.engines.embedded import RefusedError
+from hmchain.ledger.engines.ledger import RefusedError, RefusedTransactionError
 from hmchain.ledger.genesis import Genesis
 
 
@@ -154,7 +154,7 @@ def test_a_consortium_runs_on_it_as_on_the_embedded_engine(chain: Chain, engine:
 def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         # All read the one node of this test; each signs with its own key.
-        stewards = [Delegate("a", signing_key(name, "steward"), consortium) for name in "abcd"]
+        stewards = [Delegate("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         asked = propose(stewards[0], Admit(member("e")))
         assert (asked.action, asked.yes, asked.needed, asked.passed) == ("admit e", ("a",), 3, False)
         with pytest.raises(NoBallotError, match="no open ballot begins"):
@@ -189,7 +189,7 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
 
 def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
-        stewards = [Delegate("a", signing_key(name, "steward"), consortium) for name in "abcd"]
+        stewards = [Delegate("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         before = parameters.current(stewards[0].state)
         action = changed_parameters(stewards[0].state, ["round_trip_ms=160", "jail_ms=60000"])
         assert action.parameters == replace(before, round_trip_ms=160, jail_ms=60_000)
@@ -212,7 +212,7 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
 
 def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
-        steward = Delegate("a", signing_key("a", "steward"), consortium)
+        steward = Delegate("a", signing_key("a", "steward"), consortium.ledger)
         window = announce_maintenance(steward, 120)
         assert window.until_ms - window.from_ms == 120 * 60_000
         assert standings.standing(steward.state, "a").power == 1

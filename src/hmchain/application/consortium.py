@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 from hmchain.application.hospital import Hospital, Learn
 from hmchain.application.keyring import Keyring
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, SigningKey
-from hmchain.ledger.blocks import OK, Block, BlockResult
+from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
+from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.ledger.engines.ledger import Ledger, OnBlock, require, submit
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import refusal_hint
 from hmchain.records.objects import ObjectStore
-
-OnBlock = Callable[[Block, BlockResult], None]
 
 _IDLE_SECONDS = 0.02
 _PATIENCE_SECONDS = 5.0
@@ -37,48 +34,6 @@ class StudyPausedError(StudyError):
     """A study stopped and waits for its scientist."""
 
     code = "study_paused"
-
-
-class RefusedTransactionError(StudyError):
-    """A transaction that had to succeed was refused."""
-
-    code = "refused_transaction"
-
-
-class Ledger(Protocol):
-    """What a consortium needs of an engine; `EmbeddedLedger` and `CometLedger` are such."""
-
-    genesis: Genesis
-
-    @property
-    def chain_id(self) -> str:
-        """The chain's name."""
-
-    @property
-    def state(self) -> State:
-        """A committed state, to read from between blocks."""
-
-    def state_of(self, organisation: str) -> State:
-        """The committed state of one hospital's own validator."""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether transactions that were submitted here are in no block yet."""
-
-    def now_ms(self) -> int:
-        """The time the next block would have."""
-
-    def submit(self, wire: bytes) -> bytes:
-        """Take a transaction for a block and return its digest. Raises `RefusedError`."""
-
-    def submit_many(self, wires: Sequence[bytes]) -> list[bytes | RefusedError]:
-        """Take many: digests, or errors in place of what is refused."""
-
-    def produce_block(self) -> tuple[Block, BlockResult] | None:
-        """The next block, once it is decided; None if there is none to expect."""
-
-    def close(self) -> None:
-        """Release everything."""
 
 
 def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = None) -> dict[str, Keyring]:
@@ -205,25 +160,14 @@ class Consortium:
 
     def submit(self, *wires: bytes) -> list[str]:
         """Put transactions into the next block and return their receipt codes, in order."""
-        digests = []
-        for wire in wires:
-            try:
-                digests.append(self.ledger.submit(wire))
-            except RefusedError as error:
-                raise RefusedTransactionError(str(error)) from error
-        codes: dict[bytes, str] = {}
-        while not codes.keys() >= set(digests):
-            result = self.produce_block()
-            if result is None:
-                raise RefusedTransactionError("a transaction vanished from the ledger's queue")
-            codes.update((receipt.transaction, receipt.code) for receipt in result.receipts)
-        return [codes[digest] for digest in digests]
+        return submit(self.ledger, wires, self._told)
 
     def require(self, *wires: bytes) -> None:
         """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
-        for code in self.submit(*wires):
-            if code != OK:
-                raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
+        require(self.ledger, wires, self._told)
+
+    def _told(self, block: Block, result: BlockResult) -> None:
+        self.on_block(block, result)
 
     def produce_block(self) -> BlockResult | None:
         """Decide a block of what waits and tell `on_block`."""

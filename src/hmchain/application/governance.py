@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import asdict, replace
 
 from hmchain.application.agent.agent import signed
-from hmchain.application.consortium import Consortium, LocalNode
+from hmchain.application.consortium import LocalNode
 from hmchain.application.keyring import key_file
 from hmchain.application.node import open_ledger
 from hmchain.application.node_folder import NodeFolder
@@ -22,6 +22,7 @@ from hmchain.ledger.contracts.maintenance import AnnounceMaintenance, Window
 from hmchain.ledger.contracts.membership import Action, Admit, Ballot, ProposeAction, Remove, SetParameters, VoteAction
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
+from hmchain.ledger.engines.ledger import Ledger, require
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
@@ -76,18 +77,17 @@ class Delegate:
 
     organisation: str
     key: SigningKey
-    consortium: Consortium
-    """With no hospital of its own."""
+    ledger: Ledger
+    """As its node sees it."""
 
     @property
     def state(self) -> State:
         """The state of the hospital's node."""
-        return self.consortium.ledger.state_of(self.organisation)
+        return self.ledger.state_of(self.organisation)
 
     def require(self, body: contracts.Body) -> None:
         """Send a transaction and wait for its block. Raises `RefusedTransactionError`."""
-        node = LocalNode(self.consortium.ledger, self.organisation)
-        self.consortium.require(signed(self.key, node, body))
+        require(self.ledger, [signed(self.key, LocalNode(self.ledger, self.organisation), body)])
 
 
 @contextmanager
@@ -97,8 +97,11 @@ def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = 
     Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
     """
     key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
-    with Consortium(folder.path, open_ledger(folder), {}) as consortium:
-        yield Delegate(folder.settings().organisation, key, consortium)
+    ledger = open_ledger(folder)
+    try:
+        yield Delegate(folder.settings().organisation, key, ledger)
+    finally:
+        ledger.close()
 
 
 def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
@@ -179,7 +182,7 @@ def vote(steward: Delegate, prefix: str) -> BallotView:
 
 def announce_maintenance(steward: Delegate, minutes: int, in_minutes: int = 0) -> Window:
     """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
-    from_ms = steward.consortium.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
+    from_ms = steward.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
     steward.require(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
     announced = maintenance.window(steward.state, steward.organisation)
     assert announced is not None

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from hmchain.application import node_process
+from hmchain.application.data.folder import Place, alone, locate
 from hmchain.application.governance import Delegate, open_steward
 from hmchain.application.keyring import ROTATED_ROLES, key_file, next_key_file
 from hmchain.application.node_folder import NodeFolder
 from hmchain.application.node_link import connected
+from hmchain.application.record_store import open_record_store
 from hmchain.errors import InputError, LedgerError
 from hmchain.files import rename
 from hmchain.keys import SigningKey, WrappingKey, load_key, save_key
@@ -27,7 +28,6 @@ from hmchain.ledger.contracts.rotation import RotateKey, RotateWrappingKey, rota
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 from hmchain.ledger.proposer import address
 from hmchain.ledger.state import State
-from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault, VaultKeyError
 
 VALIDATOR, WRAPPING = "validator", "wrapping"
@@ -64,11 +64,17 @@ class Rotated:
 def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> Rotated:
     """Replace the key of `role`. The node must run.
 
-    A validator's is replaced once CometBFT runs with the new one. Raises `BadRoleError`, `HandoverPendingError`,
-    `RefusedTransactionError`, and what opening ledger and keys raises.
+    A validator's is replaced once CometBFT runs with the new one; the wrapping key while nobody else changes the
+    records. Raises `BadRoleError`, `HandoverPendingError`, `RecordsInUseError`, `RefusedTransactionError`, and what
+    opening ledger, keys and vault raises.
     """
     if role not in ROTATED_ROLES:
         raise BadRoleError(f"there is no key of the {role}", f"name one of {', '.join(ROTATED_ROLES)}")
+    with alone(locate(folder.path)) if role == WRAPPING else nullcontext():
+        return _rotate(folder, role, passphrase, say)
+
+
+def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> Rotated:
     with open_steward(folder, passphrase) as steward:
         resumed = next_key_file(folder.keys, role).exists()
         fresh = _prepared(folder, role, passphrase)
@@ -120,7 +126,7 @@ def _transaction(steward: Delegate, role: str, fresh: Key) -> RotateKey | Rotate
     if isinstance(fresh, WrappingKey):
         return RotateWrappingKey(fresh.public)
     former = getattr(_member(steward), role)
-    chain, public = steward.consortium.ledger.chain_id, fresh.public.raw
+    chain, public = steward.ledger.chain_id, fresh.public.raw
     return RotateKey(role, public, fresh.sign(rotation_bytes(chain, steward.organisation, role, former, public)))
 
 
@@ -162,23 +168,19 @@ def _wait_for_signer(folder: NodeFolder, fresh: Key) -> None:
 def _take_up(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) -> None:
     """Let everything use the new key, and give up the old one last, in one step."""
     if isinstance(fresh, WrappingKey):
-        _hand_over_vault(folder, fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))
+        _hand_over_vault(locate(folder.path), fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))
     elif role == VALIDATOR:
         node_process.make_home(folder, passphrase, validator=fresh)
     rename(next_key_file(folder.keys, role), key_file(folder.keys, role))
 
 
-def _hand_over_vault(folder: NodeFolder, fresh: WrappingKey, old: WrappingKey) -> None:
-    for hospital in _hospital_folders(folder):
-        vault, records = hospital / "vault", ObjectStore.directory(hospital / "records")
-        try:
-            opened = Vault.open(vault, records, old)
-        except VaultKeyError:  # the new key has it already
-            opened = Vault.open(vault, records, fresh)
-        with opened:
-            opened.rotate(fresh)
-
-
-def _hospital_folders(folder: NodeFolder) -> list[Path]:
-    hospital = folder.path / "hospitals" / folder.settings().organisation
-    return [hospital] if (hospital / "vault").exists() else []
+def _hand_over_vault(place: Place, fresh: WrappingKey, old: WrappingKey) -> None:
+    if not place.vault.exists():
+        return
+    ciphertext = open_record_store(place.folder)
+    try:
+        opened = Vault.open(place.vault, ciphertext, old)
+    except VaultKeyError:  # the new key has it already
+        opened = Vault.open(place.vault, ciphertext, fresh)
+    with opened:
+        opened.rotate(fresh)

@@ -70,7 +70,7 @@ def approve(
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
         asked = study_decisions.request(steward.state, steward.organisation, study)
-        until_ms = steward.consortium.ledger.now_ms() + days * DAY_MS
+        until_ms = steward.ledger.now_ms() + days * DAY_MS
         _confirm(asked, f"Allow this until {output.when(until_ms)} UTC?", yes=yes or as_json)
         done = study_decisions.approve(steward, study, until_ms)
     until = output.when(done.until_ms)

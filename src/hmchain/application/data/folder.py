@@ -132,7 +132,7 @@ def open_records(place: Place, passphrase: str | None = None) -> Iterator[Record
     """
     wrapping, local, store = _opened(place, passphrase)
     make = Vault.open if place.vault.exists() else Vault.create
-    with _alone(place), make(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
+    with alone(place), make(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
         yield Records(place, vault, catalogue)
 
 
@@ -144,7 +144,9 @@ def _opened(place: Place, passphrase: str | None) -> tuple[WrappingKey, SecretKe
 
 
 @contextmanager
-def _alone(place: Place) -> Iterator[None]:
+def alone(place: Place) -> Iterator[None]:
+    """Let nobody else change a hospital's records meanwhile. Raises `RecordsInUseError` if somebody does."""
+
     def refused(holder: str) -> RecordsInUseError:
         what = f"{holder} changes the records of {place.organisation}"
         return RecordsInUseError(what, "wait for it to end, or stop it; they can be looked at and exported meanwhile")

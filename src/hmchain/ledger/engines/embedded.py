@@ -52,11 +52,12 @@ from hmchain.ledger.chain import (
 )
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BlockStore, SecondWriterError, hold
+from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.engines.signatures import SignatureThreads
 from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import Authentic, Refusal, authenticate, refusal_hint
+from hmchain.ledger.transactions import Authentic, Refusal, authenticate
 
 __all__ = [
     "Behaviour",
@@ -64,22 +65,11 @@ __all__ = [
     "EmbeddedLedger",
     "NoQuorumError",
     "Recovery",
-    "RefusedError",
     "SecondWriterError",
     "Validator",
 ]
 
 MEMPOOL_TRANSACTIONS_MAX = 50_000
-
-
-class RefusedError(LedgerError):
-    """The ledger does not take this transaction; `refusal` is the code."""
-
-    code = "refused"
-
-    def __init__(self, refusal: str) -> None:
-        super().__init__(f"the transaction is refused: {refusal}", refusal_hint(refusal))
-        self.refusal = refusal
 
 
 class NoQuorumError(LedgerError):

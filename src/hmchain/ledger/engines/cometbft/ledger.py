@@ -16,7 +16,7 @@ from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 from hmchain.ledger.engines.cometbft.storage import STATE
-from hmchain.ledger.engines.embedded import RefusedError
+from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import transaction_digest
@@ -31,7 +31,7 @@ class OtherChainError(LedgerError):
 
 
 class CometLedger:
-    """One chain through its members' nodes (see `application.consortium.Ledger`).
+    """One chain through its members' nodes (see `engines.ledger.Ledger`).
 
     `directories` names the folder of each node whose hospital acts here, as `storage.NodeStorage` keeps it; the first
     one is followed. A transaction that is in no block after `patience_seconds` is no longer waited for. Raises

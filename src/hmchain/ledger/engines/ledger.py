@@ -1,0 +1,94 @@
+"""What every engine offers to those who write to a ledger and read it, and how a transaction gets into a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hmchain.errors import LedgerError, StudyError
+from hmchain.ledger.blocks import OK, Block, BlockResult
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import refusal_hint
+
+OnBlock = Callable[[Block, BlockResult], None]
+
+
+class RefusedError(LedgerError):
+    """The ledger does not take this transaction; `refusal` is the code."""
+
+    code = "refused"
+
+    def __init__(self, refusal: str) -> None:
+        super().__init__(f"the transaction is refused: {refusal}", refusal_hint(refusal))
+        self.refusal = refusal
+
+
+class RefusedTransactionError(StudyError):
+    """A transaction that had to succeed was refused."""
+
+    code = "refused_transaction"
+
+
+class Ledger(Protocol):
+    """One chain, through an engine; `EmbeddedLedger` and `CometLedger` are such."""
+
+    genesis: Genesis
+
+    @property
+    def chain_id(self) -> str:
+        """The chain's name."""
+
+    @property
+    def state(self) -> State:
+        """A committed state, to read from between blocks."""
+
+    def state_of(self, organisation: str) -> State:
+        """The committed state of one hospital's own validator."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether transactions that were submitted here are in no block yet."""
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+
+    def submit(self, wire: bytes) -> bytes:
+        """Take a transaction for a block and return its digest. Raises `RefusedError`."""
+
+    def submit_many(self, wires: Sequence[bytes]) -> list[bytes | RefusedError]:
+        """Take many: digests, or errors in place of what is refused."""
+
+    def produce_block(self) -> tuple[Block, BlockResult] | None:
+        """The next block, once it is decided; None if there is none to expect."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+def submit(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> list[str]:
+    """Put transactions into the next block and return their receipt codes, in order; each block is told `on_block`.
+
+    Raises `RefusedTransactionError` for one that the ledger does not even take.
+    """
+    digests = []
+    for wire in wires:
+        try:
+            digests.append(ledger.submit(wire))
+        except RefusedError as error:
+            raise RefusedTransactionError(str(error)) from error
+    codes: dict[bytes, str] = {}
+    while not codes.keys() >= set(digests):
+        decided = ledger.produce_block()
+        if decided is None:
+            raise RefusedTransactionError("a transaction vanished from the ledger's queue")
+        on_block(*decided)
+        codes.update((receipt.transaction, receipt.code) for receipt in decided[1].receipts)
+    return [codes[digest] for digest in digests]
+
+
+def require(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> None:
+    """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
+    for code in submit(ledger, wires, on_block):
+        if code != OK:
+            raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
