@@ -81,7 +81,7 @@ def test_debugging_keeps_foreseen_errors_short(monkeypatch: pytest.MonkeyPatch, 
     ("command", "says"),
     [
         (["demo", "--seed", "3"], "goes on where it stopped"),
-        (["study", "status"], "starts afresh"),
+        (["study", "status"], "nothing was changed"),
     ],
 )
 def test_ctrl_c_says_how_to_go_on(
@@ -94,8 +94,23 @@ def test_ctrl_c_says_how_to_go_on(
     assert says in printed and " ".join(["hmchain", *command]) in printed
 
 
-def test_an_extraction_goes_on_after_ctrl_c() -> None:
-    assert "goes on where it stopped" in failures.interrupted(["data", "extract", "scans", "--into", "brain"]).hint
+def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
+    known = [" ".join(words) for words in commands()]
+    for named in (*failures.RESUMED, *failures.LOOKING):
+        assert any(f"{command} ".startswith(f"{named} ") for command in known), f"there is no {named}"
+    for command in ("node rotate-key", "data extract"):
+        assert "goes on where it stopped" in failures.interrupted([*command.split(), "x"]).hint
+    for command in (
+        "data erase",
+        "data register",
+        "data vault rotate",
+        "network join",
+        "network vote",
+        "study approve",
+    ):
+        hint = failures.interrupted([*command.split(), "x"]).hint
+        assert "may be done" in hint and "nothing was changed" not in hint
+    assert "nothing was changed" in failures.interrupted(["study", "approve", "x"], asking=True).hint
 
 
 @pytest.mark.parametrize(

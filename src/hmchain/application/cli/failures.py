@@ -17,8 +17,15 @@ UNEXPECTED = 70
 READER_GONE = 141
 """Standard output was closed: the status that the signal would give. Never 0, so that no failed audit can pass."""
 
-_RESUMED = (["extract"], ["export"], ["deidentify"])
-"""Commands of `hmchain data` that go on where they stopped."""
+RESUMED = ("demo", "data extract", "data export", "data deidentify", "node rotate-key")
+"""Commands that go on where they stopped."""
+
+LOOKING = (
+    "version", "data inspect", "data selftest", "data list", "data show", "data verify", "data quarantine list",
+    "data vault verify", "study status", "study list", "model list", "model show", "model predict", "audit", "ledger",
+    "network status", "network ballots", "network parameters", "node status", "node audit",
+)  # fmt: skip
+"""Commands, and groups of them, that change nothing."""
 
 _EXTRAS = {
     "torch": "learning",
@@ -88,12 +95,19 @@ def explain(error: BaseException) -> Failure:
     return Failure(f"unexpected {type(error).__name__}", hint, "unexpected", UNEXPECTED)
 
 
-def interrupted(arguments: list[str]) -> Failure:
-    """What to tell a user who pressed Ctrl-C."""
-    command = shlex.join(["hmchain", *arguments])
-    resumes = arguments[:1] == ["demo"] or (arguments[:1] == ["data"] and arguments[1:2] in _RESUMED)
-    goes_on = "goes on where it stopped" if resumes else "starts afresh: nothing was changed"
-    return Failure("stopped", f"the same command {goes_on}: {command}", "interrupted", INTERRUPTED)
+def interrupted(arguments: list[str], *, asking: bool = False) -> Failure:
+    """What to tell a user who pressed Ctrl-C; while `asking` for a yes no command has changed anything yet."""
+    if asking or _is_one_of(LOOKING, arguments):
+        what = "nothing was changed; the same command starts afresh"
+    elif _is_one_of(RESUMED, arguments):
+        what = "the same command goes on where it stopped"
+    else:
+        what = "it may be done, or done in part; the same command does the rest, or says what is done"
+    return Failure("stopped", f"{what}: {shlex.join(['hmchain', *arguments])}", "interrupted", INTERRUPTED)
+
+
+def _is_one_of(commands: tuple[str, ...], arguments: list[str]) -> bool:
+    return any(arguments[: len(words)] == words for words in map(str.split, commands))
 
 
 def debugging() -> bool:

@@ -57,8 +57,10 @@ def main(arguments: list[str]) -> int:
         if status != failures.INTERRUPTED:
             return status if isinstance(status, int) else 0
         failure = failures.interrupted(arguments)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         failure = failures.interrupted(arguments)
+    except typer.Abort:  # the answer to a question was no, or Ctrl-C
+        failure = failures.interrupted(arguments, asking=True)
     except Exception as error:
         failure = failures.explain(error)
         if failures.debugging() and failure.code == "unexpected":

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 RESEARCH_ONLY = "Research use only, not a medical device."
 
-COUNT_MIN = 64
-"""The least count that a ledger shows (`hmchain.ledger.contracts.datasets`)."""
-
 _PIPE_COLUMNS = 160
 """Width where there is no terminal: tables in files and pipes should not lose text to a guess of 80."""
 
@@ -127,6 +124,8 @@ def when(time_ms: int) -> str:
 
 def count_range(count: int) -> str:
     """What a rounded count says: published are powers of two, the least of which stands for everything below it too."""
+    from hmchain.ledger.contracts.datasets import COUNT_MIN
+
     return f"{count} to {2 * count - 1}" if count > COUNT_MIN else f"under {2 * count}"
 
 

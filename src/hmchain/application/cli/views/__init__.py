@@ -1,1 +1,1 @@
-"""What the commands show: typed facts read from a run, without a word about how they are printed."""
+"""What the commands show: typed facts of a ledger or a hospital's folder, without a word about how they are printed."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.cli.views.ledger import state_of
-from hmchain.errors import InputError
+from hmchain.errors import InputError, LedgerError
 from hmchain.ledger.contracts import (
     approvals,
     conduct,
@@ -24,6 +24,12 @@ from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.state import State
 
 UNDECIDED = "undecided"
+
+
+class UnknownPhaseError(LedgerError):
+    """A round is in a phase that this program has no word for."""
+
+    code = "unknown_phase"
 
 
 class NoStudyError(InputError):
@@ -214,7 +220,14 @@ def _awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
         return _without(entry.expected, (entry.master, *entry.confirmed))
     if entry.phase == rounds.GATE_COMMIT:
         return _without(entry.expected, (ballot.organisation for ballot in ballots))
-    return tuple(ballot.organisation for ballot in ballots if not ballot.verdict)
+    if entry.phase == rounds.GATE_REVEAL:
+        return tuple(ballot.organisation for ballot in ballots if not ballot.verdict)
+    if entry.phase == rounds.FINAL:
+        return ()
+    raise UnknownPhaseError(
+        f"round {entry.number} of {entry.study} is in phase {entry.phase!r}, which this version does not know",
+        "the ledger was written by a newer one: install that",
+    )
 
 
 def _without(names: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
