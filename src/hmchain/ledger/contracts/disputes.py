@@ -14,14 +14,12 @@ from hmchain.blake3_tree import Domain
 from hmchain.canonical import Record
 from hmchain.errors import HMChainError
 from hmchain.ledger import vectors
-from hmchain.ledger.arithmetic import SumOutOfRangeError
+from hmchain.ledger.arithmetic import ModelRule, SumOutOfRangeError, Survivor
 from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts import conduct, membership, participation, round_flow, rounds
-from hmchain.ledger.contracts.rounds import Posted, Round
-from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.contracts.rounds import Posted
 from hmchain.ledger.state import Table
 from hmchain.ledger.transactions import Refusal
-from hmchain.ledger.vectors import ChunkLeaves
 
 
 class Leaf(Record, frozen=True):
@@ -67,14 +65,15 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
     study, entry = participation.require_round(context, body.study, body.round, body.attempt, *phases)
     author = context.sender.organisation
     place = (body.study, body.round, body.attempt, author)
-    chunks = study.rule(entry.number).chunks
     require(body.rank == entry.rank, "wrong_master")
     require(_UNPROVEN.get(context.state, *place) is None, "dispute_spent")
-    require(body.which in vectors.PARTS and 0 <= body.chunk < chunks, "bad_proof")
+    require(body.which in vectors.PARTS and 0 <= body.chunk < study.rule(entry.number).chunks, "bad_proof")
     require(len(body.masked) == len(entry.frozen), "wrong_count")
     try:
-        right = _recompute(context, study, entry, body)
-        _require_wrong(body, entry.posted, right, chunks)
+        updates = (rounds.contribution(context.state, entry, organisation) for organisation in entry.frozen)
+        digests = [update.digest for update in updates if update is not None]
+        survivors = rounds.survivors(context.state, study, entry)
+        judge(body, digests, entry.base_root, entry.posted, survivors, study.rule(entry.number))
     except SumOutOfRangeError:
         context.emit("round.impossible_sum", body.study, str(body.round), str(body.chunk))
         round_flow.void(context, study, entry, "impossible_sum")
@@ -89,23 +88,27 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
     round_flow.next_in_rank(context, study, entry)
 
 
-def _recompute(context: Context, study: Study, entry: Round, body: DisputeChunk) -> ChunkLeaves:
-    """What the chunk of an honest aggregate holds, once every leaf shown is under its root."""
-    rule = study.rule(entry.number)
-    updates = [rounds.contribution(context.state, entry, organisation) for organisation in entry.frozen]
-    digests = [update.digest for update in updates if update is not None]
-    _require_paths([body.base], body.chunk, rule.chunks, [entry.base_root], vectors.MODEL)
-    _require_paths(body.masked, body.chunk, rule.chunks, digests, vectors.UPDATE)
-    survivors = rounds.survivors(context.state, study, entry)
+def judge(
+    body: DisputeChunk,
+    updates: Sequence[bytes],
+    base_root: bytes,
+    posted: Posted | None,
+    survivors: Sequence[Survivor],
+    rule: ModelRule,
+) -> None:
+    """Return if the chunk that is shown proves fraud; `updates` are the digests of the frozen set, in order.
+
+    Raises `SumOutOfRangeError` if it proves that the sum is impossible, else `Refusal`: it proves nothing.
+    """
+    _require_paths([body.base], body.chunk, rule, [base_root], vectors.MODEL)
+    _require_paths(body.masked, body.chunk, rule, updates, vectors.UPDATE)
+    masked = [leaf.data for leaf in body.masked]
     try:
-        return vectors.recompute_chunk(body.chunk, [leaf.data for leaf in body.masked], body.base.data, survivors, rule)
+        right = vectors.recompute_chunk(body.chunk, masked, body.base.data, survivors, rule)
     except SumOutOfRangeError:
         raise
     except HMChainError:
         raise Refusal("bad_proof") from None
-
-
-def _require_wrong(body: DisputeChunk, posted: Posted | None, right: ChunkLeaves, chunks: int) -> None:
     if posted is None:
         raise Refusal("nothing_posted")
     root, honest = {
@@ -114,13 +117,13 @@ def _require_wrong(body: DisputeChunk, posted: Posted | None, right: ChunkLeaves
         "model": (posted.model_root, right.model),
         "weights": (posted.weights_root, right.weights),
     }[body.which]
-    _require_paths([body.posted], body.chunk, chunks, [root], vectors.PARTS[body.which])
+    _require_paths([body.posted], body.chunk, rule, [root], vectors.PARTS[body.which])
     require(body.posted.data != honest, "not_wrong")
 
 
-def _require_paths(leaves: Sequence[Leaf], chunk: int, chunks: int, roots: Sequence[bytes], domain: Domain) -> None:
+def _require_paths(leaves: Sequence[Leaf], chunk: int, rule: ModelRule, roots: Sequence[bytes], domain: Domain) -> None:
     data, paths = [leaf.data for leaf in leaves], [leaf.path for leaf in leaves]
-    require(blake3_tree.verify(data, chunk, chunks, paths, roots, domain), "bad_path")
+    require(blake3_tree.verify(data, chunk, rule.chunks, paths, roots, domain), "bad_path")
 
 
 HANDLERS = {DisputeChunk: _dispute}
