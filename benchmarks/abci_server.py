@@ -23,16 +23,16 @@ from rich.table import Table
 
 from hmchain.canonical import encode
 from hmchain.keys import PublicKey, SigningKey, WrappingKey
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.membership import Member
-from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import Application
 from hmchain.ledger.engines.cometbft.codec import frame
 from hmchain.ledger.engines.cometbft.home import genesis_json
 from hmchain.ledger.engines.cometbft.serving import serve
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import SALT_BYTES, Genesis
 from hmchain.ledger.transactions import sign
 
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
@@ -107,7 +107,8 @@ def measure(count: int, rounds: int) -> dict[str, list[float]]:
     """Rates of each kind of application."""
     keys = [SigningKey.generate() for _ in range(4)]
     member = Member("north", "North", *(key.public.raw for key in keys), WrappingKey.generate().public)
-    genesis = Genesis("bench", 0, (member,), Parameters())
+    genesis = genesis_file.found("bench", 0, (member,), bytes(SALT_BYTES))
+    chain = genesis.chain_id
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:
@@ -123,7 +124,7 @@ def measure(count: int, rounds: int) -> dict[str, list[float]]:
             for _ in range(rounds + 1):
                 expires = time.time_ns() // 1_000_000 + 3_000_000
                 wires = [
-                    sign(keys[0], "bench", encode(RegisterDataset(f"d{number}", SCHEMA)), os.urandom(16), expires)
+                    sign(keys[0], chain, encode(RegisterDataset(f"d{number}", SCHEMA)), os.urandom(16), expires)
                     for number in range(count)
                 ]
                 for kind in KINDS:

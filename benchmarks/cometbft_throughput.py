@@ -40,6 +40,7 @@ from websockets.sync.client import ClientConnection, connect
 from hmchain.canonical import decode, digest, encode
 from hmchain.clock import now_ms
 from hmchain.keys import PublicKey, SigningKey, WrappingKey
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.parameters import Parameters
@@ -47,12 +48,11 @@ from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.local import LOOPBACK, LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import Supervised, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import SALT_BYTES
 from hmchain.ledger.transactions import SignedTransaction, sign
 
 TARGET, TARGET_LATENCY_MS = 0.5, 80.0
 NAMES = ("east", "north", "south", "west")
-CHAIN = "bench"
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
 LIFE_MS = 3_000_000
 PATIENCE_SECONDS = 60.0
@@ -77,7 +77,7 @@ def network(directory: Path, parameters: Parameters | None = None, timing: Timin
         Member(name, name, *(signing_key(name, role).public.raw for role in roles), WrappingKey.generate().public)
         for name in NAMES
     )
-    genesis = Genesis(CHAIN, now_ms(), members, parameters or Parameters())
+    genesis = genesis_file.found("bench", now_ms(), members, bytes(SALT_BYTES), parameters)
     return LocalNetwork(directory, genesis, {name: signing_key(name, "validator") for name in NAMES}, timing=timing)
 
 
@@ -132,12 +132,12 @@ def _has_block(node: LocalNode) -> bool:
 _numbers = count()
 
 
-def registrations(amount: int) -> list[bytes]:
+def registrations(chain: str, amount: int) -> list[bytes]:
     """Signed transactions of all four stewards, each of which registers a data set of a name that was never used."""
     keys = [signing_key(name, "steward") for name in NAMES]
     expires_ms = now_ms() + LIFE_MS
     return [
-        sign(keys[n % 4], CHAIN, encode(RegisterDataset(f"d{n:08}", SCHEMA)), os.urandom(16), expires_ms)
+        sign(keys[n % 4], chain, encode(RegisterDataset(f"d{n:08}", SCHEMA)), os.urandom(16), expires_ms)
         for n, _ in zip(_numbers, range(amount), strict=False)
     ]
 
@@ -218,6 +218,7 @@ class Watch:
     def __enter__(self) -> Watch:
         self._stack = ExitStack()
         self.client = self._stack.enter_context(RpcClient([self.first.rpc_url]))
+        self.chain = self.client.status().node_info.network
         self._events: ClientConnection = self._stack.enter_context(
             connect(f"ws://{LOOPBACK}:{self.first.rpc_port}/websocket", max_size=None)
         )
@@ -288,7 +289,7 @@ def run(watch: Watch, load: Load) -> Run:
 def latencies_ms(watch: Watch, amount: int) -> list[float]:
     """From broadcast to inclusion seen, of single transactions, sent to an idle chain at random moments; sorted."""
     found, pauses = [], random.Random(1)
-    for wire in registrations(amount):
+    for wire in registrations(watch.chain, amount):
         time.sleep(0.4 + 0.2 * pauses.random())
         began = time.perf_counter()
         watch.client.broadcast(wire)
@@ -320,7 +321,7 @@ def measure(directory: Path, amount: int, rounds: int, singles: int) -> dict[str
         running(network(directory / "application")) as ours,
     ):
         for number in range(rounds + 1):
-            wires = registrations(amount)
+            wires = registrations(ours.chain, amount)
             loads = {"kvstore": (yardstick, pairs(amount, len(wires[0]))), "application": (ours, wires)}
             for kind, (watch, transactions) in loads.items():
                 part = transactions if number else transactions[: amount // 4]  # the first round warms up

@@ -27,12 +27,12 @@ from rich.table import Table
 
 from hmchain.canonical import decode, encode
 from hmchain.keys import ED25519, PublicKey, SigningKey, WrappingKey
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.membership import Member
-from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import SALT_BYTES
 from hmchain.ledger.transactions import SignedTransaction, sign
 
 TARGET = 0.6
@@ -52,7 +52,7 @@ def found(directory: Path, clock_ms: Callable[[], int] = wall_clock_ms) -> tuple
         Member(name, name, *(key.public.raw for key in mine), WrappingKey.generate().public)
         for name, mine in keys.items()
     )
-    genesis = Genesis("bench", 0, members, Parameters())
+    genesis = genesis_file.found("bench", 0, members, bytes(SALT_BYTES))
     validators = {name: mine[3] for name, mine in keys.items()}
     ledger = EmbeddedLedger.create(directory, genesis, validators, clock_ms=clock_ms)
     return ledger, [mine[0] for mine in keys.values()]
@@ -60,9 +60,9 @@ def found(directory: Path, clock_ms: Callable[[], int] = wall_clock_ms) -> tuple
 
 def load(ledger: EmbeddedLedger, stewards: Sequence[SigningKey], count: int, name: str) -> list[bytes]:
     """Signed transactions that register datasets."""
-    expires = ledger.now_ms() + LIFE_MS
+    chain, expires = ledger.chain_id, ledger.now_ms() + LIFE_MS
     return [
-        sign(stewards[number % 4], "bench", encode(RegisterDataset(f"{name}{number}", SCHEMA)), os.urandom(16), expires)
+        sign(stewards[number % 4], chain, encode(RegisterDataset(f"{name}{number}", SCHEMA)), os.urandom(16), expires)
         for number in range(count)
     ]
 

@@ -57,7 +57,7 @@ class Paces:
 def step_ms(watch: Watch) -> float:
     """Send a few transactions and wait for them."""
     began = time.perf_counter()
-    run(watch, Load.of(registrations(AT_ONCE), len(watch.nodes)))
+    run(watch, Load.of(registrations(watch.chain, AT_ONCE), len(watch.nodes)))
     return 1000 * (time.perf_counter() - began)
 
 

@@ -27,11 +27,11 @@ from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, Supervised, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import SALT_BYTES, found
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import sign
 
-CHAIN = "end-to-end"
+NAME = "end-to-end"
 PATIENCE_SECONDS = 40.0
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
 _ROLES = ("steward", "scientist", "agent", "validator")
@@ -81,6 +81,10 @@ class RunningNetwork:
     sent: int = 0
 
     @property
+    def chain(self) -> str:
+        return self.nodes.genesis.chain_id
+
+    @property
     def names(self) -> list[str]:
         return list(self.nodes.nodes)
 
@@ -95,7 +99,7 @@ class RunningNetwork:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def wire(self, name: str, body: Record, role: str = "steward") -> bytes:
-        return sign(signing_key(name, role), CHAIN, encode(body), os.urandom(16), now_ms() + 600_000)
+        return sign(signing_key(name, role), self.chain, encode(body), os.urandom(16), now_ms() + 600_000)
 
     def submit(self, name: str, body: Record, *, through: str | None = None, role: str = "steward") -> bytes:
         """Send a transaction through a node (default: its sender's) and return its digest."""
@@ -179,7 +183,7 @@ def running(
     What the nodes had to say is printed, so that pytest shows it with a failure.
     """
     needs_cometbft()
-    founding = Genesis(CHAIN, now_ms(), tuple(member(name) for name in names), parameters or Parameters())
+    founding = found(NAME, now_ms(), (member(name) for name in names), os.urandom(SALT_BYTES), parameters)
     keys = {name: signing_key(name, "validator") for name in names}
     nodes = LocalNetwork(directory, founding, keys, timing=timing, snapshot_blocks=snapshot_blocks)
     network = RunningNetwork(nodes)

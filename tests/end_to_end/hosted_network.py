@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from cometbft_network import CHAIN, RunningNetwork, eventually, member, needs_cometbft, now_ms, signing_key
+from cometbft_network import NAME, RunningNetwork, eventually, member, needs_cometbft, now_ms, signing_key
 from namespaces import Host, Lan, lan
 
 from hmchain.application import network, node, node_process
@@ -112,6 +112,9 @@ class HostedNode:
 class HostedNetwork(RunningNetwork):
     """Nodes on hosts; what `RunningNetwork` can do, over the hosts' own loopback."""
 
+    chain = ""
+    """Known once the network is founded."""
+
     def __init__(self, switch: Lan) -> None:
         self.switch = switch
         self.machines = {name: HostedNode(name, host) for name, host in switch.hosts.items()}
@@ -151,7 +154,8 @@ def hosted(
     with lan(directory, names + guests) as switch:
         made = HostedNetwork(switch)
         introductions = {name: machine.make() for name, machine in made.machines.items()}
-        founding = network.found([introductions[name] for name in names], CHAIN, now_ms(), parameters)
+        founding = network.found([introductions[name] for name in names], NAME, now_ms(), parameters)
+        made.chain = founding.genesis.chain_id
         try:
             for machine in made.machines.values():
                 machine.change_settings(settings or {})

@@ -19,7 +19,6 @@ from pathlib import Path
 import httpx
 import pytest
 from cometbft_network import (
-    CHAIN,
     PATIENCE_SECONDS,
     SCHEMA,
     RunningNetwork,
@@ -160,8 +159,8 @@ def test_10_malformed_duplicated_replayed_transactions_and_a_flood(network: Runn
     """Each is refused by name, and what is valid is in a block within a bound although one member floods."""
     client = network.client("a")
     good = network.wire("b", RegisterDataset("once", SCHEMA))
-    stranger = sign(signing_key("z", "steward"), CHAIN, encode(Unjail()), os.urandom(16), now_ms() + 60_000)
-    expired = sign(signing_key("a", "steward"), CHAIN, encode(Unjail()), os.urandom(16), now_ms() - 1)
+    stranger = sign(signing_key("z", "steward"), network.chain, encode(Unjail()), os.urandom(16), now_ms() + 60_000)
+    expired = sign(signing_key("a", "steward"), network.chain, encode(Unjail()), os.urandom(16), now_ms() - 1)
     refused = {
         b"garbage": "malformed",
         good[:-1] + bytes([good[-1] ^ 1]): "bad_signature",
@@ -232,8 +231,8 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
     """Its votes and its mempool have a wrong time; blocks have the median's: it agrees, proposes, is not punished."""
     signers: list[SkewedSigner] = []
 
-    def skew(network: RunningNetwork) -> None:
-        node = network.node("d")
+    def skew(unstarted: RunningNetwork) -> None:
+        node = unstarted.node("d")
         command = node.files.app_command()
         command[1:3] = [str(Path(__file__).parent / "skewed_app.py")]
         node.app = Supervised("the application with a wrong clock", command, node.files.log)
@@ -241,7 +240,8 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
         place = tmp_path_factory.mktemp("signer") / "sock"
         config = node.files.home / "config" / "config.toml"
         config.write_text(f'priv_validator_laddr = "unix://{place}"\n{config.read_text()}')
-        signers.append(SkewedSigner(place, signing_key("d", "validator"), CHAIN, hours * 3600))
+        chain = unstarted.chain
+        signers.append(SkewedSigner(place, signing_key("d", "validator"), chain, hours * 3600))
         signers[0].start()
 
     rules = Parameters(epoch_blocks_min=1)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cometbft_network import CHAIN, eventually, needs_cometbft, now_ms
+from cometbft_network import NAME, eventually, needs_cometbft, now_ms
 from hosted_network import HostedNode
 from namespaces import lan
 
@@ -24,7 +24,7 @@ def test_a_node_killed_at_any_moment_of_its_start_leaves_no_process(tmp_path: Pa
     needs_cometbft()
     with lan(tmp_path, ["a"]) as alone:
         node = HostedNode("a", alone.hosts["a"])
-        node.join(network.found([node.make()], CHAIN, now_ms()))
+        node.join(network.found([node.make()], NAME, now_ms()))
         seen: set[int] = set()
         for moment in (*MOMENTS_SECONDS, *LATER_SECONDS):
             if moment in LATER_SECONDS and len(seen) > 1:

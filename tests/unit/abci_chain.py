@@ -66,7 +66,8 @@ class Chain:
 
     @classmethod
     def found(cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None) -> Chain:
-        chain = cls(directory, genesis(names, parameters))
+        founding = genesis(names, parameters)
+        chain = cls(directory, founding, Sender(chain=founding.chain_id))
         chain.app.init_chain(init_request(chain.founding))
         return chain
 

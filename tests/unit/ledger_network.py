@@ -12,10 +12,11 @@ from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import Genesis, found
 from hmchain.ledger.transactions import sign
 
-CHAIN = "test"
+NAME = "test"
+SALT = bytes(range(32))
 START_MS = 1_700_000_000_000
 ROLES = ("steward", "scientist", "agent", "validator")
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
@@ -31,7 +32,10 @@ def member(name: str) -> Member:
 
 
 def genesis(names: str = "abcd", parameters: Parameters | None = None) -> Genesis:
-    return Genesis(CHAIN, START_MS, tuple(member(name) for name in names), parameters or Parameters())
+    return found(NAME, START_MS, (member(name) for name in names), SALT, parameters)
+
+
+CHAIN = genesis().chain_id
 
 
 def validator_keys(names: str = "abcdefg") -> dict[str, SigningKey]:
@@ -75,9 +79,9 @@ class Network:
 
     @classmethod
     def found(cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None) -> Network:
-        send = Sender()
-        keys = validator_keys()
-        ledger = EmbeddedLedger.create(directory, genesis(names, parameters), keys, clock_ms=send.clock)
+        founding, keys = genesis(names, parameters), validator_keys()
+        send = Sender(chain=founding.chain_id)
+        ledger = EmbeddedLedger.create(directory, founding, keys, clock_ms=send.clock)
         return cls(directory, ledger, send)
 
     def block(self, *wires: bytes, step_ms: int = 1000) -> BlockResult:

@@ -20,9 +20,11 @@ from msgspec.structs import replace
 
 from hmchain.application.agent.agent import Learner, ReadyLearner
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.application.consortium import Consortium
+from hmchain.application.consortium import Consortium, founding, validator_keys
 from hmchain.application.hospital import Hospital
+from hmchain.application.keyring import Keyring
 from hmchain.application.learning.quantise import layer_steps, to_fixed
+from hmchain.keys import SecretKey, SigningKey, WrappingKey
 from hmchain.ledger import arithmetic, contracts, reputation, vectors
 from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.blocks import Block, BlockResult, Event
@@ -31,10 +33,12 @@ from hmchain.ledger.contracts.approvals import ApproveStudy
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema
 from hmchain.ledger.contracts.rounds import Contribution, Round
 from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, ProposeStudy, Study, StudySpec
+from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.state import State
 
 STUDY = "tumours"
 NAMES = ("east", "north", "south", "west", "centre", "coast", "island")
+SALT = bytes(range(32))
 START_MS = 1_700_000_000_000
 YEAR_MS = 365 * 86_400_000
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
@@ -44,6 +48,14 @@ CLIP_NORM = 4.0
 DEADLINES = Deadlines(60_000, 10_000, 10_000, 10_000, 10_000, 10_000)
 
 F32 = npt.NDArray[np.float32]
+
+
+def repeatable_keys(name: str) -> Keyring:
+    """A hospital's keys, the same in every run."""
+    chance = random.Random(f"keys of {name}")
+    signing = [SigningKey(chance.randbytes(32)) for _ in range(4)]
+    wrapping = WrappingKey(chance.randbytes(64), chance.randbytes(32))
+    return Keyring(signing[0], signing[1], signing[2], signing[3], wrapping, SecretKey(chance.randbytes(32)))
 
 
 @dataclass
@@ -118,7 +130,12 @@ class Bed:
     def found(cls, directory: Path, n: int = 4, **settings: object) -> Bed:
         bed = cls(directory, tuple(sorted(NAMES[:n])), **settings)
         titles = {name: name.title() for name in bed.names}
-        bed._adopt(Consortium.create(directory, "test", titles, clock_ms=bed.clock, learn=bed.learn))
+        keys = {name: repeatable_keys(name) for name in bed.names}  # they are in the chain id, that in every secret
+        for name, keyring in keys.items():
+            keyring.save(directory / "hospitals" / name / "keys")
+        genesis = founding("test", titles, keys, bed.clock(), salt=SALT)
+        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=bed.clock)
+        bed._adopt(Consortium(directory, ledger, keys, bed.learn))
         return bed
 
     def _adopt(self, consortium: Consortium) -> None:

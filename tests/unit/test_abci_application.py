@@ -57,11 +57,11 @@ def test_14_a_chain_of_another_protocol_is_refused(tmp_path: Path, monkeypatch: 
     """With a state of before as without one: a newer program would come to another state at some block."""
     chain = Chain.found(tmp_path / "node")
     chain.fill(2)
-    assert info(chain).app_version == chain.founding.protocol == 1
+    assert info(chain).app_version == chain.founding.protocol == 2
     genesis_file.save(chain.founding, tmp_path / "genesis.json")
     chain.app.close()
-    monkeypatch.setattr(genesis_file, "PROTOCOL", 2)
-    with pytest.raises(ProtocolError, match="test follows protocol 1, and this program protocol 2"):
+    monkeypatch.setattr(genesis_file, "PROTOCOL", 3)
+    with pytest.raises(ProtocolError, match="test follows protocol 2, and this program protocol 3"):
         chain.opened()
     with pytest.raises(ProtocolError):
         genesis_file.load(tmp_path / "genesis.json")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from abci_chain import Chain, address, init_request, misbehaviour, timestamp
-from ledger_network import CHAIN, Network, genesis, member, signing_key
+from ledger_network import Network, genesis, member, signing_key
 from study_bed import SCHEMA, STUDY, Bed
 
 from hmchain.application.agent.faults import AgentBehaviour
@@ -112,7 +112,7 @@ def rotation(name: str, network: Network) -> RotateKey:
     key = SigningKey(digest("another key", name.encode()))
     network.ledger.hold_key(name, key)
     old = signing_key(name, "validator").public.raw
-    proven = rotation_bytes(CHAIN, name, "validator", old, key.public.raw)
+    proven = rotation_bytes(network.ledger.chain_id, name, "validator", old, key.public.raw)
     return RotateKey("validator", key.public.raw, key.sign(proven))
 
 
@@ -204,7 +204,7 @@ def test_the_log_of_a_node_plays_again_on_a_bare_machine(tmp_path: Path) -> None
         )
     state = State()
     genesis_file.initialise(state, chain.founding)
-    machine = Machine(state, CHAIN)
+    machine = Machine(state, chain.founding.chain_id)
     machine.commit(0)
     stored = list(chain.app.storage.blocks.blocks())
     assert len(stored) < chain.height

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ledger_network import member
+from ledger_network import SALT, member
 from msgspec.structs import replace
 
 from hmchain.application import network
@@ -22,15 +22,16 @@ def founders(names: str = "abcd") -> list[Introduction]:
 
 
 def test_the_order_of_the_files_does_not_matter() -> None:
-    assert network.found(founders(), "net", 5) == network.found(founders()[::-1], "net", 5)
+    assert network.found(founders(), "net", 5, salt=SALT) == network.found(founders()[::-1], "net", 5, salt=SALT)
 
 
 def test_the_digest_binds_members_and_not_addresses() -> None:
-    made = network.found(founders(), "net", 5)
-    moved = network.found([*founders("bcd"), replace(introduction("a"), address="new.example.org:1")], "net", 5)
+    made = network.found(founders(), "net", 5, salt=SALT)
+    elsewhere = replace(introduction("a"), address="new.example.org:1")
+    moved = network.found([*founders("bcd"), elsewhere], "net", 5, salt=SALT)
     assert moved.genesis.digest == made.genesis.digest
     other = replace(introduction("a"), member=replace(member("a"), agent=bytes(32)))
-    assert network.found([other, *founders("bcd")], "net", 5).genesis.digest != made.genesis.digest
+    assert network.found([other, *founders("bcd")], "net", 5, salt=SALT).genesis.digest != made.genesis.digest
 
 
 def test_a_fingerprint_shows_any_change() -> None:

@@ -75,6 +75,10 @@ def own_id(folder: NodeFolder) -> str:
     return network_file.load_introduction(folder.introduction).node_id
 
 
+def chain_of(folder: NodeFolder) -> str:
+    return network_file.load(folder.network).genesis.chain_id
+
+
 def test_a_node_that_nobody_runs_is_not_waited_for(folder: NodeFolder) -> None:
     assert folder.runner() is None
     with pytest.raises(NoEndpointError, match="hmchain node start"):
@@ -89,7 +93,7 @@ def test_a_node_that_is_starting_is_waited_for(folder: NodeFolder) -> None:
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
-        with answering("net", own_id(folder), port_of(folder)):
+        with answering(chain_of(folder), own_id(folder), port_of(folder)):
             waiting.join(60)
     assert found == [own_id(folder)]
 
@@ -99,8 +103,9 @@ def test_a_node_that_runs_and_never_answers_is_named_with_its_log(folder: NodeFo
         connected(folder, 0.2)
 
 
-@pytest.mark.parametrize(("chain", "node_id"), [("net", "b" * 40), ("other", None)])
-def test_another_node_is_not_taken_for_this_one(folder: NodeFolder, chain: str, node_id: str | None) -> None:
+@pytest.mark.parametrize(("chain", "node_id"), [(None, "b" * 40), ("other", None)])
+def test_another_node_is_not_taken_for_this_one(folder: NodeFolder, chain: str | None, node_id: str | None) -> None:
+    chain = chain or chain_of(folder)
     with (
         answering(chain, node_id or own_id(folder), port_of(folder)) as port,
         pytest.raises(OtherNodeError, match=f"127.0.0.1:{port} answers node .* of {chain}, not node .* of net") as told,

@@ -224,4 +224,4 @@ def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> Non
 
 def test_a_node_of_another_chain_is_refused(engine: Engine) -> None:
     with pytest.raises(OtherChainError, match="not other"):
-        opened(engine, replace(genesis(), chain_id="other"))
+        opened(engine, replace(genesis(), name="other"))

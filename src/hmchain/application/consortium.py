@@ -17,12 +17,13 @@ from hmchain.application.keyring import Keyring
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, SigningKey
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.ledger import Ledger, OnBlock, require, submit
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import SALT_BYTES, Genesis
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
@@ -56,15 +57,19 @@ def validator_keys(keys: Mapping[str, Keyring]) -> dict[str, SigningKey]:
 
 
 def founding(
-    chain_id: str,
+    name: str,
     titles: Mapping[str, str],
     keys: Mapping[str, Keyring],
     time_ms: int,
     parameters: Parameters | None = None,
+    salt: bytes | None = None,
 ) -> Genesis:
-    """The genesis of a consortium of the organisations in `titles` (name to title)."""
-    members = tuple(keyring.member(name, titles[name]) for name, keyring in keys.items())
-    return Genesis(chain_id, time_ms, members, parameters or Parameters())
+    """The genesis of a consortium of the organisations in `titles` (name to title).
+
+    Without a `salt` (32 bytes) a random one is drawn.
+    """
+    members = (keyring.member(organisation, titles[organisation]) for organisation, keyring in keys.items())
+    return genesis_file.found(name, time_ms, members, salt or os.urandom(SALT_BYTES), parameters)
 
 
 class LocalNode:
@@ -118,11 +123,12 @@ class Consortium:
     def create(
         cls,
         directory: Path,
-        chain_id: str,
+        name: str,
         titles: Mapping[str, str],
         *,
         passphrase: str | None = None,
         parameters: Parameters | None = None,
+        salt: bytes | None = None,
         clock_ms: Callable[[], int] = now_ms,
         learn: Learn | None = None,
     ) -> Consortium:
@@ -132,7 +138,7 @@ class Consortium:
         with `clock_ms`.
         """
         keys = make_keys(directory, titles, passphrase)
-        genesis = founding(chain_id, titles, keys, clock_ms(), parameters)
+        genesis = founding(name, titles, keys, clock_ms(), parameters, salt)
         ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 

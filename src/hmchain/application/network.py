@@ -6,6 +6,7 @@ fingerprint, the network file the digest of its genesis.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from hmchain.files import write_whole
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import SALT_BYTES, Genesis
 from hmchain.ledger.state import State
 
 R = TypeVar("R", bound=Record)
@@ -91,9 +92,13 @@ _NAMES: dict[type[Record], str] = {Introduction: "member file", Network: "networ
 
 
 def found(
-    introductions: Sequence[Introduction], chain_id: str, time_ms: int, parameters: Parameters | None = None
+    introductions: Sequence[Introduction],
+    name: str,
+    time_ms: int,
+    parameters: Parameters | None = None,
+    salt: bytes | None = None,
 ) -> Network:
-    """The network of those who introduced themselves.
+    """The network of those who introduced themselves; without a `salt` (32 bytes) a random one is drawn.
 
     Raises `NetworkFileError` if two introductions clash, `GenesisError` if one cannot be admitted.
     """
@@ -101,7 +106,9 @@ def found(
     _require_unlike("the name", [each.member.organisation for each in ordered])
     _require_unlike("the node key", [each.node_id for each in ordered])
     _require_unlike("the address", [each.address for each in ordered])
-    founding = Genesis(chain_id, time_ms, tuple(each.member for each in ordered), parameters or Parameters())
+    founding = genesis_file.found(
+        name, time_ms, (each.member for each in ordered), salt or os.urandom(SALT_BYTES), parameters
+    )
     trial = State()
     try:
         genesis_file.initialise(trial, founding)
@@ -149,13 +156,15 @@ def load(path: Path) -> Network:
     network = _load(path, Network)
     if [peer.organisation for peer in network.peers] != [m.organisation for m in network.genesis.members]:
         raise NetworkFileError(f"{path} names other nodes than members", "ask its sender for it again")
-    genesis_file.require_protocol(network.genesis)
     return network
 
 
 def _load(path: Path, kind: type[R]) -> R:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        content = msgspec.json.decode(path.read_bytes())
+        if kind is Network and isinstance(content, list) and content:
+            genesis_file.require_protocol_of(content[0])
+        return msgspec.convert(content, kind)
     except OSError as error:
         raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,13 +15,19 @@ from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import require_name
 from hmchain.ledger.contracts import membership, parameters, standings
 from hmchain.ledger.contracts.membership import Member
-from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.parameters import Founding, Parameters
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The state machine's version: programs of one protocol give the same state. It grows with any change of what blocks
 do, and a chain keeps the one that it was founded with."""
+
+NAME_CHARACTERS_MAX = 28
+"""Of a network's name; CometBFT takes chain ids of up to 50 characters."""
+SALT_BYTES = 32
+_ID_BYTES = 10
+"""Of the genesis digest in a chain id: base32 writes 80 bits as 16 characters, without padding."""
 
 
 class ProtocolError(LedgerError):
@@ -37,26 +45,57 @@ class GenesisError(LedgerError):
 class Genesis(Record, frozen=True):
     """The founding members and rules."""
 
-    chain_id: str
+    protocol: int
+    """Of the program that founded it. It comes first, where programs of every version look for it."""
+    name: str
+    """What people call the network."""
     time_ms: TimeMs
     members: tuple[Member, ...]
     """In order of organisation."""
     parameters: Parameters
-    protocol: int = PROTOCOL
-    """Of the program that founded it."""
+    salt: bytes
+    """32 random bytes: what nobody can know before the chain is founded."""
 
     @property
     def digest(self) -> bytes:
         """32 bytes: printed when the network is made, and given to `audit verify --genesis`."""
         return digest("hmchain genesis", encode(self))
 
+    @property
+    def chain_id(self) -> str:
+        """The name and 80 bits of the digest: whatever is signed holds for the chain of this very genesis alone."""
+        return f"{self.name}-{base64.b32encode(self.digest[:_ID_BYTES]).decode().lower()}"
+
+
+def found(
+    name: str, time_ms: int, members: Iterable[Member], salt: bytes, parameters: Parameters | None = None
+) -> Genesis:
+    """The genesis of a chain that follows this program's rules."""
+    return Genesis(PROTOCOL, name, time_ms, tuple(members), parameters or Parameters(), salt)
+
 
 def require_protocol(genesis: Genesis) -> None:
     """Raise `ProtocolError` unless this program follows the chain's protocol."""
-    if genesis.protocol != PROTOCOL:
+    _require_own(genesis.protocol, genesis.name)
+
+
+def require_protocol_of(content: object) -> None:
+    """As `require_protocol`, of the JSON value of a genesis that may not decode here: other rules, other fields.
+
+    What is no genesis at all passes.
+    """
+    match content:
+        case [int() as protocol, str() as name, *_]:
+            _require_own(protocol, name)
+        case [str() as chain_id, int(), *_]:
+            _require_own(1, chain_id)  # the first protocol's genesis began with the chain id
+
+
+def _require_own(protocol: int, name: str) -> None:
+    if protocol != PROTOCOL:
         raise ProtocolError(
-            f"{genesis.chain_id} follows protocol {genesis.protocol}, and this program protocol {PROTOCOL}",
-            "install the version of hmchain that the other members run",
+            f"{name} follows protocol {protocol}, and this program protocol {PROTOCOL}",
+            "use the version of hmchain that its members run; nothing was changed",
         )
 
 
@@ -69,8 +108,15 @@ def initialise(state: State, genesis: Genesis) -> None:
     names = [member.organisation for member in genesis.members]
     if not names or names != sorted(set(names)):
         raise GenesisError("the founding members are not in order of organisation", "sort them, each once")
+    if len(genesis.name) > NAME_CHARACTERS_MAX:
+        raise GenesisError(
+            f"the network's name has {len(genesis.name)} characters", f"give one of at most {NAME_CHARACTERS_MAX}"
+        )
+    if len(genesis.salt) != SALT_BYTES:
+        raise GenesisError(f"the genesis has a salt of {len(genesis.salt)} bytes", f"give {SALT_BYTES} random ones")
     try:
-        require_name(genesis.chain_id)
+        require_name(genesis.name)
+        parameters.found(state, Founding(genesis.salt))
         parameters.change(state, genesis.parameters)
         for member in genesis.members:
             membership.admit(state, member, 0)
@@ -82,17 +128,24 @@ def initialise(state: State, genesis: Genesis) -> None:
 
 def save(genesis: Genesis, path: Path) -> None:
     """Write the genesis file, JSON that people can read; on disk when this returns: blocks rest on it."""
-    files.write_whole(path, msgspec.json.format(msgspec.json.encode(genesis), indent=1), durable=True)
+    files.write_whole(path, to_json(genesis), durable=True)
+
+
+def to_json(genesis: Genesis) -> bytes:
+    """A genesis as its file holds it."""
+    return msgspec.json.format(msgspec.json.encode(genesis), indent=1)
 
 
 def load(path: Path) -> Genesis:
     """Read a genesis file. Raises `GenesisError` and `ProtocolError`."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Genesis)
+        content = msgspec.json.decode(path.read_bytes())
+        require_protocol_of(content)
+        return msgspec.convert(content, Genesis)
+    except FileNotFoundError as error:
+        raise GenesisError(f"there is no ledger in {path.parent}", "give the directory of a ledger") from error
     except OSError as error:
-        raise GenesisError(f"{path} cannot be read", "give the directory of a ledger") from error
+        raise GenesisError(f"{path} cannot be read", "check its owner and its mode") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "restore it; a node's `hmchain network join FILE` writes it anew"
         raise GenesisError(f"{path} is not a genesis file", hint) from error
-    require_protocol(found)
-    return found

@@ -30,7 +30,9 @@ BALLOT_COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 @app.command(epilog=example("hmchain network init north.json south.json west.json --chain brain-net"))
 def init(
     members: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The member files of all founders.")],
-    chain: Annotated[str, typer.Option(metavar="NAME", help="The network's name, in lower case.")],
+    chain: Annotated[
+        str, typer.Option(metavar="NAME", help="The network's name: up to 28 of a-z, 0-9, '.', '_' and '-'.")
+    ],
     out: Annotated[Path, typer.Option("--output", metavar="FILE", help="The network file to write.")] = Path(
         "network.json"
     ),
@@ -56,11 +58,13 @@ def init(
     network.save(made, out)
     digest = made.genesis.digest
     if as_json:
-        output.emit({"file": out, "genesis": digest, "members": [peer.organisation for peer in made.peers]})
+        names = [peer.organisation for peer in made.peers]
+        output.emit({"file": out, "chain": made.genesis.chain_id, "genesis": digest, "members": names})
         return
     rows = ((each.member.organisation, each.member.title, each.address, each.fingerprint) for each in introductions)
     output.table(("hospital", "name", "address", "fingerprint"), rows)
     tolerated = faults_tolerated(len(introductions))
+    output.say(f"The chain is {made.genesis.chain_id}: the name, and 80 bits of the digest below.")
     output.say(f"{len(introductions)} members: the network goes on while at most {tolerated} of them fail or lie.")
     output.say(f"Compare the fingerprints by telephone, then send {out} to every member, with this digest beside it:")
     output.say(f"genesis {digest.hex()}", style="bold")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from hmchain.application.consortium import Consortium, founding, load_keys, make_keys, validator_keys
 from hmchain.application.demo.incidents import LEDGER_ROUND
-from hmchain.application.demo.preparation import Prepared, Report, chain_name, titles
+from hmchain.application.demo.preparation import Prepared, Report, chain_name, salt, titles
 from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.keyring import Keyring
 from hmchain.application.report.parts import Fact
@@ -197,7 +197,8 @@ def _founded(prepared: Prepared, passphrase: str | None) -> tuple[Genesis, dict[
     # A founding that was cut short left keys that nothing refers to.
     shutil.rmtree(path / "hospitals", ignore_errors=True)
     keys = make_keys(path, prepared.names, passphrase)
-    return founding(chain_name(prepared), titles(prepared), keys, now_ms(), PARAMETERS), keys
+    names = chain_name(prepared), titles(prepared)
+    return founding(*names, keys, now_ms(), PARAMETERS, salt(prepared)), keys
 
 
 def _await(node: LocalNode) -> None:

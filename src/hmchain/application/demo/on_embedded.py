@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from hmchain.application.consortium import Consortium
 from hmchain.application.demo.incidents import LEDGER_ROUND
-from hmchain.application.demo.preparation import Prepared, Report, chain_name, titles
+from hmchain.application.demo.preparation import Prepared, Report, chain_name, salt, titles
 from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.learning.study import DEADLINES
 from hmchain.application.report.parts import Fact
@@ -87,7 +87,9 @@ class Embedded:
         else:
             # A founding that was cut short left keys that nothing refers to.
             shutil.rmtree(path / "hospitals", ignore_errors=True)
-            consortium = Consortium.create(path, chain_name(prepared), titles(prepared), passphrase=passphrase)
+            consortium = Consortium.create(
+                path, chain_name(prepared), titles(prepared), passphrase=passphrase, salt=salt(prepared)
+            )
         with consortium:
             assert isinstance(consortium.ledger, EmbeddedLedger)  # what both give
             yield EmbeddedStage(consortium, consortium.ledger)

@@ -25,6 +25,7 @@ from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.opening import JoinStudy
 from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, ProposeStudy, StudySpec
+from hmchain.ledger.genesis import NAME_CHARACTERS_MAX
 from hmchain.records.partition import HospitalShare, Partition, partition
 from hmchain.records.sources.images import load_images
 from hmchain.records.sources.imageset import ImageSet
@@ -104,7 +105,13 @@ def load(settings: DemoSettings, folder: RunFolder, progress: Report) -> Prepare
 
 def chain_name(prepared: Prepared) -> str:
     """The name of the consortium's chain."""
-    return f"{prepared.settings.label}-{prepared.settings.seed}"
+    label, seed = prepared.settings.label, f"-{prepared.settings.seed}"
+    return label[: NAME_CHARACTERS_MAX - len(seed)] + seed
+
+
+def salt(prepared: Prepared) -> bytes:
+    """What its genesis draws at random elsewhere: of one seed comes one model."""
+    return digest("hmchain demo", str(prepared.settings.seed).encode())
 
 
 def titles(prepared: Prepared) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Network parameters: changed only by a vote of the members (see `membership`)."""
+"""Network parameters, which a vote of the members changes (see `membership`), and what the founding fixed for ever."""
 
 from __future__ import annotations
 
@@ -34,12 +34,33 @@ RANGES = {
 }
 """What each may be, both ends included: less or more would stop the chain or switch a safeguard off."""
 
+
+class Founding(Record, frozen=True):
+    """What contracts and agents may know of the genesis."""
+
+    salt: bytes
+    """32 random bytes, of this chain alone: what is derived from them is no other chain's."""
+
+
 _PARAMETERS = Table("parameters", Parameters)
+_FOUNDING = Table("founding", Founding)
 
 
 def current(state: State) -> Parameters:
     """The parameters in force."""
     return _PARAMETERS.get(state) or Parameters()
+
+
+def found(state: State, founding: Founding) -> None:
+    """Keep what the genesis says."""
+    _FOUNDING.put(state, founding)
+
+
+def founding(state: State) -> Founding:
+    """What the genesis said."""
+    kept = _FOUNDING.get(state)
+    assert kept is not None  # written before the first block
+    return kept
 
 
 def out_of_range(parameters: Parameters) -> list[str]:

@@ -93,16 +93,17 @@ class EmbeddedLedger:
         clock_ms: Callable[[], int] = now_ms,
         threads: int | None = None,
     ) -> None:
+        self.genesis = genesis_file.load(directory / "genesis.json")  # what needs another program stays untouched
+        self.chain_id = self.genesis.chain_id
         self._lock = hold(directory)
         self.validators: dict[str, Validator] = {}
         try:
-            self.genesis = genesis_file.load(directory / "genesis.json")
             self.store = BlockStore(directory / "blocks.db")
         except BaseException:
             self._lock.close()
             raise
         self._clock_ms = clock_ms
-        self._signatures = SignatureThreads(self.genesis.chain_id, threads)
+        self._signatures = SignatureThreads(self.chain_id, threads)
         self._checked: dict[bytes, Authentic] = {}
         self._mempool: dict[bytes, Authentic] = {}
         self._evidence: list[Evidence] = []
@@ -140,11 +141,6 @@ class EmbeddedLedger:
         return founding.after(last.block.header, last.commit) if last else founding
 
     # -- reading ---------------------------------------------------------------------------------------------------
-
-    @property
-    def chain_id(self) -> str:
-        """The chain's name."""
-        return self.genesis.chain_id
 
     @property
     def height(self) -> int:

@@ -250,12 +250,19 @@ def opened(directory: Path) -> Iterator[LedgerReader]:
 
     Raises `LedgerError` for what cannot be opened or read.
     """
+    _require_protocol(directory)
     store = BlockStore(directory / BLOCKS, read_only=True)
     try:
         with _state_or_founding(directory) as state:
             yield LedgerReader(directory, store, state)
     finally:
         store.close()
+
+
+def _require_protocol(directory: Path) -> None:
+    """Raise `ProtocolError` for a ledger that needs another program, before any file of it is opened."""
+    if (genesis := directory / "genesis.json").exists():
+        genesis_file.load(genesis)
 
 
 @contextmanager
@@ -275,7 +282,11 @@ def _state_or_founding(directory: Path) -> Iterator[State]:
 
 @contextmanager
 def state_of(directory: Path) -> Iterator[State]:
-    """The newest validator's state of the ledger in `directory`. Raises `NoStateError` or `StateError`."""
+    """The newest validator's state of the ledger in `directory`.
+
+    Raises `NoStateError`, `StateError`, and `ProtocolError` for a ledger that needs another program.
+    """
+    _require_protocol(directory)
     # A node on CometBFT holds its own state alone.
     paths = [*(directory / "validators").glob("*.db"), *directory.glob("state.db")]
     states = [State.open_read_only(path) for path in sorted(paths)]

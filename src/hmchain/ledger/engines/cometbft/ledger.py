@@ -47,12 +47,12 @@ class CometLedger:
         clock_ms: Callable[[], int] = now_ms,
         patience_seconds: float = 30.0,
     ) -> None:
-        self.genesis = genesis
+        self.genesis, self.chain_id = genesis, genesis.chain_id
         self._client = client
         self._clock_ms, self._patience = clock_ms, patience_seconds
         chain = client.status().node_info.network
-        if chain != genesis.chain_id:
-            raise OtherChainError(f"the node is of chain {chain}, not {genesis.chain_id}", "name this network's node")
+        if chain != self.chain_id:
+            raise OtherChainError(f"the node is of chain {chain}, not {self.chain_id}", "name this network's node")
         self._paths = {name: directory / STATE for name, directory in directories.items()}
         self._states = {name: State.open_read_only(path) for name, path in self._paths.items()}
         self._log = next(iter(directories.values())) / BLOCKS
@@ -61,11 +61,6 @@ class CometLedger:
         self._waiting: dict[bytes, float] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------------
-
-    @property
-    def chain_id(self) -> str:
-        """The chain's name."""
-        return self.genesis.chain_id
 
     @property
     def state(self) -> State:

@@ -29,7 +29,7 @@ class NodeStorage:
 
     def __init__(self, directory: Path, genesis: Genesis) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._genesis = directory, genesis
+        self._directory, self._genesis, self._chain_id = directory, genesis, genesis.chain_id
         self.snapshots = SnapshotStore(directory / SNAPSHOTS)
         self._beginning = SnapshotStore(directory / BEGINNING)
         try:
@@ -109,7 +109,7 @@ class NodeStorage:
                 )
             return
         previous = last.block.header.hash if last else self._genesis.digest
-        header = make_header(self._genesis.chain_id, inputs, 0, previous, result, commitment)
+        header = make_header(self._chain_id, inputs, 0, previous, result, commitment)
         self.blocks.append(make_block(header, inputs), Commit(inputs.height, 0, header.hash, (), ()), result)
 
     def committed(self) -> State:
