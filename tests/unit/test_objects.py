@@ -238,8 +238,9 @@ def test_put_returns_after_file_and_folders_are_synced(tmp_path: Path, monkeypat
         synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         sync(handle)
 
+    store = ObjectStore.directory(tmp_path)
     monkeypatch.setattr(os, "fsync", record)
-    digest = ObjectStore.directory(tmp_path).put(b"x")
+    digest = store.put(b"x")
     path, incoming = file_of(tmp_path.resolve(), digest), tmp_path.resolve() / "incoming"
     assert Path(synced[0]).parent == incoming, "synced before it has its name"
     assert synced[1:] == [str(path.parent), str(path.parent.parent)]

@@ -105,7 +105,6 @@ def join(folder: NodeFolder, network: Network, genesis: bytes | None = None, sig
         raise WrongNetworkError(f"{folder.path} has joined another network", "make another node for this one")
     _take_up_record(folder, signs_above)
     network_file.save(network, folder.network)
-    folder.ledger.mkdir(exist_ok=True)
     genesis_file.save(network.genesis, folder.ledger / "genesis.json")
 
 
@@ -119,7 +118,6 @@ def _take_up_record(folder: NodeFolder, signs_above: int | None) -> None:
         ) from None
     if signs_above is not None:
         with folder.held():
-            (folder.engine / DATA).mkdir(parents=True, exist_ok=True)
             write_secret(folder.engine / DATA / SIGNED, found)
 
 

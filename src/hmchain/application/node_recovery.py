@@ -34,10 +34,9 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
         _finish(folder)
         kept_record = record(folder, signs_above)
         kept = free_folder(folder.path, "damaged")
-        kept.mkdir()
+        files.make_folder(kept)
         fresh = _fresh(folder)
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
         write_secret(fresh / SIGNED, kept_record)
         data = folder.engine / DATA
         if data.exists():

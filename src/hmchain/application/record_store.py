@@ -9,7 +9,7 @@ import msgspec
 
 from hmchain.application.toml_text import toml_string
 from hmchain.errors import InputError
-from hmchain.files import write_whole
+from hmchain.files import make_folder, write_whole
 from hmchain.records.objects import ObjectStore
 
 FILE = "records.toml"
@@ -47,7 +47,7 @@ def open_record_store(folder: Path) -> ObjectStore:
 def choose_record_store(folder: Path, location: str, credentials: Path | None) -> None:
     """Write `records.toml`, after asking the store for something. Raises what `ObjectStore.open` and `check` raise."""
     ObjectStore.open(location, credentials=credentials).check()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder, mode=0o700)
     lines = [f"location = {toml_string(location)}"]
     if credentials is not None:
         lines.append(f"credentials = {toml_string(str(credentials.resolve()))}")

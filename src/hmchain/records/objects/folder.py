@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from hmchain.files import sync, sync_open
+from hmchain.files import make_folder, sync, sync_open
 from hmchain.records.objects.backend import Buffer, Entry
 
 _READ_BYTES = 1 << 20
@@ -31,7 +31,7 @@ class Folder:
         self.path = path
         self.durable = durable
         self._incoming = path / _INCOMING
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        make_folder(self._incoming)
         self._drop_stale()
 
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hmchain import merkle
+from hmchain.files import PRIVATE, make_folder
 from hmchain.keys import SecretKey, WrappingKey
 from hmchain.records.envelope import Buffer, open_envelope, open_stream
 from hmchain.records.objects import ObjectStore
@@ -49,8 +50,8 @@ class Vault:
         """
         path = directory / FILE
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            make_folder(directory, mode=0o700)
+            path.touch(mode=PRIVATE)
         except OSError as error:
             raise VaultError(f"{path} cannot be made", "check the path and its owner") from error
         database = Database(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from hmchain import files
 from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
@@ -28,7 +29,7 @@ class NodeStorage:
     """The files of one node in `directory`. Raises `LedgerError` for what can be neither opened nor replaced."""
 
     def __init__(self, directory: Path, genesis: Genesis) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        files.make_folder(directory)
         self._directory, self._genesis, self._chain_id = directory, genesis, genesis.chain_id
         self.snapshots = SnapshotStore(directory / SNAPSHOTS)
         self._beginning = SnapshotStore(directory / BEGINNING)
