@@ -14,7 +14,7 @@ import json
 import math
 import random
 import statistics
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,8 +28,9 @@ from rich.table import Table
 from hmchain.application.report.markup import Markup, element
 from hmchain.application.report.plot import Frame, at, axes, text, ticks
 from hmchain.ledger import proposer, reputation
+from hmchain.ledger.contracts.attendance import SPAN_MS_MAX
 from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.contracts.standings import EFFECT_DELAY_BLOCKS, PROPOSALS_PER_MEMBER
+from hmchain.ledger.contracts.standings import EFFECT_DELAY_BLOCKS
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.reputation import Standing
 
@@ -163,11 +164,12 @@ class Reputation:
         self._advanced = proposer.advance(self.validators)
         self.jailed_first: int | None = None
         self._pending: dict[int, list[tuple[str, int]]] = {}
-        self._proposals: deque[tuple[int, bool]] = deque(maxlen=PROPOSALS_PER_MEMBER * n)
         self._blocks = self._started = 0
-        self._time_ms = 0
-        self._seen: dict[int, tuple[int, int]] = {}  # of those whose last vote is missing: block and time of the last
+        self._time_ms = self._started_ms = 0
+        self._silent: dict[int, tuple[int, int, set[int]]] = {}  # block and time of the last vote, and who says so
         self._tallies: dict[int, tuple[int, Counter[int]]] = {}
+        self._turns: Counter[int] = Counter()
+        self._failed: Counter[int] = Counter()
 
     def turns(self, height: int) -> Iterator[int]:
         """By priority, which grows with power."""
@@ -184,49 +186,65 @@ class Reputation:
         for v in sorted(block.back):
             if self.standings[v].jailed:
                 self.standings[v] = reputation.unjail(self.standings[v])
-                self._seen[v] = self._blocks, block.time_ms
+                self._silent.pop(v, None)
         jailed = self._jail(block)
-        over = self._blocks - self._started >= reputation.epoch_length(self.n, self.rules.epoch_blocks_min)
+        blocks, elapsed_ms = self._blocks - self._started, block.time_ms - self._started_ms
+        over = reputation.epoch_is_over(blocks, elapsed_ms, self.n, self.rules.epoch_blocks_min, self.rules.epoch_ms)
         if over:
             self._close_epoch(block.time_ms)
         waits = any(s.power == reputation.POWER_JAILED and not s.jailed for s in self.standings)
         if jailed or over or waits:
             self._send_powers(block.height, epoch_ends=over)
-        self._time_ms = block.time_ms
         changes = self._pending.pop(block.height + 1, [])
         self.validators = proposer.update(self._advanced, changes, self._addresses)
         self._advanced = proposer.advance(self.validators)
 
     def _count(self, block: Block) -> None:
-        failed = len(block.last_turns) - 1
-        self._proposals.extend((v, number < failed) for number, v in enumerate(block.last_turns))
-        self._seen = {v: self._seen.get(v, (self._blocks, self._time_ms)) for v in block.missing}
+        if not self._blocks:
+            self._time_ms = self._started_ms = block.time_ms
+        span_ms = min(block.time_ms - self._time_ms, SPAN_MS_MAX)
+        missing = [v for v in block.missing if not self.standings[v].jailed]
+        if block.last_turns:
+            for number, v in enumerate(block.last_turns):
+                self._turns[v] += span_ms
+                self._failed[v] += span_ms if number < len(block.last_turns) - 1 else 0
+            carried_ms, missed = self._tallies.get(block.proposer, (0, Counter()))
+            missed.update(dict.fromkeys(missing, span_ms))
+            self._tallies[block.proposer] = carried_ms + span_ms, missed
+        known = {v: seen for v, seen in self._silent.items() if v in block.missing}
+        for v in missing:
+            known.setdefault(v, (self._blocks, self._time_ms, set()))[2].add(block.proposer)
+        self._silent = known
         self._blocks += 1
-        blocks, missed = self._tallies.get(block.proposer, (0, Counter()))
-        missed.update(block.missing)
-        self._tallies[block.proposer] = blocks + bool(block.last_turns), missed
+        self._time_ms = block.time_ms
 
     def _jail(self, block: Block) -> bool:
         jailed = False
-        for v, (last, time_ms) in sorted(self._seen.items()):
+        for v, (last, time_ms, witnesses) in sorted(self._silent.items()):
             known = self.standings[v]
-            away = self._blocks - last, block.time_ms - time_ms
+            away = self._blocks - last, block.time_ms - time_ms, len(witnesses)
             if not known.jailed and reputation.absent(
                 *away, self.n, self.rules.jail_blocks_per_member, self.rules.jail_ms
             ):
                 self.standings[v] = reputation.jail(known, block.height, block.time_ms)
                 self.jailed_first = self.jailed_first or block.height
                 jailed = True
+        self._silent = {v: seen for v, seen in self._silent.items() if not self.standings[v].jailed}
         return jailed
 
     def _close_epoch(self, time_ms: int) -> None:
-        assigned = Counter(v for v, _ in self._proposals)
-        failed = Counter(v for v, has_failed in self._proposals if has_failed)
+        share_ms = (time_ms - self._started_ms) // self.n
         for v, known in enumerate(self.standings):
-            misses = [(missed[v], blocks) for other, (blocks, missed) in self._tallies.items() if other != v]
-            rate = reputation.median_miss_rate(misses)
-            self.standings[v] = reputation.close_epoch(known, rate, failed[v], assigned[v], time_ms)
-        self._started, self._tallies = self._blocks, {}
+            misses = [
+                (missed[v], max(1, share_ms, carried_ms))
+                for other, (carried_ms, missed) in self._tallies.items()
+                if other != v and missed[v]
+            ]
+            rate = reputation.median_miss_rate(misses, self.n - 1)
+            turns = self._failed[v], max(share_ms, self._turns[v])
+            self.standings[v] = reputation.close_epoch(known, rate, *turns, time_ms)
+        self._started, self._started_ms, self._tallies = self._blocks, time_ms, {}
+        self._turns, self._failed = Counter(), Counter()
 
     def _send_powers(self, height: int, *, epoch_ends: bool) -> None:
         powers = reputation.next_powers(self.standings, epoch_ends=epoch_ends).powers

@@ -39,7 +39,9 @@ AT_ONCE = 12
 
 RULES = Parameters(jail_blocks_per_member=2, jail_ms=1_000)
 """The jail acts after 8 blocks and a second, by default after 40 and ten minutes; the rest is as by default."""
-NO_RULES = Parameters(epoch_blocks_min=100_000, jail_blocks_per_member=1_000, jail_ms=30 * 86_400_000)
+NO_RULES = Parameters(
+    epoch_blocks_min=100_000, epoch_ms=30 * 86_400_000, jail_blocks_per_member=1_000, jail_ms=30 * 86_400_000
+)
 HONEST, WITH_RULES, WITHOUT_RULES = "all honest", "silent, with reputation", "silent, without"
 NETWORKS = {HONEST: ("", RULES), WITH_RULES: (SILENT, RULES), WITHOUT_RULES: (SILENT, NO_RULES)}
 

@@ -24,7 +24,7 @@ SCORE_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedNetwork]:
     """Four nodes whose scores change every 40 blocks, the least there is."""
-    with hosted(tmp_path_factory.mktemp("lan"), parameters=Parameters(epoch_blocks_min=1)) as running:
+    with hosted(tmp_path_factory.mktemp("lan"), parameters=Parameters(epoch_blocks_min=1, epoch_ms=1)) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.state import State
 
-RULES = Parameters(epoch_blocks_min=10, jail_blocks_per_member=2, jail_ms=2000)
+RULES = Parameters(epoch_blocks_min=10, epoch_ms=1, jail_blocks_per_member=2, jail_ms=2000)
 
 
 @pytest.fixture

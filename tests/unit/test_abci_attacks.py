@@ -43,7 +43,8 @@ async def epoch(chain: Chain, address: str, amiss: Votes) -> None:
 
 def scores_after(directory: Path, amiss: Votes) -> dict[str, int]:
     chain = Chain.found(
-        directory / "node", parameters=Parameters(epoch_blocks_min=1, jail_blocks_per_member=5, jail_ms=1000)
+        directory / "node",
+        parameters=Parameters(epoch_blocks_min=1, epoch_ms=1, jail_blocks_per_member=5, jail_ms=1000),
     )
     asyncio.run(epoch(chain, f"unix://{directory}/app.sock", amiss))
     entries = {name: standings.standing(chain.app.state, name) for name in "abcd"}

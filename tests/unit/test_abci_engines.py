@@ -38,7 +38,7 @@ from hmchain.ledger.transition import Machine
 DAY_MS = 86_400_000
 QUIET_FAULTS = (Behaviour.SILENT, Behaviour.WITHHOLD_VOTES, Behaviour.HONEST)
 """Those that leave no evidence; that of an invalid proposal is the embedded engine's alone."""
-RULES = Parameters(epoch_blocks_min=20, jail_blocks_per_member=2, jail_ms=2000)
+RULES = Parameters(epoch_blocks_min=20, epoch_ms=1, jail_blocks_per_member=2, jail_ms=2000)
 
 
 def long_log(directory: Path, blocks: int, seed: int) -> tuple[Genesis, list[Block]]:

@@ -75,7 +75,7 @@ def test_what_the_ledger_shows_is_not_done_again(tmp_path: Path) -> None:
 
 
 def test_a_validator_that_fell_silent_is_told_with_its_price(tmp_path: Path) -> None:
-    network = Network.found(tmp_path, parameters=Parameters(40, jail_blocks_per_member=3, jail_ms=1_000))
+    network = Network.found(tmp_path, parameters=Parameters(40, 1, jail_blocks_per_member=3, jail_ms=1_000))
     network.fill(3)
     network.ledger.set_behaviour("d", Behaviour.SILENT)
     network.fill(14, first=3)

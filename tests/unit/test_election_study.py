@@ -25,7 +25,7 @@ from hmchain.ledger.state import State
 sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
 study: Any = import_module("election_study")
 
-FAST = Parameters(epoch_blocks_min=20, jail_blocks_per_member=2, jail_ms=1_000)
+FAST = Parameters(epoch_blocks_min=20, epoch_ms=1, jail_blocks_per_member=2, jail_ms=1_000)
 
 
 class Contract(study.Reputation):  # type: ignore[misc]

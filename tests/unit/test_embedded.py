@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -182,8 +183,8 @@ def _damage(path: Path, kind: str) -> None:
     elif kind == "garbage":
         path.write_bytes(os.urandom(len(data)))
     elif kind == "flipped":
-        position = data.index(b"standings\0a")
-        data[position + 14] ^= 1
+        for found in re.finditer(rb"standings\0a", bytes(data)):  # the pages of SQLite keep old copies as well
+            data[found.start() + 14] ^= 1
         path.write_bytes(data)
     elif kind == "emptied":
         _sql(path, "DELETE FROM state")
@@ -254,7 +255,7 @@ def test_a_state_that_could_not_be_written_follows_later(network: Network) -> No
 
 
 def test_another_chain_s_states_are_replaced(network: Network, tmp_path: Path) -> None:
-    other = Network.found(tmp_path / "other", parameters=Parameters(epoch_blocks_min=50))
+    other = Network.found(tmp_path / "other", parameters=Parameters(epoch_blocks_min=50, epoch_ms=1))
     other.fill(2)
     other.ledger.close()
     network.fill(2)
@@ -335,7 +336,7 @@ def test_a_double_sign_ends_the_validator_two_blocks_later(network: Network) -> 
 
 
 def test_withheld_votes_do_not_hurt_the_median_over_proposers(tmp_path: Path) -> None:
-    network = Network.found(tmp_path / "ledger", parameters=Parameters(epoch_blocks_min=1))
+    network = Network.found(tmp_path / "ledger", parameters=Parameters(epoch_blocks_min=1, epoch_ms=1))
     network.ledger.set_behaviour("d", Behaviour.WITHHOLD_VOTES)
     network.fill(41)  # one epoch of 10 n
     scores = {name: standings.standing(network.ledger.state, name).consensus for name in "abcd"}

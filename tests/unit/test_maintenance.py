@@ -22,7 +22,7 @@ from hmchain.ledger.transactions import Refusal
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-RULES = Parameters(epoch_blocks_min=40, jail_blocks_per_member=2, jail_ms=1_000)
+RULES = Parameters(epoch_blocks_min=40, epoch_ms=1, jail_blocks_per_member=2, jail_ms=1_000)
 
 
 def found(names: str) -> State:
@@ -78,9 +78,10 @@ def test_who_announced_its_absence_is_not_punished_for_it(state: State) -> None:
 
 def test_absence_beyond_what_was_announced_is_counted(state: State) -> None:
     assert announce(state, "d", 0, 1_000) == ""
-    for height in range(1, 41):
-        block(state, height, START_MS + 100 * height, "d")
-    assert standings.standing(state, "d").consensus == reputation.SCORE_START // 2
+    events = {height: block(state, height, START_MS + 100 * height, "d") for height in range(1, 41)}
+    assert [height for height, kinds in events.items() if "validator.jailed" in kinds] == [19]
+    entry = standings.standing(state, "d")
+    assert (entry.offences, entry.consensus, entry.jailed) == (reputation.ONE, reputation.SCORE_START // 2, True)
 
 
 def test_misconduct_before_the_window_is_not_forgiven(state: State) -> None:

@@ -79,6 +79,19 @@ def test_the_gain_is_never_below_ten() -> None:
     assert close_epoch(Standing(offences=30 * ONE), 0, 0, 1, 0).consensus == 5_010
 
 
+def test_s9_in_jail_the_score_does_not_grow_and_falls_only_for_what_was_missed_before() -> None:
+    jailed = rep.jail(Standing(consensus=9_000), 1, 0)
+    assert close_epoch(jailed, 0, 0, 10, HOUR_MS) == jailed
+    assert close_epoch(jailed, 10_000, 0, 10, HOUR_MS).consensus == 4_500
+
+
+def test_s9_an_epoch_takes_blocks_and_hours() -> None:
+    assert not rep.epoch_is_over(100_000, rep.EPOCH_MS - 1, 4)
+    assert not rep.epoch_is_over(99, 100 * rep.EPOCH_MS, 4)
+    assert not rep.epoch_is_over(309, rep.EPOCH_MS, 31)
+    assert rep.epoch_is_over(100, rep.EPOCH_MS, 4)
+
+
 def test_offences_never_decay() -> None:
     """Score frozen near 0 by monthly patching: with the half-life and the least gain it stays near the top."""
     standing, now_ms = Standing(), 0
@@ -101,7 +114,8 @@ def test_offences_halve_every_thirty_days_however_often_epochs_close() -> None:
 
 
 def test_announced_maintenance_is_no_offence() -> None:
-    assert rep.jail(Standing(), 9, 0, announced=True) == Standing(jailed=True, jailed_at_height=9)
+    assert rep.jail(Standing(), 9, 0, announced=True) == Standing(jailed=True, jailed_at_height=9, announced=True)
+    assert rep.unjail(rep.jail(Standing(), 9, 0, announced=True)) == Standing()
     assert rep.jail(Standing(), 9, 0).offences == ONE
 
 
@@ -113,28 +127,45 @@ def test_halved_follows_the_exponential(value: int, elapsed: int) -> None:
 
 
 def test_a_distant_hospital_is_not_jailed_by_blocks_or_by_time_alone() -> None:
-    assert not rep.absent(10_000, rep.JAIL_MS - 1, 4)
-    assert not rep.absent(39, 10 * rep.JAIL_MS, 4)
-    assert rep.absent(40, rep.JAIL_MS, 4)
+    assert not rep.absent(10_000, rep.JAIL_MS - 1, 2, 4)
+    assert not rep.absent(39, 10 * rep.JAIL_MS, 2, 4)
+    assert not rep.absent(40, rep.JAIL_MS, 1, 4), "one witness may lie"
+    assert rep.absent(40, rep.JAIL_MS, 2, 4)
 
 
 def test_the_median_ignores_slandering_proposers() -> None:
     honest, slander = (2, 100), (100, 100)
-    assert rep.median_miss_rate([slander, honest, honest]) == 200
-    assert rep.median_miss_rate([slander, slander, honest, honest, honest, honest]) == 200
-    assert rep.median_miss_rate([(1, 3), (0, 0)]) == 3_333
-    assert rep.median_miss_rate([]) == 0
+    assert rep.median_miss_rate([slander, honest, honest], 3) == 200
+    assert rep.median_miss_rate([slander, slander, honest, honest, honest, honest], 6) == 200
+    assert rep.median_miss_rate([], 3) == rep.median_miss_rate([], 0) == 0
+
+
+def test_s8_who_proposed_nothing_bears_witness_against_nobody() -> None:
+    assert rep.median_miss_rate([(100, 100)], 3) == 0
+    assert rep.median_miss_rate([(100, 100)] * 2, 6) == 0
+    assert rep.median_miss_rate([(1, 3), (1, 2)], 3) == 3_333
 
 
 @REPEATABLE
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=13))
-def test_the_median_has_half_of_the_proposers_on_either_side(pairs: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=13), st.integers(1, 8))
+def test_the_median_has_half_of_the_proposers_on_either_side(pairs: list[tuple[int, int]], silent: int) -> None:
     misses = [(min(pair), max(pair)) for pair in pairs]
-    median = rep.median_miss_rate(misses)
-    rates = [10_000 * missed // total for missed, total in misses]
-    assert median == max(rate for rate in rates if 2 * sum(other < rate for other in rates) < len(rates))
+    median = rep.median_miss_rate(misses, len(misses) + silent)
+    rates = [0] * silent + [10_000 * missed // total for missed, total in misses]
+    assert median == max((rate for rate in rates if 2 * sum(other < rate for other in rates) < len(rates)), default=0)
     assert 2 * sum(rate <= median for rate in rates) >= len(rates)
     assert 2 * sum(rate >= median for rate in rates) >= len(rates)
+
+
+@REPEATABLE
+@given(st.integers(1, 11), st.data())
+def test_s8_f_liars_move_no_median_beyond_what_honest_proposers_saw(f: int, data: st.DataObject) -> None:
+    """Whatever f of 3 f say of an honest one, and whoever had no turn: some honest proposer saw as much."""
+    others = 3 * f
+    honest = data.draw(st.lists(st.integers(0, 100), min_size=others - f, max_size=others - f))
+    lies = data.draw(st.lists(st.integers(0, 100), min_size=f, max_size=f))
+    shown = [(value, 100) for value in (*honest, *lies) if value]
+    assert rep.median_miss_rate(shown, others) <= 100 * max(honest)
 
 
 @pytest.mark.parametrize("good", [1, 2, 5, 10])

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 from ledger_network import START_MS, genesis
 
 from hmchain.ledger import genesis as founding
-from hmchain.ledger import reputation
+from hmchain.ledger import proposer, reputation
 from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Vote
 from hmchain.ledger.context import STEWARD, Context, Credential
-from hmchain.ledger.contracts import conduct, membership, standings
+from hmchain.ledger.contracts import attendance, conduct, membership, standings
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
-from hmchain.ledger.reputation import Outcome
+from hmchain.ledger.reputation import Outcome, Standing
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 from hmchain.ledger.transition import Machine
 
 NAMES = tuple("abcd")
-RULES = Parameters(jail_blocks_per_member=2, jail_ms=1_000)
+RULES = Parameters(epoch_ms=1, jail_blocks_per_member=2, jail_ms=1_000)
 
 
 @pytest.fixture
@@ -143,9 +144,9 @@ def test_who_fails_only_the_turns_of_blocks_with_transactions_pays(state: State)
     for height in range(2, 40, 2):
         quiet(state, height, 1, full=False)
         quiet(state, height + 1, full=True)
-    turns = standings._require_epoch(state).proposals
-    assert 2 * sum(turn.failed for turn in turns) >= len(turns) // 2 > 0
-    assert {turn.failed for turn in turns} == {True, False}
+    turns = attendance.failed_turns(state, NAMES, 0)
+    failed_ms, all_ms = (sum(part) for part in zip(*turns.values(), strict=True))
+    assert 0 < all_ms <= 4 * failed_ms < 2 * all_ms
 
 
 def test_an_idle_chain_stays_idle_although_every_round_fails(state: State) -> None:
@@ -199,3 +200,125 @@ def test_an_epoch_rewards_those_who_vote(state: State, missing: int) -> None:
     assert closed == [100]
     scores = {name: standings.standing(state, name).consensus for name in NAMES}
     assert scores["a"] == scores["b"] == scores["c"] > reputation.SCORE_START > scores["d"]
+
+
+# Attacks: neither one dishonest member, nor a busy chain, nor a quiet one moves an honest score
+
+
+@dataclass
+class Chain:
+    """In CometBFT's rhythm: an empty block follows each with a transaction, and one a minute where none comes."""
+
+    names: str = "abcd"
+    now_ms: int = START_MS
+    height: int = 0
+    after_full: bool = False
+    events: list[str] = field(default_factory=list)
+    before: tuple[tuple[str, ...], int] = ((), 0)
+    """Who decided the last block, and in which round."""
+
+    def __post_init__(self) -> None:
+        self.state = State()
+        founding.initialise(self.state, genesis(self.names))
+        self.state.commit(0)
+        self.machine = Machine(self.state, "test")
+
+    @property
+    def next_proposer(self) -> str:
+        return proposer.proposers_of_rounds(standings.validators_at(self.state, self.height + 1), 0)[0]
+
+    def block(self, *, full: bool, down: str = "", liars: str = "", victim: str = "") -> None:
+        """The next block; the `liars` leave the victim's vote out of what they propose."""
+        self.now_ms += 1_000 if full or self.after_full else 60_000
+        self.after_full, self.height = full, self.height + 1
+        validators = standings.validators_at(self.state, self.height)
+        turns = proposer.turns(validators)
+        round_, who = next((n, name) for n, name in enumerate(turns) if name not in down)
+        voters, last_round = self.before
+        gone = {*down, *(victim if who in liars else "")}
+        votes = tuple(Vote(name, ABSENT if name in gone else COMMIT) for name in voters)
+        wires = (b"no transaction",) if full else ()
+        done = self.machine.execute(BlockInput(self.height, self.now_ms, who, last_round, votes, (), wires))
+        self.events += [event.kind for event in done.events]
+        self.machine.commit(self.height)
+        self.before = tuple(entry.id for entry in validators), round_
+
+    def minutes(self, length: int, pace_s: int, down: str = "") -> None:
+        """So many minutes with a transaction every so many seconds, some nodes being down."""
+        end_ms = self.now_ms + length * 60_000
+        while self.now_ms < end_ms:
+            self.block(full=True, down=down)
+            if pace_s > 1:
+                self.block(full=False, down=down)
+                self.now_ms += (pace_s - 3) * 1_000
+
+    def standing(self, name: str) -> Standing:
+        return standings.standing(self.state, name)
+
+
+@pytest.mark.parametrize("victim", "abc")
+@pytest.mark.parametrize("waits_for", ["the victim's turns and its own", "its own turns"])
+def test_s8_the_only_witness_on_a_quiet_chain_moves_no_score_and_jails_nobody(victim: str, waits_for: str) -> None:
+    """One proposer sends its transactions when it or the victim has the turn, so that nobody else is a witness."""
+    chain = Chain()
+    moments = {"d", victim} if waits_for.startswith("the victim") else {"d"}
+    full = 0
+    while full < 400:
+        wanted = not chain.after_full and chain.next_proposer in moments
+        chain.now_ms += 60_000 * wanted
+        chain.block(full=wanted, liars="d", victim=victim)
+        full += wanted
+    assert "epoch.closed" in chain.events and "validator.jailed" not in chain.events
+    assert {chain.standing(name).consensus for name in "abcd"} == {chain.standing(victim).consensus}
+    assert chain.standing(victim).consensus > reputation.SCORE_START
+    chain.state.close()
+
+
+def test_s8_f_proposers_together_jail_nobody_who_votes() -> None:
+    chain = Chain("abcdefg")
+    for number in range(1_500):
+        full = number % 2 == 0 and chain.next_proposer in "fg"
+        chain.block(full=full, liars="fg", victim="b")
+    assert not chain.standing("b").jailed
+    assert attendance.silences(chain.state)["b"].witnesses == ("f", "g")
+    chain.state.close()
+
+
+@pytest.mark.parametrize("pace_s", [300, 1])
+def test_s9_half_an_hour_s_outage_costs_no_score_on_a_quiet_or_a_busy_chain(pace_s: int) -> None:
+    """A member with an ordinary key sends a transaction a second while an honest node is down."""
+    chain = Chain()
+    chain.minutes(4 * 60, 120)
+    chain.minutes(30, pace_s, down="a")
+    if chain.standing("a").jailed:
+        sender = Credential("a", STEWARD)
+        standings.HANDLERS[Unjail](Context(chain.state, "test", chain.height, chain.now_ms, sender), Unjail())
+    chain.minutes(10 * 60, 120)
+    assert chain.events.count("epoch.closed") == 2
+    assert chain.standing("a").consensus > reputation.SCORE_START
+    assert chain.standing("a").power > reputation.POWER_JAILED
+    chain.state.close()
+
+
+def test_s9_however_many_blocks_there_are_a_score_halves_once_in_six_hours() -> None:
+    chain = Chain()
+    chain.minutes(60, 300)
+    chain.minutes(5 * 60 + 10, 20, down="a")
+    assert "validator.jailed" in chain.events, "five hours are too long in any case"
+    assert chain.standing("a").consensus >= reputation.SCORE_START // 2
+    chain.minutes(13 * 60, 30, down="a")
+    assert chain.events.count("epoch.closed") == 3
+    assert chain.standing("a").consensus >= reputation.SCORE_START // 2, "in jail nothing more is lost"
+    chain.state.close()
+
+
+def test_whoever_votes_every_other_hour_loses_its_score_on_a_quiet_chain_too() -> None:
+    """A jail never acts, and yet a third of the time is missed."""
+    chain = Chain()
+    for _ in range(7):
+        chain.minutes(40, 300)
+        chain.minutes(25, 300, down="a")
+    assert "validator.jailed" not in chain.events and "epoch.closed" in chain.events
+    assert chain.standing("a").consensus == reputation.SCORE_START // 2
+    assert chain.standing("b").consensus > reputation.SCORE_START
+    chain.state.close()

@@ -38,6 +38,7 @@ BREACH_HALF_LIFE_MS = 30 * DAY_MS
 
 EPOCH_BLOCKS_MIN = 100
 EPOCH_BLOCKS_PER_MEMBER = 10
+EPOCH_MS = 6 * 60 * 60 * 1000
 JAIL_BLOCKS_PER_MEMBER = 10
 JAIL_MS = 10 * 60 * 1000
 
@@ -101,6 +102,8 @@ class Standing(Record, frozen=True):
     """Silent for too long: voting power 1 until it is back."""
     jailed_at_height: int = 0
     """Height of the jailing; where a set of powers would be unsafe the newest jail waits."""
+    announced: bool = False
+    """The jail is announced maintenance, and so far no offence."""
     tombstoned: bool = False
     """No longer a validator, for good."""
     barred: bool = False
@@ -122,9 +125,14 @@ def faults_tolerated(n: int) -> int:
     return (n - 1) // 3
 
 
-def epoch_length(n: int, blocks_min: int = EPOCH_BLOCKS_MIN) -> int:
-    """Return the number of non-empty blocks in an epoch of `n` members."""
-    return max(blocks_min, EPOCH_BLOCKS_PER_MEMBER * n)
+def epoch_is_over(
+    blocks: int, elapsed_ms: int, n: int, blocks_min: int = EPOCH_BLOCKS_MIN, ms_min: int = EPOCH_MS
+) -> bool:
+    """Say whether an epoch of `n` members ends after so many non-empty blocks and so much block time.
+
+    It needs both: by blocks alone a flood of transactions could close many epochs in one short outage.
+    """
+    return blocks >= max(blocks_min, EPOCH_BLOCKS_PER_MEMBER * n) and elapsed_ms >= ms_min
 
 
 def halved(value: int, elapsed: int, half_life: int) -> int:
@@ -210,27 +218,31 @@ def may_lead(standing: Standing) -> bool:
 # Consensus
 
 
-def median_miss_rate(misses: Sequence[tuple[int, int]]) -> int:
-    """Return how often a validator's votes were missing, in 1/10 000: the lower median over proposers.
+def median_miss_rate(misses: Sequence[tuple[int, int]], others: int) -> int:
+    """Return how often a validator's votes were missing, in 1/10 000: the lower median over the `others`.
 
-    `misses` has one (missed, total) for each proposer other than the validator itself; proposers without blocks don't
-    count. A proposer may leave an honest vote out, or send its block too late to be voted for, so a mean would let f of
-    them slander; a median doesn't.
+    `misses` has one (missed, total) for each of the other validators at whose doors votes were missed; all the rest
+    stand for none, those too that proposed nothing. A proposer may leave an honest vote out, or send its block too late
+    to be voted for, so a mean would let f of them slander, and so would a median over those alone who had a turn on a
+    quiet chain.
     """
-    rates = sorted(PERMYRIAD * missed // total for missed, total in misses if total)
-    return rates[(len(rates) - 1) // 2] if rates else 0
+    rates = sorted(PERMYRIAD * min(missed, total) // total for missed, total in misses)
+    middle = (others - 1) // 2 - (others - len(rates))
+    return rates[middle] if 0 <= middle < len(rates) else 0
 
 
 def close_epoch(standing: Standing, missed_permyriad: int, failed: int, assigned: int, now_ms: int) -> Standing:
-    """Return the standing after an epoch: C grows by max(10, 200 / 2^offences), or halves.
+    """Return the standing after an epoch: C grows by max(10, 200 / 2^offences), or halves; in jail it doesn't grow.
 
-    `missed_permyriad` is the median miss rate, `failed` of `assigned` the proposals over the last 10 n; what was missed
-    on announced maintenance is in neither.
+    `missed_permyriad` is the median miss rate, `failed` of `assigned` the time of turns to propose; what was missed in
+    jail or on announced maintenance is in neither, so a jail of many epochs costs no more than what led to it.
     """
     diligent = missed_permyriad < MISS_LIMIT_PERMYRIAD
     productive = failed * PERMYRIAD <= assigned * FAILED_LIMIT_PERMYRIAD
     if not (diligent and productive):
         return replace(standing, consensus=standing.consensus // 2)
+    if standing.jailed:
+        return standing
     gain = max(GAIN_MIN, halved(GAIN, offences_now(standing, now_ms), ONE))
     return replace(standing, consensus=min(SCORE_MAX, standing.consensus + gain))
 
@@ -241,21 +253,29 @@ def proven_offence(standing: Standing, now_ms: int) -> Standing:
 
 
 def absent(
-    blocks: int, elapsed_ms: int, n: int, blocks_per_member: int = JAIL_BLOCKS_PER_MEMBER, ms_min: int = JAIL_MS
+    blocks: int,
+    elapsed_ms: int,
+    witnesses: int,
+    n: int,
+    blocks_per_member: int = JAIL_BLOCKS_PER_MEMBER,
+    ms_min: int = JAIL_MS,
 ) -> bool:
-    """Say whether a validator without a vote for any of the last `blocks` blocks and `elapsed_ms` is to be jailed."""
-    return blocks >= blocks_per_member * n and elapsed_ms >= ms_min
+    """Say whether a validator without a vote for any of the last `blocks` blocks and `elapsed_ms` is to be jailed.
+
+    At least f + 1 different proposers must have borne witness of it, one of them honest.
+    """
+    return blocks >= blocks_per_member * n and elapsed_ms >= ms_min and witnesses > faults_tolerated(n)
 
 
 def jail(standing: Standing, height: int, now_ms: int, *, announced: bool = False) -> Standing:
     """Return the standing of a validator that fell silent: an offence, unless it was `announced` maintenance."""
     known = standing if announced else _with_offence(standing, now_ms)
-    return replace(known, jailed=True, jailed_at_height=height)
+    return replace(known, jailed=True, jailed_at_height=height, announced=announced)
 
 
 def unjail(standing: Standing) -> Standing:
     """Return the standing of a validator that is back."""
-    return replace(standing, jailed=False, jailed_at_height=0)
+    return replace(standing, jailed=False, jailed_at_height=0, announced=False)
 
 
 def tombstone(standing: Standing) -> Standing:

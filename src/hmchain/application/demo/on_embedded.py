@@ -16,9 +16,13 @@ from hmchain.application.report.summary import ONE_PROCESS
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.studies import Deadlines
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.validator import Behaviour
+
+PARAMETERS = Parameters(epoch_ms=1_000)
+"""A run of minutes shows what takes hours."""
 
 
 class DishonestProposer:
@@ -88,7 +92,12 @@ class Embedded:
             # A founding that was cut short left keys that nothing refers to.
             shutil.rmtree(path / "hospitals", ignore_errors=True)
             consortium = Consortium.create(
-                path, chain_name(prepared), titles(prepared), passphrase=passphrase, salt=salt(prepared)
+                path,
+                chain_name(prepared),
+                titles(prepared),
+                passphrase=passphrase,
+                parameters=PARAMETERS,
+                salt=salt(prepared),
             )
         with consortium:
             assert isinstance(consortium.ledger, EmbeddedLedger)  # what both give

@@ -1,86 +1,196 @@
-"""Attendance: who voted and who proposed, counted from blocks; the numbers behind the consensus score.
+"""Attendance: who voted and who proposed, measured in block time; the numbers behind the consensus score.
 
 A vote in the last commit is for the block (commit), for none (nil), or absent. Only the first helps to decide, so the
 other two are missed votes. They are counted apart, since different proposers can cause them: whoever makes the *next*
 block may leave a vote out of its commit, but cannot turn a signed vote into a nil one; whoever made the block that was
 *voted on* may have sent it late to one validator, so that this one had nothing to vote for. Each kind is laid at the
-door of the proposer that can cause it, and each has its own median over proposers: f dishonest proposers spoil f counts
-of either kind, never 2f of one.
+door of the proposer that can cause it, and each has its own median over *all* other validators, one that proposed
+nothing among them: f dishonest proposers spoil f counts of either kind, never 2f of one, however few blocks there are.
+
+A block that is not empty stands for the block time since the one before it, its *span*. So an hour's absence costs the
+same on a busy chain as on a quiet one, and nobody makes it dearer with a flood of transactions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger import reputation
-from hmchain.ledger.blocks import Vote
+from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput
+from hmchain.ledger.state import State, Table
 
-Tallies = tuple[tuple[str, "Tally"], ...]
-"""One a proposer, in order of organisation."""
-
-
-class Proposal(Record, frozen=True):
-    """One turn to propose, taken or failed."""
-
-    validator: str
-    failed: bool
-
-
-class Presence(Record, frozen=True):
-    """When a validator was last seen voting for a block."""
-
-    block: int
-    """Counted in non-empty blocks."""
-    time_ms: int
-
-
-class Tally(Record, frozen=True):
-    """Per epoch and proposer: whose votes were missed."""
-
-    blocks: int
-    missed: tuple[tuple[str, int], ...]
-    """Organisation and count, in order of organisation."""
+SPAN_MS_MAX = 10 * 60 * 1000
+"""A block stands for no more than this: one vote that came late after a quiet night is not a night's absence."""
 
 
 class Epoch(Record, frozen=True):
-    """The counters behind the consensus score."""
+    """What is counted since genesis, and since the epoch began."""
 
     blocks: int
     """Non-empty blocks since genesis."""
     started: int
     """The value of `blocks` when this epoch began."""
+    started_ms: int
     time_ms: int
     """Of the last non-empty block."""
-    proposals: tuple[Proposal, ...]
-    """The last 10 n turns."""
-    seen: tuple[tuple[str, Presence], ...]
-    absent: Tallies
-    """Votes that a proposer's blocks lacked."""
-    nil: Tallies
-    """Votes for nothing where a proposer's block was decided."""
+    span_ms: int
+    """What that block stands for."""
     paused: tuple[str, ...]
     """Who was on announced maintenance for a part of this epoch, in order of organisation."""
 
 
-def counted(tallies: Tallies, proposer: str, votes: Iterable[Vote], flag: int) -> Tallies:
-    """The tallies with one more block on a proposer's account: who of its voters voted as `flag` says."""
-    found = dict(tallies)
-    known = found.get(proposer, Tally(0, ()))
-    missed = dict(known.missed)
-    for vote in votes:
-        if vote.flag == flag:
-            missed[vote.validator] = missed.get(vote.validator, 0) + 1
-    found[proposer] = Tally(known.blocks + 1, tuple(sorted(missed.items())))
-    return tuple(sorted(found.items()))
+class Tally(Record, frozen=True):
+    """Whose votes were missed at one proposer's door in this epoch."""
+
+    proposer: str
+    span_ms: int
+    """What all its blocks stand for."""
+    missed: tuple[tuple[str, int], ...]
+    """Organisation and what the blocks stand for that miss its vote, in order of organisation."""
 
 
-def miss_rate(epoch: Epoch, organisation: str) -> int:
-    """How often a validator's votes were missed in this epoch, in 1/10 000: absent and nil, each by its median."""
-    rates = [_median_rate(tallies, organisation) for tallies in (epoch.absent, epoch.nil)]
-    return min(reputation.PERMYRIAD, sum(rates))
+class Turns(Record, frozen=True):
+    """One validator's turns to propose in this epoch."""
+
+    validator: str
+    span_ms: int
+    failed_ms: int
 
 
-def _median_rate(tallies: Tallies, organisation: str) -> int:
-    others = [tally for proposer, tally in tallies if proposer != organisation]
-    return reputation.median_miss_rate([(dict(tally.missed).get(organisation, 0), tally.blocks) for tally in others])
+class Silence(Record, frozen=True):
+    """A validator whose last vote was missed; the record goes with its next vote for a block."""
+
+    validator: str
+    block: int
+    """The last non-empty block, counted from genesis, before its votes were missed."""
+    time_ms: int
+    witnesses: tuple[str, ...]
+    """Proposers at whose doors votes were missed since then, the first ones."""
+
+
+_EPOCH = Table("epoch", Epoch)
+_TALLIES = Table("tallies", Tally)
+_TURNS = Table("turns", Turns)
+_SILENCES = Table("silences", Silence)
+
+
+def initialise(state: State) -> None:
+    """Begin the first epoch, with the first block that is not empty."""
+    _EPOCH.put(state, Epoch(0, 0, 0, 0, 0, ()))
+
+
+def epoch(state: State) -> Epoch | None:
+    """The epoch that is open; None where nothing was founded."""
+    return _EPOCH.get(state)
+
+
+def silences(state: State) -> dict[str, Silence]:
+    """The validators whose last vote was missed."""
+    return {silence.validator: silence for silence in _SILENCES.all(state)}
+
+
+def count(
+    state: State, inputs: BlockInput, turns: Sequence[str], paused: Collection[str], excused: Collection[str]
+) -> None:
+    """Count a non-empty block: the votes on the block before it, and the `turns` to propose that led there.
+
+    Turns of the `paused` that failed, and votes of the `excused` that were missed, are not counted.
+    """
+    open_ = epoch(state) or Epoch(0, 0, 0, 0, 0, ())
+    first = open_.blocks == 0
+    span_ms = 0 if first else min(inputs.time_ms - open_.time_ms, SPAN_MS_MAX)
+    now = replace(
+        open_,
+        blocks=open_.blocks + 1,
+        started_ms=inputs.time_ms if first else open_.started_ms,
+        time_ms=inputs.time_ms,
+        span_ms=span_ms,
+        paused=tuple(sorted({*open_.paused, *paused})),
+    )
+    _EPOCH.put(state, now)
+    if not turns:
+        return
+    count_turns(state, turns, paused)
+    witnesses_max = reputation.faults_tolerated(len(inputs.last_votes)) + 1
+    silent = silences(state)
+    for flag, proposer in ((ABSENT, inputs.proposer), (NIL, turns[-1])):
+        missed = [v.validator for v in inputs.last_votes if v.flag == flag and v.validator not in excused]
+        _tally(state, flag, proposer, span_ms, missed)
+        for validator in missed:
+            known = silent.get(validator) or Silence(validator, open_.blocks, open_.time_ms, ())
+            witnesses = tuple(sorted({*known.witnesses, proposer}))
+            if len(witnesses) <= witnesses_max and witnesses != known.witnesses:
+                _SILENCES.put(state, replace(known, witnesses=witnesses), validator)
+    for vote in inputs.last_votes:
+        if vote.flag == COMMIT and vote.validator in silent:
+            forgive(state, vote.validator)
+
+
+def _tally(state: State, flag: int, proposer: str, span_ms: int, missed: Sequence[str]) -> None:
+    """One more block at a proposer's door, and whose votes it misses."""
+    known = _TALLIES.get(state, flag, proposer) or Tally(proposer, 0, ())
+    found = dict(known.missed)
+    for validator in missed:
+        found[validator] = found.get(validator, 0) + span_ms
+    _TALLIES.put(state, Tally(proposer, known.span_ms + span_ms, tuple(sorted(found.items()))), flag, proposer)
+
+
+def count_turns(state: State, turns: Sequence[str], paused: Collection[str]) -> None:
+    """Count turns to propose, all but the last of which failed; each stands for what the last non-empty block does."""
+    open_ = epoch(state)
+    for number, validator in enumerate(turns):
+        if open_ is not None and validator not in paused:
+            known = _TURNS.get(state, validator) or Turns(validator, 0, 0)
+            failed_ms = open_.span_ms if number < len(turns) - 1 else 0
+            renewed = Turns(validator, known.span_ms + open_.span_ms, known.failed_ms + failed_ms)
+            _TURNS.put(state, renewed, validator)
+
+
+def forgive(state: State, validator: str) -> None:
+    """It is back: what was missed until now jails it no more."""
+    _SILENCES.delete(state, validator)
+
+
+def failed_turns(state: State, members: Sequence[str], elapsed_ms: int) -> dict[str, tuple[int, int]]:
+    """Of each member the time of turns that failed, and of all its turns: its equal share of the epoch at least."""
+    found = {turns.validator: turns for turns in _TURNS.all(state)}
+    share_ms = elapsed_ms // max(1, len(members))
+    none = Turns("", 0, 0)
+    return {
+        name: (turns.failed_ms, max(share_ms, turns.span_ms)) for name in members for turns in [found.get(name, none)]
+    }
+
+
+def miss_rates(state: State, members: Sequence[str], elapsed_ms: int) -> dict[str, int]:
+    """How often each member's votes were missed in this epoch, in 1/10 000: absent and nil, each by its median.
+
+    At one proposer's door that is the time of its blocks that miss the vote, over the time of all its blocks or its
+    equal share of the epoch, whichever is longer: nobody is judged by a few moments that somebody chose.
+    """
+    share_ms = max(1, elapsed_ms // max(1, len(members)))
+    total = dict.fromkeys(members, 0)
+    for flag in (ABSENT, NIL):
+        doors: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for tally in _TALLIES.all(state, flag):
+            for validator, missed_ms in tally.missed:
+                if tally.proposer in total and tally.proposer != validator:
+                    doors[validator].append((missed_ms, max(share_ms, tally.span_ms)))
+        for name in members:
+            total[name] += reputation.median_miss_rate(doors[name], len(members) - 1)
+    return {name: min(reputation.PERMYRIAD, rate) for name, rate in total.items()}
+
+
+def begin_epoch(state: State) -> None:
+    """Forget what was counted in the epoch that is over."""
+    open_ = epoch(state)
+    if open_ is not None:
+        _EPOCH.put(state, replace(open_, started=open_.blocks, started_ms=open_.time_ms, paused=()))
+    for flag in (ABSENT, NIL):
+        for tally in _TALLIES.all(state, flag):
+            _TALLIES.delete(state, flag, tally.proposer)
+    for turns in _TURNS.all(state):
+        _TURNS.delete(state, turns.validator)

@@ -12,10 +12,13 @@ class Parameters(Record, frozen=True):
     """Integers that all members agree on."""
 
     epoch_blocks_min: int = reputation.EPOCH_BLOCKS_MIN
-    """An epoch has max(this, 10 n) non-empty blocks."""
+    """An epoch has at least max(this, 10 n) non-empty blocks."""
+    epoch_ms: int = reputation.EPOCH_MS
+    """An epoch takes at least this much block time."""
     jail_blocks_per_member: int = reputation.JAIL_BLOCKS_PER_MEMBER
     jail_ms: int = reputation.JAIL_MS
-    """A validator is jailed after no vote in `jail_blocks_per_member` * n blocks and this much block time."""
+    """A validator is jailed after no vote in `jail_blocks_per_member` * n blocks and this much block time, if blocks of
+    f + 1 proposers show it."""
     expiry_ms_max: int = 3_600_000
     """How far ahead a transaction's expiry may lie; nonces are remembered until then."""
     deadline_blocks_min: int = 3
@@ -26,6 +29,7 @@ class Parameters(Record, frozen=True):
 
 RANGES = {
     "epoch_blocks_min": (1, 100_000),
+    "epoch_ms": (1, 30 * 86_400_000),
     "jail_blocks_per_member": (1, 1000),
     "jail_ms": (1_000, 30 * 86_400_000),
     "expiry_ms_max": (60_000, 3_600_000),

@@ -1,8 +1,8 @@
 """Standings: the state behind reputation - who voted, who proposed, who failed - and the validator set it leads to.
 
 The rules are pure functions in `reputation` and `proposer`; this contract feeds them from blocks and keeps the result.
-Only non-empty blocks count, so an idle chain changes nothing. A change of powers at height H acts at H + 2, on both
-engines, since CometBFT can do no other.
+Only non-empty blocks count (`attendance`), so an idle chain changes nothing. A change of powers at height H acts at
+H + 2, on both engines, since CometBFT can do no other.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger import proposer, reputation
-from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput, Event
+from hmchain.ledger.blocks import COMMIT, BlockInput, Event
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts import attendance, maintenance, membership, parameters
-from hmchain.ledger.contracts.attendance import Epoch, Presence, Proposal
+from hmchain.ledger.contracts.attendance import Silence
 from hmchain.ledger.proposer import Validator, Validators
 from hmchain.ledger.reputation import POWER_NONE, Standing
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 EFFECT_DELAY_BLOCKS = 2
-PROPOSALS_PER_MEMBER = 10
 HANDOVER_BLOCKS_PER_MEMBER = 10
 """An organisation waits so long between two handovers of its power to a new key."""
 HANDOVER_BLOCKS = 10
@@ -84,7 +83,6 @@ Bodies = Unjail
 
 _STANDINGS = Table("standings", Standing)
 _VALIDATORS = Table("validators", ValidatorSet)
-_EPOCH = Table("epoch", Epoch)
 _FORMER_KEYS = Table("former_validator_keys", FormerKey)
 
 
@@ -108,7 +106,7 @@ def may_lead(state: State, organisation: str) -> bool:
 
 def time_ms(state: State) -> int:
     """Block time of the last block that was not empty."""
-    epoch = _EPOCH.get(state)
+    epoch = attendance.epoch(state)
     return epoch.time_ms if epoch else 0
 
 
@@ -192,31 +190,16 @@ def initialise(state: State, height: int) -> None:
         _STANDINGS.put(state, Standing(power=power), organisation)
     changes = [_change(state, name, power) for name, power in zip(organisations, powers, strict=True)]
     _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
-    _EPOCH.put(state, Epoch(0, 0, 0, (), (), (), (), ()))
+    attendance.initialise(state)
 
 
 def begin_block(state: State, inputs: BlockInput) -> None:
     """Count the last commit's votes, and the turns to propose that led to it."""
-    epoch = _require_epoch(state)
     entry = _require_validators(state)
-    blocks = epoch.blocks + 1
-    seen = dict(epoch.seen)
-    for validator in entry.validators:
-        seen.setdefault(validator.id, Presence(blocks, inputs.time_ms))
-    for vote in inputs.last_votes:
-        if vote.flag == COMMIT:
-            seen[vote.validator] = Presence(blocks, inputs.time_ms)
-    turns = _last_turns(state, entry, inputs)
+    missed = [vote.validator for vote in inputs.last_votes if vote.flag != COMMIT]
     paused = _paused(state, entry, inputs.time_ms)
-    absent, nil = epoch.absent, epoch.nil
-    if turns:
-        due = [vote for vote in inputs.last_votes if vote.validator not in paused]
-        absent = attendance.counted(absent, inputs.proposer, due, ABSENT)
-        nil = attendance.counted(nil, turns[-1], due, NIL)
-    proposals = _with_turns(epoch, entry, turns, paused)
-    everyone = tuple(sorted({*epoch.paused, *paused}))
-    last_seen = tuple(sorted(seen.items()))
-    _EPOCH.put(state, Epoch(blocks, epoch.started, inputs.time_ms, proposals, last_seen, absent, nil, everyone))
+    jailed = [name for name in missed if (known := standing(state, name)).jailed and not known.announced]
+    attendance.count(state, inputs, _last_turns(state, entry, inputs), paused, {*paused, *jailed})
     _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
 
 
@@ -226,12 +209,11 @@ def count_failed_turns(state: State, inputs: BlockInput) -> None:
     On a quiet chain an empty block follows every other one; who fails just the turns that matter would never pay else.
     It happens once after each block with transactions, so an idle chain stays idle even where every round fails.
     """
-    entry, epoch = _VALIDATORS.get(state), _EPOCH.get(state)
+    entry, epoch = _VALIDATORS.get(state), attendance.epoch(state)
     if entry is None or epoch is None or not epoch.blocks:
         return
     if inputs.last_round and entry.height == inputs.height - 1:
-        turns, paused = _last_turns(state, entry, inputs), _paused(state, entry, inputs.time_ms)
-        _EPOCH.put(state, replace(epoch, proposals=_with_turns(epoch, entry, turns, paused)))
+        attendance.count_turns(state, _last_turns(state, entry, inputs), _paused(state, entry, inputs.time_ms))
 
 
 def _last_turns(state: State, entry: ValidatorSet, inputs: BlockInput) -> list[str]:
@@ -244,12 +226,6 @@ def _last_turns(state: State, entry: ValidatorSet, inputs: BlockInput) -> list[s
 def _paused(state: State, entry: ValidatorSet, time_ms: int) -> list[str]:
     """The validators that are on announced maintenance."""
     return [validator.id for validator in entry.validators if maintenance.is_paused(state, validator.id, time_ms)]
-
-
-def _with_turns(epoch: Epoch, entry: ValidatorSet, turns: Sequence[str], paused: Sequence[str]) -> tuple[Proposal, ...]:
-    """The last 10 n turns to propose, with those that led to the last block but for what was announced to fail."""
-    added = [Proposal(name, round_ < len(turns) - 1) for round_, name in enumerate(turns) if name not in paused]
-    return (*epoch.proposals, *added)[-PROPOSALS_PER_MEMBER * len(entry.validators) :]
 
 
 def offence(state: State, organisation: str, time_ms: int, *, double_sign: bool) -> list[Event]:
@@ -271,16 +247,12 @@ def forge(state: State, organisation: str) -> None:
 def end_block(state: State, inputs: BlockInput) -> list[Event]:
     """Jail the silent, close the epoch if it is over, and send new powers where anything calls for them."""
     events = _follow_membership(state)
-    epoch = _require_epoch(state)
     members = [name for name in _names(state) if not standing(state, name).tombstoned]
-    events += _jail_silent(state, epoch, members, inputs)
-    length = reputation.epoch_length(len(members), parameters.current(state).epoch_blocks_min)
-    over = epoch.blocks - epoch.started >= length
-    if over:
-        _close_epoch(state, epoch, members, inputs.time_ms)
-        events.append(Event("epoch.closed", (str(epoch.blocks),)))
-    if events or over or _power_waits(state) or _require_validators(state).handovers:
-        _send_powers(state, inputs.height, epoch_ends=over)
+    events += _jail_silent(state, members, inputs)
+    over = _close_epoch(state, members, inputs.time_ms)
+    events += over
+    if events or _power_waits(state) or _require_validators(state).handovers:
+        _send_powers(state, inputs.height, epoch_ends=bool(over))
     return events
 
 
@@ -304,35 +276,52 @@ def _follow_membership(state: State) -> list[Event]:
     return events
 
 
-def _jail_silent(state: State, epoch: Epoch, members: list[str], inputs: BlockInput) -> list[Event]:
-    """Jail whoever is on announced maintenance, at once and without an offence, and whoever was silent too long."""
-    rules = parameters.current(state)
-    seen = dict(epoch.seen)
+def _jail_silent(state: State, members: list[str], inputs: BlockInput) -> list[Event]:
+    """Jail whoever is on announced maintenance, at once and without an offence, and whoever was silent too long.
+
+    Who stays away beyond what it announced is silent as anybody else.
+    """
     events = []
+    silences = attendance.silences(state)
     for organisation in members:
-        entry, last = standing(state, organisation), seen.get(organisation)
-        if last is None or entry.jailed or entry.power == 0:
-            continue
+        entry = standing(state, organisation)
         announced = maintenance.is_paused(state, organisation, inputs.time_ms)
-        blocks, elapsed_ms = epoch.blocks - last.block, inputs.time_ms - last.time_ms
-        silent = reputation.absent(blocks, elapsed_ms, len(members), rules.jail_blocks_per_member, rules.jail_ms)
+        if entry.power == 0 or (entry.jailed and (announced or not entry.announced)):
+            continue
+        silent = organisation in silences and _silent_too_long(state, silences[organisation], len(members), inputs)
         if announced or silent:
+            attendance.forgive(state, organisation)
             jailed = reputation.jail(entry, inputs.height, inputs.time_ms, announced=announced)
             _STANDINGS.put(state, jailed, organisation)
             events.append(Event("validator.paused" if announced else "validator.jailed", (organisation,)))
     return events
 
 
-def _close_epoch(state: State, epoch: Epoch, members: list[str], time_ms: int) -> None:
+def _silent_too_long(state: State, silence: Silence, n: int, inputs: BlockInput) -> bool:
+    rules, epoch = parameters.current(state), attendance.epoch(state)
+    blocks, elapsed_ms = (epoch.blocks if epoch else 0) - silence.block, inputs.time_ms - silence.time_ms
+    limits = rules.jail_blocks_per_member, rules.jail_ms
+    return reputation.absent(blocks, elapsed_ms, len(silence.witnesses), n, *limits)
+
+
+def _close_epoch(state: State, members: list[str], now_ms: int) -> list[Event]:
+    """Count what the epoch brought if it is over, and begin the next."""
+    epoch, rules = attendance.epoch(state), parameters.current(state)
+    if epoch is None:
+        return []
+    blocks, elapsed_ms = epoch.blocks - epoch.started, now_ms - epoch.started_ms
+    if not reputation.epoch_is_over(blocks, elapsed_ms, len(members), rules.epoch_blocks_min, rules.epoch_ms):
+        return []
+    missed = attendance.miss_rates(state, members, elapsed_ms)
+    turns = attendance.failed_turns(state, members, elapsed_ms)
     for organisation in members:
-        turns = [turn for turn in epoch.proposals if turn.validator == organisation]
-        failed = sum(turn.failed for turn in turns)
-        before, missed = standing(state, organisation), attendance.miss_rate(epoch, organisation)
-        renewed = reputation.close_epoch(before, missed, failed, len(turns), time_ms)
+        before = standing(state, organisation)
+        renewed = reputation.close_epoch(before, missed[organisation], *turns[organisation], now_ms)
         if organisation in epoch.paused and renewed.consensus > before.consensus:
             continue  # who was away earns nothing
         _STANDINGS.put(state, renewed, organisation)
-    _EPOCH.put(state, replace(epoch, started=epoch.blocks, absent=(), nil=(), paused=()))
+    attendance.begin_epoch(state)
+    return [Event("epoch.closed", (str(epoch.blocks),))]
 
 
 def _power_waits(state: State) -> bool:
@@ -367,13 +356,6 @@ def _change(state: State, organisation: str, power: int, former: bytes = b"") ->
     return Change(organisation, power, entry.member.validator if entry else b"", former)
 
 
-def _require_epoch(state: State) -> Epoch:
-    epoch = _EPOCH.get(state)
-    if epoch is None:
-        raise Refusal("not_initialised")
-    return epoch
-
-
 def _require_validators(state: State) -> ValidatorSet:
     entry = _VALIDATORS.get(state)
     if entry is None:
@@ -406,10 +388,7 @@ def _unjail(context: Context, body: Unjail) -> None:
     require(entry.jailed and not entry.tombstoned, "not_jailed")
     _STANDINGS.put(context.state, reputation.unjail(entry), organisation)
     maintenance.end(context.state, organisation, context.time_ms)
-    epoch = _require_epoch(context.state)
-    seen = dict(epoch.seen)
-    seen[organisation] = Presence(epoch.blocks, context.time_ms)
-    _EPOCH.put(context.state, replace(epoch, seen=tuple(sorted(seen.items()))))
+    attendance.forgive(context.state, organisation)
     context.emit("validator.unjailed", organisation)
 
 
