@@ -20,8 +20,9 @@ from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
 from hmchain.application.node_link import STARTING_SECONDS, connected, require_own
 from hmchain.application.pace import Pace
+from hmchain.application.reading import verified_state
 from hmchain.application.signing_record import record
-from hmchain.errors import InputError
+from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer, reputation
@@ -41,7 +42,8 @@ from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_se
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
-from hmchain.ledger.state import State, StateError
+from hmchain.ledger.readers.states import NoStateError
+from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
 HEADERS_SHOWN = 200
@@ -202,6 +204,8 @@ class NodeStatus:
     """The height after which its log begins; 0 for a whole one."""
     damage: str = ""
     """What keeps a node that does not run from starting, and the way out."""
+    vouched: str = ""
+    """Whose signatures the state rests on."""
     pace: Pace | None = None
     """Whether its votes can arrive in time; not looked at by `node_status`."""
 
@@ -238,12 +242,14 @@ class NetworkStatus:
     blocks: int
     """Over which proposers were counted."""
     validators: tuple[ValidatorStatus, ...]
+    vouched: str
+    """Whose signatures the state rests on that this was read from."""
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
     """How a node is, whether it runs or not.
 
-    Raises `NotJoinedError`, and while it runs `OtherNodeError` or `StateError`.
+    Raises `NotJoinedError`, and while it runs `OtherNodeError` or `DamagedStateError`.
     """
     settings, network = folder.settings(), joined(folder)
     own, genesis = settings.organisation, network.genesis
@@ -252,22 +258,24 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         try:
             answer, peers, waiting = client.status(), client.peers().peers, client.waiting()
         except NoEndpointError:
-            height, commitment, power = _state_of_a_stopped_node(folder, own)
+            known = _state_of_a_stopped_node(folder, own)
             missing = tuple(sorted(others.values()))
             return NodeStatus(
-                own, genesis.chain_id, genesis.digest, False, height, "", False, (), missing, power, height, commitment,
-                runner=folder.runner() or "", trouble=last_error(_words_of_this_run(folder)),
-                log_after=begins_after(folder.ledger), damage=_damage(folder),
+                own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), missing, known.power,
+                known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
+                trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
+                damage=_damage(folder) or known.damage,
             )  # fmt: skip
     require_own(folder, answer)
     sync = answer.sync_info
-    height, commitment, power = _state_summary(folder, own)
+    known = _state_summary(folder, own)
     block = f"{sync.latest_block_height}:{sync.latest_block_hash.lower()}" if sync.latest_block_height else ""
     linked = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
-        sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), power,
-        height, commitment, waiting, folder.runner() or "", block=block, log_after=begins_after(folder.ledger),
+        sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), known.power,
+        known.height, known.commitment, waiting, folder.runner() or "", block=block,
+        log_after=begins_after(folder.ledger), vouched=known.vouched,
     )  # fmt: skip
 
 
@@ -276,20 +284,30 @@ def with_pace(folder: NodeFolder, status: NodeStatus) -> NodeStatus:
     return replace(status, pace=pace.look(folder, joined(folder), status.peers)) if status.running else status
 
 
-def _state_summary(folder: NodeFolder, organisation: str) -> tuple[int, bytes, int]:
-    state = State.open_read_only(folder.state)
-    try:
-        return state.height, state.commitment(), standings.standing(state, organisation).power
-    finally:
-        state.close()
+@dataclass(frozen=True)
+class _StateSummary:
+    height: int = 0
+    commitment: bytes = b""
+    power: int = 0
+    vouched: str = ""
+    damage: str = ""
 
 
-def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> tuple[int, bytes, int]:
+def _state_summary(folder: NodeFolder, organisation: str) -> _StateSummary:
+    with verified_state(folder.ledger) as found:
+        state = found.state
+        power = standings.standing(state, organisation).power
+        return _StateSummary(state.height, state.commitment(), power, found.words)
+
+
+def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:
     """Nothing where there is no state yet, or one that the next start will have to make anew."""
     try:
         return _state_summary(folder, organisation)
-    except StateError:
-        return 0, b"", 0
+    except NoStateError:
+        return _StateSummary()
+    except LedgerError as error:
+        return _StateSummary(damage=str(error))
 
 
 def _words_of_this_run(folder: NodeFolder) -> str:
@@ -312,12 +330,10 @@ def network_status(folder: NodeFolder) -> NetworkStatus:
     with connected(folder) as client:
         headers = client.headers(HEADERS_SHOWN)
     proposed = Counter(header.proposer_address.lower() for header in headers)
-    state = State.open_read_only(folder.state)
-    try:
-        found = validators(state, proposed)
-        return NetworkStatus(network.genesis.chain_id, state.height, tolerated(found), len(headers), found)
-    finally:
-        state.close()
+    with verified_state(folder.ledger) as read:
+        found = validators(read.state, proposed)
+        chain_id, height = network.genesis.chain_id, read.state.height
+        return NetworkStatus(chain_id, height, tolerated(found), len(headers), found, read.words)
 
 
 def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | None = None) -> NodeAudit:

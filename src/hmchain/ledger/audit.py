@@ -119,18 +119,34 @@ def verify(
 
     Raises `AnchorMismatchError`, `DefectError` for the first thing that does not hold, `UnreadableError`.
     """
-    with _readable(), tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
+        return replay(
+            directory, Path(scratch) / "state.db", anchor, trusted=trusted, progress=progress, threads=threads
+        )
+
+
+def replay(
+    directory: Path,
+    place: Path,
+    anchor: bytes | None = None,
+    *,
+    trusted: TrustedHeader | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> AuditReport:
+    """As `verify`, and leave the state that the blocks lead to at `place`."""
+    with _readable():
         genesis = genesis_file.load(directory / "genesis.json")
         check_anchor(genesis, anchor)
         store = BlockStore(directory / "blocks.db", read_only=True)
         store.freeze()
-        state = State(Path(scratch) / "state.db", durable=False)
+        state = State(place, durable=False)
         signatures = SignatureThreads(genesis.chain_id, threads)
         try:
             genesis_file.initialise(state, genesis)
-            replay = _Replay(genesis, state, trusted)
-            replay.run(store, signatures, progress)
-            return replay.report(anchor)
+            audit = _Replay(genesis, state, trusted)
+            audit.run(store, signatures, progress)
+            return audit.report(anchor)
         finally:
             signatures.close()
             state.close()

@@ -22,10 +22,11 @@ from hmchain.ledger import lthash
 
 V = TypeVar("V", bound=Record)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-"""
+_COLUMNS = {
+    "meta": "(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "state": "(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+}
+_SCHEMA = "".join(f"CREATE TABLE IF NOT EXISTS {name} {columns};" for name, columns in _COLUMNS.items())
 
 
 class StateError(LedgerError):
@@ -244,9 +245,13 @@ class State:
     def is_sound(self) -> bool:
         """Whether the committed records give the commitment that is kept beside them; reads them all.
 
-        Raises `StateError` if the database cannot be read through.
+        Nothing but the two tables may answer, and each key once: 65 536 copies of a record add up to nothing. Raises
+        `StateError` if the database cannot be read through.
         """
         try:
+            tables = self._db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+            if tables != [("table", name, f"CREATE TABLE {name} {columns}") for name, columns in _COLUMNS.items()]:
+                return False
             lanes = lthash.updated(lthash.empty(), (), self.snapshot())
         except sqlite3.DatabaseError as error:
             raise StateError(f"{self._path} is damaged: {error}", "it is replayed from blocks") from error

@@ -39,6 +39,12 @@ _PARTIAL = (
 )
 
 
+_UNSIGNED = (
+    "No signed headers lie beside this log: its blocks are shown as they stand there. `hmchain node audit` beside the "
+    "running node fetches the headers and checks everything."
+)
+
+
 class BadAnchorError(InputError):
     """A trusted block is not written as HEIGHT:HASH."""
 
@@ -142,8 +148,9 @@ def trace(
 ) -> None:
     """Trace which data, approvals, code, updates and masters made a model, or who used a dataset on whose word.
 
-    The blocks are believed here; `audit verify` is what checks them.
+    The blocks are compared with what was signed; `audit verify` executes them again too.
     """
+    from hmchain.application.cli.views import ledger as view
     from hmchain.application.cli.views import studies
     from hmchain.ledger import lineage
     from hmchain.ledger.engines.cometbft.snapshots import begins_after
@@ -151,6 +158,9 @@ def trace(
     ledger = runs.find(directory, run).ledger
     if begins := begins_after(ledger):
         output.say(_PARTIAL.format(begins), style="bold yellow", stderr=True)
+    signed = view.require_whole(ledger)
+    if not signed.names:
+        output.say(_UNSIGNED, style="bold yellow", stderr=True)
     if dataset is not None:
         if study is not None:
             raise BadTraceError("a study and a dataset were given", "trace one of them")

@@ -27,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="Blocks, transactions and proofs th
 
 Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the transaction, or its first digits.")]
 
+UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `hmchain node audit` fetches"
 _BODY_BYTES_SHOWN = 32
 _ROUTINE_EVENTS = ("round.phase", "round.committed")
 
@@ -57,6 +58,8 @@ def blocks(
         return
     columns = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
     output.table(columns, (_row(block) for block in found))
+    if any(not block.vouched for block in found):
+        output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)
     output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
 
 
@@ -99,6 +102,25 @@ def proof(
         return
     output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
     output.say(f"hmchain audit proof {out} --genesis {genesis}", style="bold")
+
+
+@app.command(epilog=example("hmchain ledger rebuild"))
+def rebuild(directory: RunArgument = None, run: RunOption = None, as_json: AsJson = False) -> None:
+    """Put states of a run that are not what was signed aside, and execute the blocks again.
+
+    States are caches of the blocks, which are checked as `audit verify` does. A node does this when it starts.
+    """
+    from hmchain.application import rebuilding
+
+    with output.progress_bar("executing blocks") as progress:
+        found = rebuilding.rebuild(runs.find(directory, run).ledger, progress)
+    if as_json:
+        output.emit(found)
+        return
+    for each in found:
+        output.say(f"{each.state}: {each.damage}. Made anew; what was there is kept as {each.kept.name}.")
+    if not found:
+        output.say("Every state is what was signed.")
 
 
 @app.command("check-proof", epilog=example("hmchain ledger check-proof proof.json --genesis DIGEST"))
@@ -171,6 +193,7 @@ def _show(found: TransactionView) -> None:
         ("block", f"{found.height}, position {found.position}"),
         ("time", f"{output.when(found.time_ms)} UTC, by the proposer's clock"),
         ("outcome", found.receipt.code),
+        ("vouched for", found.vouched or UNSIGNED),
         ("events", "\n".join(" ".join((event.kind, *event.keys)) for event in found.receipt.events) or "-"),
     ))  # fmt: skip
     if found.body is not None:

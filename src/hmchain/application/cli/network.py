@@ -139,7 +139,7 @@ def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> N
     if as_json:
         output.emit(found)
         return
-    output.heading(f"Network {found.chain_id}, block {found.height}")
+    output.heading(f"Network {found.chain_id}, block {found.height}, {found.vouched}")
     rows = (
         (each.organisation, each.title, each.power, f"{each.share_permyriad / 100:.1f} %", each.consensus,
          each.learning, each.proposed, _standing(each))
@@ -161,11 +161,12 @@ def _standing(found: ValidatorStatus) -> str:
 def ballots(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """List what the members were asked to decide, the newest first."""
     from hmchain.application import governance
-    from hmchain.application.cli.views.ledger import state_of
     from hmchain.application.node_folder import NodeFolder
+    from hmchain.application.reading import verified_state
 
-    with state_of(NodeFolder(directory).ledger) as state:
-        found = governance.ballots(state)
+    with verified_state(NodeFolder(directory).ledger) as read:
+        output.vouch(read)
+        found = governance.ballots(read.state)
     if as_json:
         output.emit(found)
     else:
@@ -204,14 +205,15 @@ def show_parameters(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = Fa
     from msgspec.structs import asdict
 
     from hmchain.application import governance
-    from hmchain.application.cli.views.ledger import state_of
     from hmchain.application.node_folder import NodeFolder
+    from hmchain.application.reading import verified_state
     from hmchain.ledger.contracts import parameters
     from hmchain.ledger.contracts.membership import SetParameters
 
-    with state_of(NodeFolder(directory).ledger) as state:
-        rules = asdict(parameters.current(state))
-        waiting = [ballot for ballot in governance.ballots(state, SetParameters) if not ballot.passed]
+    with verified_state(NodeFolder(directory).ledger) as read:
+        output.vouch(read)
+        rules = asdict(parameters.current(read.state))
+        waiting = [ballot for ballot in governance.ballots(read.state, SetParameters) if not ballot.passed]
     if as_json:
         output.emit({"parameters": rules, "ballots": waiting})
         return

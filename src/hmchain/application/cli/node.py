@@ -305,7 +305,7 @@ def _show(found: NodeStatus) -> None:
         ("voting power", found.power),
         ("connected to", output.listed(found.peers)),
         ("not connected to", output.listed(found.missing)),
-        ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}"),
+        ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}, {found.vouched}"),
         ("waiting", f"{found.waiting} transactions"),
         *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *_pace_rows(found),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from hmchain.ledger.readers.states import VerifiedState
 
 RESEARCH_ONLY = "Research use only, not a medical device."
 
@@ -39,6 +40,12 @@ def console(*, stderr: bool = False, markup: bool = False) -> Console:
 def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> None:
     """Print a line; long ones are wrapped by the terminal, so that paths and digests can be copied whole."""
     console(stderr=stderr).print(safe(text), style=style, soft_wrap=True)
+
+
+def vouch(found: VerifiedState) -> None:
+    """Say where what is shown is not (yet) what members signed."""
+    if not found.whole:
+        say(f"As of block {found.state.height}: {found.words}.", style="bold yellow", stderr=True)
 
 
 def heading(text: str) -> None:

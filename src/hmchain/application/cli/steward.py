@@ -42,16 +42,17 @@ def list_studies(
     Where there is no node, the studies of the latest run.
     """
     from hmchain.application import study_decisions
-    from hmchain.application.cli.views.ledger import state_of
     from hmchain.application.node_folder import NodeFolder
+    from hmchain.application.reading import verified_state
 
     folder = NodeFolder(node or DEFAULT_NODE)
     if run is None and (node or folder.toml.is_file()):
         ledger, organisation = folder.ledger, folder.settings().organisation
     else:
         ledger, organisation = runs.find(run).ledger, ""
-    with state_of(ledger) as state:
-        found = study_decisions.requests(state, organisation)
+    with verified_state(ledger) as read:
+        output.vouch(read)
+        found = study_decisions.requests(read.state, organisation)
     output.emit(found) if as_json else output.table(COLUMNS, (_row(each) for each in found))
 
 

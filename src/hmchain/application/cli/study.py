@@ -52,7 +52,7 @@ def _show(found: StudyStatus) -> None:
         ("purpose", found.purpose),
         ("proposed by", found.proposer),
         ("model", found.model_root.hex() or "none yet"),
-        ("as of", f"block {found.height}"),
+        ("as of", f"block {found.height}, {found.vouched}"),
     ))  # fmt: skip
     output.heading("Participants")
     output.table(PARTICIPANT_COLUMNS, (_participant_row(each) for each in found.participants))

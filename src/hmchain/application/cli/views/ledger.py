@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,8 +14,9 @@ import msgspec
 from hmchain.application.auditing import FINISH, NoVotesError
 from hmchain.application.cli.views.decisions import Decisions
 from hmchain.application.node_folder import NodeFolder
+from hmchain.application.reading import signed_headers
 from hmchain.canonical import NotCanonicalError, Record, decode
-from hmchain.errors import AuditError, InputError, LedgerError
+from hmchain.errors import AuditError, InputError
 from hmchain.ledger import contracts, proofs
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK, Block, BlockResult, Commit, Event, Receipt
@@ -27,6 +27,9 @@ from hmchain.ledger.engines.cometbft.archive import Archive, prove
 from hmchain.ledger.engines.cometbft.light import OutcomeProof, SignedHeader
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proofs import InclusionProof, NoSuchTransactionError
+from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
+from hmchain.ledger.readers.signers import Headers, Signed, Witnesses
+from hmchain.ledger.readers.states import open_state, state_files
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal, SignedTransaction, Transaction, transaction_digest
 
@@ -35,18 +38,6 @@ _PATIENCE_SECONDS, _LOOK_SECONDS = 5.0, 0.05
 
 _AUDIT = "`hmchain audit verify` names the first thing that is wrong"
 _HEX_DIGITS = "0123456789abcdef"
-
-
-class DamagedBlockError(LedgerError):
-    """A stored block does not decode, or is not what the index of transactions says."""
-
-    code = "damaged_block"
-
-
-class NoStateError(LedgerError):
-    """The ledger's directory holds blocks and no validator's state."""
-
-    code = "no_state"
 
 
 class BadPrefixError(InputError):
@@ -97,6 +88,8 @@ class BlockView:
     events: tuple[Event, ...]
     """Of its transactions, then of the block itself."""
     state_commitment: bytes
+    vouched: str
+    """Whose signatures all of this rests on; empty where no header at hand says so (yet)."""
 
     @property
     def refused(self) -> int:
@@ -119,6 +112,8 @@ class TransactionView:
     expires_ms: int
     body: Record | None
     """None if it is malformed."""
+    vouched: str
+    """Whose signatures all of this rests on; empty where no header at hand says so (yet)."""
 
 
 class InclusionFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain inclusion proof 1"):
@@ -149,11 +144,12 @@ class Proven:
 
 
 class LedgerReader:
-    """A ledger's blocks, and a validator's state as it was when the reader was opened."""
+    """A ledger's blocks as they were signed, and a validator's state as it was when the reader was opened."""
 
-    def __init__(self, directory: Path, store: BlockStore, state: State) -> None:
+    def __init__(self, directory: Path, store: BlockStore, state: State, log: SignedLog) -> None:
         self._directory = directory
         self._store = store
+        self._log = log
         self.state = state
         self._decisions = Decisions(directory, state)
 
@@ -183,6 +179,7 @@ class LedgerReader:
             receipt=result.receipts[position],
             expires_ms=fields.expires_ms if fields else 0,
             body=body,
+            vouched=_vouched(self._log, stored),
         )
 
     def proof(self, prefix: str) -> ProofFile:
@@ -218,6 +215,10 @@ class LedgerReader:
             raise AmbiguousPrefixError(f"several transactions begin with {text}", "give more of its digits")
         return found[0]
 
+    def require_whole(self) -> Signed:
+        """See that the whole log is as it was signed. Raises `DamagedBlockError`."""
+        return self._log.require_whole()
+
     def _block(self, stored: StoredBlock) -> BlockView:
         block, commit, result = _contents(stored)
         header, decision = block.header, self._decisions.of(block, commit)
@@ -235,6 +236,7 @@ class LedgerReader:
             transactions=tuple(self._line(wire, receipt) for wire, receipt in receipts),
             events=result.all_events,
             state_commitment=header.state_commitment,
+            vouched=_vouched(self._log, stored),
         )
 
     def _line(self, wire: bytes, receipt: Receipt) -> TransactionLine:
@@ -248,57 +250,34 @@ class LedgerReader:
 def opened(directory: Path) -> Iterator[LedgerReader]:
     """Read the ledger in `directory`, which another process may be writing.
 
-    Raises `LedgerError` for what cannot be opened or read.
+    Raises `LedgerError` for what cannot be opened, read or believed.
     """
-    _require_protocol(directory)
-    store = BlockStore(directory / BLOCKS, read_only=True)
-    try:
-        with _state_or_founding(directory) as state:
-            yield LedgerReader(directory, store, state)
-    finally:
-        store.close()
-
-
-def _require_protocol(directory: Path) -> None:
-    """Raise `ProtocolError` for a ledger that needs another program, before any file of it is opened."""
-    if (genesis := directory / "genesis.json").exists():
-        genesis_file.load(genesis)
+    genesis = genesis_file.load(directory / "genesis.json")
+    with (
+        closing(BlockStore(directory / BLOCKS, read_only=True)) as store,
+        signed_headers(directory) as headers,
+        _state_or_founding(directory, genesis, headers) as state,
+    ):
+        log = SignedLog(directory, store, genesis, Witnesses(genesis, state), headers)
+        yield LedgerReader(directory, store, state, log)
 
 
 @contextmanager
-def _state_or_founding(directory: Path) -> Iterator[State]:
-    """A validator's state; beside a bare copy of the blocks the founding one, which knows the founders' keys."""
-    if any((directory / "validators").glob("*.db")):
-        with state_of(directory) as state:
-            yield state
+def _state_or_founding(directory: Path, genesis: Genesis, headers: Headers | None) -> Iterator[State]:
+    """A verified state; beside a bare copy of the blocks the founding one, which knows the founders' keys."""
+    if state_files(directory):
+        with open_state(directory, headers) as found:
+            yield found.state
         return
-    state = State()
-    try:
-        genesis_file.initialise(state, genesis_file.load(directory / "genesis.json"))
+    with closing(State()) as state:
+        genesis_file.initialise(state, genesis)
         yield state
-    finally:
-        state.close()
 
 
-@contextmanager
-def state_of(directory: Path) -> Iterator[State]:
-    """The newest validator's state of the ledger in `directory`.
-
-    Raises `NoStateError`, `StateError`, and `ProtocolError` for a ledger that needs another program.
-    """
-    _require_protocol(directory)
-    # A node on CometBFT holds its own state alone.
-    paths = [*(directory / "validators").glob("*.db"), *directory.glob("state.db")]
-    states = [State.open_read_only(path) for path in sorted(paths)]
-    try:
-        if not states:
-            raise NoStateError(f"{directory} holds no validator's state", "take it from a member's own ledger")
-        yield max(states, key=lambda state: state.height)
-    except sqlite3.DatabaseError as error:
-        raise LedgerError(f"a state in {directory / 'validators'} is damaged", _AUDIT) from error
-    finally:
-        for state in states:
-            state.close()
+def require_whole(directory: Path) -> Signed:
+    """See that the whole log in `directory` is as it was signed. Raises what `opened` raises, `DamagedBlockError`."""
+    with opened(directory) as reader:
+        return reader.require_whole()
 
 
 def _prove_by_node(node: NodeFolder, store: BlockStore, transaction: bytes) -> OutcomeProof:
@@ -358,6 +337,11 @@ def proven(file: ProofFile) -> Proven:
         wire, height, time_ms = file.proof.wire, file.proof.header.height, file.proof.header.time_ms
     _, body = _decoded(wire)
     return Proven(TransactionLine(transaction_digest(wire), _kind(body), "", file.proof.receipt.code), height, time_ms)
+
+
+def _vouched(log: SignedLog, stored: StoredBlock) -> str:
+    signed = log.signed(stored)
+    return signed.words(stored.height) if signed else ""
 
 
 def _contents(stored: StoredBlock) -> tuple[Block, Commit, BlockResult]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hmchain.application.cli.output import RESEARCH_ONLY
-from hmchain.application.cli.views.ledger import state_of
+from hmchain.application.cli.output import RESEARCH_ONLY, vouch
 from hmchain.application.learning import cnn
 from hmchain.application.learning.cnn import Architecture, Preprocessing
+from hmchain.application.reading import verified_state
 from hmchain.errors import InputError
 from hmchain.ledger.contracts import models, studies
 from hmchain.ledger.contracts.models import Model
@@ -84,8 +84,9 @@ class Predictions:
 
 def registered(ledger: Path) -> list[Registered]:
     """The models on a ledger, in order of study."""
-    with state_of(ledger) as state:
-        found = [(model, studies.study(state, model.study)) for model in models.models(state)]
+    with verified_state(ledger) as read:
+        vouch(read)
+        found = [(model, studies.study(read.state, model.study)) for model in models.models(read.state)]
     return [_registered(model, study) for model, study in found if study is not None]
 
 

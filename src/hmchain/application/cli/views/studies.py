@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.cli.views.ledger import state_of
+from hmchain.application.reading import verified_state
 from hmchain.errors import InputError, LedgerError
 from hmchain.ledger.contracts import (
     approvals,
@@ -108,12 +108,14 @@ class StudyStatus:
     """Empty until the study is finished."""
     next: str
     """What is to be done now."""
+    vouched: str
+    """Whose signatures the state rests on that all of this was read from, or that nobody's do yet."""
 
 
 def default_study(ledger: Path) -> str:
     """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
-    with state_of(ledger) as state:
-        known = studies.studies(state)
+    with verified_state(ledger) as found:
+        known = studies.studies(found.state)
     names = [study.spec.name for study in known if study.status != studies.REFUSED] or [s.spec.name for s in known]
     if len(names) != 1:
         hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
@@ -123,15 +125,16 @@ def default_study(ledger: Path) -> str:
 
 def study_status(ledger: Path, name: str) -> StudyStatus:
     """How the study stands now. Raises `NoStudyError`."""
-    with state_of(ledger) as state:
+    with verified_state(ledger) as found:
+        state = found.state
         study = studies.study(state, name)
         if study is None:
             known = ", ".join(entry.spec.name for entry in studies.studies(state)) or "none"
             raise NoStudyError(f"there is no study {name}", f"studies on this ledger: {known}")
-        return _status(state, study)
+        return _status(state, study, found.words)
 
 
-def _status(state: State, study: Study) -> StudyStatus:
+def _status(state: State, study: Study, vouched: str) -> StudyStatus:
     spec, progress = study.spec, study.progress
     done = [round_ for round_ in rounds.rounds(state, spec.name) if round_.number > 0]
     open_ = rounds.round_(state, spec.name, progress.round)
@@ -154,6 +157,7 @@ def _status(state: State, study: Study) -> StudyStatus:
         reputation=tuple(_reputation(state, spec.name, organisation) for organisation in spec.participants),
         model_root=model.root if model else b"",
         next=_next(state, study, participants, current),
+        vouched=vouched,
     )
 
 

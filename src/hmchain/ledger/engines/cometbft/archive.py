@@ -90,6 +90,9 @@ class Archive:
         position = height - self.first.header.height
         return self._headers[position] if 0 <= position < len(self._headers) else None
 
+    wait = get
+    """Nothing more comes to what is kept."""
+
     def check(self, store: BlockStore) -> None:
         """Hold the headers against each other and against a log, as far as headers follow its blocks.
 
@@ -108,11 +111,11 @@ class Archive:
         for signed, following in pairwise(self._headers):
             height = signed.header.height
             here = stored if stored is not None and stored.height == height else None
-            _check_links(signed, following)
+            check_link(signed, following)
             if here is not None:
                 app_hash = here.block.header.state_commitment.hex().upper()
                 stored = next(blocks, None)
-            _check_contents(signed, following, here)
+            check_contents(signed, following, here)
             _require(following.header.app_hash.upper() == app_hash, height, "its members signed another state after it")
 
     def require_inputs(self, block: Block, state: State) -> None:
@@ -219,7 +222,8 @@ def _kept(directory: Path) -> list[SignedHeader]:
     return [] if known is None else list(known._headers[:-1])
 
 
-def _check_links(signed: SignedHeader, following: SignedHeader) -> None:
+def check_link(signed: SignedHeader, following: SignedHeader) -> None:
+    """See that a header names the one before it, and the votes for that one. Raises `ArchiveError`."""
     height, header = signed.header.height, following.header
     linked = header.last_block_id.hash == header_hash(signed.header).hex().upper()
     _require(linked, height, "the header after it names another block")
@@ -227,8 +231,11 @@ def _check_links(signed: SignedHeader, following: SignedHeader) -> None:
     _require(header.last_commit_hash.upper() == votes, height, "the header after it holds other votes for it")
 
 
-def _check_contents(signed: SignedHeader, following: SignedHeader, stored: StoredBlock | None) -> None:
-    """A block that is not in the log is empty."""
+def check_contents(signed: SignedHeader, following: SignedHeader, stored: StoredBlock | None) -> None:
+    """Hold a block of a log against its header and the one after it; one that is not in the log is empty.
+
+    Raises `ArchiveError`.
+    """
     height, header = signed.header.height, signed.header
     block = stored.block if stored is not None else None
     wires = block.transactions if block is not None else ()

@@ -1,0 +1,75 @@
+"""States of an embedded ledger made anew from its blocks, where they are not what was signed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain import files
+from hmchain.errors import InputError, LedgerError
+from hmchain.ledger import audit
+from hmchain.ledger.audit import Progress
+from hmchain.ledger.engines.block_store import hold
+from hmchain.ledger.readers.states import STATE, opened, state_files
+
+
+class NodeStateError(InputError):
+    """A node makes its own state anew."""
+
+    code = "node_state"
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A state that was made anew."""
+
+    state: Path
+    damage: str
+    kept: Path
+    """Where the damaged one is."""
+
+
+def rebuild(directory: Path, progress: Progress | None = None) -> list[Rebuilt]:
+    """Put damaged states in a ledger's directory aside and execute its blocks again; the blocks are audited.
+
+    Raises `AuditError` if the blocks do not hold, changing nothing, and `SecondWriterError` if a process writes there.
+    """
+    if (directory / STATE).exists():
+        raise NodeStateError(f"{directory} is a node's", "`hmchain node start` puts a damaged state aside by itself")
+    with hold(directory):
+        damaged = [(path, damage) for path in state_files(directory) if (damage := _damage(path, directory))]
+        return _replaced(directory, damaged, progress) if damaged else []
+
+
+def _damage(path: Path, directory: Path) -> str:
+    try:
+        with opened(path, directory):
+            return ""
+    except LedgerError as error:
+        return error.what
+
+
+def _replaced(directory: Path, damaged: Iterable[tuple[Path, str]], progress: Progress | None) -> list[Rebuilt]:
+    with tempfile.TemporaryDirectory(prefix="hmchain-rebuild-") as scratch:
+        fresh = Path(scratch) / STATE
+        audit.replay(directory, fresh, progress=progress)
+        found = []
+        for path, damage in damaged:
+            kept = _free(path)
+            path.rename(kept)
+            for suffix in ("-wal", "-shm"):  # SQLite's logs belong to the file beside them, and to no other
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            with files.replacing(path, durable=True) as partial:
+                shutil.copyfile(fresh, partial)
+            found.append(Rebuilt(path, damage, kept))
+        return found
+
+
+def _free(path: Path) -> Path:
+    number = 1
+    while (kept := path.with_suffix(f".damaged-{number}")).exists():
+        number += 1
+    return kept

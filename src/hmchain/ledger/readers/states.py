@@ -1,0 +1,174 @@
+"""A state, verified whole against what the members signed before anybody reads from it.
+
+State files are caches. Each record is hashed again (some 2 microseconds each), the sum is compared with the commitment
+in a signed header, and what is read afterwards comes from the same snapshot of the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.errors import LedgerError
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers.signers import Headers, NoHeaders, Signed, Witnesses
+from hmchain.ledger.state import State, StateError
+
+VALIDATORS, STATE = "validators", "state.db"
+"""Where the embedded engine keeps the states of all, and a node its own."""
+
+
+class NoStateError(LedgerError):
+    """The ledger's directory holds blocks and no validator's state."""
+
+    code = "no_state"
+
+
+class DamagedStateError(LedgerError):
+    """A state on disk is not the one that the members signed."""
+
+    code = "damaged_state"
+
+
+@dataclass(frozen=True)
+class VerifiedState:
+    """A state that was compared with what members signed."""
+
+    state: State
+    signed: Signed
+
+    @property
+    def words(self) -> str:
+        """Who signed it, or that the tip is not signed yet."""
+        return self.signed.words(self.state.height)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is signed."""
+        return bool(self.signed.names) and self.signed.height >= self.state.height
+
+
+@contextmanager
+def open_state(directory: Path, headers: Headers | None = None) -> Iterator[VerifiedState]:
+    """The newest state in a ledger's directory, verified; another process may be writing it.
+
+    `headers` gives CometBFT's signed headers, by default those that are kept beside the log. Raises `NoStateError`,
+    `DamagedStateError` with the way to mend it, `ProtocolError`, or another `LedgerError` for what cannot be read.
+    """
+    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
+    with opened(_newest(directory), directory, headers) as found:
+        yield found
+
+
+@contextmanager
+def opened(path: Path, directory: Path, headers: Headers | None = None) -> Iterator[VerifiedState]:
+    """One state file of a ledger's directory, verified. Raises as `open_state` does."""
+    genesis = genesis_file.load(directory / "genesis.json")
+    with closing(_opened(path)) as state:
+        try:
+            if not state.is_sound():
+                raise _damaged(path, "its records are not those that its own commitment is of")
+            yield VerifiedState(state, _signed(path, directory, genesis, state, headers))
+        except (StateError, sqlite3.DatabaseError) as error:
+            raise _damaged(path, "it cannot be read through") from error
+
+
+def state_files(directory: Path) -> list[Path]:
+    """All states that a ledger's directory holds."""
+    return sorted([*(directory / VALIDATORS).glob("*.db"), *directory.glob(STATE)])
+
+
+def _newest(directory: Path) -> Path:
+    heights = {}
+    for path in state_files(directory):
+        with closing(_opened(path)) as state:
+            heights[path] = state.height
+    if not heights:
+        raise NoStateError(f"{directory} holds no validator's state", "take it from a member's own ledger")
+    return max(heights, key=lambda path: heights[path])
+
+
+def _opened(path: Path) -> State:
+    try:
+        return State.open_read_only(path)
+    except StateError as error:
+        raise _damaged(path, "it is no sound state database") from error
+
+
+def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers: Headers | None) -> Signed:
+    with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+        if state.height == 0:
+            if store.height > 1:  # a block is logged before a state commits it
+                raise _damaged(path, "it is the one of no block, and the log holds blocks")
+            return _founding(path, genesis, state)
+        witnesses = Witnesses(genesis, state)
+        if path.name != STATE:
+            return _by_commit(path, store, witnesses, state)
+        return _by_headers(path, store, witnesses, state, headers or _kept(directory))
+
+
+def _founding(path: Path, genesis: Genesis, state: State) -> Signed:
+    """Nothing was decided yet: the genesis is all there is to compare with; a node that just starts lacks even that."""
+    if state.is_new:
+        return Signed(0)
+    with closing(State()) as founding:
+        genesis_file.initialise(founding, genesis)
+        if founding.commitment() != state.commitment():
+            raise _damaged(path, "it is not the one that the genesis gives")
+    names = tuple(member.organisation for member in genesis.members)
+    return Signed(0, names, len(names))
+
+
+def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State) -> Signed:
+    """On the embedded engine a block's own header holds the state that it gave, and the votes lie beside it."""
+    stored = store.get(state.height)
+    if stored is None:
+        raise _damaged(path, f"it is of block {state.height}, which the log of blocks does not hold")
+    header, _ = stored.check(store.path)
+    if header.state_commitment != state.commitment():
+        raise _damaged(path, f"it is not the state that was signed at block {state.height}")
+    signed = witnesses.of_commit(header, stored.commit)
+    if signed is None:
+        raise _damaged(path, f"too few members signed block {state.height}, which it is of")
+    return signed
+
+
+def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: State, headers: Headers) -> Signed:
+    """On CometBFT the next header holds it, or the block's own where the block changed nothing."""
+    height, commitment = state.height, state.commitment().hex().upper()
+    following, own = headers.get(height + 1), headers.get(height)
+    unchanged = own is not None and own.header.app_hash.upper() == commitment
+    if following is None and own is not None and not unchanged:
+        following = headers.wait(height + 1)
+    if following is not None and following.header.app_hash.upper() != commitment:
+        raise _damaged(path, f"it is not the state that the members signed after block {height}")
+    vouches = following or (own if unchanged else None)
+    if vouches is not None:
+        signed = witnesses.of_header(vouches, height)
+        if signed is None:
+            raise _damaged(path, f"too few members signed header {vouches.header.height}, which it is compared with")
+        return signed
+    logged = store.last(height)
+    if logged is not None and logged.check(store.path)[0].state_commitment.hex().upper() != commitment:
+        raise _damaged(path, f"it is not the state that block {logged.height} gave, the last in the log")
+    before = witnesses.of_header(own, height - 1) if own is not None else None
+    return before or Signed(0)
+
+
+def _kept(directory: Path) -> Headers:
+    return Archive.load(directory) or NoHeaders()
+
+
+def _damaged(path: Path, what: str) -> DamagedStateError:
+    mend = (
+        "`hmchain node start` puts it aside and executes the blocks again (stop the node first if it runs)"
+        if path.name == STATE
+        else f"`hmchain ledger rebuild --dir {path.parent.parent}` puts it aside and executes the blocks again"
+    )
+    return DamagedStateError(f"{path} cannot be believed: {what}", mend)
