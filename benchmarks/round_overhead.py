@@ -37,9 +37,9 @@ from hmchain.application.agent.cache import ObjectCache
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Hospital
-from hmchain.application.learning.cnn import Architecture, initial_vector
+from hmchain.application.learning.cnn import Architecture, first_model_seed, initial_vector
 from hmchain.application.learning.memory import tune_allocator
-from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.ledger import arithmetic
 from hmchain.ledger.blocks import Block, BlockResult
@@ -50,7 +50,7 @@ from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.records.objects import ObjectStore
 
 HOSPITALS = ("east", "north", "south", "west")
-STUDY, DATASET, SEED = "overhead", "images", 7
+STUDY, DATASET, SALT = "overhead", "images", bytes(32)
 TARGET_MS = 50.0
 WARM_UP = 3
 
@@ -115,16 +115,17 @@ class Stopwatch:
 def open_study(directory: Path, rounds: int) -> tuple[Consortium, StudySpec]:
     """A consortium whose study is proposed and approved by all."""
     arch = Architecture.for_images(64, 64, 1, 2)
-    first = initial_vector(arch, SEED)
+    first = initial_vector(arch, first_model_seed(SALT, STUDY))
 
     def learn(hospital: Hospital, spec: StudySpec) -> Learner:
         trainer = InstantTrainer(spec.participants.index(hospital.organisation), len(first))
         return ReadyLearner(trainer, np.array([600, 400]), lambda counts: None, first)
 
-    consortium = Consortium.create(directory, "bench", {name: name.title() for name in HOSPITALS}, learn=learn)
+    titles = {name: name.title() for name in HOSPITALS}
+    consortium = Consortium.create(directory, "bench", titles, learn=learn, salt=SALT)
     schema = Schema("mri", 1, 64, 64, ("no", "yes"))
     uses = tuple(DatasetUse(name, DATASET, 1) for name in HOSPITALS)
-    spec = study_spec(STUDY, schema, uses, arch, demo_plan(rounds), SEED)
+    spec = study_spec(STUDY, schema, uses, arch, default_plan(rounds), SALT)
     for hospital in consortium.hospitals.values():
         consortium.require(hospital.as_steward(RegisterDataset(DATASET, schema)))
         consortium.require(hospital.as_steward(PublishVersion(DATASET, 1, bytes(32), 512)))
@@ -171,7 +172,7 @@ def run_rounds(directory: Path, rounds: int, watch: Stopwatch | None) -> dict[st
 def bare_fedavg(rounds: int) -> float:
     """Median milliseconds of a FedAvg round outside the trainer: add the updates, divide, step."""
     arch = Architecture.for_images(64, 64, 1, 2)
-    weights = initial_vector(arch, SEED)
+    weights = initial_vector(arch, SALT)
     trainers = [InstantTrainer(order, len(weights)) for order in range(len(HOSPITALS))]
     times = []
     for number in range(rounds):

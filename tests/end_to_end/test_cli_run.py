@@ -21,7 +21,7 @@ from hmchain.application.cli.main import main
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Images
 from hmchain.application.learning.cnn import Architecture, load_model, save_model
-from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.report import to_json
 from hmchain.ledger import genesis as genesis_file
@@ -51,7 +51,7 @@ def propose(consortium: Consortium, name: str) -> Any:
     """Put a study before the stewards."""
     uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in NAMES)
     arch = Architecture.for_images(SIDE, SIDE, 1, 2, filters=8)
-    spec = study_spec(name, SCHEMA, uses, arch, demo_plan(ROUNDS, steps=1), 7)
+    spec = study_spec(name, SCHEMA, uses, arch, default_plan(ROUNDS, steps=1), consortium.ledger.genesis.salt)
     consortium.require(consortium.hospitals["north"].as_scientist(ProposeStudy(spec)))
     return spec
 

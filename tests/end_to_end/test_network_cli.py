@@ -28,7 +28,7 @@ from hmchain.application import node
 from hmchain.application.cli.main import main
 from hmchain.application.hospital import Images
 from hmchain.application.learning.cnn import Architecture
-from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.node import open_hospital
 from hmchain.application.node_folder import NodeFolder
@@ -291,7 +291,8 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     """Section 7 of the guide: records stay in each folder, stewards approve, agents do the rest."""
     uses = tuple(DatasetUse(name, "scans", 1) for name in NAMES)
     architecture = Architecture.for_images(16, 16, 1, classes=2)
-    spec = study_spec("brightness", SCHEMA, uses, architecture, demo_plan(rounds=1, steps=2), seed=1)
+    plan, salt = default_plan(rounds=1, steps=2), node.joined(consortium.sites["west"].folder).genesis.salt
+    spec = study_spec("brightness", SCHEMA, uses, architecture, plan, salt)
     for order, site in enumerate(consortium.sites.values()):
         with open_hospital(site.folder) as member:
             (hospital,) = member.hospitals.values()

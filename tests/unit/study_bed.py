@@ -97,7 +97,6 @@ def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> St
         rounds=rounds_,
         initial_root=vectors.model_root(model, model * 0),
         initial_weights=vectors.weights_root(model),
-        seed=1,
         deadlines=DEADLINES,
         gate_tolerance_permyriad=500,
         colluders=reputation.faults_tolerated(len(names)),

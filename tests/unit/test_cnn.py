@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hmchain.application.learning import cnn
+from hmchain.application.learning.schedule import generator
 from hmchain.canonical import decode, encode
 from hmchain.records.sources.decode import NotAnImageError
 
 SMALL = cnn.Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
+SEED = b"seed" * 8
 
 
 def preprocessing(arch: cnn.Architecture = SMALL, counts: tuple[int, ...] = (30, 10)) -> cnn.Preprocessing:
     names = tuple(f"class {k}" for k in range(arch.classes))
-    return cnn.Preprocessing.for_model(arch, names, counts)
+    return cnn.Preprocessing.for_model(arch, names, cnn.smoothed_prior(counts))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -44,9 +46,9 @@ def test_there_are_no_running_statistics_to_average() -> None:
     assert not list(cnn.build(SMALL).buffers())
 
 
-@given(st.integers(0, 2**63 - 1))
+@given(st.binary(min_size=32, max_size=32))
 @settings(max_examples=20, deadline=None)
-def test_vector_round_trip(seed: int) -> None:
+def test_vector_round_trip(seed: bytes) -> None:
     vector = cnn.initial_vector(SMALL, seed)
     network = cnn.build(SMALL)
     cnn.load_vector(network, vector)
@@ -55,8 +57,16 @@ def test_vector_round_trip(seed: int) -> None:
     assert np.array_equal(vector, cnn.initial_vector(SMALL, seed))
 
 
-def test_seeds_give_different_models() -> None:
-    assert not np.array_equal(cnn.initial_vector(SMALL, 1), cnn.initial_vector(SMALL, 2))
+def test_every_chain_and_study_has_a_first_model_of_its_own() -> None:
+    places = [(bytes(32), "a"), (bytes(32), "b"), (b"\1" + bytes(31), "a")]
+    seeds = {cnn.first_model_seed(*place) for place in places}
+    models = {cnn.initial_vector(SMALL, seed).tobytes() for seed in seeds}
+    assert len(seeds) == len(models) == 3
+
+
+def test_every_bit_of_a_seed_counts() -> None:
+    seeds = [bytes(32)] + [(1 << bit).to_bytes(32, "big") for bit in range(256)]
+    assert len({generator(seed).bytes(16) for seed in seeds}) == 257
 
 
 def test_a_vector_of_another_network_is_refused() -> None:
@@ -91,7 +101,7 @@ def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_model_file_round_trip(tmp_path: Path) -> None:
-    vector = cnn.initial_vector(SMALL, 7)
+    vector = cnn.initial_vector(SMALL, SEED)
     path = tmp_path / "model.safetensors"
     cnn.save_model(path, SMALL, vector, preprocessing(), {"study": "s", "round": "5"})
     model = cnn.load_model(path)
@@ -102,7 +112,7 @@ def test_a_model_file_round_trip(tmp_path: Path) -> None:
 
 
 def test_equal_models_are_equal_files(tmp_path: Path) -> None:
-    vector = cnn.initial_vector(SMALL, 7)
+    vector = cnn.initial_vector(SMALL, SEED)
     cnn.save_model(tmp_path / "a", SMALL, vector, preprocessing(), {"x": "1", "y": "2"})
     cnn.save_model(tmp_path / "b", SMALL, vector, preprocessing(), {"y": "2", "x": "1"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -115,7 +125,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(cnn.ModelFileError, match="is not an FL-CNN model"):
         cnn.load_model(tmp_path / "text")
     good = tmp_path / "model"
-    cnn.save_model(good, SMALL, cnn.initial_vector(SMALL, 0), preprocessing())
+    cnn.save_model(good, SMALL, cnn.initial_vector(SMALL, SEED), preprocessing())
     (tmp_path / "cut").write_bytes(good.read_bytes()[:-100])
     with pytest.raises(cnn.ModelFileError):
         cnn.load_model(tmp_path / "cut")
@@ -136,7 +146,7 @@ def test_prediction_adds_the_logarithm_of_the_global_prior() -> None:
 
 def test_predict_from_an_array_and_from_a_file_agree(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    cnn.save_model(path, SMALL, cnn.initial_vector(SMALL, 3), preprocessing())
+    cnn.save_model(path, SMALL, cnn.initial_vector(SMALL, SEED), preprocessing())
     image = np.random.default_rng(1).integers(0, 256, (50, 40), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(image).resize((28, 28), Image.Resampling.BILINEAR).save(buffer, "PNG")

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from hmchain.application.agent.agent import UnpinnedError
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Hospital, Images, cnn_learner
-from hmchain.application.learning.cnn import Architecture, initial_vector
-from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.cnn import Architecture, first_model_seed, initial_vector
+from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.canonical import encode
 from hmchain.errors import InputError
+from hmchain.ledger.contracts import parameters
 from hmchain.ledger.contracts.datasets import Schema, dataset, version
 from hmchain.ledger.contracts.studies import DatasetUse, StudySpec
 
@@ -38,9 +39,10 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield hospital
 
 
-def spec(rounds: int = 2) -> StudySpec:
+def spec(hospital: Hospital, rounds: int = 2) -> StudySpec:
     uses = tuple(DatasetUse(name, "brain", 1) for name in ("east", "north", "west"))
-    return study_spec("tumours", SCHEMA, uses, ARCH, demo_plan(rounds, steps=2), 7)
+    salt = parameters.founding(hospital.node.state).salt
+    return study_spec("tumours", SCHEMA, uses, ARCH, default_plan(rounds, steps=2), salt)
 
 
 def test_images_come_back_as_they_were(hospital: Hospital) -> None:
@@ -65,12 +67,15 @@ def test_what_is_published_is_a_root_and_a_rounded_count(hospital: Hospital) -> 
 
 
 def test_the_learner_is_what_the_study_pins(hospital: Hospital) -> None:
-    learner = cnn_learner(hospital, spec())
+    learner = cnn_learner(hospital, spec(hospital))
     assert learner.class_counts.tolist() == [6, 5]
-    assert np.array_equal(learner.initial, initial_vector(ARCH, 7))
+    assert np.array_equal(
+        learner.initial,
+        initial_vector(ARCH, first_model_seed(parameters.founding(hospital.node.state).salt, "tumours")),
+    )
     fitted = learner.trainer.fit(learner.initial, 0).weights
     assert fitted.shape == learner.initial.shape and not np.array_equal(fitted, learner.initial)
-    again = cnn_learner(hospital, spec())
+    again = cnn_learner(hospital, spec(hospital))
     assert np.array_equal(again.trainer.fit(again.initial, 0).weights, fitted), "the same after a restart"
     learner.use_counts(np.array([30, 10]))
     assert 0 <= learner.trainer.evaluate(fitted, "validation").auc <= 1
@@ -80,7 +85,7 @@ def test_a_learner_decrypts_nothing_before_it_is_used(hospital: Hospital, monkey
     read: list[str] = []
     cohort = hospital.cohort
     monkeypatch.setattr(hospital, "cohort", lambda name, version: read.append(name) or cohort(name, version))
-    learner = cnn_learner(hospital, spec())
+    learner = cnn_learner(hospital, spec(hospital))
     learner.use_counts(np.array([30, 10]))
     assert len(learner.initial) and not read
     learner.read()
@@ -101,4 +106,4 @@ def test_a_learner_decrypts_nothing_before_it_is_used(hospital: Hospital, monkey
 )
 def test_an_agent_refuses_what_is_not_installed_or_does_not_fit(hospital: Hospital, changes: dict[str, object]) -> None:
     with pytest.raises(UnpinnedError, match="tumours"):
-        cnn_learner(hospital, replace(spec(), **changes))
+        cnn_learner(hospital, replace(spec(hospital), **changes))

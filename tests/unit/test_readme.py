@@ -19,7 +19,7 @@ from hmchain.application.cli.main import app
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import TRAIN, VALIDATION, Images
 from hmchain.application.learning.cnn import Architecture
-from hmchain.application.learning.schedule import demo_plan
+from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.errors import AuditError
 from hmchain.ledger.contracts import studies
@@ -67,7 +67,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             consortium.require(hospital.publish("images", 1))
         architecture = Architecture.for_images(SIDE, SIDE, 1, len(CLASSES))
         uses = tuple(DatasetUse(name, "images", 1) for name in names)
-        spec = study_spec("grey", schema, uses, architecture, demo_plan(rounds=1, steps=1), seed=1)
+        plan, salt = default_plan(rounds=1, steps=1), consortium.ledger.genesis.salt
+        spec = study_spec("grey", schema, uses, architecture, plan, salt)
         consortium.require(consortium.hospitals["elm"].as_scientist(ProposeStudy(spec)))
         until_ms = consortium.ledger.now_ms() + 3_600_000
         for hospital in consortium.hospitals.values():

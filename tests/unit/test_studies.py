@@ -76,7 +76,6 @@ REFUSED: dict[str, tuple[str, dict[str, object]]] = {
     "no rounds": ("bad_rounds", {"rounds": 0}),
     "more rounds than the rule bears": ("bad_rule", {"rounds": 4}),
     "a short code digest": ("bad_digest", {"code": b"short"}),
-    "a negative seed": ("bad_seed", {"seed": -1}),
     "no clip": ("bad_gate", {"clip_norm_millionths": 0}),
     "a deadline of nothing": ("bad_deadlines", {"deadlines": replace(DEADLINES, reveal_ms=0)}),
     "a deadline of a year": ("bad_deadlines", {"deadlines": replace(DEADLINES, gate_ms=YEAR_MS)}),

@@ -23,6 +23,7 @@ from hmchain.application.record_store import open_record_store
 from hmchain.canonical import Record, decode, decode_trusted, encode
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
+from hmchain.ledger.contracts import parameters
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
 from hmchain.ledger.contracts.studies import StudySpec
 from hmchain.records.objects import ObjectStore
@@ -144,7 +145,7 @@ Learn = Callable[[Hospital, StudySpec], Learner]
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     """The FL-CNN of a study on a hospital's images. Raises `UnpinnedError` for a model or code that is not ours."""
     # torch takes seconds to import, and only those who train need it.
-    from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector, layers
+    from hmchain.application.learning.cnn import Architecture, code_digest, first_model_seed, initial_vector, layers
     from hmchain.application.learning.trainer import CNNTrainer
 
     if spec.code != code_digest():
@@ -158,14 +159,15 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     fits = (arch.channels, arch.height, arch.width, arch.classes) == images and plan.rounds >= spec.rounds
     if not fits or [layer.size for layer in spec.rule.layers] != sizes:
         raise UnpinnedError(f"study {spec.name} pins a model, a plan and a schema that do not fit each other")
-    order = spec.participants.index(hospital.organisation)
-    use = spec.uses[order]
+    use = spec.uses[spec.participants.index(hospital.organisation)]
 
     def opened() -> tuple[CNNTrainer, npt.NDArray[np.int64]]:
         cohort = hospital.cohort(use.dataset, use.version)
-        return CNNTrainer(cohort, plan, arch, spec.seed + order), cohort.class_counts(arch.classes)
+        secret = hospital.agent.coins.derive("training", spec.name.encode())
+        return CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes)
 
-    return CNNLearner(initial_vector(arch, spec.seed), opened)
+    seed = first_model_seed(parameters.founding(hospital.node.state).salt, spec.name)
+    return CNNLearner(initial_vector(arch, seed), opened)
 
 
 class CNNLearner:
@@ -215,7 +217,8 @@ class CNNLearner:
         return self._opened
 
     def _set_prior(self) -> None:
-        from hmchain.application.learning.cnn import smoothed_prior
+        from hmchain.application.learning.cnn import prediction_prior
 
         if self._opened is not None and self._counts is not None:
-            self._opened[0].prior = smoothed_prior(self._counts)
+            trainer = self._opened[0]
+            trainer.prior = prediction_prior(trainer.plan, self._counts)

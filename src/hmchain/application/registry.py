@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from hmchain.application.agent import exchange
 from hmchain.application.agent.updates import class_counts
-from hmchain.application.learning.cnn import Architecture, Preprocessing, save_model
+from hmchain.application.learning.cnn import Architecture, Preprocessing, prediction_prior, save_model
 from hmchain.application.learning.quantise import to_weights
+from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.canonical import decode
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey
@@ -54,6 +55,12 @@ def summed_counts(state: State, objects: ObjectStore, key: SecretKey, study: str
     return class_counts(entry, means)
 
 
+def prior(state: State, objects: ObjectStore, key: SecretKey, study: str) -> npt.NDArray[np.float64]:
+    """Class shares that prediction with a study's models adds to the logits, (classes,)."""
+    plan = decode(_study(state, study).spec.training, TrainingPlan)
+    return prediction_prior(plan, summed_counts(state, objects, key, study))
+
+
 def export(
     state: State, objects: ObjectStore, key: SecretKey, study: str, path: Path, origin: dict[str, str]
 ) -> npt.NDArray[np.float32]:
@@ -66,8 +73,8 @@ def export(
         raise NoModelError(f"study {study} has not made a model", "see `hmchain study status`")
     weights = accepted_model(state, objects, key, study, registered.round)
     arch = decode(entry.spec.architecture, Architecture)
-    counts = summed_counts(state, objects, key, study)
-    preprocessing = Preprocessing.for_model(arch, entry.spec.schema.classes, counts)
+    shares = prior(state, objects, key, study)
+    preprocessing = Preprocessing.for_model(arch, entry.spec.schema.classes, shares)
     metadata = {
         "study": study,
         "round": str(registered.round),

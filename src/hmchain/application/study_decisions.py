@@ -10,7 +10,7 @@ import msgspec
 
 from hmchain.application.governance import Delegate
 from hmchain.errors import InputError, StudyError
-from hmchain.ledger.contracts import approvals, datasets, membership, studies
+from hmchain.ledger.contracts import approvals, datasets, membership, parameters, studies
 from hmchain.ledger.contracts.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.opening import ResumeStudy
@@ -157,9 +157,8 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     name: str
     datasets: dict[str, str]
     """Organisation to its dataset; the newest version is used."""
-    rounds: int = 60
-    steps: int = 10
-    seed: int = 1
+    rounds: int = 600
+    steps: int = 4
     purpose: str = PURPOSE
     colluders: int | None = None
     """How many participants that pool what they know the study withstands; f of the consortium if not given."""
@@ -179,7 +178,7 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
     """What the study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
     # torch takes seconds to import, and only proposals need it here.
     from hmchain.application.learning.cnn import Architecture
-    from hmchain.application.learning.schedule import demo_plan
+    from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec
 
     uses, schemas = [], []
@@ -200,9 +199,9 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
         raise StudyFileError("the datasets are no images", "this version trains on images")
     colluders = _colluders(state, proposal)
     architecture = Architecture.for_images(schema.height, schema.width, schema.channels, len(schema.classes))
-    plan = demo_plan(proposal.rounds, proposal.steps)
+    plan = default_plan(proposal.rounds, proposal.steps)
     return study_spec(
-        proposal.name, schema, tuple(uses), architecture, plan, proposal.seed,
+        proposal.name, schema, tuple(uses), architecture, plan, parameters.founding(state).salt,
         purpose=proposal.purpose, colluders=colluders,
     )  # fmt: skip
 

@@ -117,7 +117,7 @@ LearnerFactory = Callable[[StudySpec], Learner]
 
 
 class RoundingSecret(Record, frozen=True):
-    """From which the coin flips of stochastic rounding and count noise are drawn."""
+    """From which batches, augmentation, stochastic rounding and count noise are drawn."""
 
     raw: bytes
 
@@ -261,7 +261,7 @@ class Agent:
                 return None
             self._participants[name] = Participant(
                 self.organisation, self.node, self._exchange(name), self.store, self._keys, learner,
-                self._rounding(), self.random,
+                self.coins, self.random,
             )  # fmt: skip
         return self._participants[name]
 
@@ -278,7 +278,9 @@ class Agent:
                 self.refusals[spec.name] = str(error)
         return self._learners.get(spec.name)
 
-    def _rounding(self) -> SecretKey:
+    @property
+    def coins(self) -> SecretKey:
+        """The hospital's secret for all that training and counting leave to chance; drawn once, kept for good."""
         found = self.store.get("rounding", RoundingSecret)
         if found is None:
             found = RoundingSecret(self.random(32))

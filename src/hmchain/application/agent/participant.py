@@ -59,7 +59,7 @@ class Participant:
         store: AgentStore,
         keys: StudyKeyStore,
         learner: Learner,
-        rounding: SecretKey,
+        coins: SecretKey,
         random: Random,
     ) -> None:
         self.behaviour = AgentBehaviour.HONEST
@@ -69,7 +69,7 @@ class Participant:
         self._store = store
         self._keys = keys
         self._learner = learner
-        self._maker = UpdateMaker(organisation, node.chain_id, store, keys, exchange, learner, rounding)
+        self._maker = UpdateMaker(organisation, node.chain_id, store, keys, exchange, learner, coins)
         self._random = random
         self._round: int | None = None
         self._published: set[bytes] = set()

@@ -19,7 +19,8 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.masking import MaskSeeds, mask_update
 from hmchain.application.learning.quantise import quantise_and_mask, to_weights
-from hmchain.application.learning.schedule import MILLION
+from hmchain.application.learning.schedule import MILLION, generator
+from hmchain.canonical import encode
 from hmchain.keys import SecretKey
 from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import FRACTION_BITS, I32, I64, U32
@@ -45,7 +46,7 @@ class UpdateMaker:
         keys: StudyKeyStore,
         objects: exchange.Exchange,
         learner: Learner,
-        rounding: SecretKey,
+        coins: SecretKey,
     ) -> None:
         self._organisation = organisation
         self._chain_id = chain_id
@@ -53,7 +54,7 @@ class UpdateMaker:
         self._keys = keys
         self._objects = objects
         self._learner = learner
-        self._rounding = rounding
+        self._coins = coins
         self._kept: MaskedUpdate | None = None
 
     def kept(self, entry: Round) -> MaskedUpdate | None:
@@ -96,16 +97,19 @@ class UpdateMaker:
         fitted = self._learner.trainer.fit(start, entry.number - 1)
         weight = study.weight(self._organisation)
         clip_norm = study.spec.clip_norm_millionths / MILLION
-        coins = self._rounding.derive("rounding", *_place(entry)).raw
+        coins = self._coins.derive("rounding", *_place(entry)).raw
         return quantise_and_mask(fitted.weights - start, study.spec.rule, clip_norm, weight, coins, seeds)[0]
 
     def _counts(self, study: Study) -> I32:
         """Class counts of one's training data with noise, in whole counts.
 
-        The same noise in every attempt: the mean of several would tell the counts.
+        One draw for a dataset version and its classes, in every attempt and in every study: the mean of several draws
+        would tell the counts. So the noise's epsilon is spent once, however often the counts are summed.
         """
-        seed = np.frombuffer(self._rounding.derive("count noise", study.spec.name.encode()).raw, np.uint64)
-        random = np.random.default_rng(seed)
+        spec = study.spec
+        use = spec.uses[study.order(self._organisation)]
+        place = (use.dataset.encode(), use.version.to_bytes(8, "big"), encode(spec.schema.classes))
+        random = generator(self._coins.derive("count noise", *place).raw)
         p = 1 - np.exp(-COUNT_NOISE_EPSILON)
         size = len(self._learner.class_counts)
         noise = random.geometric(p, size) - random.geometric(p, size)

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain import files
-from hmchain.application.demo.preparation import Prepared
+from hmchain.application.demo.preparation import Prepared, salt
 from hmchain.application.learning import baselines, metrics
-from hmchain.application.learning.cnn import Probabilities
+from hmchain.application.learning.cnn import Probabilities, first_model_seed
 from hmchain.application.report.parts import (
     Calibration,
     CalibrationBin,
@@ -63,7 +63,7 @@ def train_baselines(prepared: Prepared, progress: BaselineProgress) -> Baselines
     """Train every hospital's own CNN and the pooled one, with the same network, schedule and total work."""
     if prepared.folder.baselines.exists():
         return Baselines.load(prepared.folder.baselines)
-    cohorts, seed = prepared.cohorts(), prepared.settings.seed
+    cohorts, seed = prepared.cohorts(), first_model_seed(salt(prepared), prepared.study)
     test = prepared.images.images[prepared.split.test]
     with ThreadPoolExecutor(1) as pool:
         pooled = pool.submit(

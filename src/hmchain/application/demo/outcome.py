@@ -166,7 +166,7 @@ def _plan(prepared: Prepared, consortium: Consortium) -> TrainingPlan:
         f"{arch.height} x {arch.width} x {arch.channels}",
         parameters=dimension(arch),
         rounds=plan.rounds,
-        algorithm="federated averaging with logit adjustment and server momentum",
+        algorithm="federated averaging in short rounds, with server momentum",
         schedule=f"{plan.steps} steps of {plan.batch_size} images a round; learning rate "
         f"{rates[0] / 1e6:g} falling to {rates[-1] / 1e6:g} along a cosine",
         bits=BITS,

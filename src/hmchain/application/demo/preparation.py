@@ -14,18 +14,19 @@ from hmchain.application.consortium import Consortium
 from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.hospital import TRAIN, VALIDATION, Hospital, Images
 from hmchain.application.learning.cnn import Architecture
-from hmchain.application.learning.schedule import TrainingPlan, demo_plan
+from hmchain.application.learning.schedule import TrainingPlan, default_plan
 from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, study_spec
 from hmchain.application.learning.trainer import Cohort
 from hmchain.application.run_folder import RunFolder
 from hmchain.canonical import digest
 from hmchain.keys import WrappingKey
-from hmchain.ledger.contracts import approvals, datasets, studies
+from hmchain.ledger.contracts import approvals, datasets, parameters, studies
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.opening import JoinStudy
 from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, ProposeStudy, StudySpec
 from hmchain.ledger.genesis import NAME_CHARACTERS_MAX
+from hmchain.ledger.state import State
 from hmchain.records.partition import HospitalShare, Partition, partition
 from hmchain.records.sources.images import load_images
 from hmchain.records.sources.imageset import ImageSet
@@ -100,7 +101,7 @@ def load(settings: DemoSettings, folder: RunFolder, progress: Report) -> Prepare
     split = partition(images, settings.hospitals, settings.alpha, settings.seed)
     height, width, channels = images.shape
     arch = Architecture.for_images(height, width, channels, len(images.classes))
-    return Prepared(settings, folder, images, split, arch, demo_plan(settings.rounds, settings.steps))
+    return Prepared(settings, folder, images, split, arch, default_plan(settings.rounds, settings.steps))
 
 
 def chain_name(prepared: Prepared) -> str:
@@ -173,7 +174,7 @@ def refuse_unwanted_study(prepared: Prepared, consortium: Consortium) -> Refused
     name, (first, *_, last) = prepared.unwanted_study, prepared.names
     answer = "not_approved"
     if studies.study(consortium.ledger.state, name) is None:
-        spec = _spec(prepared, name, purpose=UNWANTED_PURPOSE)
+        spec = _spec(prepared, consortium.ledger.state, name, purpose=UNWANTED_PURPOSE)
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
         answer = consortium.submit(_join(consortium.hospitals[last], name))[0]
     if approvals.approval(consortium.ledger.state, name, last) is None:
@@ -189,7 +190,7 @@ def _join(hospital: Hospital, study: str) -> bytes:
 def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> StudySpec:
     """Propose the study; every steward approves its own dataset for it."""
     name, first = prepared.study, prepared.names[0]
-    spec = _spec(prepared, name, deadlines=deadlines)
+    spec = _spec(prepared, consortium.ledger.state, name, deadlines=deadlines)
     if studies.study(consortium.ledger.state, name) is None:
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
     for organisation, hospital in consortium.hospitals.items():
@@ -201,8 +202,10 @@ def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlin
 
 
 def _spec(
-    prepared: Prepared, name: str, *, purpose: str = HEALTH_RESEARCH, deadlines: Deadlines = DEADLINES
+    prepared: Prepared, state: State, name: str, *, purpose: str = HEALTH_RESEARCH, deadlines: Deadlines = DEADLINES
 ) -> StudySpec:
     uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in prepared.names)
-    schema, seed = schema_of(prepared), prepared.settings.seed
-    return study_spec(name, schema, uses, prepared.arch, prepared.plan, seed, purpose=purpose, deadlines=deadlines)
+    schema, founding = schema_of(prepared), parameters.founding(state)
+    return study_spec(
+        name, schema, uses, prepared.arch, prepared.plan, founding.salt, purpose=purpose, deadlines=deadlines
+    )

@@ -26,7 +26,6 @@ from hmchain.application.learning.cnn import (
     build,
     load_vector,
     predict_probabilities,
-    smoothed_prior,
 )
 from hmchain.application.report import RunSummary, from_json, render, to_json
 from hmchain.application.report.parts import Incident, Timing
@@ -197,12 +196,12 @@ class TestScorer:
         return registry.accepted_model(consortium.ledger.state, consortium.objects, key, study, number)
 
     def probabilities(self, weights: Vector) -> Probabilities:
-        """Class probabilities of the test images under the global prior."""
+        """Class probabilities of the test images, as anybody's prediction would have them."""
         consortium, study = self._consortium, self._prepared.study
         key = consortium.study_key(study)
-        counts = registry.summed_counts(consortium.ledger.state, consortium.objects, key, study)
+        shares = registry.prior(consortium.ledger.state, consortium.objects, key, study)
         load_vector(self._network, weights)
-        return predict_probabilities(self._network, self._images, smoothed_prior(counts))
+        return predict_probabilities(self._network, self._images, shares)
 
     def scores(self, probabilities: Probabilities) -> tuple[float, float]:
         """AUC and ACC."""

@@ -2,14 +2,13 @@
 
 All share the network, its first weights, the images, the augmentation and the cosine schedule. What differs:
 
-- `local`: each hospital alone, for as many steps as it does in the federation;
-- `pooled`: one network on everybody's images, for as many steps as all hospitals do together;
-- `fedavg`: plain FedAvg (McMahan et al., arXiv 1602.05629): one learning rate, no logit adjustment, no server momentum;
+- `local`: each hospital alone, on as many images as it sees in the federation;
+- `pooled`: one network on everybody's images, on as many as all hospitals see together;
+- `fedavg`: plain FedAvg (McMahan et al., arXiv 1602.05629): one learning rate, no server momentum;
 - `federated_reference`: the algorithm that the chain runs, without chain, masks or integers.
 
-Who trains alone keeps its momentum from round to round, has half the learning rate (the best of three for hospitals
-alone, of two for the pool, on images that are in no test set) and predicts with the prior of its own images. Network
-and augmentation were chosen by the federation's result alone.
+Each has the plan that is best for it, found on images that are in no test set. Who trains alone has
+momentum that lives on from step to step. Network and augmentation were chosen by the federation's result alone.
 """
 
 from __future__ import annotations
@@ -33,10 +32,13 @@ from hmchain.application.learning.cnn import (
     initial_vector,
     load_vector,
     predict_probabilities,
-    smoothed_prior,
+    prediction_prior,
 )
 from hmchain.application.learning.schedule import Q16, TrainingPlan
 from hmchain.application.learning.trainer import CNNTrainer, Cohort
+from hmchain.canonical import digest
+
+_ALONE_BATCH, _ALONE_STEPS = 8, 40
 
 Progress = Callable[[int, int], None]
 """Called with the rounds done and all rounds."""
@@ -70,16 +72,18 @@ class ContinuousTrainer(CNNTrainer):
 
 
 def local(
-    cohorts: Sequence[Cohort], plan: TrainingPlan, arch: Architecture, seed: int, progress: Progress | None = None
+    cohorts: Sequence[Cohort], plan: TrainingPlan, arch: Architecture, seed: bytes, progress: Progress | None = None
 ) -> list[Trained]:
-    """Each hospital's own network, `plan.rounds * plan.steps` steps each, side by side."""
+    """Each hospital's own network, on as many images as the plan has each see, side by side."""
     alone = alone_plan(plan)
-    trainers = [ContinuousTrainer(cohort, alone, arch, seed + place) for place, cohort in enumerate(cohorts)]
+    trainers = [
+        ContinuousTrainer(cohort, alone, arch, hospital_seed(seed, place)) for place, cohort in enumerate(cohorts)
+    ]
     weights = [initial_vector(arch, seed)] * len(cohorts)
     with _side_by_side(trainers) as fit:
-        for round in range(plan.rounds):
+        for round in range(alone.rounds):
             weights = fit(weights, round)
-            _report(progress, round, plan)
+            _report(progress, round, alone)
     return [Trained(arch, own, _uniform(arch)) for own in weights]
 
 
@@ -87,23 +91,23 @@ def pooled(
     cohorts: Sequence[Cohort],
     plan: TrainingPlan,
     arch: Architecture,
-    seed: int,
+    seed: bytes,
     progress: Progress | None = None,
     *,
     equal_work: bool = True,
 ) -> Trained:
-    """One network on all images: with `equal_work` as many steps as all hospitals together, else as one of them."""
+    """One network on all images: with `equal_work` it sees as many as all hospitals together, else as one of them."""
     alone = alone_plan(plan, len(cohorts) if equal_work else 1)
-    trainer = ContinuousTrainer(pool(cohorts), alone, arch, seed)
+    trainer = ContinuousTrainer(pool(cohorts), alone, arch, hospital_seed(seed, 0))
     weights = initial_vector(arch, seed)
-    for round in range(plan.rounds):
+    for round in range(alone.rounds):
         weights = trainer.fit(weights, round).weights
-        _report(progress, round, plan)
+        _report(progress, round, alone)
     return Trained(arch, weights, _uniform(arch))
 
 
 def fedavg(
-    cohorts: Sequence[Cohort], plan: TrainingPlan, arch: Architecture, seed: int, progress: Progress | None = None
+    cohorts: Sequence[Cohort], plan: TrainingPlan, arch: Architecture, seed: bytes, progress: Progress | None = None
 ) -> Trained:
     """Plain FedAvg, weighted by the hospitals' numbers of images, for the plan's rounds and steps."""
     plain = fedavg_plan(plan)
@@ -113,21 +117,33 @@ def fedavg(
 
 
 def alone_plan(plan: TrainingPlan, work: int = 1) -> TrainingPlan:
-    """`plan` for one who trains alone, with `work` times its steps a round."""
-    return msgspec.structs.replace(
-        plan,
-        learning_rates_millionths=tuple(rate // 2 for rate in plan.learning_rates_millionths),
-        steps=plan.steps * work,
+    """The plan of one who trains alone, on `work` times the images that `plan` has a hospital see.
+
+    Its rounds are units of progress: nothing ends with one but forty steps.
+    """
+    steps = max(1, work * plan.rounds * plan.steps * plan.batch_size // _ALONE_BATCH)
+    rounds = -(-steps // _ALONE_STEPS)
+    return TrainingPlan.cosine(
+        rounds,
+        learning_rate_millionths=10_000,
+        steps=min(steps, _ALONE_STEPS),
+        batch_size=_ALONE_BATCH,
+        momentum_millionths=900_000,
+        weight_decay_millionths=plan.weight_decay_millionths,
+        prox_mu_millionths=0,
         logit_adjustment=False,
+        augmentation=plan.augmentation,
+        server_momentum_q16=0,
+        server_learning_rate_q16=Q16,
     )
 
 
 def fedavg_plan(plan: TrainingPlan) -> TrainingPlan:
-    """`plan` without what the federation adds to FedAvg; the constant learning rate is the schedule's mean."""
-    mean_rate = round(sum(plan.learning_rates_millionths) / plan.rounds)
+    """FedAvg's plan on the images that `plan` has a hospital see: one learning rate, and momentum within a round."""
     return msgspec.structs.replace(
         plan,
-        learning_rates_millionths=(mean_rate,) * plan.rounds,
+        learning_rates_millionths=(100_000,) * plan.rounds,
+        momentum_millionths=900_000,
         prox_mu_millionths=0,
         logit_adjustment=False,
         server_momentum_q16=0,
@@ -139,28 +155,27 @@ def federated_reference(
     cohorts: Sequence[Cohort],
     plan: TrainingPlan,
     arch: Architecture,
-    seed: int,
+    seed: bytes,
     shares: Sequence[int],
     progress: Progress | None = None,
 ) -> Trained:
     """The chain's algorithm in floats; `shares` are the hospitals' weights (`ledger.contracts.studies.fair_weights`).
 
-    Hospital i trains with seed + i. Prediction uses the global class prior, which the chain takes from a secure sum.
+    Hospital i trains with `hospital_seed(seed, i)`.
     """
     weights = _federate(cohorts, plan, arch, seed, shares, progress)
-    prior = smoothed_prior(pool(cohorts).class_counts(arch.classes))
-    return Trained(arch, weights, prior if plan.logit_adjustment else _uniform(arch))
+    return Trained(arch, weights, prediction_prior(plan, pool(cohorts).class_counts(arch.classes)))
 
 
 def _federate(
     cohorts: Sequence[Cohort],
     plan: TrainingPlan,
     arch: Architecture,
-    seed: int,
+    seed: bytes,
     shares: Sequence[int],
     progress: Progress | None,
 ) -> Vector:
-    trainers = [CNNTrainer(cohort, plan, arch, seed + place) for place, cohort in enumerate(cohorts)]
+    trainers = [CNNTrainer(cohort, plan, arch, hospital_seed(seed, place)) for place, cohort in enumerate(cohorts)]
     model = initial_vector(arch, seed).astype(np.float64)
     momentum = np.zeros_like(model)
     with _side_by_side(trainers) as fit:
@@ -172,6 +187,11 @@ def _federate(
             model += plan.server_learning_rate_q16 / Q16 * momentum
             _report(progress, round, plan)
     return model.astype(np.float32)
+
+
+def hospital_seed(seed: bytes, place: int) -> bytes:
+    """From which a hospital draws its batches: its secret in a real federation, one of a kind in a comparison."""
+    return digest("hmchain baseline", seed, place.to_bytes(8, "big"))
 
 
 def pool(cohorts: Sequence[Cohort]) -> Cohort:

@@ -15,12 +15,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
+from blake3 import blake3
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from hmchain import files
+from hmchain.application.learning.schedule import TrainingPlan, generator
 from hmchain.canonical import Record, digest
 from hmchain.errors import DataError, InputError
 from hmchain.records.sources.decode import decode_image, to_grey
@@ -105,16 +107,15 @@ class Preprocessing(Record, frozen=True, kw_only=True):
     channels: int
     classes: tuple[str, ...]
     prior_q16: tuple[int, ...]
-    """Global share of each class in 1/65536, each at least 1: prediction adds its logarithm to the logits."""
+    """Share of each class in 1/65536, each at least 1: prediction adds its logarithm to the logits."""
 
     def __post_init__(self) -> None:
         if len(self.prior_q16) != len(self.classes) or min(self.prior_q16, default=0) < 1:
             raise ArchitectureError("each class needs a positive prior")
 
     @classmethod
-    def for_model(cls, arch: Architecture, classes: tuple[str, ...], counts: npt.ArrayLike) -> Preprocessing:
-        """The preprocessing of a network whose hospitals hold `counts` images of each class together."""
-        shares = smoothed_prior(counts)
+    def for_model(cls, arch: Architecture, classes: tuple[str, ...], shares: Probabilities) -> Preprocessing:
+        """The preprocessing of a network whose prediction adds the logarithm of these class shares."""
         prior = tuple(max(1, round(float(share) * 65536)) for share in shares)
         return cls(height=arch.height, width=arch.width, channels=arch.channels, classes=classes, prior_q16=prior)
 
@@ -140,6 +141,12 @@ def smoothed_prior(counts: npt.ArrayLike) -> Probabilities:
     smoothed = np.asarray(counts, np.float64) + 1
     shares: Probabilities = smoothed / smoothed.sum()
     return shares
+
+
+def prediction_prior(plan: TrainingPlan, counts: npt.ArrayLike) -> Probabilities:
+    """Class shares that prediction adds to the logits: those of all hospitals together where training took each one's
+    own out of them, else equal ones, shape (classes,)."""
+    return smoothed_prior(counts if plan.logit_adjustment else np.zeros_like(np.asarray(counts)))
 
 
 class FLCNN(nn.Module):
@@ -191,9 +198,14 @@ def dimension(arch: Architecture) -> int:
     return sum(layer.size for layer in layers(arch))
 
 
-def initial_vector(arch: Architecture, seed: int) -> Vector:
+def first_model_seed(salt: bytes, study: str) -> bytes:
+    """Seed of a study's first model, 32 bytes: of the chain's salt and the study's name, which no two studies share."""
+    return blake3(salt + study.encode(), derive_key_context="hmchain 2026 first model").digest()
+
+
+def initial_vector(arch: Architecture, seed: bytes) -> Vector:
     """The first global model: He initialisation (arXiv 1502.01852) of a seed, shape (d,)."""
-    random = np.random.Generator(np.random.PCG64(seed))
+    random = generator(seed)
     parts = []
     for name, shape, size in layers(arch):
         if len(shape) == 1:  # GroupNorm's scale is 1, every bias 0

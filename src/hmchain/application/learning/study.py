@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.application.learning.cnn import Architecture, code_digest, initial_vector, layers
+from hmchain.application.learning.cnn import Architecture, code_digest, first_model_seed, initial_vector, layers
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
 from hmchain.canonical import encode
@@ -31,19 +31,19 @@ def study_spec(
     uses: tuple[DatasetUse, ...],
     arch: Architecture,
     plan: TrainingPlan,
-    seed: int,
+    salt: bytes,
     *,
     colluders: int | None = None,
     purpose: str = HEALTH_RESEARCH,
     deadlines: Deadlines = DEADLINES,
     clip_norm: float = CLIP_NORM,
 ) -> StudySpec:
-    """The specification of an FL-CNN study; `uses` in order of organisation.
+    """The specification of an FL-CNN study; `uses` in order of organisation, `salt` of the chain's founding.
 
     `colluders` is f of the participants if not given; a consortium of more members wants its own f.
     """
     sizes = [layer.size for layer in layers(arch)]
-    model = arithmetic.padded(to_fixed(initial_vector(arch, seed)))
+    model = arithmetic.padded(to_fixed(initial_vector(arch, first_model_seed(salt, name))))
     rule = ModelRule(
         layer_steps(sizes, clip_norm, BITS),
         plan.server_momentum_q16,
@@ -65,7 +65,6 @@ def study_spec(
         rounds=plan.rounds,
         initial_root=vectors.model_root(model, model * 0),
         initial_weights=vectors.weights_root(model),
-        seed=seed,
         deadlines=deadlines,
         gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
         colluders=faults_tolerated(len(uses)) if colluders is None else colluders,

@@ -1,7 +1,8 @@
 """One hospital's training: the small protocol that agents drive, and FL-CNN behind it.
 
 A trainer holds no state between rounds. What it does in a round derives from the global weights, the plan and
-(seed, round) alone, so an agent that is rebuilt in the middle of a study trains the same update again.
+(seed, round) alone, so an agent that is rebuilt in the middle of a study trains the same update again. The seed is the
+hospital's secret: nobody else knows which images a round drew, or how they were changed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from hmchain.application.learning.cnn import (
     smoothed_prior,
     to_input,
 )
-from hmchain.application.learning.schedule import MILLION, TrainingPlan
+from hmchain.application.learning.schedule import MILLION, TrainingPlan, generator
 from hmchain.errors import DataError
 
 Split = Literal["train", "validation"]
@@ -113,7 +114,7 @@ class CNNTrainer:
         cohort: Cohort,
         plan: TrainingPlan,
         arch: Architecture,
-        seed: int,
+        seed: bytes,
         prior: npt.ArrayLike | None = None,
     ) -> None:
         """`prior` is the study's global class shares; with logit adjustment it is added whenever the model predicts.
@@ -180,7 +181,7 @@ class CNNTrainer:
         chosen = torch.from_numpy(order).to(self._device)
         images, labels = self._images[chosen], self._labels[chosen]
         if plan.augmentation:
-            images = augment(images, np.random.default_rng((self._seed, _AUGMENTATION_STREAM, round)))
+            images = augment(images, generator(self._seed, _AUGMENTATION_STREAM, round))
         return list(zip(torch.split(images, plan.batch_size), torch.split(labels, plan.batch_size), strict=True))
 
     def _step(self, start: Tensor, velocity: Tensor, learning_rate: float) -> None:
@@ -218,14 +219,14 @@ def flatten(network: nn.Module) -> tuple[Tensor, Tensor]:
     return weights, gradient
 
 
-def batch_order(examples: int, draws: int, seed: int, round: int) -> npt.NDArray[np.int64]:
+def batch_order(examples: int, draws: int, seed: bytes, round: int) -> npt.NDArray[np.int64]:
     """Which images a round trains on, shape (draws,): a window of an endless run of shuffled passes over all.
 
     Each image is seen equally often over the rounds although no state is kept between them.
     """
     first, last = round * draws, (round + 1) * draws
     passes = range(first // examples, -(-last // examples))
-    order = np.concatenate([np.random.default_rng((seed, _ORDER_STREAM, n)).permutation(examples) for n in passes])
+    order = np.concatenate([generator(seed, _ORDER_STREAM, n).permutation(examples) for n in passes])
     skipped = first - passes[0] * examples
     return order[skipped : skipped + draws]
 

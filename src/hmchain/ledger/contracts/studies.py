@@ -77,10 +77,9 @@ class StudySpec(Record, frozen=True):
     """Largest L2 norm of an update."""
     rounds: int
     initial_root: bytes
-    """Root of the first model, which everyone derives from the architecture and `seed`."""
+    """Root of the first model, which everyone derives from the architecture, the genesis' salt and the study's name."""
     initial_weights: bytes
     """Root of its float32 weights."""
-    seed: int
     deadlines: Deadlines
     gate_tolerance_permyriad: int
     """A hospital votes against a model whose AUC on its validation data is lower than the best accepted by more."""
@@ -270,7 +269,6 @@ def _check_spec(spec: StudySpec) -> None:
     require(_PURPOSE.fullmatch(spec.purpose) is not None, "bad_purpose")
     require_digest(spec.code, spec.initial_root, spec.initial_weights)
     require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
-    require(0 <= spec.seed < 1 << 63, "bad_seed")
     require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
     require(spec.rule.chunks <= CHUNKS_MAX, "model_too_large")
     require(len(spec.architecture) <= 4096 and len(spec.training) <= 32 << 10, "spec_too_large")
