@@ -106,7 +106,10 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
     assert all(departure.images == 0 and departure.update_bytes > 0 for departure in summary.departures)
     assert summary.audit is not None and summary.audit.passed
     assert summary.audit.tamper is not None and summary.audit.tamper.found
-    assert re.search(r"block \d+", summary.audit.tamper.finding)
+    flipped, named = (
+        re.search(r"block (\d+)", text) for text in (summary.audit.tamper.where, summary.audit.tamper.finding)
+    )
+    assert flipped is not None and named is not None and flipped[1] == named[1]
     assert summary.identity.genesis_digest in printed
     assert "not a medical device" in printed
     assert "simulated in one process" in printed

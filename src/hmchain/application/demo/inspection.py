@@ -79,11 +79,15 @@ def _flip(source: Path, target: Path) -> int:
 
 
 def _place(file: bytearray, block: bytes, transaction: bytes) -> int:
-    """Where in the file a byte of the block's first transaction lies; a block may be spread over several pages."""
+    """Where in the file a byte of the block's first transaction lies; a block may be spread over several pages.
+
+    Transactions of one sender begin alike, so a piece counts only if it is nowhere else.
+    """
     start = block.index(transaction)
     for offset in range(start, start + len(transaction), _PIECE_BYTES):
-        place = file.find(block[offset : offset + _PIECE_BYTES])
-        if place >= 0:
+        piece = block[offset : offset + _PIECE_BYTES]
+        place = file.find(piece)
+        if place >= 0 and file.find(piece, place + 1) < 0:
             return place
     raise AuditError("the block is not found in its file", "run the audit on the ledger itself")
 
