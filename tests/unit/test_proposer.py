@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hmchain.ledger.proposer import (
     Validators,
     ValidatorSetError,
     advance,
+    advance_blocks,
     proposer,
     proposers_of_rounds,
     update,
@@ -149,6 +151,26 @@ def test_priorities_stay_centred_and_near_over_changes(powers: dict[str, int], c
         assert 0 <= sum(values) < len(values)
         assert max(values) - min(values) <= 2 * total
         assert [validator.id for validator in validators] == sorted(validator.id for validator in validators)
+
+
+@settings(REPEATABLE, max_examples=60)
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 30), min_size=1),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([0, 1, 7, 30])), max_size=6),
+    st.integers(0, 700),
+)
+def test_l3_many_blocks_at_once_are_block_after_block(
+    powers: dict[str, int], changes: list[tuple[str, int]], blocks: int
+) -> None:
+    """Whole turns of the wheel are skipped, from wherever changes have left the priorities."""
+    validators = update((), list(powers.items()), {name: name.encode()[::-1] for name in powers})
+    for change in changes:
+        with suppress(ValidatorSetError):
+            validators = update(advance(validators), [change])
+    one_by_one = validators
+    for _ in range(blocks):
+        one_by_one = advance(one_by_one)
+    assert advance_blocks(validators, blocks) == one_by_one
 
 
 def test_leaving_and_joining_again_never_pays() -> None:

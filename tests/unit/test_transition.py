@@ -295,7 +295,7 @@ def test_an_honest_block_that_carries_evidence_is_no_offence(bench: Bench) -> No
     for author in "cd":
         honest = bench.proposal(bench.send.dataset("a", "x"), author=author, evidence=evidence)
         evidence = [accusation(honest)]
-    assert chain.nesting(tuple(evidence)) == chain.EVIDENCE_NESTING_MAX
+    assert chain.extent(tuple(evidence)).nesting == chain.EVIDENCE_NESTING_MAX
     bench.block(evidence=evidence)
     assert scores(bench) == UNHARMED
 

@@ -7,10 +7,11 @@ too, because a block that breaks them is an offence by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hmchain import merkle
-from hmchain.canonical import NotCanonicalError, decode
+from hmchain.canonical import NotCanonicalError, decode, encode
 from hmchain.errors import LedgerError
 from hmchain.keys import PublicKey
 from hmchain.ledger import proposer
@@ -31,10 +32,17 @@ from hmchain.ledger.proposer import Validators
 
 BLOCK_TRANSACTIONS_MAX = 2000
 BLOCK_BYTES_MAX = 4 << 20
+BLOCK_ROOM_BYTES = 64 << 10
+"""For a block's header, votes and framing, beside what it carries."""
 EVIDENCE_MAX = 16
+"""Pieces of evidence in a block, those in the blocks that it accuses counted."""
 EVIDENCE_NESTING_MAX = 3
 """An accused block may itself accuse: so deep, and no deeper. A rule of form, so that it never depends on where the
 evidence is looked at from, and a proposer cannot escape punishment by nesting deeper."""
+TIME_MS_MAX = 253_402_300_800_000
+"""The year 10 000: what is later is no time, whatever a clock says, and soon no number that a block can hold."""
+TIME_AHEAD_MS_MAX = 600_000
+"""A block whose time lies further ahead of a voter's clock gets no vote of its."""
 ROUNDS_MAX = 64
 
 
@@ -113,30 +121,59 @@ def has_quorum(commit: Commit, validators: Validators) -> bool:
     return 3 * given > 2 * sum(powers.values())
 
 
+def is_timely(header: Header, now_ms: int) -> bool:
+    """Whether a block's time is near enough for a vote; audits cannot ask, they come later."""
+    return header.time_ms <= min(now_ms, TIME_MS_MAX) + TIME_AHEAD_MS_MAX
+
+
 def well_formed(block: Block) -> bool:
-    """Whether a block keeps the limits on its size and its evidence, and accuses nobody without proof."""
+    """Whether a block keeps the limits on its size and its evidence, and accuses nobody without proof.
+
+    Bytes and pieces may be more by a little for every level that accusations nest: whoever accuses a block that is as
+    large as one may be, and carries nothing else, stays within the limits.
+    """
+    found = extent(block.evidence)
     return (
         len(block.transactions) <= BLOCK_TRANSACTIONS_MAX
         and sum(len(wire) for wire in block.transactions) <= BLOCK_BYTES_MAX
-        and len(block.evidence) <= EVIDENCE_MAX
+        and _may_nest(found)
         and len(set(block.evidence)) == len(block.evidence)
-        and nesting(block.evidence) <= EVIDENCE_NESTING_MAX
+        and len(encode(block)) <= BLOCK_BYTES_MAX + BLOCK_ROOM_BYTES * (1 + found.nesting)
         and not any(isinstance(item, EngineReport) for item in block.evidence)
     )
 
 
-def nesting(evidence: tuple[Evidence, ...]) -> int:
-    """How deep evidence nests: 0 for none, 1 if no accused block accuses in turn."""
-    deepest = 0
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much evidence there is, in accused blocks too."""
+
+    nesting: int
+    """0 for none, 1 if no accused block accuses in turn; one more than is allowed stands for any that is too deep."""
+    pieces: int
+
+
+def extent(evidence: tuple[Evidence, ...], depth: int = 1) -> Extent:
+    """How deep evidence nests and how many pieces there are; what nests too deep is not looked into any further."""
+    deepest, pieces = 0, 0
     for item in evidence:
-        inner = 0
-        if isinstance(item, InvalidProposal):
-            try:
-                inner = nesting(decode(item.block, Block).evidence)
-            except NotCanonicalError:
-                inner = 0
-        deepest = max(deepest, 1 + inner)
-    return deepest
+        inner = Extent(0, 0)
+        if isinstance(item, InvalidProposal) and depth <= EVIDENCE_NESTING_MAX:
+            with suppress(NotCanonicalError):
+                inner = extent(decode(item.block, Block).evidence, depth + 1)
+        deepest, pieces = max(deepest, 1 + inner.nesting), pieces + 1 + inner.pieces
+    return Extent(deepest, pieces)
+
+
+def room_beside(evidence: tuple[Evidence, ...]) -> int:
+    """Bytes of transactions that a block may carry beside evidence; negative where it may not carry that at all."""
+    found = extent(evidence)
+    if not _may_nest(found):
+        return -1
+    return min(BLOCK_BYTES_MAX, BLOCK_BYTES_MAX + BLOCK_ROOM_BYTES * found.nesting - len(encode(evidence)))
+
+
+def _may_nest(found: Extent) -> bool:
+    return found.nesting <= EVIDENCE_NESTING_MAX and found.pieces <= EVIDENCE_MAX + max(0, found.nesting - 1)
 
 
 def _check_last_votes(commit: Commit | None, block: Block) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from math import gcd
 
 from msgspec.structs import replace
 
@@ -78,6 +79,41 @@ def advance(validators: Validators, times: int = 1) -> Validators:
     return validators
 
 
+def advance_blocks(validators: Validators, blocks: int) -> Validators:
+    """Return the set after `blocks` blocks whose set nobody changed: `advance`, so many times.
+
+    Once priorities have settled, the round robin is a wheel: after as many blocks as there is power (divided by what
+    all powers share) everybody has proposed in proportion, and all priorities are those of before. Whole turns of it
+    are skipped, so that a year without a change costs no more than two turns.
+    """
+    if blocks <= 0:
+        return validators
+    order = sorted(range(len(validators)), key=lambda place: (validators[place].address, validators[place].id))
+    powers = [validators[place].power for place in order]
+    settled = _windowed(validators)
+    priorities = [settled[place].priority for place in order]
+    turn = sum(powers) // (gcd(*powers) or 1) or 1
+    while blocks >= turn:
+        before, priorities, blocks = priorities, _turned(priorities, powers, turn), blocks - turn
+        if priorities == before:
+            blocks %= turn
+    priorities = _turned(priorities, powers, blocks)
+    by_place = dict(zip(order, priorities, strict=True))
+    return _with_priorities(validators, [by_place[place] for place in range(len(validators))])
+
+
+def _turned(priorities: list[int], powers: list[int], blocks: int) -> list[int]:
+    """Priorities after `blocks` steps, each of a block of its own; of equal ones the first proposes."""
+    total = sum(powers)
+    for _ in range(blocks):
+        if max(priorities) - min(priorities) > WINDOW_FACTOR * total or not 0 <= sum(priorities) < len(priorities):
+            priorities = _centred(priorities, total)
+        priorities = [priority + power for priority, power in zip(priorities, powers, strict=True)]
+        elected = priorities.index(max(priorities))
+        priorities[elected] -= total
+    return priorities
+
+
 def update(
     validators: Validators, changes: Sequence[tuple[str, int]], addresses: Mapping[str, bytes] | None = None
 ) -> Validators:
@@ -131,15 +167,19 @@ def _turn(priority: int, validator: Validator) -> tuple[int, bytes, str]:
 
 def _windowed(validators: Validators) -> Validators:
     """Scale priorities into the window of twice the total power, then centre them."""
-    priorities = [validator.priority for validator in validators]
-    window = WINDOW_FACTOR * sum(validator.power for validator in validators)
+    total = sum(validator.power for validator in validators)
+    return _with_priorities(validators, _centred([validator.priority for validator in validators], total))
+
+
+def _centred(priorities: list[int], total: int) -> list[int]:
+    window = WINDOW_FACTOR * total
     spread = max(priorities) - min(priorities)
     if spread > window:
         ratio = -(-spread // window)
         # Go divides towards zero
         priorities = [abs(priority) // ratio * (1 if priority > 0 else -1) for priority in priorities]
     average = sum(priorities) // len(priorities)
-    return _with_priorities(validators, [priority - average for priority in priorities])
+    return [priority - average for priority in priorities]
 
 
 def _with_priorities(validators: Validators, priorities: Sequence[int]) -> Validators:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ class Writes:
     """Uncommitted writes that were taken off a state; they fit the state that they were made on and no other."""
 
     overlay: dict[bytes, bytes | None]
+    touched: list[bytes]
     undo: list[tuple[bytes, bytes | _Absent | None]]
     lanes: lthash.Lanes | None
 
@@ -97,6 +99,7 @@ class State:
             raise self._unsound(sqlite.Trouble.BROKEN) from error
         self._lookup = self._db.cursor()
         self._overlay: dict[bytes, bytes | None] = {}
+        self._touched: list[bytes] = []  # its keys in order: a scan must not sort what a whole block wrote
         self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
         self._cache: dict[bytes, bytes | None] = {}
         # Records decoded lately, each with the very bytes it was decoded from: other bytes, another record.
@@ -114,7 +117,10 @@ class State:
     def put(self, key: bytes, value: bytes | None) -> None:
         """Set `key`; None deletes it."""
         self._lanes_now = None
-        self._undo.append((key, self._overlay.get(key, _ABSENT)))
+        before = self._overlay.get(key, _ABSENT)
+        if isinstance(before, _Absent):
+            insort(self._touched, key)
+        self._undo.append((key, before))
         self._overlay[key] = value
 
     def read(self, key: bytes, kind: type[V]) -> V | None:
@@ -138,7 +144,8 @@ class State:
         stored = self._db.execute(
             "SELECT key, value FROM state WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix))
         ).fetchall()
-        fresh = sorted((k, v) for k, v in self._overlay.items() if k.startswith(prefix) and v is not None)
+        first, end = (bisect_left(self._touched, bound) for bound in (prefix, _after(prefix)))
+        fresh = [(key, value) for key in self._touched[first:end] if (value := self._overlay[key]) is not None]
         old = ((k, v) for k, v in stored if k not in self._overlay)
         return heapq.merge(old, fresh)
 
@@ -173,18 +180,20 @@ class State:
             key, before = self._undo.pop()
             if isinstance(before, _Absent):
                 del self._overlay[key]
+                del self._touched[bisect_left(self._touched, key)]
             else:
                 self._overlay[key] = before
 
     def set_aside(self) -> Writes:
         """Take all uncommitted writes off: the state is the committed one again."""
-        writes = Writes(self._overlay, self._undo, self._lanes_now)
-        self._overlay, self._undo, self._lanes_now = {}, [], None
+        writes = Writes(self._overlay, self._touched, self._undo, self._lanes_now)
+        self._overlay, self._touched, self._undo, self._lanes_now = {}, [], [], None
         return writes
 
     def take_up(self, writes: Writes) -> None:
         """Put writes that were set aside back on, in the place of whatever is uncommitted."""
-        self._overlay, self._undo, self._lanes_now = writes.overlay, writes.undo, writes.lanes
+        self._overlay, self._touched = writes.overlay, writes.touched
+        self._undo, self._lanes_now = writes.undo, writes.lanes
 
     def commitment(self) -> bytes:
         """The 32-byte commitment to the state as it is now, uncommitted writes included."""
@@ -214,6 +223,7 @@ class State:
             self._decoded.clear()
         self._cache.update(self._overlay)
         self._overlay.clear()
+        self._touched.clear()
         self._undo.clear()
         self.height, self._lanes, self.is_new = height, lanes, False
 

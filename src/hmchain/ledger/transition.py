@@ -35,7 +35,7 @@ from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX, well_formed
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts import membership, parameters, standings
 from hmchain.ledger.state import State, Writes
-from hmchain.ledger.transactions import Authentic, Refusal, authenticate, transaction_digest
+from hmchain.ledger.transactions import Authentic, Refusal, Transaction, authenticate, transaction_digest
 
 Authenticator = Callable[[bytes, str], Authentic]
 
@@ -129,18 +129,18 @@ class Machine:
 
     # -- transactions ----------------------------------------------------------------------------------------------
 
-    def check(self, transaction: Authentic, time_ms: int) -> None:
+    def check(self, transaction: Transaction, time_ms: int) -> None:
         """Refuse what could not be applied now: T5 to T8 of the specification."""
         self._require_current(transaction, time_ms, parameters.current(self.state).expiry_ms_max)
         self._require_sender(transaction)
 
-    def check_many(self, transactions: Iterable[tuple[Authentic, int]]) -> list[str]:
+    def check_many(self, transactions: Iterable[tuple[Transaction, int]]) -> list[str]:
         """As `check`, of many at their times: the code of each one's refusal, empty if it could be applied."""
         expiry_ms_max = parameters.current(self.state).expiry_ms_max
         senders: set[bytes] = set()
         codes = []
         for transaction, time_ms in transactions:
-            sender = transaction.transaction.sender
+            sender = transaction.sender
             try:
                 self._require_current(transaction, time_ms, expiry_ms_max)
                 if sender not in senders:
@@ -151,8 +151,7 @@ class Machine:
                 codes.append(refusal.code)
         return codes
 
-    def _require_current(self, transaction: Authentic, time_ms: int, expiry_ms_max: int) -> None:
-        fields = transaction.transaction
+    def _require_current(self, fields: Transaction, time_ms: int, expiry_ms_max: int) -> None:
         if fields.expires_ms <= time_ms:
             raise Refusal("expired")
         if fields.expires_ms > time_ms + expiry_ms_max:
@@ -161,8 +160,8 @@ class Machine:
         if nonce in self._nonces.fresh or nonce in self._used:
             raise Refusal("replayed")
 
-    def _require_sender(self, transaction: Authentic) -> Credential:
-        return membership.require_sender(self.state, transaction.transaction.sender)
+    def _require_sender(self, fields: Transaction) -> Credential:
+        return membership.require_sender(self.state, fields.sender)
 
     def _apply(self, wire: bytes, inputs: BlockInput, authenticator: Authenticator, expiry_ms_max: int) -> Receipt:
         """Apply one transaction; what is refused leaves no trace but its nonce, and without authenticity not even that.
@@ -171,11 +170,11 @@ class Machine:
         """
         try:
             transaction = authenticator(wire, self.chain_id)
-            self._require_current(transaction, inputs.time_ms, expiry_ms_max)
-            sender = self._require_sender(transaction)
+            fields = transaction.transaction
+            self._require_current(fields, inputs.time_ms, expiry_ms_max)
+            sender = self._require_sender(fields)
         except Refusal as refusal:
             return Receipt(transaction_digest(wire), refusal.code, ())
-        fields = transaction.transaction
         self._use_nonce(fields.sender + fields.nonce, fields.expires_ms)
         mark = self.state.savepoint()
         context = Context(self.state, self.chain_id, inputs.height, inputs.time_ms, sender)

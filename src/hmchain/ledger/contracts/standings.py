@@ -85,6 +85,9 @@ _STANDINGS = Table("standings", Standing)
 _VALIDATORS = Table("validators", ValidatorSet)
 _FORMER_KEYS = Table("former_validator_keys", FormerKey)
 
+_REMEMBERED_SETS, _REMEMBERED_HEIGHTS = 16, 4
+_reached: dict[ValidatorSet, tuple[ValidatorSet, ...]] = {}
+
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ def time_ms(state: State) -> int:
 def validators_at(state: State, height: int) -> Validators:
     """The validator set that decides `height` (which may lie at most before the last non-empty block)."""
     entry = _VALIDATORS.get(state)
-    return _advanced(state, entry, height).validators if entry else ()
+    return _advanced(entry, height).validators if entry else ()
 
 
 def validator_count(state: State) -> int:
@@ -133,13 +136,41 @@ def founding(state: State) -> tuple[Change, ...]:
     return tuple(_change(state, validator.id, validator.power) for validator in validators_at(state, 1))
 
 
-def _advanced(state: State, entry: ValidatorSet, height: int) -> ValidatorSet:
-    validators, pending = entry.validators, entry.pending
-    for reached in range(entry.height + 1, height + 1):
-        due = [change for wait in pending if wait.height == reached for change in wait.changes]
-        validators = _changed(proposer.advance(validators), due)
-        pending = tuple(wait for wait in pending if wait.height > reached)
-    return ValidatorSet(max(height, entry.height), validators, pending, entry.handovers)
+def _advanced(entry: ValidatorSet, height: int) -> ValidatorSet:
+    """The set before the election of `height`'s proposer.
+
+    An idle chain leaves `entry` as it is for years, so how far a look came is remembered, and the next one goes on from
+    there: the answer follows from the arguments alone.
+    """
+    if height <= entry.height:
+        return entry
+    reached = _reached.get(entry, ())
+    found = next((known for known in reached if known.height == height), None)
+    if found is None:
+        start = max(
+            (known for known in reached if known.height < height), default=entry, key=lambda known: known.height
+        )
+        found = _walked(start, height)
+        if len(_reached) >= _REMEMBERED_SETS:
+            _reached.clear()
+        _reached[entry] = (found, *reached)[:_REMEMBERED_HEIGHTS]  # as a whole: agents read from their own threads
+    return found
+
+
+def forget() -> None:
+    """Look at validators as a process does that has just begun; nothing but time is lost."""
+    _reached.clear()
+
+
+def _walked(entry: ValidatorSet, height: int) -> ValidatorSet:
+    validators, reached = entry.validators, entry.height
+    for wait in entry.pending:  # in order of height
+        if wait.height <= height:
+            validators = proposer.advance_blocks(validators, wait.height - reached)
+            validators, reached = _changed(validators, wait.changes), wait.height
+    pending = tuple(wait for wait in entry.pending if wait.height > height)
+    validators = proposer.advance_blocks(validators, height - reached)
+    return ValidatorSet(height, validators, pending, entry.handovers)
 
 
 def _changed(validators: Validators, changes: Sequence[Change]) -> Validators:
@@ -199,8 +230,8 @@ def begin_block(state: State, inputs: BlockInput) -> None:
     missed = [vote.validator for vote in inputs.last_votes if vote.flag != COMMIT]
     paused = _paused(state, entry, inputs.time_ms)
     jailed = [name for name in missed if (known := standing(state, name)).jailed and not known.announced]
-    attendance.count(state, inputs, _last_turns(state, entry, inputs), paused, {*paused, *jailed})
-    _VALIDATORS.put(state, _advanced(state, entry, inputs.height))
+    attendance.count(state, inputs, _last_turns(entry, inputs), paused, {*paused, *jailed})
+    _VALIDATORS.put(state, _advanced(entry, inputs.height))
 
 
 def count_failed_turns(state: State, inputs: BlockInput) -> None:
@@ -213,14 +244,14 @@ def count_failed_turns(state: State, inputs: BlockInput) -> None:
     if entry is None or epoch is None or not epoch.blocks:
         return
     if inputs.last_round and entry.height == inputs.height - 1:
-        attendance.count_turns(state, _last_turns(state, entry, inputs), _paused(state, entry, inputs.time_ms))
+        attendance.count_turns(state, _last_turns(entry, inputs), _paused(state, entry, inputs.time_ms))
 
 
-def _last_turns(state: State, entry: ValidatorSet, inputs: BlockInput) -> list[str]:
+def _last_turns(entry: ValidatorSet, inputs: BlockInput) -> list[str]:
     """Who had the turns to propose the last block, the last of them with success; none where nobody voted on one."""
     if inputs.height == 1 or not inputs.last_votes:
         return []
-    return proposer.proposers_of_rounds(_advanced(state, entry, inputs.height - 1).validators, inputs.last_round)
+    return proposer.proposers_of_rounds(_advanced(entry, inputs.height - 1).validators, inputs.last_round)
 
 
 def _paused(state: State, entry: ValidatorSet, time_ms: int) -> list[str]:

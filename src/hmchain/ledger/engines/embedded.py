@@ -11,6 +11,7 @@ that lags is brought up by executing the blocks it misses, and compared with wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from hmchain import files
@@ -43,12 +44,10 @@ from hmchain.ledger.blocks import (
 from hmchain.ledger.chain import (
     BLOCK_BYTES_MAX,
     BLOCK_TRANSACTIONS_MAX,
-    EVIDENCE_MAX,
-    EVIDENCE_NESTING_MAX,
     ROUNDS_MAX,
     Tip,
     has_quorum,
-    nesting,
+    room_beside,
 )
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.engines.block_store import BlockStore, SecondWriterError, hold
@@ -217,7 +216,7 @@ class EmbeddedLedger:
             raise Refusal("mempool_full")
         if transaction.digest in self._mempool:
             raise Refusal("duplicate")
-        self._first.machine.check(transaction, self.now_ms())
+        self._first.machine.check(transaction.transaction, self.now_ms())
         self._mempool[transaction.digest] = transaction
         return transaction.digest
 
@@ -286,6 +285,7 @@ class EmbeddedLedger:
         self, author: Validator, round_: int, transactions: tuple[bytes, ...]
     ) -> tuple[Block, BlockResult, bytes]:
         last_round, last_votes = self._last_votes(author)
+        transactions = _fitting(transactions, room_beside(tuple(self._evidence)))
         inputs = BlockInput(
             self.height + 1, self.now_ms(), author.name, last_round, last_votes, tuple(self._evidence), transactions
         )
@@ -315,7 +315,7 @@ class EmbeddedLedger:
         for entry in validators:
             validator = self.validators[entry.id]
             agrees = validator.awake and (
-                validator is author or validator.agrees(self._tip, block, validators, self._authentic)
+                validator is author or validator.agrees(self._tip, block, validators, self._authentic, self._clock_ms())
             )
             flag = COMMIT if agrees else NIL if validator.awake else ABSENT
             votes.append(Vote(entry.id, flag))
@@ -334,7 +334,7 @@ class EmbeddedLedger:
 
     def _accuse(self, evidence: Evidence) -> None:
         """Keep evidence for the next block, within what a block may carry."""
-        if len(self._evidence) < EVIDENCE_MAX and nesting((evidence,)) <= EVIDENCE_NESTING_MAX:
+        if room_beside((*self._evidence, evidence)) >= 0:
             self._evidence.append(evidence)
 
     def _finish(self, block: Block, commit: Commit, result: BlockResult) -> None:
@@ -398,3 +398,9 @@ class EmbeddedLedger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _fitting(transactions: tuple[bytes, ...], room_bytes: int) -> tuple[bytes, ...]:
+    """As many of the first transactions as there is room for; the others wait for the next block."""
+    sizes = accumulate(map(len, transactions))
+    return tuple(wire for wire, size in zip(transactions, sizes, strict=True) if size <= room_bytes)

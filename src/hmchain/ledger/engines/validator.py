@@ -13,7 +13,7 @@ from hmchain.errors import LedgerError
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import Block, BlockResult
-from hmchain.ledger.chain import InvalidBlockError, Tip, check_block
+from hmchain.ledger.chain import InvalidBlockError, Tip, check_block, is_timely
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proposer import Validators, address
@@ -90,8 +90,10 @@ class Validator:
         """Sign as this validator; empty if its key is not in this process."""
         return self.key.sign(message) if self.key else b""
 
-    def agrees(self, tip: Tip, block: Block, validators: Validators, authenticator: Authenticator) -> bool:
+    def agrees(self, tip: Tip, block: Block, validators: Validators, authenticator: Authenticator, now_ms: int) -> bool:
         """Check a block and execute it on the own state, uncommitted; whether everything is as its header says."""
+        if not is_timely(block.header, now_ms):
+            return False
         try:
             check_block(tip, block, validators)
         except InvalidBlockError:

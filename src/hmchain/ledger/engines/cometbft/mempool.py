@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 
 from hmchain.ledger.engines.signatures import Answer, SignatureThreads, checked
-from hmchain.ledger.transactions import Authentic, Refusal, authenticate
+from hmchain.ledger.transactions import Authentic, Refusal, Transaction, authenticate, read
 
 KNOWN_BYTES_MAX = 128 << 20
 MEMPOOL_TRANSACTIONS_MAX = 20_000
@@ -70,6 +70,14 @@ class KnownTransactions:
         self._threads = SignatureThreads(chain_id, threads)
         self._known: OrderedDict[bytes, Authentic] = OrderedDict()
         self._bytes = 0
+
+    def read(self, wire: bytes) -> Transaction | Refusal:
+        """What a transaction says, or why it says nothing to this chain; its signature may not hold."""
+        known = self._known.get(wire)
+        try:
+            return known.transaction if known else read(wire, self._chain_id).transaction
+        except Refusal as refusal:
+            return refusal
 
     def check(self, wires: Sequence[bytes]) -> list[Answer]:
         """What each is, or why it is refused, in order. Remembers nothing.
