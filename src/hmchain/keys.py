@@ -14,7 +14,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -71,6 +71,18 @@ class UnwrapError(KeyMaterialError):
     """A wrapped key does not open with this private key and this context."""
 
     code = "unwrap"
+
+
+class Redacted:
+    """Prints as its name alone, in logs, errors and tracebacks: for what holds a secret."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<redacted>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
 
 
 def key_id(algorithm: str, public: bytes) -> bytes:
@@ -154,7 +166,7 @@ class WrappedKey(Record, frozen=True):
 
 
 @dataclass(frozen=True, repr=False)
-class SigningKey:
+class SigningKey(Redacted):
     """A private Ed25519 key."""
 
     seed: bytes
@@ -162,9 +174,6 @@ class SigningKey:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_private", Ed25519PrivateKey.from_private_bytes(self.seed))
-
-    def __repr__(self) -> str:
-        return "SigningKey(<redacted>)"
 
     @classmethod
     def generate(cls) -> Self:
@@ -191,15 +200,12 @@ class SigningKey:
 
 
 @dataclass(frozen=True, repr=False)
-class WrappingKey:
+class WrappingKey(Redacted):
     """A private hybrid key: the ML-KEM-768 seed (64 bytes) and the X25519 key (32 bytes)."""
 
     mlkem_seed: bytes
     x25519: bytes
     kind: ClassVar[str] = MLKEM768_X25519
-
-    def __repr__(self) -> str:
-        return "WrappingKey(<redacted>)"
 
     @classmethod
     def generate(cls) -> Self:
@@ -239,14 +245,11 @@ class WrappingKey:
 
 
 @dataclass(frozen=True, repr=False)
-class SecretKey:
+class SecretKey(Redacted):
     """A symmetric 256-bit key."""
 
     raw: bytes
     kind: ClassVar[str] = "secret-256"
-
-    def __repr__(self) -> str:
-        return "SecretKey(<redacted>)"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SecretKey) and hmac.compare_digest(self.raw, other.raw)
@@ -298,7 +301,7 @@ def hkdf(secret: bytes, info: bytes, length: int = 32) -> bytes:
     return HKDF(hashes.SHA256(), length, None, info).derive(secret)
 
 
-class _KeyFile(msgspec.Struct, forbid_unknown_fields=True):
+class _KeyFile(Redacted, msgspec.Struct, forbid_unknown_fields=True):
     kind: str
     protection: str
     salt: bytes

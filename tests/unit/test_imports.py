@@ -24,7 +24,7 @@ UNDETERMINED = {
 READERS = {"ledger/audit.py", "ledger/lineage.py", "ledger/proofs.py"}
 
 # What all layers stand on; each may import what stands before it, and no layer.
-GROUND_ORDER = [{"errors", "merkle", "clock"}, {"canonical", "files"}, {"keys", "sqlite"}]
+GROUND_ORDER = [{"errors", "merkle", "clock", "processes"}, {"canonical", "files"}, {"keys", "sqlite"}]
 
 LAYERS = {
     "records": {"records"},

@@ -31,7 +31,7 @@ from hmchain.application.agent.study_keys import (
 from hmchain.application.learning.quantise import to_fixed
 from hmchain.canonical import Record, encode
 from hmchain.errors import HMChainError, StudyError
-from hmchain.keys import SecretKey, SigningKey
+from hmchain.keys import Redacted, SecretKey, SigningKey
 from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.contracts import approvals, opening, rounds, studies
 from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
@@ -116,7 +116,7 @@ LearnerFactory = Callable[[StudySpec], Learner]
 """Builds the learner of a study, or raises `UnpinnedError` if the study pins a model or code that is not ours."""
 
 
-class RoundingSecret(Record, frozen=True):
+class RoundingSecret(Redacted, Record, frozen=True):
     """From which batches, augmentation, stochastic rounding and count noise are drawn."""
 
     raw: bytes

@@ -11,6 +11,7 @@ from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.canonical import Record
+from hmchain.keys import Redacted
 from hmchain.ledger.contracts import models, rounds
 from hmchain.ledger.state import State
 
@@ -33,7 +34,7 @@ class OwnAggregate(Record, frozen=True):
     object: bytes
 
 
-class GateChoice(Record, frozen=True):
+class GateChoice(Redacted, Record, frozen=True):
     """How one voted on a round's model, kept until the round is final."""
 
     round: int

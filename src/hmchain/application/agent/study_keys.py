@@ -13,7 +13,7 @@ from hmchain.application.learning.masking import MaskSeeds
 from hmchain.application.learning.ratchet import SeedChain, pair_chain, pair_secret, self_chain, study_key
 from hmchain.canonical import Record, digest
 from hmchain.errors import KeyMaterialError, StudyError
-from hmchain.keys import SecretKey, WrappedKey, WrappingKey
+from hmchain.keys import Redacted, SecretKey, WrappedKey, WrappingKey
 from hmchain.ledger.contracts import opening
 from hmchain.ledger.contracts.opening import HALF_BYTES, Agreement, Join
 
@@ -27,7 +27,7 @@ class PairAgreementError(StudyError):
     code = "pair_agreement"
 
 
-class JoinSecrets(Record, frozen=True):
+class JoinSecrets(Redacted, Record, frozen=True):
     """What a participant draws when it joins."""
 
     kem: bytes
@@ -38,16 +38,13 @@ class JoinSecrets(Record, frozen=True):
     self_secret: bytes
     """Start of the chain of self-mask seeds."""
 
-    def __repr__(self) -> str:
-        return "JoinSecrets(<redacted>)"
-
     @property
     def wrapping(self) -> WrappingKey:
         """The key made for this study."""
         return WrappingKey.from_secret_bytes(self.kem)
 
 
-class Chain(Record, frozen=True):
+class Chain(Redacted, Record, frozen=True):
     """A `SeedChain` as it is kept."""
 
     context: bytes
@@ -66,7 +63,7 @@ class Chain(Record, frozen=True):
         return cls(chain.context, chain.round, chain.attempt, chain.attempt_key, chain.rounds_key)
 
 
-class StudyKeys(Record, frozen=True):
+class StudyKeys(Redacted, Record, frozen=True):
     """What a participant holds while a study runs."""
 
     order: int
@@ -75,9 +72,6 @@ class StudyKeys(Record, frozen=True):
     own: Chain
     pairs: tuple[Chain | None, ...]
     """By order; None at one's own place."""
-
-    def __repr__(self) -> str:
-        return f"StudyKeys(order={self.order}, <redacted>)"
 
     def seeds(self, round_: int, attempt: int, base_root: bytes) -> MaskSeeds:
         """The mask seeds of a round and attempt over a base model."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hmchain.application.cli import datasets, output, quarantine, vault
-from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
-from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example
+from hmchain.application.cli.node import DEFAULT_FOLDER
+from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example, passphrase
 from hmchain.application.cli.views import data as data_view
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.cli import output
-from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
-from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example
+from hmchain.application.cli.node import DEFAULT_FOLDER
+from hmchain.application.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example, passphrase
 from hmchain.application.cli.views import data
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hmchain.application.cli import output
-from hmchain.application.cli.options import AsJson, example
+from hmchain.application.cli.options import AsJson, example, passphrase
 
 
 class EngineName(Enum):
@@ -79,7 +78,6 @@ def demo(
         seed=seed,
         engine=engine.value,
     )
-    passphrase = os.environ.get("HMCHAIN_PASSPHRASE") or None
-    summary = runner.run(settings, output.console(stderr=as_json, markup=True), out, passphrase)
+    summary = runner.run(settings, output.console(stderr=as_json, markup=True), out, passphrase())
     if as_json:
         typer.echo(to_json(summary), nl=False)

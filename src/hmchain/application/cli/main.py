@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from hmchain.application.cli import about, audit, data, demo, failures, ledger, model, network, node, report, steward
+from hmchain.application.cli.options import passphrase_taken
+from hmchain.processes import leave_no_core_dump
 
 START, LEARNING, AUDITORS = "Start here", "Stewards and scientists", "Auditors and operators"
 
@@ -53,7 +55,8 @@ def main(arguments: list[str]) -> int:
     """Run one command and return its exit status; whatever goes wrong is told in a line or two."""
     as_json = "--json" in arguments
     try:
-        status = typer.main.get_command(app).main(arguments, prog_name="hmchain", standalone_mode=False)
+        with passphrase_taken():
+            status = typer.main.get_command(app).main(arguments, prog_name="hmchain", standalone_mode=False)
         if status != failures.INTERRUPTED:
             return status if isinstance(status, int) else 0
         failure = failures.interrupted(arguments)
@@ -71,6 +74,7 @@ def main(arguments: list[str]) -> int:
 
 def run() -> None:
     """Entry point of the command `hmchain`."""
+    leave_no_core_dump()
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()

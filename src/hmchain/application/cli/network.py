@@ -10,8 +10,8 @@ import typer
 
 from hmchain.application.cli import output
 from hmchain.application.cli.audit import parse_block
-from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption, passphrase
-from hmchain.application.cli.options import AsJson, example, parse_digest
+from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption
+from hmchain.application.cli.options import AsJson, example, parse_digest, passphrase
 from hmchain.clock import now_ms
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hmchain.application.cli import output
-from hmchain.application.cli.options import GENESIS_HELP, AsJson, example, parse_digest
+from hmchain.application.cli.options import GENESIS_HELP, AsJson, example, parse_digest, passphrase
 
 if TYPE_CHECKING:
     from hmchain.application.node import NodeStatus
@@ -256,11 +255,6 @@ def recover(
         return
     output.say(f"What was there is in {kept}; delete it once the node runs.")
     output.say("Start the node: it fetches all blocks from the other members and executes them.")
-
-
-def passphrase() -> str | None:
-    """What protects the key files, if anything."""
-    return os.environ.get("HMCHAIN_PASSPHRASE") or None
 
 
 def _tell(text: str) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from hmchain.application.cli import output
-from hmchain.application.cli.node import DEFAULT_FOLDER, passphrase
-from hmchain.application.cli.options import AsJson, HospitalOption, example
+from hmchain.application.cli.node import DEFAULT_FOLDER
+from hmchain.application.cli.options import AsJson, HospitalOption, example, passphrase
 
 app = typer.Typer(
     no_args_is_help=True, help="Items that were held back: look at them, let them through or reject them."

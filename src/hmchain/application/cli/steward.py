@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.cli import output, runs
-from hmchain.application.cli.node import passphrase
-from hmchain.application.cli.options import AsJson, example
+from hmchain.application.cli.options import AsJson, example, passphrase
 from hmchain.application.cli.study import app
 
 if TYPE_CHECKING:

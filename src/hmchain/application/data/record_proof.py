@@ -12,6 +12,7 @@ from hmchain.application.data import files
 from hmchain.application.data.folder import Records
 from hmchain.application.data.publication import NotRegisteredError, require_whole
 from hmchain.errors import AuditError, InputError
+from hmchain.keys import Redacted
 from hmchain.ledger import lineage
 from hmchain.ledger.lineage import VersionTrace
 from hmchain.records.catalogue import UnknownVersionError, Version
@@ -41,7 +42,7 @@ class HandedProof:
     proof: RecordProof
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _File(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same as people can read it: the fields of `RecordProof`, bytes in hexadecimal."""
 
     format: Literal["hmchain record proof 1"]

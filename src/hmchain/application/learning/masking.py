@@ -15,6 +15,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import CipherContext
 
 from hmchain.errors import StudyError
+from hmchain.keys import Redacted
 from hmchain.ledger.arithmetic import (
     CHUNK_COORDINATES,
     I32,
@@ -40,7 +41,7 @@ class MaskingError(StudyError):
 
 
 @dataclass(frozen=True, repr=False)
-class MaskSeeds:
+class MaskSeeds(Redacted):
     """The seeds that one hospital masks one update with, in one round and attempt. Use them for one vector only: two
     vectors under the same seeds give away their difference."""
 
@@ -53,9 +54,6 @@ class MaskSeeds:
     def __post_init__(self) -> None:
         if not self.pairs or self.order in self.pairs:
             raise MaskingError("an update is masked with every other participant, and with at least one")
-
-    def __repr__(self) -> str:
-        return f"MaskSeeds(order={self.order}, pairs={sorted(self.pairs)}, <redacted>)"
 
 
 def mask_update(quantised: I32, seeds: MaskSeeds, *, threads: int = 1) -> U32:

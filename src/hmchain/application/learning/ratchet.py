@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from hmchain.canonical import digest
 from hmchain.errors import StudyError
-from hmchain.keys import hkdf
+from hmchain.keys import Redacted, hkdf
 
 SECRET_BYTES = 32
 
@@ -28,7 +28,7 @@ class RatchetError(StudyError):
 
 
 @dataclass(frozen=True, repr=False)
-class SeedChain:
+class SeedChain(Redacted):
     """One chain at one round and attempt. Start it with `pair_chain` or `self_chain`; round and attempt count from 0.
 
     Immutable: `advance` returns the later chain, and whoever keeps the earlier one on disk erases it when the round is
@@ -43,9 +43,6 @@ class SeedChain:
     """Present key, 32 bytes, secret."""
     rounds_key: bytes
     """From which all later rounds follow, 32 bytes, secret."""
-
-    def __repr__(self) -> str:
-        return f"SeedChain(round={self.round}, attempt={self.attempt}, <redacted>)"
 
     def seed(self, model_root: bytes) -> bytes:
         """The mask seed of this round and attempt over the model with this root: 32 bytes."""

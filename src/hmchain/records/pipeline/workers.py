@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
+from hmchain.processes import leave_no_core_dump
 from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held, Outcome
 from hmchain.records.sources.item import Item, SourceError
 from hmchain.records.vault import Sealed, Sealer
@@ -185,6 +186,7 @@ def _told(answer: _Answer) -> Iterator[Result]:
 def _begin(rules: Deidentifiers, sealer: Sealer | None) -> None:
     global _rules, _sealer
     _rules, _sealer = rules, sealer
+    leave_no_core_dump()  # it holds patients' data and keys
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the process that started this one ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

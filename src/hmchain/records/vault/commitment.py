@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from hmchain import merkle
 from hmchain.canonical import Record, digest
+from hmchain.keys import Redacted
 
 SALT_BYTES = 16
 
@@ -34,7 +35,7 @@ class Commitment:
     """One for each record, 32 bytes, in order of record id."""
 
 
-class RecordProof(Record, frozen=True):
+class RecordProof(Redacted, Record, frozen=True):
     """That one record belongs to a version. For an auditor, not for publication."""
 
     dataset: str

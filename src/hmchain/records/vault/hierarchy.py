@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hmchain.canonical import digest
-from hmchain.keys import UnwrapError
+from hmchain.keys import Redacted, UnwrapError
 from hmchain.records.vault.database import Database, Progress
 from hmchain.records.vault.errors import VaultError
 from hmchain.records.vault.providers import KeyProvider
@@ -25,7 +25,7 @@ _ROTATED_AT_ONCE = 5000  # keys re-wrapped in one transaction: about 50 ms durin
 
 
 @dataclass(frozen=True, repr=False)
-class Kek:
+class Kek(Redacted):
     """One key-encryption key."""
 
     id: int
@@ -33,9 +33,6 @@ class Kek:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_cipher", AESGCM(self.raw))
-
-    def __repr__(self) -> str:
-        return f"Kek({self.id}, <redacted>)"
 
     def wrap(self, secret: bytes, context: bytes) -> bytes:
         """Seal a secret to a place in the vault: 28 bytes more than it has."""

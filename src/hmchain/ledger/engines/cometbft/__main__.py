@@ -12,6 +12,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS, Application
 from hmchain.ledger.engines.cometbft.serving import serve
 from hmchain.ledger.engines.cometbft.sole_signer import SoleSigner
+from hmchain.processes import leave_no_core_dump
 
 
 def main() -> int:
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--until-eof", action="store_true", help="also stop when standard input ends")
     parser.add_argument("--sole-signer", type=Path, metavar="HOME", help="end if others sign with the key in this home")
     given = parser.parse_args()
+    leave_no_core_dump()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s app %(levelname)s %(message)s", stream=sys.stderr)
     try:
         genesis = genesis_file.load(given.genesis)

@@ -27,6 +27,7 @@ from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft import leash
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
+from hmchain.processes import child_environment
 
 BINARY = "cometbft"
 VERSION = "0.38.25"
@@ -59,7 +60,9 @@ def find_binary(named: str = "") -> Path:
     if not found:
         raise CometBFTMissingError("there is no CometBFT program here", build)
     try:
-        answer = subprocess.run([found, "version"], capture_output=True, text=True, timeout=20, check=True)
+        answer = subprocess.run(
+            [found, "version"], env=child_environment(), capture_output=True, text=True, timeout=20, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise CometBFTMissingError(f"{found} cannot be run", build) from error
     version = answer.stdout.strip().removeprefix("v")
@@ -203,7 +206,12 @@ class Supervised:
         leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self._command]
         # A session of its own: Ctrl-C reaches us alone, and we stop both in order. The pipe's end tells of ours.
         return subprocess.Popen(
-            leashed, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            leashed,
+            env=child_environment(),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
 

@@ -1,0 +1,51 @@
+"""What a process that holds secrets leaves to nobody: not to the processes it starts, and not in a core dump."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+PASSPHRASE = "HMCHAIN_PASSPHRASE"  # noqa: S105 - its name
+"""The environment variable by which a person gives the passphrase of key files."""
+
+_PASSED_ON = {
+    "FAIL_TEST_INDEX", "HOME", "LANG", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TERM", "TMPDIR", "TZ", "USER",
+    "VIRTUAL_ENV",
+}  # fmt: skip
+"""By the first one CometBFT is told to die at a certain step."""
+_PASSED_ON_FAMILIES = ("LC_", "PYTHON", "GO")  # languages, and settings of the two runtimes
+_PR_SET_DUMPABLE = 4
+
+
+def child_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for a process that talks to strangers: what it needs, and no passphrase or credential."""
+    return {
+        name: value for name, value in environment.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_FAMILIES)
+    }
+
+
+@contextmanager
+def taken_out(variable: str) -> Iterator[str | None]:
+    """The value of an environment variable, which no process inherits that is started in the block; None if unset."""
+    value = os.environ.pop(variable, None)
+    try:
+        yield value or None
+    finally:
+        if value is not None:
+            os.environ[variable] = value
+
+
+def leave_no_core_dump() -> None:
+    """Let this process be dumped by nobody: neither when it crashes nor by another process of its user.
+
+    Linux's PR_SET_DUMPABLE (prctl(2)) also makes its memory and its first environment in /proc unreadable; elsewhere
+    the limit on the size of core files is all that there is. Processes started from here inherit the limit.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # If the system refuses, the limit holds still.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
