@@ -78,12 +78,14 @@ class DummyTrainer:
         return SimpleNamespace(auc=self.auc(self.order))
 
 
-def initial() -> F32:
-    return np.random.default_rng(11).normal(0, 0.1, sum(SIZES)).astype(np.float32)
+def initial(study: str = STUDY) -> F32:
+    """A study's first model: no two share one."""
+    return np.random.default_rng((11, *study.encode())).normal(0, 0.1, sum(SIZES)).astype(np.float32)
 
 
 def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> StudySpec:
-    model = arithmetic.padded(to_fixed(initial()))
+    name = str(changes.get("name", STUDY))
+    model = arithmetic.padded(to_fixed(initial(name)))
     spec = StudySpec(
         name=STUDY,
         purpose="DUO:0000006",
@@ -102,6 +104,13 @@ def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> St
         colluders=reputation.faults_tolerated(len(names)),
     )
     return replace(spec, **changes)
+
+
+def another(spec: StudySpec, name: str, **changes: object) -> StudySpec:
+    """The same study under another name, and so with another first model."""
+    other = make_spec(spec.participants, name=name)
+    first = {"initial_root": other.initial_root, "initial_weights": other.initial_weights}
+    return replace(spec, name=name, **first, **changes)
 
 
 @dataclass
@@ -150,7 +159,7 @@ class Bed:
         self.learners += 1
         order = spec.participants.index(hospital.organisation)
         trainer = self.trainers.setdefault(hospital.organisation, DummyTrainer(order, self.auc))
-        return ReadyLearner(trainer, np.array([100 + order, 50]), lambda counts: None, initial())
+        return ReadyLearner(trainer, np.array([100 + order, 50]), lambda counts: None, initial(spec.name))
 
     def _note(self, block: Block, result: BlockResult) -> None:
         height = block.header.height
@@ -217,13 +226,23 @@ class Bed:
         """Run to the moment when a round has just entered a phase."""
         self.run(lambda: self.running and (self.round.number, self.round.phase) == (number, phase))
 
-    def reopen(self) -> None:
-        """Kill every process and start them again from their files."""
+    def reopen(self, backup: Path | None = None) -> None:
+        """Kill every process and start them again from their files, the ledger's put back from a backup if given."""
         behaviours = {name: self.agent(name).behaviour for name in self.names}
         self.consortium.close()
+        if backup is not None:
+            shutil.rmtree(self.directory / "ledger")
+            shutil.copytree(backup, self.directory / "ledger")
         self._adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
         for name, behaviour in behaviours.items():
             self.behave(name, behaviour)
+
+    def back_up(self, place: Path) -> Path:
+        """Copy everybody's ledger, which no process writes meanwhile."""
+        self.consortium.close()
+        shutil.copytree(self.directory / "ledger", place)
+        self._adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
+        return place
 
     def lose_files(self, name: str) -> None:
         """A hospital's agent loses its file and its cache."""

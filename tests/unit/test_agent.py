@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from msgspec.structs import replace
-from study_bed import STUDY, Bed, make_spec
+from study_bed import STUDY, Bed, another, make_spec
 
 from hmchain.application.agent.agent import Learner, UnpinnedError
 from hmchain.application.hospital import Hospital
@@ -143,7 +143,7 @@ def test_a_hospital_whose_pair_halves_do_not_open_is_named_and_the_others_go_on(
 
 def test_two_studies_run_side_by_side(bed: Bed) -> None:
     spec = bed.prepare(rounds_=2)
-    second = replace(spec, name="second", rounds=1)
+    second = another(spec, "second", rounds=1)
     bed.require("north", "scientist", ProposeStudy(second))
     bed.approve()
     for name in bed.names:
@@ -160,7 +160,7 @@ def test_two_studies_run_side_by_side(bed: Bed) -> None:
 
 def test_a_refused_study_beside_a_running_one(bed: Bed) -> None:
     spec = bed.prepare(rounds_=1)
-    bed.require("north", "scientist", ProposeStudy(replace(spec, name="second")))
+    bed.require("north", "scientist", ProposeStudy(another(spec, "second")))
     bed.require("west", "steward", RefuseStudy("second", "ethics"))
     bed.approve()
     bed.run()

@@ -17,7 +17,7 @@ from hmchain.canonical import Record, digest, encode
 
 SETS_MAX = 2
 """Different sets over one key: of two, every combination touches all that is in one only; of three it may not."""
-IMPOSSIBLE_MAX = 3
+MISSED_MAX = 3
 """Sums over one key that are found impossible, or sets that may not be summed: then the study ends."""
 
 

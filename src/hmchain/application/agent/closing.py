@@ -21,6 +21,8 @@ class MaskedUpdate(Record, frozen=True):
 
     round: int
     attempt: int
+    key: bytes
+    """Of the sum that it is for, from the weights that were trained on and not from what the ledger says of them."""
     digest: bytes
     object: bytes
     self_hash: bytes

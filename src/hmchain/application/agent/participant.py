@@ -13,6 +13,7 @@ from hmchain.application.agent import closing, exchange, faults
 from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.memory import SumMemory
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
 from hmchain.application.agent.updates import UpdateMaker, class_counts
@@ -23,7 +24,7 @@ from hmchain.errors import HMChainError, StorageError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.arithmetic import I64, U32, LostPair, SumOutOfRangeError
-from hmchain.ledger.contracts import approvals, participation, rounds
+from hmchain.ledger.contracts import approvals, participation, rounds, summing
 from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
 from hmchain.ledger.contracts.participation import (
     Attest,
@@ -68,6 +69,7 @@ class Participant:
         self._exchange = exchange
         self._store = store
         self._keys = keys
+        self._memory = SumMemory(store)
         self._learner = learner
         self._maker = UpdateMaker(organisation, node.chain_id, store, keys, exchange, learner, coins)
         self._random = random
@@ -192,6 +194,9 @@ class Participant:
             return
         if own.digest != made.digest or self.behaviour is AgentBehaviour.WITHHOLD_SEED:
             return
+        history = summing.history(self._node.state, made.key, entry.study)
+        candidate = rounds.summands(study, entry, entry.frozen)
+        self._memory.allow(made.key, history.sets, candidate, study.spec.colluders)
         seeds = self._keys_of(study).seeds(entry.number, entry.attempt, entry.base_root)
         outside = [order for order, name in enumerate(study.spec.participants) if name not in entry.frozen]
         lost = tuple(LostPair(order, seeds.pairs[order]) for order in outside)

@@ -22,7 +22,7 @@ from hmchain.application.learning.quantise import quantise_and_mask, to_weights
 from hmchain.application.learning.schedule import MILLION, generator
 from hmchain.canonical import encode
 from hmchain.keys import SecretKey
-from hmchain.ledger import vectors
+from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import FRACTION_BITS, I32, I64, U32
 from hmchain.ledger.contracts import participation, studies
 from hmchain.ledger.contracts.rounds import Round
@@ -82,6 +82,7 @@ class UpdateMaker:
         made = MaskedUpdate(
             entry.number,
             entry.attempt,
+            _sum_key(study, entry, base[0]),
             vectors.update_root(vector),
             self._objects.keep(envelope),
             self._hash(entry, "self", seeds.self_seed),
@@ -130,6 +131,13 @@ def class_counts(study: Study, means: I64) -> npt.NDArray[np.int64]:
     mean_counts = means[:classes].astype(np.float64) * studies.COUNT_UNITS / (1 << FRACTION_BITS)
     counts: npt.NDArray[np.int64] = np.rint(np.maximum(mean_counts, 0) * participants).astype(np.int64)
     return counts
+
+
+def _sum_key(study: Study, entry: Round, model: I64) -> bytes:
+    """The key of the round's sum, made of the model in hand."""
+    if entry.number == 0:
+        return sums.counts_key(study.spec.name, study.spec.initial_root)
+    return sums.training_key(vectors.weights_root(model))
 
 
 def _garbage(study: Study, entry: Round) -> I32:

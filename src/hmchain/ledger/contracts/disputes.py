@@ -76,7 +76,7 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
         judge(body, digests, entry.base_root, entry.posted, survivors, study.rule(entry.number))
     except SumOutOfRangeError:
         context.emit("round.impossible_sum", body.study, str(body.round), str(body.chunk))
-        round_flow.void(context, study, entry, "impossible_sum")
+        round_flow.impossible(context, study, entry)
         return
     except Refusal as refusal:
         _UNPROVEN.put(context.state, Unproven(author, refusal.code), *place)

@@ -150,6 +150,8 @@ def _attest(context: Context, body: Attest) -> None:
 
 
 def _reveal(context: Context, body: Reveal) -> None:
+    if _is_too_late(context, body):
+        return
     study, entry = require_round(context, body.study, body.round, body.attempt, rounds.REVEAL)
     organisation = context.sender.organisation
     update = rounds.contribution(context.state, entry, organisation)
@@ -165,6 +167,24 @@ def _reveal(context: Context, body: Reveal) -> None:
         require(bound == update.pair_hashes[pair.order], "wrong_seed")
     rounds.put_contribution(context.state, entry, replace(update, self_seed=body.self_seed, lost=body.lost))
     round_flow.revealed(context, study, entry)
+
+
+def _is_too_late(context: Context, body: Reveal) -> bool:
+    """Record a seed of a void attempt: it is public now, and the record must say so. It changes nothing else."""
+    context.require_role(AGENT)
+    opened = rounds.round_(context.state, body.study, body.round)
+    void = rounds.void_attempt(context.state, body.study, body.round, body.attempt)
+    if opened is None or void is None:
+        return False
+    entry, organisation = replace(opened, attempt=body.attempt), context.sender.organisation
+    update = rounds.contribution(context.state, entry, organisation)
+    if update is None or organisation not in void.frozen:
+        raise Refusal("not_frozen")
+    require(not update.self_seed, "already_revealed")
+    require(seed_hash("self", body.study, body.round, body.attempt, body.self_seed) == update.self_hash, "wrong_seed")
+    rounds.put_contribution(context.state, entry, replace(update, self_seed=body.self_seed))
+    context.emit("round.revealed_late", body.study, str(body.round), str(body.attempt), organisation)
+    return True
 
 
 def _post(context: Context, body: PostAggregate) -> None:

@@ -6,14 +6,23 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from hmchain.ledger import election, reputation
+from hmchain.ledger import election, reputation, sums
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts import approvals, conduct, membership, models, parameters, rounds, standings, studies
+from hmchain.ledger.contracts import (
+    approvals,
+    conduct,
+    membership,
+    models,
+    parameters,
+    rounds,
+    standings,
+    studies,
+    summing,
+)
 from hmchain.ledger.contracts.rounds import Contribution, Round
 from hmchain.ledger.contracts.studies import Study
 
 SETBACKS_MAX = 2
-SET_DIFFERENCE_MIN = 3
 
 
 class Base(NamedTuple):
@@ -33,9 +42,13 @@ def open_first(context: Context, name: str, seed: bytes) -> None:
 
 
 def resume(context: Context, name: str) -> None:
-    """Go on with a paused study: a new attempt at its current round."""
+    """Go on with a paused study: sum again what all have opened the seeds of, else begin a new attempt."""
     study = studies.require_study(context.state, name)
-    _begin_attempt(context, study, _next_attempt(rounds.current(context.state, study)))
+    entry = rounds.current(context.state, study)
+    if entry.frozen:
+        _sum_again(context, study, entry)
+    else:
+        _begin_attempt(context, study, _next_attempt(entry))
 
 
 def _open(
@@ -62,10 +75,21 @@ def _open(
 
 
 def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
-    """Ask every participant whose approval is in force for an update; pause if too few are left."""
+    """Ask every participant whose approval is in force for an update.
+
+    Pause if too few are left; end the study if no set of them may be summed beside those that were.
+    """
     expected = tuple(name for name in study.spec.participants if _may_take_part(context, study, name))
     leader = _leader(context, entry, entry.rank)
     entry = replace(entry, expected=expected, rank=entry.rank if leader is None else leader)
+    key = rounds.sum_key(study, entry)
+    known = summing.history(context.state, key, entry.study)
+    asked = rounds.summands(study, entry, expected)
+    if known.study != entry.study or (
+        known.sets and not sums.reachable(known.sets, asked, study.spec.threshold, study.spec.colluders)
+    ):
+        end(context, study, entry, "no_admissible_set")
+        return
     if len(expected) < study.spec.threshold:
         _pause(context, entry, "too_few_approvals")
     elif leader is None:
@@ -124,7 +148,7 @@ def committed(context: Context, study: Study, entry: Round, *, due: bool = False
     elif due and count >= study.spec.threshold:
         enter(context, study, entry, rounds.ATTEST)
     elif due:
-        void(context, study, entry, "too_few_updates")
+        _miss(context, study, entry, "too_few_updates")
 
 
 def attested(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
@@ -136,21 +160,44 @@ def attested(context: Context, study: Study, entry: Round, *, due: bool = False)
 
 
 def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
+    if len(frozen) < study.spec.threshold:
+        _miss(context, study, entry, "too_few_attested", frozen)
+        return
+    key, summed = rounds.sum_key(study, entry), rounds.summands(study, entry, frozen)
+    if not summing.freeze(context.state, key, entry.study, summed, study.spec.colluders):
+        _miss(context, study, entry, "survivors_differ", frozen)
+        return
+    _charge_late(context, study, entry, frozen)
+    candidates = entry.candidates if entry.next_seed else conduct.candidates(context, study)
+    context.emit("round.frozen", entry.study, str(entry.number), *frozen)
+    enter(context, study, replace(entry, frozen=frozen, candidates=candidates), rounds.REVEAL)
+
+
+def _charge_late(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
     for organisation in entry.expected:
         # Who took its approval back meanwhile owes nothing: its agent obeyed.
         if organisation not in frozen and _may_take_part(context, study, organisation):
             conduct.record(context, entry.study, organisation, reputation.Outcome.LATE)
-    if len(frozen) < study.spec.threshold:
-        void(context, study, entry, "too_few_attested")
+
+
+def _miss(context: Context, study: Study, entry: Round, reason: str, frozen: tuple[str, ...] | None = None) -> None:
+    """The attempt reached no set that may be summed, or an impossible sum: void, or the end after too many of them.
+
+    Only over a key that was summed over: before that no set is excluded, and who is away may come back.
+    """
+    key = rounds.sum_key(study, entry)
+    was_summed = bool(summing.history(context.state, key, entry.study).sets)
+    if was_summed and summing.miss(context.state, key, entry.study) >= sums.MISSED_MAX:
+        end(context, study, entry, reason)
         return
-    for earlier in rounds.revealed_sums(context.state, entry.study, entry.base_root):
-        # Two sums over one base that differ by a hospital or two would give away what those sent.
-        if 0 < earlier.difference(frozen) < SET_DIFFERENCE_MIN:
-            void(context, study, entry, "survivors_differ")
-            return
-    candidates = entry.candidates if entry.next_seed else conduct.candidates(context, study)
-    context.emit("round.frozen", entry.study, str(entry.number), *frozen)
-    enter(context, study, replace(entry, frozen=frozen, candidates=candidates), rounds.REVEAL)
+    if frozen is not None:
+        _charge_late(context, study, entry, frozen)
+    void(context, study, entry, reason)
+
+
+def impossible(context: Context, study: Study, entry: Round) -> None:
+    """The sum holds garbage, and nobody can tell whose: a new attempt, but not for ever."""
+    _miss(context, study, entry, "impossible_sum")
 
 
 def revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
@@ -159,7 +206,6 @@ def revealed(context: Context, study: Study, entry: Round, *, due: bool = False)
     missing = tuple(update.organisation for update in updates if not update.self_seed)
     if not missing or due:
         entry = replace(entry, next_seed=entry.next_seed or _next_seed(context, entry, updates))
-        rounds.remember_sum(context.state, entry, missing)
     if not missing:
         enter(context, study, entry, rounds.AGGREGATE)
     elif due:
@@ -188,9 +234,23 @@ def next_in_rank(context: Context, study: Study, entry: Round) -> None:
     """The master failed: the next in rank sums the same frozen set again, over the same objects and seeds."""
     rank = _leader(context, entry, entry.rank + 1)
     if rank is None or rank <= entry.rank:
-        void(context, study, replace(entry, rank=0), "no_master_left")
+        rounds.put(context.state, replace(entry, posted=None, confirmed=()))
+        if _is_setback(context, study, entry):
+            _pause(context, entry, "no_master_left")
+        else:
+            _sum_again(context, study, entry)
         return
     context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
+    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
+
+
+def _sum_again(context: Context, study: Study, entry: Round) -> None:
+    """All of the ranking failed: once more from its top, over the same objects and seeds. Nothing is trained again."""
+    rank = _leader(context, entry, 0)
+    if rank is None:
+        _pause(context, entry, "no_candidates")
+        return
+    context.emit("round.again", entry.study, str(entry.number), entry.ranking[rank])
     enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
 
 
@@ -233,13 +293,19 @@ def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = F
 def void(context: Context, study: Study, entry: Round, reason: str) -> None:
     """This attempt yields nothing. The next one has the same master, unless that is what failed: a void pays nobody."""
     context.emit("round.void", entry.study, str(entry.number), reason)
-    setbacks = study.progress.setbacks + 1
-    studies.set_progress(context.state, entry.study, setbacks=setbacks)
-    if setbacks >= SETBACKS_MAX:
-        rounds.put(context.state, entry)
+    rounds.remember_void(context.state, entry)
+    if _is_setback(context, study, entry):
+        rounds.put(context.state, replace(entry, frozen=()))
         _pause(context, entry, reason)
     else:
         _begin_attempt(context, study, _next_attempt(entry))
+
+
+def _is_setback(context: Context, study: Study, entry: Round) -> bool:
+    """Count a setback, and say whether it was one too many."""
+    setbacks = study.progress.setbacks + 1
+    studies.set_progress(context.state, entry.study, setbacks=setbacks)
+    return setbacks >= SETBACKS_MAX
 
 
 def _next_attempt(entry: Round) -> Round:
@@ -277,8 +343,10 @@ def end(context: Context, study: Study, entry: Round | None, reason: str) -> Non
 
     Where no round was accepted (`entry` is None where none ever opened) the study is closed, and nothing came of it.
     """
+    if entry is not None:
+        rounds.remember_void(context.state, entry)
+        rounds.put(context.state, replace(entry, frozen=()))
     if entry is not None and entry.base_object:
-        rounds.put(context.state, entry)
         _finish(context, study, _base_of(entry), reason)
         return
     studies.set_progress(context.state, study.spec.name, status=studies.CLOSED, reason=reason)

@@ -7,10 +7,12 @@ moves from phase to phase are in `round_flow`, the transactions in `participatio
 from __future__ import annotations
 
 from hmchain.canonical import Record
+from hmchain.ledger import sums
 from hmchain.ledger.arithmetic import LostPair, Survivor
 from hmchain.ledger.contracts import studies
 from hmchain.ledger.election import Candidate
 from hmchain.ledger.state import State, Table
+from hmchain.ledger.sums import Summand, SummedSet
 from hmchain.ledger.transactions import Refusal
 
 COMMIT, ATTEST, REVEAL, AGGREGATE, VERIFY = "commit", "attest", "reveal", "aggregate", "verify"
@@ -109,29 +111,16 @@ class Ballot(Record, frozen=True):
     """Empty until revealed."""
 
 
-class RevealedSum(Record, frozen=True):
-    """A sum that somebody may know, over one base model."""
+class VoidAttempt(Record, frozen=True):
+    """What is kept of a void attempt whose set was frozen: who may still reveal, too late."""
 
-    revealed: tuple[str, ...]
-    """The survivors that opened their self seed."""
-    withheld: tuple[str, ...]
-    """The survivors that did not. Without their seeds the sum is no one's but theirs, and they know their own part."""
-
-    def difference(self, frozen: tuple[str, ...]) -> int:
-        """How many hospitals' updates a sum over `frozen` would lay open together, for whoever knows both sums."""
-        return len(set(self.revealed) ^ (set(frozen) - set(self.withheld)))
-
-
-class RevealedSums(Record, frozen=True):
-    """All such sums over one base model."""
-
-    sums: tuple[RevealedSum, ...]
+    frozen: tuple[str, ...]
 
 
 _ROUNDS = Table("rounds", Round)
 _CONTRIBUTIONS = Table("contributions", Contribution)
 _BALLOTS = Table("gate", Ballot)
-_SUMS = Table("sums", RevealedSums)
+_VOID = Table("void_attempts", VoidAttempt)
 
 
 def round_(state: State, study: str, number: int) -> Round | None:
@@ -187,19 +176,31 @@ def put_gate_ballot(state: State, entry: Round, ballot: Ballot) -> None:
     _BALLOTS.put(state, ballot, entry.study, entry.number, ballot.organisation)
 
 
-def revealed_sums(state: State, study: str, base_root: bytes) -> tuple[RevealedSum, ...]:
-    """The sums over this base model that somebody may know."""
-    entry = _SUMS.get(state, study, base_root)
-    return entry.sums if entry else ()
+def void_attempt(state: State, study: str, number: int, attempt: int) -> VoidAttempt | None:
+    """What is kept of a void attempt, or None."""
+    return _VOID.get(state, study, number, attempt)
 
 
-def remember_sum(state: State, entry: Round, withheld: tuple[str, ...]) -> None:
-    """Keep whose seeds were revealed in the round's attempt, and whose were not; if none was, nobody knows anything."""
-    revealed = tuple(organisation for organisation in entry.frozen if organisation not in withheld)
-    known = revealed_sums(state, entry.study, entry.base_root)
-    found = RevealedSum(revealed, withheld)
-    if revealed and found not in known:
-        _SUMS.put(state, RevealedSums((*known, found)), entry.study, entry.base_root)
+def remember_void(state: State, entry: Round) -> None:
+    """Keep whose seeds belong to the round's attempt, which is void."""
+    if entry.frozen:
+        _VOID.put(state, VoidAttempt(entry.frozen), entry.study, entry.number, entry.attempt)
+
+
+def sum_key(study: studies.Study, entry: Round) -> bytes:
+    """The key of the round's sum: all that is public and that its vectors depend on."""
+    if entry.number == 0:
+        return sums.counts_key(study.spec.name, study.spec.initial_root)
+    return sums.training_key(entry.base_weights)
+
+
+def summands(study: studies.Study, entry: Round, organisations: tuple[str, ...]) -> SummedSet:
+    """The set that a sum over some participants' updates is of."""
+    return tuple(
+        Summand(use.organisation, use.dataset, use.version, study.round_weight(use.organisation, entry.number))
+        for use in study.spec.uses
+        if use.organisation in organisations
+    )
 
 
 def survivors(state: State, study: studies.Study, entry: Round) -> tuple[Survivor, ...]:

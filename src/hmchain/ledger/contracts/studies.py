@@ -13,10 +13,10 @@ import numpy as np
 
 from hmchain.canonical import Record
 from hmchain.errors import HMChainError
-from hmchain.ledger import arithmetic, reputation, vectors
+from hmchain.ledger import arithmetic, reputation, sums, vectors
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.context import SCIENTIST, Context, require, require_digest, require_name
-from hmchain.ledger.contracts import datasets, membership
+from hmchain.ledger.contracts import datasets, membership, summing
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -249,6 +249,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
             raise Refusal("no_such_version")
         require(held.schema == spec.schema, "schema_mismatch")
         counts.append(version.count)
+    summing.claim(context.state, sums.training_key(spec.initial_weights), spec.name)
     _SPECS.put(context.state, spec, spec.name)
     progress = Progress(PROPOSED, context.sender.organisation, fair_weights(tuple(counts)), 0, 0, "")
     _PROGRESS.put(context.state, progress, spec.name)

@@ -1,0 +1,113 @@
+"""What an agent remembers of sums, and refuses on whatever ledger: founded again, forked, put back (docs/sums.md)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from coalition import Eavesdropper
+from study_bed import STUDY, Bed
+
+from hmchain.application.agent.memory import OpenedSums, SumMemory, SumRefusedError
+from hmchain.application.agent.store import AgentStore
+from hmchain.keys import SecretKey
+from hmchain.ledger.contracts import rounds
+from hmchain.ledger.sums import Summand, SummedSet
+
+KEY, OTHER = bytes(32), bytes([1]) * 32
+
+
+def summed(names: str, weight: int = 1) -> SummedSet:
+    return tuple(Summand(name, "brain", 1, weight) for name in names)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> SumMemory:
+    return SumMemory(AgentStore(tmp_path / "agent.db", SecretKey(bytes(32))))
+
+
+def test_what_the_rule_does_not_admit_is_refused(memory: SumMemory) -> None:
+    four = summed("abcd")
+    memory.allow(KEY, [four], four, 1)
+    memory.allow(KEY, [four], four, 1)
+    memory.allow(OTHER, [summed("abc")], summed("abc"), 1)
+    with pytest.raises(SumRefusedError, match="give a hospital's update away"):
+        memory.allow(KEY, [four, summed("abc")], summed("abc"), 1)
+    with pytest.raises(SumRefusedError):
+        memory.allow(bytes([2]) * 32, [], summed("ab"), 1)
+
+
+def test_another_ledger_gets_the_same_sum_and_no_other(memory: SumMemory) -> None:
+    first, second = summed("abcd"), summed("aefgh")
+    memory.allow(KEY, [first], first, 1)
+    with pytest.raises(SumRefusedError, match="founded again, forked or put back"):
+        memory.allow(KEY, [second], second, 1)
+    memory.allow(KEY, [first], first, 1)
+    with pytest.raises(SumRefusedError):
+        memory.allow(KEY, [first], first, 2)  # as of a study that withstands another number
+    memory.allow(KEY, [first, second], second, 1)  # the ledger that had the first, too
+    for shown in ([first], [second]):
+        with pytest.raises(SumRefusedError):
+            memory.allow(KEY, shown, shown[0], 1)  # one that lacks what is remembered now
+
+
+def test_three_ledgers_do_not_add_up_to_what_one_would_not_admit(memory: SumMemory, tmp_path: Path) -> None:
+    """Any two of the sets are admissible, all three give x away: who is in two of them opens for one."""
+    ledgers = [summed("abcdef"), summed("abcx"), summed("defx")]
+    memories = {name: SumMemory(AgentStore(tmp_path / f"{name}.db", SecretKey(bytes(32)))) for name in "abcdefx"}
+    opened = []
+    for each in ledgers:
+        try:
+            for part in each:
+                memories[part.organisation].allow(KEY, [each], each, 0)
+            opened.append(each)
+        except SumRefusedError:
+            pass
+    assert opened == ledgers[:1]
+
+
+def test_the_memory_is_on_the_disk_before_a_seed_is_opened(tmp_path: Path) -> None:
+    """Whoever opens the file at the moment of the answer finds it there, in one write a key."""
+    path, key = tmp_path / "agent.db", SecretKey(bytes(32))
+    store = AgentStore(path, key)
+    SumMemory(store).allow(KEY, [summed("abc")], summed("abc"), 1)
+    copy = tmp_path / "copy.db"
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    assert [len(found.sets) for _, found in AgentStore(copy, key).all("opened sums/", OpenedSums)] == [1]
+    with pytest.raises(SumRefusedError):
+        SumMemory(AgentStore(copy, key)).allow(KEY, [summed("abcd")], summed("abcd"), 1)
+
+
+# Through the real contracts
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path)
+    bed.prepare()
+    bed.approve()
+    yield bed
+    bed.close()
+
+
+def test_a_ledger_put_back_from_a_backup_gets_no_second_set(bed: Bed, tmp_path: Path) -> None:
+    bed.until(1, rounds.COMMIT)
+    backup = bed.back_up(tmp_path / "backup")
+    seen = Eavesdropper()
+    bed.run(lambda: bed.round.phase == rounds.AGGREGATE)  # all four have opened their seeds
+    seen.look(bed.state)
+
+    bed.reopen(backup)
+    assert bed.round.number == 1 and not bed.contributions()
+    with bed.asleep("west"):
+        bed.run(lambda: bed.round.attempt == 1)
+    assert bed.kinds("round.void")[-1] == ("round.void", "1", "seed_withheld")
+    assert not any(update.self_seed for update in bed.contributions(bed.at(1)).values())
+    for name in ("east", "north", "south"):
+        assert "founded again, forked or put back" in bed.agent(name).troubles[STUDY]
+    seen.look(bed.state)
+    for curious in bed.names:
+        assert not seen.exposed_to((curious,))
