@@ -20,7 +20,8 @@ from hmchain.application import registry
 from hmchain.application.cli.main import main
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import Images
-from hmchain.application.learning.cnn import Architecture, load_model, save_model
+from hmchain.application.learning.cnn import Architecture
+from hmchain.application.learning.model_file import load_model, save_model
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.report import to_json
@@ -76,7 +77,8 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         north = consortium.hospitals["north"]
         key = north.agent.study_key(STUDY)
         assert key is not None
-        registry.export(consortium.ledger.state, consortium.objects, key, STUDY, directory / "model.safetensors", {})
+        ledger, path = consortium.ledger, directory / "model.safetensors"
+        registry.export(ledger.state, consortium.objects, key, STUDY, path, ledger.genesis)
     synthetic = runpy.run_path(str(Path(__file__).parents[1] / "synthetic_run.py"))["synthetic_summary"]
     (directory / "summary.json").write_bytes(to_json(synthetic()))
     return directory
@@ -356,18 +358,42 @@ def test_the_model_is_listed_and_known_to_the_ledger(capsys: Captured, run_direc
     (listed,) = answer(capsys, "model", "list")
     assert listed["study"] == STUDY and listed["classes"] == list(SCHEMA.classes)
     shown = answer(capsys, "model", "show")
-    assert shown["ledger"] == "matches" and shown["metadata"]["model_root"] == listed["root"]
+    assert shown["ledger"] == "matches" and shown["origin"]["model_root"] == listed["root"]
     alone = answer(capsys, "model", "show", "--model", str(run_directory / "model.safetensors"))
     assert alone["sha256"] == shown["sha256"]
     assert "Research use only, not a medical device." in text(capsys, "model", "show")
 
 
-def test_a_model_that_was_not_agreed_on_is_exit_7(capsys: Captured, run_directory: Path, tmp_path: Path) -> None:
-    model, path = load_model(run_directory / "model.safetensors"), tmp_path / "other.safetensors"
-    origin = {**model.metadata, "model_root": "00" * 32}
-    save_model(path, model.arch, model.vector, model.preprocessing, origin)
-    assert answer(capsys, "model", "show", "--model", str(path), status=7)["ledger"] == "differs"
-    assert "HAS ANOTHER ROOT" in text(capsys, "model", "show", "--model", str(path), status=7)
+def test_a_model_that_was_not_agreed_on_is_exit_7(
+    capsys: Captured, run_directory: Path, tmp_path: Path, scan: Path
+) -> None:
+    model, path = load_model(run_directory / "model.safetensors", unregistered=True), tmp_path / "other.safetensors"
+    model.vector.view(np.uint32)[5] ^= 1
+    save_model(path, model)
+    shown = answer(capsys, "model", "show", "--model", str(path), status=7)
+    assert shown["ledger"] == "differs" and "the weights" in shown["difference"]
+    assert "HAS ANOTHER MODEL: the weights" in text(capsys, "model", "show", "--model", str(path), status=7)
+    error = answer(capsys, "model", "predict", str(scan), "--model", str(path), status=7)["error"]
+    assert error["code"] == "model_differs"
+    found = answer(capsys, "model", "predict", str(scan), "--model", str(path), "--unregistered")
+    assert found["model"]["ledger"] == "unknown"
+
+
+def test_the_model_is_exported_at_any_hospital_that_took_part(
+    capsys: Captured, run_directory: Path, tmp_path: Path
+) -> None:
+    files = []
+    for hospital in sorted((run_directory / "hospitals").iterdir())[:2]:
+        files.append(tmp_path / f"{hospital.name}.safetensors")
+        shown = answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(files[-1]))
+        assert shown["ledger"] == "matches"
+    whole = (run_directory / "model.safetensors").read_bytes()
+    assert [file.read_bytes() for file in files] == [whole, whole]
+    hospital = sorted((run_directory / "hospitals").iterdir())[0]
+    unknown = answer(capsys, "model", "export", "no-such-study", "--dir", str(hospital), status=8)["error"]
+    assert unknown["code"] == "no_study_key" and "no-such-study" in unknown["what"]
+    nowhere = answer(capsys, "model", "export", STUDY, "--dir", str(tmp_path), status=2)["error"]
+    assert nowhere["code"] == "no_hospital"
 
 
 def test_a_model_file_can_be_shown_by_itself(
@@ -376,7 +402,9 @@ def test_a_model_file_can_be_shown_by_itself(
     monkeypatch.delenv("HMCHAIN_RUN")
     monkeypatch.chdir(tmp_path)
     shown = answer(capsys, "model", "show", "--model", str(run_directory / "model.safetensors"))
-    assert shown["ledger"] == "unknown"
+    assert shown["ledger"] == "unknown" and shown["difference"]
+    path = str(run_directory / "model.safetensors")
+    assert answer(capsys, "model", "predict", "x.png", "--model", path, status=2)["error"]["code"] == "no_ledger"
     assert answer(capsys, "model", "show", "--model", "x", "--dir", "none", status=2)["error"]["code"] == "no_run"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from hmchain.application.learning import cnn
 from hmchain.application.learning.schedule import generator
@@ -23,7 +21,7 @@ SEED = b"seed" * 8
 
 def preprocessing(arch: cnn.Architecture = SMALL, counts: tuple[int, ...] = (30, 10)) -> cnn.Preprocessing:
     names = tuple(f"class {k}" for k in range(arch.classes))
-    return cnn.Preprocessing.for_model(arch, names, cnn.smoothed_prior(counts))
+    return cnn.Preprocessing.for_model(arch, names, counts)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -100,40 +98,6 @@ def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.
     assert cnn.code_digest() != before
 
 
-def test_a_model_file_round_trip(tmp_path: Path) -> None:
-    vector = cnn.initial_vector(SMALL, SEED)
-    path = tmp_path / "model.safetensors"
-    cnn.save_model(path, SMALL, vector, preprocessing(), {"study": "s", "round": "5"})
-    model = cnn.load_model(path)
-    assert (model.arch, model.preprocessing) == (SMALL, preprocessing())
-    assert model.metadata == {"study": "s", "round": "5"}
-    assert np.array_equal(model.vector, vector)
-    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
-
-
-def test_equal_models_are_equal_files(tmp_path: Path) -> None:
-    vector = cnn.initial_vector(SMALL, SEED)
-    cnn.save_model(tmp_path / "a", SMALL, vector, preprocessing(), {"x": "1", "y": "2"})
-    cnn.save_model(tmp_path / "b", SMALL, vector, preprocessing(), {"y": "2", "x": "1"})
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(cnn.ModelFileError, match="cannot be read"):
-        cnn.load_model(tmp_path / "missing")
-    (tmp_path / "text").write_text("not a model")
-    with pytest.raises(cnn.ModelFileError, match="is not an FL-CNN model"):
-        cnn.load_model(tmp_path / "text")
-    good = tmp_path / "model"
-    cnn.save_model(good, SMALL, cnn.initial_vector(SMALL, SEED), preprocessing())
-    (tmp_path / "cut").write_bytes(good.read_bytes()[:-100])
-    with pytest.raises(cnn.ModelFileError):
-        cnn.load_model(tmp_path / "cut")
-    (tmp_path / "other").write_bytes(good.read_bytes().replace(b"hmchain", b"another"))
-    with pytest.raises(cnn.ModelFileError):
-        cnn.load_model(tmp_path / "other")
-
-
 def test_prediction_adds_the_logarithm_of_the_global_prior() -> None:
     network = cnn.build(SMALL)
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), np.uint8)
@@ -142,18 +106,6 @@ def test_prediction_adds_the_logarithm_of_the_global_prior() -> None:
     odds = cnn.predict_probabilities(network, images, prior)
     expected = plain * prior
     assert odds == pytest.approx(expected / expected.sum(1, keepdims=True))
-
-
-def test_predict_from_an_array_and_from_a_file_agree(tmp_path: Path) -> None:
-    path = tmp_path / "model"
-    cnn.save_model(path, SMALL, cnn.initial_vector(SMALL, SEED), preprocessing())
-    image = np.random.default_rng(1).integers(0, 256, (50, 40), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(image).resize((28, 28), Image.Resampling.BILINEAR).save(buffer, "PNG")
-    from_array = cnn.predict(path, image)
-    assert from_array == cnn.predict(path, buffer.getvalue())
-    assert sum(from_array.values()) == pytest.approx(1)
-    assert list(from_array) == ["class 0", "class 1"]
 
 
 def test_what_is_no_image_is_refused() -> None:

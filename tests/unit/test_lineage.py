@@ -68,7 +68,8 @@ def test_a_model_s_updates_and_masters(bed: Bed, ledger: Path) -> None:
     liar, successor = trace.rounds[1].aggregates
     assert liar.fraud and not successor.fraud and liar.master != successor.master
     assert trace.model_root == trace.rounds[2].aggregates[-1].model_root
-    assert trace.model_root in {model.root for model in verify(ledger).models}
+    registered = {(model.root, model.weights, model.meaning) for model in verify(ledger).models}
+    assert (trace.model_root, trace.weights_root, trace.meaning) in registered
 
 
 def test_who_touched_a_dataset_and_on_which_approval(bed: Bed, ledger: Path) -> None:
@@ -91,7 +92,7 @@ def test_a_refused_study_has_decisions_and_no_rounds(tmp_path: Path) -> None:
     bed.consortium.close()
     trace = trace_study(tmp_path / "ledger", STUDY)
     assert [(d.organisation, d.status, d.reason) for d in trace.decisions] == [(bed.names[2], "refused", "ethics")]
-    assert trace.rounds == () and trace.model_root == b""
+    assert trace.rounds == () and trace.model_root == trace.weights_root == trace.meaning == b""
 
 
 def test_the_withdrawal_of_a_version_is_traced(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from hmchain.application.cli.main import app
 from hmchain.application.consortium import Consortium
 from hmchain.application.hospital import TRAIN, VALIDATION, Images
 from hmchain.application.learning.cnn import Architecture
+from hmchain.application.learning.model_file import ModelDiffersError
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.errors import AuditError
@@ -77,8 +78,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         consortium.run("grey")
         key = consortium.hospitals["elm"].agent.study_key("grey")
         assert key is not None
-        origin = {"genesis": consortium.ledger.genesis.digest.hex()}
-        registry.export(consortium.ledger.state, consortium.objects, key, "grey", run / "model.safetensors", origin)
+        ledger, path = consortium.ledger, run / "model.safetensors"
+        registry.export(ledger.state, consortium.objects, key, "grey", path, ledger.genesis)
     Image.fromarray(images(1, 7).images[0, :, :, 0]).save(folder / "scan.jpg")
     return folder
 
@@ -103,6 +104,18 @@ def test_the_quickstart_fails_on_a_ledger_that_was_altered(place: Path, monkeypa
             exec(compile(quickstart(), "README.md", "exec"), {"__name__": "quickstart"})
     finally:
         genesis.write_bytes(whole)
+
+
+def test_the_quickstart_refuses_a_model_with_one_flipped_weight(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    path = place / "runs" / "latest" / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
+    try:
+        with pytest.raises(ModelDiffersError, match="the weights"):
+            exec(compile(quickstart(), "README.md", "exec"), {"__name__": "quickstart"})
+    finally:
+        path.write_bytes(whole)
 
 
 def test_the_quickstart_has_about_ten_lines() -> None:

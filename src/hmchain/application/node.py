@@ -155,14 +155,16 @@ def open_hospital(
     """
     settings = folder.settings()
     keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
-    objects = _objects(folder, settings)
+    objects = shared_objects(folder)
     consortium = Consortium(folder.path, open_ledger(folder, patience_seconds), keys, learn, objects)
     for hospital in consortium.hospitals.values():
         hospital.agent.colluders_min = settings.colluders_min
     return consortium
 
 
-def _objects(folder: NodeFolder, settings: NodeSettings) -> ObjectStore | None:
+def shared_objects(folder: NodeFolder) -> ObjectStore | None:
+    """The store that a node's settings name; None if they name none. Raises what `ObjectStore.open` raises."""
+    settings = folder.settings()
     if not settings.objects:
         return None
     credentials = folder.object_credentials if folder.object_credentials.exists() else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from hmchain.application.agent import exchange
-from hmchain.application.agent.updates import class_counts
-from hmchain.application.learning.cnn import Architecture, Preprocessing, prediction_prior, save_model
+from hmchain.application.learning.cnn import Architecture, Preprocessing
+from hmchain.application.learning.model_file import Known, Model, Origin, check, save_model
+from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
 from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.canonical import decode
@@ -17,9 +19,9 @@ from hmchain.errors import StudyError
 from hmchain.keys import SecretKey
 from hmchain.ledger.contracts import models, rounds, studies
 from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.records.envelope import open_envelope
-from hmchain.records.objects import ObjectStore
 
 
 class NoModelError(StudyError):
@@ -28,9 +30,14 @@ class NoModelError(StudyError):
     code = "no_model"
 
 
-def accepted_model(
-    state: State, objects: ObjectStore, key: SecretKey, study: str, number: int
-) -> npt.NDArray[np.float32]:
+class Objects(Protocol):
+    """Where encrypted objects come from: a store, or what an agent keeps of it."""
+
+    def get(self, address: bytes) -> bytes:
+        """The object at an address. Raises `StorageError`."""
+
+
+def accepted_model(state: State, objects: Objects, key: SecretKey, study: str, number: int) -> npt.NDArray[np.float32]:
     """The weights that a round's gate accepted, (d,) float32, checked against the root on the ledger.
 
     Raises `NoModelError`, or an error of the store or envelope.
@@ -44,47 +51,57 @@ def accepted_model(
     return to_weights(model)[: entry.spec.rule.size]
 
 
-def summed_counts(state: State, objects: ObjectStore, key: SecretKey, study: str) -> npt.NDArray[np.int64]:
-    """The noised class counts of all participants together, from the secure sum of round 0."""
+def mean_counts(state: State, objects: Objects, key: SecretKey, study: str) -> tuple[int, ...]:
+    """The mean class counts of all participants, with noise: what round 0 made, as the ledger's integers."""
     entry = _study(state, study)
     round_ = rounds.round_(state, study, 0)
     if round_ is None or round_.posted is None:
         raise NoModelError(f"study {study} has not summed its class counts")
     data = open_envelope(objects.get(round_.posted.object), key, exchange.aggregate_context(study, 0))
     means, _ = exchange.model_of(data, entry.rule(0), round_.posted.model_root)
-    return class_counts(entry, means)
+    return tuple(means[: len(entry.spec.schema.classes)].tolist())
 
 
-def prior(state: State, objects: ObjectStore, key: SecretKey, study: str) -> npt.NDArray[np.float64]:
-    """Class shares that prediction with a study's models adds to the logits, (classes,)."""
-    plan = decode(_study(state, study).spec.training, TrainingPlan)
-    return prediction_prior(plan, summed_counts(state, objects, key, study))
+def preprocessing(state: State, means: tuple[int, ...], study: str) -> Preprocessing:
+    """How a study's model takes an image, with the prior that its mean class counts give."""
+    spec = _study(state, study).spec
+    adjusted = decode(spec.training, TrainingPlan).logit_adjustment
+    counts = summed_counts(means, len(spec.uses))
+    arch = decode(spec.architecture, Architecture)
+    return Preprocessing.for_model(arch, spec.schema.classes, counts, adjusted=adjusted)
 
 
-def export(
-    state: State, objects: ObjectStore, key: SecretKey, study: str, path: Path, origin: dict[str, str]
-) -> npt.NDArray[np.float32]:
-    """Write a finished study's model with its preprocessing, classes and origin; returns its weights.
+def export(state: State, objects: Objects, key: SecretKey, study: str, path: Path, genesis: Genesis) -> Model:
+    """Write a finished study's model with its preprocessing, classes and origin, held against the ledger.
 
     Raises `NoModelError` if the study made none.
     """
     entry, registered = _study(state, study), models.model(state, study)
     if registered is None or registered.round == 0:
         raise NoModelError(f"study {study} has not made a model", "see `hmchain study status`")
-    weights = accepted_model(state, objects, key, study, registered.round)
-    arch = decode(entry.spec.architecture, Architecture)
-    shares = prior(state, objects, key, study)
-    preprocessing = Preprocessing.for_model(arch, entry.spec.schema.classes, shares)
-    metadata = {
-        "study": study,
-        "round": str(registered.round),
-        "model_root": registered.root.hex(),
-        "code": entry.spec.code.hex(),
-        "purpose": entry.spec.purpose,
-        **origin,
-    }
-    save_model(path, arch, weights, preprocessing, metadata)
-    return weights
+    spec, means = entry.spec, mean_counts(state, objects, key, study)
+    origin = Origin(
+        study=study,
+        purpose=spec.purpose,
+        round=registered.round,
+        model_root=registered.root.hex(),
+        chain_id=genesis.chain_id,
+        genesis=genesis.digest.hex(),
+        code=spec.code.hex(),
+        training=spec.training.hex(),
+        modality=spec.schema.modality,
+        participants=len(spec.uses),
+        mean_counts=means,
+    )
+    model = Model(
+        decode(spec.architecture, Architecture),
+        accepted_model(state, objects, key, study, registered.round),
+        preprocessing(state, means, study),
+        origin,
+    )
+    check(model, Known(genesis.digest, (registered,)), path)
+    save_model(path, model)
+    return model
 
 
 def _study(state: State, name: str) -> Study:

@@ -120,7 +120,11 @@ class StudyTrace:
     decisions: tuple[Decision, ...]
     rounds: tuple[RoundTrace, ...]
     model_root: bytes
-    """Empty until the study is finished."""
+    """Empty until the study is finished, as are the next two."""
+    weights_root: bytes
+    """Root of the model's float32 weights, which a model file holds."""
+    meaning: bytes
+    """Digest of all that gives them a meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,8 @@ class _Study:
     updates: dict[int, list[UpdateTrace]] = field(default_factory=dict)
     aggregates: dict[int, list[AggregateTrace]] = field(default_factory=dict)
     outcomes: dict[int, str] = field(default_factory=dict)
-    model_root: bytes = b""
+    model: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    """Roots of model and weights, and what they mean."""
 
     def uses(self, organisation: str, dataset: str) -> bool:
         return any((use.organisation, use.dataset) == (organisation, dataset) for use in self.spec.uses)
@@ -205,7 +210,7 @@ class _Study:
             for number in numbers
         )
         data = tuple(history.versions[key] for key in wanted if key in history.versions)
-        return StudyTrace(self.spec, self.proposal, data, tuple(self.decisions), tuple(rounds), self.model_root)
+        return StudyTrace(self.spec, self.proposal, data, tuple(self.decisions), tuple(rounds), *self.model)
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -280,7 +285,8 @@ class _History:
         elif event.kind == "round.fraud":
             story.prove_fraud(int(event.keys[1]))
         elif event.kind == "model.registered":
-            story.model_root = bytes.fromhex(event.keys[1])
+            root, weights, meaning = (bytes.fromhex(key) for key in event.keys[1:])
+            story.model = root, weights, meaning
 
     # -- transactions ------------------------------------------------------------------------------------------------
 

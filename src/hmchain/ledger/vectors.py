@@ -138,7 +138,12 @@ def model_root(model: I64, momentum: I64) -> bytes:
 
 def weights_root(model: I64) -> bytes:
     """The digest of the float32 weights that a padded model gives: 32 bytes. Trainers and predictions read these."""
-    return blake3_tree.root(vector_bytes(weight_bits(model)), WEIGHTS)
+    return bits_root(weight_bits(model))
+
+
+def bits_root(bits: U32) -> bytes:
+    """The digest of padded float32 weights, given as their bits: 32 bytes."""
+    return blake3_tree.root(vector_bytes(bits), WEIGHTS)
 
 
 # The judge

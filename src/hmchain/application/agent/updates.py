@@ -18,13 +18,14 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.masking import MaskSeeds, mask_update
+from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import quantise_and_mask, to_weights
 from hmchain.application.learning.schedule import MILLION, generator
 from hmchain.canonical import encode
 from hmchain.keys import SecretKey
 from hmchain.ledger import sums, vectors
-from hmchain.ledger.arithmetic import FRACTION_BITS, I32, I64, U32
-from hmchain.ledger.contracts import participation, studies
+from hmchain.ledger.arithmetic import I32, I64, U32
+from hmchain.ledger.contracts import participation
 from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.contracts.studies import Study
 
@@ -128,9 +129,7 @@ class UpdateMaker:
 def class_counts(study: Study, means: I64) -> npt.NDArray[np.int64]:
     """Noised class counts of all participants together, from their mean in units of 1/1024 (round 0's "model")."""
     classes, participants = len(study.spec.schema.classes), len(study.spec.uses)
-    mean_counts = means[:classes].astype(np.float64) * studies.COUNT_UNITS / (1 << FRACTION_BITS)
-    counts: npt.NDArray[np.int64] = np.rint(np.maximum(mean_counts, 0) * participants).astype(np.int64)
-    return counts
+    return np.array(summed_counts(means[:classes].tolist(), participants), np.int64)
 
 
 def _sum_key(study: Study, entry: Round, model: I64) -> bytes:

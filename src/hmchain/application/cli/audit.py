@@ -196,6 +196,7 @@ def _show_report(report: AuditReport) -> None:
         ("signatures", f"{report.transaction_signatures:,} of transactions, {report.vote_signatures:,} of votes"),
         ("offences proven", f"{report.evidence:,}"),
         *((f"model of {model.study}", f"{model.root.hex()} (round {model.round})") for model in report.models),
+        *((f"weights of {model.study}", model.weights.hex()) for model in report.models),
     ))  # fmt: skip
     output.heading("Checked")
     for line in report.checked:
@@ -217,6 +218,8 @@ def _show_study(made: StudyTrace) -> None:
         ("participants", output.listed(spec.participants)),
         ("rounds", f"{sum(each.number > 0 for each in made.rounds)} of {spec.rounds}, after one that counts classes"),
         ("model", made.model_root.hex() or "none yet"),
+        ("its weights", made.weights_root.hex() or "none yet"),
+        ("their meaning", made.meaning.hex() or "none yet"),
     ))  # fmt: skip
     _show_data(made.data)
     _show_decisions(made.decisions)

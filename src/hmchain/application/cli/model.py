@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hmchain.application.cli import output, runs
-from hmchain.application.cli.options import AsJson, RunArgument, RunOption, example
-from hmchain.errors import AuditError, DataError
+from hmchain.application.cli.node import DEFAULT_FOLDER
+from hmchain.application.cli.options import AsJson, HospitalOption, RunArgument, RunOption, example, passphrase
+from hmchain.errors import AuditError, DataError, InputError
 
 if TYPE_CHECKING:
     from hmchain.application.cli.views.model import ModelFile, Predictions
+    from hmchain.application.learning.model_file import Origin
 
 app = typer.Typer(no_args_is_help=True, help=f"Models that studies made, and what they say. {output.RESEARCH_ONLY}")
 
@@ -20,6 +23,12 @@ ModelOption = Annotated[
     Path | None,
     typer.Option("--model", metavar="FILE", help="Model file.", show_default="model.safetensors of the run"),
 ]
+
+
+class NoLedgerError(InputError):
+    """There is nothing to hold a model file against."""
+
+    code = "no_ledger"
 
 
 class UnreadableImagesError(DataError):
@@ -51,18 +60,11 @@ def list_(directory: RunArgument = None, run: RunOption = None, as_json: AsJson 
 def show(
     directory: RunArgument = None, run: RunOption = None, model: ModelOption = None, as_json: AsJson = False
 ) -> None:
-    """Show a model file: network, classes, preprocessing, origin, and whether the ledger knows it.
+    """Show a model file: network, classes, preprocessing, origin, and whether it is the model that the ledger knows.
 
-    Exit status 7 if the ledger has another model under the study that the file names.
+    Exit status 7 if it is not: other weights, classes, prior or origin than were registered.
     """
-    try:
-        place = runs.find(directory, run)
-    except runs.NoRunError:
-        if model is None or directory is not None or run is not None:
-            raise
-        path, ledger = model, None  # a file by itself
-    else:
-        path, ledger = model or place.require(place.model), place.ledger
+    path, ledger = _file_and_ledger(directory or run, model)
     _prepare()
     from hmchain.application.cli.views import model as view
 
@@ -75,25 +77,58 @@ def show(
         raise typer.Exit(AuditError.exit_code)
 
 
+@app.command(epilog=example("hmchain model export brain-tumour --dir north"))
+def export(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a finished study.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    target: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Where to.", show_default="STUDY.safetensors in this folder"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study's model into a file, at any hospital that took part; its node may run or not.
+
+    Whatever is written was held against the ledger: weights, classes, prior and origin.
+    """
+    _prepare()
+    from hmchain.application import model_export
+    from hmchain.application.cli.views import model as view
+    from hmchain.application.reading import verified_state
+
+    place = model_export.locate(directory)
+    path = target or Path(f"{study}.safetensors")
+    with verified_state(place.ledger) as read:
+        model_export.export(place, read.state, study, path, passphrase())
+    found = view.describe(path, place.ledger)
+    if as_json:
+        output.emit(found)
+    else:
+        _show(found)
+
+
 @app.command(epilog=example("hmchain model predict scan.jpg"))
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")],
     run: RunOption = None,
     model: ModelOption = None,
+    unregistered: Annotated[
+        bool, typer.Option("--unregistered", help="Take a file of no ledger: nothing says whose model it is.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the model about images: a probability for each class.
 
-    Research use only, not a medical device. Exit status 3 if any image could not be read.
+    The file must be the model that the ledger registered. Research use only, not a medical device. Exit status 3 if any
+    image could not be read, 7 if the file differs from the ledger.
     """
-    path = model
-    if path is None:
-        place = runs.find(run)
-        path = place.require(place.model)
+    path, ledger = _file_and_ledger(run, model)
     _prepare()
     from hmchain.application.cli.views import model as view
 
-    found = view.predict(path, view.images_in(images))
+    if ledger is None and not unregistered:
+        raise NoLedgerError(f"there is no ledger to hold {path} against", "name one by --dir, or say --unregistered")
+    found = view.predict(path, view.images_in(images), None if unregistered else ledger)
     failed = [each for each in found.predictions if each.error]
     if len(failed) == len(found.predictions) == 1:
         raise UnreadableImagesError(f"{failed[0].image} is no image that can be used: {failed[0].error}")
@@ -103,6 +138,17 @@ def predict(
         _show_predictions(found)
     if failed:
         raise typer.Exit(UnreadableImagesError.exit_code)
+
+
+def _file_and_ledger(directory: Path | None, model: Path | None) -> tuple[Path, Path | None]:
+    """A model file and the ledger to hold it against; a file by itself has none."""
+    try:
+        place = runs.find(directory)
+    except runs.NoRunError:
+        if model is None or directory is not None:
+            raise
+        return model, None
+    return model or place.require(place.model), place.ledger
 
 
 def _prepare() -> None:
@@ -115,9 +161,9 @@ def _prepare() -> None:
 def _show(found: ModelFile) -> None:
     arch = found.architecture
     known = {
-        "matches": "has the root that the file claims under its study; whether the weights have it is not checked here",
-        "differs": "HAS ANOTHER ROOT under its study: this is not the model that was agreed on",
-        "unknown": "not compared: the ledger or the file says nothing of its study",
+        "matches": "has this model: weights, classes, preprocessing, prior and origin are those that were registered",
+        "differs": f"HAS ANOTHER MODEL: {found.difference}",
+        "unknown": f"not compared: {found.difference}",
     }
     output.heading(str(found.path))
     output.fields((
@@ -125,15 +171,26 @@ def _show(found: ModelFile) -> None:
         ("network", f"{arch.name}, {arch.filters} filters, stem stride {arch.stem_stride}, {found.weights:,} weights"),
         ("preprocessing", _preprocessing(found)),
         ("classes", output.listed(_shares(found))),
-        *sorted(found.metadata.items()),
+        *_origin(found.origin),
         ("ledger", known[found.ledger]),
     ))  # fmt: skip
     output.heading("From Python")
     output.say("from pathlib import Path")
-    output.say("from hmchain.application.learning.cnn import predict")
-    output.say(f'predict(Path("{found.path}"), Path("IMAGE").read_bytes())')
+    output.say("from hmchain.application.learning.model_file import load_model, predict")
+    output.say("from hmchain.ledger import audit")
+    output.say(f'model = load_model(Path("{found.path}"), audit.verify(Path("LEDGER")))')
+    output.say('predict(model, Path("IMAGE").read_bytes())')
     output.say()
     output.say(output.RESEARCH_ONLY, style="bold yellow")
+
+
+def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:
+    if origin is not None:
+        yield "study", f"{origin.study}, round {origin.round}, {origin.participants} hospitals, {origin.purpose}"
+        yield "chain", origin.chain_id
+        yield "genesis", origin.genesis
+        yield "model root", origin.model_root
+        yield "training code", origin.code
 
 
 def _show_predictions(found: Predictions) -> None:

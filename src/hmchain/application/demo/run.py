@@ -199,9 +199,10 @@ class TestScorer:
         """Class probabilities of the test images, as anybody's prediction would have them."""
         consortium, study = self._consortium, self._prepared.study
         key = consortium.study_key(study)
-        shares = registry.prior(consortium.ledger.state, consortium.objects, key, study)
+        means = registry.mean_counts(consortium.ledger.state, consortium.objects, key, study)
+        prior = registry.preprocessing(consortium.ledger.state, means, study).prior
         load_vector(self._network, weights)
-        return predict_probabilities(self._network, self._images, shares)
+        return predict_probabilities(self._network, self._images, prior)
 
     def scores(self, probabilities: Probabilities) -> tuple[float, float]:
         """AUC and ACC."""
@@ -219,9 +220,8 @@ def _conclude(
 ) -> RunSummary:
     """Export the model, compare it, audit the ledger and put it all together."""
     folder, consortium, study = prepared.folder, stage.consortium, prepared.study
-    origin = {"chain_id": consortium.ledger.chain_id, "genesis": consortium.ledger.genesis.digest.hex()}
-    key = consortium.study_key(study)
-    weights = registry.export(consortium.ledger.state, consortium.objects, key, study, folder.model, origin)
+    ledger, key = consortium.ledger, consortium.study_key(study)
+    weights = registry.export(ledger.state, consortium.objects, key, study, folder.model, ledger.genesis).vector
     told = history.read(folder.ledger, study)
     story.departures(disclosure.departures(prepared, consortium, told))
     with stages("train the baselines"), story.progress("training the baselines for comparison") as report:

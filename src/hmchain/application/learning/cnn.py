@@ -1,4 +1,4 @@
-"""FL-CNN: the network, its weights as one vector, its file, and prediction.
+"""FL-CNN: the network, its weights as one vector, and prediction.
 
 Imports torch: import this module where it is used. Groups, never batches, are normalised (GroupNorm, Wu & He,
 arXiv 1803.08494): running batch statistics would differ between hospitals and could not be averaged.
@@ -6,22 +6,19 @@ arXiv 1803.08494): running batch statistics would differ between hospitals and c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 from blake3 import blake3
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from hmchain import files
+from hmchain.application.learning.prior import prior_q16
 from hmchain.application.learning.schedule import TrainingPlan, generator
 from hmchain.canonical import Record, digest
 from hmchain.errors import DataError, InputError
@@ -34,19 +31,12 @@ Probabilities = npt.NDArray[np.float64]
 
 _CHANNELS_PER_GROUP = 8
 _TRAINING_SOURCES = ("cnn.py", "schedule.py", "trainer.py")
-_METADATA_KEY = "hmchain"
 
 
 class ArchitectureError(InputError):
     """A network that cannot be built, or weights that do not fit it."""
 
     code = "architecture"
-
-
-class ModelFileError(InputError):
-    """A file that is not a model of ours."""
-
-    code = "model_file"
 
 
 class ImageError(DataError):
@@ -114,9 +104,14 @@ class Preprocessing(Record, frozen=True, kw_only=True):
             raise ArchitectureError("each class needs a positive prior")
 
     @classmethod
-    def for_model(cls, arch: Architecture, classes: tuple[str, ...], shares: Probabilities) -> Preprocessing:
-        """The preprocessing of a network whose prediction adds the logarithm of these class shares."""
-        prior = tuple(max(1, round(float(share) * 65536)) for share in shares)
+    def for_model(
+        cls, arch: Architecture, classes: tuple[str, ...], counts: Sequence[int], *, adjusted: bool = True
+    ) -> Preprocessing:
+        """The preprocessing of a network whose hospitals hold `counts` images of each class together.
+
+        Only a network whose training was `adjusted` for classes needs their prior; for others all classes are alike.
+        """
+        prior = prior_q16(counts if adjusted else (0,) * len(classes))
         return cls(height=arch.height, width=arch.width, channels=arch.channels, classes=classes, prior_q16=prior)
 
     @property
@@ -125,15 +120,6 @@ class Preprocessing(Record, frozen=True, kw_only=True):
         counts = np.asarray(self.prior_q16, np.float64)
         shares: Probabilities = counts / counts.sum()
         return shares
-
-
-class Model(NamedTuple):
-    """A model file's content."""
-
-    arch: Architecture
-    vector: Vector
-    preprocessing: Preprocessing
-    metadata: dict[str, str]
 
 
 def smoothed_prior(counts: npt.ArrayLike) -> Probabilities:
@@ -268,57 +254,6 @@ def predict_probabilities(
     return logits.softmax(1).numpy()
 
 
-def save_model(
-    path: Path,
-    arch: Architecture,
-    vector: Vector,
-    preprocessing: Preprocessing,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write a safetensors file: one tensor a layer, all else as JSON in its header. Equal models, equal bytes."""
-    header = {
-        "architecture": msgspec.structs.asdict(arch),
-        "preprocessing": msgspec.structs.asdict(preprocessing),
-        "metadata": dict(metadata or {}),
-    }
-    # One key: safetensors writes several in an order of its own that changes from run to run.
-    text = msgspec.json.encode(header, order="sorted").decode()
-    with files.replacing(path, durable=True) as unfinished:
-        save_file(_tensors(arch, vector), unfinished, {_METADATA_KEY: text})
-
-
-def load_model(path: Path) -> Model:
-    """Read a model file.
-
-    Raises `ModelFileError` if it is missing, damaged or not written by `save_model`.
-    """
-    try:
-        with safe_open(path, "numpy") as file:
-            arch, preprocessing, metadata = _parse_header((file.metadata() or {})[_METADATA_KEY])
-            parts = [file.get_tensor(layer.name).reshape(-1) for layer in layers(arch)]
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read", "give the path of a model.safetensors") from error
-    except (SafetensorError, KeyError, msgspec.MsgspecError) as error:
-        raise ModelFileError(f"{path} is not an FL-CNN model", "give a file that a study wrote") from error
-    vector = np.concatenate(parts)
-    if vector.shape != (dimension(arch),) or vector.dtype != np.float32:
-        raise ModelFileError(f"the weights in {path} do not fit its architecture", "restore the file")
-    return Model(arch, vector, preprocessing, metadata)
-
-
-def predict(model_path: Path, image: Images | bytes) -> dict[str, float]:
-    """Probability of each class for one image: an array (h, w) or (h, w, 3) of uint8, or an image file's bytes.
-
-    Research use only, not a medical device. Raises `ModelFileError`, `ImageError` or `NotAnImageError`.
-    """
-    model = load_model(model_path)
-    network = build(model.arch)
-    load_vector(network, model.vector)
-    batch = prepare_image(image, model.preprocessing)[np.newaxis]
-    probabilities = predict_probabilities(network, batch, model.preprocessing.prior)[0]
-    return dict(zip(model.preprocessing.classes, probabilities.tolist(), strict=True))
-
-
 def prepare_image(image: Images | bytes, preprocessing: Preprocessing) -> Images:
     """One image as in training: (height, width, channels), uint8, from an image file's bytes or an array.
 
@@ -333,25 +268,3 @@ def prepare_image(image: Images | bytes, preprocessing: Preprocessing) -> Images
     if pixels.shape[:2] != (height, width):
         pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
     return to_grey(pixels) if preprocessing.channels == 1 else pixels
-
-
-def _parse_header(text: str) -> tuple[Architecture, Preprocessing, dict[str, str]]:
-    header = msgspec.json.decode(text, type=dict[str, dict[str, Any]])
-    return (
-        _record(Architecture, header["architecture"]),
-        _record(Preprocessing, header["preprocessing"]),
-        msgspec.convert(header["metadata"], dict[str, str]),
-    )
-
-
-def _record(kind: type[R], fields: dict[str, Any]) -> R:
-    # Records are arrays when encoded; the file keeps the names, for whoever reads it without this package.
-    return msgspec.convert([fields[name] for name in kind.__struct_fields__], kind)
-
-
-def _tensors(arch: Architecture, vector: Vector) -> dict[str, Vector]:
-    if vector.shape != (dimension(arch),):
-        raise ArchitectureError(f"the network has {dimension(arch)} weights, but {vector.size} were given")
-    ends = np.cumsum([layer.size for layer in layers(arch)])
-    parts = np.split(np.ascontiguousarray(vector, np.float32), ends[:-1])
-    return {layer.name: part.reshape(layer.shape) for layer, part in zip(layers(arch), parts, strict=True)}

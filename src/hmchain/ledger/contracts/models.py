@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from hmchain.canonical import Record
+from hmchain.canonical import Record, digest, encode
 from hmchain.ledger.context import Context
+from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.state import State, Table
+
+
+class Meaning(Record, frozen=True, kw_only=True):
+    """All that gives a model's weights a meaning. The ledger keeps its digest; a model file holds all of it."""
+
+    chain_id: str
+    """It names the genesis."""
+    study: str
+    purpose: str
+    code: bytes
+    """Digest of the training code, which prepares images too."""
+    training: bytes
+    """Encoding of the training plan: it says whether prediction needs the prior."""
+    schema: Schema
+    """With the classes in the order of the network's outputs."""
+    architecture: bytes
+    participants: int
+    counts_root: bytes
+    """Root of round 0's "model", the participants' mean class counts: the prior follows from them."""
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes."""
+        return digest("hmchain model meaning", encode(self))
 
 
 class Model(Record, frozen=True):
@@ -17,8 +42,10 @@ class Model(Record, frozen=True):
     """Root of model and momentum, which everyone can recompute."""
     weights: bytes
     """Root of its float32 weights: what a model file holds, and predictions read."""
+    meaning: bytes
+    """Digest of all that gives the weights a meaning."""
     object: bytes
-    """The encrypted object that holds it."""
+    """The encrypted object that holds model and weights."""
     height: int
 
 
@@ -35,7 +62,7 @@ def models(state: State) -> list[Model]:
     return _MODELS.all(state)
 
 
-def register(context: Context, study: str, round_: int, root: bytes, weights: bytes, object_: bytes) -> None:
+def register(context: Context, model: Model) -> None:
     """Keep a finished study's model."""
-    _MODELS.put(context.state, Model(study, round_, root, weights, object_, context.height), study)
-    context.emit("model.registered", study, root.hex())
+    _MODELS.put(context.state, model, model.study)
+    context.emit("model.registered", model.study, model.root.hex(), model.weights.hex(), model.meaning.hex())

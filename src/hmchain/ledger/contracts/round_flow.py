@@ -19,6 +19,7 @@ from hmchain.ledger.contracts import (
     studies,
     summing,
 )
+from hmchain.ledger.contracts.models import Meaning, Model
 from hmchain.ledger.contracts.rounds import Contribution, Round
 from hmchain.ledger.contracts.studies import Study
 
@@ -357,7 +358,17 @@ def _finish(context: Context, study: Study, model: Base, reason: str) -> None:
     name = study.spec.name
     studies.set_progress(context.state, name, status=studies.FINISHED, reason=reason)
     context.emit("study.finished", name, reason)
-    models.register(context, name, model.round, model.root, model.weights, model.object)
+    meaning = _meaning(context, study).digest
+    models.register(context, Model(name, model.round, model.root, model.weights, meaning, model.object, context.height))
+
+
+def _meaning(context: Context, study: Study) -> Meaning:
+    spec, counts = study.spec, rounds.round_(context.state, study.spec.name, 0)
+    return Meaning(
+        chain_id=context.chain_id, study=spec.name, purpose=spec.purpose, code=spec.code, training=spec.training,
+        schema=spec.schema, architecture=spec.architecture, participants=len(spec.uses),
+        counts_root=counts.posted.model_root if counts and counts.posted else b"",
+    )  # fmt: skip
 
 
 def _next_base(study: Study, entry: Round, *, accepted: bool) -> Base:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from hmchain.application.cli.output import RESEARCH_ONLY, vouch
-from hmchain.application.learning import cnn
+from hmchain.application.learning import cnn, model_file
 from hmchain.application.learning.cnn import Architecture, Preprocessing
+from hmchain.application.learning.model_file import Known, Model, ModelDiffersError, Origin, UnregisteredModelError
 from hmchain.application.reading import verified_state
 from hmchain.errors import InputError
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts import models, studies
-from hmchain.ledger.contracts.models import Model
+from hmchain.ledger.contracts.models import Model as RegisteredModel
 from hmchain.records.sources.decode import FORMATS, NotAnImageError, quiet, read_bytes
 
 MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
@@ -36,6 +38,10 @@ class Registered:
     purpose: str
     round: int
     root: bytes
+    weights: bytes
+    """Root of its float32 weights."""
+    meaning: bytes
+    """Digest of all that gives them a meaning."""
     object: bytes
     height: int
     participants: tuple[str, ...]
@@ -51,12 +57,12 @@ class ModelFile:
     architecture: Architecture
     weights: int
     preprocessing: Preprocessing
-    metadata: dict[str, str]
+    origin: Origin | None
+    """What it says of where it comes from."""
     ledger: str
-    """Whether the root that the file claims is that of its study on the run's ledger: `matches`, `differs`, `unknown`.
-
-    It is a claim: the root is over the model and its momentum in integers, which the file's float weights don't give.
-    """
+    """Whether weights and meaning are those of the ledger: `matches`, `differs`, or `unknown` where there is none."""
+    difference: str
+    """What differs from the ledger, or why it was not compared."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +96,32 @@ def registered(ledger: Path) -> list[Registered]:
     return [_registered(model, study) for model, study in found if study is not None]
 
 
+def known(ledger: Path) -> Known:
+    """The models of a ledger, to hold files against."""
+    with verified_state(ledger) as read:
+        vouch(read)
+        return Known(genesis_file.load(ledger / "genesis.json").digest, tuple(models.models(read.state)))
+
+
 def describe(path: Path, ledger: Path | None) -> ModelFile:
-    """Read a model file and compare what it claims with a ledger. Raises `ModelFileError`."""
-    return _described(path, cnn.load_model(path), ledger)
+    """Read a model file and hold it against a ledger, if there is one. Raises `ModelFileError`."""
+    model = model_file.load_model(path, unregistered=True)
+    if ledger is None:
+        return _described(path, model, UNKNOWN, "there is no ledger here to compare it with")
+    try:
+        model_file.check(model, known(ledger), path)
+    except ModelDiffersError as error:
+        return _described(path, model, DIFFERS, error.what)
+    except UnregisteredModelError as error:
+        return _described(path, model, UNKNOWN, error.what)
+    return _described(path, model, MATCHES, "")
 
 
-def _described(path: Path, model: cnn.Model, ledger: Path | None) -> ModelFile:
-    roots = {entry.study: entry.root.hex() for entry in registered(ledger)} if ledger else {}
-    claimed, known = model.metadata.get("model_root"), roots.get(model.metadata.get("study", ""))
-    compared = UNKNOWN if claimed is None or known is None else MATCHES if claimed == known else DIFFERS
+def _described(path: Path, model: Model, compared: str, difference: str) -> ModelFile:
     digest = hashlib.sha256(path.read_bytes()).digest()
-    return ModelFile(path, digest, model.arch, model.vector.size, model.preprocessing, model.metadata, compared)
+    return ModelFile(
+        path, digest, model.arch, model.vector.size, model.preprocessing, model.origin, compared, difference
+    )
 
 
 def images_in(given: list[Path]) -> list[Path]:
@@ -118,9 +139,12 @@ def images_in(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(path: Path, images: list[Path]) -> Predictions:
-    """What the model in `path` says of each image; one that cannot be read has an error instead."""
-    model = cnn.load_model(path)
+def predict(path: Path, images: list[Path], ledger: Path | None) -> Predictions:
+    """What the model in `path` says of each image; one that cannot be read has an error instead.
+
+    The file must be the one that `ledger` knows, or be of no ledger where there is None: see `model_file.load_model`.
+    """
+    model = model_file.load_model(path, known(ledger) if ledger else None, unregistered=ledger is None)
     network = cnn.build(model.arch)
     cnn.load_vector(network, model.vector)
     answers = []
@@ -134,12 +158,13 @@ def predict(path: Path, images: list[Path]) -> Predictions:
             shares = cnn.predict_probabilities(network, prepared[np.newaxis], model.preprocessing.prior)[0]
             named = dict(zip(model.preprocessing.classes, shares.tolist(), strict=True))
             answers.append(Prediction(image, named, ""))
-    return Predictions(_described(path, model, None), tuple(answers))
+    compared, why = (MATCHES, "") if ledger else (UNKNOWN, "compared with no ledger, as was asked")
+    return Predictions(_described(path, model, compared, why), tuple(answers))
 
 
-def _registered(model: Model, study: studies.Study) -> Registered:
+def _registered(model: RegisteredModel, study: studies.Study) -> Registered:
     spec = study.spec
     return Registered(
-        model.study, spec.purpose, model.round, model.root, model.object, model.height, spec.participants,
-        spec.schema.classes,
+        model.study, spec.purpose, model.round, model.root, model.weights, model.meaning, model.object, model.height,
+        spec.participants, spec.schema.classes,
     )  # fmt: skip

@@ -1,0 +1,257 @@
+"""A model's file, and whether it is the model that a ledger knows.
+
+The file (safetensors) holds the weights, how an image becomes the network's input, what its outputs mean, and where it
+comes from. All of it can be altered by whoever has the file. So a file is held against a ledger before it is used: its
+weights give the root that was registered, and all that gives them a meaning the digest that was registered beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from hmchain import files
+from hmchain.application.learning.cnn import (
+    Architecture,
+    ArchitectureError,
+    Images,
+    Preprocessing,
+    Vector,
+    build,
+    dimension,
+    layers,
+    load_vector,
+    predict_probabilities,
+    prepare_image,
+)
+from hmchain.application.learning.prior import summed_counts
+from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.canonical import Record, decode, encode
+from hmchain.errors import AuditError, HMChainError, InputError
+from hmchain.ledger import arithmetic, vectors
+from hmchain.ledger.contracts import models
+from hmchain.ledger.contracts.datasets import Schema
+from hmchain.ledger.contracts.models import Meaning
+
+R = TypeVar("R", bound=Record)
+
+_METADATA_KEY = "hmchain"
+
+
+class ModelFileError(InputError):
+    """A file that is not a model of ours."""
+
+    code = "model_file"
+
+
+class UnregisteredModelError(InputError):
+    """A model file that no ledger was, or could be, compared with."""
+
+    code = "unregistered_model"
+
+
+class ModelDiffersError(AuditError):
+    """A model file is not the model that the ledger has of its study."""
+
+    code = "model_differs"
+
+
+class Origin(Record, frozen=True, kw_only=True):
+    """Where a model comes from. With network and preprocessing it gives the digest that the ledger has of it."""
+
+    study: str
+    purpose: str
+    round: int
+    model_root: str
+    """Root of model and momentum, hexadecimal as all digests here."""
+    chain_id: str
+    genesis: str
+    code: str
+    training: str
+    """Encoding of the training plan."""
+    modality: str
+    participants: int
+    mean_counts: tuple[int, ...]
+    """Round 0's "model": the participants' mean class counts, with noise; the prior follows from them."""
+
+
+class Model(NamedTuple):
+    """A model file's content."""
+
+    arch: Architecture
+    vector: Vector
+    preprocessing: Preprocessing
+    origin: Origin | None
+    """None in a file that no study made."""
+
+
+class Registry(Protocol):
+    """The models of a ledger that one trusts, such as an `AuditReport`."""
+
+    @property
+    def genesis(self) -> bytes:
+        """Digest of its genesis."""
+
+    @property
+    def models(self) -> tuple[models.Model, ...]:
+        """What its studies produced."""
+
+
+class Known(NamedTuple):
+    """A `Registry` of its parts."""
+
+    genesis: bytes
+    models: tuple[models.Model, ...]
+
+
+def load_model(path: Path, registry: Registry | None = None, *, unregistered: bool = False) -> Model:
+    """Read a model file and hold it against the ledger that knows it.
+
+    A file of no ledger is read only with `unregistered`, and then nothing of it is checked. Raises `ModelFileError` if
+    it is missing, damaged or not written by `save_model`, and what `check` raises.
+    """
+    model = _read(path)
+    if registry is not None and not unregistered:
+        check(model, registry, path)
+    elif not unregistered:
+        raise UnregisteredModelError(f"{path} was compared with no ledger", _UNREGISTERED)
+    return model
+
+
+def check(model: Model, registry: Registry, path: Path) -> None:
+    """Return if weights and all that gives them a meaning are those that the ledger registered for the study.
+
+    Raises `ModelDiffersError`, or `UnregisteredModelError` if the ledger has no model of that study.
+    """
+    origin = model.origin
+    registered = {entry.study: entry for entry in registry.models}.get(origin.study if origin else "")
+    if origin is None or registered is None:
+        study = f"study {origin.study}" if origin else "no study"
+        raise UnregisteredModelError(f"{path} is of {study}, which this ledger has no model of", _UNREGISTERED)
+    if (origin.genesis, origin.round, origin.model_root) != (
+        registry.genesis.hex(),
+        registered.round,
+        registered.root.hex(),
+    ):
+        raise ModelDiffersError(f"{path} names another genesis, round or root than the ledger has", _EXPORT)
+    bits = np.ascontiguousarray(model.vector, np.float32).view(np.uint32)
+    if vectors.bits_root(arithmetic.padded(bits)) != registered.weights:
+        raise ModelDiffersError(f"the weights in {path} are not those that the ledger registered", _EXPORT)
+    if model.preprocessing != _preprocessing(model, origin):
+        raise ModelDiffersError(f"preprocessing or prior in {path} do not follow from its network and counts", _EXPORT)
+    if _meaning_digest(model, origin) != registered.meaning:
+        what = "classes, network, prior, purpose or origin"
+        raise ModelDiffersError(f"{what} in {path} are not those that the ledger registered", _EXPORT)
+
+
+_UNREGISTERED = "name its ledger; or say that it may be of none: `--unregistered`, in Python `unregistered=True`"
+_EXPORT = "do not use it; `hmchain model export` writes the right one at any participant's node"
+
+
+def _preprocessing(model: Model, origin: Origin) -> Preprocessing | None:
+    """What the file's own network, plan and counts say; None if they say nothing."""
+    counts = summed_counts(origin.mean_counts, origin.participants)
+    try:
+        adjusted = decode(bytes.fromhex(origin.training), TrainingPlan).logit_adjustment
+        return Preprocessing.for_model(model.arch, model.preprocessing.classes, counts, adjusted=adjusted)
+    except (HMChainError, ValueError):
+        return None
+
+
+def _meaning_digest(model: Model, origin: Origin) -> bytes:
+    """Of what the file says of itself; empty for values that no ledger can have."""
+    try:
+        return _meaning(model, origin).digest
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        return b""
+
+
+def _meaning(model: Model, origin: Origin) -> Meaning:
+    how = model.preprocessing
+    padded = arithmetic.padded(np.array(origin.mean_counts, np.int64))
+    return Meaning(
+        chain_id=origin.chain_id,
+        study=origin.study,
+        purpose=origin.purpose,
+        code=bytes.fromhex(origin.code),
+        training=bytes.fromhex(origin.training),
+        schema=Schema(origin.modality, how.channels, how.height, how.width, how.classes),
+        architecture=encode(model.arch),
+        participants=origin.participants,
+        counts_root=vectors.model_root(padded, padded),  # round 0 has no momentum: its mean is model and momentum
+    )
+
+
+# The file
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a safetensors file: one tensor a layer, all else as JSON in its header. Equal models, equal bytes."""
+    header = {
+        "architecture": msgspec.structs.asdict(model.arch),
+        "preprocessing": msgspec.structs.asdict(model.preprocessing),
+        "origin": msgspec.structs.asdict(model.origin) if model.origin else None,
+    }
+    # One key: safetensors writes several in an order of its own that changes from run to run.
+    text = msgspec.json.encode(header, order="sorted").decode()
+    files.write_whole(path, save(_tensors(model.arch, model.vector), {_METADATA_KEY: text}), durable=True)
+
+
+def _read(path: Path) -> Model:
+    try:
+        with safe_open(path, "numpy") as file:
+            arch, preprocessing, origin = _parse_header((file.metadata() or {})[_METADATA_KEY])
+            parts = [file.get_tensor(layer.name).reshape(-1) for layer in layers(arch)]
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read", "give the path of a model.safetensors") from error
+    except (SafetensorError, KeyError, msgspec.MsgspecError) as error:
+        raise ModelFileError(f"{path} is not an FL-CNN model", "give a file that a study wrote") from error
+    vector = np.concatenate(parts)
+    if vector.shape != (dimension(arch),) or vector.dtype != np.float32:
+        raise ModelFileError(f"the weights in {path} do not fit its architecture", "restore the file")
+    return Model(arch, vector, preprocessing, origin)
+
+
+def _parse_header(text: str) -> tuple[Architecture, Preprocessing, Origin | None]:
+    header = msgspec.json.decode(text, type=dict[str, dict[str, Any] | None])
+    arch, preprocessing, origin = header["architecture"], header["preprocessing"], header["origin"]
+    if arch is None or preprocessing is None:
+        raise KeyError("network or preprocessing")
+    return (
+        _record(Architecture, arch),
+        _record(Preprocessing, preprocessing),
+        None if origin is None else _record(Origin, origin),
+    )
+
+
+def _record(kind: type[R], fields: dict[str, Any]) -> R:
+    # Records are arrays when encoded; the file keeps the names, for whoever reads it without this package.
+    return msgspec.convert([fields[name] for name in kind.__struct_fields__], kind)
+
+
+def _tensors(arch: Architecture, vector: Vector) -> dict[str, Vector]:
+    if vector.shape != (dimension(arch),):
+        raise ArchitectureError(f"the network has {dimension(arch)} weights, but {vector.size} were given")
+    ends = np.cumsum([layer.size for layer in layers(arch)])
+    parts = np.split(np.ascontiguousarray(vector, np.float32), ends[:-1])
+    return {layer.name: part.reshape(layer.shape) for layer, part in zip(layers(arch), parts, strict=True)}
+
+
+# Prediction
+
+
+def predict(model: Model, image: Images | bytes) -> dict[str, float]:
+    """Probability of each class for one image: an array (h, w) or (h, w, 3) of uint8, or an image file's bytes.
+
+    Research use only, not a medical device. Raises `ImageError` or `NotAnImageError`.
+    """
+    network = build(model.arch)
+    load_vector(network, model.vector)
+    batch = prepare_image(image, model.preprocessing)[np.newaxis]
+    probabilities = predict_probabilities(network, batch, model.preprocessing.prior)[0]
+    return dict(zip(model.preprocessing.classes, probabilities.tolist(), strict=True))
