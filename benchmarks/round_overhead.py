@@ -132,7 +132,7 @@ def open_study(directory: Path, rounds: int) -> tuple[Consortium, StudySpec]:
     consortium.require(consortium.hospitals[HOSPITALS[0]].as_scientist(ProposeStudy(spec)))
     expires_ms = consortium.ledger.now_ms() + 86_400_000
     for hospital in consortium.hospitals.values():
-        approval = ApproveStudy(STUDY, DATASET, 1, spec.purpose, spec.code, expires_ms)
+        approval = ApproveStudy(STUDY, spec.digest, expires_ms)
         consortium.require(hospital.as_steward(approval))
     return consortium, spec
 

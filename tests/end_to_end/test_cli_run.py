@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import runpy
 import shutil
 import sqlite3
@@ -71,7 +72,7 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec = propose(consortium, STUDY)
         until = consortium.ledger.now_ms() + DAY_MS
         for hospital in consortium.hospitals.values():
-            approval = ApproveStudy(STUDY, DATASET, 1, spec.purpose, spec.code, until)
+            approval = ApproveStudy(STUDY, spec.digest, until)
             consortium.require(hospital.as_steward(approval))
         consortium.run(STUDY)
         north = consortium.hospitals["north"]
@@ -150,11 +151,22 @@ def test_a_transaction_is_found_by_the_first_digits_of_its_digest(capsys: Captur
     digest = first_of_kind(capsys, "approve_study")["digest"]
     whole = answer(capsys, "ledger", "tx", digest)
     assert (whole["organisation"], whole["role"], whole["receipt"]["code"]) == ("east", "steward", "ok")
-    assert whole["body"]["type"] == "approve_study" and whole["body"]["dataset"] == DATASET
+    assert whole["body"]["type"] == "approve_study"
+    pinned = answer(capsys, "study", "show", STUDY, "--dir", os.environ["HMCHAIN_RUN"])
+    assert whole["body"]["specification"] == pinned["asked"]["specification"]
     for digits in (15, 16):
         assert answer(capsys, "ledger", "tx", digest[:digits].upper()) == whole
     shown = text(capsys, "ledger", "tx", digest)
-    assert "with the steward's key" in shown and DATASET in shown
+    assert "with the steward's key" in shown and whole["body"]["specification"] in shown
+
+
+def test_a_study_is_shown_with_all_that_it_pins(capsys: Captured) -> None:
+    of_run = ("--dir", os.environ["HMCHAIN_RUN"])
+    shown = text(capsys, "study", "show", STUDY, *of_run)
+    for words in ("DUO:0000006", "of at least 3 of the 4 hospitals", "the server's learning rate is", "train within"):
+        assert words in shown
+    assert answer(capsys, "study", "show", STUDY, *of_run)["specification"]["rounds"] == ROUNDS
+    assert "unknown_study" in text(capsys, "study", "show", "nothing", *of_run, status=2)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +351,7 @@ def test_a_study_can_be_watched_while_it_runs(capsys: Captured, run_directory: P
         look()
         until = consortium.ledger.now_ms() + DAY_MS
         for hospital in consortium.hospitals.values():
-            consortium.require(hospital.as_steward(ApproveStudy("second", DATASET, 1, spec.purpose, spec.code, until)))
+            consortium.require(hospital.as_steward(ApproveStudy("second", spec.digest, until)))
         consortium.on_block = lambda block, result: look()
         consortium.run("second")
         look()

@@ -305,7 +305,7 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
             if name == NAMES[0]:
                 member.require(hospital.as_scientist(ProposeStudy(spec)))
             tomorrow_ms = member.ledger.now_ms() + 86_400_000
-            approval = ApproveStudy("brightness", "scans", 1, spec.purpose, spec.code, tomorrow_ms)
+            approval = ApproveStudy("brightness", spec.digest, tomorrow_ms)
             member.require(hospital.as_steward(approval))
     # One agent as a service, the others in this process: four times PyTorch is much for a small machine.
     west, *others = (consortium.sites[name] for name in reversed(NAMES))

@@ -184,8 +184,7 @@ class Bed:
     def approve(self, *names: str, expires_ms: int = START_MS + YEAR_MS) -> None:
         spec = self.study.spec
         for name in names or self.names:
-            body = ApproveStudy(STUDY, "brain", 1, spec.purpose, spec.code, expires_ms)
-            self.require(name, "steward", body)
+            self.require(name, "steward", ApproveStudy(STUDY, spec.digest, expires_ms))
 
     def require(self, name: str, role: str, body: contracts.Body) -> None:
         assert self.submit(name, role, body) == "ok"

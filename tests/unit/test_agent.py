@@ -147,7 +147,7 @@ def test_two_studies_run_side_by_side(bed: Bed) -> None:
     bed.require("north", "scientist", ProposeStudy(second))
     bed.approve()
     for name in bed.names:
-        body = ApproveStudy("second", "brain", 1, spec.purpose, spec.code, bed.now_ms + 86_400_000)
+        body = ApproveStudy("second", second.digest, bed.now_ms + 86_400_000)
         bed.require(name, "steward", body)
     bed.run()
     assert [study.status for study in studies.studies(bed.state)] == [studies.FINISHED] * 2

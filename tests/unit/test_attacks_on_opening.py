@@ -10,6 +10,9 @@ import study_bed
 from msgspec.structs import replace
 from study_bed import SCHEMA, STUDY, Bed, make_spec
 
+from hmchain.application.learning.schedule import default_plan
+from hmchain.application.study_terms import terms
+from hmchain.canonical import encode
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts import conduct, opening, participation, rounds, studies
 from hmchain.ledger.contracts.approvals import RevokeApproval
@@ -19,6 +22,8 @@ from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy, ResumeStudy
 from hmchain.ledger.contracts.participation import CommitUpdate, Reveal
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.contracts.studies import ProposeStudy
+
+PLAN = default_plan(rounds=3)
 
 
 @pytest.fixture
@@ -32,6 +37,55 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 def learning(bed: Bed) -> dict[str, int]:
     return {name: conduct.learning_score(bed.state, STUDY, name, bed.now_ms) for name in bed.names}
+
+
+# What is pinned is what is approved
+
+
+def test_s4_a_server_that_hardly_moves_the_model_is_refused(bed: Bed) -> None:
+    """Each round's sum would be one over the same weights: a dropout in one of two rounds would give its update."""
+    spec = replace(bed.study.spec, name="other")
+    for rate, code in ((1, "server_rate_too_low"), (4095, "server_rate_too_low"), (4096, "ok")):
+        still = replace(spec, rule=replace(spec.rule, learning_rate=rate))
+        assert bed.submit("east", "scientist", ProposeStudy(still)) == code
+
+
+def test_s12_deadlines_of_a_millisecond_are_refused(bed: Bed) -> None:
+    spec = replace(bed.study.spec, name="other")
+    for field in spec.deadlines.__struct_fields__:
+        hasty = replace(spec, deadlines=replace(spec.deadlines, **{field: 9_999}))
+        assert bed.submit("east", "scientist", ProposeStudy(hasty)) == "bad_deadlines"
+    assert bed.submit("east", "scientist", ProposeStudy(spec)) == "ok"
+
+
+def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
+    """Whatever field is another, the words in which the study is shown are others, and not by the digest alone."""
+
+    def words(spec: studies.StudySpec) -> list[tuple[str, str]]:
+        return [term for term in terms(spec) if term[0] != "specification"]
+
+    spec = replace(bed.study.spec, training=encode(PLAN))
+    rule, first = spec.rule, spec.uses[0]
+    others = {
+        "name": None,  # said beside the terms
+        "purpose": "DUO:0000042", "schema": replace(SCHEMA, height=32), "architecture": None, "code": bytes([1]) * 32,
+        "uses": (replace(first, version=2), *spec.uses[1:]), "training": encode(replace(PLAN, batch_size=7)),
+        "rule": replace(rule, learning_rate=1 << 15), "clip_norm_millionths": 1, "rounds": 2,
+        "initial_root": bytes([1]) * 32, "deadlines": replace(spec.deadlines, gate_ms=20_000),
+        "gate_tolerance_permyriad": 1, "colluders": 0,
+    }  # fmt: skip
+    for name in spec.__struct_fields__:
+        if (other := others[name]) is not None:
+            assert words(replace(spec, **{name: other})) != words(spec), name
+    assert words(replace(spec, rule=replace(rule, momentum=1))) != words(spec)
+    rates = PLAN.learning_rates_millionths
+    for field in PLAN.__struct_fields__:
+        if field.startswith("server_"):
+            continue  # shown as the rule has them: agents refuse a rule that differs
+        value = getattr(PLAN, field)
+        changed = (rates[0] + 10_000, *rates[1:]) if field == "learning_rates_millionths" else value + 1
+        changed = not value if isinstance(value, bool) else changed
+        assert words(replace(spec, training=encode(replace(PLAN, **{field: changed})))) != words(spec), field
 
 
 # Keys and seeds

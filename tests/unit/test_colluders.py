@@ -55,7 +55,7 @@ def test_s5_a_proposal_pins_f_of_the_consortium_and_says_how_to_pin_less(seven: 
 
 
 def test_s5_the_steward_sees_the_number(seven: Bed) -> None:
-    assert study_decisions.request(seven.state, "west", STUDY).colluders == 2
+    assert study_decisions.request(seven.state, "west", STUDY).asked.colluders == 2
 
 
 @pytest.mark.parametrize("participants", range(3, 33))

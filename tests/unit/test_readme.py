@@ -73,7 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         consortium.require(consortium.hospitals["elm"].as_scientist(ProposeStudy(spec)))
         until_ms = consortium.ledger.now_ms() + 3_600_000
         for hospital in consortium.hospitals.values():
-            approval = ApproveStudy("grey", "images", 1, spec.purpose, spec.code, until_ms)
+            approval = ApproveStudy("grey", spec.digest, until_ms)
             consortium.require(hospital.as_steward(approval))
         consortium.run("grey")
         key = consortium.hospitals["elm"].agent.study_key("grey")

@@ -67,6 +67,7 @@ def test_equal_counts_weigh_alike() -> None:
 
 # Proposing
 
+RULE = make_spec(("a", "b", "c", "d")).rule
 REFUSED: dict[str, tuple[str, dict[str, object]]] = {
     "a name that is taken": ("study_exists", {"name": STUDY}),
     "a name that is a path": ("bad_name", {"name": "../study"}),
@@ -76,6 +77,8 @@ REFUSED: dict[str, tuple[str, dict[str, object]]] = {
     "no rounds": ("bad_rounds", {"rounds": 0}),
     "more rounds than the rule bears": ("bad_rule", {"rounds": 4}),
     "a short code digest": ("bad_digest", {"code": b"short"}),
+    "a server that stands still": ("server_rate_too_low", {"rule": replace(RULE, learning_rate=4095)}),
+    "a phase of five seconds": ("bad_deadlines", {"deadlines": replace(DEADLINES, verify_ms=9_999)}),
     "no clip": ("bad_gate", {"clip_norm_millionths": 0}),
     "a deadline of nothing": ("bad_deadlines", {"deadlines": replace(DEADLINES, reveal_ms=0)}),
     "a deadline of a year": ("bad_deadlines", {"deadlines": replace(DEADLINES, gate_ms=YEAR_MS)}),
@@ -145,7 +148,7 @@ def test_a_withdrawn_version_goes_into_no_new_study(bed: Bed) -> None:
     spec = replace(make_spec(bed.names), name="other")
     assert bed.submit("north", "scientist", ProposeStudy(spec)) == "version_withdrawn"
     pinned = bed.study.spec
-    approve = ApproveStudy(STUDY, "brain", 1, pinned.purpose, pinned.code, START_MS + YEAR_MS)
+    approve = ApproveStudy(STUDY, pinned.digest, START_MS + YEAR_MS)
     assert bed.submit("east", "steward", approve) == "version_withdrawn"
     assert bed.submit("north", "steward", approve) == "ok"
 
@@ -167,29 +170,29 @@ def test_no_agent_trains_without_an_approval(bed: Bed) -> None:
     assert bed.study.status == studies.FINISHED
 
 
-def test_an_approval_names_dataset_version_purpose_code_and_date(bed: Bed) -> None:
+def test_an_approval_binds_the_whole_specification_and_a_date(bed: Bed) -> None:
     spec = bed.study.spec
-    right = ApproveStudy(STUDY, "brain", 1, spec.purpose, spec.code, START_MS + YEAR_MS)
-    cases = {
-        "no_such_study": replace(right, study="other"),
-        "wrong_purpose": replace(right, purpose="DUO:0000042"),
-        "wrong_code": replace(right, code=bytes([1]) * 32),
-        "expired": replace(right, expires_ms=START_MS),
-    }
-    for code, body in cases.items():
-        assert bed.submit("east", "steward", body) == code
-    for wrong in (replace(right, dataset="lungs"), replace(right, version=2)):
-        assert bed.submit("east", "steward", wrong) == "wrong_dataset"
+    right = ApproveStudy(STUDY, spec.digest, START_MS + YEAR_MS)
+    assert bed.submit("east", "steward", replace(right, study="other")) == "no_such_study"
+    assert bed.submit("east", "steward", replace(right, expires_ms=START_MS)) == "expired"
+    assert bed.submit("east", "steward", replace(right, specification=b"")) == "wrong_specification"
+    one_use = (replace(spec.uses[0], version=2), *spec.uses[1:])
+    for name, other in {
+        "purpose": "DUO:0000042", "code": bytes([1]) * 32, "rounds": 2, "uses": one_use, "training": b"other",
+        "deadlines": replace(spec.deadlines, gate_ms=20_000), "rule": replace(spec.rule, learning_rate=1 << 15),
+    }.items():  # fmt: skip
+        read = replace(spec, **{name: other})
+        assert bed.submit("east", "steward", replace(right, specification=read.digest)) == "wrong_specification"
     for role in ("scientist", "agent"):
         assert bed.submit("east", role, right) == "wrong_role"
-    assert not approvals.approvals(bed.state, STUDY)
+    assert not approvals.approvals(bed.state, spec.digest)
     assert bed.submit("east", "steward", right) == "ok"
 
 
 def test_an_approval_ends_at_its_date(bed: Bed) -> None:
     bed.approve("east", expires_ms=START_MS + 10_000)
-    assert approvals.in_force(bed.state, STUDY, "east", START_MS + 10_000)
-    assert not approvals.in_force(bed.state, STUDY, "east", START_MS + 10_001)
+    assert approvals.authorised(bed.state, "east", bed.study.spec.digest, START_MS + 10_000)
+    assert not approvals.authorised(bed.state, "east", bed.study.spec.digest, START_MS + 10_001)
     bed.now_ms = START_MS + 20_000
     bed.step()
     assert not opening.joins(bed.state, STUDY)
@@ -206,7 +209,7 @@ def test_a_refusal_ends_a_study_that_has_not_opened(bed: Bed) -> None:
         assert not list(bed.agent(name).store.all(f"{STUDY}/drawn", opening.Join)), "nothing is left of its secrets"
     assert bed.submit("west", "steward", RevokeApproval(STUDY)) == "not_approved"
     spec = bed.study.spec
-    late = ApproveStudy(STUDY, "brain", 1, spec.purpose, spec.code, START_MS + YEAR_MS)
+    late = ApproveStudy(STUDY, spec.digest, START_MS + YEAR_MS)
     assert bed.submit("west", "steward", late) == "study_closed"
 
 

@@ -69,6 +69,17 @@ class Request:
     reason: str
     until_ms: int
     """Until when an approval holds; 0 if there is none."""
+    specification: bytes
+    """Digest of all that is pinned: what an approval binds."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A study as somebody sees it before deciding."""
+
+    asked: Request
+    specification: StudySpec
+    """All of what it pins."""
 
 
 def requests(state: State, organisation: str) -> list[Request]:
@@ -76,35 +87,44 @@ def requests(state: State, organisation: str) -> list[Request]:
     return [_request(state, organisation, study) for study in studies.studies(state)]
 
 
-def request(state: State, organisation: str, name: str) -> Request:
-    """One study. Raises `UnknownStudyError`, or `NotAskedError` if the hospital takes no part in it."""
-    found = _request(state, organisation, _study(state, name))
-    if not found.dataset:
+def show(state: State, organisation: str, name: str) -> Shown:
+    """One study and all that it pins, whether or not the hospital takes part in it. Raises `UnknownStudyError`."""
+    study = _study(state, name)
+    return Shown(_request(state, organisation, study), study.spec)
+
+
+def request(state: State, organisation: str, name: str) -> Shown:
+    """As `show`. Raises `NotAskedError` if the hospital takes no part in the study."""
+    found = show(state, organisation, name)
+    if not found.asked.dataset:
         raise NotAskedError(f"study {name} asks nothing of {organisation}", "`hmchain study list` shows which do")
     return found
 
 
-def approve(delegate: Delegate, name: str, until_ms: int) -> Request:
-    """Steward: allow what the study asks for, until a block time. Raises what `request` and a refusal raise."""
-    asked = request(delegate.state, delegate.organisation, name)
-    delegate.require(ApproveStudy(name, asked.dataset, asked.version, asked.purpose, asked.code, until_ms))
-    return request(delegate.state, delegate.organisation, name)
+def approve(delegate: Delegate, asked: Request, until_ms: int) -> Request:
+    """Steward: allow what was `asked`, and nothing else, until a block time. Raises what a refusal raises."""
+    delegate.require(ApproveStudy(asked.study, asked.specification, until_ms))
+    return _asked(delegate, asked.study)
 
 
 def refuse(delegate: Delegate, name: str, reason: str) -> Request:
     """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
     if reason not in REASONS:
         raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
-    request(delegate.state, delegate.organisation, name)
+    _asked(delegate, name)
     delegate.require(RefuseStudy(name, reason))
-    return request(delegate.state, delegate.organisation, name)
+    return _asked(delegate, name)
 
 
 def revoke(delegate: Delegate, name: str) -> Request:
     """Steward: take an approval back, from the next round on."""
-    request(delegate.state, delegate.organisation, name)
+    _asked(delegate, name)
     delegate.require(RevokeApproval(name))
-    return request(delegate.state, delegate.organisation, name)
+    return _asked(delegate, name)
+
+
+def _asked(delegate: Delegate, name: str) -> Request:
+    return request(delegate.state, delegate.organisation, name).asked
 
 
 def resume(delegate: Delegate, name: str) -> Request:
@@ -129,7 +149,7 @@ def _study(state: State, name: str) -> Study:
 
 
 def _request(state: State, organisation: str, study: Study) -> Request:
-    spec, said = study.spec, approvals.approval(state, study.spec.name, organisation)
+    spec, said = study.spec, approvals.approval(state, study.progress.specification, organisation)
     use = next((use for use in spec.uses if use.organisation == organisation), None)
     return Request(
         study=spec.name,
@@ -145,6 +165,7 @@ def _request(state: State, organisation: str, study: Study) -> Request:
         decision=said.status if said else UNDECIDED,
         reason=said.reason if said else "",
         until_ms=said.expires_ms if said else 0,
+        specification=study.progress.specification,
     )
 
 

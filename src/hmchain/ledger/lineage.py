@@ -313,22 +313,19 @@ class _History:
         self.studies[body.spec.name] = _Study(body.spec, entry)
 
     def _approve(self, entry: Entry, body: ApproveStudy) -> None:
-        self.studies[body.study].decisions.append(Decision(
-            entry.organisation, APPROVED, body.dataset, body.version, body.purpose, body.code, body.expires_ms, "",
-            entry,
-        ))  # fmt: skip
+        self._decide(entry, body.study, APPROVED, expires_ms=body.expires_ms)
 
     def _refuse(self, entry: Entry, body: RefuseStudy) -> None:
-        self._deny(entry, body.study, REFUSED, body.reason)
+        self._decide(entry, body.study, REFUSED, reason=body.reason)
 
     def _revoke(self, entry: Entry, body: RevokeApproval) -> None:
-        self._deny(entry, body.study, REVOKED, "")
+        self._decide(entry, body.study, REVOKED)
 
-    def _deny(self, entry: Entry, study: str, status: str, reason: str) -> None:
+    def _decide(self, entry: Entry, study: str, status: str, *, expires_ms: int = 0, reason: str = "") -> None:
         spec = self.studies[study].spec
-        use = next(use for use in spec.uses if use.organisation == entry.organisation)
+        use = spec.use(entry.organisation)
         self.studies[study].decisions.append(Decision(
-            entry.organisation, status, use.dataset, use.version, spec.purpose, spec.code, 0, reason, entry,
+            entry.organisation, status, use.dataset, use.version, spec.purpose, spec.code, expires_ms, reason, entry,
         ))  # fmt: skip
 
     def _commit(self, entry: Entry, body: CommitUpdate) -> None:

@@ -202,7 +202,8 @@ class Agent:
     def _join(self, study: Study) -> list[contracts.Body]:
         name, state = study.spec.name, self.node.state
         joined = any(join.organisation == self.organisation for join in opening.joins(state, name))
-        if joined or not approvals.in_force(state, name, self.organisation, self.node.now_ms()):
+        specification, now_ms = study.progress.specification, self.node.now_ms()
+        if joined or not approvals.authorised(state, self.organisation, specification, now_ms):
             return []
         learner = self._learner(study.spec)
         if learner is None:

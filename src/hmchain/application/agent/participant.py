@@ -131,8 +131,11 @@ class Participant:
     def _commit(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
         state = self._node.state
         own = rounds.contribution(state, entry, self._organisation)
-        approved = approvals.in_force(state, entry.study, self._organisation, self._node.now_ms())
-        asked = approved and self._organisation in entry.expected and self._sits_out != (entry.number, entry.attempt)
+        asked = (
+            self._is_authorised(study)
+            and self._organisation in entry.expected
+            and self._sits_out != (entry.number, entry.attempt)
+        )
         if own is not None or not asked:
             yield from self._attest(study, entry)
             return
@@ -337,9 +340,7 @@ class Participant:
         choice = self._store.get(closing.gate_name(entry.study, entry.number), GateChoice)
         if choice is not None:
             return choice
-        state, name = self._node.state, study.spec.name
-        approved = approvals.in_force(state, name, self._organisation, self._node.now_ms())
-        if not approved and not self._learner.has_read:
+        if not self._is_authorised(study) and not self._learner.has_read:
             return None  # a revocation lets the round end, and no data be decrypted; a missing vote counts as accept
         result = self._recompute(study, entry)
         if result is None:
@@ -407,6 +408,10 @@ class Participant:
         self._published.clear()
         self._sits_out = None
         self._round = entry.number
+
+    def _is_authorised(self, study: Study) -> bool:
+        specification, now_ms = study.progress.specification, self._node.now_ms()
+        return approvals.authorised(self._node.state, self._organisation, specification, now_ms)
 
     def _object_key(self, study: Study) -> SecretKey:
         return SecretKey(self._keys_of(study).study_key)

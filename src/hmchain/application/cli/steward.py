@@ -1,4 +1,4 @@
-"""`hmchain study approve|refuse|revoke|resume|propose|list`: what a hospital's people decide, at its running node."""
+"""`hmchain study show|approve|refuse|revoke|...`: what a hospital's people are asked, and what they decide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hmchain.application.cli.options import AsJson, example, passphrase
 from hmchain.application.cli.study import app
 
 if TYPE_CHECKING:
-    from hmchain.application.study_decisions import Request
+    from hmchain.application.study_decisions import Request, Shown
 
 __all__ = ["app"]
 
@@ -23,36 +23,45 @@ StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the stu
 Node = Annotated[Path, typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 DEFAULT_NODE = Path("node")
+NodeOrRun = Annotated[
+    Path | None,
+    typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.", show_default="node"),
+]
+RunInstead = Annotated[
+    Path | None, typer.Option("--dir", metavar="DIR", help="Directory of a run or of a ledger, instead of a node.")
+]
 
 
 @app.command("list", epilog=example("hmchain study list --node node"))
-def list_studies(
-    node: Annotated[
-        Path | None,
-        typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.", show_default="node"),
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Directory of a run or of a ledger, instead of a node.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def list_studies(node: NodeOrRun = None, run: RunInstead = None, as_json: AsJson = False) -> None:
     """List all studies, what each asks of this hospital, and what the hospital has said.
 
     Where there is no node, the studies of the latest run.
     """
     from hmchain.application import study_decisions
-    from hmchain.application.node_folder import NodeFolder
     from hmchain.application.reading import verified_state
 
-    folder = NodeFolder(node or DEFAULT_NODE)
-    if run is None and (node or folder.toml.is_file()):
-        ledger, organisation = folder.ledger, folder.settings().organisation
-    else:
-        ledger, organisation = runs.find(run).ledger, ""
+    ledger, organisation = _ledger(node, run)
     with verified_state(ledger) as read:
         output.vouch(read)
         found = study_decisions.requests(read.state, organisation)
     output.emit(found) if as_json else output.table(COLUMNS, (_row(each) for each in found))
+
+
+@app.command(epilog=example("hmchain study show brain-tumour"))
+def show(study: StudyName, node: NodeOrRun = None, run: RunInstead = None, as_json: AsJson = False) -> None:
+    """Show all that a study pins, in plain words: what a steward approves is this and nothing else.
+
+    Where there is no node, the study of the latest run.
+    """
+    from hmchain.application import study_decisions
+    from hmchain.application.reading import verified_state
+
+    ledger, organisation = _ledger(node, run)
+    with verified_state(ledger) as read:
+        output.vouch(read)
+        found = study_decisions.show(read.state, organisation, study)
+    output.emit(found) if as_json else _show(found)
 
 
 @app.command(epilog=example("hmchain study approve brain-tumour --days 90"))
@@ -69,10 +78,10 @@ def approve(
     from hmchain.application.node_folder import NodeFolder
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
-        asked = study_decisions.request(steward.state, steward.organisation, study)
+        shown = study_decisions.request(steward.state, steward.organisation, study)
         until_ms = steward.ledger.now_ms() + days * DAY_MS
-        _confirm(asked, f"Allow this until {output.when(until_ms)} UTC?", yes=yes or as_json)
-        done = study_decisions.approve(steward, study, until_ms)
+        _confirm(shown, f"Allow this until {output.when(until_ms)} UTC?", yes=yes or as_json)
+        done = study_decisions.approve(steward, shown.asked, until_ms)
     until = output.when(done.until_ms)
     _tell(done, f"{done.dataset} version {done.version} may be used for {study} until {until} UTC. "
                 f"Take it back with: hmchain study revoke {study}", as_json=as_json)  # fmt: skip
@@ -95,8 +104,8 @@ def refuse(
     from hmchain.application.node_folder import NodeFolder
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
-        asked = study_decisions.request(steward.state, steward.organisation, study)
-        _confirm(asked, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes or as_json)
+        shown = study_decisions.request(steward.state, steward.organisation, study)
+        _confirm(shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes or as_json)
         done = study_decisions.refuse(steward, study, reason)
     _tell(done, f"{study} is refused ({reason}); its status is {done.status}.", as_json=as_json)
 
@@ -109,8 +118,8 @@ def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False, as_jso
     from hmchain.application.node_folder import NodeFolder
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
-        asked = study_decisions.request(steward.state, steward.organisation, study)
-        _confirm(asked, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes or as_json)
+        shown = study_decisions.request(steward.state, steward.organisation, study)
+        _confirm(shown, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes or as_json)
         done = study_decisions.revoke(steward, study)
     _tell(done, f"From the next round on {study} uses nothing of {done.dataset}.", as_json=as_json)
 
@@ -147,29 +156,35 @@ def propose(
                 f"Each decides: hmchain study approve {done.study}", as_json=as_json)  # fmt: skip
 
 
-def _confirm(asked: Request, question: str, *, yes: bool) -> None:
+def _ledger(node: Path | None, run: Path | None) -> tuple[Path, str]:
+    """The ledger that is meant, and whose it is; of a run nobody's."""
+    from hmchain.application.node_folder import NodeFolder
+
+    folder = NodeFolder(node or DEFAULT_NODE)
+    if run is None and (node or folder.toml.is_file()):
+        return folder.ledger, folder.settings().organisation
+    return runs.find(run).ledger, ""
+
+
+def _confirm(shown: Shown, question: str, *, yes: bool) -> None:
     """Show what is asked, and go on only if the answer is yes."""
     if yes:
         return
-    output.fields((
-        ("study", f"{asked.study}, proposed by {asked.proposer}, {asked.status}"),
-        ("purpose", asked.purpose),
-        ("asks for", f"{asked.dataset} version {asked.version}, in {asked.rounds} rounds"),
-        ("together with", output.listed(asked.participants)),
-        ("withstands", _withstood(asked)),
-        ("training code", asked.code.hex()),
-        ("said so far", asked.decision),
-    ))  # fmt: skip
+    _show(shown)
     typer.confirm(question, abort=True)
 
 
-def _withstood(asked: Request) -> str:
-    """What the number of colluders means for this hospital."""
-    if asked.colluders == 0:
-        return "0 colluders: any one participant may learn what this hospital sent"
-    together = f"{asked.colluders} of {len(asked.participants)} participants that pool all they know"
-    promise = "they see what two others or more sent, added up, never one alone"
-    return f"{together}: {promise}. Of {asked.colluders + 1} nothing is promised"
+def _show(shown: Shown) -> None:
+    """What a study pins, all of it, and what it asks of this hospital."""
+    from hmchain.application.study_terms import terms
+
+    asked = shown.asked
+    output.fields((
+        ("study", f"{asked.study}, proposed by {asked.proposer}, {asked.status}"),
+        ("asks for", f"{asked.dataset} version {asked.version}" if asked.dataset else "nothing of this hospital"),
+        ("said so far", asked.decision),
+        *terms(shown.specification),
+    ))  # fmt: skip
 
 
 def _tell(done: Request, text: str, *, as_json: bool) -> None:

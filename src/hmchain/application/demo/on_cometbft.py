@@ -33,7 +33,9 @@ from hmchain.ledger.genesis import Genesis
 
 HOSPITALS_MIN, HOSPITALS_MAX = 4, 10
 """With three nobody may fail; and every hospital takes two processes."""
-PARAMETERS = Parameters(epoch_blocks_min=40, epoch_ms=1_000, jail_blocks_per_member=4, jail_ms=1_000)
+PARAMETERS = Parameters(
+    epoch_blocks_min=40, epoch_ms=1_000, jail_blocks_per_member=4, jail_ms=1_000, deadline_ms_min=5_000
+)
 """Reputation moves faster than in a real network, so that a run of minutes shows it."""
 TIMING = Timing(commit=40)
 """Over loopback nobody's votes take long."""

@@ -126,7 +126,8 @@ def _hospital(prepared: Prepared, name: str) -> Hospital:
 def _approvals(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Approval, ...]:
     found = []
     for study in (prepared.unwanted_study, prepared.study):
-        for entry in approvals.approvals(consortium.ledger.state, study):
+        specification = studies.require_study(consortium.ledger.state, study).progress.specification
+        for entry in approvals.approvals(consortium.ledger.state, specification):
             height, transaction = history.decisions[study, entry.organisation]
             decision = {"approved": "approved", "refused": "refused"}.get(entry.status, "revoked")
             found.append(

@@ -177,7 +177,8 @@ def refuse_unwanted_study(prepared: Prepared, consortium: Consortium) -> Refused
         spec = _spec(prepared, consortium.ledger.state, name, purpose=UNWANTED_PURPOSE)
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
         answer = consortium.submit(_join(consortium.hospitals[last], name))[0]
-    if approvals.approval(consortium.ledger.state, name, last) is None:
+    unwanted = studies.require_study(consortium.ledger.state, name).progress.specification
+    if approvals.approval(consortium.ledger.state, unwanted, last) is None:
         consortium.require(consortium.hospitals[last].as_steward(RefuseStudy(name, "purpose")))
     return Refused(name, last, "purpose", last, answer)
 
@@ -193,11 +194,11 @@ def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlin
     spec = _spec(prepared, consortium.ledger.state, name, deadlines=deadlines)
     if studies.study(consortium.ledger.state, name) is None:
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
+    specification = spec.digest
     for organisation, hospital in consortium.hospitals.items():
-        if approvals.approval(consortium.ledger.state, name, organisation) is None:
+        if approvals.approval(consortium.ledger.state, specification, organisation) is None:
             expires_ms = consortium.ledger.now_ms() + APPROVAL_MS
-            body = ApproveStudy(name, DATASET, 1, spec.purpose, spec.code, expires_ms)
-            consortium.require(hospital.as_steward(body))
+            consortium.require(hospital.as_steward(ApproveStudy(name, specification, expires_ms)))
     return spec
 
 

@@ -1,5 +1,6 @@
-"""Approvals: each steward decides whether one dataset version may be used for one study.
+"""Approvals: each steward decides whether one study, as a whole, may use one dataset version.
 
+What is approved is the digest of the whole specification: nothing of it can be other than what the steward was shown.
 No agent trains without an approval that is in force; revocation bites at the next round. Policies, consents and access
 grants will be contracts of their own beside this one.
 """
@@ -23,11 +24,10 @@ class Approval(Record, frozen=True):
 
     organisation: str
     study: str
+    specification: bytes
+    """Digest of what was decided on (`StudySpec.digest`)."""
     dataset: str
     version: int
-    purpose: str
-    code: bytes
-    """Digest of the training code that was approved."""
     expires_ms: int
     status: str
     reason: str
@@ -35,13 +35,10 @@ class Approval(Record, frozen=True):
 
 
 class ApproveStudy(Record, frozen=True, tag="approve_study"):
-    """Transaction (steward): allow one dataset version for one study, for its purpose and code, until a date."""
+    """Transaction (steward): allow a study what its whole specification asks of one's data, until a date."""
 
     study: str
-    dataset: str
-    version: int
-    purpose: str
-    code: bytes
+    specification: bytes
     expires_ms: int
 
 
@@ -63,75 +60,66 @@ Bodies = ApproveStudy | RefuseStudy | RevokeApproval
 _APPROVALS = Table("approvals", Approval)
 
 
-def approval(state: State, study: str, organisation: str) -> Approval | None:
-    """An organisation's decision on a study, or None."""
-    return _APPROVALS.get(state, study, organisation)
+def approval(state: State, specification: bytes, organisation: str) -> Approval | None:
+    """An organisation's decision on the study with this specification, or None."""
+    return _APPROVALS.get(state, specification, organisation)
 
 
-def approvals(state: State, study: str) -> list[Approval]:
-    """All decisions on a study, in order of organisation."""
-    return _APPROVALS.all(state, study)
+def approvals(state: State, specification: bytes) -> list[Approval]:
+    """All decisions on the study with this specification, in order of organisation."""
+    return _APPROVALS.all(state, specification)
 
 
-def in_force(state: State, study: str, organisation: str, time_ms: int) -> bool:
-    """Whether the organisation's data may be used for the study at this block time."""
-    entry = _APPROVALS.get(state, study, organisation)
+def authorised(state: State, organisation: str, specification: bytes, time_ms: int) -> bool:
+    """Whether the organisation allows, at this block time, what the specification asks of its data.
+
+    The one question that the ledger and every agent ask before anything of a hospital is used.
+    """
+    entry = approval(state, specification, organisation)
     return entry is not None and entry.status == APPROVED and time_ms <= entry.expires_ms
 
 
 def _approve(context: Context, body: ApproveStudy) -> None:
-    context.require_role(STEWARD)
-    organisation = context.sender.organisation
-    spec = _spec_with(context, body.study)
-    use = next(use for use in spec.uses if use.organisation == organisation)
-    require((body.dataset, body.version) == (use.dataset, use.version), "wrong_dataset")
-    require(body.purpose == spec.purpose, "wrong_purpose")
-    require(body.code == spec.code, "wrong_code")
+    study = _open_study(context, body.study)
+    require(body.specification == study.progress.specification, "wrong_specification")
     require(body.expires_ms > context.time_ms, "expired")
-    datasets.standing_version(context.state, organisation, body.dataset, body.version)
-    _decide(context, body.study, Approval(
-        organisation, body.study, body.dataset, body.version, body.purpose, body.code, body.expires_ms,
-        APPROVED, "", context.height,
-    ))  # fmt: skip
+    use = study.spec.use(context.sender.organisation)
+    datasets.standing_version(context.state, use.organisation, use.dataset, use.version)
+    _decide(context, study, APPROVED, expires_ms=body.expires_ms)
 
 
 def _refuse(context: Context, body: RefuseStudy) -> None:
-    context.require_role(STEWARD)
-    organisation = context.sender.organisation
-    spec = _spec_with(context, body.study)
+    study = _open_study(context, body.study)
     require(body.reason in REASONS, "bad_reason")
-    use = next(use for use in spec.uses if use.organisation == organisation)
-    _decide(context, body.study, Approval(
-        organisation, body.study, use.dataset, use.version, spec.purpose, spec.code, 0,
-        REFUSED, body.reason, context.height,
-    ))  # fmt: skip
+    _decide(context, study, REFUSED, reason=body.reason)
     studies.refuse(context, body.study)
 
 
 def _revoke(context: Context, body: RevokeApproval) -> None:
     context.require_role(STEWARD)
-    entry = _APPROVALS.get(context.state, body.study, context.sender.organisation)
+    study = studies.require_study(context.state, body.study)
+    entry = approval(context.state, study.progress.specification, context.sender.organisation)
     if entry is None or entry.status != APPROVED:
         raise Refusal("not_approved")
-    _decide(context, body.study, Approval(
-        entry.organisation, entry.study, entry.dataset, entry.version, entry.purpose, entry.code, entry.expires_ms,
-        REVOKED, "", context.height,
-    ))  # fmt: skip
+    _decide(context, study, REVOKED, expires_ms=entry.expires_ms)
 
 
-def _decide(context: Context, study: str, entry: Approval) -> None:
-    _APPROVALS.put(context.state, entry, study, entry.organisation)
-    context.emit(f"study.{entry.status}", study, entry.organisation)
+def _decide(context: Context, study: studies.Study, status: str, *, expires_ms: int = 0, reason: str = "") -> None:
+    name, digest, use = study.spec.name, study.progress.specification, study.spec.use(context.sender.organisation)
+    entry = Approval(
+        use.organisation, name, digest, use.dataset, use.version, expires_ms, status, reason, context.height
+    )
+    _APPROVALS.put(context.state, entry, digest, use.organisation)
+    context.emit(f"study.{status}", name, use.organisation)
 
 
-def _spec_with(context: Context, study: str) -> studies.StudySpec:
-    """The study's specification; refuse if the sender's organisation takes no part in it."""
-    entry = studies.study(context.state, study)
-    if entry is None:
-        raise Refusal("no_such_study")
-    require(entry.status not in studies.OVER, "study_closed")
-    require(context.sender.organisation in entry.spec.participants, "not_a_participant")
-    return entry.spec
+def _open_study(context: Context, name: str) -> studies.Study:
+    """The study, if it is not over and the sender is the steward of one of its participants."""
+    context.require_role(STEWARD)
+    study = studies.require_study(context.state, name)
+    require(study.status not in studies.OVER, "study_closed")
+    require(context.sender.organisation in study.spec.participants, "not_a_participant")
+    return study
 
 
 HANDLERS = {ApproveStudy: _approve, RefuseStudy: _refuse, RevokeApproval: _revoke}

@@ -87,12 +87,17 @@ def _participant(context: Context, name: str, status: str) -> studies.Study:
     return entry
 
 
+def _authorised(context: Context, entry: studies.Study) -> bool:
+    specification = entry.progress.specification
+    return approvals.authorised(context.state, context.sender.organisation, specification, context.time_ms)
+
+
 def _join(context: Context, body: JoinStudy) -> None:
     entry = _participant(context, body.study, studies.PROPOSED)
     organisation = context.sender.organisation
     require_digest(body.seed_hash)
     require(body.kem.has_form, "bad_key")  # what is no key at all would keep every other from agreeing
-    require(approvals.in_force(context.state, body.study, organisation, context.time_ms), "not_approved")
+    require(_authorised(context, entry), "not_approved")
     require(_JOINS.get(context.state, body.study, organisation) is None, "already_joined")
     _JOINS.put(context.state, Join(organisation, body.kem, body.seed_hash), body.study, organisation)
     context.emit("study.joined", body.study, organisation)

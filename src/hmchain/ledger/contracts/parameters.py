@@ -23,6 +23,8 @@ class Parameters(Record, frozen=True):
     """How far ahead a transaction's expiry may lie; nonces are remembered until then."""
     deadline_blocks_min: int = 3
     """A deadline passes only after this many blocks: after a halt, block time jumps."""
+    deadline_ms_min: int = 10_000
+    """No phase of a study may be shorter: an honest hospital that needs a few blocks must not be late for it."""
     round_trip_ms: int = 50
     """Largest round trip between two members' nodes: CometBFT's pauses on every node follow from it."""
 
@@ -34,6 +36,7 @@ RANGES = {
     "jail_ms": (1_000, 30 * 86_400_000),
     "expiry_ms_max": (60_000, 3_600_000),
     "deadline_blocks_min": (3, 1000),
+    "deadline_ms_min": (1_000, 3_600_000),
     "round_trip_ms": (10, 2_000),
 }
 """What each may be, both ends included: less or more would stop the chain or switch a safeguard off."""

@@ -99,8 +99,8 @@ def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
 
 
 def _may_take_part(context: Context, study: Study, organisation: str) -> bool:
-    return membership.is_active(context.state, organisation) and approvals.in_force(
-        context.state, study.spec.name, organisation, context.time_ms
+    return membership.is_active(context.state, organisation) and approvals.authorised(
+        context.state, organisation, study.progress.specification, context.time_ms
     )
 
 

@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
-from hmchain.canonical import Record
+from hmchain.canonical import Record, digest, encode
 from hmchain.errors import HMChainError
 from hmchain.ledger import arithmetic, reputation, sums, vectors
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.context import SCIENTIST, Context, require, require_digest, require_name
-from hmchain.ledger.contracts import datasets, membership, summing
+from hmchain.ledger.contracts import datasets, membership, parameters, summing
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -33,6 +34,8 @@ PARTICIPANTS_MIN = 3
 ROUNDS_MAX = 10_000
 CHUNKS_MAX = 1 << 20
 """Of a model: a proof of fraud among 32 hospitals, with paths this long, still fits one transaction."""
+SERVER_RATE_MIN = (1 << arithmetic.FACTOR_BITS) // 16
+"""Under a server that hardly moves the model all rounds' sums would be of one model, and their difference an update."""
 COUNT_UNITS = 1 << 10
 """The class-count round works in units of 1/1024 of a count, so that its sums cannot overflow."""
 
@@ -87,9 +90,18 @@ class StudySpec(Record, frozen=True):
     """So many participants that pool all they know, or lie together, the study withstands."""
 
     @property
+    def digest(self) -> bytes:
+        """Digest of everything that is pinned, which stewards approve; with the name in it no two studies share one."""
+        return digest("hmchain study specification", encode(self))
+
+    @property
     def participants(self) -> tuple[str, ...]:
         """Organisations in order; a participant's place here is its order in masks."""
         return tuple(use.organisation for use in self.uses)
+
+    def use(self, organisation: str) -> DatasetUse:
+        """What a participant brings."""
+        return self.uses[self.participants.index(organisation)]
 
     @property
     def threshold(self) -> int:
@@ -108,6 +120,8 @@ class Progress(Record, frozen=True):
 
     status: str
     proposer: str
+    specification: bytes
+    """Digest of the whole specification: what stewards approve."""
     weights: tuple[int, ...]
     """One a participant, 1 to 256: bucketed case counts, no share above 2/n."""
     round: int
@@ -189,16 +203,9 @@ def set_progress(
     reason: str | None = None,
 ) -> None:
     """Change what is given of a study's progress."""
-    old = require_study(state, name).progress
-    renewed = Progress(
-        old.status if status is None else status,
-        old.proposer,
-        old.weights,
-        old.round if round_ is None else round_,
-        old.setbacks if setbacks is None else setbacks,
-        old.reason if reason is None else reason,
-    )
-    _PROGRESS.put(state, renewed, name)
+    given = {"status": status, "round": round_, "setbacks": setbacks, "reason": reason}
+    changes = {field: value for field, value in given.items() if value is not None}
+    _PROGRESS.put(state, replace(require_study(state, name).progress, **changes), name)
 
 
 def refuse(context: Context, name: str) -> None:
@@ -238,7 +245,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     spec = body.spec
     require_name(spec.name)
     require(_SPECS.get(context.state, spec.name) is None, "study_exists")
-    _check_spec(spec)
+    _check_spec(spec, parameters.current(context.state).deadline_ms_min)
     _check_colluders(context.state, spec)
     counts = []
     for use in spec.uses:
@@ -251,7 +258,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
         counts.append(version.count)
     summing.claim(context.state, sums.training_key(spec.initial_weights), spec.name)
     _SPECS.put(context.state, spec, spec.name)
-    progress = Progress(PROPOSED, context.sender.organisation, fair_weights(tuple(counts)), 0, 0, "")
+    progress = Progress(PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts)), 0, 0, "")
     _PROGRESS.put(context.state, progress, spec.name)
     context.emit("study.proposed", spec.name, context.sender.organisation)
 
@@ -262,7 +269,7 @@ def _check_colluders(state: State, spec: StudySpec) -> None:
     require(len(spec.uses) >= spec.colluders + 2, "too_few_beside_colluders")
 
 
-def _check_spec(spec: StudySpec) -> None:
+def _check_spec(spec: StudySpec, least_ms: int) -> None:
     participants = spec.participants
     require(list(participants) == sorted(set(participants)), "participants_not_in_order")
     require(len(participants) >= PARTICIPANTS_MIN, "too_few_participants")
@@ -271,13 +278,14 @@ def _check_spec(spec: StudySpec) -> None:
     require_digest(spec.code, spec.initial_root, spec.initial_weights)
     require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
     require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
+    require(spec.rule.learning_rate >= SERVER_RATE_MIN, "server_rate_too_low")
     require(spec.rule.chunks <= CHUNKS_MAX, "model_too_large")
     require(len(spec.architecture) <= 4096 and len(spec.training) <= 32 << 10, "spec_too_large")
     require(0 <= spec.gate_tolerance_permyriad <= 10_000 and spec.clip_norm_millionths > 0, "bad_gate")
     deadlines = spec.deadlines
     spans: tuple[int, ...] = (deadlines.commit_ms, deadlines.attest_ms, deadlines.reveal_ms)
     spans += (deadlines.aggregate_ms, deadlines.verify_ms, deadlines.gate_ms)
-    require(all(1 <= span <= 7 * 86_400_000 for span in spans), "bad_deadlines")
+    require(all(least_ms <= span <= 7 * 86_400_000 for span in spans), "bad_deadlines")
     try:
         arithmetic.validate(spec.rule)
         arithmetic.validate(counts_rule(spec))

@@ -165,7 +165,7 @@ def _participant(state: State, study: Study, organisation: str) -> Participant:
     use = study.spec.uses[study.order(organisation)]
     member = membership.membership(state, organisation)
     version = datasets.version(state, organisation, use.dataset, use.version)
-    approval = approvals.approval(state, study.spec.name, organisation)
+    approval = approvals.approval(state, study.progress.specification, organisation)
     return Participant(
         organisation=organisation,
         title=member.member.title if member else "",
