@@ -8,18 +8,21 @@ from pathlib import Path
 import pytest
 import study_bed
 from msgspec.structs import replace
-from study_bed import SCHEMA, STUDY, Bed, make_spec
+from study_bed import SCHEMA, START_MS, STUDY, Bed, make_spec
 
+from hmchain.application.agent import closing, study_keys
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.study_terms import terms
 from hmchain.canonical import encode
 from hmchain.keys import WrappingKey
-from hmchain.ledger.contracts import conduct, opening, participation, rounds, studies
-from hmchain.ledger.contracts.approvals import RevokeApproval
+from hmchain.ledger.contracts import conduct, membership, models, opening, participation, rounds, studies
+from hmchain.ledger.contracts.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.closing import CloseStudy
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset
 from hmchain.ledger.contracts.maintenance import AnnounceMaintenance
-from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy, ResumeStudy
-from hmchain.ledger.contracts.participation import CommitUpdate, Reveal
+from hmchain.ledger.contracts.membership import ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.opening import AgreePairs, ConfirmPairs, JoinStudy, ResumeStudy
+from hmchain.ledger.contracts.participation import CommitUpdate, Reveal, Tick
 from hmchain.ledger.contracts.standings import Unjail
 from hmchain.ledger.contracts.studies import ProposeStudy
 
@@ -36,7 +39,8 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 def learning(bed: Bed) -> dict[str, int]:
-    return {name: conduct.learning_score(bed.state, STUDY, name, bed.now_ms) for name in bed.names}
+    """Scores as if no time had passed: what was bad fades with it."""
+    return {name: conduct.learning_score(bed.state, STUDY, name, START_MS) for name in bed.names}
 
 
 # What is pinned is what is approved
@@ -71,7 +75,8 @@ def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
         "purpose": "DUO:0000042", "schema": replace(SCHEMA, height=32), "architecture": None, "code": bytes([1]) * 32,
         "uses": (replace(first, version=2), *spec.uses[1:]), "training": encode(replace(PLAN, batch_size=7)),
         "rule": replace(rule, learning_rate=1 << 15), "clip_norm_millionths": 1, "rounds": 2,
-        "initial_root": bytes([1]) * 32, "deadlines": replace(spec.deadlines, gate_ms=20_000),
+        "initial_root": bytes([1]) * 32, "initial_weights": bytes([1]) * 32,
+        "deadlines": replace(spec.deadlines, gate_ms=20_000),
         "gate_tolerance_permyriad": 1, "colluders": 0,
     }  # fmt: skip
     for name in spec.__struct_fields__:
@@ -137,6 +142,165 @@ def test_s7_a_seed_of_31_bytes_cannot_be_revealed(bed: Bed) -> None:
     assert "bad_seed" in {code for _, _, code in bed.codes}
     after = learning(bed)
     assert {name for name in bed.names if after[name] < before[name]} == {"east"}, "no honest master pays for it"
+
+
+# Agreement
+
+
+def given_others(bed: Bed, victims: tuple[str, ...], kind: str) -> None:
+    """East gives its victims halves that do not open, or that open and hold another share of the study key."""
+    liar = bed.agent("east")
+    honest = liar._agree
+
+    def dishonest(study: studies.Study) -> list[object]:
+        bodies = honest(study)
+        if not bodies:
+            return []
+        (body,) = bodies
+        drawn, wrapped = liar._keys.drawn(STUDY, 4, liar.random), list(body.wrapped)
+        for victim in victims:
+            order = study.order(victim)
+            join = opening.joins(bed.state, STUDY)[order]
+            if kind == "half":
+                wrapped[order - 1] = WrappingKey.generate().public.wrap(bytes(64), b"")
+            else:
+                info = study_keys._info(bed.consortium.ledger.chain_id, STUDY, 0, order)
+                wrapped[order - 1] = join.kem.wrap(drawn.halves[order] + bytes(32), info)
+        return [replace(body, wrapped=tuple(wrapped))]
+
+    liar._agree = dishonest
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("half", "half_broken"), ("share", "keys_differ")])
+@pytest.mark.parametrize("victims", [("west",), ("south", "west")])
+def test_s6_who_is_given_other_halves_is_not_shut_out(
+    bed: Bed, kind: str, reason: str, victims: tuple[str, ...]
+) -> None:
+    """It was charged in every round, with nobody but itself able to see why; now the study closes, and nobody pays."""
+    before = learning(bed)
+    given_others(bed, victims, kind)
+    bed.run()
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, reason)
+    bed.step()
+    assert learning(bed) == before
+    for name in bed.names:
+        assert bed.agent(name).study_key(STUDY) is None, "nothing is left of its secrets"
+        assert bed.agent(name).store.get(f"{STUDY}/drawn", study_keys.JoinSecrets) is None
+    if kind == "half":
+        assert all("from east does not open" in bed.agent(name).refusals[STUDY] for name in victims)
+
+
+@pytest.mark.parametrize(
+    ("until", "reason"),
+    [
+        (studies.PROPOSED, "proposal_lapsed"),
+        (studies.AGREEING, "not_agreed_in_time"),
+        (studies.CONFIRMING, "not_confirmed_in_time"),
+    ],
+)
+def test_s6_what_does_not_open_in_time_is_closed_without_blame(bed: Bed, until: str, reason: str) -> None:
+    agent, before = bed.agent("west"), learning(bed)
+    monkey = {studies.PROPOSED: "_join", studies.AGREEING: "_agree", studies.CONFIRMING: "_confirm"}[until]
+    setattr(agent, monkey, lambda study: [])
+    bed.run(lambda: bed.study.status == until and not bed.step())
+    assert bed.submit("east", "agent", Tick(STUDY)) == "not_due"
+    bed.now_ms = bed.study.progress.deadline_ms + 1
+    assert bed.study.status == until
+    bed.run()
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, reason)
+    assert learning(bed) == before
+    assert bed.submit("west", "steward", RefuseStudy(STUDY, "other")) == "study_closed"
+
+
+def test_confirmations_malformed_late_replayed_and_of_the_wrong_role(bed: Bed) -> None:
+    body = ConfirmPairs(STUDY, bytes(32))
+    assert bed.submit("east", "agent", body) == "wrong_phase", "too early"
+    assert bed.submit("east", "agent", replace(body, study="other")) == "no_such_study"
+    bed.agent("west")._confirm = lambda study: []
+    bed.run(lambda: bed.study.status == studies.CONFIRMING and not bed.step())
+    assert bed.submit("west", "steward", body) == "wrong_role"
+    assert bed.submit("west", "agent", replace(body, key_hash=bytes(31))) == "bad_digest"
+    assert bed.submit("east", "agent", body) == "already_confirmed"
+    del bed.agent("west")._confirm
+    bed.run(lambda: bed.running)
+    assert len({said.key_hash for said in opening.confirmations(bed.state, STUDY)}) == 1
+    assert bed.submit("west", "agent", body) == "wrong_phase", "too late"
+
+
+# Ending
+
+
+def paused(bed: Bed, number: int = 2) -> None:
+    bed.until(number, rounds.COMMIT)
+    with bed.asleep("south", "west"):
+        bed.run()
+    assert bed.study.status == studies.PAUSED
+
+
+def test_l5_a_paused_study_is_resumed_by_others_where_its_proposer_is_gone(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path, 5)
+    bed.prepare()
+    bed.approve()
+    bed.until(1, rounds.COMMIT)
+    with bed.asleep("east", "north"):
+        bed.run()
+    assert bed.study.status == studies.PAUSED and bed.study.progress.proposer == "centre"
+    assert bed.submit("north", "scientist", ResumeStudy(STUDY)) == "not_the_proposer"
+    bed.require("north", "steward", ProposeAction(Remove("centre")))
+    (ballot,) = (name for name, entry in membership.ballots(bed.state) if not entry.closed)
+    for name in ("south", "west", "east"):
+        bed.require(name, "steward", VoteAction(ballot))
+    assert bed.submit("north", "steward", ResumeStudy(STUDY)) == "wrong_role"
+    bed.require("north", "scientist", ResumeStudy(STUDY))
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    bed.close()
+
+
+def test_l5_stewards_close_what_nobody_else_can_end(bed: Bed) -> None:
+    """More than f of them, and one that refuses what is paused; the last accepted model is kept, nobody is charged."""
+    paused(bed)
+    before, close = learning(bed), CloseStudy(STUDY)
+    assert bed.submit("north", "agent", close) == "wrong_role"
+    assert bed.submit("north", "scientist", close) == "not_the_proposer"
+    assert bed.submit("north", "steward", replace(close, study="other")) == "no_such_study"
+    bed.require("north", "steward", close)
+    assert bed.study.status == studies.PAUSED, "one may be dishonest"
+    assert bed.submit("north", "steward", close) == "already_voted"
+    bed.require("west", "steward", close)
+    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "closed_by_stewards")
+    assert models.model(bed.state, STUDY).round == 1  # type: ignore[union-attr]
+    assert bed.submit("west", "steward", close) == "study_closed"
+    assert learning(bed) == before
+
+
+def test_l5_the_proposer_closes_its_own_study_at_any_time(bed: Bed) -> None:
+    bed.until(1, rounds.ATTEST)
+    bed.require("east", "scientist", CloseStudy(STUDY))
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "closed_by_proposer")
+    bed.step()
+    for name in bed.names:
+        assert bed.agent(name).study_key(STUDY) is None
+        assert not list(bed.agent(name).store.all(f"{STUDY}/masked/", closing.MaskedUpdate))
+    assert not list(bed.consortium.objects.list())
+
+
+def test_l5_a_refusal_ends_a_paused_study(bed: Bed) -> None:
+    paused(bed, 1)
+    bed.require("north", "steward", RefuseStudy(STUDY, "other"))
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "refused")
+
+
+def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path, 5)
+    for hospital in bed.consortium.hospitals.values():
+        bed.consortium.require(hospital.as_steward(RegisterDataset("brain", SCHEMA)))
+        bed.consortium.require(hospital.as_steward(PublishVersion("brain", 1, bytes(32), 512)))
+    bed.require("east", "scientist", ProposeStudy(make_spec(bed.names[:4], 1)))
+    assert bed.submit(bed.names[4], "steward", CloseStudy(STUDY)) == "not_a_participant"
+    bed.require("east", "scientist", CloseStudy(STUDY))
+    assert bed.study.status == studies.CLOSED
+    bed.close()
 
 
 # Whose silence costs

@@ -202,7 +202,7 @@ class Consortium:
     def run(self, study: str) -> None:
         """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""
         while (status := self._status(study)) != studies.FINISHED:
-            if status not in (studies.PROPOSED, studies.AGREEING, studies.RUNNING):
+            if status not in (*studies.OPENING, studies.RUNNING):
                 raise StudyPausedError(f"study {study} is {status}", "see `hmchain study status`")
             if not self.step():
                 time.sleep(_IDLE_SECONDS)

@@ -1,4 +1,4 @@
-"""What a hospital's people decide about studies at its running node: propose, approve, refuse, revoke, resume."""
+"""What a hospital's people decide about studies at its node: propose, approve, refuse, revoke, resume, close."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hmchain.application.governance import Delegate
 from hmchain.errors import InputError, StudyError
 from hmchain.ledger.contracts import approvals, datasets, membership, parameters, studies
 from hmchain.ledger.contracts.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.closing import CloseStudy
 from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy, Study, StudySpec
@@ -53,6 +54,7 @@ class Request:
 
     study: str
     status: str
+    is_over: bool
     proposer: str
     purpose: str
     dataset: str
@@ -127,8 +129,15 @@ def _asked(delegate: Delegate, name: str) -> Request:
     return request(delegate.state, delegate.organisation, name).asked
 
 
+def close(delegate: Delegate, name: str) -> Request:
+    """Scientist of the proposing hospital: end a study. Steward of a participant: vote for it."""
+    _study(delegate.state, name)
+    delegate.require(CloseStudy(name))
+    return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
+
+
 def resume(delegate: Delegate, name: str) -> Request:
-    """Scientist of the proposing hospital: go on with a paused study."""
+    """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
     _study(delegate.state, name)
     delegate.require(ResumeStudy(name))
     return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
@@ -154,6 +163,7 @@ def _request(state: State, organisation: str, study: Study) -> Request:
     return Request(
         study=spec.name,
         status=study.status,
+        is_over=study.status in studies.OVER,
         proposer=study.progress.proposer,
         purpose=spec.purpose,
         dataset=use.dataset if use else "",

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.application.agent.closing import close_rounds
+from hmchain.application.agent.closing import close_rounds, discard
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.participant import Participant
+from hmchain.application.agent.phases.confirm import confirm, deny
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import (
     PairAgreementError,
@@ -35,6 +36,7 @@ from hmchain.keys import Redacted, SecretKey, SigningKey
 from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.contracts import approvals, opening, rounds, studies
 from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
+from hmchain.ledger.contracts.participation import Tick
 from hmchain.ledger.contracts.studies import Study, StudySpec
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import NONCE_BYTES, sign
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from hmchain.application.learning.trainer import Trainer
 
 EXPIRY_MS = 600_000
+_TURN_MS = 1_000
+"""How long each agent waits for the one before it to say that a study did not open in time."""
 
 
 class Node(Protocol):
@@ -164,7 +168,7 @@ class Agent:
         bodies: list[contracts.Body] = []
         for study in self._studies():
             with self._waiting(study):
-                bodies += self._parts[study.status](study)
+                bodies += self._parts[study.status](study) or self._lapse(study)
         return [signed(self.key, self.node, body, self.random) for body in bodies]
 
     def study_key(self, study: str) -> SecretKey | None:
@@ -176,11 +180,12 @@ class Agent:
         return {
             studies.PROPOSED: self._join,
             studies.AGREEING: self._agree,
+            studies.CONFIRMING: self._confirm,
             studies.RUNNING: self._take_part,
             studies.PAUSED: lambda study: [],
             studies.FINISHED: self._close,
-            studies.REFUSED: self._close,
-            studies.CLOSED: self._close,
+            studies.REFUSED: self._discard,
+            studies.CLOSED: self._discard,
         }
 
     def _studies(self) -> list[Study]:
@@ -222,6 +227,19 @@ class Agent:
         wrapped = wrap_halves(self.node.chain_id, name, order, drawn, opening.joins(state, name))
         return [AgreePairs(name, wrapped, drawn.opening_seed)]
 
+    def _confirm(self, study: Study) -> list[contracts.Body]:
+        try:
+            return [*confirm(self.node.state, self.node.chain_id, self.organisation, self._keys, study)]
+        except PairAgreementError as error:
+            self.refusals[study.spec.name] = str(error)
+            return [*deny(study)]
+
+    def _lapse(self, study: Study) -> list[contracts.Body]:
+        """Say that a study which does not open is over its time: one after the other, until somebody has."""
+        waited_ms = self.node.now_ms() - study.order(self.organisation) * _TURN_MS
+        next_height = self.node.state.height + 1
+        return [Tick(study.spec.name)] if opening.is_due(self.node.state, next_height, waited_ms, study) else []
+
     def _take_part(self, study: Study) -> list[contracts.Body]:
         participant = self._participant(study)
         if participant is None:
@@ -236,15 +254,26 @@ class Agent:
         return bodies or participant.tick(study, entry)
 
     def _close(self, study: Study) -> list[contracts.Body]:
-        """Once a study is over: erase its secrets but the key of its objects, and withdraw what nobody needs."""
+        """A study is finished: erase its secrets but the key of its objects, and withdraw what nobody needs."""
         name = study.spec.name
         if self._keys.object_key(name) is not None:
             after = study.progress.round + 1
             close_rounds(self.node.state, name, after, self.store, self._keys, self._exchange(name))
         self._keys.forget_drawn(name)
-        self._participants.pop(name, None)
-        self._learners.pop(name, None)
-        self._closed.add(name)
+        return self._leave(study)
+
+    def _discard(self, study: Study) -> list[contracts.Body]:
+        """A study is over and nothing came of it: erase and withdraw all there is of it."""
+        name = study.spec.name
+        if self._keys.object_key(name) is not None:
+            discard(name, self.store, self._keys, self._exchange(name))
+        self._keys.forget_drawn(name)
+        return self._leave(study)
+
+    def _leave(self, study: Study) -> list[contracts.Body]:
+        self._participants.pop(study.spec.name, None)
+        self._learners.pop(study.spec.name, None)
+        self._closed.add(study.spec.name)
         return []
 
     def _participant(self, study: Study) -> Participant | None:

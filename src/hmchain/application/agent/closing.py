@@ -92,6 +92,19 @@ def close_rounds(
     exchange.keep_only(needed)
 
 
+def discard(study: str, store: AgentStore, keys: StudyKeyStore, exchange: Exchange) -> None:
+    """Nothing came of a study: erase all its secrets, and withdraw every object of one's own."""
+    with store.batch():
+        for _, made in store.all(f"{study}/masked/", MaskedUpdate):
+            exchange.withdraw(made.object)
+        for _, own in store.all(f"{study}/aggregate/", OwnAggregate):
+            exchange.withdraw(own.object)
+        for prefix in (f"{study}/masked/", f"{study}/aggregate/", f"{study}/gate/", best_name(study)):
+            store.erase(prefix)
+        keys.forget(study)
+    exchange.keep_only(())
+
+
 def _judge_best(state: State, study: str, before: int, store: AgentStore) -> None:
     """Let the scores of accepted models into the reference of later votes."""
     for name, choice in store.all(f"{study}/gate/", GateChoice):

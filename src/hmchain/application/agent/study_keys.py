@@ -174,6 +174,11 @@ class StudyKeyStore:
             with self._store.batch():
                 self._store.erase(f"{study}/drawn")
 
+    def forget(self, study: str) -> None:
+        """Erase the keys of a study of which nothing came; in a batch of the store, which takes them off the disk."""
+        self._keys.pop(study, None)
+        self._store.erase(f"{study}/keys")
+
     def require(self, study: str) -> StudyKeys:
         """The keys of a study whose `keys` were derived. Raises `PairAgreementError` if there are none."""
         found = self._keys.get(study) or self._store.get(f"{study}/keys", StudyKeys)

@@ -126,7 +126,7 @@ def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False, as_jso
 
 @app.command(epilog=example("hmchain study resume brain-tumour"))
 def resume(study: StudyName, node: Node = DEFAULT_NODE, as_json: AsJson = False) -> None:
-    """Scientist of the proposing hospital: go on with a study that paused."""
+    """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
     from hmchain.application import study_decisions
     from hmchain.application.governance import open_steward
     from hmchain.application.node_folder import NodeFolder
@@ -135,6 +135,33 @@ def resume(study: StudyName, node: Node = DEFAULT_NODE, as_json: AsJson = False)
     with open_steward(NodeFolder(node), passphrase(), SCIENTIST) as scientist:
         done = study_decisions.resume(scientist, study)
     _tell(done, f"{study} goes on.", as_json=as_json)
+
+
+@app.command(epilog=example("hmchain study close brain-tumour"))
+def close(
+    study: StudyName,
+    node: Node = DEFAULT_NODE,
+    vote: Annotated[
+        bool, typer.Option("--vote", help="Steward: vote for it; more than f votes close a study.")
+    ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Scientist of the proposing hospital: end a study now. Steward of a participant: vote for it, with --vote.
+
+    The last accepted model is kept, if there is one, and nobody's reputation changes.
+    """
+    from hmchain.application import study_decisions
+    from hmchain.application.governance import open_steward
+    from hmchain.application.node_folder import NodeFolder
+    from hmchain.ledger.context import SCIENTIST, STEWARD
+
+    with open_steward(NodeFolder(node), passphrase(), STEWARD if vote else SCIENTIST) as person:
+        shown = study_decisions.show(person.state, person.organisation, study)
+        _confirm(shown, "End this study for all its participants?", yes=yes or as_json)
+        done = study_decisions.close(person, study)
+    _tell(done, f"{study} is {done.status}." if done.is_over else f"The vote counts; {study} is {done.status}.",
+          as_json=as_json)  # fmt: skip
 
 
 @app.command(epilog=example("hmchain study propose study.toml"))

@@ -12,6 +12,7 @@ from hmchain.canonical import NotCanonicalError, decode
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts import (
     approvals,
+    closing,
     datasets,
     disputes,
     maintenance,
@@ -30,6 +31,7 @@ Body = (
     | approvals.Bodies
     | studies.ProposeStudy
     | opening.Bodies
+    | closing.Bodies
     | participation.Bodies
     | disputes.Bodies
     | standings.Bodies
@@ -44,6 +46,7 @@ _FAMILIES = (
     approvals,
     studies,
     opening,
+    closing,
     participation,
     disputes,
     standings,

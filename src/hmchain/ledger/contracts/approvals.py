@@ -88,11 +88,11 @@ def _approve(context: Context, body: ApproveStudy) -> None:
     _decide(context, study, APPROVED, expires_ms=body.expires_ms)
 
 
-def _refuse(context: Context, body: RefuseStudy) -> None:
+def record_refusal(context: Context, body: RefuseStudy) -> None:
+    """Keep a steward's no; what becomes of the study is for `closing` to say."""
     study = _open_study(context, body.study)
     require(body.reason in REASONS, "bad_reason")
     _decide(context, study, REFUSED, reason=body.reason)
-    studies.refuse(context, body.study)
 
 
 def _revoke(context: Context, body: RevokeApproval) -> None:
@@ -122,4 +122,4 @@ def _open_study(context: Context, name: str) -> studies.Study:
     return study
 
 
-HANDLERS = {ApproveStudy: _approve, RefuseStudy: _refuse, RevokeApproval: _revoke}
+HANDLERS = {ApproveStudy: _approve, RevokeApproval: _revoke}

@@ -25,6 +25,10 @@ class Parameters(Record, frozen=True):
     """A deadline passes only after this many blocks: after a halt, block time jumps."""
     deadline_ms_min: int = 10_000
     """No phase of a study may be shorter: an honest hospital that needs a few blocks must not be late for it."""
+    proposal_ms: int = 30 * 86_400_000
+    """How long stewards have to approve a proposed study and agents to join it."""
+    agreement_ms: int = 3 * 86_400_000
+    """How long agents have to agree keys, and then to confirm them."""
     round_trip_ms: int = 50
     """Largest round trip between two members' nodes: CometBFT's pauses on every node follow from it."""
 
@@ -37,6 +41,8 @@ RANGES = {
     "expiry_ms_max": (60_000, 3_600_000),
     "deadline_blocks_min": (3, 1000),
     "deadline_ms_min": (1_000, 3_600_000),
+    "proposal_ms": (60_000, 365 * 86_400_000),
+    "agreement_ms": (10_000, 30 * 86_400_000),
     "round_trip_ms": (10, 2_000),
 }
 """What each may be, both ends included: less or more would stop the chain or switch a safeguard off."""

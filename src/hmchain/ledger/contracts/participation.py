@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from hmchain.canonical import Record, digest
 from hmchain.ledger.arithmetic import SEED_BYTES, LostPair
 from hmchain.ledger.context import AGENT, Context, require, require_digest
-from hmchain.ledger.contracts import round_flow, rounds, studies
+from hmchain.ledger.contracts import opening, round_flow, rounds, studies
 from hmchain.ledger.contracts.rounds import Contribution, Posted, Round
 from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.transactions import Refusal
@@ -84,7 +84,7 @@ class GateReveal(Record, frozen=True, tag="gate_reveal"):
 
 
 class Tick(Record, frozen=True, tag="tick"):
-    """Transaction: the current phase is over its deadline; move on. Whoever waits sends it."""
+    """Transaction: the current phase, or step of opening, is over its deadline; move on. Whoever waits sends it."""
 
     study: str
 
@@ -241,6 +241,9 @@ def _tick(context: Context, body: Tick) -> None:
     context.require_role(AGENT)
     study = studies.require_study(context.state, body.study)
     require(context.sender.organisation in study.spec.participants, "not_a_participant")
+    if study.status in studies.OPENING:
+        opening.lapse(context, study)
+        return
     require(study.status == studies.RUNNING, "not_running")
     entry = rounds.current(context.state, study)
     require(round_flow.is_due(context, entry), "not_due")

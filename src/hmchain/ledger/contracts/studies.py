@@ -1,7 +1,7 @@
 """Studies: what is trained, on whose data, for which purpose and by which code.
 
-A study goes proposed -> agreeing -> running -> finished; it may pause, be resumed, be refused, or be closed: over, and
-nothing came of it.
+A study goes proposed -> agreeing -> confirming -> running -> finished; it may pause, be resumed, be refused, or be
+closed: over, and nothing came of it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from hmchain.ledger.contracts.datasets import Schema
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
-PROPOSED, AGREEING, RUNNING, PAUSED = "proposed", "agreeing", "running", "paused"
+PROPOSED, AGREEING, CONFIRMING = "proposed", "agreeing", "confirming"
+RUNNING, PAUSED = "running", "paused"
 FINISHED, REFUSED, CLOSED = "finished", "refused", "closed"
+OPENING = (PROPOSED, AGREEING, CONFIRMING)
 OVER = (FINISHED, REFUSED, CLOSED)
 COMPLETED = "completed"
 """The reason of a study that ran all its rounds."""
@@ -130,6 +132,10 @@ class Progress(Record, frozen=True):
     """Void attempts and rejected rounds in a row: two pause the study."""
     reason: str
     """Why the study is over, as a code; empty while it is not."""
+    since_height: int
+    """When the step of its opening began in which it is, or the last one ended."""
+    deadline_ms: int
+    """Until when that step must come about, else the study is closed; 0 once it is open."""
 
 
 class ProposeStudy(Record, frozen=True, tag="propose_study"):
@@ -201,17 +207,14 @@ def set_progress(
     round_: int | None = None,
     setbacks: int | None = None,
     reason: str | None = None,
+    since: tuple[int, int] | None = None,
 ) -> None:
-    """Change what is given of a study's progress."""
+    """Change what is given of a study's progress; `since` is the height of a step of opening and its deadline."""
+    height, deadline_ms = since or (None, None)
     given = {"status": status, "round": round_, "setbacks": setbacks, "reason": reason}
+    given |= {"since_height": height, "deadline_ms": deadline_ms}
     changes = {field: value for field, value in given.items() if value is not None}
     _PROGRESS.put(state, replace(require_study(state, name).progress, **changes), name)
-
-
-def refuse(context: Context, name: str) -> None:
-    """A steward said no: a study that has not opened is over (a running one goes on without that hospital)."""
-    if require_study(context.state, name).status in (PROPOSED, AGREEING):
-        set_progress(context.state, name, status=REFUSED, reason=REFUSED)
 
 
 def counts_rule(spec: StudySpec) -> ModelRule:
@@ -258,7 +261,11 @@ def _propose(context: Context, body: ProposeStudy) -> None:
         counts.append(version.count)
     summing.claim(context.state, sums.training_key(spec.initial_weights), spec.name)
     _SPECS.put(context.state, spec, spec.name)
-    progress = Progress(PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts)), 0, 0, "")
+    until_ms = context.time_ms + parameters.current(context.state).proposal_ms
+    progress = Progress(
+        PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts)), 0, 0, "",
+        since_height=context.height, deadline_ms=until_ms,
+    )  # fmt: skip
     _PROGRESS.put(context.state, progress, spec.name)
     context.emit("study.proposed", spec.name, context.sender.organisation)
 

@@ -249,7 +249,9 @@ def _next(state: State, study: Study, participants: tuple[Participant, ...], cur
         refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
         return f"{refused} refused: {proposer}'s scientist may propose another study"
     if study.status == studies.PAUSED:
-        return f"{proposer}'s scientist finds out why and resumes it: `hmchain study resume {name}`"
+        is_orphan = not membership.is_active(state, proposer)
+        who = "any participant's" if is_orphan else f"{proposer}'s"
+        return f"{who} scientist finds out why and resumes it: `hmchain study resume {name}`, or ends it: `study close`"
     if study.status == studies.PROPOSED:
         undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
         if undecided:
@@ -259,5 +261,10 @@ def _next(state: State, study: Study, participants: tuple[Participant, ...], cur
     if study.status == studies.AGREEING:
         agreed = (agreement.organisation for agreement in opening.agreements(state, name))
         return f"the agents of {', '.join(_without(study.spec.participants, agreed))} agree keys; keep them running"
+    if study.status == studies.CONFIRMING:
+        confirmed = (said.organisation for said in opening.confirmations(state, name))
+        return (
+            f"the agents of {', '.join(_without(study.spec.participants, confirmed))} confirm keys; keep them running"
+        )
     waits = ", ".join(current.waits_for) if current else ""
     return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"
