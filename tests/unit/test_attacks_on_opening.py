@@ -48,14 +48,14 @@ def learning(bed: Bed) -> dict[str, int]:
 
 def test_s4_a_server_that_hardly_moves_the_model_is_refused(bed: Bed) -> None:
     """Each round's sum would be one over the same weights: a dropout in one of two rounds would give its update."""
-    spec = replace(bed.study.spec, name="other")
+    spec = replace(bed.study.spec, name="other", initial_weights=bytes(32))
     for rate, code in ((1, "server_rate_too_low"), (4095, "server_rate_too_low"), (4096, "ok")):
         still = replace(spec, rule=replace(spec.rule, learning_rate=rate))
         assert bed.submit("east", "scientist", ProposeStudy(still)) == code
 
 
 def test_s12_deadlines_of_a_millisecond_are_refused(bed: Bed) -> None:
-    spec = replace(bed.study.spec, name="other")
+    spec = replace(bed.study.spec, name="other", initial_weights=bytes(32))
     for field in spec.deadlines.__struct_fields__:
         hasty = replace(spec, deadlines=replace(spec.deadlines, **{field: 9_999}))
         assert bed.submit("east", "scientist", ProposeStudy(hasty)) == "bad_deadlines"

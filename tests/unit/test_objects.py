@@ -41,6 +41,7 @@ from hmchain.records.objects import (
     StoreCredentialsError,
     StoreUnavailableError,
     TamperedObjectError,
+    WrongSizeError,
 )
 from s3_server import S3Server, running_s3
 
@@ -82,6 +83,19 @@ def test_an_object_comes_back_under_its_digest(store: ObjectStore) -> None:
     assert digest == hashlib.sha256(b"ciphertext").digest()
     assert store.get(digest) == b"ciphertext"
     assert store.exists(digest)
+
+
+def test_an_object_of_another_size_than_expected_is_not_read(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = store.put(b"pixels")
+    assert store.size(digest) == 6 and store.get(digest, size=6) == b"pixels"
+    monkeypatch.setattr(store._backend, "read", lambda name: pytest.fail("read"))
+    for size in (5, 7, 1 << 40):
+        with pytest.raises(WrongSizeError, match=f"6 bytes in place of {size}"):
+            store.get(digest, size=size)
+    with pytest.raises(MissingObjectError):
+        store.size(bytes(32))
 
 
 def test_putting_the_same_object_again_changes_nothing(store: ObjectStore) -> None:

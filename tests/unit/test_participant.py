@@ -282,7 +282,7 @@ def test_an_agent_that_cannot_fetch_waits_and_the_others_go_on(bed: Bed) -> None
     bed.until(1, rounds.AGGREGATE)
     agent = bed.agent("south")
 
-    def broken(address: bytes, *, keep: bool = True) -> bytes:
+    def broken(address: bytes, size: int, *, keep: bool = True) -> bytes:
         raise MissingObjectError("object is not in the store")
 
     participant = agent._participants[STUDY]

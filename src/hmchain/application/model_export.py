@@ -42,8 +42,8 @@ class _Held:
 
     exchange: Exchange
 
-    def get(self, address: bytes) -> bytes:
-        return self.exchange.fetch(address, keep=False)
+    def get(self, address: bytes, *, size: int) -> bytes:
+        return self.exchange.fetch(address, size, keep=False)
 
 
 def locate(directory: Path) -> ExportPlace:

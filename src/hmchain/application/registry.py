@@ -17,7 +17,9 @@ from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.canonical import decode
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey
+from hmchain.ledger.arithmetic import I64
 from hmchain.ledger.contracts import models, rounds, studies
+from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -33,8 +35,8 @@ class NoModelError(StudyError):
 class Objects(Protocol):
     """Where encrypted objects come from: a store, or what an agent keeps of it."""
 
-    def get(self, address: bytes) -> bytes:
-        """The object at an address. Raises `StorageError`."""
+    def get(self, address: bytes, *, size: int) -> bytes:
+        """The object of `size` bytes at an address. Raises `StorageError`."""
 
 
 def accepted_model(state: State, objects: Objects, key: SecretKey, study: str, number: int) -> npt.NDArray[np.float32]:
@@ -46,8 +48,7 @@ def accepted_model(state: State, objects: Objects, key: SecretKey, study: str, n
     round_ = rounds.round_(state, study, number)
     if round_ is None or round_.outcome != rounds.ACCEPTED or round_.posted is None or number == 0:
         raise NoModelError(f"round {number} of study {study} has no accepted model", "see `hmchain study status`")
-    data = open_envelope(objects.get(round_.posted.object), key, exchange.aggregate_context(study, number))
-    model, _ = exchange.model_of(data, entry.spec.rule, round_.posted.model_root)
+    model, _ = _made(objects, key, entry, round_)
     return to_weights(model)[: entry.spec.rule.size]
 
 
@@ -57,8 +58,7 @@ def mean_counts(state: State, objects: Objects, key: SecretKey, study: str) -> t
     round_ = rounds.round_(state, study, 0)
     if round_ is None or round_.posted is None:
         raise NoModelError(f"study {study} has not summed its class counts")
-    data = open_envelope(objects.get(round_.posted.object), key, exchange.aggregate_context(study, 0))
-    means, _ = exchange.model_of(data, entry.rule(0), round_.posted.model_root)
+    means, _ = _made(objects, key, entry, round_)
     return tuple(means[: len(entry.spec.schema.classes)].tolist())
 
 
@@ -102,6 +102,17 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
     check(model, Known(genesis.digest, (registered,)), path)
     save_model(path, model)
     return model
+
+
+def _made(objects: Objects, key: SecretKey, entry: Study, made: Round) -> tuple[I64, I64]:
+    """Model and momentum that a round made, from its master's object or a copy of it."""
+    context, rule = exchange.aggregate_context(made.study, made.number), entry.rule(made.number)
+    size, root = exchange.aggregate_size(rule), made.posted.model_root if made.posted else b""
+
+    def read(address: bytes) -> bytes:
+        return open_envelope(objects.get(address, size=size), key, context)
+
+    return exchange.first_model(made.objects, read, rule, root)
 
 
 def _study(state: State, name: str) -> Study:

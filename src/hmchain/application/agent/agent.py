@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hmchain.application.agent import repair
 from hmchain.application.agent.closing import close_rounds, discard
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
@@ -258,7 +259,10 @@ class Agent:
         name = study.spec.name
         if self._keys.object_key(name) is not None:
             after = study.progress.round + 1
-            close_rounds(self.node.state, name, after, self.store, self._keys, self._exchange(name))
+            kept = self._exchange(name)
+            close_rounds(self.node.state, name, after, self.store, self._keys, kept)
+            for address, size in repair.of_outcome(self.node.state, study):
+                kept.repair(address, size)
         self._keys.forget_drawn(name)
         return self._leave(study)
 

@@ -46,6 +46,10 @@ class ObjectCache:
             return None
         return data if sha256(data).digest() == address else None
 
+    def holds(self, address: bytes) -> bool:
+        """Whether an object is here; its bytes are not read."""
+        return address in self._memory if self._folder is None else (self._folder / address.hex()).is_file()
+
     def keep_only(self, addresses: Collection[bytes]) -> None:
         """Forget every object but these."""
         self._memory = {address: data for address, data in self._memory.items() if address in addresses}

@@ -119,14 +119,15 @@ def _judge_best(state: State, study: str, before: int, store: AgentStore) -> Non
 
 def _needed(state: State, study: str, before: int) -> set[bytes]:
     """Objects that outlive the closed rounds: the sum of class counts, the newest model, and what is on its way."""
-    needed = set()
-    if (counts := rounds.round_(state, study, 0)) is not None and counts.posted is not None:
-        needed.add(counts.posted.object)
+    made = [0]
+    needed: set[bytes] = set()
     if (model := models.model(state, study)) is not None:
-        needed.add(model.object)
+        made.append(model.round)
     if (entry := rounds.round_(state, study, before)) is not None:
-        needed.add(entry.base_object)
+        made.append(entry.base_round)
         needed.update(update.object for update in rounds.contributions(state, entry))
-        if entry.posted is not None:
-            needed.add(entry.posted.object)
+        needed.update(entry.objects)
+    for number in made:
+        if (maker := rounds.round_(state, study, number)) is not None:
+            needed.update(maker.objects)
     return needed

@@ -6,21 +6,24 @@ object before it counts, so that no store can lose it afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from hmchain.application.agent.cache import ObjectCache
 from hmchain.application.learning.aggregation import DOMAINS, Aggregate, Part
 from hmchain.canonical import digest
-from hmchain.errors import StorageError
+from hmchain.errors import HMChainError, StorageError
 from hmchain.keys import SecretKey
 from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, U32, ModelRule
-from hmchain.records.envelope import open_envelope, seal
-from hmchain.records.objects import ObjectStore
+from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_envelope, seal, sealed_size
+from hmchain.records.objects import MissingObjectError, ObjectStore
+
+T = TypeVar("T")
 
 
 class WrongObjectError(StorageError):
@@ -65,6 +68,22 @@ def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
     return model, momentum
 
 
+def first_model(
+    addresses: Sequence[bytes], read: Callable[[bytes], bytes], rule: ModelRule, root: bytes
+) -> tuple[I64, I64]:
+    """`model_of` the first of these objects that can be read and is right.
+
+    Raises `MissingObjectError` if there are none, else what went wrong with the last.
+    """
+    failure: HMChainError = MissingObjectError("no object holds the model", "ask a holder to put it again")
+    for address in addresses:
+        try:
+            return model_of(read(address), rule, root)
+        except HMChainError as error:
+            failure = error
+    raise failure
+
+
 def model_arrays(part: memoryview) -> tuple[I64, I64]:
     """Model and momentum from the packed leaves of a model, (padded d,) int64 each."""
     leaves = np.frombuffer(part, "<i8").reshape(-1, 2, CHUNK_COORDINATES).astype(np.int64, copy=False)
@@ -78,6 +97,7 @@ class Exchange:
         """`relay` is the same store for objects that need not survive a power cut there: others hold them too."""
         self._store, self._relay = store, relay or store
         self._cache = ObjectCache(cache)
+        self._useless: set[tuple[bytes, bytes]] = set()
 
     def keep(self, envelope: bytes) -> bytes:
         """Put an object of one's own into one's cache, durably, and return its address."""
@@ -91,25 +111,33 @@ class Exchange:
             self._relay.put(envelope)
 
     def publish_durably(self, envelope: bytes) -> bytes:
-        """Put an object where everyone finds it for good, and return its address."""
-        return self._store.put(envelope)
+        """Put an object where everyone finds it for good, keep a copy of one's own, and return its address."""
+        address = self._store.put(envelope)
+        self._cache.put(address, envelope)
+        return address
 
-    def fetch(self, address: bytes, *, keep: bool = True) -> bytes:
-        """An object from one's cache, else from the store, and then kept unless enough others do.
+    def fetch(self, address: bytes, size: int, *, keep: bool = True) -> bytes:
+        """An object of `size` bytes from one's cache, else from the store, and then kept unless enough others do.
 
-        Raises `MissingObjectError` and its kin.
+        One of another size is not read. Raises `MissingObjectError` and its kin.
         """
         envelope = self._cache.get(address)
         if envelope is None:
-            envelope = self._store.get(address)
+            envelope = self._store.get(address, size=size)
             if keep:
                 self._cache.put(address, envelope)
         return envelope
 
-    def repair(self, address: bytes) -> None:
-        """Give an object back to a store that lost it, if one has it in one's cache."""
-        if not self._store.exists(address):
+    def repair(self, address: bytes, size: int) -> None:
+        """Give an object of `size` bytes back to a store that lost it, or part of it, if one's cache has it."""
+        if self._cache.holds(address) and not self._is_whole(address, size):
             self.publish(address)
+
+    def _is_whole(self, address: bytes, size: int) -> bool:
+        try:
+            return self._store.size(address) == size
+        except MissingObjectError:
+            return False
 
     def keep_only(self, addresses: Collection[bytes]) -> None:
         """Forget every cached object but these: the rounds of the others are final."""
@@ -125,15 +153,54 @@ class Exchange:
         With `root` None it is neither checked nor kept: f + 1 others attested that they did. An honest one among them
         had the same plaintext, since the address names the ciphertext and an envelope opens in one way only.
         """
-        data = open_envelope(self.fetch(address, keep=root is not None), key, context)
-        vector = np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
-        if len(vector) != rule.padded_size or (root is not None and vectors.update_root(vector) != root):
-            raise WrongObjectError("a masked update is not what its digest says", "its hospital must not be summed")
-        return vector
 
-    def open_aggregate(self, address: bytes, key: SecretKey, context: bytes) -> bytes:
+        def checked(data: bytes) -> U32:
+            vector = np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
+            if root is not None and vectors.update_root(vector) != root:
+                raise WrongObjectError("a masked update is not what its digest says", "its hospital must not be summed")
+            return vector
+
+        return self._open(address, key, context, update_size(rule), checked, keep=root is not None)
+
+    def open_aggregate(self, address: bytes, key: SecretKey, context: bytes, rule: ModelRule) -> bytes:
         """Fetch what a master stored."""
-        return open_envelope(self.fetch(address), key, context)
+        return self._open(address, key, context, aggregate_size(rule), lambda data: data)
+
+    def open_model(
+        self, addresses: Sequence[bytes], key: SecretKey, context: bytes, rule: ModelRule, root: bytes
+    ) -> tuple[I64, I64]:
+        """Model and momentum from the first of these objects that holds them; see `first_model`."""
+        return first_model(addresses, lambda address: self.open_aggregate(address, key, context, rule), rule, root)
+
+    def _open(
+        self,
+        address: bytes,
+        key: SecretKey,
+        context: bytes,
+        size: int,
+        checked: Callable[[bytes], T],
+        *,
+        keep: bool = True,
+    ) -> T:
+        """What an object holds. What was read once and is none is not read again: no other bytes bear its name."""
+        if (address, context) in self._useless:
+            raise WrongObjectError("an object is not what its sender says", "its sender must publish another")
+        envelope = self.fetch(address, size, keep=keep)
+        try:
+            return checked(open_envelope(envelope, key, context))
+        except (EnvelopeError, EnvelopeKeyError, WrongObjectError):
+            self._useless.add((address, context))
+            raise
+
+
+def update_size(rule: ModelRule) -> int:
+    """Bytes of a masked update's envelope."""
+    return sealed_size(vectors.UPDATE.leaf_bytes * rule.chunks)
+
+
+def aggregate_size(rule: ModelRule) -> int:
+    """Bytes of an aggregate's envelope."""
+    return sealed_size(sum(domain.leaf_bytes for domain in DOMAINS.values()) * rule.chunks)
 
 
 def seal_update(vector: U32, key: SecretKey, context: bytes) -> bytes:

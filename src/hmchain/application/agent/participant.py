@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hmchain import blake3_tree
-from hmchain.application.agent import closing, exchange, faults
+from hmchain.application.agent import closing, exchange, faults, repair
 from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
@@ -75,6 +75,8 @@ class Participant:
         self._random = random
         self._round: int | None = None
         self._published: set[bytes] = set()
+        self._repaired: tuple[int, int, bool] | None = None
+        self._copy: tuple[tuple[int, int], bytes] | None = None
         self._sits_out: tuple[int, int] | None = None
         self._base: tuple[bytes, I64, I64] | None = None
         self._vectors: dict[bytes, U32] = {}
@@ -97,9 +99,24 @@ class Participant:
             if bound and made is not None and made.object not in self._published:
                 self._exchange.publish(made.object)
                 self._published.add(made.object)
-        elif entry.phase == rounds.AGGREGATE and self._is_turn(entry, study.spec.deadlines.aggregate_ms):
-            for update in self._frozen_updates(entry):
-                self._exchange.repair(update.object)
+        self._repair(study, entry)
+
+    def _repair(self, study: Study, entry: Round) -> None:
+        """Give objects back to a store that lost them: when an attempt begins, and where a phase takes long."""
+        deadlines = study.spec.deadlines
+        spans_ms = {
+            rounds.COMMIT: deadlines.commit_ms,
+            rounds.AGGREGATE: deadlines.aggregate_ms,
+            rounds.VERIFY: deadlines.verify_ms,
+        }
+        if entry.phase not in spans_ms:
+            return
+        is_late = self._is_turn(entry, spans_ms[entry.phase])
+        moment = (entry.number, entry.attempt, is_late)
+        if moment != self._repaired if entry.phase == rounds.COMMIT else is_late:
+            self._repaired = moment
+            for address, size in repair.of_round(self._node.state, study, entry):
+                self._exchange.repair(address, size)
 
     def act(self, study: Study, entry: Round) -> list[contracts.Body]:
         """What the round's phase asks of this participant now."""
@@ -261,10 +278,10 @@ class Participant:
             found = find_fraud(result, theirs, lambda part: _bytes(self._posted_part(study, entry, part)))
             if isinstance(found, Fraud):
                 yield self._dispute(study, entry, found.chunk, found)
-        elif self._is_stored(study, entry, result):
+        elif (address := self._stored(study, entry, result)) is not None:
             # The right roots are not enough: without the object nobody could start from this model later.
             roots = (own.masked_sum, own.sum, own.model, own.weights)
-            yield Confirm(entry.study, entry.number, entry.attempt, *roots)
+            yield Confirm(entry.study, entry.number, entry.attempt, *roots, address)
 
     def _recompute(self, study: Study, entry: Round) -> Aggregate | None:
         """One's own full aggregation of the frozen set; None while an object is out of reach."""
@@ -283,6 +300,20 @@ class Participant:
         updates = rounds.contributions(self._node.state, entry)
         return [update for update in updates if update.organisation in entry.frozen]
 
+    def _stored(self, study: Study, entry: Round, result: Aggregate) -> bytes | None:
+        """An object that holds the result: the master's, or where that cannot be had a copy of one's own, stored once.
+
+        None while the master's may still come: a store that hides objects must not decide who is a good master.
+        """
+        attempt = (entry.number, entry.attempt)
+        if entry.posted is not None and self._is_stored(study, entry, result):
+            return entry.posted.object
+        if not self._is_turn(entry, study.spec.deadlines.verify_ms):
+            return None
+        if self._copy is None or self._copy[0] != attempt:
+            self._copy = (attempt, self._store_aggregate(study, entry, result))
+        return self._copy[1]
+
     def _is_stored(self, study: Study, entry: Round, result: Aggregate) -> bool:
         """Whether the master put the model where it says."""
         part = self._posted_part(study, entry, Part.MODEL)
@@ -297,8 +328,9 @@ class Participant:
             return None
         context = exchange.aggregate_context(entry.study, entry.number)
         try:
-            data = self._exchange.open_aggregate(entry.posted.object, self._object_key(study), context)
-            return exchange.unpack(data, study.rule(entry.number))[part]
+            rule = study.rule(entry.number)
+            data = self._exchange.open_aggregate(entry.posted.object, self._object_key(study), context, rule)
+            return exchange.unpack(data, rule)[part]
         except HMChainError:
             return None
 
@@ -374,9 +406,14 @@ class Participant:
             return model, np.zeros_like(model)
         if (result := self._result_with(entry.base_root)) is not None:
             return result.model, result.momentum
-        context = exchange.aggregate_context(entry.study, entry.base_round)
-        data = self._exchange.open_aggregate(entry.base_object, self._object_key(study), context)
-        return exchange.model_of(data, rule, entry.base_root)
+        made = rounds.round_(self._node.state, entry.study, entry.base_round)
+        return self._made_model(study, made, entry.base_root)
+
+    def _made_model(self, study: Study, made: Round | None, root: bytes) -> tuple[I64, I64]:
+        """Model and momentum that a round made, from the object that its master stored or a copy of it."""
+        number, objects = (made.number, made.objects) if made else (0, ())
+        context, key = exchange.aggregate_context(study.spec.name, number), self._object_key(study)
+        return self._exchange.open_model(objects, key, context, study.rule(number), root)
 
     def _result_with(self, model_root: bytes) -> Aggregate | None:
         """One's own last result, if that is the model with this root."""
@@ -393,9 +430,7 @@ class Participant:
         if (result := self._result_with(counts.posted.model_root)) is not None:
             means = result.model
         else:
-            context = exchange.aggregate_context(study.spec.name, 0)
-            data = self._exchange.open_aggregate(counts.posted.object, self._object_key(study), context)
-            means, _ = exchange.model_of(data, study.rule(0), counts.posted.model_root)
+            means, _ = self._made_model(study, counts, counts.posted.model_root)
         self._learner.use_counts(class_counts(study, means))
         self._prior_known = True
 

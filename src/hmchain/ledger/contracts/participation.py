@@ -64,6 +64,8 @@ class Confirm(Record, frozen=True, tag="confirm"):
     sum_root: bytes
     model_root: bytes
     weights_root: bytes
+    object: bytes
+    """Where it lies: the master's object, or where that could not be had a copy of one's own."""
 
 
 class GateVote(Record, frozen=True, tag="gate_vote"):
@@ -193,7 +195,7 @@ def _post(context: Context, body: PostAggregate) -> None:
     require(context.sender.organisation == entry.master == posted.master, "not_the_master")
     require_digest(posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root, posted.object)
     context.emit("round.posted", body.study, str(body.round), posted.master)
-    round_flow.enter(context, study, replace(entry, posted=posted, confirmed=()), rounds.VERIFY)
+    round_flow.enter(context, study, replace(entry, posted=posted, confirmed=(), copies=()), rounds.VERIFY)
 
 
 def _confirm(context: Context, body: Confirm) -> None:
@@ -207,7 +209,9 @@ def _confirm(context: Context, body: Confirm) -> None:
     roots = (body.masked_root, body.sum_root, body.model_root, body.weights_root)
     right = (posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
     require(roots == right, "roots_differ")
-    entry = replace(entry, confirmed=tuple(sorted((*entry.confirmed, organisation))))
+    require_digest(body.object)
+    copies = entry.copies if body.object in entry.objects else (*entry.copies, body.object)
+    entry = replace(entry, confirmed=tuple(sorted((*entry.confirmed, organisation))), copies=copies)
     rounds.put(context.state, entry)
     round_flow.confirmed(context, study, entry)
 

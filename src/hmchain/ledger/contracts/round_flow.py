@@ -68,7 +68,7 @@ def _open(
         deadline_ms=0, opened_height=context.height, base_root=base.root, base_weights=base.weights,
         base_object=base.object, base_round=base.round, seed=seed, ranking=ranking, rank=0,
         last_masters=last_masters, expected=(), frozen=(), candidates=(), next_seed=b"",
-        posted=None, confirmed=(), outcome="",
+        posted=None, confirmed=(), copies=(), outcome="",
     )  # fmt: skip
     studies.set_progress(context.state, study.spec.name, round_=number)
     context.emit("round.opened", study.spec.name, str(number), *ranking[:1])

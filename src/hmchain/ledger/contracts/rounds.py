@@ -74,7 +74,14 @@ class Round(Record, frozen=True):
     posted: Posted | None
     confirmed: tuple[str, ...]
     """Who got the same roots from a full recomputation of one's own."""
+    copies: tuple[bytes, ...]
+    """Objects with the same content that verifiers stored where the master's could not be had."""
     outcome: str
+
+    @property
+    def objects(self) -> tuple[bytes, ...]:
+        """Where what the master made lies, and copies of it; empty before it has posted."""
+        return (self.posted.object, *self.copies) if self.posted else ()
 
     @property
     def master(self) -> str:

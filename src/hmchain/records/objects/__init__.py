@@ -13,6 +13,7 @@ from hmchain.records.objects.errors import (
     StoreCredentialsError,
     StoreUnavailableError,
     TamperedObjectError,
+    WrongSizeError,
 )
 from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore
 
@@ -26,4 +27,5 @@ __all__ = [
     "StoreCredentialsError",
     "StoreUnavailableError",
     "TamperedObjectError",
+    "WrongSizeError",
 ]

@@ -49,6 +49,9 @@ class Backend(Protocol):
     def stream(self, name: str) -> Iterator[Buffer]:
         """The bytes of a file, in pieces that are valid until the next one is asked for."""
 
+    def size(self, name: str) -> int:
+        """Bytes of a file, of which none is read."""
+
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
 

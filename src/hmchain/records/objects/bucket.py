@@ -59,6 +59,10 @@ class Bucket:
                 yield memoryview(piece.result())
             yield memoryview(ahead.result())
 
+    def size(self, name: str) -> int:
+        """As `Backend.size`."""
+        return self.store.head(name)["size"]
+
     def exists(self, name: str) -> bool:
         """As `Backend.exists`."""
         try:

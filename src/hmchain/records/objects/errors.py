@@ -29,6 +29,12 @@ class TamperedObjectError(StorageError):
     code = "object_tampered"
 
 
+class WrongSizeError(StorageError):
+    """An object has another size than it can have, and was not read."""
+
+    code = "object_size"
+
+
 class DiskFullError(StorageError):
     """There is no room to write."""
 

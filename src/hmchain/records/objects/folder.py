@@ -70,6 +70,10 @@ class Folder:
             while count := file.readinto(buffer):
                 yield view[:count]
 
+    def size(self, name: str) -> int:
+        """As `Backend.size`."""
+        return (self.path / name).stat().st_size
+
     def exists(self, name: str) -> bool:
         """As `Backend.exists`."""
         return (self.path / name).is_file()

@@ -13,7 +13,7 @@ from obstore.store import ObjectStore as AnyStore
 
 from hmchain.records.objects.backend import Backend, Buffer
 from hmchain.records.objects.bucket import Bucket
-from hmchain.records.objects.errors import TamperedObjectError, failures, missing
+from hmchain.records.objects.errors import TamperedObjectError, WrongSizeError, failures, missing
 from hmchain.records.objects.folder import Folder
 from hmchain.records.objects.location import open_backend, open_folder
 from hmchain.records.objects.pipeline import Worker, grouped
@@ -100,12 +100,15 @@ class ObjectStore:
             staged.discard()
         return digest
 
-    def get(self, digest: bytes) -> bytes:
-        """Read an object.
+    def get(self, digest: bytes, *, size: int | None = None) -> bytes:
+        """Read an object; one that does not have `size` bytes, where that is known, is not read at all.
 
-        Raises `MissingObjectError`, `TamperedObjectError` if its bytes are not those of the digest, or
-        `StoreUnavailableError`.
+        Raises `MissingObjectError`, `WrongSizeError`, `TamperedObjectError` if its bytes are not those of the digest,
+        or `StoreUnavailableError`.
         """
+        if size is not None and (found := self.size(digest)) != size:
+            what = f"object {digest.hex()} has {found} bytes in place of {size}"
+            raise WrongSizeError(what, "it is not what it should be; take it from another holder")
         with missing(f"object {digest.hex()}"):
             data = self._backend.read(_name(digest))
         if sha256(data).digest() != digest:
@@ -126,6 +129,11 @@ class ObjectStore:
                 yield piece
         if verify and state.digest() != digest:
             raise _tampered(digest)
+
+    def size(self, digest: bytes) -> int:
+        """How many bytes an object has; none of them is read. Raises `MissingObjectError`, `StoreUnavailableError`."""
+        with missing(f"object {digest.hex()}"):
+            return self._backend.size(_name(digest))
 
     def exists(self, digest: bytes) -> bool:
         """Whether the store has an object; its bytes are not read."""

@@ -1,0 +1,43 @@
+"""Which objects others may have to fetch now: whoever keeps one gives it back to a store that lost it.
+
+Between two rounds the joint model lies in a few objects and in caches; without them nobody that was started anew could
+go on. So it is not left to whoever made an object to keep it there.
+"""
+
+from __future__ import annotations
+
+from hmchain.application.agent import exchange
+from hmchain.ledger.contracts import models, rounds
+from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.state import State
+
+Sized = tuple[bytes, int]
+"""An object's address, and the size that it must have."""
+
+
+def of_round(state: State, study: Study, entry: Round) -> list[Sized]:
+    """What the phase of a round needs: models to start from, updates to sum, what the master posted."""
+    if entry.phase == rounds.COMMIT:
+        return _made(state, study, 0, entry.base_round)
+    if entry.phase not in (rounds.AGGREGATE, rounds.VERIFY):
+        return []
+    size = exchange.update_size(study.rule(entry.number))
+    updates = rounds.contributions(state, entry)
+    frozen = [(update.object, size) for update in updates if update.organisation in entry.frozen]
+    return frozen + _made(state, study, entry.number)
+
+
+def of_outcome(state: State, study: Study) -> list[Sized]:
+    """What a finished study leaves: its model, and the class counts that give predictions their prior."""
+    model = models.model(state, study.spec.name)
+    return [] if model is None else _made(state, study, 0, model.round)
+
+
+def _made(state: State, study: Study, *numbers: int) -> list[Sized]:
+    """What rounds made: each one's object and the copies of it."""
+    found = []
+    for number in sorted(set(numbers)):
+        if (entry := rounds.round_(state, study.spec.name, number)) is not None:
+            found += [(address, exchange.aggregate_size(study.rule(number))) for address in entry.objects]
+    return found
