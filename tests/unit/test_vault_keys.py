@@ -27,7 +27,6 @@ from hmchain.records.vault import (
     VersionClosedError,
     verify_record_proof,
 )
-from hmchain.records.vault.migration import from_first_format
 
 KEY = WrappingKey.generate()
 SECRET = SecretKey.generate()
@@ -287,8 +286,9 @@ def test_a_kek_that_a_record_needs_cannot_be_deleted(vault: Vault) -> None:
 
 def test_two_processes_that_bring_a_vault_over_do_it_once(store: ObjectStore, tmp_path: Path) -> None:
     first_format(tmp_path / "vault", store, {1})
+    assert Vault.convert(tmp_path / "vault", KEY) == 6
+    assert Vault.convert(tmp_path / "vault", KEY) == 0
     with Vault.open(tmp_path / "vault", store, KEY) as vault:
-        from_first_format(vault._database, HybridProvider(KEY), vault._hierarchy, None)  # the second, which waited
         assert keks(vault) == [1]
         assert vault.get("ct", 2, "c") == b"2c"
 
@@ -354,7 +354,10 @@ def test_a_vault_of_the_first_format_is_brought_to_this_one(store: ObjectStore, 
     roots = first_format(tmp_path / "vault", store, {1})
     hybrid = b"".join(path.read_bytes() for path in (tmp_path / "vault").iterdir())
     told: list[tuple[int, int]] = []
-    with Vault.open(tmp_path / "vault", store, KEY, lambda done, of: told.append((done, of))) as vault:
+    with pytest.raises(VaultError, match=r"an earlier format.*vault convert"):
+        Vault.open(tmp_path / "vault", store, KEY)
+    assert Vault.convert(tmp_path / "vault", KEY, lambda done, of: told.append((done, of))) == 6
+    with Vault.open(tmp_path / "vault", store, KEY) as vault:
         assert told == [(6, 6)]
         assert dict(vault.read("ct", 1)) == {"a": b"1a", "b": b"1b", "c": b"1c"}
         assert vault.commit("ct", 1).root == roots[1], "what stands on the ledger holds"
@@ -385,7 +388,8 @@ def test_bringing_over_is_done_whole_or_not_at_all(store: ObjectStore, tmp_path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Vault.open(tmp_path / "vault", store, KEY, cut)
+        Vault.convert(tmp_path / "vault", KEY, cut)
+    Vault.convert(tmp_path / "vault", KEY)
     with Vault.open(tmp_path / "vault", store, KEY) as vault:
         assert vault.get("ct", 2, "c") == b"2c"
 
@@ -396,12 +400,13 @@ def test_a_vault_of_the_first_format_opens_only_with_its_key(
 ) -> None:
     first_format(tmp_path / "vault", store, set())
     with pytest.raises(VaultKeyError):
-        Vault.open(tmp_path / "vault", store, other)
+        Vault.convert(tmp_path / "vault", other)
+    Vault.convert(tmp_path / "vault", KEY)
     Vault.open(tmp_path / "vault", store, KEY).close()
 
 
 def test_a_format_of_the_future_is_not_touched(vault: Vault, store: ObjectStore, tmp_path: Path) -> None:
-    vault._database.query("PRAGMA user_version = 3")
+    vault._database.query("PRAGMA user_version = 4")
     vault.close()
     with pytest.raises(VaultError, match="not a vault that this version reads"):
         Vault.open(tmp_path / "vault", store, KEY)

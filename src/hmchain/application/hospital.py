@@ -19,6 +19,7 @@ from hmchain.application.agent.agent import Agent, Learner, Node, UnpinnedError,
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.keyring import Keyring
 from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.published_data import require_published
 from hmchain.application.record_store import open_record_store
 from hmchain.canonical import Record, decode, decode_trusted, encode
 from hmchain.errors import HMChainError, InputError
@@ -107,9 +108,13 @@ class Hospital:
         return Images(np.stack(pixels), np.array([record.label for record in chosen], np.int64))
 
     def cohort(self, dataset: str, version: int) -> Cohort:
-        """Training and validation images, decrypted."""
+        """Training and validation images, decrypted, once they were found to be those that were published.
+
+        Raises `UnpublishedDataError`.
+        """
         from hmchain.application.learning.trainer import Cohort
 
+        require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
         train, validation = (self.images(dataset, version, split) for split in (TRAIN, VALIDATION))
         return Cohort(train.images, train.labels, validation.images, validation.labels)
 

@@ -44,21 +44,30 @@ def verify(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read every encrypted object and open it with its key; exit status 4 if any is missing or altered."""
-    from hmchain.application.data import folder
+    """Read every encrypted object and open it with its key, and compare registered versions with what was registered.
+
+    Exit status 4 if anything is missing or altered.
+    """
+    from hmchain.application.data import folder, registered
 
     place = folder.locate(directory)
-    with folder.read_records(place, passphrase()) as records, output.progress_bar("reading objects") as progress:
-        found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
+    with folder.read_records(place, passphrase()) as records:
+        with output.progress_bar("reading objects") as progress:
+            found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
+        changed = registered.changes(records)
+    sound = found.sound and not changed
     if as_json:
-        output.emit({**output.plain(found), "sound": found.sound})
-    elif found.sound:
+        output.emit({**output.plain(found), "changed": changed, "sound": sound})
+    elif sound:
         output.say(f"All {found.records} records can be read.", style="bold green")
         output.fields((("objects", found.blobs), ("of no record", found.unnamed)))
     else:
         _show_damage(found.damaged)
-        output.say("Put them back from a replica: hmchain data vault repair REPLICA")
-    if not found.sound:
+        if found.damaged:
+            output.say("Put them back from a replica: hmchain data vault repair REPLICA")
+        for each in changed:
+            output.say(f"{each.what}: {each.hint}", style="bold red")
+    if not sound:
         raise typer.Exit(DAMAGED)
 
 
@@ -199,6 +208,27 @@ def rotate(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) 
         output.emit({"wrapped": count})
     else:
         output.say(f"The keys of {count} records are wrapped by a new key; the old one is destroyed.")
+
+
+@app.command(epilog=example("hmchain data vault convert"))
+def convert(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Bring a vault that an earlier version made to this one's format; what was cut short goes on.
+
+    Keys are wrapped again, bound to patient and salt. Ciphertext and registered roots stay as they are.
+    """
+    from hmchain.application.data import folder
+
+    place = folder.locate(directory)
+    with output.progress_bar("wrapping keys") as progress:
+        count = folder.convert(place, passphrase(), progress)
+    if as_json:
+        output.emit({"wrapped": count})
+    elif count:
+        output.say(
+            f"The keys of {count} records are wrapped anew. Check it: hmchain data vault verify --dir {directory}"
+        )
+    else:
+        output.say("The vault has this version's format: there is nothing to do.")
 
 
 @app.command(epilog=example("hmchain data vault sweep"))

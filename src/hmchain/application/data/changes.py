@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hmchain.application.data import files
 from hmchain.application.data.folder import Place, Records
+from hmchain.application.data.registered import require_as_registered
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.catalogue import RecordEntry, Version
@@ -152,8 +153,9 @@ def export(records: Records, version: Version, folder: Path, progress: Callable[
     """Write the records of a version into a folder, decrypted, with an index of what they are; returns their number.
 
     The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,
-    `DiskFullError`, or an error of the vault.
+    `DiskFullError`, `ChangedDatasetError` if it is not what it was registered as, or an error of the vault.
     """
+    require_as_registered(records, version)
     what = f"export of {records.place.organisation}/{version.dataset} version {version.number}"
     with files.filled(folder, what):
         entries = list(records.catalogue.records(version.dataset, version.number))

@@ -19,7 +19,7 @@ from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import Vault
+from hmchain.records.vault import Progress, Vault
 
 
 class NoHospitalError(InputError):
@@ -134,6 +134,16 @@ def open_records(place: Place, passphrase: str | None = None) -> Iterator[Record
     make = Vault.open if place.vault.exists() else Vault.create
     with alone(place), make(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
         yield Records(place, vault, catalogue)
+
+
+def convert(place: Place, passphrase: str | None = None, progress: Progress | None = None) -> int:
+    """Bring a hospital's vault to this version's format; returns the number of records whose keys were wrapped anew.
+
+    Raises as `open_records`.
+    """
+    wrapping, _, _ = _opened(place, passphrase)
+    with alone(place):
+        return Vault.convert(place.vault, wrapping, progress)
 
 
 def _opened(place: Place, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.folder import Records
+from hmchain.application.data.registered import require_as_registered
 from hmchain.application.hospital import TRAIN, VALIDATION, ImageRecord
 from hmchain.canonical import digest, encode
 from hmchain.clock import now_ms
@@ -88,8 +89,10 @@ def prepare(
 
     `classes` names the labels to learn, in an order that all participants share; without it they are the labels there
     are, sorted. Images are `size` x `size` with `channels` 1 (grey) or 3 (RGB). `progress` is called with images done
-    and all records. Raises `UnfitForLearningError`, or an error of vault or catalogue.
+    and all records. Raises `UnfitForLearningError`, `ChangedDatasetError` if `source` is not what it was registered
+    as, or an error of vault or catalogue.
     """
+    require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
     wanted = tuple(classes) or tuple(sorted({entry.label for entry in entries if entry.label}))
     if len(wanted) < 2:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data.folder import Records
-from hmchain.errors import DataError, InputError
+from hmchain.errors import DataError
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.tabulated import csv_lines
@@ -21,12 +21,6 @@ class LabelFileError(DataError):
     """A file of labels cannot be read as one."""
 
     code = "label_file"
-
-
-class VersionFixedError(InputError):
-    """A registered version cannot change."""
-
-    code = "version_fixed"
 
 
 @dataclass(frozen=True)
@@ -46,9 +40,6 @@ def apply(records: Records, version: Version, path: Path) -> Labelled:
 
     Raises `LabelFileError` or `VersionFixedError`; the labels are then as before.
     """
-    if version.closed:
-        what = f"version {version.number} of dataset {version.dataset} is registered"
-        raise VersionFixedError(what, "extract a new version, and label it before it is registered")
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
     pseudonyms = records.catalogue.pseudonyms(dataset.project)

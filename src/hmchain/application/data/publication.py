@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from hmchain.application.data.folder import Place, Records
 from hmchain.application.data.images import MEDIA_TYPE, form_of
+from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
 from hmchain.application.governance import Delegate, open_steward
 from hmchain.application.node_folder import NodeFolder
 from hmchain.clock import now_ms
-from hmchain.errors import AuditError, InputError
+from hmchain.errors import InputError
 from hmchain.ledger.contracts import datasets
 from hmchain.ledger.contracts.datasets import (
     PublishVersion,
@@ -22,6 +22,7 @@ from hmchain.ledger.contracts.datasets import (
     rounded_count,
 )
 from hmchain.records.catalogue import Version
+from hmchain.records.catalogue.descriptions import about, descriptions
 from hmchain.records.vault import verify_record_proof
 
 Progress = Callable[[int, int], None]
@@ -49,18 +50,6 @@ class NotRegisteredError(InputError):
     """A version is not fixed yet, so there is nothing to check it against."""
 
     code = "not_registered"
-
-
-class ErasedVersionError(InputError):
-    """Records of a registered version were erased, so nothing can be checked against its root."""
-
-    code = "version_erased"
-
-
-class ChangedDatasetError(AuditError):
-    """Records are not those that the version was registered with."""
-
-    code = "dataset_changed"
 
 
 class OutOfStepError(InputError):
@@ -109,7 +98,8 @@ def fix(records: Records, dataset: str, number: int | None = None, *, leave_wait
         hint = "decide about them (hmchain data quarantine list), or leave them out with --leave-waiting"
         raise WaitingItemsError(f"{version.held} items of dataset {dataset} wait in quarantine", hint)
     _require_finished(records, version)
-    root = records.vault.commit(dataset, version.number).root
+    said = descriptions(records.catalogue, dataset, version.number)
+    root = records.vault.commit(dataset, version.number, said, about(records.catalogue, dataset, version.number)).root
     records.catalogue.close_version(dataset, version.number, root, now_ms())
     return records.catalogue.version(dataset, version.number)
 
@@ -189,6 +179,7 @@ def check(
     if ledger_root is not None and ledger_root != root:
         hint = "the catalogue was changed, or is of another hospital: restore it from a backup"
         raise ChangedDatasetError(f"the catalogue's root of {version.dataset} is not the ledger's", hint)
+    require_as_registered(records, version)
     name, number = version.dataset, version.number
     if record is not None:
         records.vault.get(name, number, record)
@@ -197,19 +188,11 @@ def check(
         count = 0
         for count, _ in enumerate(records.vault.read(name, number), 1):
             progress(count, version.records)
-        sound = records.vault.commit(name, number).root == root
+        sound = True
     if not sound:
         what = f"version {number} of dataset {name} is not as it was registered"
         raise ChangedDatasetError(what, "restore vault and objects from a backup, or publish a new version")
     return Check(version, count, ledger_root is not None)
-
-
-def require_whole(version: Version) -> None:
-    """Raise `ErasedVersionError` if records of a fixed version were erased."""
-    if version.erased_ms is not None:
-        day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
-        what = f"records of {version.dataset} version {version.number} were erased on {day}, with the key of its root"
-        raise ErasedVersionError(what, "what is left goes into the next version: hmchain data extract, then register")
 
 
 def publish_at(

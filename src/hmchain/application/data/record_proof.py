@@ -10,7 +10,8 @@ import msgspec
 
 from hmchain.application.data import files
 from hmchain.application.data.folder import Records
-from hmchain.application.data.publication import NotRegisteredError, require_whole
+from hmchain.application.data.publication import NotRegisteredError
+from hmchain.application.data.registered import require_as_registered, require_whole
 from hmchain.errors import AuditError, InputError
 from hmchain.keys import Redacted
 from hmchain.ledger import lineage
@@ -45,7 +46,7 @@ class HandedProof:
 class _File(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same as people can read it: the fields of `RecordProof`, bytes in hexadecimal."""
 
-    format: Literal["hmchain record proof 1"]
+    format: Literal["hmchain record proof 1", "hmchain record proof 2"]
     organisation: str
     dataset: str
     version: int
@@ -57,6 +58,9 @@ class _File(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: tuple[str, ...]
     merkle_root: str
     root_key: str
+    description: str = ""
+    about: str = ""
+    """Both are new in the second format."""
 
 
 def prove(records: Records, record: str, dataset: str | None = None, number: int | None = None) -> HandedProof:
@@ -66,6 +70,7 @@ def prove(records: Records, record: str, dataset: str | None = None, number: int
     """
     version = _version_with(records, record, dataset, number)
     require_whole(version)
+    require_as_registered(records, version)
     return HandedProof(records.place.organisation, records.vault.prove(version.dataset, version.number, record))
 
 
@@ -95,7 +100,7 @@ def write(handed: HandedProof, path: Path) -> None:
         raise InputError(f"{path} exists", "give the name of a new file")
     proof = handed.proof
     file = _File(
-        "hmchain record proof 1",
+        "hmchain record proof 2",
         handed.organisation,
         proof.dataset,
         proof.version,
@@ -107,6 +112,8 @@ def write(handed: HandedProof, path: Path) -> None:
         tuple(each.hex() for each in proof.path),
         proof.merkle_root.hex(),
         proof.root_key.hex(),
+        proof.description.hex(),
+        proof.about.hex(),
     )
     files.write(path, [msgspec.json.format(msgspec.json.encode(file), indent=1), b"\n"], durable=True)
 
@@ -122,10 +129,12 @@ def read(path: Path) -> HandedProof:
             found.record,
             bytes.fromhex(found.ciphertext),
             bytes.fromhex(found.salt),
+            bytes.fromhex(found.description),
             found.index,
             found.size,
             tuple(map(bytes.fromhex, found.path)),
             bytes.fromhex(found.merkle_root),
+            bytes.fromhex(found.about),
             bytes.fromhex(found.root_key),
         )
     except OSError as error:

@@ -40,7 +40,7 @@ from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms, person
 from hmchain.records.envelope import open_envelope, seal
 
-__all__ = ["Catalogue", "CatalogueError", "UnknownVersionError"]
+__all__ = ["Catalogue", "CatalogueError", "UnknownVersionError", "VersionFixedError"]
 
 _PAGE = 500
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
@@ -53,6 +53,12 @@ class UnknownVersionError(InputError):
     """The catalogue has no such dataset, version or record."""
 
     code = "no_such_version"
+
+
+class VersionFixedError(InputError):
+    """A registered version cannot change."""
+
+    code = "version_fixed"
 
 
 class Catalogue:
@@ -230,7 +236,10 @@ class Catalogue:
             )
 
     def label(self, dataset: str, version: int, labels: Mapping[str, str]) -> None:
-        """Label records, all or none."""
+        """Label the records of an open version, all or none. Raises `VersionFixedError` if it is closed."""
+        if self.version(dataset, version).closed:
+            what = f"version {version} of dataset {dataset} is registered"
+            raise VersionFixedError(what, "extract a new version, and label it before it is registered")
         sql = "UPDATE records SET label = ? WHERE dataset = ? AND version = ? AND record = ?"
         with self._transaction() as database:
             database.executemany(sql, [(label, dataset, version, record) for record, label in labels.items()])

@@ -1,13 +1,16 @@
 """What a dataset version is bound to on the ledger, and how one record is later shown to belong to it.
 
-A version's leaves are the records' digests, in order of record id, each with a random salt of its own: two records with
-one ciphertext have unrelated leaves, and a leaf says nothing about its record to who has not been given the salt. The
-tree over them is that of RFC 6962. Its root goes on the ledger under a key (HMAC-SHA256) that never leaves the vault
-but in a proof.
+A version's leaves bind its records, in order of record id: the digests of each one's ciphertext and of what is said of
+it (patient, label, kind, attributes), with a random salt of its own. Two records with one ciphertext have unrelated
+leaves, and a leaf says nothing about its record to who has not been given the salt. The tree over them is that of RFC
+6962. Its root, the number of records and what is said of the version go on the ledger under a key (HMAC-SHA256) that
+never leaves the vault but in a proof. What is said is bound by digests under a key that does not leave it even there.
 
 A proof is handed to an auditor with the organisation's consent. It reveals the record's id and the digest of its
 ciphertext, the version's exact number of records, and the key of the root; of the other records only hashes that their
 salts hide. Who keeps a proof can show later that the version held this record, also after it was erased here.
+
+Versions that were committed to before all this was bound keep their roots: no description, salt or number in them.
 """
 
 from __future__ import annotations
@@ -45,25 +48,32 @@ class RecordProof(Redacted, Record, frozen=True):
     """SHA-256 of the record's ciphertext, under which the object store has it."""
     salt: bytes
     """16 bytes; none in a version that was committed to before leaves were salted."""
+    description: bytes
+    """Keyed digest of what is said of the record, 32 bytes; none in a version of before that was bound."""
     index: int
     size: int
-    """How many records the version has, as the organisation says: the root binds records, not how many there are."""
+    """How many records the version has."""
     path: tuple[bytes, ...]
     """RFC 6962 inclusion path."""
     merkle_root: bytes
+    about: bytes
+    """Keyed digest of what is said of the version, 32 bytes; none of before that was bound, nor was `size` then."""
     root_key: bytes
     """32 bytes: the key of the version's root."""
 
 
-def leaf(record: str, ciphertext: bytes, salt: bytes) -> bytes:
+def leaf(record: str, ciphertext: bytes, salt: bytes, description: bytes | None) -> bytes:
     """The leaf of a record, 32 bytes."""
+    if description:
+        return digest("hmchain described record leaf", salt, record.encode(), ciphertext, description)
     return digest("hmchain record leaf", salt, record.encode(), ciphertext) if salt else ciphertext
 
 
-def commit(dataset: str, version: int, leaves: Sequence[bytes], root_key: bytes) -> Commitment:
-    """Bind a version to its leaves."""
+def commit(dataset: str, version: int, leaves: Sequence[bytes], about: bytes, root_key: bytes) -> Commitment:
+    """Bind a version to its leaves, and to the digest of what is said of it."""
     merkle_root = merkle.root(leaves)
-    return Commitment(_keyed(dataset, version, merkle_root, root_key), merkle_root, tuple(leaves))
+    root = _keyed(dataset, version, merkle_root, len(leaves), about, root_key)
+    return Commitment(root, merkle_root, tuple(leaves))
 
 
 def verify_record_proof(proof: RecordProof, root: bytes) -> bool:
@@ -72,14 +82,19 @@ def verify_record_proof(proof: RecordProof, root: bytes) -> bool:
     Never raises: whatever a stranger sends is a proof or is not. To go on from here to the content, compare
     `ciphertext` with the SHA-256 of the object, and open that with a key that the organisation grants.
     """
-    if not 0 <= proof.version < 1 << 64:
+    if not (0 <= proof.version < 1 << 64 and 0 <= proof.size < 1 << 64):
         return False
-    if not hmac.compare_digest(_keyed(proof.dataset, proof.version, proof.merkle_root, proof.root_key), root):
+    keyed = _keyed(proof.dataset, proof.version, proof.merkle_root, proof.size, proof.about, proof.root_key)
+    if not hmac.compare_digest(keyed, root):
         return False
-    own = leaf(proof.record, proof.ciphertext, proof.salt)
+    own = leaf(proof.record, proof.ciphertext, proof.salt, proof.description)
     return merkle.verify(own, proof.index, proof.size, proof.path, proof.merkle_root)
 
 
-def _keyed(dataset: str, version: int, merkle_root: bytes, root_key: bytes) -> bytes:
-    bound = digest("hmchain dataset root", dataset.encode(), version.to_bytes(8, "big"), merkle_root)
+def _keyed(dataset: str, version: int, merkle_root: bytes, size: int, about: bytes, root_key: bytes) -> bytes:
+    place = (dataset.encode(), version.to_bytes(8, "big"), merkle_root)
+    if about:
+        bound = digest("hmchain described dataset root", *place, size.to_bytes(8, "big"), about)
+    else:
+        bound = digest("hmchain dataset root", *place)
     return hmac.digest(root_key, bound, "sha256")

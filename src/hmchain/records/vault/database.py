@@ -14,7 +14,7 @@ from hmchain.records.objects import DiskFullError
 from hmchain.records.vault.errors import VaultError
 
 FILE = "vault.sqlite"
-VERSION = 2
+VERSION = 3
 
 SCHEMA = (
     # Key-encryption keys, wrapped by a provider. The newest wraps; older ones are there only while keys move to it.
@@ -24,18 +24,20 @@ SCHEMA = (
     """CREATE TABLE blobs (
         id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, context BLOB NOT NULL, content BLOB UNIQUE)""",
     # `wrapped` is this record's own copy of its blob's key. `salt` hides the record in the tree of its version.
+    # `description` is a keyed digest of what was said of it when the version was committed to; NULL if nothing was.
     """CREATE TABLE records (
         dataset TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL, subject TEXT NOT NULL,
         blob INTEGER NOT NULL REFERENCES blobs, salt BLOB NOT NULL,
-        kek INTEGER NOT NULL REFERENCES keks, wrapped BLOB NOT NULL,
+        kek INTEGER NOT NULL REFERENCES keks, wrapped BLOB NOT NULL, description BLOB,
         PRIMARY KEY (dataset, version, record))""",
     "CREATE INDEX records_of_subject ON records (subject) WHERE subject <> ''",
     "CREATE INDEX records_of_blob ON records (blob)",
     "CREATE INDEX records_of_kek ON records (kek)",
-    # Versions that are committed to. The key of a root is NULL once a record of it was erased.
+    # Versions that are committed to. The key of a root is NULL once a record of it was erased. `about` is a keyed
+    # digest of what was said of the version, NULL if nothing was.
     """CREATE TABLE versions (
-        dataset TEXT NOT NULL, version INTEGER NOT NULL, kek INTEGER REFERENCES keks, wrapped BLOB,
-        PRIMARY KEY (dataset, version))""",
+        dataset TEXT NOT NULL, version INTEGER NOT NULL, kek INTEGER REFERENCES keks, wrapped BLOB, about BLOB,
+        root BLOB, PRIMARY KEY (dataset, version))""",
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, kek INTEGER NOT NULL REFERENCES keks, wrapped BLOB NOT NULL)",
     # Ciphertext whose key is destroyed: to be deleted here, then remembered for replicas.
     "CREATE TABLE erased (digest BLOB PRIMARY KEY, deleted INTEGER NOT NULL)",

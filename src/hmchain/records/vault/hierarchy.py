@@ -48,9 +48,10 @@ class Kek(Redacted):
             raise UnwrapError("a wrapped key of the vault is damaged", hint) from error
 
 
-def record_context(dataset: str, version: int, record: str, blob_context: bytes) -> bytes:
-    """What a record's copy of its blob's key is bound to, 32 bytes."""
-    return digest("hmchain vault key", dataset.encode(), version.to_bytes(8, "big"), record.encode(), blob_context)
+def record_context(dataset: str, version: int, record: str, blob_context: bytes, subject: str, salt: bytes) -> bytes:
+    """What a record's copy of its blob's key is bound to, 32 bytes: no row is moved to another patient unnoticed."""
+    place = (dataset.encode(), version.to_bytes(8, "big"), record.encode())
+    return digest("hmchain vault record key", *place, blob_context, subject.encode(), salt)
 
 
 def root_context(dataset: str, version: int) -> bytes:
@@ -151,14 +152,14 @@ class Hierarchy:
         connection.execute("INSERT INTO shreds DEFAULT VALUES")
 
     def _move_some(self) -> int:
-        chosen = """SELECT r.rowid, r.dataset, r.version, r.record, b.context, r.kek, r.wrapped
+        chosen = """SELECT r.rowid, r.dataset, r.version, r.record, b.context, r.subject, r.salt, r.kek, r.wrapped
             FROM records r JOIN blobs b ON b.id = r.blob WHERE r.kek < ? LIMIT ?"""
         with self._database.transaction() as connection:
             kek = self.newest(connection)
             rows = connection.execute(chosen, (kek.id, _ROTATED_AT_ONCE)).fetchall()
             moved = []
-            for row, dataset, version, record, blob_context, old, wrapped in rows:
-                context = record_context(dataset, version, record, blob_context)
+            for row, *place, old, wrapped in rows:
+                context = record_context(*place)
                 moved.append((kek.id, kek.wrap(self.unwrap(old, wrapped, context), context), row))
             connection.executemany("UPDATE records SET kek = ?, wrapped = ? WHERE rowid = ?", moved)
         return len(rows)

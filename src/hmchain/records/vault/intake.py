@@ -142,24 +142,26 @@ class Intake:
             # An earlier record's ciphertext may have been erased since it was seen: then this one is sealed after all.
             held = _add_blob(connection, each.sealed or self.seal([entry])[0].sealed)
         blob, sealed = held
-        wrapped = kek.wrap(sealed.key.raw, record_context(dataset, version, entry.record, sealed.context))
+        salt = secrets.token_bytes(SALT_BYTES)
+        context = record_context(dataset, version, entry.record, sealed.context, entry.subject, salt)
         connection.execute(
-            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (dataset, version, entry.record, entry.subject, blob, secrets.token_bytes(SALT_BYTES), kek.id, wrapped),
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (dataset, version, entry.record, entry.subject, blob, salt, kek.id, kek.wrap(sealed.key.raw, context)),
         )
         return Kept(entry.record, entry.subject, sealed.digest, each.size)
 
     def _held(self, content: bytes) -> tuple[int, Sealed] | None:
         """The blob of a content, with its key, if there is one and the store has not lost it."""
         rows = self._database.query(
-            """SELECT b.id, b.digest, b.context, r.dataset, r.version, r.record, r.kek, r.wrapped
+            """SELECT b.id, b.digest, b.context, r.kek, r.wrapped, r.dataset, r.version, r.record, r.subject, r.salt
             FROM blobs b JOIN records r ON r.blob = b.id WHERE b.content = ? LIMIT 1""",
             (content,),
         )
         if not rows or not self._store.exists(rows[0][1]):
             return None
-        blob, digest, context, dataset, version, record, kek, wrapped = rows[0]
-        key = self._hierarchy.unwrap(kek, wrapped, record_context(dataset, version, record, context))
+        blob, digest, context, kek, wrapped, dataset, version, record, subject, salt = rows[0]
+        bound = record_context(dataset, version, record, context, subject, salt)
+        key = self._hierarchy.unwrap(kek, wrapped, bound)
         return blob, Sealed(digest, context, content, SecretKey(key), 0)
 
     def _check_open(self, dataset: str, version: int) -> None:

@@ -13,6 +13,7 @@ from hmchain.records.envelope import EnvelopeError, open_stream
 from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError
 from hmchain.records.vault.database import Database, Progress
 from hmchain.records.vault.hierarchy import Hierarchy, record_context
+from hmchain.records.vault.roots import Roots
 
 CHECKED_BYTES_MIN = 256 << 20
 CHECKED_SHARE_MIN = 0.02
@@ -25,13 +26,14 @@ Problem: TypeAlias = Literal["missing", "altered", "key"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A record that cannot be read."""
+    """A record that cannot be read, or whose row was altered."""
 
     dataset: str
     version: int
     record: str
     problem: Problem
-    """The ciphertext is missing or altered, which a replica mends; or the wrapped key does not open it."""
+    """The ciphertext is missing or altered, which a replica mends; or the wrapped key does not open it: since it is
+    damaged, or since it belongs to another place, patient or salt than its row says."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Scrub:
     damaged: tuple[Damage, ...]
     unnamed: int
     """Objects that belong to no record: left by a crash, or another's."""
+    changed: tuple[tuple[str, int], ...] = ()
+    """Dataset and number of the versions that are not what they were committed to as: rows are gone, or others."""
 
     @property
     def sound(self) -> bool:
-        """Whether every record can be read."""
-        return not self.damaged
+        """Whether every record can be read, and every version is what it was committed to as."""
+        return not (self.damaged or self.changed)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class _Reference:
     dataset: str
     version: int
     record: str
+    subject: str
+    salt: bytes
     kek: int
     wrapped: bytes
 
@@ -100,13 +106,17 @@ class _Blob:
 class Keeper:
     """Looks after one vault's ciphertext."""
 
-    def __init__(self, database: Database, store: ObjectStore, hierarchy: Hierarchy) -> None:
+    def __init__(self, database: Database, store: ObjectStore, hierarchy: Hierarchy, roots: Roots) -> None:
         self._database = database
         self._store = store
         self._hierarchy = hierarchy
+        self._roots = roots
 
     def verify(self, progress: Progress | None, *, ciphertext_only: bool) -> Scrub:
-        """Read every object and compare it with its digest; open it too with every record's key, unless told not to."""
+        """Read every object and compare it with its digest; open it too with every record's key, unless told not to.
+
+        Versions are compared with what they were committed to as.
+        """
         self._database.check()
         records = sound = 0
         damaged: list[Damage] = []
@@ -119,7 +129,7 @@ class Keeper:
                 damaged += found
             _tell(progress, done, blobs)
         unnamed = sum(not self._named(digest) for digest in self._store.list())
-        return Scrub(records, blobs, sound, tuple(damaged), unnamed)
+        return Scrub(records, blobs, sound, tuple(damaged), unnamed, tuple(self._roots.changed()))
 
     def repair(self, replica: ObjectStore, progress: Progress | None) -> Repair:
         """Put missing and altered objects back from a replica."""
@@ -200,9 +210,10 @@ class Keeper:
         return [reference.damage("key") for reference, each in keys.items() if each is None or each != key], size
 
     def _key(self, blob: _Blob, reference: _Reference) -> SecretKey | None:
-        context = record_context(reference.dataset, reference.version, reference.record, blob.context)
+        row = reference
+        context = record_context(row.dataset, row.version, row.record, blob.context, row.subject, row.salt)
         try:
-            return SecretKey(self._hierarchy.unwrap(reference.kek, reference.wrapped, context))
+            return SecretKey(self._hierarchy.unwrap(row.kek, row.wrapped, context))
         except UnwrapError:
             return None
 
@@ -214,7 +225,7 @@ class Keeper:
         ):
             for last, digest, context in rows:
                 found = self._database.query(
-                    "SELECT dataset, version, record, kek, wrapped FROM records WHERE blob = ?", (last,)
+                    "SELECT dataset, version, record, subject, salt, kek, wrapped FROM records WHERE blob = ?", (last,)
                 )
                 if found:  # else it was erased meanwhile
                     yield _Blob(digest, context, tuple(_Reference(*reference) for reference in found))

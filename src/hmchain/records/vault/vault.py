@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
-from hmchain import merkle
 from hmchain.files import PRIVATE, make_folder
 from hmchain.keys import SecretKey, WrappingKey
 from hmchain.records.envelope import Buffer, open_envelope, open_stream
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import commitment, erasure
+from hmchain.records.vault import erasure, migration
 from hmchain.records.vault.commitment import Commitment, RecordProof
 from hmchain.records.vault.database import FILE, SCHEMA, VERSION, Database, Progress
 from hmchain.records.vault.erasure import Erasure
 from hmchain.records.vault.errors import MissingRecordError, VaultError, VersionClosedError
-from hmchain.records.vault.hierarchy import Hierarchy, record_context, root_context
+from hmchain.records.vault.hierarchy import Hierarchy, record_context
 from hmchain.records.vault.intake import DEDUPLICATION, Entry, Intake, Pending, batches
-from hmchain.records.vault.migration import from_first_format
 from hmchain.records.vault.providers import KeyProvider, provider_of
+from hmchain.records.vault.roots import Roots
 from hmchain.records.vault.scrub import Keeper, Mirror, Repair, Scrub
 from hmchain.records.vault.sealing import Sealed, Sealer
 from hmchain.records.vault.writer import OnKept, Writer
 
-_CHOSEN = """SELECT r.record, b.digest, b.context, r.kek, r.wrapped
+_CHOSEN = """SELECT r.record, b.digest, b.context, r.subject, r.salt, r.kek, r.wrapped
     FROM records r JOIN blobs b ON b.id = r.blob WHERE r.dataset = ? AND r.version = ?"""
 
 
@@ -40,7 +40,8 @@ class Vault:
         self._store = store
         self._hierarchy = hierarchy
         self._intake = Intake(database, store, hierarchy)
-        self._keeper = Keeper(database, store, hierarchy)
+        self._roots = Roots(database, hierarchy)
+        self._keeper = Keeper(database, store, hierarchy, self._roots)
 
     @classmethod
     def create(cls, directory: Path, store: ObjectStore, keys: WrappingKey | KeyProvider) -> Vault:
@@ -74,19 +75,31 @@ class Vault:
         directory: Path,
         store: ObjectStore,
         keys: WrappingKey | KeyProvider,
-        progress: Progress | None = None,
     ) -> Vault:
         """Open the vault in `directory`, and finish an erasure that was cut short.
 
-        A vault of the first format is brought to this one, with `progress` over its records. Raises `VaultError` if
-        there is none or it is damaged, `VaultKeyError` if it belongs to another key, or what its provider raises.
+        Raises `VaultError` if there is none, it is damaged or of an earlier format (`convert` brings it to this one),
+        `VaultKeyError` if it belongs to another key, or what its provider raises.
         """
-        return cls._opened(directory, store, keys, progress, finish=True)
+        return cls._opened(directory, store, keys, finish=True)
 
     @classmethod
     def look(cls, directory: Path, store: ObjectStore, keys: WrappingKey | KeyProvider) -> Vault:
         """As `open`, to look at records beside a process that changes them: an erasure is left to that one."""
-        return cls._opened(directory, store, keys, None, finish=False)
+        return cls._opened(directory, store, keys, finish=False)
+
+    @classmethod
+    def convert(cls, directory: Path, keys: WrappingKey | KeyProvider, progress: Progress | None = None) -> int:
+        """Bring a vault of an earlier format to this one; returns the number of records whose keys were wrapped again.
+
+        Ciphertext is not touched, and roots stay what they are. What was cut short goes on when it is asked for again.
+        Raises as `open`.
+        """
+        path = directory / FILE
+        if not path.is_file():
+            raise VaultError(f"{path} does not exist", "create the vault first, or restore the file")
+        with closing(Database(path)) as database:
+            return migration.convert(database, provider_of(keys), progress)
 
     @classmethod
     def _opened(
@@ -94,18 +107,18 @@ class Vault:
         directory: Path,
         store: ObjectStore,
         keys: WrappingKey | KeyProvider,
-        progress: Progress | None,
         *,
         finish: bool,
     ) -> Vault:
         path = directory / FILE
         if not path.is_file():
             raise VaultError(f"{path} does not exist", "create the vault first, or restore the file")
-        database, provider = Database(path), provider_of(keys)
-        hierarchy = Hierarchy(database, provider)
+        database = Database(path)
+        hierarchy = Hierarchy(database, provider_of(keys))
         try:
-            if database.format == 1:
-                from_first_format(database, provider, hierarchy, progress)
+            if 0 < database.format < VERSION:
+                hint = "hmchain data vault convert --dir FOLDER of the hospital, once; it can be interrupted"
+                raise VaultError(f"{path} is a vault of an earlier format", hint)
             if database.format != VERSION:
                 raise VaultError(f"{path} is not a vault that this version reads", "create it, or restore the file")
             hierarchy.load()
@@ -232,23 +245,38 @@ class Vault:
 
     # Binding
 
-    def commit(self, dataset: str, version: int) -> Commitment:
+    def commit(
+        self, dataset: str, version: int, descriptions: Mapping[str, bytes] | None = None, about: bytes = b""
+    ) -> Commitment:
         """Close a version and return what binds it; the same each time.
 
-        Raises `MissingRecordError` if it has no records, `VersionClosedError` if one of them was erased since.
+        It binds what is said of its records (`descriptions`, by record id) and of itself (`about`) too, of which keyed
+        digests are kept. Raises `MissingRecordError` if it has no records, `VersionClosedError` if one of them was
+        erased since.
         """
-        with self._database.transaction() as connection:  # nobody adds a record between its leaves and its key
-            leaves = [commitment.leaf(*row) for row in self._leaf_rows(dataset, version)]
-            key = self._root_key(dataset, version)
-            if key is None:
-                if not leaves:
-                    raise MissingRecordError(
-                        f"{dataset} version {version} has no records", "put them before you commit"
-                    )
-                key, kek = SecretKey.generate(), self._hierarchy.newest(connection)
-                wrapped = kek.wrap(key.raw, root_context(dataset, version))
-                connection.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", (dataset, version, kek.id, wrapped))
-        return commitment.commit(dataset, version, leaves, key.raw)
+        return self._roots.commit(dataset, version, descriptions or {}, about)
+
+    def commitment(self, dataset: str, version: int) -> Commitment:
+        """What binds a closed version, computed from what the vault holds of it now.
+
+        Raises `MissingRecordError` if it is not committed to, `VersionClosedError` if a record of it was erased.
+        """
+        return self._roots.commitment(dataset, version)
+
+    def leaves(self, dataset: str, version: int) -> tuple[bytes, ...]:
+        """The leaves of a version's records, in order of record id; of those that are left where some were erased."""
+        return self._roots.leaves(dataset, version)
+
+    def unlike(self, dataset: str, version: int, descriptions: Mapping[str, bytes], about: bytes) -> list[str]:
+        """Records of which something else was said when a version was closed, or that only one side has.
+
+        An empty name stands for the version itself. Raises as `commitment`.
+        """
+        return self._roots.unlike(dataset, version, descriptions, about)
+
+    def changed(self) -> list[tuple[str, int]]:
+        """Closed versions that are not what they were committed to as, of which no record was erased."""
+        return self._roots.changed()
 
     def prove(self, dataset: str, version: int, record: str) -> RecordProof:
         """A proof for an auditor that a committed version has a record; see `RecordProof` for what it reveals.
@@ -256,15 +284,7 @@ class Vault:
         Raises `MissingRecordError` if it has none of that id, or is not committed to; `VersionClosedError` if a record
         of it was erased.
         """
-        key = self._root_key(dataset, version)
-        rows = self._leaf_rows(dataset, version)
-        index = next((index for index, row in enumerate(rows) if row[0] == record), None)
-        if key is None or index is None:
-            raise MissingRecordError(f"{dataset} version {version} does not have this record, or is not committed to")
-        tree = merkle.Tree(commitment.leaf(*row) for row in rows)
-        _, ciphertext, salt = rows[index]
-        path = tuple(tree.path(index))
-        return RecordProof(dataset, version, record, ciphertext, salt, index, len(tree), path, tree.root, key.raw)
+        return self._roots.prove(dataset, version, record)
 
     # Erasing, and changing keys
 
@@ -344,33 +364,10 @@ class Vault:
 
     def _key(self, dataset: str, version: int, row: tuple[Any, ...]) -> tuple[SecretKey, bytes, bytes]:
         """A record's key, the context of its envelope, and its address."""
-        record, address, context, kek, wrapped = row
-        bound = record_context(dataset, version, record, context)
+        record, address, context, subject, salt, kek, wrapped = row
+        bound = record_context(dataset, version, record, context, subject, salt)
         return SecretKey(self._hierarchy.unwrap(kek, wrapped, bound)), context, address
 
     def _open(self, dataset: str, version: int, row: tuple[Any, ...]) -> bytes:
         key, context, address = self._key(dataset, version, row)
         return open_envelope(self._store.get(address), key, context)
-
-    def _leaf_rows(self, dataset: str, version: int) -> list[tuple[str, bytes, bytes]]:
-        """Record, digest of its ciphertext and salt, in order of record id."""
-        return [
-            (record, ciphertext, salt)
-            for record, ciphertext, salt in self._database.query(
-                """SELECT r.record, b.digest, r.salt FROM records r JOIN blobs b ON b.id = r.blob
-                WHERE r.dataset = ? AND r.version = ? ORDER BY r.record""",
-                (dataset, version),
-            )
-        ]
-
-    def _root_key(self, dataset: str, version: int) -> SecretKey | None:
-        """The key of a version's root; None if it is not committed to."""
-        chosen = "SELECT kek, wrapped FROM versions WHERE dataset = ? AND version = ?"
-        rows = self._database.query(chosen, (dataset, version))
-        if not rows:
-            return None
-        kek, wrapped = rows[0]
-        if wrapped is None:
-            what = f"a record was erased from {dataset} version {version}"
-            raise VersionClosedError(what, "publish a new version")
-        return SecretKey(self._hierarchy.unwrap(kek, wrapped, root_context(dataset, version)))

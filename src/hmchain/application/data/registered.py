@@ -1,0 +1,94 @@
+"""Whether a registered version is still what it was registered as; nobody relies on one that is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hmchain.application.data.folder import Records
+from hmchain.errors import AuditError, InputError
+from hmchain.records.catalogue import Version
+from hmchain.records.catalogue.descriptions import about, descriptions
+from hmchain.records.vault import MissingRecordError, VersionClosedError
+
+_HINT = "restore vault and catalogue from a backup, or publish a new version"
+
+
+class ErasedVersionError(InputError):
+    """Records of a registered version were erased, so nothing can be checked against its root."""
+
+    code = "version_erased"
+
+
+class ChangedDatasetError(AuditError):
+    """Records are not those that the version was registered with."""
+
+    code = "dataset_changed"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A registered version that is not what it was registered as."""
+
+    dataset: str
+    version: int
+    what: str
+    hint: str
+
+
+def changes(records: Records) -> tuple[Change, ...]:
+    """All registered versions that are not what they were registered as, in order."""
+    found = []
+    for dataset in records.catalogue.datasets():
+        for version in records.catalogue.versions(dataset.name):
+            try:
+                require_as_registered(records, version)
+            except ChangedDatasetError as error:
+                found.append(Change(version.dataset, version.number, error.what, error.hint))
+    listed = {(each.dataset, each.version) for each in found}
+    unlisted = (place for place in records.vault.changed() if place not in listed)
+    found += [
+        Change(*place, f"version {place[1]} of dataset {place[0]} is not as it was fixed", _HINT) for place in unlisted
+    ]
+    return tuple(found)
+
+
+def require_as_registered(records: Records, version: Version) -> None:
+    """Raise `ChangedDatasetError` if vault or catalogue say something else of a fixed version than its root binds.
+
+    No record is opened: rows, labels, patients, attributes and provenance are compared. Of an open version nothing is
+    bound, and with a record that was erased the vault has destroyed the key of the root.
+    """
+    if not version.closed:
+        return
+    try:
+        root = records.vault.commitment(version.dataset, version.number).root
+    except VersionClosedError:
+        if version.erased_ms is None:
+            raise _changed(version, "has lost the key of its root") from None
+        return
+    except MissingRecordError:
+        raise _changed(version, "has no root in the vault") from None
+    if root != version.root or version.erased_ms is not None:
+        raise _changed(version, "is not as it was registered")
+    catalogue, place = records.catalogue, (version.dataset, version.number)
+    unlike = records.vault.unlike(*place, descriptions(catalogue, *place), about(catalogue, *place))
+    if "" in unlike:
+        raise _changed(version, "is said to come from somewhere else than when it was registered")
+    if unlike:
+        raise _changed(
+            version, f"has {len(unlike)} records of which something else is said than when it was registered"
+        )
+
+
+def _changed(version: Version, how: str) -> ChangedDatasetError:
+    what = f"version {version.number} of dataset {version.dataset} {how}"
+    return ChangedDatasetError(what, _HINT)
+
+
+def require_whole(version: Version) -> None:
+    """Raise `ErasedVersionError` if records of a fixed version were erased."""
+    if version.erased_ms is not None:
+        day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
+        what = f"records of {version.dataset} version {version.number} were erased on {day}, with the key of its root"
+        raise ErasedVersionError(what, "what is left goes into the next version: hmchain data extract, then register")
