@@ -26,6 +26,7 @@ from hmchain.application.learning.model_file import load_model, save_model
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.report import to_json
+from hmchain.errors import StorageError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
 from hmchain.ledger.contracts.datasets import Schema
@@ -406,6 +407,21 @@ def test_the_model_is_exported_at_any_hospital_that_took_part(
     assert unknown["code"] == "no_study_key" and "no-such-study" in unknown["what"]
     nowhere = answer(capsys, "model", "export", STUDY, "--dir", str(tmp_path), status=2)["error"]
     assert nowhere["code"] == "no_hospital"
+
+
+def test_a_model_that_the_store_lost_is_exported_from_a_hospitals_own_disk(
+    capsys: Captured, run_directory: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(run_directory, tmp_path / "run"))
+    shutil.rmtree(run / "objects")
+    status = {}
+    for hospital in sorted((run / "hospitals").iterdir()):
+        arguments = ["model", "export", STUDY, "--dir", str(hospital), "--output", str(tmp_path / hospital.name)]
+        status[hospital.name] = main([*arguments, "--json"])
+        capsys.readouterr()
+    held = [name for name, code in status.items() if code == 0]
+    assert held and set(status.values()) <= {0, StorageError.exit_code}
+    assert all((tmp_path / name).read_bytes() == (run / "model.safetensors").read_bytes() for name in held)
 
 
 def test_a_model_file_can_be_shown_by_itself(

@@ -318,6 +318,13 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
     status = answer("study", "status", str(west.folder.path))
     assert (status["status"], status["accepted"]) == ("finished", 1)
+    for name in NAMES[:2]:
+        file = str(tmp_path / f"{name}.safetensors")
+        exported = answer(
+            "model", "export", "brightness", "--dir", str(consortium.sites[name].folder.path), "--output", file
+        )
+        assert exported["ledger"] == "matches" and exported["origin"]["study"] == "brightness"
+    assert (tmp_path / f"{NAMES[0]}.safetensors").read_bytes() == (tmp_path / f"{NAMES[1]}.safetensors").read_bytes()
 
 
 def take_part(site: Site) -> None:

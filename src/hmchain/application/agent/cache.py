@@ -7,11 +7,10 @@ what is read back is, since a crash may have torn it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from hashlib import sha256
 from pathlib import Path
 
 from hmchain import files
-from hmchain.records.objects import DiskFullError
+from hmchain.records.objects import DiskFullError, address_of
 
 
 class ObjectCache:
@@ -44,7 +43,7 @@ class ObjectCache:
             data = (self._folder / address.hex()).read_bytes()
         except OSError:
             return None
-        return data if sha256(data).digest() == address else None
+        return data if address_of(data) == address else None
 
     def holds(self, address: bytes) -> bool:
         """Whether an object is here; its bytes are not read."""

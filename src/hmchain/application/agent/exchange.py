@@ -7,7 +7,6 @@ object before it counts, so that no store can lose it afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +20,7 @@ from hmchain.keys import SecretKey
 from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, U32, ModelRule
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_envelope, seal, sealed_size
-from hmchain.records.objects import MissingObjectError, ObjectStore
+from hmchain.records.objects import MissingObjectError, ObjectStore, address_of
 
 T = TypeVar("T")
 
@@ -101,7 +100,7 @@ class Exchange:
 
     def keep(self, envelope: bytes) -> bytes:
         """Put an object of one's own into one's cache, durably, and return its address."""
-        address = sha256(envelope).digest()
+        address = address_of(envelope)
         self._cache.put(address, envelope, durable=True)
         return address
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +37,7 @@ from hmchain.ledger.contracts.participation import (
 )
 from hmchain.ledger.contracts.rounds import Contribution, Posted, Round
 from hmchain.ledger.contracts.studies import Study
+from hmchain.records.objects import address_of
 
 if TYPE_CHECKING:
     from hmchain.application.agent.agent import Learner, Node
@@ -246,7 +246,7 @@ class Participant:
         context = exchange.aggregate_context(entry.study, entry.number)
         envelope = exchange.seal_aggregate(result, self._object_key(study), context)
         if self.behaviour is AgentBehaviour.HIDE_AGGREGATE:
-            return sha256(envelope).digest()
+            return address_of(envelope)
         address = self._exchange.publish_durably(envelope)
         self._store.note(closing.aggregate_name(entry.study, address), OwnAggregate(entry.number, address))
         return address

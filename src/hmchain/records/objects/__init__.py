@@ -15,7 +15,7 @@ from hmchain.records.objects.errors import (
     TamperedObjectError,
     WrongSizeError,
 )
-from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore
+from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore, address_of
 
 __all__ = [
     "DIGEST_BYTES",
@@ -28,4 +28,5 @@ __all__ = [
     "StoreUnavailableError",
     "TamperedObjectError",
     "WrongSizeError",
+    "address_of",
 ]
