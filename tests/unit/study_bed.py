@@ -148,6 +148,8 @@ class Bed:
 
     def _adopt(self, consortium: Consortium) -> None:
         self.consortium = consortium
+        self.everyone = dict(consortium.hospitals)
+        """Those that are asleep too."""
         consortium.on_block = self._note
         for name, hospital in consortium.hospitals.items():
             hospital.agent.random = self._random[name].randbytes

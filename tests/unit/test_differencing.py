@@ -91,6 +91,17 @@ def test_s1_a_model_that_was_summed_over_starts_no_other_study(bed: Bed) -> None
         assert bed.submit("east", "scientist", ProposeStudy(reused)) == "model_taken"
 
 
+def test_s1_whoever_proposes_a_study_from_anothers_next_model_does_not_end_it(bed: Bed) -> None:
+    """Participants know the next model before the round that starts from it opens."""
+    bed.until(1, rounds.GATE_COMMIT)
+    posted = bed.round.posted
+    assert posted is not None
+    squatter = replace(another(bed.study.spec, "squatter"), initial_weights=posted.weights_root)
+    bed.require("west", "scientist", ProposeStudy(squatter))
+    bed.run()
+    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, studies.COMPLETED)
+
+
 def test_s1_names_and_models_of_refused_proposals_stay_used(bed: Bed) -> None:
     second = another(bed.study.spec, "second")
     bed.require("east", "scientist", ProposeStudy(second))

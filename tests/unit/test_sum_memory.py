@@ -10,10 +10,11 @@ import pytest
 from coalition import Eavesdropper
 from study_bed import STUDY, Bed
 
-from hmchain.application.agent.memory import OpenedSums, SumMemory, SumRefusedError
+from hmchain.application.agent.memory import AttemptMemory, OpenedSums, SumMemory, SumRefusedError
 from hmchain.application.agent.store import AgentStore
 from hmchain.keys import SecretKey
-from hmchain.ledger.contracts import rounds
+from hmchain.ledger.contracts import rounds, studies
+from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.sums import Summand, SummedSet
 
 KEY, OTHER = bytes(32), bytes([1]) * 32
@@ -104,10 +105,59 @@ def test_a_ledger_put_back_from_a_backup_gets_no_second_set(bed: Bed, tmp_path: 
     assert bed.round.number == 1 and not bed.contributions()
     with bed.asleep("west"):
         bed.run(lambda: bed.round.attempt == 1)
+        assert bed.kinds("round.void")[-1] == ("round.void", "1", "too_few_updates"), "nobody does the same again"
+        bed.run()
     assert bed.kinds("round.void")[-1] == ("round.void", "1", "seed_withheld")
-    assert not any(update.self_seed for update in bed.contributions(bed.at(1)).values())
+    assert not any(update.self_seed for update in bed.contributions().values())
     for name in ("east", "north", "south"):
         assert "founded again, forked or put back" in bed.agent(name).troubles[STUDY]
     seen.look(bed.state)
     for curious in bed.names:
         assert not seen.exposed_to((curious,))
+
+
+def test_a_ledger_put_back_goes_on_with_the_set_that_all_remember(bed: Bed, tmp_path: Path) -> None:
+    bed.until(1, rounds.COMMIT)
+    backup = bed.back_up(tmp_path / "backup")
+    bed.run(lambda: bed.round.phase == rounds.AGGREGATE)
+    bed.reopen(backup)
+    bed.run()
+    assert bed.study.status == studies.FINISHED and (bed.at(1).attempt, bed.at(1).frozen) == (1, bed.names)
+
+
+def test_who_was_left_out_on_one_ledger_is_not_summed_on_another(bed: Bed, tmp_path: Path) -> None:
+    """North was late, so its pair seeds are open; put back, the ledger asks it for its self seed in that attempt."""
+    bed.until(1, rounds.COMMIT)
+    backup = bed.back_up(tmp_path / "backup")
+    seen = Eavesdropper()
+    with bed.asleep("north"):
+        bed.run(lambda: bed.round.phase == rounds.AGGREGATE)
+    seen.look(bed.state)
+
+    bed.reopen(backup)
+    bed.run(lambda: bed.round.attempt == 1)
+    seen.look(bed.state)
+    for curious in bed.names:
+        assert not seen.exposed_to((curious,))
+    assert "went back behind" in bed.agent("east").troubles[STUDY] and not bed.agent("north").troubles
+
+
+def test_an_act_is_not_done_again_on_a_ledger_that_forgot_it() -> None:
+    acts = AttemptMemory(AgentStore(None, SecretKey(bytes(32))), STUDY)
+
+    def entry(number: int, attempt: int, phase: str) -> Round:
+        blank = [STUDY, number, attempt, phase] + [None] * (len(Round.__struct_fields__) - 4)
+        return Round(*blank)
+
+    acts.require(entry(2, 1, rounds.COMMIT), 50)
+    acts.note(entry(2, 1, rounds.ATTEST), 50)
+    acts.require(entry(2, 1, rounds.ATTEST), 50)
+    acts.note(entry(2, 1, rounds.REVEAL), 53, opened=True)
+    acts.require(entry(2, 1, rounds.REVEAL), 54)
+    acts.require(entry(2, 2, rounds.COMMIT), 40)  # other seeds
+    for forgotten, height in ((entry(2, 0, rounds.REVEAL), 60), (entry(2, 1, rounds.ATTEST), 60)):
+        with pytest.raises(SumRefusedError, match="went back"):
+            acts.require(forgotten, height)
+    with pytest.raises(SumRefusedError):
+        acts.require(entry(2, 1, rounds.REVEAL), 99)  # it grew beyond: this attempt stays spoiled
+    acts.require(entry(3, 0, rounds.COMMIT), 99)

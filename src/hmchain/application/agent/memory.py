@@ -1,7 +1,9 @@
-"""What an agent remembers of sums: over each key the sets that it opened a seed for, whatever ledger asked.
+"""What an agent remembers of sums, whatever ledger asks for them.
 
 A ledger knows its own sums alone. Chains are founded again, forked and put back from backups, and over the same weights
-a hospital computes the same update; so each agent holds the rule of `ledger/sums.py` by itself (docs/sums.md).
+a hospital computes the same update; so each agent holds the rule of `ledger/sums.py` by itself. And a ledger that is
+put back runs an attempt a second time under the same mask seeds: who was left out of its set at first, and had its pair
+seeds opened, must not open its self seed now (docs/sums.md).
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.canonical import Record
 from hmchain.errors import StudyError
 from hmchain.ledger import sums
+from hmchain.ledger.contracts import rounds
+from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.sums import SummedSet
 
 
@@ -41,11 +45,13 @@ class SumMemory:
         """Remember that a seed is opened for a sum; on disk when this returns.
 
         `shown` are the sets that the ledger has over the key, the candidate among them. Raises `SumRefusedError` if
-        the rule does not admit them, or if this agent remembers one that the ledger does not have: that is another
-        ledger, and only the very sum that is remembered may be opened on it.
+        the candidate is not, if the rule does not admit them, or if this agent remembers one that the ledger does not
+        have: that is another ledger, and only the very sum that is remembered may be opened on it.
         """
-        sets = sums.distinct([*shown, candidate])
-        if not all(sums.admits(sets[:place], each, colluders) for place, each in enumerate(sets)):
+        sets = sums.distinct(shown)
+        if candidate not in sets or not all(
+            sums.admits(sets[:place], each, colluders) for place, each in enumerate(sets)
+        ):
             raise SumRefusedError(
                 "what the ledger lets be summed over these weights would give a hospital's update away",
                 "compare the ledger with another member's",
@@ -61,3 +67,50 @@ class SumMemory:
             )
         if not fingerprints <= known:
             self._store.put(name, OpenedSums(tuple(sorted(known | fingerprints))))
+
+
+class Acts(Record, frozen=True):
+    """How far this agent went in the newest attempt of a study in which it vouched for others or opened seeds."""
+
+    round: int
+    attempt: int
+    height: int
+    """The ledger's, when it did so last."""
+    opened: bool
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which attempt it was."""
+        return self.round, self.attempt
+
+
+_SPOILED = 1 << 62
+"""A height that no ledger reaches: nothing more is done in this attempt."""
+
+
+class AttemptMemory:
+    """One study's acts: none of them is done again on a ledger that has forgotten them."""
+
+    def __init__(self, store: AgentStore, study: str) -> None:
+        self._store = store
+        self._name = f"{study}/acts"
+
+    def require(self, entry: Round, height: int) -> None:
+        """Raise `SumRefusedError` in an attempt in which this agent acted on a ledger that went further."""
+        acts = self._store.get(self._name, Acts)
+        place = (entry.number, entry.attempt)
+        if acts is None or place > acts.place:
+            return
+        is_forgotten = acts.opened and entry.phase in (rounds.COMMIT, rounds.ATTEST)
+        if place < acts.place or height < acts.height or is_forgotten:
+            if place == acts.place:
+                self._store.put(self._name, Acts(*place, _SPOILED, acts.opened))
+            raise SumRefusedError(
+                "the ledger went back behind what this agent did in the attempt", "the next attempt goes on"
+            )
+
+    def note(self, entry: Round, height: int, *, opened: bool = False) -> None:
+        """Keep that it vouches for others now, or opens its seeds; what is `allow`ed next brings it to the disk."""
+        acts = Acts(entry.number, entry.attempt, height, opened)
+        if self._store.get(self._name, Acts) != acts:
+            self._store.note(self._name, acts)

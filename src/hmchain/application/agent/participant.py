@@ -12,7 +12,7 @@ from hmchain.application.agent import closing, exchange, faults, repair
 from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.application.agent.memory import SumMemory
+from hmchain.application.agent.memory import AttemptMemory, SumMemory
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
 from hmchain.application.agent.updates import UpdateMaker, class_counts
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from hmchain.application.agent.agent import Learner, Node
 
 SALT_BYTES = 32
+_MASKED_PHASES = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL)
+"""In which an update may still lose a mask."""
 _TURN_MS = 200
 """How long each participant waits for the one before it to say that a deadline has passed."""
 _PATIENCE_MS = 2_000
@@ -122,6 +124,8 @@ class Participant:
         """What the round's phase asks of this participant now."""
         self._enter_round(study, entry)
         self._learn_prior(study)
+        if entry.phase in _MASKED_PHASES:
+            self._attempts(study).require(entry, self._node.state.height)
         actions = {
             rounds.COMMIT: self._commit,
             rounds.ATTEST: self._attest,
@@ -179,6 +183,7 @@ class Participant:
             and self._vector(study, entry, update) is not None
         ]
         if sound:
+            self._attempts(study).note(entry, self._node.state.height)
             yield Attest(entry.study, entry.number, entry.attempt, tuple(sound))
 
     def _should_attest(self, study: Study, entry: Round, update: Contribution) -> bool:
@@ -216,6 +221,7 @@ class Participant:
             return
         history = summing.history(self._node.state, made.key, entry.study)
         candidate = rounds.summands(study, entry, entry.frozen)
+        self._attempts(study).note(entry, self._node.state.height, opened=True)
         self._memory.allow(made.key, history.sets, candidate, study.spec.colluders)
         seeds = self._keys_of(study).seeds(entry.number, entry.attempt, entry.base_root)
         outside = [order for order, name in enumerate(study.spec.participants) if name not in entry.frozen]
@@ -447,6 +453,9 @@ class Participant:
     def _is_authorised(self, study: Study) -> bool:
         specification, now_ms = study.progress.specification, self._node.now_ms()
         return approvals.authorised(self._node.state, self._organisation, specification, now_ms)
+
+    def _attempts(self, study: Study) -> AttemptMemory:
+        return AttemptMemory(self._store, study.spec.name)
 
     def _object_key(self, study: Study) -> SecretKey:
         return SecretKey(self._keys_of(study).study_key)

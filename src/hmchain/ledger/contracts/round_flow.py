@@ -86,7 +86,7 @@ def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     key = rounds.sum_key(study, entry)
     known = summing.history(context.state, key, entry.study)
     asked = rounds.summands(study, entry, expected)
-    if known.study != entry.study or (
+    if summing.is_closed_to(known, entry.study) or (
         known.sets and not sums.reachable(known.sets, asked, study.spec.threshold, study.spec.colluders)
     ):
         end(context, study, entry, "no_admissible_set")

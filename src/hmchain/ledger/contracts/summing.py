@@ -15,7 +15,7 @@ class KeyHistory(Record, frozen=True):
     """The sums over one key."""
 
     study: str
-    """The one study that may sum over it."""
+    """The one study that may sum over it: that which did so first, before that which was proposed first."""
     sets: tuple[SummedSet, ...]
     """Different sets that were frozen over it, in order: each counts from its freeze, whoever withheld a seed."""
     missed: int
@@ -31,17 +31,26 @@ def history(state: State, key: bytes, study: str) -> KeyHistory:
 
 
 def claim(state: State, key: bytes, study: str) -> None:
-    """Let a study alone sum over a key from now on; refuse (`model_taken`) a key of another one."""
+    """Let no other study be proposed that starts over a key; refuse (`model_taken`) a key that another one has.
+
+    It does not keep a study that is running from arriving there: else whoever proposes one could end another's.
+    """
     require(history(state, key, study).study == study, "model_taken")
     _KEYS.put(state, history(state, key, study), key)
+
+
+def is_closed_to(known: KeyHistory, study: str) -> bool:
+    """Whether another study summed over the key."""
+    return bool(known.sets) and known.study != study
 
 
 def freeze(state: State, key: bytes, study: str, frozen: SummedSet, colluders: int) -> bool:
     """Take a set into the history of its key, if it may be summed there; False, and nothing, if it may not."""
     known = history(state, key, study)
-    if known.study != study or not sums.admits(known.sets, frozen, colluders):
+    if is_closed_to(known, study) or not sums.admits(known.sets, frozen, colluders):
         return False
-    _KEYS.put(state, replace(known, sets=tuple(sums.distinct([*known.sets, frozen]))), key)
+    sets = tuple(sums.distinct([*known.sets, frozen]))
+    _KEYS.put(state, replace(known, study=study, sets=sets), key)
     return True
 
 
