@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger import protocols
+from hmchain.ledger.protocols import Rules
 
-genesis_file.PROTOCOL += 1
+protocols.KNOWN.clear()
+protocols.KNOWN[protocols.PROTOCOL + 1] = Rules(protocols.PROTOCOL + 1)
 
 from hmchain.ledger.engines.cometbft import __main__ as program  # noqa: E402
 

@@ -230,7 +230,7 @@ def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path
         command[1:3] = [str(Path(__file__).parent / "other_version_app.py")]
         node.app = Supervised("the application of another version", command, node.files.log)
         node.app.start()
-        told = "end-to-end follows protocol 1, and this program protocol 2"
+        told = "end-to-end follows protocol 2, and this program knows 3"
         eventually(lambda: told in node.files.log.read_text(), "the refusal")
         for name in "abc":
             network.register(name)

@@ -66,7 +66,10 @@ class Chain:
 
     @classmethod
     def found(cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None) -> Chain:
-        founding = genesis(names, parameters)
+        return cls.of(directory, genesis(names, parameters))
+
+    @classmethod
+    def of(cls, directory: Path, founding: Genesis) -> Chain:
         chain = cls(directory, founding, Sender(chain=founding.chain_id))
         chain.app.init_chain(init_request(chain.founding))
         return chain

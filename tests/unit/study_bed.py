@@ -34,6 +34,7 @@ from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, S
 from hmchain.ledger.contracts.rounds import Contribution, Round
 from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, ProposeStudy, Study, StudySpec
 from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.ledger.genesis import NOTICE_MS
 from hmchain.ledger.state import State
 
 STUDY = "tumours"
@@ -128,6 +129,8 @@ class Bed:
     events: list[tuple[int, Event]] = field(default_factory=list)
     codes: list[tuple[int, str, str]] = field(default_factory=list)
     """Of every refused transaction: height, kind of body, code."""
+    notice_ms: int = NOTICE_MS
+    """That the genesis demands for a change of the rules."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records a hospital publishes; 512 if nothing is said."""
 
@@ -141,7 +144,7 @@ class Bed:
         keys = {name: repeatable_keys(name) for name in bed.names}  # they are in the chain id, that in every secret
         for name, keyring in keys.items():
             keyring.save(directory / "hospitals" / name / "keys")
-        genesis = founding("test", titles, keys, bed.clock(), salt=SALT)
+        genesis = replace(founding("test", titles, keys, bed.clock(), salt=SALT), notice_ms=bed.notice_ms)
         ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=bed.clock)
         bed._adopt(Consortium(directory, ledger, keys, bed.learn))
         return bed

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import decode
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger import proposer
+from hmchain.ledger import proposer, protocols
 from hmchain.ledger.blocks import OK, Receipt
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts import standings
@@ -25,7 +25,7 @@ from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import WrongChainError
 from hmchain.ledger.engines.cometbft.blocks import lawful, validator_updates
 from hmchain.ledger.engines.validator import DivergenceError
-from hmchain.ledger.genesis import ProtocolError
+from hmchain.ledger.protocols import ProtocolError, Rules
 from hmchain.ledger.state import State, StateError
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -60,8 +60,8 @@ def test_14_a_chain_of_another_protocol_is_refused(tmp_path: Path, monkeypatch: 
     assert info(chain).app_version == chain.founding.protocol == 2
     genesis_file.save(chain.founding, tmp_path / "genesis.json")
     chain.app.close()
-    monkeypatch.setattr(genesis_file, "PROTOCOL", 3)
-    with pytest.raises(ProtocolError, match="test follows protocol 2, and this program protocol 3"):
+    monkeypatch.setattr(protocols, "KNOWN", {3: Rules(3)})
+    with pytest.raises(ProtocolError, match="test follows protocol 2, and this program knows 3"):
         chain.opened()
     with pytest.raises(ProtocolError):
         genesis_file.load(tmp_path / "genesis.json")

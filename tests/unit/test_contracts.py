@@ -93,7 +93,7 @@ def test_any_body_is_applied_or_refused_by_name(body: type, data: st.DataObject)
 
 
 def test_every_body_has_one_handler() -> None:
-    assert set(BODIES) == set(contracts._HANDLERS)
+    assert set(BODIES) == set(contracts.HANDLERS)
 
 
 @pytest.mark.parametrize("role", ["scientist", "agent", "validator"])

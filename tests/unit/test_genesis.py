@@ -21,7 +21,8 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import DoubleSign, SignedVote
 from hmchain.ledger.contracts import parameters, standings
 from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
-from hmchain.ledger.genesis import Genesis, GenesisError, ProtocolError
+from hmchain.ledger.genesis import Genesis, GenesisError
+from hmchain.ledger.protocols import PROTOCOL, ProtocolError
 from hmchain.ledger.state import State
 
 COMETBFT_ID_MAX = 50
@@ -33,7 +34,7 @@ def contents(directory: Path) -> dict[Path, bytes]:
 
 def of_protocol_1(founding: Genesis) -> list[object]:
     """The JSON of a genesis as protocol 1 wrote it: chain id, time, members, parameters, protocol."""
-    _, name, time_ms, members, rules, _ = json.loads(genesis_file.to_json(founding))
+    _, name, time_ms, members, rules, *_ = json.loads(genesis_file.to_json(founding))
     return [name, time_ms, members, rules, 1]
 
 
@@ -130,7 +131,7 @@ def test_a_ledger_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) ->
         read,
     ]
     for attempt in attempts:
-        with pytest.raises(HMChainError, match=f"{NAME} follows protocol 1, and this program protocol 2") as refused:
+        with pytest.raises(HMChainError, match=f"{NAME} follows protocol 1, and this program knows 2") as refused:
             attempt()
         assert "nothing was changed" in refused.value.hint
     assert contents(tmp_path) == before
@@ -142,7 +143,7 @@ def test_a_node_s_folder_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: P
     made = network_file.found([own, Introduction(member("a"), "a" * 40, "a:1")], NAME, START_MS)
     node.join(folder, made)
     founding, peers = json.loads(folder.network.read_bytes())
-    assert founding[0] == genesis_file.PROTOCOL
+    assert founding[0] == PROTOCOL
     folder.network.write_text(json.dumps([of_protocol_1(made.genesis), peers]))
     before = contents(tmp_path)
     with pytest.raises(ProtocolError, match="follows protocol 1"):
@@ -155,7 +156,7 @@ def test_a_node_s_folder_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: P
 def test_a_genesis_of_later_rules_is_named_although_its_fields_are_others(tmp_path: Path) -> None:
     path = tmp_path / "genesis.json"
     path.write_text(json.dumps([7, "later", {"whatever": "it holds"}]))
-    with pytest.raises(ProtocolError, match="later follows protocol 7, and this program protocol 2"):
+    with pytest.raises(ProtocolError, match="later follows protocol 7, and this program knows 2"):
         genesis_file.load(path)
 
 

@@ -36,6 +36,7 @@ LEDGER_ORDER = [
     {"blocks", "transactions", "state"},
     {"context", "chain"},
     {"contracts"},
+    {"protocols"},
     {"transition", "genesis"},
     {"engines", "audit", "proofs", "lineage"},
     {"readers"},

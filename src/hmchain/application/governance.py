@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from msgspec.structs import asdict, replace
 
@@ -17,17 +18,28 @@ from hmchain.errors import InputError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import STEWARD
-from hmchain.ledger.contracts import maintenance, membership, parameters
+from hmchain.ledger.contracts import maintenance, membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.maintenance import AnnounceMaintenance, Window
-from hmchain.ledger.contracts.membership import Action, Admit, Ballot, ProposeAction, Remove, SetParameters, VoteAction
+from hmchain.ledger.contracts.membership import (
+    Action,
+    Admit,
+    Ballot,
+    ProposeAction,
+    Remove,
+    SetParameters,
+    VoteAction,
+    WithdrawVote,
+)
 from hmchain.ledger.contracts.parameters import Parameters
 from hmchain.ledger.contracts.standings import Unjail
+from hmchain.ledger.contracts.upgrades import CallOff, Upgrade
 from hmchain.ledger.engines.ledger import Ledger, require
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 _DIGITS_MAX = 12
-_MINUTE_MS = 60_000
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+_LAST_MS = 253_402_300_799_000
 
 
 class NoBallotError(InputError):
@@ -42,6 +54,9 @@ _OBSTACLES = {
     "bad_name": "{name!r} cannot name a hospital",
     "not_a_member": "there is no member {name!r}",
     "last_member": "{name} is the last member: there is nobody to leave behind",
+    "wrong_protocol": "that is not the protocol after the one in force",
+    "upgrade_planned": "another upgrade is agreed on: call it off first",
+    "upgrade_too_soon": "that is too soon: every member needs time to install the program",
 }
 """Why an action could not be carried out, by the code that the ledger has for it."""
 
@@ -69,6 +84,15 @@ class BallotView:
     needed: int
     """Votes that carry it."""
     passed: bool
+    withdrawn: bool
+    """Its last vote was taken back."""
+    lapsed: bool
+    until_ms: int
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes votes."""
+        return not (self.passed or self.withdrawn or self.lapsed)
 
 
 @dataclass(frozen=True)
@@ -106,9 +130,19 @@ def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = 
 
 def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
     """All ballots, or those on a kind of action; the newest first."""
-    needed = -(-2 * len(membership.active_members(state)) // 3)
+    needed, time_ms = -(-2 * len(membership.active_members(state)) // 3), standings.time_ms(state)
     found = [
-        BallotView(ballot, _words(state, entry), entry.opened_height, entry.yes, needed, entry.closed)
+        BallotView(
+            ballot,
+            _words(state, entry),
+            entry.opened_height,
+            entry.yes,
+            needed,
+            entry.closed and bool(entry.yes),
+            entry.closed and not entry.yes,
+            not entry.closed and not entry.is_open(time_ms),
+            entry.until_ms,
+        )
         for ballot, entry in membership.ballots(state)
         if kind is None or isinstance(entry.action, kind)
     ]
@@ -120,7 +154,7 @@ def propose(steward: Delegate, action: Action) -> BallotView:
 
     Raises `UselessProposalError` before anything is sent, and `RefusedTransactionError`.
     """
-    _require_use(steward.state, action)
+    _require_use(steward.state, action, steward.ledger.now_ms())
     known = {ballot for ballot, _ in membership.ballots(steward.state)}
     steward.require(ProposeAction(action))
     fresh = [
@@ -131,13 +165,13 @@ def propose(steward: Delegate, action: Action) -> BallotView:
     return next(ballot for ballot in ballots(steward.state) if ballot.id in fresh)
 
 
-def _require_use(state: State, action: Action) -> None:
-    if (ballot := membership.open_ballot(state, action)) is not None:
+def _require_use(state: State, action: Action, time_ms: int) -> None:
+    if (ballot := membership.open_ballot(state, action, time_ms)) is not None:
         raise UselessProposalError(
             "the members have been asked just this already", f"vote: `hmchain network vote {ballot.hex()[:12]}`"
         )
     try:
-        membership.require_possible(state, action)
+        membership.require_possible(state, action, state.height + 1, time_ms)
     except Refusal as refusal:
         name = action.member.organisation if isinstance(action, Admit) else ""
         name = action.organisation if isinstance(action, Remove) else name
@@ -171,13 +205,42 @@ def _parameter(setting: str) -> tuple[str, int]:
 
 def vote(steward: Delegate, prefix: str) -> BallotView:
     """Vote yes to the open ballot whose id begins with `prefix`. Raises `NoBallotError`, `RefusedTransactionError`."""
-    waiting = [ballot for ballot in ballots(steward.state) if not ballot.passed]
-    found = [ballot for ballot in waiting if ballot.id.hex().startswith(prefix.lower())]
+    found = _open_ballot(steward.state, prefix)
+    steward.require(VoteAction(found.id))
+    return _ballot(steward.state, found.id)
+
+
+def withdraw(steward: Delegate, prefix: str) -> BallotView:
+    """Take back this hospital's yes. Raises `NoBallotError` and `RefusedTransactionError`."""
+    found = _open_ballot(steward.state, prefix)
+    steward.require(WithdrawVote(found.id))
+    return _ballot(steward.state, found.id)
+
+
+def _ballot(state: State, ballot_id: bytes) -> BallotView:
+    return next(ballot for ballot in ballots(state) if ballot.id == ballot_id)
+
+
+def _open_ballot(state: State, prefix: str) -> BallotView:
+    found = [ballot for ballot in ballots(state) if ballot.open and ballot.id.hex().startswith(prefix.lower())]
     if len(found) != 1:
         what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"
         raise NoBallotError(f"{what} with {prefix}", "`hmchain network ballots` lists them")
-    steward.require(VoteAction(found[0].id))
-    return next(ballot for ballot in ballots(steward.state) if ballot.id == found[0].id)
+    return found[0]
+
+
+def upgrade(steward: Delegate, protocol: int, after_ms: int | None, after_height: int) -> Upgrade:
+    """The action that agrees on the next rules; without a time an hour more than the notice that is due."""
+    soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
+    return Upgrade(protocol, soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0), after_height)
+
+
+def call_off(steward: Delegate) -> CallOff:
+    """The action that calls the agreed upgrade off. Raises `UselessProposalError` if none is agreed."""
+    agreed = upgrades.planned(steward.state)
+    if agreed is None:
+        raise UselessProposalError("no upgrade is agreed on", "`hmchain network ballots` lists what is open")
+    return CallOff(agreed.protocol)
 
 
 def announce_maintenance(steward: Delegate, minutes: int, in_minutes: int = 0) -> Window:
@@ -200,6 +263,11 @@ def _words(state: State, ballot: Ballot) -> str:
         return f"admit {action.member.organisation}"
     if isinstance(action, Remove):
         return f"remove {action.organisation}"
+    if isinstance(action, Upgrade):
+        time = datetime.fromtimestamp(min(action.after_ms, _LAST_MS) / 1000, UTC)
+        return f"protocol {action.protocol} after {time:%Y-%m-%d %H:%M} UTC and block {action.after_height}"
+    if isinstance(action, CallOff):
+        return f"call off protocol {action.protocol}"
     return f"set {_settings(action.parameters, None if ballot.closed else parameters.current(state))}"
 
 

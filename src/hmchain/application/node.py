@@ -42,6 +42,7 @@ from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_se
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
@@ -208,6 +209,8 @@ class NodeStatus:
     """What keeps a node that does not run from starting, and the way out."""
     vouched: str = ""
     """Whose signatures the state rests on."""
+    rules: RulesView | None = None
+    """Which rules are in force and which ones come; None where there is no state yet."""
     pace: Pace | None = None
     """Whether its votes can arrive in time; not looked at by `node_status`."""
 
@@ -266,7 +269,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
                 own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), missing, known.power,
                 known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
                 trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
-                damage=_damage(folder) or known.damage,
+                damage=_damage(folder) or known.damage, rules=known.rules,
             )  # fmt: skip
     require_own(folder, answer)
     sync = answer.sync_info
@@ -277,7 +280,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
         sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), known.power,
         known.height, known.commitment, waiting, folder.runner() or "", block=block,
-        log_after=begins_after(folder.ledger), vouched=known.vouched,
+        log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules,
     )  # fmt: skip
 
 
@@ -293,13 +296,14 @@ class _StateSummary:
     power: int = 0
     vouched: str = ""
     damage: str = ""
+    rules: RulesView | None = None
 
 
 def _state_summary(folder: NodeFolder, organisation: str) -> _StateSummary:
     with verified_state(folder.ledger) as found:
         state = found.state
         power = standings.standing(state, organisation).power
-        return _StateSummary(state.height, state.commitment(), power, found.words)
+        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules_of(state))
 
 
 def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:

@@ -65,7 +65,8 @@ def run(folder: NodeFolder, say: Say) -> Run:
     """Run the node until SIGTERM or SIGINT.
 
     Raises `NotJoinedError`, `NodeRunningError`, `CometBFTMissingError`, `SignedRecordError`, `TwinError` once another
-    node is seen to sign with its key, or `NodeDamagedError` once CometBFT ended over a damage that no new start mends.
+    node is seen to sign with its key, `ProtocolError` once the next block has rules that this program does not know, or
+    `NodeDamagedError` once CometBFT ended over a damage that no new start mends.
     """
     settings, network = folder.settings(), joined(folder)
     config = folder.engine / "config" / "config.toml"
@@ -100,15 +101,15 @@ def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder)
 
     CometBFT reads its validator's key only when it starts: where that was rotated meanwhile, it starts again.
     """
-    starts, key = 1, validator_key_of(folder.engine)
+    starts, key = (1, 1), validator_key_of(folder.engine)
     syncs = snapshot_join.pending(folder) is not None  # CometBFT stays up where its state sync fails
     while not stop.wait(_LOOK_SECONDS):
         rotate(folder.log)
         if (found := validator_key_of(folder.engine)) != key:
             key = found
             process.engine.restart()
-        if syncs or process.engine.starts > starts:
-            starts = process.engine.starts
+        if syncs or (process.app.starts, process.engine.starts) != starts:
+            starts = process.app.starts, process.engine.starts
             if trouble := diagnose(folder.engine, folder.log, RUN_BEGINS):
                 return trouble
     return None

@@ -13,27 +13,20 @@ from hmchain.canonical import Record, digest, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import require_name
-from hmchain.ledger.contracts import membership, parameters, standings
+from hmchain.ledger.contracts import membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.membership import Member
 from hmchain.ledger.contracts.parameters import Founding, Parameters
+from hmchain.ledger.protocols import PROTOCOL, require_known
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
-
-PROTOCOL = 2
-"""The state machine's version: programs of one protocol give the same state. It grows with any change of what blocks
-do, and a chain keeps the one that it was founded with."""
 
 NAME_CHARACTERS_MAX = 28
 """Of a network's name; CometBFT takes chain ids of up to 50 characters."""
 SALT_BYTES = 32
+NOTICE_MS = 24 * 60 * 60 * 1000
+NOTICE_MS_MAX = 30 * NOTICE_MS
 _ID_BYTES = 10
 """Of the genesis digest in a chain id: base32 writes 80 bits as 16 characters, without padding."""
-
-
-class ProtocolError(LedgerError):
-    """A chain follows another protocol than this program does: it would come to another state, and stand alone."""
-
-    code = "protocol"
 
 
 class GenesisError(LedgerError):
@@ -55,6 +48,8 @@ class Genesis(Record, frozen=True):
     parameters: Parameters
     salt: bytes
     """32 random bytes: what nobody can know before the chain is founded."""
+    notice_ms: int = NOTICE_MS
+    """How long ahead a change of the rules must be agreed; less than a day is for tests."""
 
     @property
     def digest(self) -> bytes:
@@ -68,15 +63,20 @@ class Genesis(Record, frozen=True):
 
 
 def found(
-    name: str, time_ms: int, members: Iterable[Member], salt: bytes, parameters: Parameters | None = None
+    name: str,
+    time_ms: int,
+    members: Iterable[Member],
+    salt: bytes,
+    parameters: Parameters | None = None,
+    notice_ms: int = NOTICE_MS,
 ) -> Genesis:
     """The genesis of a chain that follows this program's rules."""
-    return Genesis(PROTOCOL, name, time_ms, tuple(members), parameters or Parameters(), salt)
+    return Genesis(PROTOCOL, name, time_ms, tuple(members), parameters or Parameters(), salt, notice_ms)
 
 
 def require_protocol(genesis: Genesis) -> None:
-    """Raise `ProtocolError` unless this program follows the chain's protocol."""
-    _require_own(genesis.protocol, genesis.name)
+    """Raise `ProtocolError` unless this program knows the protocol that a chain was founded with."""
+    require_known(genesis.protocol, genesis.name)
 
 
 def require_protocol_of(content: object) -> None:
@@ -86,17 +86,9 @@ def require_protocol_of(content: object) -> None:
     """
     match content:
         case [int() as protocol, str() as name, *_]:
-            _require_own(protocol, name)
+            require_known(protocol, name)
         case [str() as chain_id, int(), *_]:
-            _require_own(1, chain_id)  # the first protocol's genesis began with the chain id
-
-
-def _require_own(protocol: int, name: str) -> None:
-    if protocol != PROTOCOL:
-        raise ProtocolError(
-            f"{name} follows protocol {protocol}, and this program protocol {PROTOCOL}",
-            "use the version of hmchain that its members run; nothing was changed",
-        )
+            require_known(1, chain_id)  # the first protocol's genesis began with the chain id
 
 
 def initialise(state: State, genesis: Genesis) -> None:
@@ -114,9 +106,14 @@ def initialise(state: State, genesis: Genesis) -> None:
         )
     if len(genesis.salt) != SALT_BYTES:
         raise GenesisError(f"the genesis has a salt of {len(genesis.salt)} bytes", f"give {SALT_BYTES} random ones")
+    if not 0 < genesis.notice_ms <= NOTICE_MS_MAX:
+        raise GenesisError(
+            f"the genesis demands {genesis.notice_ms} ms of notice", f"give 1 to {NOTICE_MS_MAX}: at most 30 days"
+        )
     try:
         require_name(genesis.name)
-        parameters.found(state, Founding(genesis.salt))
+        parameters.found(state, Founding(genesis.salt, genesis.notice_ms))
+        upgrades.found(state, genesis.protocol)
         parameters.change(state, genesis.parameters)
         for member in genesis.members:
             membership.admit(state, member, 0)

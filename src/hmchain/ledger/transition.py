@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from hmchain import merkle
 from hmchain.canonical import NotCanonicalError, Record, decode, decode_trusted, encode
 from hmchain.keys import ED25519, PublicKey
-from hmchain.ledger import contracts
+from hmchain.ledger import protocols
 from hmchain.ledger.blocks import (
     OK,
     Block,
@@ -31,18 +30,16 @@ from hmchain.ledger.blocks import (
     vote_bytes,
     votes_root,
 )
-from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX, well_formed
+from hmchain.ledger.chain import well_formed
 from hmchain.ledger.context import Context, Credential
-from hmchain.ledger.contracts import membership, parameters, standings
+from hmchain.ledger.contracts import membership, parameters, standings, upgrades
+from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Writes
 from hmchain.ledger.transactions import Authentic, Refusal, Transaction, authenticate, transaction_digest
 
 Authenticator = Callable[[bytes, str], Authentic]
 
 _MINUTE_MS = 60_000
-
-# The validators of one process decode the same bytes one after the other.
-_decode_body = lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(contracts.decode_body)
 
 
 class Nonces(Record, frozen=True):
@@ -91,17 +88,21 @@ class Machine:
         """Apply a block's inputs to the state, uncommitted.
 
         A block without transactions and evidence changes no key, but for turns that failed before a block with
-        transactions: an idle chain must make no blocks for ever.
+        transactions, and for a protocol whose time has come: an idle chain must make no blocks for ever.
+
+        Raises `ProtocolError`, changing nothing, if this program does not know the rules of the block.
         """
+        rules = protocols.rules_at(self.state, inputs.height)
         if not inputs.transactions and not inputs.evidence:
             standings.count_failed_turns(self.state, inputs)
-            return BlockResult((), ())
+            return BlockResult((), tuple(upgrades.end_block(self.state, inputs)))
         events = self._judge(inputs, authenticator)
         standings.begin_block(self.state, inputs)
         expiry_ms_max = parameters.current(self.state).expiry_ms_max  # a vote in this block acts from the next one on
-        receipts = tuple(self._apply(wire, inputs, authenticator, expiry_ms_max) for wire in inputs.transactions)
+        receipts = tuple(self._apply(wire, inputs, authenticator, expiry_ms_max, rules) for wire in inputs.transactions)
         events += standings.end_block(self.state, inputs)
         self._keep_nonces(inputs)
+        events += upgrades.end_block(self.state, inputs)
         return BlockResult(receipts, tuple(events))
 
     def commit(self, height: int) -> None:
@@ -163,7 +164,9 @@ class Machine:
     def _require_sender(self, fields: Transaction) -> Credential:
         return membership.require_sender(self.state, fields.sender)
 
-    def _apply(self, wire: bytes, inputs: BlockInput, authenticator: Authenticator, expiry_ms_max: int) -> Receipt:
+    def _apply(
+        self, wire: bytes, inputs: BlockInput, authenticator: Authenticator, expiry_ms_max: int, rules: Rules
+    ) -> Receipt:
         """Apply one transaction; what is refused leaves no trace but its nonce, and without authenticity not even that.
 
         The nonce is used up either way: else anyone could send a refused transaction again once the state has changed.
@@ -179,7 +182,7 @@ class Machine:
         mark = self.state.savepoint()
         context = Context(self.state, self.chain_id, inputs.height, inputs.time_ms, sender)
         try:
-            contracts.apply(context, _decode_body(fields.body))
+            protocols.apply(rules, context, rules.decode_body(fields.body))
         except Refusal as refusal:
             if not refusal.kept:
                 self.state.rollback(mark)

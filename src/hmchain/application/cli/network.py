@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hmchain.application.cli import output
+from hmchain.application.cli import ballots as balloting
+from hmchain.application.cli import output, upgrade
 from hmchain.application.cli.audit import parse_block
 from hmchain.application.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption
 from hmchain.application.cli.options import AsJson, example, parse_digest, passphrase
 from hmchain.clock import now_ms
 
 if TYPE_CHECKING:
-    from hmchain.application.governance import BallotView
     from hmchain.application.node import ValidatorStatus
-    from hmchain.ledger.contracts.membership import Action
-    from hmchain.ledger.state import State
 
 app = typer.Typer(no_args_is_help=True, help="A network of hospitals: found it, join it, look at it.")
+app.add_typer(upgrade.app, name="upgrade")
 
 VALIDATOR_COLUMNS = ("hospital", "name", "power#", "share#", "consensus#", "learning#", "blocks proposed#", "remarks")
 PARAMETER_COLUMNS = ("parameter", "value#", "may be")
-BALLOT_COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 
 
 @app.command(epilog=example("hmchain network init north.json south.json west.json --chain brain-net"))
@@ -170,7 +167,7 @@ def ballots(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> 
     if as_json:
         output.emit(found)
     else:
-        output.table(BALLOT_COLUMNS, (_ballot_row(ballot) for ballot in found))
+        output.table(balloting.COLUMNS, (balloting.row(ballot) for ballot in found))
 
 
 @app.command(epilog=example("hmchain network admit west.json"))
@@ -184,7 +181,7 @@ def admit(
     from hmchain.ledger.contracts.membership import Admit
 
     member = network.load_introduction(file).member
-    _decide(directory, lambda state: Admit(member), as_json=as_json)
+    balloting.propose(directory, lambda steward: Admit(member), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain network remove west"))
@@ -196,7 +193,7 @@ def remove(
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
     from hmchain.ledger.contracts.membership import Remove
 
-    _decide(directory, lambda state: Remove(organisation), as_json=as_json)
+    balloting.propose(directory, lambda steward: Remove(organisation), as_json=as_json)
 
 
 @app.command("parameters", epilog=example("hmchain network parameters"))
@@ -213,14 +210,14 @@ def show_parameters(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = Fa
     with verified_state(NodeFolder(directory).ledger) as read:
         output.vouch(read)
         rules = asdict(parameters.current(read.state))
-        waiting = [ballot for ballot in governance.ballots(read.state, SetParameters) if not ballot.passed]
+        waiting = [ballot for ballot in governance.ballots(read.state, SetParameters) if ballot.open]
     if as_json:
         output.emit({"parameters": rules, "ballots": waiting})
         return
     rows = ((name, value, "{} to {}".format(*parameters.RANGES[name])) for name, value in rules.items())
     output.table(PARAMETER_COLUMNS, rows)
     if waiting:
-        output.table(BALLOT_COLUMNS, map(_ballot_row, waiting))
+        output.table(balloting.COLUMNS, map(balloting.row, waiting))
 
 
 @app.command("set", epilog=example("hmchain network set round_trip_ms=160"))
@@ -232,7 +229,9 @@ def set_parameters(
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
     from hmchain.application import governance
 
-    _decide(directory, lambda state: governance.changed_parameters(state, settings), as_json=as_json)
+    balloting.propose(
+        directory, lambda steward: governance.changed_parameters(steward.state, settings), as_json=as_json
+    )
 
 
 @app.command(epilog=example("hmchain network vote 3f9a"))
@@ -242,27 +241,14 @@ def vote(
     as_json: AsJson = False,
 ) -> None:
     """Vote yes to an open ballot, as this hospital's steward."""
-    _decide(directory, ballot, as_json=as_json)
+    balloting.vote(directory, ballot, as_json=as_json)
 
 
-def _decide(directory: Path, what: Callable[[State], Action] | str, *, as_json: bool) -> None:
-    """Propose an action, as the state suggests it, or vote for the ballot of an id."""
-    from hmchain.application import governance
-    from hmchain.application.node_folder import NodeFolder
-
-    with governance.open_steward(NodeFolder(directory), passphrase()) as steward:
-        if isinstance(what, str):
-            found = governance.vote(steward, what)
-        else:
-            found = governance.propose(steward, what(steward.state))
-    if as_json:
-        output.emit(found)
-        return
-    output.table(BALLOT_COLUMNS, [_ballot_row(found)])
-    if not found.passed:
-        output.say(f"Other members agree with: hmchain network vote {output.short(found.id)}")
-
-
-def _ballot_row(ballot: BallotView) -> tuple[object, ...]:
-    outcome = "passed" if ballot.passed else f"open: {len(ballot.yes)} of {ballot.needed} needed"
-    return output.short(ballot.id), ballot.action, outcome, output.listed(ballot.yes), ballot.opened_height
+@app.command(epilog=example("hmchain network withdraw 3f9a"))
+def withdraw(
+    ballot: Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first digits.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Take back this hospital's yes to an open ballot; with the last one the ballot is over."""
+    balloting.withdraw(directory, ballot, as_json=as_json)

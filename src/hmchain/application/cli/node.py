@@ -9,6 +9,7 @@ import typer
 
 from hmchain.application.cli import output
 from hmchain.application.cli.options import GENESIS_HELP, AsJson, example, parse_digest, passphrase
+from hmchain.application.cli.rules import rules_words
 
 if TYPE_CHECKING:
     from hmchain.application.node import NodeStatus
@@ -300,6 +301,7 @@ def _show(found: NodeStatus) -> None:
         ("connected to", output.listed(found.peers)),
         ("not connected to", output.listed(found.missing)),
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}, {found.vouched}"),
+        *((("protocol", rules_words(found.rules)),) if found.rules else ()),
         ("waiting", f"{found.waiting} transactions"),
         *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *_pace_rows(found),

@@ -54,7 +54,7 @@ _FAMILIES = (
     maintenance,
 )
 
-_HANDLERS: dict[type, Callable[[Context, Any], None]] = {
+HANDLERS: dict[type, Callable[[Context, Any], None]] = {
     body: handler for family in _FAMILIES for body, handler in family.HANDLERS.items()
 }
 
@@ -69,4 +69,4 @@ def decode_body(data: bytes) -> Body:
 
 def apply(context: Context, body: Body) -> None:
     """Apply one transaction body, or raise `Refusal`; the caller undoes the writes of a refused one."""
-    _HANDLERS[type(body)](context, body)
+    HANDLERS[type(body)](context, body)

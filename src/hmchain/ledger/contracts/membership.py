@@ -11,13 +11,18 @@ from msgspec.structs import replace
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import WrappingPublicKey
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
-from hmchain.ledger.contracts import parameters
+from hmchain.ledger.contracts import parameters, upgrades
 from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.upgrades import CallOff, Upgrade
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 MEMBERS_MAX = 1000
 TITLE_CHARACTERS_MAX = 120
+BALLOT_LIFE_MS = 30 * 24 * 60 * 60 * 1000
+"""A ballot that was not carried out by then has lapsed: nobody is bound for ever by a yes."""
+OPEN_BALLOTS_MAX = 8
+"""Of one member at a time."""
 SIGNING_ROLES = (STEWARD, SCIENTIST, AGENT, VALIDATOR)
 """The roles that sign; each is also the name of a `Member`'s field."""
 
@@ -66,7 +71,7 @@ class SetParameters(Record, frozen=True, tag="set_parameters"):
     parameters: Parameters
 
 
-Action = Admit | Remove | SetParameters
+Action = Admit | Remove | SetParameters | Upgrade | CallOff
 
 
 class Ballot(Record, frozen=True):
@@ -74,15 +79,25 @@ class Ballot(Record, frozen=True):
 
     action: Action
     opened_height: int
+    until_ms: int
+    """When it lapses."""
     yes: tuple[str, ...]
     """Organisations in order of name."""
     closed: bool
+    """It was carried out, or its last vote was taken back."""
+
+    def is_open(self, time_ms: int) -> bool:
+        """Whether it takes votes at this block time."""
+        return not self.closed and time_ms < self.until_ms
 
 
 class OpenBallot(Record, frozen=True):
-    """The ballot that has an action before the members now."""
+    """The ballot that had an action before the members last."""
 
     ballot: bytes
+    opener: str
+    """Whose share of the open ballots it is; empty where nobody's."""
+    until_ms: int
 
 
 class ProposeAction(Record, frozen=True, tag="propose_action"):
@@ -100,7 +115,13 @@ class VoteAction(Record, frozen=True, tag="vote_action"):
     ballot: bytes
 
 
-Bodies = ProposeAction | VoteAction
+class WithdrawVote(Record, frozen=True, tag="withdraw_vote"):
+    """Transaction (steward): take a yes to an open ballot back; with the last one the ballot is over."""
+
+    ballot: bytes
+
+
+Bodies = ProposeAction | VoteAction | WithdrawVote
 
 _MEMBERS = Table("members", Membership)
 _KEYS = Table("keys", Credential)
@@ -145,19 +166,21 @@ def ballots(state: State) -> list[tuple[bytes, Ballot]]:
     return [(ballot_id(entry.action, entry.opened_height), entry) for entry in _BALLOTS.all(state)]
 
 
-def open_ballot(state: State, action: Action) -> bytes | None:
-    """The id of the ballot that has an action before the members now; None if there is none."""
+def open_ballot(state: State, action: Action, time_ms: int) -> bytes | None:
+    """The id of the ballot that has an action before the members at this block time; None if there is none."""
     found = _OPEN_BALLOTS.get(state, _action_digest(action))
-    return found.ballot if found else None
+    return found.ballot if found is not None and time_ms < found.until_ms else None
 
 
-def require_possible(state: State, action: Action) -> None:
-    """Refuse an action that could not be carried out now, with the code that it would then be refused with."""
+def require_possible(state: State, action: Action, height: int, time_ms: int) -> None:
+    """Refuse an action that could not be carried out in this block, with the code that it would be refused with."""
     if isinstance(action, Admit):
         require(len(active_members(state)) < MEMBERS_MAX, "too_many_members")
         _require_admissible(state, action.member)
     elif isinstance(action, Remove):
         _require_removable(state, action.organisation)
+    elif isinstance(action, Upgrade | CallOff):
+        upgrades.require_possible(state, action, height, time_ms)
     else:
         require(not parameters.out_of_range(action.parameters), "bad_parameters")
 
@@ -232,16 +255,43 @@ def ballot_id(action: Action, opened_height: int) -> bytes:
 def open_removal(context: Context, organisation: str) -> None:
     """Put a member's removal before the members, with nobody's vote yet, unless it is there already."""
     action = Remove(organisation)
-    if open_ballot(context.state, action) is None:
-        ballot = _open(context, action, ())
+    if open_ballot(context.state, action, context.time_ms) is None:
+        ballot = _open(context, action, "")
         context.emit("ballot.opened", ballot.hex(), "remove", organisation)
 
 
-def _open(context: Context, action: Action, yes: tuple[str, ...]) -> bytes:
-    ballot = ballot_id(action, context.height)
-    _BALLOTS.put(context.state, Ballot(action, context.height, yes, False), ballot)
-    _OPEN_BALLOTS.put(context.state, OpenBallot(ballot), _action_digest(action))
+def _open(context: Context, action: Action, opener: str) -> bytes:
+    ballot, until_ms = ballot_id(action, context.height), context.time_ms + BALLOT_LIFE_MS
+    yes = (opener,) if opener else ()
+    _BALLOTS.put(context.state, Ballot(action, context.height, until_ms, yes, False), ballot)
+    _OPEN_BALLOTS.put(context.state, OpenBallot(ballot, opener, until_ms), _action_digest(action))
     return ballot
+
+
+def _require_share(context: Context) -> None:
+    """Refuse (`too_many_ballots`) more open ballots than one member may have; those that lapsed make room."""
+    state, own = context.state, 0
+    for known in _OPEN_BALLOTS.all(state):
+        if context.time_ms >= known.until_ms:
+            _close(state, known.ballot)
+        else:
+            own += known.opener == context.sender.organisation
+    require(own < OPEN_BALLOTS_MAX, "too_many_ballots")
+
+
+def _close(state: State, ballot: bytes) -> None:
+    entry = _BALLOTS.get(state, ballot)
+    if entry is not None:
+        _OPEN_BALLOTS.delete(state, _action_digest(entry.action))
+
+
+def _open_one(context: Context, ballot: bytes) -> Ballot:
+    """A ballot that takes votes; refuse `no_such_ballot` and `ballot_lapsed`."""
+    entry = _BALLOTS.get(context.state, ballot)
+    if entry is None or entry.closed:
+        raise Refusal("no_such_ballot")
+    require(entry.is_open(context.time_ms), "ballot_lapsed")
+    return entry
 
 
 def _action_digest(action: Action) -> bytes:
@@ -250,32 +300,42 @@ def _action_digest(action: Action) -> bytes:
 
 def _propose(context: Context, body: ProposeAction) -> None:
     context.require_role(STEWARD)
-    require_possible(context.state, body.action)
+    require_possible(context.state, body.action, context.height, context.time_ms)
     known = _BALLOTS.get(context.state, ballot_id(body.action, context.height))
-    require(known is None and open_ballot(context.state, body.action) is None, "ballot_exists")
-    ballot = _open(context, body.action, (context.sender.organisation,))
+    require(known is None and open_ballot(context.state, body.action, context.time_ms) is None, "ballot_exists")
+    _require_share(context)
+    ballot = _open(context, body.action, context.sender.organisation)
     context.emit("ballot.opened", ballot.hex())
-    _count(context, ballot, Ballot(body.action, context.height, (context.sender.organisation,), False))
+    _count(context, ballot, _open_one(context, ballot))
 
 
 def _vote(context: Context, body: VoteAction) -> None:
     context.require_role(STEWARD)
-    ballot = _BALLOTS.get(context.state, body.ballot)
-    if ballot is None or ballot.closed:
-        raise Refusal("no_such_ballot")
+    ballot = _open_one(context, body.ballot)
     require(context.sender.organisation not in ballot.yes, "already_voted")
-    require_possible(context.state, ballot.action)
+    require_possible(context.state, ballot.action, context.height, context.time_ms)
     yes = tuple(sorted((*ballot.yes, context.sender.organisation)))
-    _count(context, body.ballot, Ballot(ballot.action, ballot.opened_height, yes, False))
+    _count(context, body.ballot, replace(ballot, yes=yes))
+
+
+def _withdraw(context: Context, body: WithdrawVote) -> None:
+    context.require_role(STEWARD)
+    ballot, organisation = _open_one(context, body.ballot), context.sender.organisation
+    require(organisation in ballot.yes, "not_voted")
+    yes = tuple(name for name in ballot.yes if name != organisation)
+    _BALLOTS.put(context.state, replace(ballot, yes=yes, closed=not yes), body.ballot)
+    if not yes:
+        _close(context.state, body.ballot)
+    context.emit("ballot.withdrawn", body.ballot.hex(), organisation)
 
 
 def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
     members = [member.organisation for member in active_members(context.state)]
     yes = sum(1 for organisation in ballot.yes if organisation in members)
     passed = 3 * yes >= 2 * len(members)
-    _BALLOTS.put(context.state, Ballot(ballot.action, ballot.opened_height, ballot.yes, passed), ballot_key)
+    _BALLOTS.put(context.state, replace(ballot, closed=passed), ballot_key)
     if passed:
-        _OPEN_BALLOTS.delete(context.state, _action_digest(ballot.action))
+        _close(context.state, ballot_key)
         _carry_out(context, ballot.action)
         context.emit("ballot.passed", ballot_key.hex())
 
@@ -287,9 +347,12 @@ def _carry_out(context: Context, action: Action) -> None:
     elif isinstance(action, Remove):
         remove(context.state, action.organisation, context.height)
         context.emit("member.removed", action.organisation)
+    elif isinstance(action, Upgrade | CallOff):
+        upgrades.carry_out(context.state, action)
+        context.emit("upgrade.agreed" if isinstance(action, Upgrade) else "upgrade.called_off", str(action.protocol))
     else:
         parameters.change(context.state, action.parameters)
         context.emit("parameters.changed")
 
 
-HANDLERS = {ProposeAction: _propose, VoteAction: _vote}
+HANDLERS = {ProposeAction: _propose, VoteAction: _vote, WithdrawVote: _withdraw}

@@ -53,6 +53,8 @@ class Founding(Record, frozen=True):
 
     salt: bytes
     """32 random bytes, of this chain alone: what is derived from them is no other chain's."""
+    notice_ms: int
+    """How long ahead a change of the rules must be agreed."""
 
 
 _PARAMETERS = Table("parameters", Parameters)

@@ -20,7 +20,7 @@ from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger import proposer
+from hmchain.ledger import proposer, protocols
 from hmchain.ledger.blocks import (
     ABSENT,
     COMMIT,
@@ -112,6 +112,7 @@ class EmbeddedLedger:
             for member in self.genesis.members:
                 self._add_validator(member.organisation)
             self._follow_members()
+            protocols.rules_at(self.state, self.height + 1)
         except BaseException:
             self.close()
             raise

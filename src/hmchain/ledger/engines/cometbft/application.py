@@ -18,6 +18,7 @@ from hmchain.canonical import encode
 from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger import protocols
 from hmchain.ledger.blocks import BlockInput, BlockResult
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts import membership, standings
@@ -60,7 +61,7 @@ class Application:
     """One node's state machine; a `server.Handler`. State and blocks lie in `directory`.
 
     `clock_ms` serves the mempool alone: what enters state takes its time from blocks. A `sole_signer` ends the node
-    when others sign with its key. Raises `ProtocolError`.
+    when others sign with its key. Raises `ProtocolError`, also where the next block has rules that nobody here knows.
     """
 
     def __init__(
@@ -78,6 +79,11 @@ class Application:
         self._sole_signer = sole_signer
         self.storage = NodeStorage(directory, genesis)
         self.machine = Machine(self.storage.state, genesis.chain_id)
+        try:
+            self._require_rules()
+        except LedgerError:
+            self.storage.close()
+            raise
         self._known, self._shares = KnownTransactions(genesis.chain_id, threads), Shares()
         self._clock_ms, self._time_ms = clock_ms, genesis.time_ms
         self._snapshot_blocks = snapshot_blocks
@@ -105,6 +111,7 @@ class Application:
         """
         executed = self.machine.set_aside()
         try:
+            self._require_rules()
             if self._sole_signer is not None:
                 self._sole_signer.begin()
                 self._sole_signer.logged(self.state, self.storage.blocks)
@@ -289,7 +296,16 @@ class Application:
         self.storage.renew()
         if inputs.height % self._snapshot_blocks == 0:
             self.storage.snapshots.take(self.state)
+        self._require_rules()
         return abci.ResponseCommit()
+
+    def _require_rules(self) -> None:
+        """Raise `ProtocolError` where the next block has rules that this program does not know, before any vote on it.
+
+        All is on disk: a program that knows them goes on from here.
+        """
+        if not self.state.is_new:
+            protocols.rules_at(self.state, self.state.height + 1)
 
     def _roll_back(self) -> None:
         """Forget a block that was executed, in part or whole, for a CometBFT process that is no more."""
@@ -359,6 +375,7 @@ class Application:
             return answers(result=answers.REJECT_SNAPSHOT)
         self.machine = Machine(self.state, self.genesis.chain_id)
         self.storage.begin_here()
+        self._require_rules()
         return answers(result=answers.ACCEPT)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import Int
+from hmchain.ledger.protocols import NEXT_VERSION, ProtocolError
 
 DATA, SIGNED = "data", "priv_validator_state.json"
 
@@ -30,6 +31,7 @@ _DISAGREE = re.compile(
     r"|StoreBlockHeight \(\d+\) > StateBlockHeight[^\n]*|StateBlockHeight \(\d+\) > StoreBlockHeight[^\n]*"
 )
 _TWIN = re.compile(r"block (\d+) is signed with this node's key")
+_OTHER_RULES = re.compile(r"\w[\w.-]*(?: \d+)? follows protocol \d+, and this program knows [\d, ]*\d")
 _NO_SNAPSHOT = re.compile(
     r"(?:failed to set up light client state provider: |State sync failed +module=statesync )([^\n]+)"
 )
@@ -87,11 +89,13 @@ class SignedRecord(msgspec.Struct, frozen=True):
 def diagnose(home: Path, log: Path, since: str) -> LedgerError | None:
     """Why a node cannot go on, by what it wrote into `log` after the last line with `since`; None if nothing tells.
 
-    A `TwinError`, a `StateSyncError`, or a `NodeDamagedError` that names the file.
+    A `TwinError`, a `ProtocolError`, a `StateSyncError`, or a `NodeDamagedError` that names the file.
     """
     words = last_words(log).rpartition(since)[2]
     if found := _TWIN.search(words):
         return TwinError(found[1])
+    if found := _OTHER_RULES.search(words):
+        return ProtocolError(found[0], NEXT_VERSION)
     if found := _NO_SNAPSHOT.search(words):
         return StateSyncError(
             f"the snapshot did not come: {found[1].strip()}",

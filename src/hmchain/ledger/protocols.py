@@ -1,0 +1,93 @@
+"""The sets of rules that this program knows, by number; a chain can go from one to the next (`contracts/upgrades`).
+
+A program must know every protocol that a chain has followed, to execute its blocks again. It stops before the first
+block of one that it does not know. To add protocol N + 1:
+
+- put its `Rules` into `KNOWN`, with handlers of its own for the transactions whose rules change;
+- migrate lazily: a record that gains fields gains them at its end, with defaults, so that old bytes decode and new ones
+  are written where a transaction touches it; nothing converts the whole state in one block;
+- leave rounds alone: what belongs to a round is decided by the rules under which the round opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from hmchain.errors import LedgerError
+from hmchain.ledger import contracts
+from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX
+from hmchain.ledger.context import Context
+from hmchain.ledger.contracts import disputes, participation, rounds, studies, upgrades
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal
+
+PROTOCOL = 2
+"""The rules by which new chains are founded. It grows with any change of what blocks do."""
+
+NEXT_VERSION = "use the version of hmchain that the members run: it goes on from here; nothing was changed or lost"
+"""The way out."""
+
+Handler = Callable[[Context, Any], None]
+
+
+class ProtocolError(LedgerError):
+    """A chain follows rules that this program does not know: it would come to another state, and stand alone."""
+
+    code = "protocol"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One protocol."""
+
+    protocol: int
+    decode_body: Callable[[bytes], Any] = field(
+        # The validators of one process decode the same bytes one after the other.
+        default_factory=lambda: lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(contracts.decode_body)
+    )
+    """Decodes a transaction's body; refuses `malformed`."""
+    handlers: Mapping[type, Handler] = field(default_factory=lambda: contracts.HANDLERS)
+    of_rounds: frozenset[type] = frozenset({*participation.HANDLERS, *disputes.HANDLERS})
+    """The bodies that belong to a study's current round."""
+
+
+KNOWN: dict[int, Rules] = {PROTOCOL: Rules(PROTOCOL)}
+
+
+def require_known(protocol: int, what: str) -> Rules:
+    """The rules of a protocol. Raises `ProtocolError` that says of what they would be the rules."""
+    rules = KNOWN.get(protocol)
+    if rules is None:
+        known = ", ".join(map(str, sorted(KNOWN)))
+        raise ProtocolError(
+            f"{what} follows protocol {protocol}, and this program knows {known}",
+            NEXT_VERSION,
+        )
+    return rules
+
+
+def rules_at(state: State, height: int) -> Rules:
+    """The rules by which the block at `height` is executed, the next one's at most. Raises `ProtocolError`."""
+    return require_known(upgrades.at(state, height), f"block {height}")
+
+
+def apply(rules: Rules, context: Context, body: Any) -> None:
+    """Apply a transaction's body by the rules in force, or by those under which the round opened that it belongs to.
+
+    Raises `Refusal`, also (`wrong_protocol`) for a body that those older rules do not have.
+    """
+    handler = _governing(rules, context.state, body).handlers.get(type(body))
+    if handler is None:
+        raise Refusal("wrong_protocol")
+    handler(context, body)
+
+
+def _governing(rules: Rules, state: State, body: Any) -> Rules:
+    if type(body) not in rules.of_rounds:
+        return rules
+    study = studies.study(state, body.study)
+    entry = rounds.round_(state, body.study, study.progress.round) if study else None
+    return rules if entry is None else rules_at(state, entry.opened_height)
