@@ -211,7 +211,7 @@ def test_an_erasure_says_so_if_a_reader_keeps_the_old_pages(
 ) -> None:
     steward.run("extract", str(gallery(tmp_path / "pictures", 3, 4)), "--into", "pictures", "--labels-from", "folders")
     record = steward.run("show", "pictures")["entries"][0]["record"]
-    monkeypatch.setattr("hmchain.records.catalogue.database.BUSY_SECONDS", 0.3)
+    monkeypatch.setattr("hmchain.sqlite.BUSY_SECONDS", 0.3)
     reader = sqlite3.connect(steward.folder / "catalogue.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM records").fetchall()
