@@ -41,7 +41,7 @@ from hmchain.application.learning.cnn import Architecture, first_model_seed, ini
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.ledger import arithmetic
+from hmchain.ledger import vectors
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.approvals import ApproveStudy
 from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema
@@ -62,7 +62,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "object store": tuple((ObjectStore, name) for name in ("put", "get", "exists", "delete", "list")),
     "agents' own files": tuple((AgentStore, name) for name in ("put", "get", "erase", "scrub")),
     "agents' caches": tuple((ObjectCache, name) for name in ("put", "get", "keep_only")),
-    "Merkle roots": ((arithmetic, "masked_root"), (participant.Aggregate, "root")),
+    "roots": (*((vectors, f"{name}_root") for name in ("update", "weights", "model")), (participant.Aggregate, "root")),
     "aggregate": ((participant, "aggregate"),),
     "ledger": ((EmbeddedLedger, "submit_many"), (EmbeddedLedger, "produce_block")),
 }  # fmt: skip
