@@ -6,9 +6,9 @@ from enum import Enum
 
 import numpy as np
 
-from hmchain.application.learning.aggregation import Aggregate
+from hmchain.application.learning.aggregation import Aggregate, Base
 from hmchain.ledger import arithmetic, vectors
-from hmchain.ledger.arithmetic import CHUNK_COORDINATES, I64, ModelRule, Survivor
+from hmchain.ledger.arithmetic import CHUNK_COORDINATES, ModelRule, Survivor
 
 
 class AgentBehaviour(Enum):
@@ -35,7 +35,7 @@ FORGERIES = (AgentBehaviour.FORGE_SUM, AgentBehaviour.FORGE_MODEL, AgentBehaviou
 
 
 def forge(
-    behaviour: AgentBehaviour, right: Aggregate, base: tuple[I64, I64], survivors: tuple[Survivor, ...], rule: ModelRule
+    behaviour: AgentBehaviour, right: Aggregate, base: Base, survivors: tuple[Survivor, ...], rule: ModelRule
 ) -> Aggregate:
     """What a dishonest master posts instead of the right aggregate."""
     if behaviour is AgentBehaviour.FORGE_SUM:
@@ -44,7 +44,7 @@ def forge(
         total[chunk] = -total[chunk]
         weights = arithmetic.weight_total(survivors)
         step = arithmetic.steps(rule, 0, rule.padded_size)
-        model, momentum = arithmetic.step_model(base[0], base[1], total, weights, step, rule)
+        model, momentum = arithmetic.step_model(base.model, base.momentum, total, weights, step, rule)
         return Aggregate(right.masked_sum, total, model, momentum, vectors.weight_bits(model))
     if behaviour is AgentBehaviour.FORGE_MODEL:
         model = right.model.copy()

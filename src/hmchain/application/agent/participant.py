@@ -16,7 +16,7 @@ from hmchain.application.agent.memory import AttemptMemory, SumMemory
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
 from hmchain.application.agent.updates import UpdateMaker, class_counts
-from hmchain.application.learning.aggregation import Aggregate, Fraud, Part, Roots, aggregate, find_fraud
+from hmchain.application.learning.aggregation import Aggregate, Base, Fraud, Part, Roots, aggregate, find_fraud
 from hmchain.application.learning.quantise import UpdateError, to_fixed
 from hmchain.blake3_tree import Domain
 from hmchain.errors import HMChainError, StorageError
@@ -80,7 +80,7 @@ class Participant:
         self._repaired: tuple[int, int, bool] | None = None
         self._copy: tuple[tuple[int, int], bytes] | None = None
         self._sits_out: tuple[int, int] | None = None
-        self._base: tuple[bytes, I64, I64] | None = None
+        self._base: tuple[bytes, Base] | None = None
         self._vectors: dict[bytes, U32] = {}
         self._result: tuple[tuple[int, int], Aggregate] | None = None
         self._prior_known = False
@@ -298,7 +298,7 @@ class Participant:
             if len(present) < len(entry.frozen):
                 return None
             survivors = rounds.survivors(self._node.state, study, entry)
-            model, momentum = self._base_model(study, entry)
+            model, momentum, _ = self._base_model(study, entry)
             self._result = (attempt, aggregate(present, survivors, model, momentum, study.rule(entry.number)))
         return self._result[1]
 
@@ -348,7 +348,8 @@ class Participant:
             if vector is None:
                 raise StorageError(f"the update of {update.organisation} is gone", "fetch it from another attester")
             masked.append(_leaf(vectors.vector_bytes(vector), chunk, vectors.UPDATE))
-        base = _leaf(vectors.model_bytes(*self._base_model(study, entry)), chunk, vectors.MODEL)
+        model, momentum, _ = self._base_model(study, entry)
+        base = _leaf(vectors.model_bytes(model, momentum), chunk, vectors.MODEL)
         which = fraud.part.value if fraud else Part.SUM.value
         posted = Leaf(fraud.posted_leaf, fraud.posted_path) if fraud else Leaf(b"", ())
         place = (entry.study, entry.number, entry.attempt, entry.rank)
@@ -397,23 +398,23 @@ class Participant:
 
     # Models and rounds
 
-    def _base_model(self, study: Study, entry: Round) -> tuple[I64, I64]:
-        """Model and momentum that the round starts from, checked against the root on the ledger."""
+    def _base_model(self, study: Study, entry: Round) -> Base:
+        """What the round starts from, checked against the root on the ledger."""
         if self._base is None or self._base[0] != entry.base_root:
-            self._base = (entry.base_root, *self._load_base(study, entry))
-        return self._base[1], self._base[2]
+            self._base = (entry.base_root, self._load_base(study, entry))
+        return self._base[1]
 
-    def _load_base(self, study: Study, entry: Round) -> tuple[I64, I64]:
-        rule = study.rule(entry.number)
+    def _load_base(self, study: Study, entry: Round) -> Base:
         if entry.number == 0:
-            return np.zeros(rule.padded_size, np.int64), np.zeros(rule.padded_size, np.int64)
+            zeros = np.zeros(study.rule(0).padded_size, np.int64)
+            return Base.of(zeros, zeros)
         if not entry.base_object:
             model = arithmetic.padded(to_fixed(self._learner.initial))
-            return model, np.zeros_like(model)
+            return Base.of(model, np.zeros_like(model))
         if (result := self._result_with(entry.base_root)) is not None:
-            return result.model, result.momentum
+            return Base(result.model, result.momentum, result.weight_bits)
         made = rounds.round_(self._node.state, entry.study, entry.base_round)
-        return self._made_model(study, made, entry.base_root)
+        return Base.of(*self._made_model(study, made, entry.base_root))
 
     def _made_model(self, study: Study, made: Round | None, root: bytes) -> tuple[I64, I64]:
         """Model and momentum that a round made, from the object that its master stored or a copy of it."""

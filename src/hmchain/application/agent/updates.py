@@ -17,9 +17,10 @@ from hmchain.application.agent.closing import MaskedUpdate, masked_name
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
+from hmchain.application.learning.aggregation import Base
 from hmchain.application.learning.masking import MaskSeeds, mask_update
 from hmchain.application.learning.prior import summed_counts
-from hmchain.application.learning.quantise import quantise_and_mask, to_weights
+from hmchain.application.learning.quantise import quantise_and_mask
 from hmchain.application.learning.schedule import MILLION, generator
 from hmchain.canonical import encode
 from hmchain.keys import SecretKey
@@ -65,9 +66,7 @@ class UpdateMaker:
             self._kept = self._store.get(masked_name(entry.study, *attempt), MaskedUpdate)
         return self._kept
 
-    def make(
-        self, study: Study, entry: Round, base: tuple[I64, I64], behaviour: AgentBehaviour
-    ) -> tuple[MaskedUpdate, U32]:
+    def make(self, study: Study, entry: Round, base: Base, behaviour: AgentBehaviour) -> tuple[MaskedUpdate, U32]:
         """Make the update of the round's attempt: durable when this returns. Only if none was `kept`."""
         order = study.order(self._organisation)
         seeds = self._keys.require(entry.study).seeds(entry.number, entry.attempt, entry.base_root)
@@ -76,14 +75,14 @@ class UpdateMaker:
         elif entry.number == 0:
             vector = mask_update(self._counts(study), seeds)
         else:
-            vector = self._trained(study, entry, base[0], seeds)
+            vector = self._trained(study, entry, base.weight_bits, seeds)
         key = SecretKey(self._keys.require(entry.study).study_key)
         context = exchange.update_context(entry.study, entry.number, entry.attempt, self._organisation)
         envelope = exchange.seal_update(vector, key, context)
         made = MaskedUpdate(
             entry.number,
             entry.attempt,
-            _sum_key(study, entry, base[0]),
+            _sum_key(study, entry, base.weight_bits),
             vectors.update_root(vector),
             self._objects.keep(envelope),
             self._hash(entry, "self", seeds.self_seed),
@@ -93,9 +92,9 @@ class UpdateMaker:
         self._kept = made
         return made, vector
 
-    def _trained(self, study: Study, entry: Round, model: I64, seeds: MaskSeeds) -> U32:
+    def _trained(self, study: Study, entry: Round, weight_bits: U32, seeds: MaskSeeds) -> U32:
         """Train a round and return its update, quantised and masked."""
-        start = to_weights(model)[: study.spec.rule.size]
+        start = weight_bits.view(np.float32)[: study.spec.rule.size]
         fitted = self._learner.trainer.fit(start, entry.number - 1)
         weight = study.weight(self._organisation)
         clip_norm = study.spec.clip_norm_millionths / MILLION
@@ -132,11 +131,11 @@ def class_counts(study: Study, means: I64) -> npt.NDArray[np.int64]:
     return np.array(summed_counts(means[:classes].tolist(), participants), np.int64)
 
 
-def _sum_key(study: Study, entry: Round, model: I64) -> bytes:
-    """The key of the round's sum, made of the model in hand."""
+def _sum_key(study: Study, entry: Round, weight_bits: U32) -> bytes:
+    """The key of the round's sum, made of the weights in hand."""
     if entry.number == 0:
         return sums.counts_key(study.spec.name, study.spec.initial_root)
-    return sums.training_key(vectors.weights_root(model))
+    return sums.training_key(vectors.bits_root(weight_bits))
 
 
 def _garbage(study: Study, entry: Round) -> I32:

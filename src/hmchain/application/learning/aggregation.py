@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +112,20 @@ class Aggregate:
         if part is Part.SUM:
             return vectors.vector_bytes(self.sum)
         return vectors.vector_bytes(self.masked_sum if part is Part.MASKED_SUM else self.weight_bits)
+
+
+class Base(NamedTuple):
+    """What a round starts from: padded vectors."""
+
+    model: I64
+    momentum: I64
+    weight_bits: U32
+    """The model as float32, which trainers read; an aggregate has them already."""
+
+    @classmethod
+    def of(cls, model: I64, momentum: I64) -> Base:
+        """A model and its momentum, with the weights that it gives."""
+        return cls(model, momentum, vectors.weight_bits(model))
 
 
 def aggregate(
