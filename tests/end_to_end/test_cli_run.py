@@ -359,7 +359,7 @@ def test_a_study_can_be_watched_while_it_runs(capsys: Captured, run_directory: P
     undecided = seen["proposed", ""]["next"]
     assert undecided == "the stewards of east, north, south, west approve or refuse"
     statuses = {status for status, _ in seen}
-    assert statuses == {"proposed", "agreeing", "running", "finished"}
+    assert statuses == {"proposed", "agreeing", "confirming", "running", "finished"}
     assert {phase for status, phase in seen if status == "running"} >= {"commit", "attest", "reveal", "aggregate"}
     assert seen["running", "aggregate"]["current"]["waits_for"] == [seen["running", "aggregate"]["current"]["master"]]
 

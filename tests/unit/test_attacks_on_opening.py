@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from study_bed import SCHEMA, START_MS, STUDY, Bed, make_spec
 
 from hmchain.application.agent import closing, study_keys
+from hmchain.application.agent.agent import UnpinnedError
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.study_terms import terms
 from hmchain.canonical import encode
@@ -91,6 +92,19 @@ def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
         changed = (rates[0] + 10_000, *rates[1:]) if field == "learning_rates_millionths" else value + 1
         changed = not value if isinstance(value, bool) else changed
         assert words(replace(spec, training=encode(replace(PLAN, **{field: changed})))) != words(spec), field
+
+
+def test_s4_an_agent_whose_data_do_not_fit_the_plan_says_so_and_does_not_join(bed: Bed) -> None:
+    agent = bed.agent("west")
+    learner = agent._learner(bed.study.spec)
+
+    def read() -> None:
+        raise UnpinnedError("batches must be smaller")
+
+    object.__setattr__(learner, "read", read)
+    bed.run(lambda: len(opening.joins(bed.state, STUDY)) == 3 and not bed.step())
+    assert bed.study.status == studies.PROPOSED
+    assert "batches must be smaller" in agent.refusals[STUDY]
 
 
 # Keys and seeds

@@ -22,6 +22,8 @@ from hmchain.ledger.contracts.studies import DatasetUse, StudySpec
 
 SCHEMA = Schema("mri", 1, 16, 16, ("no", "yes"))
 ARCH = Architecture.for_images(16, 16, 1, 2)
+PLAN = default_plan(2, steps=2)
+RULE = study_spec("any", SCHEMA, (DatasetUse("east", "brain", 1),) * 3, ARCH, PLAN, bytes(32)).rule
 
 
 def images(count: int, seed: int) -> Images:
@@ -101,9 +103,35 @@ def test_a_learner_decrypts_nothing_before_it_is_used(hospital: Hospital, monkey
         {"training": b""},
         {"architecture": encode(Architecture.for_images(32, 32, 1, 2))},
         {"rounds": 3},
+        {"training": encode(replace(PLAN, server_learning_rate_q16=1 << 12))},
+        {"rule": replace(RULE, learning_rate=1 << 12)},
+        {"rule": replace(RULE, layers=tuple(replace(layer, step=layer.step * 1000) for layer in RULE.layers))},
+        {"clip_norm_millionths": 2_000_000_000},
+        {"gate_tolerance_permyriad": 10_000},
+        {"initial_root": bytes(32)},
     ],
-    ids=["code", "architecture", "plan", "another size", "rounds past the plan"],
-)
-def test_an_agent_refuses_what_is_not_installed_or_does_not_fit(hospital: Hospital, changes: dict[str, object]) -> None:
+    ids=[
+        "code", "architecture", "plan", "another size", "rounds past the plan", "the plan's server rate",
+        "a server that stands still", "wider steps", "no clip", "a gate that takes anything", "another first model",
+    ],
+)  # fmt: skip
+def test_s4_an_agent_refuses_what_is_not_installed_or_does_not_follow_from_the_plan(
+    hospital: Hospital, changes: dict[str, object]
+) -> None:
+    """A rule that is not its plan's can keep the model still, so that a dropout gives an update away."""
     with pytest.raises(UnpinnedError, match="tumours"):
         cnn_learner(hospital, replace(spec(hospital), **changes))
+
+
+def test_s4_an_agent_refuses_to_train_on_all_its_images_at_once(hospital: Hospital) -> None:
+    """Nothing would differ from one round to the next but who took part."""
+    pinned = spec(hospital)
+    salt = parameters.founding(hospital.node.state).salt
+    for batch, refused in ((10, False), (11, True), (64, True)):
+        plan = replace(PLAN, batch_size=batch)
+        learner = cnn_learner(hospital, study_spec("tumours", SCHEMA, pinned.uses, ARCH, plan, salt))
+        if refused:
+            with pytest.raises(UnpinnedError, match="batches must be smaller"):
+                learner.read()
+        else:
+            learner.read()

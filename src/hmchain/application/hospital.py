@@ -150,7 +150,8 @@ Learn = Callable[[Hospital, StudySpec], Learner]
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     """The FL-CNN of a study on a hospital's images. Raises `UnpinnedError` for a model or code that is not ours."""
     # torch takes seconds to import, and only those who train need it.
-    from hmchain.application.learning.cnn import Architecture, code_digest, first_model_seed, initial_vector, layers
+    from hmchain.application.learning.cnn import Architecture, code_digest, first_model_seed, initial_vector
+    from hmchain.application.learning.study import differences
     from hmchain.application.learning.trainer import CNNTrainer
 
     if spec.code != code_digest():
@@ -159,20 +160,24 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         arch, plan = decode(spec.architecture, Architecture), decode(spec.training, TrainingPlan)
     except HMChainError as error:
         raise UnpinnedError(f"study {spec.name} pins a model that this version cannot build") from error
-    sizes, schema = [layer.size for layer in layers(arch)], spec.schema
+    schema, salt = spec.schema, parameters.founding(hospital.node.state).salt
     images = (schema.channels, schema.height, schema.width, len(schema.classes))
-    fits = (arch.channels, arch.height, arch.width, arch.classes) == images and plan.rounds >= spec.rounds
-    if not fits or [layer.size for layer in spec.rule.layers] != sizes:
-        raise UnpinnedError(f"study {spec.name} pins a model, a plan and a schema that do not fit each other")
+    if (arch.channels, arch.height, arch.width, arch.classes) != images:
+        raise UnpinnedError(f"study {spec.name} pins a model and a schema that do not fit each other")
+    if others := differences(spec, arch, plan, salt):
+        what = f"study {spec.name} pins what does not follow from its plan: {', '.join(others)}"
+        raise UnpinnedError(what, "have it proposed again, by `hmchain study propose`")
     use = spec.uses[spec.participants.index(hospital.organisation)]
 
     def opened() -> tuple[CNNTrainer, npt.NDArray[np.int64]]:
         cohort = hospital.cohort(use.dataset, use.version)
+        if len(cohort.train_labels) <= plan.batch_size:
+            what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
+            raise UnpinnedError(what, "batches must be smaller: what a hospital sends must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
         return CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes)
 
-    seed = first_model_seed(parameters.founding(hospital.node.state).salt, spec.name)
-    return CNNLearner(initial_vector(arch, seed), opened)
+    return CNNLearner(initial_vector(arch, first_model_seed(salt, spec.name)), opened)
 
 
 class CNNLearner:

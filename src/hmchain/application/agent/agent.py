@@ -214,7 +214,12 @@ class Agent:
         learner = self._learner(study.spec)
         if learner is None:
             return []
-        learner.read()
+        try:
+            learner.read()
+        except UnpinnedError as error:
+            self.refusals[name] = str(error)
+            self._learners.pop(name)
+            return []
         drawn = self._keys.drawn(name, len(study.spec.uses), self.random)
         public = drawn.wrapping.public
         return [JoinStudy(name, public, opening_seed_hash(drawn))]

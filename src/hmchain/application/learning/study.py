@@ -36,16 +36,16 @@ def study_spec(
     colluders: int | None = None,
     purpose: str = HEALTH_RESEARCH,
     deadlines: Deadlines = DEADLINES,
-    clip_norm: float = CLIP_NORM,
 ) -> StudySpec:
     """The specification of an FL-CNN study; `uses` in order of organisation, `salt` of the chain's founding.
 
-    `colluders` is f of the participants if not given; a consortium of more members wants its own f.
+    `colluders` is f of the participants if not given; a consortium of more members wants its own f. All that is pinned
+    follows from these: every agent makes it again, see `differences`.
     """
     sizes = [layer.size for layer in layers(arch)]
     model = arithmetic.padded(to_fixed(initial_vector(arch, first_model_seed(salt, name))))
     rule = ModelRule(
-        layer_steps(sizes, clip_norm, BITS),
+        layer_steps(sizes, CLIP_NORM, BITS),
         plan.server_momentum_q16,
         plan.server_learning_rate_q16,
         len(uses),
@@ -61,7 +61,7 @@ def study_spec(
         code=code_digest(),
         training=encode(plan),
         rule=rule,
-        clip_norm_millionths=round(clip_norm * MILLION),
+        clip_norm_millionths=round(CLIP_NORM * MILLION),
         rounds=plan.rounds,
         initial_root=vectors.model_root(model, model * 0),
         initial_weights=vectors.weights_root(model),
@@ -69,3 +69,16 @@ def study_spec(
         gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
         colluders=faults_tolerated(len(uses)) if colluders is None else colluders,
     )
+
+
+def differences(spec: StudySpec, arch: Architecture, plan: TrainingPlan, salt: bytes) -> tuple[str, ...]:
+    """What a specification pins otherwise than its own architecture, plan, participants and purpose give it.
+
+    A rule that is not its plan's can keep the model where it is, or take updates out of range: in either case sums can
+    tell of one hospital alone.
+    """
+    right = study_spec(
+        spec.name, spec.schema, spec.uses, arch, plan, salt,
+        colluders=spec.colluders, purpose=spec.purpose, deadlines=spec.deadlines,
+    )  # fmt: skip
+    return tuple(name for name in spec.__struct_fields__ if getattr(spec, name) != getattr(right, name))
