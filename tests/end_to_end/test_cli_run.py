@@ -360,6 +360,8 @@ def test_a_study_can_be_watched_while_it_runs(capsys: Captured, run_directory: P
     assert undecided == "the stewards of east, north, south, west approve or refuse"
     statuses = {status for status, _ in seen}
     assert statuses == {"proposed", "agreeing", "confirming", "running", "finished"}
+    opens_by = {status: found["opens_by_ms"] for (status, _), found in seen.items()}
+    assert opens_by["proposed"] > opens_by["confirming"] > until - DAY_MS and not opens_by["finished"]
     assert {phase for status, phase in seen if status == "running"} >= {"commit", "attest", "reveal", "aggregate"}
     assert seen["running", "aggregate"]["current"]["waits_for"] == [seen["running", "aggregate"]["current"]["master"]]
 

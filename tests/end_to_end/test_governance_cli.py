@@ -127,6 +127,24 @@ def test_stewards_decide_on_studies_at_their_nodes(
     hmchain("study", "approve", "unknown", "--node", south, status=2)
 
 
+def test_studies_are_shown_and_ended_at_the_nodes(published: Consortium, tmp_path: Path) -> None:
+    north, south, west = (folder(published, name) for name in ("north", "south", "west"))
+    propose(published, tmp_path, "colour")
+    shown = hmchain("study", "show", "colour", "--node", south)
+    for words in ("the server's learning rate is", "of at least 3 of the 4 hospitals", "scans version 1"):
+        assert words in shown
+    assert "not_the_proposer" in hmchain("study", "close", "colour", "--yes", "--node", south, status=8)
+    assert not answer("study", "close", "colour", "--vote", "--node", south)["is_over"]
+    assert "already_voted" in hmchain("study", "close", "colour", "--vote", "--yes", "--node", south, status=8)
+    ended = answer("study", "close", "colour", "--vote", "--node", west)
+    assert (ended["status"], ended["is_over"]) == ("closed", True)
+    assert "study_closed" in hmchain("study", "close", "colour", "--yes", "--node", north, status=8)
+    assert "closed_by_stewards" in hmchain("study", "status", north, "--study", "colour")
+    propose(published, tmp_path, "shade")
+    assert "shade is closed" in hmchain("study", "close", "shade", "--yes", "--node", north)
+    hmchain("study", "close", "unknown", "--yes", "--node", north, status=2)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hmchain import blake3_tree
-from hmchain.application.agent import closing, exchange, faults, repair
+from hmchain.application.agent import closing, exchange, faults, turns
 from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.memory import AttemptMemory, SumMemory
+from hmchain.application.agent.repair import Repairs
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
 from hmchain.application.agent.updates import UpdateMaker, class_counts
@@ -45,10 +46,6 @@ if TYPE_CHECKING:
 SALT_BYTES = 32
 _MASKED_PHASES = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL)
 """In which an update may still lose a mask."""
-_TURN_MS = 200
-"""How long each participant waits for the one before it to say that a deadline has passed."""
-_PATIENCE_MS = 2_000
-"""How long those who need not answer wait for those who should: this, or a quarter of the phase."""
 
 
 class Participant:
@@ -77,7 +74,7 @@ class Participant:
         self._random = random
         self._round: int | None = None
         self._published: set[bytes] = set()
-        self._repaired: tuple[int, int, bool] | None = None
+        self._repairs = Repairs(exchange)
         self._copy: tuple[tuple[int, int], bytes] | None = None
         self._sits_out: tuple[int, int] | None = None
         self._base: tuple[bytes, Base] | None = None
@@ -101,24 +98,7 @@ class Participant:
             if bound and made is not None and made.object not in self._published:
                 self._exchange.publish(made.object)
                 self._published.add(made.object)
-        self._repair(study, entry)
-
-    def _repair(self, study: Study, entry: Round) -> None:
-        """Give objects back to a store that lost them: when an attempt begins, and where a phase takes long."""
-        deadlines = study.spec.deadlines
-        spans_ms = {
-            rounds.COMMIT: deadlines.commit_ms,
-            rounds.AGGREGATE: deadlines.aggregate_ms,
-            rounds.VERIFY: deadlines.verify_ms,
-        }
-        if entry.phase not in spans_ms:
-            return
-        is_late = self._is_turn(entry, spans_ms[entry.phase])
-        moment = (entry.number, entry.attempt, is_late)
-        if moment != self._repaired if entry.phase == rounds.COMMIT else is_late:
-            self._repaired = moment
-            for address, size in repair.of_round(self._node.state, study, entry):
-                self._exchange.repair(address, size)
+        self._repairs.make(self._node.state, study, entry, self._node.now_ms())
 
     def act(self, study: Study, entry: Round) -> list[contracts.Body]:
         """What the round's phase asks of this participant now."""
@@ -140,12 +120,10 @@ class Participant:
     def tick(self, study: Study, entry: Round) -> list[contracts.Body]:
         """Say that the phase's deadline has passed: whose turn it is at once, the others one after the other."""
         turn = (study.order(self._organisation) - self._node.state.height) % len(study.spec.uses)
-        return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms + turn * _TURN_MS else []
+        return [Tick(entry.study)] if self._node.now_ms() > entry.deadline_ms + turn * turns.STEP_MS else []
 
     def _is_turn(self, entry: Round, span_ms: int, first: Sequence[str] = ()) -> bool:
-        """Some answer at once, the others only if that was not enough: fewer transactions."""
-        waited_ms = self._node.now_ms() - (entry.deadline_ms - span_ms)
-        return self._organisation in first or waited_ms > min(_PATIENCE_MS, span_ms // 4)
+        return self._organisation in first or turns.is_late(entry, span_ms, self._node.now_ms())
 
     # Commit and attest
 
@@ -307,10 +285,7 @@ class Participant:
         return [update for update in updates if update.organisation in entry.frozen]
 
     def _stored(self, study: Study, entry: Round, result: Aggregate) -> bytes | None:
-        """An object that holds the result: the master's, or where that cannot be had a copy of one's own, stored once.
-
-        None while the master's may still come: a store that hides objects must not decide who is a good master.
-        """
+        """An object that holds the result: the master's, or a copy of one's own where that one does not come."""
         attempt = (entry.number, entry.attempt)
         if entry.posted is not None and self._is_stored(study, entry, result):
             return entry.posted.object

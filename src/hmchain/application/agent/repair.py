@@ -6,7 +6,8 @@ go on. So it is not left to whoever made an object to keep it there.
 
 from __future__ import annotations
 
-from hmchain.application.agent import exchange
+from hmchain.application.agent import exchange, turns
+from hmchain.application.agent.exchange import Exchange
 from hmchain.ledger.contracts import models, rounds
 from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.contracts.studies import Study
@@ -14,6 +15,31 @@ from hmchain.ledger.state import State
 
 Sized = tuple[bytes, int]
 """An object's address, and the size that it must have."""
+
+
+class Repairs:
+    """Gives objects that a round needs back to a store that lost them, out of one participant's cache."""
+
+    def __init__(self, kept: Exchange) -> None:
+        self._kept = kept
+        self._looked: tuple[int, int, bool] | None = None
+
+    def make(self, state: State, study: Study, entry: Round, now_ms: int) -> None:
+        """Look when an attempt begins, and again where a phase takes long."""
+        deadlines = study.spec.deadlines
+        spans_ms = {
+            rounds.COMMIT: deadlines.commit_ms,
+            rounds.AGGREGATE: deadlines.aggregate_ms,
+            rounds.VERIFY: deadlines.verify_ms,
+        }
+        if entry.phase not in spans_ms:
+            return
+        is_late = turns.is_late(entry, spans_ms[entry.phase], now_ms)
+        moment = (entry.number, entry.attempt, is_late)
+        if moment != self._looked if entry.phase == rounds.COMMIT else is_late:
+            self._looked = moment
+            for address, size in of_round(state, study, entry):
+                self._kept.repair(address, size)
 
 
 def of_round(state: State, study: Study, entry: Round) -> list[Sized]:

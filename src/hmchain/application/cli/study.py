@@ -45,6 +45,8 @@ def _show(found: StudyStatus) -> None:
     output.heading(f"Study {found.name}: {found.status}" + (f" ({found.reason})" if found.reason else ""))
     output.fields((
         ("next", found.next),
+        *((("must come about", f"by {output.when(found.opens_by_ms)} UTC, else it is closed"),)
+          if found.opens_by_ms else ()),
         ("rounds", f"{found.accepted + found.rejected} of {found.rounds}: {found.accepted} accepted, "
                    f"{found.rejected} rejected"),
         *(_round_fields(found.current) if found.current else ()),

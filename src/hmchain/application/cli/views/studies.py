@@ -101,6 +101,8 @@ class StudyStatus:
     """In a row: two pause the study."""
     reason: str
     """Why it is over; empty while it is not."""
+    opens_by_ms: int
+    """Until when the step of its opening must come about; 0 once it is open."""
     current: CurrentRound | None
     participants: tuple[Participant, ...]
     reputation: tuple[Reputation, ...]
@@ -152,6 +154,7 @@ def _status(state: State, study: Study, vouched: str) -> StudyStatus:
         rejected=sum(round_.outcome == rounds.REJECTED for round_ in done),
         setbacks=progress.setbacks,
         reason=progress.reason,
+        opens_by_ms=progress.deadline_ms if study.status in studies.OPENING else 0,
         current=current,
         participants=participants,
         reputation=tuple(_reputation(state, spec.name, organisation) for organisation in spec.participants),

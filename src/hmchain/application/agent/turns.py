@@ -1,0 +1,15 @@
+"""Who answers when: some at once, the others only where that was not enough, so that fewer transactions are sent."""
+
+from __future__ import annotations
+
+from hmchain.ledger.contracts.rounds import Round
+
+STEP_MS = 200
+"""How long each participant waits for the one before it to say that a deadline has passed."""
+PATIENCE_MS = 2_000
+"""How long those who need not answer wait for those who should: this, or a quarter of the phase."""
+
+
+def is_late(entry: Round, span_ms: int, now_ms: int) -> bool:
+    """Whether a phase of `span_ms` has taken so long that others should answer too."""
+    return now_ms - (entry.deadline_ms - span_ms) > min(PATIENCE_MS, span_ms // 4)
