@@ -1,0 +1,156 @@
+"""Four real nodes go from protocol 2 to protocol 3 in the middle of a study, one of them late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cometbft_network import eventually, needs_cometbft, now_ms, signing_key
+from msgspec.structs import replace
+from study_bed import NAMES, SALT, SCHEMA, STUDY, YEAR_MS, Bed, repeatable_keys
+
+from hmchain.application.consortium import Consortium, founding, validator_keys
+from hmchain.errors import HMChainError
+from hmchain.ledger.contracts import membership, rounds, upgrades
+from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.membership import ProposeAction, VoteAction
+from hmchain.ledger.contracts.studies import Deadlines
+from hmchain.ledger.contracts.upgrades import Upgrade
+from hmchain.ledger.engines.cometbft import archive, audit
+from hmchain.ledger.engines.cometbft.ledger import CometLedger
+from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
+from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.state import State
+from support import protocol_3
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+
+LATE = "west"
+NOTICE_MS = 6_000
+DEADLINES = Deadlines(30_000, 15_000, 15_000, 15_000, 15_000, 15_000)
+
+
+class NetworkBed(Bed):
+    """Dummy hospitals, each at a node of its own; time is the clock's."""
+
+    def step(self) -> bool:
+        busy = self.consortium.step()
+        self.now_ms = now_ms()
+        if not busy:
+            time.sleep(0.05)
+        return busy
+
+
+def give_next_version(node: LocalNode) -> None:
+    """Its application knows protocol 3 from its next start on."""
+    command = node.files.app_command()
+    command[1:3] = [str(Path(__file__).parent / "protocol_3_app.py")]
+    node.app = Supervised("the application of the next version", command, node.files.log)
+
+
+def height(node: LocalNode) -> int:
+    if not (node.files.directory / "state.db").exists():
+        return 0
+    state = State.open_read_only(node.files.directory / "state.db")
+    try:
+        return state.height
+    finally:
+        state.close()
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[tuple[NetworkBed, LocalNetwork]]:
+    """Four nodes and their hospitals; only the late one's program does not know protocol 3."""
+    needs_cometbft()
+    bed = NetworkBed(directory / "run", tuple(sorted(NAMES[:4])), now_ms=now_ms())
+    keys = {name: repeatable_keys(name) for name in bed.names}
+    genesis = founding("upgrade", {name: name for name in bed.names}, keys, now_ms(), salt=SALT)
+    genesis = replace(genesis, notice_ms=NOTICE_MS)
+    nodes = LocalNetwork(directory / "nodes", genesis, validator_keys(keys))
+    for name, node in nodes.nodes.items():
+        if name != LATE:
+            give_next_version(node)
+    with nodes:
+        try:
+            eventually(lambda: all(height(node) for node in nodes.nodes.values()), "the first block")
+            client = RpcClient([node.rpc_url for node in nodes.nodes.values()])
+            directories = {name: node.files.directory for name, node in nodes.nodes.items()}
+            bed._adopt(Consortium(directory / "run", CometLedger(client, genesis, directories), keys, bed.learn))
+            yield bed, nodes
+            bed.close()
+        finally:
+            for name, node in nodes.nodes.items():
+                print(f"--- {name}\n{node.files.log.read_text()[-3000:]}")
+
+
+def agree_on_protocol_3(bed: NetworkBed) -> Upgrade:
+    action = Upgrade(3, now_ms() + 2 * NOTICE_MS, bed.state.height + 4)
+    bed.require("east", "steward", ProposeAction(action))
+    ballot = membership.open_ballot(bed.state, action, now_ms())
+    assert ballot is not None
+    for name in ("north", "south"):
+        bed.require(name, "steward", VoteAction(ballot))
+    assert upgrades.planned(bed.state) == action
+    return action
+
+
+def test_four_nodes_change_the_rules_in_the_middle_of_a_study_one_of_them_late(tmp_path: Path) -> None:
+    with protocol_3.known(), running(tmp_path) as (bed, nodes):
+        bed.prepare(3, deadlines=DEADLINES)
+        bed.approve(expires_ms=now_ms() + YEAR_MS)
+        bed.until(1, rounds.COMMIT)
+        agreed = agree_on_protocol_3(bed)
+
+        def follows_protocol_3() -> bool:
+            """A transaction a look: an idle chain makes a block a minute."""
+            bed.require("east", "steward", RegisterDataset(f"at-{bed.state.height}", SCHEMA))
+            return upgrades.at(bed.state, bed.state.height + 1) == 3
+
+        eventually(follows_protocol_3, "protocol 3")
+        changed = next(at for at, event in bed.events if event.kind == "protocol.changed")
+        assert changed >= agreed.after_height and bed.round.number == 1 and not bed.contributions()
+
+        late = nodes.nodes[LATE]
+        told = f"block {changed + 1} follows protocol 3, and this program knows 2"
+        eventually(lambda: told in late.files.log.read_text(), "the late node says why it stops")
+        assert height(late) == changed, "the last block of protocol 2 is committed, and none after it"
+        bed.run(lambda: bed.round.number == 2)
+        assert bed.at(1).outcome == rounds.ACCEPTED and len(bed.at(1).frozen) == 3
+        assert not any(protocol_3.commits(bed.state, STUDY, name) for name in bed.names), "round 1 is protocol 2's"
+        assert height(late) == changed
+
+        late.stop()
+        give_next_version(late)
+        late.start()
+        eventually(lambda: height(late) >= bed.state.height, "the late node catches up")
+        bed.run()
+        assert bed.study.progress.reason == "completed"
+        counted = {name: protocol_3.commits(bed.state, STUDY, name) for name in bed.names}
+        assert all(found is not None and found.counted >= 1 for found in counted.values()), "the late one's too"
+
+        observer = nodes.add("observer", signing_key("observer", "validator"))
+        give_next_version(observer)
+        observer.start()
+        eventually(lambda: height(observer) >= bed.state.height, "a new node plays everything again")
+        east = nodes.nodes["east"].files.directory
+        with RpcClient([nodes.nodes["east"].rpc_url]) as client:
+            kept = archive.keep(
+                east, lambda: client.status().sync_info.latest_block_height, client.signed_header, lambda *_: None
+            )
+        found = audit.verify(east, kept)
+        assert found.signed_height >= bed.state.height
+        assert len(set(map(state_at_the_end, nodes.nodes.values()))) == 1
+    with pytest.raises(HMChainError, match="follows protocol 3, and this program knows 2"):
+        audit.verify(east, kept)
+
+
+def state_at_the_end(node: LocalNode) -> tuple[bytes, int]:
+    state = State.open_read_only(node.files.directory / "state.db")
+    try:
+        return state.commitment(), upgrades.at(state, state.height + 1)
+    finally:
+        state.close()
