@@ -120,9 +120,9 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def empty_log(database: sqlite3.Connection) -> bool:
+def empty_log(database: sqlite3.Connection, seconds: float | None = None) -> bool:
     """Empty SQLite's log, which keeps deleted rows until then; False if another process reads it for so long."""
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + (BUSY_SECONDS if seconds is None else seconds)
     while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]:
         if time.monotonic() > deadline:
             return False
