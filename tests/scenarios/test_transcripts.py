@@ -59,6 +59,15 @@ def withheld_seed(bed: Bed) -> None:
     bed.run()
 
 
+def lasting_dropout(bed: Bed) -> None:
+    """One hospital dies in round 2 between freeze and reveal: no other set may be summed, and the study ends."""
+    bed.until(2, rounds.REVEAL)
+    with bed.asleep("west"):
+        bed.run()
+        bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
+        bed.run()
+
+
 def rejected_round(bed: Bed) -> None:
     """Two of four vote against the model of round 1: round 2 starts from the model of before."""
     bed.until(1, rounds.COMMIT)
@@ -81,7 +90,7 @@ def garbage(bed: Bed) -> None:
 
 
 SCENARIOS: tuple[Callable[[Bed], None], ...] = (
-    honest, forged_sum, silent_master, dropout, withheld_seed, rejected_round, garbage,
+    honest, forged_sum, silent_master, dropout, withheld_seed, lasting_dropout, rejected_round, garbage,
 )  # fmt: skip
 
 
