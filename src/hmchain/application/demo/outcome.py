@@ -238,5 +238,5 @@ def _next_commands(prepared: Prepared, consortium: Consortium) -> tuple[Fact, ..
     return (
         Fact(name=audit_command(folder, anchor), text="check the whole record yourself"),
         Fact(name=f"hmchain audit trace {folder} --dataset {first}/{DATASET}", text="who used this dataset, and why"),
-        Fact(name=f"hmchain model predict IMAGE --model {folder / 'model.safetensors'}", text="try the model"),
+        Fact(name=f"hmchain model predict IMAGE --dir {folder}", text="try the model"),
     )

@@ -247,7 +247,7 @@ def _next(state: State, study: Study, participants: tuple[Participant, ...], cur
     if study.status == studies.CLOSED:
         return f"nothing came of it ({study.progress.reason}): a scientist may propose another study"
     if study.status == studies.FINISHED:
-        return "use the model: `hmchain model predict IMAGE`; check how it came about: `hmchain audit verify`"
+        return f"have the model: `hmchain model export {name}`; check how it came about: `hmchain audit verify`"
     if study.status == studies.REFUSED:
         refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
         return f"{refused} refused: {proposer}'s scientist may propose another study"
