@@ -15,15 +15,18 @@ import pytest
 from ledger_network import CHAIN, genesis
 
 from hmchain.ledger import genesis as founding
-from hmchain.ledger import proposer
+from hmchain.ledger import proposer, reputation
 from hmchain.ledger.blocks import ABSENT, COMMIT, BlockInput, Vote
 from hmchain.ledger.context import STEWARD, Context, Credential
 from hmchain.ledger.contracts import standings
 from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.reputation import Outcome
 from hmchain.ledger.state import State
 
 sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
-study: Any = import_module("election_study")
+study: Any = import_module("election.proposers")
+drawing: Any = import_module("election.drawing")
+masterships: Any = import_module("election.masterships")
 
 FAST = Parameters(epoch_blocks_min=20, epoch_ms=1, jail_blocks_per_member=2, jail_ms=1_000)
 
@@ -124,6 +127,23 @@ def test_the_picture_has_a_line_for_each_rule_in_each_panel() -> None:
         for faults in study.FAULTS
         for rule in study.RULES
     )
-    root = ET.fromstring(study.drawing(list(found)))
+    root = ET.fromstring(drawing.drawing(list(found)))
     lines = root.findall(".//{http://www.w3.org/2000/svg}polyline")
-    assert len(lines) == len(study.FAULTS) * len(study.RULES) * len(study.MEASURES)
+    assert len(lines) == len(study.FAULTS) * len(study.RULES) * len(drawing.MEASURES)
+
+
+@pytest.mark.parametrize("strategy", masterships.STRATEGIES)
+@pytest.mark.parametrize(("n", "attackers"), [(4, 1), (13, 4)])
+def test_e1_to_e4_dishonesty_brings_no_more_masterships_than_honesty(n: int, attackers: int, strategy: str) -> None:
+    found = masterships.row(n, attackers, strategy, runs=4, count=2, length=5)
+    assert found.holds, found
+    assert found.rounds == 4 * 2 * 6, "every study came to its end"
+
+
+def test_without_its_rules_the_study_would_find_that_dishonesty_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What protects against a draw repeated at will: a seed withheld counts no more, and burdens both scores."""
+    size = {"runs": 4, "count": 2, "length": 10}
+    assert masterships.row(13, 4, "withholder", **size).holds
+    monkeypatch.setitem(reputation._BREACH, Outcome.WITHHELD, 0)
+    found = masterships.row(13, 4, "withholder", **size)
+    assert not found.holds, found

@@ -81,21 +81,32 @@ def capped(raw: Sequence[int]) -> tuple[int, ...]:
 def rank(seed: bytes, candidates: Sequence[Candidate], last_masters: Sequence[str], f: int) -> tuple[str, ...]:
     """Return the ids of all candidates, the master first, its backups after it.
 
-    The last `f` masters (`last_masters` ends with the latest) are excluded if at least 4 candidates remain. An excluded
-    candidate is still ranked, behind all others and by the same draw, so that backups never run out sooner for it.
-    The order of `candidates` doesn't matter. Raises `DuplicateCandidateError`.
+    The `f` who were drawn last (`last_masters` ends with the latest) are excluded if at least 4 candidates remain. An
+    excluded candidate is still ranked, behind all others and by the same draw, so that backups never run out sooner for
+    it. The order of `candidates` doesn't matter. Raises `DuplicateCandidateError`.
     """
-    ordered = sorted(candidates, key=lambda candidate: candidate.id)
+    rested = rested_of(candidates, last_masters, f)
+    tired = [candidate for candidate in sorted(candidates, key=_by_id) if candidate not in rested]
+    counter = count()
+    return (*_drawn(seed, counter, rested), *_drawn(seed, counter, tired))
+
+
+def rested_of(candidates: Sequence[Candidate], last_masters: Sequence[str], f: int) -> list[Candidate]:
+    """Return those among whom the master is drawn, in order; all where fewer than 4 would remain.
+
+    Raises `DuplicateCandidateError`.
+    """
+    ordered = sorted(candidates, key=_by_id)
     for one, other in pairwise(ordered):
         if one.id == other.id:
             raise DuplicateCandidateError(f"{one.id} stands twice in an election", "name each candidate once")
     recent = frozenset(last_masters[-f:] if f else ())
     rested = [candidate for candidate in ordered if candidate.id not in recent]
-    if len(rested) < CANDIDATES_AFTER_EXCLUSION:
-        rested = ordered
-    tired = [candidate for candidate in ordered if candidate not in rested]
-    counter = count()
-    return (*_drawn(seed, counter, rested), *_drawn(seed, counter, tired))
+    return ordered if len(rested) < CANDIDATES_AFTER_EXCLUSION else rested
+
+
+def _by_id(candidate: Candidate) -> str:
+    return candidate.id
 
 
 def _drawn(seed: bytes, counter: Iterator[int], candidates: Sequence[Candidate]) -> Iterator[str]:

@@ -160,7 +160,12 @@ def learning_score(conduct: Conduct, breaches: Breaches, now_ms: int) -> int:
     """
     known = faded(conduct, now_ms)
     earned = SCORE_MAX * (known.supported + ONE) // (known.supported + known.unsupported + 2 * ONE)
-    return earned * ONE // (ONE + breaches_now(breaches, now_ms))
+    return burdened(earned, breaches, now_ms)
+
+
+def burdened(score: int, breaches: Breaches, now_ms: int) -> int:
+    """Return what is left of a score where breaches are remembered: score / (1 + breaches)."""
+    return score * ONE // (ONE + breaches_now(breaches, now_ms))
 
 
 def faded(conduct: Conduct, now_ms: int) -> Conduct:

@@ -23,6 +23,10 @@ from hmchain.ledger import reputation
 from hmchain.ledger.blocks import ABSENT, COMMIT, NIL, BlockInput
 from hmchain.ledger.state import State, Table
 
+TURN_MS_MAX = 30_000
+"""A turn to propose stands for no more than this: one that fails costs others seconds, however quiet the chain is."""
+FAILED_TURNS_MIN = 3
+"""Fewer turns that failed are nothing."""
 SPAN_MS_MAX = 10 * 60 * 1000
 """A block stands for no more than this: one vote that came late after a quiet night is not a night's absence."""
 
@@ -58,7 +62,11 @@ class Turns(Record, frozen=True):
 
     validator: str
     span_ms: int
+    """What they all stand for."""
     failed_ms: int
+    """What those stand for that failed."""
+    failed: int
+    """How many failed."""
 
 
 class Silence(Record, frozen=True):
@@ -142,11 +150,17 @@ def _tally(state: State, flag: int, proposer: str, span_ms: int, missed: Sequenc
 def count_turns(state: State, turns: Sequence[str], paused: Collection[str]) -> None:
     """Count turns to propose, all but the last of which failed; each stands for what the last non-empty block does."""
     open_ = epoch(state)
+    span_ms = min(open_.span_ms, TURN_MS_MAX) if open_ else 0
     for number, validator in enumerate(turns):
-        if open_ is not None and validator not in paused:
-            known = _TURNS.get(state, validator) or Turns(validator, 0, 0)
-            failed_ms = open_.span_ms if number < len(turns) - 1 else 0
-            renewed = Turns(validator, known.span_ms + open_.span_ms, known.failed_ms + failed_ms)
+        if validator not in paused:
+            known = _TURNS.get(state, validator) or Turns(validator, 0, 0, 0)
+            failed = int(number < len(turns) - 1)
+            renewed = Turns(
+                validator,
+                known.span_ms + span_ms,
+                known.failed_ms + failed * span_ms,
+                known.failed + failed,
+            )
             _TURNS.put(state, renewed, validator)
 
 
@@ -157,12 +171,13 @@ def forgive(state: State, validator: str) -> None:
 
 def failed_turns(state: State, members: Sequence[str], elapsed_ms: int) -> dict[str, tuple[int, int]]:
     """Of each member the time of turns that failed, and of all its turns: its equal share of the epoch at least."""
-    found = {turns.validator: turns for turns in _TURNS.all(state)}
+    known = {turns.validator: turns for turns in _TURNS.all(state)}
     share_ms = elapsed_ms // max(1, len(members))
-    none = Turns("", 0, 0)
-    return {
-        name: (turns.failed_ms, max(share_ms, turns.span_ms)) for name in members for turns in [found.get(name, none)]
-    }
+    found = {}
+    for name in members:
+        turns = known.get(name, Turns(name, 0, 0, 0))
+        found[name] = turns.failed_ms if turns.failed >= FAILED_TURNS_MIN else 0, max(share_ms, turns.span_ms)
+    return found
 
 
 def miss_rates(state: State, members: Sequence[str], elapsed_ms: int) -> dict[str, int]:

@@ -30,17 +30,20 @@ def learning_score(state: State, study: str, organisation: str, now_ms: int) -> 
 
 
 def candidates(context: Context, study: Study) -> tuple[Candidate, ...]:
-    """Those of a study's participants that may ever be its master, with their scores as they are now."""
-    state, name = context.state, study.spec.name
-    return tuple(
-        Candidate(
-            organisation,
-            standings.standing(state, organisation).consensus,
-            learning_score(state, name, organisation, context.time_ms),
-        )
-        for organisation in study.spec.participants
-        if standings.may_stand(state, organisation)
-    )
+    """Those of a study's participants that may ever be its master, with their scores as they are now.
+
+    Breaches burden both scores here, since the lesser of them decides: else they would count for nothing where the
+    consensus score is the lesser one.
+    """
+    state, now_ms = context.state, context.time_ms
+    found = []
+    for organisation in study.spec.participants:
+        if standings.may_stand(state, organisation):
+            breaches = _BREACHES.get(state, organisation) or Breaches()
+            consensus = reputation.burdened(standings.standing(state, organisation).consensus, breaches, now_ms)
+            learning = learning_score(state, study.spec.name, organisation, now_ms)
+            found.append(Candidate(organisation, consensus, learning))
+    return tuple(found)
 
 
 def record(context: Context, study: str, organisation: str, outcome: Outcome) -> None:
