@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.agent.store import AgentStore, AgentStoreError
+from hmchain import files
+from hmchain.application.agent.store import SCRUB_SECONDS, AgentStore, AgentStoreError
 from hmchain.canonical import Record
 from hmchain.keys import SecretKey
 
@@ -103,9 +104,55 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
         AgentStore(tmp_path / "agent.db", KEY)
 
 
-def test_c4_after_a_failed_note_what_is_put_is_durable_again(tmp_path: Path) -> None:
-    store = AgentStore(tmp_path / "agent.db", KEY)
+def test_c4_after_a_failed_note_what_is_put_is_on_disk_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, synced = AgentStore(tmp_path / "agent.db", KEY), list[str]()
     store._execute("PRAGMA max_page_count = 3")
     with pytest.raises(AgentStoreError):
         store.note("a", Note(bytes(100_000)))
-    assert store._execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    monkeypatch.setattr(files, "sync", lambda path: synced.append(path.name))
+    store.put("a", Note(b"small"))
+    assert synced == ["agent.db-wal"]
+
+
+def test_what_is_noted_is_synced_once_it_is_to_be_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, synced = AgentStore(tmp_path / "agent.db", KEY), list[str]()
+    store.tend()
+    monkeypatch.setattr(files, "sync", lambda path: synced.append(path.name))
+    store.note("a", Note(b"one"))
+    with store.batch():
+        store.note("b", Note(b"two"))
+    assert not synced
+    for _ in range(2):
+        store.settle()
+        assert synced == ["agent.db-wal"], "and no more while nothing changes"
+
+
+def test_what_is_erased_leaves_the_disk_within_a_second_of_rounds_that_fly_by(tmp_path: Path) -> None:
+    now = [0.0]
+    store = AgentStore(tmp_path / "agent.db", KEY, seconds=lambda: now[0])
+    store.tend()
+    for name in "ab":
+        store.put(name, Note(bytes(200)))
+    old = [sealed(store, name)[20:100] for name in "ab"]
+    with store.batch():
+        store.erase("a")
+    now[0] = SCRUB_SECONDS / 2
+    with store.batch():
+        store.erase("b")
+    assert all(data in on_disk(tmp_path) for data in old)
+    now[0] = SCRUB_SECONDS
+    store.tend()
+    assert not any(data in on_disk(tmp_path) for data in old)
+
+
+def test_what_a_killed_process_erased_leaves_the_disk_with_the_next_one(tmp_path: Path) -> None:
+    store = AgentStore(tmp_path / "agent.db", KEY, seconds=lambda: 0.0)
+    store.tend()
+    store.put("a", Note(bytes(200)))
+    old = sealed(store, "a")[20:100]
+    with store.batch():
+        store.erase("a")
+    assert old in on_disk(tmp_path)
+    again = AgentStore(tmp_path / "agent.db", KEY)
+    again.tend()
+    assert old not in on_disk(tmp_path) and again.get("a", Note) is None

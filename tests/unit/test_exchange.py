@@ -102,7 +102,7 @@ def test_a_cache_keeps_only_what_it_is_told(tmp_path: Path) -> None:
     for cache in (ObjectCache(tmp_path), ObjectCache(None)):
         addresses = [bytes([i]) * 32 for i in range(3)]
         for address in addresses:
-            cache.put(address, b"", durable=True)
+            cache.put(address, b"")
         (tmp_path / "half written.part").touch()
         cache.keep_only({addresses[1]})
         assert [cache.get(address) is None for address in (addresses[0], addresses[2])] == [True, True]

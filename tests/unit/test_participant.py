@@ -10,6 +10,7 @@ import pytest
 from study_bed import STUDY, Bed
 
 from hmchain.application.agent.closing import GateChoice, MaskedUpdate
+from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.learning.ratchet import RatchetError
 from hmchain.errors import DataError
@@ -100,6 +101,42 @@ def test_two_time_pad_killed_after_durable_before_sent(bed: Bed) -> None:
     assert {name: trainer.fitted for name, trainer in bed.trainers.items()} == trained, "nobody trained again"
     for name, update in bed.contributions().items():
         assert (update.digest, update.object) == (before[name][0].digest, before[name][0].object)
+
+
+def test_two_time_pad_an_update_that_a_power_cut_takes_costs_its_author_the_attempt(bed: Bed) -> None:
+    """Neither record nor bytes were on the disk, and the digest was on the ledger."""
+    bed.until(1, rounds.COMMIT)
+    bed.step()
+    store = bed.agent("north").store
+    with store.batch():
+        store.erase(f"{STUDY}/masked/")
+    shutil.rmtree(bed.directory / "hospitals" / "north" / "cache")
+    before, trained = bed.contributions()["north"], list(bed.trainers["north"].fitted)
+    bed.reopen()
+    bed.run(lambda: bed.round.number == 2)
+    after = bed.contributions(bed.at(1))["north"]
+    assert (after.digest, after.self_seed) == (before.digest, b"") and bed.at(1).frozen == ("east", "south", "west")
+    assert bed.trainers["north"].fitted == trained, "it trained no other for it"
+    assert before.object not in set(bed.consortium.objects.list())
+
+
+def test_two_time_pad_no_bytes_leave_before_the_record_of_them_is_on_disk(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ledger a hospital wakes to after a power cut, put back from a backup say: it makes no second update."""
+    bed.until(1, rounds.COMMIT)
+    publish, published = Exchange.publish, list[bytes]()
+    owners = {str(bed.directory / "hospitals" / name / "cache" / STUDY): name for name in bed.names}
+
+    def checked(exchange: Exchange, address: bytes) -> None:
+        store = bed.agent(owners[str(exchange._cache._folder)]).store
+        assert store._settled and any(made.object == address for _, made in store.all(f"{STUDY}/masked/", MaskedUpdate))
+        published.append(address)
+        publish(exchange, address)
+
+    monkeypatch.setattr(Exchange, "publish", checked)
+    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    assert len(published) == len(bed.names)
 
 
 def test_two_time_pad_killed_between_send_and_upload(bed: Bed) -> None:

@@ -61,7 +61,7 @@ def agent_store(folder: Path, told: Sequence[str]) -> None:
         return
     store = AgentStore(folder / "hospital" / "agent.db", SECRET)
     found = dict(store.all("", Note))
-    texts = {"a": b"one two", "b": b"three", "c": b"four", "noted": b"perhaps", "large": bytes(100_000)}
+    texts = {"a": b"one two", "b": b"three", "c": b"four", "d": b"five", "noted": b"perhaps", "large": bytes(100_000)}
     assert all(note.text in texts[name] for name, note in found.items())
     for name, text in dict(line.split() for line in told).items():
         newer = name in found and texts[name].endswith(found[name].text)

@@ -159,6 +159,7 @@ class Agent:
 
     def publish(self) -> None:
         """Upload what the ledger already binds; done before `step`, so that others find it."""
+        self.store.tend()
         for study in self._studies():
             with self._waiting(study):
                 if study.status == studies.RUNNING and (participant := self._participant(study)):

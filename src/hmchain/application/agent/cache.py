@@ -22,16 +22,13 @@ class ObjectCache:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def put(self, address: bytes, data: bytes, *, durable: bool = False) -> None:
-        """Keep an object whose address is known to be right; on disk when this returns if `durable`.
-
-        Raises `DiskFullError`.
-        """
+    def put(self, address: bytes, data: bytes) -> None:
+        """Keep an object whose address is known to be right. A power cut may take it. Raises `DiskFullError`."""
         if self._folder is None:
             self._memory[address] = data
             return
         try:
-            files.write_whole(self._folder / address.hex(), data, durable=durable)
+            files.write_whole(self._folder / address.hex(), data, durable=False)
         except OSError as error:
             raise DiskFullError("an agent's cache cannot be written", "free some space, then run again") from error
 

@@ -113,7 +113,7 @@ def _judge_best(state: State, study: str, before: int, store: AgentStore) -> Non
         closed, best = rounds.round_(state, study, choice.round), store.get(best_name(study), Best)
         accepted = closed is not None and closed.outcome == rounds.ACCEPTED
         if accepted and (best is None or choice.auc_permyriad > best.auc_permyriad):
-            store.put(best_name(study), Best(choice.auc_permyriad))
+            store.note(best_name(study), Best(choice.auc_permyriad))
         store.erase(name)
 
 

@@ -99,9 +99,9 @@ class Exchange:
         self._useless: set[tuple[bytes, bytes]] = set()
 
     def keep(self, envelope: bytes) -> bytes:
-        """Put an object of one's own into one's cache, durably, and return its address."""
+        """Put an object of one's own into one's cache, and return its address."""
         address = address_of(envelope)
-        self._cache.put(address, envelope, durable=True)
+        self._cache.put(address, envelope)
         return address
 
     def publish(self, address: bytes) -> None:

@@ -96,6 +96,7 @@ class Participant:
             made = self._maker.kept(entry)
             bound = own is not None and made is not None and own.object == made.object
             if bound and made is not None and made.object not in self._published:
+                self._store.settle()  # on whatever ledger a power cut lets it wake, it makes no other under these seeds
                 self._exchange.publish(made.object)
                 self._published.add(made.object)
         self._repairs.make(self._node.state, study, entry, self._node.now_ms())

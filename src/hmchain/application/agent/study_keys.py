@@ -163,8 +163,9 @@ class StudyKeyStore:
                 raise PairAgreementError(f"the secrets for study {study} are lost", "restore the agent's file")
             found = agree(chain_id, study, order, drawn, agreements)
             with self._store.batch():
-                self._store.put(f"{study}/keys", found)
+                self._store.note(f"{study}/keys", found)
                 self._store.erase(f"{study}/drawn")
+            self._store.scrub()
         self._keys[study] = found
         return found
 
@@ -173,6 +174,7 @@ class StudyKeyStore:
         if self._store.get(f"{study}/drawn", JoinSecrets) is not None:
             with self._store.batch():
                 self._store.erase(f"{study}/drawn")
+            self._store.scrub()
 
     def forget(self, study: str) -> None:
         """Erase the keys of a study of which nothing came; in a batch of the store, which takes them off the disk."""
@@ -196,7 +198,7 @@ class StudyKeyStore:
         found = self._keys.get(study) or self._store.get(f"{study}/keys", StudyKeys)
         if found is not None and found.own.round < next_round:
             self._keys[study] = found.advanced(next_round)
-            self._store.put(f"{study}/keys", self._keys[study])
+            self._store.note(f"{study}/keys", self._keys[study])
 
 
 def opening_seed_hash(drawn: JoinSecrets) -> bytes:

@@ -1,8 +1,9 @@
 """Making one's masked update: train, clip, quantise, mask, and keep it before a word of it leaves.
 
-Two vectors under the same seeds give away their difference. So the masked bytes are durable before their digest is
-sent; an agent that finds its digest on the ledger but not the bytes sits the attempt out; and nothing is ever trained
-again for a round and attempt whose bytes are there.
+Two vectors under the same seeds give away their difference. So one digest goes first, of which the ledger takes one an
+attempt; the bytes leave once it has taken theirs, and after the disk has the record of them. An agent that finds its
+digest on the ledger but not the bytes sits the attempt out, and nothing is ever trained again for a round and attempt
+of which there is a record.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class UpdateMaker:
         return self._kept
 
     def make(self, study: Study, entry: Round, base: Base, behaviour: AgentBehaviour) -> tuple[MaskedUpdate, U32]:
-        """Make the update of the round's attempt: durable when this returns. Only if none was `kept`."""
+        """Make the update of the round's attempt. Only if none was `kept`.
+
+        A power cut may take it: then another is made, and the ledger takes the digest of one of them.
+        """
         order = study.order(self._organisation)
         seeds = self._keys.require(entry.study).seeds(entry.number, entry.attempt, entry.base_root)
         if behaviour is AgentBehaviour.GARBAGE_UPDATE:
@@ -88,7 +92,7 @@ class UpdateMaker:
             self._hash(entry, "self", seeds.self_seed),
             self._pair_hashes(entry, seeds, order, len(study.spec.uses)),
         )
-        self._store.put(masked_name(entry.study, entry.number, entry.attempt), made)
+        self._store.note(masked_name(entry.study, entry.number, entry.attempt), made)
         self._kept = made
         return made, vector
 
