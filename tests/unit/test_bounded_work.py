@@ -9,6 +9,7 @@ import pytest
 from abci_chain import Chain
 from ledger_network import CHAIN, SCHEMA, START_MS, Network, genesis
 from msgspec.structs import replace
+from study_bed import STUDY, Bed, another
 
 from hmchain import merkle
 from hmchain.canonical import encode
@@ -16,8 +17,10 @@ from hmchain.keys import PublicKey, SigningKey
 from hmchain.ledger import chain, proposer
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import Block, InvalidProposal, evidence_root
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts import standings, studies
+from hmchain.ledger.contracts.approvals import RefuseStudy
 from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.studies import ProposeStudy
 from hmchain.ledger.engines.embedded import NoQuorumError
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import sign
@@ -203,3 +206,42 @@ def test_l11_a_scan_reads_what_it_is_asked_for_and_no_more() -> None:
                 seen[key] = value
         prefix = bytes([key[0], 0])
         assert list(state.scan(prefix)) == sorted(item for item in seen.items() if item[0].startswith(prefix))
+
+
+# -- studies -----------------------------------------------------------------------------------------------------------
+
+
+def test_l6_an_agent_reads_the_open_studies_that_name_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bed = Bed.found(tmp_path, n=5)
+    spec = bed.prepare(1)
+    outside = another(spec, "others", uses=spec.uses[1:], rule=replace(spec.rule, participants=4))
+    bed.require(bed.names[0], "scientist", ProposeStudy(outside))
+    assert studies.open_studies(bed.state, bed.names[0]) == [STUDY]
+    assert studies.open_studies(bed.state, bed.names[1]) == ["others", STUDY]
+    read = []
+    real = studies.study
+    monkeypatch.setattr(studies, "study", lambda state, name: read.append(name) or real(state, name))
+    bed.agent(bed.names[0]).step()
+    assert "others" not in read
+    monkeypatch.undo()
+    bed.approve()
+    bed.run()
+    assert all(studies.open_studies(bed.state, name) == ["others"] for name in bed.names[1:])
+    bed.reopen()
+    assert STUDY in {study.spec.name for study in bed.agent(bed.names[0])._studies()}, "there may be something to close"
+    bed.close()
+
+
+def test_l6_a_member_has_so_many_proposals_that_wait_and_no_more(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path)
+    spec = bed.prepare(1)
+    more = [another(spec, f"s{number}") for number in range(studies.PROPOSALS_MAX)]
+    codes = [bed.submit(bed.names[0], "scientist", ProposeStudy(each)) for each in more]
+    assert codes == ["ok"] * (studies.PROPOSALS_MAX - 1) + ["too_many_proposals"]
+    assert bed.submit(bed.names[1], "scientist", ProposeStudy(more[-1])) == "ok", "another member has its own"
+    bed.require(bed.names[2], "steward", RefuseStudy("s0", "ethics"))
+    last = ProposeStudy(another(spec, "last"))
+    assert bed.submit(bed.names[0], "scientist", last) == "ok", "what is over makes room"
+    bed.close()

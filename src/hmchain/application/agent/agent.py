@@ -155,6 +155,7 @@ class Agent:
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
         self._mine: list[Study] = []
+        self._seen: set[str] = set(self._keys.studies())
         self._read_at = -1
 
     def publish(self) -> None:
@@ -191,11 +192,13 @@ class Agent:
         }
 
     def _studies(self) -> list[Study]:
-        """The studies this organisation takes part in and that are not over."""
-        height = self.node.state.height
-        if self._read_at != height:
-            self._read_at, found = height, studies.studies(self.node.state)
-            self._mine = [study for study in found if self.organisation in study.spec.participants]
+        """The studies this organisation is named in that are not over, or of which there is something to close here."""
+        state = self.node.state
+        if self._read_at != state.height:
+            self._read_at = state.height
+            self._seen |= set(studies.open_studies(state, self.organisation))
+            found = (studies.study(state, name) for name in sorted(self._seen - self._closed))
+            self._mine = [study for study in found if study is not None]
         return [study for study in self._mine if study.spec.name not in self._closed]
 
     @contextmanager

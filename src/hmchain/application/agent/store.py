@@ -93,6 +93,10 @@ class AgentStore:
             if (record := self.get(name, kind)) is not None:
                 yield name, record
 
+    def names(self) -> list[str]:
+        """The names of all records, in order."""
+        return [name for (name,) in self._execute("SELECT name FROM entries ORDER BY name").fetchall()]
+
     def erase(self, prefix: str) -> None:
         """Remove every record whose name starts with `prefix`, in a batch."""
         self._execute("DELETE FROM entries WHERE name >= ? AND name < ?", prefix, prefix + _LAST)

@@ -145,6 +145,11 @@ class StudyKeyStore:
         self._store = store
         self._keys: dict[str, StudyKeys] = {}
 
+    def studies(self) -> list[str]:
+        """The studies of which there are secrets here."""
+        parted = (name.rpartition("/") for name in self._store.names())
+        return sorted({study for study, _, kind in parted if kind in ("drawn", "keys")})
+
     def drawn(self, study: str, participants: int, random: Random) -> JoinSecrets:
         """The secrets for joining, drawn once and the same after every restart."""
         name = f"{study}/drawn"

@@ -34,6 +34,8 @@ _PURPOSE = re.compile(r"DUO:[0-9]{7}")
 
 PARTICIPANTS_MIN = 3
 ROUNDS_MAX = 10_000
+PROPOSALS_MAX = 8
+"""Of one member, that wait for approval at a time: each is read by every participant it names."""
 CHUNKS_MAX = 1 << 20
 """Of a model: a proof of fraud among 32 hospitals, with paths this long, still fits one transaction."""
 SERVER_RATE_MIN = (1 << arithmetic.FACTOR_BITS) // 16
@@ -173,8 +175,18 @@ class Study:
         return arithmetic.WEIGHT_ONE if round_ == 0 else self.weight(organisation)
 
 
+class Entry(Record, frozen=True):
+    """A study's place in an index."""
+
+    study: str
+
+
 _SPECS = Table("studies", StudySpec)
 _PROGRESS = Table("progress", Progress)
+_OPEN = Table("open_studies", Entry)
+"""By participant: what is not over, so that nobody has to read all studies that ever were."""
+_PROPOSALS = Table("open_proposals", Entry)
+"""By proposer: what is proposed and no more than that."""
 
 
 def study(state: State, name: str) -> Study | None:
@@ -199,6 +211,11 @@ def studies(state: State) -> list[Study]:
     return [entry for entry in found if entry is not None]
 
 
+def open_studies(state: State, organisation: str) -> list[str]:
+    """The studies that an organisation was named in and that are not over, in order of name."""
+    return [entry.study for entry in _OPEN.all(state, organisation)]
+
+
 def set_progress(
     state: State,
     name: str,
@@ -214,7 +231,13 @@ def set_progress(
     given = {"status": status, "round": round_, "setbacks": setbacks, "reason": reason}
     given |= {"since_height": height, "deadline_ms": deadline_ms}
     changes = {field: value for field, value in given.items() if value is not None}
-    _PROGRESS.put(state, replace(require_study(state, name).progress, **changes), name)
+    before = require_study(state, name)
+    _PROGRESS.put(state, replace(before.progress, **changes), name)
+    if status is not None and status != PROPOSED:
+        _PROPOSALS.delete(state, before.progress.proposer, name)
+    if status in OVER:
+        for organisation in before.spec.participants:
+            _OPEN.delete(state, organisation, name)
 
 
 def counts_rule(spec: StudySpec) -> ModelRule:
@@ -250,6 +273,8 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     require(_SPECS.get(context.state, spec.name) is None, "study_exists")
     _check_spec(spec, parameters.current(context.state).deadline_ms_min)
     _check_colluders(context.state, spec)
+    waiting = len(_PROPOSALS.all(context.state, context.sender.organisation))
+    require(waiting < PROPOSALS_MAX, "too_many_proposals")
     counts = []
     for use in spec.uses:
         require(membership.is_active(context.state, use.organisation), "not_a_member")
@@ -267,6 +292,9 @@ def _propose(context: Context, body: ProposeStudy) -> None:
         since_height=context.height, deadline_ms=until_ms,
     )  # fmt: skip
     _PROGRESS.put(context.state, progress, spec.name)
+    _PROPOSALS.put(context.state, Entry(spec.name), context.sender.organisation, spec.name)
+    for organisation in spec.participants:
+        _OPEN.put(context.state, Entry(spec.name), organisation, spec.name)
     context.emit("study.proposed", spec.name, context.sender.organisation)
 
 
