@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -155,8 +155,9 @@ class RunningNetwork:
     def kill(*processes: Supervised) -> None:
         """kill -9; whoever supervises starts them again."""
         for process in processes:
-            if process.pid is not None:
-                os.kill(process.pid, signal.SIGKILL)
+            if (pid := process.pid) is not None:
+                with suppress(ProcessLookupError):  # its supervisor has seen its end meanwhile
+                    os.kill(pid, signal.SIGKILL)
 
     def use_crashing_app(self, name: str) -> Path:
         """Give a node, not started yet, an application that kills itself where the returned file tells it to."""

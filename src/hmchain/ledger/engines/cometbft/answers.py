@@ -144,6 +144,47 @@ class NetInfo(msgspec.Struct, frozen=True):
     peers: tuple[Peer, ...] = ()
 
 
+_COMMIT_STEP = 8
+
+
+class OwnRound(msgspec.Struct, frozen=True):
+    """Where a node is in consensus."""
+
+    height: Int
+    step: Int
+
+    @property
+    def has_commit(self) -> bool:
+        """Whether it knows what was decided, and fetches or executes it."""
+        return self.step >= _COMMIT_STEP
+
+
+class PeerRound(msgspec.Struct, frozen=True):
+    """Where a peer said that it is."""
+
+    height: Int = 0
+
+
+class PeerState(msgspec.Struct, frozen=True):
+    """What is known of a peer."""
+
+    round_state: PeerRound
+
+
+class ConsensusPeer(msgspec.Struct, frozen=True):
+    """A connection, as consensus sees it."""
+
+    node_address: str
+    peer_state: PeerState
+
+
+class ConsensusState(msgspec.Struct, frozen=True):
+    """A node's consensus, and what it knows of its peers'."""
+
+    round_state: OwnRound
+    peers: tuple[ConsensusPeer, ...] = ()
+
+
 class HeaderJson(msgspec.Struct, frozen=True):
     """The fields of a header that are used."""
 

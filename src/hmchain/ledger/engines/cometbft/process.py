@@ -27,6 +27,7 @@ from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft import leash
 from hmchain.ledger.engines.cometbft.application import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
+from hmchain.ledger.engines.cometbft.stall import StallWatch
 from hmchain.processes import child_environment
 
 BINARY = "cometbft"
@@ -236,22 +237,26 @@ class NodeProcess:
         self.files = files
         self.app = Supervised("the application", files.app_command(), files.log)
         self.engine = Supervised("CometBFT", files.engine_command(binary or find_binary()), files.log, files.app)
+        self._watch = StallWatch(files.home, self.engine.restart)
 
     def start(self) -> None:
         """Start both; CometBFT once the application listens, since it would look again only after 3 s."""
         self.files.log.parent.mkdir(parents=True, exist_ok=True)
         self.app.start()
         self.engine.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """End both, CometBFT first: without its application it would stop in the middle of something."""
         self.engine.stop()
         self.app.stop()
+        self._watch.stop()
 
     def kill(self) -> None:
         """End both as a power cut would (SIGKILL). They stay down until `start`."""
         self.engine.kill()
         self.app.kill()
+        self._watch.stop()
 
     def __enter__(self) -> NodeProcess:
         self.start()
