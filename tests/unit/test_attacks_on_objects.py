@@ -58,9 +58,9 @@ def test_l1_an_object_of_any_size_costs_the_others_a_look(
     reads: list[str] = []
     read = Folder.read
 
-    def counted(self: Folder, name: str) -> bytes:
+    def counted(self: Folder, name: str, limit: int | None = None) -> bytes:
         reads.append(name)
-        return read(self, name)
+        return read(self, name, limit)
 
     monkeypatch.setattr(Folder, "read", counted)
     bed.run(lambda: bed.round.phase == rounds.REVEAL)
@@ -115,10 +115,10 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     names: set[str] = set()
 
     def hiding(method: Callable[..., object]) -> Callable[..., object]:
-        def ask(self: Folder, name: str) -> object:
+        def ask(self: Folder, name: str, *more: object) -> object:
             if name.partition("/")[2] in names:
                 raise FileNotFoundError(name)
-            return method(self, name)
+            return method(self, name, *more)
 
         return ask
 

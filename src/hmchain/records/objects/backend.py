@@ -43,8 +43,8 @@ class Backend(Protocol):
     def stage(self) -> Staged:
         """Begin a file whose name is known only when it is finished."""
 
-    def read(self, name: str) -> bytes:
-        """All bytes of a file."""
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        """All bytes of a file, or as many of the first ones as `limit` says."""
 
     def stream(self, name: str) -> Iterator[Buffer]:
         """The bytes of a file, in pieces that are valid until the next one is asked for."""

@@ -37,9 +37,11 @@ class Bucket:
         """As `Backend.stage`."""
         return Spooled(self)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, limit: int | None = None) -> bytes:
         """As `Backend.read`."""
-        return bytes(self.store.get(name).bytes())
+        if limit is None:
+            return bytes(self.store.get(name).bytes())
+        return bytes(self.store.get_range(name, start=0, end=limit)) if limit else b""
 
     def stream(self, name: str) -> Iterator[Buffer]:
         """As `Backend.stream`: one range is read ahead."""

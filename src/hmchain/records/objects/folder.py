@@ -59,9 +59,10 @@ class Folder:
         """As `Backend.stage`."""
         return StagedFile(self, self._incoming / secrets.token_hex(16))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, limit: int | None = None) -> bytes:
         """As `Backend.read`."""
-        return (self.path / name).read_bytes()
+        with (self.path / name).open("rb") as file:
+            return file.read() if limit is None else file.read(limit)
 
     def stream(self, name: str) -> Iterator[Buffer]:
         """As `Backend.stream`: all pieces are views of one buffer."""

@@ -110,7 +110,7 @@ class ObjectStore:
             what = f"object {digest.hex()} has {found} bytes in place of {size}"
             raise WrongSizeError(what, "it is not what it should be; take it from another holder")
         with missing(f"object {digest.hex()}"):
-            data = self._backend.read(_name(digest))
+            data = self._backend.read(_name(digest), size)
         if address_of(data) != digest:
             raise _tampered(digest)
         return data
