@@ -14,8 +14,9 @@ import pytest
 from study_bed import STUDY, Bed
 
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.ledger.contracts import rounds
-from hmchain.ledger.contracts.opening import ResumeStudy
+from hmchain.ledger.contracts import rounds, studies
+from hmchain.ledger.contracts.closing import CloseStudy
+from hmchain.ledger.contracts.opening import ConfirmPairs, ResumeStudy
 
 FOLDER = Path(__file__).parent
 
@@ -89,8 +90,33 @@ def garbage(bed: Bed) -> None:
     bed.run()
 
 
+def broken_half(bed: Bed) -> None:
+    """A half does not open for one hospital, which says so: the study closes before anything is masked."""
+    bed.run(lambda: bed.study.status == studies.CONFIRMING)
+    bed.require("west", "agent", ConfirmPairs(STUDY, b""))
+    bed.run()
+
+
+def unconfirmed(bed: Bed) -> None:
+    """One agent stays away at the opening: after the deadline the study closes, and nobody is charged."""
+    bed.run(lambda: bed.study.status == studies.CONFIRMING)
+    with bed.asleep("west"):
+        bed.run(lambda: not bed.step())
+        bed.now_ms = bed.study.progress.deadline_ms
+        bed.run()
+
+
+def closed_by_stewards(bed: Bed) -> None:
+    """Two of four stewards end a study in its last round: the model of the round before is registered."""
+    bed.until(2, rounds.COMMIT)
+    for name in ("south", "west"):
+        bed.require(name, "steward", CloseStudy(STUDY))
+    bed.run()
+
+
 SCENARIOS: tuple[Callable[[Bed], None], ...] = (
     honest, forged_sum, silent_master, dropout, withheld_seed, lasting_dropout, rejected_round, garbage,
+    broken_half, unconfirmed, closed_by_stewards,
 )  # fmt: skip
 
 

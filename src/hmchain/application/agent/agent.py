@@ -245,10 +245,13 @@ class Agent:
             return [*deny(study)]
 
     def _lapse(self, study: Study) -> list[contracts.Body]:
-        """Say that a study which does not open is over its time: one after the other, until somebody has."""
-        waited_ms = self.node.now_ms() - study.order(self.organisation) * _TURN_MS
-        next_height = self.node.state.height + 1
-        return [Tick(study.spec.name)] if opening.is_due(self.node.state, next_height, waited_ms, study) else []
+        """Say that a study which does not open is over its time: one after the other, until somebody has.
+
+        A deadline takes blocks too: where there are no others, these make them.
+        """
+        until_ms = study.progress.deadline_ms + study.order(self.organisation) * _TURN_MS
+        is_late = study.status in studies.OPENING and self.node.now_ms() > until_ms
+        return [Tick(study.spec.name)] if is_late else []
 
     def _take_part(self, study: Study) -> list[contracts.Body]:
         participant = self._participant(study)

@@ -110,16 +110,11 @@ def seed_hash(seed: bytes) -> bytes:
     return digest("hmchain bound seed", seed)
 
 
-def is_due(state: State, height: int, time_ms: int, study: Study) -> bool:
-    """Whether a study that has not opened is over its step's time, and enough blocks for everyone have followed."""
-    progress, blocks = study.progress, parameters.current(state).deadline_blocks_min
-    waiting = study.status in studies.OPENING
-    return waiting and time_ms > progress.deadline_ms and height >= progress.since_height + blocks
-
-
 def lapse(context: Context, study: Study) -> None:
-    """Close a study whose step of opening is over its time; refuse `not_due`."""
-    require(is_due(context.state, context.height, context.time_ms, study), "not_due")
+    """Close a study whose step of opening is over its time, and enough blocks for everyone; refuse `not_due`."""
+    progress, blocks = study.progress, parameters.current(context.state).deadline_blocks_min
+    is_due = context.time_ms > progress.deadline_ms and context.height >= progress.since_height + blocks
+    require(is_due, "not_due")
     round_flow.end(context, study, None, LAPSED[study.status])
 
 
