@@ -303,7 +303,8 @@ def _state_summary(folder: NodeFolder, organisation: str) -> _StateSummary:
     with verified_state(folder.ledger) as found:
         state = found.state
         power = standings.standing(state, organisation).power
-        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules_of(state))
+        rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
+        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules)
 
 
 def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:
