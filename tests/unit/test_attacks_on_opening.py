@@ -73,7 +73,8 @@ def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
     rule, first = spec.rule, spec.uses[0]
     others = {
         "name": None,  # said beside the terms
-        "purpose": "DUO:0000042", "schema": replace(SCHEMA, height=32), "architecture": None, "code": bytes([1]) * 32,
+        "purpose": "DUO:0000042", "schema": replace(SCHEMA, height=32), "architecture": b"other",
+        "code": bytes([1]) * 32,
         "uses": (replace(first, version=2), *spec.uses[1:]), "training": encode(replace(PLAN, batch_size=7)),
         "rule": replace(rule, learning_rate=1 << 15), "clip_norm_millionths": 1, "rounds": 2,
         "initial_root": bytes([1]) * 32, "initial_weights": bytes([1]) * 32,

@@ -19,14 +19,14 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
         ("purpose", spec.purpose),
         ("data", ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in spec.uses)),
         ("learns", f"{', '.join(schema.classes)} from {images} ({schema.modality})"),
-        ("model", f"{rule.size} weights"),
+        ("model", f"{rule.size} weights in {len(rule.layers)} tensors, as encoded: {spec.architecture.hex()}"),
         ("first model", f"{spec.initial_root.hex()}, as float32 {spec.initial_weights.hex()}"),
         ("rounds", f"{spec.rounds}, after one that sums noised class counts"),
         *_plan(spec.training),
         ("update", f"L2 norm at most {spec.clip_norm_millionths / MILLION:g}, sent as {rule.bits}-bit integers"),
         ("next model", f"the server's learning rate is {rule.learning_rate / Q16:g}, its momentum "
                        f"{rule.momentum / Q16:g}; the lower the rate, the more alike the sums of two rounds"),
-        ("sums", f"of at least {spec.threshold} of the {n} hospitals; nobody sees less than such a sum"),
+        ("sums", f"of at least {spec.threshold} of the {n} hospitals; each can take its own part out of a sum"),
         ("withstands", _withstood(spec)),
         ("gate", "a hospital votes against a model whose AUC on its own validation images is lower than the best "
                  f"accepted by more than {spec.gate_tolerance_permyriad / 100:g} points"),
