@@ -18,12 +18,15 @@ from ledger_network import Network
 
 from hmchain import files
 from hmchain.application import key_rotation
+from hmchain.application.agent.memory import AttemptMemory, SumMemory
 from hmchain.application.agent.store import AgentStore, AgentStoreError
 from hmchain.canonical import Record
 from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
+from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.engines.cometbft.home import begin_record
 from hmchain.ledger.engines.cometbft.snapshots import SnapshotStore
 from hmchain.ledger.state import State
+from hmchain.ledger.sums import Summand
 from hmchain.records.catalogue import Catalogue, Dataset, RecordEntry
 from hmchain.records.catalogue.entries import ItemDone
 from hmchain.records.deidentification.profile import load_profile
@@ -99,6 +102,25 @@ def _fail(store: AgentStore) -> None:
         store.note("large", Note(bytes(100_000)))
     finally:
         store._execute("PRAGMA max_page_count = 100000")
+
+
+FOUR = tuple(Summand(name, "brain", 1, 1) for name in "abcd")
+
+
+def opened_sums(folder: Path) -> None:
+    """An agent opens its seeds for sums over three keys, each in an attempt of its own."""
+    store = AgentStore(folder / "hospital" / "agent.db", SECRET)
+    memory, acts = SumMemory(store), AttemptMemory(store, "tumours")
+    for number in range(3):
+        memory.allow(bytes([min(number, 1)]) * 32, [FOUR], FOUR, 1)  # the third over the same key again
+        acts.opened(opened_round(number, "reveal"), 10 * number)
+        tell(str(number))
+    store.close()
+
+
+def opened_round(number: int, phase: str) -> Round:
+    """As much of a round as an agent's memory reads."""
+    return Round(*["tumours", number, 0, phase], *[None] * (len(Round.__struct_fields__) - 4))  # type: ignore[arg-type]
 
 
 def vault(folder: Path) -> None:

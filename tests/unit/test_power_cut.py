@@ -18,6 +18,7 @@ import pytest
 from ledger_network import validator_keys
 from power_cut_work import SECRET, WRAPPING, Note
 
+from hmchain.application.agent.memory import AttemptMemory, SumMemory, SumRefusedError
 from hmchain.application.agent.store import AgentStore
 from hmchain.errors import HMChainError
 from hmchain.keys import SigningKey, load_key
@@ -70,6 +71,19 @@ def agent_store(folder: Path, told: Sequence[str]) -> None:
     store.close()
 
 
+def opened_sums(folder: Path, told: Sequence[str]) -> None:
+    if not told:
+        return
+    store = AgentStore(folder / "hospital" / "agent.db", SECRET)
+    memory = SumMemory(store)
+    for number in told:
+        with pytest.raises(SumRefusedError):
+            memory.allow(bytes([min(int(number), 1)]) * 32, [work.FOUR[:3]], work.FOUR[:3], 1)
+    with pytest.raises(SumRefusedError):
+        AttemptMemory(store, "tumours").require(work.opened_round(int(told[-1]), "attest"), 99)
+    store.close()
+
+
 def vault(folder: Path, told: Sequence[str]) -> None:
     path, objects = folder / "hospital" / "vault", ObjectStore.directory(folder / "hospital" / "records")
     if not told:
@@ -108,6 +122,7 @@ CHECKS = {
     "keys": keys,
     "ledger": ledger,
     "agent_store": agent_store,
+    "opened_sums": opened_sums,
     "vault": vault,
     "catalogue": catalogue,
     "snapshot": snapshot,

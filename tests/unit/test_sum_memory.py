@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from coalition import Eavesdropper
 from study_bed import STUDY, Bed
 
-from hmchain.application.agent.memory import AttemptMemory, OpenedSums, SumMemory, SumRefusedError
+from hmchain.application.agent.memory import AttemptMemory, SumMemory, SumRefusedError
 from hmchain.application.agent.store import AgentStore
 from hmchain.keys import SecretKey
 from hmchain.ledger.contracts import rounds, studies
@@ -67,19 +66,6 @@ def test_three_ledgers_do_not_add_up_to_what_one_would_not_admit(memory: SumMemo
         except SumRefusedError:
             pass
     assert opened == ledgers[:1]
-
-
-def test_the_memory_is_on_the_disk_before_a_seed_is_opened(tmp_path: Path) -> None:
-    """Whoever opens the file at the moment of the answer finds it there, in one write a key."""
-    path, key = tmp_path / "agent.db", SecretKey(bytes(32))
-    store = AgentStore(path, key)
-    SumMemory(store).allow(KEY, [summed("abc")], summed("abc"), 1)
-    copy = tmp_path / "copy.db"
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
-    assert [len(found.sets) for _, found in AgentStore(copy, key).all("opened sums/", OpenedSums)] == [1]
-    with pytest.raises(SumRefusedError):
-        SumMemory(AgentStore(copy, key)).allow(KEY, [summed("abcd")], summed("abcd"), 1)
 
 
 # Through the real contracts
@@ -150,9 +136,10 @@ def test_an_act_is_not_done_again_on_a_ledger_that_forgot_it() -> None:
         return Round(*blank)
 
     acts.require(entry(2, 1, rounds.COMMIT), 50)
-    acts.note(entry(2, 1, rounds.ATTEST), 50)
+    acts.vouched(entry(2, 1, rounds.ATTEST), 50)
     acts.require(entry(2, 1, rounds.ATTEST), 50)
-    acts.note(entry(2, 1, rounds.REVEAL), 53, opened=True)
+    acts.opened(entry(2, 1, rounds.REVEAL), 53)
+    acts.opened(entry(2, 1, rounds.REVEAL), 54)
     acts.require(entry(2, 1, rounds.REVEAL), 54)
     acts.require(entry(2, 2, rounds.COMMIT), 40)  # other seeds
     for forgotten, height in ((entry(2, 0, rounds.REVEAL), 60), (entry(2, 1, rounds.ATTEST), 60)):

@@ -42,7 +42,7 @@ class SumMemory:
         self._store = store
 
     def allow(self, key: bytes, shown: Sequence[SummedSet], candidate: SummedSet, colluders: int) -> None:
-        """Remember that a seed is opened for a sum; on disk when this returns.
+        """Remember that a seed is opened for a sum; on disk once `AttemptMemory.opened` has returned.
 
         `shown` are the sets that the ledger has over the key, the candidate among them. Raises `SumRefusedError` if
         the candidate is not, if the rule does not admit them, or if this agent remembers one that the ledger does not
@@ -66,7 +66,7 @@ class SumMemory:
                 "go on with that ledger, or close this study and propose another",
             )
         if not fingerprints <= known:
-            self._store.put(name, OpenedSums(tuple(sorted(known | fingerprints))))
+            self._store.note(name, OpenedSums(tuple(sorted(known | fingerprints))))
 
 
 class Acts(Record, frozen=True):
@@ -109,8 +109,16 @@ class AttemptMemory:
                 "the ledger went back behind what this agent did in the attempt", "the next attempt goes on"
             )
 
-    def note(self, entry: Round, height: int, *, opened: bool = False) -> None:
-        """Keep that it vouches for others now, or opens its seeds; what is `allow`ed next brings it to the disk."""
-        acts = Acts(entry.number, entry.attempt, height, opened)
-        if self._store.get(self._name, Acts) != acts:
-            self._store.note(self._name, acts)
+    def vouched(self, entry: Round, height: int) -> None:
+        """Keep that it vouches for others now."""
+        self._store.note(self._name, Acts(entry.number, entry.attempt, height, opened=False))
+
+    def opened(self, entry: Round, height: int) -> None:
+        """Keep that it opens its seeds now; this and what was allowed just before is on disk when this returns.
+
+        One sync for both, and safety needs it: the power cut that takes what an agent remembers may be the one after
+        which a ledger is put back.
+        """
+        acts = self._store.get(self._name, Acts)
+        if acts is None or acts.place != (entry.number, entry.attempt) or not acts.opened:
+            self._store.put(self._name, Acts(entry.number, entry.attempt, height, opened=True))

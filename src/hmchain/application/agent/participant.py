@@ -162,7 +162,7 @@ class Participant:
             and self._vector(study, entry, update) is not None
         ]
         if sound:
-            self._attempts(study).note(entry, self._node.state.height)
+            self._attempts(study).vouched(entry, self._node.state.height)
             yield Attest(entry.study, entry.number, entry.attempt, tuple(sound))
 
     def _should_attest(self, study: Study, entry: Round, update: Contribution) -> bool:
@@ -200,8 +200,8 @@ class Participant:
             return
         history = summing.history(self._node.state, made.key, entry.study)
         candidate = rounds.summands(study, entry, entry.frozen)
-        self._attempts(study).note(entry, self._node.state.height, opened=True)
         self._memory.allow(made.key, history.sets, candidate, study.spec.colluders)
+        self._attempts(study).opened(entry, self._node.state.height)
         seeds = self._keys_of(study).seeds(entry.number, entry.attempt, entry.base_root)
         outside = [order for order, name in enumerate(study.spec.participants) if name not in entry.frozen]
         lost = tuple(LostPair(order, seeds.pairs[order]) for order in outside)
