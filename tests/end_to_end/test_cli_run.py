@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from hmchain.application import registry
@@ -25,8 +26,9 @@ from hmchain.application.learning.cnn import Architecture
 from hmchain.application.learning.model_file import load_model, save_model
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.report import to_json
+from hmchain.application.report import RunSummary, to_json
 from hmchain.errors import StorageError
+from hmchain.ledger import audit
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
 from hmchain.ledger.contracts.datasets import Schema
@@ -82,8 +84,20 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ledger, path = consortium.ledger, directory / "model.safetensors"
         registry.export(ledger.state, consortium.objects, key, STUDY, path, ledger.genesis)
     synthetic = runpy.run_path(str(Path(__file__).parents[1] / "synthetic_run.py"))["synthetic_summary"]
-    (directory / "summary.json").write_bytes(to_json(synthetic()))
+    (directory / "summary.json").write_bytes(to_json(_of(directory / "ledger", synthetic())))
     return directory
+
+
+def _of(ledger: Path, summary: RunSummary) -> RunSummary:
+    """A made up summary that names the run's own ledger, as far as an audit compares it."""
+    founding, (model,) = genesis_file.load(ledger / "genesis.json"), audit.verify(ledger).models
+    identity = replace(
+        summary.identity,
+        chain_id=founding.chain_id,
+        genesis_digest=founding.digest.hex(),
+        model_digest=model.root.hex(),
+    )
+    return replace(summary, identity=identity, approvals=(), lineage=None)
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ kept beside it are held against it (see `ledger.engines.cometbft.archive`), and 
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from hmchain.errors import AuditError, LedgerError
@@ -17,6 +20,7 @@ from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
+from hmchain.ledger.state import State
 
 FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
 
@@ -38,16 +42,44 @@ def verify(
 
     Raises `AuditError` for the first thing that does not hold.
     """
-    if not _is_of_a_node(directory):
-        return audit.verify(directory, anchor, trusted=trusted, progress=progress)
-    try:
+    with replayed(directory, anchor, trusted=trusted, progress=progress) as (report, _):
+        return report
+
+
+@contextmanager
+def replayed(
+    directory: Path,
+    anchor: bytes | None = None,
+    *,
+    trusted: TrustedHeader | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[AuditReport, State]]:
+    """The same, with the state that the blocks lead to, executed anew."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(_replayed(directory, anchor, trusted, progress))
+        except LedgerError as error:
+            raise UnreadableError(error.what, error.hint) from error
+        yield found
+
+
+@contextmanager
+def _replayed(
+    directory: Path, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
+) -> Iterator[tuple[AuditReport, State]]:
+    if _is_of_a_node(directory):
         require_whole(directory)
         archive = Archive.load(directory)
         if archive is None:
             raise NoVotesError(f"{directory} holds a node's blocks without the votes for them", FINISH)
-        return _verify_log(directory, archive, anchor, trusted, progress)
-    except LedgerError as error:
-        raise UnreadableError(error.what, error.hint) from error
+        with _log_replayed(directory, archive, anchor, trusted, progress) as found:
+            yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
+        place = Path(scratch) / "state.db"
+        report = audit.replay(directory, place, anchor, trusted=trusted, progress=progress)
+        with closing(State(place, durable=False)) as state:
+            yield report, state
 
 
 def _is_of_a_node(directory: Path) -> bool:
@@ -63,9 +95,10 @@ def _is_of_a_node(directory: Path) -> bool:
         return False
 
 
-def _verify_log(
+@contextmanager
+def _log_replayed(
     directory: Path, archive: Archive, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
-) -> AuditReport:
+) -> Iterator[tuple[AuditReport, State]]:
     last = archive.last.header
     genesis = genesis_file.load(directory / "genesis.json")
     audit.check_anchor(genesis, anchor)
@@ -73,7 +106,7 @@ def _verify_log(
     anchored = anchor is not None or trusted is not None
     votes = archive.check_votes(genesis)
     with audited(directory, archive, anchor, progress) as (found, state):
-        return AuditReport(
+        report = AuditReport(
             chain_id=found.chain_id,
             genesis=found.genesis,
             anchor=audit.anchor_words(anchor, trusted),
@@ -90,6 +123,7 @@ def _verify_log(
             checked=_CHECKED,
             not_proven=(*(() if anchored else (audit.REWRITTEN,)), *audit.NOT_PROVEN, *found.unsigned),
         )
+        yield report, state
 
 
 def _check_trusted(archive: Archive, trusted: TrustedHeader | None) -> None:

@@ -17,13 +17,15 @@ from hmchain.application.cli.options import (
     StudyOption,
     example,
     parse_digest,
+    passphrase,
 )
 from hmchain.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hmchain.ledger.audit import AuditReport, TrustedHeader
+    from hmchain.application.folder_audit import Finding, FolderAudit
+    from hmchain.ledger.audit import TrustedHeader
     from hmchain.ledger.lineage import DatasetTrace, Decision, Entry, RoundTrace, StudyTrace, VersionTrace
 
 app = typer.Typer(no_args_is_help=True, help="Verify a ledger offline; trace what made a model and who used a dataset.")
@@ -68,21 +70,25 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay the ledger from genesis and check every signature, link, root and state.
+    """Replay the ledger from genesis, check every signature, link, root and state, and every other file of the folder.
 
-    Needs no network and no key. Exit status 0 only if all holds, 7 if anything does not: the first such thing is named.
+    Needs no network and no key; HMCHAIN_PASSPHRASE opens sealed keys, to see whose they are. Exit status 0 only if all
+    holds, 7 if anything does not: the first such thing is named. So is every file that was not checked.
     """
-    from hmchain.application import auditing
+    from hmchain.application import folder_audit
 
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else parse_block(block)
-    ledger = runs.find(directory, run).ledger
+    place = runs.find(directory, run)
     with output.progress_bar("replaying blocks") as progress:
-        report = auditing.verify(ledger, anchor, trusted=trusted, progress=progress)
+        found = folder_audit.verify(
+            place.path, place.ledger, anchor, trusted=trusted, progress=progress, passphrase=passphrase()
+        )
     if as_json:
-        output.emit({"holds": True, **output.plain(report)})
+        files = {"checked": found.checked, "not_checked": found.not_checked}
+        output.emit({"holds": True, **output.plain(found.ledger), "files": files})
     else:
-        _show_report(report)
+        _show_report(found)
 
 
 app.command("proof", epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
@@ -184,7 +190,8 @@ def parse_block(text: str) -> TrustedHeader:
     return TrustedHeader(int(height), parse_digest(digest))
 
 
-def _show_report(report: AuditReport) -> None:
+def _show_report(found: FolderAudit) -> None:
+    report = found.ledger
     output.say("Everything that was checked holds.", style="bold green")
     output.fields((
         ("chain", report.chain_id),
@@ -199,13 +206,18 @@ def _show_report(report: AuditReport) -> None:
         *((f"weights of {model.study}", model.weights.hex()) for model in report.models),
     ))  # fmt: skip
     output.heading("Checked")
-    for line in report.checked:
+    for line in (*report.checked, *map(_finding, found.checked)):
         output.say(f"  + {line}")
-    output.heading("Not proven")
-    for line in report.not_proven:
+    output.heading("Not proven, not checked")
+    for line in (*report.not_proven, *map(_finding, found.not_checked)):
         output.say(f"  - {line}")
     if not report.anchored:
         output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+
+
+def _finding(found: Finding) -> str:
+    more = f" and {len(found.files) - 1} more" if len(found.files) > 1 else ""
+    return f"{found.files[0]}{more}: {found.what}"
 
 
 def _show_study(made: StudyTrace) -> None:

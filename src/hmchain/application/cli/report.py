@@ -20,14 +20,21 @@ def report(
 ) -> None:
     """Say where the report of a run is: one HTML file for any browser, offline.
 
-    Draws it from the run's summary if it is missing.
+    Draws it from the run's summary if it is missing. What the summary says of the ledger is compared with it first; its
+    scores stand on no ledger.
     """
+    from hmchain.application import folder_audit
+    from hmchain.application import report as page
+    from hmchain.application.reading import verified_state
+    from hmchain.ledger import genesis
+
     place = runs.find(directory, run)
     drawn = render or not place.report.is_file()
+    summary = page.from_json(place.require(place.summary).read_bytes())
+    with verified_state(place.ledger) as read:
+        output.vouch(read)
+        folder_audit.check_summary(summary, place.summary, genesis.load(place.ledger / "genesis.json"), read.state)
     if drawn:
-        from hmchain.application import report as page
-
-        summary = page.from_json(place.require(place.summary).read_bytes())
         place.report.write_text(page.render(summary), encoding="utf-8")
     path = place.report.resolve()
     if as_json:

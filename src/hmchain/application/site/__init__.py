@@ -1,0 +1,1 @@
+"""What one organisation keeps on disk, and where."""

@@ -1,0 +1,84 @@
+"""What a file in the folder of a run, of a node or of a ledger is, by its place there."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+
+
+class Kind(Enum):
+    """What a file is; the value says what it holds, for those that no audit can check."""
+
+    LEDGER = "the log of blocks, its genesis and its headers"
+    STATE = "a state"
+    NODE_LEDGER = "another node's copy of the ledger"
+    OBJECT = "what hospitals exchange, sealed"
+    CACHED = "objects that an agent keeps"
+    KEY = "a private key"
+    NODE_KEY = "the key that proves a node's connections"
+    MODEL = "a model"
+    SUMMARY = "what a run says of itself"
+    REPORT = "the page that is drawn from the summary"
+    SETTINGS = "a node's settings"
+    INTRODUCTION = "what introduces a node to others"
+    NETWORK = "the network that a node has joined"
+    STORY = "settings and scores of this machine; no ledger holds them, and the summary's figures rest on them"
+    RECORDS = (
+        "a hospital's records and what they are found by: `hmchain data vault verify`, `hmchain data verify DATASET`"
+    )
+    AGENT = "what an agent keeps, sealed under its own key: it opens it, or refuses to begin"
+    ENGINE = "CometBFT's own: it checks its blocks when it starts, `hmchain node status` names damage"
+    SNAPSHOT = "snapshots for nodes that join: they hold them against a signed header"
+    LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
+    WORDS = "what processes said, for people"
+    ASIDE = "put aside or unfinished; no command reads it"
+    LOCK = "no content"
+    UNKNOWN = "no file of hmchain"
+
+
+_LEDGER = r"(?:ledger/|)"
+_PLACES: tuple[tuple[str, Kind], ...] = (
+    (r".*(?:-wal|-shm)", Kind.LOCK),  # SQLite's logs: read, and checked, with the file beside them
+    (r"(?:.*/)?(?:lock|[a-z]+\.lock)", Kind.LOCK),
+    (r".*\.damaged-\d+|(?:.*/)?damaged-\d+/.*|.*\.part|.*\.next|(?:.*/)?incoming/.*|.*\.unfinished/.*", Kind.ASIDE),
+    (rf"{_LEDGER}(?:genesis\.json|blocks\.db|headers\.jsonl|beginning/.+)", Kind.LEDGER),
+    (rf"{_LEDGER}(?:validators/[^/]+\.db|state\.db)", Kind.STATE),
+    (r"nodes/[^/]+/(?:genesis\.json|blocks\.db|headers\.jsonl|state\.db|beginning/.+)", Kind.NODE_LEDGER),
+    (r"(?:.*/)?objects/.+", Kind.OBJECT),
+    (r"(?:.*/)?cache/.+", Kind.CACHED),
+    (r"(?:hospitals/[^/]+/)?keys/(?:steward|scientist|agent|validator|wrapping)\.key", Kind.KEY),
+    (r"keys/node\.key", Kind.NODE_KEY),
+    (r"(?:.*/)?keys/.+", Kind.LOCAL_KEY),
+    (r"(?:.*\.safetensors)", Kind.MODEL),
+    (r"summary\.json", Kind.SUMMARY),
+    (r"report\.html", Kind.REPORT),
+    (r"run\.json|curve\.json|exposure\.json|baselines\.npz", Kind.STORY),
+    (r"node\.toml", Kind.SETTINGS),
+    (r"member\.json", Kind.INTRODUCTION),
+    (r"network\.json", Kind.NETWORK),
+    (r"state-sync\.json", Kind.STORY),
+    (r"(?:.*/)?agent\.db", Kind.AGENT),
+    (r"(?:.*/)?engine/.+", Kind.ENGINE),
+    (r"(?:.*/)?snapshots/.+", Kind.SNAPSHOT),
+    (r"(?:.*/)?[a-z]+\.log(?:\.\d+)?", Kind.WORDS),
+    (
+        r"(?:.*/)?(?:vault|records|cards|catalogue|quarantine)/.+|(?:.*/)?catalogue\.db|(?:.*/)?records\.toml",
+        Kind.RECORDS,
+    ),
+)
+_COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _PLACES)
+
+
+def kind_of(place: str) -> Kind:
+    """What lies at a place, as a path from the folder with `/` between names."""
+    return next((kind for pattern, kind in _COMPILED if pattern.fullmatch(place)), Kind.UNKNOWN)
+
+
+def contents(folder: Path) -> dict[Kind, list[Path]]:
+    """All files in a folder by kind, in order of path; links are not followed."""
+    found: dict[Kind, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_dir():
+            found.setdefault(kind_of(path.relative_to(folder).as_posix()), []).append(path)
+    return found
