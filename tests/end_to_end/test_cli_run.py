@@ -334,7 +334,7 @@ def test_a_finished_study_says_so_and_what_comes_next(capsys: Captured) -> None:
     assert (found["name"], found["status"], found["rounds"], found["setbacks"]) == (STUDY, "finished", ROUNDS, 0)
     assert [each["approval"] for each in found["participants"]] == ["approved"] * 4
     assert [each["organisation"] for each in found["reputation"]] == list(NAMES)
-    assert found["current"] is None and "hmchain model predict" in found["next"]
+    assert found["current"] is None and "hmchain model export" in found["next"]
     shown = text(capsys, "study", "status")
     assert "Reputation" in shown and "under 128" in shown
 

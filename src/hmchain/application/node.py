@@ -302,6 +302,8 @@ class _StateSummary:
 def _state_summary(folder: NodeFolder, organisation: str) -> _StateSummary:
     with verified_state(folder.ledger) as found:
         state = found.state
+        if state.is_new:  # the node makes its first block yet
+            return _StateSummary(vouched=found.words)
         power = standings.standing(state, organisation).power
         rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
         return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules)

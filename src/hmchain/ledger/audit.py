@@ -299,7 +299,7 @@ def _keys(state: State, height: int) -> dict[str, PublicKey]:
 def _decoded(height: int, data: bytes, kind: type[_R]) -> _R:
     try:
         return decode(data, kind)
-    except NotCanonicalError:
+    except (NotCanonicalError, TypeError):  # SQLite takes text for bytes
         raise DefectError(height, f"its stored {kind.__name__.lower()} is damaged") from None
 
 

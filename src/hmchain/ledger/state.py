@@ -262,9 +262,9 @@ class State:
             tables = self._db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
             if tables != [("table", name, f"CREATE TABLE {name} {columns}") for name, columns in _COLUMNS.items()]:
                 return False
-            lanes = lthash.updated(lthash.empty(), (), self.snapshot())
-        except sqlite3.DatabaseError as error:
-            raise StateError(f"{self._path} is damaged: {error}", "it is replayed from blocks") from error
+            lanes = lthash.updated(lthash.empty(), (), self._db.execute("SELECT key, value FROM state"))
+        except (sqlite3.DatabaseError, TypeError) as error:  # SQLite takes text for bytes
+            raise StateError(f"{self._path} is damaged", "it is replayed from blocks") from error
         return np.array_equal(lanes, self._lanes)
 
     def restore(self, pairs: Iterable[tuple[bytes, bytes]], height: int, commitment: bytes) -> None:

@@ -108,7 +108,7 @@ class StoredBlock:
     def _decoded(self, data: bytes, kind: type[_R]) -> _R:
         try:
             return decode_trusted(data, kind)
-        except NotCanonicalError:
+        except (NotCanonicalError, TypeError):  # SQLite takes text for bytes
             raise BlockStoreError(f"block {self.height} is damaged", _WAY_OUT) from None
 
 
