@@ -137,10 +137,17 @@ def joined(folder: NodeFolder) -> Network:
 def open_ledger(folder: NodeFolder, patience_seconds: float = STARTING_SECONDS) -> CometLedger:
     """The ledger through a running node; one that is just starting is waited for a little.
 
-    Raises `NotJoinedError`, `OtherNodeError`, and `NoEndpointError` if the node does not run.
+    Agents and people act on its state, so that is verified whole first. Raises `NotJoinedError`, `OtherNodeError`,
+    `NoEndpointError` if the node does not run, and `DamagedStateError`.
     """
     settings, network = folder.settings(), joined(folder)
-    return CometLedger(connected(folder, patience_seconds), network.genesis, {settings.organisation: folder.ledger})
+    client = connected(folder, patience_seconds)
+    try:
+        with verified_state(folder.ledger):
+            return CometLedger(client, network.genesis, {settings.organisation: folder.ledger})
+    except BaseException:
+        client.close()
+        raise
 
 
 def open_hospital(

@@ -15,6 +15,7 @@ from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.block_store import BlockStoreError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
+from hmchain.ledger.readers.states import DamagedStateError, NoStateError
 from hmchain.ledger.state import StateError
 
 Say = Callable[[str], None]
@@ -43,6 +44,10 @@ def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn
         return Run(folder.settings().organisation, {}) if consortium is None else _act(consortium, say, stop)
 
 
+_NOT_YET = (NoEndpointError, StateError, NoStateError, DamagedStateError, BlockStoreError)
+"""The node is away, has no block yet, or makes its state anew."""
+
+
 def _opened(
     folder: NodeFolder, passphrase: str | None, learn: Learn | None, say: Say, stop: threading.Event
 ) -> Consortium | None:
@@ -51,7 +56,7 @@ def _opened(
     while not stop.is_set():
         try:
             return open_hospital(folder, passphrase=passphrase, learn=learn, patience_seconds=0)
-        except (NoEndpointError, StateError, BlockStoreError) as error:  # the node is away, or has no block yet
+        except _NOT_YET as error:
             say(f"waiting for the node: {error}")
             stop.wait(away)
             away = min(2 * away, away_max)
