@@ -33,6 +33,7 @@ PUBLIC = {
     "DemoSettings.seed": "chooses what the demo shows",
     "RunIdentity.seed": "the same, in the report",
     "Proposal.seed": "public in a study's specification",
+    "MaskedUpdate.key": "a digest of what is public",
     "PublicKey.raw": "a public key",
     "Rotated.key": "a public key",
 }

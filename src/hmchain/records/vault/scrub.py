@@ -8,7 +8,7 @@ from random import random
 from typing import Literal, TypeAlias
 
 from hmchain.errors import KeyMaterialError
-from hmchain.keys import SecretKey, UnwrapError
+from hmchain.keys import Redacted, SecretKey, UnwrapError
 from hmchain.records.envelope import EnvelopeError, open_stream
 from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError
 from hmchain.records.vault.database import Database, Progress
@@ -82,8 +82,8 @@ class Mirror:
     """Records that could not be copied, since their ciphertext is missing or altered here."""
 
 
-@dataclass(frozen=True)
-class _Reference:
+@dataclass(frozen=True, repr=False)
+class _Reference(Redacted):
     dataset: str
     version: int
     record: str
