@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -128,11 +126,8 @@ def test_whole_groups_widen_the_interval() -> None:
     assert by_group[0] < metrics.auc(*copies) < by_group[1]
 
 
-def test_a_thousand_resamples_of_800_images_take_less_than_a_second() -> None:
-    probabilities, labels = random_case(5, 800, 2, ties=False)
-    started = time.process_time()
-    samples = metrics.bootstrap(probabilities, labels)
-    assert time.process_time() - started < 1
+def test_a_thousand_resamples_of_800_images() -> None:
+    samples = metrics.bootstrap(*random_case(5, 800, 2, ties=False))
     assert samples.auc.shape == samples.accuracy.shape == (1000,)
 
 
