@@ -371,4 +371,5 @@ def test_the_machine_refuses_a_retired_key_before_it_enters_the_mempool(network:
     machine: Machine = network.ledger.validators["a"].machine
     sender = Sender(Clock(network.send.clock.ms), sent=500)
     with pytest.raises(Refusal, match="retired_key"):
-        machine.check(authenticate(sender("a", RegisterDataset("y", SCHEMA), role="agent"), CHAIN), sender.clock.ms + 1)
+        retired = authenticate(sender("a", RegisterDataset("y", SCHEMA), role="agent"), CHAIN)
+        machine.check(retired.transaction, sender.clock.ms + 1)

@@ -13,6 +13,7 @@ from abci_chain import Chain
 from ledger_network import genesis, member, signing_key
 from msgspec.structs import replace
 
+from hmchain.application.cli.rules import rules_words
 from hmchain.application.consortium import Consortium
 from hmchain.application.governance import (
     Delegate,
@@ -20,10 +21,13 @@ from hmchain.application.governance import (
     NoBallotError,
     UselessProposalError,
     announce_maintenance,
+    call_off,
     changed_parameters,
     propose,
     unjail,
+    upgrade,
     vote,
+    withdraw,
 )
 from hmchain.ledger.contracts import datasets, membership, parameters, standings
 from hmchain.ledger.contracts.membership import Admit, Remove
@@ -31,6 +35,7 @@ from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.engines.ledger import RefusedError, RefusedTransactionError
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers.rules import rules_of
 
 
 class Engine(httpx.BaseTransport):
@@ -208,6 +213,35 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
         ):
             with pytest.raises(NetworkParameterError, match=what):
                 changed_parameters(stewards[0].state, settings)
+
+
+def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine: Engine) -> None:
+    with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
+        stewards = [Delegate("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
+        with pytest.raises(UselessProposalError, match="no upgrade is agreed on"):
+            call_off(stewards[0])
+        with pytest.raises(UselessProposalError, match="not the protocol after the one in force"):
+            propose(stewards[0], upgrade(stewards[0], 4, None, 0))
+        with pytest.raises(UselessProposalError, match="too soon"):
+            propose(stewards[0], upgrade(stewards[0], 3, 0, 10**6))
+        asked = propose(stewards[0], upgrade(stewards[0], 3, None, 9))
+        assert asked.action.startswith("protocol 3 after 20") and asked.action.endswith("UTC and block 9")
+        assert not withdraw(stewards[0], "").open
+        with pytest.raises(NoBallotError):
+            vote(stewards[1], asked.id.hex())
+        asked = propose(stewards[0], upgrade(stewards[0], 3, None, 10))
+        for steward in stewards[1:3]:
+            vote(steward, asked.id.hex())
+        rules = rules_of(consortium.ledger.state)
+        assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2,), 3, 10)
+        assert "block 10; this program does not know it and will stop there" in rules_words(rules)
+        with pytest.raises(UselessProposalError, match="another upgrade is agreed on"):
+            propose(stewards[0], upgrade(stewards[0], 3, None, 11))
+        asked = propose(stewards[0], call_off(stewards[0]))
+        assert asked.action == "call off protocol 3"
+        for steward in stewards[1:3]:
+            vote(steward, asked.id.hex())
+        assert rules_words(rules_of(consortium.ledger.state)) == "2"
 
 
 def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> None:
