@@ -172,8 +172,8 @@ def _plan(prepared: Prepared, consortium: Consortium) -> TrainingPlan:
         f"{rates[0] / 1e6:g} falling to {rates[-1] / 1e6:g} along a cosine",
         bits=BITS,
         code_digest=studies.require_study(consortium.ledger.state, prepared.study).spec.code.hex(),
-        comparison="Own CNNs take as many steps as each hospital takes in the federation, the pooled CNN as many as "
-        "all of them together; all share network, first weights, augmentation and schedule",
+        comparison="Own CNNs see as many images as each hospital sees in the federation, the pooled CNN as many as all "
+        "of them together; all share network, first weights and augmentation, and have the plan that suits them best",
     )
 
 
