@@ -322,3 +322,22 @@ def test_whoever_votes_every_other_hour_loses_its_score_on_a_quiet_chain_too() -
     assert chain.standing("a").consensus == reputation.SCORE_START // 2
     assert chain.standing("b").consensus > reputation.SCORE_START
     chain.state.close()
+
+
+def test_a_block_writes_what_it_changes_and_no_table_of_all_by_all() -> None:
+    """Of forty validators a third is silent; attendance costs some records, a line for each that is missing."""
+    names = [f"m{number:02}" for number in range(40)]
+    state = State()
+    founding.initialise(state, genesis(names))  # type: ignore[arg-type]
+    state.commit(0)
+    for height in range(1, 90):
+        votes = tuple(Vote(name, ABSENT if name < "m13" else COMMIT) for name in names) if height > 1 else ()
+        turn = proposer.proposers_of_rounds(standings.validators_at(state, height), 0)[0]
+        standings.begin_block(state, BlockInput(height, START_MS + 1_000 * height, turn, 0, votes, (), (b"x",)))
+        written = state.set_aside()
+        state.take_up(written)
+        state.commit(height)
+    tables = {key.split(b"\0")[0].decode(): len(value or b"") for key, value in written.overlay.items()}
+    assert set(tables) <= {"epoch", "tallies", "turns", "silences", "validators"}
+    assert sum(size for table, size in tables.items() if table != "validators") < 13 * 16 + 200
+    state.close()
