@@ -12,7 +12,7 @@ vector stands for another. Its leaf, what one path proves, is one or more adjace
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -65,13 +65,22 @@ class Domain:
 
 def root(data: Data, domain: Domain, threads: int = 1) -> bytes:
     """The root of a vector's bytes, 32 bytes: BLAKE3 of them in `derive_key` mode."""
-    _size(data, domain)
-    return blake3(data, derive_key_context=domain.context, max_threads=threads).digest()
+    return root_of((data,), domain, threads)
+
+
+def root_of(pieces: Iterable[Data], domain: Domain, threads: int = 1) -> bytes:
+    """As `root`, of bytes that come in pieces of any size: no more of them than one need be in memory."""
+    state, length = blake3(derive_key_context=domain.context, max_threads=threads), 0
+    for piece in pieces:
+        state.update(piece)
+        length += len(piece)
+    _size(length, domain)
+    return state.digest()
 
 
 def path(data: Data, index: int, domain: Domain) -> list[bytes]:
     """The siblings from leaf `index` up to the root, 32 bytes each. Raises `IndexError` if there is no such leaf."""
-    size = _size(data, domain)
+    size = _size(len(data), domain)
     if not 0 <= index < size:
         raise IndexError(f"leaf {index} of a vector of {size}")
     level, siblings = _leaves(data, domain, single=False) if size > 1 else np.empty((8, 1), np.uint32), []
@@ -122,10 +131,10 @@ def _path_length(index: int, size: int) -> int:
     return length
 
 
-def _size(data: Data, domain: Domain) -> int:
-    size, rest = divmod(len(data), domain.leaf_bytes)
+def _size(length: int, domain: Domain) -> int:
+    size, rest = divmod(length, domain.leaf_bytes)
     if rest or not size:
-        raise ValueError(f"{len(data)} bytes are no whole number of leaves of {domain.leaf_bytes}")
+        raise ValueError(f"{length} bytes are no whole number of leaves of {domain.leaf_bytes}")
     return size
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmchain.blake3_tree import CHUNK_BYTES, Domain, path, root, verify
+from hmchain.blake3_tree import CHUNK_BYTES, Domain, path, root, root_of, verify
 
 ONE = Domain("hmchain test: a chunk a leaf")
 FOUR = Domain("hmchain test: four chunks a leaf", 4 * CHUNK_BYTES)
@@ -30,6 +31,14 @@ def test_a_root_is_what_the_library_says(size: int, domain: Domain) -> None:
     data = vector(size, domain)
     expected = blake3(data, derive_key_context=domain.context).digest()
     assert root(data, domain) == root(memoryview(data), domain, threads=2) == expected
+
+
+@given(st.lists(st.integers(0, 5000), max_size=5), DOMAINS)
+def test_pieces_give_the_root_of_all_of_them(cuts: list[int], domain: Domain) -> None:
+    data = vector(3, domain)
+    places = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
+    pieces = [data[start:stop] for start, stop in pairwise(places)]
+    assert root_of(iter(pieces), domain) == root(data, domain)
 
 
 @settings(deadline=None)

@@ -73,3 +73,9 @@ def test_a_model_lies_beside_its_momentum_chunk_by_chunk() -> None:
     model, momentum = np.arange(512), -np.arange(512)
     words = np.frombuffer(vectors.model_bytes(model, momentum), "<i8")
     assert np.array_equal(words, np.concatenate([model[:256], momentum[:256], model[256:], momentum[256:]]))
+
+
+def test_a_long_model_is_hashed_without_a_seam() -> None:
+    model = np.random.default_rng(7).integers(-(1 << 40), 1 << 40, (1 << 16) + 512)
+    whole = vectors.model_bytes(model, model[::-1])
+    assert vectors.model_root(model, model[::-1]) == blake3_tree.root(whole, MODEL)

@@ -46,6 +46,8 @@ _FLOAT_BIAS = 127
 _FRACTION, _DROPPED = np.uint64(23), np.uint64(40)
 """Bits of a float32's fraction, and what of 64 is below them and the leading one."""
 _BLOCK = 1 << 14
+_ROOT_BLOCK = 1 << 16
+"""Coordinates of a model that are laid out at a time: a copy of all would cost more than hashing it."""
 
 
 class ChunkLeaves(Record, frozen=True):
@@ -133,7 +135,8 @@ def sum_root(total: I32) -> bytes:
 
 def model_root(model: I64, momentum: I64) -> bytes:
     """The digest of a padded model and its momentum: 32 bytes."""
-    return blake3_tree.root(model_bytes(model, momentum), MODEL)
+    blocks = (slice(start, start + _ROOT_BLOCK) for start in range(0, len(model), _ROOT_BLOCK))
+    return blake3_tree.root_of((model_bytes(model[block], momentum[block]) for block in blocks), MODEL)
 
 
 def weights_root(model: I64) -> bytes:

@@ -92,8 +92,13 @@ class Aggregate:
     def root(self, part: Part) -> bytes:
         """The root of one part, computed when it is first asked for."""
         if part not in self._roots:
-            self._roots[part] = blake3_tree.root(self.data(part), DOMAINS[part])
+            self._roots[part] = self._root(part)
         return self._roots[part]
+
+    def _root(self, part: Part) -> bytes:
+        if part is Part.MODEL:
+            return vectors.model_root(self.model, self.momentum)
+        return blake3_tree.root(self.data(part), DOMAINS[part])
 
     @property
     def chunks(self) -> int:
