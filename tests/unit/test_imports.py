@@ -164,8 +164,9 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
 EXTRAS = {"dicomanonymizer", "gdcm", "google", "httpx", "jpeg_ls", "polars", "pydicom", "pynetdicom", "websockets"}
 """Libraries of the extras `cometbft` and `data`, which `make demo` does not install."""
 WITHOUT_EXTRAS = (
-    "application.auditing", "application.cli.views.decisions", "application.cli.views.ledger",
-    "application.cli.views.studies", "application.demo.on_embedded", "application.demo.run", "application.hospital",
+    "application.auditing", "application.folder_audit", "application.cli.views.decisions",
+    "application.cli.views.ledger", "application.cli.views.studies", "application.demo.on_embedded",
+    "application.demo.run", "application.hospital",
 )  # fmt: skip
 
 
