@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import datetime
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -20,7 +22,8 @@ from cometbft_network import (
     signing_key,
 )
 
-from hmchain.application import auditing
+from hmchain.application import auditing, folder_audit
+from hmchain.application.folder_audit import FolderDefectError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT
@@ -114,7 +117,7 @@ def test_four_nodes_agree_and_the_log_gives_the_same_state(tmp_path: Path) -> No
 
 def test_a1_the_headers_of_real_blocks_hold_what_the_log_says(tmp_path: Path) -> None:
     """Times, turns, votes, results: what the audit compares is what CometBFT signs, also of blocks without a node."""
-    with running(tmp_path) as network:
+    with running(tmp_path / "nodes") as network:
         client, log = network.client("a"), network.node("a").files.directory
         network.register("b")
         _keep(client, log)  # the last header's votes are another node's view of them later
@@ -126,6 +129,14 @@ def test_a1_the_headers_of_real_blocks_hold_what_the_log_says(tmp_path: Path) ->
         assert found.height == kept.last.header.height and found.transactions == 6
         assert any(len(entry.commit.signatures) > len([v for v in entry.commit.signatures if v.block_id_flag == COMMIT])
                    for entry in map(kept.get, range(1, found.height)) if entry)  # fmt: skip
+    whole = folder_audit.verify(tmp_path, log, network.nodes.genesis.digest)
+    checked = {name for finding in whole.checked for name in finding.files}
+    assert {f"nodes/{name}/{file}" for name in "bcd" for file in ("blocks.db", "state.db")} <= checked
+    with closing(sqlite3.connect(tmp_path / "nodes" / "c" / "blocks.db")) as db:
+        db.execute("UPDATE transactions SET position = 7")
+        db.commit()
+    with pytest.raises(FolderDefectError, match=r"the index in .*/c/blocks\.db"):
+        folder_audit.verify(tmp_path, log)
 
 
 def _keep(client: RpcClient, log: Path) -> archive.Archive:

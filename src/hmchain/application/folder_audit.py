@@ -182,11 +182,12 @@ class _Audit:
             genesis = directory / "genesis.json"
             self._require(genesis_file.load(genesis) == self._genesis, genesis, "it founds another network")
             if archive is not None:
-                with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+                with (
+                    closing(BlockStore(directory / BLOCKS, read_only=True)) as store,
+                    opened(directory / STATE, directory, archive) as found,
+                ):
                     store.check()
-                    archive.check(store)
-                with opened(directory / STATE, directory, archive):
-                    pass
+                    archive.check(store, max(store.height, found.state.height))
         if archive is not None:
             self._held(others, "held against the signed headers of the ledger that was audited")
         else:

@@ -93,25 +93,29 @@ class Archive:
     wait = get
     """Nothing more comes to what is kept."""
 
-    def check(self, store: BlockStore) -> None:
+    def check(self, store: BlockStore, ends: int | None = None) -> None:
         """Hold the headers against each other and against a log, as far as headers follow its blocks.
+
+        `ends` is the height up to which a node has come whose log ends before the headers do.
 
         Each header has the time and the transactions of its block; the one after it the votes for it, the results and
         the state. Raises `ArchiveError` for the first that does not fit. Says nothing of who voted: `light.signers`
         does, for the last one, and `require_inputs` of what only a state tells: names.
         """
         try:
-            self._check(store)
+            self._check(store, self.last.header.height if ends is None else ends)
         except (ValueError, OverflowError):
             raise ArchiveError("a header is malformed", "get the headers from another member") from None
 
-    def _check(self, store: BlockStore) -> None:
+    def _check(self, store: BlockStore, ends: int) -> None:
         blocks = store.blocks(self.first.header.height, self.last.header.height - 1)
         stored, app_hash = next(blocks, None), self.first.header.app_hash
         for signed, following in pairwise(self._headers):
             height = signed.header.height
             here = stored if stored is not None and stored.height == height else None
             check_link(signed, following)
+            if height > ends:
+                continue
             if here is not None:
                 app_hash = here.block.header.state_commitment.hex().upper()
                 stored = next(blocks, None)
