@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +13,6 @@ from study_bed import STUDY, Bed
 
 from hmchain.application.cli.views import studies
 from hmchain.ledger.contracts import rounds
-from hmchain.ledger.state import State
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
     made = Bed.found(tmp_path)
 
     @contextmanager
-    def state_of(ledger: Path) -> Iterator[State]:
-        yield made.state
+    def verified_state(ledger: Path) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(state=made.state, words="")
 
-    monkeypatch.setattr(studies, "state_of", state_of)
+    monkeypatch.setattr(studies, "verified_state", verified_state)
     yield made
     made.close()
 
