@@ -133,6 +133,8 @@ class Bed:
     """That the genesis demands for a change of the rules."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records a hospital publishes; 512 if nothing is said."""
+    reread: dict[str, bytes] = field(default_factory=dict)
+    """Which records a hospital has where it erased some: a name for them, and so many are gone of the first class."""
 
     def __post_init__(self) -> None:
         self._random = {name: random.Random(f"hmchain {name}") for name in self.names}
@@ -164,7 +166,9 @@ class Bed:
         self.learners += 1
         order = spec.participants.index(hospital.organisation)
         trainer = self.trainers.setdefault(hospital.organisation, DummyTrainer(order, self.auc))
-        return ReadyLearner(trainer, np.array([100 + order, 50]), lambda counts: None, initial(spec.name))
+        data = self.reread.get(hospital.organisation, b"")
+        counts = np.array([100 + order - len(data), 50])
+        return ReadyLearner(trainer, counts, lambda counts: None, initial(spec.name), data=data)
 
     def _note(self, block: Block, result: BlockResult) -> None:
         height = block.header.height

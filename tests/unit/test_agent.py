@@ -97,6 +97,11 @@ class Watched:
         self.read()
         return self._learner.class_counts
 
+    @property
+    def data(self) -> bytes:
+        self.read()
+        return self._learner.data
+
     def read(self) -> None:
         self.has_read = True
         self._noted.append(self._name)

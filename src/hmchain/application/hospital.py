@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from blake3 import blake3
 
 from hmchain.application.agent.agent import Agent, Learner, Node, UnpinnedError, signed
 from hmchain.application.agent.store import AgentStore
@@ -169,15 +170,29 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         raise UnpinnedError(what, "have it proposed again, by `hmchain study propose`")
     use = spec.uses[spec.participants.index(hospital.organisation)]
 
-    def opened() -> tuple[CNNTrainer, npt.NDArray[np.int64]]:
+    def opened() -> Opened:
         cohort = hospital.cohort(use.dataset, use.version)
         if len(cohort.train_labels) <= plan.batch_size:
             what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
             raise UnpinnedError(what, "batches must be smaller: what a hospital sends must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
-        return CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes)
+        return Opened(CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes), _digest(cohort))
 
     return CNNLearner(initial_vector(arch, first_model_seed(salt, spec.name)), opened)
+
+
+def _digest(cohort: Cohort) -> bytes:
+    """Of what is trained on: other records, another digest."""
+    images, labels = np.ascontiguousarray(cohort.train_images), np.ascontiguousarray(cohort.train_labels, np.int64)
+    return blake3(images.reshape(-1).data).update(labels.view(np.uint8).data).digest()
+
+
+class Opened(NamedTuple):
+    """What a learner has once it has read its data."""
+
+    trainer: CNNTrainer
+    class_counts: npt.NDArray[np.int64]
+    data: bytes
 
 
 class CNNLearner:
@@ -187,24 +202,27 @@ class CNNLearner:
     update, and for those no image is needed.
     """
 
-    def __init__(
-        self, initial: npt.NDArray[np.float32], opened: Callable[[], tuple[CNNTrainer, npt.NDArray[np.int64]]]
-    ) -> None:
-        """`opened` reads the data: trainer and class counts."""
+    def __init__(self, initial: npt.NDArray[np.float32], opened: Callable[[], Opened]) -> None:
+        """`opened` reads the data."""
         self.initial = initial
         self._open = opened
-        self._opened: tuple[CNNTrainer, npt.NDArray[np.int64]] | None = None
+        self._opened: Opened | None = None
         self._counts: npt.NDArray[np.int64] | None = None
 
     @property
     def trainer(self) -> CNNTrainer:
         """Trains and evaluates, with the prior that `use_counts` was given."""
-        return self._data()[0]
+        return self._data().trainer
 
     @property
     def class_counts(self) -> npt.NDArray[np.int64]:
         """Training images of each class."""
-        return self._data()[1]
+        return self._data().class_counts
+
+    @property
+    def data(self) -> bytes:
+        """Digest of the training images and their labels."""
+        return self._data().data
 
     def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Predict with the class shares of all participants together."""
@@ -220,7 +238,7 @@ class CNNLearner:
         """Whether the images are in memory, decrypted."""
         return self._opened is not None
 
-    def _data(self) -> tuple[CNNTrainer, npt.NDArray[np.int64]]:
+    def _data(self) -> Opened:
         if self._opened is None:
             self._opened = self._open()
             self._set_prior()
@@ -230,5 +248,5 @@ class CNNLearner:
         from hmchain.application.learning.cnn import prediction_prior
 
         if self._opened is not None and self._counts is not None:
-            trainer = self._opened[0]
+            trainer = self._opened.trainer
             trainer.prior = prediction_prior(trainer.plan, self._counts)

@@ -101,6 +101,10 @@ class Learner(Protocol):
     def has_read(self) -> bool:
         """Whether the data is in memory."""
 
+    @property
+    def data(self) -> bytes:
+        """Digest of the records that it trains on; reads them."""
+
 
 @dataclass(frozen=True)
 class ReadyLearner:
@@ -112,6 +116,7 @@ class ReadyLearner:
     initial: npt.NDArray[np.float32]
 
     has_read: bool = True
+    data: bytes = b""
 
     def read(self) -> None:
         """Nothing is left to read."""

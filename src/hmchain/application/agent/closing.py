@@ -23,6 +23,8 @@ class MaskedUpdate(Record, frozen=True):
     attempt: int
     key: bytes
     """Of the sum that it is for, from the weights that were trained on and not from what the ledger says of them."""
+    data: bytes
+    """Digest of the records that were trained on; empty in round 0, whose counts are drawn once and kept."""
     digest: bytes
     object: bytes
     self_hash: bytes

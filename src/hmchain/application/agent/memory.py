@@ -26,9 +26,14 @@ class SumRefusedError(StudyError):
 
 
 class OpenedSums(Record, frozen=True):
-    """Fingerprints of the sets that were summed over one key when a seed was opened for it, in order."""
+    """What a seed was opened for over one key."""
 
     sets: tuple[bytes, ...]
+    """Fingerprints of the sets that were summed over it by then, in order."""
+    round: int
+    """The newest round in which it was."""
+    data: bytes
+    """Digest of the records that the update of that round was made from."""
 
 
 class SumMemory:
@@ -41,13 +46,35 @@ class SumMemory:
     def __init__(self, store: AgentStore) -> None:
         self._store = store
 
-    def allow(self, key: bytes, shown: Sequence[SummedSet], candidate: SummedSet, colluders: int) -> None:
+    def require_same(self, key: bytes, round_: int, data: bytes) -> None:
+        """Raise `SumRefusedError` if a seed was opened over the key, in the round, for an update of other records.
+
+        All else in a round's updates repeats with an attempt: the difference of two sums would be that of the records.
+        """
+        found = self._store.get(_name(key), OpenedSums)
+        if found is not None and found.round == round_ and found.data != data:
+            raise SumRefusedError(
+                "records were erased since this round was summed before, and the difference would tell of them",
+                "the study goes on without this hospital, or ends",
+            )
+
+    def allow(
+        self,
+        key: bytes,
+        shown: Sequence[SummedSet],
+        candidate: SummedSet,
+        colluders: int,
+        round_: int = 0,
+        data: bytes = b"",
+    ) -> None:
         """Remember that a seed is opened for a sum; on disk once `AttemptMemory.opened` has returned.
 
         `shown` are the sets that the ledger has over the key, the candidate among them. Raises `SumRefusedError` if
         the candidate is not, if the rule does not admit them, or if this agent remembers one that the ledger does not
-        have: that is another ledger, and only the very sum that is remembered may be opened on it.
+        have: that is another ledger, and only the very sum that is remembered may be opened on it. Raises what
+        `require_same` raises too.
         """
+        self.require_same(key, round_, data)
         sets = sums.distinct(shown)
         if candidate not in sets or not all(
             sums.admits(sets[:place], each, colluders) for place, each in enumerate(sets)
@@ -56,8 +83,7 @@ class SumMemory:
                 "what the ledger lets be summed over these weights would give a hospital's update away",
                 "compare the ledger with another member's",
             )
-        name = f"opened sums/{key.hex()}"
-        found = self._store.get(name, OpenedSums)
+        found = self._store.get(_name(key), OpenedSums)
         known = set(found.sets) if found else set()
         fingerprints = {sums.fingerprint(each, colluders) for each in sets}
         if not known <= fingerprints and known != {sums.fingerprint(candidate, colluders)}:
@@ -65,18 +91,24 @@ class SumMemory:
                 "over these weights another set was summed, on a ledger that was founded again, forked or put back",
                 "go on with that ledger, or close this study and propose another",
             )
-        if not fingerprints <= known:
-            self._store.note(name, OpenedSums(tuple(sorted(known | fingerprints))))
+        opened = OpenedSums(tuple(sorted(known | fingerprints)), round_, data)
+        if opened != found:
+            self._store.note(_name(key), opened)
+
+
+def _name(key: bytes) -> str:
+    return f"opened sums/{key.hex()}"
 
 
 class Acts(Record, frozen=True):
-    """How far this agent went in the newest attempt of a study in which it vouched for others or opened seeds."""
+    """How far this agent went in the newest attempt of a study that it saw."""
 
     round: int
     attempt: int
     height: int
-    """The ledger's, when it did so last."""
+    """The ledger's, when it first saw it or did something in it last."""
     opened: bool
+    """It opened its seeds, or was left out and others opened theirs with it."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -108,6 +140,21 @@ class AttemptMemory:
             raise SumRefusedError(
                 "the ledger went back behind what this agent did in the attempt", "the next attempt goes on"
             )
+
+    def is_left_out(self, entry: Round, organisation: str) -> bool:
+        """Whether the attempt was frozen without this hospital, whose agent keeps that, and which attempt it saw last.
+
+        The pair seeds with who is left out are opened: its self seed stays shut, also on a ledger that was put back.
+        """
+        acts = self._store.get(self._name, Acts)
+        place = (entry.number, entry.attempt)
+        left_out = bool(entry.frozen) and organisation not in entry.frozen
+        shut = Acts(*place, _SPOILED, opened=True)
+        if left_out and acts != shut and (acts is None or acts.place <= place):
+            self._store.put(self._name, shut)
+        elif not left_out and (acts is None or acts.place < place):
+            self._store.note(self._name, Acts(*place, 0, opened=False))
+        return left_out
 
     def vouched(self, entry: Round, height: int) -> None:
         """Keep that it vouches for others now."""

@@ -12,7 +12,7 @@ from hmchain.application.agent import closing, exchange, faults, turns
 from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.application.agent.memory import AttemptMemory, SumMemory
+from hmchain.application.agent.memory import AttemptMemory, SumMemory, SumRefusedError
 from hmchain.application.agent.repair import Repairs
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
@@ -105,8 +105,9 @@ class Participant:
         """What the round's phase asks of this participant now."""
         self._enter_round(study, entry)
         self._learn_prior(study)
-        if entry.phase in _MASKED_PHASES:
-            self._attempts(study).require(entry, self._node.state.height)
+        attempts = self._attempts(study)
+        if not attempts.is_left_out(entry, self._organisation) and entry.phase in _MASKED_PHASES:
+            attempts.require(entry, self._node.state.height)
         actions = {
             rounds.COMMIT: self._commit,
             rounds.ATTEST: self._attest,
@@ -129,8 +130,7 @@ class Participant:
     # Commit and attest
 
     def _commit(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
-        state = self._node.state
-        own = rounds.contribution(state, entry, self._organisation)
+        own = rounds.contribution(self._node.state, entry, self._organisation)
         asked = (
             self._is_authorised(study)
             and self._organisation in entry.expected
@@ -143,7 +143,7 @@ class Participant:
         if made is None:
             try:
                 made, vector = self._maker.make(study, entry, self._base_model(study, entry), self.behaviour)
-            except UpdateError:
+            except (UpdateError, SumRefusedError):
                 self._sits_out = (entry.number, entry.attempt)  # training again would give the same
                 raise
             self._vectors[made.object] = vector
@@ -200,7 +200,7 @@ class Participant:
             return
         history = summing.history(self._node.state, made.key, entry.study)
         candidate = rounds.summands(study, entry, entry.frozen)
-        self._memory.allow(made.key, history.sets, candidate, study.spec.colluders)
+        self._memory.allow(made.key, history.sets, candidate, study.spec.colluders, entry.number, made.data)
         self._attempts(study).opened(entry, self._node.state.height)
         seeds = self._keys_of(study).seeds(entry.number, entry.attempt, entry.base_root)
         outside = [order for order, name in enumerate(study.spec.participants) if name not in entry.frozen]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hmchain.application.agent import exchange
 from hmchain.application.agent.closing import MaskedUpdate, masked_name
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.memory import SumMemory
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.aggregation import Base
@@ -23,8 +24,8 @@ from hmchain.application.learning.masking import MaskSeeds, mask_update
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import quantise_and_mask
 from hmchain.application.learning.schedule import MILLION, generator
-from hmchain.canonical import encode
-from hmchain.keys import SecretKey
+from hmchain.canonical import Record, digest, encode
+from hmchain.keys import Redacted, SecretKey
 from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32, I64, U32
 from hmchain.ledger.contracts import participation
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 COUNT_NOISE_EPSILON = 0.5
 """Two-sided geometric noise on each class count, by each hospital: epsilon 0.5 for one record (Ghosh et al., 2009)."""
+
+
+class NoisedCounts(Redacted, Record, frozen=True):
+    """Class counts of one dataset version with the one noise that they ever get."""
+
+    counts: tuple[int, ...]
 
 
 class UpdateMaker:
@@ -70,8 +77,11 @@ class UpdateMaker:
     def make(self, study: Study, entry: Round, base: Base, behaviour: AgentBehaviour) -> tuple[MaskedUpdate, U32]:
         """Make the update of the round's attempt. Only if none was `kept`.
 
-        A power cut may take it: then another is made, and the ledger takes the digest of one of them.
+        A power cut may take it: then another is made, and the ledger takes the digest of one of them. Raises
+        `SumRefusedError` where the same was summed before, of other records.
         """
+        sum_key, data = _sum_key(study, entry, base.weight_bits), self._learner.data if entry.number else b""
+        SumMemory(self._store).require_same(sum_key, entry.number, data)
         order = study.order(self._organisation)
         seeds = self._keys.require(entry.study).seeds(entry.number, entry.attempt, entry.base_root)
         if behaviour is AgentBehaviour.GARBAGE_UPDATE:
@@ -86,7 +96,8 @@ class UpdateMaker:
         made = MaskedUpdate(
             entry.number,
             entry.attempt,
-            _sum_key(study, entry, base.weight_bits),
+            sum_key,
+            data,
             vectors.update_root(vector),
             self._objects.keep(envelope),
             self._hash(entry, "self", seeds.self_seed),
@@ -109,16 +120,22 @@ class UpdateMaker:
         """Class counts of one's training data with noise, in whole counts.
 
         One draw for a dataset version and its classes, in every attempt and in every study: the mean of several draws
-        would tell the counts. So the noise's epsilon is spent once, however often the counts are summed.
+        would tell the counts. So the noise's epsilon is spent once, however often the counts are summed. What was drawn
+        is kept, since fewer records under the same noise would tell which ones were erased.
         """
         spec = study.spec
         use = spec.uses[study.order(self._organisation)]
         place = (use.dataset.encode(), use.version.to_bytes(8, "big"), encode(spec.schema.classes))
+        name = f"counts/{digest('hmchain counted', *place).hex()}"
+        if (drawn := self._store.get(name, NoisedCounts)) is not None:
+            return np.array(drawn.counts, np.int32)
         random = generator(self._coins.derive("count noise", *place).raw)
         p = 1 - np.exp(-COUNT_NOISE_EPSILON)
         size = len(self._learner.class_counts)
         noise = random.geometric(p, size) - random.geometric(p, size)
-        return np.clip(self._learner.class_counts + noise, 0, study.rule(0).quantum).astype(np.int32)
+        counts = np.clip(self._learner.class_counts + noise, 0, study.rule(0).quantum).astype(np.int32)
+        self._store.put(name, NoisedCounts(tuple(counts.tolist())))
+        return counts
 
     def _pair_hashes(self, entry: Round, seeds: MaskSeeds, own: int, participants: int) -> tuple[bytes, ...]:
         return tuple(
