@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from test_vault_keys import put_as_before
 
 from hmchain.application.cli.main import main
 from hmchain.application.consortium import Consortium
@@ -24,7 +25,7 @@ from hmchain.application.published_data import UnpublishedDataError
 from hmchain.keys import SecretKey, UnwrapError
 from hmchain.ledger.contracts.datasets import Schema, WithdrawVersion
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import SecretKeyProvider, Vault, VaultKeyError, migration
+from hmchain.records.vault import Conversion, SecretKeyProvider, Vault, VaultKeyError, migration
 from hmchain.records.vault.database import Database
 from hmchain.records.vault.hierarchy import record_context
 
@@ -50,8 +51,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def objects(place: Path) -> ObjectStore:
+    return ObjectStore.directory(place / "objects")
+
+
 def opened(place: Path, how: Callable[..., Vault] = Vault.open) -> Vault:
-    return how(place / "vault", ObjectStore.directory(place / "objects"), KEY)
+    return how(place / "vault", objects(place), KEY)
 
 
 def test_a2_a_record_moved_to_another_patient_is_found_and_does_not_open(place: Path) -> None:
@@ -211,8 +216,14 @@ def to_second_format(place: Path) -> bytes:
             old = kek.wrap(key, migration._second_context(dataset, version, record, context))
             connection.execute("UPDATE records SET wrapped = ?, description = NULL WHERE rowid = ?", (old, row))
         connection.execute("UPDATE versions SET about = NULL")
+        store = objects(place)
+        for blob, name in connection.execute("SELECT id, digest FROM blobs").fetchall():
+            former = put_as_before(store, store.get(name))
+            store.delete(name)
+            connection.execute("UPDATE blobs SET digest = ? WHERE id = ?", (former, blob))
         root = vault.commitment("brain", 1).root
-        for column in ("records DROP COLUMN description", "versions DROP COLUMN about", "versions DROP COLUMN root"):
+        dropped = ("records DROP COLUMN description", "blobs DROP COLUMN former")
+        for column in (*dropped, "versions DROP COLUMN about", "versions DROP COLUMN root"):
             connection.execute(f"ALTER TABLE {column}")
         connection.execute("PRAGMA user_version = 2")
     return root
@@ -220,7 +231,7 @@ def to_second_format(place: Path) -> bytes:
 
 def test_a_vault_of_the_second_format_is_converted(place: Path) -> None:
     root = to_second_format(place)
-    assert Vault.convert(place / "vault", KEY) == 3
+    assert Vault.convert(place / "vault", objects(place), KEY) == Conversion(3, 0)
     with opened(place) as vault:
         assert dict(vault.read("brain", 1)) == {"r1": b"image 1", "r2": b"image 2", "r3": b"other"}
         assert vault.commit("brain", 1).root == root and vault.verify().sound
@@ -232,23 +243,43 @@ def test_a_vault_of_the_second_format_is_converted(place: Path) -> None:
 def test_a_conversion_that_was_cut_short_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = to_second_format(place)
     monkeypatch.setattr(migration, "_AT_ONCE", 1)
+    monkeypatch.setattr(migration, "_OBJECTS_AT_ONCE", 1)
 
     def cut(done: int, of: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Vault.convert(place / "vault", KEY, cut)
+        Vault.convert(place / "vault", objects(place), KEY, progress=cut)
     told: list[tuple[int, int]] = []
-    assert Vault.convert(place / "vault", KEY, lambda done, of: told.append((done, of))) == 3
-    assert told == [(3, 3)], "two were done before"
+    found = Vault.convert(place / "vault", objects(place), KEY, progress=lambda done, of: told.append((done, of)))
+    assert found == Conversion(3, 0)
+    assert told == [(3, 3), (1, 3), (2, 3), (3, 3)], "two keys were done before"
     with opened(place) as vault:
         assert vault.commit("brain", 1).root == root and vault.verify().sound
+
+
+@pytest.mark.parametrize("is_replicated", [True, False])
+def test_what_the_store_lost_is_converted_from_a_replica_or_counted(
+    place: Path, tmp_path: Path, is_replicated: bool
+) -> None:
+    to_second_format(place)
+    replica = ObjectStore.directory(tmp_path / "replica")
+    (lost, altered, _) = sorted(objects(place).list())
+    for name in (lost, altered):
+        put_as_before(replica, b"".join(map(bytes, objects(place).get_stream(name, verify=False))))
+    objects(place).delete(lost)
+    (tmp_path / "objects" / altered.hex()[:2] / altered.hex()).write_bytes(b"altered")
+    found = Vault.convert(place / "vault", objects(place), KEY, replica if is_replicated else None)
+    assert found == Conversion(3, 0 if is_replicated else 2)
+    with opened(place) as vault:
+        assert len(vault.verify().damaged) == found.lost
+        assert len(list(objects(place).list())) == 3 - (0 if is_replicated else 1), "former names are gone"
 
 
 def test_a_vault_of_the_second_format_is_converted_by_its_key_alone(place: Path) -> None:
     to_second_format(place)
     with pytest.raises(VaultKeyError):
-        Vault.convert(place / "vault", SecretKeyProvider(SecretKey(bytes(32))))
+        Vault.convert(place / "vault", objects(place), SecretKeyProvider(SecretKey(bytes(32))))
     with closing(Database(place / "vault" / "vault.sqlite")) as database:
         assert database.format == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import sqlite3
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hmchain.keys import SecretKey, UnwrapError, WrappingKey, WrongPassphraseErr
 from hmchain.records.envelope import seal
 from hmchain.records.objects import DiskFullError, ObjectStore
 from hmchain.records.vault import (
+    Conversion,
     HybridProvider,
     KeyProvider,
     PassphraseProvider,
@@ -286,8 +288,8 @@ def test_a_kek_that_a_record_needs_cannot_be_deleted(vault: Vault) -> None:
 
 def test_two_processes_that_bring_a_vault_over_do_it_once(store: ObjectStore, tmp_path: Path) -> None:
     first_format(tmp_path / "vault", store, {1})
-    assert Vault.convert(tmp_path / "vault", KEY) == 6
-    assert Vault.convert(tmp_path / "vault", KEY) == 0
+    assert Vault.convert(tmp_path / "vault", store, KEY) == Conversion(6, 0)
+    assert Vault.convert(tmp_path / "vault", store, KEY) == Conversion(0, 0)
     with Vault.open(tmp_path / "vault", store, KEY) as vault:
         assert keks(vault) == [1]
         assert vault.get("ct", 2, "c") == b"2c"
@@ -309,6 +311,13 @@ def test_handing_over_cut_short_needs_the_new_provider_alone(vault: Vault, store
 
 
 # --- vaults of the first format
+
+
+def put_as_before(store: ObjectStore, data: bytes) -> bytes:
+    """Keep an object under its SHA-256, as earlier versions named them."""
+    name = sha256(data).digest()
+    store._backend.write_many([(f"{name.hex()[:2]}/{name.hex()}", data)])
+    return name
 
 
 def first_format(directory: Path, store: ObjectStore, committed: set[int]) -> dict[int, bytes]:
@@ -334,7 +343,7 @@ def first_format(directory: Path, store: ObjectStore, committed: set[int]) -> di
         number, addresses = version.to_bytes(8, "big"), []
         for record in ("a", "b", "c"):
             context, key = digest("hmchain vault record", b"ct", number, record.encode()), SecretKey.generate()
-            addresses.append(store.put(seal(f"{version}{record}".encode(), key, context)))
+            addresses.append(put_as_before(store, seal(f"{version}{record}".encode(), key, context)))
             wrapped = encode(KEY.public.wrap(key.raw, context))
             database.execute("INSERT INTO records VALUES ('ct', ?, ?, ?, ?)", (version, record, addresses[-1], wrapped))
         if version in committed:
@@ -344,7 +353,7 @@ def first_format(directory: Path, store: ObjectStore, committed: set[int]) -> di
             bound = digest("hmchain dataset root", b"ct", number, merkle.root(addresses))
             roots[version] = hmac.digest(secret.raw, bound, "sha256")
     database.execute("INSERT INTO versions VALUES ('erased', 1, NULL)")
-    database.execute("INSERT INTO doomed VALUES (?)", (store.put(b"doomed"),))
+    database.execute("INSERT INTO doomed VALUES (?)", (put_as_before(store, b"doomed"),))
     database.commit()
     database.close()
     return roots
@@ -356,9 +365,10 @@ def test_a_vault_of_the_first_format_is_brought_to_this_one(store: ObjectStore, 
     told: list[tuple[int, int]] = []
     with pytest.raises(VaultError, match=r"an earlier format.*vault convert"):
         Vault.open(tmp_path / "vault", store, KEY)
-    assert Vault.convert(tmp_path / "vault", KEY, lambda done, of: told.append((done, of))) == 6
+    found = Vault.convert(tmp_path / "vault", store, KEY, progress=lambda done, of: told.append((done, of)))
+    assert found == Conversion(6, 0)
     with Vault.open(tmp_path / "vault", store, KEY) as vault:
-        assert told == [(6, 6)]
+        assert told == [(6, 6), (6, 6)], "records, and objects"
         assert dict(vault.read("ct", 1)) == {"a": b"1a", "b": b"1b", "c": b"1c"}
         assert vault.commit("ct", 1).root == roots[1], "what stands on the ledger holds"
         assert verify_of(vault, 1, roots[1])
@@ -388,8 +398,8 @@ def test_bringing_over_is_done_whole_or_not_at_all(store: ObjectStore, tmp_path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Vault.convert(tmp_path / "vault", KEY, cut)
-    Vault.convert(tmp_path / "vault", KEY)
+        Vault.convert(tmp_path / "vault", store, KEY, progress=cut)
+    Vault.convert(tmp_path / "vault", store, KEY)
     with Vault.open(tmp_path / "vault", store, KEY) as vault:
         assert vault.get("ct", 2, "c") == b"2c"
 
@@ -400,8 +410,8 @@ def test_a_vault_of_the_first_format_opens_only_with_its_key(
 ) -> None:
     first_format(tmp_path / "vault", store, set())
     with pytest.raises(VaultKeyError):
-        Vault.convert(tmp_path / "vault", other)
-    Vault.convert(tmp_path / "vault", KEY)
+        Vault.convert(tmp_path / "vault", store, other)
+    Vault.convert(tmp_path / "vault", store, KEY)
     Vault.open(tmp_path / "vault", store, KEY).close()
 
 

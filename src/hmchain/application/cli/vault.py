@@ -211,24 +211,35 @@ def rotate(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) 
 
 
 @app.command(epilog=example("hmchain data vault convert"))
-def convert(directory: HospitalOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def convert(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    replica: Annotated[
+        str, typer.Option("--replica", metavar="PLACE", help="Where objects are taken from that the store lacks.")
+    ] = "",
+    credentials: CredentialsOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Bring a vault that an earlier version made to this one's format; what was cut short goes on.
 
-    Keys are wrapped again, bound to patient and salt. Ciphertext and registered roots stay as they are.
+    Keys are wrapped again, bound to patient and salt, and objects get their names. Ciphertext and registered roots stay
+    as they are. Exit status 4 if objects are missing or altered.
     """
     from hmchain.application.data import folder
+    from hmchain.records.objects import ObjectStore
 
     place = folder.locate(directory)
-    with output.progress_bar("wrapping keys") as progress:
-        count = folder.convert(place, passphrase(), progress)
+    store = ObjectStore.open(replica, credentials=credentials) if replica else None
+    with output.progress_bar("wrapping keys, naming objects") as progress:
+        found = folder.convert(place, passphrase(), store, progress)
     if as_json:
-        output.emit({"wrapped": count})
-    elif count:
-        output.say(
-            f"The keys of {count} records are wrapped anew. Check it: hmchain data vault verify --dir {directory}"
-        )
+        output.emit(found)
+    elif found.records:
+        output.fields((("records", found.records), ("objects lost", found.lost)))
+        output.say(f"Check it: hmchain data vault verify --dir {directory}")
     else:
         output.say("The vault has this version's format: there is nothing to do.")
+    if found.lost:
+        raise typer.Exit(DAMAGED)
 
 
 @app.command(epilog=example("hmchain data vault sweep"))

@@ -137,7 +137,7 @@ def restore(
         make_folder(place.vault, mode=0o700)
         rename(scratch / VAULT, place.vault / VAULT)
         rename(scratch / CATALOGUE, place.catalogue)
-    convert(place, passphrase)  # a backup may be older than this program
+    convert(place, passphrase, replica)  # a backup may be older than this program
     found = Repair(0, ())
     if replica is not None:
         with open_records(place, passphrase) as records:

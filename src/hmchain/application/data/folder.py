@@ -19,7 +19,7 @@ from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import Progress, Vault
+from hmchain.records.vault import Conversion, Progress, Vault
 
 
 class NoHospitalError(InputError):
@@ -136,14 +136,16 @@ def open_records(place: Place, passphrase: str | None = None) -> Iterator[Record
         yield Records(place, vault, catalogue)
 
 
-def convert(place: Place, passphrase: str | None = None, progress: Progress | None = None) -> int:
-    """Bring a hospital's vault to this version's format; returns the number of records whose keys were wrapped anew.
-
-    Raises as `open_records`.
-    """
-    wrapping, _, _ = _opened(place, passphrase)
+def convert(
+    place: Place,
+    passphrase: str | None = None,
+    replica: ObjectStore | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Bring a hospital's vault to this version's format. Raises as `open_records`, or an error of a store."""
+    wrapping, _, store = _opened(place, passphrase)
     with alone(place):
-        return Vault.convert(place.vault, wrapping, progress)
+        return Vault.convert(place.vault, store, wrapping, replica, progress)
 
 
 def _opened(place: Place, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:

@@ -1,4 +1,4 @@
-"""Write-once objects under the SHA-256 of their ciphertext, in a directory, in an S3 bucket or in memory.
+"""Write-once objects under the BLAKE3 digest of their ciphertext, in a directory, in an S3 bucket or in memory.
 
 An object's address is its digest, so a reader needs to trust nobody: what comes back is what was announced, or an error
 says what is wrong. A digest is announced on the ledger, and ledgers survive power cuts: a put returns only when the

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
+from blake3 import blake3
 from obstore.store import LocalStore
 from obstore.store import ObjectStore as AnyStore
 
@@ -77,22 +77,22 @@ class ObjectStore:
     def put_stream(self, pieces: Iterable[Buffer]) -> bytes:
         """Write one object from pieces, in constant memory. As `put`.
 
-        Pieces are hashed and written on threads of their own while the next is made, so they must not change once
+        Pieces are hashed and written on a thread of their own while the next is made, so they must not change once
         handed over. What making them raises is passed on, and nothing is left of the object.
         """
-        state = sha256()
+        state = blake3()
         with failures("an object"):
             staged = self._backend.stage()
 
-        def write(piece: Buffer) -> None:
+        def keep(piece: Buffer) -> None:
+            state.update(piece)
             with failures("an object"):
                 staged.write(piece)
 
         try:
-            with Worker(state.update) as hashing, Worker(write) as writing:
+            with Worker(keep) as keeping:
                 for group in grouped(pieces):
-                    hashing.hand(group)
-                    writing.hand(group)
+                    keeping.hand(group)
             digest = state.digest()
             with failures("an object"):
                 staged.publish(_name(digest))
@@ -121,7 +121,7 @@ class ObjectStore:
         Only the end of the iteration proves the pieces, unless the caller has other means (an envelope does) and turns
         `verify` off. Raises as `get`.
         """
-        state = sha256()
+        state = blake3()
         with missing(f"object {digest.hex()}"):
             for piece in self._backend.stream(_name(digest)):
                 if verify:
@@ -167,8 +167,8 @@ class ObjectStore:
 
 
 def address_of(data: Buffer) -> bytes:
-    """The name of an object: SHA-256 of its bytes, 32 bytes. Decision 0024 says why this and not BLAKE3."""
-    return sha256(data).digest()
+    """The name of an object: BLAKE3 of its bytes, 32 bytes. Decision 0024 says why this and not SHA-256."""
+    return blake3(data).digest()
 
 
 def _backend(store: AnyStore | Folder | Bucket, *, durable: bool) -> Backend:

@@ -25,6 +25,7 @@ from hmchain.records.vault.errors import (
     VersionClosedError,
 )
 from hmchain.records.vault.intake import Kept
+from hmchain.records.vault.migration import Conversion
 from hmchain.records.vault.providers import HybridProvider, KeyProvider, PassphraseProvider, SecretKeyProvider
 from hmchain.records.vault.scrub import Damage, Mirror, Repair, Scrub
 from hmchain.records.vault.sealing import Sealed, Sealer
@@ -33,6 +34,7 @@ from hmchain.records.vault.writer import Writer
 
 __all__ = [
     "Commitment",
+    "Conversion",
     "Damage",
     "Erasure",
     "HybridProvider",

@@ -45,7 +45,7 @@ class RecordProof(Redacted, Record, frozen=True):
     version: int
     record: str
     ciphertext: bytes
-    """SHA-256 of the record's ciphertext, under which the object store has it."""
+    """BLAKE3 digest of the record's ciphertext, under which the object store has it; SHA-256 in a version of before."""
     salt: bytes
     """16 bytes; none in a version that was committed to before leaves were salted."""
     description: bytes
@@ -80,7 +80,7 @@ def verify_record_proof(proof: RecordProof, root: bytes) -> bool:
     """Whether `root`, as it stands on the ledger, is that of a version with this record and ciphertext.
 
     Never raises: whatever a stranger sends is a proof or is not. To go on from here to the content, compare
-    `ciphertext` with the SHA-256 of the object, and open that with a key that the organisation grants.
+    `ciphertext` with the digest of the object, and open that with a key that the organisation grants.
     """
     if not (0 <= proof.version < 1 << 64 and 0 <= proof.size < 1 << 64):
         return False

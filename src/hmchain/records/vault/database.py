@@ -20,9 +20,11 @@ SCHEMA = (
     # Key-encryption keys, wrapped by a provider. The newest wraps; older ones are there only while keys move to it.
     "CREATE TABLE keks (id INTEGER PRIMARY KEY AUTOINCREMENT, provider TEXT NOT NULL, wrapped BLOB NOT NULL)",
     # Ciphertext in the object store. `context` is what its envelope is bound to, 32 bytes; `content` is a keyed digest
-    # of the plaintext, by which a second record with the same content finds it.
+    # of the plaintext, by which a second record with the same content finds it. `former` is the digest (SHA-256) that
+    # it had in an earlier format: leaves that were committed to then are made of that.
     """CREATE TABLE blobs (
-        id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, context BLOB NOT NULL, content BLOB UNIQUE)""",
+        id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, context BLOB NOT NULL, content BLOB UNIQUE,
+        former BLOB)""",
     # `wrapped` is this record's own copy of its blob's key. `salt` hides the record in the tree of its version.
     # `description` is a keyed digest of what was said of it when the version was committed to; NULL if nothing was.
     """CREATE TABLE records (

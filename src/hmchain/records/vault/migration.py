@@ -1,15 +1,22 @@
 """Vaults of earlier formats.
 
 In the first, every key was wrapped by the organisation's hybrid key itself. In the second, a record's key was not bound
-to its patient and salt, and roots did not bind what is said of records. Roots that were committed to stay as they are.
+to its patient and salt, roots did not bind what is said of records, and objects were named by SHA-256. Roots that were
+committed to stay as they are.
 """
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
 
 from hmchain.canonical import digest
+from hmchain.records.objects import MissingObjectError, ObjectStore
+from hmchain.records.objects.backend import Buffer
+from hmchain.records.vault import erasure
 from hmchain.records.vault.commitment import SALT_BYTES
 from hmchain.records.vault.database import SCHEMA, VERSION, Database, Progress
 from hmchain.records.vault.errors import VaultError, VaultKeyError
@@ -20,46 +27,118 @@ from hmchain.records.vault.roots import Roots
 
 _TOLD_EVERY = 1000
 _AT_ONCE = 5000  # keys wrapped in one transaction
+_OBJECTS_AT_ONCE = 200
 
 
-def convert(database: Database, provider: KeyProvider, progress: Progress | None) -> int:
-    """Bring a vault to this format; returns the number of records whose keys were wrapped again, now or before.
+@dataclass(frozen=True)
+class Conversion:
+    """What was converted."""
 
-    Raises `VaultKeyError` if the vault belongs to another key, `VaultError` if it has no format that is known.
+    records: int
+    """Whose keys were wrapped anew, now or before it was cut short."""
+    lost: int
+    """Objects that are missing or altered: their records cannot be read."""
+
+
+def convert(
+    database: Database,
+    store: ObjectStore,
+    provider: KeyProvider,
+    replica: ObjectStore | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Bring a vault to this format; what was cut short goes on. Objects that the store lacks come from a `replica`.
+
+    `progress` is over records, then over objects. Raises `VaultKeyError` if the vault belongs to another key,
+    `VaultError` if it has no format that is known, or an error of the store.
     """
     hierarchy = Hierarchy(database, provider)
     if database.format == 1:
-        return _from_first(database, provider, hierarchy, progress)
+        _from_first(database, provider, hierarchy, progress)
     if database.format == 2:
         hierarchy.load()
-        return _from_second(database, hierarchy, progress)
+        return _from_second(database, store, hierarchy, replica, progress)
     if database.format != VERSION:
         raise VaultError(f"{database.path} is not a vault that this version reads", "use the version that made it")
-    return 0
+    return Conversion(0, 0)
 
 
-def _from_second(database: Database, hierarchy: Hierarchy, progress: Progress | None) -> int:
-    """Wrap all keys for their patients and salts, some thousand in a transaction; what was cut short goes on."""
+def _from_second(
+    database: Database, store: ObjectStore, hierarchy: Hierarchy, replica: ObjectStore | None, progress: Progress | None
+) -> Conversion:
+    """Wrap all keys for their patients and salts, then give all objects their names, some in a transaction."""
     with database.transaction() as connection:
         if not _has_table(connection, "conversion"):
-            for column in ("records ADD COLUMN description", "versions ADD COLUMN about", "versions ADD COLUMN root"):
+            columns = ("records ADD COLUMN description", "blobs ADD COLUMN former")
+            for column in (*columns, "versions ADD COLUMN about", "versions ADD COLUMN root"):
                 connection.execute(f"ALTER TABLE {column} BLOB")
-            connection.execute("CREATE TABLE conversion (done INTEGER NOT NULL)")
-            connection.execute("INSERT INTO conversion VALUES (0)")
+            _begin(connection)
     ((count,),) = database.query("SELECT count(*) FROM records")
     while _wrap_some(database, hierarchy):
-        ((done,),) = database.query("SELECT count(*) FROM records WHERE rowid <= (SELECT done FROM conversion)")
+        ((done,),) = database.query("SELECT count(*) FROM records WHERE rowid <= (SELECT record FROM conversion)")
         _tell(progress, done, count)
+    ((objects,),) = database.query("SELECT count(*) FROM blobs")
+    while _name_some(database, store, replica):
+        erasure.finish_erasures(database, store)  # of the former names
+        ((done,),) = database.query("SELECT count(*) FROM blobs WHERE id <= (SELECT blob FROM conversion)")
+        _tell(progress, done, objects)
+    ((lost,),) = database.query("SELECT lost FROM conversion")
     with database.transaction() as connection:
         _note_roots(connection, Roots(database, hierarchy))
         connection.execute("DROP TABLE conversion")
         connection.execute(f"PRAGMA user_version = {VERSION}")
-    return int(count)
+    return Conversion(int(count), int(lost))
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Note how far keys and objects are done, and how many objects were not to be had."""
+    connection.execute(
+        "CREATE TABLE conversion (record INTEGER NOT NULL, blob INTEGER NOT NULL, lost INTEGER NOT NULL)"
+    )
+    connection.execute("INSERT INTO conversion VALUES (0, 0, 0)")
+
+
+def _name_some(database: Database, store: ObjectStore, replica: ObjectStore | None) -> bool:
+    chosen = "SELECT id, digest FROM blobs WHERE id > (SELECT blob FROM conversion) ORDER BY id LIMIT ?"
+    rows = database.query(chosen, (_OBJECTS_AT_ONCE,))
+    named = [(blob, former, _renamed(store, replica, former)) for blob, former in rows]
+    with database.transaction() as connection:
+        for blob, former, digest in named:
+            if digest is None:
+                connection.execute("UPDATE conversion SET lost = lost + 1")
+            else:
+                connection.execute("UPDATE blobs SET digest = ?, former = ? WHERE id = ?", (digest, former, blob))
+                connection.execute("INSERT OR REPLACE INTO erased VALUES (?, 0)", (former,))
+            connection.execute("UPDATE conversion SET blob = ?", (blob,))
+    return bool(rows)
+
+
+def _renamed(store: ObjectStore, replica: ObjectStore | None, former: bytes) -> bytes | None:
+    """Keep an object under its new name too; None if neither the store nor the replica has it whole."""
+    for source in (store, replica):
+        if source is None:
+            continue
+        state = sha256()
+        try:
+            digest = store.put_stream(_hashed(source.get_stream(former, verify=False), state.update))
+        except MissingObjectError:
+            continue
+        if state.digest() == former:
+            return digest
+        store.delete(digest)
+    return None
+
+
+def _hashed(pieces: Iterable[Buffer], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        owned = bytes(piece)  # a store reads into one buffer again and again
+        update(owned)
+        yield owned
 
 
 def _wrap_some(database: Database, hierarchy: Hierarchy) -> bool:
     chosen = """SELECT r.rowid, r.dataset, r.version, r.record, b.context, r.subject, r.salt, r.kek, r.wrapped
-        FROM records r JOIN blobs b ON b.id = r.blob WHERE r.rowid > (SELECT done FROM conversion)
+        FROM records r JOIN blobs b ON b.id = r.blob WHERE r.rowid > (SELECT record FROM conversion)
         ORDER BY r.rowid LIMIT ?"""
     with database.transaction() as connection:
         kek = hierarchy.newest(connection)
@@ -71,7 +150,7 @@ def _wrap_some(database: Database, hierarchy: Hierarchy) -> bool:
             moved.append((kek.id, kek.wrap(key, context), last))
         connection.executemany("UPDATE records SET kek = ?, wrapped = ? WHERE rowid = ?", moved)
         if moved:
-            connection.execute("UPDATE conversion SET done = ?", (last,))
+            connection.execute("UPDATE conversion SET record = ?", (last,))
     return bool(moved)
 
 
@@ -89,7 +168,7 @@ def _has_table(connection: sqlite3.Connection, name: str) -> bool:
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchall())
 
 
-def _from_first(database: Database, provider: KeyProvider, hierarchy: Hierarchy, progress: Progress | None) -> int:
+def _from_first(database: Database, provider: KeyProvider, hierarchy: Hierarchy, progress: Progress | None) -> None:
     """Move all keys under a KEK, in one transaction: about 60 microseconds a record. Ciphertext is not touched.
 
     Records of versions that were committed to keep the leaf that they had, the bare digest of their ciphertext (an
@@ -97,7 +176,7 @@ def _from_first(database: Database, provider: KeyProvider, hierarchy: Hierarchy,
     """
     with database.transaction() as connection:
         if database.format != 1:
-            return 0  # another process was first
+            return  # another process was first
         owner = database.query("SELECT key_digest FROM owner")
         if not isinstance(provider, HybridProvider) or owner != [(provider.owner,)]:
             raise VaultKeyError(f"{database.path} belongs to another key", "use the key that it was made with")
@@ -108,14 +187,14 @@ def _from_first(database: Database, provider: KeyProvider, hierarchy: Hierarchy,
         kek = hierarchy.add(connection)
         hierarchy.add_secret(connection, kek, DEDUPLICATION)
         _move_versions(connection, provider, kek)
-        count = _move_records(connection, provider, kek, progress)
+        _move_records(connection, provider, kek, progress)
         connection.execute("INSERT INTO erased SELECT digest, 0 FROM doomed")
         for table in ("old_records", "old_versions", "doomed", "owner"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("INSERT INTO shreds DEFAULT VALUES")
-        hierarchy.load()
-        _note_roots(connection, Roots(database, hierarchy))
-    return count
+        _begin(connection)
+        connection.execute("UPDATE conversion SET record = (SELECT coalesce(max(rowid), 0) FROM records)")
+        connection.execute("PRAGMA user_version = 2")  # objects are still named as they were
 
 
 def _move_versions(connection: sqlite3.Connection, provider: HybridProvider, kek: Kek) -> None:
@@ -126,7 +205,9 @@ def _move_versions(connection: sqlite3.Connection, provider: HybridProvider, kek
         connection.execute("INSERT INTO versions VALUES (?, ?, ?, ?, NULL, NULL)", (dataset, version, number, moved))
 
 
-def _move_records(connection: sqlite3.Connection, provider: HybridProvider, kek: Kek, progress: Progress | None) -> int:
+def _move_records(
+    connection: sqlite3.Connection, provider: HybridProvider, kek: Kek, progress: Progress | None
+) -> None:
     ((count,),) = connection.execute("SELECT count(*) FROM old_records").fetchall()
     committed = set(connection.execute("SELECT dataset, version FROM versions WHERE wrapped IS NOT NULL").fetchall())
     rows = connection.execute("SELECT dataset, version, record, digest, wrapped FROM old_records")
@@ -149,7 +230,6 @@ def _move_records(connection: sqlite3.Connection, provider: HybridProvider, kek:
         )
         if done % _TOLD_EVERY == 0 or done == count:
             _tell(progress, done, count)
-    return int(count)
 
 
 def _tell(progress: Progress | None, done: int, of: int) -> None:

@@ -103,8 +103,9 @@ class Roots:
     def _rows(self, dataset: str, version: int) -> list[tuple[str, bytes, bytes, bytes | None]]:
         """Record, digest of its ciphertext, salt and digest of its description, in order of record id."""
         rows: list[tuple[Any, ...]] = self._database.query(
-            """SELECT r.record, b.digest, r.salt, r.description FROM records r JOIN blobs b ON b.id = r.blob
-            WHERE r.dataset = ? AND r.version = ? ORDER BY r.record""",
+            """SELECT r.record, CASE WHEN r.description IS NULL THEN coalesce(b.former, b.digest) ELSE b.digest END,
+                r.salt, r.description
+            FROM records r JOIN blobs b ON b.id = r.blob WHERE r.dataset = ? AND r.version = ? ORDER BY r.record""",
             (dataset, version),
         )
         return [(record, ciphertext, salt, description) for record, ciphertext, salt, description in rows]

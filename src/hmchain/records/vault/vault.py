@@ -18,6 +18,7 @@ from hmchain.records.vault.erasure import Erasure
 from hmchain.records.vault.errors import MissingRecordError, VaultError, VersionClosedError
 from hmchain.records.vault.hierarchy import Hierarchy, record_context
 from hmchain.records.vault.intake import DEDUPLICATION, Entry, Intake, Pending, batches
+from hmchain.records.vault.migration import Conversion
 from hmchain.records.vault.providers import KeyProvider, provider_of
 from hmchain.records.vault.roots import Roots
 from hmchain.records.vault.scrub import Keeper, Mirror, Repair, Scrub
@@ -89,17 +90,24 @@ class Vault:
         return cls._opened(directory, store, keys, finish=False)
 
     @classmethod
-    def convert(cls, directory: Path, keys: WrappingKey | KeyProvider, progress: Progress | None = None) -> int:
-        """Bring a vault of an earlier format to this one; returns the number of records whose keys were wrapped again.
+    def convert(
+        cls,
+        directory: Path,
+        store: ObjectStore,
+        keys: WrappingKey | KeyProvider,
+        replica: ObjectStore | None = None,
+        progress: Progress | None = None,
+    ) -> Conversion:
+        """Bring a vault of an earlier format to this one: keys are wrapped anew, and objects get their names.
 
-        Ciphertext is not touched, and roots stay what they are. What was cut short goes on when it is asked for again.
-        Raises as `open`.
+        Ciphertext and roots stay what they are. Objects that the store lacks are taken from a `replica`. What was cut
+        short goes on when it is asked for again. Raises as `open`, or an error of the store.
         """
         path = directory / FILE
         if not path.is_file():
             raise VaultError(f"{path} does not exist", "create the vault first, or restore the file")
         with closing(Database(path)) as database:
-            return migration.convert(database, provider_of(keys), progress)
+            return migration.convert(database, store, provider_of(keys), replica, progress)
 
     @classmethod
     def _opened(
