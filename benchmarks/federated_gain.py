@@ -29,6 +29,7 @@ from hmchain.application.learning.schedule import default_plan  # noqa: E402
 from hmchain.application.learning.trainer import Cohort  # noqa: E402
 from hmchain.ledger.contracts.datasets import rounded_count  # noqa: E402
 from hmchain.ledger.contracts.studies import fair_weights  # noqa: E402
+from hmchain.ledger.reputation import faults_tolerated  # noqa: E402
 from hmchain.records.partition import Partition, partition  # noqa: E402
 from hmchain.records.sources.images import ImageSet, load_images  # noqa: E402
 
@@ -90,7 +91,8 @@ def train_and_score(image_set: ImageSet, split: Partition, seed: int, rounds: in
     height, width, channels = image_set.shape
     arch = Architecture.for_images(height, width, channels, len(image_set.classes))
     plan, first = default_plan(rounds, steps), seed.to_bytes(32, "big")
-    shares = fair_weights(tuple(rounded_count(len(share)) for share in split.hospitals))
+    counts = tuple(rounded_count(len(share)) for share in split.hospitals)
+    shares = fair_weights(counts, faults_tolerated(len(counts)))
     with ThreadPoolExecutor() as together:  # pooled training alone would leave cores idle
         training = {
             "local": together.submit(baselines.local, cohorts, plan, arch, first),

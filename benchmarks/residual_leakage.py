@@ -31,6 +31,7 @@ from hmchain.application.learning.schedule import Q16, TrainingPlan, default_pla
 from hmchain.application.learning.trainer import CNNTrainer, Cohort  # noqa: E402
 from hmchain.ledger.contracts.datasets import rounded_count  # noqa: E402
 from hmchain.ledger.contracts.studies import fair_weights  # noqa: E402
+from hmchain.ledger.reputation import faults_tolerated  # noqa: E402
 from hmchain.records.partition import partition  # noqa: E402
 from hmchain.records.sources.images import load_images  # noqa: E402
 
@@ -149,7 +150,8 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     height, width, channels = image_set.shape
     arch = Architecture.for_images(height, width, channels, len(image_set.classes))
     plan = default_plan(max(600, options.rounds))
-    weights = np.array(fair_weights(tuple(rounded_count(len(share)) for share in split.hospitals)), np.float64)
+    counts = tuple(rounded_count(len(share)) for share in split.hospitals)
+    weights = np.array(fair_weights(counts, faults_tolerated(len(counts))), np.float64)
 
     study = federation(cohorts, plan, arch, weights, SEED)
     study.advance(options.rounds)

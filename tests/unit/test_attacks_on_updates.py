@@ -11,9 +11,15 @@ from coalition import Eavesdropper
 from study_bed import F32, STUDY, Bed, DummyTrainer
 
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.ledger import sums
 from hmchain.ledger.arithmetic import I32
-from hmchain.ledger.contracts import rounds
+from hmchain.ledger.contracts import rounds, studies, summing
+from hmchain.ledger.contracts.approvals import RevokeApproval
+from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.participation import Attest
+from hmchain.ledger.state import State
+from hmchain.ledger.sums import Summand, SummedSet
+from hmchain.ledger.transactions import Refusal
 
 
 @pytest.fixture
@@ -108,3 +114,45 @@ def erase(bed: Bed, name: str) -> None:
     bed.trainers[name] = Reread(order)
     bed.reread[name] = b"fewer"
     bed.reopen()
+
+
+# Studies that others end, and studies that do not end
+
+
+def test_r4_those_who_may_collude_cannot_end_a_study_from_one_that_they_made_up() -> None:
+    """Three members of ten need nobody else for a study from whatever model another study's next round starts from."""
+    names = tuple("abcdefghij")
+    state, key = State(), sums.training_key(bytes(32))
+    assert summing.freeze(state, key, "made-up", names[:3], part(names[:3]), 0)
+    assert not summing.is_closed_to(state, key, "honest", names, 3)
+    assert summing.freeze(state, key, "honest", names, part(names), 3)
+    with pytest.raises(Refusal, match="model_taken"):
+        summing.claim(state, key, "third")
+
+
+def test_r4_a_study_is_closed_to_weights_over_which_its_honest_were_summed_before() -> None:
+    names = tuple("abcdefg")
+    state, key = State(), sums.training_key(bytes(32))
+    assert summing.freeze(state, key, "first", names[:4], part(names[:4]), 2)
+    assert summing.is_closed_to(state, key, "second", names[:3], 2)
+    assert not summing.freeze(state, key, "second", names, part(names), 2)
+
+
+def part(names: tuple[str, ...]) -> SummedSet:
+    return tuple(Summand(name, "brain", 1, 256) for name in names)
+
+
+def test_r5_a_study_that_is_over_is_not_paused(tmp_path: Path) -> None:
+    """Two rejections in a row and a revocation ended it, paused what was ended, and let its model be replaced."""
+    bed = Bed.found(tmp_path)
+    bed.prepare(rounds_=5)
+    bed.approve()
+    bed.until(2, rounds.COMMIT)
+    for name in ("east", "north"):
+        bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
+    bed.until(3, rounds.GATE_COMMIT)
+    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.run(lambda: not bed.running)
+    assert bed.study.status == studies.FINISHED and len(bed.kinds("model.registered")) == 1
+    assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"
+    bed.close()

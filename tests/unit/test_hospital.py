@@ -123,6 +123,21 @@ def test_s4_an_agent_refuses_what_is_not_installed_or_does_not_follow_from_the_p
         cnn_learner(hospital, replace(spec(hospital), **changes))
 
 
+@pytest.mark.parametrize("filters", [8 << 10, 8 << 20, 8 << 40, 8 << 58])
+def test_r6_a_network_of_any_size_is_refused_before_it_is_built(hospital: Hospital, filters: int) -> None:
+    """What takes all memory, or what torch cannot count, would end the agent, in all of its studies, at every start."""
+    with pytest.raises(UnpinnedError, match="do not fit each other"):
+        cnn_learner(hospital, replace(spec(hospital), architecture=encode(replace(ARCH, filters=filters))))
+
+
+def test_r6_a_round_without_end_is_refused(hospital: Hospital) -> None:
+    salt, uses = parameters.founding(hospital.node.state).salt, spec(hospital).uses
+    for steps in (1_000, 1 << 60):
+        plan = replace(PLAN, steps=steps)
+        with pytest.raises(UnpinnedError, match="times a round"):
+            cnn_learner(hospital, study_spec("tumours", SCHEMA, uses, ARCH, plan, salt)).read()
+
+
 def test_s4_an_agent_refuses_to_train_on_all_its_images_at_once(hospital: Hospital) -> None:
     """Nothing would differ from one round to the next but who took part."""
     pinned = spec(hospital)

@@ -40,29 +40,46 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 # Weights
 
 
-@given(st.lists(st.integers(6, 20), min_size=3, max_size=32))
-def test_one_hospital_holds_82_percent_of_the_weight(exponents: list[int]) -> None:
+COUNTS = st.lists(st.integers(6, 20), min_size=3, max_size=32)
+
+
+def is_fair(weights: list[int], colluders: int) -> bool:
+    """Whether nobody has more than 2/(n - k), or two thirds, of what is left without any k others."""
+    heaviest, *others = sorted(weights, reverse=True)
+    left = [heaviest, *others[colluders:]]
+    return heaviest * max(3, len(left)) <= 2 * sum(left)
+
+
+@given(COUNTS, st.data())
+def test_one_hospital_holds_82_percent_of_the_weight(exponents: list[int], data: st.DataObject) -> None:
     """Without the cap the sum is nearly its update; with it no share exceeds 2/n."""
-    weights = fair_weights(tuple(1 << exponent for exponent in exponents))
+    colluders = data.draw(st.integers(0, len(exponents) - 2))
+    weights = fair_weights(tuple(1 << exponent for exponent in exponents), colluders)
     assert all(1 <= weight <= WEIGHT_ONE for weight in weights)
-    assert len(weights) * max(weights) <= 2 * sum(weights)
+    assert all(is_fair(list(weights), k) for k in range(colluders + 1))
 
 
-@given(st.lists(st.integers(6, 20), min_size=3, max_size=32))
-def test_weights_are_the_counts_cut_at_the_highest_fair_level(exponents: list[int]) -> None:
-    counts = tuple(1 << exponent for exponent in exponents)
-    weights = fair_weights(counts)
+def test_r3_a_colluder_that_claims_as_many_records_does_not_lay_the_largest_bare() -> None:
+    """The shares of the total were fair: of what was left without the colluder the victim had 99 %."""
+    liar, victim, *small = fair_weights((8192, 8192, 64, 64), 1)
+    assert liar == victim and 3 * victim <= 2 * (victim + sum(small))
+
+
+@given(COUNTS, st.data())
+def test_weights_are_the_counts_cut_at_the_highest_fair_level(exponents: list[int], data: st.DataObject) -> None:
+    counts, colluders = tuple(1 << e for e in exponents), data.draw(st.integers(0, len(exponents) - 2))
+    weights = fair_weights(counts, colluders)
     raw = [max(1, WEIGHT_ONE * count // max(counts)) for count in counts]
     level = max(weights)
     assert weights == tuple(min(weight, level) for weight in raw)
     if level < WEIGHT_ONE:
         higher = [min(weight, level + 1) for weight in raw]
-        assert len(raw) * max(higher) > 2 * sum(higher), "a higher level would be unfair"
+        assert not all(is_fair(higher, k) for k in range(colluders + 1)), "a higher level would be unfair"
 
 
 def test_equal_counts_weigh_alike() -> None:
-    assert fair_weights((512, 512, 512)) == (WEIGHT_ONE,) * 3
-    assert fair_weights((4096, 64, 64, 64)) == (12, 4, 4, 4)
+    assert fair_weights((512, 512, 512), 1) == (WEIGHT_ONE,) * 3
+    assert fair_weights((4096, 64, 64, 64), 1) == (12, 4, 4, 4)
 
 
 # Proposing

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hmchain.application.learning.trainer import CNNTrainer, Cohort
 
 TRAIN, VALIDATION = "train", "validation"
+PASSES_MAX = 100
+"""Through one's images in a round: an agent trains for one study at a time, and must come to an end."""
 
 
 class ImageRecord(Record, frozen=True):
@@ -151,7 +153,13 @@ Learn = Callable[[Hospital, StudySpec], Learner]
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     """The FL-CNN of a study on a hospital's images. Raises `UnpinnedError` for a model or code that is not ours."""
     # torch takes seconds to import, and only those who train need it.
-    from hmchain.application.learning.cnn import Architecture, code_digest, first_model_seed, initial_vector
+    from hmchain.application.learning.cnn import (
+        Architecture,
+        code_digest,
+        dimension,
+        first_model_seed,
+        initial_vector,
+    )
     from hmchain.application.learning.study import differences
     from hmchain.application.learning.trainer import CNNTrainer
 
@@ -165,6 +173,12 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     images = (schema.channels, schema.height, schema.width, len(schema.classes))
     if (arch.channels, arch.height, arch.width, arch.classes) != images:
         raise UnpinnedError(f"study {spec.name} pins a model and a schema that do not fit each other")
+    try:
+        fits = dimension(arch) == spec.rule.size  # nothing is built for it
+    except RuntimeError:  # torch cannot count so many weights
+        fits = False
+    if not fits:
+        raise UnpinnedError(f"study {spec.name} pins a model and a rule that do not fit each other")
     if others := differences(spec, arch, plan, salt):
         what = f"study {spec.name} pins what does not follow from its plan: {', '.join(others)}"
         raise UnpinnedError(what, "have it proposed again, by `hmchain study propose`")
@@ -175,6 +189,9 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         if len(cohort.train_labels) <= plan.batch_size:
             what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
             raise UnpinnedError(what, "batches must be smaller: what a hospital sends must differ from round to round")
+        if plan.steps * plan.batch_size > PASSES_MAX * len(cohort.train_labels):
+            what = f"study {spec.name} goes through all images of {use.dataset} more than {PASSES_MAX} times a round"
+            raise UnpinnedError(what, "have it proposed with fewer steps: other studies wait meanwhile")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
         return Opened(CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes), _digest(cohort))
 

@@ -59,7 +59,8 @@ def _plan(training: bytes) -> tuple[Term, ...]:
     used = ", ".join(name for name, is_used in extras if is_used)
     return (
         ("plan", f"each round {plan.steps} steps of {plan.batch_size} images at each hospital; learning rate "
-                 f"{rates[0]:g} in the first round, {rates[-1]:g} in the last; momentum "
+                 f"{rates[0]:g} in the first round, {rates[-1]:g} in the last, {min(rates):g} to {max(rates):g} in all "
+                 f"(half of the rounds at most {sorted(rates)[(len(rates) - 1) // 2]:g}); momentum "
                  f"{plan.momentum_millionths / MILLION:g}, weight decay {plan.weight_decay_millionths / MILLION:g}"),
         ("with", used or "no more"),
     )  # fmt: skip

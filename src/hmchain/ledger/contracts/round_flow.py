@@ -86,8 +86,9 @@ def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     key = rounds.sum_key(study, entry)
     known = summing.history(context.state, key, entry.study)
     asked = rounds.summands(study, entry, expected)
-    if summing.is_closed_to(known, entry.study) or (
-        known.sets and not sums.reachable(known.sets, asked, study.spec.threshold, study.spec.colluders)
+    colluders = study.spec.colluders
+    if summing.is_closed_to(context.state, key, entry.study, study.spec.participants, colluders) or (
+        known.sets and not sums.reachable(known.sets, asked, study.spec.threshold, colluders)
     ):
         end(context, study, entry, "no_admissible_set")
         return
@@ -165,7 +166,8 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
         _miss(context, study, entry, "too_few_attested", frozen)
         return
     key, summed = rounds.sum_key(study, entry), rounds.summands(study, entry, frozen)
-    if not summing.freeze(context.state, key, entry.study, summed, study.spec.colluders):
+    participants, colluders = study.spec.participants, study.spec.colluders
+    if not summing.freeze(context.state, key, entry.study, participants, summed, colluders):
         _miss(context, study, entry, "survivors_differ", frozen)
         return
     _charge_late(context, study, entry, frozen)
@@ -314,6 +316,9 @@ def _next_attempt(entry: Round) -> Round:
 
 
 def _pause(context: Context, entry: Round, reason: str) -> None:
+    """Wait for people; what is over stays over."""
+    if studies.require_study(context.state, entry.study).status in studies.OVER:
+        return
     studies.set_progress(context.state, entry.study, status=studies.PAUSED)
     context.emit("study.paused", entry.study, reason)
 

@@ -127,7 +127,7 @@ class Progress(Record, frozen=True):
     specification: bytes
     """Digest of the whole specification: what stewards approve."""
     weights: tuple[int, ...]
-    """One a participant, 1 to 256: bucketed case counts, no share above 2/n."""
+    """One a participant, 1 to 256: bucketed case counts, cut so that nobody shows through a sum."""
     round: int
     """The current round; round 0 sums class counts."""
     setbacks: int
@@ -253,17 +253,24 @@ def counts_base_root(spec: StudySpec) -> bytes:
     return vectors.model_root(zeros, zeros)
 
 
-def fair_weights(counts: tuple[int, ...]) -> tuple[int, ...]:
-    """Weights 1 to 256 in proportion to bucketed counts, capped so that no one's share of the total exceeds 2/n.
+def fair_weights(counts: tuple[int, ...], colluders: int) -> tuple[int, ...]:
+    """Weights 1 to 256 in proportion to bucketed counts, capped so that nobody shows through a sum.
 
-    The largest cap that achieves it is taken: a hospital with 82 % of the weight would see its own update in the sum.
+    Those that collude take their own part out of it, and may have claimed any counts. So whoever k <= c of n they are:
+    of what the others weigh nobody's share exceeds 2/(n - k), or two thirds. The largest cap that achieves it is taken.
     """
     largest = max(counts)
     raw = [max(1, arithmetic.WEIGHT_ONE * count // largest) for count in counts]
     cap = arithmetic.WEIGHT_ONE
-    while len(raw) * cap > 2 * sum(min(weight, cap) for weight in raw):
+    while any(_shows(sorted((min(weight, cap) for weight in raw), reverse=True), k) for k in range(colluders + 1)):
         cap -= 1
     return tuple(min(weight, cap) for weight in raw)
+
+
+def _shows(weights: list[int], left_out: int) -> bool:
+    """Whether the first of these, the heaviest first, weighs too much once the next few are left out."""
+    most, others = weights[0], weights[1 + left_out :]
+    return max(3, 1 + len(others)) * most > 2 * (most + sum(others))
 
 
 def _propose(context: Context, body: ProposeStudy) -> None:
@@ -288,7 +295,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     _SPECS.put(context.state, spec, spec.name)
     until_ms = context.time_ms + parameters.current(context.state).proposal_ms
     progress = Progress(
-        PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts)), 0, 0, "",
+        PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts), spec.colluders), 0, 0, "",
         since_height=context.height, deadline_ms=until_ms,
     )  # fmt: skip
     _PROGRESS.put(context.state, progress, spec.name)
