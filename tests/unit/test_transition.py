@@ -343,11 +343,34 @@ def test_numbers_out_of_range_in_evidence_break_nothing(bench: Bench) -> None:
     absurd = replace(block, last_round=-1), replace(block, header=replace(block.header, height=-(2**63)))
     wild = [InvalidProposal(encode(item), bytes(64)) for item in absurd]
     assert bench.block(evidence=wild).events == ()
-    many_rounds = replace(block.input, last_round=2**31 - 1)
-    header = make_header(CHAIN, many_rounds, 0, bytes(32), BlockResult((), ()), bytes(32))
-    late = replace(header, height=bench.height + 1)
-    bench.block(evidence=[accusation(make_block(late, many_rounds))])  # returns at all
-    assert scores(bench)["b"] == 2500
+
+
+@pytest.mark.parametrize("height", [1, 2])
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"last_round": 2**31 - 1},
+        {"last_round": chain.ROUNDS_MAX + 1},
+        {"time_ms": 2**63 - 1},
+        {"time_ms": 0},
+        {"last_votes": tuple(Vote(f"v{number}", COMMIT) for number in range(100_000))},
+        {"last_votes": (Vote("a", COMMIT), Vote("a", COMMIT), Vote("b", COMMIT), Vote("c", COMMIT))},
+    ],
+    ids=["rounds without end", "a round too many", "the end of time", "no time", "a crowd of voters", "one twice"],
+)
+def test_what_follows_no_block_is_an_offence_and_is_not_executed(
+    bench: Bench, height: int, absurd: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Executed, one such block takes hours and all memory, or ends in a record that does not decode."""
+    if height == 2:
+        bench.block(bench.send.dataset("a", "x"))
+    inputs = replace(bench.inputs(bench.send.dataset("a", "y")), proposer="b", **absurd)
+    block = make_block(make_header(CHAIN, inputs, 0, bytes(32), BlockResult((), ()), bytes(32)), inputs)
+    executed: list[BlockInput] = []
+    real = bench.machine.execute
+    monkeypatch.setattr(bench.machine, "execute", lambda inputs, *rest: executed.append(inputs) or real(inputs, *rest))
+    assert [event.kind for event in bench.block(evidence=[accusation(block)]).events] == ["standing.invalid_proposal"]
+    assert inputs not in executed and scores(bench) == UNHARMED | {"b": 2500}
 
 
 def test_refusals_of_bodies_are_named() -> None:

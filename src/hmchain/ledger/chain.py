@@ -89,7 +89,9 @@ def check_block(tip: Tip, block: Block, validators: Validators) -> None:
     _require(merkle.root(block.transactions) == header.transactions_root, "the transactions root does not hold")
     _require(bool(block.transactions or block.evidence), "it is empty")
     _require(
-        well_formed(block), "it is larger, or its evidence nests deeper, than is allowed, or it accuses without proof"
+        well_formed(block),
+        "it is larger, its time or last round is higher, or its evidence nests deeper, than is allowed, or it accuses "
+        "without proof",
     )
     _check_last_votes(tip.commit, block)
 
@@ -127,7 +129,7 @@ def is_timely(header: Header, now_ms: int) -> bool:
 
 
 def well_formed(block: Block) -> bool:
-    """Whether a block keeps the limits on its size and its evidence, and accuses nobody without proof.
+    """Whether a block keeps the limits on its size, its numbers and its evidence, and accuses nobody without proof.
 
     Bytes and pieces may be more by a little for every level that accusations nest: whoever accuses a block that is as
     large as one may be, and carries nothing else, stays within the limits.
@@ -135,6 +137,8 @@ def well_formed(block: Block) -> bool:
     found = extent(block.evidence)
     return (
         len(block.transactions) <= BLOCK_TRANSACTIONS_MAX
+        and block.last_round <= ROUNDS_MAX
+        and block.header.time_ms <= TIME_MS_MAX + TIME_AHEAD_MS_MAX
         and sum(len(wire) for wire in block.transactions) <= BLOCK_BYTES_MAX
         and _may_nest(found)
         and len(set(block.evidence)) == len(block.evidence)

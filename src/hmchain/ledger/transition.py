@@ -255,7 +255,8 @@ class Machine:
         """Execute the accused block on the same state; its proposer is guilty if its header says otherwise.
 
         The header must commit to the very inputs shown, else an accuser could swap them. A block beyond the limits of
-        form is an offence as it stands: executing it could take for ever.
+        form, or that no time and votes of the last block lead to, is an offence as it stands: executing it could take
+        for ever.
         """
         try:
             block = decode(evidence.block, Block)
@@ -272,7 +273,7 @@ class Machine:
             return None
         if not PublicKey(ED25519, key).verify(evidence.signature, proposal_bytes(header)):
             return None
-        if not well_formed(block):
+        if not well_formed(block) or not self._may_follow(block):
             return header.hash, header.proposer
         result = self.execute(block.input, authenticator)
         commitment = self.state.commitment()
@@ -280,6 +281,13 @@ class Machine:
         if result.root == header.receipts_root and commitment == header.state_commitment:
             return None
         return header.hash, header.proposer
+
+    def _may_follow(self, block: Block) -> bool:
+        """Whether a block of the next height is later than the last one and shows the votes of its validators."""
+        height = block.header.height
+        voters = standings.validators_at(self.state, height - 1) if height > 1 else ()
+        named = tuple(vote.validator for vote in block.last_votes)
+        return block.header.time_ms > standings.time_ms(self.state) and named == tuple(voter.id for voter in voters)
 
 
 def _double_sign_of(validator: str) -> bytes:
