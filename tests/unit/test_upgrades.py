@@ -345,6 +345,15 @@ def test_a_yes_can_be_taken_back_and_the_last_one_ends_the_ballot(state: State) 
     assert refusal(state, taken, "b", ms=lapsed) == "no_such_ballot"
 
 
+def test_a_proven_fraud_s_removal_is_not_its_culprit_s_to_take_back(state: State) -> None:
+    membership.open_removal(Context(state, CHAIN, 1, START_MS + 1, Credential("a", "agent")), "d")
+    ballot = membership.open_ballot(state, membership.Remove("d"), START_MS + 1)
+    assert ballot is not None
+    assert refusal(state, VoteAction(ballot), "d") == refusal(state, membership.WithdrawVote(ballot), "d") == "ok"
+    assert [refusal(state, VoteAction(ballot), name) for name in "abc"] == ["ok"] * 3
+    assert not membership.is_active(state, "d")
+
+
 def test_l6_a_member_has_so_many_open_ballots_and_no_more(state: State) -> None:
     def wanted(number: int) -> ProposeAction:
         return ProposeAction(SetParameters(Parameters(jail_ms=10_000 + number)))

@@ -116,7 +116,7 @@ class VoteAction(Record, frozen=True, tag="vote_action"):
 
 
 class WithdrawVote(Record, frozen=True, tag="withdraw_vote"):
-    """Transaction (steward): take a yes to an open ballot back; with the last one the ballot is over."""
+    """Transaction (steward): take a yes to an open ballot back; with the last one it is over, if a member opened it."""
 
     ballot: bytes
 
@@ -323,8 +323,11 @@ def _withdraw(context: Context, body: WithdrawVote) -> None:
     ballot, organisation = _open_one(context, body.ballot), context.sender.organisation
     require(organisation in ballot.yes, "not_voted")
     yes = tuple(name for name in ballot.yes if name != organisation)
-    _BALLOTS.put(context.state, replace(ballot, yes=yes, closed=not yes), body.ballot)
-    if not yes:
+    known = _OPEN_BALLOTS.get(context.state, _action_digest(ballot.action))
+    # What the ledger itself put before the members, a proven fraud's removal, is not its culprit's to take back.
+    is_over = not yes and known is not None and known.opener != ""
+    _BALLOTS.put(context.state, replace(ballot, yes=yes, closed=is_over), body.ballot)
+    if is_over:
         _close(context.state, body.ballot)
     context.emit("ballot.withdrawn", body.ballot.hex(), organisation)
 

@@ -112,9 +112,9 @@ def seed_hash(seed: bytes) -> bytes:
 
 def lapse(context: Context, study: Study) -> None:
     """Close a study whose step of opening is over its time, and enough blocks for everyone; refuse `not_due`."""
-    progress, blocks = study.progress, parameters.current(context.state).deadline_blocks_min
-    is_due = context.time_ms > progress.deadline_ms and context.height >= progress.since_height + blocks
-    require(is_due, "not_due")
+    progress = study.progress
+    is_over = context.time_ms > progress.deadline_ms
+    require(is_over and round_flow.has_heard_all(context, progress.since_height), "not_due")
     round_flow.end(context, study, None, LAPSED[study.status])
 
 

@@ -22,7 +22,7 @@ class Parameters(Record, frozen=True):
     expiry_ms_max: int = 3_600_000
     """How far ahead a transaction's expiry may lie; nonces are remembered until then."""
     deadline_blocks_min: int = 3
-    """A deadline passes only after this many blocks: after a halt, block time jumps."""
+    """A deadline passes only after this many blocks, and after f + 2: after a halt, block time jumps."""
     deadline_ms_min: int = 10_000
     """No phase of a study may be shorter: an honest hospital that needs a few blocks must not be late for it."""
     proposal_ms: int = 30 * 86_400_000

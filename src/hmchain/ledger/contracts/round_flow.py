@@ -133,12 +133,18 @@ def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
 
 
 def is_due(context: Context, entry: Round) -> bool:
-    """Whether the phase's deadline has passed: its time is over and enough blocks have followed its opening.
+    """Whether the phase's deadline has passed: its time is over and enough blocks have followed its opening."""
+    return context.time_ms > entry.deadline_ms and has_heard_all(context, entry.phase_height)
 
-    After a halt block time jumps past every deadline at once; the blocks give everyone a chance to answer first.
+
+def has_heard_all(context: Context, since_height: int) -> bool:
+    """Whether blocks enough have followed for everyone to answer; after a halt block time jumps past every deadline.
+
+    Between that height and this block lie f + 1 others, one of them of an honest proposer, who leaves nobody out.
     """
-    blocks = parameters.current(context.state).deadline_blocks_min
-    return context.time_ms > entry.deadline_ms and context.height >= entry.phase_height + blocks
+    blocks_min = parameters.current(context.state).deadline_blocks_min
+    faults = reputation.faults_tolerated(standings.validator_count(context.state))
+    return context.height >= since_height + max(blocks_min, faults + 2)
 
 
 def committed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
@@ -177,10 +183,18 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
 
 
 def _charge_late(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
+    vouching = {update.organisation: update.attested for update in rounds.contributions(context.state, entry)}
     for organisation in entry.expected:
         # Who took its approval back meanwhile owes nothing: its agent obeyed.
-        if organisation not in frozen and _may_take_part(context, study, organisation):
+        owes = organisation not in frozen and _may_take_part(context, study, organisation)
+        if owes and _is_doubted(study, entry, organisation, vouching.get(organisation, ())):
             conduct.record(context, entry.study, organisation, reputation.Outcome.LATE)
+
+
+def _is_doubted(study: Study, entry: Round, organisation: str, vouching: tuple[str, ...]) -> bool:
+    """Whether more than c of those asked are silent on what an organisation made: the silence of c charges nobody."""
+    silent = {*entry.expected} - {organisation, *vouching}
+    return len(silent) > study.spec.colluders
 
 
 def _miss(context: Context, study: Study, entry: Round, reason: str, frozen: tuple[str, ...] | None = None) -> None:
@@ -258,8 +272,9 @@ def _sum_again(context: Context, study: Study, entry: Round) -> None:
 
 
 def silent_master(context: Context, study: Study, entry: Round) -> None:
-    """The master did not post in time, or nobody could confirm what it posted."""
-    conduct.record(context, entry.study, entry.master, reputation.Outcome.LATE)
+    """The master did not post in time, or too few could confirm what it posted."""
+    if entry.posted is None or _is_doubted(study, entry, entry.master, entry.confirmed):
+        conduct.record(context, entry.study, entry.master, reputation.Outcome.LATE)
     next_in_rank(context, study, entry)
 
 
