@@ -74,7 +74,7 @@ def measure(chunks: int, survivors: int, repeats: int) -> dict[str, float]:
     base = vectors.model_bytes(np.zeros(256 * chunks, np.int64), np.zeros(256 * chunks, np.int64))
     wrong = vectors.model_bytes(np.ones(256 * chunks, np.int64), np.zeros(256 * chunks, np.int64))
     roots = [blake3_tree.root(update, UPDATE) for update in updates]
-    posted = Posted("master", bytes(32), bytes(32), blake3_tree.root(wrong, MODEL), bytes(32), bytes(32))
+    posted = Posted("master", bytes(32), bytes(32), blake3_tree.root(wrong, MODEL), bytes(32), bytes(32), bytes(32))
 
     def prove() -> DisputeChunk:
         shown = tuple(leaf(update, UPDATE) for update in updates)

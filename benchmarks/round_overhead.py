@@ -60,7 +60,7 @@ SYNC_BYTES, SYNCS = 4096, 50
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "quantise and mask": ((updates, "quantise_and_mask"),),
     "seal and open": (
-        (exchange, "seal_update"), (exchange, "seal_aggregate"), (exchange, "open_envelope"),
+        (exchange, "seal_update"), (exchange, "seal_model"), (exchange, "seal_evidence"), (exchange, "open_envelope"),
     ),
     "object store": tuple((ObjectStore, name) for name in ("put", "get", "exists", "delete", "list")),
     "agents' own files": tuple((AgentStore, name) for name in ("note", "settle", "get", "erase", "scrub")),

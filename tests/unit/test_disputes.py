@@ -28,6 +28,8 @@ from hmchain.ledger.contracts.participation import Confirm, PostAggregate
 from hmchain.ledger.contracts.rounds import Posted
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, Refusal, sign
 from hmchain.ledger.vectors import PARTS
+from hmchain.records.envelope import seal
+from hmchain.records.objects import ObjectStore, TamperedObjectError
 
 
 @pytest.fixture
@@ -98,17 +100,56 @@ def test_a_barred_master_never_leads_again(bed: Bed) -> None:
 
 
 def test_a_master_that_stores_nothing_under_the_right_roots_delays_nobody(bed: Bed, tmp_path: Path) -> None:
-    """Verifiers store copies of their own: once everyone restarted, they start from one of these."""
+    """Verifiers have the very object and store it: once everyone restarted, they start from it."""
     bed.until(1, rounds.AGGREGATE)
     hider = bed.round.master
     bed.behave(hider, AgentBehaviour.HIDE_AGGREGATE)
     bed.run(lambda: bed.round.number == 2)
-    assert bed.at(1).master == hider and bed.at(1).copies and not bed.kinds("round.fraud")
+    assert bed.at(1).master == hider and not bed.at(1).copies and not bed.kinds("round.fraud")
     assert standings.may_lead(bed.state, hider)
     bed.behave(hider, AgentBehaviour.HONEST)
     bed.reopen()
     bed.run()
     assert final_root(bed) == honest_root(tmp_path)
+
+
+def test_right_roots_over_a_damaged_object_are_confirmed_once_it_is_whole(bed: Bed) -> None:
+    """A master that can write to the store itself puts other bytes of the same size under the right name."""
+    bed.until(1, rounds.VERIFY)
+    posted = bed.round.posted
+    assert posted is not None
+    path = bed.consortium.directory / "objects" / posted.object.hex()[:2] / posted.object.hex()
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(TamperedObjectError):
+        bed.consortium.objects.get(posted.object)
+    bed.run(lambda: bed.round.phase == rounds.GATE_COMMIT)
+    assert bed.consortium.objects.get(posted.object) and not bed.round.copies
+    bed.run()
+    assert bed.study.status == studies.FINISHED and not bed.kinds("round.takeover")
+
+
+def test_verifiers_fetch_the_model_only_where_its_object_is_not_their_own(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[bytes] = []
+    get = ObjectStore.get
+
+    def noted(store: ObjectStore, address: bytes, *, size: int | None = None) -> bytes:
+        fetched.append(address)
+        return get(store, address, size=size)
+
+    monkeypatch.setattr(ObjectStore, "get", noted)
+    bed.until(2, rounds.COMMIT)
+    assert bed.at(1).posted.object not in fetched and bed.at(1).posted.evidence not in fetched
+    bed.until(2, rounds.AGGREGATE)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            exchange, "seal_model", lambda result, key, context, **_: seal(result.data(Part.MODEL), key, context)
+        )
+        bed.until(2, rounds.VERIFY)
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    assert bed.at(2).posted.object in fetched and not bed.at(2).copies, "a sealing of its own is as good"
 
 
 def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None:
@@ -131,7 +172,7 @@ def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None
 def test_only_the_master_posts(bed: Bed) -> None:
     bed.until(1, rounds.AGGREGATE)
     usurper = next(name for name in bed.names if name != bed.round.master)
-    roots = [bytes([i]) * 32 for i in range(5)]
+    roots = [bytes([i]) * 32 for i in range(6)]
     assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, Posted(usurper, *roots))) == "not_the_master"
     named = Posted(bed.round.master, *roots)
     assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, named)) == "not_the_master"
@@ -366,8 +407,8 @@ def test_the_model_is_the_plain_integer_sum_bit_for_bit(tmp_path: Path, dropped:
     registered = models.model(bed.state, STUDY)
     assert registered is not None
     key = bed.agent("east").study_key(STUDY)
-    opened = exchange.Exchange(bed.consortium.objects, None).open_aggregate(
-        registered.object, key, exchange.aggregate_context(STUDY, registered.round), bed.study.spec.rule
+    opened = exchange.Exchange(bed.consortium.objects, None).open_bytes(
+        registered.object, key, exchange.model_context(STUDY, registered.round), bed.study.spec.rule
     )
     model, momentum = exchange.model_of(opened, bed.study.spec.rule, registered.root)
     size = bed.study.spec.rule.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from hmchain.records.objects import MissingObjectError, ObjectStore, WrongSizeEr
 
 KEY = SecretKey(bytes(32))
 RULE = ModelRule((Layer(600, 1 << 30),), 0, 1 << 16, 4, 3)
+SALT = slice(10, 42)
+"""Of an envelope's bytes (see `records.envelope`)."""
 CONTEXT = exchange.update_context("study", 1, 0, "east")
 
 
@@ -110,18 +113,34 @@ def test_a_cache_keeps_only_what_it_is_told(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [addresses[1].hex()]
 
 
-def test_an_aggregate_comes_back_whole() -> None:
-    packed = exchange.pack(made())
-    parts = exchange.unpack(packed, RULE)
-    assert {part: bytes(data) for part, data in parts.items()} == {part: bytes(made().data(part)) for part in Part}
-    model, momentum = exchange.model_of(packed, RULE, made().roots.model)
+def test_a_model_and_evidence_come_back_whole(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
+    sender, receiver, _ = pair
+    address = sender.keep(exchange.seal_model(made(), KEY, CONTEXT))
+    sender.publish(address, durably=True)
+    model, momentum = receiver.open_model((address,), KEY, CONTEXT, RULE, made().roots.model)
     assert np.array_equal(model, made().model) and np.array_equal(momentum, made().momentum)
+    parts = receiver.open_evidence(sender.lend(exchange.seal_evidence(made(), KEY, CONTEXT)), KEY, CONTEXT, RULE)
+    whole = {part: bytes(made().data(part)) for part in Part if part is not Part.MODEL}
+    assert {part: bytes(data) for part, data in parts.items()} == whole
 
 
-def test_an_aggregate_of_another_shape_or_root_is_refused() -> None:
-    packed = exchange.pack(made())
+def test_a_model_or_evidence_of_another_shape_or_root_is_refused() -> None:
+    packed = bytes(made().data(Part.MODEL))
     for wrong in (packed[:-1], packed + b"\0", b""):
         with pytest.raises(WrongObjectError):
-            exchange.unpack(wrong, RULE)
+            exchange.model_of(wrong, RULE, made().roots.model)
+        with pytest.raises(WrongObjectError):
+            exchange.unpack_evidence(wrong, RULE)
     with pytest.raises(WrongObjectError):
         exchange.model_of(packed, RULE, bytes(32))
+
+
+def test_who_has_one_model_makes_one_envelope_and_no_salt_meets_two_plaintexts() -> None:
+    other = replace(made(), model=made().model + 1)
+    places = [(made(), KEY, CONTEXT), (other, KEY, CONTEXT), (made(), SecretKey(bytes([1]) * 32), CONTEXT)]
+    places.append((made(), KEY, exchange.model_context("study", 2)))
+    sealed = [exchange.seal_model(*place) for place in places]
+    assert sealed == [exchange.seal_model(*place) for place in places]
+    assert len({envelope[SALT] for envelope in sealed}) == len(places)
+    evidence = [exchange.seal_evidence(made(), KEY, CONTEXT) for _ in range(2)]
+    assert len({envelope[SALT] for envelope in evidence}) == 2, "nobody has to make it again"

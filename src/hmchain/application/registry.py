@@ -106,8 +106,8 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
 
 def _made(objects: Objects, key: SecretKey, entry: Study, made: Round) -> tuple[I64, I64]:
     """Model and momentum that a round made, from its master's object or a copy of it."""
-    context, rule = exchange.aggregate_context(made.study, made.number), entry.rule(made.number)
-    size, root = exchange.aggregate_size(rule), made.posted.model_root if made.posted else b""
+    context, rule = exchange.model_context(made.study, made.number), entry.rule(made.number)
+    size, root = exchange.model_size(rule), made.posted.model_root if made.posted else b""
 
     def read(address: bytes) -> bytes:
         return open_envelope(objects.get(address, size=size), key, context)

@@ -38,6 +38,7 @@ _VERSION = 1
 _AES_256_GCM = 1
 _HEADER = struct.Struct(">4sBBI32s32s32s")
 HEADER_BYTES = _HEADER.size
+_SALT_BYTES = 32
 _NONCE = struct.Struct(">3xQ?")
 
 Buffer = bytes | bytearray | memoryview
@@ -64,8 +65,7 @@ class _Sealer:
     cipher: AESGCM
 
     @classmethod
-    def new(cls, key: SecretKey, context: bytes) -> _Sealer:
-        salt = secrets.token_bytes(32)
+    def new(cls, key: SecretKey, context: bytes, salt: bytes) -> _Sealer:
         header = _HEADER.pack(
             _MAGIC, _VERSION, _AES_256_GCM, CHUNK_BYTES, salt, key.commitment(), _context_digest(context)
         )
@@ -114,9 +114,13 @@ def sealed_size(plaintext_bytes: int) -> int:
     return HEADER_BYTES + plaintext_bytes + TAG_BYTES * _chunks(plaintext_bytes, CHUNK_BYTES)
 
 
-def seal(plaintext: Buffer, key: SecretKey, context: bytes) -> bytes:
-    """Seal `plaintext` under `key`; whoever opens it must give the same `context`."""
-    sealer = _Sealer.new(key, context)
+def seal(plaintext: Buffer, key: SecretKey, context: bytes, *, root: bytes | None = None) -> bytes:
+    """Seal `plaintext` under `key`; whoever opens it must give the same `context`.
+
+    With a `root`, a digest that its caller computed of this very plaintext, the salt follows from it: who has the same
+    plaintext makes the same envelope. A salt never meets two plaintexts as long as no two have one root.
+    """
+    sealer = _Sealer.new(key, context, _fresh_salt() if root is None else _salt_of(key, context, root))
     with memoryview(plaintext).cast("B") as source:
         sealed = _Output(sealed_size(len(source)))
         sealed.view[:HEADER_BYTES] = sealer.header
@@ -150,7 +154,7 @@ def open_envelope(data: Buffer, key: SecretKey, context: bytes) -> bytes:
 
 def seal_stream(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> Iterator[bytes]:
     """Seal a stream of pieces of any size, in the memory of one chunk; the joined output is what `seal` makes."""
-    sealer = _Sealer.new(key, context)
+    sealer = _Sealer.new(key, context, _fresh_salt())
     yield sealer.header
     for index, (piece, last) in enumerate(_rechunk(pieces, CHUNK_BYTES)):
         yield sealer.seal(piece, index, last)
@@ -190,6 +194,15 @@ class _Output:
 def _cipher(key: SecretKey, salt: bytes) -> AESGCM:
     # A key of its own for every envelope, so that chunk numbers can be nonces even where many share a study's key.
     return AESGCM(key.derive("hmchain envelope", salt).raw)
+
+
+def _fresh_salt() -> bytes:
+    return secrets.token_bytes(_SALT_BYTES)
+
+
+def _salt_of(key: SecretKey, context: bytes, root: bytes) -> bytes:
+    # Through the key, so that nobody without it can tell whether an envelope holds what they guess.
+    return key.derive("hmchain envelope salt", _context_digest(context), root).raw
 
 
 def _altered() -> EnvelopeError:

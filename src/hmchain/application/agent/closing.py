@@ -31,8 +31,8 @@ class MaskedUpdate(Record, frozen=True):
     pair_hashes: tuple[bytes, ...]
 
 
-class OwnAggregate(Record, frozen=True):
-    """An aggregate that one put into the store as master."""
+class OwnObject(Record, frozen=True):
+    """A model, or a master's evidence, that one put into the store."""
 
     round: int
     object: bytes
@@ -58,9 +58,9 @@ def masked_name(study: str, round_: int, attempt: int) -> str:
     return f"{study}/masked/{round_:08d}/{attempt:04d}"
 
 
-def aggregate_name(study: str, address: bytes) -> str:
-    """Where an `OwnAggregate` is kept."""
-    return f"{study}/aggregate/{address.hex()}"
+def object_name(study: str, address: bytes) -> str:
+    """Where an `OwnObject` is kept."""
+    return f"{study}/object/{address.hex()}"
 
 
 def gate_name(study: str, round_: int) -> str:
@@ -86,7 +86,7 @@ def close_rounds(
                 store.erase(name)
             else:
                 needed.add(made.object)  # bound by the ledger or about to be
-        for name, own in store.all(f"{study}/aggregate/", OwnAggregate):
+        for name, own in store.all(f"{study}/object/", OwnObject):
             if own.round < before and own.object not in needed:
                 exchange.withdraw(own.object)
                 store.erase(name)
@@ -99,9 +99,9 @@ def discard(study: str, store: AgentStore, keys: StudyKeyStore, exchange: Exchan
     with store.batch():
         for _, made in store.all(f"{study}/masked/", MaskedUpdate):
             exchange.withdraw(made.object)
-        for _, own in store.all(f"{study}/aggregate/", OwnAggregate):
+        for _, own in store.all(f"{study}/object/", OwnObject):
             exchange.withdraw(own.object)
-        for prefix in (f"{study}/masked/", f"{study}/aggregate/", f"{study}/gate/", best_name(study)):
+        for prefix in (f"{study}/masked/", f"{study}/object/", f"{study}/gate/", best_name(study)):
             store.erase(prefix)
         keys.forget(study)
     exchange.keep_only(())

@@ -1,4 +1,7 @@
-"""What hospitals exchange through the store: masked updates and aggregates, sealed under the study key.
+"""What hospitals exchange through the store: masked updates, models and evidence, sealed under the study key.
+
+A model's envelope follows from the model: a verifier that has the same one knows the master's object by its address,
+and fetches nothing. What else a master computed is evidence, read only by whoever disputes it.
 
 What was fetched is kept in a cache of one's own until the round is final: f + 1 hospitals attest that they hold an
 object before it counts, so that no store can lose it afterwards.
@@ -24,6 +27,9 @@ from hmchain.records.objects import MissingObjectError, ObjectStore, address_of
 
 T = TypeVar("T")
 
+EVIDENCE = (Part.MASKED_SUM, Part.SUM, Part.WEIGHTS)
+"""What a master stores beside the model, so that one wrong chunk can be pointed at; it is read in a dispute alone."""
+
 
 class WrongObjectError(StorageError):
     """An object opens, but is not what the ledger says it is."""
@@ -37,21 +43,20 @@ def update_context(study: str, round_: int, attempt: int, organisation: str) -> 
     return digest("hmchain masked update", study.encode(), number, organisation.encode())
 
 
-def aggregate_context(study: str, round_: int) -> bytes:
-    """What an aggregate's envelope is bound to."""
-    return digest("hmchain aggregate", study.encode(), round_.to_bytes(8, "big"))
+def model_context(study: str, round_: int) -> bytes:
+    """What a model's envelope is bound to."""
+    return digest("hmchain model", study.encode(), round_.to_bytes(8, "big"))
 
 
-def pack(aggregate: Aggregate) -> bytes:
-    """Masked sum, sum, model and weights, end to end: what a master stores beside the roots it posts."""
-    return b"".join(aggregate.data(part) for part in Part)
+def evidence_context(study: str, round_: int) -> bytes:
+    """What the envelope of a master's evidence is bound to."""
+    return digest("hmchain evidence", study.encode(), round_.to_bytes(8, "big"))
 
 
-def unpack(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
-    """The four vectors of `pack`, not copied. Raises `WrongObjectError` if the length does not fit the rule."""
-    sizes = {part: DOMAINS[part].leaf_bytes * rule.chunks for part in Part}
-    if len(data) != sum(sizes.values()):
-        raise WrongObjectError("an aggregate has the wrong length", "take it from another participant")
+def unpack_evidence(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
+    """The vectors of `seal_evidence`, not copied. Raises `WrongObjectError` if the length does not fit the rule."""
+    sizes = {part: _part_size(part, rule) for part in EVIDENCE}
+    _require_length(data, sum(sizes.values()))
     parts, start = {}, 0
     for part, size in sizes.items():
         parts[part] = memoryview(data)[start : start + size]
@@ -60,8 +65,9 @@ def unpack(data: bytes, rule: ModelRule) -> dict[Part, memoryview]:
 
 
 def model_of(data: bytes, rule: ModelRule, root: bytes) -> tuple[I64, I64]:
-    """Model and momentum from a packed aggregate, (padded d,) int64 each. Raises `WrongObjectError`."""
-    model, momentum = model_arrays(unpack(data, rule)[Part.MODEL])
+    """Model and momentum from what a model's object holds, (padded d,) int64 each. Raises `WrongObjectError`."""
+    _require_length(data, _part_size(Part.MODEL, rule))
+    model, momentum = _model_arrays(data)
     if vectors.model_root(model, momentum) != root:
         raise WrongObjectError("a model in the store is not the one on the ledger", "fetch it from another participant")
     return model, momentum
@@ -83,8 +89,12 @@ def first_model(
     raise failure
 
 
-def model_arrays(part: memoryview) -> tuple[I64, I64]:
-    """Model and momentum from the packed leaves of a model, (padded d,) int64 each."""
+def _require_length(data: bytes, size: int) -> None:
+    if len(data) != size:
+        raise WrongObjectError("an object has the wrong length", "take it from another participant")
+
+
+def _model_arrays(part: bytes) -> tuple[I64, I64]:
     leaves = np.frombuffer(part, "<i8").reshape(-1, 2, CHUNK_COORDINATES).astype(np.int64, copy=False)
     return leaves[:, 0].reshape(-1), leaves[:, 1].reshape(-1)
 
@@ -97,23 +107,24 @@ class Exchange:
         self._store, self._relay = store, relay or store
         self._cache = ObjectCache(cache)
         self._useless: set[tuple[bytes, bytes]] = set()
+        self._made: dict[bytes, bytes] = {}  # kept a moment ago and not published yet
 
     def keep(self, envelope: bytes) -> bytes:
         """Put an object of one's own into one's cache, and return its address."""
         address = address_of(envelope)
         self._cache.put(address, envelope)
+        self._made[address] = envelope
         return address
 
-    def publish(self, address: bytes) -> None:
+    def publish(self, address: bytes, *, durably: bool = False) -> None:
         """Put an object that one keeps where everyone finds it; write-once, so doing it again is harmless."""
-        if (envelope := self._cache.get(address)) is not None:
-            self._relay.put(envelope)
+        envelope = self._made.pop(address, None) or self._cache.get(address)
+        if envelope is not None:
+            (self._store if durably else self._relay).put(envelope, address=address)
 
-    def publish_durably(self, envelope: bytes) -> bytes:
-        """Put an object where everyone finds it for good, keep a copy of one's own, and return its address."""
-        address = self._store.put(envelope)
-        self._cache.put(address, envelope)
-        return address
+    def lend(self, envelope: bytes) -> bytes:
+        """Put an object where everyone finds it for a while, without a copy of one's own; returns its address."""
+        return self._relay.put(envelope)
 
     def fetch(self, address: bytes, size: int, *, keep: bool = True) -> bytes:
         """An object of `size` bytes from one's cache, else from the store, and then kept unless enough others do.
@@ -126,6 +137,11 @@ class Exchange:
             if keep:
                 self._cache.put(address, envelope)
         return envelope
+
+    def is_stored(self, address: bytes) -> bool:
+        """Whether the store has an object that one keeps, byte for byte."""
+        envelope = self._made.get(address) or self._cache.get(address)
+        return envelope is not None and self._store.holds(address, envelope)
 
     def repair(self, address: bytes, size: int) -> None:
         """Give an object of `size` bytes back to a store that lost it, or part of it, if one's cache has it."""
@@ -141,6 +157,7 @@ class Exchange:
     def keep_only(self, addresses: Collection[bytes]) -> None:
         """Forget every cached object but these: the rounds of the others are final."""
         self._cache.keep_only(addresses)
+        self._made.clear()
 
     def withdraw(self, address: bytes) -> None:
         """Delete one's own object from the store: its round is final and nobody needs it."""
@@ -161,15 +178,19 @@ class Exchange:
 
         return self._open(address, key, context, update_size(rule), checked, keep=root is not None)
 
-    def open_aggregate(self, address: bytes, key: SecretKey, context: bytes, rule: ModelRule) -> bytes:
-        """Fetch what a master stored."""
-        return self._open(address, key, context, aggregate_size(rule), lambda data: data)
+    def open_evidence(self, address: bytes, key: SecretKey, context: bytes, rule: ModelRule) -> dict[Part, memoryview]:
+        """Fetch what a master stored beside its model."""
+        return self._open(address, key, context, evidence_size(rule), lambda data: unpack_evidence(data, rule))
+
+    def open_bytes(self, address: bytes, key: SecretKey, context: bytes, rule: ModelRule) -> bytes:
+        """Fetch the bytes of a model and its momentum."""
+        return self._open(address, key, context, model_size(rule), lambda data: data)
 
     def open_model(
         self, addresses: Sequence[bytes], key: SecretKey, context: bytes, rule: ModelRule, root: bytes
     ) -> tuple[I64, I64]:
         """Model and momentum from the first of these objects that holds them; see `first_model`."""
-        return first_model(addresses, lambda address: self.open_aggregate(address, key, context, rule), rule, root)
+        return first_model(addresses, lambda address: self.open_bytes(address, key, context, rule), rule, root)
 
     def _open(
         self,
@@ -197,9 +218,18 @@ def update_size(rule: ModelRule) -> int:
     return sealed_size(vectors.UPDATE.leaf_bytes * rule.chunks)
 
 
-def aggregate_size(rule: ModelRule) -> int:
-    """Bytes of an aggregate's envelope."""
-    return sealed_size(sum(domain.leaf_bytes for domain in DOMAINS.values()) * rule.chunks)
+def model_size(rule: ModelRule) -> int:
+    """Bytes of a model's envelope."""
+    return sealed_size(_part_size(Part.MODEL, rule))
+
+
+def evidence_size(rule: ModelRule) -> int:
+    """Bytes of the envelope of a master's evidence."""
+    return sealed_size(sum(_part_size(part, rule) for part in EVIDENCE))
+
+
+def _part_size(part: Part, rule: ModelRule) -> int:
+    return DOMAINS[part].leaf_bytes * rule.chunks
 
 
 def seal_update(vector: U32, key: SecretKey, context: bytes) -> bytes:
@@ -207,6 +237,11 @@ def seal_update(vector: U32, key: SecretKey, context: bytes) -> bytes:
     return seal(bytes(vectors.vector_bytes(vector)), key, context)
 
 
-def seal_aggregate(aggregate: Aggregate, key: SecretKey, context: bytes) -> bytes:
-    """The envelope of what a master stores."""
-    return seal(pack(aggregate), key, context)
+def seal_model(aggregate: Aggregate, key: SecretKey, context: bytes, *, anew: bool = False) -> bytes:
+    """The envelope of model and momentum: the same for everybody who has them, or one that nobody has seen."""
+    return seal(aggregate.data(Part.MODEL), key, context, root=None if anew else aggregate.root(Part.MODEL))
+
+
+def seal_evidence(aggregate: Aggregate, key: SecretKey, context: bytes) -> bytes:
+    """The envelope of what a master computed beside the model."""
+    return seal(b"".join(aggregate.data(part) for part in EVIDENCE), key, context)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hmchain import blake3_tree
-from hmchain.application.agent import closing, exchange, faults, turns
-from hmchain.application.agent.closing import Best, GateChoice, OwnAggregate
+from hmchain.application.agent import closing, exchange, faults, results, turns
+from hmchain.application.agent.closing import Best, GateChoice
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.memory import AttemptMemory, SumMemory, SumRefusedError
 from hmchain.application.agent.repair import Repairs
+from hmchain.application.agent.results import Results
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import Random, StudyKeys, StudyKeyStore
 from hmchain.application.agent.updates import UpdateMaker, class_counts
@@ -38,7 +39,7 @@ from hmchain.ledger.contracts.participation import (
 )
 from hmchain.ledger.contracts.rounds import Contribution, Posted, Round
 from hmchain.ledger.contracts.studies import Study
-from hmchain.records.objects import address_of
+from hmchain.records.envelope import Buffer
 
 if TYPE_CHECKING:
     from hmchain.application.agent.agent import Learner, Node
@@ -75,7 +76,7 @@ class Participant:
         self._round: int | None = None
         self._published: set[bytes] = set()
         self._repairs = Repairs(exchange)
-        self._copy: tuple[tuple[int, int], bytes] | None = None
+        self._results = Results(exchange, store)
         self._sits_out: tuple[int, int] | None = None
         self._base: tuple[bytes, Base] | None = None
         self._vectors: dict[bytes, U32] = {}
@@ -221,20 +222,11 @@ class Participant:
             survivors = rounds.survivors(self._node.state, study, entry)
             base = self._base_model(study, entry)
             result = faults.forge(self.behaviour, result, base, survivors, study.rule(entry.number))
-        address = self._store_aggregate(study, entry, result)
-        roots = result.roots
-        posted = Posted(self._organisation, roots.masked_sum, roots.sum, roots.model, roots.weights, address)
+        roots, key = result.roots, self._object_key(study)
+        is_hidden = self.behaviour is AgentBehaviour.HIDE_AGGREGATE
+        objects = results.hidden(entry, result, key) if is_hidden else self._results.post(entry, result, key)
+        posted = Posted(self._organisation, roots.masked_sum, roots.sum, roots.model, roots.weights, *objects)
         yield PostAggregate(entry.study, entry.number, entry.attempt, posted)
-
-    def _store_aggregate(self, study: Study, entry: Round, result: Aggregate) -> bytes:
-        """Put the aggregate into the store, and keep that it is there: it is withdrawn when nobody needs it."""
-        context = exchange.aggregate_context(entry.study, entry.number)
-        envelope = exchange.seal_aggregate(result, self._object_key(study), context)
-        if self.behaviour is AgentBehaviour.HIDE_AGGREGATE:
-            return address_of(envelope)
-        address = self._exchange.publish_durably(envelope)
-        self._store.note(closing.aggregate_name(entry.study, address), OwnAggregate(entry.number, address))
-        return address
 
     def _refuse_sum(
         self, study: Study, entry: Round, error: SumOutOfRangeError, span_ms: int
@@ -257,13 +249,14 @@ class Participant:
         first = others[: study.spec.witnesses]
         if result is None or not self._is_turn(entry, span_ms, first):
             return
-        own = result.roots
+        own, key, is_late = result.roots, self._object_key(study), self._is_turn(entry, span_ms)
         theirs = Roots(posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
         if own != theirs:
-            found = find_fraud(result, theirs, lambda part: _bytes(self._posted_part(study, entry, part)))
+            posted_part = self._results.posted_part
+            found = find_fraud(result, theirs, lambda part: _bytes(posted_part(study, entry, part, key)))
             if isinstance(found, Fraud):
                 yield self._dispute(study, entry, found.chunk, found)
-        elif (address := self._stored(study, entry, result)) is not None:
+        elif (address := self._results.located(study, entry, result, key, late=is_late)) is not None:
             # The right roots are not enough: without the object nobody could start from this model later.
             roots = (own.masked_sum, own.sum, own.model, own.weights)
             yield Confirm(entry.study, entry.number, entry.attempt, *roots, address)
@@ -284,37 +277,6 @@ class Participant:
     def _frozen_updates(self, entry: Round) -> list[Contribution]:
         updates = rounds.contributions(self._node.state, entry)
         return [update for update in updates if update.organisation in entry.frozen]
-
-    def _stored(self, study: Study, entry: Round, result: Aggregate) -> bytes | None:
-        """An object that holds the result: the master's, or a copy of one's own where that one does not come."""
-        attempt = (entry.number, entry.attempt)
-        if entry.posted is not None and self._is_stored(study, entry, result):
-            return entry.posted.object
-        if not self._is_turn(entry, study.spec.deadlines.verify_ms):
-            return None
-        if self._copy is None or self._copy[0] != attempt:
-            self._copy = (attempt, self._store_aggregate(study, entry, result))
-        return self._copy[1]
-
-    def _is_stored(self, study: Study, entry: Round, result: Aggregate) -> bool:
-        """Whether the master put the model where it says."""
-        part = self._posted_part(study, entry, Part.MODEL)
-        if part is None:
-            return False
-        model, momentum = exchange.model_arrays(part)
-        return np.array_equal(model, result.model) and np.array_equal(momentum, result.momentum)
-
-    def _posted_part(self, study: Study, entry: Round, part: Part) -> memoryview | None:
-        """What the master stored for a part, or None if it is missing or has the wrong shape."""
-        if entry.posted is None:
-            return None
-        context = exchange.aggregate_context(entry.study, entry.number)
-        try:
-            rule = study.rule(entry.number)
-            data = self._exchange.open_aggregate(entry.posted.object, self._object_key(study), context, rule)
-            return exchange.unpack(data, rule)[part]
-        except HMChainError:
-            return None
 
     def _dispute(self, study: Study, entry: Round, chunk: int, fraud: Fraud | None) -> DisputeChunk:
         """One chunk of every object, with paths: all that the state machine needs to judge."""
@@ -395,7 +357,7 @@ class Participant:
     def _made_model(self, study: Study, made: Round | None, root: bytes) -> tuple[I64, I64]:
         """Model and momentum that a round made, from the object that its master stored or a copy of it."""
         number, objects = (made.number, made.objects) if made else (0, ())
-        context, key = exchange.aggregate_context(study.spec.name, number), self._object_key(study)
+        context, key = exchange.model_context(study.spec.name, number), self._object_key(study)
         return self._exchange.open_model(objects, key, context, study.rule(number), root)
 
     def _result_with(self, model_root: bytes) -> Aggregate | None:
@@ -441,7 +403,7 @@ class Participant:
         return self._keys.require(study.spec.name)
 
 
-def _bytes(part: memoryview | None) -> bytes | None:
+def _bytes(part: Buffer | None) -> bytes | None:
     return None if part is None else bytes(part)
 
 

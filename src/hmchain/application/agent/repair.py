@@ -65,5 +65,5 @@ def _made(state: State, study: Study, *numbers: int) -> list[Sized]:
     found = []
     for number in sorted(set(numbers)):
         if (entry := rounds.round_(state, study.spec.name, number)) is not None:
-            found += [(address, exchange.aggregate_size(study.rule(number))) for address in entry.objects]
+            found += [(address, exchange.model_size(study.rule(number))) for address in entry.objects]
     return found

@@ -45,7 +45,7 @@ class Model(Record, frozen=True):
     meaning: bytes
     """Digest of all that gives the weights a meaning."""
     object: bytes
-    """The encrypted object that holds model and weights."""
+    """The encrypted object that holds model and momentum; weights follow from the model."""
     height: int
 
 

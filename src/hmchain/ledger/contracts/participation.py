@@ -193,7 +193,8 @@ def _post(context: Context, body: PostAggregate) -> None:
     study, entry = require_round(context, body.study, body.round, body.attempt, rounds.AGGREGATE)
     posted = body.posted
     require(context.sender.organisation == entry.master == posted.master, "not_the_master")
-    require_digest(posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root, posted.object)
+    roots = (posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
+    require_digest(*roots, posted.object, posted.evidence)
     context.emit("round.posted", body.study, str(body.round), posted.master)
     round_flow.enter(context, study, replace(entry, posted=posted, confirmed=(), copies=()), rounds.VERIFY)
 

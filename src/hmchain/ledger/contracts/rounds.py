@@ -33,7 +33,9 @@ class Posted(Record, frozen=True):
     weights_root: bytes
     """Root of the float32 weights that the next model gives: what trainers and predictions read."""
     object: bytes
-    """The encrypted object that holds all four, so that one wrong chunk can be pointed at."""
+    """The encrypted object that holds model and momentum."""
+    evidence: bytes
+    """The one that holds the other three, so that one wrong chunk can be pointed at; nobody else needs it."""
 
 
 class Round(Record, frozen=True):

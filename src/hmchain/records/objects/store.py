@@ -13,7 +13,13 @@ from obstore.store import ObjectStore as AnyStore
 
 from hmchain.records.objects.backend import Backend, Buffer
 from hmchain.records.objects.bucket import Bucket
-from hmchain.records.objects.errors import TamperedObjectError, WrongSizeError, failures, missing
+from hmchain.records.objects.errors import (
+    MissingObjectError,
+    TamperedObjectError,
+    WrongSizeError,
+    failures,
+    missing,
+)
 from hmchain.records.objects.folder import Folder
 from hmchain.records.objects.location import open_backend, open_folder
 from hmchain.records.objects.pipeline import Worker, grouped
@@ -59,12 +65,16 @@ class ObjectStore:
         with failures("the first question"):
             self._backend.check()
 
-    def put(self, data: Buffer) -> bytes:
+    def put(self, data: Buffer, *, address: bytes | None = None) -> bytes:
         """Write one object and return its digest, 32 bytes; one that is there already is left alone.
 
-        Raises `DiskFullError` or `StoreUnavailableError`.
+        Who has computed the digest a moment ago gives it as `address`. Raises `DiskFullError` or
+        `StoreUnavailableError`.
         """
-        return self.put_many((data,))[0]
+        digest = address or address_of(data)
+        with failures("an object"):
+            self._backend.write_many([(_name(digest), data)])
+        return digest
 
     def put_many(self, objects: Iterable[Buffer]) -> list[bytes]:
         """Write several objects, all durable when it returns, with one sync a folder. As `put`."""
@@ -129,6 +139,18 @@ class ObjectStore:
                 yield piece
         if verify and state.digest() != digest:
             raise _tampered(digest)
+
+    def holds(self, digest: bytes, data: Buffer) -> bool:
+        """Whether the store has these very bytes under their digest: compared, not hashed again.
+
+        Raises `StoreUnavailableError`.
+        """
+        size = memoryview(data).nbytes
+        try:
+            with missing(f"object {digest.hex()}"):
+                return self._backend.size(_name(digest)) == size and self._backend.read(_name(digest), size) == data
+        except MissingObjectError:
+            return False
 
     def size(self, digest: bytes) -> int:
         """How many bytes an object has; none of them is read. Raises `MissingObjectError`, `StoreUnavailableError`."""
