@@ -10,8 +10,8 @@ import pytest
 from ledger_network import CHAIN, NAME, SALT, START_MS, Network, genesis, member, validator_keys
 from msgspec.structs import replace
 
+from hmchain.application import auditing, node
 from hmchain.application import network as network_file
-from hmchain.application import node
 from hmchain.application.cli.views import ledger as views
 from hmchain.application.network import Introduction
 from hmchain.application.node_folder import NodeFolder, NodeSettings
@@ -128,6 +128,7 @@ def test_a_ledger_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) ->
     attempts = [
         lambda: EmbeddedLedger(tmp_path / "ledger", validator_keys()),
         lambda: audit.verify(tmp_path / "ledger"),
+        lambda: auditing.verify(tmp_path / "ledger"),
         read,
     ]
     for attempt in attempts:

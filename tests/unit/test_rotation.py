@@ -197,6 +197,24 @@ def test_handovers_are_rare_and_few_at_once(network: Network) -> None:
     assert code(network, network.send("c", rotation("c", "validator", fresh_key("c")))) == "ok"
 
 
+def test_what_a_handover_costs_does_not_grow_with_the_keys_that_there_were(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One member's keys of a day would make a block of refused rotations half a minute's work for every node."""
+    for number in (1, 2):
+        former = fresh_key("b", number - 1) if number > 1 else None
+        network.ledger.hold_key("b", fresh_key("b", number))
+        network.block(network.send("b", rotation("b", "validator", fresh_key("b", number), former)))
+        network.fill(10 * 4 + 2, first=100 * number)
+    scanned: list[bytes] = []
+    real = State.scan
+    monkeypatch.setattr(State, "scan", lambda self, prefix: scanned.append(prefix) or real(self, prefix))
+    assert code(network, network.send("c", rotation("c", "validator", fresh_key("c")))) == "ok"
+    network.fill(3, first=900)
+    assert standings.voting_keys(network.ledger.state, network.ledger.height)
+    assert not [prefix for prefix in scanned if prefix.startswith(b"former_validator_keys")]
+
+
 def test_two_rotations_in_one_block_count_as_one(network: Network) -> None:
     first, second = fresh_key("b", 1), fresh_key("b", 2)
     wires = [network.send("b", rotation("b", "validator", first)),

@@ -345,11 +345,15 @@ def test_a_yes_can_be_taken_back_and_the_last_one_ends_the_ballot(state: State) 
     assert refusal(state, taken, "b", ms=lapsed) == "no_such_ballot"
 
 
-def test_a_proven_fraud_s_removal_is_not_its_culprit_s_to_take_back(state: State) -> None:
+@pytest.mark.parametrize("early", [False, True], ids=["opened by the ledger", "opened by the culprit before"])
+def test_a_proven_fraud_s_removal_is_not_its_culprit_s_to_take_back(state: State, early: bool) -> None:
+    if early:
+        assert refusal(state, ProposeAction(membership.Remove("d")), "d") == "ok"
     membership.open_removal(Context(state, CHAIN, 1, START_MS + 1, Credential("a", "agent")), "d")
     ballot = membership.open_ballot(state, membership.Remove("d"), START_MS + 1)
     assert ballot is not None
-    assert refusal(state, VoteAction(ballot), "d") == refusal(state, membership.WithdrawVote(ballot), "d") == "ok"
+    assert refusal(state, VoteAction(ballot), "d") == ("already_voted" if early else "ok")
+    assert refusal(state, membership.WithdrawVote(ballot), "d") == "ok"
     assert [refusal(state, VoteAction(ballot), name) for name in "abc"] == ["ok"] * 3
     assert not membership.is_active(state, "d")
 
@@ -361,5 +365,26 @@ def test_l6_a_member_has_so_many_open_ballots_and_no_more(state: State) -> None:
     most = membership.OPEN_BALLOTS_MAX
     assert [refusal(state, wanted(number)) for number in range(most + 1)] == ["ok"] * most + ["too_many_ballots"]
     assert refusal(state, wanted(99), "b") == "ok", "another member has its own"
+    first = membership.open_ballot(state, wanted(0).action, START_MS + 1)
+    assert first is not None and refusal(state, membership.WithdrawVote(first)) == "ok"
+    assert [refusal(state, wanted(most)), refusal(state, wanted(0))] == ["ok", "too_many_ballots"], "one made room"
     after = START_MS + 1 + membership.BALLOT_LIFE_MS
-    assert refusal(state, wanted(most), ms=after) == "ok", "what lapsed makes room"
+    state.commit(1)
+    assert refusal(state, wanted(1), "b", ms=after) == "ok", "what lapsed can be opened by others"
+    assert [refusal(state, wanted(100 + number), ms=after) for number in range(most)] == ["ok"] * most
+    assert membership.open_ballot(state, wanted(1).action, after) is not None, "nobody's room takes it from the index"
+
+
+def test_what_a_proposal_costs_does_not_grow_with_the_ballots_of_others(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wanted(number: int) -> ProposeAction:
+        return ProposeAction(SetParameters(Parameters(jail_ms=10_000 + number)))
+
+    for place, name in enumerate("abcd"):
+        mine = range(100 * place, 100 * place + membership.OPEN_BALLOTS_MAX)
+        assert {refusal(state, wanted(number), name) for number in mine} == {"ok"}
+    scanned: list[bytes] = []
+    real = State.scan
+    monkeypatch.setattr(State, "scan", lambda self, prefix: scanned.append(prefix) or real(self, prefix))
+    assert refusal(state, wanted(99), "d") == "too_many_ballots" and not scanned

@@ -67,6 +67,7 @@ def replayed(
 def _replayed(
     directory: Path, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
 ) -> Iterator[tuple[AuditReport, State]]:
+    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
     if _is_of_a_node(directory):
         require_whole(directory)
         archive = Archive.load(directory)

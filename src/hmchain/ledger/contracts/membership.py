@@ -96,8 +96,14 @@ class OpenBallot(Record, frozen=True):
 
     ballot: bytes
     opener: str
-    """Whose share of the open ballots it is; empty where nobody's."""
+    """The member that opened it; empty where the ledger itself did."""
     until_ms: int
+
+
+class Opened(Record, frozen=True):
+    """The ballots that a member opened last, those that are open among them: nobody has to read all members'."""
+
+    ballots: tuple[bytes, ...]
 
 
 class ProposeAction(Record, frozen=True, tag="propose_action"):
@@ -128,6 +134,8 @@ _KEYS = Table("keys", Credential)
 _BALLOTS = Table("ballots", Ballot)
 _OPEN_BALLOTS = Table("open_ballots", OpenBallot)
 """By the digest of the action."""
+_OPENED = Table("opened_ballots", Opened)
+"""By member."""
 
 
 def credential(state: State, public_key: bytes) -> Credential | None:
@@ -255,34 +263,45 @@ def ballot_id(action: Action, opened_height: int) -> bytes:
 def open_removal(context: Context, organisation: str) -> None:
     """Put a member's removal before the members, with nobody's vote yet, unless it is there already."""
     action = Remove(organisation)
-    if open_ballot(context.state, action, context.time_ms) is None:
+    known = open_ballot(context.state, action, context.time_ms)
+    if known is None:
         ballot = _open(context, action, "")
         context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+    else:
+        _index(context.state, action, OpenBallot(known, "", _open_one(context, known).until_ms))
 
 
 def _open(context: Context, action: Action, opener: str) -> bytes:
     ballot, until_ms = ballot_id(action, context.height), context.time_ms + BALLOT_LIFE_MS
     yes = (opener,) if opener else ()
     _BALLOTS.put(context.state, Ballot(action, context.height, until_ms, yes, False), ballot)
-    _OPEN_BALLOTS.put(context.state, OpenBallot(ballot, opener, until_ms), _action_digest(action))
+    _index(context.state, action, OpenBallot(ballot, opener, until_ms))
     return ballot
 
 
-def _require_share(context: Context) -> None:
-    """Refuse (`too_many_ballots`) more open ballots than one member may have; those that lapsed make room."""
-    state, own = context.state, 0
-    for known in _OPEN_BALLOTS.all(state):
-        if context.time_ms >= known.until_ms:
-            _close(state, known.ballot)
-        else:
-            own += known.opener == context.sender.organisation
-    require(own < OPEN_BALLOTS_MAX, "too_many_ballots")
+def _index(state: State, action: Action, ballot: OpenBallot) -> None:
+    _OPEN_BALLOTS.put(state, ballot, _action_digest(action))
 
 
-def _close(state: State, ballot: bytes) -> None:
-    entry = _BALLOTS.get(state, ballot)
-    if entry is not None:
-        _OPEN_BALLOTS.delete(state, _action_digest(entry.action))
+def _require_share(context: Context) -> tuple[bytes, ...]:
+    """The sender's open ballots; refuse (`too_many_ballots`) if there is no room for one more."""
+    state, organisation = context.state, context.sender.organisation
+    opened = _OPENED.get(state, organisation)
+    known = [(ballot, _BALLOTS.get(state, ballot)) for ballot in (opened.ballots if opened else ())]
+    own = tuple(ballot for ballot, entry in known if entry is not None and entry.is_open(context.time_ms))
+    require(len(own) < OPEN_BALLOTS_MAX, "too_many_ballots")
+    for ballot, entry in known:
+        if entry is not None and ballot not in own:
+            _close(state, ballot, entry)
+    return own
+
+
+def _close(state: State, ballot: bytes, entry: Ballot) -> None:
+    """Take a ballot that is over from the index, where another one may have its place by now."""
+    place = _action_digest(entry.action)
+    known = _OPEN_BALLOTS.get(state, place)
+    if known is not None and known.ballot == ballot:
+        _OPEN_BALLOTS.delete(state, place)
 
 
 def _open_one(context: Context, ballot: bytes) -> Ballot:
@@ -300,11 +319,12 @@ def _action_digest(action: Action) -> bytes:
 
 def _propose(context: Context, body: ProposeAction) -> None:
     context.require_role(STEWARD)
+    own = _require_share(context)  # first: it costs nothing
     require_possible(context.state, body.action, context.height, context.time_ms)
     known = _BALLOTS.get(context.state, ballot_id(body.action, context.height))
     require(known is None and open_ballot(context.state, body.action, context.time_ms) is None, "ballot_exists")
-    _require_share(context)
     ballot = _open(context, body.action, context.sender.organisation)
+    _OPENED.put(context.state, Opened((*own, ballot)), context.sender.organisation)
     context.emit("ballot.opened", ballot.hex())
     _count(context, ballot, _open_one(context, ballot))
 
@@ -328,7 +348,7 @@ def _withdraw(context: Context, body: WithdrawVote) -> None:
     is_over = not yes and known is not None and known.opener != ""
     _BALLOTS.put(context.state, replace(ballot, yes=yes, closed=is_over), body.ballot)
     if is_over:
-        _close(context.state, body.ballot)
+        _close(context.state, body.ballot, ballot)
     context.emit("ballot.withdrawn", body.ballot.hex(), organisation)
 
 
@@ -338,7 +358,7 @@ def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
     passed = 3 * yes >= 2 * len(members)
     _BALLOTS.put(context.state, replace(ballot, closed=passed), ballot_key)
     if passed:
-        _close(context.state, ballot_key)
+        _close(context.state, ballot_key, ballot)
         _carry_out(context, ballot.action)
         context.emit("ballot.passed", ballot_key.hex())
 

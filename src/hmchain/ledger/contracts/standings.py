@@ -75,6 +75,13 @@ class FormerKey(Record, frozen=True):
     """From this height on it has no power."""
 
 
+class LastHandover(Record, frozen=True):
+    """When an organisation's power went over to a new key last: nobody has to read all keys that there ever were."""
+
+    until_height: int
+    """As in its `FormerKey`."""
+
+
 class Unjail(Record, frozen=True, tag="unjail"):
     """Transaction (steward or validator key): we are back, before an announced time too; count our votes again."""
 
@@ -84,6 +91,8 @@ Bodies = Unjail
 _STANDINGS = Table("standings", Standing)
 _VALIDATORS = Table("validators", ValidatorSet)
 _FORMER_KEYS = Table("former_validator_keys", FormerKey)
+_HANDOVERS = Table("handovers", LastHandover)
+"""By organisation."""
 
 _REMEMBERED_SETS, _REMEMBERED_HEIGHTS = 16, 4
 _reached: dict[ValidatorSet, tuple[ValidatorSet, ...]] = {}
@@ -180,13 +189,15 @@ def _changed(validators: Validators, changes: Sequence[Change]) -> Validators:
 
 def voting_keys(state: State, height: int) -> dict[str, bytes]:
     """The key by which each validator of `height` signs (heights as in `validators_at`)."""
-    found = {}
-    for validator in validators_at(state, height):
-        entry = membership.membership(state, validator.id)
-        keys = [entry.member.validator] if entry else []
-        keys += [former.key for former in _FORMER_KEYS.all(state, validator.id)]
-        found[validator.id] = next(key for key in keys if proposer.address(key) == validator.address)
-    return found
+    return {validator.id: _key_at(state, validator) for validator in validators_at(state, height)}
+
+
+def _key_at(state: State, validator: Validator) -> bytes:
+    entry = membership.membership(state, validator.id)
+    if entry is not None and proposer.address(entry.member.validator) == validator.address:
+        return entry.member.validator
+    former = (known.key for known in _FORMER_KEYS.all(state, validator.id))
+    return next(key for key in former if proposer.address(key) == validator.address)
 
 
 def accountable_keys(state: State, organisation: str, height: int) -> list[bytes]:
@@ -404,11 +415,13 @@ def hand_over(context: Context, organisation: str, former: bytes) -> None:
     entry, current = standing(state, organisation), _require_validators(state)
     require(entry.power > POWER_NONE and not entry.tombstoned, "not_a_validator")
     members = len(current.validators)
-    own = [known.until_height for known in _FORMER_KEYS.all(state, organisation)]
-    require(all(height >= until + HANDOVER_BLOCKS_PER_MEMBER * members for until in own), "rotated_lately")
-    under_way = sum(height < known.until_height + HANDOVER_BLOCKS for known in _FORMER_KEYS.all(state))
+    last, until_height = _HANDOVERS.get(state, organisation), height + EFFECT_DELAY_BLOCKS
+    is_rested = last is None or height >= last.until_height + HANDOVER_BLOCKS_PER_MEMBER * members
+    require(is_rested, "rotated_lately")
+    under_way = sum(height < known.until_height + HANDOVER_BLOCKS for known in _HANDOVERS.all(state))
     require(under_way < max(1, reputation.faults_tolerated(members)), "handovers_under_way")
-    _FORMER_KEYS.put(state, FormerKey(organisation, former, height + EFFECT_DELAY_BLOCKS), organisation, former)
+    _HANDOVERS.put(state, LastHandover(until_height), organisation)
+    _FORMER_KEYS.put(state, FormerKey(organisation, former, until_height), organisation, former)
     _VALIDATORS.put(state, replace(current, handovers=(*current.handovers, Handover(organisation, former))))
 
 
