@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from abci_headers import headers_of
 from ledger_network import genesis, member, signing_key
 from msgspec.structs import replace
 
+from hmchain import merkle
 from hmchain.application import folder_audit
 from hmchain.application import network as network_file
 from hmchain.application.cli.main import main
@@ -27,10 +29,12 @@ from hmchain.errors import AuditError
 from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import lthash
+from hmchain.ledger.blocks import Block, BlockResult, Commit, Event
 from hmchain.ledger.contracts.membership import Membership
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
 
+NOTHING = bytes(32)
 OBJECT = b"sealed"
 NAME = sha256(OBJECT).hexdigest()
 
@@ -153,6 +157,15 @@ NOTICED: dict[str, tuple[Change, str]] = {
     "index: redirected": (
         sql("ledger/blocks.db", "UPDATE transactions SET height = 1 WHERE height = 5"), "holds transactions of no block"
     ),
+    "index: text for a height": (
+        sql("ledger/blocks.db", "UPDATE transactions SET height = 'x' WHERE height = 5"), "index .* is damaged"
+    ),
+    "log: two rows of one height": (
+        sql("ledger/blocks.db", "ALTER TABLE blocks RENAME TO b; CREATE TABLE blocks (height INTEGER, block BLOB NOT"
+            " NULL, decided BLOB NOT NULL, result BLOB NOT NULL); INSERT INTO blocks SELECT * FROM b;"
+            " INSERT INTO blocks SELECT * FROM b WHERE height = 6; DROP TABLE b;"),
+        "other tables",
+    ),
     "index: a row gone": (sql("ledger/blocks.db", "DELETE FROM transactions WHERE height = 5"), "lacks transactions"),
     "index: a view": (
         sql("ledger/blocks.db", "ALTER TABLE transactions RENAME TO t; CREATE VIEW transactions AS SELECT * FROM t;"),
@@ -211,6 +224,66 @@ def test_a_change_of_what_is_checked_is_noticed(change: str, node: Path) -> None
 def test_a_change_of_what_is_not_checked_is_named_beforehand(place: str, node: Path) -> None:
     (node / place).write_bytes(b"changed")
     assert place in {name for finding in verified(node).not_checked for name in finding.files}
+
+
+def test_what_is_no_plain_file_is_named_and_not_waited_for(node: Path) -> None:
+    places = {f"objects/{NAME[:2]}/{'a' * 64}", "model.safetensors", "hospitals/a/cache/gone"}
+    pipe, device, dangling = (node / place for place in sorted(places, key=len, reverse=True))
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    dangling.symlink_to("/nowhere")
+    (odd,) = (each for each in verified(node).not_checked if each.what.startswith("no plain file"))
+    assert set(odd.files) == places
+
+
+def rewrite(node: Path, height: int, change: Callable[[Block, BlockResult], tuple[Block, BlockResult]]) -> None:
+    """Change a block of the log, and make the header that lies beside it fit."""
+    with closing(sqlite3.connect(node / "ledger" / "blocks.db")) as db:
+        row = db.execute("SELECT block, result, decided FROM blocks WHERE height = ?", (height,)).fetchone()
+        block, result = change(decode(row[0], Block), decode(row[1], BlockResult))
+        header = replace(block.header, transactions_root=merkle.root(block.transactions), receipts_root=result.root)
+        decided = replace(decode(row[2], Commit), block_hash=header.hash)
+        changed = (encode(replace(block, header=header)), encode(result), encode(decided), height)
+        db.execute("UPDATE blocks SET block = ?, result = ?, decided = ? WHERE height = ?", changed)
+        db.commit()
+
+
+def test_what_no_header_holds_is_not_shown_as_signed(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proposer, link and the block's own events stand in the log as anybody wrote them there."""
+
+    def lie(block: Block, result: BlockResult) -> tuple[Block, BlockResult]:
+        header = replace(block.header, proposer="d", previous=bytes(32))
+        return replace(block, header=header), replace(result, events=(Event("round.fraud", ("mri", "1", "d")),))
+
+    honest = _blocks(node, capsys)[3]
+    rewrite(node, 4, lie)
+    shown = _blocks(node, capsys)[3]
+    told = [{"kind": "round.fraud", "keys": ["mri", "1", "d"]}]
+    assert shown == {**honest, "unsigned_events": told} and shown["vouched"] == "signed by 4 of 4 founders"
+    assert main(["ledger", "blocks", str(node)]) == 0
+    out, err = capsys.readouterr()
+    assert "round.fraud 1 d *" in out and "no header holds these" in err
+
+
+def test_a_state_that_no_header_follows_with_is_not_shown(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rewrite(
+        node, 4, lambda block, result: (replace(block, header=replace(block.header, state_commitment=NOTHING)), result)
+    )
+    assert main(["ledger", "blocks", str(node)]) == 6
+    assert "another state after it" in capsys.readouterr().err
+
+
+def test_a_lineage_says_up_to_where_it_is_signed(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = ["audit", "trace", str(node), "--dataset", "a/d0"]
+    assert main(trace) == 0 and capsys.readouterr().err == ""
+    cut_headers(node)
+    assert main(trace) == 0
+    assert "not signed yet; up to block 3 signed by 4 of 4 founders" in " ".join(capsys.readouterr().err.split())
+
+
+def _blocks(node: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    assert main(["ledger", "blocks", str(node), "--json"]) == 0
+    return list(json.loads(capsys.readouterr().out))
 
 
 def test_headers_that_were_cut_leave_a_tip_that_nobody_signed(node: Path) -> None:

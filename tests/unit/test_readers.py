@@ -25,8 +25,9 @@ from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.readers.follower import follow
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.signers import Headers, NoHeaders, Witnesses
-from hmchain.ledger.readers.states import DamagedStateError, NoStateError, open_state
+from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError, open_state, opened
 from hmchain.ledger.state import State
+from hmchain.ledger.transition import Machine
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,52 @@ def test_records_that_stand_65536_times_are_found(ledger: Path) -> None:
         pass
 
 
+def replayed(directory: Path, height: int) -> Path:
+    """The state after block `height`, as it once was on the disk."""
+    path, founding = directory / "before.db", genesis_file.load(directory / "genesis.json")
+    with (
+        closing(BlockStore(directory / "blocks.db", read_only=True)) as store,
+        closing(State(path)) as state,
+    ):
+        genesis_file.initialise(state, founding)
+        machine = Machine(state, founding.chain_id)
+        machine.commit(0)
+        for stored in store.blocks(1, height):
+            machine.execute(stored.block.input)
+            machine.commit(stored.height)
+    return path
+
+
+def test_older_states_that_were_put_back_are_not_shown_as_the_newest(ledger: Path) -> None:
+    before = replayed(ledger, 3)
+    states = sorted((ledger / "validators").glob("*.db"))
+    for path in states:
+        path.write_bytes(before.read_bytes())
+    with pytest.raises(StaleStateError, match="block 3, and the log goes on to block 5") as caught, open_state(ledger):
+        pass
+    assert "hmchain ledger rebuild" in caught.value.hint
+    assert [found.state for found in rebuilding.rebuild(ledger)] == states
+    with open_state(ledger) as found:
+        assert found.whole and found.state.height == 5
+
+
+def test_a_state_that_is_one_block_behind_says_so(ledger: Path) -> None:
+    before = replayed(ledger, 4)
+    for path in (ledger / "validators").glob("*.db"):
+        path.write_bytes(before.read_bytes())
+    with open_state(ledger) as found:
+        assert (found.whole, found.words) == (False, "signed by 4 of 4 founders; block 5 follows it")
+
+
+@pytest.mark.parametrize("value", [b"\xff" * 8, bytes(40), b"", "5"])
+def test_a_height_that_is_none_is_named(value: bytes | str, ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger / "validators" / "a.db")) as db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'height'", (value,))
+        db.commit()
+    with pytest.raises((DamagedStateError, StaleStateError)), opened(ledger / "validators" / "a.db", ledger):
+        pass
+
+
 def test_a_file_that_is_no_state_is_named(ledger: Path) -> None:
     (ledger / "validators" / "b.db").write_bytes(b"garbage")
     with pytest.raises(DamagedStateError, match=r"b\.db cannot be believed"), open_state(ledger):
@@ -212,6 +259,20 @@ def test_the_tip_that_no_header_signs_is_shown_as_such(node: Chain) -> None:
     for headers in (None, NoHeaders()):
         with pytest.raises(DamagedStateError, match="not the state that block 5 gave"):
             words(node, headers)
+
+
+def test_the_state_of_a_block_is_not_shown_as_the_next_ones(node: Chain) -> None:
+    """No header at hand follows the last block, and the one at hand still holds the state before it."""
+    node.fill(1, first=7)
+    before = replayed(node.directory, 4)
+    with closing(sqlite3.connect(before)) as db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'height'", ((5).to_bytes(8, "big"),))
+        db.commit()
+    for path in node.directory.glob("state.db*"):
+        path.unlink()
+    before.rename(node.directory / "state.db")
+    with pytest.raises(DamagedStateError, match="not the state that block 5 gave"):
+        words(node)
 
 
 def test_too_few_signatures_vouch_for_nothing(node: Chain) -> None:

@@ -27,7 +27,7 @@ from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers.states import STATE, opened
+from hmchain.ledger.readers.states import STATE, StaleStateError, opened
 from hmchain.ledger.state import State
 
 _COMPARE = "compare it with a copy, or with another member's"
@@ -165,11 +165,16 @@ class _Audit:
     def _states(self, files: list[Path]) -> None:
         whole: list[Path] = []
         tip: list[Path] = []
+        stale: list[Path] = []
         for path in files:
-            with opened(path, self._ledger) as found:
-                (whole if found.whole else tip).append(path)
+            try:
+                with opened(path, self._ledger) as found:
+                    (whole if found.whole else tip).append(path)
+            except StaleStateError:
+                stale.append(path)
         self._held(whole, "all records give the state in a header that members signed")
-        self._pass_over(tip, "newer than the last header that is kept: compared with its own log only")
+        self._pass_over(tip, "newer than the last header that is kept, or a block follows: held against the log only")
+        self._pass_over(stale, "older than the log beside it: no command reads it")
 
     def _node_ledgers(self, files: list[Path]) -> None:
         """Copies beside the one that was audited: held against the headers of that one."""
@@ -188,10 +193,10 @@ class _Audit:
                 ):
                     store.check()
                     archive.check(store, max(store.height, found.state.height))
-        if archive is not None:
-            self._held(others, "held against the signed headers of the ledger that was audited")
-        else:
-            self._pass_over(others, "no signed headers are kept here: `hmchain node audit` fetches them")
+        compared = [path for path in others if archive is not None and path.name in ("genesis.json", BLOCKS, STATE)]
+        self._held(compared, "held against the signed headers of the ledger that was audited")
+        left = [path for path in others if path not in compared]
+        self._pass_over(left, "another node's: `hmchain node audit` beside it fetches headers, and checks all of it")
 
     # -- what the ledger points to -------------------------------------------------------------------------------------
 

@@ -165,7 +165,12 @@ class BlockResult(Record, frozen=True):
     @property
     def all_events(self) -> tuple[Event, ...]:
         """The events of the transactions in order, then the block's own."""
-        return (*(event for receipt in self.receipts for event in receipt.events), *self.events)
+        return (*self.transaction_events, *self.events)
+
+    @property
+    def transaction_events(self) -> tuple[Event, ...]:
+        """The events of the transactions, in order."""
+        return tuple(event for receipt in self.receipts for event in receipt.events)
 
     @property
     def root(self) -> bytes:

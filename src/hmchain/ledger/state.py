@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+import struct
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from hmchain.errors import LedgerError
 from hmchain.ledger import lthash
 
 V = TypeVar("V", bound=Record)
+
+_HEIGHT = struct.Struct(">q")  # as SQLite's integers are, in which heights are asked for
 
 _COLUMNS = {
     "meta": "(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -91,10 +94,10 @@ class State:
         try:
             self._db.executescript(preparation)
             meta = dict(self._db.execute("SELECT name, value FROM meta"))
-            self.height = int.from_bytes(meta.get("height", b"\0"), "big")
+            self.height: int = _HEIGHT.unpack(meta.get("height", bytes(_HEIGHT.size)))[0]
             self._lanes = lthash.from_bytes(meta["lanes"]) if "lanes" in meta else lthash.empty()
             self.is_new = "height" not in meta
-        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+        except (sqlite3.DatabaseError, struct.error, TypeError, ValueError) as error:
             self._db.close()
             raise self._unsound(sqlite.Trouble.BROKEN) from error
         self._lookup = self._db.cursor()
@@ -209,7 +212,7 @@ class State:
                 self._db.execute("BEGIN")
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", puts)
             self._db.executemany("DELETE FROM state WHERE key = ?", deletes)
-            meta = [("height", height.to_bytes(8, "big")), ("lanes", lthash.to_bytes(lanes))]
+            meta = [("height", _HEIGHT.pack(height)), ("lanes", lthash.to_bytes(lanes))]
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
             self._db.execute("COMMIT")
         except sqlite3.DatabaseError as error:

@@ -42,7 +42,7 @@ _PARTIAL = (
 
 
 _UNSIGNED = (
-    "No signed headers lie beside this log: its blocks are shown as they stand there. `hmchain node audit` beside the "
+    "The blocks of this log are {}. What no header signs is shown as it stands there: `hmchain node audit` beside the "
     "running node fetches the headers and checks everything."
 )
 
@@ -164,9 +164,9 @@ def trace(
     ledger = runs.find(directory, run).ledger
     if begins := begins_after(ledger):
         output.say(_PARTIAL.format(begins), style="bold yellow", stderr=True)
-    signed = view.require_whole(ledger)
-    if not signed.names:
-        output.say(_UNSIGNED, style="bold yellow", stderr=True)
+    log = view.require_whole(ledger)
+    if log.words:
+        output.say(_UNSIGNED.format(log.words), style="bold yellow", stderr=True)
     if dataset is not None:
         if study is not None:
             raise BadTraceError("a study and a dataset were given", "trace one of them")

@@ -20,6 +20,8 @@ from hmchain.application.cli.options import (
 from hmchain.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hmchain.application.cli.views.ledger import BlockView, TransactionView
     from hmchain.ledger.blocks import Event
 
@@ -28,6 +30,8 @@ app = typer.Typer(no_args_is_help=True, help="Blocks, transactions and proofs th
 Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the transaction, or its first digits.")]
 
 UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `hmchain node audit` fetches"
+_UNSIGNED_EVENT = "*"
+_UNSIGNED_EVENTS = "no header holds these: they are this log's word, until `hmchain node audit` executes the blocks"
 _BODY_BYTES_SHOWN = 32
 _ROUTINE_EVENTS = ("round.phase", "round.committed")
 
@@ -60,6 +64,8 @@ def blocks(
     output.table(columns, (_row(block) for block in found))
     if any(not block.vouched for block in found):
         output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)
+    if any(_told(block.unsigned_events) for block in found):
+        output.say(f"{_UNSIGNED_EVENT} {_UNSIGNED_EVENTS}", style="bold yellow", stderr=True)
     output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
 
 
@@ -163,7 +169,8 @@ def check_proof(
 
 def _row(block: BlockView) -> tuple[object, ...]:
     kinds = Counter(line.kind for line in block.transactions)
-    events = [event for event in block.events if event.kind not in _ROUTINE_EVENTS]
+    events = [_brief(event) for event in _told(block.events)]
+    events += [f"{_brief(event)} {_UNSIGNED_EVENT}" for event in _told(block.unsigned_events)]
     validators = len(block.signed) + len(block.not_signed)
     return (
         block.height,
@@ -173,9 +180,13 @@ def _row(block: BlockView) -> tuple[object, ...]:
         f"{len(block.signed)} of {validators}" if validators else "-",
         output.listed(f"{count} {kind}" for kind, count in sorted(kinds.items())),
         block.refused or "",
-        output.listed(_brief(event) for event in events),
+        output.listed(events),
         output.short(block.hash),
     )
+
+
+def _told(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event.kind not in _ROUTINE_EVENTS]
 
 
 def _brief(event: Event) -> str:

@@ -35,6 +35,7 @@ class Kind(Enum):
     ASIDE = "put aside or unfinished; no command reads it"
     LOCK = "no content"
     UNKNOWN = "no file of hmchain"
+    ODD = "no plain file, nor a link to one: not looked into"
 
 
 _LEDGER = r"(?:ledger/|)"
@@ -76,9 +77,10 @@ def kind_of(place: str) -> Kind:
 
 
 def contents(folder: Path) -> dict[Kind, list[Path]]:
-    """All files in a folder by kind, in order of path; links are not followed."""
+    """All files in a folder by kind, in order of path; links to folders are not followed."""
     found: dict[Kind, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_dir():
-            found.setdefault(kind_of(path.relative_to(folder).as_posix()), []).append(path)
+            kind = kind_of(path.relative_to(folder).as_posix()) if path.is_file() else Kind.ODD  # a pipe never ends
+            found.setdefault(kind, []).append(path)
     return found

@@ -19,12 +19,13 @@ _R = TypeVar("_R", bound=Record)
 BLOCKS = "blocks.db"
 """What the file is called in a ledger's directory, on every engine."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, block BLOB NOT NULL, decided BLOB NOT NULL,
-                                   result BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS transactions (digest BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL)
-    WITHOUT ROWID;
-"""
+_TABLES = (
+    "CREATE TABLE blocks (height INTEGER PRIMARY KEY, block BLOB NOT NULL, decided BLOB NOT NULL, "
+    "result BLOB NOT NULL)",
+    "CREATE TABLE transactions (digest BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL) "
+    "WITHOUT ROWID",
+)
+_SCHEMA = ";".join(table.replace("TABLE", "TABLE IF NOT EXISTS", 1) for table in _TABLES)
 
 _WAY_OUT = "restore it from a copy; a node of a network executes its blocks again when it starts"
 
@@ -121,9 +122,14 @@ class BlockStore:
             raise BlockStoreError(f"there is no ledger at {path.parent}", "give the directory of a run or a ledger")
         # Agents read from their own threads.
         self._db = (sqlite.open_read_only if read_only else sqlite.open_file)(path, self._named)
-        if not read_only:
-            with sqlite.failures(self._named):
-                self._db.executescript(_SCHEMA)
+        try:
+            if not read_only:
+                with sqlite.failures(self._named):
+                    self._db.executescript(_SCHEMA)
+            self._require_tables()
+        except BaseException:
+            self._db.close()
+            raise
 
     @property
     def height(self) -> int:
@@ -172,6 +178,8 @@ class BlockStore:
     def find(self, digest: bytes) -> tuple[int, int] | None:
         """Height and position of a transaction, or None."""
         row = self._query("SELECT height, position FROM transactions WHERE digest = ?", digest).fetchone()
+        if row and not all(isinstance(number, int) for number in row):  # SQLite takes text for integers
+            raise BlockStoreError(f"the index in {self.path} is damaged", _WAY_OUT)
         return (row[0], row[1]) if row else None
 
     def located(self, digest: bytes) -> tuple[StoredBlock, int] | None:
@@ -214,10 +222,10 @@ class BlockStore:
         """Read from now on what the log holds now, whatever another process adds."""
         self._query("BEGIN")
 
-    def require_tables(self) -> None:
-        """See that nothing but the tables themselves answers. Raises `BlockStoreError`."""
-        found = {(kind, name) for kind, name in self._query("SELECT type, name FROM sqlite_master")}
-        if found != {("table", "blocks"), ("table", "transactions")}:
+    def _require_tables(self) -> None:
+        """See that nothing but the tables themselves answers, one row a height: no view, no other columns."""
+        found = self._query("SELECT type, sql FROM sqlite_master ORDER BY name").fetchall()
+        if found != [("table", table) for table in _TABLES]:
             raise BlockStoreError(f"{self.path} holds other tables than a log of blocks", _WAY_OUT)
 
     def count_indexed(self) -> int:
@@ -246,14 +254,13 @@ class IndexCheck:
     """Holds the index of transactions against blocks that pass in order."""
 
     def __init__(self, store: BlockStore) -> None:
-        store.require_tables()
         self._store, self._count = store, 0
 
     def follow(self, height: int, result: BlockResult) -> None:
         """See that a block's transactions are found in it. Raises `BlockStoreError`."""
         for position, receipt in enumerate(result.receipts):
             place, found = (height, position), self._store.find(receipt.transaction)
-            if found is None or found > place:  # a transaction that came twice is found where it came first
+            if found is None or found > place:  # one that came twice is found where it came first
                 raise BlockStoreError(f"the index in {self._store.path} lacks transactions", _WAY_OUT)
             self._count += found == place
 

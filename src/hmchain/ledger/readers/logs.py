@@ -30,7 +30,7 @@ class SignedLog:
         self, directory: Path, store: BlockStore, genesis: Genesis, witnesses: Witnesses, headers: Headers | None
     ) -> None:
         self._directory, self._store, self._genesis, self._witnesses = directory, store, genesis, witnesses
-        self._headers = headers or Archive.load(directory) or NoHeaders()
+        self.headers = headers or Archive.load(directory) or NoHeaders()
 
     def signed(self, stored: StoredBlock) -> Signed | None:
         """Who signed a block and what became of it; None where no header says so yet, or none is at hand.
@@ -84,7 +84,7 @@ class SignedLog:
         return None
 
     def _by_headers(self, stored: StoredBlock) -> Signed | None:
-        here, following = self._headers.get(stored.height), self._headers.get(stored.height + 1)
+        here, following = self.headers.get(stored.height), self.headers.get(stored.height + 1)
         if here is None or following is None:
             return None
         check_link(here, following)
@@ -92,17 +92,17 @@ class SignedLog:
         while following is not None:
             if found := self._witnesses.of_header(following, stored.height):
                 return found
-            here, following = following, self._headers.get(following.header.height + 1)
+            here, following = following, self.headers.get(following.header.height + 1)
             if following is not None:
                 check_link(here, following)
         return None
 
     def _whole_by_headers(self) -> Signed:
-        if not isinstance(self._headers, Archive):
+        if not isinstance(self.headers, Archive):
             return Signed(0)
         try:
-            self._headers.check(self._store)
-            last = self._headers.last
+            self.headers.check(self._store)
+            last = self.headers.last
             return self._witnesses.of_header(last, last.header.height - 1) or Signed(0)
         except AuditError as error:
             raise DamagedBlockError(error.what, _FETCH) from error

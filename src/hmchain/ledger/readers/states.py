@@ -36,22 +36,31 @@ class DamagedStateError(LedgerError):
     code = "damaged_state"
 
 
+class StaleStateError(LedgerError):
+    """A state on disk is one that was signed, and blocks were decided since."""
+
+    code = "stale_state"
+
+
 @dataclass(frozen=True)
 class VerifiedState:
     """A state that was compared with what members signed."""
 
     state: State
     signed: Signed
+    logged: int = 0
+    """The last block that the log held when the state was read: this one's, or the next, which is just being done."""
 
     @property
     def words(self) -> str:
-        """Who signed it, or that the tip is not signed yet."""
-        return self.signed.words(self.state.height)
+        """Who signed it, that the tip is not signed yet, or that another block follows."""
+        more = f"; block {self.logged} follows it" if self.logged > self.state.height else ""
+        return self.signed.words(self.state.height) + more
 
     @property
     def whole(self) -> bool:
-        """Whether all of it is signed."""
-        return bool(self.signed.names) and self.signed.height >= self.state.height
+        """Whether all of it is signed, and nothing follows it."""
+        return bool(self.signed.names) and self.signed.height >= self.state.height >= self.logged
 
 
 @contextmanager
@@ -59,7 +68,8 @@ def open_state(directory: Path, headers: Headers | None = None) -> Iterator[Veri
     """The newest state in a ledger's directory, verified; another process may be writing it.
 
     `headers` gives CometBFT's signed headers, by default those that are kept beside the log. Raises `NoStateError`,
-    `DamagedStateError` with the way to mend it, `ProtocolError`, or another `LedgerError` for what cannot be read.
+    `DamagedStateError` or `StaleStateError` with the way to mend it, `ProtocolError`, or another `LedgerError` for
+    what cannot be read.
     """
     genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
     with opened(_newest(directory), directory, headers) as found:
@@ -70,11 +80,17 @@ def open_state(directory: Path, headers: Headers | None = None) -> Iterator[Veri
 def opened(path: Path, directory: Path, headers: Headers | None = None) -> Iterator[VerifiedState]:
     """One state file of a ledger's directory, verified. Raises as `open_state` does."""
     genesis = genesis_file.load(directory / "genesis.json")
+    with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+        logged = store.height  # asked for before the state is read: who writes has committed all of them but the last
     with closing(_opened(path)) as state:
         try:
             if not state.is_sound():
                 raise _damaged(path, "its records are not those that its own commitment is of")
-            yield VerifiedState(state, _signed(path, directory, genesis, state, headers))
+            signed = _signed(path, directory, genesis, state, headers)
+            if logged > state.height + 1:
+                what = f"{path} is the state after block {state.height}, and the log goes on to block {logged}"
+                raise StaleStateError(what, _mend(path))
+            yield VerifiedState(state, signed, logged)
         except (StateError, sqlite3.DatabaseError) as error:
             raise _damaged(path, "it cannot be read through") from error
 
@@ -104,8 +120,6 @@ def _opened(path: Path) -> State:
 def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers: Headers | None) -> Signed:
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
         if state.height == 0:
-            if store.height > 1:  # a block is logged before a state commits it
-                raise _damaged(path, "it is the one of no block, and the log holds blocks")
             return _founding(path, genesis, state)
         witnesses = Witnesses(genesis, state)
         if path.name != STATE:
@@ -140,7 +154,10 @@ def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State
 
 
 def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: State, headers: Headers) -> Signed:
-    """On CometBFT the next header holds it, or the block's own where the block changed nothing."""
+    """On CometBFT the next header holds it, or the block's own where the block changed nothing.
+
+    The log has a say too: the state of a block is no state of the next one, which no header at hand may follow yet.
+    """
     height, commitment = state.height, state.commitment().hex().upper()
     following, own = headers.get(height + 1), headers.get(height)
     unchanged = own is not None and own.header.app_hash.upper() == commitment
@@ -148,15 +165,15 @@ def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: Stat
         following = headers.wait(height + 1)
     if following is not None and following.header.app_hash.upper() != commitment:
         raise _damaged(path, f"it is not the state that the members signed after block {height}")
+    logged = store.last(state.height)
+    if logged is not None and logged.check(store.path)[0].state_commitment != state.commitment():
+        raise _damaged(path, f"it is not the state that block {logged.height} gave, the last in the log up to there")
     vouches = following or (own if unchanged else None)
     if vouches is not None:
         signed = witnesses.of_header(vouches, height)
         if signed is None:
             raise _damaged(path, f"too few members signed header {vouches.header.height}, which it is compared with")
         return signed
-    logged = store.last(height)
-    if logged is not None and logged.check(store.path)[0].state_commitment.hex().upper() != commitment:
-        raise _damaged(path, f"it is not the state that block {logged.height} gave, the last in the log")
     before = witnesses.of_header(own, height - 1) if own is not None else None
     return before or Signed(0)
 
@@ -166,9 +183,10 @@ def _kept(directory: Path) -> Headers:
 
 
 def _damaged(path: Path, what: str) -> DamagedStateError:
-    mend = (
-        "`hmchain node start` puts it aside and executes the blocks again (stop the node first if it runs)"
-        if path.name == STATE
-        else f"`hmchain ledger rebuild --dir {path.parent.parent}` puts it aside and executes the blocks again"
-    )
-    return DamagedStateError(f"{path} cannot be believed: {what}", mend)
+    return DamagedStateError(f"{path} cannot be believed: {what}", _mend(path))
+
+
+def _mend(path: Path) -> str:
+    if path.name == STATE:
+        return "`hmchain node start` executes the blocks that it lacks, or all of them (stop the node first if it runs)"
+    return f"`hmchain ledger rebuild --dir {path.parent.parent}` puts it aside and executes the blocks again"

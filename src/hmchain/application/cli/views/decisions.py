@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT, Block, Commit
 from hmchain.ledger.contracts import membership, standings
-from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.light import SignedHeader, header_hash
+from hmchain.ledger.readers.signers import Headers
 from hmchain.ledger.state import State
 
 
@@ -19,6 +18,9 @@ class Decision:
 
     hash: bytes
     """What the validators signed: on CometBFT the hash of its own header."""
+    previous: bytes
+    """The same of the block before it."""
+    proposer: str
     round: int
     """Voting rounds that failed before the one that decided."""
     signed: tuple[str, ...]
@@ -26,11 +28,11 @@ class Decision:
 
 
 class Decisions:
-    """The decisions of one ledger. A node's log alone, as long as no headers are kept, names nobody."""
+    """The decisions of one ledger. A node's log alone, as long as no headers are at hand, names nobody."""
 
-    def __init__(self, directory: Path, state: State) -> None:
+    def __init__(self, headers: Headers, state: State) -> None:
         """`state` knows the members' keys."""
-        self._archive = Archive.load(directory)
+        self._headers = headers
         self._members = {
             proposer.address(member.validator).hex().upper(): member.organisation
             for member in membership.active_members(state)
@@ -40,11 +42,13 @@ class Decisions:
     def of(self, block: Block, commit: Commit) -> Decision:
         """How a block of the log was decided."""
         header = block.header
-        signed = self._archive.get(header.height) if self._archive else None
+        signed = None if commit.votes else self._headers.get(header.height)
         if signed is not None:
             return self._kept(signed)
         return Decision(
             header.hash,
+            header.previous,
+            header.proposer,
             header.round,
             tuple(vote.validator for vote in commit.votes if vote.flag == COMMIT),
             tuple(vote.validator for vote in commit.votes if vote.flag != COMMIT),
@@ -61,4 +65,12 @@ class Decisions:
         others = sorted(set(self._members.values()) - set(names))
         absent = len(votes) - len(names)
         missing = tuple(others) if len(others) == absent else ("unnamed",) * absent
-        return Decision(header_hash(signed.header), signed.commit.round, tuple(sorted(names)), missing)
+        header = signed.header
+        return Decision(
+            header_hash(header),
+            bytes.fromhex(header.last_block_id.hash),
+            self._members.get(header.proposer_address, header.proposer_address.lower()),
+            signed.commit.round,
+            tuple(sorted(names)),
+            missing,
+        )

@@ -87,6 +87,8 @@ class BlockView:
     transactions: tuple[TransactionLine, ...]
     events: tuple[Event, ...]
     """Of its transactions, then of the block itself."""
+    unsigned_events: tuple[Event, ...]
+    """The block's own on CometBFT, whose headers do not hold them: this log's word, until an audit executes it."""
     state_commitment: bytes
     vouched: str
     """Whose signatures all of this rests on; empty where no header at hand says so (yet)."""
@@ -151,7 +153,7 @@ class LedgerReader:
         self._store = store
         self._log = log
         self.state = state
-        self._decisions = Decisions(directory, state)
+        self._decisions = Decisions(log.headers, state)
 
     def blocks(self, first: int | None, limit: int) -> list[BlockView]:
         """At most `limit` blocks from height `first` on; the last ones if it is None."""
@@ -215,26 +217,29 @@ class LedgerReader:
             raise AmbiguousPrefixError(f"several transactions begin with {text}", "give more of its digits")
         return found[0]
 
-    def require_whole(self) -> Signed:
+    def require_whole(self) -> WholeLog:
         """See that the whole log is as it was signed. Raises `DamagedBlockError`."""
-        return self._log.require_whole()
+        height = self._store.height
+        return WholeLog(self._log.require_whole(), height)
 
     def _block(self, stored: StoredBlock) -> BlockView:
         block, commit, result = _contents(stored)
         header, decision = block.header, self._decisions.of(block, commit)
         receipts = zip(block.transactions, result.receipts, strict=True)
+        is_signed_whole = bool(commit.votes)  # the embedded engine's headers hold the block's own events too
         return BlockView(
             height=stored.height,
             time_ms=header.time_ms,
             hash=decision.hash,
-            previous=header.previous,
-            proposer=header.proposer,
+            previous=decision.previous,
+            proposer=decision.proposer,
             round=decision.round,
             signed=decision.signed,
             not_signed=decision.not_signed,
             evidence=tuple(str(item.__struct_config__.tag) for item in block.evidence),
             transactions=tuple(self._line(wire, receipt) for wire, receipt in receipts),
-            events=result.all_events,
+            events=result.all_events if is_signed_whole else result.transaction_events,
+            unsigned_events=() if is_signed_whole else result.events,
             state_commitment=header.state_commitment,
             vouched=_vouched(self._log, stored),
         )
@@ -274,7 +279,23 @@ def _state_or_founding(directory: Path, genesis: Genesis, headers: Headers | Non
         yield state
 
 
-def require_whole(directory: Path) -> Signed:
+@dataclass(frozen=True)
+class WholeLog:
+    """A log that was compared with what members signed."""
+
+    signed: Signed
+    height: int
+    """Of its last block; what comes after `signed` is this disk's word alone."""
+
+    @property
+    def words(self) -> str:
+        """Up to where it is signed; empty where all of it is."""
+        if self.signed.names and self.signed.height >= self.height:
+            return ""
+        return self.signed.words(self.height)
+
+
+def require_whole(directory: Path) -> WholeLog:
     """See that the whole log in `directory` is as it was signed. Raises what `opened` raises, `DamagedBlockError`."""
     with opened(directory) as reader:
         return reader.require_whole()

@@ -120,7 +120,7 @@ class Archive:
                 app_hash = here.block.header.state_commitment.hex().upper()
                 stored = next(blocks, None)
             check_contents(signed, following, here)
-            _require(following.header.app_hash.upper() == app_hash, height, "its members signed another state after it")
+            _require_state(following, app_hash, height)
 
     def require_inputs(self, block: Block, state: State) -> None:
         """Hold what a block says of people against its signed header; `state` is the one before it.
@@ -252,6 +252,11 @@ def check_contents(signed: SignedHeader, following: SignedHeader, stored: Stored
         _require(block.header.time_ms == time_ms(header), height, "its time is not that of its header")
         reported = not block.evidence or header.evidence_hash.upper() != _NOTHING
         _require(reported, height, "its header holds no evidence")
+        _require_state(following, block.header.state_commitment.hex().upper(), height)
+
+
+def _require_state(following: SignedHeader, app_hash: str, height: int) -> None:
+    _require(following.header.app_hash.upper() == app_hash, height, "its members signed another state after it")
 
 
 def _names(state: State, height: int) -> dict[str, str]:
