@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from hmchain.application.learning.trainer import CNNTrainer, Cohort
 
 TRAIN, VALIDATION = "train", "validation"
-PASSES_MAX = 100
-"""Through one's images in a round: an agent trains for one study at a time, and must come to an end."""
 
 
 class ImageRecord(Record, frozen=True):
@@ -160,7 +158,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         first_model_seed,
         initial_vector,
     )
-    from hmchain.application.learning.study import differences
+    from hmchain.application.learning.study import differences, repeats_itself
     from hmchain.application.learning.trainer import CNNTrainer
 
     if spec.code != code_digest():
@@ -189,9 +187,9 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         if len(cohort.train_labels) <= plan.batch_size:
             what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
             raise UnpinnedError(what, "batches must be smaller: what a hospital sends must differ from round to round")
-        if plan.steps * plan.batch_size > PASSES_MAX * len(cohort.train_labels):
-            what = f"study {spec.name} goes through all images of {use.dataset} more than {PASSES_MAX} times a round"
-            raise UnpinnedError(what, "have it proposed with fewer steps: other studies wait meanwhile")
+        if repeats_itself(plan, len(cohort.train_labels)):
+            what = f"study {spec.name} draws too many of the images of {use.dataset} in a round"
+            raise UnpinnedError(what, "fewer steps, and augmentation: what is sent must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
         return Opened(CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes), _digest(cohort))
 

@@ -15,10 +15,11 @@ from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.hospital import TRAIN, VALIDATION, Hospital, Images
 from hmchain.application.learning.cnn import Architecture
 from hmchain.application.learning.schedule import TrainingPlan, default_plan
-from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, study_spec
+from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, PASSES_MAX, repeats_itself, study_spec
 from hmchain.application.learning.trainer import Cohort
 from hmchain.application.run_folder import RunFolder
 from hmchain.canonical import digest
+from hmchain.errors import InputError
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts import approvals, datasets, parameters, studies
 from hmchain.ledger.contracts.approvals import ApproveStudy, RefuseStudy
@@ -101,7 +102,13 @@ def load(settings: DemoSettings, folder: RunFolder, progress: Report) -> Prepare
     split = partition(images, settings.hospitals, settings.alpha, settings.seed)
     height, width, channels = images.shape
     arch = Architecture.for_images(height, width, channels, len(images.classes))
-    return Prepared(settings, folder, images, split, arch, default_plan(settings.rounds, settings.steps))
+    plan = default_plan(settings.rounds, settings.steps)
+    fewest = min(len(share.train) for share in split.hospitals)
+    if repeats_itself(plan, fewest):
+        what = f"{plan.steps} steps of {plan.batch_size} images are too many for a hospital of {fewest}"
+        most = PASSES_MAX * fewest // plan.batch_size
+        raise InputError(what, f"give at most {most} steps, and more rounds")
+    return Prepared(settings, folder, images, split, arch, plan)
 
 
 def chain_name(prepared: Prepared) -> str:

@@ -18,6 +18,8 @@ HEALTH_RESEARCH = "DUO:0000006"
 CLIP_NORM = 2.0
 """Largest L2 norm of an update: about twice the largest that honest training on the demo's images gave (1.14)."""
 BITS = 20
+PASSES_MAX = 4
+"""Through a hospital's images in a round, each time altered."""
 GATE_TOLERANCE_PERMYRIAD = 1500
 """A model may be worse than the best by this much AUC on a hospital's validation data, which is small and noisy."""
 DEADLINES = Deadlines(
@@ -69,6 +71,16 @@ def study_spec(
         gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
         colluders=faults_tolerated(len(uses)) if colluders is None else colluders,
     )
+
+
+def repeats_itself(plan: TrainingPlan, images: int) -> bool:
+    """Whether a round draws so many of a hospital's images that the next, from nearly the same model, gives the same.
+
+    Under a rate that hardly moves the model, the sums of both then differ by whoever is in one of them alone. Without
+    augmentation a round draws half of the images at most, the next the others.
+    """
+    drawn = plan.steps * plan.batch_size
+    return drawn > PASSES_MAX * images if plan.augmentation else 2 * drawn > images
 
 
 def differences(spec: StudySpec, arch: Architecture, plan: TrainingPlan, salt: bytes) -> tuple[str, ...]:
