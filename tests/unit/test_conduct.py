@@ -10,6 +10,7 @@ from study_bed import SCHEMA, STUDY, Bed, make_spec
 
 from hmchain.ledger.contracts import conduct, rounds
 from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.participation import Tick
 from hmchain.ledger.contracts.studies import ProposeStudy
 
@@ -44,14 +45,19 @@ def watch(bed: Bed, ended: Callable[[], bool], *silent: str) -> tuple[dict[str, 
 
 
 @SMALL
-def test_c_that_confirm_nothing_cost_no_master_its_score(
+def test_c_that_confirm_nothing_cost_no_master_its_score_or_its_place(
     tmp_path: Path, members: int, participants: int, colluders: int
 ) -> None:
     bed = begun(tmp_path, members, participants, colluders)
     bed.until(1, rounds.VERIFY)
-    silent = [name for name in bed.study.spec.participants if name != bed.round.master][-colluders:]
-    before, after = watch(bed, lambda: bed.round.rank > 0, *silent)
-    assert after == before
+    master, ranking = bed.round.master, bed.round.ranking
+    silent = [name for name in bed.study.spec.participants if name != master][-colluders:]
+    before, after = watch(bed, lambda: not bed.running, *silent)
+    assert after == before and bed.kinds("round.takeover") == []
+    assert bed.kinds("study.paused") == [("study.paused", "not_confirmed")]
+    assert bed.submit(bed.names[0], "scientist", ResumeStudy(STUDY)) == "ok"
+    assert (bed.round.master, bed.round.ranking) == (master, ranking)
+    bed.run(lambda: bed.round.number > 1)
     bed.close()
 
 

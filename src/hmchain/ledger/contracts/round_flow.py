@@ -251,18 +251,23 @@ def next_in_rank(context: Context, study: Study, entry: Round) -> None:
     """The master failed: the next in rank sums the same frozen set again, over the same objects and seeds."""
     rank = _leader(context, entry, entry.rank + 1)
     if rank is None or rank <= entry.rank:
-        rounds.put(context.state, replace(entry, posted=None, confirmed=()))
-        if _is_setback(context, study, entry):
-            _pause(context, entry, "no_master_left")
-        else:
-            _sum_again(context, study, entry)
+        _once_more(context, study, entry, "no_master_left")
         return
     context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
     enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
 
 
+def _once_more(context: Context, study: Study, entry: Round, reason: str) -> None:
+    """Nobody's sum was confirmed: a setback."""
+    rounds.put(context.state, replace(entry, posted=None, confirmed=()))
+    if _is_setback(context, study, entry):
+        _pause(context, entry, reason)
+    else:
+        _sum_again(context, study, entry)
+
+
 def _sum_again(context: Context, study: Study, entry: Round) -> None:
-    """All of the ranking failed: once more from its top, over the same objects and seeds. Nothing is trained again."""
+    """Once more from the top of the ranking, over the same objects and seeds. Nothing is trained again."""
     rank = _leader(context, entry, 0)
     if rank is None:
         _pause(context, entry, "no_candidates")
@@ -272,9 +277,15 @@ def _sum_again(context: Context, study: Study, entry: Round) -> None:
 
 
 def silent_master(context: Context, study: Study, entry: Round) -> None:
-    """The master did not post in time, or too few could confirm what it posted."""
-    if entry.posted is None or _is_doubted(study, entry, entry.master, entry.confirmed):
-        conduct.record(context, entry.study, entry.master, reputation.Outcome.LATE)
+    """The master did not post in time, or too few could confirm what it posted.
+
+    Where no more than c are silent on it, they may be those that fail: it is neither charged nor passed over, else they
+    chose the master.
+    """
+    if entry.posted is not None and not _is_doubted(study, entry, entry.master, entry.confirmed):
+        _once_more(context, study, entry, "not_confirmed")
+        return
+    conduct.record(context, entry.study, entry.master, reputation.Outcome.LATE)
     next_in_rank(context, study, entry)
 
 
