@@ -114,6 +114,10 @@ def cli(*arguments: str) -> tuple[int, Any]:
     return status, json.loads(out.getvalue()) if out.getvalue().strip() else None
 
 
+SWAPPED = """UPDATE records SET description = (SELECT other.description FROM records other
+    WHERE other.record <> records.record AND other.record IN (SELECT record FROM records ORDER BY record LIMIT 2))
+    WHERE record IN (SELECT record FROM records ORDER BY record LIMIT 2)"""
+
 CHANGES = {
     "labels": "UPDATE records SET label = CASE label WHEN 'benign' THEN 'malignant' ELSE 'benign' END",
     "a patient": "UPDATE records SET subject = 'nobody' WHERE rowid IN (SELECT rowid FROM records LIMIT 1)",
@@ -126,6 +130,15 @@ CHANGES = {
 }
 
 
+RELYING = (
+    ("data", "show", "pictures"),
+    ("data", "card", "pictures"),
+    ("data", "register", "pictures"),
+    ("data", "prepare", "pictures", "--into", "learning", "--size", "16"),
+)
+"""Commands that say, or make something of, what is said of a version."""
+
+
 @pytest.mark.parametrize("statement", CHANGES.values(), ids=CHANGES.keys())
 def test_a3_what_is_said_of_registered_records_cannot_change(hospital: Path, statement: str) -> None:
     where = ("--dir", str(hospital))
@@ -135,8 +148,46 @@ def test_a3_what_is_said_of_registered_records_cannot_change(hospital: Path, sta
     status, found = cli("data", "vault", "verify", *where)
     assert status == 4 and not found["sound"]
     assert [(each["dataset"], each["version"]) for each in found["changed"]] == [("pictures", 1)]
-    assert cli("data", "export", "pictures", "--to", str(hospital / "out"), *where)[0] != 0
-    assert cli("data", "images", "pictures", "--into", "learning", "--size", "16", *where)[0] != 0
+    for command in (*RELYING, ("data", "export", "pictures", "--output", str(hospital / "out"))):
+        status, found = cli(*command, *where)
+        assert (status, found["error"]["code"]) == (7, "dataset_changed"), command
+
+
+def test_a3_a_version_that_only_the_catalogue_calls_open_is_not(hospital: Path) -> None:
+    change(hospital / "catalogue.db", CHANGES["labels"], "UPDATE versions SET closed_ms = NULL, root = NULL")
+    status, found = cli("data", "vault", "verify", "--dir", str(hospital))
+    assert status == 4 and [each["dataset"] for each in found["changed"]] == ["pictures"]
+    for command in RELYING:
+        assert cli(*command, "--dir", str(hospital))[0] == 7, command
+
+
+def test_a3_a_register_that_was_cut_short_goes_on(hospital: Path) -> None:
+    """The vault was fixed, and the catalogue not yet."""
+    change(hospital / "catalogue.db", "UPDATE versions SET closed_ms = NULL, root = NULL")
+    assert cli("data", "register", "pictures", "--dir", str(hospital))[0] == 0
+    assert cli("data", "verify", "pictures", "--dir", str(hospital))[0] == 0
+
+
+@pytest.mark.parametrize("statement", ["", "UPDATE records SET description = NULL", SWAPPED])
+def test_a3_an_erasure_that_never_was_unbinds_no_labels(hospital: Path, statement: str) -> None:
+    """Nor do descriptions that were exchanged, or taken away, in the vault."""
+    labels = CHANGES["labels"] + " WHERE record IN (SELECT record FROM records ORDER BY record LIMIT 2)"
+    change(hospital / "catalogue.db", labels, "UPDATE versions SET erased_ms = 1700000000000")
+    change(hospital / "vault" / "vault.sqlite", "UPDATE versions SET wrapped = NULL, kek = NULL", statement)
+    assert cli("data", "vault", "verify", "--dir", str(hospital))[0] == 4
+    for command in RELYING:
+        assert cli(*command, "--dir", str(hospital))[0] == 7, command
+
+
+def test_a3_what_an_erasure_left_is_shown_as_long_as_it_is_the_same(hospital: Path) -> None:
+    where = ("--dir", str(hospital))
+    entries = cli("data", "show", "pictures", *where)[1]["entries"]
+    assert cli("data", "erase", "pictures", "--record", entries[0]["record"], *where)[0] == 0
+    status, found = cli("data", "show", "pictures", *where)
+    assert status == 0 and found["entries"] == entries[1:]
+    assert cli("data", "vault", "verify", *where)[0] == 0
+    change(hospital / "catalogue.db", CHANGES["labels"])
+    assert cli("data", "show", "pictures", *where)[0] == 7
 
 
 def test_a3_a_registered_version_takes_no_labels(hospital: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,11 +68,13 @@ def show(
     from itertools import islice
 
     from hmchain.application.data import folder
+    from hmchain.application.data.registered import require_as_registered
     from hmchain.records.catalogue import UnknownVersionError
 
     with folder.read_records(folder.locate(directory), passphrase()) as records:
         catalogue = records.catalogue
         version = catalogue.version(dataset, number)
+        require_as_registered(records, version)
         if record is not None:
             entry = catalogue.record(dataset, version.number, record)
             if entry is None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hmchain.application.data.folder import Records
 from hmchain.application.data.images import MEDIA_TYPE
+from hmchain.application.data.registered import require_as_registered
 from hmchain.application.hospital import ImageRecord
 from hmchain.canonical import decode_trusted
 from hmchain.records.card import CardData, Quarantined, break_down, to_json
@@ -30,8 +31,10 @@ _PNG = "image/png"
 def write_card(records: Records, version: Version, progress: Progress | None = None) -> tuple[Path, Assessment]:
     """Assess all records of a version and write its card; returns the page's path and what was found.
 
-    The JSON file lies beside the page. Raises an error of vault or catalogue.
+    The JSON file lies beside the page. Raises `ChangedDatasetError` if the version is not what it was registered as, or
+    an error of vault or catalogue.
     """
+    require_as_registered(records, version)
     samples = (_sample(records, version, entry) for entry in records.catalogue.records(version.dataset, version.number))
     tell = None if progress is None else (lambda done: progress(done, version.records))
     assessment = assess(samples, progress=tell)

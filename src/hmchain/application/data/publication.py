@@ -85,10 +85,12 @@ class Check:
 def fix(records: Records, dataset: str, number: int | None = None, *, leave_waiting: bool = False) -> Version:
     """Close a version: its records cannot change any more, and its root commits to them. The same each time.
 
-    Raises `UnknownVersionError`, `EmptyVersionError`, `UnfinishedError`, or `WaitingItemsError` while items of it wait
-    in quarantine (unless `leave_waiting`: they then stay out of this version).
+    Raises `ChangedDatasetError` if it is fixed and something else is said of it now, `UnknownVersionError`,
+    `EmptyVersionError`, `UnfinishedError`, or `WaitingItemsError` while items of it wait in quarantine (unless
+    `leave_waiting`: they then stay out of this version).
     """
     version = records.catalogue.version(dataset, number)
+    require_as_registered(records, version)
     if version.closed:
         return version
     if version.records == 0:

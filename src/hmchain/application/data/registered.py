@@ -56,29 +56,29 @@ def changes(records: Records) -> tuple[Change, ...]:
 def require_as_registered(records: Records, version: Version) -> None:
     """Raise `ChangedDatasetError` if vault or catalogue say something else of a fixed version than its root binds.
 
-    No record is opened: rows, labels, patients, attributes and provenance are compared. Of an open version nothing is
-    bound, and with a record that was erased the vault has destroyed the key of the root.
+    No record is opened: rows, labels, patients, attributes and provenance are compared. With a record that was erased
+    the vault has destroyed the key of the root; what is said of those that are left is compared still. A version is
+    open if neither side has fixed it: then nothing is bound.
     """
-    if not version.closed:
+    catalogue, place = records.catalogue, (version.dataset, version.number)
+    if not version.closed and not records.vault.is_closed(*place):
         return
     try:
-        root = records.vault.commitment(version.dataset, version.number).root
+        root = records.vault.commitment(*place).root
     except VersionClosedError:
         if version.erased_ms is None:
             raise _changed(version, "has lost the key of its root") from None
-        return
     except MissingRecordError:
         raise _changed(version, "has no root in the vault") from None
-    if root != version.root or version.erased_ms is not None:
-        raise _changed(version, "is not as it was registered")
-    catalogue, place = records.catalogue, (version.dataset, version.number)
+    else:
+        # A register that was cut short has fixed the vault's side alone.
+        if version.erased_ms is not None or (version.closed and root != version.root):
+            raise _changed(version, "is not as it was registered")
     unlike = records.vault.unlike(*place, descriptions(catalogue, *place), about(catalogue, *place))
-    if "" in unlike:
+    if "" in unlike and version.erased_ms is None:
         raise _changed(version, "is said to come from somewhere else than when it was registered")
-    if unlike:
-        raise _changed(
-            version, f"has {len(unlike)} records of which something else is said than when it was registered"
-        )
+    if wrong := [record for record in unlike if record]:
+        raise _changed(version, f"has {len(wrong)} records of which something else is said than when it was registered")
 
 
 def _changed(version: Version, how: str) -> ChangedDatasetError:

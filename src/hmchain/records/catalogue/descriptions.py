@@ -15,8 +15,8 @@ def descriptions(catalogue: Catalogue, dataset: str, version: int) -> dict[str, 
 
 
 def description(entry: RecordEntry) -> bytes:
-    """What is said of a record, in 32 bytes: its patient, kind, type, size, label and attributes."""
-    said = [entry.subject, entry.kind, entry.media_type, str(entry.size), entry.label]
+    """What is said of a record, in 32 bytes: its id, patient, kind, type, size, label and attributes."""
+    said = [entry.record, entry.subject, entry.kind, entry.media_type, str(entry.size), entry.label]
     said += [text for pair in sorted(entry.attributes.items()) for text in pair]
     return digest("hmchain record description", *(text.encode() for text in said))
 

@@ -29,7 +29,7 @@ class Roots:
     def commit(self, dataset: str, version: int, descriptions: Mapping[str, bytes], about: bytes) -> Commitment:
         """Fix a version by its records, what is said of each, and what is said of it; as it was fixed if it is."""
         with self._database.transaction() as connection:  # nobody adds a record between its leaves and its key
-            if not self._is_closed(dataset, version):
+            if not self.is_fixed(dataset, version):
                 said = ((self._digest(descriptions.get(record, b"")), dataset, version, record)
                         for record, *_ in self._rows(dataset, version))  # fmt: skip
                 connection.executemany(_DESCRIBE, list(said))
@@ -57,16 +57,20 @@ class Roots:
     def unlike(self, dataset: str, version: int, descriptions: Mapping[str, bytes], about: bytes) -> list[str]:
         """Records of a fixed version of which something else was said when it was fixed, or that only one side has.
 
-        The version itself is an empty name. Of versions that were fixed before descriptions were, nothing is known.
+        The version itself is an empty name. Of versions that were fixed before descriptions were, nothing is known. Of
+        those that lost records what is left is compared.
         """
-        _, bound = self._root_key(dataset, version)
+        rows = self._database.query("SELECT about FROM versions WHERE dataset = ? AND version = ?", (dataset, version))
+        if not rows:
+            raise _not_fixed(dataset, version)
+        ((bound,),) = rows
         found = [""] if bound and not self._is_digest(about, bound) else []
         fixed = {record: description for record, _, _, description in self._rows(dataset, version)}
         for record in sorted(fixed.keys() | descriptions.keys()):
             description = fixed.get(record, b"")
-            if description is None:
+            if description is None and not bound:
                 continue
-            if record not in descriptions or not self._is_digest(descriptions[record], description):
+            if record not in descriptions or not self._is_digest(descriptions[record], description or b""):
                 found.append(record)
         return found
 
@@ -110,7 +114,8 @@ class Roots:
         )
         return [(record, ciphertext, salt, description) for record, ciphertext, salt, description in rows]
 
-    def _is_closed(self, dataset: str, version: int) -> bool:
+    def is_fixed(self, dataset: str, version: int) -> bool:
+        """Whether a version was fixed, with or without records that were erased since."""
         return bool(
             self._database.query("SELECT 1 FROM versions WHERE dataset = ? AND version = ?", (dataset, version))
         )
@@ -120,12 +125,16 @@ class Roots:
         chosen = "SELECT kek, wrapped, about FROM versions WHERE dataset = ? AND version = ?"
         rows = self._database.query(chosen, (dataset, version))
         if not rows:
-            raise MissingRecordError(f"{dataset} version {version} is not committed to", "commit to it first")
+            raise _not_fixed(dataset, version)
         kek, wrapped, about = rows[0]
         if wrapped is None:
             what = f"a record was erased from {dataset} version {version}"
             raise VersionClosedError(what, "publish a new version")
         return SecretKey(self._hierarchy.unwrap(kek, wrapped, root_context(dataset, version))), about or b""
+
+
+def _not_fixed(dataset: str, version: int) -> MissingRecordError:
+    return MissingRecordError(f"{dataset} version {version} is not committed to", "commit to it first")
 
 
 def _leaves(rows: list[tuple[str, bytes, bytes, bytes | None]]) -> tuple[bytes, ...]:

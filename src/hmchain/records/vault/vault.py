@@ -275,10 +275,15 @@ class Vault:
         """The leaves of a version's records, in order of record id; of those that are left where some were erased."""
         return self._roots.leaves(dataset, version)
 
+    def is_closed(self, dataset: str, version: int) -> bool:
+        """Whether a version was committed to, with or without records that were erased since."""
+        return self._roots.is_fixed(dataset, version)
+
     def unlike(self, dataset: str, version: int, descriptions: Mapping[str, bytes], about: bytes) -> list[str]:
         """Records of which something else was said when a version was closed, or that only one side has.
 
-        An empty name stands for the version itself. Raises as `commitment`.
+        An empty name stands for the version itself; records that were erased are not missed. Raises
+        `MissingRecordError` if it is not committed to.
         """
         return self._roots.unlike(dataset, version, descriptions, about)
 
