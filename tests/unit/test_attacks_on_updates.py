@@ -10,16 +10,20 @@ import pytest
 from coalition import Eavesdropper
 from study_bed import F32, STUDY, Bed, DummyTrainer
 
+from hmchain.application.agent import exchange, updates
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.ledger import sums
+from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32
 from hmchain.ledger.contracts import rounds, studies, summing
 from hmchain.ledger.contracts.approvals import RevokeApproval
 from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.participation import Attest
+from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.state import State
 from hmchain.ledger.sums import Summand, SummedSet
 from hmchain.ledger.transactions import Refusal
+from hmchain.records import envelope
 
 
 @pytest.fixture
@@ -156,3 +160,31 @@ def test_r5_a_study_that_is_over_is_not_paused(tmp_path: Path) -> None:
     assert bed.study.status == studies.FINISHED and len(bed.kinds("model.registered")) == 1
     assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"
     bed.close()
+
+
+# Objects of the right size
+
+
+def test_r8_an_update_of_the_right_size_in_smaller_chunks_stops_nobody(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Smaller chunks have more tags, so fewer coordinates: every agent that looked at it ended, at each start again."""
+    bed.until(1, rounds.COMMIT)
+    participant = bed.agent("east")._participant(bed.study)
+    make = participant._maker.make
+
+    def short(study: Study, entry: Round, *rest: object) -> object:
+        with monkeypatch.context() as patched:
+            plain = 4 * study.rule(entry.number).padded_size - envelope.TAG_BYTES
+            patched.setattr(envelope, "CHUNK_BYTES", plain // 2)
+            patched.setattr(updates, "quantise_and_mask", lambda *args: (np.zeros(plain // 4, np.uint32), None))
+            patched.setattr(vectors, "update_root", lambda vector: bytes(32))
+            made = make(study, entry, *rest)
+        assert len(participant._exchange._cache.get(made[0].object)) == exchange.update_size(study.rule(entry.number))
+        return made
+
+    monkeypatch.setattr(participant._maker, "make", short)
+    with bed.asleep("north", "south", "west"):  # they would make theirs meanwhile
+        bed.run(lambda: "east" in bed.contributions())
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).frozen == ("north", "south", "west")

@@ -23,7 +23,7 @@ from hmchain.ledger.contracts.rounds import Round
 from hmchain.ledger.contracts.studies import Study
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
-from hmchain.records.envelope import open_envelope
+from hmchain.records.envelope import open_envelope, sealed_size
 
 
 class NoModelError(StudyError):
@@ -107,10 +107,10 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
 def _made(objects: Objects, key: SecretKey, entry: Study, made: Round) -> tuple[I64, I64]:
     """Model and momentum that a round made, from its master's object or a copy of it."""
     context, rule = exchange.model_context(made.study, made.number), entry.rule(made.number)
-    size, root = exchange.model_size(rule), made.posted.model_root if made.posted else b""
+    size, root = exchange.model_bytes(rule), made.posted.model_root if made.posted else b""
 
     def read(address: bytes) -> bytes:
-        return open_envelope(objects.get(address, size=size), key, context)
+        return open_envelope(objects.get(address, size=sealed_size(size)), key, context, size)
 
     return exchange.first_model(made.objects, read, rule, root)
 

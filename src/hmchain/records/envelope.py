@@ -133,16 +133,18 @@ def seal(plaintext: Buffer, key: SecretKey, context: bytes, *, root: bytes | Non
     return sealed.finish()
 
 
-def open_envelope(data: Buffer, key: SecretKey, context: bytes) -> bytes:
-    """Return the plaintext of an envelope.
+def open_envelope(data: Buffer, key: SecretKey, context: bytes, size: int | None = None) -> bytes:
+    """Return the plaintext of an envelope, which has `size` bytes if that is given.
 
-    Raises `EnvelopeKeyError` if it is sealed under another key, `EnvelopeError` if it was altered, cut short or belongs
-    to another context.
+    Raises `EnvelopeKeyError` if it is sealed under another key, `EnvelopeError` if it was altered, cut short, belongs
+    to another context or holds more or fewer bytes: whoever seals it chooses its chunks, and so how many there are.
     """
     with memoryview(data).cast("B") as source:
         opener = _Sealer.of(bytes(source[:HEADER_BYTES]), key, context)
         body, step = source[HEADER_BYTES:], opener.chunk_bytes + TAG_BYTES
         count = _chunks(len(body), step)
+        if size not in (None, len(body) - count * TAG_BYTES):
+            raise EnvelopeError("an object does not hold as many bytes as it must", "its sender must make another")
         plaintext = _Output(max(0, len(body) - count * TAG_BYTES))
         for index in range(count):
             sealed = body[index * step : (index + 1) * step]

@@ -176,15 +176,15 @@ class Exchange:
                 raise WrongObjectError("a masked update is not what its digest says", "its hospital must not be summed")
             return vector
 
-        return self._open(address, key, context, update_size(rule), checked, keep=root is not None)
+        return self._open(address, key, context, _update_bytes(rule), checked, keep=root is not None)
 
     def open_evidence(self, address: bytes, key: SecretKey, context: bytes, rule: ModelRule) -> dict[Part, memoryview]:
         """Fetch what a master stored beside its model."""
-        return self._open(address, key, context, evidence_size(rule), lambda data: unpack_evidence(data, rule))
+        return self._open(address, key, context, _evidence_bytes(rule), lambda data: unpack_evidence(data, rule))
 
     def open_bytes(self, address: bytes, key: SecretKey, context: bytes, rule: ModelRule) -> bytes:
         """Fetch the bytes of a model and its momentum."""
-        return self._open(address, key, context, model_size(rule), lambda data: data)
+        return self._open(address, key, context, model_bytes(rule), lambda data: data)
 
     def open_model(
         self, addresses: Sequence[bytes], key: SecretKey, context: bytes, rule: ModelRule, root: bytes
@@ -202,12 +202,12 @@ class Exchange:
         *,
         keep: bool = True,
     ) -> T:
-        """What an object holds. What was read once and is none is not read again: no other bytes bear its name."""
+        """The `size` bytes that an object holds. What was none is not read again: no other bytes bear its name."""
         if (address, context) in self._useless:
             raise WrongObjectError("an object is not what its sender says", "its sender must publish another")
-        envelope = self.fetch(address, size, keep=keep)
+        envelope = self.fetch(address, sealed_size(size), keep=keep)
         try:
-            return checked(open_envelope(envelope, key, context))
+            return checked(open_envelope(envelope, key, context, size))
         except (EnvelopeError, EnvelopeKeyError, WrongObjectError):
             self._useless.add((address, context))
             raise
@@ -215,17 +215,30 @@ class Exchange:
 
 def update_size(rule: ModelRule) -> int:
     """Bytes of a masked update's envelope."""
-    return sealed_size(vectors.UPDATE.leaf_bytes * rule.chunks)
+    return sealed_size(_update_bytes(rule))
 
 
 def model_size(rule: ModelRule) -> int:
     """Bytes of a model's envelope."""
-    return sealed_size(_part_size(Part.MODEL, rule))
+    return sealed_size(model_bytes(rule))
+
+
+def model_bytes(rule: ModelRule) -> int:
+    """Bytes of model and momentum."""
+    return _part_size(Part.MODEL, rule)
 
 
 def evidence_size(rule: ModelRule) -> int:
     """Bytes of the envelope of a master's evidence."""
-    return sealed_size(sum(_part_size(part, rule) for part in EVIDENCE))
+    return sealed_size(_evidence_bytes(rule))
+
+
+def _update_bytes(rule: ModelRule) -> int:
+    return vectors.UPDATE.leaf_bytes * rule.chunks
+
+
+def _evidence_bytes(rule: ModelRule) -> int:
+    return sum(_part_size(part, rule) for part in EVIDENCE)
 
 
 def _part_size(part: Part, rule: ModelRule) -> int:
