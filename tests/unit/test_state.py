@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmchain.canonical import Record
+from hmchain.canonical import Record, encode
 from hmchain.ledger.state import SnapshotError, State, StateError, Table
 
 keys = st.sampled_from([b"a", b"b", b"c", b"ab", b"a\xff"])
@@ -82,6 +82,38 @@ def test_a_scan_sees_what_a_get_sees(
     for key in (b"a", b"ab", b"a\xff"):
         assert found.get(key) == state.get(key)
     assert b"b" not in found
+
+
+rows = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.none() | st.integers(0, 2)), max_size=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(rows, st.booleans()), max_size=6))
+def test_scans_of_tables_are_those_of_a_twin_that_remembers_nothing(
+    blocks: list[tuple[list[tuple[str, int, int | None]], bool]],
+) -> None:
+    """Also where one table's name begins like another's, and blocks are rolled back or set aside."""
+    tables = {"a": Table("n", Number), "b": Table("nn", Number)}
+    state, twin = State(), dict[bytes, bytes]()
+    for height, (block, is_kept) in enumerate(blocks, start=1):
+        before = dict(twin)
+        for name, number, value in block:
+            key = tables[name].key("x", number)
+            if value is None:
+                tables[name].delete(state, "x", number)
+                twin.pop(key, None)
+            else:
+                tables[name].put(state, Number(value), "x", number)
+                twin[key] = encode(Number(value))
+            for prefix in (*(table.key("x") for table in tables.values()), b"n", b"nn", b"n\0"):
+                assert list(state.scan(prefix)) == sorted((k, v) for k, v in twin.items() if k.startswith(prefix))
+        if is_kept:
+            state.take_up(state.set_aside())
+            state.commit(height)
+        else:
+            state.rollback()
+            twin = before
+    assert dict(state.scan(b"n")) == twin
 
 
 def test_records_read_after_a_rollback_are_those_of_before() -> None:

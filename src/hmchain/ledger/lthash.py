@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -21,6 +22,7 @@ Lanes = NDArray[np.uint16]
 Pair = tuple[bytes, bytes]
 
 _BATCH = 64
+_KEPT, _KEPT_BYTES_MAX = 1024, 4096
 
 
 def empty() -> Lanes:
@@ -34,6 +36,14 @@ def _expanded(key: bytes, value: bytes) -> bytes:
     return blake3(data).digest(length=BYTES)
 
 
+# What a block adds the next one often removes, and the validators of one process all do the same.
+_lately_expanded = lru_cache(_KEPT)(_expanded)
+
+
+def _lanes_of(key: bytes, value: bytes) -> bytes:
+    return _lately_expanded(key, value) if len(value) <= _KEPT_BYTES_MAX else _expanded(key, value)
+
+
 def updated(lanes: Lanes, removed: Iterable[Pair], added: Iterable[Pair]) -> Lanes:
     """The hash of the set without the `removed` pairs and with the `added` ones."""
     return lanes - _total(removed) + _total(added)
@@ -43,7 +53,7 @@ def _total(pairs: Iterable[Pair]) -> Lanes:
     """The sum of elements, a batch at a time: one call of numpy for many elements."""
     total = empty()
     remaining = iter(pairs)
-    while batch := [_expanded(key, value) for key, value in islice(remaining, _BATCH)]:
+    while batch := [_lanes_of(key, value) for key, value in islice(remaining, _BATCH)]:
         rows = np.frombuffer(b"".join(batch), np.dtype("<u2")).reshape(-1, LANES)
         total += rows.sum(axis=0, dtype=np.uint16)
     return total

@@ -12,6 +12,7 @@ import struct
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -107,6 +108,8 @@ class State:
         self._cache: dict[bytes, bytes | None] = {}
         # Records decoded lately, each with the very bytes it was decoded from: other bytes, another record.
         self._decoded: dict[bytes, tuple[bytes, Record]] = {}
+        # Committed pairs by prefix, of each table apart: one write to a table lets all of its go.
+        self._scanned: dict[bytes, dict[bytes, list[tuple[bytes, bytes]]]] = {}
         self._lanes_now: lthash.Lanes | None = None
 
     # -- reading and writing -------------------------------------------------------------------------------------
@@ -144,13 +147,27 @@ class State:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All pairs whose key starts with `prefix`, in order of key."""
-        stored = self._db.execute(
-            "SELECT key, value FROM state WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix))
-        ).fetchall()
+        stored = self._stored(prefix)
         first, end = (bisect_left(self._touched, bound) for bound in (prefix, _after(prefix)))
+        if first == end:
+            return iter(stored)
         fresh = [(key, value) for key in self._touched[first:end] if (value := self._overlay[key]) is not None]
         old = ((k, v) for k, v in stored if k not in self._overlay)
         return heapq.merge(old, fresh)
+
+    def _stored(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All committed pairs under a prefix, in order of key; a short list is kept."""
+        found = self._scanned.get(_table(prefix), {}).get(prefix)
+        if found is None:
+            found = self._db.execute(
+                "SELECT key, value FROM state WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix))
+            ).fetchall()
+            if len(found) <= _SCAN_PAIRS_MAX and b"\0" in prefix:  # else it may be of several tables
+                known = self._scanned.setdefault(_table(prefix), {})
+                if len(known) >= _SCANS_MAX:
+                    known.clear()
+                known[prefix] = found
+        return found
 
     def keys_below(self, prefix: bytes, bound: bytes) -> list[bytes]:
         """Committed keys with `prefix` below the key `bound`, in order; for what is kept by time and pruned."""
@@ -225,6 +242,8 @@ class State:
             self._cache.clear()
             self._decoded.clear()
         self._cache.update(self._overlay)
+        for table in {_table(key) for key in self._overlay}:
+            self._scanned.pop(table, None)
         self._overlay.clear()
         self._touched.clear()
         self._undo.clear()
@@ -290,6 +309,7 @@ class State:
 
 
 _CACHE_KEYS_MAX = 4096
+_SCANS_MAX, _SCAN_PAIRS_MAX = 64, 64  # of one table
 _INTEGER_OFFSET = 1 << 63
 
 
@@ -297,6 +317,11 @@ def _after(prefix: bytes) -> bytes:
     """The least key above every key with `prefix` (table names are ASCII, so the first byte never overflows)."""
     body = prefix.rstrip(b"\xff")
     return body[:-1] + bytes([body[-1] + 1])
+
+
+def _table(key: bytes) -> bytes:
+    """The name of the table that a key or prefix is of."""
+    return key.partition(b"\0")[0]
 
 
 class Table(Generic[V]):
@@ -310,9 +335,10 @@ class Table(Generic[V]):
     def __init__(self, name: str, kind: type[V]) -> None:
         self._prefix = name.encode() + b"\0"
         self._kind = kind
+        self.key = lru_cache(_CACHE_KEYS_MAX)(self._key)
+        """The state key of a record, by its parts."""
 
-    def key(self, *parts: str | int | bytes) -> bytes:
-        """The state key of a record."""
+    def _key(self, *parts: str | int | bytes) -> bytes:
         key = self._prefix
         for part in parts:
             if isinstance(part, str):
