@@ -62,7 +62,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "seal and open": (
         (exchange, "seal_update"), (exchange, "seal_model"), (exchange, "seal_evidence"), (exchange, "open_envelope"),
     ),
-    "object store": tuple((ObjectStore, name) for name in ("put", "get", "exists", "delete", "list")),
+    "object store": tuple((ObjectStore, name) for name in ("put", "get", "holds", "size", "exists", "delete", "list")),
     "agents' own files": tuple((AgentStore, name) for name in ("note", "settle", "get", "erase", "scrub")),
     "agents' caches": tuple((ObjectCache, name) for name in ("put", "get", "keep_only")),
     "roots": (*((vectors, f"{name}_root") for name in ("update", "weights", "model")), (participant.Aggregate, "root")),

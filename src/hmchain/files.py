@@ -48,8 +48,12 @@ def replacing(path: Path, *, durable: bool, mode: int = _ANYBODY, new: bool = Fa
     partial = path.with_name(path.name + PARTIAL)
     if durable:
         make_folder(path.parent)
-    partial.unlink(missing_ok=True)  # of a process that died
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    try:
+        _make(partial, mode)
+    except FileExistsError:  # of a process that died
+        partial.unlink(missing_ok=True)
+        _make(partial, mode)
+    is_named = False
     try:
         yield partial
         if durable:
@@ -58,10 +62,16 @@ def replacing(path: Path, *, durable: bool, mode: int = _ANYBODY, new: bool = Fa
             os.link(partial, path)  # unlike a rename it replaces nothing
         else:
             partial.replace(path)
+            is_named = True
     finally:
-        partial.unlink(missing_ok=True)
+        if not is_named:
+            partial.unlink(missing_ok=True)
     if durable:
         sync(path.parent)
+
+
+def _make(path: Path, mode: int) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
 
 
 def rename(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from math import gcd
 
@@ -28,6 +29,7 @@ from hmchain.errors import LedgerError
 
 WINDOW_FACTOR = 2
 ADDRESS_BYTES = 20
+_SETS_KEPT = 8
 
 Validators = tuple["Validator", ...]
 
@@ -61,7 +63,12 @@ def proposer(validators: Validators) -> int:
 
 def proposers_of_rounds(validators: Validators, last_round: int) -> list[str]:
     """Return the ids of the proposers of rounds 0 to `last_round` of one height."""
-    return list(islice(turns(validators), last_round + 1))
+    return list(_proposers_of_rounds(validators, last_round))
+
+
+@lru_cache(_SETS_KEPT)  # at every height it is asked of the same two sets, by each validator of a process
+def _proposers_of_rounds(validators: Validators, last_round: int) -> tuple[str, ...]:
+    return tuple(islice(turns(validators), last_round + 1))
 
 
 def turns(validators: Validators) -> Iterator[str]:
