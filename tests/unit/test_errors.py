@@ -14,6 +14,7 @@ import pytest
 
 import hmchain
 from hmchain.errors import HMChainError
+from hmchain.ledger.contracts import closing, opening, studies
 
 SOURCE = Path(hmchain.__file__).parent
 DOCUMENT = SOURCE.parent.parent / "docs" / "errors.md"
@@ -68,6 +69,19 @@ def test_every_refusal_is_documented() -> None:
     for code, place in codes.items():
         assert code in documented, f"{place}: docs/errors.md does not explain the refusal `{code}`"
     assert documented <= set(codes), f"no longer refused: {sorted(documented - set(codes))}"
+
+
+def test_every_reason_for_which_a_study_waits_or_is_over_is_documented() -> None:
+    flow = ast.parse((SOURCE / "ledger" / "contracts" / "round_flow.py").read_text())
+    calls = [node for node in ast.walk(flow) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    said = [node.args for node in calls if getattr(node.func, "id", "") in ("_miss", "_pause", "end", "void")]
+    codes = {arg.value for args in said for arg in args if isinstance(arg, ast.Constant)}
+    codes |= {opening.KEYS_DIFFER, opening.HALF_BROKEN, *opening.LAPSED.values(), studies.COMPLETED}
+    codes |= {closing.BY_PROPOSER, closing.BY_STEWARDS, closing.REFUSED}
+    part = DOCUMENT.read_text().split("## Why a study waits or is over")[1].split("## Refusals")[0]
+    rows_of_codes = re.findall(r"^\| (`.+?`) \|", part, re.MULTILINE)
+    documented = {code for row in rows_of_codes for code in re.findall(r"`(\w+)`", row)}
+    assert codes == documented
 
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)

@@ -163,3 +163,22 @@ def test_every_command_and_option_is_in_the_reference() -> None:
     options = {option for of in found.values() for each in of.params for option in each.opts if option.startswith("--")}
     missing += [option for option in sorted(options) if not re.search(rf"`{option}[` ]", reference)]
     assert not missing
+
+
+def test_the_rules_of_the_specification_have_numbers_of_their_own_and_tests_that_exist() -> None:
+    specification = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
+    numbers = re.findall(r"^\| ([A-Z]\d+) \|", specification, re.MULTILINE)
+    assert len(numbers) == len(set(numbers)), "two rules have one number"
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    tests = {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))}
+    tests |= {path.stem for path in files}
+    named = set(re.findall(r"`(test_\w+)(?:\.\.\.)?`", specification))
+    missing = [name for name in sorted(named) if not any(test.startswith(name) for test in tests)]
+    assert not missing
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    names = sorted(path.name for path in folder.glob("0*.md"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert re.findall(r"\]\((0\d+-[^)]+)\)", (folder / "index.md").read_text(encoding="utf-8")) == names

@@ -3,7 +3,7 @@
 A model's envelope follows from the model: a verifier that has the same one knows the master's object by its address,
 and fetches nothing. What else a master computed is evidence, read only by whoever disputes it.
 
-What was fetched is kept in a cache of one's own until the round is final: f + 1 hospitals attest that they hold an
+What was fetched is kept in a cache of one's own until the round is final: c + 1 hospitals attest that they hold an
 object before it counts, so that no store can lose it afterwards.
 """
 
@@ -166,7 +166,7 @@ class Exchange:
     def open_update(self, address: bytes, key: SecretKey, context: bytes, root: bytes | None, rule: ModelRule) -> U32:
         """Fetch a masked update, check it against its digest on the ledger, and keep it: (padded d,) uint32.
 
-        With `root` None it is neither checked nor kept: f + 1 others attested that they did. An honest one among them
+        With `root` None it is neither checked nor kept: c + 1 others attested that they did. An honest one among them
         had the same plaintext, since the address names the ciphertext and an envelope opens in one way only.
         """
 
