@@ -74,7 +74,9 @@ def test_every_refusal_is_documented() -> None:
 def test_every_reason_for_which_a_study_waits_or_is_over_is_documented() -> None:
     flow = ast.parse((SOURCE / "ledger" / "contracts" / "round_flow.py").read_text())
     calls = [node for node in ast.walk(flow) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    said = [node.args for node in calls if getattr(node.func, "id", "") in ("_miss", "_pause", "end", "void")]
+    said = [
+        node.args for node in calls if getattr(node.func, "id", "") in ("_miss", "_once_more", "_pause", "end", "void")
+    ]
     codes = {arg.value for args in said for arg in args if isinstance(arg, ast.Constant)}
     codes |= {opening.KEYS_DIFFER, opening.HALF_BROKEN, *opening.LAPSED.values(), studies.COMPLETED}
     codes |= {closing.BY_PROPOSER, closing.BY_STEWARDS, closing.REFUSED}

@@ -41,7 +41,7 @@ CHUNKS_MAX = 1 << 20
 SERVER_RATE_MIN = (1 << arithmetic.FACTOR_BITS) // 16
 """Under a server that hardly moves the model all rounds' sums would be of one model, and their difference an update."""
 COUNT_UNITS = 1 << 10
-"""The class-count round works in units of 1/1024 of a count, so that its sums cannot overflow."""
+"""A count of one is 1/1024 in the "model" of the class-count round, so that its sums cannot overflow."""
 
 
 class DatasetUse(Record, frozen=True):
@@ -241,7 +241,7 @@ def set_progress(
 
 
 def counts_rule(spec: StudySpec) -> ModelRule:
-    """The rule of round 0, whose "model" is the mean of the class counts in units of 1/1024."""
+    """The rule of round 0, whose "model" is the mean of the class counts, one of them 1/1024."""
     step = (1 << arithmetic.STEP_FRACTION_BITS) // COUNT_UNITS
     layers = (Layer(len(spec.schema.classes), step),)
     return ModelRule(layers, 0, 1 << arithmetic.FACTOR_BITS, len(spec.uses), 1)

@@ -6,8 +6,8 @@ key-encryption key (KEK), which a provider wraps in turn: the organisation's hyb
 Ciphertext is written before its key and outlives it, so that a crash leaves at most ciphertext that nobody can open.
 
 Records with the same content share one ciphertext. An envelope is therefore bound to a random id of its own rather than
-to a record; it is the wrapped key that is bound to dataset, version and record. Erasing a record destroys its wrapped
-key, and the ciphertext with the last record that needs it.
+to a record; it is the wrapped key that is bound to dataset, version, record, patient and salt. Erasing a record
+destroys its wrapped key, and the ciphertext with the last record that needs it.
 
 A version of a dataset is committed to by a root that goes on the ledger. The root is keyed, and the key lives here: to
 others it says nothing about the records, and with the key destroyed nothing is left to test a guess against. The leaves
