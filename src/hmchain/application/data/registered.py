@@ -67,7 +67,8 @@ def require_as_registered(records: Records, version: Version) -> None:
         root = records.vault.commitment(*place).root
     except VersionClosedError:
         if version.erased_ms is None:
-            raise _changed(version, "has lost the key of its root") from None
+            how = "has lost the key of its root, and the catalogue knows of no erasure"
+            raise _changed(version, how, f"if an erasure was cut short, run it again; else {_HINT}") from None
     except MissingRecordError:
         raise _changed(version, "has no root in the vault") from None
     else:
@@ -81,9 +82,8 @@ def require_as_registered(records: Records, version: Version) -> None:
         raise _changed(version, f"has {len(wrong)} records of which something else is said than when it was registered")
 
 
-def _changed(version: Version, how: str) -> ChangedDatasetError:
-    what = f"version {version.number} of dataset {version.dataset} {how}"
-    return ChangedDatasetError(what, _HINT)
+def _changed(version: Version, how: str, hint: str = _HINT) -> ChangedDatasetError:
+    return ChangedDatasetError(f"version {version.number} of dataset {version.dataset} {how}", hint)
 
 
 def require_whole(version: Version) -> None:

@@ -225,7 +225,7 @@ class BlockStore:
     def _require_tables(self) -> None:
         """See that nothing but the tables themselves answers, one row a height: no view, no other columns."""
         found = self._query("SELECT type, sql FROM sqlite_master ORDER BY name").fetchall()
-        if found != [("table", table) for table in _TABLES]:
+        if [(kind, " ".join(str(sql).split())) for kind, sql in found] != [("table", table) for table in _TABLES]:
             raise BlockStoreError(f"{self.path} holds other tables than a log of blocks", _WAY_OUT)
 
     def count_indexed(self) -> int:
