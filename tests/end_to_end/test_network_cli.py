@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ledger_state_damage import retitle
 
 from hmchain.application import node
 from hmchain.application.cli.main import main
@@ -327,6 +328,28 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     assert (tmp_path / f"{NAMES[0]}.safetensors").read_bytes() == (tmp_path / f"{NAMES[1]}.safetensors").read_bytes()
 
 
+def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(
+    consortium: Consortium, tmp_path: Path
+) -> None:
+    west = consortium.sites["west"]
+    said = tmp_path / "agent.log"
+    with agent(west, tmp_path / "agent.json", said) as process:
+        try:
+            until(lambda: "the agent of west acts" in said.read_text(), "the agent")
+            retitle(west.folder.ledger / "state.db", consistent=True)
+            register(consortium.sites["north"], "of-the-next-block")
+            assert process.wait(timeout=WAIT_SECONDS) == 6
+        finally:
+            process.kill()
+    ended = (tmp_path / "agent.json").read_text() + said.read_text()
+    assert "state.db cannot be believed: it is not what the blocks up to" in ended
+    assert "`hmchain node start`" in ended
+    assert west.stop() == 0
+    west.start()
+    until(lambda: west.status().running, "the node")
+    until(consortium.agree, "one state on four nodes")
+
+
 def take_part(site: Site) -> None:
     with open_hospital(site.folder) as member:
         member.run("brightness")
@@ -338,7 +361,9 @@ def images(count: int, seed: int) -> Images:
     return Images((noise + 120 * labels[:, None, None, None]).astype(np.uint8), labels)
 
 
-def agent(site: Site, out: Path) -> subprocess.Popen[bytes]:
+def agent(site: Site, out: Path, said: Path | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "hmchain", "node", "agent", "--json", "--dir", str(site.folder.path)]
-    with out.open("wb") as file:
-        return subprocess.Popen(command, stdout=file, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    with out.open("wb") as file, (said or Path(os.devnull)).open("wb") as log:
+        return subprocess.Popen(
+            command, stdout=file, stderr=log if said else None, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )

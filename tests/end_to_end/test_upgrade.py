@@ -20,7 +20,7 @@ from hmchain.ledger.contracts.membership import ProposeAction, VoteAction
 from hmchain.ledger.contracts.studies import Deadlines
 from hmchain.ledger.contracts.upgrades import Upgrade
 from hmchain.ledger.engines.cometbft import archive, audit
-from hmchain.ledger.engines.cometbft.ledger import CometLedger
+from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
@@ -79,7 +79,9 @@ def running(directory: Path) -> Iterator[tuple[NetworkBed, LocalNetwork]]:
             eventually(lambda: all(height(node) for node in nodes.nodes.values()), "the first block")
             client = RpcClient([node.rpc_url for node in nodes.nodes.values()])
             directories = {name: node.files.directory for name, node in nodes.nodes.items()}
-            bed._adopt(Consortium(directory / "run", CometLedger(client, genesis, directories), keys, bed.learn))
+            bed._adopt(
+                Consortium(directory / "run", CometLedger(client, genesis, NodeFiles(directories)), keys, bed.learn)
+            )
             yield bed, nodes
             bed.close()
         finally:

@@ -13,16 +13,14 @@ import pytest
 from abci_chain import Chain
 from abci_headers import headers_of, signed
 from ledger_network import Network, genesis
+from ledger_state_damage import retitle
 from msgspec.structs import replace
 
 from hmchain.application import rebuilding
-from hmchain.canonical import decode, encode
+from hmchain.canonical import encode
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger import lthash
-from hmchain.ledger.contracts.membership import Membership, active_members
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.archive import Archive
-from hmchain.ledger.readers.follower import follow
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.signers import Headers, NoHeaders, Witnesses
 from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError, open_state, opened
@@ -53,22 +51,6 @@ def node(tmp_path: Path) -> Iterator[Chain]:
     Archive(headers_of(chain)).save(chain.directory)
     yield chain
     chain.app.close()
-
-
-def retitle(path: Path, *, consistent: bool) -> None:
-    """Change a member's title in a state; `consistent` makes the commitment that is kept beside the records fit."""
-    with closing(sqlite3.connect(path)) as db:
-        key, value = db.execute(
-            "SELECT key, value FROM state WHERE key >= CAST('members' AS BLOB) ORDER BY key"
-        ).fetchone()
-        record = decode(value, Membership)
-        changed = encode(replace(record, member=replace(record.member, title="Elsewhere")))
-        db.execute("UPDATE state SET value = ? WHERE key = ?", (changed, key))
-        if consistent:
-            pairs = db.execute("SELECT key, value FROM state").fetchall()
-            lanes = lthash.to_bytes(lthash.updated(lthash.empty(), (), pairs))
-            db.execute("UPDATE meta SET value = ? WHERE name = 'lanes'", (lanes,))
-        db.commit()
 
 
 # -- the embedded engine -----------------------------------------------------------------------------------------------
@@ -349,62 +331,3 @@ def test_a_nodes_blocks_are_held_against_their_headers(node: Chain, founders: St
     log, store = read(node.directory, founders, NoHeaders())
     assert log.signed(stored) is None and log.require_whole().names == ()
     store.close()
-
-
-# -- following ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_follower_verifies_once_and_goes_on_by_signed_blocks(tmp_path: Path) -> None:
-    network = Network.found(tmp_path / "ledger")
-    network.fill(2)
-    with follow(network.directory) as follower:
-        assert (follower.state.height, follower.signed.height, follower.advance()) == (2, 2, 0)
-        network.fill(3, first=2)
-        assert (follower.advance(), follower.state.height, follower.signed.height) == (3, 5, 5)
-        assert follower.state.commitment() == network.ledger.state.commitment()
-    network.ledger.close()
-
-
-def test_what_changes_in_the_file_reaches_no_follower(tmp_path: Path) -> None:
-    network = Network.found(tmp_path / "ledger")
-    network.fill(2)
-    with follow(network.directory) as follower:
-        network.fill(1, first=2)
-        network.ledger.close()
-        for path in (network.directory / "validators").glob("*.db"):
-            retitle(path, consistent=True)
-        follower.advance()
-        assert [member.title for member in active_members(follower.state)] == ["A", "B", "C", "D"]
-
-
-def test_a_follower_stops_before_a_block_that_was_changed(tmp_path: Path) -> None:
-    network = Network.found(tmp_path / "ledger")
-    network.fill(2)
-    with follow(network.directory) as follower:
-        network.fill(2, first=2)
-        network.ledger.close()
-        with closing(sqlite3.connect(network.directory / "blocks.db")) as log:
-            log.execute("UPDATE blocks SET result = (SELECT result FROM blocks WHERE height = 3) WHERE height = 4")
-            log.commit()
-        with pytest.raises(BlockStoreError, match="block 4"):
-            follower.advance()
-        assert follower.state.height == 3
-
-
-def test_a_node_is_followed_with_its_headers_and_the_tip_is_called_one(node: Chain) -> None:
-    with follow(node.directory) as follower:
-        assert follower.signed.words(follower.state.height) == "signed by 4 of 4 founders"
-        node.fill(2, first=7)
-        served = Served(node, 6)
-        assert (follower.advance(served), follower.signed.height) == (2, 5)
-        assert "not signed yet; up to block 5" in follower.signed.words(follower.state.height)
-        served.last = 7
-        assert (follower.advance(served), follower.signed.height) == (0, 6)
-
-
-def test_a_follower_of_a_new_node_begins_with_the_genesis(tmp_path: Path) -> None:
-    network = Network.found(tmp_path / "ledger")
-    with follow(network.directory) as follower:
-        network.fill(1)
-        assert follower.advance() == 1
-    network.ledger.close()

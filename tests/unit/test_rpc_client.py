@@ -215,3 +215,24 @@ def test_a_node_that_is_behind_is_not_the_last_one_asked() -> None:
     with pytest.raises(NotYetError, match="#9"):
         client.block_results(9)
     assert client.endpoints == [A, B]  # who is behind is not shunned
+
+
+def test_several_calls_go_in_one_message_and_each_has_its_answer() -> None:
+    messages: list[list[dict[str, Any]]] = []
+    node = result(None)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        messages.append(json.loads(request.read()))
+        found = [node(each) | {"result": each["params"]} for each in messages[-1]]
+        return httpx.Response(200, json=found if len(messages) == 1 else found[::-1])
+
+    each = [{"height": "4"}, {"height": "5"}]
+    with RpcClient([A], transport=httpx.MockTransport(answer)) as client:
+        assert client.call_each("commit", dict, each) == each
+        assert [question["method"] for question in messages[0]] == ["commit", "commit"]
+        with pytest.raises(NoEndpointError, match="answers another call"):
+            client.call_each("commit", dict, each)
+    messages.clear()
+    node = problem("height 5 must be less than or equal to the current blockchain height 4")
+    with RpcClient([A], transport=httpx.MockTransport(answer)) as client, pytest.raises(NotYetError):
+        client.call_each("commit", dict, each)

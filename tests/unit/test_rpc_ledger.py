@@ -31,7 +31,7 @@ from hmchain.application.governance import (
 )
 from hmchain.ledger.contracts import datasets, membership, parameters, standings
 from hmchain.ledger.contracts.membership import Admit, Remove
-from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError
+from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles, OtherChainError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.engines.ledger import RefusedError, RefusedTransactionError
 from hmchain.ledger.genesis import Genesis
@@ -86,7 +86,7 @@ def opened(engine: Engine, founding: Genesis | None = None, patience_seconds: fl
     client = RpcClient(["http://node"], transport=engine)
     chain = engine.chain
     return CometLedger(
-        client, founding or chain.founding, {"a": chain.directory}, clock_ms=chain.clock,
+        client, founding or chain.founding, NodeFiles({"a": chain.directory}), clock_ms=chain.clock,
         patience_seconds=patience_seconds,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from hmchain.application import network as network_file
@@ -20,7 +21,7 @@ from hmchain.application.network import Introduction, Network
 from hmchain.application.node_folder import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
 from hmchain.application.node_link import STARTING_SECONDS, connected, require_own
 from hmchain.application.pace import Pace
-from hmchain.application.reading import verified_state
+from hmchain.application.reading import NodeHeaders, verified_state
 from hmchain.application.signing_record import record
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, save_key
@@ -42,6 +43,7 @@ from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_se
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from hmchain.ledger.readers.follower import follow
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.ledger.state import State
@@ -137,17 +139,19 @@ def joined(folder: NodeFolder) -> Network:
 def open_ledger(folder: NodeFolder, patience_seconds: float = STARTING_SECONDS) -> CometLedger:
     """The ledger through a running node; one that is just starting is waited for a little.
 
-    Agents and people act on its state, so that is verified whole first. Raises `NotJoinedError`, `OtherNodeError`,
-    `NoEndpointError` if the node does not run, and `DamagedStateError`.
+    Agents and people act on its state, so that is verified whole first and followed by decided blocks from then on.
+    Raises `NotJoinedError`, `OtherNodeError`, `NoEndpointError` if the node does not run, `DamagedStateError`, and
+    `UnsignedError` while no header signs its state.
     """
-    settings, network = folder.settings(), joined(folder)
-    client = connected(folder, patience_seconds)
-    try:
-        with verified_state(folder.ledger):
-            return CometLedger(client, network.genesis, {settings.organisation: folder.ledger})
-    except BaseException:
-        client.close()
-        raise
+    network = joined(folder)
+    with ExitStack() as stack:
+        client = connected(folder, patience_seconds)
+        stack.callback(client.close)
+        follower = follow(folder.ledger, NodeHeaders(client))
+        stack.callback(follower.close)
+        ledger = CometLedger(client, network.genesis, follower)
+        stack.pop_all()
+        return ledger
 
 
 def open_hospital(

@@ -15,7 +15,9 @@ from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.block_store import BlockStoreError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
-from hmchain.ledger.readers.states import DamagedStateError, NoStateError
+from hmchain.ledger.readers.follower import UnsignedError
+from hmchain.ledger.readers.logs import DamagedBlockError
+from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError
 from hmchain.ledger.state import StateError
 
 Say = Callable[[str], None]
@@ -37,14 +39,17 @@ class Run:
 def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn | None = None) -> Run:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
-    A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises.
+    A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises, and
+    `DamagedStateError` or `DamagedBlockError` if the node shows something else than its members decided.
     """
     with stopping() as stop:
         consortium = _opened(folder, passphrase, learn, say, stop)
         return Run(folder.settings().organisation, {}) if consortium is None else _act(consortium, say, stop)
 
 
-_NOT_YET = (NoEndpointError, StateError, NoStateError, DamagedStateError, BlockStoreError)
+_NOT_YET = (
+    NoEndpointError, StateError, NoStateError, DamagedStateError, StaleStateError, BlockStoreError, UnsignedError
+)  # fmt: skip
 """The node is away, has no block yet, or makes its state anew."""
 
 
@@ -72,6 +77,8 @@ def _act(consortium: Consortium, say: Say, stop: threading.Event) -> Run:
         while not stop.is_set():
             try:
                 busy = consortium.step()
+            except (DamagedStateError, DamagedBlockError):
+                raise  # waiting mends neither
             except LedgerError as error:  # the node is away, starting, or rebuilding its state
                 say(str(error))
                 stop.wait(away)

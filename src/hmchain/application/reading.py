@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,16 +45,17 @@ def signed_headers(directory: Path) -> Iterator[Headers | None]:
         except NoEndpointError:
             yield None
             return
-        yield _OfNode(client, _kept(directory))
+        yield NodeHeaders(client, _kept(directory))
 
 
-class _OfNode:
+class NodeHeaders:
     """Headers of a running node, those that are kept not asked for again."""
 
-    def __init__(self, client: RpcClient, kept: Archive | None) -> None:
+    def __init__(self, client: RpcClient, kept: Archive | None = None) -> None:
         self._client, self._kept = client, kept
 
     def get(self, height: int) -> SignedHeader | None:
+        """The header of a height with its votes; None if the node has none."""
         from hmchain.ledger.engines.cometbft.rpc import RpcError
 
         if self._kept is not None and (found := self._kept.get(height)) is not None:
@@ -64,7 +65,17 @@ class _OfNode:
         except RpcError:
             return None
 
+    def get_each(self, heights: Sequence[int]) -> Sequence[SignedHeader] | None:
+        """The headers of these heights, as the node has them now; None if it lacks one."""
+        from hmchain.ledger.engines.cometbft.rpc import RpcError
+
+        try:
+            return self._client.signed_headers(heights)
+        except RpcError:
+            return None
+
     def wait(self, height: int) -> SignedHeader | None:
+        """The header of a height; one that is just being decided is waited for a moment."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (found := self.get(height)) is None and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)

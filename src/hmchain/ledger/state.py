@@ -274,6 +274,21 @@ class State:
         """All committed pairs in order of key."""
         yield from self._db.execute("SELECT key, value FROM state ORDER BY key")
 
+    def page(self, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        """The first `count` committed pairs whose keys come after `after`. Raises `StateError` for what is damaged."""
+        with sqlite.failures(self._unsound):
+            return self._db.execute(
+                "SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?", (after, count)
+            ).fetchall()
+
+    def copied(self) -> State:
+        """An own copy of the committed state, in memory. Raises `StateError` if it cannot be read."""
+        copy = State()
+        with sqlite.failures(self._unsound):
+            self._db.backup(copy._db)
+        copy._load("")
+        return copy
+
     def is_sound(self) -> bool:
         """Whether the committed records give the commitment that is kept beside them; reads them all.
 

@@ -60,7 +60,12 @@ class VerifiedState:
     @property
     def whole(self) -> bool:
         """Whether all of it is signed, and nothing follows it."""
-        return bool(self.signed.names) and self.signed.height >= self.state.height >= self.logged
+        return self.is_signed and self.state.height >= self.logged
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether all of it is signed."""
+        return bool(self.signed.names) and self.signed.height >= self.state.height
 
 
 @contextmanager
@@ -85,14 +90,14 @@ def opened(path: Path, directory: Path, headers: Headers | None = None) -> Itera
     with closing(_opened(path)) as state:
         try:
             if not state.is_sound():
-                raise _damaged(path, "its records are not those that its own commitment is of")
+                raise damaged(path, "its records are not those that its own commitment is of")
             signed = _signed(path, directory, genesis, state, headers)
             if logged > state.height + 1:
                 what = f"{path} is the state after block {state.height}, and the log goes on to block {logged}"
                 raise StaleStateError(what, _mend(path))
             yield VerifiedState(state, signed, logged)
         except (StateError, sqlite3.DatabaseError) as error:
-            raise _damaged(path, "it cannot be read through") from error
+            raise damaged(path, "it cannot be read through") from error
 
 
 def state_files(directory: Path) -> list[Path]:
@@ -114,7 +119,7 @@ def _opened(path: Path) -> State:
     try:
         return State.open_read_only(path)
     except StateError as error:
-        raise _damaged(path, "it is no sound state database") from error
+        raise damaged(path, "it is no sound state database") from error
 
 
 def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers: Headers | None) -> Signed:
@@ -134,7 +139,7 @@ def _founding(path: Path, genesis: Genesis, state: State) -> Signed:
     with closing(State()) as founding:
         genesis_file.initialise(founding, genesis)
         if founding.commitment() != state.commitment():
-            raise _damaged(path, "it is not the one that the genesis gives")
+            raise damaged(path, "it is not the one that the genesis gives")
     names = tuple(member.organisation for member in genesis.members)
     return Signed(0, names, len(names))
 
@@ -143,13 +148,13 @@ def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State
     """On the embedded engine a block's own header holds the state that it gave, and the votes lie beside it."""
     stored = store.get(state.height)
     if stored is None:
-        raise _damaged(path, f"it is of block {state.height}, which the log of blocks does not hold")
+        raise damaged(path, f"it is of block {state.height}, which the log of blocks does not hold")
     header, _ = stored.check(store.path)
     if header.state_commitment != state.commitment():
-        raise _damaged(path, f"it is not the state that was signed at block {state.height}")
+        raise damaged(path, f"it is not the state that was signed at block {state.height}")
     signed = witnesses.of_commit(header, stored.commit)
     if signed is None:
-        raise _damaged(path, f"too few members signed block {state.height}, which it is of")
+        raise damaged(path, f"too few members signed block {state.height}, which it is of")
     return signed
 
 
@@ -164,15 +169,15 @@ def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: Stat
     if following is None and own is not None and not unchanged:
         following = headers.wait(height + 1)
     if following is not None and following.header.app_hash.upper() != commitment:
-        raise _damaged(path, f"it is not the state that the members signed after block {height}")
+        raise damaged(path, f"it is not the state that the members signed after block {height}")
     logged = store.last(state.height)
     if logged is not None and logged.check(store.path)[0].state_commitment != state.commitment():
-        raise _damaged(path, f"it is not the state that block {logged.height} gave, the last in the log up to there")
+        raise damaged(path, f"it is not the state that block {logged.height} gave, the last in the log up to there")
     vouches = following or (own if unchanged else None)
     if vouches is not None:
         signed = witnesses.of_header(vouches, height)
         if signed is None:
-            raise _damaged(path, f"too few members signed header {vouches.header.height}, which it is compared with")
+            raise damaged(path, f"too few members signed header {vouches.header.height}, which it is compared with")
         return signed
     before = witnesses.of_header(own, height - 1) if own is not None else None
     return before or Signed(0)
@@ -182,7 +187,8 @@ def _kept(directory: Path) -> Headers:
     return Archive.load(directory) or NoHeaders()
 
 
-def _damaged(path: Path, what: str) -> DamagedStateError:
+def damaged(path: Path, what: str) -> DamagedStateError:
+    """The error for a state file that is not what was signed, with the way to mend it."""
     return DamagedStateError(f"{path} cannot be believed: {what}", _mend(path))
 
 

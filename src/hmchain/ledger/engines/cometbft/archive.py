@@ -240,19 +240,25 @@ def check_contents(signed: SignedHeader, following: SignedHeader, stored: Stored
 
     Raises `ArchiveError`.
     """
+    check_inputs(signed, stored)
+    results = results_root(stored.result.receipts if stored is not None else ()).hex().upper()
+    same = following.header.last_results_hash.upper() == results
+    _require(same, signed.header.height, "its members signed other results of it")
+    if stored is not None:
+        _require_state(following, stored.block.header.state_commitment.hex().upper(), signed.header.height)
+
+
+def check_inputs(signed: SignedHeader, stored: StoredBlock | None) -> None:
+    """Hold what a block of a log brings, before it is executed, against its header. Raises `ArchiveError`."""
     height, header = signed.header.height, signed.header
     block = stored.block if stored is not None else None
     wires = block.transactions if block is not None else ()
-    receipts = stored.result.receipts if stored is not None else ()
     data = merkle.root([sha256(wire).digest() for wire in wires]).hex().upper()
     _require(header.data_hash.upper() == data, height, "its transactions are not those of its header")
-    results = results_root(receipts).hex().upper()
-    _require(following.header.last_results_hash.upper() == results, height, "its members signed other results of it")
     if block is not None:
         _require(block.header.time_ms == time_ms(header), height, "its time is not that of its header")
         reported = not block.evidence or header.evidence_hash.upper() != _NOTHING
         _require(reported, height, "its header holds no evidence")
-        _require_state(following, block.header.state_commitment.hex().upper(), height)
 
 
 def _require_state(following: SignedHeader, app_hash: str, height: int) -> None:

@@ -1,7 +1,6 @@
 """The ledger as a hospital's agent and people use it where CometBFT decides the blocks.
 
-Reading is local: the state is the hospital's own node's, opened read-only at one height and renewed between steps, so
-that nobody sees a block half done. Writing goes through the node's RPC.
+Reading is local, between blocks, so that nobody sees one half done. Writing goes through the node's RPC.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
@@ -30,34 +30,46 @@ class OtherChainError(LedgerError):
     code = "other_chain"
 
 
+class Source(Protocol):
+    """Where states and blocks are read: files as they stand, or what was verified of them (`readers.follower`)."""
+
+    @property
+    def state(self) -> State:
+        """The state that is followed."""
+
+    def state_of(self, organisation: str) -> State:
+        """The state of one hospital's own node."""
+
+    def next(self) -> StoredBlock | None:
+        """The next block that was logged, or None for now; the state is then not older than it."""
+
+    def close(self) -> None:
+        """Release files."""
+
+
 class CometLedger:
     """One chain through its members' nodes (see `engines.ledger.Ledger`).
 
-    `directories` names the folder of each node whose hospital acts here, as `storage.NodeStorage` keeps it; the first
-    one is followed. A transaction that is in no block after `patience_seconds` is no longer waited for. Raises
-    `NoEndpointError`, `OtherChainError`, `StateError` and `BlockStoreError`.
+    A transaction that is in no block after `patience_seconds` is no longer waited for. Raises `NoEndpointError` and
+    `OtherChainError`; whoever made client and source closes them then.
     """
 
     def __init__(
         self,
         client: RpcClient,
         genesis: Genesis,
-        directories: Mapping[str, Path],
+        source: Source,
         *,
         clock_ms: Callable[[], int] = now_ms,
         patience_seconds: float = 30.0,
     ) -> None:
         self.genesis, self.chain_id = genesis, genesis.chain_id
-        self._client = client
+        self._client, self._source = client, source
         self._clock_ms, self._patience = clock_ms, patience_seconds
         chain = client.status().node_info.network
         if chain != self.chain_id:
             raise OtherChainError(f"the node is of chain {chain}, not {self.chain_id}", "name this network's node")
-        self._paths = {name: directory / STATE for name, directory in directories.items()}
-        self._states = {name: State.open_read_only(path) for name, path in self._paths.items()}
-        self._log = next(iter(directories.values())) / BLOCKS
-        self._blocks = BlockStore(self._log, read_only=True)
-        self._seen, self._time_ms = self.state.height, genesis.time_ms
+        self._time_ms = genesis.time_ms
         self._waiting: dict[bytes, float] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -65,11 +77,11 @@ class CometLedger:
     @property
     def state(self) -> State:
         """The state of the node that is followed."""
-        return next(iter(self._states.values()))
+        return self._source.state
 
     def state_of(self, organisation: str) -> State:
         """The state of one hospital's own node."""
-        return self._states[organisation]
+        return self._source.state_of(organisation)
 
     def now_ms(self) -> int:
         """The time the next block would have, as nearly as a clock tells."""
@@ -108,19 +120,48 @@ class CometLedger:
 
     def produce_block(self) -> tuple[Block, BlockResult] | None:
         """The next block that is not empty, once the node has it; None if none of ours is to be expected."""
-        while (stored := self._next()) is None:
+        while (stored := self._source.next()) is None:
             now = time.monotonic()
             self._waiting = {digest: until for digest, until in self._waiting.items() if until > now}
             if not self._waiting:
                 return None
             time.sleep(_POLL_SECONDS)
         block, result = stored.block, stored.result
-        self._seen, self._time_ms = stored.height, block.header.time_ms
+        self._time_ms = block.header.time_ms
         for receipt in result.receipts:
             self._waiting.pop(receipt.transaction, None)
         return block, result
 
-    def _next(self) -> StoredBlock | None:
+    def close(self) -> None:
+        """Release files and connections."""
+        self._source.close()
+        self._client.close()
+
+
+class NodeFiles:
+    """The files of nodes that run in the same hands, as they stand: in a trial of all on one machine.
+
+    `directories` names the folder of each node whose hospital acts here, as `storage.NodeStorage` keeps it; the first
+    one is followed. Raises `StateError` and `BlockStoreError`.
+    """
+
+    def __init__(self, directories: Mapping[str, Path]) -> None:
+        self._paths = {name: directory / STATE for name, directory in directories.items()}
+        self._states = {name: State.open_read_only(path) for name, path in self._paths.items()}
+        self._log = next(iter(directories.values())) / BLOCKS
+        self._blocks = BlockStore(self._log, read_only=True)
+        self._seen = self.state.height
+
+    @property
+    def state(self) -> State:
+        """The state of the node that is followed."""
+        return next(iter(self._states.values()))
+
+    def state_of(self, organisation: str) -> State:
+        """The state of one hospital's own node."""
+        return self._states[organisation]
+
+    def next(self) -> StoredBlock | None:
         """The first block after the last one that was seen; empty blocks are not logged."""
         if self.state.height <= self._seen:
             self._renew()
@@ -128,8 +169,7 @@ class CometLedger:
         found = next(self._blocks.blocks(self._seen + 1, self.state.height), None)
         if found is not None:
             found.check(self._log)  # disks lie, and what is read here is acted on
-        else:
-            self._seen = max(self._seen, self.state.height)
+        self._seen = found.height if found is not None else max(self._seen, self.state.height)
         return found
 
     def _renew(self) -> None:
@@ -140,8 +180,7 @@ class CometLedger:
             self._states[name] = fresh
 
     def close(self) -> None:
-        """Release files and connections."""
+        """Release files."""
         for state in self._states.values():
             state.close()
         self._blocks.close()
-        self._client.close()

@@ -89,6 +89,9 @@ class _Envelope(msgspec.Struct, frozen=True):
     error: _Problem | None = None
 
 
+_Batch = list[_Envelope]
+
+
 class _Commit(msgspec.Struct, frozen=True):
     signed_header: SignedHeader
 
@@ -150,11 +153,18 @@ class RpcClient:
 
     def call(self, method: str, kind: type[T], **parameters: Any) -> T:
         """One call; `kind` is the type of its result."""
+        return self._of_first(method, lambda url: self._ask(url, method, kind, [parameters]))[0]
+
+    def call_each(self, method: str, kind: type[T], each: Sequence[Mapping[str, Any]]) -> list[T]:
+        """Several calls of one method, in one message to one node."""
+        return self._of_first(method, lambda url: self._ask(url, method, kind, each))
+
+    def _of_first(self, method: str, ask: Callable[[str], list[T]]) -> list[T]:
         troubles: list[str] = []
         behind: NotYetError | None = None
         for url in self.endpoints:
             try:
-                return self._ask(url, method, kind, parameters)
+                return ask(url)
             except NotYetError as error:
                 behind = error
             except (httpx.HTTPError, httpx.InvalidURL, _Lying) as error:
@@ -166,19 +176,26 @@ class RpcClient:
             f"no node answers {method} ({'; '.join(troubles)})", "start one with `hmchain node start`, or name others"
         )
 
-    def _ask(self, url: str, method: str, kind: type[T], parameters: Mapping[str, Any]) -> T:
-        number = next(self._numbers)
-        question = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
-        body = self._post(url, msgspec.json.encode(question))
+    def _ask(self, url: str, method: str, kind: type[T], each: Sequence[Mapping[str, Any]]) -> list[T]:
+        questions = [
+            {"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": parameters} for parameters in each
+        ]
+        alone = len(questions) == 1  # CometBFT answers one call without a list, however it is asked
+        body = self._post(url, msgspec.json.encode(questions[0] if alone else questions))
         try:
-            envelope = msgspec.json.decode(body, type=_Envelope)
-            if envelope.id != number:
+            answers = [msgspec.json.decode(body, type=_Envelope)] if alone else msgspec.json.decode(body, type=_Batch)
+            if [answer.id for answer in answers] != [question["id"] for question in questions]:
                 raise _Lying("it answers another call")
-            if envelope.error is None:
-                return msgspec.json.decode(envelope.result, type=kind, strict=False)
+            for answer in answers:
+                self._require_result(url, method, answer)
+            return [msgspec.json.decode(answer.result, type=kind, strict=False) for answer in answers]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _Lying("what it sends is no answer of a CometBFT node") from None
-        reason = envelope.error.data or envelope.error.message
+
+    def _require_result(self, url: str, method: str, answer: _Envelope) -> None:
+        if answer.error is None:
+            return
+        reason = answer.error.data or answer.error.message
         what = f"{url} cannot answer {method}: {reason}"[:400]
         if any(told in reason for told in _NOT_YET):
             raise NotYetError(what, "wait until a node has come so far")
@@ -314,6 +331,10 @@ class RpcClient:
     def signed_header(self, height: int | None = None) -> SignedHeader:
         """A header (default: the last) with the votes that decided it."""
         return self.call("commit", _Commit, **_at(height)).signed_header
+
+    def signed_headers(self, heights: Sequence[int]) -> list[SignedHeader]:
+        """Several headers with the votes that decided them."""
+        return [found.signed_header for found in self.call_each("commit", _Commit, [_at(each) for each in heights])]
 
     def block_results(self, height: int | None = None) -> BlockResults:
         """What executing a block gave (default: the last)."""
