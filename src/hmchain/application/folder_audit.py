@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 
 from hmchain.application import auditing, report
@@ -29,6 +28,7 @@ from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.states import STATE, StaleStateError, opened
 from hmchain.ledger.state import State
+from hmchain.records.objects import address_of_file
 
 _COMPARE = "compare it with a copy, or with another member's"
 
@@ -202,7 +202,7 @@ class _Audit:
 
     def _objects(self, files: list[Path]) -> None:
         for path in files:
-            self._require(_digest(path).hex() == path.name, path, "it is not what its name says")
+            self._require(address_of_file(path).hex() == path.name, path, "it is not what its name says")
         self._held(files, "each has the digest that it is named by")
 
     def _models(self, files: list[Path]) -> None:
@@ -312,8 +312,3 @@ def _findings(folder: Path) -> Iterator[None]:
 
 def _drawn(summary: Path) -> str:
     return report.render(report.from_json(summary.read_bytes())) if summary.is_file() else ""
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").digest()

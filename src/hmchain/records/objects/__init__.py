@@ -15,7 +15,7 @@ from hmchain.records.objects.errors import (
     TamperedObjectError,
     WrongSizeError,
 )
-from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore, address_of
+from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore, address_of, address_of_file
 
 __all__ = [
     "DIGEST_BYTES",
@@ -29,4 +29,5 @@ __all__ = [
     "TamperedObjectError",
     "WrongSizeError",
     "address_of",
+    "address_of_file",
 ]

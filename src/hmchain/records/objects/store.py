@@ -193,6 +193,11 @@ def address_of(data: Buffer) -> bytes:
     return blake3(data).digest()
 
 
+def address_of_file(path: Path) -> bytes:
+    """As `address_of`, of a file that may be larger than memory. Raises `OSError`."""
+    return blake3().update_mmap(path).digest()
+
+
 def _backend(store: AnyStore | Folder | Bucket, *, durable: bool) -> Backend:
     if isinstance(store, LocalStore):
         return open_folder(Path(store.prefix or "/"), durable=durable)
