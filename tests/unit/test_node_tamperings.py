@@ -273,6 +273,12 @@ def test_a_state_that_no_header_follows_with_is_not_shown(node: Path, capsys: py
     assert "another state after it" in capsys.readouterr().err
 
 
+def test_a_height_beyond_all_blocks_is_shown_as_none_or_refused(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for height, status in ((1 << 63) - 1, 0), (1 << 63, 2):
+        assert main(["ledger", "blocks", str(node), "--from", str(height), "--json"]) == status
+    capsys.readouterr()
+
+
 def test_a_lineage_says_up_to_where_it_is_signed(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace = ["audit", "trace", str(node), "--dataset", "a/d0"]
     assert main(trace) == 0 and capsys.readouterr().err == ""

@@ -33,6 +33,7 @@ UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `
 _UNSIGNED_EVENT = "*"
 _UNSIGNED_EVENTS = "no header holds these: they are this log's word, until `hmchain node audit` executes the blocks"
 _BODY_BYTES_SHOWN = 32
+_HEIGHT_MAX = (1 << 63) - 1
 _ROUTINE_EVENTS = ("round.phase", "round.committed")
 
 
@@ -47,7 +48,10 @@ def blocks(
     directory: RunArgument = None,
     run: RunOption = None,
     first: Annotated[
-        int | None, typer.Option("--from", min=1, metavar="HEIGHT", help="First block.", show_default="the last ones")
+        int | None,
+        typer.Option(
+            "--from", min=1, max=_HEIGHT_MAX, metavar="HEIGHT", help="First block.", show_default="the last ones"
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many blocks.")] = 20,
     as_json: AsJson = False,
