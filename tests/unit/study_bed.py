@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from hmchain.application.agent.agent import Learner, ReadyLearner
+from hmchain.application.agent.agent import UNFORESEEN, Learner, ReadyLearner
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.consortium import Consortium, founding, validator_keys
 from hmchain.application.hospital import Hospital
@@ -218,6 +218,8 @@ class Bed:
     def step(self) -> bool:
         """One step of everyone; where nobody has anything to do, time passes."""
         busy = self.consortium.step()
+        troubles = [hospital.agent.troubles for hospital in self.consortium.hospitals.values()]
+        assert not any(UNFORESEEN in told for each in troubles for told in each.values()), troubles
         self.now_ms += 10 if busy else 500
         return busy
 

@@ -197,3 +197,26 @@ def test_joining_twice_after_a_restart_uses_the_same_secrets(bed: Bed) -> None:
     assert bed.consortium.submit(first[0]) == ["ok"]
     joined = opening.joins(bed.state, STUDY)[0]
     assert (joined.kem, joined.seed_hash) == (second[0].kem, second[0].seed_hash)
+
+
+def test_an_error_that_nobody_foresaw_holds_one_study_up_and_not_the_agent(bed: Bed) -> None:
+    """Whatever a participant pins or sends in one study, the hospital's other studies go on."""
+    plain = bed.learn
+
+    class Broken(Watched):
+        def read(self) -> None:
+            raise ValueError("a text that may quote anything")
+
+    def learn(hospital: Hospital, spec: StudySpec) -> Learner:
+        learner = plain(hospital, spec)
+        return Broken(learner, hospital.organisation, []) if hospital.organisation == "west" else learner
+
+    bed.learn = learn  # type: ignore[method-assign]
+    bed.reopen()
+    bed.prepare(rounds_=1)
+    bed.approve()
+    for _ in range(5):
+        bed.consortium.step()
+    told = bed.agent("west").troubles[STUDY]
+    assert "nobody foresaw: ValueError at test_agent.py:" in told and "quote" not in told
+    assert bed.study.status == studies.PROPOSED

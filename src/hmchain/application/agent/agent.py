@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from hmchain.application.learning.trainer import Trainer
 
 EXPIRY_MS = 600_000
+UNFORESEEN = "this study met an error that nobody foresaw"
 _TURN_MS = 1_000
 """How long each agent waits for the one before it to say that a study did not open in time."""
 
@@ -208,11 +210,13 @@ class Agent:
 
     @contextmanager
     def _waiting(self, study: Study) -> Iterator[None]:
-        """An object out of reach or a full disk holds one study up, not the agent: it is tried again at every step."""
+        """What one study brings about holds that one up, not the agent: it is tried again at every step."""
         try:
             yield
-        except HMChainError as error:
+        except HMChainError as error:  # an object out of reach, a full disk
             self.troubles[study.spec.name] = str(error)
+        except Exception as error:  # a participant may send what no line here foresees
+            self.troubles[study.spec.name] = unforeseen(error)
 
     def _join(self, study: Study) -> list[contracts.Body]:
         name, state = study.spec.name, self.node.state
@@ -345,6 +349,12 @@ def _require_floor(spec: StudySpec, colluders_min: int) -> None:
             f"study {spec.name} withstands {spec.colluders} colluders, and this hospital asks for {colluders_min}",
             "have it proposed with more, or lower colluders_min in node.toml",
         )
+
+
+def unforeseen(error: Exception) -> str:
+    """What is told of an error that is none of ours: its kind and place, since its text may quote anything."""
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{UNFORESEEN}: {type(error).__name__} at {Path(place.filename).name}:{place.lineno} (please report it)"
 
 
 def _checked(learner: Learner, spec: StudySpec) -> Learner:
