@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -33,10 +32,11 @@ from hmchain.ledger.blocks import Block, BlockResult, Commit, Event
 from hmchain.ledger.contracts.membership import Membership
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
+from hmchain.records.objects import address_of
 
 NOTHING = bytes(32)
 OBJECT = b"sealed"
-NAME = sha256(OBJECT).hexdigest()
+NAME = address_of(OBJECT).hex()
 
 
 def keyring(name: str) -> Keyring:
