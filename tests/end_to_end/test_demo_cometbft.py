@@ -89,7 +89,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def test_what_it_takes_is_said_first(finished: Finished) -> None:
     needs = finished.printed.index("make cometbft")
-    time = finished.printed.index("about three minutes")
+    time = finished.printed.index("about four minutes")
     assert max(needs, time) < finished.printed.index("simulated hospitals learn")
 
 

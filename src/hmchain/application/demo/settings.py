@@ -11,7 +11,7 @@ from hmchain.errors import InputError
 
 EMBEDDED, COMETBFT = "embedded", "cometbft"
 """The engines that can decide a run's blocks."""
-WORK = {EMBEDDED: (600, 4), COMETBFT: (120, 20)}
+WORK = {EMBEDDED: (600, 4), COMETBFT: (96, 25)}
 """Rounds, and steps in each, unless one says otherwise: as much training on both; a round takes longer among nodes."""
 
 
