@@ -6,7 +6,7 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,12 +101,19 @@ class Hospital:
 
     def images(self, dataset: str, version: int, split: str) -> Images:
         """Decrypt the images of one split; they stay in memory and in this process."""
-        decoded = [decode_trusted(data, ImageRecord) for _, data in self.vault.read(dataset, version)]
-        chosen = [record for record in decoded if record.split == split]
-        if not chosen:
-            raise InputError(f"{dataset} version {version} has no {split} images", "store some before a study")
-        pixels = [np.frombuffer(record.pixels, np.uint8).reshape(record.shape) for record in chosen]
-        return Images(np.stack(pixels), np.array([record.label for record in chosen], np.int64))
+        return self._splits(dataset, version, split)[0]
+
+    def _splits(self, dataset: str, version: int, *splits: str) -> list[Images]:
+        """The images of splits, in their order, from one reading of the version."""
+        held: dict[str, list[ImageRecord]] = {split: [] for split in splits}
+        for _, data in self.vault.read(dataset, version):
+            record = decode_trusted(data, ImageRecord)
+            if record.split in held:
+                held[record.split].append(record)
+        for split, records in held.items():
+            if not records:
+                raise InputError(f"{dataset} version {version} has no {split} images", "store some before a study")
+        return [_images(records) for records in held.values()]
 
     def cohort(self, dataset: str, version: int) -> Cohort:
         """Training and validation images, decrypted, once they were found to be those that were published.
@@ -116,7 +123,7 @@ class Hospital:
         from hmchain.application.learning.trainer import Cohort
 
         require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
-        train, validation = (self.images(dataset, version, split) for split in (TRAIN, VALIDATION))
+        train, validation = self._splits(dataset, version, TRAIN, VALIDATION)
         return Cohort(train.images, train.labels, validation.images, validation.labels)
 
     # What its people decide
@@ -142,6 +149,11 @@ class Hospital:
         """Close the hospital's files."""
         self.vault.close()
         self.store.close()
+
+
+def _images(records: Sequence[ImageRecord]) -> Images:
+    pixels = [np.frombuffer(record.pixels, np.uint8).reshape(record.shape) for record in records]
+    return Images(np.stack(pixels), np.array([record.label for record in records], np.int64))
 
 
 Learn = Callable[[Hospital, StudySpec], Learner]

@@ -54,7 +54,7 @@ def verify(
     with folder.read_records(place, passphrase()) as records:
         with output.progress_bar("reading objects") as progress:
             found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
-        changed = registered.changes(records)
+        changed = registered.changes(records, found.changed)
     sound = found.sound and not changed
     if as_json:
         output.emit({**output.plain(found), "changed": changed, "sound": sound})

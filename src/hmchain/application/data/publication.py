@@ -183,17 +183,16 @@ def check(
         raise ChangedDatasetError(f"the catalogue's root of {version.dataset} is not the ledger's", hint)
     require_as_registered(records, version)
     name, number = version.dataset, version.number
-    if record is not None:
-        records.vault.get(name, number, record)
-        sound, count = verify_record_proof(records.vault.prove(name, number, record), root), 1
-    else:
-        count = 0
+    count = 0
+    if record is None:
         for count, _ in enumerate(records.vault.read(name, number), 1):
             progress(count, version.records)
-        sound = True
-    if not sound:
-        what = f"version {number} of dataset {name} is not as it was registered"
-        raise ChangedDatasetError(what, "restore vault and objects from a backup, or publish a new version")
+    else:
+        records.vault.get(name, number, record)
+        if not verify_record_proof(records.vault.prove(name, number, record), root):
+            what = f"version {number} of dataset {name} is not as it was registered"
+            raise ChangedDatasetError(what, "restore vault and objects from a backup, or publish a new version")
+        count = 1
     return Check(version, count, ledger_root is not None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -36,8 +37,8 @@ class Change:
     hint: str
 
 
-def changes(records: Records) -> tuple[Change, ...]:
-    """All registered versions that are not what they were registered as, in order."""
+def changes(records: Records, changed: Iterable[tuple[str, int]]) -> tuple[Change, ...]:
+    """All registered versions that are not what they were registered as, then others that the vault found `changed`."""
     found = []
     for dataset in records.catalogue.datasets():
         for version in records.catalogue.versions(dataset.name):
@@ -46,7 +47,7 @@ def changes(records: Records) -> tuple[Change, ...]:
             except ChangedDatasetError as error:
                 found.append(Change(version.dataset, version.number, error.what, error.hint))
     listed = {(each.dataset, each.version) for each in found}
-    unlisted = (place for place in records.vault.changed() if place not in listed)
+    unlisted = (place for place in changed if place not in listed)
     found += [
         Change(*place, f"version {place[1]} of dataset {place[0]} is not as it was fixed", _HINT) for place in unlisted
     ]

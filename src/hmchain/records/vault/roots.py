@@ -29,21 +29,22 @@ class Roots:
     def commit(self, dataset: str, version: int, descriptions: Mapping[str, bytes], about: bytes) -> Commitment:
         """Fix a version by its records, what is said of each, and what is said of it; as it was fixed if it is."""
         with self._database.transaction() as connection:  # nobody adds a record between its leaves and its key
-            if not self.is_fixed(dataset, version):
-                said = ((self._digest(descriptions.get(record, b"")), dataset, version, record)
-                        for record, *_ in self._rows(dataset, version))  # fmt: skip
-                connection.executemany(_DESCRIBE, list(said))
-                rows = self._rows(dataset, version)
-                if not rows:
-                    raise MissingRecordError(f"{dataset} version {version} has no records", "put them first")
-                key, kek, bound = SecretKey.generate(), self._hierarchy.newest(connection), self._digest(about)
-                made = commitment.commit(dataset, version, _leaves(rows), bound, key.raw)
-                wrapped = kek.wrap(key.raw, root_context(dataset, version))
-                connection.execute(
-                    "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)",
-                    (dataset, version, kek.id, wrapped, bound, made.root),
-                )
-        return self.commitment(dataset, version)
+            if self.is_fixed(dataset, version):
+                return self.commitment(dataset, version)
+            said = ((self._digest(descriptions.get(record, b"")), dataset, version, record)
+                    for record, *_ in self._rows(dataset, version))  # fmt: skip
+            connection.executemany(_DESCRIBE, list(said))
+            rows = self._rows(dataset, version)
+            if not rows:
+                raise MissingRecordError(f"{dataset} version {version} has no records", "put them first")
+            key, kek, bound = SecretKey.generate(), self._hierarchy.newest(connection), self._digest(about)
+            made = commitment.commit(dataset, version, _leaves(rows), bound, key.raw)
+            wrapped = kek.wrap(key.raw, root_context(dataset, version))
+            connection.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)",
+                (dataset, version, kek.id, wrapped, bound, made.root),
+            )
+        return made
 
     def commitment(self, dataset: str, version: int) -> Commitment:
         """What binds a fixed version, computed from what the vault holds of it now."""

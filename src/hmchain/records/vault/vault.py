@@ -287,10 +287,6 @@ class Vault:
         """
         return self._roots.unlike(dataset, version, descriptions, about)
 
-    def changed(self) -> list[tuple[str, int]]:
-        """Closed versions that are not what they were committed to as, of which no record was erased."""
-        return self._roots.changed()
-
     def prove(self, dataset: str, version: int, record: str) -> RecordProof:
         """A proof for an auditor that a committed version has a record; see `RecordProof` for what it reveals.
 
