@@ -26,7 +26,6 @@ from rich.table import Table  # noqa: E402
 from hmchain.application.learning import baselines, metrics  # noqa: E402
 from hmchain.application.learning.cnn import Architecture  # noqa: E402
 from hmchain.application.learning.schedule import default_plan  # noqa: E402
-from hmchain.application.learning.trainer import Cohort  # noqa: E402
 from hmchain.ledger.contracts.datasets import rounded_count  # noqa: E402
 from hmchain.ledger.contracts.studies import fair_weights  # noqa: E402
 from hmchain.ledger.reputation import faults_tolerated  # noqa: E402
@@ -84,10 +83,7 @@ def train_and_score(image_set: ImageSet, split: Partition, seed: int, rounds: in
     """Train all methods from one seed and score them on the test set."""
     started = time.perf_counter()
     images, labels = image_set.images, image_set.labels
-    cohorts = [
-        Cohort(images[share.train], labels[share.train], images[share.validation], labels[share.validation])
-        for share in split.hospitals
-    ]
+    cohorts = baselines.cohorts_of(image_set, split)
     height, width, channels = image_set.shape
     arch = Architecture.for_images(height, width, channels, len(image_set.classes))
     plan, first = default_plan(rounds, steps), seed.to_bytes(32, "big")

@@ -25,7 +25,7 @@ import numpy.typing as npt  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from hmchain.application.learning.baselines import hospital_seed  # noqa: E402
+from hmchain.application.learning.baselines import cohorts_of, hospital_seed  # noqa: E402
 from hmchain.application.learning.cnn import Architecture, initial_vector  # noqa: E402
 from hmchain.application.learning.schedule import Q16, TrainingPlan, default_plan  # noqa: E402
 from hmchain.application.learning.trainer import CNNTrainer, Cohort  # noqa: E402
@@ -142,11 +142,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     started = time.perf_counter()
     image_set = load_images(options.dataset, data_dir=options.data_dir)
     split = partition(image_set, options.hospitals, options.alpha, SEED)
-    images, labels = image_set.images, image_set.labels
-    cohorts = [
-        Cohort(images[share.train], labels[share.train], images[share.validation], labels[share.validation])
-        for share in split.hospitals
-    ]
+    cohorts = cohorts_of(image_set, split)
     height, width, channels = image_set.shape
     arch = Architecture.for_images(height, width, channels, len(image_set.classes))
     plan = default_plan(max(600, options.rounds))

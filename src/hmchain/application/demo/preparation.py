@@ -13,6 +13,7 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.consortium import Consortium
 from hmchain.application.demo.settings import DemoSettings
 from hmchain.application.hospital import TRAIN, VALIDATION, Hospital, Images
+from hmchain.application.learning.baselines import cohorts_of
 from hmchain.application.learning.cnn import Architecture
 from hmchain.application.learning.schedule import TrainingPlan, default_plan
 from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, PASSES_MAX, repeats_itself, study_spec
@@ -82,11 +83,7 @@ class Prepared:
 
     def cohorts(self) -> list[Cohort]:
         """Every hospital's images, for the baselines that no consortium could train."""
-        return [self._cohort(share) for share in self.split.hospitals]
-
-    def _cohort(self, share: HospitalShare) -> Cohort:
-        images, labels = self.images.images, self.images.labels
-        return Cohort(images[share.train], labels[share.train], images[share.validation], labels[share.validation])
+        return cohorts_of(self.images, self.split)
 
 
 def hospital_names(count: int) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ from hmchain.application.learning.cnn import (
 from hmchain.application.learning.schedule import Q16, TrainingPlan
 from hmchain.application.learning.trainer import CNNTrainer, Cohort
 from hmchain.canonical import digest
+from hmchain.records.partition import Partition
+from hmchain.records.sources.imageset import ImageSet
 
 _ALONE_BATCH, _ALONE_STEPS = 8, 40
 
@@ -192,6 +194,15 @@ def _federate(
 def hospital_seed(seed: bytes, place: int) -> bytes:
     """From which a hospital draws its batches: its secret in a real federation, one of a kind in a comparison."""
     return digest("hmchain baseline", seed, place.to_bytes(8, "big"))
+
+
+def cohorts_of(images: ImageSet, split: Partition) -> list[Cohort]:
+    """Every hospital's images, as a split gives them out; no consortium sees them together."""
+    pixels, labels = images.images, images.labels
+    return [
+        Cohort(pixels[share.train], labels[share.train], pixels[share.validation], labels[share.validation])
+        for share in split.hospitals
+    ]
 
 
 def pool(cohorts: Sequence[Cohort]) -> Cohort:
