@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
@@ -15,15 +14,6 @@ from hmchain.application.agent import exchange
 from hmchain.ledger.contracts import conduct, models, rounds, studies
 from hmchain.ledger.contracts.participation import CommitUpdate
 from hmchain.records.objects.folder import Folder
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
-    bed.prepare()
-    bed.approve()
-    yield bed
-    bed.close()
 
 
 def cached(bed: Bed, address: bytes) -> list[str]:

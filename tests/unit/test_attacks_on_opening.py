@@ -30,15 +30,6 @@ from hmchain.ledger.contracts.studies import ProposeStudy
 PLAN = default_plan(rounds=3)
 
 
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
-    bed.prepare()
-    bed.approve()
-    yield bed
-    bed.close()
-
-
 def learning(bed: Bed) -> dict[str, int]:
     """Scores as if no time had passed: what was bad fades with it."""
     return {name: conduct.learning_score(bed.state, STUDY, name, START_MS) for name in bed.names}

@@ -25,15 +25,6 @@ from hmchain.ledger.contracts.studies import ProposeStudy, StudySpec
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
-    bed.prepare()
-    bed.approve()
-    yield bed
-    bed.close()
-
-
-@pytest.fixture
 def seven(tmp_path: Path) -> Iterator[Bed]:
     bed = Bed.found(tmp_path, 7)
     bed.prepare()

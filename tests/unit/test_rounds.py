@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +17,6 @@ from hmchain.ledger.contracts import conduct, models, opening, round_flow, round
 from hmchain.ledger.contracts.approvals import RevokeApproval
 from hmchain.ledger.contracts.opening import ResumeStudy
 from hmchain.ledger.contracts.participation import Attest, CommitUpdate, GateReveal, GateVote, Reveal, Tick
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
-    bed.prepare()
-    bed.approve()
-    yield bed
-    bed.close()
 
 
 def found(tmp_path: Path, n: int, **settings: object) -> Bed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,15 +68,6 @@ def test_three_ledgers_do_not_add_up_to_what_one_would_not_admit(memory: SumMemo
 
 
 # Through the real contracts
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
-    bed.prepare()
-    bed.approve()
-    yield bed
-    bed.close()
 
 
 def test_a_ledger_put_back_from_a_backup_gets_no_second_set(bed: Bed, tmp_path: Path) -> None:
