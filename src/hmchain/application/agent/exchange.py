@@ -228,11 +228,6 @@ def model_bytes(rule: ModelRule) -> int:
     return _part_size(Part.MODEL, rule)
 
 
-def evidence_size(rule: ModelRule) -> int:
-    """Bytes of the envelope of a master's evidence."""
-    return sealed_size(_evidence_bytes(rule))
-
-
 def _update_bytes(rule: ModelRule) -> int:
     return vectors.UPDATE.leaf_bytes * rule.chunks
 
