@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -79,6 +80,11 @@ def rename(source: Path, target: Path) -> None:
     source.replace(target)
     for folder in {source.parent, target.parent}:
         sync(folder)
+
+
+def free_name(path: Path) -> Path:
+    """The first of `PATH-1`, `PATH-2`... that is not there yet."""
+    return next(found for number in count(1) if not (found := path.with_name(f"{path.name}-{number}")).exists())
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:

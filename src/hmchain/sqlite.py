@@ -19,6 +19,8 @@ from hmchain.errors import HMChainError
 BUSY_SECONDS = 10.0
 """For so long a writer waits for another one."""
 
+LOG_SUFFIXES = ("-wal", "-shm")
+
 _PAUSE_SECONDS = 0.02
 _COPIED_PAGES = 4096  # at a time, so that writers get their turn
 _CODE_BITS = 0xFF  # an extended result code's low byte is the code that it refines
@@ -128,6 +130,12 @@ def empty_log(database: sqlite3.Connection, seconds: float | None = None) -> boo
             return False
         time.sleep(_PAUSE_SECONDS)
     return True
+
+
+def remove_logs(path: Path) -> None:
+    """Remove SQLite's logs beside a file that is put aside: they belong to that one, and to no other."""
+    for suffix in LOG_SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def copy_to(database: sqlite3.Connection, path: Path) -> None:

@@ -17,9 +17,9 @@ import msgspec
 
 from hmchain import sqlite
 from hmchain.application.node import joined
-from hmchain.application.node_folder import NodeFolder, free_folder
+from hmchain.application.node_folder import NodeFolder
 from hmchain.errors import StorageError
-from hmchain.files import make_folder, rename, replacing
+from hmchain.files import free_name, make_folder, rename, replacing
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
 from hmchain.ledger.engines.cometbft.home import write_secret
@@ -102,13 +102,13 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 
 def _swap(folder: NodeFolder, scratch: Path) -> None:
     """Put what was there aside, in a folder of its own for every restoration, and what was unpacked in its place."""
-    data, kept = folder.engine / DATA, free_folder(folder.path, "before-restore")
+    data, kept = folder.engine / DATA, free_name(folder.path / "before-restore")
     make_folder(kept)
     write_secret(scratch / DATA / SIGNED, (data / SIGNED).read_bytes())  # on disk before the old one moves
     rename(data, kept / DATA)
     rename(scratch / DATA, data)
     for name in (_STATE, _BLOCKS, BEGINNING):
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", *sqlite.LOG_SUFFIXES):
             old = folder.ledger / (name + suffix)
             if old.exists():
                 old.rename(kept / old.name)

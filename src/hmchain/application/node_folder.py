@@ -123,14 +123,6 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - read, not bound
 
 
-def free_folder(place: Path, name: str) -> Path:
-    """The first of `NAME-1`, `NAME-2`... that is not there yet."""
-    number = 1
-    while (found := place / f"{name}-{number}").exists():
-        number += 1
-    return found
-
-
 @dataclass(frozen=True)
 class NodeFolder:
     """Where a node keeps what."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from hmchain import files
 from hmchain.application import snapshot_join
 from hmchain.application.node import joined
-from hmchain.application.node_folder import RUN_BEGINS, NodeFolder, free_folder
+from hmchain.application.node_folder import RUN_BEGINS, NodeFolder
 from hmchain.application.signing_record import record
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import write_secret
@@ -33,7 +33,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
     with folder.held():
         _finish(folder)
         kept_record = record(folder, signs_above)
-        kept = free_folder(folder.path, "damaged")
+        kept = files.free_name(folder.path / "damaged")
         files.make_folder(kept)
         fresh = _fresh(folder)
         shutil.rmtree(fresh, ignore_errors=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain import files
+from hmchain import files, sqlite
 from hmchain.errors import InputError, LedgerError
 from hmchain.ledger import audit
 from hmchain.ledger.audit import Progress
@@ -58,18 +58,10 @@ def _replaced(directory: Path, damaged: Iterable[tuple[Path, str]], progress: Pr
         audit.replay(directory, fresh, progress=progress)
         found = []
         for path, damage in damaged:
-            kept = _free(path)
+            kept = files.free_name(path.with_suffix(".damaged"))
             path.rename(kept)
-            for suffix in ("-wal", "-shm"):  # SQLite's logs belong to the file beside them, and to no other
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            sqlite.remove_logs(path)
             with files.replacing(path, durable=True) as partial:
                 shutil.copyfile(fresh, partial)
             found.append(Rebuilt(path, damage, kept))
         return found
-
-
-def _free(path: Path) -> Path:
-    number = 1
-    while (kept := path.with_suffix(f".damaged-{number}")).exists():
-        number += 1
-    return kept

@@ -26,15 +26,9 @@ class Repairs:
 
     def make(self, state: State, study: Study, entry: Round, now_ms: int) -> None:
         """Look when an attempt begins, and again where a phase takes long."""
-        deadlines = study.spec.deadlines
-        spans_ms = {
-            rounds.COMMIT: deadlines.commit_ms,
-            rounds.AGGREGATE: deadlines.aggregate_ms,
-            rounds.VERIFY: deadlines.verify_ms,
-        }
-        if entry.phase not in spans_ms:
+        if entry.phase not in (rounds.COMMIT, rounds.AGGREGATE, rounds.VERIFY):
             return
-        is_late = turns.is_late(entry, spans_ms[entry.phase], now_ms)
+        is_late = turns.is_late(entry, rounds.span_ms(study.spec.deadlines, entry.phase), now_ms)
         moment = (entry.number, entry.attempt, is_late)
         if moment != self._looked if entry.phase == rounds.COMMIT else is_late:
             self._looked = moment

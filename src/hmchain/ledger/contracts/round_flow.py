@@ -116,18 +116,7 @@ def _leader(context: Context, entry: Round, rank: int) -> int | None:
 
 def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
     """Begin a phase and its deadline."""
-    deadlines = study.spec.deadlines
-    span_ms = {
-        rounds.COMMIT: deadlines.commit_ms,
-        rounds.ATTEST: deadlines.attest_ms,
-        rounds.REVEAL: deadlines.reveal_ms,
-        rounds.AGGREGATE: deadlines.aggregate_ms,
-        rounds.VERIFY: deadlines.verify_ms,
-        rounds.GATE_COMMIT: deadlines.gate_ms,
-        rounds.GATE_REVEAL: deadlines.gate_ms,
-        rounds.FINAL: 0,
-    }[phase]
-    deadline_ms = context.time_ms + span_ms
+    deadline_ms = context.time_ms + rounds.span_ms(study.spec.deadlines, phase)
     rounds.put(context.state, replace(entry, phase=phase, phase_height=context.height, deadline_ms=deadline_ms))
     context.emit("round.phase", entry.study, str(entry.number), phase)
 

@@ -10,6 +10,7 @@ from hmchain.canonical import Record
 from hmchain.ledger import sums
 from hmchain.ledger.arithmetic import LostPair, Survivor
 from hmchain.ledger.contracts import studies
+from hmchain.ledger.contracts.studies import Deadlines
 from hmchain.ledger.election import Candidate
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.sums import Summand, SummedSet
@@ -130,6 +131,20 @@ _ROUNDS = Table("rounds", Round)
 _CONTRIBUTIONS = Table("contributions", Contribution)
 _BALLOTS = Table("gate", Ballot)
 _VOID = Table("void_attempts", VoidAttempt)
+
+
+def span_ms(deadlines: Deadlines, phase: str) -> int:
+    """How long a phase may take, in block time."""
+    return {
+        COMMIT: deadlines.commit_ms,
+        ATTEST: deadlines.attest_ms,
+        REVEAL: deadlines.reveal_ms,
+        AGGREGATE: deadlines.aggregate_ms,
+        VERIFY: deadlines.verify_ms,
+        GATE_COMMIT: deadlines.gate_ms,
+        GATE_REVEAL: deadlines.gate_ms,
+        FINAL: 0,
+    }[phase]
 
 
 def round_(state: State, study: str, number: int) -> Round | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from hmchain import files, sqlite
 from hmchain.errors import LedgerError
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
@@ -140,7 +141,7 @@ class Validator:
     def _opened(self) -> Machine:
         """The state in its file, or a fresh one in its place if that file is damaged."""
         if not self._path.exists():
-            self._remove_logs()
+            sqlite.remove_logs(self._path)
         try:
             state = State(self._path)
         except StateError as error:
@@ -185,18 +186,11 @@ class Validator:
 
     def _replaced(self, reason: str) -> Machine:
         """Put the damaged file aside and begin anew."""
-        number = 1
-        while (kept_at := self._path.with_suffix(f".damaged-{number}")).exists():
-            number += 1
+        kept_at = files.free_name(self._path.with_suffix(".damaged"))
         self._path.rename(kept_at)
-        self._remove_logs()
+        sqlite.remove_logs(self._path)
         self.recoveries.append(Recovery(self.name, reason, kept_at))
         return self._founded(State(self._path))
-
-    def _remove_logs(self) -> None:
-        """SQLite's logs belong to the database that they lie beside, and to no other."""
-        for suffix in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
     def _founded(self, state: State) -> Machine:
         genesis_file.initialise(state, self._genesis)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from hmchain import files
+from hmchain import files, sqlite
 from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
@@ -77,11 +77,9 @@ class NodeStorage:
             scratch.close()
 
     def _put_aside(self, reason: str) -> None:
-        number = 1
-        while (kept := self._directory / f"damaged-{number}").exists():
-            number += 1
+        kept = files.free_name(self._directory / "damaged")
         kept.mkdir()
-        names = [name + suffix for name in (STATE, BLOCKS) for suffix in ("", "-wal", "-shm")]
+        names = [name + suffix for name in (STATE, BLOCKS) for suffix in ("", *sqlite.LOG_SUFFIXES)]
         for name in (*names, BEGINNING):
             path = self._directory / name
             if path.exists():
