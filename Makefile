@@ -19,9 +19,11 @@ help:  ## Show this list
 
 demo: $(STAMPS)/demo  ## Four hospitals, one ledger, one federated CNN: from raw images to an audited model
 	@$(BIN)/hmchain demo $(ARGS)
+	@echo "To have hmchain as a command, as it is named above: . $(BIN)/activate"
 
 demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a network, with one of them killed
 	@$(BIN)/hmchain demo --engine cometbft $(ARGS)
+	@echo "To have hmchain as a command, as it is named above: . $(BIN)/activate"
 
 # Three at a time: tests of real processes wait more than they work.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
