@@ -24,8 +24,8 @@ from rich.table import Table
 from hmchain.canonical import encode
 from hmchain.keys import PublicKey, SigningKey, WrappingKey
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
-from hmchain.ledger.contracts.membership import Member
+from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
+from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import Application

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hmchain.ledger import lthash
-from hmchain.ledger.audit import verify
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers.replay import verify
 from hmchain.ledger.readers.states import open_state
 from ledger_throughput import commit_all, found, load, raw_checks
 

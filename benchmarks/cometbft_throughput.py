@@ -41,9 +41,9 @@ from hmchain.canonical import decode, digest, encode
 from hmchain.clock import now_ms
 from hmchain.keys import PublicKey, SigningKey, WrappingKey
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
-from hmchain.ledger.contracts.membership import Member
-from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
+from hmchain.ledger.contracts.members.membership import Member
+from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.local import LOOPBACK, LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import Supervised, find_binary

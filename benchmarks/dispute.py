@@ -25,8 +25,8 @@ from hmchain import blake3_tree
 from hmchain.blake3_tree import Domain
 from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import Layer, LostPair, ModelRule, Survivor, mask_stream
-from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf, judge
-from hmchain.ledger.contracts.rounds import Posted
+from hmchain.ledger.contracts.learning.disputes import DisputeChunk, Leaf, judge
+from hmchain.ledger.contracts.learning.rounds import Posted
 from hmchain.ledger.vectors import MODEL, UPDATE
 
 HOSPITALS = 32

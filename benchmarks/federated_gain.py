@@ -23,14 +23,15 @@ import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from hmchain.application.learning import baselines, metrics  # noqa: E402
-from hmchain.application.learning.cnn import Architecture  # noqa: E402
+from hmchain.application.learning import metrics  # noqa: E402
 from hmchain.application.learning.schedule import default_plan  # noqa: E402
-from hmchain.ledger.contracts.datasets import rounded_count  # noqa: E402
-from hmchain.ledger.contracts.studies import fair_weights  # noqa: E402
+from hmchain.application.learning.trainers import baselines  # noqa: E402
+from hmchain.application.learning.trainers.cnn import Architecture  # noqa: E402
+from hmchain.ledger.contracts.data.datasets import rounded_count  # noqa: E402
+from hmchain.ledger.contracts.learning.studies import fair_weights  # noqa: E402
 from hmchain.ledger.reputation import faults_tolerated  # noqa: E402
-from hmchain.records.partition import Partition, partition  # noqa: E402
-from hmchain.records.sources.images import ImageSet, load_images  # noqa: E402
+from hmchain.records.pictures.named_sets import ImageSet, load_images  # noqa: E402
+from hmchain.records.pictures.partition import Partition, partition  # noqa: E402
 
 METHODS = ("local", "fedavg", "federated", "pooled")
 TITLES = {

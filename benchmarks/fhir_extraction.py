@@ -22,12 +22,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from health_records import ndjson, profile, pseudonyms, resources
 from hmchain.records.deidentification.canary import fhir as canaries
 from hmchain.records.deidentification.canary.survivors import survivors
-from hmchain.records.deidentification.fhir import FhirDeidentifier
+from hmchain.records.deidentification.fhir.deidentifier import FhirDeidentifier
 from hmchain.records.deidentification.outcome import Clean
 from hmchain.records.sources.fhir.files import FhirFiles
+from support.health_records import ndjson, profile, pseudonyms, resources
 
 TARGET = 1.0
 OBSERVATIONS = 12

@@ -23,8 +23,8 @@ from hmchain.keys import SigningKey, WrappingKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT
-from hmchain.ledger.contracts import standings
-from hmchain.ledger.contracts.membership import Member
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.application import Application
 from hmchain.ledger.genesis import SALT_BYTES

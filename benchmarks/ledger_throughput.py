@@ -29,8 +29,8 @@ from hmchain.canonical import decode, encode
 from hmchain.keys import ED25519, PublicKey, SigningKey, WrappingKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX
-from hmchain.ledger.contracts.datasets import RegisterDataset, Schema
-from hmchain.ledger.contracts.membership import Member
+from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
+from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.genesis import SALT_BYTES
 from hmchain.ledger.transactions import SignedTransaction, sign

@@ -25,15 +25,15 @@ import numpy.typing as npt  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from hmchain.application.learning.baselines import cohorts_of, hospital_seed  # noqa: E402
-from hmchain.application.learning.cnn import Architecture, initial_vector  # noqa: E402
 from hmchain.application.learning.schedule import Q16, TrainingPlan, default_plan  # noqa: E402
-from hmchain.application.learning.trainer import CNNTrainer, Cohort  # noqa: E402
-from hmchain.ledger.contracts.datasets import rounded_count  # noqa: E402
-from hmchain.ledger.contracts.studies import fair_weights  # noqa: E402
+from hmchain.application.learning.trainers.baselines import cohorts_of, hospital_seed  # noqa: E402
+from hmchain.application.learning.trainers.cnn import Architecture, initial_vector  # noqa: E402
+from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer, Cohort  # noqa: E402
+from hmchain.ledger.contracts.data.datasets import rounded_count  # noqa: E402
+from hmchain.ledger.contracts.learning.studies import fair_weights  # noqa: E402
 from hmchain.ledger.reputation import faults_tolerated  # noqa: E402
-from hmchain.records.partition import partition  # noqa: E402
-from hmchain.records.sources.images import load_images  # noqa: E402
+from hmchain.records.pictures.named_sets import load_images  # noqa: E402
+from hmchain.records.pictures.partition import partition  # noqa: E402
 
 F64 = npt.NDArray[np.float64]
 

@@ -36,17 +36,17 @@ from hmchain.application.agent import exchange, participant, updates
 from hmchain.application.agent.agent import Learner, ReadyLearner
 from hmchain.application.agent.cache import ObjectCache
 from hmchain.application.agent.store import AgentStore
-from hmchain.application.consortium import Consortium
-from hmchain.application.hospital import Hospital
-from hmchain.application.learning.cnn import Architecture, first_model_seed, initial_vector
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
+from hmchain.application.learning.trainers.cnn import Architecture, first_model_seed, initial_vector
 from hmchain.ledger import vectors
 from hmchain.ledger.blocks import Block, BlockResult
-from hmchain.ledger.contracts.approvals import ApproveStudy
-from hmchain.ledger.contracts.datasets import PublishVersion, RegisterDataset, Schema
-from hmchain.ledger.contracts.studies import DatasetUse, ProposeStudy, StudySpec
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, StudySpec
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.records.objects import ObjectStore
 

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cometbft_throughput import NAMES, PATIENCE_SECONDS, Load, Watch, network, registrations, run, running
-from hmchain.ledger.contracts import standings
-from hmchain.ledger.contracts.parameters import Parameters
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.state import State
 

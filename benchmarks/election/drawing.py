@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from election.proposers import FAULTS, RULES, Outcome
-from hmchain.application.report.markup import Markup, element
-from hmchain.application.report.plot import Frame, at, axes, text, ticks
+from hmchain.application.pages.markup import Markup, element
+from hmchain.application.pages.plot import Frame, at, axes, text, ticks
 
 STYLE = """
 .page { fill: #ffffff; stroke: #d6dce4; } text { fill: #1d2733; } .axis-name, .axes text { fill: #55636f; }

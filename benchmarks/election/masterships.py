@@ -29,12 +29,13 @@ from hmchain.ledger import election, reputation
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import ABSENT, COMMIT, BlockInput, Vote
 from hmchain.ledger.context import AGENT, STEWARD, Context, Credential
-from hmchain.ledger.contracts import approvals, attendance, conduct, round_flow, rounds, standings, studies
-from hmchain.ledger.contracts.datasets import Schema
-from hmchain.ledger.contracts.membership import Member
-from hmchain.ledger.contracts.rounds import Ballot, Contribution, Posted, Round
-from hmchain.ledger.contracts.standings import Unjail
-from hmchain.ledger.contracts.studies import DatasetUse, Progress, Study, StudySpec
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.ledger.contracts.learning import approvals, conduct, round_flow, rounds, studies
+from hmchain.ledger.contracts.learning.rounds import Ballot, Contribution, Posted, Round
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Progress, Study, StudySpec
+from hmchain.ledger.contracts.members import attendance, standings
+from hmchain.ledger.contracts.members.membership import Member
+from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.proposer import proposers_of_rounds
 from hmchain.ledger.reputation import Outcome
 from hmchain.ledger.state import State

@@ -20,9 +20,9 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from hmchain.ledger import proposer, reputation
-from hmchain.ledger.contracts.attendance import FAILED_TURNS_MIN, SPAN_MS_MAX, TURN_MS_MAX
-from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.contracts.standings import EFFECT_DELAY_BLOCKS
+from hmchain.ledger.contracts.members.attendance import FAILED_TURNS_MIN, SPAN_MS_MAX, TURN_MS_MAX
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.standings import EFFECT_DELAY_BLOCKS
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.reputation import Standing
 

@@ -1,6 +1,6 @@
 """`python -m hmchain`: the command line."""
 
-from hmchain.application.cli.main import run
+from hmchain.interfaces.cli.main import run
 
 if __name__ == "__main__":
     run()

@@ -8,11 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from cometbft_network import SCHEMA, RunningNetwork, eventually, running, signing_key
-from lying_app import lie
 
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
@@ -20,6 +18,9 @@ from hmchain.ledger.engines.cometbft.local import LocalNode
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
+from support.apps.lying_app import lie
+from support.cometbft_network import SCHEMA, RunningNetwork, eventually, running, signing_key
+from support.paths import APPS
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
@@ -101,7 +102,7 @@ def use_lying_apps(network: RunningNetwork, liars: str) -> list[Path]:
     for name in liars:
         node = network.node(name)
         command = node.files.app_command()
-        command[1:3] = [str(Path(__file__).parent / "lying_app.py")]
+        command[1:3] = [str(APPS / "lying_app.py")]
         node.app = Supervised("the lying application", command, node.files.log)
         orders.append(node.files.directory / "lie-from")
     return orders

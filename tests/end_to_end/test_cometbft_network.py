@@ -12,7 +12,26 @@ from itertools import cycle, pairwise
 from pathlib import Path
 
 import pytest
-from cometbft_network import (
+
+from hmchain.application.node import folder_audit
+from hmchain.application.node.folder_audit import FolderDefectError
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger import proposer
+from hmchain.ledger.blocks import COMMIT
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
+from hmchain.ledger.contracts.members.standings import Unjail
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft import archive, process
+from hmchain.ledger.engines.cometbft.home import Timing
+from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.rpc import RpcClient
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers import audit
+from hmchain.ledger.state import State
+from hmchain.ledger.transition import Machine
+from support.cometbft_network import (
     PATIENCE_SECONDS,
     SCHEMA,
     RunningNetwork,
@@ -21,24 +40,7 @@ from cometbft_network import (
     running,
     signing_key,
 )
-
-from hmchain.application import auditing, folder_audit
-from hmchain.application.folder_audit import FolderDefectError
-from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger import proposer
-from hmchain.ledger.blocks import COMMIT
-from hmchain.ledger.contracts import standings
-from hmchain.ledger.contracts.datasets import RegisterDataset
-from hmchain.ledger.contracts.maintenance import AnnounceMaintenance
-from hmchain.ledger.contracts.standings import Unjail
-from hmchain.ledger.engines.block_store import BlockStore
-from hmchain.ledger.engines.cometbft import archive, process
-from hmchain.ledger.engines.cometbft.home import Timing
-from hmchain.ledger.engines.cometbft.process import Supervised
-from hmchain.ledger.engines.cometbft.rpc import RpcClient
-from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.state import State
-from hmchain.ledger.transition import Machine
+from support.paths import APPS, TESTS
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
@@ -61,7 +63,7 @@ SUPERVISOR = """
 import sys, time
 sys.path.insert(0, {here!r})
 from pathlib import Path
-from cometbft_network import running
+from support.cometbft_network import running
 with running(Path({place!r}), "a") as network:
     node = network.node("a")
     print(node.app.pid, node.engine.pid, flush=True)
@@ -125,7 +127,7 @@ def test_a1_the_headers_of_real_blocks_hold_what_the_log_says(tmp_path: Path) ->
         for name in "abcab":
             network.register(name)
         kept = _keep(client, log)
-        found = auditing.verify(log, network.nodes.genesis.digest)
+        found = audit.verify(log, network.nodes.genesis.digest)
         assert found.height == kept.last.header.height and found.transactions == 6
         assert any(len(entry.commit.signatures) > len([v for v in entry.commit.signatures if v.block_id_flag == COMMIT])
                    for entry in map(kept.get, range(1, found.height)) if entry)  # fmt: skip
@@ -239,7 +241,7 @@ def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path
         node.stop()
         right = node.app
         command = node.files.app_command()
-        command[1:3] = [str(Path(__file__).parent / "other_version_app.py")]
+        command[1:3] = [str(APPS / "other_version_app.py")]
         node.app = Supervised("the application of another version", command, node.files.log)
         node.app.start()
         told = "end-to-end follows protocol 2, and this program knows 3"
@@ -289,7 +291,7 @@ def test_three_go_on_as_two_while_the_third_is_on_announced_maintenance(tmp_path
 
 def test_nothing_is_left_behind_by_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     needs_cometbft()
-    script = SUPERVISOR.format(here=str(Path(__file__).parent), place=str(tmp_path))
+    script = SUPERVISOR.format(here=str(TESTS), place=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
         pids = [int(pid) for pid in supervisor.stdout.readline().split()]

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from cometbft_network import needs_cometbft
-from namespaces import Host, lan
 
-from s3_server import S3Server, running_s3
+from support.cometbft_network import needs_cometbft
+from support.namespaces import Host, lan
+from support.paths import REPOSITORY
+from support.s3_server import S3Server, running_s3
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(480)]
 
-REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "how-to" / "consortium.md"
 DEPARTMENTS = ("north", "south", "west")
 NEWCOMER = "east"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cometbft_network import RunningNetwork, eventually, running, signing_key
 
 from hmchain.ledger.engines.cometbft import home
+from support.cometbft_network import RunningNetwork, eventually, running, signing_key
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 

@@ -13,68 +13,17 @@ import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hmchain.application.cli.main import main
-from pacs import PASSWORD, TITLE, USER, running_orthanc, study
-from s3_server import running_s3
-from unit.dicom_objects import ct, written
-
-Captured = pytest.CaptureFixture[str]
-NAME, NUMBER = "Quince", "MRN-449-207"
-
-
-class Steward:
-    """Runs `hmchain data` on one hospital's folder."""
-
-    def __init__(self, folder: Path, capsys: Captured) -> None:
-        self.folder = folder
-        self._capsys = capsys
-
-    def run(self, *arguments: str, expect: int = 0) -> Any:
-        """The JSON that a command prints."""
-        place = [] if arguments[0] == "selftest" else ["--dir", str(self.folder)]
-        status = main(["data", *arguments, *place, "--json"])
-        printed = self._capsys.readouterr()
-        assert status == expect, printed.out + printed.err
-        return json.loads(printed.out)
-
-    def show(self, *arguments: str) -> str:
-        """What people see."""
-        assert main(["data", *arguments, "--dir", str(self.folder)]) == 0
-        return self._capsys.readouterr().out
-
-
-@pytest.fixture
-def steward(tmp_path: Path, capsys: Captured) -> Steward:
-    made = Steward(tmp_path / "north", capsys)
-    made.run("init")
-    return made
-
-
-@pytest.fixture
-def scans(tmp_path: Path) -> Path:
-    """Twelve slices of four patients, a screenshot, and a file that is cut short."""
-    folder = tmp_path / "export"
-    folder.mkdir()
-    rng = np.random.Generator(np.random.PCG64(3))
-    for number in range(12):
-        pixels = rng.integers(0, 4000, (8, 8), dtype=np.uint16)
-        slice_ = ct(PatientID=f"{NUMBER}-{number % 4}", SOPInstanceUID=f"1.2.3.{number}", PixelData=pixels.tobytes())
-        slice_.file_meta.MediaStorageSOPInstanceUID = slice_.SOPInstanceUID
-        (folder / f"{NAME} {number}.dcm").write_bytes(written(slice_))
-    shot = ct(SOPInstanceUID="1.2.4.1", BurnedInAnnotation="YES")
-    (folder / "shot.dcm").write_bytes(written(shot))
-    (folder / "short.dcm").write_bytes(written(ct(SOPInstanceUID="1.2.4.2"))[:300])
-    return folder
-
-
-def contents(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+from support.dicom_objects import ct, written
+from support.pacs import PASSWORD, TITLE, USER, running_orthanc, study
+from support.s3_server import running_s3
+from support.steward import NAME, NUMBER, Captured, Steward, contents, message
+from support.steward import scans as scans
+from support.steward import steward as steward
 
 
 def test_from_files_to_a_registered_dataset(steward: Steward, scans: Path, tmp_path: Path) -> None:
@@ -262,7 +211,7 @@ def test_an_extraction_that_is_killed_goes_on(tmp_path: Path, steward: Steward) 
 
 
 def test_two_at_once_do_not_get_in_each_others_way(steward: Steward, scans: Path) -> None:
-    from hmchain.application.data.folder import locate, open_records
+    from hmchain.application.site.hospital import locate, open_records
 
     with open_records(locate(steward.folder)):
         error = steward.run("extract", str(scans), "--into", "head", expect=2)["error"]
@@ -418,15 +367,6 @@ def test_a_listener_acknowledges_what_is_kept_and_ends_with_a_signal(steward: St
     assert json.loads(out)["records"] == 3
     assert steward.run("show", "lab")["records"] == 3
     assert NAME.encode() not in contents(steward.folder)
-
-
-def message(number: int) -> bytes:
-    lines = (
-        f"MSH|^~\\&|LAB|HOSP|X|Y|20240101||ORU^R01|{number}|P|2.5",
-        f"PID|1||{NUMBER}^^^H||{NAME}^Archibald||19310203|M",
-        "OBX|1|NM|8480-6^Systolic^LN||120|mm[Hg]|||||F",
-    )
-    return "\r".join(lines).encode()
 
 
 def send(port: int, data: bytes) -> bytes:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from end_to_end.test_data import NUMBER, Captured, Steward, contents, scans, steward
-from hmchain.application.cli.main import main
+from hmchain.interfaces.cli.main import main
 from hmchain.keys import SecretKey, save_key
+from support.steward import NUMBER, Captured, Steward, contents
+from support.steward import scans as scans
+from support.steward import steward as steward
 
 __all__ = ["scans", "steward"]
 

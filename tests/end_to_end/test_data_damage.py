@@ -24,11 +24,11 @@ import pytest
 from PIL import Image
 from pydicom.uid import MRImageStorage
 
-from end_to_end.test_data import NAME, NUMBER, Captured, Steward, contents
-from end_to_end.test_data import scans as scans
-from end_to_end.test_data import steward as steward
-from pacs import TITLE, running_orthanc, study
-from unit.dicom_objects import ct, written
+from support.dicom_objects import ct, written
+from support.pacs import TITLE, running_orthanc, study
+from support.steward import NAME, NUMBER, Captured, Steward, contents
+from support.steward import scans as scans
+from support.steward import steward as steward
 
 
 def put(folder: Path, name: str, data: bytes) -> Path:
@@ -145,7 +145,7 @@ def test_an_object_of_300_mib_passes_in_little_memory(steward: Steward, tmp_path
         for number in range(frames):  # no two alike; `benchmarks/dicom_pipeline.py` does the same with 2 GiB
             file.write(number.to_bytes(4, "little") + noise[4:])
     limited = (
-        "import sys; from hmchain.application.cli.main import main; status = main(sys.argv[1:]);"
+        "import sys; from hmchain.interfaces.cli.main import main; status = main(sys.argv[1:]);"
         "print(*(line for line in open('/proc/self/status') if 'VmHWM' in line), file=sys.stderr); sys.exit(status)"
     )
     arguments = command(steward, "extract", str(path.parent), "--into", "large", "--workers", "1")[3:]
@@ -587,7 +587,7 @@ def test_a_release_that_is_killed_leaves_no_file_of_the_patient(steward: Steward
         "import os, signal, sys; from hmchain.records.pipeline.extraction import Extraction;"
         "Extraction._keep = lambda self, writer, name, item, *_, **__:"
         " (item.open(), os.kill(os.getpid(), signal.SIGKILL));"
-        "from hmchain.application.cli.main import main; main(sys.argv[1:])"
+        "from hmchain.interfaces.cli.main import main; main(sys.argv[1:])"
     )
     item = next(held["item"] for held in steward.run("quarantine", "list") if held["releasable"])
     arguments = command(steward, "quarantine", "release", item, "--reviewer", "Curie")[3:]

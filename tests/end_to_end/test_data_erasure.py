@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import NUMBER, Steward, contents
-from end_to_end.test_data import steward as steward
-from unit.dicom_objects import ct, written
+from support.dicom_objects import ct, written
+from support.steward import NUMBER, Steward, contents
+from support.steward import steward as steward
 
 PATIENT = f"{NUMBER}-2"
 
@@ -152,7 +152,7 @@ def test_an_unknown_dataset_is_named_and_makes_no_key(steward: Steward, scans: P
     assert error["code"] == "no_such_dataset" and "brian" in error["what"] and "head" in error["hint"]
     error = steward.run("erase", "--record", "00", expect=2)["error"]
     assert error["code"] == "no_such_dataset"
-    from hmchain.application.data.folder import locate, open_records
+    from hmchain.application.site.hospital import locate, open_records
 
     with open_records(locate(steward.folder)) as records:
         assert records.catalogue.projects() == ["head"]
@@ -223,7 +223,7 @@ def test_an_erasure_says_so_if_a_reader_keeps_the_old_pages(
 
 
 def test_a_record_that_a_program_put_into_the_vault_can_be_erased(steward: Steward) -> None:
-    from hmchain.application.data.folder import locate, open_records
+    from hmchain.application.site.hospital import locate, open_records
 
     with open_records(locate(steward.folder)) as records:
         records.vault.put("images", 1, "000012", b"pixels")
@@ -233,7 +233,7 @@ def test_a_record_that_a_program_put_into_the_vault_can_be_erased(steward: Stewa
 
 DYING = """
 import os, sys
-from hmchain.application.cli.main import main
+from hmchain.interfaces.cli.main import main
 from hmchain.records.catalogue import Catalogue
 Catalogue.forget = lambda *_, **__: os._exit(9)
 main(["data", "erase", "--patient", sys.argv[1], "--dir", sys.argv[2]])

@@ -9,9 +9,11 @@ from typing import Any
 
 from fhir.resources.R4B.provenance import Provenance
 
-from end_to_end.test_data import NAME, NUMBER, Steward, scans, steward
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.deidentification.report import profile_digest
+from support.steward import NAME, NUMBER, Steward
+from support.steward import scans as scans
+from support.steward import steward as steward
 
 __all__ = ["scans", "steward"]
 

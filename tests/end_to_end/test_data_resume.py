@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import Steward, steward
+from support.steward import Steward
+from support.steward import steward as steward
 
 __all__ = ["steward"]
 

@@ -5,51 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
-from PIL import Image
 
-from hmchain.application.cli.main import main
-from hmchain.application.report import RunSummary, from_json
+from hmchain.interfaces.cli.main import main
+from support.demo_run import DEMO_SECONDS, SEED, hmchain, summary_of, wait_for_blocks, write_images
 
-SEED = 5
 TINY = ["--hospitals", "3", "--rounds", "6", "--steps", "3", "--image-size", "16", "--seed", str(SEED)]
-DEMO_SECONDS = 240
-
-
-def hmchain(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "hmchain", *arguments],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "120", **environment},
-        capture_output=True,
-        text=True,
-        timeout=DEMO_SECONDS,
-        check=False,
-    )
-
-
-def write_images(folder: Path, per_class: int = 60, seed: int = SEED) -> Path:
-    """Three classes that a small network can tell apart: bright bars at three heights, with noise; one EXIF each."""
-    random = np.random.default_rng(seed)
-    for label, row in (("high", 2), ("low", 11), ("middle", 7)):
-        (folder / label).mkdir(parents=True)
-        for number in range(per_class):
-            pixels = random.integers(0, 90, (16, 16))
-            pixels[row : row + 3, :] += int(random.integers(60, 160))
-            image = Image.fromarray(pixels.astype(np.uint8))
-            exif = image.getexif()
-            exif[0x013B] = "JANE DOE"
-            image.save(folder / label / f"{number:03d}.png", exif=exif)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +30,6 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=place)
     assert result.returncode == 0, result.stdout + result.stderr
     return place / "run", result.stdout
-
-
-def summary_of(run: Path) -> RunSummary:
-    return from_json((run / "summary.json").read_bytes())
 
 
 def test_everything_is_left_behind(finished: tuple[Path, str]) -> None:
@@ -172,23 +134,6 @@ def start(images: Path, place: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def wait_for_blocks(process: subprocess.Popen[str], ledger: Path, height: int) -> None:
-    """Wait until a running demo has decided `height` blocks."""
-    deadline = time.monotonic() + DEMO_SECONDS
-    while time.monotonic() < deadline:
-        if ledger.exists():
-            try:
-                with sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True) as database:
-                    found = database.execute("SELECT max(height) FROM blocks").fetchone()[0]
-            except sqlite3.OperationalError:
-                found = None
-            if found and found >= height:
-                return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    raise AssertionError("the demo did not get that far")
 
 
 @pytest.mark.network

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cometbft_network import eventually, needs_cometbft
-from test_demo import DEMO_SECONDS, hmchain, summary_of, wait_for_blocks, write_images
 
-from hmchain.application.report import RunSummary
+from hmchain.interfaces.report import RunSummary
+from support.cometbft_network import eventually, needs_cometbft
+from support.demo_run import DEMO_SECONDS, hmchain, summary_of, wait_for_blocks, write_images
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 

@@ -18,7 +18,24 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cometbft_network import (
+
+from hmchain.canonical import encode
+from hmchain.ledger import proposer, reputation
+from hmchain.ledger.blocks import NIL
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.members import attendance, membership, standings
+from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.standings import Unjail
+from hmchain.ledger.engines.cometbft.answers import TxResult
+from hmchain.ledger.engines.cometbft.home import Timing
+from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_TRANSACTIONS_MAX
+from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.reputation import Standing
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
+from support.apps.skewed_signer import SkewedSigner
+from support.cometbft_network import (
     PATIENCE_SECONDS,
     SCHEMA,
     RunningNetwork,
@@ -28,23 +45,7 @@ from cometbft_network import (
     running,
     signing_key,
 )
-from skewed_signer import SkewedSigner
-
-from hmchain.canonical import encode
-from hmchain.ledger import proposer, reputation
-from hmchain.ledger.blocks import NIL
-from hmchain.ledger.contracts import attendance, membership, standings
-from hmchain.ledger.contracts.datasets import RegisterDataset
-from hmchain.ledger.contracts.membership import Admit, ProposeAction, Remove, VoteAction
-from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.contracts.standings import Unjail
-from hmchain.ledger.engines.cometbft.answers import TxResult
-from hmchain.ledger.engines.cometbft.home import Timing
-from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_TRANSACTIONS_MAX
-from hmchain.ledger.engines.cometbft.process import Supervised
-from hmchain.ledger.reputation import Standing
-from hmchain.ledger.state import State
-from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
+from support.paths import APPS
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
@@ -100,7 +101,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork
     def dishonest(network: RunningNetwork) -> None:
         node = network.node("d")
         command = node.files.app_command()
-        command[1:3] = [str(Path(__file__).parent / "dishonest_app.py")]
+        command[1:3] = [str(APPS / "dishonest_app.py")]
         node.app = Supervised("the dishonest application", command, node.files.log)
 
     rules = Parameters(epoch_blocks_min=1, epoch_ms=1)
@@ -227,7 +228,7 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
     def skew(unstarted: RunningNetwork) -> None:
         node = unstarted.node("d")
         command = node.files.app_command()
-        command[1:3] = [str(Path(__file__).parent / "skewed_app.py")]
+        command[1:3] = [str(APPS / "skewed_app.py")]
         node.app = Supervised("the application with a wrong clock", command, node.files.log)
         (node.files.directory / "clock-skew").write_text(str(hours * 3_600_000))
         place = tmp_path_factory.mktemp("signer") / "sock"

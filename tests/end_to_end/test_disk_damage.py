@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cometbft_network import SCHEMA, eventually, signing_key
-from hosted_network import HostedNetwork, HostedNode, hosted
 
 from hmchain.ledger import proposer
-from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.engines.block_store import BlockStore
+from support.cometbft_network import SCHEMA, eventually, signing_key
+from support.hosted_network import HostedNetwork, HostedNode, hosted
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 

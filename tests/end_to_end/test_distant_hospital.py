@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cometbft_network import needs_cometbft
-from delaying_relay import LongLines, long_lines
-from test_network_cli import Consortium, Site, answer, free_ports, hmchain, register, until
 
-from hmchain.application.node_folder import NodeFolder
+from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.blocks import COMMIT
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from support.cometbft_network import needs_cometbft
+from support.delaying_relay import LongLines, long_lines
+from support.sites import Consortium, Site, answer, free_ports, hmchain, register, until
 
 NEAR, FAR = ("east", "north", "south"), "overseas"
 BLOCKS_DECIDED = 30
@@ -62,7 +62,7 @@ def behind_lines(consortium: Consortium, lines: LongLines, ports: dict[str, int]
 
 
 def node_id(site: Site) -> str:
-    from hmchain.application import network
+    from hmchain.application.site import network
 
     return network.load_introduction(site.folder.introduction).node_id
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from end_to_end.test_data import Steward
-from end_to_end.test_data import scans as scans
-from end_to_end.test_data import steward as steward
-from pacs import TITLE, running_orthanc
+from support.pacs import TITLE, running_orthanc
+from support.steward import Steward
+from support.steward import scans as scans
+from support.steward import steward as steward
 
 KINDS = ("dicom", "image", "fhir", "hl7", "table")
 

@@ -13,19 +13,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from health_records import AS_OF, ndjson, profile, pseudonyms, resources
-from hmchain.records.deidentification.fhir import FhirDeidentifier
+from hmchain.records.deidentification.fhir.deidentifier import FhirDeidentifier
 from hmchain.records.deidentification.outcome import Clean
 from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.fhir.client import FhirClient
 from hmchain.records.sources.fhir.files import FhirFiles
 from hmchain.records.sources.fhir.server import FhirSearch
 from hmchain.records.sources.item import Item, SourceError
-from oracles import environment
+from support.health_records import AS_OF, ndjson, profile, pseudonyms, resources
+from support.oracles import environment
+from support.paths import TESTS
 
 pytestmark = pytest.mark.timeout(300)  # the server's environment may have to be made first
 
-APP = Path(__file__).parents[1] / "fhir_server_app.py"
+APP = TESTS / "support" / "fhir_server_app.py"
 TOKEN = "let-me-in"
 TYPES = ("Patient", "Observation")
 PATIENTS, OBSERVATIONS = 23, 4

@@ -12,20 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_network_cli import NAMES, SCHEMA, Consortium, Site, answer, consortium, hmchain, images, register, until
 
-from hmchain.application import governance, key_rotation
-from hmchain.application.governance import open_steward
-from hmchain.application.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
-from hmchain.application.node import open_hospital
+from hmchain.application.governance import key_rotation, members
+from hmchain.application.governance.members import open_steward
+from hmchain.application.node.node import open_hospital
+from hmchain.application.site.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import proposer
-from hmchain.ledger.contracts import datasets, membership, standings
-from hmchain.ledger.contracts.datasets import RegisterDataset
+from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
+from support.sites import NAMES, SCHEMA, Consortium, Site, answer, hmchain, images, register, until
+from support.sites import consortium as consortium
 
 __all__ = ["consortium"]
 
@@ -165,7 +167,7 @@ def test_a_proposal_that_cannot_be_is_explained(published: Consortium, tmp_path:
 def send(site: Site, key: SigningKey, dataset: str) -> None:
     """A steward's transaction, signed by whatever key. Raises `RefusedTransactionError`."""
     with open_steward(site.folder) as steward:
-        governance.Delegate(steward.organisation, key, steward.ledger).require(RegisterDataset(dataset, SCHEMA))
+        members.Delegate(steward.organisation, key, steward.ledger).require(RegisterDataset(dataset, SCHEMA))
 
 
 def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> None:

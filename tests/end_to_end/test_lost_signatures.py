@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from cometbft_network import eventually, signing_key
-from hosted_network import HostedNetwork, HostedNode, hosted
 
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import proposer
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import begin_record
 from hmchain.ledger.state import State
+from support.cometbft_network import eventually, signing_key
+from support.hosted_network import HostedNetwork, HostedNode, hosted
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 

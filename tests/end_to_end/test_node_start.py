@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cometbft_network import needs_cometbft
-from test_network_cli import Site, answer, free_ports, hmchain, register, until
 
-from hmchain.application.node_folder import NodeFolder
+from hmchain.application.site.node import NodeFolder
+from support.cometbft_network import needs_cometbft
+from support.sites import Site, answer, free_ports, hmchain, register, until
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from cometbft_network import NAME, eventually, needs_cometbft, now_ms
-from hosted_network import HostedNode
-from namespaces import lan
 
-from hmchain.application import network
+from hmchain.application.site import network
+from support.cometbft_network import NAME, eventually, needs_cometbft, now_ms
+from support.hosted_network import HostedNode
+from support.namespaces import lan
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(120)]
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import runpy
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
@@ -21,11 +19,7 @@ from hmchain.records.sources.dicom.selection import Selection
 from hmchain.records.sources.dicom.web_client import WebServer
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
 from hmchain.records.sources.retry import Patience
-
-pacs_module = runpy.run_path(str(Path(__file__).parents[1] / "pacs.py"))
-running_orthanc, study, free_ports = (pacs_module[name] for name in ("running_orthanc", "study", "free_ports"))
-HOST, TITLE, USER, PASSWORD = (pacs_module[name] for name in ("HOST", "TITLE", "USER", "PASSWORD"))
-Orthanc = Any
+from support.pacs import HOST, PASSWORD, TITLE, USER, Orthanc, free_ports, running_orthanc, study
 
 HASTY = Patience((0.05, 0.05))
 COMPRESSED = ("JPEG2000.dcm", "MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm")

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 
 import pytest
-from cometbft_network import SCHEMA, eventually
-from hosted_network import HostedNetwork, hosted
 
-from hmchain.ledger.contracts import standings
-from hmchain.ledger.contracts.datasets import RegisterDataset
-from hmchain.ledger.contracts.parameters import Parameters
-from hmchain.ledger.contracts.standings import Standing
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.standings import Standing
+from support.cometbft_network import SCHEMA, eventually
+from support.hosted_network import HostedNetwork, hosted
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 

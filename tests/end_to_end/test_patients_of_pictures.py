@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import NAME, NUMBER, Steward, contents
-from end_to_end.test_data import steward as steward
-from unit.dicom_objects import ct, written
+from support.dicom_objects import ct, written
+from support.steward import NAME, NUMBER, Steward, contents
+from support.steward import steward as steward
 
 PATIENTS = tuple(f"{NUMBER}-{number}" for number in range(4))
 EACH = 3

@@ -5,16 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
-import runpy
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from hmchain.application.report import render
-
-synthetic_summary = runpy.run_path(str(Path(__file__).parents[1] / "synthetic_run.py"))["synthetic_summary"]
+from hmchain.interfaces.report import render
+from support.synthetic_run import synthetic_summary
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)

@@ -16,17 +16,18 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from test_cli_run import Captured, answer, run_directory, text
 
-from hmchain.application.keyring import key_file
+from hmchain.application.site.keyring import key_file
 from hmchain.canonical import Record, decode, encode
 from hmchain.keys import SigningKey, WrappingKey, save_key
 from hmchain.ledger import lthash
-from hmchain.ledger.contracts.approvals import APPROVED, Approval
-from hmchain.ledger.contracts.membership import Membership
-from hmchain.ledger.contracts.models import Model
-from hmchain.ledger.contracts.standings import Standing
-from hmchain.ledger.contracts.studies import Progress
+from hmchain.ledger.contracts.learning.approvals import APPROVED, Approval
+from hmchain.ledger.contracts.learning.models import Model
+from hmchain.ledger.contracts.learning.studies import Progress
+from hmchain.ledger.contracts.members.membership import Membership
+from hmchain.ledger.contracts.members.standings import Standing
+from support.finished_run import Captured, answer, text
+from support.finished_run import run_directory as run_directory
 
 __all__ = ["run_directory"]
 
@@ -293,7 +294,7 @@ def test_what_was_changed_is_noticed_and_shown_by_nobody(
 
 
 def _status(arguments: list[str], capsys: Captured) -> int:
-    from hmchain.application.cli.main import main
+    from hmchain.interfaces.cli.main import main
 
     status = main(arguments)
     capsys.readouterr()

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import Steward, message
-from end_to_end.test_data import steward as steward
-from health_records import ndjson, patient
-from unit.dicom_objects import ct, written
+from support.dicom_objects import ct, written
+from support.health_records import ndjson, patient
+from support.steward import Steward, message
+from support.steward import steward as steward
 
 Export = Callable[[Path, int], None]
 """Fills a new folder with records of which no two exports share one; the names of its files are always the same."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.test_data import Steward
-from end_to_end.test_data import steward as steward
-from hmchain.application.data.sources import Asked, open_source
 from hmchain.records.sources.fhir.client import FhirClient
+from hmchain.records.sources.opening import Asked, open_source
 from hmchain.records.sources.retry import PATIENT
+from support.steward import Steward
+from support.steward import steward as steward
 
 PROTOCOLS = ("dimse://PACS@{}", "mllp://{}", "dicomweb+https://{}/web", "fhir+https://{}/r4", "fhir-export+https://{}")
 LONG = "a" * 64

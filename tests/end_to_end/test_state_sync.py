@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cometbft_network import RunningNetwork, eventually, running, signing_key
-from hosted_network import HostedNetwork, HostedNode, hosted
 
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft.home import StateSync
 from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from support.cometbft_network import RunningNetwork, eventually, running, signing_key
+from support.hosted_network import HostedNetwork, HostedNode, hosted
+from support.paths import APPS
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
@@ -35,7 +36,7 @@ def giving(dishonest: str, dishonesty: str, network: RunningNetwork) -> None:
     for name in network.names:
         node = network.node(name)
         command = node.files.app_command()
-        command[1:3] = [str(Path(__file__).parent / "giving_app.py")]
+        command[1:3] = [str(APPS / "giving_app.py")]
         node.app = Supervised("the giving application", command, node.files.log)
         if name in dishonest:
             (node.files.directory / "dishonesty").write_text(dishonesty)

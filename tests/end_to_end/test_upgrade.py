@@ -8,17 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cometbft_network import eventually, needs_cometbft, now_ms, signing_key
 from msgspec.structs import replace
-from study_bed import NAMES, SALT, SCHEMA, STUDY, YEAR_MS, Bed, repeatable_keys
 
-from hmchain.application.consortium import Consortium, founding, validator_keys
+from hmchain.application.hospital.consortium import Consortium, founding, validator_keys
 from hmchain.errors import HMChainError
-from hmchain.ledger.contracts import membership, rounds, upgrades
-from hmchain.ledger.contracts.datasets import RegisterDataset
-from hmchain.ledger.contracts.membership import ProposeAction, VoteAction
-from hmchain.ledger.contracts.studies import Deadlines
-from hmchain.ledger.contracts.upgrades import Upgrade
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.learning import rounds
+from hmchain.ledger.contracts.learning.studies import Deadlines
+from hmchain.ledger.contracts.members import membership, upgrades
+from hmchain.ledger.contracts.members.membership import ProposeAction, VoteAction
+from hmchain.ledger.contracts.members.upgrades import Upgrade
 from hmchain.ledger.engines.cometbft import archive, audit
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
@@ -26,6 +25,9 @@ from hmchain.ledger.engines.cometbft.process import Supervised
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.state import State
 from support import protocol_3
+from support.cometbft_network import eventually, needs_cometbft, now_ms, signing_key
+from support.paths import APPS
+from support.study_bed import NAMES, SALT, SCHEMA, STUDY, YEAR_MS, Bed, repeatable_keys
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
@@ -48,7 +50,7 @@ class NetworkBed(Bed):
 def give_next_version(node: LocalNode) -> None:
     """Its application knows protocol 3 from its next start on."""
     command = node.files.app_command()
-    command[1:3] = [str(Path(__file__).parent / "protocol_3_app.py")]
+    command[1:3] = [str(APPS / "protocol_3_app.py")]
     node.app = Supervised("the application of the next version", command, node.files.log)
 
 

@@ -27,7 +27,7 @@ from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.records.objects import DiskFullError, ObjectStore, StoreUnavailableError
 from hmchain.records.vault import MissingRecordError, SecretKeyProvider, Vault
-from s3_server import S3Server, running_s3
+from support.s3_server import S3Server, running_s3
 
 pytestmark = pytest.mark.network
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from end_to_end.test_data import Steward, message
-from end_to_end.test_data import steward as steward
-from health_records import ndjson, patient
-from unit.dicom_objects import ct, written
+from support.dicom_objects import ct, written
+from support.health_records import ndjson, patient
+from support.steward import Steward, message
+from support.steward import steward as steward
 
 LABELS = "file,label\na.png,ill\n"
 

@@ -11,12 +11,12 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from study_bed import STUDY, Bed
 
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.ledger.contracts import rounds, studies
-from hmchain.ledger.contracts.closing import CloseStudy
-from hmchain.ledger.contracts.opening import ConfirmPairs, ResumeStudy
+from hmchain.ledger.contracts.learning import rounds, studies
+from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.opening import ConfirmPairs, ResumeStudy
+from support.study_bed import STUDY, Bed
 
 FOLDER = Path(__file__).parent
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from hmchain.canonical import Record
 from hmchain.ledger import contracts, protocols
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts import studies
-from hmchain.ledger.contracts.participation import CommitUpdate
+from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning.participation import CommitUpdate
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Table
 

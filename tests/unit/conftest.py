@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from study_bed import Bed
+    from support.study_bed import Bed
 
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
     """Four hospitals, and a study of theirs that all have approved."""
-    from study_bed import Bed  # many tests need none
+    from support.study_bed import Bed  # many tests need none
 
     bed = Bed.found(tmp_path)
     bed.prepare()

@@ -13,9 +13,9 @@ from hmchain.canonical import Record, digest, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import require_name
-from hmchain.ledger.contracts import membership, parameters, standings, upgrades
-from hmchain.ledger.contracts.membership import Member
-from hmchain.ledger.contracts.parameters import Founding, Parameters
+from hmchain.ledger.contracts.members import membership, parameters, standings, upgrades
+from hmchain.ledger.contracts.members.membership import Member
+from hmchain.ledger.contracts.members.parameters import Founding, Parameters
 from hmchain.ledger.protocols import PROTOCOL, require_known
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal

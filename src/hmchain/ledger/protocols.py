@@ -1,4 +1,4 @@
-"""The sets of rules that this program knows, by number; a chain can go from one to the next (`contracts/upgrades`).
+"""The sets of rules that this program knows, by number; a chain can go from one to the next (`members/upgrades`).
 
 A program must know every protocol that a chain has followed, to execute its blocks again. It stops before the first
 block of one that it does not know. To add protocol N + 1:
@@ -20,7 +20,8 @@ from hmchain.errors import LedgerError
 from hmchain.ledger import contracts
 from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts import disputes, participation, rounds, studies, upgrades
+from hmchain.ledger.contracts.learning import disputes, participation, rounds, studies
+from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 

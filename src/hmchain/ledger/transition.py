@@ -32,7 +32,7 @@ from hmchain.ledger.blocks import (
 )
 from hmchain.ledger.chain import well_formed
 from hmchain.ledger.context import Context, Credential
-from hmchain.ledger.contracts import membership, parameters, standings, upgrades
+from hmchain.ledger.contracts.members import membership, parameters, standings, upgrades
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Writes
 from hmchain.ledger.transactions import Authentic, Refusal, Transaction, authenticate, transaction_digest

@@ -36,16 +36,16 @@ from hmchain.canonical import Record, encode
 from hmchain.errors import HMChainError, StudyError
 from hmchain.keys import Redacted, SecretKey, SigningKey
 from hmchain.ledger import arithmetic, contracts, vectors
-from hmchain.ledger.contracts import approvals, opening, rounds, studies
-from hmchain.ledger.contracts.opening import AgreePairs, JoinStudy
-from hmchain.ledger.contracts.participation import Tick
-from hmchain.ledger.contracts.studies import Study, StudySpec
+from hmchain.ledger.contracts.learning import approvals, opening, rounds, studies
+from hmchain.ledger.contracts.learning.opening import AgreePairs, JoinStudy
+from hmchain.ledger.contracts.learning.participation import Tick
+from hmchain.ledger.contracts.learning.studies import Study, StudySpec
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import NONCE_BYTES, sign
 from hmchain.records.objects import ObjectStore
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.trainer import Trainer
+    from hmchain.application.learning.trainers.cnn_trainer import Trainer
 
 EXPIRY_MS = 600_000
 UNFORESEEN = "this study met an error that nobody foresaw"

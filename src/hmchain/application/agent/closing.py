@@ -12,7 +12,7 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.canonical import Record
 from hmchain.keys import Redacted
-from hmchain.ledger.contracts import models, rounds
+from hmchain.ledger.contracts.learning import models, rounds
 from hmchain.ledger.state import State
 
 

@@ -14,8 +14,8 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.canonical import Record
 from hmchain.errors import StudyError
 from hmchain.ledger import sums
-from hmchain.ledger.contracts import rounds
-from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts.learning import rounds
+from hmchain.ledger.contracts.learning.rounds import Round
 from hmchain.ledger.sums import SummedSet
 
 

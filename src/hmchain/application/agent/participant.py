@@ -25,9 +25,9 @@ from hmchain.errors import HMChainError, StorageError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.arithmetic import I64, U32, LostPair, SumOutOfRangeError
-from hmchain.ledger.contracts import approvals, participation, rounds, summing
-from hmchain.ledger.contracts.disputes import DisputeChunk, Leaf
-from hmchain.ledger.contracts.participation import (
+from hmchain.ledger.contracts.learning import approvals, participation, rounds, summing
+from hmchain.ledger.contracts.learning.disputes import DisputeChunk, Leaf
+from hmchain.ledger.contracts.learning.participation import (
     Attest,
     CommitUpdate,
     Confirm,
@@ -37,8 +37,8 @@ from hmchain.ledger.contracts.participation import (
     Reveal,
     Tick,
 )
-from hmchain.ledger.contracts.rounds import Contribution, Posted, Round
-from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.contracts.learning.rounds import Contribution, Posted, Round
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.records.envelope import Buffer
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from hmchain.application.agent import exchange, turns
 from hmchain.application.agent.exchange import Exchange
-from hmchain.ledger.contracts import models, rounds
-from hmchain.ledger.contracts.rounds import Round
-from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.contracts.learning import models, rounds
+from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.state import State
 
 Sized = tuple[bytes, int]

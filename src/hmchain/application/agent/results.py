@@ -13,8 +13,8 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.learning.aggregation import Aggregate, Part
 from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
-from hmchain.ledger.contracts.rounds import Round
-from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.records.envelope import Buffer
 from hmchain.records.objects import address_of
 

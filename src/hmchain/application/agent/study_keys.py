@@ -14,8 +14,8 @@ from hmchain.application.learning.ratchet import SeedChain, pair_chain, pair_sec
 from hmchain.canonical import Record, digest
 from hmchain.errors import KeyMaterialError, StudyError
 from hmchain.keys import Redacted, SecretKey, WrappedKey, WrappingKey
-from hmchain.ledger.contracts import opening
-from hmchain.ledger.contracts.opening import HALF_BYTES, Agreement, Join
+from hmchain.ledger.contracts.learning import opening
+from hmchain.ledger.contracts.learning.opening import HALF_BYTES, Agreement, Join
 
 Random = Callable[[int], bytes]
 """Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""

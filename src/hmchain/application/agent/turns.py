@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.ledger.contracts.rounds import Round
+from hmchain.ledger.contracts.learning.rounds import Round
 
 STEP_MS = 200
 """How long each participant waits for the one before it to say that a deadline has passed."""

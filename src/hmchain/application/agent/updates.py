@@ -28,9 +28,9 @@ from hmchain.canonical import Record, digest, encode
 from hmchain.keys import Redacted, SecretKey
 from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32, I64, U32
-from hmchain.ledger.contracts import participation
-from hmchain.ledger.contracts.rounds import Round
-from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.contracts.learning import participation
+from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.studies import Study
 
 if TYPE_CHECKING:
     from hmchain.application.agent.agent import Learner

@@ -17,8 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from hmchain.application.data import files
-from hmchain.application.data.folder import (
+from hmchain.application.site.hospital import (
     HospitalExistsError,
     NoHospitalError,
     Place,
@@ -27,14 +26,15 @@ from hmchain.application.data.folder import (
     locate,
     open_records,
 )
-from hmchain.application.keyring import key_file
-from hmchain.application.record_store import FILE as SETTINGS
+from hmchain.application.site.keyring import key_file
+from hmchain.application.site.record_store import FILE as SETTINGS
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
 from hmchain.files import make_folder, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
 from hmchain.records.objects import ObjectStore
+from hmchain.records.pipeline import clean_files
 from hmchain.records.vault import Repair
 
 VAULT, CATALOGUE = "vault.sqlite", "catalogue.db"
@@ -106,7 +106,7 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
         for role, kind in _KEYS.items():
             parts[role] = load_key(kind, key_file(place.keys, role), passphrase).secret_bytes()
-        files.write(path, seal_stream(_content(place.organisation, parts), key, _CONTEXT), durable=True)
+        clean_files.write(path, seal_stream(_content(place.organisation, parts), key, _CONTEXT), durable=True)
 
 
 def restore(
@@ -202,7 +202,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         if name in _KEYS:
             secrets[name] = reader.read(size)
         else:
-            files.write(folder / name, reader.pieces(size), durable=True)
+            clean_files.write(folder / name, reader.pieces(size), durable=True)
     reader.end()
     return manifest, secrets
 
@@ -235,5 +235,5 @@ class _Reader:
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     """A passing folder of mode 0700, beside what it holds copies of."""
-    with files.writing(folder), tempfile.TemporaryDirectory(prefix="backup-", dir=folder) as name:
+    with clean_files.writing(folder), tempfile.TemporaryDirectory(prefix="backup-", dir=folder) as name:
         yield Path(name)

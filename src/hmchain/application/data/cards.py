@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hmchain.application.data.folder import Records
-from hmchain.application.data.images import MEDIA_TYPE
+from hmchain.application.data.preparation import MEDIA_TYPE
 from hmchain.application.data.registered import require_as_registered
-from hmchain.application.hospital import ImageRecord
+from hmchain.application.hospital.hospital import ImageRecord
+from hmchain.application.pages.card import to_html
+from hmchain.application.site.hospital import Records
 from hmchain.canonical import decode_trusted
 from hmchain.records.card import CardData, Quarantined, break_down, to_json
-from hmchain.records.card_page import to_html
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.quality import Assessment, Sample, assess

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.data import files
-from hmchain.application.data.folder import Place, Records
 from hmchain.application.data.registered import require_as_registered
+from hmchain.application.site.hospital import Place, Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.optouts import OptOut
-from hmchain.records.pipeline import review
+from hmchain.records.pipeline import clean_files, review
 from hmchain.records.pipeline.extraction import is_quarantine
 
 INDEX = "index.csv"
@@ -157,16 +156,18 @@ def export(records: Records, version: Version, folder: Path, progress: Callable[
     """
     require_as_registered(records, version)
     what = f"export of {records.place.organisation}/{version.dataset} version {version.number}"
-    with files.filled(folder, what):
+    with clean_files.filled(folder, what):
         entries = list(records.catalogue.records(version.dataset, version.number))
-        names = [files.file_name(entry.record, entry.media_type) for entry in entries]
-        files.drop_others(folder, {*names, INDEX})
+        names = [clean_files.file_name(entry.record, entry.media_type) for entry in entries]
+        clean_files.drop_others(folder, {*names, INDEX})
         for done, (entry, name) in enumerate(zip(entries, names, strict=True), 1):
             if not _is_written(folder / name, entry.size):
-                files.write(folder / name, records.vault.get_stream(version.dataset, version.number, entry.record))
+                clean_files.write(
+                    folder / name, records.vault.get_stream(version.dataset, version.number, entry.record)
+                )
             if progress is not None:
                 progress(done, len(entries))
-        files.write(folder / INDEX, [_index(entries, names).encode()])
+        clean_files.write(folder / INDEX, [_index(entries, names).encode()])
     return len(entries)
 
 

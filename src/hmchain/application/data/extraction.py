@@ -6,9 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain.application.data.folder import Records
-from hmchain.application.data.rules import deidentifiers
-from hmchain.application.data.sources import Opened
+from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.ledger.context import is_name
@@ -16,8 +14,10 @@ from hmchain.records.catalogue import Dataset, HeldItem, Version
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, Progress, Tally
+from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import IMAGE
+from hmchain.records.sources.opening import Opened
 from hmchain.records.vault import VersionClosedError
 
 DEFAULT_PROFILE = "basic"
@@ -93,7 +93,7 @@ def extract(
 
 def _check_patients(records: Records, dataset: Dataset, opened: Opened) -> None:
     """Raise `OtherRulesError` if pictures would belong to patients in one part of a version, and not in the other."""
-    from hmchain.records.sources.imagefiles import ImageFiles
+    from hmchain.records.sources.pictures.files import ImageFiles
 
     known = records.catalogue.versions(dataset.name)
     if not isinstance(opened.source, ImageFiles) or not known or known[-1].closed:

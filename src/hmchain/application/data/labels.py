@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.data.folder import Records
+from hmchain.application.site.hospital import Records
 from hmchain.errors import DataError
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.deidentification.pseudonyms import Pseudonyms

@@ -10,22 +10,22 @@ from typing import Any
 
 import msgspec
 
-from hmchain.application.data import files
-from hmchain.application.data.folder import Place, Records
 from hmchain.application.data.trial import PROVENANCE, Trial
+from hmchain.application.site.hospital import Place, Records
 from hmchain.files import make_folder
 from hmchain.records.catalogue import Version
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.report import DeidentificationReport
+from hmchain.records.pipeline import clean_files
 
 
 def write_of_version(records: Records, version: Version) -> Path:
     """Write the Provenance of a fixed version beside its card; returns its path. Raises `DiskFullError`."""
     folder = records.place.cards
     path = folder / f"{version.dataset}-{version.number}.{PROVENANCE}"
-    with files.writing(path):
+    with clean_files.writing(path):
         make_folder(folder, mode=0o700)
-    files.write(path, [_json(_of_version(records, version))], durable=True)
+    clean_files.write(path, [_json(_of_version(records, version))], durable=True)
     return path
 
 
@@ -35,7 +35,7 @@ def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, p
     for (code, _, _), count in trial.held.items():
         held[code] += count
     report = DeidentificationReport(profile, project, "", trial.records.total(), held, trial.actions)
-    files.write(
+    clean_files.write(
         folder / PROVENANCE, [_json(_provenance(report, f"clean files of {project}", place, datetime.now(UTC)))]
     )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hmchain.application.data.folder import Place, Records
-from hmchain.application.data.images import MEDIA_TYPE, form_of
+from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
-from hmchain.application.governance import Delegate, open_steward
-from hmchain.application.node_folder import NodeFolder
+from hmchain.application.governance.members import Delegate, open_steward
+from hmchain.application.site.hospital import Place, Records
+from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
-from hmchain.ledger.contracts import datasets
-from hmchain.ledger.contracts.datasets import (
+from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.data.datasets import (
     PublishVersion,
     RecordSchema,
     RegisterDataset,

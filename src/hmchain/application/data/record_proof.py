@@ -8,15 +8,15 @@ from typing import Literal
 
 import msgspec
 
-from hmchain.application.data import files
-from hmchain.application.data.folder import Records
 from hmchain.application.data.publication import NotRegisteredError
 from hmchain.application.data.registered import require_as_registered, require_whole
+from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
 from hmchain.keys import Redacted
-from hmchain.ledger import lineage
-from hmchain.ledger.lineage import VersionTrace
+from hmchain.ledger.readers import lineage
+from hmchain.ledger.readers.lineage import VersionTrace
 from hmchain.records.catalogue import UnknownVersionError, Version
+from hmchain.records.pipeline import clean_files
 from hmchain.records.vault import RecordProof, verify_record_proof
 
 FILE_BYTES_MAX = 64 << 10
@@ -115,7 +115,7 @@ def write(handed: HandedProof, path: Path) -> None:
         proof.description.hex(),
         proof.about.hex(),
     )
-    files.write(path, [msgspec.json.format(msgspec.json.encode(file), indent=1), b"\n"], durable=True)
+    clean_files.write(path, [msgspec.json.format(msgspec.json.encode(file), indent=1), b"\n"], durable=True)
 
 
 def read(path: Path) -> HandedProof:

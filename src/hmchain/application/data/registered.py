@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hmchain.application.data.folder import Records
+from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.descriptions import about, descriptions

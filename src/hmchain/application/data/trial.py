@@ -11,10 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hmchain.application.data import files
 from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name
-from hmchain.application.data.folder import Records
-from hmchain.application.data.rules import deidentifiers
+from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Dataset
@@ -23,6 +21,8 @@ from hmchain.records.deidentification.outcome import Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.report import count_actions, listed
+from hmchain.records.pipeline import clean_files as files
+from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
 from hmchain.records.sources.item import ItemUnavailableError, Source
 

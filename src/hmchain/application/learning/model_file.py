@@ -16,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from hmchain import files
-from hmchain.application.learning.cnn import (
+from hmchain.application.learning.prior import summed_counts
+from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.learning.trainers.cnn import (
     Architecture,
     ArchitectureError,
     Images,
@@ -29,14 +31,12 @@ from hmchain.application.learning.cnn import (
     predict_probabilities,
     prepare_image,
 )
-from hmchain.application.learning.prior import summed_counts
-from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.canonical import Record, decode, encode
 from hmchain.errors import AuditError, HMChainError, InputError
 from hmchain.ledger import arithmetic, vectors
-from hmchain.ledger.contracts import models
-from hmchain.ledger.contracts.datasets import Schema
-from hmchain.ledger.contracts.models import Meaning
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.ledger.contracts.learning import models
+from hmchain.ledger.contracts.learning.models import Meaning
 
 R = TypeVar("R", bound=Record)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hmchain.ledger.arithmetic import FRACTION_BITS
-from hmchain.ledger.contracts.studies import COUNT_UNITS
+from hmchain.ledger.contracts.learning.studies import COUNT_UNITS
 
 PRIOR_ONE = 1 << 16
 _MEAN_ONE = (1 << FRACTION_BITS) // COUNT_UNITS

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from hmchain.application.learning.cnn import Architecture, code_digest, first_model_seed, initial_vector, layers
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
+from hmchain.application.learning.trainers.cnn import (
+    Architecture,
+    code_digest,
+    first_model_seed,
+    initial_vector,
+    layers,
+)
 from hmchain.canonical import encode
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import ModelRule
-from hmchain.ledger.contracts.datasets import Schema
-from hmchain.ledger.contracts.studies import DatasetUse, Deadlines, StudySpec
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
 from hmchain.ledger.reputation import faults_tolerated
 
 HEALTH_RESEARCH = "DUO:0000006"

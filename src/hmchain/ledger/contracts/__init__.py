@@ -10,19 +10,9 @@ from typing import Any
 
 from hmchain.canonical import NotCanonicalError, decode
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts import (
-    approvals,
-    closing,
-    datasets,
-    disputes,
-    maintenance,
-    membership,
-    opening,
-    participation,
-    rotation,
-    standings,
-    studies,
-)
+from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, studies
+from hmchain.ledger.contracts.members import maintenance, membership, rotation, standings
 from hmchain.ledger.transactions import Refusal
 
 Body = (

@@ -49,7 +49,7 @@ from hmchain.ledger.chain import (
     has_quorum,
     room_beside,
 )
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.block_store import BlockStore, SecondWriterError, hold
 from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.engines.signatures import SignatureThreads

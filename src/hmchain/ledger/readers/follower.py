@@ -15,7 +15,7 @@ from typing import Protocol
 from hmchain.canonical import encode
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.archive import Archive, check_inputs, check_link

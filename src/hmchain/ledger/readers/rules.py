@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.ledger import protocols
-from hmchain.ledger.contracts import upgrades
+from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.state import State
 
 

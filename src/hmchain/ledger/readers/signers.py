@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger.blocks import COMMIT, Commit, Header, vote_bytes
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.light import SignedHeader
 from hmchain.ledger.genesis import Genesis

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from hmchain.records.pixels import DICOM_TYPE, to_pixels
-from hmchain.records.quality.duplicates import THRESHOLD, Duplicates, Group
+from hmchain.records.pictures.decode import NotAnImageError
+from hmchain.records.pictures.duplicates import THRESHOLD, Duplicates, Group
+from hmchain.records.pictures.pixels import DICOM_TYPE, to_pixels
 from hmchain.records.quality.findings import ERROR, INFO, WARNING, Finding, Tally
 from hmchain.records.quality.images import ImageChecks, Size
 from hmchain.records.quality.labels import LabelChecks
 from hmchain.records.quality.values import Rule, ValueChecks
-from hmchain.records.sources.decode import NotAnImageError
 
 INSPECTED_BYTES_MAX = 256 << 20
 """Larger records are counted, not looked into: their pixels would not fit into memory."""

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from hmchain.records.sources.containers import open_container
 from hmchain.records.sources.dicom.header import why_not_dicom
-from hmchain.records.sources.imagefiles import SUFFIXES as IMAGE_SUFFIXES
-from hmchain.records.sources.imagefiles import begins_image
 from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE
+from hmchain.records.sources.pictures.files import SUFFIXES as IMAGE_SUFFIXES
+from hmchain.records.sources.pictures.files import begins_image
 from hmchain.records.sources.skipped import Skipped
 
 LOOKED_AT = 200

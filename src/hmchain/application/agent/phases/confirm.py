@@ -9,9 +9,9 @@ from __future__ import annotations
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
-from hmchain.ledger.contracts import opening
-from hmchain.ledger.contracts.opening import ConfirmPairs
-from hmchain.ledger.contracts.studies import Study
+from hmchain.ledger.contracts.learning import opening
+from hmchain.ledger.contracts.learning.opening import ConfirmPairs
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.state import State
 
 

@@ -21,7 +21,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import protocols
 from hmchain.ledger.blocks import BlockInput, BlockResult
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares

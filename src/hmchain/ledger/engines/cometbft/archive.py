@@ -18,7 +18,7 @@ from hmchain import files, merkle
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import ABSENT, COMMIT, Block, Vote
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.answers import MerkleProof
 from hmchain.ledger.engines.cometbft.light import (
@@ -34,7 +34,7 @@ from hmchain.ledger.engines.cometbft.light import (
 )
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.proofs import NoSuchTransactionError
+from hmchain.ledger.readers.proofs import NoSuchTransactionError
 from hmchain.ledger.state import State
 
 FILE = "headers.jsonl"

@@ -20,7 +20,7 @@ from hmchain.canonical import encode
 from hmchain.errors import AuditError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK, BlockResult
-from hmchain.ledger.contracts import membership, standings
+from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, IndexCheck, StoredBlock
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.light import SignedHeader, signers

@@ -19,7 +19,7 @@ from hmchain import files
 from hmchain.keys import PublicKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_BYTES_MAX
-from hmchain.ledger.contracts import standings
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, signed_nothing
 from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from hmchain.ledger.genesis import Genesis

@@ -14,7 +14,7 @@ import msgspec
 
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT, NIL
-from hmchain.ledger.contracts import membership
+from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.damage import NodeDamagedError, SignedRecord, TwinError, signed_record

@@ -17,10 +17,10 @@ from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
     DICOM: ("dicom", "dicom", "DicomDeidentifier"),
-    IMAGE: ("images", "images", "ImageDeidentifier"),
-    FHIR: ("fhir", "fhir", "FhirDeidentifier"),
-    HL7: ("hl7", "hl7", "Hl7Deidentifier"),
-    TABLE: ("tables", "tables", "TableDeidentifier"),
+    IMAGE: ("images", "pictures", "ImageDeidentifier"),
+    FHIR: ("fhir", "fhir.deidentifier", "FhirDeidentifier"),
+    HL7: ("hl7", "hl7.deidentifier", "Hl7Deidentifier"),
+    TABLE: ("tables", "tables.deidentifier", "TableDeidentifier"),
 }
 """Of each kind, the module of its canaries here, and that and the name of its de-identifier."""
 

@@ -1,0 +1,241 @@
+"""Make a dataset of uniform images, as a federated CNN learns from, of de-identified DICOM objects or pictures.
+
+Images of one patient, and near-duplicates, stay on one side of the split between training and validation: otherwise
+validation would measure memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from hmchain.application.data.extraction import require_name
+from hmchain.application.data.registered import require_as_registered
+from hmchain.application.hospital.hospital import TRAIN, VALIDATION, ImageRecord
+from hmchain.application.site.hospital import Records
+from hmchain.canonical import digest, encode
+from hmchain.clock import now_ms
+from hmchain.errors import DataError, InputError
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
+from hmchain.records.pictures.pixels import to_pixels
+from hmchain.records.quality import near_duplicate_groups
+from hmchain.records.sources.item import IMAGE
+
+MEDIA_TYPE = "application/x-hmchain-image"
+VALIDATION_SHARE = 0.15
+CLASS_IMAGES_MIN = 2
+
+Progress = Callable[[int, int], None]
+
+
+class UnfitForLearningError(DataError):
+    """A dataset has too few images, labels or classes to learn from."""
+
+    code = "unfit_for_learning"
+
+
+class ImageForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the images look like; all participants of a study must agree on it."""
+
+    size: int
+    channels: int
+    modality: str
+    classes: tuple[str, ...]
+
+    def schema(self) -> Schema:
+        """The same, as the ledger says it."""
+        return Schema(self.modality, self.channels, self.size, self.size, self.classes)
+
+
+class OtherFormError(InputError):
+    """A dataset holds images of another form, or is no dataset of images for learning."""
+
+    code = "other_form"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The dataset that was made."""
+
+    version: Version
+    form: ImageForm
+    images: int
+    train: int
+    validation: int
+    groups: int
+    """Groups of images of one patient or of near-duplicates."""
+    left_out: Counter[str]
+    """Records that gave no image, by reason."""
+
+
+def prepare(
+    records: Records,
+    source: Version,
+    name: str,
+    *,
+    size: int,
+    channels: int = 1,
+    classes: Sequence[str] = (),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Make the open version of dataset `name` of the labelled images of `source`.
+
+    `classes` names the labels to learn, in an order that all participants share; without it they are the labels there
+    are, sorted. Images are `size` x `size` with `channels` 1 (grey) or 3 (RGB). `progress` is called with images done
+    and all records. Raises `UnfitForLearningError`, `ChangedDatasetError` if `source` is not what it was registered
+    as, or an error of vault or catalogue.
+    """
+    require_as_registered(records, source)
+    entries = list(records.catalogue.records(source.dataset, source.number))
+    wanted = tuple(classes) or tuple(sorted({entry.label for entry in entries if entry.label}))
+    if len(wanted) < 2:
+        hint = "hmchain data label, or extract pictures again with --labels-from folders"
+        raise UnfitForLearningError(f"dataset {source.dataset} has {len(wanted)} classes", hint)
+    left_out: Counter[str] = Counter()
+    kept: list[RecordEntry] = []
+    pixels: list[npt.NDArray[np.uint8]] = []
+    for done, entry in enumerate(entries, 1):
+        if entry.label not in wanted:
+            left_out["label" if entry.label else "no label"] += 1
+        elif (image := _image(records, source, entry, size, channels)) is None:
+            left_out["no pixels"] += 1
+        else:
+            kept.append(entry)
+            pixels.append(image)
+        if progress is not None:
+            progress(done, len(entries))
+    labels = np.array([wanted.index(entry.label) for entry in kept], np.int64)
+    for index, label in enumerate(wanted):
+        if (labels == index).sum() < CLASS_IMAGES_MIN:
+            what = f"class {label} of dataset {source.dataset} has fewer than {CLASS_IMAGES_MIN} images"
+            raise UnfitForLearningError(what, "add images, or leave the class out with --classes")
+    images = np.stack(pixels)
+    groups = _groups(images, [entry.subject for entry in kept])
+    validation = _validation(groups, labels, seed)
+    if not validation.any():
+        hint = "add images of other patients: one group cannot train and validate"
+        raise UnfitForLearningError(f"the images of each class of {source.dataset} all belong together", hint)
+    modality = Counter(entry.attributes.get("modality", "image") for entry in kept).most_common(1)[0][0]
+    form = ImageForm(size, channels, modality, wanted)
+    version = _open_version(records, source, name, form)
+    _store(records, source, version, kept, images, labels, validation)
+    version = records.catalogue.version(name, version.number)
+    held = int(validation.sum())
+    return Prepared(version, form, len(kept), len(kept) - held, held, int(groups.max()) + 1, left_out)
+
+
+def _image(
+    records: Records, source: Version, entry: RecordEntry, size: int, channels: int
+) -> npt.NDArray[np.uint8] | None:
+    """One record's picture, (size, size, channels); None if it has none."""
+    data = records.vault.get(source.dataset, source.number, entry.record)  # what is lost or altered ends the work
+    try:
+        return to_pixels(data, entry.media_type, size, channels)
+    except (DataError, InputError):
+        return None
+
+
+def _groups(images: npt.NDArray[np.uint8], subjects: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Numbers of the groups that must stay whole: near-duplicates, and all images of one patient, chains included."""
+    near = near_duplicate_groups(images)
+    parent: dict[object, object] = {}
+
+    def root(node: object) -> object:
+        while (above := parent.setdefault(node, node)) != node:
+            parent[node] = node = parent[above]
+        return node
+
+    for group, subject in zip(near.tolist(), subjects, strict=True):
+        parent[root(group)] = root(subject)
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(root(group), len(numbers)) for group in near.tolist()], np.int64)
+
+
+def _validation(groups: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:
+    """Which images validate: of each class's groups a share chosen by `seed`, at least one but never all."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chosen: list[int] = []
+    for label in range(int(labels.max()) + 1):
+        mine = np.unique(groups[labels == label])
+        rng.shuffle(mine)
+        chosen += mine[: min(max(1, round(len(mine) * VALIDATION_SHARE)), len(mine) - 1)].tolist()
+    return np.isin(groups, chosen)
+
+
+def form_of(records: Records, version: Version) -> ImageForm:
+    """The form of the images of a dataset that `prepare` made."""
+    dataset = records.catalogue.dataset(version.dataset)
+    assert dataset is not None, "a version belongs to a dataset"
+    return msgspec.json.decode(dataset.form, type=ImageForm)
+
+
+def _open_version(records: Records, source: Version, name: str, form: ImageForm) -> Version:
+    """The version to fill. Raises `OtherFormError` if the dataset is made of something else."""
+    origin, known = records.catalogue.dataset(source.dataset), records.catalogue.dataset(name)
+    assert origin is not None, "a version belongs to a dataset"
+    written = msgspec.json.encode(form).decode()
+    if known is None:
+        require_name(name)
+        title = f"{origin.title}: images for learning"
+        records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
+    elif known.form != written or known.project != origin.project:
+        raise OtherFormError(f"dataset {name} holds records of another form", "choose another name with --into")
+    return records.catalogue.open_version(name, f"dataset {source.dataset}, version {source.number}", now_ms())
+
+
+def _store(
+    records: Records,
+    source: Version,
+    version: Version,
+    entries: Sequence[RecordEntry],
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    validation: npt.NDArray[np.bool_],
+) -> None:
+    """Encrypt and catalogue the images, under the ids and patients of the records that they come from."""
+    name, number = version.dataset, version.number
+    _check_the_same(records, version, entries, validation)
+    done: list[ItemDone] = []
+    with records.vault.writer(name, number) as writer:
+        for entry, image, label, validates in zip(entries, images, labels, validation, strict=True):
+            item = digest("hmchain prepared image", source.dataset.encode(), entry.record.encode())
+            if records.catalogue.is_done(name, number, item):
+                continue
+            shape = (image.shape[0], image.shape[1], image.shape[2])
+            split = VALIDATION if validates else TRAIN
+            data = encode(ImageRecord(split, int(label), shape, image.tobytes()))
+            if not records.vault.has(name, number, entry.record):
+                writer.put(entry.record, data, entry.subject)
+            elif records.vault.get(name, number, entry.record) != data:  # left by a run with another split
+                raise _prepared_otherwise(version)
+            attributes = {**entry.attributes, "split": split}
+            made = RecordEntry(entry.record, entry.subject, IMAGE, MEDIA_TYPE, len(data), entry.label, attributes)
+            done.append(ItemDone(item, (made,)))
+    records.catalogue.add_items(name, number, done)
+
+
+def _check_the_same(
+    records: Records,
+    version: Version,
+    entries: Sequence[RecordEntry],
+    validation: npt.NDArray[np.bool_],
+) -> None:
+    """Raise `OtherFormError` if the version holds images already, and not these: a patient could be on both sides."""
+    known = {entry.record: (entry.label, entry.attributes["split"])
+             for entry in records.catalogue.records(version.dataset, version.number)}  # fmt: skip
+    wanted = {entry.record: (entry.label, VALIDATION if validates else TRAIN)
+              for entry, validates in zip(entries, validation.tolist(), strict=True)}  # fmt: skip
+    if known and known != wanted:
+        raise _prepared_otherwise(version)
+
+
+def _prepared_otherwise(version: Version) -> OtherFormError:
+    what = f"version {version.number} of {version.dataset} was prepared of other images, or split in another way"
+    return OtherFormError(what, "register it first, which begins the next version, or choose another name with --into")

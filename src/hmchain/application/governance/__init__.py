@@ -1,0 +1,1 @@
+"""What a hospital's people decide at its node: members, studies, keys."""

@@ -1,0 +1,278 @@
+"""A hospital's people at its running node, and what the members decide together: who joins, who leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec.structs import asdict, replace
+
+from hmchain.application.agent.agent import signed
+from hmchain.application.hospital.consortium import LocalNode
+from hmchain.application.node.node import open_ledger
+from hmchain.application.site.keyring import key_file
+from hmchain.application.site.node import NodeFolder
+from hmchain.errors import InputError
+from hmchain.keys import SigningKey, load_key
+from hmchain.ledger import contracts
+from hmchain.ledger.context import STEWARD
+from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings, upgrades
+from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance, Window
+from hmchain.ledger.contracts.members.membership import (
+    Action,
+    Admit,
+    Ballot,
+    ProposeAction,
+    Remove,
+    SetParameters,
+    VoteAction,
+    WithdrawVote,
+)
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.standings import Unjail
+from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
+from hmchain.ledger.engines.ledger import Ledger, require
+from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Refusal
+
+_DIGITS_MAX = 12
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+_LAST_MS = 253_402_300_799_000
+
+
+class NoBallotError(InputError):
+    """No open ballot, or more than one, begins with what was given."""
+
+    code = "no_ballot"
+
+
+_OBSTACLES = {
+    "name_taken": "{name} is a member, or was one: a name is given once",
+    "key_taken": "a key of {name} is known already: it makes a new node, with new keys",
+    "bad_name": "{name!r} cannot name a hospital",
+    "not_a_member": "there is no member {name!r}",
+    "last_member": "{name} is the last member: there is nobody to leave behind",
+    "wrong_protocol": "that is not the protocol after the one in force",
+    "upgrade_planned": "another upgrade is agreed on: call it off first",
+    "upgrade_too_soon": "that is too soon: every member needs time to install the program",
+}
+"""Why an action could not be carried out, by the code that the ledger has for it."""
+
+
+class UselessProposalError(InputError):
+    """What is proposed could not be carried out, or is before the members already."""
+
+    code = "useless_proposal"
+
+
+class NetworkParameterError(InputError):
+    """There is no such network parameter, or it cannot have that value."""
+
+    code = "network_parameter"
+
+
+@dataclass(frozen=True)
+class BallotView:
+    """A ballot as people see it."""
+
+    id: bytes
+    action: str
+    opened_height: int
+    yes: tuple[str, ...]
+    needed: int
+    """Votes that carry it."""
+    passed: bool
+    withdrawn: bool
+    """Its last vote was taken back."""
+    lapsed: bool
+    until_ms: int
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes votes."""
+        return not (self.passed or self.withdrawn or self.lapsed)
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """Who speaks for a hospital at its running node, as its steward or scientist; records and agent are left alone."""
+
+    organisation: str
+    key: SigningKey
+    ledger: Ledger
+    """As its node sees it."""
+
+    @property
+    def state(self) -> State:
+        """The state of the hospital's node."""
+        return self.ledger.state_of(self.organisation)
+
+    def require(self, body: contracts.Body) -> None:
+        """Send a transaction and wait for its block. Raises `RefusedTransactionError`."""
+        require(self.ledger, [signed(self.key, LocalNode(self.ledger, self.organisation), body)])
+
+
+@contextmanager
+def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = STEWARD) -> Iterator[Delegate]:
+    """The steward of a running node, or who holds another role's key.
+
+    Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
+    """
+    key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
+    ledger = open_ledger(folder)
+    try:
+        yield Delegate(folder.settings().organisation, key, ledger)
+    finally:
+        ledger.close()
+
+
+def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
+    """All ballots, or those on a kind of action; the newest first."""
+    needed, time_ms = -(-2 * len(membership.active_members(state)) // 3), standings.time_ms(state)
+    found = [
+        BallotView(
+            ballot,
+            _words(state, entry),
+            entry.opened_height,
+            entry.yes,
+            needed,
+            entry.closed and bool(entry.yes),
+            entry.closed and not entry.yes,
+            not entry.closed and not entry.is_open(time_ms),
+            entry.until_ms,
+        )
+        for ballot, entry in membership.ballots(state)
+        if kind is None or isinstance(entry.action, kind)
+    ]
+    return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
+
+
+def propose(steward: Delegate, action: Action) -> BallotView:
+    """Put an action to the vote, with this hospital's yes.
+
+    Raises `UselessProposalError` before anything is sent, and `RefusedTransactionError`.
+    """
+    _require_use(steward.state, action, steward.ledger.now_ms())
+    known = {ballot for ballot, _ in membership.ballots(steward.state)}
+    steward.require(ProposeAction(action))
+    fresh = [
+        ballot
+        for ballot, entry in membership.ballots(steward.state)
+        if ballot not in known and entry.action == action and steward.organisation in entry.yes
+    ]
+    return next(ballot for ballot in ballots(steward.state) if ballot.id in fresh)
+
+
+def _require_use(state: State, action: Action, time_ms: int) -> None:
+    if (ballot := membership.open_ballot(state, action, time_ms)) is not None:
+        raise UselessProposalError(
+            "the members have been asked just this already", f"vote: `hmchain network vote {ballot.hex()[:12]}`"
+        )
+    try:
+        membership.require_possible(state, action, state.height + 1, time_ms)
+    except Refusal as refusal:
+        name = action.member.organisation if isinstance(action, Admit) else ""
+        name = action.organisation if isinstance(action, Remove) else name
+        what = _OBSTACLES.get(refusal.code, refusal.code).format(name=name)
+        raise UselessProposalError(what, "`hmchain network status` lists the members") from refusal
+
+
+def changed_parameters(state: State, settings: Sequence[str]) -> SetParameters:
+    """The action that sets network parameters, given as `NAME=VALUE`. Raises `NetworkParameterError`."""
+    current = parameters.current(state)
+    wanted = replace(current, **dict(map(_parameter, settings)))
+    if wrong := parameters.out_of_range(wanted):
+        least, most = parameters.RANGES[wrong[0]]
+        raise NetworkParameterError(
+            f"{wrong[0]} cannot be {getattr(wanted, wrong[0])}", f"it may be {least} to {most}; see the reference"
+        )
+    if wanted == current:
+        raise NetworkParameterError("they are in force already", "`hmchain network parameters` shows them")
+    return SetParameters(wanted)
+
+
+def _parameter(setting: str) -> tuple[str, int]:
+    name, _, value = setting.partition("=")
+    if name not in parameters.RANGES:
+        names = ", ".join(parameters.RANGES)
+        raise NetworkParameterError(f"there is no network parameter {name!r}", f"give NAME=VALUE, of {names}")
+    if not value.isdecimal() or len(value) > _DIGITS_MAX:
+        raise NetworkParameterError(f"{name} cannot be {value!r}", f"give a whole number, as in {name}=100")
+    return name, int(value)
+
+
+def vote(steward: Delegate, prefix: str) -> BallotView:
+    """Vote yes to the open ballot whose id begins with `prefix`. Raises `NoBallotError`, `RefusedTransactionError`."""
+    found = _open_ballot(steward.state, prefix)
+    steward.require(VoteAction(found.id))
+    return _ballot(steward.state, found.id)
+
+
+def withdraw(steward: Delegate, prefix: str) -> BallotView:
+    """Take back this hospital's yes. Raises `NoBallotError` and `RefusedTransactionError`."""
+    found = _open_ballot(steward.state, prefix)
+    steward.require(WithdrawVote(found.id))
+    return _ballot(steward.state, found.id)
+
+
+def _ballot(state: State, ballot_id: bytes) -> BallotView:
+    return next(ballot for ballot in ballots(state) if ballot.id == ballot_id)
+
+
+def _open_ballot(state: State, prefix: str) -> BallotView:
+    found = [ballot for ballot in ballots(state) if ballot.open and ballot.id.hex().startswith(prefix.lower())]
+    if len(found) != 1:
+        what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"
+        raise NoBallotError(f"{what} with {prefix}", "`hmchain network ballots` lists them")
+    return found[0]
+
+
+def upgrade(steward: Delegate, protocol: int, after_ms: int | None, after_height: int) -> Upgrade:
+    """The action that agrees on the next rules; without a time an hour more than the notice that is due."""
+    soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
+    return Upgrade(protocol, soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0), after_height)
+
+
+def call_off(steward: Delegate) -> CallOff:
+    """The action that calls the agreed upgrade off. Raises `UselessProposalError` if none is agreed."""
+    agreed = upgrades.planned(steward.state)
+    if agreed is None:
+        raise UselessProposalError("no upgrade is agreed on", "`hmchain network ballots` lists what is open")
+    return CallOff(agreed.protocol)
+
+
+def announce_maintenance(steward: Delegate, minutes: int, in_minutes: int = 0) -> Window:
+    """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
+    from_ms = steward.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
+    steward.require(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
+    announced = maintenance.window(steward.state, steward.organisation)
+    assert announced is not None
+    return announced
+
+
+def unjail(steward: Delegate) -> None:
+    """Ask for a hospital's votes to be counted again. Raises `RefusedTransactionError` if it is not jailed."""
+    steward.require(Unjail())
+
+
+def _words(state: State, ballot: Ballot) -> str:
+    action = ballot.action
+    if isinstance(action, Admit):
+        return f"admit {action.member.organisation}"
+    if isinstance(action, Remove):
+        return f"remove {action.organisation}"
+    if isinstance(action, Upgrade):
+        time = datetime.fromtimestamp(min(action.after_ms, _LAST_MS) / 1000, UTC)
+        return f"protocol {action.protocol} after {time:%Y-%m-%d %H:%M} UTC and block {action.after_height}"
+    if isinstance(action, CallOff):
+        return f"call off protocol {action.protocol}"
+    return f"set {_settings(action.parameters, None if ballot.closed else parameters.current(state))}"
+
+
+def _settings(wanted: Parameters, current: Parameters | None) -> str:
+    """What a ballot sets: all of it is in force afterwards, so before that, all that it would change is shown."""
+    found = asdict(wanted)
+    shown = {name: value for name, value in found.items() if current is None or value != getattr(current, name)}
+    return ", ".join(f"{name}={value}" for name, value in shown.items()) or "what is in force already"

@@ -1,0 +1,251 @@
+"""What a hospital's people decide about studies at its node: propose, approve, refuse, revoke, resume, close."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.governance.members import Delegate
+from hmchain.errors import InputError, StudyError
+from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.ledger.contracts.learning import approvals, studies
+from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.opening import ResumeStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Study, StudySpec
+from hmchain.ledger.contracts.members import membership, parameters
+from hmchain.ledger.reputation import faults_tolerated
+from hmchain.ledger.state import State
+
+UNDECIDED = "undecided"
+PURPOSE = "DUO:0000006"
+"""Health, medical or biomedical research (GA4GH Data Use Ontology)."""
+
+
+class UnknownStudyError(InputError):
+    """The ledger holds no study of that name."""
+
+    code = "unknown_study"
+
+
+class NotAskedError(StudyError):
+    """A study asks nothing of this hospital."""
+
+    code = "not_asked"
+
+
+class BadReasonError(InputError):
+    """A refusal's reason is not one of the codes."""
+
+    code = "bad_refusal_reason"
+
+
+class StudyFileError(InputError):
+    """The file of a proposal cannot be used."""
+
+    code = "study_file"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a study asks of one hospital, and what the hospital has said to that."""
+
+    study: str
+    status: str
+    is_over: bool
+    proposer: str
+    purpose: str
+    dataset: str
+    """Empty for a hospital that takes no part."""
+    version: int
+    code: bytes
+    """Digest of the training code."""
+    rounds: int
+    participants: tuple[str, ...]
+    colluders: int
+    """So many participants that pool all they know see two others' updates added up, never one."""
+    decision: str
+    """`approved`, `refused`, `revoked` or `undecided`."""
+    reason: str
+    until_ms: int
+    """Until when an approval holds; 0 if there is none."""
+    specification: bytes
+    """Digest of all that is pinned: what an approval binds."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A study as somebody sees it before deciding."""
+
+    asked: Request
+    specification: StudySpec
+    """All of what it pins."""
+
+
+def requests(state: State, organisation: str) -> list[Request]:
+    """All studies of the ledger as a hospital sees them, in order of name."""
+    return [_request(state, organisation, study) for study in studies.studies(state)]
+
+
+def show(state: State, organisation: str, name: str) -> Shown:
+    """One study and all that it pins, whether or not the hospital takes part in it. Raises `UnknownStudyError`."""
+    study = _study(state, name)
+    return Shown(_request(state, organisation, study), study.spec)
+
+
+def request(state: State, organisation: str, name: str) -> Shown:
+    """As `show`. Raises `NotAskedError` if the hospital takes no part in the study."""
+    found = show(state, organisation, name)
+    if not found.asked.dataset:
+        raise NotAskedError(f"study {name} asks nothing of {organisation}", "`hmchain study list` shows which do")
+    return found
+
+
+def approve(delegate: Delegate, asked: Request, until_ms: int) -> Request:
+    """Steward: allow what was `asked`, and nothing else, until a block time. Raises what a refusal raises."""
+    delegate.require(ApproveStudy(asked.study, asked.specification, until_ms))
+    return _asked(delegate, asked.study)
+
+
+def refuse(delegate: Delegate, name: str, reason: str) -> Request:
+    """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
+    if reason not in REASONS:
+        raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
+    _asked(delegate, name)
+    delegate.require(RefuseStudy(name, reason))
+    return _asked(delegate, name)
+
+
+def revoke(delegate: Delegate, name: str) -> Request:
+    """Steward: take an approval back, from the next round on."""
+    _asked(delegate, name)
+    delegate.require(RevokeApproval(name))
+    return _asked(delegate, name)
+
+
+def _asked(delegate: Delegate, name: str) -> Request:
+    return request(delegate.state, delegate.organisation, name).asked
+
+
+def close(delegate: Delegate, name: str) -> Request:
+    """Scientist of the proposing hospital: end a study. Steward of a participant: vote for it."""
+    _study(delegate.state, name)
+    delegate.require(CloseStudy(name))
+    return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
+
+
+def resume(delegate: Delegate, name: str) -> Request:
+    """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
+    _study(delegate.state, name)
+    delegate.require(ResumeStudy(name))
+    return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
+
+
+def propose(delegate: Delegate, spec: StudySpec) -> Request:
+    """Scientist: put a study before the stewards of its participants."""
+    delegate.require(ProposeStudy(spec))
+    return _request(delegate.state, delegate.organisation, _study(delegate.state, spec.name))
+
+
+def _study(state: State, name: str) -> Study:
+    found = studies.study(state, name)
+    if found is None:
+        known = ", ".join(entry.spec.name for entry in studies.studies(state)) or "none"
+        raise UnknownStudyError(f"there is no study {name}", f"studies on this ledger: {known}")
+    return found
+
+
+def _request(state: State, organisation: str, study: Study) -> Request:
+    spec, said = study.spec, approvals.approval(state, study.progress.specification, organisation)
+    use = next((use for use in spec.uses if use.organisation == organisation), None)
+    return Request(
+        study=spec.name,
+        status=study.status,
+        is_over=study.status in studies.OVER,
+        proposer=study.progress.proposer,
+        purpose=spec.purpose,
+        dataset=use.dataset if use else "",
+        version=use.version if use else 0,
+        code=spec.code,
+        rounds=spec.rounds,
+        participants=spec.participants,
+        colluders=spec.colluders,
+        decision=said.status if said else UNDECIDED,
+        reason=said.reason if said else "",
+        until_ms=said.expires_ms if said else 0,
+        specification=study.progress.specification,
+    )
+
+
+# -- proposals from a file ---------------------------------------------------------------------------------------------
+
+
+class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a proposal's TOML file says; the network follows from the images' size, the schedule is the demo's."""
+
+    name: str
+    datasets: dict[str, str]
+    """Organisation to its dataset; the newest version is used."""
+    rounds: int = 600
+    steps: int = 4
+    purpose: str = PURPOSE
+    colluders: int | None = None
+    """How many participants that pool what they know the study withstands; f of the consortium if not given."""
+
+
+def load_proposal(path: Path) -> Proposal:
+    """Read a proposal. Raises `StudyFileError`."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Proposal)
+    except OSError as error:
+        raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: {error}", "docs/how-to/scientist.md shows a whole one") from error
+
+
+def specification(state: State, proposal: Proposal) -> StudySpec:
+    """What the study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
+    # torch takes seconds to import, and only proposals need it here.
+    from hmchain.application.learning.schedule import default_plan
+    from hmchain.application.learning.study import study_spec
+    from hmchain.application.learning.trainers.cnn import Architecture
+
+    uses, schemas = [], []
+    for organisation, name in sorted(proposal.datasets.items()):
+        held = datasets.dataset(state, organisation, name)
+        if held is None or not held.version:
+            raise StudyFileError(f"{organisation} has published no dataset {name}", "its steward publishes it first")
+        newest = datasets.version(state, organisation, name, held.version)
+        if newest is None or newest.withdrawn:
+            what = f"{organisation} has withdrawn the newest version of {name}, since records of it were erased"
+            raise StudyFileError(what, "its steward registers the next version first")
+        uses.append(DatasetUse(organisation, name, held.version))
+        schemas.append(held.schema)
+    if not schemas or any(schema != schemas[0] for schema in schemas):
+        raise StudyFileError("the datasets are not of one schema", "propose a study of datasets that are alike")
+    schema = schemas[0]
+    if not isinstance(schema, Schema):
+        raise StudyFileError("the datasets are no images", "this version trains on images")
+    colluders = _colluders(state, proposal)
+    architecture = Architecture.for_images(schema.height, schema.width, schema.channels, len(schema.classes))
+    plan = default_plan(proposal.rounds, proposal.steps)
+    return study_spec(
+        proposal.name, schema, tuple(uses), architecture, plan, parameters.founding(state).salt,
+        purpose=proposal.purpose, colluders=colluders,
+    )  # fmt: skip
+
+
+def _colluders(state: State, proposal: Proposal) -> int:
+    participants, most = len(proposal.datasets), faults_tolerated(len(membership.active_members(state)))
+    colluders = most if proposal.colluders is None else proposal.colluders
+    if not 0 <= colluders <= most:
+        raise StudyFileError(f"colluders = {colluders} is out of range", f"this consortium withstands 0 to {most}")
+    if participants < colluders + 2:
+        what = f"{participants} hospitals cannot withstand {colluders} of them that pool what they know"
+        way_out = f"ask {colluders + 2} or more, or pin less: `colluders = {max(0, participants - 2)}`"
+        raise StudyFileError(what, f"{way_out}, which every steward sees")
+    return colluders

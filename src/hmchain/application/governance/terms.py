@@ -1,0 +1,79 @@
+"""All that a study's specification pins, in the words in which its stewards read it before they decide."""
+
+from __future__ import annotations
+
+from hmchain.application.learning.schedule import MILLION, Q16, TrainingPlan
+from hmchain.canonical import decode
+from hmchain.errors import HMChainError
+from hmchain.ledger.contracts.learning.studies import Deadlines, StudySpec
+
+Term = tuple[str, str]
+"""What is pinned, and how."""
+
+
+def terms(spec: StudySpec) -> tuple[Term, ...]:
+    """Every field of a specification, in plain words."""
+    schema, rule, n = spec.schema, spec.rule, len(spec.uses)
+    images = f"{schema.height} x {schema.width} images of {schema.channels} channel(s)"
+    return (
+        ("purpose", spec.purpose),
+        ("data", ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in spec.uses)),
+        ("learns", f"{', '.join(schema.classes)} from {images} ({schema.modality})"),
+        ("model", f"{rule.size} weights in {len(rule.layers)} tensors, as encoded: {spec.architecture.hex()}"),
+        ("first model", f"{spec.initial_root.hex()}, as float32 {spec.initial_weights.hex()}"),
+        ("rounds", f"{spec.rounds}, after one that sums noised class counts"),
+        *_plan(spec.training),
+        ("update", f"L2 norm at most {spec.clip_norm_millionths / MILLION:g}, sent as {rule.bits}-bit integers"),
+        ("next model", f"the server's learning rate is {rule.learning_rate / Q16:g}, its momentum "
+                       f"{rule.momentum / Q16:g}; the lower the rate, the more alike the sums of two rounds"),
+        ("sums", f"of at least {spec.threshold} of the {n} hospitals; each can take its own part out of a sum"),
+        ("withstands", _withstood(spec)),
+        ("gate", "a hospital votes against a model whose AUC on its own validation images is lower than the best "
+                 f"accepted by more than {spec.gate_tolerance_permyriad / 100:g} points"),
+        ("deadlines", _deadlines(spec.deadlines)),
+        ("training code", spec.code.hex()),
+        ("specification", f"{spec.digest.hex()}: what an approval binds"),
+    )  # fmt: skip
+
+
+def _withstood(spec: StudySpec) -> str:
+    """What the number of colluders means for each hospital."""
+    if spec.colluders == 0:
+        return "0 colluders: any one participant may learn what a hospital sent"
+    together = f"{spec.colluders} of {len(spec.uses)} participants that pool all they know"
+    promise = "they see what two others or more sent, added up, never one alone"
+    return f"{together}: {promise}. Of {spec.colluders + 1} nothing is promised"
+
+
+def _plan(training: bytes) -> tuple[Term, ...]:
+    try:
+        plan = decode(training, TrainingPlan)
+    except HMChainError:
+        return (("plan", "not one that this version can read: its agent will take no part"),)
+    rates = [rate / MILLION for rate in plan.learning_rates_millionths]
+    extras = (
+        ("FedProx", plan.prox_mu_millionths > 0),
+        ("logit adjustment", plan.logit_adjustment),
+        ("augmentation", plan.augmentation),
+    )
+    used = ", ".join(name for name, is_used in extras if is_used)
+    return (
+        ("plan", f"each round {plan.steps} steps of {plan.batch_size} images at each hospital; learning rate "
+                 f"{rates[0]:g} in the first round, {rates[-1]:g} in the last, {min(rates):g} to {max(rates):g} in all "
+                 f"(half of the rounds at most {sorted(rates)[(len(rates) - 1) // 2]:g}); momentum "
+                 f"{plan.momentum_millionths / MILLION:g}, weight decay {plan.weight_decay_millionths / MILLION:g}"),
+        ("with", used or "no more"),
+    )  # fmt: skip
+
+
+def _deadlines(deadlines: Deadlines) -> str:
+    spans_ms = (
+        ("train", deadlines.commit_ms),
+        ("fetch and attest", deadlines.attest_ms),
+        ("reveal seeds", deadlines.reveal_ms),
+        ("sum", deadlines.aggregate_ms),
+        ("verify", deadlines.verify_ms),
+        ("vote on the model", deadlines.gate_ms),
+    )
+    within = ", ".join(f"{what} within {span_ms / 1000:g} s" for what, span_ms in spans_ms)
+    return f"{within}; who is late is charged for it"

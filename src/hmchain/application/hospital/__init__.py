@@ -1,0 +1,1 @@
+"""A hospital as its own machine runs it: records, keys, agent; and several in one process."""

@@ -1,0 +1,239 @@
+"""The hospitals that one process runs: folders of their own, a ledger, one object store.
+
+Their agents step side by side in threads and meet only on the ledger and in the store. On the embedded engine that is a
+whole consortium on one machine; on CometBFT it is one hospital's agent beside its node, or all of them in a trial.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hmchain.application.hospital.hospital import Hospital, Learn
+from hmchain.application.site.keyring import Keyring
+from hmchain.clock import now_ms
+from hmchain.errors import StudyError
+from hmchain.keys import SecretKey, SigningKey
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.ledger.engines.ledger import Ledger, OnBlock, require, submit
+from hmchain.ledger.genesis import SALT_BYTES, Genesis
+from hmchain.ledger.state import State
+from hmchain.records.objects import ObjectStore
+
+_IDLE_SECONDS = 0.02
+_PATIENCE_SECONDS = 5.0
+
+
+class StudyPausedError(StudyError):
+    """A study stopped and waits for its scientist."""
+
+    code = "study_paused"
+
+
+def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = None) -> dict[str, Keyring]:
+    """New keys of every hospital, saved in its folder. Raises `KeyFileError` rather than overwrite one."""
+    keys = {name: Keyring.generate() for name in sorted(names)}
+    for name, keyring in keys.items():
+        keyring.save(directory / "hospitals" / name / "keys", passphrase)
+    return keys
+
+
+def load_keys(directory: Path, passphrase: str | None = None) -> dict[str, Keyring]:
+    """The keys of every hospital of a consortium's folder. Raises `KeyFileError` or `WrongPassphraseError`."""
+    folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
+    return {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
+
+
+def validator_keys(keys: Mapping[str, Keyring]) -> dict[str, SigningKey]:
+    """What the hospitals' validators sign blocks with."""
+    return {name: keyring.validator for name, keyring in keys.items()}
+
+
+def founding(
+    name: str,
+    titles: Mapping[str, str],
+    keys: Mapping[str, Keyring],
+    time_ms: int,
+    parameters: Parameters | None = None,
+    salt: bytes | None = None,
+) -> Genesis:
+    """The genesis of a consortium of the organisations in `titles` (name to title).
+
+    Without a `salt` (32 bytes) a random one is drawn.
+    """
+    members = (keyring.member(organisation, titles[organisation]) for organisation, keyring in keys.items())
+    return genesis_file.found(name, time_ms, members, salt or os.urandom(SALT_BYTES), parameters)
+
+
+class LocalNode:
+    """One hospital's own node: its validator's state."""
+
+    def __init__(self, ledger: Ledger, organisation: str) -> None:
+        self._ledger = ledger
+        self._organisation = organisation
+        self.chain_id = ledger.chain_id
+
+    @property
+    def state(self) -> State:
+        """The committed state of the hospital's validator."""
+        return self._ledger.state_of(self._organisation)
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+        return self._ledger.now_ms()
+
+
+class Consortium:
+    """Hospitals in one folder, their ledger and the object store that they share."""
+
+    def __init__(
+        self,
+        directory: Path,
+        ledger: Ledger,
+        keys: Mapping[str, Keyring],
+        learn: Learn | None = None,
+        objects: ObjectStore | None = None,
+    ) -> None:
+        """`objects` is the store that others share too; without it, one in the folder."""
+        self.directory = directory
+        self.ledger = ledger
+        self.objects = objects or ObjectStore.directory(directory / "objects")
+        # What need not survive a power cut is cheaper to write, where the store is our own.
+        relay = None if objects else ObjectStore.directory(directory / "objects", durable=False)
+        self.hospitals = {
+            name: Hospital(
+                name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name), learn, relay
+            )
+            for name, keyring in sorted(keys.items())
+        }
+        self.asleep: set[str] = set()
+        """Hospitals whose machines are down: their agents do nothing."""
+        self.on_block: OnBlock = lambda block, result: None
+        self.before_step: Callable[[], None] = lambda: None
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="agent")
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        name: str,
+        titles: Mapping[str, str],
+        *,
+        passphrase: str | None = None,
+        parameters: Parameters | None = None,
+        salt: bytes | None = None,
+        clock_ms: Callable[[], int] = now_ms,
+        learn: Learn | None = None,
+    ) -> Consortium:
+        """Found a consortium of the organisations in `titles` (name to title).
+
+        `learn` makes the hospitals' learners (see `hospital.Learn`); tests and simulations pass their own, as they do
+        with `clock_ms`.
+        """
+        keys = make_keys(directory, titles, passphrase)
+        genesis = founding(name, titles, keys, clock_ms(), parameters, salt)
+        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=clock_ms)
+        return cls(directory, ledger, keys, learn)
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        passphrase: str | None = None,
+        clock_ms: Callable[[], int] = now_ms,
+        learn: Learn | None = None,
+    ) -> Consortium:
+        """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
+        keys = load_keys(directory, passphrase)
+        ledger = EmbeddedLedger(directory / "ledger", validator_keys(keys), clock_ms=clock_ms)
+        return cls(directory, ledger, keys, learn)
+
+    def study_key(self, study: str) -> SecretKey:
+        """The key of a study's objects, as any participant holds it. Raises `StudyError` before pairs are agreed."""
+        keys = (hospital.agent.study_key(study) for hospital in self.hospitals.values())
+        found = next((key for key in keys if key is not None), None)
+        if found is None:
+            raise StudyError(f"study {study} has no key yet", "it has one once all participants have joined")
+        return found
+
+    def submit(self, *wires: bytes) -> list[str]:
+        """Put transactions into the next block and return their receipt codes, in order."""
+        return submit(self.ledger, wires, self._told)
+
+    def require(self, *wires: bytes) -> None:
+        """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
+        require(self.ledger, wires, self._told)
+
+    def _told(self, block: Block, result: BlockResult) -> None:
+        self.on_block(block, result)
+
+    def produce_block(self) -> BlockResult | None:
+        """Decide a block of what waits and tell `on_block`."""
+        decided = self.ledger.produce_block()
+        if decided is None:
+            return None
+        self.on_block(*decided)
+        return decided[1]
+
+    def step(self) -> bool:
+        """Let every agent act once and decide a block; False if nobody had anything to do.
+
+        What the ledger does not even queue (of a member that was removed, say) is dropped: an agent asks the state anew
+        at every step. An agent whose own node is behind waits: it would only do again what is done.
+        """
+        self.before_step()
+        agents = [hospital.agent for name, hospital in self.hospitals.items() if self._is_up_to_date(name)]
+        list(self._pool.map(lambda agent: agent.publish(), agents))
+        wires = [wire for found in self._pool.map(lambda agent: agent.step(), agents) for wire in found]
+        self.ledger.submit_many(wires)
+        progress = self.produce_block() is not None
+        while progress and self.ledger.waiting:
+            progress = self.produce_block() is not None
+        return progress
+
+    def run(self, study: str) -> None:
+        """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""
+        while (status := self._status(study)) != studies.FINISHED:
+            if status not in (*studies.OPENING, studies.RUNNING):
+                raise StudyPausedError(f"study {study} is {status}", "see `hmchain study status`")
+            if not self.step():
+                time.sleep(_IDLE_SECONDS)
+        self._wait_for_nodes()
+        self.step()  # every agent sees that it is over, and erases the secrets of the last round
+
+    def _is_up_to_date(self, name: str) -> bool:
+        """Whether a hospital's agent runs, and its own node has the blocks that are known here."""
+        return name not in self.asleep and self.ledger.state_of(name).height >= self.ledger.state.height
+
+    def _wait_for_nodes(self) -> None:
+        """Give nodes that are a little behind some time."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        awake = [name for name in self.hospitals if name not in self.asleep]
+        while not all(map(self._is_up_to_date, awake)) and time.monotonic() < deadline:
+            time.sleep(_IDLE_SECONDS)
+            self.produce_block()
+
+    def _status(self, study: str) -> str:
+        entry = studies.study(self.ledger.state, study)
+        return entry.status if entry else "unknown"
+
+    def close(self) -> None:
+        """Close every file."""
+        self._pool.shutdown()
+        for hospital in self.hospitals.values():
+            hospital.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Consortium:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

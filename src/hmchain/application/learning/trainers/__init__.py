@@ -1,0 +1,1 @@
+"""Trainers: the CNN, how it is trained, and what it is compared with."""

@@ -1,0 +1,1 @@
+"""Models that studies made: read, exported, applied."""

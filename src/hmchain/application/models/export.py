@@ -1,0 +1,92 @@
+"""Write a released model at a hospital that took part: from its own folder, whether anything runs there or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.agent.exchange import Exchange
+from hmchain.application.agent.store import AgentStore
+from hmchain.application.agent.study_keys import StudyKeyStore
+from hmchain.application.learning.model_file import Model
+from hmchain.application.models import registry
+from hmchain.application.node.node import shared_objects
+from hmchain.application.site import hospital as hospital_folder
+from hmchain.application.site.run import RunFolder
+from hmchain.errors import StudyError
+from hmchain.keys import SecretKey, load_key
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.state import State
+from hmchain.records.objects import ObjectStore
+
+
+class NoStudyKeyError(StudyError):
+    """A hospital has no key for a study's objects."""
+
+    code = "no_study_key"
+
+
+@dataclass(frozen=True)
+class ExportPlace:
+    """A hospital's folder, and where ledger and objects of its consortium are."""
+
+    hospital: hospital_folder.Place
+    ledger: Path
+    objects: Path
+    """Of a store in a folder; a node's settings may name another one."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Objects as an agent gets them: from its cache, else from the store."""
+
+    exchange: Exchange
+
+    def get(self, address: bytes, *, size: int) -> bytes:
+        return self.exchange.fetch(address, size, keep=False)
+
+
+def locate(directory: Path) -> ExportPlace:
+    """The hospital in a folder: a node's, or one of a run (`runs/latest/hospitals/NAME`). Raises `NoHospitalError`."""
+    place = hospital_folder.locate(directory)
+    if place.node is not None:
+        return ExportPlace(place, place.node.ledger, directory / "objects")
+    run = directory.resolve().parents[1]
+    ledger = RunFolder(run).ledger
+    if not (ledger / "genesis.json").exists():
+        what = f"the hospital in {directory} belongs to no network and no run"
+        raise hospital_folder.NoHospitalError(what, "name a node's folder, or runs/latest/hospitals/NAME")
+    return ExportPlace(place, ledger, run / "objects")
+
+
+def export(place: ExportPlace, state: State, study: str, target: Path, passphrase: str | None = None) -> Model:
+    """Write a finished study's model, held against the ledger's state.
+
+    Raises `NoModelError`, `NoStudyKeyError` at a hospital that took no part, `StorageError` if the object is nowhere,
+    and what keys complain of.
+    """
+    hospital = place.hospital
+    key = _study_key(hospital, study, passphrase)
+    shared = shared_objects(hospital.node) if hospital.node else None
+    store = shared or ObjectStore.directory(place.objects)
+    held = _Held(Exchange(store, hospital.folder / "cache" / study))
+    genesis = genesis_file.load(place.ledger / "genesis.json")
+    return registry.export(state, held, key, study, target, genesis)
+
+
+def _study_key(hospital: hospital_folder.Place, study: str, passphrase: str | None) -> SecretKey:
+    path = hospital.folder / "agent.db"
+    local = load_key(SecretKey, hospital.keys / "local.key", passphrase)
+    found = None
+    if path.exists():
+        store = AgentStore(path, local)
+        try:
+            found = StudyKeyStore(store).object_key(study)
+        finally:
+            store.close()
+    if found is None:
+        raise NoStudyKeyError(
+            f"{hospital.organisation} has no key for the objects of study {study}",
+            "only hospitals that took part can open its model: ask one of them",
+        )
+    return found

@@ -1,0 +1,171 @@
+"""A run's model: its file, its place on the ledger, and what it says of images."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hmchain.application.learning import model_file
+from hmchain.application.learning.model_file import Known, Model, ModelDiffersError, Origin, UnregisteredModelError
+from hmchain.application.learning.trainers import cnn
+from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
+from hmchain.application.node.reading import verified_state
+from hmchain.errors import InputError
+from hmchain.interfaces.cli.output import RESEARCH_ONLY, vouch
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.learning import models, studies
+from hmchain.ledger.contracts.learning.models import Model as RegisteredModel
+from hmchain.records.pictures.decode import FORMATS, NotAnImageError, quiet, read_bytes
+
+MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
+
+_SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
+
+
+class NoImagesError(InputError):
+    """There is no image in a folder, or no such file."""
+
+    code = "no_images"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model as the ledger has it."""
+
+    study: str
+    purpose: str
+    round: int
+    root: bytes
+    weights: bytes
+    """Root of its float32 weights."""
+    meaning: bytes
+    """Digest of all that gives them a meaning."""
+    object: bytes
+    height: int
+    participants: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file."""
+
+    path: Path
+    sha256: bytes
+    architecture: Architecture
+    weights: int
+    preprocessing: Preprocessing
+    origin: Origin | None
+    """What it says of where it comes from."""
+    ledger: str
+    """Whether weights and meaning are those of the ledger: `matches`, `differs`, or `unknown` where there is none."""
+    difference: str
+    """What differs from the ledger, or why it was not compared."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image, or why it says nothing."""
+
+    image: Path
+    probabilities: dict[str, float]
+    error: str
+
+    @property
+    def likeliest(self) -> str:
+        """The class with the highest probability."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name], default="")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one model says of several images."""
+
+    model: ModelFile
+    predictions: tuple[Prediction, ...]
+    notice: str = RESEARCH_ONLY
+
+
+def registered(ledger: Path) -> list[Registered]:
+    """The models on a ledger, in order of study."""
+    with verified_state(ledger) as read:
+        vouch(read)
+        found = [(model, studies.study(read.state, model.study)) for model in models.models(read.state)]
+    return [_registered(model, study) for model, study in found if study is not None]
+
+
+def known(ledger: Path) -> Known:
+    """The models of a ledger, to hold files against."""
+    with verified_state(ledger) as read:
+        vouch(read)
+        return Known(genesis_file.load(ledger / "genesis.json").digest, tuple(models.models(read.state)))
+
+
+def describe(path: Path, ledger: Path | None) -> ModelFile:
+    """Read a model file and hold it against a ledger, if there is one. Raises `ModelFileError`."""
+    model = model_file.load_model(path, unregistered=True)
+    if ledger is None:
+        return _described(path, model, UNKNOWN, "there is no ledger here to compare it with")
+    try:
+        model_file.check(model, known(ledger), path)
+    except ModelDiffersError as error:
+        return _described(path, model, DIFFERS, error.what)
+    except UnregisteredModelError as error:
+        return _described(path, model, UNKNOWN, error.what)
+    return _described(path, model, MATCHES, "")
+
+
+def _described(path: Path, model: Model, compared: str, difference: str) -> ModelFile:
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    return ModelFile(
+        path, digest, model.arch, model.vector.size, model.preprocessing, model.origin, compared, difference
+    )
+
+
+def images_in(given: list[Path]) -> list[Path]:
+    """The files, and those with an image's suffix in the folders. Raises `NoImagesError`."""
+    found: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise NoImagesError(f"there is no {path}", "give image files or folders of them")
+        inside = (
+            sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise NoImagesError(f"{path} holds no images", f"known suffixes: {', '.join(sorted(_SUFFIXES))}")
+        found += inside
+    return found
+
+
+def predict(path: Path, images: list[Path], ledger: Path | None) -> Predictions:
+    """What the model in `path` says of each image; one that cannot be read has an error instead.
+
+    The file must be the one that `ledger` knows, or be of no ledger where there is None: see `model_file.load_model`.
+    """
+    model = model_file.load_model(path, known(ledger) if ledger else None, unregistered=ledger is None)
+    network = cnn.build(model.arch)
+    cnn.load_vector(network, model.vector)
+    answers = []
+    with quiet():
+        for image in images:
+            try:
+                prepared = cnn.prepare_image(read_bytes(image), model.preprocessing)
+            except NotAnImageError as error:
+                answers.append(Prediction(image, {}, error.what))
+                continue
+            shares = cnn.predict_probabilities(network, prepared[np.newaxis], model.preprocessing.prior)[0]
+            named = dict(zip(model.preprocessing.classes, shares.tolist(), strict=True))
+            answers.append(Prediction(image, named, ""))
+    compared, why = (MATCHES, "") if ledger else (UNKNOWN, "compared with no ledger, as was asked")
+    return Predictions(_described(path, model, compared, why), tuple(answers))
+
+
+def _registered(model: RegisteredModel, study: studies.Study) -> Registered:
+    spec = study.spec
+    return Registered(
+        model.study, spec.purpose, model.round, model.root, model.weights, model.meaning, model.object, model.height,
+        spec.participants, spec.schema.classes,
+    )  # fmt: skip

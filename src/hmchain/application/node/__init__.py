@@ -1,0 +1,1 @@
+"""A hospital's node: joining, running, looking, mending."""

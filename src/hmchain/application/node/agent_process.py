@@ -1,0 +1,121 @@
+"""The agent of a running node, as a process of its own: it takes part in studies until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.hospital import Learn
+from hmchain.application.node.node import open_hospital
+from hmchain.application.site.node import NodeFolder
+from hmchain.errors import LedgerError
+from hmchain.ledger.engines.block_store import BlockStoreError
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
+from hmchain.ledger.readers.follower import UnsignedError
+from hmchain.ledger.readers.logs import DamagedBlockError
+from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError
+from hmchain.ledger.state import StateError
+
+Say = Callable[[str], None]
+
+_IDLE_SECONDS = 0.25
+_AWAY_SECONDS = (1.0, 30.0)
+"""Between two attempts to reach a node that is away: doubled from the first to the second."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of an agent ended."""
+
+    organisation: str
+    held_up: dict[str, str]
+    """Studies that wait for something, or in which the agent takes no part, with the reason."""
+
+
+def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn | None = None) -> Run:
+    """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
+
+    A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises, and
+    `DamagedStateError` or `DamagedBlockError` if the node shows something else than its members decided.
+    """
+    with stopping() as stop:
+        consortium = _opened(folder, passphrase, learn, say, stop)
+        return Run(folder.settings().organisation, {}) if consortium is None else _act(consortium, say, stop)
+
+
+_NOT_YET = (
+    NoEndpointError, StateError, NoStateError, DamagedStateError, StaleStateError, BlockStoreError, UnsignedError
+)  # fmt: skip
+"""The node is away, has no block yet, or makes its state anew."""
+
+
+def _opened(
+    folder: NodeFolder, passphrase: str | None, learn: Learn | None, say: Say, stop: threading.Event
+) -> Consortium | None:
+    """The hospital, once its node answers; None if that is no longer wanted."""
+    away, away_max = _AWAY_SECONDS
+    while not stop.is_set():
+        try:
+            return open_hospital(folder, passphrase=passphrase, learn=learn, patience_seconds=0)
+        except _NOT_YET as error:
+            say(f"waiting for the node: {error}")
+            stop.wait(away)
+            away = min(2 * away, away_max)
+    return None
+
+
+def _act(consortium: Consortium, say: Say, stop: threading.Event) -> Run:
+    with consortium:
+        (name,) = consortium.hospitals
+        say(f"the agent of {name} acts in {consortium.ledger.chain_id}")
+        away, away_max = _AWAY_SECONDS
+        told: dict[str, str] = {}
+        while not stop.is_set():
+            try:
+                busy = consortium.step()
+            except (DamagedStateError, DamagedBlockError):
+                raise  # waiting mends neither
+            except LedgerError as error:  # the node is away, starting, or rebuilding its state
+                say(str(error))
+                stop.wait(away)
+                away = min(2 * away, away_max)
+                continue
+            away = _AWAY_SECONDS[0]
+            told = _tell_news(consortium, told, say)
+            if not busy:
+                stop.wait(_IDLE_SECONDS)
+        say(f"the agent of {name} has stopped")
+        return Run(name, told)
+
+
+def _tell_news(consortium: Consortium, told: dict[str, str], say: Say) -> dict[str, str]:
+    """Say what holds studies up, once each."""
+    (hospital,) = consortium.hospitals.values()
+    news = {**hospital.agent.troubles, **hospital.agent.refusals}
+    for study, reason in news.items():
+        if told.get(study) != reason:
+            say(f"study {study}: {reason}")
+    return news
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second signal does what it does elsewhere."""
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def ask(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

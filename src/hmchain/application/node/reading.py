@@ -1,0 +1,89 @@
+"""Ledgers as commands read them: verified against signed headers, which a running node is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hmchain.application.site.node import NodeFolder
+from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
+from hmchain.ledger.engines.cometbft.light import SignedHeader
+from hmchain.ledger.readers.signers import Headers
+from hmchain.ledger.readers.states import VerifiedState, open_state
+
+if TYPE_CHECKING:
+    from hmchain.ledger.engines.cometbft.rpc import RpcClient
+
+_ANSWER_SECONDS, _PATIENCE_SECONDS, _LOOK_SECONDS = 2.0, 2.0, 0.05
+
+
+@contextmanager
+def verified_state(directory: Path) -> Iterator[VerifiedState]:
+    """The newest state in a ledger's directory, verified whole. Raises as `readers.states.open_state` does."""
+    with signed_headers(directory) as headers, open_state(directory, headers) as found:
+        yield found
+
+
+@contextmanager
+def signed_headers(directory: Path) -> Iterator[Headers | None]:
+    """Signed headers of the ledger in `directory`: of its node where that runs, else those that are kept beside it.
+
+    Nothing that the node says is believed: headers are held against the genesis.
+    """
+    node = NodeFolder(directory.parent)
+    if not node.toml.is_file() or node.runner() is None:
+        yield None
+        return
+    from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
+
+    with RpcClient([node.settings().rpc_url], timeout_seconds=_ANSWER_SECONDS) as client:
+        try:
+            client.status()
+        except NoEndpointError:
+            yield None
+            return
+        yield NodeHeaders(client, _kept(directory))
+
+
+class NodeHeaders:
+    """Headers of a running node, those that are kept not asked for again."""
+
+    def __init__(self, client: RpcClient, kept: Archive | None = None) -> None:
+        self._client, self._kept = client, kept
+
+    def get(self, height: int) -> SignedHeader | None:
+        """The header of a height with its votes; None if the node has none."""
+        from hmchain.ledger.engines.cometbft.rpc import RpcError
+
+        if self._kept is not None and (found := self._kept.get(height)) is not None:
+            return found
+        try:
+            return self._client.signed_header(height)
+        except RpcError:
+            return None
+
+    def get_each(self, heights: Sequence[int]) -> Sequence[SignedHeader] | None:
+        """The headers of these heights, as the node has them now; None if it lacks one."""
+        from hmchain.ledger.engines.cometbft.rpc import RpcError
+
+        try:
+            return self._client.signed_headers(heights)
+        except RpcError:
+            return None
+
+    def wait(self, height: int) -> SignedHeader | None:
+        """The header of a height; one that is just being decided is waited for a moment."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while (found := self.get(height)) is None and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        return found
+
+
+def _kept(directory: Path) -> Archive | None:
+    try:
+        return Archive.load(directory)
+    except ArchiveError:  # a running node knows better, and an audit names the file
+        return None

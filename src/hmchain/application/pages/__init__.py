@@ -1,0 +1,1 @@
+"""The drawing kit: HTML, SVG charts and figures, and the pages that services make."""

@@ -1,0 +1,85 @@
+"""How the report writes numbers."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from hmchain.interfaces.report.parts import Estimate
+
+NONE = "–"
+NARROW_SPACE = "\u202f"
+
+
+def score(value: float | None) -> str:
+    """Write a fraction with three decimals: 0.975."""
+    return NONE if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def decimal(value: float) -> str:
+    """Write a round value, as on an axis, with the decimals that it needs: 0.95, 0.8, 12."""
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value % 1 else whole(round(value))
+
+
+def moment(time: str) -> str:
+    """Write an ISO 8601 time for reading: 2025-01-31 12:00 UTC."""
+    try:
+        known = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    zone = f" {known.tzname()}" if known.tzinfo is not None else ""
+    return f"{known:%Y-%m-%d %H:%M}{zone}"
+
+
+def interval(estimate: Estimate) -> str:
+    """Write the interval of an estimate, e.g. "0.951–0.987", or nothing where it has none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{score(estimate.low)}–{score(estimate.high)}"
+
+
+def signed(value: float | None) -> str:
+    """Write a difference of fractions with its sign: +0.043."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def percent(fraction: float | None, *, sign: bool = False) -> str:
+    """Write a fraction as a percentage with one decimal."""
+    if fraction is None or not math.isfinite(fraction):
+        return NONE
+    text = f"{100 * fraction:+.1f}" if sign else f"{100 * fraction:.1f}"
+    return f"{text}{NARROW_SPACE}%".replace("-", "−")
+
+
+def whole(count: int | None) -> str:
+    """Write an integer in groups of three."""
+    return NONE if count is None else f"{count:,}".replace(",", NARROW_SPACE)
+
+
+def size(count: int) -> str:
+    """Write bytes in the unit that fits: 812 B, 4.2 MB (powers of 1000)."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 999.5:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds: 0.42 s, 12.3 s, 2 min 05 s."""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def plural(count: int, noun: str, plural_noun: str = "") -> str:
+    """Write a count with its noun: 1 round, 12 rounds."""
+    return f"{whole(count)} {noun if count == 1 else plural_noun or noun + 's'}"

@@ -1,0 +1,177 @@
+"""How hospitals become one network: what they tell each other, and the file that all of them start from.
+
+Only public keys and addresses are exchanged. What arrives by mail is compared by telephone: an introduction has a
+fingerprint, the network file the digest of its genesis.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hmchain.canonical import Record, digest, encode
+from hmchain.errors import InputError
+from hmchain.files import write_whole
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.members.membership import Member
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.genesis import SALT_BYTES, Genesis
+from hmchain.ledger.state import State
+
+R = TypeVar("R", bound=Record)
+
+_FINGERPRINT_DIGITS = 32
+_NODE_ID = re.compile(r"[0-9a-f]{40}")
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+
+
+class NetworkFileError(InputError):
+    """A file that hospitals exchange is unreadable, or does not fit the others."""
+
+    code = "network_file"
+
+
+class BadAddressError(InputError):
+    """What was given is not a host and a port."""
+
+    code = "bad_address"
+
+
+class Introduction(Record, frozen=True):
+    """What a hospital tells the others before there is a network. Holds no secret."""
+
+    member: Member
+    node_id: str
+    """CometBFT's name of its node: 40 hex digits, the hash of the key that its connections are proven with."""
+    address: str
+    """Where the others' nodes reach it: host and port."""
+
+    @property
+    def fingerprint(self) -> str:
+        """128 bits as people read them aloud: eight groups of four hex digits."""
+        digits = digest("hmchain introduction", encode(self)).hex()[:_FINGERPRINT_DIGITS]
+        return " ".join(digits[start : start + 4] for start in range(0, _FINGERPRINT_DIGITS, 4))
+
+
+class Peer(Record, frozen=True):
+    """Where one member's node is."""
+
+    organisation: str
+    node_id: str
+    address: str
+
+
+class Network(Record, frozen=True):
+    """What every founding member starts from: the genesis, and where the nodes are.
+
+    The genesis digest anchors everything that follows. Addresses are not in it: they change, and a wrong one can only
+    fail to connect, since a connection proves the node's key.
+    """
+
+    genesis: Genesis
+    peers: tuple[Peer, ...]
+
+    def peer(self, organisation: str) -> Peer:
+        """Where a member's node is. Raises `NetworkFileError` if it is no founding member."""
+        found = next((peer for peer in self.peers if peer.organisation == organisation), None)
+        if found is None:
+            raise NetworkFileError(f"{organisation} is no founding member", "give its member file to `network init`")
+        return found
+
+    def member(self, organisation: str) -> Member | None:
+        """A founding member, or None."""
+        return next((member for member in self.genesis.members if member.organisation == organisation), None)
+
+
+_NAMES: dict[type[Record], str] = {Introduction: "member file", Network: "network file"}
+
+
+def found(
+    introductions: Sequence[Introduction],
+    name: str,
+    time_ms: int,
+    parameters: Parameters | None = None,
+    salt: bytes | None = None,
+) -> Network:
+    """The network of those who introduced themselves; without a `salt` (32 bytes) a random one is drawn.
+
+    Raises `NetworkFileError` if two introductions clash, `GenesisError` if one cannot be admitted.
+    """
+    ordered = sorted(introductions, key=lambda each: each.member.organisation)
+    _require_unlike("the name", [each.member.organisation for each in ordered])
+    _require_unlike("the node key", [each.node_id for each in ordered])
+    _require_unlike("the address", [each.address for each in ordered])
+    founding = genesis_file.found(
+        name, time_ms, (each.member for each in ordered), salt or os.urandom(SALT_BYTES), parameters
+    )
+    trial = State()
+    try:
+        genesis_file.initialise(trial, founding)
+    finally:
+        trial.close()
+    peers = tuple(Peer(each.member.organisation, each.node_id, each.address) for each in ordered)
+    return Network(founding, peers)
+
+
+def check_address(text: str) -> str:
+    """A host and a port, as in `north.example.org:26656`. Raises `BadAddressError`."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or not 0 < int(match[1]) < 1 << 16:
+        raise BadAddressError(f"{text!r} is no address", "give host and port, as in north.example.org:26656")
+    return text
+
+
+def check_peer(text: str) -> str:
+    """A node to dial, `NODE_ID@HOST:PORT`. Raises `BadAddressError`."""
+    node, at, address = text.partition("@")
+    if not at or not _NODE_ID.fullmatch(node):
+        raise BadAddressError(
+            f"{text!r} names no node", "give NODE_ID@HOST:PORT; the id, 40 hex digits, is in network.json"
+        )
+    check_address(address)
+    return text
+
+
+def save(record: Introduction | Network, path: Path) -> None:
+    """Write a file to hand on: JSON that people can read."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n", durable=True)
+
+
+def load_introduction(path: Path) -> Introduction:
+    """Read a member file. Raises `NetworkFileError`."""
+    introduction = _load(path, Introduction)
+    if not _NODE_ID.fullmatch(introduction.node_id):
+        raise NetworkFileError(f"{path} names no node", "ask its sender for it again")
+    check_address(introduction.address)
+    return introduction
+
+
+def load(path: Path) -> Network:
+    """Read a network file. Raises `NetworkFileError`, and `ProtocolError` for a network that needs another program."""
+    network = _load(path, Network)
+    if [peer.organisation for peer in network.peers] != [m.organisation for m in network.genesis.members]:
+        raise NetworkFileError(f"{path} names other nodes than members", "ask its sender for it again")
+    return network
+
+
+def _load(path: Path, kind: type[R]) -> R:
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+        if kind is Network and isinstance(content, list) and content:
+            genesis_file.require_protocol_of(content[0])
+        return msgspec.convert(content, kind)
+    except OSError as error:
+        raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NetworkFileError(f"{path} is no {_NAMES[kind]}", "ask its sender for it again") from error
+
+
+def _require_unlike(what: str, values: Sequence[str]) -> None:
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise NetworkFileError(f"two members have {what} {twice}", "each hospital introduces itself, once")

@@ -1,0 +1,54 @@
+"""Where a hospital's own ciphertext lies: in its folder, unless `records.toml` there names another place."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.site.toml_text import toml_string
+from hmchain.errors import InputError
+from hmchain.files import make_folder, write_whole
+from hmchain.records.objects import ObjectStore
+
+FILE = "records.toml"
+
+
+class RecordsSettingsError(InputError):
+    """The file that says where a hospital's ciphertext lies cannot be used."""
+
+    code = "records_settings"
+
+
+class RecordsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `records.toml` says."""
+
+    location: str
+    """A directory, or `s3://BUCKET/PREFIX`: this hospital's alone."""
+    credentials: str = ""
+    """Path of a TOML file of mode 0600 for S3; nothing: the usual AWS_ variables."""
+
+
+def open_record_store(folder: Path) -> ObjectStore:
+    """The store of the hospital in `folder`. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""
+    path = folder / FILE
+    if not path.exists():
+        return ObjectStore.directory(folder / "records")
+    try:
+        settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), RecordsSettings)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise RecordsSettingsError(
+            f"{path} cannot be used: {error}", 'write location = "s3://BUCKET/PREFIX"'
+        ) from error
+    return ObjectStore.open(settings.location, credentials=Path(settings.credentials) if settings.credentials else None)
+
+
+def choose_record_store(folder: Path, location: str, credentials: Path | None) -> None:
+    """Write `records.toml`, after asking the store for something. Raises what `ObjectStore.open` and `check` raise."""
+    ObjectStore.open(location, credentials=credentials).check()
+    make_folder(folder, mode=0o700)
+    lines = [f"location = {toml_string(location)}"]
+    if credentials is not None:
+        lines.append(f"credentials = {toml_string(str(credentials.resolve()))}")
+    write_whole(folder / FILE, ("\n".join(lines) + "\n").encode(), durable=True)

@@ -1,0 +1,302 @@
+"""`hmchain audit`: verify a whole ledger offline, and ask it who did what on whose permission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.errors import InputError
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.ledger import check_proof
+from hmchain.interfaces.cli.options import (
+    GENESIS_HELP,
+    AsJson,
+    RunArgument,
+    RunOption,
+    StudyOption,
+    example,
+    parse_digest,
+    passphrase,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hmchain.application.node.folder_audit import Finding, FolderAudit
+    from hmchain.ledger.readers.lineage import DatasetTrace, Decision, Entry, RoundTrace, StudyTrace, VersionTrace
+    from hmchain.ledger.readers.replay import TrustedHeader
+
+app = typer.Typer(no_args_is_help=True, help="Verify a ledger offline; trace what made a model and who used a dataset.")
+
+_NO_ANCHOR = (
+    "No anchor: a wholly rewritten ledger would pass. Give --genesis with the digest that was printed when the network "
+    "was made."
+)
+
+_PARTIAL = (
+    "This node joined from a snapshot: what happened up to block {} is missing here. Ask a member with the whole log, "
+    "or fetch it: stop the node, hmchain node recover, start it."
+)
+
+
+_UNSIGNED = (
+    "The blocks of this log are {}. What no header signs is shown as it stands there: `hmchain node audit` beside the "
+    "running node fetches the headers and checks everything."
+)
+
+
+class BadAnchorError(InputError):
+    """A trusted block is not written as HEIGHT:HASH."""
+
+    code = "bad_anchor"
+
+
+class BadTraceError(InputError):
+    """It is not clear what is to be traced."""
+
+    code = "bad_trace"
+
+
+@app.command(epilog=example("hmchain audit verify --genesis DIGEST"))
+def verify(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    block: Annotated[
+        str | None,
+        typer.Option("--block", metavar="HEIGHT:HASH", help="A block known from elsewhere, as an anchor of its own."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the ledger from genesis, check every signature, link, root and state, and every other file of the folder.
+
+    Needs no network and no key; HMCHAIN_PASSPHRASE opens sealed keys, to see whose they are. Exit status 0 only if all
+    holds, 7 if anything does not: the first such thing is named. So is every file that was not checked.
+    """
+    from hmchain.application.node import folder_audit
+
+    anchor = None if genesis is None else parse_digest(genesis)
+    trusted = None if block is None else parse_block(block)
+    place = runs.find(directory, run)
+    with output.progress_bar("replaying blocks") as progress:
+        found = folder_audit.verify(
+            place.path, place.ledger, anchor, trusted=trusted, progress=progress, passphrase=passphrase()
+        )
+    if as_json:
+        files = {"checked": found.checked, "not_checked": found.not_checked}
+        output.emit({"holds": True, **output.plain(found.ledger), "files": files})
+    else:
+        _show_report(found)
+
+
+app.command("proof", epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
+
+
+@app.command("verify-record", epilog=example("hmchain audit verify-record proof.json --genesis DIGEST"))
+def verify_record(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `hmchain data prove` wrote.")],
+    run: RunOption = None,
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    root: Annotated[
+        str | None,
+        typer.Option("--root", metavar="DIGEST", help="The version's root, if you know it: then no ledger is needed."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check offline that a registered dataset version holds a record; exit status 7 if it does not.
+
+    Without --root the ledger is verified as `audit verify` does, and the root is what it says.
+    """
+    from hmchain.application.data import record_proof
+    from hmchain.ledger.readers import audit
+
+    proof, withdrawn = record_proof.read(file), None
+    anchor = None if genesis is None else parse_digest(genesis)
+    if root is not None:
+        known, against = parse_digest(root), "the root that was given"
+    else:
+        ledger = runs.find(run).ledger
+        with output.progress_bar("replaying blocks") as progress:
+            audit.verify(ledger, anchor, progress=progress)
+        version = record_proof.published(proof, ledger)
+        known, withdrawn, against = version.root, version.withdrawn, f"the ledger, {_where(version.entry)}"
+    record_proof.check(proof, known)
+    if as_json:
+        output.emit({"holds": True, "organisation": proof.organisation, **output.plain(proof.proof), "root": known,
+                     "against": "root" if root else "ledger", "anchored": bool(root or anchor),
+                     "withdrawn": withdrawn})  # fmt: skip
+        return
+    output.say("The proof holds: the version held this record.", style="bold green")
+    output.fields((
+        ("dataset", f"{proof.organisation}/{proof.proof.dataset}, version {proof.proof.version}"),
+        ("record", proof.proof.record),
+        ("ciphertext", proof.proof.ciphertext.hex()),
+        ("root", known.hex()),
+        ("compared with", against),
+        *([("withdrawn since", _where(withdrawn))] if withdrawn else []),
+    ))  # fmt: skip
+    output.say("It says nothing of what is in the record: for that, compare the ciphertext and have it opened.")
+    if root is None and anchor is None:
+        output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+
+
+@app.command(epilog=example("hmchain audit trace --dataset north/brain"))
+def trace(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    study: StudyOption = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="ORG/NAME", help="Trace a dataset instead of a study.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trace which data, approvals, code, updates and masters made a model, or who used a dataset on whose word.
+
+    The blocks are compared with what was signed; `audit verify` executes them again too.
+    """
+    from hmchain.interfaces.cli.views import ledger as view
+    from hmchain.interfaces.cli.views import studies
+    from hmchain.ledger.engines.cometbft.snapshots import begins_after
+    from hmchain.ledger.readers import lineage
+
+    ledger = runs.find(directory, run).ledger
+    if begins := begins_after(ledger):
+        output.say(_PARTIAL.format(begins), style="bold yellow", stderr=True)
+    log = view.require_whole(ledger)
+    if log.words:
+        output.say(_UNSIGNED.format(log.words), style="bold yellow", stderr=True)
+    if dataset is not None:
+        if study is not None:
+            raise BadTraceError("a study and a dataset were given", "trace one of them")
+        organisation, separator, name = dataset.partition("/")
+        if not (organisation and separator and name):
+            raise BadTraceError(f"{dataset!r} is not a dataset", "write it as ORGANISATION/NAME")
+        used = lineage.trace_dataset(ledger, organisation, name)
+        output.emit(used) if as_json else _show_dataset(used)
+        return
+    made = lineage.trace_study(ledger, study or studies.default_study(ledger))
+    output.emit(made) if as_json else _show_study(made)
+
+
+def parse_block(text: str) -> TrustedHeader:
+    """A block as HEIGHT:HASH. Raises `BadAnchorError` or `BadDigestError`."""
+    from hmchain.ledger.readers.replay import TrustedHeader
+
+    height, separator, digest = text.partition(":")
+    if not separator or not height.isdecimal():
+        raise BadAnchorError(f"{text!r} is not a block", "write it as HEIGHT:HASH, as an audit prints it")
+    return TrustedHeader(int(height), parse_digest(digest))
+
+
+def _show_report(found: FolderAudit) -> None:
+    report = found.ledger
+    output.say("Everything that was checked holds.", style="bold green")
+    output.fields((
+        ("chain", report.chain_id),
+        ("anchor", report.anchor),
+        ("genesis", report.genesis.hex()),
+        ("last block", f"{report.height}:{report.head.hex()}"),
+        ("state", report.commitment.hex()),
+        ("transactions", f"{report.transactions:,}, of which {report.refused:,} were refused"),
+        ("signatures", f"{report.transaction_signatures:,} of transactions, {report.vote_signatures:,} of votes"),
+        ("offences proven", f"{report.evidence:,}"),
+        *((f"model of {model.study}", f"{model.root.hex()} (round {model.round})") for model in report.models),
+        *((f"weights of {model.study}", model.weights.hex()) for model in report.models),
+    ))  # fmt: skip
+    output.heading("Checked")
+    for line in (*report.checked, *map(_finding, found.checked)):
+        output.say(f"  + {line}")
+    output.heading("Not proven, not checked")
+    for line in (*report.not_proven, *map(_finding, found.not_checked)):
+        output.say(f"  - {line}")
+    if not report.anchored:
+        output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+
+
+def _finding(found: Finding) -> str:
+    more = f" and {len(found.files) - 1} more" if len(found.files) > 1 else ""
+    return f"{found.files[0]}{more}: {found.what}"
+
+
+def _show_study(made: StudyTrace) -> None:
+    spec = made.spec
+    output.heading(f"Study {spec.name}")
+    output.fields((
+        ("proposed by", f"{made.proposal.organisation}, {_where(made.proposal)}"),
+        ("purpose", spec.purpose),
+        ("training code", spec.code.hex()),
+        ("participants", output.listed(spec.participants)),
+        ("rounds", f"{sum(each.number > 0 for each in made.rounds)} of {spec.rounds}, after one that counts classes"),
+        ("model", made.model_root.hex() or "none yet"),
+        ("its weights", made.weights_root.hex() or "none yet"),
+        ("their meaning", made.meaning.hex() or "none yet"),
+    ))  # fmt: skip
+    _show_data(made.data)
+    _show_decisions(made.decisions)
+    output.heading("Rounds")
+    columns = ("round#", "outcome", "summed updates", "master", "confirmed by", "model", "transaction")
+    output.table(columns, (_round_row(round_) for round_ in made.rounds))
+
+
+def _show_dataset(used: DatasetTrace) -> None:
+    output.heading(f"Dataset {used.organisation}/{used.dataset}")
+    output.fields((("registered", _where(used.registered)),))
+    _show_data(used.versions)
+    for study in used.studies:
+        output.heading(f"Asked for by study {study.spec.name}")
+        updates = [update for round_ in study.rounds for update in round_.updates]
+        output.fields((
+            ("proposed by", f"{study.proposal.organisation}, {_where(study.proposal)}"),
+            ("purpose", study.spec.purpose),
+            ("updates sent", f"{len(updates)}, of which {sum(update.summed for update in updates)} were summed"),
+            ("model", study.model_root.hex() or "none"),
+        ))  # fmt: skip
+        _show_decisions(study.decisions)
+    if not used.studies:
+        output.say("No study asked for it.")
+
+
+def _show_data(versions: Iterable[VersionTrace]) -> None:
+    output.heading("Data")
+    rows = (
+        (
+            f"{each.organisation}/{each.dataset}",
+            each.version,
+            output.count_range(each.count),
+            each.root.hex(),
+            _where(each.entry),
+            _where(each.withdrawn) if each.withdrawn else "-",
+        )
+        for each in versions
+    )
+    output.table(("dataset", "version#", "records", "keyed root", "published", "withdrawn"), rows)
+
+
+def _show_decisions(decisions: Iterable[Decision]) -> None:
+    output.heading("Decisions of stewards")
+    rows = (
+        (each.organisation, each.status, f"{each.dataset} v{each.version}", each.purpose, output.short(each.code),
+         output.when(each.expires_ms) if each.expires_ms else each.reason or "-", _where(each.entry))
+        for each in decisions
+    )  # fmt: skip
+    output.table(("hospital", "decision", "for", "purpose", "code", "until or why", "transaction"), rows)
+
+
+def _round_row(round_: RoundTrace) -> tuple[object, ...]:
+    last = round_.aggregates[-1] if round_.aggregates else None
+    masters = (each.master + (" (fraud proven)" if each.fraud else "") for each in round_.aggregates)
+    return (
+        round_.number if round_.number else "counts",
+        round_.outcome or "open",
+        output.listed(update.organisation for update in round_.updates if update.summed),
+        output.listed(masters),
+        output.listed(last.confirmed_by if last else ()),
+        output.short(last.model_root) if last else "-",
+        _where(last.entry) if last else "-",
+    )
+
+
+def _where(entry: Entry) -> str:
+    return f"block {entry.height}, {output.short(entry.transaction)}"

@@ -1,0 +1,1 @@
+"""`hmchain data`: extraction, datasets, quarantine, vault."""

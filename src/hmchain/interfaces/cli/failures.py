@@ -1,0 +1,125 @@
+"""How a command ends when it cannot do what was asked: one or two lines, a code, an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+
+import typer
+
+from hmchain.errors import HMChainError, StorageError
+from hmchain.interfaces.cli import output
+
+INTERRUPTED = 130
+UNEXPECTED = 70
+READER_GONE = 141
+"""Standard output was closed: the status that the signal would give. Never 0, so that no failed audit can pass."""
+
+RESUMED = ("demo", "data extract", "data export", "data deidentify", "node rotate-key")
+"""Commands that go on where they stopped."""
+
+LOOKING = (
+    "version", "data inspect", "data selftest", "data list", "data show", "data verify", "data quarantine list",
+    "data vault verify", "study status", "study list", "model list", "model show", "model predict", "audit", "ledger",
+    "network status", "network ballots", "network parameters", "node status", "node audit",
+)  # fmt: skip
+"""Commands, and groups of them, that change nothing."""
+
+_EXTRAS = {
+    "torch": "learning",
+    "PIL": "learning",
+    "safetensors": "learning",
+    "medmnist": "medmnist",
+    "httpx": "cometbft",
+    "websockets": "cometbft",
+    "google": "cometbft",
+    "dicomanonymizer": "data",
+    "gdcm": "data",
+    "jpeg_ls": "data",
+    "polars": "data",
+    "pydicom": "data",
+    "pynetdicom": "data",
+}
+"""Optional libraries and the extra of this package that installs each."""
+
+
+class MissingExtraError(HMChainError):
+    """A library is needed that this installation left out."""
+
+    code = "missing_extra"
+
+
+class FileAccessError(StorageError):
+    """The system refuses to read or write a file."""
+
+    code = "file_access"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a user is told."""
+
+    what: str
+    hint: str
+    code: str
+    exit_code: int
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it: for people on standard error, as JSON on standard output."""
+        if not self.what:
+            return  # no command was given, and the help has been printed
+        if as_json:
+            output.write_json({"error": output.plain(self)}, sys.stdout)
+            return
+        console = output.console(stderr=True)
+        console.print("error", style="bold red", end=" ")
+        console.print(f"{output.safe(self.what)} [{self.code}]", soft_wrap=True)
+        if self.hint:
+            console.print("      " + output.safe(self.hint), style="dim", soft_wrap=True)
+
+
+def explain(error: BaseException) -> Failure:
+    """What to tell a user of an error; of one that nobody foresaw only its type, since its text could hold anything."""
+    if isinstance(error, typer.TyperException):
+        return _of_usage(error)
+    if isinstance(error, ModuleNotFoundError) and (extra := _extra(error)):
+        missing = f"{error.name} is not installed"
+        error = MissingExtraError(missing, f"install it with this package: pip install 'hmchain[{extra}]'")
+    elif isinstance(error, OSError) and error.filename is not None:
+        error = FileAccessError(f"{error.filename}: {error.strerror}", "check the path, its owner and the free space")
+    if isinstance(error, HMChainError):
+        return Failure(error.what, error.hint, error.code, error.exit_code)
+    hint = "run it again with HMCHAIN_DEBUG=1 to see where, and report it"
+    return Failure(f"unexpected {type(error).__name__}", hint, "unexpected", UNEXPECTED)
+
+
+def interrupted(arguments: list[str], *, asking: bool = False) -> Failure:
+    """What to tell a user who pressed Ctrl-C; while `asking` for a yes no command has changed anything yet."""
+    if asking or _is_one_of(LOOKING, arguments):
+        what = "nothing was changed; the same command starts afresh"
+    elif _is_one_of(RESUMED, arguments):
+        what = "the same command goes on where it stopped"
+    else:
+        what = "it may be done, or done in part; the same command does the rest, or says what is done"
+    return Failure("stopped", f"{what}: {shlex.join(['hmchain', *arguments])}", "interrupted", INTERRUPTED)
+
+
+def _is_one_of(commands: tuple[str, ...], arguments: list[str]) -> bool:
+    return any(arguments[: len(words)] == words for words in map(str.split, commands))
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return os.environ.get("HMCHAIN_DEBUG", "") not in ("", "0")
+
+
+def _of_usage(error: typer.TyperException) -> Failure:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "hmchain"
+    return Failure(error.format_message(), f"{command} --help shows what can be given", "usage", error.exit_code)
+
+
+def _extra(error: ModuleNotFoundError) -> str | None:
+    return _EXTRAS.get((error.name or "").partition(".")[0])

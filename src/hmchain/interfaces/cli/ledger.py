@@ -1,0 +1,225 @@
+"""`hmchain ledger`: read blocks and transactions; prove one to someone who has no ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.errors import InputError
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.options import GENESIS_HELP, AsJson, RunArgument, RunOption, example, parse_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hmchain.interfaces.cli.views.ledger import BlockView, TransactionView
+    from hmchain.ledger.blocks import Event
+
+app = typer.Typer(no_args_is_help=True, help="Blocks, transactions and proofs that one is in the ledger.")
+
+Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the transaction, or its first digits.")]
+
+UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `hmchain node audit` fetches"
+_UNSIGNED_EVENT = "*"
+_UNSIGNED_EVENTS = "no header holds these: they are this log's word, until `hmchain node audit` executes the blocks"
+_BODY_BYTES_SHOWN = 32
+_HEIGHT_MAX = (1 << 63) - 1
+_ROUTINE_EVENTS = ("round.phase", "round.committed")
+
+
+class NoAnchorError(InputError):
+    """A proof was to be checked against nothing."""
+
+    code = "no_anchor"
+
+
+@app.command(epilog=example("hmchain ledger blocks --from 100 --limit 5"))
+def blocks(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    first: Annotated[
+        int | None,
+        typer.Option(
+            "--from", min=1, max=_HEIGHT_MAX, metavar="HEIGHT", help="First block.", show_default="the last ones"
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many blocks.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List blocks: who proposed, who signed, what was in them."""
+    from hmchain.interfaces.cli.views import ledger as view
+
+    with view.opened(runs.find(directory, run).ledger) as reader:
+        found = reader.blocks(first, limit)
+    if as_json:
+        output.emit(found)
+        return
+    columns = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
+    output.table(columns, (_row(block) for block in found))
+    if any(not block.vouched for block in found):
+        output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)
+    if any(_told(block.unsigned_events) for block in found):
+        output.say(f"{_UNSIGNED_EVENT} {_UNSIGNED_EVENTS}", style="bold yellow", stderr=True)
+    output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
+
+
+@app.command(epilog=example("hmchain ledger tx 3f9a"))
+def tx(digest: Prefix, run: RunOption = None, as_json: AsJson = False) -> None:
+    """Show one transaction: who signed it, in which role, what it says and what became of it."""
+    from hmchain.interfaces.cli.views import ledger as view
+
+    with view.opened(runs.find(run).ledger) as reader:
+        found = reader.transaction(digest)
+    if as_json:
+        output.emit(found)
+    else:
+        _show(found)
+
+
+@app.command(epilog=example("hmchain ledger proof 3f9a --out proof.json"))
+def proof(
+    digest: Prefix,
+    run: RunOption = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the proof to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a transaction is in the ledger, to someone who knows nothing but the genesis digest."""
+    import msgspec
+
+    from hmchain.interfaces.cli.views import ledger as view
+
+    with view.opened(runs.find(run).ledger) as reader:
+        made = reader.proof(digest)
+    text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_bytes(text)
+    genesis, proven = made.genesis.digest.hex(), view.proven(made)
+    if as_json:
+        output.emit({"file": out, "transaction": proven.transaction.digest, "height": proven.height,
+                     "genesis": genesis})  # fmt: skip
+        return
+    output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
+    output.say(f"hmchain audit proof {out} --genesis {genesis}", style="bold")
+
+
+@app.command(epilog=example("hmchain ledger rebuild"))
+def rebuild(directory: RunArgument = None, run: RunOption = None, as_json: AsJson = False) -> None:
+    """Put states of a run that are not what was signed aside, and execute the blocks again.
+
+    States are caches of the blocks, which are checked as `audit verify` does. A node does this when it starts.
+    """
+    from hmchain.application.node import rebuilding
+
+    with output.progress_bar("executing blocks") as progress:
+        found = rebuilding.rebuild(runs.find(directory, run).ledger, progress)
+    if as_json:
+        output.emit(found)
+        return
+    for each in found:
+        output.say(f"{each.state}: {each.damage}. Made anew; what was there is kept as {each.kept.name}.")
+    if not found:
+        output.say("Every state is what was signed.")
+
+
+@app.command("check-proof", epilog=example("hmchain ledger check-proof proof.json --genesis DIGEST"))
+def check_proof(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `ledger proof` wrote.")],
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    header: Annotated[
+        str | None,
+        typer.Option(
+            "--header", metavar="HASH", help="Hash of its block, known from an audit; on CometBFT, of the one after it."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a proof offline; exit status 7 if it does not hold."""
+    from hmchain.interfaces.cli.views import ledger as view
+
+    if genesis is None and header is None:
+        raise NoAnchorError("a proof must be checked against something", "give --genesis or --header")
+    anchors = {"genesis": genesis, "header": header}
+    given = {name: parse_digest(text) for name, text in anchors.items() if text is not None}
+    checked = view.check_proof(file, given.get("genesis"), given.get("header"))
+    proven = view.proven(checked)
+    line = proven.transaction
+    if as_json:
+        output.emit({"holds": True, "transaction": line.digest, "kind": line.kind, "outcome": line.code,
+                     "height": proven.height, "time_ms": proven.time_ms, "anchors": given})  # fmt: skip
+        return
+    output.say("The proof holds.", style="bold green")
+    output.fields((
+        ("transaction", line.digest.hex()),
+        ("kind", line.kind),
+        ("outcome", line.code),
+        ("block", f"{proven.height}, {output.when(proven.time_ms)} UTC by the validators' clocks"),
+        *((f"against {name}", digest.hex()) for name, digest in given.items()),
+    ))  # fmt: skip
+    if "genesis" in given and "header" not in given:
+        output.say("More than two thirds of the founders signed the block: enough while under a third of them lie.")
+
+
+def _row(block: BlockView) -> tuple[object, ...]:
+    kinds = Counter(line.kind for line in block.transactions)
+    events = [_brief(event) for event in _told(block.events)]
+    events += [f"{_brief(event)} {_UNSIGNED_EVENT}" for event in _told(block.unsigned_events)]
+    validators = len(block.signed) + len(block.not_signed)
+    return (
+        block.height,
+        output.when(block.time_ms),
+        block.proposer,
+        block.round,
+        f"{len(block.signed)} of {validators}" if validators else "-",
+        output.listed(f"{count} {kind}" for kind, count in sorted(kinds.items())),
+        block.refused or "",
+        output.listed(events),
+        output.short(block.hash),
+    )
+
+
+def _told(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event.kind not in _ROUTINE_EVENTS]
+
+
+def _brief(event: Event) -> str:
+    """An event without its study, digests cut."""
+    about = event.keys[1:] if event.kind.startswith(("round.", "model.")) else event.keys
+    return " ".join((event.kind, *(key if len(key) <= 48 else output.short(key) for key in about)))
+
+
+def _show(found: TransactionView) -> None:
+    who = f"{found.organisation}, with the {found.role}'s key" if found.organisation else "a key that nobody here has"
+    output.fields((
+        ("transaction", found.digest.hex()),
+        ("kind", found.kind),
+        ("signed by", who),
+        ("block", f"{found.height}, position {found.position}"),
+        ("time", f"{output.when(found.time_ms)} UTC, by the proposer's clock"),
+        ("outcome", found.receipt.code),
+        ("vouched for", found.vouched or UNSIGNED),
+        ("events", "\n".join(" ".join((event.kind, *event.keys)) for event in found.receipt.events) or "-"),
+    ))  # fmt: skip
+    if found.body is not None:
+        output.heading("What it says")
+        output.fields(_flat(output.plain(found.body)))
+
+
+def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
+    """Nested JSON values as dotted names; long ones cut, `--json` has them whole."""
+    if isinstance(value, dict):
+        return [pair for key, entry in value.items() for pair in _flat(entry, f"{name}.{key}" if name else key)]
+    if isinstance(value, list):
+        if not any(isinstance(entry, dict | list) for entry in value):
+            return [(name, _cut(output.listed(_cut(str(entry)) for entry in value), 8))]
+        return [pair for index, entry in enumerate(value) for pair in _flat(entry, f"{name}[{index}]")]
+    return [(name, _cut(str(value)))]
+
+
+def _cut(text: str, lines: int = 1) -> str:
+    most = 2 * _BODY_BYTES_SHOWN * lines
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters, see --json)"

@@ -1,0 +1,224 @@
+"""`hmchain model`: the models that studies made, and what they say of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmchain.errors import AuditError, DataError, InputError
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.node import DEFAULT_FOLDER
+from hmchain.interfaces.cli.options import AsJson, HospitalOption, RunArgument, RunOption, example, passphrase
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.model_file import Origin
+    from hmchain.application.models.inference import ModelFile, Predictions
+
+app = typer.Typer(no_args_is_help=True, help=f"Models that studies made, and what they say. {output.RESEARCH_ONLY}")
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="FILE", help="Model file.", show_default="model.safetensors of the run"),
+]
+
+
+class NoLedgerError(InputError):
+    """There is nothing to hold a model file against."""
+
+    code = "no_ledger"
+
+
+class UnreadableImagesError(DataError):
+    """Some of the images could not be read; the others were."""
+
+    code = "unreadable_images"
+
+
+@app.command("list", epilog=example("hmchain model list"))
+def list_(directory: RunArgument = None, run: RunOption = None, as_json: AsJson = False) -> None:
+    """List the models on the ledger."""
+    from hmchain.application.models import inference as view
+
+    found = view.registered(runs.find(directory, run).ledger)
+    if as_json:
+        output.emit(found)
+        return
+    columns = ("study", "purpose", "round#", "classes", "participants", "block#", "root")
+    output.table(columns, (
+        (each.study, each.purpose, each.round, output.listed(each.classes), output.listed(each.participants),
+         each.height, each.root.hex())
+        for each in found
+    ))  # fmt: skip
+    if not found:
+        output.say("No study has finished yet: see `hmchain study status`.")
+
+
+@app.command(epilog=example("hmchain model show"))
+def show(
+    directory: RunArgument = None, run: RunOption = None, model: ModelOption = None, as_json: AsJson = False
+) -> None:
+    """Show a model file: network, classes, preprocessing, origin, and whether it is the model that the ledger knows.
+
+    Exit status 7 if it is not: other weights, classes, prior or origin than were registered.
+    """
+    path, ledger = _file_and_ledger(directory or run, model)
+    _prepare()
+    from hmchain.application.models import inference as view
+
+    found = view.describe(path, ledger)
+    if as_json:
+        output.emit(found)
+    else:
+        _show(found)
+    if found.ledger == view.DIFFERS:
+        raise typer.Exit(AuditError.exit_code)
+
+
+@app.command(epilog=example("hmchain model export brain-tumour --dir north"))
+def export(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a finished study.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    target: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Where to.", show_default="STUDY.safetensors in this folder"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study's model into a file, at any hospital that took part; its node may run or not.
+
+    Whatever is written was held against the ledger: weights, classes, prior and origin.
+    """
+    _prepare()
+    from hmchain.application.models import export as model_export
+    from hmchain.application.models import inference as view
+    from hmchain.application.node.reading import verified_state
+
+    place = model_export.locate(directory)
+    path = target or Path(f"{study}.safetensors")
+    with verified_state(place.ledger) as read:
+        model_export.export(place, read.state, study, path, passphrase())
+    found = view.describe(path, place.ledger)
+    if as_json:
+        output.emit(found)
+    else:
+        _show(found)
+
+
+@app.command(epilog=example("hmchain model predict scan.jpg"))
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")],
+    run: RunOption = None,
+    model: ModelOption = None,
+    unregistered: Annotated[
+        bool, typer.Option("--unregistered", help="Take a file of no ledger: nothing says whose model it is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the model about images: a probability for each class.
+
+    The file must be the model that the ledger registered. Research use only, not a medical device. Exit status 3 if any
+    image could not be read, 7 if the file differs from the ledger.
+    """
+    path, ledger = _file_and_ledger(run, model)
+    _prepare()
+    from hmchain.application.models import inference as view
+
+    if ledger is None and not unregistered:
+        raise NoLedgerError(f"there is no ledger to hold {path} against", "name one by --dir, or say --unregistered")
+    found = view.predict(path, view.images_in(images), None if unregistered else ledger)
+    failed = [each for each in found.predictions if each.error]
+    if len(failed) == len(found.predictions) == 1:
+        raise UnreadableImagesError(f"{failed[0].image} is no image that can be used: {failed[0].error}")
+    if as_json:
+        output.emit(found)
+    else:
+        _show_predictions(found)
+    if failed:
+        raise typer.Exit(UnreadableImagesError.exit_code)
+
+
+def _file_and_ledger(directory: Path | None, model: Path | None) -> tuple[Path, Path | None]:
+    """A model file and the ledger to hold it against; a file by itself has none."""
+    try:
+        place = runs.find(directory)
+    except runs.NoRunError:
+        if model is None or directory is not None:
+            raise
+        return model, None
+    return model or place.require(place.model), place.ledger
+
+
+def _prepare() -> None:
+    """Before torch is imported: memory of one step is kept for the next."""
+    from hmchain.application.learning.memory import tune_allocator
+
+    tune_allocator()
+
+
+def _show(found: ModelFile) -> None:
+    arch = found.architecture
+    known = {
+        "matches": "has this model: weights, classes, preprocessing, prior and origin are those that were registered",
+        "differs": f"HAS ANOTHER MODEL: {found.difference}",
+        "unknown": f"not compared: {found.difference}",
+    }
+    output.heading(str(found.path))
+    output.fields((
+        ("SHA-256", found.sha256.hex()),
+        ("network", f"{arch.name}, {arch.filters} filters, stem stride {arch.stem_stride}, {found.weights:,} weights"),
+        ("preprocessing", _preprocessing(found)),
+        ("classes", output.listed(_shares(found))),
+        *_origin(found.origin),
+        ("ledger", known[found.ledger]),
+    ))  # fmt: skip
+    output.heading("From Python")
+    output.say("from pathlib import Path")
+    output.say("from hmchain.application.learning.model_file import load_model, predict")
+    output.say("from hmchain.ledger import audit")
+    output.say(f'model = load_model(Path("{found.path}"), audit.verify(Path("LEDGER")))')
+    output.say('predict(model, Path("IMAGE").read_bytes())')
+    output.say()
+    output.say(output.RESEARCH_ONLY, style="bold yellow")
+
+
+def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:
+    if origin is not None:
+        yield "study", f"{origin.study}, round {origin.round}, {origin.participants} hospitals, {origin.purpose}"
+        yield "chain", origin.chain_id
+        yield "genesis", origin.genesis
+        yield "model root", origin.model_root
+        yield "training code", origin.code
+
+
+def _show_predictions(found: Predictions) -> None:
+    model = found.model
+    columns = ("image", *(f"{name}#" for name in model.preprocessing.classes), "likeliest")
+    rows = (
+        (each.image, *(f"{share:.1%}" for share in each.probabilities.values()), each.likeliest)
+        for each in found.predictions
+        if not each.error
+    )
+    output.table(columns, rows)
+    for each in found.predictions:
+        if each.error:
+            output.say(f"{each.image}: {each.error}", style="red", stderr=True)
+    output.fields((
+        ("model", f"{model.path}, SHA-256 {model.sha256.hex()}"),
+        ("preprocessing", _preprocessing(model)),
+        ("prior", output.listed(_shares(model))),
+    ))  # fmt: skip
+    output.say(output.RESEARCH_ONLY, style="bold yellow")
+
+
+def _preprocessing(model: ModelFile) -> str:
+    how = model.preprocessing
+    colour = "grey" if how.channels == 1 else "colour"
+    return f"resized to {how.width} x {how.height} (aspect ratio not kept), {colour}, 0..255 scaled to -1..1"
+
+
+def _shares(model: ModelFile) -> tuple[str, ...]:
+    how = model.preprocessing
+    return tuple(f"{name} {share:.1%}" for name, share in zip(how.classes, how.prior.tolist(), strict=True))

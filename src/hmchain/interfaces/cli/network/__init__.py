@@ -1,0 +1,1 @@
+"""`hmchain network`: membership, ballots, rules and upgrades."""

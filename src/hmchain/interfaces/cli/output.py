@@ -1,0 +1,153 @@
+"""How things are printed: JSON on standard output, or tables and lines in which no text from a ledger is trusted.
+
+Names, titles and classes come from other members. Nothing of them is read as markup, and control characters are shown
+instead of sent to the terminal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hmchain.ledger.readers.states import VerifiedState
+
+RESEARCH_ONLY = "Research use only, not a medical device."
+
+_PIPE_COLUMNS = 160
+"""Width where there is no terminal: tables in files and pipes should not lose text to a guess of 80."""
+
+
+def console(*, stderr: bool = False, markup: bool = False) -> Console:
+    """A console on the standard stream that is in place now; `markup` is for texts that are all our own."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else _PIPE_COLUMNS
+    return Console(file=stream, markup=markup, emoji=False, highlight=False, width=width)
+
+
+def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> None:
+    """Print a line; long ones are wrapped by the terminal, so that paths and digests can be copied whole."""
+    console(stderr=stderr).print(safe(text), style=style, soft_wrap=True)
+
+
+def vouch(found: VerifiedState) -> None:
+    """Say where what is shown is not (yet) what members signed."""
+    if not found.whole:
+        say(f"As of block {found.state.height}: {found.words}.", style="bold yellow", stderr=True)
+
+
+def heading(text: str) -> None:
+    """Print a title."""
+    say()
+    say(text, style="bold")
+
+
+def emit(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    write_json(plain(value), sys.stdout)
+
+
+def write_json(value: Any, stream: TextIO) -> None:
+    """Print plain JSON and a newline."""
+    stream.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A record, dataclass or container as JSON values: bytes become hex, tagged records keep their tag as `type`."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if hasattr(value, "__struct_fields__"):
+        tag = value.__struct_config__.tag
+        named = {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {"type": tag, **named} if tag else named
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def safe(text: str) -> str:
+    """`text` with its control characters made visible."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print a table; columns whose name ends in a number sign are right-aligned."""
+    console().print(make_table(columns, rows))
+
+
+def make_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
+    """A table of plain text."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(safe(str(cell)) for cell in row))
+    return made
+
+
+def fields(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Print names and values, one a line."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(name, safe(str(value)))
+    console().print(grid)
+
+
+def short(digest: bytes | str) -> str:
+    """The first letters of a digest: enough for `hmchain ledger tx`."""
+    return (digest.hex() if isinstance(digest, bytes) else digest)[:12] or "-"
+
+
+def when(time_ms: int) -> str:
+    """A block time, UTC. What no calendar holds is shown as the number it is."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ms} ms"
+
+
+def count_range(count: int) -> str:
+    """What a rounded count says: published are powers of two, the least of which stands for everything below it too."""
+    from hmchain.ledger.contracts.data.datasets import COUNT_MIN
+
+    return f"{count} to {2 * count - 1}" if count > COUNT_MIN else f"under {2 * count}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in one line."""
+    return ", ".join(names) or "-"
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error, for as long as the work takes; silent where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

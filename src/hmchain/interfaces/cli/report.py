@@ -1,0 +1,43 @@
+"""`hmchain report`: where the report of a run is, or the page drawn anew."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.options import AsJson, RunArgument, RunOption, example
+
+EXAMPLE = example("hmchain report runs/br35h-7 --render")
+
+
+def report(
+    directory: RunArgument = None,
+    run: RunOption = None,
+    render: Annotated[bool, typer.Option("--render", help="Draw the page anew from summary.json.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say where the report of a run is: one HTML file for any browser, offline.
+
+    Draws it from the run's summary if it is missing. What the summary says of the ledger is compared with it first; its
+    scores stand on no ledger.
+    """
+    from hmchain.application.node import folder_audit
+    from hmchain.application.node.reading import verified_state
+    from hmchain.interfaces import report as page
+    from hmchain.ledger import genesis
+
+    place = runs.find(directory, run)
+    drawn = render or not place.report.is_file()
+    summary = page.from_json(place.require(place.summary).read_bytes())
+    with verified_state(place.ledger) as read:
+        output.vouch(read)
+        folder_audit.check_summary(summary, place.summary, genesis.load(place.ledger / "genesis.json"), read.state)
+    if drawn:
+        place.report.write_text(page.render(summary), encoding="utf-8")
+    path = place.report.resolve()
+    if as_json:
+        output.emit({"report": path, "rendered": drawn})
+    else:
+        output.say(str(path))

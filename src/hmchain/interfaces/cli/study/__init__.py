@@ -1,0 +1,1 @@
+"""`hmchain study`: what is decided about studies, and how they stand."""

@@ -1,0 +1,265 @@
+"""How a study stands, read from a validator's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.node.reading import verified_state
+from hmchain.errors import InputError, LedgerError
+from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.learning import approvals, conduct, models, opening, rounds, studies
+from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.state import State
+
+UNDECIDED = "undecided"
+
+
+class UnknownPhaseError(LedgerError):
+    """A round is in a phase that this program has no word for."""
+
+    code = "unknown_phase"
+
+
+class NoStudyError(InputError):
+    """The ledger holds no such study, or several and none was named."""
+
+    code = "no_study"
+
+
+@dataclass(frozen=True)
+class Participant:
+    """One hospital's part in a study."""
+
+    organisation: str
+    title: str
+    dataset: str
+    version: int
+    records: int
+    """Rounded, as published; 0 if the version is not published."""
+    approval: str
+    """`approved`, `refused`, `revoked` or `undecided`."""
+    expires_ms: int
+    weight: int
+    """1 to 256: of its update in the sum."""
+
+
+@dataclass(frozen=True)
+class Reputation:
+    """One hospital's standing."""
+
+    organisation: str
+    consensus: int
+    """0 to 10 000."""
+    learning: int
+    """0 to 10 000."""
+    power: int
+    jailed: bool
+    barred: bool
+    tombstoned: bool
+
+
+@dataclass(frozen=True)
+class CurrentRound:
+    """The round that a study is in."""
+
+    number: int
+    attempt: int
+    phase: str
+    deadline_ms: int
+    master: str
+    backups: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    """Whose transactions would end the phase before its deadline."""
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """Everything about one study at one height."""
+
+    name: str
+    status: str
+    height: int
+    purpose: str
+    proposer: str
+    rounds: int
+    accepted: int
+    """Rounds whose model the gate took, the class-count round left out."""
+    rejected: int
+    setbacks: int
+    """In a row: two pause the study."""
+    reason: str
+    """Why it is over; empty while it is not."""
+    opens_by_ms: int
+    """Until when the step of its opening must come about; 0 once it is open."""
+    current: CurrentRound | None
+    participants: tuple[Participant, ...]
+    reputation: tuple[Reputation, ...]
+    model_root: bytes
+    """Empty until the study is finished."""
+    next: str
+    """What is to be done now."""
+    vouched: str
+    """Whose signatures the state rests on that all of this was read from, or that nobody's do yet."""
+
+
+def default_study(ledger: Path) -> str:
+    """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
+    with verified_state(ledger) as found:
+        known = studies.studies(found.state)
+    names = [study.spec.name for study in known if study.status != studies.REFUSED] or [s.spec.name for s in known]
+    if len(names) != 1:
+        hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
+        raise NoStudyError(f"the ledger holds {len(names) or 'no'} studies", hint)
+    return names[0]
+
+
+def study_status(ledger: Path, name: str) -> StudyStatus:
+    """How the study stands now. Raises `NoStudyError`."""
+    with verified_state(ledger) as found:
+        state = found.state
+        study = studies.study(state, name)
+        if study is None:
+            known = ", ".join(entry.spec.name for entry in studies.studies(state)) or "none"
+            raise NoStudyError(f"there is no study {name}", f"studies on this ledger: {known}")
+        return _status(state, study, found.words)
+
+
+def _status(state: State, study: Study, vouched: str) -> StudyStatus:
+    spec, progress = study.spec, study.progress
+    done = [round_ for round_ in rounds.rounds(state, spec.name) if round_.number > 0]
+    open_ = rounds.round_(state, spec.name, progress.round)
+    current = _current(state, study, open_) if open_ and study.status not in studies.OVER else None
+    model = models.model(state, spec.name)
+    participants = tuple(_participant(state, study, organisation) for organisation in spec.participants)
+    return StudyStatus(
+        name=spec.name,
+        status=study.status,
+        height=state.height,
+        purpose=spec.purpose,
+        proposer=progress.proposer,
+        rounds=spec.rounds,
+        accepted=sum(round_.outcome == rounds.ACCEPTED for round_ in done),
+        rejected=sum(round_.outcome == rounds.REJECTED for round_ in done),
+        setbacks=progress.setbacks,
+        reason=progress.reason,
+        opens_by_ms=progress.deadline_ms if study.status in studies.OPENING else 0,
+        current=current,
+        participants=participants,
+        reputation=tuple(_reputation(state, spec.name, organisation) for organisation in spec.participants),
+        model_root=model.root if model else b"",
+        next=_next(state, study, participants, current),
+        vouched=vouched,
+    )
+
+
+def _participant(state: State, study: Study, organisation: str) -> Participant:
+    use = study.spec.uses[study.order(organisation)]
+    member = membership.membership(state, organisation)
+    version = datasets.version(state, organisation, use.dataset, use.version)
+    approval = approvals.approval(state, study.progress.specification, organisation)
+    return Participant(
+        organisation=organisation,
+        title=member.member.title if member else "",
+        dataset=use.dataset,
+        version=use.version,
+        records=version.count if version else 0,
+        approval=approval.status if approval else UNDECIDED,
+        expires_ms=approval.expires_ms if approval else 0,
+        weight=study.weight(organisation),
+    )
+
+
+def _reputation(state: State, study: str, organisation: str) -> Reputation:
+    entry = standings.standing(state, organisation)
+    return Reputation(
+        organisation=organisation,
+        consensus=entry.consensus,
+        learning=conduct.learning_score(state, study, organisation, standings.time_ms(state)),
+        power=entry.power,
+        jailed=entry.jailed,
+        barred=entry.barred,
+        tombstoned=entry.tombstoned,
+    )
+
+
+def _current(state: State, study: Study, entry: Round) -> CurrentRound:
+    return CurrentRound(
+        number=entry.number,
+        attempt=entry.attempt,
+        phase=entry.phase,
+        deadline_ms=entry.deadline_ms,
+        master=entry.master if entry.ranking else "",
+        backups=entry.ranking[entry.rank + 1 :],
+        waits_for=_awaited(state, study, entry),
+    )
+
+
+def _awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
+    """Whose transactions the phase of a round waits for."""
+    updates = rounds.contributions(state, entry)
+    ballots = rounds.gate_ballots(state, entry)
+    if entry.phase == rounds.COMMIT:
+        return _without(entry.expected, (update.organisation for update in updates))
+    if entry.phase == rounds.ATTEST:
+        wanting = [update for update in updates if len(update.attested) < study.spec.witnesses]
+        return tuple(
+            organisation
+            for organisation in entry.expected
+            if any(organisation not in (update.organisation, *update.attested) for update in wanting)
+        )
+    if entry.phase == rounds.REVEAL:
+        return _without(entry.frozen, (update.organisation for update in updates if update.self_seed))
+    if entry.phase == rounds.AGGREGATE:
+        return (entry.master,)
+    if entry.phase == rounds.VERIFY:
+        return _without(entry.expected, (entry.master, *entry.confirmed))
+    if entry.phase == rounds.GATE_COMMIT:
+        return _without(entry.expected, (ballot.organisation for ballot in ballots))
+    if entry.phase == rounds.GATE_REVEAL:
+        return tuple(ballot.organisation for ballot in ballots if not ballot.verdict)
+    if entry.phase == rounds.FINAL:
+        return ()
+    raise UnknownPhaseError(
+        f"round {entry.number} of {entry.study} is in phase {entry.phase!r}, which this version does not know",
+        "the ledger was written by a newer one: install that",
+    )
+
+
+def _without(names: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
+    left = set(gone)
+    return tuple(name for name in names if name not in left)
+
+
+def _next(state: State, study: Study, participants: tuple[Participant, ...], current: CurrentRound | None) -> str:
+    name, proposer = study.spec.name, study.progress.proposer
+    if study.status == studies.CLOSED:
+        return f"nothing came of it ({study.progress.reason}): a scientist may propose another study"
+    if study.status == studies.FINISHED:
+        return f"have the model: `hmchain model export {name}`; check how it came about: `hmchain audit verify`"
+    if study.status == studies.REFUSED:
+        refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
+        return f"{refused} refused: {proposer}'s scientist may propose another study"
+    if study.status == studies.PAUSED:
+        is_orphan = not membership.is_active(state, proposer)
+        who = "any participant's" if is_orphan else f"{proposer}'s"
+        return f"{who} scientist finds out why and resumes it: `hmchain study resume {name}`, or ends it: `study close`"
+    if study.status == studies.PROPOSED:
+        undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
+        if undecided:
+            return f"the stewards of {', '.join(undecided)} approve or refuse"
+        joined = (join.organisation for join in opening.joins(state, name))
+        return f"the agents of {', '.join(_without(study.spec.participants, joined))} join; keep them running"
+    if study.status == studies.AGREEING:
+        agreed = (agreement.organisation for agreement in opening.agreements(state, name))
+        return f"the agents of {', '.join(_without(study.spec.participants, agreed))} agree keys; keep them running"
+    if study.status == studies.CONFIRMING:
+        confirmed = (said.organisation for said in opening.confirmations(state, name))
+        return (
+            f"the agents of {', '.join(_without(study.spec.participants, confirmed))} confirm keys; keep them running"
+        )
+    waits = ", ".join(current.waits_for) if current else ""
+    return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"

@@ -1,0 +1,95 @@
+"""What left a hospital: bytes, and what the store and the master see where the hospital sees an image."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from hmchain.application.agent import exchange
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.files import write_whole
+from hmchain.interfaces.demo.history import History
+from hmchain.interfaces.demo.preparation import Prepared
+from hmchain.interfaces.report.parts import Departure, Exposure
+from hmchain.ledger import vectors
+from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.contracts.learning import rounds, studies
+from hmchain.records.envelope import open_envelope, sealed_size
+
+_SIDE = 64
+
+
+class ExposureCamera:
+    """Takes the three pictures in the first training round: all of them are of real bytes."""
+
+    def __init__(self, prepared: Prepared, consortium: Consortium) -> None:
+        self._prepared = prepared
+        self._consortium = consortium
+        self._path = prepared.folder.exposure
+
+    def on_block(self, block: Block, result: BlockResult) -> None:
+        """When the first updates are frozen: look at one as the store and the participants do."""
+        if self._path.exists():
+            return
+        for receipt in result.receipts:
+            for event in receipt.events:
+                if event.kind == "round.frozen" and event.keys[0] == self._prepared.study and event.keys[1] != "0":
+                    self._take(event.keys[2])
+                    return
+
+    def _take(self, organisation: str) -> None:
+        state, study = self._consortium.ledger.state, self._prepared.study
+        entry = rounds.current(state, studies.require_study(state, study))
+        update = rounds.contribution(state, entry, organisation)
+        key = self._consortium.hospitals[organisation].agent.study_key(study)
+        if update is None or key is None:
+            return
+        envelope = self._consortium.objects.get(update.object)
+        context = exchange.update_context(study, entry.number, entry.attempt, organisation)
+        masked = open_envelope(envelope, key, context)
+        share = self._prepared.shares[organisation]
+        original = self._prepared.images.images[share.train[0]]
+        seen = Exposure(
+            original=_png(original),
+            store=_png(_noise(envelope[-_SIDE * _SIDE :])),
+            master=_png(_noise(masked[: _SIDE * _SIDE])),
+            caption=f"Left: one training image of {organisation}, which never leaves. Middle: bytes of its update as "
+            "the object store holds them, encrypted. Right: bytes of the same update as the master sees them, masked.",
+        )
+        write_whole(self._path, msgspec.json.encode(seen), durable=False)
+
+
+def load_exposure(path: Path) -> Exposure | None:
+    """The pictures, if they were taken."""
+    return msgspec.json.decode(path.read_bytes(), type=Exposure) if path.exists() else None
+
+
+def departures(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Departure, ...]:
+    """How many bytes left each hospital, from the ledger's own record."""
+    study = studies.require_study(consortium.ledger.state, prepared.study)
+    update_bytes = sealed_size(study.spec.rule.chunks * vectors.UPDATE.leaf_bytes)
+    return tuple(
+        Departure(
+            hospital=name,
+            update_bytes=history.updates[name] * update_bytes,
+            transaction_bytes=history.transaction_bytes[name],
+        )
+        for name in prepared.names
+    )
+
+
+def _noise(data: bytes) -> npt.NDArray[np.uint8]:
+    side = int(len(data) ** 0.5)
+    return np.frombuffer(data[: side * side], np.uint8).reshape(side, side)
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(np.squeeze(pixels)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

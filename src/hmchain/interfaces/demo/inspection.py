@@ -1,0 +1,118 @@
+"""The audit of a finished run: verified, then tried against a copy with one flipped bit."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from hmchain import sqlite
+from hmchain.errors import AuditError
+from hmchain.interfaces.report.parts import Audit, Check, Count, Lineage, LineageDataset, TamperTest
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft import archive
+from hmchain.ledger.readers import audit, lineage
+
+_PIECE_BYTES = 64
+
+
+def inspect(ledger: Path, anchor: bytes, command: str, progress: Callable[[int, int], None]) -> Audit:
+    """Replay the ledger against its anchor, and show that a flipped bit is found."""
+    started = time.perf_counter()
+    report = audit.verify(ledger, anchor, progress=progress)
+    seconds = time.perf_counter() - started
+    checks = (
+        Check(name="blocks", count=report.height),
+        Check(name="transaction signatures", count=report.transaction_signatures),
+        Check(name="votes", count=report.vote_signatures),
+        Check(name="validator offences proven", count=report.evidence),
+    )
+    return Audit(
+        passed=True,
+        anchor=anchor.hex(),
+        checks=checks,
+        not_proven=report.not_proven,
+        seconds=seconds,
+        tamper=flip_one_bit(ledger, anchor),
+        command=command,
+    )
+
+
+def flip_one_bit(ledger: Path, anchor: bytes) -> TamperTest:
+    """Copy the ledger, flip the lowest bit of one byte in a transaction of a block half way, and audit the copy."""
+    with tempfile.TemporaryDirectory(prefix="hmchain-tamper-") as scratch:
+        copy = Path(scratch) / "ledger"
+        copy.mkdir()
+        for path in (ledger / "genesis.json", ledger / archive.FILE):
+            if path.exists():
+                shutil.copy(path, copy)
+        height = _flip(ledger / "blocks.db", copy / "blocks.db")
+        where = f"in a transaction of block {height}"
+        try:
+            audit.verify(copy, anchor)
+        except AuditError as error:
+            return TamperTest(where=where, found=True, finding=error.what)
+        return TamperTest(where=where, found=False, finding="the audit noticed nothing")
+
+
+def _flip(source: Path, target: Path) -> int:
+    """Copy a block store to `target` with one bit changed in the file's own bytes; returns the block's height."""
+    with closing(sqlite.open_read_only(source, lambda trouble: AuditError(f"{source}: {trouble.value}"))) as original:
+        sqlite.copy_to(original, target)
+    store = BlockStore(target, read_only=True)
+    try:
+        later = store.blocks(store.height // 2)  # a node logs hardly any empty blocks
+        stored = next((each for each in later if each.block.transactions), None)
+    finally:
+        store.close()
+    if stored is None:
+        raise AuditError("there is no block to flip a bit in", "run a study first")
+    data = bytearray(target.read_bytes())
+    data[_place(data, stored.block_bytes, stored.block.transactions[0])] ^= 1
+    target.write_bytes(data)
+    return stored.height
+
+
+def _place(file: bytearray, block: bytes, transaction: bytes) -> int:
+    """Where in the file a byte of the block's first transaction lies; a block may be spread over several pages.
+
+    Transactions of one sender begin alike, so a piece counts only if it is nowhere else.
+    """
+    start = block.index(transaction)
+    for offset in range(start, start + len(transaction), _PIECE_BYTES):
+        piece = block[offset : offset + _PIECE_BYTES]
+        place = file.find(piece)
+        if place >= 0 and file.find(piece, place + 1) < 0:
+            return place
+    raise AuditError("the block is not found in its file", "run the audit on the ledger itself")
+
+
+def read_lineage(ledger: Path, study: str) -> Lineage:
+    """Where a model comes from, read back from the ledger alone."""
+    trace = lineage.trace_study(ledger, study)
+    approvals = {decision.organisation: decision for decision in trace.decisions if decision.status == "approved"}
+    datasets = tuple(
+        LineageDataset(
+            hospital=version.organisation,
+            digest=version.root.hex(),
+            approval=approvals[version.organisation].entry.transaction.hex(),
+            withdrawn=version.withdrawn.transaction.hex() if version.withdrawn else "",
+        )
+        for version in trace.data
+        if version.organisation in approvals
+    )
+    accepted = [entry for entry in trace.rounds if entry.outcome == "accepted" and entry.number > 0]
+    led = Counter(entry.aggregates[-1].master for entry in accepted)
+    masters = tuple(Count(name=name, count=count) for name, count in sorted(led.items()))
+    return Lineage(
+        study=study,
+        datasets=datasets,
+        code_digest=trace.spec.code.hex(),
+        rounds_accepted=len(accepted),
+        masters=masters,
+        model_digest=trace.model_root.hex(),
+    )

@@ -1,0 +1,242 @@
+"""The summary of a finished run: what every role is told, in one typed tree."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from msgspec.structs import replace
+
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.learning.study import BITS
+from hmchain.application.learning.trainers.cnn import dimension
+from hmchain.interfaces.demo import disclosure
+from hmchain.interfaces.demo.comparison import Comparison
+from hmchain.interfaces.demo.engines import Engine
+from hmchain.interfaces.demo.history import History
+from hmchain.interfaces.demo.inspection import read_lineage
+from hmchain.interfaces.demo.preparation import DATASET, Prepared
+from hmchain.interfaces.report.parts import (
+    Approval,
+    Audit,
+    Count,
+    Fact,
+    Hospital,
+    LedgerStatistics,
+    Results,
+    Round,
+    RunIdentity,
+    Split,
+    Timing,
+    TrainingPlan,
+    Verdict,
+)
+from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
+from hmchain.ledger import reputation
+from hmchain.ledger.contracts.learning import approvals, models, studies
+from hmchain.records.envelope import sealed_size
+
+Curve = Mapping[int, tuple[float, float]]
+"""AUC and ACC on the test set by round."""
+
+
+def summarise(
+    prepared: Prepared,
+    engine: Engine,
+    consortium: Consortium,
+    history: History,
+    curve: Curve,
+    comparison: Comparison,
+    audit: Audit,
+    timings: tuple[Timing, ...],
+) -> RunSummary:
+    """Everything the report shows."""
+    model = models.model(consortium.ledger.state, prepared.study)
+    digest = model.root.hex() if model else ""
+    results = comparison.results
+    return RunSummary(
+        title=f"{prepared.settings.hospitals} hospitals, one model: {prepared.images.name}",
+        identity=_identity(prepared, engine, consortium, digest),
+        hospitals=tuple(_hospital(prepared, name) for name in prepared.names),
+        verdicts=_verdicts(prepared, results, history, audit),
+        metadata=tuple(
+            Count(name=kind, count=count) for kind, count in sorted(prepared.images.report.metadata_removed.items())
+        ),
+        approvals=_approvals(prepared, consortium, history),
+        split=_split(prepared),
+        plan=_plan(prepared, consortium),
+        rounds=tuple(_with_scores(entry, curve) for entry in history.rounds),
+        results=results,
+        performance=comparison.performance(),
+        reputation=tuple(history.reputation),
+        proposers=history.proposers,
+        incidents=history.all_incidents,
+        departures=disclosure.departures(prepared, consortium, history),
+        exposure=disclosure.load_exposure(prepared.folder.exposure),
+        audit=audit,
+        lineage=replace(
+            read_lineage(prepared.folder.ledger, prepared.study), model_transaction=history.registered.hex()
+        ),
+        ledger=_ledger(prepared, history),
+        timings=timings,
+        limits=(*engine.limits, *PRIVACY_LIMITS),
+        next_commands=_next_commands(prepared, consortium),
+    )
+
+
+def audit_command(folder: Path, anchor: bytes) -> str:
+    """The command with which anyone repeats the audit."""
+    return f"hmchain audit verify {folder} --genesis {anchor.hex()}"
+
+
+def _identity(prepared: Prepared, engine: Engine, consortium: Consortium, model_digest: str) -> RunIdentity:
+    return RunIdentity(
+        dataset=prepared.images.name,
+        seed=prepared.settings.seed,
+        classes=prepared.images.classes,
+        chain_id=consortium.ledger.chain_id,
+        genesis_digest=consortium.ledger.genesis.digest.hex(),
+        model_digest=model_digest,
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        software=f"hmchain {version('hmchain')}, torch {version('torch')}, Python {platform.python_version()}",
+        machine=f"{os.cpu_count()} cores, {platform.machine()}",
+        engine=engine.title,
+    )
+
+
+def _hospital(prepared: Prepared, name: str) -> Hospital:
+    share, images = prepared.shares[name], prepared.images
+    counts = np.bincount(images.labels[share.train], minlength=len(images.classes))
+    image_bytes = int(np.prod(images.shape))
+    return Hospital(
+        name=name,
+        class_counts=tuple(int(count) for count in counts),
+        validation=len(share.validation),
+        files_stripped=int(images.stripped[share.train].sum() + images.stripped[share.validation].sum()),
+        images_encrypted=len(share),
+        bytes_encrypted=len(share) * sealed_size(image_bytes),
+    )
+
+
+def _approvals(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Approval, ...]:
+    found = []
+    for study in (prepared.unwanted_study, prepared.study):
+        specification = studies.require_study(consortium.ledger.state, study).progress.specification
+        for entry in approvals.approvals(consortium.ledger.state, specification):
+            height, transaction = history.decisions[study, entry.organisation]
+            decision = {"approved": "approved", "refused": "refused"}.get(entry.status, "revoked")
+            found.append(
+                Approval(
+                    hospital=entry.organisation,
+                    study=study,
+                    decision=decision,  # type: ignore[arg-type]
+                    reason=entry.reason,
+                    height=height,
+                    transaction=transaction.hex(),
+                )
+            )
+    return tuple(found)
+
+
+def _split(prepared: Prepared) -> Split:
+    settings, images, split = prepared.settings, prepared.images, prepared.split
+    official = "the data set's official test set" if images.official is not None else "a quarter of all groups"
+    return Split(
+        description=f"Test set: {official}. Hospitals: Dirichlet({settings.alpha}) label skew and unlike sizes, seed "
+        f"{settings.seed}; near-duplicate groups stay whole. Fixed before anything was trained.",
+        images_found=len(images) + images.report.duplicates_dropped,
+        near_duplicates_dropped=images.report.duplicates_dropped,
+        groups=len(np.unique(images.groups)),
+        training=sum(len(share.train) for share in split.hospitals),
+        validation=sum(len(share.validation) for share in split.hospitals),
+        test=len(split.test),
+        redraws=split.attempt,
+    )
+
+
+def _plan(prepared: Prepared, consortium: Consortium) -> TrainingPlan:
+    plan, arch = prepared.plan, prepared.arch
+    rates = plan.learning_rates_millionths
+    return TrainingPlan(
+        architecture=f"FL-CNN: GroupNorm CNN, {arch.filters} filters, stem stride {arch.stem_stride}, "
+        f"{arch.height} x {arch.width} x {arch.channels}",
+        parameters=dimension(arch),
+        rounds=plan.rounds,
+        algorithm="federated averaging in short rounds, with server momentum",
+        schedule=f"{plan.steps} steps of {plan.batch_size} images a round; learning rate "
+        f"{rates[0] / 1e6:g} falling to {rates[-1] / 1e6:g} along a cosine",
+        bits=BITS,
+        code_digest=studies.require_study(consortium.ledger.state, prepared.study).spec.code.hex(),
+        comparison="Own CNNs see as many images as each hospital sees in the federation, the pooled CNN as many as all "
+        "of them together; all share network, first weights and augmentation, and have the plan that suits them best",
+    )
+
+
+def _with_scores(entry: Round, curve: Curve) -> Round:
+    if entry.number not in curve:
+        return entry
+    auc, acc = curve[entry.number]
+    return replace(entry, auc=auc, acc=acc)
+
+
+def _ledger(prepared: Prepared, history: History) -> LedgerStatistics:
+    members = prepared.settings.hospitals
+    return LedgerStatistics(
+        blocks=history.blocks,
+        transactions=history.kinds.total(),
+        bytes=history.stored_bytes,
+        validators=members,
+        tolerated=reputation.faults_tolerated(members),
+        refused=history.refused,
+        kinds=tuple(Count(name=name, count=count) for name, count in history.kinds.most_common()),
+    )
+
+
+def _verdicts(prepared: Prepared, results: Results, history: History, audit: Audit) -> tuple[Verdict, ...]:
+    gains = {row.hospital: row.gain("auc").value or 0.0 for row in results.hospitals}
+    least = min(gains, key=lambda name: gains[name])
+    helped = sum(gain > 0 for gain in gains.values())
+    joint = results.federated.auc.value
+    own = results.own_mean.auc.value
+    better = joint is not None and own is not None and joint > own
+    accepted = sum(entry.outcome == "accepted" for entry in history.rounds)
+    scores = f"AUC {joint:.3f} against {own:.3f} alone" if joint is not None and own is not None else "AUC undefined"
+    return (
+        Verdict(
+            role="steward",
+            good=True,
+            sentence="No image left a hospital; every use was approved, one study was refused, and an agent without "
+            "approval was turned away.",
+        ),
+        Verdict(
+            role="scientist",
+            good=better,
+            sentence=f"{scores}; {helped} of {len(gains)} hospitals gain, least {least} ({gains[least]:+.3f} AUC).",
+        ),
+        Verdict(
+            role="operator",
+            good=accepted > 0,
+            sentence=f"{accepted} of {prepared.settings.rounds} rounds accepted, {history.blocks} blocks logged; "
+            f"{len(history.all_incidents)} incidents answered and worked around without anybody's help.",
+        ),
+        Verdict(
+            role="auditor",
+            good=audit.passed and (audit.tamper is None or audit.tamper.found),
+            sentence="The whole record replays against the genesis digest, and one flipped bit in a copy is named.",
+        ),
+    )
+
+
+def _next_commands(prepared: Prepared, consortium: Consortium) -> tuple[Fact, ...]:
+    folder, first = prepared.folder.path, prepared.names[0]
+    anchor = consortium.ledger.genesis.digest
+    return (
+        Fact(name=audit_command(folder, anchor), text="check the whole record yourself"),
+        Fact(name=f"hmchain audit trace {folder} --dataset {first}/{DATASET}", text="who used this dataset, and why"),
+        Fact(name=f"hmchain model predict IMAGE --dir {folder}", text="try the model"),
+    )

@@ -1,0 +1,225 @@
+"""The demo as one watches it: scenes on a terminal, each a few lines that a newcomer can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hmchain.interfaces.demo.preparation import Prepared, Refused, Report
+from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Results
+from hmchain.interfaces.report.summary import RunSummary
+
+NOTICE = "Research use only, not a medical device."
+_WIDE = 118
+"""Columns from which the table of results has room for intervals."""
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "white")
+
+
+class Story:
+    """Tells a run; with a quiet console (`--json`) it tells nobody."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def line(self, text: str = "") -> None:
+        """One line of a scene."""
+        self._console.print(text)
+
+    def scene(self, title: str) -> None:
+        """A new scene."""
+        self._console.print()
+        self._console.rule(f"[bold]{title}", align="left", style="dim")
+
+    @contextmanager
+    def progress(self, text: str, total: int | None = None) -> Iterator[Report]:
+        """A bar for long work; call it with what is done and the total."""
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        ) as bar:
+            task = bar.add_task(text, total=total)
+            yield lambda done, of: bar.update(task, completed=done, total=of)
+
+    def needs(self, facts: tuple[Fact, ...]) -> None:
+        """What the run takes, before anything is started."""
+        if not facts:
+            return
+        self.scene("What this run takes")
+        table = Table.grid(padding=(0, 2))
+        for fact in facts:
+            table.add_row(f"[dim]{fact.name}[/]", escape(fact.text))
+        self._console.print(table)
+        self.line()
+
+    def opening(self, prepared: Prepared) -> None:
+        """What this is."""
+        settings = prepared.settings
+        self.line(
+            f"[bold]FL-HMChain[/]: {settings.hospitals} simulated hospitals learn one model from "
+            f"[bold]{escape(prepared.images.name)}[/] and no image leaves any of them. [dim]{NOTICE}[/]"
+        )
+
+    def hospitals(self, prepared: Prepared) -> None:
+        """Who holds what."""
+        images, report = prepared.images, prepared.images.report
+        self.scene("The hospitals")
+        table = Table(box=None, pad_edge=False)
+        table.add_column("hospital")
+        table.add_column("images", justify="right")
+        table.add_column("class mix")
+        for name, share in prepared.shares.items():
+            labels = images.labels[np.concatenate([share.train, share.validation])]
+            table.add_row(name, str(len(share)), _mix(np.bincount(labels, minlength=len(images.classes))))
+        self._console.print(table)
+        legend = "  ".join(f"[{_colour(at)}]█[/] {escape(name)}" for at, name in enumerate(images.classes[:8]))
+        self.line(f"{legend}   test set, held by nobody: {len(prepared.split.test)} images")
+        self.line(
+            f"{report.files_read:,} files read; metadata stripped from {report.files_with_metadata:,} of them; "
+            f"{len(report.quarantined)} set aside as unreadable; {len(np.unique(images.groups)):,} groups of "
+            f"near-duplicates kept whole; {report.duplicates_dropped} copies of test images dropped."
+        )
+
+    def sealed(self, images: int, members: int, genesis: str) -> None:
+        """Records are encrypted and the ledger is founded."""
+        self.scene("Encrypted, registered, approved")
+        self.line(f"{images:,} images encrypted, each under a key of its own, in {members} vaults.")
+        self.line(f"Ledger founded by {members} members. Genesis digest (note it, it is the trust anchor of an audit):")
+        self.line(f"  [bold]{genesis}[/]")
+
+    def refused(self, refused: Refused) -> None:
+        """One study was not approved."""
+        self.line(
+            f"Study [bold]{refused.study}[/]: refused by the steward of {refused.steward} (reason: {refused.reason}). "
+            f"An agent that tried to join before had the ledger's answer: [red]{refused.answer}[/]."
+        )
+
+    def approved(self, study: str, names: tuple[str, ...]) -> None:
+        """The study may begin."""
+        self.line(f"Study [bold]{study}[/]: approved by the stewards of {', '.join(names)}.")
+
+    def training(self, rounds: int) -> None:
+        """The rounds begin."""
+        self.scene(f"{rounds} rounds, a master elected for each, every sum checked by others")
+
+    def incident(self, incident: Incident) -> None:
+        """Something dishonest was caught."""
+        where = f"block {incident.height}" if incident.height else ""
+        self.line(f"[bold red]✗ {incident.title}[/] [dim]({where})[/]: {escape(incident.sentence)}")
+        self.line(f"  [dim]{incident.score} {incident.before} → {incident.after}; {incident.consequence}[/]")
+
+    def milestone(self, number: int, auc: float, acc: float, master: str) -> None:
+        """How the model does on the test set after some rounds."""
+        self.line(f"  round {number:>3}  test AUC {auc:.3f}  ACC {acc:.3f}  [dim]master {master}[/]")
+
+    def departures(self, departures: tuple[Departure, ...]) -> None:
+        """What left each hospital."""
+        self.scene("What left my hospital?")
+        for departure in departures:
+            self.line(
+                f"  {departure.hospital:<10} [bold]{departure.images} images[/]  "
+                f"{_size(departure.update_bytes):>9} of masked updates  "
+                f"{_size(departure.transaction_bytes):>9} of signed transactions"
+            )
+        self.line(
+            "[dim]A masked update is noise to the store and to every other hospital; only the sum means anything.[/]"
+        )
+
+    def results(self, results: Results) -> None:
+        """Was it worth it, for each."""
+        self.scene("Was it worth it?")
+        wide = self._console.width >= _WIDE
+        score = partial(_score, interval=wide)
+        table = Table(box=None, pad_edge=False)
+        for title in ("test set", "AUC alone", "AUC together", "gain", "ACC alone", "ACC together", "gain"):
+            table.add_column(title, justify="left" if title == "test set" else "right")
+        worst = min(results.hospitals, key=lambda row: row.gain("auc").value or 0.0)
+        for row in results.hospitals:
+            mark = "  [dim](least)[/]" if row is worst and len(results.hospitals) > 1 else ""
+            table.add_row(
+                row.hospital + mark,
+                score(row.own.auc),
+                score(row.federated.auc),
+                _gain(row.gain("auc")),
+                score(row.own.acc),
+                score(row.federated.acc),
+                _gain(row.gain("acc")),
+            )
+        table.add_section()
+        table.add_row("mean of own CNNs", score(results.own_mean.auc), "", "", score(results.own_mean.acc), "", "")
+        if results.pooled:
+            pooled = results.pooled
+            table.add_row("pooled (nobody may)", "", score(pooled.auc), "", "", score(pooled.acc), "")
+        self._console.print(table)
+        self.line(f"[dim]Intervals{'' if wide else ' (in the report)'}: {results.intervals}.[/]")
+
+    def closing(self, summary: RunSummary, report: str) -> None:
+        """One last screen: a verdict a role, what it does not mean, and where to go."""
+        audit = summary.audit
+        if audit is not None:
+            self.scene("Audit")
+            self.line(
+                f"{'[green]Verified[/]' if audit.passed else '[red]Failed[/]'} against genesis {audit.anchor[:16]}…: "
+                + " · ".join(f"{check.name} {check.count:,}" for check in audit.checks)
+            )
+            if audit.tamper is not None:
+                self.line(f"One bit flipped in a copy ({audit.tamper.where}): {escape(audit.tamper.finding)}")
+        self.scene("In one screen")
+        for verdict in summary.verdicts:
+            mark = "[green]✓[/]" if verdict.good else "[yellow]![/]"
+            self.line(f"{mark} [bold]{verdict.role:<10}[/] {escape(verdict.sentence)}")
+        self.line()
+        self.line(f"Report: [bold]{escape(report)}[/]")
+        for fact in summary.next_commands:
+            self.line(f"  [cyan]{escape(fact.name)}[/]  [dim]{escape(fact.text)}[/]")
+        self.line()
+        for fact in summary.limits[:2]:
+            self.line(f"[dim]{escape(fact.name)} {escape(fact.text)}[/]")
+        self.line(f"[dim]{NOTICE}[/]")
+
+
+def _mix(counts: np.typing.NDArray[np.int64], width: int = 36) -> str:
+    """A bar of the class shares, each cell of the largest remaining class."""
+    ends = np.rint(np.cumsum(counts) / max(1, counts.sum()) * width).astype(int)
+    cells, start = "", 0
+    for at, end in enumerate(ends):
+        cells += f"[{_colour(at)}]{'█' * (end - start)}[/]" if end > start else ""
+        start = max(start, int(end))
+    numbers = "/".join(str(int(count)) for count in counts) if len(counts) <= 6 else f"{len(counts)} classes"
+    return f"{cells} [dim]{numbers}[/]"
+
+
+def _colour(at: int) -> str:
+    return _COLOURS[at % len(_COLOURS)]
+
+
+def _score(estimate: Estimate, *, interval: bool) -> str:
+    if estimate.value is None:
+        return "-"
+    if not interval or estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [dim]({estimate.low:.3f}-{estimate.high:.3f})[/]"
+
+
+def _gain(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "-"
+    text = f"{estimate.value:+.3f}"
+    if float(text) == 0:
+        return text
+    return f"[{'green' if estimate.value > 0 else 'red'}]{text}[/]"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

@@ -1,0 +1,1 @@
+"""Contracts about data: datasets and their published versions."""

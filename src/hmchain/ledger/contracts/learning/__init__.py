@@ -1,0 +1,1 @@
+"""Contracts about learning: studies, their opening and closing, rounds, disputes, models."""

@@ -1,0 +1,395 @@
+"""How a round moves from phase to phase. Every move is made by a transaction: the last one awaited, or a `Tick`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from hmchain.ledger import election, reputation, sums
+from hmchain.ledger.context import Context
+from hmchain.ledger.contracts.learning import approvals, conduct, models, rounds, studies, summing
+from hmchain.ledger.contracts.learning.models import Meaning, Model
+from hmchain.ledger.contracts.learning.rounds import Contribution, Round
+from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.members import membership, parameters, standings
+
+SETBACKS_MAX = 2
+
+
+class Base(NamedTuple):
+    """A model that a round starts from, as in `Round`."""
+
+    root: bytes
+    weights: bytes
+    object: bytes
+    round: int
+
+
+def open_first(context: Context, name: str, seed: bytes) -> None:
+    """Open round 0, in which class counts are summed; its base model is zero."""
+    study = studies.require_study(context.state, name)
+    zero = studies.counts_base_root(study.spec)
+    _open(context, study, 0, Base(zero, b"", b"", 0), seed, conduct.candidates(context, study), ())
+
+
+def resume(context: Context, name: str) -> None:
+    """Go on with a paused study: sum again what all have opened the seeds of, else begin a new attempt."""
+    study = studies.require_study(context.state, name)
+    entry = rounds.current(context.state, study)
+    if entry.frozen:
+        _sum_again(context, study, entry)
+    else:
+        _begin_attempt(context, study, _next_attempt(entry))
+
+
+def _open(
+    context: Context,
+    study: Study,
+    number: int,
+    base: Base,
+    seed: bytes,
+    candidates: tuple[election.Candidate, ...],
+    last_masters: tuple[str, ...],
+) -> None:
+    faults = reputation.faults_tolerated(len(study.spec.uses))
+    ranking = election.rank(seed, candidates, last_masters, faults)
+    opened = Round(
+        study=study.spec.name, number=number, attempt=0, phase=rounds.COMMIT, phase_height=context.height,
+        deadline_ms=0, opened_height=context.height, base_root=base.root, base_weights=base.weights,
+        base_object=base.object, base_round=base.round, seed=seed, ranking=ranking, rank=0,
+        last_masters=last_masters, expected=(), frozen=(), candidates=(), next_seed=b"",
+        posted=None, confirmed=(), copies=(), outcome="",
+    )  # fmt: skip
+    studies.set_progress(context.state, study.spec.name, round_=number)
+    context.emit("round.opened", study.spec.name, str(number), *ranking[:1])
+    _begin_attempt(context, study, opened)
+
+
+def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
+    """Ask every participant whose approval is in force for an update.
+
+    Pause if too few are left; end the study if no set of them may be summed beside those that were.
+    """
+    expected = tuple(name for name in study.spec.participants if _may_take_part(context, study, name))
+    leader = _leader(context, entry, entry.rank)
+    entry = replace(entry, expected=expected, rank=entry.rank if leader is None else leader)
+    key = rounds.sum_key(study, entry)
+    known = summing.history(context.state, key, entry.study)
+    asked = rounds.summands(study, entry, expected)
+    colluders = study.spec.colluders
+    if summing.is_closed_to(context.state, key, entry.study, study.spec.participants, colluders) or (
+        known.sets and not sums.reachable(known.sets, asked, study.spec.threshold, colluders)
+    ):
+        end(context, study, entry, "no_admissible_set")
+        return
+    if len(expected) < study.spec.threshold:
+        _pause(context, entry, "too_few_approvals")
+    elif leader is None:
+        _pause(context, entry, "no_candidates")
+    enter(context, study, entry, rounds.COMMIT)
+
+
+def _may_take_part(context: Context, study: Study, organisation: str) -> bool:
+    return membership.is_active(context.state, organisation) and approvals.authorised(
+        context.state, organisation, study.progress.specification, context.time_ms
+    )
+
+
+def _leader(context: Context, entry: Round, rank: int) -> int | None:
+    """The first place from `rank` on whose organisation may lead now, then from the top.
+
+    The ranking itself keeps everyone: who is away today may lead tomorrow.
+    """
+    places = (*range(rank, len(entry.ranking)), *range(rank))
+    return next((place for place in places if standings.may_lead(context.state, entry.ranking[place])), None)
+
+
+def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
+    """Begin a phase and its deadline."""
+    deadline_ms = context.time_ms + rounds.span_ms(study.spec.deadlines, phase)
+    rounds.put(context.state, replace(entry, phase=phase, phase_height=context.height, deadline_ms=deadline_ms))
+    context.emit("round.phase", entry.study, str(entry.number), phase)
+
+
+def is_due(context: Context, entry: Round) -> bool:
+    """Whether the phase's deadline has passed: its time is over and enough blocks have followed its opening."""
+    return context.time_ms > entry.deadline_ms and has_heard_all(context, entry.phase_height)
+
+
+def has_heard_all(context: Context, since_height: int) -> bool:
+    """Whether blocks enough have followed for everyone to answer; after a halt block time jumps past every deadline.
+
+    Between that height and this block lie f + 1 others, one of them of an honest proposer, who leaves nobody out.
+    """
+    blocks_min = parameters.current(context.state).deadline_blocks_min
+    faults = reputation.faults_tolerated(standings.validator_count(context.state))
+    return context.height >= since_height + max(blocks_min, faults + 2)
+
+
+def committed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After an update was committed, or when the phase is due."""
+    count = len(rounds.contributions(context.state, entry))
+    if count == len(entry.expected):
+        enter(context, study, entry, rounds.ATTEST)
+        attested(context, study, rounds.current(context.state, study))
+    elif due and count >= study.spec.threshold:
+        enter(context, study, entry, rounds.ATTEST)
+    elif due:
+        _miss(context, study, entry, "too_few_updates")
+
+
+def attested(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After an attestation, or when the phase is due: freeze once enough others hold every update."""
+    updates = rounds.contributions(context.state, entry)
+    sound = tuple(update.organisation for update in updates if len(update.attested) >= study.spec.witnesses)
+    if entry.phase == rounds.ATTEST and (due or len(sound) == len(updates)):
+        _freeze(context, study, entry, sound)
+
+
+def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
+    if len(frozen) < study.spec.threshold:
+        _miss(context, study, entry, "too_few_attested", frozen)
+        return
+    key, summed = rounds.sum_key(study, entry), rounds.summands(study, entry, frozen)
+    participants, colluders = study.spec.participants, study.spec.colluders
+    if not summing.freeze(context.state, key, entry.study, participants, summed, colluders):
+        _miss(context, study, entry, "survivors_differ", frozen)
+        return
+    _charge_late(context, study, entry, frozen)
+    candidates = entry.candidates if entry.next_seed else conduct.candidates(context, study)
+    context.emit("round.frozen", entry.study, str(entry.number), *frozen)
+    enter(context, study, replace(entry, frozen=frozen, candidates=candidates), rounds.REVEAL)
+
+
+def _charge_late(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
+    vouching = {update.organisation: update.attested for update in rounds.contributions(context.state, entry)}
+    for organisation in entry.expected:
+        # Who took its approval back meanwhile owes nothing: its agent obeyed.
+        owes = organisation not in frozen and _may_take_part(context, study, organisation)
+        if owes and _is_doubted(study, entry, organisation, vouching.get(organisation, ())):
+            conduct.record(context, entry.study, organisation, reputation.Outcome.LATE)
+
+
+def _is_doubted(study: Study, entry: Round, organisation: str, vouching: tuple[str, ...]) -> bool:
+    """Whether more than c of those asked are silent on what an organisation made: the silence of c charges nobody."""
+    silent = {*entry.expected} - {organisation, *vouching}
+    return len(silent) > study.spec.colluders
+
+
+def _miss(context: Context, study: Study, entry: Round, reason: str, frozen: tuple[str, ...] | None = None) -> None:
+    """The attempt reached no set that may be summed, or an impossible sum: void, or the end after too many of them.
+
+    Only over a key that was summed over: before that no set is excluded, and who is away may come back.
+    """
+    key = rounds.sum_key(study, entry)
+    was_summed = bool(summing.history(context.state, key, entry.study).sets)
+    if was_summed and summing.miss(context.state, key, entry.study) >= sums.MISSED_MAX:
+        end(context, study, entry, reason)
+        return
+    if frozen is not None:
+        _charge_late(context, study, entry, frozen)
+    void(context, study, entry, reason)
+
+
+def impossible(context: Context, study: Study, entry: Round) -> None:
+    """The sum holds garbage, and nobody can tell whose: a new attempt, but not for ever."""
+    _miss(context, study, entry, "impossible_sum")
+
+
+def revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After a reveal, or when the phase is due: a survivor that withholds its seed voids the attempt."""
+    updates = [update for update in rounds.contributions(context.state, entry) if update.organisation in entry.frozen]
+    missing = tuple(update.organisation for update in updates if not update.self_seed)
+    if not missing or due:
+        entry = replace(entry, next_seed=entry.next_seed or _next_seed(context, entry, updates))
+    if not missing:
+        enter(context, study, entry, rounds.AGGREGATE)
+    elif due:
+        for organisation in missing:
+            conduct.record(context, entry.study, organisation, reputation.Outcome.WITHHELD)
+        if entry.master in missing:
+            entry = replace(entry, rank=(entry.rank + 1) % len(entry.ranking))
+        void(context, study, entry, "seed_withheld")
+
+
+def _next_seed(context: Context, entry: Round, updates: list[Contribution]) -> bytes:
+    """The seed of the next election, once all seeds that count are known; empty before.
+
+    Whoever opens last knows what it decides, and could have the election drawn again by withholding its seed. Nobody
+    can a second time in a study: those seeds count no more, and what is drawn without them stays through void attempts.
+    """
+    counted = [update for update in updates if not conduct.of(context.state, entry.study, update.organisation).muted]
+    if not counted:
+        return election.void_seed(entry.seed)
+    if not all(update.self_seed for update in counted):
+        return b""
+    return election.next_seed(entry.study, entry.number + 1, [update.self_seed for update in counted])
+
+
+def next_in_rank(context: Context, study: Study, entry: Round) -> None:
+    """The master failed: the next in rank sums the same frozen set again, over the same objects and seeds."""
+    rank = _leader(context, entry, entry.rank + 1)
+    if rank is None or rank <= entry.rank:
+        _once_more(context, study, entry, "no_master_left")
+        return
+    context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
+    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
+
+
+def _once_more(context: Context, study: Study, entry: Round, reason: str) -> None:
+    """Nobody's sum was confirmed: a setback."""
+    rounds.put(context.state, replace(entry, posted=None, confirmed=()))
+    if _is_setback(context, study, entry):
+        _pause(context, entry, reason)
+    else:
+        _sum_again(context, study, entry)
+
+
+def _sum_again(context: Context, study: Study, entry: Round) -> None:
+    """Once more from the top of the ranking, over the same objects and seeds. Nothing is trained again."""
+    rank = _leader(context, entry, 0)
+    if rank is None:
+        _pause(context, entry, "no_candidates")
+        return
+    context.emit("round.again", entry.study, str(entry.number), entry.ranking[rank])
+    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
+
+
+def silent_master(context: Context, study: Study, entry: Round) -> None:
+    """The master did not post in time, or too few could confirm what it posted.
+
+    Where no more than c are silent on it, they may be those that fail: it is neither charged nor passed over, else they
+    chose the master.
+    """
+    if entry.posted is not None and not _is_doubted(study, entry, entry.master, entry.confirmed):
+        _once_more(context, study, entry, "not_confirmed")
+        return
+    conduct.record(context, entry.study, entry.master, reputation.Outcome.LATE)
+    next_in_rank(context, study, entry)
+
+
+def confirmed(context: Context, study: Study, entry: Round) -> None:
+    """After a confirmation: with c + 1 others at least one honest participant got the same roots."""
+    if len(entry.confirmed) < study.spec.witnesses:
+        return
+    context.emit("round.verified", entry.study, str(entry.number), entry.master)
+    if entry.number == 0:
+        _finalise(context, study, entry, accepted=True)
+    else:
+        enter(context, study, entry, rounds.GATE_COMMIT)
+
+
+def gate_committed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After a bound vote on the model, or when the phase is due."""
+    if due or len(rounds.gate_ballots(context.state, entry)) == len(entry.expected):
+        enter(context, study, entry, rounds.GATE_REVEAL)
+
+
+def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
+    """After an opened vote, or when the phase is due: rejected if more than f vote against.
+
+    Silence accepts, but not that of more than f: then nobody judged the model.
+    """
+    ballots = rounds.gate_ballots(context.state, entry)
+    if due or all(ballot.verdict for ballot in ballots):
+        opened = sum(ballot.verdict != "" for ballot in ballots)
+        against = sum(ballot.verdict == rounds.REJECTED for ballot in ballots)
+        few_against = against <= reputation.faults_tolerated(len(study.spec.uses))
+        _finalise(context, study, entry, accepted=few_against and opened >= study.spec.threshold)
+
+
+def void(context: Context, study: Study, entry: Round, reason: str) -> None:
+    """This attempt yields nothing. The next one has the same master, unless that is what failed: a void pays nobody."""
+    context.emit("round.void", entry.study, str(entry.number), reason)
+    rounds.remember_void(context.state, entry)
+    if _is_setback(context, study, entry):
+        rounds.put(context.state, replace(entry, frozen=()))
+        _pause(context, entry, reason)
+    else:
+        _begin_attempt(context, study, _next_attempt(entry))
+
+
+def _is_setback(context: Context, study: Study, entry: Round) -> bool:
+    """Count a setback, and say whether it was one too many."""
+    setbacks = study.progress.setbacks + 1
+    studies.set_progress(context.state, entry.study, setbacks=setbacks)
+    return setbacks >= SETBACKS_MAX
+
+
+def _next_attempt(entry: Round) -> Round:
+    return replace(entry, attempt=entry.attempt + 1, frozen=(), posted=None, confirmed=())
+
+
+def _pause(context: Context, entry: Round, reason: str) -> None:
+    """Wait for people; what is over stays over."""
+    if studies.require_study(context.state, entry.study).status in studies.OVER:
+        return
+    studies.set_progress(context.state, entry.study, status=studies.PAUSED)
+    context.emit("study.paused", entry.study, reason)
+
+
+def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -> None:
+    """Close the round, and open the next or finish the study. A rejected round costs nobody and changes no model."""
+    outcome = rounds.ACCEPTED if accepted else rounds.REJECTED
+    context.emit(f"round.{outcome}", entry.study, str(entry.number), entry.master)
+    enter(context, study, replace(entry, outcome=outcome), rounds.FINAL)
+    if accepted:
+        for organisation in entry.frozen:
+            conduct.record(context, entry.study, organisation, reputation.Outcome.ACCEPTED)
+    setbacks = 0 if accepted else study.progress.setbacks + 1
+    studies.set_progress(context.state, entry.study, setbacks=setbacks)
+    base = _next_base(study, entry, accepted=accepted)
+    if entry.number == study.spec.rounds:
+        _finish(context, study, base, studies.COMPLETED)
+        return
+    resting = reputation.faults_tolerated(len(study.spec.uses))
+    drawn = (*entry.last_masters, *entry.ranking[:1])[-resting:] if resting else ()
+    _open(context, study, entry.number + 1, base, entry.next_seed, entry.candidates, drawn)
+    if setbacks >= SETBACKS_MAX:
+        _pause(context, entry, "two_setbacks")
+
+
+def end(context: Context, study: Study, entry: Round | None, reason: str) -> None:
+    """End a study that is to go no further, and charge nobody for it: its last accepted model is registered.
+
+    Where no round was accepted (`entry` is None where none ever opened) the study is closed, and nothing came of it.
+    """
+    if entry is not None:
+        rounds.remember_void(context.state, entry)
+        rounds.put(context.state, replace(entry, frozen=()))
+    if entry is not None and entry.base_object:
+        _finish(context, study, _base_of(entry), reason)
+        return
+    studies.set_progress(context.state, study.spec.name, status=studies.CLOSED, reason=reason)
+    context.emit("study.closed", study.spec.name, reason)
+
+
+def _finish(context: Context, study: Study, model: Base, reason: str) -> None:
+    name = study.spec.name
+    studies.set_progress(context.state, name, status=studies.FINISHED, reason=reason)
+    context.emit("study.finished", name, reason)
+    meaning = _meaning(context, study).digest
+    models.register(context, Model(name, model.round, model.root, model.weights, meaning, model.object, context.height))
+
+
+def _meaning(context: Context, study: Study) -> Meaning:
+    spec, counts = study.spec, rounds.round_(context.state, study.spec.name, 0)
+    return Meaning(
+        chain_id=context.chain_id, study=spec.name, purpose=spec.purpose, code=spec.code, training=spec.training,
+        schema=spec.schema, architecture=spec.architecture, participants=len(spec.uses),
+        counts_root=counts.posted.model_root if counts and counts.posted else b"",
+    )  # fmt: skip
+
+
+def _next_base(study: Study, entry: Round, *, accepted: bool) -> Base:
+    """The model the next round starts from."""
+    if entry.number == 0:
+        return Base(study.spec.initial_root, study.spec.initial_weights, b"", 0)
+    if accepted and (posted := entry.posted) is not None:
+        return Base(posted.model_root, posted.weights_root, posted.object, entry.number)
+    return _base_of(entry)
+
+
+def _base_of(entry: Round) -> Base:
+    return Base(entry.base_root, entry.base_weights, entry.base_object, entry.base_round)

@@ -1,0 +1,1 @@
+"""Contracts about members: parameters, membership, attendance, maintenance, standings, rotation, upgrades."""

@@ -1,0 +1,148 @@
+"""The offline audit of a ledger's directory, whichever engine decided its blocks.
+
+The embedded engine's log holds the votes of every block. A node's on CometBFT does not: there the headers that are
+kept beside it are held against it (see `ledger.engines.cometbft.archive`), and the last one vouches for everything.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from hmchain.errors import AuditError, LedgerError
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.learning import models
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.audit import audited, require_whole
+from hmchain.ledger.engines.cometbft.light import header_hash
+from hmchain.ledger.readers import replay
+from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, Progress, TrustedHeader, UnreadableError
+from hmchain.ledger.state import State
+
+FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
+
+
+class NoVotesError(AuditError):
+    """A node's log without the headers that its members signed."""
+
+    code = "no_votes"
+
+
+def verify(
+    directory: Path,
+    anchor: bytes | None = None,
+    *,
+    trusted: TrustedHeader | None = None,
+    progress: Progress | None = None,
+) -> AuditReport:
+    """Audit the ledger in `directory`; for the arguments see `ledger.audit.verify`.
+
+    Raises `AuditError` for the first thing that does not hold.
+    """
+    with replayed(directory, anchor, trusted=trusted, progress=progress) as (report, _):
+        return report
+
+
+@contextmanager
+def replayed(
+    directory: Path,
+    anchor: bytes | None = None,
+    *,
+    trusted: TrustedHeader | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[AuditReport, State]]:
+    """The same, with the state that the blocks lead to, executed anew."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(_replayed(directory, anchor, trusted, progress))
+        except LedgerError as error:
+            raise UnreadableError(error.what, error.hint) from error
+        yield found
+
+
+@contextmanager
+def _replayed(
+    directory: Path, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
+) -> Iterator[tuple[AuditReport, State]]:
+    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
+    if _is_of_a_node(directory):
+        require_whole(directory)
+        archive = Archive.load(directory)
+        if archive is None:
+            raise NoVotesError(f"{directory} holds a node's blocks without the votes for them", FINISH)
+        with _log_replayed(directory, archive, anchor, trusted, progress) as found:
+            yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
+        place = Path(scratch) / "state.db"
+        report = replay.replay(directory, place, anchor, trusted=trusted, progress=progress)
+        with closing(State(place, durable=False)) as state:
+            yield report, state
+
+
+def _is_of_a_node(directory: Path) -> bool:
+    """Whether a log was written by a node: its blocks come without votes. Whatever it says, both audits are sound."""
+    try:
+        store = BlockStore(directory / BLOCKS, read_only=True)
+        try:
+            first = next(store.blocks(), None)
+            return first is not None and not first.commit.votes
+        finally:
+            store.close()
+    except LedgerError:
+        return False
+
+
+@contextmanager
+def _log_replayed(
+    directory: Path, archive: Archive, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
+) -> Iterator[tuple[AuditReport, State]]:
+    last = archive.last.header
+    genesis = genesis_file.load(directory / "genesis.json")
+    replay.check_anchor(genesis, anchor)
+    _check_trusted(archive, trusted)
+    anchored = anchor is not None or trusted is not None
+    votes = archive.check_votes(genesis)
+    with audited(directory, archive, anchor, progress) as (found, state):
+        report = AuditReport(
+            chain_id=found.chain_id,
+            genesis=found.genesis,
+            anchor=replay.anchor_words(anchor, trusted),
+            anchored=anchored,
+            height=last.height,
+            head=header_hash(last),
+            commitment=found.commitment,
+            transactions=found.transactions,
+            refused=found.refused,
+            transaction_signatures=found.transactions,
+            vote_signatures=votes,
+            evidence=found.evidence,
+            models=tuple(models.models(state)),
+            checked=_CHECKED,
+            not_proven=(*(() if anchored else (replay.REWRITTEN,)), *replay.NOT_PROVEN, *found.unsigned),
+        )
+        yield report, state
+
+
+def _check_trusted(archive: Archive, trusted: TrustedHeader | None) -> None:
+    if trusted is None:
+        return
+    signed = archive.get(trusted.height)
+    if signed is None or header_hash(signed.header) != trusted.hash:
+        raise AnchorMismatchError(
+            f"block {trusted.height} is not the trusted one", "compare it with another member's copy"
+        )
+
+
+_CHECKED = (
+    "every header of CometBFT names the one before it and the votes for it",
+    "more than two thirds of the members signed the last header, and with it all before",
+    "every founder's vote for a header is genuine",
+    "every block has its header's time, proposer, transactions and last votes",
+    "every transaction's signature",
+    "executing every block again gives the receipts that are stored, and the results and the state that were signed",
+    "the index finds every transaction where it is, and nothing else",
+)

@@ -1,0 +1,364 @@
+"""Lineage: what made a model, and who touched a dataset, read from a ledger's blocks.
+
+Everything is in signed transactions with an `ok` receipt, so each finding names the transaction that proves it. The
+blocks are believed here: `audit.verify` is what checks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hmchain.canonical import decode_trusted
+from hmchain.errors import LedgerError
+from hmchain.ledger import contracts
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.blocks import OK, Event
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
+from hmchain.ledger.contracts.learning.approvals import (
+    APPROVED,
+    REFUSED,
+    REVOKED,
+    ApproveStudy,
+    RefuseStudy,
+    RevokeApproval,
+)
+from hmchain.ledger.contracts.learning.participation import CommitUpdate, Confirm, PostAggregate
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
+from hmchain.ledger.contracts.members.rotation import RotateKey
+from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.transactions import SignedTransaction, transaction_digest
+
+
+class NothingToTraceError(LedgerError):
+    """The ledger knows no such study or dataset."""
+
+    code = "nothing_to_trace"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transaction: where it is, when, and who signed it."""
+
+    height: int
+    time_ms: int
+    transaction: bytes
+    """Its digest: `hmchain ledger tx` shows it, `hmchain ledger proof` proves it."""
+    organisation: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTrace:
+    """A published dataset version."""
+
+    organisation: str
+    dataset: str
+    version: int
+    root: bytes
+    count: int
+    """Rounded, as published."""
+    entry: Entry
+    withdrawn: Entry | None = None
+    """Since then no new study may use it: records of it were erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A steward's word on a study."""
+
+    organisation: str
+    status: str
+    """`approved`, `refused` or `revoked`."""
+    dataset: str
+    version: int
+    purpose: str
+    code: bytes
+    expires_ms: int
+    reason: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTrace:
+    """One hospital's masked update in one attempt of a round."""
+
+    organisation: str
+    attempt: int
+    digest: bytes
+    object: bytes
+    summed: bool
+    """Whether it was frozen and so is in the sum."""
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateTrace:
+    """What a master posted."""
+
+    master: str
+    model_root: bytes
+    fraud: bool
+    """Proven wrong, by one chunk."""
+    confirmed_by: tuple[str, ...]
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrace:
+    """One round."""
+
+    number: int
+    outcome: str
+    """`accepted`, `rejected`, or empty while it is open."""
+    updates: tuple[UpdateTrace, ...]
+    aggregates: tuple[AggregateTrace, ...]
+    """In order; more than one where a master was replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTrace:
+    """All that made one study's model."""
+
+    spec: StudySpec
+    proposal: Entry
+    data: tuple[VersionTrace, ...]
+    decisions: tuple[Decision, ...]
+    rounds: tuple[RoundTrace, ...]
+    model_root: bytes
+    """Empty until the study is finished, as are the next two."""
+    weights_root: bytes
+    """Root of the model's float32 weights, which a model file holds."""
+    meaning: bytes
+    """Digest of all that gives them a meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTrace:
+    """Who touched one dataset, and who allowed it."""
+
+    organisation: str
+    dataset: str
+    registered: Entry
+    versions: tuple[VersionTrace, ...]
+    studies: tuple[StudyTrace, ...]
+    """Studies that asked for it, each with this organisation's decisions and updates alone."""
+
+
+def trace_study(directory: Path, study: str) -> StudyTrace:
+    """Which data, approvals, code, updates and masters made this study's model?
+
+    Raises `NothingToTraceError`, or what opening the ledger raises.
+    """
+    history = _History.read(directory)
+    if study not in history.studies:
+        known = ", ".join(history.studies) or "none"
+        raise NothingToTraceError(f"there is no study {study}", f"studies on this ledger: {known}")
+    return history.studies[study].trace(history)
+
+
+def trace_dataset(directory: Path, organisation: str, dataset: str) -> DatasetTrace:
+    """Who touched this dataset, and on which approval?
+
+    Raises `NothingToTraceError`, or what opening the ledger raises.
+    """
+    history = _History.read(directory)
+    registered = history.registered.get((organisation, dataset))
+    if registered is None:
+        known = ", ".join(f"{owner}/{name}" for owner, name in history.registered) or "none"
+        raise NothingToTraceError(f"there is no dataset {organisation}/{dataset}", f"datasets here: {known}")
+    used = [story for story in history.studies.values() if story.uses(organisation, dataset)]
+    return DatasetTrace(
+        organisation, dataset, registered,
+        tuple(v for v in history.versions.values() if (v.organisation, v.dataset) == (organisation, dataset)),
+        tuple(_only(story.trace(history), organisation) for story in used),
+    )  # fmt: skip
+
+
+def _only(trace: StudyTrace, organisation: str) -> StudyTrace:
+    return replace(
+        trace,
+        data=tuple(version for version in trace.data if version.organisation == organisation),
+        decisions=tuple(decision for decision in trace.decisions if decision.organisation == organisation),
+        rounds=tuple(
+            replace(round_, updates=tuple(update for update in round_.updates if update.organisation == organisation))
+            for round_ in trace.rounds
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Study:
+    """One study's story while it is read."""
+
+    spec: StudySpec
+    proposal: Entry
+    decisions: list[Decision] = field(default_factory=list)
+    updates: dict[int, list[UpdateTrace]] = field(default_factory=dict)
+    aggregates: dict[int, list[AggregateTrace]] = field(default_factory=dict)
+    outcomes: dict[int, str] = field(default_factory=dict)
+    model: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    """Roots of model and weights, and what they mean."""
+
+    def uses(self, organisation: str, dataset: str) -> bool:
+        return any((use.organisation, use.dataset) == (organisation, dataset) for use in self.spec.uses)
+
+    def trace(self, history: _History) -> StudyTrace:
+        wanted = [(use.organisation, use.dataset, use.version) for use in self.spec.uses]
+        numbers = sorted({*self.updates, *self.aggregates, *self.outcomes})
+        rounds = (
+            RoundTrace(
+                number,
+                self.outcomes.get(number, ""),
+                tuple(self.updates.get(number, [])),
+                tuple(self.aggregates.get(number, [])),
+            )
+            for number in numbers
+        )
+        data = tuple(history.versions[key] for key in wanted if key in history.versions)
+        return StudyTrace(self.spec, self.proposal, data, tuple(self.decisions), tuple(rounds), *self.model)
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def freeze(self, number: int, frozen: tuple[str, ...]) -> None:
+        """Mark the updates of the current attempt that are summed."""
+        updates = self.updates.get(number, [])
+        attempt = max((update.attempt for update in updates), default=0)
+        self.updates[number] = [
+            replace(update, summed=update.attempt == attempt and update.organisation in frozen) for update in updates
+        ]
+
+    def close(self, number: int, outcome: str) -> None:
+        """Note how a round ended."""
+        self.outcomes[number] = outcome
+
+    def prove_fraud(self, number: int) -> None:
+        """Mark the last posted aggregate as proven wrong."""
+        posted = self.aggregates[number]
+        posted[-1] = replace(posted[-1], fraud=True)
+
+
+class _History:
+    """One pass over the blocks."""
+
+    def __init__(self, members: tuple[Member, ...]) -> None:
+        self.registered: dict[tuple[str, str], Entry] = {}
+        self.versions: dict[tuple[str, str, int], VersionTrace] = {}
+        self.studies: dict[str, _Study] = {}
+        self._owners: dict[bytes, str] = {}
+        for member in members:
+            self._learn_keys(member)
+
+    @classmethod
+    def read(cls, directory: Path) -> _History:
+        """Read all blocks of a ledger."""
+        store = BlockStore(directory / "blocks.db", read_only=True)
+        try:
+            history = cls(genesis_file.load(directory / "genesis.json").members)
+            for stored in store.blocks():
+                history._read_block(stored)
+        finally:
+            store.close()
+        return history
+
+    def _learn_keys(self, member: Member) -> None:
+        for key in (member.steward, member.scientist, member.agent, member.validator):
+            self._owners.setdefault(key, member.organisation)
+
+    def _read_block(self, stored: StoredBlock) -> None:
+        block = stored.block
+        for wire, receipt in zip(block.transactions, stored.result.receipts, strict=True):
+            if receipt.code != OK:
+                continue
+            transaction = decode_trusted(wire, SignedTransaction).transaction
+            owner = self._owners[transaction.sender]
+            entry = Entry(stored.height, block.header.time_ms, transaction_digest(wire), owner)
+            body = contracts.decode_body(transaction.body)
+            reader = _READERS.get(type(body))
+            if reader:
+                reader(self, entry, body)
+            for event in receipt.events:
+                self._read_event(event)
+
+    def _read_event(self, event: Event) -> None:
+        story = self.studies.get(event.keys[0]) if event.keys else None
+        if story is None:
+            return
+        if event.kind == "round.frozen":
+            story.freeze(int(event.keys[1]), event.keys[2:])
+        elif event.kind in ("round.accepted", "round.rejected"):
+            story.close(int(event.keys[1]), event.kind.removeprefix("round."))
+        elif event.kind == "round.fraud":
+            story.prove_fraud(int(event.keys[1]))
+        elif event.kind == "model.registered":
+            root, weights, meaning = (bytes.fromhex(key) for key in event.keys[1:])
+            story.model = root, weights, meaning
+
+    # -- transactions ------------------------------------------------------------------------------------------------
+
+    def _admission(self, _entry: Entry, body: ProposeAction) -> None:
+        if isinstance(body.action, Admit):
+            self._learn_keys(body.action.member)
+
+    def _rotate(self, entry: Entry, body: RotateKey) -> None:
+        self._owners.setdefault(body.key, entry.organisation)
+
+    def _register(self, entry: Entry, body: RegisterDataset) -> None:
+        self.registered[entry.organisation, body.name] = entry
+
+    def _publish(self, entry: Entry, body: PublishVersion) -> None:
+        owner = entry.organisation
+        version = VersionTrace(owner, body.dataset, body.version, body.root, body.count, entry)
+        self.versions[owner, body.dataset, body.version] = version
+
+    def _withdraw(self, entry: Entry, body: WithdrawVersion) -> None:
+        key = (entry.organisation, body.dataset, body.version)
+        self.versions[key] = replace(self.versions[key], withdrawn=entry)
+
+    def _propose(self, entry: Entry, body: ProposeStudy) -> None:
+        self.studies[body.spec.name] = _Study(body.spec, entry)
+
+    def _approve(self, entry: Entry, body: ApproveStudy) -> None:
+        self._decide(entry, body.study, APPROVED, expires_ms=body.expires_ms)
+
+    def _refuse(self, entry: Entry, body: RefuseStudy) -> None:
+        self._decide(entry, body.study, REFUSED, reason=body.reason)
+
+    def _revoke(self, entry: Entry, body: RevokeApproval) -> None:
+        self._decide(entry, body.study, REVOKED)
+
+    def _decide(self, entry: Entry, study: str, status: str, *, expires_ms: int = 0, reason: str = "") -> None:
+        spec = self.studies[study].spec
+        use = spec.use(entry.organisation)
+        self.studies[study].decisions.append(Decision(
+            entry.organisation, status, use.dataset, use.version, spec.purpose, spec.code, expires_ms, reason, entry,
+        ))  # fmt: skip
+
+    def _commit(self, entry: Entry, body: CommitUpdate) -> None:
+        update = UpdateTrace(entry.organisation, body.attempt, body.digest, body.object, False, entry)
+        self.studies[body.study].updates.setdefault(body.round, []).append(update)
+
+    def _post(self, entry: Entry, body: PostAggregate) -> None:
+        aggregate = AggregateTrace(body.posted.master, body.posted.model_root, False, (), entry)
+        self.studies[body.study].aggregates.setdefault(body.round, []).append(aggregate)
+
+    def _confirm(self, entry: Entry, body: Confirm) -> None:
+        posted = self.studies[body.study].aggregates[body.round]
+        posted[-1] = replace(posted[-1], confirmed_by=(*posted[-1].confirmed_by, entry.organisation))
+
+
+_READERS: dict[type, Callable[..., None]] = {
+    ProposeAction: _History._admission,
+    RotateKey: _History._rotate,
+    RegisterDataset: _History._register,
+    PublishVersion: _History._publish,
+    WithdrawVersion: _History._withdraw,
+    ProposeStudy: _History._propose,
+    ApproveStudy: _History._approve,
+    RefuseStudy: _History._refuse,
+    RevokeApproval: _History._revoke,
+    CommitUpdate: _History._commit,
+    PostAggregate: _History._post,
+    Confirm: _History._confirm,
+}

@@ -1,0 +1,354 @@
+"""De-identifies FHIR R4 by an allow list: what is not on it is dropped, and Safe Harbor rules change what is.
+
+One `Clean` comes of each resource, in JSON with sorted keys. What must not pass is counted and held together at the end
+of the item, for instance the resources of a block of NDJSON that are of a type that is not on the list.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from hmchain.canonical import digest
+from hmchain.records.deidentification.fhir import guard
+from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
+from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Edition, Held, Outcome
+from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.deidentification.safe_harbor import Dates
+from hmchain.records.deidentification.terminology import AGE_CODES, fhir_systems
+from hmchain.records.sources.item import Item
+
+MEDIA_TYPE = "application/fhir+json"
+ITEM_BYTES_MAX = 512 << 20
+"""A larger item is held; a bundle is in memory once, as bytes."""
+
+_PSEUDONYMISED = {
+    "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
+}
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
+_ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
+_BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+
+
+class _Entry(msgspec.Struct):
+    fullUrl: str = ""
+    resource: msgspec.Raw = msgspec.Raw()
+
+
+class _Document(msgspec.Struct):
+    """Any resource, as far as must be known to tell a bundle."""
+
+    resourceType: str = ""
+    entry: list[_Entry] = []
+
+
+class _Identity(msgspec.Struct):
+    resourceType: str = ""
+    id: str = ""
+
+
+_decode_document = msgspec.json.Decoder(_Document).decode
+_decode_identity = msgspec.json.Decoder(_Identity).decode
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """One resource's bytes, the names that its bundle gives to others, and one for itself if it has no id."""
+
+    data: bytes | msgspec.Raw
+    aliases: Mapping[str, str]
+    name: str = ""
+
+
+@dataclass
+class _Run:
+    """One item on its way."""
+
+    people: Mapping[str, guard.Identity]
+    """What identifies the patients of the item, by the ids of their resources."""
+    reviewed: bool
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Resources of types that are dropped whole."""
+
+
+class _Refused(Exception):
+    """One resource cannot pass, for a reason of `_REASONS`."""
+
+    def __init__(self, code: str, kind: str = "", subject: str = "") -> None:
+        self.code, self.kind, self.subject = code, kind, subject
+
+
+_REASONS = {
+    "damaged": "that cannot be read as FHIR in JSON",
+    "resource_type": "of a type that is not taken: {}",
+    "no_subject": "of no patient, or one that cannot be told: {}",
+    "identifier_left": "with what identifies the patient in an element that stays: {}",
+    "identifier_suspected": "with a number that is also the patient's, perhaps by chance: {}",
+    "modifier_extension": "changed in meaning by a modifier extension, which would be dropped: {}",
+}
+
+_RELEASABLE = frozenset({"identifier_suspected", "modifier_extension"})
+
+
+class FhirDeidentifier:
+    """De-identifies single resources, bundles and NDJSON."""
+
+    def __init__(self, profile: Profile, pseudonyms: Pseudonyms, as_of: date | None = None) -> None:
+        """`as_of` is the day at which ages are counted: today, if it is not given."""
+        self._book = load_book()
+        self._pseudonyms = pseudonyms
+        self._as_of = as_of or date.today()
+        self._made_of = (profile, pseudonyms, self._as_of)
+        self._shifts = profile.dates == "shift"
+        self._name = lru_cache(maxsize=1 << 16)(self._new_name)
+        self._dates = lru_cache(maxsize=1 << 12)(self._new_dates)
+        names = Names(self._name, pseudonyms.uid)
+        compiler = Compiler(self._book, names, fhir_systems(profile.fhir.systems), frozenset(profile.fhir.drop))
+        self._rules: dict[str, Rule] = {kind: compiler.resource(kind) for kind in self._book.resources}
+        self._patient_in = {kind: compiler.patient_element(kind) for kind in self._book.resources}
+
+    def __reduce__(self) -> tuple[type[FhirDeidentifier], tuple[Profile, Pseudonyms, date]]:
+        """Compiled rules do not travel to other processes; what they are made of does."""
+        return FhirDeidentifier, self._made_of
+
+    def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
+        """A `Clean` a resource; then a `Held` for each reason why others may not pass.
+
+        Nothing comes of an item whose resources are all of types that are dropped whole, such as Practitioner.
+        `reviewed` lets resources pass that have a modifier extension, or a number that is the patient's by chance.
+        """
+        with item.open() as file:
+            data = file.read(ITEM_BYTES_MAX + 1)
+        if len(data) > ITEM_BYTES_MAX:
+            yield Held("too_large", f"it is larger than {ITEM_BYTES_MAX >> 20} MiB: split it", releasable=False)
+            return
+        refused: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        last: Clean | None = None
+        raws = list(_resources(data))
+        run = _Run(dict(_people(raws)), reviewed)
+        for raw in raws:
+            try:
+                clean = self._clean(raw, run)
+            except _Refused as refusal:
+                refused[refusal.code, refusal.kind].append(refusal.subject)
+                continue
+            if last is not None and clean is not None:
+                yield last
+            last = clean or last
+        if last is not None:  # what was dropped whole is reported with a record that was kept
+            whole = tuple(Action(kind, REMOVED, count) for kind, count in sorted(run.dropped.items()))
+            yield replace(last, actions=last.actions + whole)
+        elif not refused and not run.dropped:
+            yield Held("no_record", "it holds no resource", releasable=False)
+        for (code, kind), whose in refused.items():
+            reason = f"{len(whose)} {'resource' if len(whose) == 1 else 'resources'} {_REASONS[code].format(kind)}"
+            subjects = () if "" in whose else tuple(sorted(set(whose)))
+            yield Held(code, reason, releasable=code in _RELEASABLE, subjects=subjects)
+
+    def _clean(self, raw: _Raw, run: _Run) -> Clean | None:
+        """One resource's record; None if it is of a type that is dropped whole. Raises `_Refused`."""
+        try:
+            resource = _decode(raw.data)
+        except _BAD_JSON as error:
+            raise _Refused("damaged") from error
+        kind = resource.get("resourceType") if type(resource) is dict else None
+        if type(kind) is not str:
+            raise _Refused("damaged")
+        if kind in self._book.dropped:
+            run.dropped[kind] += 1
+            return None
+        rule = self._rules.get(kind)
+        if rule is None:
+            named = kind if kind in self._book.held else "another type"
+            raise _Refused("resource_type", named, self._whose(kind, resource, raw))
+        if b'"modifierExtension"' in bytes(raw.data) and not run.reviewed:
+            raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
+        return self._record(kind, resource, raw, rule, run)
+
+    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule, run: _Run) -> Clean:
+        own = resource.get("id", raw.name)
+        if type(own) is not str or not _ID.fullmatch(own):
+            own = ""
+        subject = self._subject(kind, resource, own, raw.aliases)
+        name = f"{kind}/{own}" if own else digest("fhir", bytes(raw.data)).hex()
+        at = Pass(self._dates(subject), raw.aliases)
+        if kind == "Observation":
+            resource = _with_ages(resource, at)
+        kept = rule(resource, at) or {}
+        kept["resourceType"] = kind
+        kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
+        kept["meta"] = _PSEUDONYMISED
+        data = _encode(kept)
+        if code := self._trace(kind, resource, raw, kept, data, run):
+            raise _Refused(code, kind, subject)
+        return Clean(
+            record=self._pseudonyms.identifier("fhir record", name),
+            subject=subject,
+            media_type=MEDIA_TYPE,
+            pieces=lambda: (data,),
+            attributes=_attributes(kind, kept),
+            actions=_summed(at.log),
+            edition=_edition(resource),
+        )
+
+    def _trace(
+        self, kind: str, resource: dict[str, Any], raw: _Raw, kept: dict[str, Any], data: bytes, run: _Run
+    ) -> str:
+        """The code of a refusal if what identifies the patient is in what is left of a resource."""
+        element = self._patient_in[kind]
+        found = target(resource.get(element), raw.aliases) if element else None
+        identity = guard.identity_of(resource, element, run.people.get(found[1]) if found else None)
+        left = guard.trace(identity, kept, data)
+        if left is guard.Trace.CERTAIN:
+            return "identifier_left"
+        return "identifier_suspected" if left is guard.Trace.POSSIBLE and not run.reviewed else ""
+
+    def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
+        """The pseudonym of the patient that a resource is about."""
+        element = self._patient_in[kind]
+        found = target(resource.get(element), aliases) if element else ("Patient", own)
+        if found is None or found[0] != "Patient" or not found[1]:
+            raise _Refused("no_subject", kind)
+        return self._name(*found)
+
+    def _whose(self, kind: str, resource: dict[str, Any], raw: _Raw) -> str:
+        """The pseudonym of the patient whom a resource names that is refused; nothing if it names none."""
+        own = resource.get("id", raw.name)
+        named = ("Patient", own if type(own) is str else "") if kind == "Patient" else None
+        for element in ("subject", "patient"):
+            named = named or target(resource.get(element), raw.aliases)
+        return self._name(*named) if named and named[0] == "Patient" and named[1] else ""
+
+    def _new_name(self, kind: str, own: str) -> str:
+        if kind == "Patient":
+            return self._pseudonyms.subject(own)
+        return self._pseudonyms.identifier("fhir", f"{kind}/{own}")
+
+    def _new_dates(self, subject: str) -> Dates:
+        return Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of)
+
+
+def _resources(data: bytes) -> Iterator[_Raw]:
+    """The resources of one document, of a bundle, or of lines that are a document each."""
+    data = data.removeprefix(codecs.BOM_UTF8)
+    document = _read(data)
+    lines = data.split(b"\n") if document is None else []
+    if any(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
+        for line in lines:
+            if line.strip():
+                yield from _opened(line, _read(line))
+    else:
+        yield from _opened(data, document)
+
+
+def _people(raws: Iterable[_Raw]) -> Iterator[tuple[str, guard.Identity]]:
+    """What identifies the patients among some resources, by their ids."""
+    for raw in raws:
+        if _PATIENT.search(raw.data):
+            with suppress(*_BAD_JSON):
+                resource = _decode(raw.data)
+                if type(resource) is dict and resource.get("resourceType") == "Patient":
+                    yield str(resource.get("id", raw.name)), guard.identity_of(resource, "")
+
+
+def _read(data: bytes) -> _Document | None:
+    try:
+        return _decode_document(data)
+    except _BAD_JSON:
+        return None
+
+
+def _opened(data: bytes, document: _Document | None) -> Iterator[_Raw]:
+    """A bundle's entries, or the resource itself."""
+    if document is None or document.resourceType != "Bundle":
+        yield _Raw(data, {})
+        return
+    aliases = {entry.fullUrl: name for entry in document.entry if entry.fullUrl and (name := _full_name(entry))}
+    for entry in document.entry:
+        if bytes(entry.resource):
+            yield _Raw(entry.resource, aliases, _name_in_bundle(entry))
+
+
+def _full_name(entry: _Entry) -> str:
+    """`Type/id` of an entry, the id being that of its `fullUrl` if the resource has none."""
+    try:
+        identity = _decode_identity(entry.resource)
+    except _BAD_JSON:
+        return ""
+    return f"{identity.resourceType}/{identity.id or _name_in_bundle(entry)}"
+
+
+def _name_in_bundle(entry: _Entry) -> str:
+    return re.split("[/:]", entry.fullUrl)[-1]
+
+
+def _with_ages(observation: dict[str, Any], at: Pass) -> dict[str, Any]:
+    """An Observation whose values are ages that may stay, where its code, or that of a component, is one of an age."""
+    is_age = _is_age(observation)
+    parts = [_aged(part, at) if is_age or _is_age(part) else part for part in _many(observation.get("component"))]
+    whole = _aged(observation, at) if is_age else observation
+    return whole | {"component": parts} if parts else whole
+
+
+def _aged(part: dict[str, Any], at: Pass) -> dict[str, Any]:
+    kept = dict(part)
+    for name in [name for name in part if name.startswith("value")]:
+        value = observed_age(name, part[name])
+        if value != part[name]:
+            at.log.append(Action(f"Observation.{name}", GENERALISED if value is not None else REMOVED))
+        kept[name] = value
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def _is_age(part: Mapping[str, Any]) -> bool:
+    """Whether a code says that a value is an age, in whatever system: a hospital may have left that out."""
+    codes = [coding.get("code") for coding in _codings(part)]
+    return any(type(code) is str and code.strip() in AGE_CODES for code in codes)
+
+
+def _codings(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [coding for concept in _many(part.get("code")) for coding in _many(concept.get("coding"))]
+
+
+def _edition(resource: Mapping[str, Any]) -> Edition | None:
+    """Which edition a resource is, by the server that has it; None if it does not say."""
+    meta = resource.get("meta")
+    updated, number = (meta.get("lastUpdated"), meta.get("versionId")) if type(meta) is dict else (None, None)
+    count = int(number) if type(number) is str and _COUNT.fullmatch(number) else None
+    when = ""
+    if type(updated) is str and "T" in updated:
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(updated)
+            if moment.tzinfo is not None:
+                when = moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return Edition(when, count) if when or count is not None else None
+
+
+def _many(element: Any) -> list[dict[str, Any]]:
+    """An element's objects, though FHIR has one where there may be a list, or the other way round."""
+    return [inner for inner in (element if type(element) is list else [element]) if type(inner) is dict]
+
+
+def _attributes(kind: str, kept: Mapping[str, Any]) -> dict[str, str]:
+    first = next((f"{coding['system']}|{coding['code']}" for coding in _codings(kept)), "")
+    return {"resource": kind, "code": first} if first else {"resource": kind}
+
+
+def _summed(log: list[Action]) -> tuple[Action, ...]:
+    counts = Counter((action.element, action.done) for action in log)
+    return tuple(Action(element, done, count) for (element, done), count in counts.items())

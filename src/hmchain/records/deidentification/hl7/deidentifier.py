@@ -1,0 +1,179 @@
+"""De-identifies HL7 v2 messages by an allow list of fields; what comes out has HL7's standard delimiters."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from hmchain.canonical import digest
+from hmchain.records.deidentification.ages import capped, in_a_year
+from hmchain.records.deidentification.hl7 import guard
+from hmchain.records.deidentification.hl7.rules import OTHER_SEGMENTS, STANDARD_SEGMENTS, Context, load_segments
+from hmchain.records.deidentification.hl7.rules import Segment as Rules
+from hmchain.records.deidentification.outcome import GENERALISED, KEPT, REMOVED, SHIFTED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.deidentification.safe_harbor import Dates
+from hmchain.records.deidentification.terminology import AGE_CODES, hl7_systems, is_unit
+from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, Message, MessageError, Segment, parse
+from hmchain.records.sources.item import Item
+
+MEDIA_TYPE = "x-application/hl7-v2+er7"
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+
+_Log = Counter[tuple[str, str]]
+
+
+class Hl7Deidentifier:
+    """De-identifies messages, one an item."""
+
+    def __init__(self, profile: Profile, pseudonyms: Pseudonyms, as_of: date | None = None) -> None:
+        """`as_of` is the day at which ages are counted: today, if it is not given."""
+        self._pseudonyms = pseudonyms
+        self._as_of = as_of or date.today()
+        self._made_of = (profile, pseudonyms, self._as_of)
+        self._shifts = profile.dates == "shift"
+        self._segments = load_segments(
+            hl7_systems(profile.hl7.systems),
+            lambda number: pseudonyms.identifier("hl7", number),
+            frozenset(profile.hl7.drop),
+        )
+
+    def __reduce__(self) -> tuple[type[Hl7Deidentifier], tuple[Profile, Pseudonyms, date]]:
+        """Compiled rules do not travel to other processes; what they are made of does."""
+        return Hl7Deidentifier, self._made_of
+
+    def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
+        """One `Clean`, or a `Held` for what is no message or not of exactly one patient."""
+        with item.open() as file:
+            data = file.read(MESSAGE_BYTES_MAX + 1)
+        if len(data) > MESSAGE_BYTES_MAX:
+            yield Held("too_large", f"it is larger than {MESSAGE_BYTES_MAX >> 20} MiB", releasable=False)
+            return
+        try:
+            message = parse(data)
+        except MessageError as error:
+            yield Held("damaged", str(error), releasable=False)
+            return
+        patients = {_patient(segment, message) for segment in message.segments if segment.name == "PID"}
+        if len(patients) > 1:
+            subjects = tuple(sorted(self._pseudonyms.subject(patient) for patient in patients if patient))
+            several = Held("several_patients", "it is about more than one patient: split it", releasable=False)
+            yield several if "" in patients else replace(several, subjects=subjects)
+        elif patients in (set(), {""}):
+            yield Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
+        else:
+            yield self._clean(message, patients.pop(), data, reviewed)
+
+    def _clean(self, message: Message, patient: str, data: bytes, reviewed: bool) -> Clean | Held:
+        subject = self._pseudonyms.subject(patient)
+        at = Context(Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of), subject)
+        log: _Log = Counter()
+        kept = []
+        told: list[str] = []
+        for segment in message.segments:
+            rules = self._segments.get(segment.name)
+            fields = self._fields(segment, rules, message, at, log) if rules else None
+            if fields is None:
+                log[segment.name if segment.name in STANDARD_SEGMENTS else OTHER_SEGMENTS, REMOVED] += 1
+            else:
+                kept.append([segment.name, *fields])
+                if rules and segment.name != "MSH":
+                    told += [
+                        fields[number - 1]
+                        for number, done in rules.done.items()
+                        if done == KEPT and fields[number - 1 :]
+                    ]
+        left = guard.trace(guard.identity_of(message), told)
+        if left is guard.Trace.CERTAIN:
+            return Held("identifier_left", "what identifies the patient would be left in a field that stays", False)
+        if left is guard.Trace.POSSIBLE and not reviewed:
+            return Held(
+                "identifier_suspected", "a field has a number that is also the patient's, perhaps by chance", True
+            )
+        text = "".join("|".join(fields).rstrip("|") + "\r" for fields in kept).encode("ascii")
+        return Clean(
+            record=self._pseudonyms.identifier("hl7 record", _name(message, data)),
+            subject=subject,
+            media_type=MEDIA_TYPE,
+            pieces=lambda: (text,),
+            attributes=_attributes(kept),
+            actions=tuple(Action(element, done, count) for (element, done), count in log.items()),
+        )
+
+    def _fields(self, segment: Segment, rules: Rules, message: Message, at: Context, log: _Log) -> list[str] | None:
+        """The fields that stay, empty where one does not; None if the segment says nothing without them."""
+        if segment.name == "OBX":
+            unit = next(_repetitions(segment.field(6), message))[0]
+            at = replace(at, value_type=segment.field(2), has_unit=bool(unit) and is_unit(unit))
+        kept = [""] * len(segment.fields)
+        for index, text in enumerate(segment.fields):
+            rule = rules.fields.get(index + 1)
+            if not text or (segment.name == "MSH" and index < 2):
+                continue
+            if rule is not None:
+                repetitions = (rule(parts, at) for parts in _repetitions(text, message))
+                kept[index] = "~".join(dict.fromkeys(filter(None, repetitions)))
+            done = rules.done.get(index + 1, "") if kept[index] else REMOVED
+            if done:
+                log[f"{segment.name}-{index + 1}", GENERALISED if done == SHIFTED and not self._shifts else done] += 1
+        if segment.name == "OBX" and _cap_age(kept, segment, message):
+            log["OBX-5", GENERALISED if kept[4] else REMOVED] += 1
+        if any(kept[number - 1 : number] in ([], [""]) for number in rules.needs):
+            return None
+        if segment.name == "MSH":
+            kept[:2] = ["^~\\&"]  # MSH-1 is the separator itself
+        return kept
+
+
+def _repetitions(text: str, message: Message) -> Iterator[list[str]]:
+    """The components of each repetition of a field, without escapes."""
+    marks = message.delimiters
+    for repetition in text.split(marks.repetition):
+        yield [marks.unescape(part) for part in repetition.split(marks.component)]
+
+
+def _patient(segment: Segment, message: Message) -> str:
+    """The patient's number at this hospital: of PID-3 the one of type MR, else the first; in old messages PID-2."""
+    numbers = [parts for parts in _repetitions(segment.field(3), message) if parts[0]]
+    records = [parts for parts in numbers if len(parts) > 4 and parts[4] == "MR"]
+    fallback = next(_repetitions(segment.field(2), message))
+    return (records or numbers or [fallback])[0][0].strip()
+
+
+def _name(message: Message, data: bytes) -> str:
+    """What tells a message from all others: its control id at its sender, or its bytes if it has none."""
+    header = message.header
+    if not header.field(10):
+        return digest("hl7", data).hex()
+    return "|".join(header.field(number) for number in (3, 4, 7, 10))
+
+
+def _cap_age(kept: list[str], segment: Segment, message: Message) -> bool:
+    """Let an observed time of more than 90 years, and an age without a unit, count as 90 years; whether it changed.
+
+    A value that is said to be an age in what is no unit of time goes.
+    """
+    if segment.field(2) not in ("NM", "SN", "ST") or not kept[4:5]:
+        return False
+    (code, *rest), *_ = _repetitions(segment.field(3), message)
+    is_age = not AGE_CODES.isdisjoint((code.strip(), *rest[2:3]))
+    units = [part for part in next(_repetitions(segment.field(6), message)) if part]
+    unit = next((part for part in units if in_a_year(part)), "a" if is_age and not units else "")
+    before = kept[4]
+    if is_age and not unit:
+        kept[4] = ""
+    elif unit:
+        kept[4] = _NUMBER.sub(lambda found: str(capped(Decimal(found[0]), unit)), before)
+    return kept[4] != before
+
+
+def _attributes(segments: list[list[str]]) -> dict[str, str]:
+    found = {"message": next((fields[8] for fields in segments if fields[0] == "MSH" and len(fields) > 8), "")}
+    code = next((fields[4] for fields in segments if fields[0] == "OBR" and len(fields) > 4), "")
+    return found | ({"code": code} if code else {})

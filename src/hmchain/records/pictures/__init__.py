@@ -1,0 +1,1 @@
+"""Pictures as arrays: decoding, pixels, labelled sets, their parts and their duplicates."""

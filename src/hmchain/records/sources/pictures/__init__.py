@@ -1,0 +1,1 @@
+"""Sources of pictures: folders and archives of files, arrays, and whose pictures they are."""

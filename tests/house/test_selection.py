@@ -1,0 +1,58 @@
+"""`make test` and `make test-network` run every test between them, and in CI none is skipped."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.paths import REPOSITORY
+
+FILES = sorted((REPOSITORY / "tests").rglob("test_*.py"))
+# Whoever imports one of these starts nodes of a network.
+NODES = {"support.cometbft_network", "support.hosted_network", "support.namespaces", "support.sites"}
+
+SKIPPING = """
+import pytest
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_of_a_tool(missing):
+    if missing:
+        pytest.skip("there is no such tool")
+"""
+
+
+def imported(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    return {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_each_test_is_run_by_one_of_the_two_targets() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text("utf-8")
+    selections = re.findall(r"^\t\$\(PYTEST\) -m (.+) \$\(ARGS\)$", makefile, re.MULTILINE)
+    assert selections == ['"not network"', "network"]
+    ci = (REPOSITORY / ".ci" / "run").read_text("utf-8").splitlines()
+    assert [line.split()[1] for line in ci if line.startswith("make test")] == ["test", "test-network"]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if imported(path) & NODES], ids=lambda path: path.stem)
+def test_whoever_starts_nodes_is_marked(path: Path) -> None:
+    marks = [line for line in path.read_text("utf-8").splitlines() if line.startswith("pytestmark")]
+    assert "pytest.mark.network" in "".join(marks), f"{path.name} starts nodes: set pytestmark = pytest.mark.network"
+
+
+@pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)], ids=["CI", "elsewhere"])
+def test_what_is_missing_is_a_failure_in_ci_and_a_skip_with_its_reason_elsewhere(
+    ci: str, failed: int, tmp_path: Path
+) -> None:
+    (tmp_path / "test_tool.py").write_text(SKIPPING)
+    (tmp_path / "conftest.py").write_text((REPOSITORY / "tests" / "conftest.py").read_text("utf-8"))
+    command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "CI": ci}, capture_output=True, text=True)
+    assert done.returncode == failed, done.stdout
+    assert "there is no such tool" in done.stdout

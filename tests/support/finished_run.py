@@ -1,0 +1,114 @@
+"""A finished run: four hospitals, two rounds, small images; and commands on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.hospital import Images
+from hmchain.application.learning.schedule import default_plan
+from hmchain.application.learning.study import study_spec
+from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.models import registry
+from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.report import RunSummary, to_json
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
+from hmchain.ledger.readers import replay
+from support.synthetic_run import synthetic_summary
+
+NAMES = ("east", "north", "south", "west")
+
+
+STUDY, REFUSED_STUDY, DATASET = "tiny", "unwanted", "scans"
+
+
+SIDE, ROUNDS = 16, 2
+
+
+DAY_MS = 86_400_000
+
+
+SCHEMA = Schema("mri", 1, SIDE, SIDE, ("no tumour", "tumour"))
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+def images(seed: int, count: int) -> Images:
+    """Noise, brighter where the label is 1."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int64) % 2
+    noise = random.integers(0, 128, (count, SIDE, SIDE, 1))
+    return Images((noise + 100 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+def propose(consortium: Consortium, name: str) -> Any:
+    """Put a study before the stewards."""
+    uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in NAMES)
+    arch = Architecture.for_images(SIDE, SIDE, 1, 2, filters=8)
+    spec = study_spec(name, SCHEMA, uses, arch, default_plan(ROUNDS, steps=1), consortium.ledger.genesis.salt)
+    consortium.require(consortium.hospitals["north"].as_scientist(ProposeStudy(spec)))
+    return spec
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run; tests that alter it take a copy."""
+    directory = tmp_path_factory.mktemp("run")
+    with Consortium.create(directory, "demo", {name: name.title() for name in NAMES}) as consortium:
+        for order, hospital in enumerate(consortium.hospitals.values()):
+            hospital.store_images(DATASET, {"train": images(order, 24), "validation": images(order + 10, 8)})
+            consortium.require(hospital.register(DATASET, SCHEMA))
+            consortium.require(hospital.publish(DATASET, 1))
+        propose(consortium, REFUSED_STUDY)
+        consortium.require(consortium.hospitals["west"].as_steward(RefuseStudy(REFUSED_STUDY, "ethics")))
+        spec = propose(consortium, STUDY)
+        until = consortium.ledger.now_ms() + DAY_MS
+        for hospital in consortium.hospitals.values():
+            approval = ApproveStudy(STUDY, spec.digest, until)
+            consortium.require(hospital.as_steward(approval))
+        consortium.run(STUDY)
+        north = consortium.hospitals["north"]
+        key = north.agent.study_key(STUDY)
+        assert key is not None
+        ledger, path = consortium.ledger, directory / "model.safetensors"
+        registry.export(ledger.state, consortium.objects, key, STUDY, path, ledger.genesis)
+    synthetic = synthetic_summary
+    (directory / "summary.json").write_bytes(to_json(_of(directory / "ledger", synthetic())))
+    return directory
+
+
+def _of(ledger: Path, summary: RunSummary) -> RunSummary:
+    """A made up summary that names the run's own ledger, as far as an audit compares it."""
+    founding, (model,) = genesis_file.load(ledger / "genesis.json"), replay.verify(ledger).models
+    identity = replace(
+        summary.identity,
+        chain_id=founding.chain_id,
+        genesis_digest=founding.digest.hex(),
+        model_digest=model.root.hex(),
+    )
+    return replace(summary, identity=identity, approvals=(), lineage=None)
+
+
+def answer(capsys: Captured, *arguments: str, status: int = 0) -> Any:
+    """The JSON that a command prints, which must be all that it prints."""
+    assert main([*arguments, "--json"]) == status
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return json.loads(printed.out)
+
+
+def text(capsys: Captured, *arguments: str, status: int = 0) -> str:
+    """What a command prints for people, on both streams."""
+    assert main(list(arguments)) == status
+    printed = capsys.readouterr()
+    return printed.out + printed.err

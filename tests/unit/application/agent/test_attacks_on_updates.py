@@ -1,0 +1,190 @@
+"""Attacks on the privacy of updates and the life of studies, each as it was found (second round)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hmchain.application.agent import exchange, updates
+from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.ledger import sums, vectors
+from hmchain.ledger.arithmetic import I32
+from hmchain.ledger.contracts.learning import rounds, studies, summing
+from hmchain.ledger.contracts.learning.approvals import RevokeApproval
+from hmchain.ledger.contracts.learning.opening import ResumeStudy
+from hmchain.ledger.contracts.learning.participation import Attest
+from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.state import State
+from hmchain.ledger.sums import Summand, SummedSet
+from hmchain.ledger.transactions import Refusal
+from hmchain.records import envelope
+from support.coalition import Eavesdropper
+from support.study_bed import F32, STUDY, Bed, DummyTrainer
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "bed")
+    bed.prepare()
+    bed.approve()
+    yield bed
+    bed.close()
+
+
+# A ledger that is put back
+
+
+def test_r1_who_saw_itself_left_out_is_not_summed_on_a_ledger_that_was_put_back(bed: Bed, tmp_path: Path) -> None:
+    """East needs one honest attestation of west's update, which is in the backup, and gives the other itself."""
+    bed.until(1, rounds.ATTEST)
+    bed.agent("east").publish()
+    with bed.asleep("east"):
+        bed.step()
+    assert bed.contributions()["west"].attested == ("north",)
+    backup = bed.back_up(tmp_path / "backup")
+    seen = Eavesdropper()
+
+    hide(bed, "west", "south")
+    bed.require("east", "agent", Attest(STUDY, 1, 0, ("north", "south")))
+    with bed.asleep("east"):
+        bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    assert bed.round.frozen == ("east", "north", "south")
+    bed.run(lambda: bed.round.phase == rounds.AGGREGATE)
+    seen.look(bed.state)
+
+    bed.reopen(backup)
+    bed.require("east", "agent", Attest(STUDY, 1, 0, ("south", "west")))
+    assert bed.round.frozen == bed.names
+    with bed.asleep("east"):
+        bed.run(lambda: bed.round.attempt == 1)
+    seen.look(bed.state)
+    assert not seen.exposed_to(("east",))
+    assert "went back behind" in bed.agent("west").troubles[STUDY]
+
+
+def hide(bed: Bed, victim: str, *from_: str) -> None:
+    """The object store keeps a hospital's update from some."""
+    for name in from_:
+        participant = bed.agent(name)._participant(bed.study)
+        found = participant._vector
+        participant._vector = lambda study, entry, update, found=found: (
+            None if update.organisation == victim else found(study, entry, update)
+        )
+
+
+# Records that are erased
+
+
+class Reread(DummyTrainer):
+    """A hospital that trains on fewer records from now on."""
+
+    def delta(self, round_: int, size: int) -> F32:
+        return super().delta(round_, size) * np.float32(0.9)
+
+
+def test_r2_an_erasure_between_two_attempts_is_not_the_difference_of_two_sums(bed: Bed) -> None:
+    """A garbage sender has the round summed twice; in between a patient of north's opts out."""
+    bed.until(1, rounds.COMMIT)
+    bed.behave("east", AgentBehaviour.GARBAGE_UPDATE)
+    bed.run(lambda: bed.round.attempt == 1)
+    erase(bed, "north")
+    bed.run(lambda: not bed.running)
+    again = bed.contributions()
+    assert "north" not in again or not again["north"].self_seed
+    assert "records were erased" in bed.agent("north").troubles[STUDY]
+
+
+def test_r2_an_erasure_is_not_the_difference_of_two_studies_class_counts(bed: Bed) -> None:
+    """Both have the same noise: with other counts in it, what is left is the erased record's class."""
+    bed.until(1, rounds.COMMIT)
+    first = noised_counts(bed, "north")
+    erase(bed, "north")
+    assert list(bed.agent("north")._participant(bed.study)._learner.class_counts) == [96, 50]
+    assert np.array_equal(first, noised_counts(bed, "north"))
+
+
+def noised_counts(bed: Bed, name: str) -> I32:
+    participant = bed.agent(name)._participant(bed.study)
+    return participant._maker._counts(bed.study)
+
+
+def erase(bed: Bed, name: str) -> None:
+    """Some of a hospital's records are erased, and its agent is started again."""
+    order = bed.names.index(name)
+    bed.trainers[name] = Reread(order)
+    bed.reread[name] = b"fewer"
+    bed.reopen()
+
+
+# Studies that others end, and studies that do not end
+
+
+def test_r4_those_who_may_collude_cannot_end_a_study_from_one_that_they_made_up() -> None:
+    """Three members of ten need nobody else for a study from whatever model another study's next round starts from."""
+    names = tuple("abcdefghij")
+    state, key = State(), sums.training_key(bytes(32))
+    assert summing.freeze(state, key, "made-up", names[:3], part(names[:3]), 0)
+    assert not summing.is_closed_to(state, key, "honest", names, 3)
+    assert summing.freeze(state, key, "honest", names, part(names), 3)
+    with pytest.raises(Refusal, match="model_taken"):
+        summing.claim(state, key, "third")
+
+
+def test_r4_a_study_is_closed_to_weights_over_which_its_honest_were_summed_before() -> None:
+    names = tuple("abcdefg")
+    state, key = State(), sums.training_key(bytes(32))
+    assert summing.freeze(state, key, "first", names[:4], part(names[:4]), 2)
+    assert summing.is_closed_to(state, key, "second", names[:3], 2)
+    assert not summing.freeze(state, key, "second", names, part(names), 2)
+
+
+def part(names: tuple[str, ...]) -> SummedSet:
+    return tuple(Summand(name, "brain", 1, 256) for name in names)
+
+
+def test_r5_a_study_that_is_over_is_not_paused(tmp_path: Path) -> None:
+    """Two rejections in a row and a revocation ended it, paused what was ended, and let its model be replaced."""
+    bed = Bed.found(tmp_path)
+    bed.prepare(rounds_=5)
+    bed.approve()
+    bed.until(2, rounds.COMMIT)
+    for name in ("east", "north"):
+        bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
+    bed.until(3, rounds.GATE_COMMIT)
+    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.run(lambda: not bed.running)
+    assert bed.study.status == studies.FINISHED and len(bed.kinds("model.registered")) == 1
+    assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"
+    bed.close()
+
+
+# Objects of the right size
+
+
+def test_r8_an_update_of_the_right_size_in_smaller_chunks_stops_nobody(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Smaller chunks have more tags, so fewer coordinates: every agent that looked at it ended, at each start again."""
+    bed.until(1, rounds.COMMIT)
+    participant = bed.agent("east")._participant(bed.study)
+    make = participant._maker.make
+
+    def short(study: Study, entry: Round, *rest: object) -> object:
+        with monkeypatch.context() as patched:
+            plain = 4 * study.rule(entry.number).padded_size - envelope.TAG_BYTES
+            patched.setattr(envelope, "CHUNK_BYTES", plain // 2)
+            patched.setattr(updates, "quantise_and_mask", lambda *args: (np.zeros(plain // 4, np.uint32), None))
+            patched.setattr(vectors, "update_root", lambda vector: bytes(32))
+            made = make(study, entry, *rest)
+        assert len(participant._exchange._cache.get(made[0].object)) == exchange.update_size(study.rule(entry.number))
+        return made
+
+    monkeypatch.setattr(participant._maker, "make", short)
+    with bed.asleep("north", "south", "west"):  # they would make theirs meanwhile
+        bed.run(lambda: "east" in bed.contributions())
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).frozen == ("north", "south", "west")

@@ -1,0 +1,106 @@
+"""A hospital's keys are replaced where they lie, on a ledger of its own: no node runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.governance import key_rotation, members
+from hmchain.application.hospital.consortium import founding, validator_keys
+from hmchain.application.site.hospital import Place, RecordsInUseError, locate, open_records
+from hmchain.application.site.keyring import Keyring, next_key_file
+from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.record_store import choose_record_store
+from hmchain.keys import SigningKey
+from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.records.objects import ObjectStore, StoreUnavailableError
+
+TITLES = {"east": "East", "north": "North", "west": "West"}
+
+
+@dataclass
+class Bed:
+    """North's folder, and an embedded ledger in the place of its node."""
+
+    node: NodeFolder
+    path: Path
+    validators: dict[str, SigningKey]
+
+    def ledger(self, *_: object) -> EmbeddedLedger:
+        return EmbeddedLedger(self.path, self.validators)
+
+    def wrapping_on_ledger(self) -> bytes:
+        ledger = self.ledger()
+        try:
+            entry = membership.membership(ledger.state, "north")
+            assert entry is not None
+            return entry.member.wrapping.x25519
+        finally:
+            ledger.close()
+
+    @property
+    def place(self) -> Place:
+        return locate(self.node.path)
+
+
+@pytest.fixture
+def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
+    keys = {name: Keyring.generate() for name in TITLES}
+    made = Bed(NodeFolder(tmp_path / "north"), tmp_path / "ledger", validator_keys(keys))
+    EmbeddedLedger.create(made.path, founding("test", TITLES, keys, 1), made.validators).close()
+    keys["north"].save(made.node.keys)
+    made.node.write_settings(NodeSettings(organisation="north", title="North", address="north.example.org:26656"))
+    monkeypatch.setattr(members, "open_ledger", made.ledger)
+    return made
+
+
+def objects_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_wrapping_key_is_replaced_where_the_ciphertext_lies(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure that was cut short ends where `records.toml` says, not in a folder beside the vault."""
+    elsewhere = tmp_path / "elsewhere"
+    choose_record_store(bed.place.folder, str(elsewhere), None)
+    with open_records(bed.place) as records:
+        records.vault.put("ct", 1, "kept", b"of one patient", "one")
+        records.vault.put("ct", 1, "erased", b"of another", "another")
+        assert len(objects_in(elsewhere)) == 2
+        with monkeypatch.context() as cut, pytest.raises(StoreUnavailableError):
+            cut.setattr(ObjectStore, "delete_many", unavailable)
+            records.vault.erase_subject("another")
+    assert len(objects_in(elsewhere)) == 2
+    before = bed.wrapping_on_ledger()
+    key_rotation.rotate(bed.node, "wrapping", None, lambda text: None)
+    assert len(objects_in(elsewhere)) == 1
+    assert not (bed.place.folder / "records").exists()
+    assert bed.wrapping_on_ledger() != before
+    with open_records(bed.place) as records:
+        assert dict(records.vault.read("ct", 1)) == {"kept": b"of one patient"}
+
+
+def unavailable(*_: object) -> None:
+    raise StoreUnavailableError("the object store does not answer", "start it")
+
+
+def test_a_wrapping_key_is_not_replaced_while_somebody_changes_the_records(bed: Bed) -> None:
+    before = bed.wrapping_on_ledger()
+    with open_records(bed.place), pytest.raises(RecordsInUseError, match="changes the records of north"):
+        key_rotation.rotate(bed.node, "wrapping", None, lambda text: None)
+    assert bed.wrapping_on_ledger() == before
+    assert not next_key_file(bed.node.keys, "wrapping").exists()
+    with open_records(bed.place):
+        key_rotation.rotate(bed.node, "agent", None, lambda text: None)  # it opens no record
+
+
+def test_one_transaction_makes_no_store_of_objects(bed: Bed) -> None:
+    with members.open_steward(bed.node) as steward:
+        steward.require(RegisterDataset("d", Schema("mri", 1, 64, 64, ("no", "yes"))))
+    assert not (bed.node.path / "objects").exists()

@@ -1,0 +1,329 @@
+"""A node's folder: made, joined, backed up and restored, without any process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.node import backup, node
+from hmchain.application.node.backup import BackupError
+from hmchain.application.node.node import NotJoinedError, WrongNetworkError
+from hmchain.application.site import network as network_file
+from hmchain.application.site.network import BadAddressError, Introduction, Network
+from hmchain.application.site.node import NodeExistsError, NodeFolder, NodeRunningError, NodeSettings, NodeSettingsError
+from hmchain.keys import SigningKey, load_key
+from hmchain.ledger import genesis, proposer
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft.damage import SignedRecordError
+from hmchain.ledger.state import State
+from support.ledger_network import member
+from support.paths import REPOSITORY
+
+TITLE = 'North "Main" Hospital \\ Höhe'
+
+
+def settings(name: str = "north", port: int = 26656) -> NodeSettings:
+    return NodeSettings(organisation=name, title=TITLE, address=f"{name}.example.org:{port}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> NodeFolder:
+    folder = NodeFolder(tmp_path / "node")
+    node.init(folder, settings())
+    return folder
+
+
+def founded(folder: NodeFolder) -> Network:
+    own = network_file.load_introduction(folder.introduction)
+    others = [Introduction(member(name), name * 40, f"{name}:1") for name in "ab"]
+    return network_file.found([own, *others], "net", 5)
+
+
+def test_settings_come_back_as_they_were_written(folder: NodeFolder) -> None:
+    assert folder.settings() == settings()
+    assert folder.settings().rpc_url == "http://127.0.0.1:26657"
+
+
+def test_the_reference_shows_the_whole_file_as_it_is_written(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "reference" / "cli.md").read_text("utf-8")
+    shown = page.partition("### node.toml")[2].partition("```toml\n")[2].partition("```")[0]
+    folder = NodeFolder(tmp_path / "node")
+    folder.write_settings(
+        NodeSettings(organisation="north", title="North Hospital", address="node.north.example.org:26656")
+    )
+    assert folder.toml.read_text("utf-8") == shown
+    whole, needed = folder.settings(), ("organisation", "title", "address")
+    folder.toml.write_text("\n".join(line for line in shown.splitlines() if line.startswith(needed)))
+    assert folder.settings() == whole  # the others have the values shown
+
+
+def test_what_leaves_the_node_is_public(folder: NodeFolder) -> None:
+    public = folder.introduction.read_bytes() + folder.toml.read_bytes()
+    for path in folder.keys.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert json.loads(path.read_bytes())["body"].encode() not in public
+    introduction = network_file.load_introduction(folder.introduction)
+    node_key = load_key(SigningKey, folder.node_key)
+    assert introduction.node_id == proposer.address(node_key.public.raw).hex()
+
+
+def test_a_node_is_made_once(folder: NodeFolder) -> None:
+    before = folder.introduction.read_bytes()
+    with pytest.raises(NodeExistsError):
+        node.init(folder, settings("south"))
+    assert folder.introduction.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("organisation = 5", "organisation"),
+        ("colour = 'red'", "colour"),
+        ("organisation = ", "Invalid value"),
+        ("log_level = 'loud'", "loud"),
+        ("peers = ['garbage:5']", "garbage:5"),
+        ("peers = ['aa@host:5']", "aa@host:5"),
+        (f"peers = ['{'a' * 40}@host']", "host"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(folder: NodeFolder, line: str, what: str) -> None:
+    name = line.split(" ")[0]
+    kept = [entry for entry in folder.toml.read_text().splitlines() if not entry.startswith(name)]
+    folder.toml.write_text("\n".join([*kept, line]))
+    with pytest.raises((NodeSettingsError, BadAddressError), match=what):
+        folder.settings()
+
+
+def test_a_folder_without_a_node_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NodeSettingsError, match="hmchain node init"):
+        NodeFolder(tmp_path).settings()
+    with pytest.raises(BadAddressError):
+        NodeSettings(organisation="north", title="", address="north")
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "what"),
+    [("North", "North", "'North' cannot name"), ("", "x", "'' cannot"), ("n", " ", "title"), ("n", "x" * 121, "title")],
+)
+def test_a_name_that_no_network_takes_makes_no_node(tmp_path: Path, name: str, title: str, what: str) -> None:
+    place = tmp_path / "node"
+    with pytest.raises(NodeSettingsError, match=what) as told:
+        node.init(NodeFolder(place), NodeSettings(organisation=name, title=title, address="north:1"))
+    assert told.value.hint.startswith("give ") and not place.exists()
+
+
+def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> None:
+    made = founded(folder)
+    with pytest.raises(NotJoinedError):
+        node.joined(folder)
+    with pytest.raises(WrongNetworkError, match="not the one that was agreed on"):
+        node.join(folder, made, bytes(32))
+    stranger = NodeFolder(tmp_path / "stranger")
+    node.init(stranger, settings())  # the same name, other keys
+    with pytest.raises(WrongNetworkError, match="other keys"):
+        node.join(stranger, made)
+    node.join(folder, made, made.genesis.digest)
+    assert node.joined(folder) == made
+    node.join(folder, made)  # again changes nothing
+    later = network_file.found([network_file.load_introduction(folder.introduction)], "other", 9)
+    with pytest.raises(WrongNetworkError, match="another network"):
+        node.join(folder, later)
+
+
+def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> None:
+    code = (
+        "import sys, pathlib; from hmchain.application.site.node import *\n"
+        "with NodeFolder(pathlib.Path(sys.argv[1])).held(): pass"
+    )
+    command = [sys.executable, "-c", code, str(folder.path)]
+    with folder.held():
+        refused = subprocess.run(command, capture_output=True, text=True)
+    assert NodeRunningError.__name__ in refused.stderr and "in use by process" in refused.stderr
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_who_voted_twice_no_longer_counts_for_what_a_network_survives(folder: NodeFolder) -> None:
+    own = network_file.load_introduction(folder.introduction)
+    made = network_file.found([own, *(Introduction(member(name), name * 40, f"{name}:1") for name in "abc")], "net", 5)
+    state = State()
+    genesis.initialise(state, made.genesis)
+    assert node.tolerated(node.validators(state, {})) == 1
+    standings.offence(state, "b", 1, double_sign=True)
+    assert [each.tombstoned for each in node.validators(state, {})] == [False, True, False, False]
+    assert node.tolerated(node.validators(state, {})) == 0
+    state.close()
+
+
+# -- backups -----------------------------------------------------------------------------------------------------------
+
+SIGNED = "priv_validator_state.json"
+
+
+def signed(height: int) -> str:
+    """CometBFT's record of a precommit."""
+    message = bytes([0x16, 0x08, 0x02, 0x11]) + height.to_bytes(8, "little") + b"\x2a"
+    return json.dumps({"height": str(height), "round": 0, "step": 3, "signbytes": message.hex().upper()})
+
+
+@pytest.fixture
+def stopped(folder: NodeFolder) -> NodeFolder:
+    """A node that ran and was stopped at block 3."""
+    made = founded(folder)
+    node.join(folder, made)
+    state = State(folder.state)
+    genesis.initialise(state, made.genesis)
+    state.commit(3)
+    state.close()
+    BlockStore(folder.ledger / "blocks.db").close()
+    data = folder.engine / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "blocks").write_text("three blocks")
+    (data / SIGNED).write_text(signed(3))
+    return folder
+
+
+def test_a_backup_brings_back_blocks_and_state_but_not_what_was_signed(stopped: NodeFolder, tmp_path: Path) -> None:
+    data = stopped.engine / "data"
+    kept = backup.snapshot(stopped, tmp_path / "backup.tar")
+    assert kept[0] == 3
+    (data / "blocks").write_text("five blocks")
+    (data / SIGNED).write_text(signed(5))
+    for path in stopped.ledger.glob("*.db*"):
+        path.unlink()
+    assert backup.restore(stopped, tmp_path / "backup.tar") == kept
+    assert (data / "blocks").read_text() == "three blocks"
+    assert (data / SIGNED).read_text() == signed(5)
+    assert (stopped.path / "before-restore-1" / "data" / "blocks").read_text() == "five blocks"
+    assert (stopped.ledger / "blocks.db").is_file()
+    state = State(stopped.state)
+    assert (state.height, state.commitment()) == kept
+    state.close()
+
+
+def test_every_restoration_keeps_what_it_replaced(stopped: NodeFolder, tmp_path: Path) -> None:
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    blocks = stopped.engine / "data" / "blocks"
+    for number in (1, 2, 3):
+        blocks.write_text(f"before restoration {number}")
+        backup.restore(stopped, tmp_path / "backup.tar")
+    kept = [stopped.path / f"before-restore-{number}" / "data" / "blocks" for number in (1, 2, 3)]
+    assert [path.read_text() for path in kept] == [f"before restoration {number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("data/blocks", b"three blocks"), ("beginning/2/0", b"a state"), ("state.db", b"SQLite format")],
+)
+def test_a_flipped_bit_is_found_and_its_file_named(
+    stopped: NodeFolder, tmp_path: Path, name: str, content: bytes
+) -> None:
+    """What CometBFT keeps has no other check before it is read."""
+    beginning = stopped.ledger / "beginning" / "2"
+    beginning.mkdir(parents=True)
+    (beginning / "0").write_bytes(b"a state")
+    file = tmp_path / "backup.tar"
+    backup.snapshot(stopped, file)
+    data = bytearray(file.read_bytes())
+    data[data.index(content) + 3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BackupError, match=f"^{name} in .*backup.tar is damaged"):
+        backup.restore(stopped, file)
+    assert not list(stopped.path.glob("before-restore*"))
+
+
+def test_a_file_that_was_taken_out_or_put_in_is_named(stopped: NodeFolder, tmp_path: Path) -> None:
+    good, changed = tmp_path / "good.tar", tmp_path / "changed.tar"
+    backup.snapshot(stopped, good)
+    backup._unpack(good, tmp_path / "unpacked")
+    (tmp_path / "unpacked" / "data" / "more").write_text("more")
+    for name in ("data/more", "data/blocks"):
+        with tarfile.open(changed, "w") as archive:
+            archive.add(tmp_path / "unpacked", ".")
+        with pytest.raises(BackupError, match=name):
+            backup.restore(stopped, changed)
+        (tmp_path / "unpacked" / "data" / "more").unlink(missing_ok=True)
+        (tmp_path / "unpacked" / "data" / "blocks").unlink(missing_ok=True)
+
+
+def test_a_backup_brings_back_the_beginning_of_a_log(stopped: NodeFolder, tmp_path: Path) -> None:
+    """A node that joined from a snapshot: its log is not taken for a whole one afterwards."""
+    beginning = stopped.ledger / "beginning" / "2"
+    beginning.mkdir(parents=True)
+    (beginning / "0").write_bytes(b"a state")
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    shutil.rmtree(beginning.parent)
+    backup.restore(stopped, tmp_path / "backup.tar")
+    assert (beginning / "0").read_bytes() == b"a state"
+
+
+def test_a_backup_holds_no_key(stopped: NodeFolder, tmp_path: Path) -> None:
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    content = (tmp_path / "backup.tar").read_bytes()
+    for path in stopped.keys.iterdir():
+        assert json.loads(path.read_bytes())["body"].encode() not in content
+    with tarfile.open(tmp_path / "backup.tar") as archive:
+        names = archive.getnames()
+    assert not [name for name in names if "key" in name or SIGNED in name]
+
+
+def test_a_running_node_is_not_backed_up(stopped: NodeFolder, tmp_path: Path) -> None:
+    with stopped.held(), pytest.raises(NodeRunningError):
+        backup.snapshot(stopped, tmp_path / "backup.tar")
+
+
+def test_a_damaged_or_foreign_backup_changes_nothing(stopped: NodeFolder, tmp_path: Path) -> None:
+    good = tmp_path / "good.tar"
+    backup.snapshot(stopped, good)
+    before = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    content = bytearray(good.read_bytes())
+    record = content.index(b"North")  # in the state's record of the member
+    content[record] ^= 1
+    files = {"empty": b"", "cut": bytes(content[:3000]), "flipped": bytes(content)}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(BackupError):
+            backup.restore(stopped, tmp_path / name)
+    evil = tmp_path / "evil.tar"
+    with tarfile.open(evil, "w") as archive:
+        archive.add(good, "../../outside")
+    with pytest.raises(BackupError):
+        backup.restore(stopped, evil)
+    with pytest.raises(BackupError, match="exists"):
+        backup.snapshot(stopped, good)
+    after = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert after == before
+
+
+def test_another_networks_backup_is_refused(stopped: NodeFolder, tmp_path: Path) -> None:
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    other = NodeFolder(tmp_path / "other")
+    node.init(other, settings("south"))
+    node.join(other, founded(other))
+    with pytest.raises(BackupError, match="another network"):
+        backup.restore(other, tmp_path / "backup.tar")
+
+
+def test_a_backup_is_not_restored_beside_a_lost_record_of_signatures(stopped: NodeFolder, tmp_path: Path) -> None:
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    (stopped.engine / "data" / SIGNED).unlink()
+    with pytest.raises(SignedRecordError, match="--signs-above"):
+        backup.restore(stopped, tmp_path / "backup.tar")
+    assert (stopped.engine / "data" / "blocks").read_text() == "three blocks"
+
+
+def test_a_backup_with_a_damaged_log_of_blocks_is_refused(stopped: NodeFolder, tmp_path: Path) -> None:
+    blocks = stopped.ledger / "blocks.db"
+    with closing(sqlite3.connect(blocks)) as database, database:
+        database.execute("INSERT INTO blocks VALUES (2, x'00', x'00', x'00')")
+    with pytest.raises(BackupError, match="block 2"):
+        backup.snapshot(stopped, tmp_path / "backup.tar")
+    assert not (tmp_path / "backup.tar").exists()

@@ -1,0 +1,282 @@
+"""The command line's own rules: how it prints, and how every command ends when something is wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hmchain.canonical import Record
+from hmchain.errors import AuditError, HMChainError
+from hmchain.interfaces.cli import audit, failures, ledger, output, runs
+from hmchain.interfaces.cli.main import app, main
+from hmchain.interfaces.cli.options import BadDigestError, parse_digest
+
+Captured = pytest.CaptureFixture[str]
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make every command that looks for a run fail with `error`."""
+
+    def find(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runs, "find", find)
+
+
+# -- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_is_told_in_two_lines_on_stderr(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    raising(monkeypatch, AuditError("block 3: its hash is wrong", "compare copies"))
+    assert main(["study", "status"]) == AuditError.exit_code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == ["error block 3: its hash is wrong [audit]", "      compare copies"]
+
+
+def test_with_json_an_error_is_json_and_stderr_stays_empty(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    raising(monkeypatch, AuditError("block 3: its hash is wrong", "compare copies"))
+    assert main(["study", "status", "--json"]) == 7
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    error = {"what": "block 3: its hash is wrong", "hint": "compare copies", "code": "audit", "exit_code": 7}
+    assert json.loads(printed.out) == {"error": error}
+
+
+def test_an_unexpected_error_shows_its_type_and_never_its_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    raising(monkeypatch, ZeroDivisionError("patient Jane Doe"))
+    monkeypatch.delenv("HMCHAIN_DEBUG", raising=False)
+    assert main(["study", "status"]) == failures.UNEXPECTED
+    printed = capsys.readouterr().err
+    assert "unexpected ZeroDivisionError" in printed and "HMCHAIN_DEBUG=1" in printed
+    assert "Jane" not in printed and "Traceback" not in printed
+
+
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, ZeroDivisionError())
+    monkeypatch.setenv("HMCHAIN_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["study", "status"])
+
+
+def test_debugging_keeps_foreseen_errors_short(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    raising(monkeypatch, HMChainError("no"))
+    monkeypatch.setenv("HMCHAIN_DEBUG", "1")
+    assert main(["study", "status"]) == 1
+    assert capsys.readouterr().err == "error no [hmchain]\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["demo", "--seed", "3"], "goes on where it stopped"),
+        (["study", "status"], "nothing was changed"),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, command: list[str], says: str
+) -> None:
+    raising(monkeypatch, KeyboardInterrupt())
+    monkeypatch.setattr("hmchain.application.learning.memory.tune_allocator", runs.find)
+    assert main(command) == failures.INTERRUPTED
+    printed = capsys.readouterr().err
+    assert says in printed and " ".join(["hmchain", *command]) in printed
+
+
+def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
+    known = [" ".join(words) for words in commands()]
+    for named in (*failures.RESUMED, *failures.LOOKING):
+        assert any(f"{command} ".startswith(f"{named} ") for command in known), f"there is no {named}"
+    for command in ("node rotate-key", "data extract"):
+        assert "goes on where it stopped" in failures.interrupted([*command.split(), "x"]).hint
+    for command in (
+        "data erase",
+        "data register",
+        "data vault rotate",
+        "network join",
+        "network vote",
+        "study approve",
+    ):
+        hint = failures.interrupted([*command.split(), "x"]).hint
+        assert "may be done" in hint and "nothing was changed" not in hint
+    assert "nothing was changed" in failures.interrupted(["study", "approve", "x"], asking=True).hint
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("torch", "learning"), ("PIL.Image", "learning"), ("medmnist", "medmnist")]
+)
+def test_a_missing_library_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, module: str, extra: str
+) -> None:
+    raising(monkeypatch, ModuleNotFoundError(f"No module named {module!r}", name=module))
+    assert main(["study", "status"]) == 1
+    printed = capsys.readouterr().err
+    assert f"pip install 'hmchain[{extra}]'" in printed and "missing_extra" in printed
+
+
+def test_a_missing_library_of_our_own_core_is_unexpected() -> None:
+    assert failures.explain(ModuleNotFoundError(name="msgspec")).exit_code == failures.UNEXPECTED
+
+
+def test_a_full_disk_names_the_file(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    raising(monkeypatch, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/report.html"))
+    assert main(["report"]) == 4
+    assert "/data/report.html: No space left on device [file_access]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ledger", "blocks", "--from", "0"], ["ledger", "blocks", "--limit", "x"], ["ledger", "tx"], ["bogus"],
+     ["audit", "verify", "--bogus"]],
+)  # fmt: skip
+def test_wrong_usage_is_exit_2_with_the_help_to_read(capsys: Captured, arguments: list[str]) -> None:
+    assert main(arguments) == 2
+    assert "--help shows what can be given" in capsys.readouterr().err
+    assert main([*arguments, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
+
+
+def test_codes_of_errors_are_unique() -> None:
+    def codes(family: type[HMChainError]) -> list[str]:
+        return [family.code, *(code for child in family.__subclasses__() for code in codes(child))]
+
+    ours = (audit.BadAnchorError, audit.BadTraceError, ledger.NoAnchorError, runs.NoRunError, runs.UnfinishedRunError)
+    known = codes(HMChainError)
+    assert [error.code for error in ours if known.count(error.code) != 1] == []
+
+
+# -- no run ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_run_the_hint_is_to_make_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HMCHAIN_RUN", raising=False)
+    assert main(["ledger", "blocks"]) == 2
+    printed = capsys.readouterr().err
+    assert "there is no run at runs/latest [no_run]" in printed and "hmchain demo" in printed
+
+
+def test_a_directory_without_a_ledger_is_named(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["audit", "verify", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds no ledger" in capsys.readouterr().err
+
+
+def test_the_environment_names_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured) -> None:
+    monkeypatch.setenv("HMCHAIN_RUN", str(tmp_path / "mine"))
+    assert main(["model", "list"]) == 2
+    assert str(tmp_path / "mine") in capsys.readouterr().err
+    assert main(["model", "list", str(tmp_path / "argument")]) == 2
+    assert str(tmp_path / "argument") in capsys.readouterr().err
+
+
+# -- printing --------------------------------------------------------------------------------------------------------
+
+
+class Leaf(Record, frozen=True, tag="leaf"):
+    """A tagged record."""
+
+    root: bytes
+    names: tuple[str, ...]
+
+
+def test_records_become_json_with_hex_and_their_tag() -> None:
+    assert output.plain({"a": [Leaf(b"\x01\xff", ("x",))]}) == {"a": [{"type": "leaf", "root": "01ff", "names": ["x"]}]}
+
+
+@given(st.text())
+def test_no_control_character_reaches_the_terminal(text: str) -> None:
+    shown = output.safe(text)
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    if text.isprintable():
+        assert shown == text
+
+
+def test_names_from_a_ledger_are_not_markup(capsys: Captured) -> None:
+    output.table(("name",), [["[red]north[/red] \x1b[31m :smile:"]])
+    assert "[red]north[/red] \\x1b[31m :smile:" in capsys.readouterr().out
+
+
+@given(st.integers(0, 1 << 63))
+def test_any_block_time_can_be_shown(time_ms: int) -> None:
+    assert output.when(time_ms)
+
+
+def test_rounded_counts_claim_no_more_than_they_say() -> None:
+    assert [output.count_range(count) for count in (64, 512)] == ["under 128", "512 to 1023"]
+
+
+@pytest.mark.parametrize("text", ["", "ab", "zz" * 32, "0" * 63, "é" * 64])
+def test_what_is_no_digest_is_refused(text: str) -> None:
+    with pytest.raises(BadDigestError):
+        parse_digest(text)
+
+
+# -- help ------------------------------------------------------------------------------------------------------------
+
+
+def commands(group: object = None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, by its words."""
+    group = typer.main.get_command(app) if group is None else group
+    found = []
+    for name, command in getattr(group, "commands", {}).items():
+        inner = commands(command, (*path, name))
+        found += inner or [(*path, name)]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_json_an_example_and_a_sentence(command: tuple[str, ...], capsys: Captured) -> None:
+    assert main([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--json" in text
+    assert f"Example: hmchain {' '.join(command)}" in text
+
+
+def test_help_names_all_groups_by_role(capsys: Captured) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for word in ("Start here", "Stewards and scientists", "Auditors and operators", "demo", "study", "ledger"):
+        assert word in text
+    assert output.RESEARCH_ONLY in text
+
+
+@pytest.mark.parametrize("group", [[], ["ledger"], ["study"]])
+def test_without_a_command_the_help_is_shown_and_nothing_else(capsys: Captured, group: list[str]) -> None:
+    assert main(group) == 2
+    printed = capsys.readouterr()
+    assert "Usage: hmchain" in printed.out and printed.err == ""
+
+
+def test_version_as_text_and_as_json(capsys: Captured) -> None:
+    assert main(["version"]) == main(["--version"]) == main(["version", "--json"]) == 0
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first == second and first.startswith("hmchain ")
+    assert set(json.loads("\n".join(rest))) == {"version", "python", "system"}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["version"], ["version", "--json"], ["bogus", "--json"]])
+def test_a_reader_that_leaves_early_gets_no_traceback(command: list[str], unbuffered: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from hmchain.interfaces.cli.main import run; run()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(30) == failures.READER_GONE

@@ -1,0 +1,54 @@
+"""How a study is shown to stand, in every phase of its rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from msgspec.structs import replace
+
+from hmchain.interfaces.cli.views import studies
+from hmchain.ledger.contracts.learning import rounds
+from support.study_bed import STUDY, Bed
+
+
+@pytest.fixture
+def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
+    made = Bed.found(tmp_path)
+
+    @contextmanager
+    def verified_state(ledger: Path) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(state=made.state, words="")
+
+    monkeypatch.setattr(studies, "verified_state", verified_state)
+    yield made
+    made.close()
+
+
+def waits_for(bed: Bed) -> tuple[str, ...]:
+    current = studies.study_status(Path(), STUDY).current
+    assert current is not None
+    return current.waits_for
+
+
+def test_every_phase_says_whom_it_waits_for_and_one_that_nobody_knows_is_an_error(bed: Bed) -> None:
+    bed.prepare()
+    bed.approve()
+    for phase in (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL):
+        bed.until(1, phase)
+        assert waits_for(bed) == bed.round.expected
+    bed.until(1, rounds.AGGREGATE)
+    assert waits_for(bed) == (bed.round.master,)
+    bed.until(1, rounds.VERIFY)
+    assert set(waits_for(bed)) == set(bed.round.expected) - {bed.round.master}
+    for phase in (rounds.GATE_COMMIT, rounds.GATE_REVEAL):
+        bed.until(1, phase)
+        assert waits_for(bed) == bed.round.expected
+    rounds.put(bed.state, replace(bed.round, phase=rounds.FINAL))
+    assert waits_for(bed) == ()
+    rounds.put(bed.state, replace(bed.round, phase="interlude"))
+    with pytest.raises(studies.UnknownPhaseError, match="phase 'interlude', which this version does not know"):
+        waits_for(bed)

@@ -1,0 +1,426 @@
+"""The report page: well-formed, self-contained, escaped, and equal to the summary that it shows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from html.parser import HTMLParser
+from importlib import resources
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmchain.application.pages import figures
+from hmchain.application.pages.markup import VOID, Markup, element, join
+from hmchain.application.pages.plot import spread, ticks
+from hmchain.interfaces.report import RunSummary, SummaryError, from_json, render, to_json
+from hmchain.interfaces.report.parts import Estimate, Exposure, Hospital, HospitalResult, Metrics, RunIdentity
+from support.synthetic_run import synthetic_summary
+
+HOSTILE = """<script>alert("1")</script>'&"</style>"""
+
+
+class Page(HTMLParser):
+    """Checks nesting and collects what the tests ask for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.cells: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"<{tag}> repeats an attribute"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+            if self.cells and {"td", "th"} & set(self.open):
+                self.cells[-1] += f" {data}"
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def summary() -> RunSummary:
+    return synthetic_summary()
+
+
+@pytest.fixture(scope="module")
+def page(summary: RunSummary) -> Page:
+    return Page(render(summary))
+
+
+def bare(classes: int = 2, hospitals: int = 3) -> RunSummary:
+    identity = RunIdentity(
+        dataset="d",
+        seed=0,
+        classes=tuple(f"c{number}" for number in range(classes)),
+        chain_id="chain",
+        genesis_digest="ab",
+        model_digest="cd",
+        finished="unknown",
+    )
+    wards = tuple(Hospital(name=f"H{number}", class_counts=(0,) * classes) for number in range(hospitals))
+    return RunSummary(identity=identity, hospitals=wards)
+
+
+# --- form -----------------------------------------------------------------------------------------------------------
+
+
+def test_page_is_well_formed_with_unique_ids_and_living_links(page: Page) -> None:
+    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert str(link["href"]).removeprefix("#") in ids
+    for _, attributes in page.tags:
+        if "aria-labelledby" in attributes:
+            assert attributes["aria-labelledby"] in ids
+
+
+def test_page_refers_to_nothing_outside_itself(summary: RunSummary, page: Page) -> None:
+    text = render(summary)
+    assert not re.search(r"https?://|@import|url\(|<link|<iframe|<object", text)
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "poster", "data", "action", "xlink:href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:image/png;base64,")), f"<{tag} {name}={value}>"
+
+
+def test_every_chart_has_a_name_and_a_table_behind_it(summary: RunSummary, page: Page) -> None:
+    pictures = [attributes for attributes in page.all("svg") if attributes.get("role") == "img"]
+    assert len(pictures) == 9
+    assert all(len(str(picture["aria-label"])) > 20 for picture in pictures)
+    charts = re.findall(r'<figure class="chart">.*?</figure>', render(summary), re.DOTALL)
+    assert len(charts) == len(pictures)
+    assert all("<table" in chart and "<caption>" in chart for chart in charts)
+    assert all(attributes.get("aria-hidden") for attributes in page.all("svg") if not attributes.get("role"))
+    assert all(attributes.get("alt") for attributes in page.all("img"))
+
+
+def test_headings_never_skip_a_level(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_content_security_policy_allows_our_script_only(summary: RunSummary) -> None:
+    text = render(summary)
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    assert "default-src &#x27;none&#x27;" in policy[1]
+    assert "script-src &#x27;sha256-" in policy[1]
+    assert text.count("<script") == 1
+    assert not re.search(r"<[^>]+\son[a-z]+=", text)
+
+
+@pytest.mark.parametrize("block", ["light", "dark"])
+def test_every_line_colour_stands_out_from_its_card(block: str) -> None:
+    style = resources.files("hmchain.interfaces.report").joinpath("page.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", light if block == "light" else dark))
+    for number in range(8):
+        assert contrast(colours[f"c{number}"], colours["card"]) >= 3
+    for words, back in (
+        ("ink", "card"),
+        ("quiet", "page"),
+        ("good", "good-soft"),
+        ("bad", "bad-soft"),
+        ("bad", "card"),
+    ):
+        assert contrast(colours[words], colours[back]) >= 4.5, words
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of WCAG 2 for two #rrggbb colours."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+# --- content --------------------------------------------------------------------------------------------------------
+
+
+def test_warnings_and_identity_are_shown(summary: RunSummary, page: Page) -> None:
+    assert "Research use only, not a medical device." in page.text
+    assert summary.notice in page.text
+    for shown in (summary.identity.chain_id, summary.identity.genesis_digest, summary.identity.model_digest):
+        assert shown in page.text
+    assert "simulated in one process" in page.text
+    assert "No differential privacy was added." in page.text
+    for verdict in summary.verdicts:
+        assert verdict.sentence in page.text
+
+
+def test_numbers_shown_equal_numbers_in_the_summary(summary: RunSummary, page: Page) -> None:
+    cells = {" ".join(cell.split()) for cell in page.cells}
+    assert summary.results is not None
+    for one in summary.results.hospitals:
+        for estimate in (one.own.auc, one.own.acc, one.federated.auc, one.federated.acc):
+            assert f"{estimate.value:.3f} {estimate.low:.3f}–{estimate.high:.3f}" in cells
+    assert summary.performance is not None
+    for row in summary.performance.confusion:
+        for count in row:
+            assert f"{count} {100 * count / sum(row):.1f} %" in cells
+    for turn in summary.rounds:
+        assert f"{turn.auc:.3f}" in cells
+        assert f"{turn.acc:.3f}" in cells
+    for hospital in summary.hospitals:
+        assert {str(hospital.training), str(hospital.validation), str(hospital.files_stripped)} <= cells
+    for point in summary.reputation:
+        assert {f"{score:,}".replace(",", " ") for score in (*point.consensus, *point.learning)} <= cells
+
+
+def test_incidents_are_told_with_their_evidence(summary: RunSummary, page: Page) -> None:
+    for incident in summary.incidents:
+        assert incident.sentence in page.text
+        assert any(attributes.get("title") == incident.transaction for attributes in page.all("code"))
+    assert "Chunk 417" in page.text
+    assert "5.3 kB" in page.text
+    assert "round 3: Cork cheated; round 8: Aarhus was silent" in page.text
+
+
+def test_refused_study_tamper_test_and_lineage_are_shown(page: Page) -> None:
+    assert "commercial-screening" in page.text
+    assert "✕ refused" in page.text
+    assert "✓ found and named" in page.text
+    assert "block 57: transaction 3 does not match the block's transaction root" in page.text
+    assert "What it does not prove" in page.text
+    assert "Datasets and approvals" in page.text
+
+
+def test_a_dataset_that_was_withdrawn_since_is_told(summary: RunSummary) -> None:
+    assert summary.lineage is not None and "withdrawn since" not in render(summary)
+    first, *others = summary.lineage.datasets
+    datasets = (msgspec.structs.replace(first, withdrawn="ab" * 32), *others)
+    changed = msgspec.structs.replace(summary, lineage=msgspec.structs.replace(summary.lineage, datasets=datasets))
+    assert render(changed).count("withdrawn since") == 1
+
+
+def test_the_smallest_gain_is_the_one_marked() -> None:
+    def result(name: str, own: float, joint: float) -> HospitalResult:
+        def metrics(value: float) -> Metrics:
+            return Metrics(auc=Estimate(value=value), acc=Estimate(value=value))
+
+        return HospitalResult(hospital=name, own=metrics(own), federated=metrics(joint))
+
+    full = synthetic_summary(hospitals=3)
+    results = msgspec.structs.replace(
+        full.results, hospitals=(result("A", 0.8, 0.9), result("B", 0.9, 0.88), result("C", 0.7, 0.9))
+    )
+    page = Page(render(msgspec.structs.replace(full, results=results)))
+    marked = [" ".join(cell.split()) for cell in page.cells if "lowest gain" in cell]
+    assert marked == ["−0.020 −2.2 % of own lowest gain"] * 2
+    assert "AUC changes by −0.020 at B (least) to +0.200 at C (most)" in page.text
+
+
+def test_failures_are_not_painted_green(summary: RunSummary) -> None:
+    assert summary.audit is not None
+    assert summary.audit.tamper is not None
+    tamper = msgspec.structs.replace(summary.audit.tamper, found=False)
+    broken = msgspec.structs.replace(summary.audit, passed=False, tamper=tamper)
+    page = Page(render(msgspec.structs.replace(summary, audit=broken)))
+    assert "Failed replay of the whole ledger" in page.text
+    assert "✕ not found" in page.text
+    assert "✓ verified" not in page.text
+
+
+# --- any run --------------------------------------------------------------------------------------------------------
+
+
+def test_names_cannot_become_markup(summary: RunSummary) -> None:
+    text = to_json(summary).decode()
+    for name in (
+        *(hospital.name for hospital in summary.hospitals),
+        *summary.identity.classes,
+        summary.identity.dataset,
+    ):
+        text = text.replace(f'"{name}"', msgspec.json.encode(HOSTILE + name).decode())
+    text = text.replace('"Brain tumours in MRI"', msgspec.json.encode(HOSTILE).decode())
+    hostile = from_json(text.encode())
+    page = Page(render(hostile))
+    assert len(page.all("script")) == 1
+    assert len(page.all("style")) == 1
+    assert f"{HOSTILE}Cork" in page.text
+    assert "alert(" not in re.sub(r'"[^"]*"', "", render(hostile).split("<script>")[1])
+
+
+@pytest.mark.parametrize(("hospitals", "classes", "rounds"), [(3, 2, 1), (3, 20, 2), (9, 9, 41), (32, 20, 500)])
+def test_every_size_of_run_is_drawn(hospitals: int, classes: int, rounds: int) -> None:
+    text = render(synthetic_summary(hospitals=hospitals, classes=classes, rounds=rounds))
+    Page(text)
+    assert "nan" not in re.sub(r"<style>.*?</style>|base64,[^\"]*", "", text, flags=re.DOTALL).lower().split()
+    assert len(text) < 3_000_000
+
+
+OPTIONAL = [
+    field.name
+    for field in msgspec.structs.fields(RunSummary)
+    if not field.required and field.name not in ("schema", "title", "notice")
+]
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_each_part_can_be_missing(summary: RunSummary, name: str) -> None:
+    missing: object = None if not isinstance(getattr(summary, name), tuple) else ()
+    Page(render(msgspec.structs.replace(summary, **{name: missing})))
+
+
+def test_bare_summary_still_says_what_it_is() -> None:
+    page = Page(render(bare()))
+    assert "not a medical device" in page.text
+    assert "3 hospitals hold 0 training images" in page.text
+    assert [link["href"] for link in page.all("a")] == ["#content", "#hospitals", "#limits"]
+
+
+def test_undefined_scores_are_dashes(summary: RunSummary) -> None:
+    nothing = Metrics(auc=Estimate(value=None), acc=Estimate(value=None))
+    assert summary.results is not None
+    hospitals = tuple(HospitalResult(hospital=one.name, own=nothing, federated=nothing) for one in summary.hospitals)
+    results = msgspec.structs.replace(summary.results, hospitals=hospitals, own_mean=nothing, federated=nothing)
+    page = Page(render(msgspec.structs.replace(summary, results=results)))
+    assert "lowest gain" not in page.text
+
+
+def test_same_summary_gives_the_same_page(summary: RunSummary) -> None:
+    assert render(summary) == render(from_json(to_json(summary)))
+
+
+# --- summary --------------------------------------------------------------------------------------------------------
+
+
+def test_summary_survives_json(summary: RunSummary) -> None:
+    assert from_json(to_json(summary)) == summary
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"schema": 1, "colour": "red"}'])
+def test_unreadable_summary_is_named(data: bytes) -> None:
+    with pytest.raises(SummaryError, match="cannot be read"):
+        from_json(data)
+
+
+def test_summary_of_another_schema_is_refused(summary: RunSummary) -> None:
+    with pytest.raises(SummaryError, match="schema 2"):
+        from_json(to_json(summary).replace(b'"schema": 1', b'"schema": 2'))
+
+
+def test_contradictions_are_refused(summary: RunSummary) -> None:
+    wards = (msgspec.structs.replace(summary.hospitals[0], class_counts=(1, 2, 3)), *summary.hospitals[1:])
+    with pytest.raises(SummaryError, match="Aarhus does not count 2 classes"):
+        msgspec.structs.replace(summary, hospitals=wards)
+    with pytest.raises(SummaryError, match="are not 3 each"):
+        msgspec.structs.replace(summary, hospitals=summary.hospitals[:3])
+    with pytest.raises(SummaryError, match="confusion matrix is not 2 x 2"):
+        detail = msgspec.structs.replace(summary.performance, confusion=((1, 2),))
+        msgspec.structs.replace(summary, performance=detail)
+
+
+@pytest.mark.parametrize("picture", ["", "not base64!", "aGVsbG8=", '"><script>alert(1)</script>'])
+def test_only_png_pictures_are_embedded(summary: RunSummary, picture: str) -> None:
+    assert summary.exposure is not None
+    with pytest.raises(SummaryError, match="the store picture is not a base64 PNG"):
+        Exposure(original=summary.exposure.original, store=picture, master=summary.exposure.master)
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+
+@settings(derandomize=True)
+@given(st.text(), st.text())
+def test_escaped_text_parses_back_to_itself(words: str, value: str) -> None:
+    seen: list[str | None] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            assert (tag, [name for name, _ in attrs]) == ("p", ["title"])
+            seen.append(attrs[0][1])
+
+        def handle_data(self, data: str) -> None:
+            seen.append(data)
+
+    reader = Reader()
+    reader.feed(element("p", words, title=value))
+    reader.close()
+    assert seen[0] == value
+    assert "".join(str(part) for part in seen[1:]) == words
+
+
+def test_markup_is_kept_and_nothing_is_left_out() -> None:
+    assert join(["a<b", Markup("<i>x</i>"), None, ("c", ["d"])]) == "a&lt;b<i>x</i>cd"
+    assert (
+        element("line", x1=1.5, stroke_width=2, hidden=True, role=None)
+        == '<line x1="1.5" stroke-width="2" hidden></line>'
+    )
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(2, 12))
+def test_ticks_are_few_even_and_inside(low: float, width: float, count: int) -> None:
+    found = ticks(low, low + width, count)
+    assert len(found) <= count + 1
+    assert all(low - 1e-6 * width <= value <= low + width * (1 + 1e-6) for value in found)
+    steps = [after - before for before, after in itertools.pairwise(found)]
+    assert all(step == pytest.approx(steps[0], rel=1e-6, abs=1e-8) for step in steps)
+
+
+@settings(derandomize=True)
+@given(st.lists(st.floats(0, 300), min_size=1, max_size=20))
+def test_labels_keep_apart_and_in_order(lines: list[float]) -> None:
+    placed = spread(lines, 14, 0, 300)
+    ordered = [place for _, place in sorted(zip(lines, placed, strict=True), key=lambda pair: (pair[0], pair[1]))]
+    assert all(after - before >= 14 - 1e-6 for before, after in itertools.pairwise(ordered))
+    assert max(placed) <= 300 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (figures.score(0.9749), "0.975"),
+        (figures.score(None), "–"),
+        (figures.score(float("nan")), "–"),
+        (figures.signed(-0.0204), "−0.020"),
+        (figures.percent(0.047, sign=True), "+4.7\u202f%"),
+        (figures.whole(1234567), "1\u202f234\u202f567"),
+        (figures.size(999), "999 B"),
+        (figures.size(999_600), "1.0 MB"),
+        (figures.size(14_280_000), "14.3 MB"),
+        (figures.duration(0.4), "0.40 s"),
+        (figures.duration(59.96), "1 min 00 s"),
+        (figures.duration(125.4), "2 min 05 s"),
+        (figures.decimal(0.85), "0.85"),
+        (figures.decimal(10000.0), "10\u202f000"),
+        (figures.moment("2025-01-31T12:00:00Z"), "2025-01-31 12:00 UTC"),
+        (figures.moment("yesterday"), "yesterday"),
+        (figures.plural(1, "image"), "1 image"),
+        (figures.plural(2, "image was", "images were"), "2 images were"),
+    ],
+)
+def test_numbers_are_written_for_readers(written: str, expected: str) -> None:
+    assert written == expected

@@ -1,0 +1,353 @@
+"""What attacks on opening, ending and objects of a study found; each test bears its finding's number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.agent import closing, study_keys
+from hmchain.application.agent.agent import UnpinnedError
+from hmchain.application.governance.terms import terms
+from hmchain.application.learning.schedule import default_plan
+from hmchain.canonical import encode
+from hmchain.keys import WrappingKey
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
+from hmchain.ledger.contracts.learning import conduct, models, opening, participation, rounds, studies
+from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.opening import AgreePairs, ConfirmPairs, JoinStudy, ResumeStudy
+from hmchain.ledger.contracts.learning.participation import CommitUpdate, Reveal, Tick
+from hmchain.ledger.contracts.learning.studies import ProposeStudy
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
+from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.members.standings import Unjail
+from support import study_bed
+from support.study_bed import SCHEMA, START_MS, STUDY, Bed, make_spec
+
+PLAN = default_plan(rounds=3)
+
+
+def learning(bed: Bed) -> dict[str, int]:
+    """Scores as if no time had passed: what was bad fades with it."""
+    return {name: conduct.learning_score(bed.state, STUDY, name, START_MS) for name in bed.names}
+
+
+# What is pinned is what is approved
+
+
+def test_s4_a_server_that_hardly_moves_the_model_is_refused(bed: Bed) -> None:
+    """Each round's sum would be one over the same weights: a dropout in one of two rounds would give its update."""
+    spec = replace(bed.study.spec, name="other", initial_weights=bytes(32))
+    for rate, code in ((1, "server_rate_too_low"), (4095, "server_rate_too_low"), (4096, "ok")):
+        still = replace(spec, rule=replace(spec.rule, learning_rate=rate))
+        assert bed.submit("east", "scientist", ProposeStudy(still)) == code
+
+
+def test_s12_deadlines_of_a_millisecond_are_refused(bed: Bed) -> None:
+    spec = replace(bed.study.spec, name="other", initial_weights=bytes(32))
+    for field in spec.deadlines.__struct_fields__:
+        hasty = replace(spec, deadlines=replace(spec.deadlines, **{field: 9_999}))
+        assert bed.submit("east", "scientist", ProposeStudy(hasty)) == "bad_deadlines"
+    assert bed.submit("east", "scientist", ProposeStudy(spec)) == "ok"
+
+
+def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
+    """Whatever field is another, the words in which the study is shown are others, and not by the digest alone."""
+
+    def words(spec: studies.StudySpec) -> list[tuple[str, str]]:
+        return [term for term in terms(spec) if term[0] != "specification"]
+
+    spec = replace(bed.study.spec, training=encode(PLAN))
+    rule, first = spec.rule, spec.uses[0]
+    others = {
+        "name": None,  # said beside the terms
+        "purpose": "DUO:0000042", "schema": replace(SCHEMA, height=32), "architecture": b"other",
+        "code": bytes([1]) * 32,
+        "uses": (replace(first, version=2), *spec.uses[1:]), "training": encode(replace(PLAN, batch_size=7)),
+        "rule": replace(rule, learning_rate=1 << 15), "clip_norm_millionths": 1, "rounds": 2,
+        "initial_root": bytes([1]) * 32, "initial_weights": bytes([1]) * 32,
+        "deadlines": replace(spec.deadlines, gate_ms=20_000),
+        "gate_tolerance_permyriad": 1, "colluders": 0,
+    }  # fmt: skip
+    for name in spec.__struct_fields__:
+        if (other := others[name]) is not None:
+            assert words(replace(spec, **{name: other})) != words(spec), name
+    assert words(replace(spec, rule=replace(rule, momentum=1))) != words(spec)
+    rates = PLAN.learning_rates_millionths
+    for field in PLAN.__struct_fields__:
+        if field.startswith("server_"):
+            continue  # shown as the rule has them: agents refuse a rule that differs
+        value = getattr(PLAN, field)
+        changed = (rates[0] + 10_000, *rates[1:]) if field == "learning_rates_millionths" else value + 1
+        changed = not value if isinstance(value, bool) else changed
+        assert words(replace(spec, training=encode(replace(PLAN, **{field: changed})))) != words(spec), field
+
+
+def test_s4_an_agent_whose_data_do_not_fit_the_plan_says_so_and_does_not_join(bed: Bed) -> None:
+    agent = bed.agent("west")
+    learner = agent._learner(bed.study.spec)
+
+    def read() -> None:
+        raise UnpinnedError("batches must be smaller")
+
+    object.__setattr__(learner, "read", read)
+    bed.run(lambda: len(opening.joins(bed.state, STUDY)) == 3 and not bed.step())
+    assert bed.study.status == studies.PROPOSED
+    assert "batches must be smaller" in agent.refusals[STUDY]
+
+
+# Keys and seeds
+
+
+def test_l8_keys_that_are_none_are_refused_on_the_ledger(bed: Bed) -> None:
+    """Of the right size, and taken by no library: they would keep every other from agreeing, for ever."""
+    key = WrappingKey.generate().public
+    join = JoinStudy(STUDY, key, bytes(32))
+    for broken in (replace(key, mlkem=b"\xff" * 1184), replace(key, x25519=bytes(32))):
+        assert bed.submit("east", "agent", replace(join, kem=broken)) == "bad_key"
+    assert bed.submit("east", "agent", join) == "ok"
+
+
+def test_l8_wrapped_halves_that_are_none_are_refused_on_the_ledger(bed: Bed) -> None:
+    bed.run(lambda: bed.study.status == studies.AGREEING)
+    agent = bed.agent("east")
+    (body,) = agent._agree(bed.study)
+    assert isinstance(body, AgreePairs)
+    half = body.wrapped[0]
+    for broken in (replace(half, suite="none"), replace(half, sealed=half.sealed[:-1])):
+        wrong = replace(body, wrapped=(broken, *body.wrapped[1:]))
+        assert bed.submit("east", "agent", wrong) == "bad_key"
+    assert bed.submit("east", "agent", replace(body, opening_seed=body.opening_seed[:31])) == "bad_seed"
+    assert bed.submit("east", "agent", body) == "ok"
+
+
+def test_s7_a_seed_of_31_bytes_cannot_be_revealed(bed: Bed) -> None:
+    """It was bound, and no master on earth could have summed with it: its author is left to withhold it."""
+    bed.until(1, rounds.COMMIT)
+    liar, short = bed.agent("east"), b"s" * 31
+    participant = liar._participant(bed.study)
+    act, before, tried = participant.act, learning(bed), []
+
+    def dishonest(study: studies.Study, entry: rounds.Round) -> Iterator[object]:
+        for body in act(study, entry):
+            if isinstance(body, CommitUpdate):
+                bound = participation.seed_hash("self", STUDY, entry.number, entry.attempt, short)
+                yield replace(body, self_hash=bound)
+            elif not isinstance(body, Reveal):
+                yield body
+            elif not tried:
+                tried.append(body)
+                yield replace(body, self_seed=short)
+
+    participant.act = dishonest
+    bed.run(lambda: bed.round.attempt == 1 or bed.round.phase == rounds.AGGREGATE)
+    assert bed.kinds("round.void") == [("round.void", "1", "seed_withheld")]
+    assert "bad_seed" in {code for _, _, code in bed.codes}
+    after = learning(bed)
+    assert {name for name in bed.names if after[name] < before[name]} == {"east"}, "no honest master pays for it"
+
+
+# Agreement
+
+
+def given_others(bed: Bed, victims: tuple[str, ...], kind: str) -> None:
+    """East gives its victims halves that do not open, or that open and hold another share of the study key."""
+    liar = bed.agent("east")
+    honest = liar._agree
+
+    def dishonest(study: studies.Study) -> list[object]:
+        bodies = honest(study)
+        if not bodies:
+            return []
+        (body,) = bodies
+        drawn, wrapped = liar._keys.drawn(STUDY, 4, liar.random), list(body.wrapped)
+        for victim in victims:
+            order = study.order(victim)
+            join = opening.joins(bed.state, STUDY)[order]
+            if kind == "half":
+                wrapped[order - 1] = WrappingKey.generate().public.wrap(bytes(64), b"")
+            else:
+                info = study_keys._info(bed.consortium.ledger.chain_id, STUDY, 0, order)
+                wrapped[order - 1] = join.kem.wrap(drawn.halves[order] + bytes(32), info)
+        return [replace(body, wrapped=tuple(wrapped))]
+
+    liar._agree = dishonest
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("half", "half_broken"), ("share", "keys_differ")])
+@pytest.mark.parametrize("victims", [("west",), ("south", "west")])
+def test_s6_who_is_given_other_halves_is_not_shut_out(
+    bed: Bed, kind: str, reason: str, victims: tuple[str, ...]
+) -> None:
+    """It was charged in every round, with nobody but itself able to see why; now the study closes, and nobody pays."""
+    before = learning(bed)
+    given_others(bed, victims, kind)
+    bed.run()
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, reason)
+    bed.step()
+    assert learning(bed) == before
+    for name in bed.names:
+        assert bed.agent(name).study_key(STUDY) is None, "nothing is left of its secrets"
+        assert bed.agent(name).store.get(f"{STUDY}/drawn", study_keys.JoinSecrets) is None
+    if kind == "half":
+        assert all("from east does not open" in bed.agent(name).refusals[STUDY] for name in victims)
+
+
+@pytest.mark.parametrize(
+    ("until", "reason"),
+    [
+        (studies.PROPOSED, "proposal_lapsed"),
+        (studies.AGREEING, "not_agreed_in_time"),
+        (studies.CONFIRMING, "not_confirmed_in_time"),
+    ],
+)
+def test_s6_what_does_not_open_in_time_is_closed_without_blame(bed: Bed, until: str, reason: str) -> None:
+    agent, before = bed.agent("west"), learning(bed)
+    monkey = {studies.PROPOSED: "_join", studies.AGREEING: "_agree", studies.CONFIRMING: "_confirm"}[until]
+    setattr(agent, monkey, lambda study: [])
+    bed.run(lambda: bed.study.status == until and not bed.step())
+    assert bed.submit("east", "agent", Tick(STUDY)) == "not_due"
+    bed.now_ms = bed.study.progress.deadline_ms + 1
+    bed.run()
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, reason)
+    assert learning(bed) == before
+    assert bed.submit("west", "steward", RefuseStudy(STUDY, "other")) == "study_closed"
+
+
+def test_confirmations_malformed_late_replayed_and_of_the_wrong_role(bed: Bed) -> None:
+    body = ConfirmPairs(STUDY, bytes(32))
+    assert bed.submit("east", "agent", body) == "wrong_phase", "too early"
+    assert bed.submit("east", "agent", replace(body, study="other")) == "no_such_study"
+    bed.agent("west")._confirm = lambda study: []
+    bed.run(lambda: bed.study.status == studies.CONFIRMING and not bed.step())
+    assert bed.submit("west", "steward", body) == "wrong_role"
+    assert bed.submit("west", "agent", replace(body, key_hash=bytes(31))) == "bad_digest"
+    assert bed.submit("east", "agent", body) == "already_confirmed"
+    del bed.agent("west")._confirm
+    bed.run(lambda: bed.running)
+    assert len({said.key_hash for said in opening.confirmations(bed.state, STUDY)}) == 1
+    assert bed.submit("west", "agent", body) == "wrong_phase", "too late"
+
+
+# Ending
+
+
+def paused(bed: Bed, number: int = 2) -> None:
+    bed.until(number, rounds.COMMIT)
+    with bed.asleep("south", "west"):
+        bed.run()
+    assert bed.study.status == studies.PAUSED
+
+
+def test_l5_a_paused_study_is_resumed_by_others_where_its_proposer_is_gone(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path, 5)
+    bed.prepare()
+    bed.approve()
+    bed.until(1, rounds.COMMIT)
+    with bed.asleep("east", "north"):
+        bed.run()
+    assert bed.study.status == studies.PAUSED and bed.study.progress.proposer == "centre"
+    assert bed.submit("north", "scientist", ResumeStudy(STUDY)) == "not_the_proposer"
+    bed.require("north", "steward", ProposeAction(Remove("centre")))
+    (ballot,) = (name for name, entry in membership.ballots(bed.state) if not entry.closed)
+    for name in ("south", "west", "east"):
+        bed.require(name, "steward", VoteAction(ballot))
+    assert bed.submit("north", "steward", ResumeStudy(STUDY)) == "wrong_role"
+    bed.require("north", "scientist", ResumeStudy(STUDY))
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    bed.close()
+
+
+def test_l5_stewards_close_what_nobody_else_can_end(bed: Bed) -> None:
+    """More than f of them, and one that refuses what is paused; the last accepted model is kept, nobody is charged."""
+    paused(bed)
+    before, close = learning(bed), CloseStudy(STUDY)
+    assert bed.submit("north", "agent", close) == "wrong_role"
+    assert bed.submit("north", "scientist", close) == "not_the_proposer"
+    assert bed.submit("north", "steward", replace(close, study="other")) == "no_such_study"
+    bed.require("north", "steward", close)
+    assert bed.study.status == studies.PAUSED, "one may be dishonest"
+    assert bed.submit("north", "steward", close) == "already_voted"
+    bed.require("west", "steward", close)
+    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "closed_by_stewards")
+    assert models.model(bed.state, STUDY).round == 1  # type: ignore[union-attr]
+    assert bed.submit("west", "steward", close) == "study_closed"
+    assert learning(bed) == before
+
+
+def test_l5_the_proposer_closes_its_own_study_at_any_time(bed: Bed) -> None:
+    bed.until(1, rounds.ATTEST)
+    bed.require("east", "scientist", CloseStudy(STUDY))
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "closed_by_proposer")
+    bed.step()
+    for name in bed.names:
+        assert bed.agent(name).study_key(STUDY) is None
+        assert not list(bed.agent(name).store.all(f"{STUDY}/masked/", closing.MaskedUpdate))
+    assert not list(bed.consortium.objects.list())
+
+
+def test_l5_a_refusal_ends_a_paused_study(bed: Bed) -> None:
+    paused(bed, 1)
+    bed.require("north", "steward", RefuseStudy(STUDY, "other"))
+    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "refused")
+
+
+def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path, 5)
+    for hospital in bed.consortium.hospitals.values():
+        bed.consortium.require(hospital.as_steward(RegisterDataset("brain", SCHEMA)))
+        bed.consortium.require(hospital.as_steward(PublishVersion("brain", 1, bytes(32), 512)))
+    bed.require("east", "scientist", ProposeStudy(make_spec(bed.names[:4], 1)))
+    assert bed.submit(bed.names[4], "steward", CloseStudy(STUDY)) == "not_a_participant"
+    bed.require("east", "scientist", CloseStudy(STUDY))
+    assert bed.study.status == studies.CLOSED
+    bed.close()
+
+
+# Whose silence costs
+
+
+def test_s14_who_revokes_while_updates_are_collected_is_not_charged(bed: Bed) -> None:
+    bed.until(1, rounds.COMMIT)
+    before = learning(bed)
+    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    assert bed.round.frozen == ("east", "north", "south") and "west" in bed.round.expected
+    assert learning(bed)["west"] == before["west"]
+
+
+# Masters
+
+
+def test_l4_a_study_whose_candidates_were_all_away_goes_on_when_they_are_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three hospitals of ten on announced maintenance: nobody may lead for a while, and not for ever."""
+    monkeypatch.setattr(study_bed, "NAMES", ("aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh", "ii", "jj"))
+    bed, who = Bed.found(tmp_path, 10), ("aa", "bb", "cc")
+    for name in who:
+        bed.require(name, "steward", RegisterDataset("brain", SCHEMA))
+        bed.require(name, "steward", PublishVersion("brain", 1, bytes(32), 512))
+    bed.require("aa", "scientist", ProposeStudy(make_spec(who, 1)))
+    bed.approve(*who)
+    bed.until(1, rounds.COMMIT)
+    for name in who:
+        bed.require(name, "steward", AnnounceMaintenance(0, 600_000))
+    with bed.asleep("bb", "cc"):
+        bed.run(lambda: bed.study.status == studies.PAUSED)
+    assert bed.kinds("study.paused") == [("study.paused", "no_candidates")]
+    bed.require("aa", "scientist", ResumeStudy(STUDY))
+    assert bed.study.status == studies.PAUSED, "still nobody may lead"
+    for name in who:
+        bed.require(name, "steward", Unjail())
+    bed.require("aa", "scientist", ResumeStudy(STUDY))
+    bed.run()
+    assert bed.study.status == studies.FINISHED
+    assert set(bed.at(1).ranking) == set(who)
+    assert len(opening.joins(bed.state, STUDY)) == 3
+    bed.close()
