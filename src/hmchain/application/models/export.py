@@ -10,8 +10,8 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.model_file import Model
 from hmchain.application.models import registry
-from hmchain.application.node.node import shared_objects
 from hmchain.application.site import hospital as hospital_folder
+from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, load_key

@@ -22,7 +22,7 @@ from hmchain.application.node.signing_record import record
 from hmchain.application.site import network as network_file
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network
-from hmchain.application.site.node import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings
+from hmchain.application.site.node import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings, shared_objects
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
@@ -48,7 +48,6 @@ from hmchain.ledger.readers.follower import follow
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.ledger.state import State
-from hmchain.records.objects import ObjectStore
 
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
@@ -173,15 +172,6 @@ def open_hospital(
     for hospital in consortium.hospitals.values():
         hospital.agent.colluders_min = settings.colluders_min
     return consortium
-
-
-def shared_objects(folder: NodeFolder) -> ObjectStore | None:
-    """The store that a node's settings name; None if they name none. Raises what `ObjectStore.open` raises."""
-    settings = folder.settings()
-    if not settings.objects:
-        return None
-    credentials = folder.object_credentials if folder.object_credentials.exists() else None
-    return ObjectStore.open(settings.objects, credentials=credentials, endpoint=settings.objects_endpoint)
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------

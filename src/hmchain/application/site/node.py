@@ -17,6 +17,7 @@ from hmchain.application.site.toml_text import toml_string
 from hmchain.errors import InputError
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.members.membership import TITLE_CHARACTERS_MAX
+from hmchain.records.objects import ObjectStore
 
 DEFAULT_P2P = "0.0.0.0:26656"
 DEFAULT_RPC = "127.0.0.1:26657"
@@ -222,3 +223,12 @@ class NodeFolder:
 
         with files.hold(self.lock, refused):
             yield
+
+
+def shared_objects(folder: NodeFolder) -> ObjectStore | None:
+    """The store that a node's settings name; None if they name none. Raises what `ObjectStore.open` raises."""
+    settings = folder.settings()
+    if not settings.objects:
+        return None
+    credentials = folder.object_credentials if folder.object_credentials.exists() else None
+    return ObjectStore.open(settings.objects, credentials=credentials, endpoint=settings.objects_endpoint)
