@@ -34,10 +34,11 @@ test: $(STAMPS)/test  ## Run the tests, but for those of real networks: about fo
 test-network: $(STAMPS)/test  ## Run the long tests: networks of real nodes, their faults and kills
 	$(PYTEST) -m network $(ARGS)
 
-lint: $(STAMPS)/test  ## Check style, format and types
+lint: $(STAMPS)/test  ## Check style, format, types and which way imports point
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(STAMPS)/test  ## Format the code
 	$(BIN)/ruff check --fix .
@@ -52,7 +53,7 @@ docs: $(STAMPS)/docs  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## Remove what builds and tests left (runs/ and the environment stay)
-	rm -rf site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf site dist build .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .coverage
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## Also remove the environment

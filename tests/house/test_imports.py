@@ -1,4 +1,4 @@
-"""The house's rules on imports: what each room may touch, and which way dependencies point."""
+"""The house's rules on imports: which way they point, and what each room may touch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import hmchain
+from support.paths import REPOSITORY
 
 ROOT = Path(hmchain.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
@@ -22,30 +23,11 @@ UNDETERMINED = {
 }  # fmt: skip
 
 
-# What all layers stand on; each may import what stands before it, and no layer.
-GROUND_ORDER = [{"errors", "merkle", "clock", "processes"}, {"canonical", "files"}, {"keys", "sqlite"}]
-
-CLIMBING = {
-    "ledger/engines/cometbft/archive.py", "application/models/inference.py", "application/node/folder_audit.py",
-    "application/pages/charts.py", "application/pages/figures.py",
-}  # fmt: skip
-"""Moved, and still to be parted from what stands on them."""
-LAYERS = {
-    "records": {"records"},
-    "ledger": {"ledger"},
-    "application": {"records", "ledger", "application"},
-    "interfaces": {"records", "ledger", "application", "interfaces"},
-}
-LEDGER_ORDER = [
-    {"lthash", "arithmetic", "vectors", "proposer", "reputation", "election", "sums"},
-    {"blocks", "transactions", "state"},
-    {"context", "chain"},
-    {"contracts"},
-    {"protocols"},
-    {"transition", "genesis"},
-    {"engines"},
-    {"readers"},
-]
+def test_imports_point_the_way_that_pyproject_says() -> None:
+    """The rooms' order stands under `[tool.importlinter]`."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    done = subprocess.run([*command, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def name_of(path: Path) -> str:
@@ -98,58 +80,11 @@ def _is_path(path: Path) -> bool:
     return "from pathlib import Path" in path.read_text()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_layers_import_downwards(path: Path) -> None:
-    layer = name_of(path).split("/")[0].removesuffix(".py")
-    allowed = LAYERS.get(layer, set())
-    if name_of(path) in ("__init__.py", "__main__.py"):
-        return  # the public names and the command come from everywhere
-    if name_of(path) in CLIMBING:
-        return
-    for line, imported in imports(path):
-        parts = imported.split(".")
-        if parts[0] == "hmchain" and len(parts) > 1 and parts[1] in LAYERS:
-            assert parts[1] in allowed, (
-                f"{name_of(path)}:{line} imports {imported}: records and ledger never meet, application imports both"
-            )
-
-
-@pytest.mark.parametrize("name", sorted(set().union(*GROUND_ORDER)))
-def test_the_ground_imports_in_one_direction(name: str) -> None:
-    below: set[str] = set()
-    for names in GROUND_ORDER:
-        if name in names:
-            break
-        below |= names
-    for line, imported in imports(ROOT / f"{name}.py"):
-        if imported.startswith("hmchain."):
-            other = [part for part in imported.split(".")[1:] if part in set().union(*GROUND_ORDER)][:1]
-            assert other and other[0] in below, f"{name}.py:{line} imports {imported}, which stands on it"
-
-
 @pytest.mark.parametrize("path", [p for p in MODULES if "/" in name_of(p)], ids=name_of)
 def test_files_are_synced_and_databases_opened_in_one_place(path: Path) -> None:
     text = path.read_text()
     for call, owner in (("os.fsync(", "files"), ("flock(", "files"), ("sqlite3.connect(", "sqlite")):
         assert call not in text, f"{name_of(path)} calls {call}...): hmchain.{owner} does it, for all in one way"
-
-
-@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith("ledger/")], ids=name_of)
-def test_the_ledger_imports_in_one_direction(path: Path) -> None:
-    own = name_of(path).removeprefix("ledger/").split("/")[0].removesuffix(".py")
-    if own == "__init__" or name_of(path) in CLIMBING:
-        return
-    rank = _rank(own)
-    for line, imported in imports(path):
-        if imported.startswith("hmchain.ledger."):
-            other = imported.split(".")[2]
-            assert _rank(other) <= rank, f"{name_of(path)}:{line}: {own} may not import {other}, which stands on it"
-
-
-def _rank(name: str) -> int:
-    found = [rank for rank, names in enumerate(LEDGER_ORDER) if name in names]
-    assert found, f"ledger/{name} has no place in LEDGER_ORDER: say where it stands"
-    return found[0]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
