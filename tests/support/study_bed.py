@@ -34,6 +34,7 @@ from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.rounds import Contribution, Round
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, Study, StudySpec
 from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NOTICE_MS
 from hmchain.ledger.state import State
 
@@ -205,8 +206,6 @@ class Bed:
 
     def signed(self, name: str, body: contracts.Body) -> bytes:
         """A transaction of a hospital's agent, which need not be what the agent would do."""
-        from hmchain.application.agent.agent import signed
-
         hospital = self.consortium.hospitals[name]
         return signed(hospital.keys.agent, hospital.node, body)
 

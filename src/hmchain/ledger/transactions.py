@@ -79,10 +79,27 @@ class Authentic:
     wire: bytes
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A transaction that waits for its sender's signature."""
+
+    transaction: Transaction
+    """The meaning of what is signed; `contracts.decode_body` reads its body."""
+
+    @property
+    def message(self) -> bytes:
+        """The bytes to sign: the transaction's one encoding."""
+        return encode(self.transaction)
+
+    def attach(self, signature: bytes) -> bytes:
+        """The wire form. A signature that does not hold is refused by the ledger."""
+        return encode(SignedTransaction(self.transaction, signature))
+
+
 def sign(key: SigningKey, chain_id: str, body: bytes, nonce: bytes, expires_ms: int) -> bytes:
     """Return the wire form of `body` signed by `key`."""
-    transaction = Transaction(chain_id, ED25519, key.public.raw, nonce, expires_ms, body)
-    return encode(SignedTransaction(transaction, key.sign(encode(transaction))))
+    prepared = Prepared(Transaction(chain_id, ED25519, key.public.raw, nonce, expires_ms, body))
+    return prepared.attach(key.sign(prepared.message))
 
 
 def read(wire: bytes, chain_id: str) -> SignedTransaction:

@@ -32,38 +32,23 @@ from hmchain.application.agent.study_keys import (
     wrap_halves,
 )
 from hmchain.application.learning.quantise import to_fixed
-from hmchain.canonical import Record, encode
+from hmchain.canonical import Record
 from hmchain.errors import HMChainError, StudyError
-from hmchain.keys import Redacted, SecretKey, SigningKey
+from hmchain.keys import Redacted, SecretKey
 from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.contracts.learning import approvals, opening, rounds, studies
 from hmchain.ledger.contracts.learning.opening import AgreePairs, JoinStudy
 from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.studies import Study, StudySpec
-from hmchain.ledger.state import State
-from hmchain.ledger.transactions import NONCE_BYTES, sign
+from hmchain.ledger.engines.ledger import Node, Signer, signed
 from hmchain.records.objects import ObjectStore
 
 if TYPE_CHECKING:
     from hmchain.application.learning.trainers.cnn_trainer import Trainer
 
-EXPIRY_MS = 600_000
 UNFORESEEN = "this study met an error that nobody foresaw"
 _TURN_MS = 1_000
 """How long each agent waits for the one before it to say that a study did not open in time."""
-
-
-class Node(Protocol):
-    """A hospital's own node of the ledger, as its agent reads it."""
-
-    chain_id: str
-
-    @property
-    def state(self) -> State:
-        """The committed state."""
-
-    def now_ms(self) -> int:
-        """The time the next block would have."""
 
 
 class UnpinnedError(StudyError):
@@ -139,7 +124,7 @@ class Agent:
     """The agent of one organisation."""
 
     organisation: str
-    key: SigningKey
+    signer: Signer
     node: Node
     objects: ObjectStore
     store: AgentStore
@@ -179,7 +164,7 @@ class Agent:
         for study in self._studies():
             with self._waiting(study):
                 bodies += self._parts[study.status](study) or self._lapse(study)
-        return [signed(self.key, self.node, body, self.random) for body in bodies]
+        return [signed(self.signer, self.node, body, self.random) for body in bodies]
 
     def study_key(self, study: str) -> SecretKey | None:
         """The key of a study's objects, once pairs are agreed."""
@@ -364,8 +349,3 @@ def _checked(learner: Learner, spec: StudySpec) -> Learner:
     if len(learner.initial) != size or (vectors.model_root(model, model * 0), vectors.weights_root(model)) != pinned:
         raise UnpinnedError(f"study {spec.name} does not start from the model that it names", "have it proposed again")
     return learner
-
-
-def signed(key: SigningKey, node: Node, body: contracts.Body, random: Random = secrets.token_bytes) -> bytes:
-    """A signed transaction that expires in ten minutes."""
-    return sign(key, node.chain_id, encode(body), random(NONCE_BYTES), node.now_ms() + EXPIRY_MS)

@@ -39,10 +39,11 @@ from hmchain.ledger.contracts.learning.participation import (
 )
 from hmchain.ledger.contracts.learning.rounds import Contribution, Posted, Round
 from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.engines.ledger import Node
 from hmchain.records.envelope import Buffer
 
 if TYPE_CHECKING:
-    from hmchain.application.agent.agent import Learner, Node
+    from hmchain.application.agent.agent import Learner
 
 SALT_BYTES = 32
 _MASKED_PHASES = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL)

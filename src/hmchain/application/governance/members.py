@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from msgspec.structs import asdict, replace
 
-from hmchain.application.agent.agent import signed
 from hmchain.application.hospital.consortium import LocalNode
 from hmchain.application.node.node import open_ledger
 from hmchain.application.site.keyring import key_file
@@ -33,7 +32,7 @@ from hmchain.ledger.contracts.members.membership import (
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
-from hmchain.ledger.engines.ledger import Ledger, require
+from hmchain.ledger.engines.ledger import Ledger, require, signed
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from hmchain.application.agent.agent import Agent, Learner, Node, UnpinnedError, signed
+from hmchain.application.agent.agent import Agent, Learner, UnpinnedError
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.schedule import TrainingPlan
@@ -28,6 +28,7 @@ from hmchain.ledger import contracts
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.engines.ledger import Node, signed
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault
 

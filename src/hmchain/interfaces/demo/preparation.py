@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.agent.agent import RoundingSecret, signed
+from hmchain.application.agent.agent import RoundingSecret
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import TRAIN, VALIDATION, Hospital, Images
@@ -29,6 +29,7 @@ from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStud
 from hmchain.ledger.contracts.learning.opening import JoinStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NAME_CHARACTERS_MAX
 from hmchain.ledger.state import State
 from hmchain.records.pictures.imageset import ImageSet

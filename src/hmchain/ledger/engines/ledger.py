@@ -1,17 +1,24 @@
-"""What every engine offers to those who write to a ledger and read it, and how a transaction gets into a block."""
+"""One interface of all engines for those who write to a ledger and read it.
+
+A transaction takes three steps: it is prepared for a sender, signed by whoever holds the sender's key, and sent.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hmchain.canonical import Record, encode
 from hmchain.errors import LedgerError, StudyError
+from hmchain.keys import PublicKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import refusal_hint
+from hmchain.ledger.transactions import NONCE_BYTES, Prepared, Transaction, refusal_hint
 
 OnBlock = Callable[[Block, BlockResult], None]
+EXPIRY_MS = 600_000
 
 
 class RefusedError(LedgerError):
@@ -64,6 +71,46 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Release everything."""
+
+
+class Node(Protocol):
+    """A hospital's own node of the ledger, as those who act for the hospital read it."""
+
+    chain_id: str
+
+    @property
+    def state(self) -> State:
+        """The committed state."""
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+
+
+class Signer(Protocol):
+    """Holder of a sender's key: `keys.SigningKey` is one; a token, a browser or a remote signer may be another."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The sender's public key."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature (64 bytes) of `Prepared.message`, which says all that is signed. Raises what prevents it."""
+
+
+def prepare(
+    sender: PublicKey, node: Node, body: Record, random: Callable[[int], bytes] = secrets.token_bytes
+) -> Prepared:
+    """A transaction of `sender` that expires in ten minutes, for whoever holds the key to sign."""
+    expires_ms = node.now_ms() + EXPIRY_MS
+    return Prepared(
+        Transaction(node.chain_id, sender.algorithm, sender.raw, random(NONCE_BYTES), expires_ms, encode(body))
+    )
+
+
+def signed(signer: Signer, node: Node, body: Record, random: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
+    """The wire form of a transaction that expires in ten minutes. Raises what the signer raises."""
+    prepared = prepare(signer.public, node, body, random)
+    return prepared.attach(signer.sign(prepared.message))
 
 
 def submit(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> list[str]:
