@@ -19,6 +19,7 @@ from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.fhir.client import FhirClient
 from hmchain.records.sources.fhir.files import FhirFiles
 from hmchain.records.sources.fhir.server import FhirSearch
+from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import Item, SourceError
 from support.health_records import AS_OF, ndjson, profile, pseudonyms, resources
 from support.oracles import environment
@@ -67,12 +68,9 @@ class Server:
     @contextmanager
     def client(self, token: str = TOKEN) -> Iterator[FhirClient]:
         """A client that does not wait long."""
-        with FhirClient(
-            f"http://127.0.0.1:{self.port}",
-            credential=Credential.bearer(token),
-            attempts=3,
-            sleep=lambda seconds: time.sleep(min(seconds, 0.05)),
-        ) as client:
+        hasty = Patience((0.5, 1.0), lambda seconds: time.sleep(min(seconds, 0.05)))
+        server = WebServer(f"http://127.0.0.1:{self.port}", Credential.bearer(token), patience=hasty)
+        with FhirClient(server) as client:
             yield client
 
 

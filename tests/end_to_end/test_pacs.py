@@ -16,9 +16,8 @@ from hmchain.records.sources.dicom.dicomweb import DicomWeb
 from hmchain.records.sources.dicom.dimse import Dimse
 from hmchain.records.sources.dicom.dimse_client import Pacs, Receiver
 from hmchain.records.sources.dicom.selection import Selection
-from hmchain.records.sources.dicom.web_client import WebServer
+from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
-from hmchain.records.sources.retry import Patience
 from support.pacs import HOST, PASSWORD, TITLE, USER, Orthanc, free_ports, running_orthanc, study
 
 HASTY = Patience((0.05, 0.05))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.records.sources.fhir.client import FhirClient
+from hmchain.records.sources.fhir.client import PATIENCE
+from hmchain.records.sources.http import PATIENT
 from hmchain.records.sources.opening import Asked, open_source
-from hmchain.records.sources.retry import PATIENT
 from support.steward import Steward
 from support.steward import steward as steward
 
@@ -47,8 +47,8 @@ def test_a_port_or_host_that_cannot_be_is_a_clear_error(steward: Steward, host_a
 def test_http_to_another_machine_is_taken_only_if_that_is_wanted(
     steward: Steward, tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for waits, by in ((PATIENT.__dict__, "pause"), (FhirClient.__init__.__kwdefaults__, "sleep")):
-        monkeypatch.setitem(waits, by, lambda seconds: None)  # between tries
+    for waits in (PATIENT.__dict__, PATIENCE.__dict__):
+        monkeypatch.setitem(waits, "pause", lambda seconds: None)  # between tries
     place = protocol.format("nobody.invalid:4711").replace("https", "http")
     refused = steward.run("inspect", place, expect=3 if place.startswith("dicomweb") else 2)["error"]
     assert "in clear" in refused["what"] and "--insecure-http" in refused["hint"]
@@ -71,8 +71,8 @@ def test_a_listener_listens_to_this_machine_unless_told_otherwise(place: str, ho
 def test_a_name_that_no_machine_has_is_a_clear_error(
     steward: Steward, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for waits, by in ((PATIENT.__dict__, "pause"), (FhirClient.__init__.__kwdefaults__, "sleep")):
-        monkeypatch.setitem(waits, by, lambda seconds: None)  # between tries
+    for waits in (PATIENT.__dict__, PATIENCE.__dict__):
+        monkeypatch.setitem(waits, "pause", lambda seconds: None)  # between tries
     error = steward.run("inspect", protocol.format("nobody.invalid:4711"), expect=3)["error"]
     assert error["code"] == "source" and error["hint"]
 

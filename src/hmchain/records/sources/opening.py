@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,8 +22,8 @@ from hmchain.records.sources.addresses import (
 )
 from hmchain.records.sources.credentials import Credential, read_credential
 from hmchain.records.sources.dicom.selection import Selection, read_patients
+from hmchain.records.sources.http import WebServer, is_loopback
 from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Item, Source
-from hmchain.records.sources.loopback import is_loopback
 from hmchain.records.sources.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -285,10 +285,8 @@ def _guess(path: Path) -> str:
 @contextmanager
 def _dicomweb(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
     from hmchain.records.sources.dicom.dicomweb import DicomWeb
-    from hmchain.records.sources.dicom.web_client import WebServer
 
-    server = WebServer(address.url, credential, _path(asked.ca_file), allow_plain=asked.insecure_http)
-    with closing(DicomWeb(server, asked.selection())) as source:
+    with closing(DicomWeb(_web_server(asked, address, credential), asked.selection())) as source:
         source.check()
         yield Opened(source, DICOM, f"DICOMweb: {address.host}")
 
@@ -309,12 +307,12 @@ def _dimse(asked: Asked, address: Address, credential: Credential | None) -> Ite
 
 @contextmanager
 def _fhir(asked: Asked, address: Address, credential: Credential | None) -> Iterator[Opened]:
-    from hmchain.records.sources.fhir.client import FhirClient
+    from hmchain.records.sources.fhir.client import PATIENCE, FhirClient
     from hmchain.records.sources.fhir.server import DEFAULT_TYPES, FhirExport, FhirSearch
 
     since = asked.since.isoformat() if asked.since else ""
-    ca_file, plain = _path(asked.ca_file), asked.insecure_http
-    with FhirClient(address.url, credential=credential, ca_file=ca_file, allow_plain=plain) as client:
+    server = replace(_web_server(asked, address, credential), patience=PATIENCE)
+    with FhirClient(server) as client:
         ask = FhirExport if address.protocol == "fhir-export" else FhirSearch
         yield Opened(ask(client, asked.types or DEFAULT_TYPES, since), FHIR, f"FHIR: {address.host}")
 
@@ -332,6 +330,10 @@ def _mllp(asked: Asked, address: Address, credential: Credential | None) -> Iter
 
 _OVER_HTTP = {"dicomweb": _dicomweb, "fhir": _fhir, "fhir-export": _fhir}
 _BY_ITSELF = {"dimse": _dimse, "mllp": _mllp}
+
+
+def _web_server(asked: Asked, address: Address, credential: Credential | None) -> WebServer:
+    return WebServer(address.url, credential, _path(asked.ca_file), allow_plain=asked.insecure_http)
 
 
 def _path(text: str) -> Path | None:

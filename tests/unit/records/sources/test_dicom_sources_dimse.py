@@ -27,8 +27,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from hmchain.records.sources.dicom.arrivals import Arrivals
 from hmchain.records.sources.dicom.dimse import Dimse
 from hmchain.records.sources.dicom.dimse_client import Pacs, Receiver
+from hmchain.records.sources.http import Patience
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
-from hmchain.records.sources.retry import Patience
 from support.certificates import authority
 
 NOBODY: Callable[[str], bool] = lambda name: False  # noqa: E731

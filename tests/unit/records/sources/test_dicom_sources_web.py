@@ -18,15 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hmchain.records.sources import spool
+from hmchain.records.sources import http, spool
 from hmchain.records.sources.credentials import Credential, CredentialError, read_credential
 from hmchain.records.sources.dicom import web_client
 from hmchain.records.sources.dicom.dicomweb import DicomWeb
 from hmchain.records.sources.dicom.multipart import TruncatedError, first_part
 from hmchain.records.sources.dicom.selection import Selection
-from hmchain.records.sources.dicom.web_client import WebServer
+from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
-from hmchain.records.sources.retry import Patience
 from support.certificates import authority
 
 NOBODY: Callable[[str], bool] = lambda name: False  # noqa: E731
@@ -194,7 +193,7 @@ def test_something_else_than_dicomweb(content: bytes) -> None:
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_client, "JSON_BYTES_MAX", 1000)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1000)
     monkeypatch.setattr(web_client, "OBJECT_BYTES_MAX", 100)
     too_long = pytest.raises(SourceError, match="too long an answer")
     with serving(lambda path, seen: (200, "x", b" " * 2000)) as (url, _), too_long:
@@ -277,11 +276,11 @@ def test_a_credential_that_is_not_there(place: str) -> None:
 @pytest.mark.parametrize("token", [None, Credential.bearer("x")], ids=["anybody", "a user"])
 def test_nothing_is_asked_in_clear_of_another_machine_unless_that_is_wanted(token: Credential | None) -> None:
     with pytest.raises(SourceError, match="in clear") as failure:
-        WebServer("http://pacs.example.org/dicom-web", token)
+        DicomWeb(WebServer("http://pacs.example.org/dicom-web", token))
     assert "--insecure-http" in failure.value.hint
-    WebServer("http://pacs.example.org/dicom-web", token, allow_plain=True)
+    DicomWeb(WebServer("http://pacs.example.org/dicom-web", token, allow_plain=True)).close()
     for host in ("127.0.0.1:8042", "127.0.0.2", "[::1]:8042", "localhost"):
-        WebServer(f"http://{host}/dicom-web", token)
+        DicomWeb(WebServer(f"http://{host}/dicom-web", token)).close()
 
 
 def test_no_proxy_of_the_environment_gets_to_see_anything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,10 +296,10 @@ def test_no_proxy_of_the_environment_gets_to_see_anything(monkeypatch: pytest.Mo
 
 def test_an_address_holds_no_more_than_an_address() -> None:
     with pytest.raises(SourceError, match="more than an address") as failure:
-        WebServer("https://reader:s3cret@pacs.example.org/dicom-web")
+        DicomWeb(WebServer("https://reader:s3cret@pacs.example.org/dicom-web"))
     assert "s3cret" not in str(failure.value)
     with pytest.raises(SourceError, match="not the address"):
-        WebServer("pacs.example.org")
+        DicomWeb(WebServer("pacs.example.org"))
 
 
 def test_a_server_must_prove_who_it_is(tmp_path: Path) -> None:

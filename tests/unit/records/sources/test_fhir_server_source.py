@@ -10,10 +10,11 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+from hmchain.records.sources import http
 from hmchain.records.sources.credentials import Credential
-from hmchain.records.sources.fhir import client as client_module
 from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
 from hmchain.records.sources.fhir.server import FhirExport, FhirSearch
+from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import Item, SourceError
 from support.health_records import bundle, ndjson, observation, patient
 
@@ -30,11 +31,12 @@ class Server:
         self.requests: list[httpx.Request] = []
         self.waits: list[float] = []
         self.client = FhirClient(
-            base,
-            credential=Credential.bearer("secret-token"),
-            attempts=3,
-            transport=httpx.MockTransport(self._answer),
-            sleep=self.waits.append,
+            WebServer(
+                base,
+                Credential.bearer("secret-token"),
+                patience=Patience((0.5, 1.0), self.waits.append),
+                transport=httpx.MockTransport(self._answer),
+            )
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -217,7 +219,7 @@ def test_an_answer_that_is_no_bundle_is_named(body: bytes) -> None:
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "ANSWER_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1 << 20)
 
     def endless() -> Iterator[bytes]:
         while True:
@@ -243,18 +245,18 @@ def test_a_link_away_from_the_server_is_not_followed(link: str) -> None:
 )  # fmt: skip
 def test_an_address_that_is_none_or_in_clear_is_refused(base: str) -> None:
     with pytest.raises(FhirRequestError) as caught:
-        FhirClient(base)
+        FhirClient(WebServer(base))
     assert "pass" not in str(caught.value)
 
 
 def test_this_machine_may_be_asked_in_clear_and_a_credential_is_never_shown() -> None:
     for base in ("http://[::1]:8080/fhir", "http://localhost/fhir"):
-        FhirClient(base).close()
-    FhirClient("http://hospital.example.org", allow_plain=True).close()
+        FhirClient(WebServer(base)).close()
+    FhirClient(WebServer("http://hospital.example.org", allow_plain=True)).close()
     with pytest.raises(FhirRequestError, match="in clear") as failure:
-        FhirClient("http://hospital.example.org")
+        FhirClient(WebServer("http://hospital.example.org"))
     assert "--insecure-http" in failure.value.hint
-    with FhirClient("http://127.0.0.1:8080/fhir", credential=Credential.bearer("secret-token")) as client:
+    with FhirClient(WebServer("http://127.0.0.1:8080/fhir", Credential.bearer("secret-token"))) as client:
         assert "secret" not in repr(client)
         assert "secret" not in repr(FhirSearch(client))
 

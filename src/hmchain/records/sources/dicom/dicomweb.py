@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
-from hmchain.records.sources.dicom.web_client import WebClient, WebServer
+from hmchain.records.sources.dicom.web_client import WebClient
+from hmchain.records.sources.http import WebServer
 from hmchain.records.sources.item import DICOM, Item
 from hmchain.records.sources.skipped import Skipped
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from hmchain.records.sources.dicom.arrivals import Arrivals
+from hmchain.records.sources.http import PATIENT, MomentaryError, Patience, trust
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
-from hmchain.records.sources.retry import PATIENT, MomentaryError, Patience
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -328,7 +328,7 @@ def _encryption(pacs: Pacs) -> tuple[ssl.SSLContext, str] | None:
     if pacs.ca_file is None:
         return None
     try:
-        return ssl.create_default_context(cafile=str(pacs.ca_file)), pacs.host
+        return trust(pacs.ca_file), pacs.host
     except OSError as error:
         raise SourceError(f"{pacs.ca_file} is not a certificate file", "give one in PEM form") from error
 

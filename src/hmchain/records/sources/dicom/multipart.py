@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from hmchain.records.sources.http import MomentaryError
+
 _HEADERS_BYTES_MAX = 64 << 10
 
 
-class TruncatedError(Exception):
+class TruncatedError(MomentaryError):
     """The message ends before its first part does."""
+
+    def __init__(self) -> None:
+        super().__init__("broke off the connection")
 
 
 def first_part(chunks: Iterable[bytes], boundary: bytes) -> Iterator[bytes]:

@@ -1,33 +1,22 @@
-"""Asks a FHIR server: tries again what may pass, says what will not, and keeps the credential within the server."""
+"""Requests to a FHIR server: what may pass is tried again, what will not is said, and the credential stays with it."""
 
 from __future__ import annotations
 
-import logging
-import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from pathlib import Path
 from types import TracebackType
 
 import httpx
 
 from hmchain.errors import InputError
-from hmchain.records.sources.credentials import Credential
+from hmchain.records.sources import http
 from hmchain.records.sources.fhir.files import LINE_BYTES_MAX
+from hmchain.records.sources.http import MomentaryError, Patience, Trouble, WebConnection, WebServer
 from hmchain.records.sources.item import SourceError
-from hmchain.records.sources.loopback import PLAIN_HINT, is_loopback
 
-ANSWER_BYTES_MAX = 64 << 20
-"""A larger page is refused: ask for smaller ones."""
-WAIT_SECONDS_MAX = 300.0
-"""If the server wants to be left alone for longer, it is the user who waits."""
-BACKOFF_SECONDS = (0.5, 30.0)
-"""Between two tries: doubled from the first to the second, unless the server says how long."""
+PATIENCE = Patience((0.5, 1.0, 2.0, 4.0))
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_FHIR = {"Accept": "application/fhir+json"}
 
 
 class FhirRequestError(InputError):
@@ -46,38 +35,14 @@ class Answer:
 
 
 class FhirClient:
-    """A connection to the FHIR server at `base`, such as `https://fhir.example.org/r4`; close it after use.
+    """A connection to the FHIR server at `https://fhir.example.org/r4`, say; close it after use.
 
-    Raises `FhirRequestError` for an address that is none, or without `allow_plain` neither `https` nor on this machine.
+    Raises `FhirRequestError` for an address that is none, or is neither `https`, nor on this machine, nor allowed.
     """
 
-    def __init__(
-        self,
-        base: str,
-        *,
-        credential: Credential | None = None,
-        ca_file: Path | None = None,
-        allow_plain: bool = False,
-        timeout_seconds: float = 30.0,
-        attempts: int = 5,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """`ca_file` is the authority of its certificate, if the system knows none; each request has `attempts`.
-
-        `allow_plain` says that patient data may come without encryption from another machine.
-        """
-        self.base = _checked(base, allow_plain)
-        self._credential, self._attempts, self._sleep = credential, attempts, sleep
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # its log has addresses in full, which name patients
-        self._http = httpx.Client(
-            timeout=timeout_seconds,
-            transport=transport,
-            verify=_trust(ca_file),
-            trust_env=False,
-            follow_redirects=False,  # the credential is for this server alone
-            headers={"Accept": "application/fhir+json"},
-        )
+    def __init__(self, server: WebServer) -> None:
+        self._web = WebConnection(server, _named)
+        self.base = self._web.base
 
     def __repr__(self) -> str:
         return f"FhirClient({str(self.base)!r})"
@@ -92,11 +57,11 @@ class FhirClient:
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        self._web.close()
 
     def pause(self, seconds: float) -> None:
         """Wait, as the server asked."""
-        self._sleep(seconds)
+        self._web.server.patience.pause(seconds)
 
     def address(self, path: str, **parameters: str) -> httpx.URL:
         """The URL of a path below the server's base."""
@@ -122,13 +87,17 @@ class FhirClient:
 
         Raises `SourceError`, at once for what will not pass, such as 401 and 403.
         """
-        return self._retried(lambda: self._once("GET", url, headers))
+        try:
+            return self._web.server.patience.insist(lambda: self._once("GET", url, headers))
+        except MomentaryError as error:
+            later = f"it asks for {error.wait_s:.0f} s" if error.wait_s else "run it again later"
+            raise SourceError(f"{self.base.host}: {error}", f"{later}; what was extracted is kept") from error
 
     def delete(self, url: httpx.URL) -> None:
         """DELETE, once; raises `SourceError` as `get`."""
         try:
             self._once("DELETE", url, None)
-        except (httpx.RequestError, _Passing) as error:
+        except MomentaryError as error:
             raise SourceError(f"{self.base.host} does not answer") from error
 
     def lines(self, url: httpx.URL, *, with_credential: bool) -> Iterator[bytes]:
@@ -142,55 +111,25 @@ class FhirClient:
                 f"{self.base.host} names a file on another server that wants its credential, or has no TLS"
             )
         try:
-            with self._http.stream("GET", url, headers=self._headers(with_credential, None)) as response:
+            with self._web.answer("GET", url, headers=_FHIR, with_credential=with_credential) as response:
                 self._check(response)
                 yield from _split(response.iter_bytes())
-        except (httpx.RequestError, _Passing) as error:
+        except MomentaryError as error:
             hint = "run it again: it goes on after the last resource that was kept"
             raise SourceError(f"a file from {self.base.host} broke off", hint) from error
 
-    def _retried(self, attempt: Callable[[], Answer]) -> Answer:
-        wait, longest = BACKOFF_SECONDS
-        for left in reversed(range(self._attempts)):
-            asked: float | None = None
-            try:
-                return attempt()
-            except _Passing as passing:
-                problem, asked = f"it answers {passing.status}", passing.wait_seconds
-            except httpx.TimeoutException:
-                problem = "it does not answer in time"
-            except httpx.RequestError:
-                problem = "it cannot be reached"
-            if left == 0 or (asked or 0) > WAIT_SECONDS_MAX:
-                break
-            self._sleep(asked if asked is not None else wait)
-            wait = min(2 * wait, longest)
-        later = f"it asks for {asked:.0f} s" if asked else "run it again later"
-        raise SourceError(f"{self.base.host}: {problem}", f"{later}; what was extracted is kept")
-
-    def _once(self, method: str, url: httpx.URL, headers: dict[str, str] | None) -> Answer:
-        with self._http.stream(method, url, headers=self._headers(True, headers)) as response:
+    def _once(self, method: str, url: httpx.URL, headers: Mapping[str, str] | None) -> Answer:
+        with self._web.answer(method, url, headers={**_FHIR, **(headers or {})}) as response:
             self._check(response)
-            body = bytearray()
-            for piece in response.iter_bytes():
-                body += piece
-                if len(body) > ANSWER_BYTES_MAX:
-                    what = f"{self.base.host} sends an answer of more than {ANSWER_BYTES_MAX >> 20} MiB"
-                    raise SourceError(what, "ask for smaller pages")
-            return Answer(response.status_code, response.headers, bytes(body))
-
-    def _headers(self, with_credential: bool, more: dict[str, str] | None) -> dict[str, str]:
-        headers = dict(more or {})
-        if self._credential is not None and with_credential:
-            headers["Authorization"] = self._credential.authorization
-        return headers
+            what = f"{self.base.host} sends an answer of more than {http.ANSWER_BYTES_MAX >> 20} MiB"
+            body = http.whole(response, SourceError(what, "ask for smaller pages"))
+            return Answer(response.status_code, response.headers, body)
 
     def _check(self, response: httpx.Response) -> None:
         status = response.status_code
         if status < 300:
             return
-        if status in _PASSING:
-            raise _Passing(status, _retry_after(response.headers.get("Retry-After", "")))
+        http.check_passing(response, f"it answers {status}")
         if status in (401, 403):
             hint = "check the credential, and that it may read these types"
             raise SourceError(f"{self.base.host} refuses access ({status})", hint)
@@ -199,43 +138,21 @@ class FhirClient:
         raise SourceError(f"{self.base.host} answers {status}", "check the address, and that it serves these types")
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise FhirRequestError(f"{ca_file} is no file of certificates", "give one in PEM form") from error
-
-
-class _Passing(Exception):
-    """A refusal that may pass, and after how many seconds if the server says so."""
-
-    def __init__(self, status: int, wait_seconds: float | None) -> None:
-        self.status, self.wait_seconds = status, wait_seconds
-
-
-def _checked(base: str, allow_plain: bool) -> httpx.URL:
-    try:
-        url = httpx.URL(base.rstrip("/") + "/")
-    except httpx.InvalidURL as error:
-        raise FhirRequestError("the FHIR server's address cannot be read", "write it as https://host/path") from error
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
-        raise FhirRequestError("this is no FHIR server's address", "write it as https://host/path")
-    if url.scheme == "http" and not is_loopback(url.host) and not allow_plain:
-        raise FhirRequestError(f"{url.host} would send patient data in clear", PLAIN_HINT)
-    return url
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds from now, of a number of seconds or a date (RFC 9110, 10.2.3); None if it says neither."""
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+def _named(trouble: Trouble, where: str) -> Exception:
+    match trouble:
+        case Trouble.NO_ADDRESS | Trouble.MORE_THAN_ADDRESS:
+            return FhirRequestError("this is no FHIR server's address", "write it as https://host/path")
+        case Trouble.IN_CLEAR:
+            return FhirRequestError(f"{where} would send patient data in clear", http.PLAIN_HINT)
+        case Trouble.NO_AUTHORITY:
+            return FhirRequestError(f"{where} is no file of certificates", "give one in PEM form")
+        case Trouble.UNTRUSTED:
+            hint = "give the file of the authority that signed it"
+            return SourceError(f"the certificate of {where} cannot be verified", hint)
+        case Trouble.SILENT:
+            return MomentaryError("it does not answer in time")
+        case Trouble.UNREACHABLE | Trouble.CUT_OFF:
+            return MomentaryError("it cannot be reached")
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:
