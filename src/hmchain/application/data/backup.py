@@ -8,7 +8,7 @@ their bytes follow, in that order. Keys are in clear in memory alone.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from hmchain.canonical import digest
 from hmchain.errors import StorageError
 from hmchain.files import make_folder, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
+from hmchain.plain import Progress
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pipeline import clean_files
@@ -116,7 +117,7 @@ def restore(
     *,
     passphrase: str | None = None,
     replica: ObjectStore | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Restored:
     """Make a hospital's folder of a backup, in a new folder or in that of a hospital or node that has no records yet.
 

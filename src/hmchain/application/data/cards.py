@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version as installed
@@ -18,12 +18,11 @@ from hmchain.application.hospital.hospital import ImageRecord
 from hmchain.application.pages.card import to_html
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import decode_trusted
+from hmchain.plain import Progress
 from hmchain.records.card import CardData, Quarantined, break_down, to_json
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.quality import Assessment, Sample, assess
-
-Progress = Callable[[int, int | None], None]
 
 _PNG = "image/png"
 

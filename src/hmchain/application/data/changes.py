@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.hospital import Place, Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
+from hmchain.plain import Progress
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.optouts import OptOut
 from hmchain.records.pipeline import clean_files, review
@@ -148,7 +149,7 @@ def _drop_cards(place: Place, versions: Iterable[tuple[str, int]]) -> tuple[Path
     return tuple(path for path in dropped if path.suffix == ".html")
 
 
-def export(records: Records, version: Version, folder: Path, progress: Callable[[int, int], None] | None = None) -> int:
+def export(records: Records, version: Version, folder: Path, progress: Progress | None = None) -> int:
     """Write the records of a version into a folder, decrypted, with an index of what they are; returns their number.
 
     The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,

@@ -10,10 +10,11 @@ from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.ledger.context import is_name
+from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, HeldItem, Version
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline import review
-from hmchain.records.pipeline.extraction import Extraction, Progress, Tally
+from hmchain.records.pipeline.extraction import Extraction, Tally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import IMAGE

@@ -7,7 +7,7 @@ validation would measure memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -22,6 +22,7 @@ from hmchain.canonical import digest, encode
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, InputError
 from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
 from hmchain.records.pictures.pixels import to_pixels
 from hmchain.records.quality import near_duplicate_groups
@@ -30,8 +31,6 @@ from hmchain.records.sources.item import IMAGE
 MEDIA_TYPE = "application/x-hmchain-image"
 VALIDATION_SHARE = 0.15
 CLASS_IMAGES_MIN = 2
-
-Progress = Callable[[int, int], None]
 
 
 class UnfitForLearningError(DataError):

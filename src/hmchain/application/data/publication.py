@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
@@ -21,11 +21,10 @@ from hmchain.ledger.contracts.data.datasets import (
     WithdrawVersion,
     rounded_count,
 )
+from hmchain.plain import Progress
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.descriptions import about, descriptions
 from hmchain.records.vault import verify_record_proof
-
-Progress = Callable[[int, int], None]
 
 
 class WaitingItemsError(InputError):

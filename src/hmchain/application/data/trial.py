@@ -15,6 +15,7 @@ from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, re
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
+from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset
 from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.outcome import Clean, Held, Outcome
@@ -30,7 +31,6 @@ REPORT, PROVENANCE = "report.json", "provenance.json"
 OWN_FILES = (REPORT, PROVENANCE)
 """Beside clean files."""
 
-Progress = Callable[[int, int | None], None]
 Take = Callable[[Clean], None]
 
 

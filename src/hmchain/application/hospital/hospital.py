@@ -29,6 +29,7 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDatas
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.engines.ledger import Node, signed
+from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault
 
@@ -89,9 +90,7 @@ class Hospital:
 
     # Records
 
-    def store_images(
-        self, dataset: str, splits: Mapping[str, Images], progress: Callable[[int, int], None] | None = None
-    ) -> None:
+    def store_images(self, dataset: str, splits: Mapping[str, Images], progress: Progress | None = None) -> None:
         """Encrypt images into the vault as the next version of a dataset."""
         records: dict[str, bytes] = {}
         for split, held in splits.items():

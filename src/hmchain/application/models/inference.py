@@ -14,10 +14,11 @@ from hmchain.application.learning.trainers import cnn
 from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
 from hmchain.application.node.reading import verified_state
 from hmchain.errors import InputError
-from hmchain.interfaces.cli.output import RESEARCH_ONLY, vouch
+from hmchain.interfaces.cli.output import vouch
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import models, studies
 from hmchain.ledger.contracts.learning.models import Model as RegisteredModel
+from hmchain.plain import RESEARCH_ONLY
 from hmchain.records.pictures.decode import FORMATS, NotAnImageError, quiet, read_bytes
 
 MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"

@@ -27,9 +27,10 @@ from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import audit as auditing
-from hmchain.ledger.readers.replay import AuditReport, Progress, TrustedHeader
+from hmchain.ledger.readers.replay import AuditReport, TrustedHeader
 from hmchain.ledger.readers.states import STATE, StaleStateError, opened
 from hmchain.ledger.state import State
+from hmchain.plain import Progress
 from hmchain.records.objects import address_of_file
 
 _COMPARE = "compare it with a copy, or with another member's"

@@ -30,7 +30,7 @@ from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts.learning import conduct
 from hmchain.ledger.contracts.members import maintenance, membership, standings
 from hmchain.ledger.engines.cometbft import archive
-from hmchain.ledger.engines.cometbft.audit import NodeAudit, Progress, verify
+from hmchain.ledger.engines.cometbft.audit import NodeAudit, verify
 from hmchain.ledger.engines.cometbft.damage import (
     DATA,
     SIGNED,
@@ -48,6 +48,7 @@ from hmchain.ledger.readers.follower import follow
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.ledger.state import State
+from hmchain.plain import Progress
 
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
@@ -361,7 +362,7 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     return verify(folder.ledger, kept, anchor, progress)
 
 
-def _silent(_done: int, _of: int) -> None:
+def _silent(_done: int, _of: int | None) -> None:
     """Report nothing."""
 
 

@@ -12,8 +12,8 @@ from hmchain import files, sqlite
 from hmchain.errors import InputError, LedgerError
 from hmchain.ledger.engines.block_store import hold
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.replay import Progress
 from hmchain.ledger.readers.states import STATE, opened, state_files
+from hmchain.plain import Progress
 
 
 class NodeStateError(InputError):

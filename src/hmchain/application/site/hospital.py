@@ -17,9 +17,10 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store, open_record_store
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
+from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import Conversion, Progress, Vault
+from hmchain.records.vault import Conversion, Vault
 
 
 class NoHospitalError(InputError):

@@ -20,6 +20,7 @@ from hmchain.interfaces.cli.options import (
     parse_digest,
     passphrase,
 )
+from hmchain.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,7 +87,7 @@ def verify(
         )
     if as_json:
         files = {"checked": found.checked, "not_checked": found.not_checked}
-        output.emit({"holds": True, **output.plain(found.ledger), "files": files})
+        output.emit({"holds": True, **plain(found.ledger), "files": files})
     else:
         _show_report(found)
 
@@ -124,7 +125,7 @@ def verify_record(
         known, withdrawn, against = version.root, version.withdrawn, f"the ledger, {_where(version.entry)}"
     record_proof.check(proof, known)
     if as_json:
-        output.emit({"holds": True, "organisation": proof.organisation, **output.plain(proof.proof), "root": known,
+        output.emit({"holds": True, "organisation": proof.organisation, **plain(proof.proof), "root": known,
                      "against": "root" if root else "ledger", "anchored": bool(root or anchor),
                      "withdrawn": withdrawn})  # fmt: skip
         return

@@ -11,6 +11,7 @@ import typer
 
 from hmchain.errors import HMChainError, StorageError
 from hmchain.interfaces.cli import output
+from hmchain.plain import plain
 
 INTERRUPTED = 130
 UNEXPECTED = 70
@@ -71,7 +72,7 @@ class Failure:
         if not self.what:
             return  # no command was given, and the help has been printed
         if as_json:
-            output.write_json({"error": output.plain(self)}, sys.stdout)
+            output.write_json({"error": plain(self)}, sys.stdout)
             return
         console = output.console(stderr=True)
         console.print("error", style="bold red", end=" ")

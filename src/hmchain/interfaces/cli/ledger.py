@@ -11,6 +11,7 @@ import typer
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.options import GENESIS_HELP, AsJson, RunArgument, RunOption, example, parse_digest
+from hmchain.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -206,7 +207,7 @@ def _show(found: TransactionView) -> None:
     ))  # fmt: skip
     if found.body is not None:
         output.heading("What it says")
-        output.fields(_flat(output.plain(found.body)))
+        output.fields(_flat(plain(found.body)))
 
 
 def _flat(value: object, name: str = "") -> list[tuple[str, object]]:

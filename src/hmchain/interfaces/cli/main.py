@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hmchain.interfaces.cli import about, audit, demo, failures, ledger, model, node, report
+from hmchain.interfaces.cli import about, audit, command, demo, failures, ledger, model, node, report
 from hmchain.interfaces.cli.data import extract
 from hmchain.interfaces.cli.network import members
 from hmchain.interfaces.cli.options import passphrase_taken
@@ -57,6 +57,7 @@ def hmchain(
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status; whatever goes wrong is told in a line or two."""
     as_json = "--json" in arguments
+    command.forget()
     try:
         with passphrase_taken():
             status = typer.main.get_command(app).main(arguments, prog_name="hmchain", standalone_mode=False)

@@ -12,12 +12,13 @@ from hmchain.errors import AuditError, DataError, InputError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.node import DEFAULT_FOLDER
 from hmchain.interfaces.cli.options import AsJson, HospitalOption, RunArgument, RunOption, example, passphrase
+from hmchain.plain import RESEARCH_ONLY
 
 if TYPE_CHECKING:
     from hmchain.application.learning.model_file import Origin
     from hmchain.application.models.inference import ModelFile, Predictions
 
-app = typer.Typer(no_args_is_help=True, help=f"Models that studies made, and what they say. {output.RESEARCH_ONLY}")
+app = typer.Typer(no_args_is_help=True, help=f"Models that studies made, and what they say. {RESEARCH_ONLY}")
 
 ModelOption = Annotated[
     Path | None,
@@ -181,7 +182,7 @@ def _show(found: ModelFile) -> None:
     output.say(f'model = load_model(Path("{found.path}"), audit.verify(Path("LEDGER")))')
     output.say('predict(model, Path("IMAGE").read_bytes())')
     output.say()
-    output.say(output.RESEARCH_ONLY, style="bold yellow")
+    output.say(RESEARCH_ONLY, style="bold yellow")
 
 
 def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:
@@ -210,7 +211,7 @@ def _show_predictions(found: Predictions) -> None:
         ("preprocessing", _preprocessing(model)),
         ("prior", output.listed(_shares(model))),
     ))  # fmt: skip
-    output.say(output.RESEARCH_ONLY, style="bold yellow")
+    output.say(RESEARCH_ONLY, style="bold yellow")
 
 
 def _preprocessing(model: ModelFile) -> str:

@@ -6,15 +6,16 @@ instead of sent to the terminal.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from hmchain.plain import Progress, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from hmchain.ledger.readers.states import VerifiedState
 
-RESEARCH_ONLY = "Research use only, not a medical device."
+Value = TypeVar("Value")
 
+_as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 _PIPE_COLUMNS = 160
 """Width where there is no terminal: tables in files and pipes should not lose text to a guess of 80."""
 
@@ -54,6 +56,25 @@ def heading(text: str) -> None:
     say(text, style="bold")
 
 
+def answer_in_json(wanted: bool) -> bool:
+    """Have `show` print JSON from now on, or text for people; the callback of `--json`."""
+    _as_json.set(wanted)
+    return wanted
+
+
+def in_json() -> bool:
+    """Whether the command that runs was given `--json`."""
+    return _as_json.get()
+
+
+def show(value: Value, text: Callable[[Value], None]) -> None:
+    """Show what a command found out: as JSON where `--json` was given, else with the view that `text` is."""
+    if in_json():
+        emit(value)
+    else:
+        text(value)
+
+
 def emit(value: Any) -> None:
     """Print a value as JSON on standard output."""
     write_json(plain(value), sys.stdout)
@@ -62,23 +83,6 @@ def emit(value: Any) -> None:
 def write_json(value: Any, stream: TextIO) -> None:
     """Print plain JSON and a newline."""
     stream.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def plain(value: Any) -> Any:
-    """A record, dataclass or container as JSON values: bytes become hex, tagged records keep their tag as `type`."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if hasattr(value, "__struct_fields__"):
-        tag = value.__struct_config__.tag
-        named = {name: plain(getattr(value, name)) for name in value.__struct_fields__}
-        return {"type": tag, **named} if tag else named
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    return str(value) if isinstance(value, PurePath) else value
 
 
 def safe(text: str) -> str:
@@ -142,12 +146,15 @@ def listed(names: Iterable[str]) -> str:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(what: str) -> Iterator[Progress]:
     """A progress bar on standard error, for as long as the work takes; silent where there is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich import progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+    )  # fmt: skip
     screen = console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with progress.Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -31,12 +31,12 @@ from hmchain.interfaces.report.parts import (
     Results,
     RocCurve,
 )
+from hmchain.plain import Progress
 
 FEDERATED, POOLED = "FL-CNN-HMChain", "Pooled (nobody may)"
 RESAMPLES = 500
 ROC_POINTS = 200
 
-BaselineProgress = Callable[[str, int, int], None]
 """Called with `own` or `pooled`, the rounds done and all rounds."""
 
 
@@ -60,17 +60,18 @@ class Baselines:
             return cls(tuple(file["own"]), file["pooled"])
 
 
-def train_baselines(prepared: Prepared, progress: BaselineProgress) -> Baselines:
-    """Train every hospital's own CNN and the pooled one, with the same network, schedule and total work."""
+def train_baselines(prepared: Prepared, progress: Callable[[str], Progress]) -> Baselines:
+    """Train every hospital's own CNN and the pooled one, with the same network, schedule and total work.
+
+    `progress` gives each of the two trainings, `own` and `pooled`, what it reports to.
+    """
     if prepared.folder.baselines.exists():
         return Baselines.load(prepared.folder.baselines)
     cohorts, seed = prepared.cohorts(), first_model_seed(salt(prepared), prepared.study)
     test = prepared.images.images[prepared.split.test]
     with ThreadPoolExecutor(1) as pool:
-        pooled = pool.submit(
-            baselines.pooled, cohorts, prepared.plan, prepared.arch, seed, lambda n, of: progress("pooled", n, of)
-        )
-        own = baselines.local(cohorts, prepared.plan, prepared.arch, seed, lambda n, of: progress("own", n, of))
+        pooled = pool.submit(baselines.pooled, cohorts, prepared.plan, prepared.arch, seed, progress("pooled"))
+        own = baselines.local(cohorts, prepared.plan, prepared.arch, seed, progress("own"))
         found = Baselines(tuple(model.predict(test) for model in own), pooled.result().predict(test))
     found.save(prepared.folder.baselines)
     return found

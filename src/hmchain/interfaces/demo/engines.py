@@ -12,10 +12,11 @@ from typing import Protocol
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.interfaces.demo.incidents import Fault
-from hmchain.interfaces.demo.preparation import Prepared, Report
+from hmchain.interfaces.demo.preparation import Prepared
 from hmchain.interfaces.demo.settings import COMETBFT, DemoSettings
 from hmchain.interfaces.report.parts import Fact
 from hmchain.ledger.contracts.learning.studies import Deadlines
+from hmchain.plain import Progress
 
 COMETBFT_NEEDS = (
     Fact(
@@ -45,7 +46,7 @@ class Stage(Protocol):
     def fault(self, say: Callable[[str], None]) -> Fault:
         """What goes wrong with the ledger in this run; `say` tells what nobody could read from the ledger."""
 
-    def seal(self, report: Report) -> None:
+    def seal(self, report: Progress) -> None:
         """Leave in the ledger's directory whatever else it takes to audit it without the engine."""
 
 

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from hmchain.interfaces.report.parts import Audit, Check, Count, Lineage, Lineag
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.readers import audit, lineage
+from hmchain.plain import Progress
 
 _PIECE_BYTES = 64
 
 
-def inspect(ledger: Path, anchor: bytes, command: str, progress: Callable[[int, int], None]) -> Audit:
+def inspect(ledger: Path, anchor: bytes, command: str, progress: Progress) -> Audit:
     """Replay the ledger against its anchor, and show that a flipped bit is found."""
     started = time.perf_counter()
     report = audit.verify(ledger, anchor, progress=progress)

@@ -12,7 +12,7 @@ from hmchain.application.site.keyring import Keyring
 from hmchain.clock import now_ms
 from hmchain.errors import InputError, LedgerError
 from hmchain.interfaces.demo.incidents import LEDGER_ROUND
-from hmchain.interfaces.demo.preparation import Prepared, Report, chain_name, salt, titles
+from hmchain.interfaces.demo.preparation import Prepared, chain_name, salt, titles
 from hmchain.interfaces.demo.settings import DemoSettings
 from hmchain.interfaces.report.parts import Fact
 from hmchain.interfaces.report.summary import ONE_MACHINE
@@ -30,6 +30,7 @@ from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import VERSION, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.genesis import Genesis
+from hmchain.plain import Progress
 
 HOSPITALS_MIN, HOSPITALS_MAX = 4, 10
 """With three nobody may fail; and every hospital takes two processes."""
@@ -137,7 +138,7 @@ class CometBFTStage:
         """A validator that is killed."""
         return KilledValidator(self.consortium, self._network, say)
 
-    def seal(self, report: Report) -> None:
+    def seal(self, report: Progress) -> None:
         """Keep the headers of all blocks with the votes that decided them, which only a running node gives."""
         node = next(iter(self._network.nodes.values()))
         with RpcClient([node.rpc_url]) as client:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.study import DEADLINES
 from hmchain.interfaces.demo.incidents import LEDGER_ROUND
-from hmchain.interfaces.demo.preparation import Prepared, Report, chain_name, salt, titles
+from hmchain.interfaces.demo.preparation import Prepared, chain_name, salt, titles
 from hmchain.interfaces.demo.settings import DemoSettings
 from hmchain.interfaces.report.parts import Fact
 from hmchain.interfaces.report.summary import ONE_PROCESS
@@ -20,6 +20,7 @@ from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.validator import Behaviour
+from hmchain.plain import Progress
 
 PARAMETERS = Parameters(epoch_ms=1_000)
 """A run of minutes shows what takes hours."""
@@ -65,7 +66,7 @@ class EmbeddedStage:
         """A dishonest proposer."""
         return DishonestProposer(self._ledger)
 
-    def seal(self, report: Report) -> None:
+    def seal(self, report: Progress) -> None:
         """Blocks and votes are in the ledger's directory already."""
 
 

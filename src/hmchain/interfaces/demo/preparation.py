@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NAME_CHARACTERS_MAX
 from hmchain.ledger.state import State
+from hmchain.plain import Progress
 from hmchain.records.pictures.imageset import ImageSet
 from hmchain.records.pictures.named_sets import load_images
 from hmchain.records.pictures.partition import HospitalShare, Partition, partition
@@ -40,9 +40,6 @@ DATASET = "images"
 UNWANTED_PURPOSE = "DUO:0000042"
 """General research use: wider than what the steward's patients agreed to."""
 APPROVAL_MS = 7 * 86_400_000
-
-Report = Callable[[int, int], None]
-"""Called with what is done and the total."""
 
 # fmt: off
 _TREES = (
@@ -95,7 +92,7 @@ def hospital_names(count: int) -> tuple[str, ...]:
     return tuple(spread)
 
 
-def load(settings: DemoSettings, folder: RunFolder, progress: Report) -> Prepared:
+def load(settings: DemoSettings, folder: RunFolder, progress: Progress) -> Prepared:
     """Read the images and divide them; the split depends on the settings alone and is fixed before any training."""
     data_dir = Path(settings.data_dir) if settings.data_dir else None
     images = load_images(settings.dataset, data_dir=data_dir, size=settings.image_size, progress=progress)

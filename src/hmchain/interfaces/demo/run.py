@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,13 +20,14 @@ from hmchain.files import write_whole
 from hmchain.interfaces.demo import comparison, disclosure, history, inspection, outcome, preparation, silence
 from hmchain.interfaces.demo.engines import Engine, Stage, engine_of, needs
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
-from hmchain.interfaces.demo.preparation import Prepared, Report
+from hmchain.interfaces.demo.preparation import Prepared
 from hmchain.interfaces.demo.settings import DemoSettings, claim, is_finished
 from hmchain.interfaces.demo.story import Story
 from hmchain.interfaces.report import RunSummary, from_json, render, to_json
 from hmchain.interfaces.report.parts import Incident, Timing
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.learning.studies import Deadlines
+from hmchain.plain import Progress
 
 CURVE_POINTS = 16
 
@@ -118,7 +119,7 @@ class _Watch:
     """Follows the blocks of a study: incidents, pictures, and the model's score on the test set now and then."""
 
     def __init__(
-        self, prepared: Prepared, consortium: Consortium, incidents: Incidents, story: Story, report: Report
+        self, prepared: Prepared, consortium: Consortium, incidents: Incidents, story: Story, report: Progress
     ) -> None:
         self._prepared = prepared
         self._consortium = consortium
@@ -231,12 +232,15 @@ def _conclude(
     return outcome.summarise(prepared, engine, consortium, told, curve, scored, audit, tuple(stages.timings))
 
 
-def _joined(report: Report, rounds: int) -> comparison.BaselineProgress:
+def _joined(report: Progress, rounds: int) -> Callable[[str], Progress]:
     """One bar for the two trainings that run side by side."""
     done = {"own": 0, "pooled": 0}
 
-    def progress(method: str, number: int, of: int) -> None:
-        done[method] = number
-        report(sum(done.values()), len(done) * rounds)
+    def of_method(method: str) -> Progress:
+        def progress(number: int, _of: int | None) -> None:
+            done[method] = number
+            report(sum(done.values()), len(done) * rounds)
 
-    return progress
+        return progress
+
+    return of_method

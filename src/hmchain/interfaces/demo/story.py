@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hmchain.interfaces.demo.preparation import Prepared, Refused, Report
+from hmchain import plain
+from hmchain.interfaces.demo.preparation import Prepared, Refused
 from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Results
 from hmchain.interfaces.report.summary import RunSummary
 
-NOTICE = "Research use only, not a medical device."
 _WIDE = 118
 """Columns from which the table of results has room for intervals."""
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "white")
@@ -38,7 +38,7 @@ class Story:
         self._console.rule(f"[bold]{title}", align="left", style="dim")
 
     @contextmanager
-    def progress(self, text: str, total: int | None = None) -> Iterator[Report]:
+    def progress(self, text: str, total: int | None = None) -> Iterator[plain.Progress]:
         """A bar for long work; call it with what is done and the total."""
         with Progress(
             SpinnerColumn(),
@@ -68,7 +68,7 @@ class Story:
         settings = prepared.settings
         self.line(
             f"[bold]FL-HMChain[/]: {settings.hospitals} simulated hospitals learn one model from "
-            f"[bold]{escape(prepared.images.name)}[/] and no image leaves any of them. [dim]{NOTICE}[/]"
+            f"[bold]{escape(prepared.images.name)}[/] and no image leaves any of them. [dim]{plain.RESEARCH_ONLY}[/]"
         )
 
     def hospitals(self, prepared: Prepared) -> None:
@@ -186,7 +186,7 @@ class Story:
         self.line()
         for fact in summary.limits[:2]:
             self.line(f"[dim]{escape(fact.name)} {escape(fact.text)}[/]")
-        self.line(f"[dim]{NOTICE}[/]")
+        self.line(f"[dim]{plain.RESEARCH_ONLY}[/]")
 
 
 def _mix(counts: np.typing.NDArray[np.int64], width: int = 36) -> str:

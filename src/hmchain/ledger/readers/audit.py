@@ -19,8 +19,9 @@ from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, Progress, TrustedHeader, UnreadableError
+from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, TrustedHeader, UnreadableError
 from hmchain.ledger.state import State
+from hmchain.plain import Progress
 
 FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
 

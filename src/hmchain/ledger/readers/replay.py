@@ -30,9 +30,7 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, Refusal, authenticate
 from hmchain.ledger.transition import Machine
-
-Progress = Callable[[int, int], None]
-"""Called with the blocks that are checked and the blocks there are."""
+from hmchain.plain import Progress
 
 _R = TypeVar("_R", bound=Record)
 

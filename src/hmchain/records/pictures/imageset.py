@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from hmchain.errors import DataError, InputError
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files done and of all files."""
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 

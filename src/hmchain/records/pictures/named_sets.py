@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hmchain.errors import HMChainError, InputError
+from hmchain.plain import Progress
 from hmchain.records.pictures import medmnist
 from hmchain.records.pictures.imageset import (
     TEST,
@@ -23,7 +24,6 @@ from hmchain.records.pictures.imageset import (
     ExtractionReport,
     ImageSet,
     OneClassError,
-    Progress,
     UnknownDatasetError,
 )
 from hmchain.records.pictures.set_arrays import load_arrays

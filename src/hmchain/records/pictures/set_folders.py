@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hmchain.plain import Progress
 from hmchain.records.pictures.decode import FORMATS, Decoded, NotAnImageError, decode_image, quiet, read_bytes, to_grey
 from hmchain.records.pictures.imageset import (
     TEST,
@@ -19,7 +20,6 @@ from hmchain.records.pictures.imageset import (
     EmptyDatasetError,
     Extracted,
     ExtractionReport,
-    Progress,
 )
 
 _SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}

@@ -9,11 +9,12 @@ is an earlier one; if that cannot be told (two objects under one UID, say) it is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from hmchain.canonical import digest
+from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
@@ -21,9 +22,6 @@ from hmchain.records.pipeline.storing import How, Known, Shelf, clean_of, read, 
 from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
 from hmchain.records.vault import Vault, Writer
-
-Progress = Callable[[int, int | None], None]
-"""Called with the items done and all items, if their number is known."""
 
 CONFLICT = "conflicting_identifier"
 OPTED_OUT = "opted_out"

@@ -15,7 +15,6 @@ beneath it are salted, so that records which share a ciphertext cannot be told b
 """
 
 from hmchain.records.vault.commitment import Commitment, RecordProof, verify_record_proof
-from hmchain.records.vault.database import Progress
 from hmchain.records.vault.erasure import Erasure
 from hmchain.records.vault.errors import (
     MissingRecordError,
@@ -43,7 +42,6 @@ __all__ = [
     "Mirror",
     "MissingRecordError",
     "PassphraseProvider",
-    "Progress",
     "RecordExistsError",
     "RecordProof",
     "Repair",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,8 +49,6 @@ SCHEMA = (
 )
 
 Values: TypeAlias = Sequence[str | int | bytes | None]
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with what is done and with all that there is to do."""
 
 
 class Database:

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hmchain.canonical import digest
 from hmchain.keys import Redacted, UnwrapError
-from hmchain.records.vault.database import Database, Progress
+from hmchain.plain import Progress
+from hmchain.records.vault.database import Database
 from hmchain.records.vault.errors import VaultError
 from hmchain.records.vault.providers import KeyProvider
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from hmchain.canonical import digest
+from hmchain.plain import Progress
 from hmchain.records.objects import MissingObjectError, ObjectStore
 from hmchain.records.objects.backend import Buffer
 from hmchain.records.vault import erasure
 from hmchain.records.vault.commitment import SALT_BYTES
-from hmchain.records.vault.database import SCHEMA, VERSION, Database, Progress
+from hmchain.records.vault.database import SCHEMA, VERSION, Database
 from hmchain.records.vault.errors import VaultError, VaultKeyError
 from hmchain.records.vault.hierarchy import Hierarchy, Kek, record_context, root_context
 from hmchain.records.vault.intake import DEDUPLICATION

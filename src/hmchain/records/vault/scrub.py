@@ -9,9 +9,10 @@ from typing import Literal, TypeAlias
 
 from hmchain.errors import KeyMaterialError
 from hmchain.keys import Redacted, SecretKey, UnwrapError
+from hmchain.plain import Progress
 from hmchain.records.envelope import EnvelopeError, open_stream
 from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError
-from hmchain.records.vault.database import Database, Progress
+from hmchain.records.vault.database import Database
 from hmchain.records.vault.hierarchy import Hierarchy, record_context
 from hmchain.records.vault.roots import Roots
 

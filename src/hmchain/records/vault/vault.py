@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from hmchain.files import PRIVATE, make_folder
 from hmchain.keys import SecretKey, WrappingKey
+from hmchain.plain import Progress
 from hmchain.records.envelope import Buffer, open_envelope, open_stream
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import erasure, migration
 from hmchain.records.vault.commitment import Commitment, RecordProof
-from hmchain.records.vault.database import FILE, SCHEMA, VERSION, Database, Progress
+from hmchain.records.vault.database import FILE, SCHEMA, VERSION, Database
 from hmchain.records.vault.erasure import Erasure
 from hmchain.records.vault.errors import MissingRecordError, VaultError, VersionClosedError
 from hmchain.records.vault.hierarchy import Hierarchy, record_context

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces.cli import audit, failures, ledger, output, runs
+from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
 from hmchain.interfaces.cli.main import app, main
 from hmchain.interfaces.cli.options import BadDigestError, parse_digest
+from hmchain.plain import RESEARCH_ONLY, plain
 
 Captured = pytest.CaptureFixture[str]
 
@@ -193,7 +195,25 @@ class Leaf(Record, frozen=True, tag="leaf"):
 
 
 def test_records_become_json_with_hex_and_their_tag() -> None:
-    assert output.plain({"a": [Leaf(b"\x01\xff", ("x",))]}) == {"a": [{"type": "leaf", "root": "01ff", "names": ["x"]}]}
+    assert plain({"a": [Leaf(b"\x01\xff", ("x",))]}) == {"a": [{"type": "leaf", "root": "01ff", "names": ["x"]}]}
+
+
+@pytest.mark.parametrize("kind", [WriteCommand, ReadCommand, ResumedCommand])
+def test_one_value_is_shown_as_text_or_as_json(
+    kind: type[WriteCommand], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    small = typer.Typer()
+
+    @small.command(cls=kind)
+    def look() -> None:
+        output.show(Leaf(b"\x01", ("x",)), lambda leaf: output.say(f"leaf of {leaf.names[0]}"))
+
+    monkeypatch.setattr("hmchain.interfaces.cli.main.app", small)
+    assert main(["--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"type": "leaf", "root": "01", "names": ["x"]}
+    assert main([]) == 0
+    assert capsys.readouterr().out == "leaf of x\n"
+    assert began() is kind
 
 
 @given(st.text())
@@ -250,7 +270,7 @@ def test_help_names_all_groups_by_role(capsys: Captured) -> None:
     text = capsys.readouterr().out
     for word in ("Start here", "Stewards and scientists", "Auditors and operators", "demo", "study", "ledger"):
         assert word in text
-    assert output.RESEARCH_ONLY in text
+    assert RESEARCH_ONLY in text
 
 
 @pytest.mark.parametrize("group", [[], ["ledger"], ["study"]])

@@ -37,13 +37,11 @@ from hmchain.application.learning.trainers.cnn import (
 )
 from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer, Cohort
 from hmchain.canonical import digest
+from hmchain.plain import Progress
 from hmchain.records.pictures.imageset import ImageSet
 from hmchain.records.pictures.partition import Partition
 
 _ALONE_BATCH, _ALONE_STEPS = 8, 40
-
-Progress = Callable[[int, int], None]
-"""Called with the rounds done and all rounds."""
 
 
 @dataclass(frozen=True)

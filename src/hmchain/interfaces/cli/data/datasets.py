@@ -11,6 +11,7 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.data import show as data
 from hmchain.interfaces.cli.node import DEFAULT_FOLDER
 from hmchain.interfaces.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example, passphrase
+from hmchain.plain import plain
 
 if TYPE_CHECKING:
     from hmchain.application.data.changes import Target
@@ -82,7 +83,7 @@ def show(
             if as_json:
                 output.emit(entry)
             else:
-                pairs = output.plain(entry)
+                pairs = plain(entry)
                 output.fields((*((k, v) for k, v in pairs.items() if k != "attributes"), *entry.attributes.items()))
             return
         about = catalogue.dataset(dataset)
@@ -137,7 +138,7 @@ def register(
         schema = publication.schema_of(records, version)
     published = publication.publish_at(place, version, schema, passphrase())
     if as_json:
-        output.emit({**output.plain(published), "card": card, "provenance": done, "findings": assessment.findings})
+        output.emit({**plain(published), "card": card, "provenance": done, "findings": assessment.findings})
         return
     output.fields((
         ("dataset", f"{dataset}, version {version.number}"),

@@ -10,6 +10,7 @@ import typer
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.node import DEFAULT_FOLDER
 from hmchain.interfaces.cli.options import AsJson, HospitalOption, example, passphrase
+from hmchain.plain import plain
 
 app = typer.Typer(
     no_args_is_help=True, help="Items that were held back: look at them, let them through or reject them."
@@ -42,7 +43,7 @@ def list_items(
             item.item: review.original_name(records.vault, item) for item in held if names and item.state == PENDING
         }
     if as_json:
-        output.emit([{**output.plain(item), **({"name": shown[item.item]} if item.item in shown else {})}
+        output.emit([{**plain(item), **({"name": shown[item.item]} if item.item in shown else {})}
                      for item in held])  # fmt: skip
     elif held:
         output.table(

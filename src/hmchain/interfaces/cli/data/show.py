@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hmchain.interfaces.cli import output
+from hmchain.plain import plain
 
 if TYPE_CHECKING:
     from hmchain.application.data.changes import Erased
@@ -40,7 +41,7 @@ def state(version: Version) -> str:
 
 def version_fields(version: Version) -> dict[str, object]:
     """A version as JSON."""
-    return {**output.plain(version), "state": state(version)}
+    return {**plain(version), "state": state(version)}
 
 
 def show_erased(
@@ -48,7 +49,7 @@ def show_erased(
 ) -> None:
     """Say what was destroyed, and what the ledger says of it; `pending` is why it cannot be told."""
     if as_json:
-        output.emit({**output.plain(done), "withdrawn": withdrawn, "withdrawal_pending": pending is not None})
+        output.emit({**plain(done), "withdrawn": withdrawn, "withdrawal_pending": pending is not None})
         return
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.versions:
@@ -72,7 +73,7 @@ def show_erased(
 def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool) -> None:
     """Say what an extraction did."""
     if as_json:
-        output.emit({"dataset": version.dataset, "version": version.number, **output.plain(tally),
+        output.emit({"dataset": version.dataset, "version": version.number, **plain(tally),
                      **_source_fields(source)})  # fmt: skip
         return
     output.fields((

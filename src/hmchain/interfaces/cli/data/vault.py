@@ -10,6 +10,7 @@ import typer
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.node import DEFAULT_FOLDER
 from hmchain.interfaces.cli.options import AsJson, HospitalOption, example, passphrase
+from hmchain.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def verify(
         changed = registered.changes(records, found.changed)
     sound = found.sound and not changed
     if as_json:
-        output.emit({**output.plain(found), "changed": changed, "sound": sound})
+        output.emit({**plain(found), "changed": changed, "sound": sound})
     elif sound:
         output.say(f"All {found.records} records can be read.", style="bold green")
         output.fields((("objects", found.blobs), ("of no record", found.unnamed)))

@@ -36,6 +36,7 @@ from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.proofs import NoSuchTransactionError
 from hmchain.ledger.state import State
+from hmchain.plain import Progress
 
 FILE = "headers.jsonl"
 _PATIENCE_SECONDS = 10.0
@@ -188,7 +189,7 @@ def keep(
     directory: Path,
     height: Callable[[], int],
     fetch: Callable[[int], SignedHeader],
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Archive:
     """Keep all headers in a node's directory, those that are there already not asked for again, but the last one.
 

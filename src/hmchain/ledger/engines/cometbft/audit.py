@@ -11,7 +11,7 @@ the way. So signers are counted by heads: who is jailed depends on votes that ar
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,7 @@ from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, 
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import SnapshotError, State
 from hmchain.ledger.transition import Machine
-
-Progress = Callable[[int, int], None]
+from hmchain.plain import Progress
 
 
 class NodeAuditError(AuditError):

@@ -1,0 +1,30 @@
+"""Values as JSON has them, the notice that stands under results, and the shape of every report of progress."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+RESEARCH_ONLY = "Research use only, not a medical device."
+
+Progress = Callable[[int, int | None], None]
+"""Takes how much is done, and of how much; None where nobody knows the end."""
+
+
+def plain(value: Any) -> Any:
+    """A record, dataclass or container as JSON values: bytes become hex, tagged records keep their tag as `type`."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if hasattr(value, "__struct_fields__"):
+        tag = value.__struct_config__.tag
+        named = {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {"type": tag, **named} if tag else named
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, PurePath) else value
