@@ -59,6 +59,13 @@ def test_colours_are_the_same_bit_for_bit(form: str) -> None:
     assert np.array_equal(np.asarray(image), COLOUR) and found.attributes["photometric"] == "RGB"
 
 
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+def test_grey_saved_as_colour_is_grey(form: str) -> None:
+    found, image = cleaned(saved(np.dstack([GREY] * 3), form))
+    assert image.mode == "L" and np.array_equal(np.asarray(image), GREY)
+    assert found.attributes["photometric"] == "MONOCHROME2" and not found.actions
+
+
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_sixteen_bits_stay_sixteen(form: str) -> None:
     values = (RAMP * 60 + 1000).astype(np.uint16)
