@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import LocalNode
 from hmchain.application.node.node import open_ledger
@@ -17,28 +16,26 @@ from hmchain.errors import InputError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import STEWARD
-from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings, upgrades
+from hmchain.ledger.contracts.members import maintenance, membership, parameters, upgrades
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance, Window
 from hmchain.ledger.contracts.members.membership import (
     Action,
     Admit,
-    Ballot,
     ProposeAction,
     Remove,
     SetParameters,
     VoteAction,
     WithdrawVote,
 )
-from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.engines.ledger import Ledger, require, signed
+from hmchain.ledger.readers.members import BallotView, ballots
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 _DIGITS_MAX = 12
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
-_LAST_MS = 253_402_300_799_000
 
 
 class NoBallotError(InputError):
@@ -73,28 +70,6 @@ class NetworkParameterError(InputError):
 
 
 @dataclass(frozen=True)
-class BallotView:
-    """A ballot as people see it."""
-
-    id: bytes
-    action: str
-    opened_height: int
-    yes: tuple[str, ...]
-    needed: int
-    """Votes that carry it."""
-    passed: bool
-    withdrawn: bool
-    """Its last vote was taken back."""
-    lapsed: bool
-    until_ms: int
-
-    @property
-    def open(self) -> bool:
-        """Whether it takes votes."""
-        return not (self.passed or self.withdrawn or self.lapsed)
-
-
-@dataclass(frozen=True)
 class Delegate:
     """Who speaks for a hospital at its running node, as its steward or scientist; records and agent are left alone."""
 
@@ -125,27 +100,6 @@ def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = 
         yield Delegate(folder.settings().organisation, key, ledger)
     finally:
         ledger.close()
-
-
-def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
-    """All ballots, or those on a kind of action; the newest first."""
-    needed, time_ms = -(-2 * len(membership.active_members(state)) // 3), standings.time_ms(state)
-    found = [
-        BallotView(
-            ballot,
-            _words(state, entry),
-            entry.opened_height,
-            entry.yes,
-            needed,
-            entry.closed and bool(entry.yes),
-            entry.closed and not entry.yes,
-            not entry.closed and not entry.is_open(time_ms),
-            entry.until_ms,
-        )
-        for ballot, entry in membership.ballots(state)
-        if kind is None or isinstance(entry.action, kind)
-    ]
-    return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
 
 
 def propose(steward: Delegate, action: Action) -> BallotView:
@@ -254,24 +208,3 @@ def announce_maintenance(steward: Delegate, minutes: int, in_minutes: int = 0) -
 def unjail(steward: Delegate) -> None:
     """Ask for a hospital's votes to be counted again. Raises `RefusedTransactionError` if it is not jailed."""
     steward.require(Unjail())
-
-
-def _words(state: State, ballot: Ballot) -> str:
-    action = ballot.action
-    if isinstance(action, Admit):
-        return f"admit {action.member.organisation}"
-    if isinstance(action, Remove):
-        return f"remove {action.organisation}"
-    if isinstance(action, Upgrade):
-        time = datetime.fromtimestamp(min(action.after_ms, _LAST_MS) / 1000, UTC)
-        return f"protocol {action.protocol} after {time:%Y-%m-%d %H:%M} UTC and block {action.after_height}"
-    if isinstance(action, CallOff):
-        return f"call off protocol {action.protocol}"
-    return f"set {_settings(action.parameters, None if ballot.closed else parameters.current(state))}"
-
-
-def _settings(wanted: Parameters, current: Parameters | None) -> str:
-    """What a ballot sets: all of it is in force afterwards, so before that, all that it would change is shown."""
-    found = asdict(wanted)
-    shown = {name: value for name, value in found.items() if current is None or value != getattr(current, name)}
-    return ", ".join(f"{name}={value}" for name, value in shown.items()) or "what is in force already"

@@ -8,7 +8,6 @@ hold up a vote.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -26,9 +25,7 @@ from hmchain.application.site.node import RUN_BEGINS, NodeExistsError, NodeFolde
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger import proposer, reputation
-from hmchain.ledger.contracts.learning import conduct
-from hmchain.ledger.contracts.members import maintenance, membership, standings
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, verify
 from hmchain.ledger.engines.cometbft.damage import (
@@ -45,9 +42,9 @@ from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.readers.follower import follow
+from hmchain.ledger.readers.members import ValidatorStatus, tolerated, validators
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
-from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
 HEADERS_SHOWN = 200
@@ -219,27 +216,6 @@ class NodeStatus:
 
 
 @dataclass(frozen=True)
-class ValidatorStatus:
-    """One member as the ledger sees it."""
-
-    organisation: str
-    title: str
-    power: int
-    share_permyriad: int
-    """Of the total power."""
-    consensus: int
-    """0 to 10 000."""
-    learning: int
-    """0 to 10 000."""
-    jailed: bool
-    tombstoned: bool
-    proposed: int
-    """Of the last blocks."""
-    maintenance_until_ms: int
-    """When the maintenance that it announced last ends or ended; 0 if it never did."""
-
-
-@dataclass(frozen=True)
 class NetworkStatus:
     """How the network is, as one node sees it."""
 
@@ -364,30 +340,3 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
 
 def _silent(_done: int, _of: int | None) -> None:
     """Report nothing."""
-
-
-def tolerated(found: Iterable[ValidatorStatus]) -> int:
-    """How many of the validators may fail or lie; who was found guilty of voting twice is none any more."""
-    return reputation.faults_tolerated(sum(not each.tombstoned for each in found))
-
-
-def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
-    """Members and validators, in order of name; `proposed` counts blocks by their proposer's address (hex)."""
-    powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
-    total, now_ms = sum(powers.values()) or 1, standings.time_ms(state)
-    before = Counter[str]()  # by keys that were replaced since
-    for place, organisation in standings.former_owners(state).items():
-        before[organisation] += proposed.get(place.hex(), 0)
-    found = []
-    for organisation in sorted(powers.keys() | {member.organisation for member in membership.active_members(state)}):
-        entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
-        address = proposer.address(entry.member.validator).hex() if entry else ""
-        power, window = powers.get(organisation, 0), maintenance.window(state, organisation)
-        found.append(
-            ValidatorStatus(
-                organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
-                conduct.learning_score(state, "", organisation, now_ms), standing.jailed, standing.tombstoned,
-                proposed.get(address, 0) + before[organisation], window.until_ms if window else 0,
-            )
-        )  # fmt: skip
-    return tuple(found)

@@ -24,6 +24,7 @@ from hmchain.ledger import genesis, proposer
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft.damage import SignedRecordError
+from hmchain.ledger.readers import members
 from hmchain.ledger.state import State
 from support.ledger_network import member
 from support.paths import REPOSITORY
@@ -156,10 +157,10 @@ def test_who_voted_twice_no_longer_counts_for_what_a_network_survives(folder: No
     made = network_file.found([own, *(Introduction(member(name), name * 40, f"{name}:1") for name in "abc")], "net", 5)
     state = State()
     genesis.initialise(state, made.genesis)
-    assert node.tolerated(node.validators(state, {})) == 1
+    assert members.tolerated(members.validators(state, {})) == 1
     standings.offence(state, "b", 1, double_sign=True)
-    assert [each.tombstoned for each in node.validators(state, {})] == [False, True, False, False]
-    assert node.tolerated(node.validators(state, {})) == 0
+    assert [each.tombstoned for each in members.validators(state, {})] == [False, True, False, False]
+    assert members.tolerated(members.validators(state, {})) == 0
     state.close()
 
 

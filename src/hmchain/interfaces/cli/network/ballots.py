@@ -10,8 +10,9 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.options import passphrase
 
 if TYPE_CHECKING:
-    from hmchain.application.governance.members import BallotView, Delegate
+    from hmchain.application.governance.members import Delegate
     from hmchain.ledger.contracts.members.membership import Action
+    from hmchain.ledger.readers.members import BallotView
 
 COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 

@@ -16,7 +16,7 @@ from hmchain.interfaces.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOp
 from hmchain.interfaces.cli.options import AsJson, example, parse_digest, passphrase
 
 if TYPE_CHECKING:
-    from hmchain.application.node.node import ValidatorStatus
+    from hmchain.ledger.readers.members import ValidatorStatus
 
 app = typer.Typer(no_args_is_help=True, help="A network of hospitals: found it, join it, look at it.")
 app.add_typer(upgrade.app, name="upgrade")
@@ -159,13 +159,13 @@ def _standing(found: ValidatorStatus) -> str:
 @app.command(epilog=example("hmchain network ballots"))
 def ballots(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """List what the members were asked to decide, the newest first."""
-    from hmchain.application.governance import members as governance
     from hmchain.application.node.reading import verified_state
     from hmchain.application.site.node import NodeFolder
+    from hmchain.ledger.readers import members
 
     with verified_state(NodeFolder(directory).ledger) as read:
         output.vouch(read)
-        found = governance.ballots(read.state)
+        found = members.ballots(read.state)
     if as_json:
         output.emit(found)
     else:
@@ -203,16 +203,16 @@ def show_parameters(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = Fa
     """Show the rules that the members agreed on, and what is proposed to change."""
     from msgspec.structs import asdict
 
-    from hmchain.application.governance import members as governance
     from hmchain.application.node.reading import verified_state
     from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.contracts.members import parameters
     from hmchain.ledger.contracts.members.membership import SetParameters
+    from hmchain.ledger.readers import members
 
     with verified_state(NodeFolder(directory).ledger) as read:
         output.vouch(read)
         rules = asdict(parameters.current(read.state))
-        waiting = [ballot for ballot in governance.ballots(read.state, SetParameters) if ballot.open]
+        waiting = [ballot for ballot in members.ballots(read.state, SetParameters) if ballot.open]
     if as_json:
         output.emit({"parameters": rules, "ballots": waiting})
         return

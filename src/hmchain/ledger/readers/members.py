@@ -1,0 +1,133 @@
+"""Members and validators as the ledger sees them, and what the members vote on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec.structs import asdict
+
+from hmchain.ledger import proposer, reputation
+from hmchain.ledger.contracts.learning import conduct
+from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings
+from hmchain.ledger.contracts.members.membership import Action, Admit, Ballot, Remove
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
+from hmchain.ledger.state import State
+
+_LAST_MS = 253_402_300_799_000
+"""The last moment that a calendar of four digits holds."""
+
+
+@dataclass(frozen=True)
+class ValidatorStatus:
+    """One member as the ledger sees it."""
+
+    organisation: str
+    title: str
+    power: int
+    share_permyriad: int
+    """Of the total power."""
+    consensus: int
+    """0 to 10 000."""
+    learning: int
+    """0 to 10 000."""
+    jailed: bool
+    tombstoned: bool
+    proposed: int
+    """Of the last blocks."""
+    maintenance_until_ms: int
+    """When the maintenance that it announced last ends or ended; 0 if it never did."""
+
+
+@dataclass(frozen=True)
+class BallotView:
+    """A ballot as people see it."""
+
+    id: bytes
+    action: str
+    opened_height: int
+    yes: tuple[str, ...]
+    needed: int
+    """Votes that carry it."""
+    passed: bool
+    withdrawn: bool
+    """Its last vote was taken back."""
+    lapsed: bool
+    until_ms: int
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes votes."""
+        return not (self.passed or self.withdrawn or self.lapsed)
+
+
+def tolerated(found: Iterable[ValidatorStatus]) -> int:
+    """How many of the validators may fail or lie; who was found guilty of voting twice is none any more."""
+    return reputation.faults_tolerated(sum(not each.tombstoned for each in found))
+
+
+def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
+    """Members and validators, in order of name; `proposed` counts blocks by their proposer's address (hex)."""
+    powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
+    total, now_ms = sum(powers.values()) or 1, standings.time_ms(state)
+    before = Counter[str]()  # by keys that were replaced since
+    for place, organisation in standings.former_owners(state).items():
+        before[organisation] += proposed.get(place.hex(), 0)
+    found = []
+    for organisation in sorted(powers.keys() | {member.organisation for member in membership.active_members(state)}):
+        entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
+        address = proposer.address(entry.member.validator).hex() if entry else ""
+        power, window = powers.get(organisation, 0), maintenance.window(state, organisation)
+        found.append(
+            ValidatorStatus(
+                organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
+                conduct.learning_score(state, "", organisation, now_ms), standing.jailed, standing.tombstoned,
+                proposed.get(address, 0) + before[organisation], window.until_ms if window else 0,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
+    """All ballots, or those on a kind of action; the newest first."""
+    needed, time_ms = -(-2 * len(membership.active_members(state)) // 3), standings.time_ms(state)
+    found = [
+        BallotView(
+            ballot,
+            _words(state, entry),
+            entry.opened_height,
+            entry.yes,
+            needed,
+            entry.closed and bool(entry.yes),
+            entry.closed and not entry.yes,
+            not entry.closed and not entry.is_open(time_ms),
+            entry.until_ms,
+        )
+        for ballot, entry in membership.ballots(state)
+        if kind is None or isinstance(entry.action, kind)
+    ]
+    return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
+
+
+def _words(state: State, ballot: Ballot) -> str:
+    action = ballot.action
+    if isinstance(action, Admit):
+        return f"admit {action.member.organisation}"
+    if isinstance(action, Remove):
+        return f"remove {action.organisation}"
+    if isinstance(action, Upgrade):
+        time = datetime.fromtimestamp(min(action.after_ms, _LAST_MS) / 1000, UTC)
+        return f"protocol {action.protocol} after {time:%Y-%m-%d %H:%M} UTC and block {action.after_height}"
+    if isinstance(action, CallOff):
+        return f"call off protocol {action.protocol}"
+    return f"set {_settings(action.parameters, None if ballot.closed else parameters.current(state))}"
+
+
+def _settings(wanted: Parameters, current: Parameters | None) -> str:
+    """What a ballot sets: all of it is in force afterwards, so before that, all that it would change is shown."""
+    found = asdict(wanted)
+    shown = {name: value for name, value in found.items() if current is None or value != getattr(current, name)}
+    return ", ".join(f"{name}={value}" for name, value in shown.items()) or "what is in force already"
