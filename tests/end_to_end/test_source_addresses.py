@@ -8,7 +8,8 @@ import pytest
 
 from hmchain.records.sources.fhir.client import PATIENCE
 from hmchain.records.sources.http import PATIENT
-from hmchain.records.sources.opening import Asked, open_source
+from hmchain.records.sources.opening import open_source
+from hmchain.records.sources.request import SourceRequest
 from support.steward import Steward
 from support.steward import steward as steward
 
@@ -62,9 +63,9 @@ def test_http_to_another_machine_is_taken_only_if_that_is_wanted(
     ("place", "host"), [("mllp://", "127.0.0.1"), ("mllp://:{}", "127.0.0.1"), ("mllp://0.0.0.0:{}", "0.0.0.0")]
 )
 def test_a_listener_listens_to_this_machine_unless_told_otherwise(place: str, host: str) -> None:
-    with open_source(Asked(place=place.format(2576))) as opened:
-        assert f"received at {host} port" in opened.described
-        assert ("not encrypted" in opened.warning) is (host == "0.0.0.0")
+    with open_source(SourceRequest(place=place.format(2576))) as source:
+        assert f"received at {host} port" in source.described
+        assert ("not encrypted" in source.warning) is (host == "0.0.0.0")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

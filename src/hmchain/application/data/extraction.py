@@ -18,7 +18,7 @@ from hmchain.records.pipeline.extraction import Extraction, Tally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import IMAGE
-from hmchain.records.sources.opening import Opened
+from hmchain.records.sources.open_source import OpenSource
 from hmchain.records.vault import VersionClosedError
 
 DEFAULT_PROFILE = "basic"
@@ -71,7 +71,7 @@ def require_name(text: str) -> None:
 
 
 def extract(
-    records: Records, dataset: Dataset, opened: Opened, *, workers: int = 1, progress: Progress | None = None
+    records: Records, dataset: Dataset, opened: OpenSource, *, workers: int = 1, progress: Progress | None = None
 ) -> tuple[Version, Tally]:
     """Fill the open version of a dataset from a source, both made if they are new and there is something to extract.
 
@@ -92,7 +92,7 @@ def extract(
     return records.catalogue.version(dataset.name, version.number), tally
 
 
-def _check_patients(records: Records, dataset: Dataset, opened: Opened) -> None:
+def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> None:
     """Raise `OtherRulesError` if pictures would belong to patients in one part of a version, and not in the other."""
     from hmchain.records.sources.pictures.files import ImageFiles
 

@@ -29,6 +29,12 @@ class ItemUnavailableError(SourceError):
     code = "source_item"
 
 
+class EmptySourceError(DataError):
+    """A source holds nothing that could be extracted: somebody may have named the wrong one, or an export failed."""
+
+    code = "empty_source"
+
+
 @dataclass(frozen=True)
 class Item:
     """One file, message, resource or table."""

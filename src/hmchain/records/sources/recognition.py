@@ -6,12 +6,16 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from hmchain.records.sources.addresses import UnknownSourceError
 from hmchain.records.sources.containers import open_container
 from hmchain.records.sources.dicom.header import why_not_dicom
-from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE
+from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, EmptySourceError
 from hmchain.records.sources.pictures.files import SUFFIXES as IMAGE_SUFFIXES
 from hmchain.records.sources.pictures.files import begins_image
 from hmchain.records.sources.skipped import Skipped
+
+KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
+"""What `--as` takes."""
 
 LOOKED_AT = 200
 """Files of a folder, to find out what it holds."""
@@ -24,6 +28,23 @@ _NAMED = {
     ".npz": ARRAYS, ".parquet": TABLE, ".csv": TABLE, ".ndjson": FHIR, ".hl7": HL7, ".dcm": DICOM,
     **dict.fromkeys(IMAGE_SUFFIXES, IMAGE),
 }  # fmt: skip
+
+
+def recognised(path: Path) -> str:
+    """The kind of what a path holds, by its first files.
+
+    Raises `UnknownSourceError`, `EmptySourceError`, or `SourceError` if it cannot be opened.
+    """
+    found = kinds_in(path)
+    if len(found) == 1:
+        return next(iter(found))
+    if found:
+        hint = f"say with --as which of them is to be taken: {', '.join(found)}"
+        mixture = " and ".join(f"{count} {kind}" for kind, count in found.most_common())
+        raise UnknownSourceError(f"{path} holds files of several kinds: among the first, {mixture}", hint)
+    if path.is_dir() and not any(each.is_file() for each in path.rglob("*")):
+        raise EmptySourceError(f"{path} holds no files", "check the place: an export may have failed")
+    raise UnknownSourceError(f"it cannot be told what {path} holds", f"say so with --as: {', '.join(KINDS)}")
 
 
 def kinds_in(path: Path) -> Counter[str]:

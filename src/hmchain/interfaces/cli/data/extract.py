@@ -17,7 +17,8 @@ from hmchain.interfaces.cli.node import DEFAULT_FOLDER
 from hmchain.interfaces.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example, passphrase
 
 if TYPE_CHECKING:
-    from hmchain.records.sources.opening import Asked, Opened
+    from hmchain.records.sources.open_source import OpenSource
+    from hmchain.records.sources.request import SourceRequest
 
 app = typer.Typer(no_args_is_help=True, help="Extract, de-identify, encrypt, catalogue and register your data.")
 app.add_typer(quarantine.app, name="quarantine")
@@ -321,17 +322,17 @@ app.registered_commands += (
 )  # after those that make them, in the order of a steward's work
 
 
-def _asked(place: str, **given: str | bool | None) -> Asked:
+def _asked(place: str, **given: str | bool | None) -> SourceRequest:
     """What a source file says, and the command line over it."""
     import msgspec
 
-    from hmchain.records.sources.opening import asked
+    from hmchain.records.sources.request import read_request
 
-    return msgspec.structs.replace(asked(place), **{name: value for name, value in given.items() if value})
+    return msgspec.structs.replace(read_request(place), **{name: value for name, value in given.items() if value})
 
 
 @contextmanager
-def _ended_by_signals(opened: Opened) -> Iterator[None]:
+def _ended_by_signals(opened: OpenSource) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end a source that has no end of its own, so that what arrived is kept."""
     if opened.stop is None:
         yield

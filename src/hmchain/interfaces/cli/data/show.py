@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hmchain.records.deidentification.canary.gate import Report
     from hmchain.records.pipeline.extraction import Tally
     from hmchain.records.quality import Assessment
-    from hmchain.records.sources.opening import Opened
+    from hmchain.records.sources.open_source import OpenSource
 
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
@@ -70,7 +70,7 @@ def show_erased(
     output.say("Later extractions pass over it, until: hmchain data opt-out --lift")
 
 
-def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool) -> None:
+def show_tally(version: Version, tally: Tally, source: OpenSource, *, as_json: bool) -> None:
     """Say what an extraction did."""
     if as_json:
         output.emit({"dataset": version.dataset, "version": version.number, **plain(tally),
@@ -93,7 +93,7 @@ def show_tally(version: Version, tally: Tally, source: Opened, *, as_json: bool)
         output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
 
 
-def show_trial(found: Trial, source: Opened, *, as_json: bool) -> None:
+def show_trial(found: Trial, source: OpenSource, *, as_json: bool) -> None:
     """Say what de-identification makes of a source."""
     from hmchain.application.data import trial
 
@@ -125,12 +125,12 @@ def show_trial(found: Trial, source: Opened, *, as_json: bool) -> None:
     _say_of_folders(source)
 
 
-def _source_fields(source: Opened) -> dict[str, object]:
+def _source_fields(source: OpenSource) -> dict[str, object]:
     """What there is to say of a source itself."""
     return {"passed_over": source.passed_over(), "unlabelled_folders": source.unlabelled_folders()}
 
 
-def _say_of_folders(source: Opened) -> None:
+def _say_of_folders(source: OpenSource) -> None:
     """Say how to get labels where folders look like classes. Their names may be patients', so they are not shown."""
     folders = source.unlabelled_folders()
     if 2 <= folders <= CLASSES_MAX:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-
-import httpx
+from typing import TYPE_CHECKING
 
 from hmchain.errors import InputError
 from hmchain.records.sources import http
 from hmchain.records.sources.fhir.files import LINE_BYTES_MAX
 from hmchain.records.sources.http import MomentaryError, Patience, Trouble, WebConnection, WebServer
 from hmchain.records.sources.item import SourceError
+
+if TYPE_CHECKING:
+    import httpx
 
 PATIENCE = Patience((0.5, 1.0, 2.0, 4.0))
 
@@ -73,6 +75,8 @@ class FhirClient:
 
     def follow(self, link: str) -> httpx.URL:
         """The URL of a link that the server gave. Raises `SourceError` if it leads away from the server."""
+        import httpx
+
         try:
             url = self.base.join(link)
         except httpx.InvalidURL as error:

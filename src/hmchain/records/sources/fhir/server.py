@@ -11,15 +11,17 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import httpx
 import msgspec
 
 from hmchain.canonical import digest
 from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
 from hmchain.records.sources.item import FHIR, Item, SourceError
 from hmchain.records.sources.marks import mark
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_TYPES = (
     "Patient", "Encounter", "Condition", "Observation", "DiagnosticReport", "ImagingStudy", "Procedure",
