@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import htpy as h
+from markupsafe import Markup
+
 from election.proposers import FAULTS, RULES, Outcome
-from hmchain.application.pages.markup import Markup, element
 from hmchain.application.pages.plot import Frame, at, axes, text, ticks
 
 STYLE = """
@@ -29,36 +31,34 @@ def drawing(found: Sequence[Outcome]) -> str:
     """A picture of all outcomes: a column for each kind of fault, a row for each measure."""
     width, height = PANEL_WIDTH * len(FAULTS), PANEL_HEIGHT * len(MEASURES) + HEAD
     panels = [
-        element(
-            "g",
-            _panel(name, [o for o in found if o.faults == faults], measure, _top(found, measure)),
-            transform=f"translate({at(column * PANEL_WIDTH)} {at(HEAD + row * PANEL_HEIGHT)})",
-        )
+        h.g(transform=f"translate({at(column * PANEL_WIDTH)} {at(HEAD + row * PANEL_HEIGHT)})")[
+            _panel(name, [o for o in found if o.faults == faults], measure, _top(found, measure))
+        ]
         for row, (name, measure) in enumerate(MEASURES)
         for column, faults in enumerate(FAULTS)
     ]
     keys = [
         (
-            element("line", class_=f"line k{k}", x1=at(20 + 150 * k), x2=at(44 + 150 * k), y1="24", y2="24"),
+            h.line(class_=f"line k{k}", x1=at(20 + 150 * k), x2=at(44 + 150 * k), y1="24", y2="24"),
             text(50 + 150 * k, 28, rule),
         )
         for k, rule in enumerate(RULES)
     ]
     heads = [text(48 + column * PANEL_WIDTH, HEAD + 6, faults, class_="name") for column, faults in enumerate(FAULTS)]
-    page = element("rect", class_="page", x="0.5", y="0.5", width=at(width - 1), height=at(height - 1), rx="8")
+    page = h.rect(class_="page", x="0.5", y="0.5", width=at(width - 1), height=at(height - 1), rx="8")
     title = "Failed rounds and mean block time under three ways to choose proposers, with one or a third faulty"
-    return element(
-        "svg", element("title", title), element("style", Markup(STYLE)), page, keys, heads, panels,
+    drawn = h.svg(
         xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {at(width)} {at(height)}", role="img", font_size="11",
         font_family="system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif",
-    )  # fmt: skip
+    )[h.title[title], h.style[Markup(STYLE)], page, keys, heads, panels]  # fmt: skip
+    return str(drawn)
 
 
 def _top(found: Sequence[Outcome], measure: Callable[[Outcome], float]) -> float:
     return 1.08 * max(map(measure, found))
 
 
-def _panel(name: str, found: Sequence[Outcome], measure: Callable[[Outcome], float], top: float) -> Markup:
+def _panel(name: str, found: Sequence[Outcome], measure: Callable[[Outcome], float], top: float) -> h.Element:
     sizes = sorted({outcome.n for outcome in found})
     span = math.log10(sizes[0]), math.log10(sizes[-1])
     frame = Frame(PANEL_WIDTH, PANEL_HEIGHT, 48, 20, 40, 40, span, (0, top))
@@ -67,6 +67,6 @@ def _panel(name: str, found: Sequence[Outcome], measure: Callable[[Outcome], flo
     for k, rule in enumerate(RULES):
         points = [(math.log10(o.n), measure(o)) for o in found if o.rule == rule]
         path = " ".join(f"{at(frame.x(x))},{at(frame.y(y))}" for x, y in points)
-        lines.append(element("polyline", class_=f"line k{k}", points=path))
+        lines.append(h.polyline(class_=f"line k{k}", points=path))
     grid = axes(frame, marks, [(value, f"{value:,.0f}") for value in ticks(0, top, 4)], "validators")
-    return element("g", text(frame.left, 26, name), grid, lines)
+    return h.g[text(frame.left, 26, name), grid, lines]

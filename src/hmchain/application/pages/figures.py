@@ -1,11 +1,9 @@
-"""How the report writes numbers."""
+"""Numbers as pages write them."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime
-
-from hmchain.interfaces.report.parts import Estimate
 
 NONE = "–"
 NARROW_SPACE = "\u202f"
@@ -31,11 +29,9 @@ def moment(time: str) -> str:
     return f"{known:%Y-%m-%d %H:%M}{zone}"
 
 
-def interval(estimate: Estimate) -> str:
-    """Write the interval of an estimate, e.g. "0.951–0.987", or nothing where it has none."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"{score(estimate.low)}–{score(estimate.high)}"
+def interval(low: float | None, high: float | None) -> str:
+    """Write an interval of fractions, e.g. "0.951–0.987", or nothing where there is none."""
+    return "" if low is None or high is None else f"{score(low)}–{score(high)}"
 
 
 def signed(value: float | None) -> str:
@@ -45,11 +41,11 @@ def signed(value: float | None) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def percent(fraction: float | None, *, sign: bool = False) -> str:
-    """Write a fraction as a percentage with one decimal."""
+def percent(fraction: float | None, *, sign: bool = False, decimals: int = 1) -> str:
+    """Write a fraction as a percentage: 4.7 %."""
     if fraction is None or not math.isfinite(fraction):
         return NONE
-    text = f"{100 * fraction:+.1f}" if sign else f"{100 * fraction:.1f}"
+    text = f"{100 * fraction:{'+' if sign else ''}.{decimals}f}"
     return f"{text}{NARROW_SPACE}%".replace("-", "−")
 
 

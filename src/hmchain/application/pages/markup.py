@@ -1,103 +1,135 @@
-"""HTML from nested calls: `element("p", "a < b", class_="note")`; text is escaped, so no name can become markup."""
+"""The document around a page, and the pieces that pages share.
+
+Elements are htpy's, HTML and SVG alike: a text among them is escaped wherever it stands, so no name of a ledger or a
+hospital can become markup. The page may fetch nothing, and runs no script but its own, whose hash its content security
+policy names; even text that slipped through escaping could therefore do nothing.
+"""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable
-from typing import TypeAlias
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
 
-VOID = frozenset({"meta", "img", "br", "hr", "col"})
-
-
-class Markup(str):
-    """Text that is HTML already and is not escaped again."""
-
-    __slots__ = ()
+import htpy as h
+from markupsafe import Markup, escape
 
 
-Child: TypeAlias = "str | Iterable[Child] | None"
-Attribute: TypeAlias = "str | int | float | bool | None"
-
-NOTHING = Markup("")
-
-
-def element(name: str, *children: Child, **attributes: Attribute) -> Markup:
-    """Return one element. `class_` is written `class`, `aria_label` `aria-label`; None and False leave one out."""
-    head = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
-    if name in VOID:
-        return Markup(head)
-    return Markup(f"{head}{join(children)}</{name}>")
-
-
-def join(children: Child) -> Markup:
-    """Return children one after another, each escaped unless it is `Markup`."""
-    if children is None:
-        return NOTHING
-    if isinstance(children, Markup):
-        return children
-    if isinstance(children, str):
-        return Markup(html.escape(children, quote=False))
-    return Markup("".join(join(child) for child in children))
+def document(title: str, *content: h.Node, style: str, script: str = "", pictures: bool = False) -> str:
+    """Return a whole page as text (UTF-8 when written): the theme, then `style`; `script` is the only one that runs."""
+    page = h.html(lang="en")[
+        h.head[
+            h.meta(charset="utf-8"),
+            h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+            h.meta(http_equiv="Content-Security-Policy", content=_policy(script, pictures)),
+            h.meta(name="color-scheme", content="light dark"),
+            h.title[title],
+            h.style[_ours(asset(__package__, "theme.css") + style)],
+        ],
+        h.body[content, h.script[_ours(script)] if script else None],
+    ]
+    return f"{page}\n"
 
 
-def table(head: Iterable[Child], rows: Iterable[Iterable[Child]], *, caption: str, class_: str = "") -> Markup:
-    """Return a table whose first column names its rows. A cell that is a `td` element already is kept as it is."""
-    columns = element("tr", [element("th", cell, scope="col") for cell in head])
-    body = [element("tr", [_cell(index, cell) for index, cell in enumerate(row)]) for row in rows]
-    content = element("caption", caption), element("thead", columns), element("tbody", body)
-    # A wide table scrolls in its own region, which the keyboard can reach; the page never does.
-    grid = element("table", content, class_=class_ or None)
-    return element("div", grid, class_="scroll", tabindex="0", role="region", aria_label=caption)
+def asset(package: str, name: str) -> str:
+    """Return a style sheet or script that lies beside the code of `package`."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def _cell(index: int, cell: Child) -> Markup:
-    if isinstance(cell, Markup) and cell.startswith(("<td", "<th")):
-        return cell
-    return element("th", cell, scope="row") if index == 0 else element("td", cell)
+def _ours(text: str) -> Markup:
+    """Style, script and rows as this file and its callers wrote them, with every text among them escaped."""
+    return Markup(text)  # noqa: S704
 
 
-def _attribute(key: str, value: Attribute) -> str:
-    name = key.rstrip("_").replace("_", "-")
-    if value is None or value is False:
-        return ""
-    if value is True:
-        return f" {name}"
-    return f' {name}="{html.escape(str(value))}"'
+def _policy(script: str, pictures: bool) -> str:
+    rules = ["default-src 'none'", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'"]
+    if pictures:
+        rules.append("img-src data:")
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        rules.append(f"script-src 'sha256-{digest}'")
+    return "; ".join(rules)
 
 
-# --- the pieces that sections share -------------------------------------------------------------------------------
-
-
-def section(anchor: str, title: str, lead: Child, *content: Child) -> Markup:
+def section(anchor: str, title: str, lead: h.Node, *content: h.Node) -> h.Element:
     """Return a section of the page: heading, one sentence that says what it shows, content."""
-    heading = element("h2", title, id=f"{anchor}-title")
-    return element(
-        "section", heading, element("p", lead, class_="lead"), content, id=anchor, aria_labelledby=f"{anchor}-title"
-    )
+    named = f"{anchor}-title"
+    return h.section(id=anchor, aria_labelledby=named)[h.h2(id=named)[title], h.p(".lead")[lead], content]
 
 
-def definitions(pairs: Iterable[tuple[Child, Child]], class_: str = "facts") -> Markup:
+def panel(title: str, *content: h.Node) -> h.Element:
+    """Return a part of a section in a frame of its own."""
+    return h.div(".panel")[h.h3[title], content]
+
+
+def tiles(figures: Iterable[tuple[str, str, str]]) -> h.Element | None:
+    """Return the few numbers that a reader takes away, from (number, what it is, more about it)."""
+    cells = [h.li[h.b[number], h.span[what], h.small[more] if more else None] for number, what, more in figures]
+    return h.ul(".tiles")[cells] if cells else None
+
+
+def definitions(pairs: Iterable[tuple[h.Node, h.Node]], class_: str = "facts") -> h.Element:
     """Return names and values; a pair without a value is left out."""
-    items = [element("div", element("dt", name), element("dd", value)) for name, value in pairs if value]
-    return element("dl", items, class_=class_)
+    return h.dl(class_=class_)[[h.div[h.dt[name], h.dd[value]] for name, value in pairs if value]]
 
 
-def digest(text: str, letters: int = 16) -> Markup:
+def digest(text: str, letters: int = 16) -> h.Element | None:
     """Return a digest or transaction hash, shortened for reading, whole in its title; all of it with `letters` 0."""
     if not text:
-        return NOTHING
+        return None
     if not letters or len(text) <= letters:
-        return element("code", text)
-    return element("code", f"{text[:letters]}…", title=text)
+        return h.code[text]
+    return h.code(title=text)[f"{text[:letters]}…"]
 
 
-def badge(good: bool, yes: str, no: str) -> Markup:
+def badge(good: bool, yes: str, no: str) -> h.Element:
     """Return a verdict in a word, told by a sign as well as by colour."""
-    sign = element("span", "✓" if good else "✕", aria_hidden="true")
-    return element("span", sign, yes if good else no, class_="badge good" if good else "badge bad")
+    sign = h.span(aria_hidden="true")["✓" if good else "✕"]
+    return h.span(class_="badge good" if good else "badge bad")[sign, yes if good else no]
 
 
-def bar(share: float, shade: str = "k0") -> Markup:
+def bar(share: float, shade: str = "k0") -> h.Element:
     """Return a bar whose length is `share` (0..1); the number stands beside it in the table."""
     width = f"width:{100 * min(max(share, 0.0), 1.0):.1f}%"
-    return element("span", element("span", class_=shade, style=width), class_="bar", aria_hidden="true")
+    return h.span(".bar", aria_hidden="true")[h.span(class_=shade, style=width)]
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table with classes or a style of its own."""
+
+    content: h.Node
+    class_: str = ""
+    style: str = ""
+
+
+def table(
+    head: Iterable[h.Node], rows: Iterable[Sequence[h.Node | Cell]], *, caption: str, class_: str = ""
+) -> h.Element:
+    """Return a table whose first column names its rows."""
+    columns = [h.th(scope="col")[cell] for cell in head]
+    body = h.tbody[_ours("".join(map(_row, rows)))]
+    grid = h.table(class_=class_)[h.caption[caption], h.thead[h.tr[columns]], body]
+    # A wide table scrolls in its own region, which the keyboard can reach; the page never does.
+    return h.div(".scroll", tabindex="0", role="region", aria_label=caption)[grid]
+
+
+def _row(row: Sequence[h.Node | Cell]) -> str:
+    name, *values = row
+    head = _cell("th", name, ' scope="row"')
+    return f"<tr>{head}{''.join([_cell('td', value) for value in values])}</tr>"
+
+
+def _cell(tag: str, cell: h.Node | Cell, attributes: str = "") -> str:
+    # A long run has tens of thousands of cells: written and escaped here, they take a tenth of what elements take.
+    if isinstance(cell, str):
+        return f"<{tag}{attributes}>{escape(cell)}</{tag}>"
+    shown = cell if isinstance(cell, Cell) else Cell(cell)
+    for name, value in (("class", shown.class_), ("style", shown.style)):
+        attributes += f' {name}="{escape(value)}"' if value else ""
+    return f"<{tag}{attributes}>{h.fragment[shown.content]}</{tag}>"

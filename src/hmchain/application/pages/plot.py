@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hmchain.application.pages.markup import Child, Markup, element
+import htpy as h
 
 PALETTE = 8
 DASHES = ("", "7 3", "2 3", "8 3 2 3")
@@ -99,31 +99,39 @@ def padded(
 
 def axes(
     frame: Frame, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], x_name: str
-) -> Markup:
+) -> h.Element:
     """Return grid lines, tick labels and the name of the horizontal axis."""
     rows = [
-        (
-            element("line", x1=at(frame.left), x2=at(frame.x_end), y1=at(frame.y(value)), y2=at(frame.y(value))),
-            text(frame.left - 8, frame.y(value) + 4, label, anchor="end"),
-        )
-        for value, label in y_ticks
+        (level(frame, value), text(frame.left - 8, frame.y(value) + 4, label, anchor="end")) for value, label in y_ticks
     ]
     columns = [text(frame.x(value), frame.y_end + 18, label, anchor="middle") for value, label in x_ticks]
-    base = element("line", class_="base", x1=at(frame.left), x2=at(frame.x_end), y1=at(frame.y_end), y2=at(frame.y_end))
+    base = h.line(class_="base", x1=at(frame.left), x2=at(frame.x_end), y1=at(frame.y_end), y2=at(frame.y_end))
     name = text((frame.left + frame.x_end) / 2, frame.height - 4, x_name, anchor="middle", class_="axis-name")
-    return element("g", rows, columns, base, name, class_="axes")
+    return h.g(".axes")[rows, columns, base, name]
 
 
-def text(x: float, y: float, label: Child, *, anchor: str = "start", class_: str = "") -> Markup:
+def level(frame: Frame, value: float, class_: str = "") -> h.Element:
+    """Return a line across the plotting area at height `value`."""
+    y = at(frame.y(value))
+    return h.line(class_=class_, x1=at(frame.left), x2=at(frame.x_end), y1=y, y2=y)
+
+
+def upright(frame: Frame, value: float, class_: str = "") -> h.Element:
+    """Return a line from top to bottom of the plotting area at `value`."""
+    x = at(frame.x(value))
+    return h.line(class_=class_, x1=x, x2=x, y1=at(frame.top), y2=at(frame.y_end))
+
+
+def text(x: float, y: float, label: h.Node, *, anchor: str = "start", class_: str = "") -> h.Element:
     """Return a line of text in a drawing."""
-    return element("text", label, x=at(x), y=at(y), text_anchor=anchor, class_=class_ or None)
+    return h.text(x=at(x), y=at(y), text_anchor=anchor, class_=class_)[label]
 
 
-def shortened(name: str, letters: int) -> Child:
+def shortened(name: str, letters: int) -> h.Node:
     """Return a name that fits into `letters`; the whole one shows when pointed at."""
     if len(name) <= letters:
         return name
-    return element("title", name), name[: letters - 1] + "…"
+    return h.title[name], name[: letters - 1] + "…"
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -141,41 +149,35 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
     return placed
 
 
-def svg(width: float, height: float, label: str, *content: Child, data_x: str = "") -> Markup:
+def svg(width: float, height: float, label: str, *content: h.Node, data_x: str | None = None) -> h.Element:
     """Return a drawing that assistive technology reads as one picture called `label`."""
     # Inner titles are hover texts; for a screen reader the label and the table behind the chart say it all.
-    return element(
-        "svg",
-        content,
-        viewBox=f"0 0 {at(width)} {at(height)}",
-        role="img",
-        aria_label=label,
-        data_x=data_x or None,
-    )
+    return h.svg(viewBox=f"0 0 {at(width)} {at(height)}", role="img", aria_label=label, data_x=data_x)[content]
 
 
-def figure(title: str, drawing: Markup, data: Markup, *, legend: Child = None, note: str = "") -> Markup:
+def figure(title: str, drawing: h.Node, data: h.Node, *, legend: h.Node = None, note: str = "") -> h.Element:
     """Return a chart with its title, legend and, folded away, the table of the figures behind it."""
-    behind = element("details", element("summary", "Figures behind this chart"), data, class_="data")
-    heading = element("figcaption", element("strong", title), element("span", note) if note else None)
-    return element("figure", heading, legend, element("div", drawing, class_="drawing"), behind, class_="chart")
-
-
-def legend(entries: Sequence[tuple[str, str, str]]) -> Markup:
-    """Return the key of a chart from (name, colour class, dash pattern); pointing at one dims the others."""
-    items = [
-        element(
-            "li",
-            element(
-                "svg",
-                element("line", class_="line", x1=0, x2=22, y1=5, y2=5, stroke_dasharray=pattern or None),
-                viewBox="0 0 22 10",
-                aria_hidden="true",
-                class_=shade,
-            ),
-            name,
-            data_series=str(index),
-        )
-        for index, (name, shade, pattern) in enumerate(entries)
+    return h.figure(".chart")[
+        h.figcaption[h.strong[title], h.span[note] if note else None],
+        legend,
+        h.div(".drawing")[drawing],
+        h.details(".data")[h.summary["Figures behind this chart"], data],
     ]
-    return element("ul", items, class_="legend")
+
+
+def sample(width: float, height: float, mark: h.Node, class_: str = "") -> h.Element:
+    """Return a small drawing for a legend, whose words say what it means."""
+    return h.svg(viewBox=f"0 0 {at(width)} {at(height)}", aria_hidden="true", class_=class_)[mark]
+
+
+def legend(entries: Sequence[tuple[str, str, str]]) -> h.Element:
+    """Return the key of a chart from (name, colour class, dash pattern); pointing at one dims the others."""
+    return h.ul(".legend")[
+        [
+            h.li(data_series=index)[
+                sample(22, 10, h.line(class_="line", x1=0, x2=22, y1=5, y2=5, stroke_dasharray=pattern or None), shade),
+                name,
+            ]
+            for index, (name, shade, pattern) in enumerate(entries)
+        ]
+    ]

@@ -1,0 +1,151 @@
+"""The hospitals, with their images and their stewards' decisions, and what left each of them."""
+
+from __future__ import annotations
+
+import htpy as h
+
+from hmchain.application.pages import figures
+from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, section, table
+from hmchain.application.pages.plot import PALETTE
+from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital
+from hmchain.interfaces.report.summary import RunSummary
+
+FADES = (1.0, 0.62, 0.36)
+"""Strength of a class's colour the first, second and third time that the palette is used."""
+
+
+def hospitals(summary: RunSummary) -> h.Element:
+    """Return who took part, with which images, on whose permission."""
+    total = sum(hospital.training for hospital in summary.hospitals)
+    stripped = sum(hospital.files_stripped for hospital in summary.hospitals)
+    encrypted = sum(hospital.images_encrypted for hospital in summary.hospitals)
+    lead = (
+        f"{figures.plural(len(summary.hospitals), 'hospital')} hold {figures.plural(total, 'training image')}. "
+        f"Metadata was removed from {figures.plural(stripped, 'file')}; "
+        f"{figures.plural(encrypted, 'image was', 'images were')} encrypted before being stored."
+    )
+    return section(
+        "hospitals", "The hospitals", lead, _class_mix(summary), _metadata(summary), _approvals(summary.approvals)
+    )
+
+
+def _class_mix(summary: RunSummary) -> h.Element:
+    """Return each hospital's images by class, as stacked bars of comparable length."""
+    classes = summary.identity.classes
+    largest = max((hospital.training for hospital in summary.hospitals), default=0)
+    rows = [_hospital_row(hospital, classes, largest) for hospital in summary.hospitals]
+    columns = ["Hospital", "Training images by class", *classes, "All", "Validation", "Metadata removed", "Encrypted"]
+    key = [h.li[h.i(style=_fill(number), aria_hidden="true"), name] for number, name in enumerate(classes)]
+    return panel(
+        "Size and class mix",
+        h.ul(".legend")[key],
+        table(columns, rows, caption="Size and class mix of each hospital", class_="numbers mix"),
+    )
+
+
+def _hospital_row(hospital: Hospital, classes: tuple[str, ...], largest: int) -> list[h.Node | Cell]:
+    parts = [
+        h.span(style=f"flex-grow:{count};{_fill(number)}", title=f"{name}: {count}")
+        for number, (name, count) in enumerate(zip(classes, hospital.class_counts, strict=True))
+        if count
+    ]
+    width = 100 * hospital.training / largest if largest else 0
+    encrypted = f"{figures.whole(hospital.images_encrypted)} ({figures.size(hospital.bytes_encrypted)})"
+    return [
+        hospital.name,
+        Cell(h.span(".stack", style=f"width:{width:.1f}%", aria_hidden="true")[parts], "stack-cell"),
+        *(figures.whole(count) for count in hospital.class_counts),
+        figures.whole(hospital.training),
+        figures.whole(hospital.validation),
+        figures.whole(hospital.files_stripped),
+        encrypted,
+    ]
+
+
+def _fill(number: int) -> str:
+    fade = FADES[number // PALETTE % len(FADES)]
+    return f"background:var(--c{number % PALETTE});opacity:{fade}"
+
+
+def _metadata(summary: RunSummary) -> h.Element | None:
+    if not summary.metadata:
+        return None
+    kinds = ", ".join(f"{figures.whole(one.count)} with {one.name}" for one in summary.metadata)
+    return h.p[f"Files that carried metadata: {kinds}. Only pixels were kept."]
+
+
+def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
+    if not approvals:
+        return None
+    rows = [
+        [
+            one.hospital,
+            one.study,
+            badge(one.decision == "approved", one.decision, one.decision),
+            one.reason or figures.NONE,
+            figures.whole(one.height),
+            digest(one.transaction) or figures.NONE,
+        ]
+        for one in approvals
+    ]
+    head = ["Steward of", "Study", "Decision", "Reason", "Block", "Transaction"]
+    return panel(
+        "Approvals",
+        h.p["No hospital's agent trains without its steward's signed approval of this study and dataset version."],
+        table(head, rows, caption="Decisions of the stewards"),
+    )
+
+
+# --- what left ----------------------------------------------------------------------------------------------------
+
+
+def departures(summary: RunSummary) -> h.Element | None:
+    """Return what left each hospital, and what the store and the master saw of it."""
+    if not summary.departures and summary.exposure is None:
+        return None
+    images = sum(one.images for one in summary.departures)
+    update = figures.size(sum(one.update_bytes for one in summary.departures))
+    lead = (
+        f"{figures.plural(images, 'image')}, and {update} of masked model updates that are noise to whoever holds them."
+    )
+    if not summary.departures:
+        lead = "What others see of an image."
+    return section(
+        "departures",
+        "What left my hospital?",
+        lead,
+        _departure_table(summary.departures) if summary.departures else None,
+        _exposure(summary.exposure) if summary.exposure is not None else None,
+    )
+
+
+def _departure_table(rows: tuple[Departure, ...]) -> h.Element:
+    largest = max(one.update_bytes for one in rows) or 1
+    cells: list[list[h.Node | Cell]] = [
+        [
+            one.hospital,
+            Cell(figures.whole(one.images), "zero" if one.images == 0 else "worst"),
+            figures.size(one.update_bytes),
+            Cell(bar(one.update_bytes / largest), "bar-cell"),
+            figures.size(one.transaction_bytes),
+        ]
+        for one in rows
+    ]
+    columns = ["Hospital", "Images", "Masked updates", "", "Signed transactions"]
+    return table(columns, cells, caption="What left each hospital", class_="numbers")
+
+
+def _exposure(exposure: Exposure) -> h.Element:
+    pictures = (
+        ("The hospital sees", exposure.original, "The original image, at its own hospital", "stays inside"),
+        ("The object store sees", exposure.store, "Noise: the encrypted object drawn as pixels", "ciphertext"),
+        ("The master sees", exposure.master, "Noise: a masked model update drawn as pixels", "masked update"),
+    )
+    shown = [
+        h.figure[
+            h.img(src=f"data:image/png;base64,{data}", alt=words),
+            h.figcaption[h.strong[name], h.span[kind]],
+        ]
+        for name, data, words, kind in pictures
+    ]
+    return h.div[h.div(".pictures")[shown], h.p(".quiet")[exposure.caption] if exposure.caption else None]
