@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import platform
+from importlib import metadata
+
+import typer
+
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.options import AsJson, example
+from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli.options import example
 
-EXAMPLE = example("hmchain version --json")
+app = typer.Typer()
 
 
-def version(as_json: AsJson = False) -> None:
+@app.command(cls=ReadCommand, epilog=example("hmchain version --json"))
+def version() -> None:
     """Print the version, for a report of a problem."""
-    import platform
-    from importlib import metadata
-
     facts = {"version": metadata.version("hmchain"), "python": platform.python_version(), "system": platform.system()}
-    if as_json:
-        output.emit(facts)
-    else:
-        output.say(f"hmchain {facts['version']} (Python {facts['python']}, {facts['system']})")
+    output.show(facts, lambda found: output.say("hmchain {version} (Python {python}, {system})".format(**found)))

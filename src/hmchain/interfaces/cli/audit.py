@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hmchain.ledger.readers.lineage import DatasetTrace, Decision, Entry, RoundTrace, StudyTrace, VersionTrace
     from hmchain.ledger.readers.replay import TrustedHeader
 
-app = typer.Typer(no_args_is_help=True, help="Verify a ledger offline; trace what made a model and who used a dataset.")
+app = typer.Typer(no_args_is_help=True)
 
 _NO_ANCHOR = (
     "No anchor: a wholly rewritten ledger would pass. Give --genesis with the digest that was printed when the network "

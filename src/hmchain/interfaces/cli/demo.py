@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from hmchain.interfaces import demo as runner
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.options import AsJson, example, passphrase
+from hmchain.interfaces.cli.command import ResumedCommand
+from hmchain.interfaces.cli.options import example, passphrase
+from hmchain.interfaces.report import to_json
 
 
 class EngineName(Enum):
@@ -19,9 +22,10 @@ class EngineName(Enum):
     COMETBFT = "cometbft"
 
 
-EXAMPLE = example("hmchain demo --hospitals 5 --rounds 40 --output runs/five")
+app = typer.Typer()
 
 
+@app.command(cls=ResumedCommand, epilog=example("hmchain demo --hospitals 5 --rounds 40 --output runs/five"))
 def demo(
     dataset: Annotated[
         str,
@@ -49,7 +53,6 @@ def demo(
         Path | None,
         typer.Option("--output", metavar="DIR", help="Where the run goes.", show_default="runs/DATASET-SEED"),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Run everything once: hospitals, ledger, training, two incidents, audit and report.
 
@@ -60,12 +63,6 @@ def demo(
 
     The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the hospitals' key files.
     """
-    from hmchain.application.learning.memory import tune_allocator
-
-    tune_allocator()  # before torch is imported
-    from hmchain.interfaces import demo as runner
-    from hmchain.interfaces.report import to_json
-
     usual_rounds, usual_steps = runner.WORK[engine.value]
     settings = runner.DemoSettings(
         dataset=dataset,
@@ -78,6 +75,6 @@ def demo(
         seed=seed,
         engine=engine.value,
     )
-    summary = runner.run(settings, output.console(stderr=as_json, markup=True), out, passphrase())
-    if as_json:
+    summary = runner.start(settings, output.console(stderr=output.in_json(), markup=True), out, passphrase())
+    if output.in_json():
         typer.echo(to_json(summary), nl=False)

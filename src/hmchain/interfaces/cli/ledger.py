@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hmchain.interfaces.cli.views.ledger import BlockView, TransactionView
     from hmchain.ledger.blocks import Event
 
-app = typer.Typer(no_args_is_help=True, help="Blocks, transactions and proofs that one is in the ledger.")
+app = typer.Typer(no_args_is_help=True)
 
 Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the transaction, or its first digits.")]
 

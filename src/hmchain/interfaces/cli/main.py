@@ -8,35 +8,49 @@ from typing import Annotated
 
 import typer
 
-from hmchain.interfaces.cli import about, audit, command, demo, failures, ledger, model, node, report
-from hmchain.interfaces.cli.data import extract
-from hmchain.interfaces.cli.network import members
+from hmchain.interfaces.cli import about, command, failures
+from hmchain.interfaces.cli.lazy import Deferred, LazyGroup
 from hmchain.interfaces.cli.options import passphrase_taken
-from hmchain.interfaces.cli.study import decide
+from hmchain.plain import RESEARCH_ONLY
 from hmchain.processes import leave_no_core_dump
 
 START, LEARNING, AUDITORS = "Start here", "Stewards and scientists", "Auditors and operators"
 
+
+class Commands(LazyGroup):
+    """Everything that `hmchain` can do; a group's module is imported when it is called or asked for help."""
+
+    deferred = (
+        *(Deferred(START, *named) for named in (
+            ("demo", "demo", "Run everything once: hospitals, ledger, training, two incidents, audit and report."),
+            ("report", "report", "Say where the report of a run is: one HTML file for any browser, offline."),
+            ("version", "about", "Print the version, for a report of a problem."),
+        )),
+        *(Deferred(LEARNING, *named) for named in (
+            ("data", "data.extract", "Extract, de-identify, encrypt, catalogue and register your data."),
+            ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
+            ("model", "model", f"Models that studies made, and what they say. {RESEARCH_ONLY}"),
+        )),
+        *(Deferred(AUDITORS, *named) for named in (
+            ("audit", "audit", "Verify a ledger offline; trace what made a model and who used a dataset."),
+            ("ledger", "ledger", "Blocks, transactions and proofs that one is in the ledger."),
+            ("network", "network.members", "A network of hospitals: found it, join it, look at it."),
+            ("node", "node", "One hospital's node: make it, run it, look at it."),
+        )),
+    )  # fmt: skip
+
+
 app = typer.Typer(
     name="hmchain",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog="Every command takes --json, and works on the latest run unless --dir or HMCHAIN_RUN names another. "
-    "Research use only, not a medical device.",
+    f"{RESEARCH_ONLY}",
 )
-app.command("demo", rich_help_panel=START, epilog=demo.EXAMPLE)(demo.demo)
-app.command("report", rich_help_panel=START, epilog=report.EXAMPLE)(report.report)
-app.command("version", rich_help_panel=START, epilog=about.EXAMPLE)(about.version)
-app.add_typer(extract.app, name="data", rich_help_panel=LEARNING)
-app.add_typer(decide.app, name="study", rich_help_panel=LEARNING)
-app.add_typer(model.app, name="model", rich_help_panel=LEARNING)
-app.add_typer(audit.app, name="audit", rich_help_panel=AUDITORS)
-app.add_typer(ledger.app, name="ledger", rich_help_panel=AUDITORS)
-app.add_typer(members.app, name="network", rich_help_panel=AUDITORS)
-app.add_typer(node.app, name="node", rich_help_panel=AUDITORS)
 
 
 def _print_version(wanted: bool) -> None:

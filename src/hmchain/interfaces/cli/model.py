@@ -10,15 +10,22 @@ import typer
 
 from hmchain.errors import AuditError, DataError, InputError
 from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.node import DEFAULT_FOLDER
-from hmchain.interfaces.cli.options import AsJson, HospitalOption, RunArgument, RunOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    AsJson,
+    HospitalOption,
+    RunArgument,
+    RunOption,
+    example,
+    passphrase,
+)
 from hmchain.plain import RESEARCH_ONLY
 
 if TYPE_CHECKING:
     from hmchain.application.learning.model_file import Origin
     from hmchain.application.models.inference import ModelFile, Predictions
 
-app = typer.Typer(no_args_is_help=True, help=f"Models that studies made, and what they say. {RESEARCH_ONLY}")
+app = typer.Typer(no_args_is_help=True)
 
 ModelOption = Annotated[
     Path | None,

@@ -9,26 +9,22 @@ import typer
 
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.network.rules import rules_words
-from hmchain.interfaces.cli.options import GENESIS_HELP, AsJson, example, parse_digest, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    GENESIS_HELP,
+    AsJson,
+    NodeOption,
+    SignsAboveOption,
+    example,
+    parse_digest,
+    passphrase,
+)
 
 if TYPE_CHECKING:
     from hmchain.application.node.node import NodeStatus
 
-app = typer.Typer(no_args_is_help=True, help="One hospital's node: make it, run it, look at it.")
+app = typer.Typer(no_args_is_help=True)
 
-NodeOption = Annotated[
-    Path,
-    typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
-]
-DEFAULT_FOLDER = Path("node")
-SignsAboveOption = Annotated[
-    int | None,
-    typer.Option(
-        "--signs-above",
-        metavar="HEIGHT",
-        help="Only if the record of what this node has signed is lost: the other members' height, plus ten.",
-    ),
-]
 DAY_MINUTES = 24 * 60
 AFTER_ROTATION = {
     "agent": "Restart the agent: until then what it sends is refused.",

@@ -42,6 +42,20 @@ HospitalOption = Annotated[
     ),
 ]
 
+NodeOption = Annotated[
+    Path,
+    typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
+]
+SignsAboveOption = Annotated[
+    int | None,
+    typer.Option(
+        "--signs-above",
+        metavar="HEIGHT",
+        help="Only if the record of what this node has signed is lost: the other members' height, plus ten.",
+    ),
+]
+DEFAULT_FOLDER = Path("node")
+
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
 VersionOption = Annotated[
     int | None, typer.Option("--version", metavar="N", help="Its version.", show_default="the newest")

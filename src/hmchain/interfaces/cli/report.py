@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.options import AsJson, RunArgument, RunOption, example
+from hmchain.interfaces.cli.command import WriteCommand
+from hmchain.interfaces.cli.options import RunArgument, RunOption, example
 
-EXAMPLE = example("hmchain report runs/br35h-7 --render")
+app = typer.Typer()
 
 
+@app.command(cls=WriteCommand, epilog=example("hmchain report runs/br35h-7 --render"))
 def report(
     directory: RunArgument = None,
     run: RunOption = None,
     render: Annotated[bool, typer.Option("--render", help="Draw the page anew from summary.json.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Say where the report of a run is: one HTML file for any browser, offline.
 
@@ -37,7 +38,4 @@ def report(
     if drawn:
         place.report.write_text(page.render(summary), encoding="utf-8")
     path = place.report.resolve()
-    if as_json:
-        output.emit({"report": path, "rendered": drawn})
-    else:
-        output.say(str(path))
+    output.show({"report": path, "rendered": drawn}, lambda found: output.say(str(path)))

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.demo.run import run
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hmchain.application.learning.memory import tune_allocator
 from hmchain.interfaces.demo.settings import WORK, DemoSettings
 
-__all__ = ["WORK", "DemoSettings", "run"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hmchain.interfaces.report import RunSummary
+
+__all__ = ["WORK", "DemoSettings", "start"]
+
+
+def start(
+    settings: DemoSettings, console: Console, output: Path | None = None, passphrase: str | None = None
+) -> RunSummary:
+    """Run, resume or show the demo, as `demo.run` does; PyTorch is imported now, after its allocator is tuned."""
+    tune_allocator()
+    from hmchain.interfaces.demo import run
+
+    return run.run(settings, console, output, passphrase)

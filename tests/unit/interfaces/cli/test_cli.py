@@ -18,7 +18,8 @@ from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces.cli import audit, failures, ledger, output, runs
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
-from hmchain.interfaces.cli.main import app, main
+from hmchain.interfaces.cli.lazy import Deferred
+from hmchain.interfaces.cli.main import Commands, app, main
 from hmchain.interfaces.cli.options import BadDigestError, parse_digest
 from hmchain.plain import RESEARCH_ONLY, plain
 
@@ -90,7 +91,7 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, command: list[str], says: str
 ) -> None:
     raising(monkeypatch, KeyboardInterrupt())
-    monkeypatch.setattr("hmchain.application.learning.memory.tune_allocator", runs.find)
+    monkeypatch.setattr("hmchain.interfaces.demo.tune_allocator", runs.find)
     assert main(command) == failures.INTERRUPTED
     printed = capsys.readouterr().err
     assert says in printed and " ".join(["hmchain", *command]) in printed
@@ -252,7 +253,7 @@ def commands(group: object = None, path: tuple[str, ...] = ()) -> list[tuple[str
     group = typer.main.get_command(app) if group is None else group
     found = []
     for name, command in getattr(group, "commands", {}).items():
-        inner = commands(command, (*path, name))
+        inner = commands(command.load() if isinstance(command, Deferred) else command, (*path, name))
         found += inner or [(*path, name)]
     return found
 
@@ -271,6 +272,12 @@ def test_help_names_all_groups_by_role(capsys: Captured) -> None:
     for word in ("Start here", "Stewards and scientists", "Auditors and operators", "demo", "study", "ledger"):
         assert word in text
     assert RESEARCH_ONLY in text
+
+
+@pytest.mark.parametrize("deferred", Commands.deferred, ids=lambda each: each.called)
+def test_the_sentence_of_a_command_is_its_own(deferred: Deferred) -> None:
+    assert deferred.load().help.splitlines()[0] == deferred.help
+    assert deferred.load().name == deferred.called
 
 
 @pytest.mark.parametrize("group", [[], ["ledger"], ["study"]])

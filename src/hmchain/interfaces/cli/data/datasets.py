@@ -9,8 +9,15 @@ import typer
 
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.data import show as data
-from hmchain.interfaces.cli.node import DEFAULT_FOLDER
-from hmchain.interfaces.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    AsJson,
+    DatasetArgument,
+    HospitalOption,
+    VersionOption,
+    example,
+    passphrase,
+)
 from hmchain.plain import plain
 
 if TYPE_CHECKING:

@@ -13,14 +13,21 @@ import typer
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.data import datasets, quarantine, vault
 from hmchain.interfaces.cli.data import show as data_view
-from hmchain.interfaces.cli.node import DEFAULT_FOLDER
-from hmchain.interfaces.cli.options import AsJson, DatasetArgument, HospitalOption, VersionOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    AsJson,
+    DatasetArgument,
+    HospitalOption,
+    VersionOption,
+    example,
+    passphrase,
+)
 
 if TYPE_CHECKING:
     from hmchain.records.sources.open_source import OpenSource
     from hmchain.records.sources.request import SourceRequest
 
-app = typer.Typer(no_args_is_help=True, help="Extract, de-identify, encrypt, catalogue and register your data.")
+app = typer.Typer(no_args_is_help=True)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(vault.app, name="vault")
 

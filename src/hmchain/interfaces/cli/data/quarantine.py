@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.node import DEFAULT_FOLDER
-from hmchain.interfaces.cli.options import AsJson, HospitalOption, example, passphrase
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, AsJson, HospitalOption, example, passphrase
 from hmchain.plain import plain
 
 app = typer.Typer(

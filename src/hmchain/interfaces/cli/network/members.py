@@ -12,13 +12,20 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.audit import parse_block
 from hmchain.interfaces.cli.network import ballots as balloting
 from hmchain.interfaces.cli.network import upgrade
-from hmchain.interfaces.cli.node import DEFAULT_FOLDER, NodeOption, SignsAboveOption
-from hmchain.interfaces.cli.options import AsJson, example, parse_digest, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    AsJson,
+    NodeOption,
+    SignsAboveOption,
+    example,
+    parse_digest,
+    passphrase,
+)
 
 if TYPE_CHECKING:
     from hmchain.ledger.readers.members import ValidatorStatus
 
-app = typer.Typer(no_args_is_help=True, help="A network of hospitals: found it, join it, look at it.")
+app = typer.Typer(no_args_is_help=True)
 app.add_typer(upgrade.app, name="upgrade")
 
 VALIDATOR_COLUMNS = ("hospital", "name", "power#", "share#", "consensus#", "learning#", "blocks proposed#", "remarks")

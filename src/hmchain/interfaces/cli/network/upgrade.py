@@ -10,8 +10,7 @@ import typer
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.network import ballots
 from hmchain.interfaces.cli.network.rules import rules_words
-from hmchain.interfaces.cli.node import DEFAULT_FOLDER, NodeOption
-from hmchain.interfaces.cli.options import AsJson, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, AsJson, NodeOption, example
 
 app = typer.Typer(no_args_is_help=True, help="The members agree on the next rules of their ledger, or call them off.")
 

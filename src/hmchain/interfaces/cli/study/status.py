@@ -12,7 +12,7 @@ from hmchain.interfaces.cli.options import AsJson, RunArgument, RunOption, Study
 if TYPE_CHECKING:
     from hmchain.interfaces.cli.views.studies import CurrentRound, Participant, Reputation, StudyStatus
 
-app = typer.Typer(no_args_is_help=True, help="How a study stands, who takes part, and what is to be done.")
+app = typer.Typer(no_args_is_help=True)
 
 PARTICIPANT_COLUMNS = ("hospital", "name", "dataset", "records", "approval", "until (UTC)", "weight#")
 REPUTATION_COLUMNS = ("hospital", "consensus#", "learning#", "voting power#", "remarks")

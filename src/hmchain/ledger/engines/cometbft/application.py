@@ -26,7 +26,7 @@ from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares
 from hmchain.ledger.engines.cometbft.server import CODESPACE
-from hmchain.ledger.engines.cometbft.snapshots import FORMAT, Restoration
+from hmchain.ledger.engines.cometbft.snapshots import FORMAT, SNAPSHOT_BLOCKS, Restoration
 from hmchain.ledger.engines.cometbft.sole_signer import SoleSigner
 from hmchain.ledger.engines.cometbft.storage import NodeStorage
 from hmchain.ledger.genesis import Genesis
@@ -34,7 +34,6 @@ from hmchain.ledger.state import SnapshotError, State
 from hmchain.ledger.transactions import Refusal, Transaction
 from hmchain.ledger.transition import Machine, SetAside
 
-SNAPSHOT_BLOCKS = 1000
 _TX_OVERHEAD_BYTES = 6
 """Tag and length of one transaction in CometBFT's encoding of a block, at most."""
 

@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 import msgspec
 
 from hmchain import merkle
@@ -36,6 +35,9 @@ from hmchain.ledger.engines.cometbft.answers import (
     ValidatorPage,
 )
 from hmchain.ledger.engines.cometbft.light import LightProof, SignedHeader
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 
@@ -136,6 +138,8 @@ class RpcClient:
             raise NoEndpointError("no node is named", "name at least one, such as http://127.0.0.1:26657")
         self._endpoints = [_Endpoint(url.rstrip("/")) for url in endpoints]
         self._timeout, self._shun = timeout_seconds, shun_seconds
+        import httpx  # an extra: who reads a ledger that lies here needs none
+
         self._http = httpx.Client(timeout=timeout_seconds, transport=transport, follow_redirects=False, trust_env=False)
         self._numbers = itertools.count(1)
 
@@ -160,6 +164,8 @@ class RpcClient:
         return self._of_first(method, lambda url: self._ask(url, method, kind, each))
 
     def _of_first(self, method: str, ask: Callable[[str], list[T]]) -> list[T]:
+        import httpx
+
         troubles: list[str] = []
         behind: NotYetError | None = None
         for url in self.endpoints:
@@ -360,6 +366,8 @@ def _base64(data: bytes) -> str:
 
 
 def _brief(error: Exception) -> str:
+    import httpx
+
     if isinstance(error, _Lying):
         return str(error)
     if isinstance(error, httpx.TimeoutException):

@@ -16,11 +16,13 @@ import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from hmchain.ledger.engines.cometbft.answers import ConsensusState
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
+
+if TYPE_CHECKING:
+    import httpx
 
 _LOOK_SECONDS = 2.0
 _PATIENCE_SECONDS = (10.0, 600.0)
