@@ -3,7 +3,8 @@
 A program must know every protocol that a chain has followed, to execute its blocks again. It stops before the first
 block of one that it does not know. To add protocol N + 1:
 
-- put its `Rules` into `KNOWN`, with handlers of its own for the transactions whose rules change;
+- put its `Rules` into `KNOWN`, with handlers of its own for the transactions whose rules change; a transaction that is
+  new has a handler there and none in the protocols before, so that their rules refuse it as they always did;
 - migrate lazily: a record that gains fields gains them at its end, with defaults, so that old bytes decode and new ones
   are written where a transaction touches it; nothing converts the whole state in one block;
 - leave rounds alone: what belongs to a round is decided by the rules under which the round opened.
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial, reduce
+from operator import or_
 from typing import Any
 
 from hmchain.errors import LedgerError
@@ -45,14 +47,17 @@ class Rules:
     """One protocol."""
 
     protocol: int
-    decode_body: Callable[[bytes], Any] = field(
-        # The validators of one process decode the same bytes one after the other.
-        default_factory=lambda: lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(contracts.decode_body)
-    )
-    """Decodes a transaction's body; refuses `malformed`."""
     handlers: Mapping[type, Handler] = field(default_factory=lambda: contracts.HANDLERS)
+    """Of every transaction body that these rules know."""
     of_rounds: frozenset[type] = frozenset({*participation.HANDLERS, *disputes.HANDLERS})
     """The bodies that belong to a study's current round."""
+
+    @cached_property
+    def decode_body(self) -> Callable[[bytes], Any]:
+        """Decodes a transaction's body; refuses `malformed` for one that these rules do not know."""
+        known = reduce(or_, self.handlers)
+        # The validators of one process decode the same bytes one after the other.
+        return lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(partial(contracts.decode_body, bodies=known))
 
 
 KNOWN: dict[int, Rules] = {PROTOCOL: Rules(PROTOCOL)}

@@ -49,10 +49,10 @@ HANDLERS: dict[type, Callable[[Context, Any], None]] = {
 }
 
 
-def decode_body(data: bytes) -> Body:
-    """Decode a transaction body; refuse `malformed` for what is no body or not canonical."""
+def decode_body(data: bytes, bodies: Any = Body) -> Body:
+    """Decode a transaction body, one of `bodies`; refuse `malformed` for what is none or not canonical."""
     try:
-        return decode(data, Body)  # type: ignore[arg-type]
+        return decode(data, bodies)  # type: ignore[no-any-return]
     except NotCanonicalError:
         raise Refusal("malformed") from None
 

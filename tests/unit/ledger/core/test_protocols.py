@@ -1,0 +1,25 @@
+"""The rules of each protocol: which transactions they know."""
+
+from __future__ import annotations
+
+import pytest
+
+from hmchain.canonical import Record, encode
+from hmchain.ledger import contracts
+from hmchain.ledger.contracts.members.standings import Unjail
+from hmchain.ledger.protocols import KNOWN, PROTOCOL, Rules
+from hmchain.ledger.transactions import Refusal
+
+
+class Praise(Record, frozen=True, tag="praise"):
+    """A transaction of a protocol to come."""
+
+    of: str
+
+
+def test_a_new_transaction_is_malformed_under_the_rules_before_it() -> None:
+    later = Rules(PROTOCOL + 1, {**contracts.HANDLERS, Praise: lambda context, body: None})
+    assert later.decode_body(encode(Praise("north"))) == Praise("north")
+    assert later.decode_body(encode(Unjail())) == Unjail()
+    with pytest.raises(Refusal, match="malformed"):
+        KNOWN[PROTOCOL].decode_body(encode(Praise("north")))
