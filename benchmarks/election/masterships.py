@@ -31,8 +31,8 @@ from hmchain.ledger.blocks import ABSENT, COMMIT, BlockInput, Vote
 from hmchain.ledger.context import AGENT, STEWARD, Context, Credential
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import approvals, conduct, round_flow, rounds, studies
-from hmchain.ledger.contracts.learning.rounds import Ballot, Contribution, Posted, Round
-from hmchain.ledger.contracts.learning.studies import DatasetUse, Progress, Study, StudySpec
+from hmchain.ledger.contracts.learning.rounds import Ballot, Contribution, Phase, Posted, Round, Verdict
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Progress, Status, Study, StudySpec
 from hmchain.ledger.contracts.members import attendance, standings
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.standings import Unjail
@@ -225,7 +225,7 @@ class World:
             colluders=self.f, initial_weights=self._bytes("initial"),
         )  # fmt: skip
         studies._SPECS.put(self.state, spec, name)
-        known = {"status": studies.RUNNING, "weights": (1,) * len(uses), "specification": spec.digest}
+        known = {"status": Status.RUNNING, "weights": (1,) * len(uses), "specification": spec.digest}
         progress = blank(Progress, **known)
         studies._PROGRESS.put(self.state, progress, name)
         for each in self.names:
@@ -243,8 +243,8 @@ class World:
             self._attempt(spoilt=spoilt)
             tried += 1
             assert tried < 20, "a round that does not end"
-            if studies.require_study(self.state, self.study).status == studies.PAUSED:
-                studies.set_progress(self.state, self.study, status=studies.RUNNING, setbacks=0)
+            if studies.require_study(self.state, self.study).status == Status.PAUSED:
+                studies.set_progress(self.state, self.study, status=Status.RUNNING, setbacks=0)
                 round_flow.resume(self._context(), self.study)
         done = rounds.round_(self.state, self.study, opened.number)
         if done is not None and done.outcome:
@@ -261,16 +261,16 @@ class World:
     def _attempt(self, *, spoilt: bool) -> None:
         self._freeze()
         self._reveal()
-        if self._round.phase != rounds.AGGREGATE:
+        if self._round.phase != Phase.AGGREGATE:
             return
         if spoilt:
             round_flow.impossible(self._context(), self._study, self._round)
             return
-        while self._running and self._round.phase == rounds.AGGREGATE:
+        while self._running and self._round.phase == Phase.AGGREGATE:
             self._aggregate()
-        if self._running and self._round.phase == rounds.GATE_COMMIT:
+        if self._running and self._round.phase == Phase.GATE_COMMIT:
             for name in self._round.expected:
-                ballot = blank(Ballot, organisation=name, verdict=rounds.ACCEPTED)
+                ballot = blank(Ballot, organisation=name, verdict=Verdict.ACCEPTED)
                 rounds.put_gate_ballot(self.state, self._round, ballot)
             round_flow.gate_revealed(self._context(), self._study, self._round, due=True)
 
@@ -280,7 +280,7 @@ class World:
             others = tuple(other for other in self.names if other != name)
             update = blank(Contribution, organisation=name, attested=others, self_seed=b"")
             rounds.put_contribution(self.state, entry, update)
-        round_flow.enter(self._context(), self._study, entry, rounds.ATTEST)
+        round_flow.enter(self._context(), self._study, entry, Phase.ATTEST)
         round_flow.attested(self._context(), self._study, self._round, due=True)
 
     def _reveal(self) -> None:
@@ -349,7 +349,7 @@ class World:
 
     @property
     def _running(self) -> bool:
-        return self._study.status == studies.RUNNING
+        return self._study.status == Status.RUNNING
 
 
 def _member(name: str) -> Member:

@@ -7,6 +7,7 @@ to one value (an integer in a wider form, say), so `decode` re-encodes and compa
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -57,7 +58,13 @@ def decode_trusted(data: bytes, kind: type[T]) -> T:
         return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         name = getattr(kind, "__name__", "value")
-        raise NotCanonicalError(f"bytes do not decode as a {name}") from error
+        raise NotCanonicalError(f"bytes do not decode as a {name}{_unknown_word(error)}") from error
+
+
+def _unknown_word(error: Exception) -> str:
+    """Names a word that an enum does not have. Nothing else of the bytes is repeated: it may be secret."""
+    found = re.match(r"Invalid enum value ('.*')", str(error))
+    return f": {found[1]} is no word of it" if found else ""
 
 
 def digest(label: str, *parts: bytes) -> bytes:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from hmchain.application.hospital.consortium import Consortium, founding, validator_keys
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
-from hmchain.ledger.contracts.learning import rounds
+from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
 from hmchain.ledger.contracts.learning.studies import Deadlines
 from hmchain.ledger.contracts.members import membership, upgrades
 from hmchain.ledger.contracts.members.membership import ProposeAction, VoteAction
@@ -106,7 +106,7 @@ def test_four_nodes_change_the_rules_in_the_middle_of_a_study_one_of_them_late(t
     with protocol_3.known(), running(tmp_path) as (bed, nodes):
         bed.prepare(3, deadlines=DEADLINES)
         bed.approve(expires_ms=now_ms() + YEAR_MS)
-        bed.until(1, rounds.COMMIT)
+        bed.until(1, Phase.COMMIT)
         agreed = agree_on_protocol_3(bed)
 
         def follows_protocol_3() -> bool:
@@ -123,7 +123,7 @@ def test_four_nodes_change_the_rules_in_the_middle_of_a_study_one_of_them_late(t
         eventually(lambda: told in late.files.log.read_text(), "the late node says why it stops")
         assert height(late) == changed, "the last block of protocol 2 is committed, and none after it"
         bed.run(lambda: bed.round.number == 2)
-        assert bed.at(1).outcome == rounds.ACCEPTED and len(bed.at(1).frozen) == 3
+        assert bed.at(1).outcome == Verdict.ACCEPTED and len(bed.at(1).frozen) == 3
         assert not any(protocol_3.commits(bed.state, STUDY, name) for name in bed.names), "round 1 is protocol 2's"
         assert height(late) == changed
 

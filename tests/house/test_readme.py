@@ -27,7 +27,7 @@ from hmchain.interfaces.cli.main import app
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
 from support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -144,7 +144,7 @@ def test_the_consortium_in_the_reference_runs(tmp_path: Path, monkeypatch: pytes
     with Consortium.open(tmp_path / "my-run") as consortium:
         entry = studies.study(consortium.ledger.state, "brightness")
     assert entry is not None
-    assert entry.status == studies.FINISHED
+    assert entry.status == Status.FINISHED
 
 
 def commands(command: Any, name: str = "hmchain") -> Iterator[tuple[str, Any]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ConfirmPairs, ResumeStudy
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import Status
 from support.study_bed import STUDY, Bed
 
 FOLDER = Path(__file__).parent
@@ -28,14 +29,14 @@ def honest(bed: Bed) -> None:
 
 def forged_sum(bed: Bed) -> None:
     """The master of round 1 forges the sum: one chunk proves it, and the next in rank sums the same updates."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     bed.behave(bed.round.master, AgentBehaviour.FORGE_SUM)
     bed.run()
 
 
 def silent_master(bed: Bed) -> None:
     """The master of round 1 posts nothing: after the deadline the next in rank takes over."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     master = bed.round.master
     bed.behave(master, AgentBehaviour.SILENT_MASTER)
     bed.run(lambda: bed.round.number == 2)
@@ -45,7 +46,7 @@ def silent_master(bed: Bed) -> None:
 
 def dropout(bed: Bed) -> None:
     """One hospital is away in round 1: it is left out, and its pair seeds are revealed."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     with bed.asleep("south"):
         bed.run(lambda: bed.round.number == 2)
     bed.run()
@@ -53,7 +54,7 @@ def dropout(bed: Bed) -> None:
 
 def withheld_seed(bed: Bed) -> None:
     """One hospital withholds its seed: the attempt is void, the next one succeeds."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("west", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
     bed.behave("west", AgentBehaviour.HONEST)
@@ -62,7 +63,7 @@ def withheld_seed(bed: Bed) -> None:
 
 def lasting_dropout(bed: Bed) -> None:
     """One hospital dies in round 2 between freeze and reveal: no other set may be summed, and the study ends."""
-    bed.until(2, rounds.REVEAL)
+    bed.until(2, Phase.REVEAL)
     with bed.asleep("west"):
         bed.run()
         bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
@@ -71,7 +72,7 @@ def lasting_dropout(bed: Bed) -> None:
 
 def rejected_round(bed: Bed) -> None:
     """Two of four vote against the model of round 1: round 2 starts from the model of before."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     bed.run(lambda: bed.round.number == 2)
@@ -82,7 +83,7 @@ def rejected_round(bed: Bed) -> None:
 
 def garbage(bed: Bed) -> None:
     """One hospital sends garbage twice: nobody is blamed, the study pauses, and is resumed without it."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("north", AgentBehaviour.GARBAGE_UPDATE)
     bed.run()
     bed.behave("north", AgentBehaviour.HONEST)
@@ -92,14 +93,14 @@ def garbage(bed: Bed) -> None:
 
 def broken_half(bed: Bed) -> None:
     """A half does not open for one hospital, which says so: the study closes before anything is masked."""
-    bed.run(lambda: bed.study.status == studies.CONFIRMING)
+    bed.run(lambda: bed.study.status == Status.CONFIRMING)
     bed.require("west", "agent", ConfirmPairs(STUDY, b""))
     bed.run()
 
 
 def unconfirmed(bed: Bed) -> None:
     """One agent stays away at the opening: after the deadline the study closes, and nobody is charged."""
-    bed.run(lambda: bed.study.status == studies.CONFIRMING)
+    bed.run(lambda: bed.study.status == Status.CONFIRMING)
     with bed.asleep("west"):
         bed.run(lambda: not bed.step())
         bed.now_ms = bed.study.progress.deadline_ms
@@ -108,7 +109,7 @@ def unconfirmed(bed: Bed) -> None:
 
 def closed_by_stewards(bed: Bed) -> None:
     """Two of four stewards end a study in its last round: the model of the round before is registered."""
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     for name in ("south", "west"):
         bed.require(name, "steward", CloseStudy(STUDY))
     bed.run()

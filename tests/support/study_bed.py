@@ -32,7 +32,7 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDatas
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.rounds import Contribution, Round
-from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, Study, StudySpec
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, Status, Study, StudySpec
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NOTICE_MS
@@ -225,7 +225,7 @@ class Bed:
     def run(self, until: Callable[[], bool] | None = None, steps_max: int = 1_000) -> None:
         """Step until `until`, or until the study has ended or paused."""
         for _ in range(steps_max):
-            ended = self.study.status in (*studies.OVER, studies.PAUSED)
+            ended = self.study.status in (*studies.OVER, Status.PAUSED)
             if until() if until else ended:
                 return
             self.step()
@@ -282,7 +282,7 @@ class Bed:
 
     @property
     def running(self) -> bool:
-        return self.study.status == studies.RUNNING
+        return self.study.status == Status.RUNNING
 
     @property
     def round(self) -> Round:

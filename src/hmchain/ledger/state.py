@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from hmchain import sqlite
-from hmchain.canonical import Record, decode_trusted, encode
+from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger import lthash
 
@@ -38,6 +38,12 @@ class StateError(LedgerError):
     """The state database cannot be opened or is damaged."""
 
     code = "state"
+
+
+class UnknownRecordError(LedgerError):
+    """A record of the state has a form, or a word such as a phase, that this program does not know."""
+
+    code = "unknown_record"
 
 
 class SnapshotError(LedgerError):
@@ -135,11 +141,18 @@ class State:
         return None if data is None else self.decoded(key, data, kind)
 
     def decoded(self, key: bytes, data: bytes, kind: type[V]) -> V:
-        """The record that `key` holds as `data`; decoded again only if it was other bytes the last time."""
+        """The record that `key` holds as `data`; decoded again only if it was other bytes the last time.
+
+        Raises `UnknownRecordError`.
+        """
         known = self._decoded.get(key)
         if known is not None and known[0] == data:
             return known[1]  # type: ignore[return-value]
-        record = decode_trusted(data, kind)
+        try:
+            record = decode_trusted(data, kind)
+        except NotCanonicalError as error:
+            hint = "the ledger was written by a newer version: install that"
+            raise UnknownRecordError(f"{error.what}, as this version knows it", hint) from error
         if len(self._decoded) >= _CACHE_KEYS_MAX:
             self._decoded.clear()
         self._decoded[key] = (data, record)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,29 @@ def test_several_encodings_of_one_value_are_one_too_many(other: bytes) -> None:
 def test_what_does_not_decode_is_named(data: bytes) -> None:
     with pytest.raises(NotCanonicalError, match="Sample"):
         decode(data, Sample)
+
+
+class Word(StrEnum):
+    NONE = ""
+    YES = "yes"
+
+
+class Said(Record, frozen=True):
+    word: Word
+
+
+@pytest.mark.parametrize("word", Word)
+def test_a_word_of_a_list_is_encoded_as_the_word(word: Word) -> None:
+    assert encode(Said(word)) == encode([str(word)])
+    assert decode(encode([str(word)]), Said) == Said(word)
+
+
+def test_a_word_that_the_list_lacks_is_named_and_no_other_bytes_are() -> None:
+    with pytest.raises(NotCanonicalError, match="'perhaps' is no word of it"):
+        decode(encode(["perhaps"]), Said)
+    with pytest.raises(NotCanonicalError) as error:
+        decode(encode(["yes", "secret"]), Said)
+    assert "secret" not in str(error.value)
 
 
 @given(st.binary(max_size=60))

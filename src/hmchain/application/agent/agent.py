@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.contracts.learning import approvals, opening, rounds, studies
 from hmchain.ledger.contracts.learning.opening import AgreePairs, JoinStudy
 from hmchain.ledger.contracts.learning.participation import Tick
-from hmchain.ledger.contracts.learning.studies import Study, StudySpec
+from hmchain.ledger.contracts.learning.studies import Status, Study, StudySpec
 from hmchain.ledger.engines.ledger import Node, Signer, signed
 from hmchain.records.objects import ObjectStore
 
@@ -155,7 +155,7 @@ class Agent:
         self.store.tend()
         for study in self._studies():
             with self._waiting(study):
-                if study.status == studies.RUNNING and (participant := self._participant(study)):
+                if study.status == Status.RUNNING and (participant := self._participant(study)):
                     participant.publish(study, rounds.current(self.node.state, study))
 
     def step(self) -> list[bytes]:
@@ -163,25 +163,31 @@ class Agent:
         bodies: list[contracts.Body] = []
         for study in self._studies():
             with self._waiting(study):
-                bodies += self._parts[study.status](study) or self._lapse(study)
+                bodies += self._act(study) or self._lapse(study)
         return [signed(self.signer, self.node, body, self.random) for body in bodies]
 
     def study_key(self, study: str) -> SecretKey | None:
         """The key of a study's objects, once pairs are agreed."""
         return self._keys.object_key(study)
 
-    @property
-    def _parts(self) -> dict[str, Callable[[Study], list[contracts.Body]]]:
-        return {
-            studies.PROPOSED: self._join,
-            studies.AGREEING: self._agree,
-            studies.CONFIRMING: self._confirm,
-            studies.RUNNING: self._take_part,
-            studies.PAUSED: lambda study: [],
-            studies.FINISHED: self._close,
-            studies.REFUSED: self._discard,
-            studies.CLOSED: self._discard,
-        }
+    def _act(self, study: Study) -> list[contracts.Body]:
+        match study.status:
+            case Status.PROPOSED:
+                return self._join(study)
+            case Status.AGREEING:
+                return self._agree(study)
+            case Status.CONFIRMING:
+                return self._confirm(study)
+            case Status.RUNNING:
+                return self._take_part(study)
+            case Status.PAUSED:
+                return []
+            case Status.FINISHED:
+                return self._close(study)
+            case Status.REFUSED | Status.CLOSED:
+                return self._discard(study)
+            case _:
+                assert_never(study.status)
 
     def _studies(self) -> list[Study]:
         """The studies this organisation is named in that are not over, or of which there is something to close here."""

@@ -13,6 +13,7 @@ from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.canonical import Record
 from hmchain.keys import Redacted
 from hmchain.ledger.contracts.learning import models, rounds
+from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.state import State
 
 
@@ -113,7 +114,7 @@ def _judge_best(state: State, study: str, before: int, store: AgentStore) -> Non
         if choice.round >= before:
             continue
         closed, best = rounds.round_(state, study, choice.round), store.get(best_name(study), Best)
-        accepted = closed is not None and closed.outcome == rounds.ACCEPTED
+        accepted = closed is not None and closed.outcome == Verdict.ACCEPTED
         if accepted and (best is None or choice.auc_permyriad > best.auc_permyriad):
             store.note(best_name(study), Best(choice.auc_permyriad))
         store.erase(name)

@@ -14,8 +14,7 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.canonical import Record
 from hmchain.errors import StudyError
 from hmchain.ledger import sums
-from hmchain.ledger.contracts.learning import rounds
-from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.rounds import Phase, Round
 from hmchain.ledger.sums import SummedSet
 
 
@@ -133,7 +132,7 @@ class AttemptMemory:
         place = (entry.number, entry.attempt)
         if acts is None or place > acts.place:
             return
-        is_forgotten = acts.opened and entry.phase in (rounds.COMMIT, rounds.ATTEST)
+        is_forgotten = acts.opened and entry.phase in (Phase.COMMIT, Phase.ATTEST)
         if place < acts.place or height < acts.height or is_forgotten:
             if place == acts.place:
                 self._store.put(self._name, Acts(*place, _SPOILED, acts.opened))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from hmchain.ledger.contracts.learning.participation import (
     Reveal,
     Tick,
 )
-from hmchain.ledger.contracts.learning.rounds import Contribution, Posted, Round
+from hmchain.ledger.contracts.learning.rounds import Contribution, Phase, Posted, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.engines.ledger import Node
 from hmchain.records.envelope import Buffer
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from hmchain.application.agent.agent import Learner
 
 SALT_BYTES = 32
-_MASKED_PHASES = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL)
+_MASKED_PHASES = (Phase.COMMIT, Phase.ATTEST, Phase.REVEAL)
 """In which an update may still lose a mask."""
 
 
@@ -93,7 +93,7 @@ class Participant:
 
     def publish(self, study: Study, entry: Round) -> None:
         """Upload one's own update once its digest is on the ledger; give lost objects back to the store."""
-        if entry.phase in (rounds.COMMIT, rounds.ATTEST):
+        if entry.phase in (Phase.COMMIT, Phase.ATTEST):
             own = rounds.contribution(self._node.state, entry, self._organisation)
             made = self._maker.kept(entry)
             bound = own is not None and made is not None and own.object == made.object
@@ -110,16 +110,28 @@ class Participant:
         attempts = self._attempts(study)
         if not attempts.is_left_out(entry, self._organisation) and entry.phase in _MASKED_PHASES:
             attempts.require(entry, self._node.state.height)
-        actions = {
-            rounds.COMMIT: self._commit,
-            rounds.ATTEST: self._attest,
-            rounds.REVEAL: self._reveal,
-            rounds.AGGREGATE: self._aggregate,
-            rounds.VERIFY: self._verify,
-            rounds.GATE_COMMIT: self._vote,
-            rounds.GATE_REVEAL: self._open_vote,
-        }
-        return list(actions[entry.phase](study, entry))
+        return list(self._next(study, entry))
+
+    def _next(self, study: Study, entry: Round) -> Iterator[contracts.Body]:
+        match entry.phase:
+            case Phase.COMMIT:
+                return self._commit(study, entry)
+            case Phase.ATTEST:
+                return self._attest(study, entry)
+            case Phase.REVEAL:
+                return self._reveal(study, entry)
+            case Phase.AGGREGATE:
+                return self._aggregate(study, entry)
+            case Phase.VERIFY:
+                return self._verify(study, entry)
+            case Phase.GATE_COMMIT:
+                return self._vote(study, entry)
+            case Phase.GATE_REVEAL:
+                return self._open_vote(study, entry)
+            case Phase.FINAL:
+                return iter(())
+            case _:
+                assert_never(entry.phase)
 
     def tick(self, study: Study, entry: Round) -> list[contracts.Body]:
         """Say that the phase's deadline has passed: whose turn it is at once, the others one after the other."""
@@ -174,7 +186,7 @@ class Participant:
             return True
         return (
             len(update.attested) < needed
-            and entry.phase == rounds.ATTEST
+            and entry.phase == Phase.ATTEST
             and self._is_turn(entry, study.spec.deadlines.attest_ms)
         )
 
@@ -371,7 +383,7 @@ class Participant:
     def _learn_prior(self, study: Study) -> None:
         """Take the global class shares from the sum of round 0."""
         counts = rounds.round_(self._node.state, study.spec.name, 0)
-        if self._prior_known or counts is None or counts.outcome != rounds.ACCEPTED or counts.posted is None:
+        if self._prior_known or counts is None or counts.outcome != Verdict.ACCEPTED or counts.posted is None:
             return
         if (result := self._result_with(counts.posted.model_root)) is not None:
             means = result.model

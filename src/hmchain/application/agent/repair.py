@@ -6,10 +6,12 @@ go on. So it is not left to whoever made an object to keep it there.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from hmchain.application.agent import exchange, turns
 from hmchain.application.agent.exchange import Exchange
 from hmchain.ledger.contracts.learning import models, rounds
-from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.rounds import Phase, Round
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.state import State
 
@@ -26,11 +28,11 @@ class Repairs:
 
     def make(self, state: State, study: Study, entry: Round, now_ms: int) -> None:
         """Look when an attempt begins, and again where a phase takes long."""
-        if entry.phase not in (rounds.COMMIT, rounds.AGGREGATE, rounds.VERIFY):
+        if entry.phase not in (Phase.COMMIT, Phase.AGGREGATE, Phase.VERIFY):
             return
         is_late = turns.is_late(entry, rounds.span_ms(study.spec.deadlines, entry.phase), now_ms)
         moment = (entry.number, entry.attempt, is_late)
-        if moment != self._looked if entry.phase == rounds.COMMIT else is_late:
+        if moment != self._looked if entry.phase == Phase.COMMIT else is_late:
             self._looked = moment
             for address, size in of_round(state, study, entry):
                 self._kept.repair(address, size)
@@ -38,14 +40,22 @@ class Repairs:
 
 def of_round(state: State, study: Study, entry: Round) -> list[Sized]:
     """What the phase of a round needs: models to start from, updates to sum, what the master posted."""
-    if entry.phase == rounds.COMMIT:
-        return _made(state, study, 0, entry.base_round)
-    if entry.phase not in (rounds.AGGREGATE, rounds.VERIFY):
-        return []
+    match entry.phase:
+        case Phase.COMMIT:
+            return _made(state, study, 0, entry.base_round)
+        case Phase.AGGREGATE | Phase.VERIFY:
+            return _summed(state, study, entry) + _made(state, study, entry.number)
+        case Phase.ATTEST | Phase.REVEAL | Phase.GATE_COMMIT | Phase.GATE_REVEAL | Phase.FINAL:
+            return []
+        case _:
+            assert_never(entry.phase)
+
+
+def _summed(state: State, study: Study, entry: Round) -> list[Sized]:
+    """The updates of the frozen set."""
     size = exchange.update_size(study.rule(entry.number))
     updates = rounds.contributions(state, entry)
-    frozen = [(update.object, size) for update in updates if update.organisation in entry.frozen]
-    return frozen + _made(state, study, entry.number)
+    return [(update.object, size) for update in updates if update.organisation in entry.frozen]
 
 
 def of_outcome(state: State, study: Study) -> list[Sized]:

@@ -18,16 +18,18 @@ from typing import Literal
 import msgspec
 
 from hmchain.application.site.hospital import (
+    CATALOGUE,
     HospitalExistsError,
+    HospitalFolder,
     NoHospitalError,
-    Place,
     Records,
+    bare,
     convert,
     locate,
     open_records,
 )
 from hmchain.application.site.keyring import key_file
-from hmchain.application.site.record_store import FILE as SETTINGS
+from hmchain.application.site.record_store import SETTINGS
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
 from hmchain.files import make_folder, rename
@@ -37,9 +39,8 @@ from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_strea
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pipeline import clean_files
 from hmchain.records.vault import Repair
+from hmchain.records.vault.database import FILE as VAULT
 
-VAULT, CATALOGUE = "vault.sqlite", "catalogue.db"
-AGENT_STORE = "agent.db"
 _KEYS: dict[str, type[StoredKey]] = {"wrapping": WrappingKey, "local": SecretKey}
 _CONTEXT = digest("hmchain records backup")
 _LENGTH_BYTES = 4
@@ -78,7 +79,7 @@ class Restored:
     """Records whose ciphertext it does not have."""
 
 
-def default_key(place: Place) -> Path:
+def default_key(place: HospitalFolder) -> Path:
     """Where the key of a hospital's backups lies, if no other place is named."""
     return key_file(place.keys, "backup")
 
@@ -97,13 +98,13 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
     """
     if path.exists():
         raise RecordsBackupError(f"{path} exists", "a backup is never overwritten; choose another name")
-    place = records.place
-    with _scratch(place.folder) as scratch:
+    place = records.folder
+    with _scratch(place.path) as scratch:
         # The catalogue first: whatever it lists then, the vault has.
         records.catalogue.backup(scratch / CATALOGUE)
         records.vault.backup(scratch / VAULT)
-        if (place.folder / SETTINGS).exists():
-            (scratch / SETTINGS).write_bytes((place.folder / SETTINGS).read_bytes())
+        if (place.records_settings).exists():
+            (scratch / SETTINGS).write_bytes((place.records_settings).read_bytes())
         parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
         for role, kind in _KEYS.items():
             parts[role] = load_key(kind, key_file(place.keys, role), passphrase).secret_bytes()
@@ -126,33 +127,33 @@ def restore(
     or `RecordsBackupError`.
     """
     place = _place(directory)
-    if any(path.exists() for path in (place.vault, place.catalogue, place.folder / AGENT_STORE)):
-        raise HospitalExistsError(f"{place.folder} is in use already", "restore into a new folder")
-    make_folder(place.folder, mode=0o700)
-    with _scratch(place.folder) as scratch:
+    if any(path.exists() for path in (place.vault, place.catalogue, place.agent_store)):
+        raise HospitalExistsError(f"{place.path} is in use already", "restore into a new folder")
+    make_folder(place.path, mode=0o700)
+    with _scratch(place.path) as scratch:
         manifest, secrets = _unpack(path, key, scratch)
         for role, kind in _KEYS.items():
             _put_key(kind.from_secret_bytes(secrets[role]), place, role, passphrase)
-        if (scratch / SETTINGS).exists() and not (place.folder / SETTINGS).exists():
-            rename(scratch / SETTINGS, place.folder / SETTINGS)
+        if (scratch / SETTINGS).exists() and not (place.records_settings).exists():
+            rename(scratch / SETTINGS, place.records_settings)
         make_folder(place.vault, mode=0o700)
-        rename(scratch / VAULT, place.vault / VAULT)
+        rename(scratch / VAULT, place.vault_database)
         rename(scratch / CATALOGUE, place.catalogue)
     convert(place, passphrase, replica)  # a backup may be older than this program
     found = Repair(0, ())
     if replica is not None:
         with open_records(place, passphrase) as records:
             found = records.vault.repair(replica, progress)
-    return Restored(place.folder, manifest.organisation, manifest.made, found.restored, len(found.lost))
+    return Restored(place.path, manifest.organisation, manifest.made, found.restored, len(found.lost))
 
 
-def _place(directory: Path) -> Place:
+def _place(directory: Path) -> HospitalFolder:
     with suppress(NoHospitalError):
         return locate(directory)
-    return Place(directory.resolve().name, directory, directory / "keys")
+    return bare(directory)
 
 
-def _put_key(key: StoredKey, place: Place, role: str, passphrase: str | None) -> None:
+def _put_key(key: StoredKey, place: HospitalFolder, role: str, passphrase: str | None) -> None:
     file = key_file(place.keys, role)
     if file.exists():
         if load_key(type(key), file, passphrase).secret_bytes() == key.secret_bytes():

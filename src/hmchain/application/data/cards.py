@@ -30,7 +30,7 @@ _PNG = "image/png"
 def write_card(records: Records, version: Version, progress: Progress | None = None) -> tuple[Path, Assessment]:
     """Assess all records of a version and write its card; returns the page's path and what was found.
 
-    The JSON file lies beside the page. Raises `ChangedDatasetError` if the version is not what it was registered as, or
+    Its data lie beside the page. Raises `ChangedDatasetError` if the version is not what it was registered as, or
     an error of vault or catalogue.
     """
     require_as_registered(records, version)
@@ -38,9 +38,9 @@ def write_card(records: Records, version: Version, progress: Progress | None = N
     tell = None if progress is None else (lambda done: progress(done, version.records))
     assessment = assess(samples, progress=tell)
     data = _card(records, version, assessment)
-    records.place.cards.mkdir(mode=0o700, exist_ok=True)
-    page = records.place.card(version.dataset, version.number)
-    page.with_suffix(".json").write_bytes(to_json(data))
+    records.folder.cards.mkdir(mode=0o700, exist_ok=True)
+    page = records.folder.card(version.dataset, version.number)
+    records.folder.card_data(version.dataset, version.number).write_bytes(to_json(data))
     page.write_text(to_html(data), encoding="utf-8")
     return page, assessment
 
@@ -57,7 +57,7 @@ def _card(records: Records, version: Version, assessment: Assessment) -> CardDat
         records=version.records,
         subjects=version.subjects,
         size=version.size,
-        organisation=records.place.organisation,
+        organisation=records.folder.organisation,
         root=version.root.hex() if version.root else "",
         kinds=dict(Counter(entry.kind for entry in catalogue.records(name, number))),
         breakdowns=break_down(entry.attributes for entry in catalogue.records(name, number)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data.registered import require_as_registered
-from hmchain.application.site.hospital import Place, Records
+from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.plain import Progress
@@ -114,7 +114,7 @@ def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Er
         review.forget(catalogue, vault, item)
     done = [vault.erase_subject(subject) for subject in subjects]
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
-    cards = _drop_cards(records.place, versions)
+    cards = _drop_cards(records.folder, versions)
     waiting = len(catalogue.held_of(""))
     return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
 
@@ -128,7 +128,7 @@ def _erase_record(records: Records, dataset: str, record: str) -> Erased:
     opt_out(records, Target(record=record))
     count = vault.erase(dataset, record)
     versions = kept.union(catalogue.forget(dataset, now_ms(), record=record))
-    return Erased(count, tuple(sorted(versions)), cards=_drop_cards(records.place, versions))
+    return Erased(count, tuple(sorted(versions)), cards=_drop_cards(records.folder, versions))
 
 
 def _dataset_names(records: Records) -> list[str]:
@@ -137,16 +137,16 @@ def _dataset_names(records: Records) -> list[str]:
     return sorted(named | {name for name, _ in records.vault.versions() if not is_quarantine(name)})
 
 
-def _drop_cards(place: Place, versions: Iterable[tuple[str, int]]) -> tuple[Path, ...]:
+def _drop_cards(place: HospitalFolder, versions: Iterable[tuple[str, int]]) -> tuple[Path, ...]:
     """Delete the cards of versions: they show labels and counts of what was erased. Returns those that there were."""
     dropped = []
     for name, number in sorted(versions):
+        place.card_data(name, number).unlink(missing_ok=True)
         page = place.card(name, number)
-        for path in (page.with_suffix(".json"), page):
-            if path.exists():
-                path.unlink()
-                dropped.append(path)
-    return tuple(path for path in dropped if path.suffix == ".html")
+        if page.exists():
+            page.unlink()
+            dropped.append(page)
+    return tuple(dropped)
 
 
 def export(records: Records, version: Version, folder: Path, progress: Progress | None = None) -> int:
@@ -156,7 +156,7 @@ def export(records: Records, version: Version, folder: Path, progress: Progress 
     `DiskFullError`, `ChangedDatasetError` if it is not what it was registered as, or an error of the vault.
     """
     require_as_registered(records, version)
-    what = f"export of {records.place.organisation}/{version.dataset} version {version.number}"
+    what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
     with clean_files.filled(folder, what):
         entries = list(records.catalogue.records(version.dataset, version.number))
         names = [clean_files.file_name(entry.record, entry.media_type) for entry in entries]

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hmchain.application.data.trial import PROVENANCE, Trial
-from hmchain.application.site.hospital import Place, Records
+from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.files import make_folder
 from hmchain.records.catalogue import Version
 from hmchain.records.deidentification.profile import Profile
@@ -21,22 +21,22 @@ from hmchain.records.pipeline import clean_files
 
 def write_of_version(records: Records, version: Version) -> Path:
     """Write the Provenance of a fixed version beside its card; returns its path. Raises `DiskFullError`."""
-    folder = records.place.cards
-    path = folder / f"{version.dataset}-{version.number}.{PROVENANCE}"
+    path = records.folder.provenance(version.dataset, version.number)
     with clean_files.writing(path):
-        make_folder(folder, mode=0o700)
+        make_folder(path.parent, mode=0o700)
     clean_files.write(path, [_json(_of_version(records, version))], durable=True)
     return path
 
 
-def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, place: Place) -> None:
+def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, place: HospitalFolder) -> None:
     """Write the Provenance of clean files into their folder. Raises `DiskFullError`."""
     held = Counter[str]()
     for (code, _, _), count in trial.held.items():
         held[code] += count
     report = DeidentificationReport(profile, project, "", trial.records.total(), held, trial.actions)
     clean_files.write(
-        folder / PROVENANCE, [_json(_provenance(report, f"clean files of {project}", place, datetime.now(UTC)))]
+        folder / PROVENANCE,
+        [_json(_provenance(report, f"clean files of {project}", place.organisation, datetime.now(UTC)))],
     )
 
 
@@ -49,11 +49,11 @@ def _of_version(records: Records, version: Version) -> dict[str, Any]:
     root = version.root.hex() if version.root else ""
     report = DeidentificationReport(dataset.profile, dataset.project, root, version.records, held, actions)
     fixed = datetime.fromtimestamp((version.closed_ms or version.created_ms) / 1000, UTC)
-    return _provenance(report, f"{name}/{number}", records.place, fixed)
+    return _provenance(report, f"{name}/{number}", records.folder.organisation, fixed)
 
 
-def _provenance(report: DeidentificationReport, dataset: str, place: Place, recorded: datetime) -> dict[str, Any]:
-    return report.as_provenance(dataset, place.organisation, f"FL-HMChain {installed('hmchain')}", recorded)
+def _provenance(report: DeidentificationReport, dataset: str, organisation: str, recorded: datetime) -> dict[str, Any]:
+    return report.as_provenance(dataset, organisation, f"FL-HMChain {installed('hmchain')}", recorded)
 
 
 def _json(resource: dict[str, Any]) -> bytes:

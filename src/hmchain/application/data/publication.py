@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
 from hmchain.application.governance.members import Delegate, open_steward
-from hmchain.application.site.hospital import Place, Records
+from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
@@ -196,7 +196,7 @@ def check(
 
 
 def publish_at(
-    place: Place, version: Version, schema: Schema | RecordSchema, passphrase: str | None = None
+    place: HospitalFolder, version: Version, schema: Schema | RecordSchema, passphrase: str | None = None
 ) -> Publication:
     """As `publish`, at the hospital's own running node. A hospital in no network publishes nothing."""
     if not _in_network(place):
@@ -206,7 +206,7 @@ def publish_at(
 
 
 def withdraw_at(
-    place: Place, versions: Iterable[tuple[str, int]], passphrase: str | None = None
+    place: HospitalFolder, versions: Iterable[tuple[str, int]], passphrase: str | None = None
 ) -> list[tuple[str, int]]:
     """As `withdraw`, at the hospital's own running node. A hospital in no network has nothing to withdraw."""
     if not _in_network(place):
@@ -221,7 +221,7 @@ def erased_versions(records: Records) -> list[tuple[str, int]]:
     return [(each.dataset, each.number) for each in versions if each.erased_ms is not None]
 
 
-def anchor_at(place: Place, version: Version, passphrase: str | None = None) -> bytes | None:
+def anchor_at(place: HospitalFolder, version: Version, passphrase: str | None = None) -> bytes | None:
     """The root that the ledger of the hospital's running node has for a version; None if it has none."""
     if not _in_network(place):
         return None
@@ -230,11 +230,11 @@ def anchor_at(place: Place, version: Version, passphrase: str | None = None) -> 
         return found.root if found else None
 
 
-def _in_network(place: Place) -> bool:
+def _in_network(place: HospitalFolder) -> bool:
     return place.node is not None and place.node.network.exists()
 
 
-def _node(place: Place) -> NodeFolder:
+def _node(place: HospitalFolder) -> NodeFolder:
     assert place.node is not None, "asked for hospitals in a network only"
     return place.node
 

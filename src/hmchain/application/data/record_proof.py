@@ -71,7 +71,7 @@ def prove(records: Records, record: str, dataset: str | None = None, number: int
     version = _version_with(records, record, dataset, number)
     require_whole(version)
     require_as_registered(records, version)
-    return HandedProof(records.place.organisation, records.vault.prove(version.dataset, version.number, record))
+    return HandedProof(records.folder.organisation, records.vault.prove(version.dataset, version.number, record))
 
 
 def _version_with(records: Records, record: str, dataset: str | None, number: int | None) -> Version:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from hmchain.application.governance.members import Delegate, open_steward
 from hmchain.application.node import process
 from hmchain.application.node.link import connected
-from hmchain.application.site.hospital import Place, alone, locate
+from hmchain.application.site.hospital import HospitalFolder, alone, locate
 from hmchain.application.site.keyring import ROTATED_ROLES, key_file, next_key_file
 from hmchain.application.site.node import NodeFolder
-from hmchain.application.site.record_store import open_record_store
 from hmchain.errors import InputError, LedgerError
 from hmchain.files import rename
 from hmchain.keys import SigningKey, WrappingKey, load_key, save_key
@@ -174,10 +173,10 @@ def _take_up(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) 
     rename(next_key_file(folder.keys, role), key_file(folder.keys, role))
 
 
-def _hand_over_vault(place: Place, fresh: WrappingKey, old: WrappingKey) -> None:
+def _hand_over_vault(place: HospitalFolder, fresh: WrappingKey, old: WrappingKey) -> None:
     if not place.vault.exists():
         return
-    ciphertext = open_record_store(place.folder)
+    ciphertext = place.store()
     try:
         opened = Vault.open(place.vault, ciphertext, old)
     except VaultKeyError:  # the new key has it already

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import assert_never
 
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.site.keyring import Keyring
@@ -20,6 +21,7 @@ from hmchain.keys import SecretKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.ledger import Ledger, OnBlock, require, submit
@@ -201,9 +203,7 @@ class Consortium:
 
     def run(self, study: str) -> None:
         """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""
-        while (status := self._status(study)) != studies.FINISHED:
-            if status not in (*studies.OPENING, studies.RUNNING):
-                raise StudyPausedError(f"study {study} is {status}", "see `hmchain study status`")
+        while not self._is_finished(study):
             if not self.step():
                 time.sleep(_IDLE_SECONDS)
         self._wait_for_nodes()
@@ -221,9 +221,18 @@ class Consortium:
             time.sleep(_IDLE_SECONDS)
             self.produce_block()
 
-    def _status(self, study: str) -> str:
-        entry = studies.study(self.ledger.state, study)
-        return entry.status if entry else "unknown"
+    def _is_finished(self, name: str) -> bool:
+        study = studies.study(self.ledger.state, name)
+        status = study.status if study else None
+        match status:
+            case Status.PROPOSED | Status.AGREEING | Status.CONFIRMING | Status.RUNNING:
+                return False
+            case Status.FINISHED:
+                return True
+            case Status.PAUSED | Status.REFUSED | Status.CLOSED | None:
+                raise StudyPausedError(f"study {name} is {status or 'unknown'}", "see `hmchain study status`")
+            case _:
+                assert_never(status)
 
     def close(self) -> None:
         """Close every file."""

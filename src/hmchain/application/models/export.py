@@ -11,6 +11,7 @@ from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.model_file import Model
 from hmchain.application.models import registry
 from hmchain.application.site import hospital as hospital_folder
+from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import StudyError
@@ -30,7 +31,7 @@ class NoStudyKeyError(StudyError):
 class ExportPlace:
     """A hospital's folder, and where ledger and objects of its consortium are."""
 
-    hospital: hospital_folder.Place
+    hospital: hospital_folder.HospitalFolder
     ledger: Path
     objects: Path
     """Of a store in a folder; a node's settings may name another one."""
@@ -69,14 +70,14 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     key = _study_key(hospital, study, passphrase)
     shared = shared_objects(hospital.node) if hospital.node else None
     store = shared or ObjectStore.directory(place.objects)
-    held = _Held(Exchange(store, hospital.folder / "cache" / study))
+    held = _Held(Exchange(store, hospital.cache / study))
     genesis = genesis_file.load(place.ledger / "genesis.json")
     return registry.export(state, held, key, study, target, genesis)
 
 
-def _study_key(hospital: hospital_folder.Place, study: str, passphrase: str | None) -> SecretKey:
-    path = hospital.folder / "agent.db"
-    local = load_key(SecretKey, hospital.keys / "local.key", passphrase)
+def _study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
+    path = hospital.agent_store
+    local = load_key(SecretKey, key_file(hospital.keys, "local"), passphrase)
     found = None
     if path.exists():
         store = AgentStore(path, local)

@@ -19,7 +19,7 @@ from hmchain.errors import StudyError
 from hmchain.keys import SecretKey
 from hmchain.ledger.arithmetic import I64
 from hmchain.ledger.contracts.learning import models, rounds, studies
-from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.rounds import Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
@@ -46,7 +46,7 @@ def accepted_model(state: State, objects: Objects, key: SecretKey, study: str, n
     """
     entry = _study(state, study)
     round_ = rounds.round_(state, study, number)
-    if round_ is None or round_.outcome != rounds.ACCEPTED or round_.posted is None or number == 0:
+    if round_ is None or round_.outcome != Verdict.ACCEPTED or round_.posted is None or number == 0:
         raise NoModelError(f"round {number} of study {study} has no accepted model", "see `hmchain study status`")
     model, _ = _made(objects, key, entry, round_)
     return to_weights(model)[: entry.spec.rule.size]

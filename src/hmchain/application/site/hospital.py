@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain import files
-from hmchain.application.site.keyring import Keyring
+from hmchain.application.site import record_store
+from hmchain.application.site.keyring import Keyring, key_file
 from hmchain.application.site.node import NodeFolder
-from hmchain.application.site.record_store import choose_record_store, open_record_store
+from hmchain.application.site.record_store import choose_record_store
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
-from hmchain.records.vault import Conversion, Vault
+from hmchain.records.vault import Conversion, Vault, database
+
+CATALOGUE = "catalogue.db"
 
 
 class NoHospitalError(InputError):
@@ -42,45 +45,91 @@ class RecordsInUseError(InputError):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a hospital keeps what."""
+class HospitalFolder:
+    """Names of what one hospital keeps; of a node's hospital, which has its keys where the node has its own."""
 
     organisation: str
-    folder: Path
-    keys: Path
+    path: Path
     node: NodeFolder | None = None
-    """Its node, if the folder is one."""
+    """Its node, if it has one beside it."""
+
+    @property
+    def keys(self) -> Path:
+        """Its private keys."""
+        return self.node.keys if self.node else self.path / "keys"
 
     @property
     def vault(self) -> Path:
         """Wrapped keys."""
-        return self.folder / "vault"
+        return self.path / "vault"
+
+    @property
+    def vault_database(self) -> Path:
+        """The file of the wrapped keys."""
+        return self.vault / database.FILE
 
     @property
     def catalogue(self) -> Path:
-        """What there is."""
-        return self.folder / "catalogue.db"
+        """Datasets, versions, what is held and why."""
+        return self.path / CATALOGUE
+
+    @property
+    def records(self) -> Path:
+        """Ciphertext, unless `records_settings` names another place."""
+        return self.path / record_store.FOLDER
+
+    @property
+    def records_settings(self) -> Path:
+        """Where ciphertext lies instead."""
+        return self.path / record_store.SETTINGS
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that changes the records; holds its id."""
+        return self.path / "data.lock"
+
+    @property
+    def agent_store(self) -> Path:
+        """What the agent keeps between steps."""
+        return self.path / "agent.db"
+
+    @property
+    def cache(self) -> Path:
+        """Objects that the agent attested, a folder a study."""
+        return self.path / "cache"
 
     @property
     def cards(self) -> Path:
         """Dataset cards."""
-        return self.folder / "cards"
+        return self.path / "cards"
 
     def card(self, dataset: str, number: int) -> Path:
-        """The page of a version's card; its JSON file lies beside it."""
+        """The page of a version's card."""
         return self.cards / f"{dataset}-{number}.html"
+
+    def card_data(self, dataset: str, number: int) -> Path:
+        """What the page of a version's card was drawn from."""
+        return self.cards / f"{dataset}-{number}.json"
+
+    def provenance(self, dataset: str, number: int) -> Path:
+        """What was done to a version's records, as a FHIR Provenance."""
+        return self.cards / f"{dataset}-{number}.provenance.json"
+
+    def store(self) -> ObjectStore:
+        """The store of its ciphertext. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""
+        return record_store.open_record_store(self.path)
 
 
 @dataclass(frozen=True)
 class Records:
     """A hospital's records, open."""
 
-    place: Place
+    folder: HospitalFolder
     vault: Vault
     catalogue: Catalogue
 
 
-def locate(directory: Path) -> Place:
+def locate(directory: Path) -> HospitalFolder:
     """The hospital in a folder: a node's, one of a run (`runs/latest/hospitals/NAME`), or one made by `create`.
 
     Raises `NoHospitalError`, or `NodeSettingsError` for a node whose settings cannot be read.
@@ -88,82 +137,89 @@ def locate(directory: Path) -> Place:
     node = NodeFolder(directory)
     if node.toml.exists():
         name = node.settings().organisation
-        return Place(name, directory / "hospitals" / name, node.keys, node)
-    if (directory / "keys" / "wrapping.key").exists():
-        return Place(directory.resolve().name, directory, directory / "keys")
+        return HospitalFolder(name, node.hospital(name), node)
+    folder = bare(directory)
+    if key_file(folder.keys, "wrapping").exists():
+        return folder
     hint = f"make one: hmchain data init --dir {directory}; or name a node's folder, or runs/latest/hospitals/NAME"
     raise NoHospitalError(f"{directory} holds no hospital", hint)
 
 
+def bare(directory: Path) -> HospitalFolder:
+    """The folder of a hospital without a node, whether there is anything in it or not; it is named by it."""
+    return HospitalFolder(directory.resolve().name, directory)
+
+
 def create(
     directory: Path, passphrase: str | None = None, location: str = "", credentials: Path | None = None
-) -> Place:
+) -> HospitalFolder:
     """Make the folder of a hospital that is in no network; its ciphertext goes there too, or to `location`.
 
     Raises `HospitalExistsError`, `KeyFileError`, or an error of the store that is named.
     """
-    if NodeFolder(directory).toml.exists() or (directory / "keys").exists():
+    folder = bare(directory)
+    if NodeFolder(directory).toml.exists() or folder.keys.exists():
         raise HospitalExistsError(f"{directory} holds a hospital already", "use it, or choose another folder")
     if location:
         choose_record_store(directory, location, credentials)
-    Keyring.generate().save(directory / "keys", passphrase)
-    return locate(directory)
+    Keyring.generate().save(folder.keys, passphrase)
+    return folder
 
 
 @contextmanager
-def read_records(place: Place, passphrase: str | None = None) -> Iterator[Records]:
+def read_records(folder: HospitalFolder, passphrase: str | None = None) -> Iterator[Records]:
     """Open a hospital's records to look at them, also while another process fills them: nobody waits for anybody.
 
     Raises as `open_records`, but `RecordsInUseError` only if another process is just making vault and catalogue.
     """
-    if not (place.vault.exists() and place.catalogue.exists()):
-        with open_records(place, passphrase):
+    if not (folder.vault.exists() and folder.catalogue.exists()):
+        with open_records(folder, passphrase):
             pass  # makes them
-    wrapping, local, store = _opened(place, passphrase)
-    with Vault.look(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
-        yield Records(place, vault, catalogue)
+    wrapping, local, store = _opened(folder, passphrase)
+    with Vault.look(folder.vault, store, wrapping) as vault, Catalogue(folder.catalogue, local) as catalogue:
+        yield Records(folder, vault, catalogue)
 
 
 @contextmanager
-def open_records(place: Place, passphrase: str | None = None) -> Iterator[Records]:
+def open_records(folder: HospitalFolder, passphrase: str | None = None) -> Iterator[Records]:
     """Open a hospital's records for this process alone, making vault and catalogue at first use.
 
     Raises `RecordsInUseError`, `KeyFileError`, `WrongPassphraseError`, `VaultError`, `VaultKeyError` or
     `CatalogueError`.
     """
-    wrapping, local, store = _opened(place, passphrase)
-    make = Vault.open if place.vault.exists() else Vault.create
-    with alone(place), make(place.vault, store, wrapping) as vault, Catalogue(place.catalogue, local) as catalogue:
-        yield Records(place, vault, catalogue)
+    wrapping, local, store = _opened(folder, passphrase)
+    make = Vault.open if folder.vault.exists() else Vault.create
+    with alone(folder), make(folder.vault, store, wrapping) as vault, Catalogue(folder.catalogue, local) as catalogue:
+        yield Records(folder, vault, catalogue)
 
 
 def convert(
-    place: Place,
+    folder: HospitalFolder,
     passphrase: str | None = None,
     replica: ObjectStore | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Bring a hospital's vault to this version's format. Raises as `open_records`, or an error of a store."""
-    wrapping, _, store = _opened(place, passphrase)
-    with alone(place):
-        return Vault.convert(place.vault, store, wrapping, replica, progress)
+    wrapping, _, store = _opened(folder, passphrase)
+    with alone(folder):
+        return Vault.convert(folder.vault, store, wrapping, replica, progress)
 
 
-def _opened(place: Place, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:
+def _opened(folder: HospitalFolder, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:
     """The keys of the vault and of the catalogue, and the store."""
-    wrapping = load_key(WrappingKey, place.keys / "wrapping.key", passphrase)
-    local = load_key(SecretKey, place.keys / "local.key", passphrase)
-    return wrapping, local, open_record_store(place.folder)
+    wrapping = load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase)
+    local = load_key(SecretKey, key_file(folder.keys, "local"), passphrase)
+    return wrapping, local, folder.store()
 
 
 @contextmanager
-def alone(place: Place) -> Iterator[None]:
+def alone(folder: HospitalFolder) -> Iterator[None]:
     """Let nobody else change a hospital's records meanwhile. Raises `RecordsInUseError` if somebody does."""
 
     def refused(holder: str) -> RecordsInUseError:
-        what = f"{holder} changes the records of {place.organisation}"
+        what = f"{holder} changes the records of {folder.organisation}"
         return RecordsInUseError(what, "wait for it to end, or stop it; they can be looked at and exported meanwhile")
 
-    files.make_folder(place.folder, mode=0o700)
-    with files.hold(place.folder / "data.lock", refused):
+    files.make_folder(folder.path, mode=0o700)
+    with files.hold(folder.lock, refused):
         yield

@@ -141,6 +141,15 @@ class NodeFolder:
         return self.path / "keys"
 
     @property
+    def hospitals(self) -> Path:
+        """The folder of its hospital, under the hospital's name, as in the folder of a run."""
+        return self.path / "hospitals"
+
+    def hospital(self, organisation: str) -> Path:
+        """The folder of its hospital."""
+        return self.hospitals / organisation
+
+    @property
     def node_key(self) -> Path:
         """The private key that proves its connections."""
         return self.keys / "node.key"

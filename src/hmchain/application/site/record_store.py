@@ -12,7 +12,7 @@ from hmchain.errors import InputError
 from hmchain.files import make_folder, write_whole
 from hmchain.records.objects import ObjectStore
 
-FILE = "records.toml"
+FOLDER, SETTINGS = "records", "records.toml"
 
 
 class RecordsSettingsError(InputError):
@@ -32,9 +32,9 @@ class RecordsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 def open_record_store(folder: Path) -> ObjectStore:
     """The store of the hospital in `folder`. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""
-    path = folder / FILE
+    path = folder / SETTINGS
     if not path.exists():
-        return ObjectStore.directory(folder / "records")
+        return ObjectStore.directory(folder / FOLDER)
     try:
         settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), RecordsSettings)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -51,4 +51,4 @@ def choose_record_store(folder: Path, location: str, credentials: Path | None) -
     lines = [f"location = {toml_string(location)}"]
     if credentials is not None:
         lines.append(f"credentials = {toml_string(str(credentials.resolve()))}")
-    write_whole(folder / FILE, ("\n".join(lines) + "\n").encode(), durable=True)
+    write_whole(folder / SETTINGS, ("\n".join(lines) + "\n").encode(), durable=True)

@@ -19,6 +19,7 @@ from hmchain.ledger.blocks import OK, Block, BlockResult, Event
 from hmchain.ledger.contracts.learning import conduct, rounds
 from hmchain.ledger.contracts.learning.disputes import DisputeChunk
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
+from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.state import State
@@ -162,7 +163,7 @@ class _Reader:
         if number == 0 or entry is None:
             return
         ballots = rounds.gate_ballots(self._state, entry)
-        rejects = sum(ballot.verdict == rounds.REJECTED for ballot in ballots)
+        rejects = sum(ballot.verdict == Verdict.REJECTED for ballot in ballots)
         self._history.rounds.append(
             Round(
                 number=number,

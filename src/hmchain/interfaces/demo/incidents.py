@@ -13,6 +13,7 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.ledger.blocks import BlockResult, Event
 from hmchain.ledger.contracts.learning import rounds, studies
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 
 LEDGER_ROUND, MASTER_ROUND = 2, 4
@@ -100,4 +101,4 @@ class Incidents:
     def _round(self) -> int:
         """The round that the study is in; 0 before the first one of training."""
         found = studies.study(self._consortium.ledger.state, self._study)
-        return found.progress.round if found is not None and found.status == studies.RUNNING else 0
+        return found.progress.round if found is not None and found.status == Status.RUNNING else 0

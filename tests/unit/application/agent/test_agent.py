@@ -20,7 +20,8 @@ from hmchain.ledger.arithmetic import Layer
 from hmchain.ledger.contracts.learning import opening, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.opening import AgreePairs, JoinStudy
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction, ballots
 from support.study_bed import STUDY, Bed, another, make_spec
 
@@ -69,7 +70,7 @@ def test_code_or_architecture_that_is_not_ours_is_refused_and_asked_once(bed: Be
     bed.reopen()
     for _ in range(5):
         bed.step()
-    assert bed.study.status == studies.PROPOSED and sorted(asked) == list(bed.names)
+    assert bed.study.status == Status.PROPOSED and sorted(asked) == list(bed.names)
     assert all("other training code" in bed.agent(name).refusals[STUDY] for name in bed.names)
 
 
@@ -107,7 +108,7 @@ class Watched:
         self._noted.append(self._name)
 
 
-@pytest.mark.parametrize("phase", [rounds.COMMIT, rounds.REVEAL, rounds.GATE_COMMIT])
+@pytest.mark.parametrize("phase", [Phase.COMMIT, Phase.REVEAL, Phase.GATE_COMMIT])
 def test_an_agent_that_starts_after_its_approval_was_revoked_reads_no_data(bed: Bed, phase: str) -> None:
     """It still gives the others what its last update owes them, so the round it was in is accepted."""
     read: list[str] = []
@@ -126,22 +127,22 @@ def test_an_agent_that_starts_after_its_approval_was_revoked_reads_no_data(bed: 
     bed.reopen()
     read.clear()
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert "west" not in read and "north" in read
-    assert rounds.round_(bed.state, STUDY, 2).outcome == rounds.ACCEPTED  # type: ignore[union-attr]
+    assert rounds.round_(bed.state, STUDY, 2).outcome == Verdict.ACCEPTED  # type: ignore[union-attr]
 
 
 def test_whose_half_does_not_open_is_told_to_the_hospital_that_got_it(bed: Bed) -> None:
     """A participant may send halves that open for some and not for others: no study opens with them."""
     bed.prepare(rounds_=1)
     bed.approve()
-    bed.run(lambda: bed.study.status == studies.AGREEING)
+    bed.run(lambda: bed.study.status == Status.AGREEING)
     liar = bed.agent("east")
     (body,) = liar._agree(bed.study)
     stranger = WrappingKey.generate().public.wrap(bytes(64), b"")
     bed.require("east", "agent", replace(body, wrapped=(stranger, *body.wrapped[1:])))
     bed.run()
-    assert isinstance(body, AgreePairs) and bed.study.status == studies.CLOSED
+    assert isinstance(body, AgreePairs) and bed.study.status == Status.CLOSED
     assert "from east does not open" in bed.agent("north").refusals[STUDY]
 
 
@@ -154,7 +155,7 @@ def test_two_studies_run_side_by_side(bed: Bed) -> None:
         body = ApproveStudy("second", second.digest, bed.now_ms + 86_400_000)
         bed.require(name, "steward", body)
     bed.run()
-    assert [study.status for study in studies.studies(bed.state)] == [studies.FINISHED] * 2
+    assert [study.status for study in studies.studies(bed.state)] == [Status.FINISHED] * 2
     assert rounds.round_(bed.state, "second", 1).frozen == bed.names  # type: ignore[union-attr]
     bed.step()
     assert len(set(bed.consortium.objects.list())) == 4, "class counts and model of each"
@@ -168,20 +169,20 @@ def test_a_refused_study_beside_a_running_one(bed: Bed) -> None:
     bed.require("west", "steward", RefuseStudy("second", "ethics"))
     bed.approve()
     bed.run()
-    assert [study.status for study in studies.studies(bed.state)] == [studies.REFUSED, studies.FINISHED]
+    assert [study.status for study in studies.studies(bed.state)] == [Status.REFUSED, Status.FINISHED]
 
 
 def test_a_removed_member_stops_neither_the_ledger_nor_the_study(bed: Bed) -> None:
     """Its agent goes on sending; nothing of that is even queued."""
     bed.prepare(rounds_=2)
     bed.approve()
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.require("east", "steward", ProposeAction(Remove("west")))
     (ballot,) = [key for key, _ in ballots(bed.state)]
     bed.require("north", "steward", VoteAction(ballot))
     bed.require("south", "steward", VoteAction(ballot))
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(1).frozen == bed.at(2).expected == ("east", "north", "south")
 
 
@@ -219,4 +220,4 @@ def test_an_error_that_nobody_foresaw_holds_one_study_up_and_not_the_agent(bed: 
         bed.consortium.step()
     told = bed.agent("west").troubles[STUDY]
     assert "nobody foresaw: ValueError at test_agent.py:" in told and "quote" not in told
-    assert bed.study.status == studies.PROPOSED
+    assert bed.study.status == Status.PROPOSED

@@ -12,12 +12,12 @@ from hmchain.application.agent import exchange, updates
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32
-from hmchain.ledger.contracts.learning import rounds, studies, summing
+from hmchain.ledger.contracts.learning import summing
 from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Attest
-from hmchain.ledger.contracts.learning.rounds import Round
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.rounds import Phase, Round
+from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.state import State
 from hmchain.ledger.sums import Summand, SummedSet
 from hmchain.ledger.transactions import Refusal
@@ -40,7 +40,7 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 def test_r1_who_saw_itself_left_out_is_not_summed_on_a_ledger_that_was_put_back(bed: Bed, tmp_path: Path) -> None:
     """East needs one honest attestation of west's update, which is in the backup, and gives the other itself."""
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     bed.agent("east").publish()
     with bed.asleep("east"):
         bed.step()
@@ -51,9 +51,9 @@ def test_r1_who_saw_itself_left_out_is_not_summed_on_a_ledger_that_was_put_back(
     hide(bed, "west", "south")
     bed.require("east", "agent", Attest(STUDY, 1, 0, ("north", "south")))
     with bed.asleep("east"):
-        bed.run(lambda: bed.round.phase == rounds.REVEAL)
+        bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert bed.round.frozen == ("east", "north", "south")
-    bed.run(lambda: bed.round.phase == rounds.AGGREGATE)
+    bed.run(lambda: bed.round.phase == Phase.AGGREGATE)
     seen.look(bed.state)
 
     bed.reopen(backup)
@@ -88,7 +88,7 @@ class Reread(DummyTrainer):
 
 def test_r2_an_erasure_between_two_attempts_is_not_the_difference_of_two_sums(bed: Bed) -> None:
     """A garbage sender has the round summed twice; in between a patient of north's opts out."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("east", AgentBehaviour.GARBAGE_UPDATE)
     bed.run(lambda: bed.round.attempt == 1)
     erase(bed, "north")
@@ -100,7 +100,7 @@ def test_r2_an_erasure_between_two_attempts_is_not_the_difference_of_two_sums(be
 
 def test_r2_an_erasure_is_not_the_difference_of_two_studies_class_counts(bed: Bed) -> None:
     """Both have the same noise: with other counts in it, what is left is the erased record's class."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     first = noised_counts(bed, "north")
     erase(bed, "north")
     assert list(bed.agent("north")._participant(bed.study)._learner.class_counts) == [96, 50]
@@ -151,13 +151,13 @@ def test_r5_a_study_that_is_over_is_not_paused(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path)
     bed.prepare(rounds_=5)
     bed.approve()
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     for name in ("east", "north"):
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
-    bed.until(3, rounds.GATE_COMMIT)
+    bed.until(3, Phase.GATE_COMMIT)
     bed.require("west", "steward", RevokeApproval(STUDY))
     bed.run(lambda: not bed.running)
-    assert bed.study.status == studies.FINISHED and len(bed.kinds("model.registered")) == 1
+    assert bed.study.status == Status.FINISHED and len(bed.kinds("model.registered")) == 1
     assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"
     bed.close()
 
@@ -169,7 +169,7 @@ def test_r8_an_update_of_the_right_size_in_smaller_chunks_stops_nobody(
     bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Smaller chunks have more tags, so fewer coordinates: every agent that looked at it ended, at each start again."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     participant = bed.agent("east")._participant(bed.study)
     make = participant._maker.make
 

@@ -14,11 +14,13 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.learning.ratchet import RatchetError
 from hmchain.errors import DataError
 from hmchain.ledger.contracts.learning import models, rounds, studies
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.records.objects import MissingObjectError
 from support.study_bed import STUDY, Bed
 
-PHASES = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL, rounds.AGGREGATE, rounds.VERIFY)
-PHASES += (rounds.GATE_COMMIT, rounds.GATE_REVEAL)
+PHASES = (Phase.COMMIT, Phase.ATTEST, Phase.REVEAL, Phase.AGGREGATE, Phase.VERIFY)
+PHASES += (Phase.GATE_COMMIT, Phase.GATE_REVEAL)
 
 
 def found(directory: Path, rounds_: int = 2, n: int = 4) -> Bed:
@@ -47,7 +49,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def final_root(bed: Bed) -> bytes:
     model = models.model(bed.state, STUDY)
-    assert model is not None and bed.study.status == studies.FINISHED
+    assert model is not None and bed.study.status == Status.FINISHED
     return model.root
 
 
@@ -61,7 +63,7 @@ def masked(bed: Bed, name: str) -> list[MaskedUpdate]:
 def test_killed_after_every_step_the_study_ends_with_the_same_model(tmp_path: Path, undisturbed: bytes) -> None:
     bed = found(tmp_path)
     for _ in range(200):
-        if bed.study.status == studies.FINISHED:
+        if bed.study.status == Status.FINISHED:
             break
         bed.step()
         bed.reopen()
@@ -88,7 +90,7 @@ def test_killed_in_a_phase_nothing_is_sent_twice(tmp_path: Path, undisturbed: by
 
 def test_two_time_pad_killed_after_durable_before_sent(bed: Bed) -> None:
     """A crash that trained again under the same seeds would give away the difference of two updates."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     agents = {name: bed.agent(name) for name in bed.names}
     for agent in agents.values():
         agent.step()
@@ -105,7 +107,7 @@ def test_two_time_pad_killed_after_durable_before_sent(bed: Bed) -> None:
 
 def test_two_time_pad_an_update_that_a_power_cut_takes_costs_its_author_the_attempt(bed: Bed) -> None:
     """Neither record nor bytes were on the disk, and the digest was on the ledger."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.step()
     store = bed.agent("north").store
     with store.batch():
@@ -124,7 +126,7 @@ def test_two_time_pad_no_bytes_leave_before_the_record_of_them_is_on_disk(
     bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever ledger a hospital wakes to after a power cut, put back from a backup say: it makes no second update."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     publish, published = Exchange.publish, list[bytes]()
     owners = {str(bed.directory / "hospitals" / name / "cache" / STUDY): name for name in bed.names}
 
@@ -135,28 +137,28 @@ def test_two_time_pad_no_bytes_leave_before_the_record_of_them_is_on_disk(
         publish(exchange, address)
 
     monkeypatch.setattr(Exchange, "publish", checked)
-    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert len(published) == len(bed.names)
 
 
 def test_two_time_pad_killed_between_send_and_upload(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.step()  # digests are on the ledger, no object is in the store
     sent = {update.object for update in bed.contributions().values()}
     assert len(sent) == 4 and not sent & set(bed.consortium.objects.list())
     bed.reopen()
-    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert sent <= set(bed.consortium.objects.list()) and bed.round.frozen == bed.names
 
 
 def test_two_time_pad_an_agent_that_lost_its_store_sits_out(bed: Bed) -> None:
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     bed.step()
     before = bed.contributions()["north"]
     bed.lose_files("north")
     trained = list(bed.trainers["north"].fitted)
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(2).frozen == ("east", "south", "west")
     after = bed.contributions(bed.at(2))["north"]
     assert (after.digest, after.self_seed, after.attested) == (before.digest, b"", ())
@@ -165,7 +167,7 @@ def test_two_time_pad_an_agent_that_lost_its_store_sits_out(bed: Bed) -> None:
 
 
 def test_two_time_pad_an_agent_that_lost_only_the_bytes_sits_the_attempt_out(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.step()
     shutil.rmtree(bed.directory / "hospitals" / "north" / "cache")
     bed.reopen()
@@ -186,14 +188,14 @@ def test_never_two_vectors_under_one_round_and_attempt(tmp_path: Path) -> None:
                 seen.setdefault((name, made.round, made.attempt), set()).add(made.digest)
         if step % 3 == 0:
             bed.reopen()
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
     assert {place[1:] for place in seen} == {(0, 0), (0, 1)}
     assert all(len(digests) == 1 for digests in seen.values())
     bed.close()
 
 
 def test_a_vote_is_the_same_after_a_restart(bed: Bed) -> None:
-    bed.until(1, rounds.GATE_COMMIT)
+    bed.until(1, Phase.GATE_COMMIT)
     bed.step()
     bed.reopen()
     bed.run(lambda: bed.round.number == 2)
@@ -204,7 +206,7 @@ def test_a_vote_is_the_same_after_a_restart(bed: Bed) -> None:
 def test_a_restart_in_round_10_keeps_the_vote_of_round_10(tmp_path: Path) -> None:
     """Round 1 is closed again after a restart; what belongs to round 10 has a name that begins alike."""
     bed = found(tmp_path, rounds_=10, n=3)
-    bed.until(10, rounds.GATE_REVEAL)
+    bed.until(10, Phase.GATE_REVEAL)
     bed.reopen()
     bed.run()
     assert all(ballot.verdict == "accepted" for ballot in rounds.gate_ballots(bed.state, bed.at(10)))
@@ -230,7 +232,7 @@ def test_files_do_not_grow_with_the_rounds(tmp_path: Path, restarts: bool) -> No
     bed = found(tmp_path, rounds_=8)
     sizes = []
     for number in range(1, 9):
-        bed.until(number, rounds.ATTEST)
+        bed.until(number, Phase.ATTEST)
         if restarts:
             bed.reopen()
         hospitals = tmp_path / "hospitals"
@@ -248,13 +250,13 @@ def test_files_do_not_grow_with_the_rounds(tmp_path: Path, restarts: bool) -> No
 
 def test_objects_of_void_attempts_rejected_rounds_and_liars_are_withdrawn(tmp_path: Path) -> None:
     bed = found(tmp_path, rounds_=4)
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("south", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
     bed.behave("south", AgentBehaviour.HONEST)
-    bed.until(2, rounds.AGGREGATE)
+    bed.until(2, Phase.AGGREGATE)
     bed.behave(bed.round.master, AgentBehaviour.FORGE_SUM)
-    bed.until(3, rounds.GATE_COMMIT)
+    bed.until(3, Phase.GATE_COMMIT)
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     bed.run(lambda: bed.round.number == 4)
@@ -273,11 +275,11 @@ def test_objects_of_void_attempts_rejected_rounds_and_liars_are_withdrawn(tmp_pa
 
 def test_long_term_key_stolen_later_opens_nothing_that_went_before(bed: Bed) -> None:
     """The key that opens the halves on the ledger, and the chains of final rounds, are gone from every file."""
-    bed.until(0, rounds.COMMIT)
+    bed.until(0, Phase.COMMIT)
     store = bed.agent("east").store
     bed.step()
     assert list(store.all(f"{STUDY}/drawn", MaskedUpdate)) == [], "KEM key and halves are erased after agreement"
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     chains = {number: bed.agent("east")._keys.require(STUDY) for number in (1,)}
     bed.run(lambda: bed.round.number == 2)
     bed.step()
@@ -313,10 +315,10 @@ def test_closing_a_study_needs_no_data(bed: Bed) -> None:
 
 
 def test_an_agent_that_cannot_fetch_waits_and_the_others_go_on(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     agent = bed.agent("south")
     bed.reopen()
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     agent = bed.agent("south")
 
     def broken(address: bytes, size: int, *, keep: bool = True) -> bytes:
@@ -329,11 +331,11 @@ def test_an_agent_that_cannot_fetch_waits_and_the_others_go_on(bed: Bed) -> None
     assert "not in the store" in agent.troubles[STUDY]
     del participant._exchange.fetch
     bed.run()
-    assert bed.study.status == studies.FINISHED and agent.troubles == {}
+    assert bed.study.status == Status.FINISHED and agent.troubles == {}
 
 
 def test_an_update_that_cannot_be_sent_sits_the_attempt_out_and_is_not_trained_again(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     trainer = bed.trainers["west"]
     trainer.delta = lambda round_, size: float("nan")  # type: ignore[method-assign, assignment]
     bed.run(lambda: bed.round.number == 2)
@@ -343,7 +345,7 @@ def test_an_update_that_cannot_be_sent_sits_the_attempt_out_and_is_not_trained_a
 
 def test_an_unreadable_dataset_holds_up_one_hospital_only(bed: Bed) -> None:
     """An error of one agent must not keep the others from acting."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.reopen()
     agent = bed.agent("west")
 
@@ -352,21 +354,21 @@ def test_an_unreadable_dataset_holds_up_one_hospital_only(bed: Bed) -> None:
 
     agent.learner_factory = unreadable
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(1).frozen == ("east", "north", "south")
     assert "cannot be read" in agent.troubles[STUDY]
 
 
 def test_lost_object_before_freeze_a_silent_designated_attester_is_stood_in_for(bed: Bed) -> None:
     """The f + 1 after an update's maker attest first; where one of them is silent, the others do it after a while."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.run(lambda: len(bed.contributions()) == 4)
     bed.agent("north").publish()  # its own update is in the store
     with bed.asleep("north"):  # designated for east's and west's updates, with one other each
-        bed.run(lambda: bed.round.phase != rounds.ATTEST)
-        assert bed.round.phase == rounds.REVEAL
+        bed.run(lambda: bed.round.phase != Phase.ATTEST)
+        assert bed.round.phase == Phase.REVEAL
         attested = {name: update.attested for name, update in bed.contributions().items()}
         assert all(len(names) >= 2 and "north" not in names for names in attested.values())
         assert bed.round.frozen == ("east", "north", "south", "west")
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED

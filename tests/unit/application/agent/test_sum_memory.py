@@ -9,8 +9,8 @@ import pytest
 from hmchain.application.agent.memory import AttemptMemory, SumMemory, SumRefusedError
 from hmchain.application.agent.store import AgentStore
 from hmchain.keys import SecretKey
-from hmchain.ledger.contracts.learning import rounds, studies
-from hmchain.ledger.contracts.learning.rounds import Round
+from hmchain.ledger.contracts.learning.rounds import Phase, Round
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.sums import Summand, SummedSet
 from support.coalition import Eavesdropper
 from support.study_bed import STUDY, Bed
@@ -71,10 +71,10 @@ def test_three_ledgers_do_not_add_up_to_what_one_would_not_admit(memory: SumMemo
 
 
 def test_a_ledger_put_back_from_a_backup_gets_no_second_set(bed: Bed, tmp_path: Path) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     backup = bed.back_up(tmp_path / "backup")
     seen = Eavesdropper()
-    bed.run(lambda: bed.round.phase == rounds.AGGREGATE)  # all four have opened their seeds
+    bed.run(lambda: bed.round.phase == Phase.AGGREGATE)  # all four have opened their seeds
     seen.look(bed.state)
 
     bed.reopen(backup)
@@ -93,21 +93,21 @@ def test_a_ledger_put_back_from_a_backup_gets_no_second_set(bed: Bed, tmp_path: 
 
 
 def test_a_ledger_put_back_goes_on_with_the_set_that_all_remember(bed: Bed, tmp_path: Path) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     backup = bed.back_up(tmp_path / "backup")
-    bed.run(lambda: bed.round.phase == rounds.AGGREGATE)
+    bed.run(lambda: bed.round.phase == Phase.AGGREGATE)
     bed.reopen(backup)
     bed.run()
-    assert bed.study.status == studies.FINISHED and (bed.at(1).attempt, bed.at(1).frozen) == (1, bed.names)
+    assert bed.study.status == Status.FINISHED and (bed.at(1).attempt, bed.at(1).frozen) == (1, bed.names)
 
 
 def test_who_was_left_out_on_one_ledger_is_not_summed_on_another(bed: Bed, tmp_path: Path) -> None:
     """North was late, so its pair seeds are open; put back, the ledger asks it for its self seed in that attempt."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     backup = bed.back_up(tmp_path / "backup")
     seen = Eavesdropper()
     with bed.asleep("north"):
-        bed.run(lambda: bed.round.phase == rounds.AGGREGATE)
+        bed.run(lambda: bed.round.phase == Phase.AGGREGATE)
     seen.look(bed.state)
 
     bed.reopen(backup)
@@ -125,16 +125,16 @@ def test_an_act_is_not_done_again_on_a_ledger_that_forgot_it() -> None:
         blank = [STUDY, number, attempt, phase] + [None] * (len(Round.__struct_fields__) - 4)
         return Round(*blank)
 
-    acts.require(entry(2, 1, rounds.COMMIT), 50)
-    acts.vouched(entry(2, 1, rounds.ATTEST), 50)
-    acts.require(entry(2, 1, rounds.ATTEST), 50)
-    acts.opened(entry(2, 1, rounds.REVEAL), 53)
-    acts.opened(entry(2, 1, rounds.REVEAL), 54)
-    acts.require(entry(2, 1, rounds.REVEAL), 54)
-    acts.require(entry(2, 2, rounds.COMMIT), 40)  # other seeds
-    for forgotten, height in ((entry(2, 0, rounds.REVEAL), 60), (entry(2, 1, rounds.ATTEST), 60)):
+    acts.require(entry(2, 1, Phase.COMMIT), 50)
+    acts.vouched(entry(2, 1, Phase.ATTEST), 50)
+    acts.require(entry(2, 1, Phase.ATTEST), 50)
+    acts.opened(entry(2, 1, Phase.REVEAL), 53)
+    acts.opened(entry(2, 1, Phase.REVEAL), 54)
+    acts.require(entry(2, 1, Phase.REVEAL), 54)
+    acts.require(entry(2, 2, Phase.COMMIT), 40)  # other seeds
+    for forgotten, height in ((entry(2, 0, Phase.REVEAL), 60), (entry(2, 1, Phase.ATTEST), 60)):
         with pytest.raises(SumRefusedError, match="went back"):
             acts.require(forgotten, height)
     with pytest.raises(SumRefusedError):
-        acts.require(entry(2, 1, rounds.REVEAL), 99)  # it grew beyond: this attempt stays spoiled
-    acts.require(entry(3, 0, rounds.COMMIT), 99)
+        acts.require(entry(2, 1, Phase.REVEAL), 99)  # it grew beyond: this attempt stays spoiled
+    acts.require(entry(3, 0, Phase.COMMIT), 99)

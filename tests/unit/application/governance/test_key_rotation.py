@@ -10,7 +10,7 @@ import pytest
 
 from hmchain.application.governance import key_rotation, members
 from hmchain.application.hospital.consortium import founding, validator_keys
-from hmchain.application.site.hospital import Place, RecordsInUseError, locate, open_records
+from hmchain.application.site.hospital import HospitalFolder, RecordsInUseError, locate, open_records
 from hmchain.application.site.keyring import Keyring, next_key_file
 from hmchain.application.site.node import NodeFolder, NodeSettings
 from hmchain.application.site.record_store import choose_record_store
@@ -44,7 +44,7 @@ class Bed:
             ledger.close()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> HospitalFolder:
         return locate(self.node.path)
 
 
@@ -68,7 +68,7 @@ def test_a_wrapping_key_is_replaced_where_the_ciphertext_lies(
 ) -> None:
     """An erasure that was cut short ends where `records.toml` says, not in a folder beside the vault."""
     elsewhere = tmp_path / "elsewhere"
-    choose_record_store(bed.place.folder, str(elsewhere), None)
+    choose_record_store(bed.place.path, str(elsewhere), None)
     with open_records(bed.place) as records:
         records.vault.put("ct", 1, "kept", b"of one patient", "one")
         records.vault.put("ct", 1, "erased", b"of another", "another")
@@ -80,7 +80,7 @@ def test_a_wrapping_key_is_replaced_where_the_ciphertext_lies(
     before = bed.wrapping_on_ledger()
     key_rotation.rotate(bed.node, "wrapping", None, lambda text: None)
     assert len(objects_in(elsewhere)) == 1
-    assert not (bed.place.folder / "records").exists()
+    assert not (bed.place.path / "records").exists()
     assert bed.wrapping_on_ledger() != before
     with open_records(bed.place) as records:
         assert dict(records.vault.read("ct", 1)) == {"kept": b"of one patient"}

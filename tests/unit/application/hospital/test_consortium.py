@@ -12,8 +12,8 @@ from hmchain.application.site.keyring import Keyring
 from hmchain.errors import LedgerError
 from hmchain.keys import KeyFileError, WrongPassphraseError
 from hmchain.ledger.contracts.data.datasets import PublishVersion
-from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.engines.embedded import SecondWriterError
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from support.study_bed import STUDY, Bed
@@ -32,7 +32,7 @@ def test_run_ends_with_every_secret_of_the_last_round_erased(bed: Bed) -> None:
     bed.prepare(rounds_=1)
     bed.approve()
     bed.consortium.run(STUDY)
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert all(bed.agent(name)._keys.require(STUDY).own.round == 2 for name in bed.names)
 
 

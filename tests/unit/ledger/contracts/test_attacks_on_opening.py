@@ -20,7 +20,8 @@ from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeAppro
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import AgreePairs, ConfirmPairs, JoinStudy, ResumeStudy
 from hmchain.ledger.contracts.learning.participation import CommitUpdate, Reveal, Tick
-from hmchain.ledger.contracts.learning.studies import ProposeStudy
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction
@@ -96,7 +97,7 @@ def test_s4_an_agent_whose_data_do_not_fit_the_plan_says_so_and_does_not_join(be
 
     object.__setattr__(learner, "read", read)
     bed.run(lambda: len(opening.joins(bed.state, STUDY)) == 3 and not bed.step())
-    assert bed.study.status == studies.PROPOSED
+    assert bed.study.status == Status.PROPOSED
     assert "batches must be smaller" in agent.refusals[STUDY]
 
 
@@ -113,7 +114,7 @@ def test_l8_keys_that_are_none_are_refused_on_the_ledger(bed: Bed) -> None:
 
 
 def test_l8_wrapped_halves_that_are_none_are_refused_on_the_ledger(bed: Bed) -> None:
-    bed.run(lambda: bed.study.status == studies.AGREEING)
+    bed.run(lambda: bed.study.status == Status.AGREEING)
     agent = bed.agent("east")
     (body,) = agent._agree(bed.study)
     assert isinstance(body, AgreePairs)
@@ -127,7 +128,7 @@ def test_l8_wrapped_halves_that_are_none_are_refused_on_the_ledger(bed: Bed) -> 
 
 def test_s7_a_seed_of_31_bytes_cannot_be_revealed(bed: Bed) -> None:
     """It was bound, and no master on earth could have summed with it: its author is left to withhold it."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     liar, short = bed.agent("east"), b"s" * 31
     participant = liar._participant(bed.study)
     act, before, tried = participant.act, learning(bed), []
@@ -144,7 +145,7 @@ def test_s7_a_seed_of_31_bytes_cannot_be_revealed(bed: Bed) -> None:
                 yield replace(body, self_seed=short)
 
     participant.act = dishonest
-    bed.run(lambda: bed.round.attempt == 1 or bed.round.phase == rounds.AGGREGATE)
+    bed.run(lambda: bed.round.attempt == 1 or bed.round.phase == Phase.AGGREGATE)
     assert bed.kinds("round.void") == [("round.void", "1", "seed_withheld")]
     assert "bad_seed" in {code for _, _, code in bed.codes}
     after = learning(bed)
@@ -187,7 +188,7 @@ def test_s6_who_is_given_other_halves_is_not_shut_out(
     before = learning(bed)
     given_others(bed, victims, kind)
     bed.run()
-    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, reason)
+    assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, reason)
     bed.step()
     assert learning(bed) == before
     for name in bed.names:
@@ -200,20 +201,20 @@ def test_s6_who_is_given_other_halves_is_not_shut_out(
 @pytest.mark.parametrize(
     ("until", "reason"),
     [
-        (studies.PROPOSED, "proposal_lapsed"),
-        (studies.AGREEING, "not_agreed_in_time"),
-        (studies.CONFIRMING, "not_confirmed_in_time"),
+        (Status.PROPOSED, "proposal_lapsed"),
+        (Status.AGREEING, "not_agreed_in_time"),
+        (Status.CONFIRMING, "not_confirmed_in_time"),
     ],
 )
 def test_s6_what_does_not_open_in_time_is_closed_without_blame(bed: Bed, until: str, reason: str) -> None:
     agent, before = bed.agent("west"), learning(bed)
-    monkey = {studies.PROPOSED: "_join", studies.AGREEING: "_agree", studies.CONFIRMING: "_confirm"}[until]
+    monkey = {Status.PROPOSED: "_join", Status.AGREEING: "_agree", Status.CONFIRMING: "_confirm"}[until]
     setattr(agent, monkey, lambda study: [])
     bed.run(lambda: bed.study.status == until and not bed.step())
     assert bed.submit("east", "agent", Tick(STUDY)) == "not_due"
     bed.now_ms = bed.study.progress.deadline_ms + 1
     bed.run()
-    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, reason)
+    assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, reason)
     assert learning(bed) == before
     assert bed.submit("west", "steward", RefuseStudy(STUDY, "other")) == "study_closed"
 
@@ -223,7 +224,7 @@ def test_confirmations_malformed_late_replayed_and_of_the_wrong_role(bed: Bed) -
     assert bed.submit("east", "agent", body) == "wrong_phase", "too early"
     assert bed.submit("east", "agent", replace(body, study="other")) == "no_such_study"
     bed.agent("west")._confirm = lambda study: []
-    bed.run(lambda: bed.study.status == studies.CONFIRMING and not bed.step())
+    bed.run(lambda: bed.study.status == Status.CONFIRMING and not bed.step())
     assert bed.submit("west", "steward", body) == "wrong_role"
     assert bed.submit("west", "agent", replace(body, key_hash=bytes(31))) == "bad_digest"
     assert bed.submit("east", "agent", body) == "already_confirmed"
@@ -237,20 +238,20 @@ def test_confirmations_malformed_late_replayed_and_of_the_wrong_role(bed: Bed) -
 
 
 def paused(bed: Bed, number: int = 2) -> None:
-    bed.until(number, rounds.COMMIT)
+    bed.until(number, Phase.COMMIT)
     with bed.asleep("south", "west"):
         bed.run()
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
 
 
 def test_l5_a_paused_study_is_resumed_by_others_where_its_proposer_is_gone(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path, 5)
     bed.prepare()
     bed.approve()
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     with bed.asleep("east", "north"):
         bed.run()
-    assert bed.study.status == studies.PAUSED and bed.study.progress.proposer == "centre"
+    assert bed.study.status == Status.PAUSED and bed.study.progress.proposer == "centre"
     assert bed.submit("north", "scientist", ResumeStudy(STUDY)) == "not_the_proposer"
     bed.require("north", "steward", ProposeAction(Remove("centre")))
     (ballot,) = (name for name, entry in membership.ballots(bed.state) if not entry.closed)
@@ -259,7 +260,7 @@ def test_l5_a_paused_study_is_resumed_by_others_where_its_proposer_is_gone(tmp_p
     assert bed.submit("north", "steward", ResumeStudy(STUDY)) == "wrong_role"
     bed.require("north", "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     bed.close()
 
 
@@ -271,19 +272,19 @@ def test_l5_stewards_close_what_nobody_else_can_end(bed: Bed) -> None:
     assert bed.submit("north", "scientist", close) == "not_the_proposer"
     assert bed.submit("north", "steward", replace(close, study="other")) == "no_such_study"
     bed.require("north", "steward", close)
-    assert bed.study.status == studies.PAUSED, "one may be dishonest"
+    assert bed.study.status == Status.PAUSED, "one may be dishonest"
     assert bed.submit("north", "steward", close) == "already_voted"
     bed.require("west", "steward", close)
-    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "closed_by_stewards")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, "closed_by_stewards")
     assert models.model(bed.state, STUDY).round == 1  # type: ignore[union-attr]
     assert bed.submit("west", "steward", close) == "study_closed"
     assert learning(bed) == before
 
 
 def test_l5_the_proposer_closes_its_own_study_at_any_time(bed: Bed) -> None:
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     bed.require("east", "scientist", CloseStudy(STUDY))
-    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "closed_by_proposer")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, "closed_by_proposer")
     bed.step()
     for name in bed.names:
         assert bed.agent(name).study_key(STUDY) is None
@@ -294,7 +295,7 @@ def test_l5_the_proposer_closes_its_own_study_at_any_time(bed: Bed) -> None:
 def test_l5_a_refusal_ends_a_paused_study(bed: Bed) -> None:
     paused(bed, 1)
     bed.require("north", "steward", RefuseStudy(STUDY, "other"))
-    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "refused")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, "refused")
 
 
 def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
@@ -305,7 +306,7 @@ def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
     bed.require("east", "scientist", ProposeStudy(make_spec(bed.names[:4], 1)))
     assert bed.submit(bed.names[4], "steward", CloseStudy(STUDY)) == "not_a_participant"
     bed.require("east", "scientist", CloseStudy(STUDY))
-    assert bed.study.status == studies.CLOSED
+    assert bed.study.status == Status.CLOSED
     bed.close()
 
 
@@ -313,10 +314,10 @@ def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
 
 
 def test_s14_who_revokes_while_updates_are_collected_is_not_charged(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     before = learning(bed)
     bed.require("west", "steward", RevokeApproval(STUDY))
-    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert bed.round.frozen == ("east", "north", "south") and "west" in bed.round.expected
     assert learning(bed)["west"] == before["west"]
 
@@ -335,19 +336,19 @@ def test_l4_a_study_whose_candidates_were_all_away_goes_on_when_they_are_back(
         bed.require(name, "steward", PublishVersion("brain", 1, bytes(32), 512))
     bed.require("aa", "scientist", ProposeStudy(make_spec(who, 1)))
     bed.approve(*who)
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     for name in who:
         bed.require(name, "steward", AnnounceMaintenance(0, 600_000))
     with bed.asleep("bb", "cc"):
-        bed.run(lambda: bed.study.status == studies.PAUSED)
+        bed.run(lambda: bed.study.status == Status.PAUSED)
     assert bed.kinds("study.paused") == [("study.paused", "no_candidates")]
     bed.require("aa", "scientist", ResumeStudy(STUDY))
-    assert bed.study.status == studies.PAUSED, "still nobody may lead"
+    assert bed.study.status == Status.PAUSED, "still nobody may lead"
     for name in who:
         bed.require(name, "steward", Unjail())
     bed.require("aa", "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert set(bed.at(1).ranking) == set(who)
     assert len(opening.joins(bed.state, STUDY)) == 3
     bed.close()

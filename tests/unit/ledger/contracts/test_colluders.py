@@ -9,8 +9,8 @@ import pytest
 
 from hmchain.application.governance import studies as study_decisions
 from hmchain.application.governance.studies import Proposal, StudyFileError
-from hmchain.ledger.contracts.learning import rounds, studies
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
 from support.study_bed import STUDY, Bed, make_spec
 
 
@@ -72,12 +72,12 @@ def test_c_plus_one_others_attest_and_confirm(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path, 7)
     bed.prepare(rounds_=1, colluders=1)
     bed.approve()
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     assert all(len(update.attested) >= 2 for update in bed.contributions().values())
-    bed.run(lambda: bed.round.phase == rounds.GATE_COMMIT)
+    bed.run(lambda: bed.round.phase == Phase.GATE_COMMIT)
     assert len(bed.round.confirmed) == 2
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     bed.close()
 
 
@@ -88,6 +88,6 @@ def test_a_hospitals_own_floor_refuses(tmp_path: Path) -> None:
     bed.agent("west").colluders_min = 2
     for _ in range(6):
         bed.step()
-    assert bed.study.status == studies.PROPOSED
+    assert bed.study.status == Status.PROPOSED
     assert "withstands 1 colluders" in bed.agent("west").refusals[STUDY]
     bed.close()

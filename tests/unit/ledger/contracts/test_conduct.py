@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
-from hmchain.ledger.contracts.learning import conduct, rounds
+from hmchain.ledger.contracts.learning import conduct
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Tick
+from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from support.study_bed import SCHEMA, STUDY, Bed, make_spec
 
@@ -49,7 +50,7 @@ def test_c_that_confirm_nothing_cost_no_master_its_score_or_its_place(
     tmp_path: Path, members: int, participants: int, colluders: int
 ) -> None:
     bed = begun(tmp_path, members, participants, colluders)
-    bed.until(1, rounds.VERIFY)
+    bed.until(1, Phase.VERIFY)
     master, ranking = bed.round.master, bed.round.ranking
     silent = [name for name in bed.study.spec.participants if name != master][-colluders:]
     before, after = watch(bed, lambda: not bed.running, *silent)
@@ -66,7 +67,7 @@ def test_c_that_attest_nothing_cost_nobody_its_score(
     tmp_path: Path, members: int, participants: int, colluders: int
 ) -> None:
     bed = begun(tmp_path, members, participants, colluders)
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     silent = bed.study.spec.participants[-colluders:]
     before, after = watch(bed, lambda: bed.round.attempt > 0, *silent)
     honest = [name for name in before if name not in silent]
@@ -77,7 +78,7 @@ def test_c_that_attest_nothing_cost_nobody_its_score(
 
 def test_a_master_whose_aggregate_nobody_can_have_is_charged_in_a_small_study_too(tmp_path: Path) -> None:
     bed = begun(tmp_path, 4, 3, 1)
-    bed.until(1, rounds.VERIFY)
+    bed.until(1, Phase.VERIFY)
     master = bed.round.master
     others = [name for name in bed.study.spec.participants if name != master]
     for number in range(3):
@@ -92,12 +93,12 @@ def test_a_master_whose_aggregate_nobody_can_have_is_charged_in_a_small_study_to
 def test_f_proposers_in_a_row_after_a_halt_keep_nobody_from_being_heard(tmp_path: Path) -> None:
     """Block time jumps past the deadline; a block of an honest proposer comes before anyone can be late."""
     bed = begun(tmp_path, 7, 7, 2)
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     before = scores(bed)
     bed.now_ms += HOUR_MS
     for _ in range(3):  # the blocks of two proposers that leave everyone out, and one of whoever comes after them
         assert bed.submit("west", "agent", Tick(STUDY)) == "not_due"
-    assert bed.round.phase == rounds.REVEAL and scores(bed) == before
+    assert bed.round.phase == Phase.REVEAL and scores(bed) == before
     bed.require("west", "agent", Tick(STUDY))
-    assert bed.round.phase != rounds.REVEAL
+    assert bed.round.phase != Phase.REVEAL
     bed.close()

@@ -19,7 +19,8 @@ from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Reveal
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
 from support.coalition import Eavesdropper
 from support.study_bed import START_MS, STUDY, YEAR_MS, Bed, another
 
@@ -52,7 +53,7 @@ def reveal_of(bed: Bed, name: str) -> Reveal:
 
 def test_the_eavesdropper_finds_what_a_differencing_attack_gives(bed: Bed) -> None:
     """Were {east, north, south} summed after all four, one curious hospital would have west's update."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     seen = Eavesdropper()
     nobody_is_exposed(bed, seen)
     entry, three = replace(bed.round, attempt=1), ("east", "north", "south")
@@ -84,13 +85,13 @@ def test_s1_a_model_that_was_summed_over_starts_no_other_study(bed: Bed) -> None
 
 def test_s1_whoever_proposes_a_study_from_anothers_next_model_does_not_end_it(bed: Bed) -> None:
     """Participants know the next model before the round that starts from it opens."""
-    bed.until(1, rounds.GATE_COMMIT)
+    bed.until(1, Phase.GATE_COMMIT)
     posted = bed.round.posted
     assert posted is not None
     squatter = replace(another(bed.study.spec, "squatter"), initial_weights=posted.weights_root)
     bed.require("west", "scientist", ProposeStudy(squatter))
     bed.run()
-    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, studies.COMPLETED)
+    assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, studies.COMPLETED)
 
 
 def test_s1_names_and_models_of_refused_proposals_stay_used(bed: Bed) -> None:
@@ -104,7 +105,7 @@ def test_s1_names_and_models_of_refused_proposals_stay_used(bed: Bed) -> None:
 def test_p01_s2_colluders_cannot_pad_the_difference(seven: Bed) -> None:
     """The victim is late once, one colluder sends garbage, then both stay away: three apart, and one honest."""
     one, two, victim = "centre", "coast", "island"
-    seven.until(1, rounds.COMMIT)
+    seven.until(1, Phase.COMMIT)
     seven.behave(one, AgentBehaviour.GARBAGE_UPDATE)
     with seven.asleep(victim):
         seven.run(lambda: seven.round.attempt == 1)
@@ -119,19 +120,19 @@ def test_p01_s2_colluders_cannot_pad_the_difference(seven: Bed) -> None:
 def test_p02_s3_a_third_different_set_is_not_frozen(seven: Bed) -> None:
     """Sets that lack {3, 4}, {5, 6}, {7} and {1, 2} are pairwise three or more apart, and solve for one hospital."""
     me, h2, h3, h4, h5, h6, victim = seven.names
-    seven.until(1, rounds.COMMIT)
+    seven.until(1, Phase.COMMIT)
     seven.behave(me, AgentBehaviour.GARBAGE_UPDATE)
     for away in ((h3, h4), (h5, h6), (victim,), (me, h2)):
         attempt = seven.round.attempt
         with seven.asleep(*away):
             seven.run(lambda attempt=attempt: not seven.running or seven.round.attempt > attempt)
-        if seven.study.status == studies.PAUSED:
+        if seven.study.status == Status.PAUSED:
             seven.require(seven.names[0], "scientist", ResumeStudy(STUDY))
         if seven.study.status in studies.OVER:
             break
     frozen = [event[2:] for event in seven.kinds("round.frozen") if event[1] == "1"]
     assert len(set(frozen)) == 2
-    assert seven.study.status == studies.CLOSED, "no model yet: nothing came of it"
+    assert seven.study.status == Status.CLOSED, "no model yet: nothing came of it"
     nobody_is_exposed(seven)
 
 
@@ -152,7 +153,7 @@ def test_p04_s4_a_model_that_does_not_move_has_one_key(tmp_path: Path) -> None:
     roots = {"initial_root": vectors.model_root(model, model * 0), "initial_weights": vectors.weights_root(model)}
     bed.prepare(**roots)
     bed.approve()
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     assert bed.round.base_root != bed.at(1).base_root and bed.round.base_weights == bed.at(1).base_weights
     with bed.asleep("west"):
         bed.run(lambda: bool(bed.kinds("round.void")))
@@ -167,7 +168,7 @@ def replace_initial(learner: ReadyLearner, initial: np.ndarray) -> ReadyLearner:
 
 def test_p35_a_reveal_that_comes_too_late_is_recorded_and_gives_nothing_away(bed: Bed) -> None:
     """West's seed is public, though no block took it in time: the other three are not summed alone."""
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     seen = Eavesdropper()
     late = reveal_of(bed, "west")
     seen.overhear(bed.study, bed.round, "west", late)
@@ -179,21 +180,21 @@ def test_p35_a_reveal_that_comes_too_late_is_recorded_and_gives_nothing_away(bed
     assert bed.kinds("round.revealed_late") == [("round.revealed_late", "1", "0", "west")]
     first = bed.contributions(replace(bed.round, attempt=0))
     assert all(update.self_seed for update in first.values())
-    assert bed.study.status == studies.PAUSED and bed.kinds("round.void")[-1][2] == "survivors_differ"
+    assert bed.study.status == Status.PAUSED and bed.kinds("round.void")[-1][2] == "survivors_differ"
     nobody_is_exposed(bed, seen)
 
     bed.require("east", "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED and bed.at(1).frozen == bed.names
+    assert bed.study.status == Status.FINISHED and bed.at(1).frozen == bed.names
     nobody_is_exposed(bed, seen)
 
 
 def test_a_late_reveal_is_taken_from_a_survivor_alone_and_once(bed: Bed) -> None:
     """Who was left out has its pair seeds revealed: with its self seed as well, its update would be open."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
     with bed.asleep("west"):
-        bed.run(lambda: bed.round.phase == rounds.REVEAL)
+        bed.run(lambda: bed.round.phase == Phase.REVEAL)
         assert "west" not in bed.round.frozen
         void = bed.round
         bed.run(lambda: bed.round.attempt == 1)
@@ -215,7 +216,7 @@ def charged(bed: Bed) -> dict[str, int]:
 
 
 def test_a_lasting_dropout_ends_the_study_with_its_last_accepted_model(bed: Bed) -> None:
-    bed.until(2, rounds.REVEAL)
+    bed.until(2, Phase.REVEAL)
     with bed.asleep("west"):
         bed.run()
         bed.require("east", "scientist", ResumeStudy(STUDY))
@@ -223,7 +224,7 @@ def test_a_lasting_dropout_ends_the_study_with_its_last_accepted_model(bed: Bed)
         before = charged(bed)
         bed.run()
     assert [event[2] for event in bed.kinds("round.void")] == ["seed_withheld", "survivors_differ", "survivors_differ"]
-    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "survivors_differ")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, "survivors_differ")
     model, first = models.model(bed.state, STUDY), bed.at(1).posted
     assert model is not None and first is not None and (model.round, model.root) == (1, first.model_root)
     assert charged(bed) == before, "the end charges nobody"
@@ -232,44 +233,44 @@ def test_a_lasting_dropout_ends_the_study_with_its_last_accepted_model(bed: Bed)
 
 
 def test_a_revocation_after_which_no_set_may_be_summed_ends_the_study_at_once(bed: Bed) -> None:
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
-    bed.until(2, rounds.REVEAL)
+    bed.until(2, Phase.REVEAL)
     bed.require("west", "steward", RevokeApproval(STUDY))
     bed.run()
-    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "no_admissible_set")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, "no_admissible_set")
     assert models.model(bed.state, STUDY) is not None
 
 
 def test_three_impossible_sums_end_the_study(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("south", AgentBehaviour.GARBAGE_UPDATE)
     bed.run()
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
     bed.require("east", "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "impossible_sum")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, "impossible_sum")
     assert bed.kinds("study.closed") == [("study.closed", "impossible_sum")]
     assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"
 
 
 def test_what_all_have_opened_is_summed_again_and_never_trained_again(bed: Bed) -> None:
     """Every master is silent: the same objects and seeds are summed once more, through a pause too."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     trained = {name: list(trainer.fitted) for name, trainer in bed.trainers.items()}
     for name in bed.names:
         bed.behave(name, AgentBehaviour.SILENT_MASTER)
     before = bed.contributions()
     bed.run()
-    assert bed.study.status == studies.PAUSED and bed.kinds("study.paused") == [("study.paused", "no_master_left")]
+    assert bed.study.status == Status.PAUSED and bed.kinds("study.paused") == [("study.paused", "no_master_left")]
     assert len(bed.kinds("round.again")) == 1 and not bed.kinds("round.void")
     for name in bed.names:
         bed.behave(name, AgentBehaviour.HONEST)
     bed.reopen()
     bed.require("east", "scientist", ResumeStudy(STUDY))
-    assert (bed.round.phase, bed.round.attempt) == (rounds.AGGREGATE, 0)
+    assert (bed.round.phase, bed.round.attempt) == (Phase.AGGREGATE, 0)
     bed.run(lambda: bed.round.number == 2)
-    assert bed.at(1).outcome == rounds.ACCEPTED and bed.contributions(bed.at(1)) == before
+    assert bed.at(1).outcome == Verdict.ACCEPTED and bed.contributions(bed.at(1)) == before
     assert {name: trainer.fitted for name, trainer in bed.trainers.items()} == trained
 
 
@@ -277,14 +278,14 @@ def test_rejected_rounds_repeat_equal_sets_freely(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path)
     bed.prepare(rounds_=5)
     bed.approve(expires_ms=START_MS + YEAR_MS)
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     while bed.study.status not in studies.OVER:
         bed.run()
-        if bed.study.status == studies.PAUSED:
+        if bed.study.status == Status.PAUSED:
             bed.require("east", "scientist", ResumeStudy(STUDY))
-    assert [bed.at(number).outcome for number in range(1, 6)] == [rounds.REJECTED] * 5
+    assert [bed.at(number).outcome for number in range(1, 6)] == [Verdict.REJECTED] * 5
     assert len({bed.at(number).base_weights for number in range(1, 6)}) == 1 and not bed.kinds("round.void")
     nobody_is_exposed(bed)
     bed.close()

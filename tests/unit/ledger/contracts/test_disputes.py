@@ -21,10 +21,11 @@ from hmchain.canonical import encode
 from hmchain.keys import SecretKey, SigningKey
 from hmchain.ledger import arithmetic, contracts, vectors
 from hmchain.ledger.context import AGENT, Context, Credential
-from hmchain.ledger.contracts.learning import models, rounds, studies
+from hmchain.ledger.contracts.learning import models, studies
 from hmchain.ledger.contracts.learning.disputes import DisputeChunk, Leaf
 from hmchain.ledger.contracts.learning.participation import Confirm, PostAggregate
-from hmchain.ledger.contracts.learning.rounds import Posted
+from hmchain.ledger.contracts.learning.rounds import Phase, Posted
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, Refusal, sign
 from hmchain.ledger.vectors import PARTS
@@ -70,10 +71,10 @@ def final_root(bed: Bed) -> bytes:
 )
 def test_forged_sum_master_is_a_participant(bed: Bed, tmp_path: Path, behaviour: AgentBehaviour, which: str) -> None:
     """Also: master publishes another model beside a right sum, or other weights beside a right model."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     liar, before = bed.round.master, bed.contributions()
     bed.behave(liar, behaviour)
-    bed.run(lambda: bed.round.phase == rounds.GATE_COMMIT)
+    bed.run(lambda: bed.round.phase == Phase.GATE_COMMIT)
 
     fraud = bed.kinds("round.fraud")
     assert [(keys[1], keys[2], keys[4]) for keys in fraud] == [("1", liar, which)]
@@ -91,18 +92,18 @@ def test_forged_sum_master_is_a_participant(bed: Bed, tmp_path: Path, behaviour:
 
 
 def test_a_barred_master_never_leads_again(bed: Bed) -> None:
-    bed.until(0, rounds.AGGREGATE)
+    bed.until(0, Phase.AGGREGATE)
     liar = bed.round.master
     bed.behave(liar, AgentBehaviour.FORGE_SUM)
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert all(bed.at(number).master != liar for number in range(3))
     assert liar in bed.at(1).ranking, "drawn before the proof, and passed over all the same"
 
 
 def test_a_master_that_stores_nothing_under_the_right_roots_delays_nobody(bed: Bed, tmp_path: Path) -> None:
     """Verifiers have the very object and store it: once everyone restarted, they start from it."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     hider = bed.round.master
     bed.behave(hider, AgentBehaviour.HIDE_AGGREGATE)
     bed.run(lambda: bed.round.number == 2)
@@ -116,17 +117,17 @@ def test_a_master_that_stores_nothing_under_the_right_roots_delays_nobody(bed: B
 
 def test_right_roots_over_a_damaged_object_are_confirmed_once_it_is_whole(bed: Bed) -> None:
     """A master that can write to the store itself puts other bytes of the same size under the right name."""
-    bed.until(1, rounds.VERIFY)
+    bed.until(1, Phase.VERIFY)
     posted = bed.round.posted
     assert posted is not None
     path = bed.consortium.directory / "objects" / posted.object.hex()[:2] / posted.object.hex()
     path.write_bytes(bytes(path.stat().st_size))
     with pytest.raises(TamperedObjectError):
         bed.consortium.objects.get(posted.object)
-    bed.run(lambda: bed.round.phase == rounds.GATE_COMMIT)
+    bed.run(lambda: bed.round.phase == Phase.GATE_COMMIT)
     assert bed.consortium.objects.get(posted.object) and not bed.round.copies
     bed.run()
-    assert bed.study.status == studies.FINISHED and not bed.kinds("round.takeover")
+    assert bed.study.status == Status.FINISHED and not bed.kinds("round.takeover")
 
 
 def test_verifiers_fetch_the_model_only_where_its_object_is_not_their_own(
@@ -140,21 +141,21 @@ def test_verifiers_fetch_the_model_only_where_its_object_is_not_their_own(
         return get(store, address, size=size)
 
     monkeypatch.setattr(ObjectStore, "get", noted)
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     assert bed.at(1).posted.object not in fetched and bed.at(1).posted.evidence not in fetched
-    bed.until(2, rounds.AGGREGATE)
+    bed.until(2, Phase.AGGREGATE)
     with monkeypatch.context() as patched:
         patched.setattr(
             exchange, "seal_model", lambda result, key, context, **_: seal(result.data(Part.MODEL), key, context)
         )
-        bed.until(2, rounds.VERIFY)
+        bed.until(2, Phase.VERIFY)
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(2).posted.object in fetched and not bed.at(2).copies, "a sealing of its own is as good"
 
 
 def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None:
-    bed.until(1, rounds.VERIFY)
+    bed.until(1, Phase.VERIFY)
     entry = bed.round
     posted = entry.posted
     assert posted is not None
@@ -167,11 +168,11 @@ def test_a_master_cannot_confirm_itself_nor_others_other_roots(bed: Bed) -> None
         assert bed.submit(other, "agent", replace(right, **{name: bytes(32)})) == "roots_differ"
     assert bed.submit(other, "agent", right) == "ok"
     assert bed.submit(other, "agent", right) == "already_confirmed"
-    assert bed.round.phase == rounds.VERIFY, "one confirmation is not f + 1"
+    assert bed.round.phase == Phase.VERIFY, "one confirmation is not f + 1"
 
 
 def test_only_the_master_posts(bed: Bed) -> None:
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     usurper = next(name for name in bed.names if name != bed.round.master)
     roots = [bytes([i]) * 32 for i in range(6)]
     assert bed.submit(usurper, "agent", PostAggregate(STUDY, 1, 0, Posted(usurper, *roots))) == "not_the_master"
@@ -188,7 +189,7 @@ def posted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bed, Disp
     bed = Bed.found(tmp_path_factory.mktemp("framing"))
     bed.prepare(rounds_=1)
     bed.approve()
-    bed.until(1, rounds.VERIFY)
+    bed.until(1, Phase.VERIFY)
     yield bed, honest_proof(bed, 1, Part.SUM)
     bed.close()
 
@@ -225,7 +226,7 @@ def test_framing_the_master_with_its_own_right_leaf(posted: tuple[Bed, DisputeCh
     bed, _ = posted
     for chunk in range(3):
         assert judged(bed, honest_proof(bed, chunk, part)) == "not_wrong"
-    assert bed.round.phase == rounds.VERIFY and standings.may_lead(bed.state, bed.round.master)
+    assert bed.round.phase == Phase.VERIFY and standings.may_lead(bed.state, bed.round.master)
 
 
 def _flip(data: bytes, place: int) -> bytes:
@@ -280,14 +281,14 @@ def test_framing_the_master_with_any_mutated_proof(posted: tuple[Bed, DisputeChu
     """An honest master cannot be framed with a wrong leaf, path, base or chunk."""
     bed, proof = posted
     assert judged(bed, _mutated(proof, data)) in REFUSED_PROOFS
-    assert bed.round.phase == rounds.VERIFY and standings.may_lead(bed.state, bed.round.master)
+    assert bed.round.phase == Phase.VERIFY and standings.may_lead(bed.state, bed.round.master)
 
 
 def test_nobody_is_accused_before_anything_is_posted(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path)
     bed.prepare(rounds_=1)
     bed.approve()
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     participant = bed.agent("east")._participants[STUDY]
     proof = participant._dispute(bed.study, bed.round, 0, None)
     assert judged(bed, proof) == "nothing_posted"
@@ -297,10 +298,10 @@ def test_nobody_is_accused_before_anything_is_posted(tmp_path: Path) -> None:
 
 def test_a_dispute_that_proves_nothing_is_its_authors_last_in_the_attempt(bed: Bed) -> None:
     """Each costs every validator tens of milliseconds: what shows without judging costs nobody its turn."""
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     first = bed.round.master
     bed.behave(first, AgentBehaviour.FORGE_SUM)
-    bed.run(lambda: bed.round.phase == rounds.VERIFY)
+    bed.run(lambda: bed.round.phase == Phase.VERIFY)
     idle, other = [name for name in bed.names if name != first][:2]
     proof = honest_proof(bed, 1, Part.SUM)  # of the right sum, which is not what was posted
     cheap = {"wrong_master": {"rank": 1}, "bad_proof": {"chunk": 3}, "wrong_count": {"masked": ()}}
@@ -322,11 +323,11 @@ def test_a_dispute_that_proves_nothing_is_its_authors_last_in_the_attempt(bed: B
 
 
 def test_overflow_by_garbage_is_detected_and_nobody_is_blamed(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("south", AgentBehaviour.GARBAGE_UPDATE)
     scores = {name: standings.standing(bed.state, name) for name in bed.names}
     bed.run()
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
     assert bed.kinds("round.void") == [("round.void", "1", "impossible_sum")] * 2
     assert len(bed.kinds("round.impossible_sum")) == 2
     assert bed.kinds("round.fraud", "standing.barred", "ballot") == []
@@ -334,9 +335,9 @@ def test_overflow_by_garbage_is_detected_and_nobody_is_blamed(bed: Bed) -> None:
 
 
 def test_garbage_is_told_even_if_the_master_keeps_silent_about_it(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("south", AgentBehaviour.GARBAGE_UPDATE)
-    bed.run(lambda: bed.round.phase == rounds.AGGREGATE and bed.round.number == 1)
+    bed.run(lambda: bed.round.phase == Phase.AGGREGATE and bed.round.number == 1)
     with bed.asleep(bed.round.master):
         bed.run(lambda: bed.round.attempt == 1)
     assert bed.kinds("round.impossible_sum") and not bed.kinds("round.takeover")
@@ -400,7 +401,7 @@ def test_the_model_is_the_plain_integer_sum_bit_for_bit(tmp_path: Path, dropped:
     bed = Bed.found(tmp_path, counts={"east": 4096, "west": 64})
     bed.prepare(rounds_=3)
     bed.approve()
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     with bed.asleep(*dropped):
         bed.run(lambda: bed.round.number == 3)
     assert bed.at(2).frozen == tuple(name for name in bed.names if name not in dropped)

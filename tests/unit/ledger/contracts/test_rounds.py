@@ -12,10 +12,12 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger import election, reputation
 from hmchain.ledger.arithmetic import LostPair
 from hmchain.ledger.context import AGENT, Context, Credential
-from hmchain.ledger.contracts.learning import conduct, models, opening, round_flow, rounds, studies
+from hmchain.ledger.contracts.learning import conduct, models, opening, round_flow, rounds
 from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate, GateReveal, GateVote, Reveal, Tick
+from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members import standings
 from support.study_bed import START_MS, STUDY, Bed
 
@@ -33,11 +35,11 @@ def unsupported(bed: Bed, name: str) -> int:
 
 def drop(bed: Bed, number: int, *names: str) -> None:
     """From the commit of a round on these agents are away, until the round has been frozen without them."""
-    bed.until(number, rounds.COMMIT)
+    bed.until(number, Phase.COMMIT)
     attempt = bed.round.attempt
     with bed.asleep(*names):
-        bed.run(lambda: not bed.running or (bed.round.attempt, bed.round.phase) != (attempt, rounds.COMMIT))
-        bed.run(lambda: not bed.running or bed.round.phase != rounds.ATTEST)
+        bed.run(lambda: not bed.running or (bed.round.attempt, bed.round.phase) != (attempt, Phase.COMMIT))
+        bed.run(lambda: not bed.running or bed.round.phase != Phase.ATTEST)
 
 
 # An honest study
@@ -47,7 +49,7 @@ def drop(bed: Bed, number: int, *names: str) -> None:
 def test_an_honest_study_finishes(tmp_path: Path, n: int) -> None:
     bed = found(tmp_path, n)
     bed.run()
-    assert bed.study.status == studies.FINISHED and not bed.codes
+    assert bed.study.status == Status.FINISHED and not bed.codes
     assert bed.kinds("round.accepted") == [("round.accepted", str(i), bed.at(i).master) for i in range(4)]
     model = models.model(bed.state, STUDY)
     last = bed.at(3).posted
@@ -76,7 +78,7 @@ def test_threshold_t_is_n_minus_f(tmp_path: Path) -> None:
     bed = found(tmp_path, 7)
     drop(bed, 1, *bed.names[:3])
     assert bed.kinds("round.void") == [("round.void", "1", "too_few_updates")]
-    bed.run(lambda: bed.round.attempt == 1 and bed.round.phase == rounds.REVEAL)
+    bed.run(lambda: bed.round.attempt == 1 and bed.round.phase == Phase.REVEAL)
     assert len(bed.round.frozen) == 7
     bed.close()
 
@@ -85,26 +87,26 @@ def test_threshold_t_is_n_minus_f(tmp_path: Path) -> None:
 def test_retry_differencing_is_refused(tmp_path: Path, missing: int) -> None:
     """Sums over {1..n} and then n - 1 or n - 2 from the same base would differ by what a hospital or two sent."""
     bed = found(tmp_path, 7)
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("west", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)  # seeds of all seven were revealed, but one
     bed.behave("west", AgentBehaviour.HONEST)
     away = bed.names[:missing]
     drop(bed, 1, *away)
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
     assert bed.kinds("round.void")[-1] == ("round.void", "1", "survivors_differ")
     assert all(not update.self_seed for update in bed.contributions().values()), "no seed of the second set is known"
 
     bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(1).frozen == bed.names
     bed.close()
 
 
 def test_a_survivor_that_dies_before_its_reveal_is_waited_for(bed: Bed) -> None:
     """Its seed may be known all the same, so nothing is summed without it; the same set is, once it is back."""
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     with bed.asleep("west"):
         bed.run()
         assert bed.kinds("round.void") == [
@@ -113,19 +115,19 @@ def test_a_survivor_that_dies_before_its_reveal_is_waited_for(bed: Bed) -> None:
         ]
     bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED and (bed.at(1).attempt, bed.at(1).frozen) == (2, bed.names)
+    assert bed.study.status == Status.FINISHED and (bed.at(1).attempt, bed.at(1).frozen) == (2, bed.names)
 
 
 def test_retry_with_c_plus_two_others_is_no_differencing(tmp_path: Path) -> None:
     """Seven hospitals can lose two: sets that lack different pairs differ by four."""
     bed = found(tmp_path, 7)
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("west", AgentBehaviour.WITHHOLD_SEED)
     drop(bed, 1, *bed.names[:2])
     bed.run(lambda: bed.round.attempt == 1)
     bed.behave("west", AgentBehaviour.HONEST)
     drop(bed, 1, *bed.names[2:4])
-    assert bed.round.phase in (rounds.REVEAL, rounds.AGGREGATE) and bed.round.attempt == 1
+    assert bed.round.phase in (Phase.REVEAL, Phase.AGGREGATE) and bed.round.attempt == 1
     bed.run()
     assert bed.at(1).frozen == (*bed.names[:2], *bed.names[4:])
     bed.close()
@@ -136,7 +138,7 @@ def test_the_rule_against_differencing_outlives_a_rejected_round(tmp_path: Path)
     bed = Bed.found(tmp_path)
     bed.prepare()
     bed.approve()
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     bed.run(lambda: bed.round.number == 2)
@@ -151,45 +153,45 @@ def test_the_rule_against_differencing_outlives_a_rejected_round(tmp_path: Path)
 def test_a_dropout_after_the_first_round_is_left_out(bed: Bed) -> None:
     drop(bed, 2, "south")
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(2).frozen == ("east", "north", "west") and bed.at(3).frozen == bed.names
     assert bed.at(2).attempt == 0 and unsupported(bed, "south") > 0
 
 
 def test_lost_object_before_the_freeze_is_not_frozen(bed: Bed) -> None:
     """An update whose bytes nobody can fetch is not attested, and what is not attested is not summed."""
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     lost = bed.agent("west")
     bed.step()
     lost._participants[STUDY]._published.add(bed.contributions()["west"].object)  # it never uploads
-    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert bed.round.frozen == ("east", "north", "south")
     assert bed.contributions()["west"].attested == ()
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
 
 
 def test_lost_object_after_the_reveal_is_repaired_by_those_who_attested_it(bed: Bed) -> None:
-    bed.until(2, rounds.AGGREGATE)
+    bed.until(2, Phase.AGGREGATE)
     frozen = {update.object for update in bed.contributions().values()}
     for address in frozen:
         bed.consortium.objects.delete(address)
     shutil.rmtree(bed.directory / "hospitals" / bed.round.master / "cache" / STUDY)
     bed.reopen()  # nothing is left in memory either
-    bed.run(lambda: bed.round.phase == rounds.VERIFY)
+    bed.run(lambda: bed.round.phase == Phase.VERIFY)
     assert frozen <= set(bed.consortium.objects.list())
     assert bed.round.rank == 0, "the master could fetch what it had lost"
     bed.run()
-    assert bed.study.status == studies.FINISHED and bed.at(2).attempt == 0
+    assert bed.study.status == Status.FINISHED and bed.at(2).attempt == 0
 
 
 def test_late_arrival_keeps_its_self_seed(bed: Bed) -> None:
     """Its pair seeds are public; its self seed never is, so an upload that arrives late stays private."""
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     bed.step()
     late = bed.agent("west")._participants[STUDY]
     late._published.add(bed.contributions()["west"].object)
-    bed.until(2, rounds.AGGREGATE)
+    bed.until(2, Phase.AGGREGATE)
     updates = bed.contributions()
     order = bed.study.order("west")
     late._exchange.publish(late._maker.kept(bed.round).object)  # late
@@ -216,7 +218,7 @@ def test_never_both_kinds_of_seed_for_one_hospital(bed: Bed) -> None:
 
 
 def test_withheld_reveal_voids_the_attempt_and_two_pause(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     before = {name: conduct.learning_score(bed.state, STUDY, name, bed.now_ms) for name in bed.names}
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
@@ -225,7 +227,7 @@ def test_withheld_reveal_voids_the_attempt_and_two_pause(bed: Bed) -> None:
     assert scores["north"] == before["north"] // 2
     assert all(scores[name] == before[name] for name in bed.names if name != "north")
     bed.run()
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
     assert bed.kinds("round.void") == [("round.void", "1", "seed_withheld")] * 2
     assert bed.kinds("study.paused") == [("study.paused", "seed_withheld")]
 
@@ -234,13 +236,13 @@ def test_withheld_reveal_voids_the_attempt_and_two_pause(bed: Bed) -> None:
     bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
     assert (bed.round.attempt, bed.study.progress.setbacks) == (2, 0)
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
 
 
 def test_unverifiable_seeds_are_refused(bed: Bed) -> None:
     """A seed that is not the one that was bound would re-roll the election, or spoil the sum with nobody to blame."""
     drop(bed, 1, "west")
-    assert bed.round.phase == rounds.REVEAL
+    assert bed.round.phase == Phase.REVEAL
     participant = bed.agent("east")._participants[STUDY]
     (right,) = participant._reveal(bed.study, bed.round)
     assert isinstance(right, Reveal)
@@ -272,7 +274,7 @@ def test_unverifiable_seeds_are_refused(bed: Bed) -> None:
 
 def test_one_update_a_participant_and_attempt(bed: Bed) -> None:
     """Two-time pad: the ledger takes one digest a (hospital, round, attempt)."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     entry, roots = bed.round, [bytes([i]) * 32 for i in range(3)]
     hashes = tuple(b"" if name == "east" else bytes(32) for name in bed.names)
     body = CommitUpdate(STUDY, 1, 0, entry.base_root, roots[0], roots[1], roots[2], hashes)
@@ -291,7 +293,7 @@ def test_one_update_a_participant_and_attempt(bed: Bed) -> None:
 
 
 def test_nobody_attests_its_own_update(bed: Bed) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.step()
     assert bed.submit("east", "agent", Attest(STUDY, 1, 0, ("east",))) == "own_update"
     assert bed.submit("east", "agent", Attest(STUDY, 1, 0, ("north", "north"))) == "bad_list"
@@ -322,7 +324,7 @@ def candidates(bed: Bed) -> tuple[election.Candidate, ...]:
 
 
 def test_candidates_are_fixed_at_the_freeze_before_any_reveal(bed: Bed) -> None:
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     fixed = bed.round.candidates
     assert fixed == candidates(bed)
     assert not any(update.self_seed for update in bed.contributions().values())
@@ -333,7 +335,7 @@ def test_candidates_are_fixed_at_the_freeze_before_any_reveal(bed: Bed) -> None:
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_void_attempt_changes_the_master_only_if_the_master_caused_it(bed: Bed, rank: int) -> None:
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     seed, ranking = bed.round.seed, bed.round.ranking
     bed.behave(ranking[rank], AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
@@ -344,7 +346,7 @@ def test_a_void_attempt_changes_the_master_only_if_the_master_caused_it(bed: Bed
 def test_e1_a_silent_master_rests_as_one_that_worked_does(tmp_path: Path) -> None:
     """Who was drawn is remembered, not who did the work: else a master that never works is drawn more often."""
     bed = found(tmp_path, 7)
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     silent = bed.round.master
     bed.behave(silent, AgentBehaviour.SILENT_MASTER)
     bed.run(lambda: bed.round.number == 2)
@@ -356,7 +358,7 @@ def test_e1_a_silent_master_rests_as_one_that_worked_does(tmp_path: Path) -> Non
 
 def test_e2_nothing_that_a_master_does_once_the_next_seed_is_public_changes_the_next_draw(tmp_path: Path) -> None:
     bed = found(tmp_path, 7)
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     entry = bed.round
     drawn = (*entry.last_masters, entry.ranking[0])[-2:]
     next_ranking = election.rank(entry.next_seed, entry.candidates, drawn, 2)
@@ -369,7 +371,7 @@ def test_e2_nothing_that_a_master_does_once_the_next_seed_is_public_changes_the_
 
 def test_e3_garbage_moves_no_mastership(bed: Bed) -> None:
     """The second in rank knows that it is; a void that nobody can be blamed for must not make it master."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     master, second = bed.round.ranking[:2]
     bed.behave(second, AgentBehaviour.GARBAGE_UPDATE)
     bed.run(lambda: bed.round.attempt == 1)
@@ -379,12 +381,12 @@ def test_e3_garbage_moves_no_mastership(bed: Bed) -> None:
 
 def test_a_seed_withheld_draws_the_next_election_anew_once_a_study_and_no_more(bed: Bed) -> None:
     """Who opens last knows whom the next draw favours, and may prefer another: its seeds count no more after that."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
     assert bed.round.next_seed == b"" and conduct.of(bed.state, STUDY, "north").muted
     bed.run()
-    assert bed.study.status == studies.PAUSED
+    assert bed.study.status == Status.PAUSED
     counted = [
         update.self_seed for name, update in bed.contributions(replace(bed.round, attempt=1)).items() if name != "north"
     ]
@@ -400,7 +402,7 @@ def test_a_seed_withheld_draws_the_next_election_anew_once_a_study_and_no_more(b
 
 def test_where_every_seed_was_withheld_once_the_next_one_follows_from_the_last(tmp_path: Path) -> None:
     bed = found(tmp_path, 3)
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     for name in bed.names:
         bed.behave(name, AgentBehaviour.WITHHOLD_SEED)
     bed.run(lambda: bed.round.attempt == 1)
@@ -412,7 +414,7 @@ def test_where_every_seed_was_withheld_once_the_next_one_follows_from_the_last(t
 
 
 def test_opening_seeds_are_bound_before_any_is_known(bed: Bed) -> None:
-    bed.until(0, rounds.COMMIT)
+    bed.until(0, Phase.COMMIT)
     agreed = opening.agreements(bed.state, STUDY)
     for join, agreement in zip(opening.joins(bed.state, STUDY), agreed, strict=True):
         assert join.seed_hash == opening.seed_hash(agreement.opening_seed)
@@ -423,7 +425,7 @@ def test_opening_seeds_are_bound_before_any_is_known(bed: Bed) -> None:
 
 
 def test_a_silent_master_is_passed_over(bed: Bed) -> None:
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     silent, second = bed.round.ranking[:2]
     bed.behave(silent, AgentBehaviour.SILENT_MASTER)
     bed.run(lambda: bed.round.number == 2)
@@ -433,7 +435,7 @@ def test_a_silent_master_is_passed_over(bed: Bed) -> None:
 
 def test_all_deadlines_at_once_after_a_halt(bed: Bed) -> None:
     """Block time jumps past every deadline; three blocks give everyone a chance to answer first."""
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     bed.now_ms += 365 * 86_400_000 // 2
     before = {name: unsupported(bed, name) for name in bed.names}
     assert bed.submit("east", "agent", Tick(STUDY)) == "not_due"
@@ -444,14 +446,14 @@ def test_all_deadlines_at_once_after_a_halt(bed: Bed) -> None:
 
 
 def test_a_deadline_needs_time_as_well_as_blocks(bed: Bed) -> None:
-    bed.until(1, rounds.REVEAL)
+    bed.until(1, Phase.REVEAL)
     codes = [bed.submit("east", "agent", Tick(STUDY)) for _ in range(6)]
     assert codes == ["not_due"] * 6
     assert bed.submit("east", "steward", Tick(STUDY)) == "wrong_role"
 
 
 def test_a_passed_deadline_is_told_by_one_not_by_all(bed: Bed) -> None:
-    bed.until(1, rounds.AGGREGATE)
+    bed.until(1, Phase.AGGREGATE)
     bed.behave(bed.round.master, AgentBehaviour.SILENT_MASTER)
     height, refused = bed.consortium.ledger.height, len(bed.codes)
     bed.run(lambda: bed.round.rank == 1)
@@ -465,24 +467,24 @@ def test_a_passed_deadline_is_told_by_one_not_by_all(bed: Bed) -> None:
 def test_gate_that_always_rejects_blocks_nobody(bed: Bed) -> None:
     bed.behave("east", AgentBehaviour.REJECT_ALWAYS)
     bed.run()
-    assert bed.study.status == studies.FINISHED and not bed.kinds("round.rejected")
+    assert bed.study.status == Status.FINISHED and not bed.kinds("round.rejected")
     verdicts = {ballot.organisation: ballot.verdict for ballot in rounds.gate_ballots(bed.state, bed.at(2))}
     assert verdicts == {name: "rejected" if name == "east" else "accepted" for name in bed.names}
 
 
 def test_more_than_f_reject_and_it_costs_nobody(bed: Bed) -> None:
-    bed.until(2, rounds.GATE_COMMIT)
+    bed.until(2, Phase.GATE_COMMIT)
     first = bed.at(1).posted
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     scores = {name: conduct.of(bed.state, STUDY, name) for name in bed.names}
     bed.run(lambda: bed.round.number == 3)
-    assert bed.at(2).outcome == rounds.REJECTED and first is not None
+    assert bed.at(2).outcome == Verdict.REJECTED and first is not None
     assert (bed.round.base_root, bed.round.base_object, bed.round.base_round) == (first.model_root, first.object, 1)
     assert scores == {name: conduct.of(bed.state, STUDY, name) for name in bed.names}
     bed.run()
     model = models.model(bed.state, STUDY)
-    assert bed.at(3).outcome == rounds.REJECTED and model is not None
+    assert bed.at(3).outcome == Verdict.REJECTED and model is not None
     assert (model.round, model.root) == (1, first.model_root), "the last model that the gate accepted"
 
 
@@ -490,11 +492,11 @@ def test_two_rejected_rounds_pause(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path)
     bed.prepare(rounds_=4)
     bed.approve()
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     bed.run()
-    assert bed.study.status == studies.PAUSED and bed.round.number == 3
+    assert bed.study.status == Status.PAUSED and bed.round.number == 3
     assert bed.kinds("study.paused") == [("study.paused", "two_setbacks")]
     for name in bed.names[:2]:
         bed.behave(name, AgentBehaviour.HONEST)
@@ -517,10 +519,10 @@ def test_slow_poisoning_is_measured_against_the_best_accepted_model(tmp_path: Pa
 
 
 def test_votes_are_bound_before_any_is_open(bed: Bed) -> None:
-    bed.until(1, rounds.GATE_COMMIT)
+    bed.until(1, Phase.GATE_COMMIT)
     bed.step()
     ballots = rounds.gate_ballots(bed.state, bed.round)
-    assert bed.round.phase == rounds.GATE_REVEAL
+    assert bed.round.phase == Phase.GATE_REVEAL
     assert len(ballots) == 4 and len({ballot.commitment for ballot in ballots}) == 4
     assert not any(ballot.verdict for ballot in ballots)
     assert bed.submit("east", "agent", GateVote(STUDY, 1, bytes(32))) == "wrong_phase"
@@ -529,51 +531,51 @@ def test_votes_are_bound_before_any_is_open(bed: Bed) -> None:
 
 
 def test_silence_accepts_but_not_that_of_more_than_f(bed: Bed) -> None:
-    bed.until(1, rounds.GATE_COMMIT)
+    bed.until(1, Phase.GATE_COMMIT)
     with bed.asleep("east"):
         bed.run(lambda: bed.round.number == 2)
-    assert bed.at(1).outcome == rounds.ACCEPTED
-    bed.until(2, rounds.GATE_COMMIT)
+    assert bed.at(1).outcome == Verdict.ACCEPTED
+    bed.until(2, Phase.GATE_COMMIT)
     with bed.asleep("east", "north"):
         bed.run(lambda: bed.round.number == 3)
-    assert bed.at(2).outcome == rounds.REJECTED
+    assert bed.at(2).outcome == Verdict.REJECTED
 
 
 # Approvals
 
 
 def test_revocation_bites_at_the_next_round(bed: Bed) -> None:
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     bed.require("west", "steward", RevokeApproval(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert bed.at(1).frozen == bed.names
     assert bed.at(2).expected == bed.at(2).frozen == bed.at(3).frozen == ("east", "north", "south")
     assert bed.trainers["west"].fitted == [0]
 
 
 def test_a_revoked_hospital_cannot_commit(bed: Bed) -> None:
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     bed.require("west", "steward", RevokeApproval(STUDY))
-    bed.until(2, rounds.COMMIT)
+    bed.until(2, Phase.COMMIT)
     hashes = tuple(b"" if name == "west" else bytes(32) for name in bed.names)
     body = CommitUpdate(STUDY, 2, 0, bed.round.base_root, bytes(32), bytes(32), bytes(32), hashes)
     assert bed.submit("west", "agent", body) == "not_approved"
 
 
 def test_too_few_approvals_pause_the_study(bed: Bed) -> None:
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     for name in ("west", "south"):
         bed.require(name, "steward", RevokeApproval(STUDY))
     bed.run()
-    assert bed.study.status == studies.PAUSED and bed.round.number == 2
+    assert bed.study.status == Status.PAUSED and bed.round.number == 2
     assert bed.kinds("study.paused") == [("study.paused", "too_few_approvals")]
     bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
-    assert bed.study.status == studies.PAUSED, "still too few"
+    assert bed.study.status == Status.PAUSED, "still too few"
     bed.approve("west")
     bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
     bed.run()
-    assert bed.study.status == studies.FINISHED and len(bed.at(3).frozen) == 3
+    assert bed.study.status == Status.FINISHED and len(bed.at(3).frozen) == 3
 
 
 def test_an_approval_that_expires_ends_like_a_revocation(tmp_path: Path) -> None:
@@ -581,10 +583,10 @@ def test_an_approval_that_expires_ends_like_a_revocation(tmp_path: Path) -> None
     bed.prepare()
     bed.approve("east", "north", "south")
     bed.approve("west", expires_ms=START_MS + 100_000)
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     bed.now_ms = START_MS + 100_001
     bed.run()
-    assert bed.at(2).expected == ("east", "north", "south") and bed.study.status == studies.FINISHED
+    assert bed.at(2).expected == ("east", "north", "south") and bed.study.status == Status.FINISHED
     bed.close()
 
 
@@ -598,17 +600,17 @@ def ended(bed: Bed, number: int, reason: str) -> None:
 
 
 def test_a_study_that_goes_no_further_keeps_its_last_accepted_model(bed: Bed) -> None:
-    bed.until(2, rounds.ATTEST)
+    bed.until(2, Phase.ATTEST)
     scores = {name: standings.standing(bed.state, name) for name in bed.names}
     ended(bed, 2, "no_admissible_set")
     model, first = models.model(bed.state, STUDY), bed.at(1).posted
     assert model is not None and first is not None and (model.round, model.root) == (1, first.model_root)
-    assert (bed.study.status, bed.study.progress.reason) == (studies.FINISHED, "no_admissible_set")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, "no_admissible_set")
     assert scores == {name: standings.standing(bed.state, name) for name in bed.names}, "nobody is charged"
 
 
 def test_a_study_that_goes_no_further_before_a_model_was_accepted_is_closed(bed: Bed) -> None:
-    bed.until(1, rounds.ATTEST)
+    bed.until(1, Phase.ATTEST)
     ended(bed, 1, "no_admissible_set")
-    assert (bed.study.status, bed.study.progress.reason) == (studies.CLOSED, "no_admissible_set")
+    assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, "no_admissible_set")
     assert models.model(bed.state, STUDY) is None

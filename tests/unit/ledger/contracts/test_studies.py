@@ -17,7 +17,7 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersi
 from hmchain.ledger.contracts.learning import approvals, models, opening, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.opening import AgreePairs, JoinStudy, ResumeStudy
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec, fair_weights
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec, fair_weights
 from support.study_bed import DEADLINES, SCHEMA, START_MS, STUDY, YEAR_MS, Bed, make_spec
 
 
@@ -177,14 +177,14 @@ def test_no_agent_trains_without_an_approval(bed: Bed) -> None:
     bed.approve("east", "north", "south")
     for _ in range(5):
         bed.step()
-    assert bed.study.status == studies.PROPOSED
+    assert bed.study.status == Status.PROPOSED
     assert [join.organisation for join in opening.joins(bed.state, STUDY)] == ["east", "north", "south"]
     assert "west" not in bed.trainers, "without an approval the data is not even read"
     join = JoinStudy(STUDY, WrappingKey.generate().public, bytes(32))
     assert bed.submit("west", "agent", join) == "not_approved"
     bed.approve("west")
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
 
 
 def test_an_approval_binds_the_whole_specification_and_a_date(bed: Bed) -> None:
@@ -220,7 +220,7 @@ def test_a_refusal_ends_a_study_that_has_not_opened(bed: Bed) -> None:
     bed.step()
     assert bed.submit("west", "steward", RefuseStudy(STUDY, "because I say so")) == "bad_reason"
     bed.require("west", "steward", RefuseStudy(STUDY, "ethics"))
-    assert bed.study.status == studies.REFUSED
+    assert bed.study.status == Status.REFUSED
     bed.step()
     for name in ("east", "north", "south"):
         assert not list(bed.agent(name).store.all(f"{STUDY}/drawn", opening.Join)), "nothing is left of its secrets"
@@ -234,13 +234,13 @@ def test_a_study_that_cannot_agree_can_still_be_refused(bed: Bed) -> None:
     bed.approve()
     with bed.asleep("west"):
         bed.run(lambda: len(opening.joins(bed.state, STUDY)) == 3)
-    bed.run(lambda: bed.study.status == studies.AGREEING)
+    bed.run(lambda: bed.study.status == Status.AGREEING)
     with bed.asleep("west"):
         for _ in range(5):
             bed.step()
-    assert bed.study.status == studies.AGREEING
+    assert bed.study.status == Status.AGREEING
     bed.require("north", "steward", RefuseStudy(STUDY, "other"))
-    assert bed.study.status == studies.REFUSED
+    assert bed.study.status == Status.REFUSED
 
 
 # Opening
@@ -261,7 +261,7 @@ def test_who_is_no_participant_or_says_it_twice_is_refused(bed: Bed) -> None:
 
 def test_an_opening_seed_must_be_the_one_that_was_bound(bed: Bed) -> None:
     bed.approve()
-    bed.run(lambda: bed.study.status == studies.AGREEING)
+    bed.run(lambda: bed.study.status == Status.AGREEING)
     assert bed.submit("east", "agent", AgreePairs(STUDY, (), bytes(32))) == "wrong_seed"
     drawn = bed.agent("east")._keys.drawn(STUDY, 4, bed.agent("east").random)
     assert bed.submit("east", "agent", AgreePairs(STUDY, (), drawn.opening_seed)) == "wrong_count"

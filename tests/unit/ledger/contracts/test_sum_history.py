@@ -15,9 +15,11 @@ import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.memory import SumRefusedError
-from hmchain.ledger.contracts.learning import rounds, studies
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Reveal
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import Status
 from support.coalition import Eavesdropper
 from support.study_bed import STUDY, Bed
 
@@ -42,12 +44,12 @@ class History:
         self.sets: list[tuple[str, ...]] = []
 
     def run(self) -> None:
-        self.bed.until(self.draw.choice((0, 1)), rounds.COMMIT)
+        self.bed.until(self.draw.choice((0, 1)), Phase.COMMIT)
         for number in range(ATTEMPTS):
             if self.bed.study.status in studies.OVER:
                 break
             self.attempt(self.directory / f"backup-{number}")
-            if self.bed.study.status == studies.PAUSED:
+            if self.bed.study.status == Status.PAUSED:
                 self.bed.require(self.bed.names[0], "scientist", ResumeStudy(STUDY))
 
     def attempt(self, backup: Path) -> None:
@@ -79,13 +81,13 @@ class History:
             return
         began = (bed.round.number, bed.round.attempt)
         away = draw.sample(bed.names, draw.choice((0, 0, 1, 1, 2)))
-        over = [rounds.AGGREGATE, rounds.VERIFY] if stop_before_the_end else []
+        over = [Phase.AGGREGATE, Phase.VERIFY] if stop_before_the_end else []
 
         def is_over() -> bool:
             return not bed.running or (bed.round.number, bed.round.attempt) != began or bed.round.phase in over
 
         with bed.asleep(*away):
-            bed.run(lambda: is_over() or bed.round.phase == rounds.REVEAL)
+            bed.run(lambda: is_over() or bed.round.phase == Phase.REVEAL)
             if not is_over():
                 self.overhear(draw.choice(bed.names))
             self.seen.look(bed.state)

@@ -14,7 +14,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
-from hmchain.ledger.contracts.learning import rounds
+from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.members import membership, parameters, upgrades
 from hmchain.ledger.contracts.members.membership import ProposeAction, SetParameters, VoteAction
 from hmchain.ledger.contracts.members.parameters import Parameters
@@ -177,12 +177,12 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 def test_a_round_ends_under_the_rules_it_opened_with(bed: Bed) -> None:
     """Round 1 is open when protocol 3 comes: what is committed in it afterwards is not counted, in round 2 it is."""
     with protocol_3.known():
-        upgraded(bed, 1, rounds.COMMIT)
+        upgraded(bed, 1, Phase.COMMIT)
         bed.now_ms += 100
         bed.require(bed.names[0], "steward", RegisterDataset("more", SCHEMA))
         assert upgrades.at(bed.state, bed.state.height + 1) == 3
         assert not bed.contributions()
-        assert (bed.round.number, bed.round.phase) == (1, rounds.COMMIT)
+        assert (bed.round.number, bed.round.phase) == (1, Phase.COMMIT)
         bed.run(lambda: bed.round.number == 2)
         assert not any(protocol_3.commits(bed.state, STUDY, name) for name in bed.names)
         bed.run()
@@ -193,7 +193,7 @@ def test_a_round_ends_under_the_rules_it_opened_with(bed: Bed) -> None:
 
 
 def test_a_program_that_does_not_know_the_rules_stops_before_them_and_loses_nothing(bed: Bed, tmp_path: Path) -> None:
-    upgraded(bed, 1, rounds.COMMIT)
+    upgraded(bed, 1, Phase.COMMIT)
     with pytest.raises(ProtocolError, match="follows protocol 3, and this program knows 2"):
         bed.run()
     height = bed.state.height

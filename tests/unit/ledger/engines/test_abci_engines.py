@@ -18,8 +18,8 @@ from hmchain.ledger import proposer
 from hmchain.ledger.blocks import Block, DoubleSign, EngineReport
 from hmchain.ledger.chain import well_formed
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction
@@ -83,9 +83,9 @@ def study_log(directory: Path, seed: int) -> tuple[Genesis, list[Block]]:
     bed.prepare(rounds_=10)
     bed.approve()
     for number in range(2_000):
-        if bed.study.status == studies.FINISHED:
+        if bed.study.status == Status.FINISHED:
             break
-        if bed.study.status == studies.PAUSED:
+        if bed.study.status == Status.PAUSED:
             bed.submit(bed.names[0], "scientist", ResumeStudy(STUDY))
         if number % 50 == 0:
             for name in bed.names:

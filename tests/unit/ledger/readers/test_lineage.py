@@ -8,8 +8,8 @@ import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
-from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.readers.lineage import Entry, NothingToTraceError, trace_dataset, trace_study
 from hmchain.ledger.readers.replay import verify
@@ -23,7 +23,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
     made = Bed.found(tmp_path_factory.mktemp("lineage"))
     made.prepare(rounds_=2)
     made.approve()
-    made.until(1, rounds.REVEAL)
+    made.until(1, Phase.REVEAL)
     made.behave(made.round.master, AgentBehaviour.FORGE_SUM)
     made.run()
     made.require(made.names[0], "steward", RevokeApproval(STUDY))

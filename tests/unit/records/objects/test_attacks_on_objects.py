@@ -12,6 +12,8 @@ from hmchain.application.agent import exchange
 from hmchain.application.models import registry
 from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.records.objects.folder import Folder
 from support.study_bed import START_MS, STUDY, Bed
 
@@ -41,7 +43,7 @@ def test_l1_an_object_of_any_size_costs_the_others_a_look(
     bed: Bed, monkeypatch: pytest.MonkeyPatch, surplus: int, reads_each: int
 ) -> None:
     """One of another size is never read, and one of the right size that is none is read once, not at every step."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     size = exchange.update_size(bed.study.rule(1)) + surplus
     junk = bed.consortium.objects.put(secrets.token_bytes(size))
     send_instead(bed, "east", junk)
@@ -53,7 +55,7 @@ def test_l1_an_object_of_any_size_costs_the_others_a_look(
         return read(self, name, limit)
 
     monkeypatch.setattr(Folder, "read", counted)
-    bed.run(lambda: bed.round.phase == rounds.REVEAL)
+    bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert bed.round.frozen == ("north", "south", "west")
     of_junk = [name for name in reads if name.endswith(junk.hex())]
     assert len(of_junk) == 3 * reads_each
@@ -71,7 +73,7 @@ def test_l2_a_lost_model_is_put_back_by_whoever_has_it(bed: Bed) -> None:
     bed.consortium.objects.delete(lost)
     bed.reopen()
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     assert not bed.kinds("round.void")
 
 
@@ -82,7 +84,7 @@ def test_l2_a_truncated_model_is_put_back_too(bed: Bed) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     bed.reopen()
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
 
 
 def test_l2_a_lost_finished_model_is_put_back(bed: Bed) -> None:
@@ -119,7 +121,7 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 def test_s10_a_store_that_hides_aggregates_decides_nothing(bed: Bed, hidden: set[str]) -> None:
     """Every honest master but its friend was passed over and charged, though each verifier held every byte."""
-    bed.until(1, rounds.COMMIT)
+    bed.until(1, Phase.COMMIT)
     before = {name: conduct.learning_score(bed.state, STUDY, name, START_MS) for name in bed.names}
 
     def hide() -> None:
@@ -128,7 +130,7 @@ def test_s10_a_store_that_hides_aggregates_decides_nothing(bed: Bed, hidden: set
 
     bed.consortium.before_step = hide
     bed.run()
-    assert bed.study.status == studies.FINISHED and hidden
+    assert bed.study.status == Status.FINISHED and hidden
     assert not bed.kinds("round.takeover", "round.void")
     for name in bed.names:
         assert conduct.learning_score(bed.state, STUDY, name, START_MS) >= before[name]
@@ -140,7 +142,7 @@ def test_s10_a_store_that_hides_aggregates_decides_nothing(bed: Bed, hidden: set
 
 
 def test_s10_a_study_goes_on_from_a_verifiers_copy_after_everyone_restarted(bed: Bed, hidden: set[str]) -> None:
-    bed.until(1, rounds.VERIFY)
+    bed.until(1, Phase.VERIFY)
     posted = bed.round.posted
     assert posted is not None
     hidden.add(posted.object.hex())
@@ -150,7 +152,7 @@ def test_s10_a_study_goes_on_from_a_verifiers_copy_after_everyone_restarted(bed:
         (bed.directory / "hospitals" / name / "cache" / STUDY / posted.object.hex()).unlink(missing_ok=True)
     bed.reopen()
     bed.run()
-    assert bed.study.status == studies.FINISHED
+    assert bed.study.status == Status.FINISHED
     bed.step()
     needed = {address for number in (0, 3) for address in bed.at(number).objects}
     assert set(bed.consortium.objects.list()) == needed, "copies of rounds that are over are withdrawn"

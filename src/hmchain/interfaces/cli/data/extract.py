@@ -115,9 +115,9 @@ def init(
 
     place = hospital.create(directory, passphrase(), location, credentials)
     if as_json:
-        output.emit({"folder": place.folder, "keys": place.keys})
+        output.emit({"folder": place.path, "keys": place.keys})
         return
-    output.say(f"{place.folder} is ready. Its keys are in {place.keys}: without them nobody can read the records.")
+    output.say(f"{place.path} is ready. Its keys are in {place.keys}: without them nobody can read the records.")
 
 
 @app.command(epilog=example("hmchain data extract /mnt/mri --into brain --title 'Brain MRI'"))
@@ -243,7 +243,7 @@ def deidentify(
                 left_out=records.catalogue.left_out(project), take=take, progress=progress,
             )  # fmt: skip
             trial.write_report(found, target)
-            provenance.write_of_trial(found, target, used, project, records.place)
+            provenance.write_of_trial(found, target, used, project, records.folder)
     data_view.show_trial(found, opened, as_json=as_json)
     if not as_json:
         output.say(f"Clean files, {trial.REPORT} and {trial.PROVENANCE} are in {target}. They are not encrypted there.")

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from hmchain.application.node.reading import verified_state
-from hmchain.errors import InputError, LedgerError
+from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import approvals, conduct, models, opening, rounds, studies
-from hmchain.ledger.contracts.learning.rounds import Round
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.rounds import Phase, Round, Verdict
+from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.state import State
 
 UNDECIDED = "undecided"
-
-
-class UnknownPhaseError(LedgerError):
-    """A round is in a phase that this program has no word for."""
-
-    code = "unknown_phase"
 
 
 class NoStudyError(InputError):
@@ -110,7 +105,7 @@ def default_study(ledger: Path) -> str:
     """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
     with verified_state(ledger) as found:
         known = studies.studies(found.state)
-    names = [study.spec.name for study in known if study.status != studies.REFUSED] or [s.spec.name for s in known]
+    names = [study.spec.name for study in known if study.status != Status.REFUSED] or [s.spec.name for s in known]
     if len(names) != 1:
         hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
         raise NoStudyError(f"the ledger holds {len(names) or 'no'} studies", hint)
@@ -137,13 +132,13 @@ def _status(state: State, study: Study, vouched: str) -> StudyStatus:
     participants = tuple(_participant(state, study, organisation) for organisation in spec.participants)
     return StudyStatus(
         name=spec.name,
-        status=study.status,
+        status=study.status.value,
         height=state.height,
         purpose=spec.purpose,
         proposer=progress.proposer,
         rounds=spec.rounds,
-        accepted=sum(round_.outcome == rounds.ACCEPTED for round_ in done),
-        rejected=sum(round_.outcome == rounds.REJECTED for round_ in done),
+        accepted=sum(round_.outcome == Verdict.ACCEPTED for round_ in done),
+        rejected=sum(round_.outcome == Verdict.REJECTED for round_ in done),
         setbacks=progress.setbacks,
         reason=progress.reason,
         opens_by_ms=progress.deadline_ms if study.status in studies.OPENING else 0,
@@ -190,7 +185,7 @@ def _current(state: State, study: Study, entry: Round) -> CurrentRound:
     return CurrentRound(
         number=entry.number,
         attempt=entry.attempt,
-        phase=entry.phase,
+        phase=entry.phase.value,
         deadline_ms=entry.deadline_ms,
         master=entry.master if entry.ranking else "",
         backups=entry.ranking[entry.rank + 1 :],
@@ -202,31 +197,30 @@ def _awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
     """Whose transactions the phase of a round waits for."""
     updates = rounds.contributions(state, entry)
     ballots = rounds.gate_ballots(state, entry)
-    if entry.phase == rounds.COMMIT:
-        return _without(entry.expected, (update.organisation for update in updates))
-    if entry.phase == rounds.ATTEST:
-        wanting = [update for update in updates if len(update.attested) < study.spec.witnesses]
-        return tuple(
-            organisation
-            for organisation in entry.expected
-            if any(organisation not in (update.organisation, *update.attested) for update in wanting)
-        )
-    if entry.phase == rounds.REVEAL:
-        return _without(entry.frozen, (update.organisation for update in updates if update.self_seed))
-    if entry.phase == rounds.AGGREGATE:
-        return (entry.master,)
-    if entry.phase == rounds.VERIFY:
-        return _without(entry.expected, (entry.master, *entry.confirmed))
-    if entry.phase == rounds.GATE_COMMIT:
-        return _without(entry.expected, (ballot.organisation for ballot in ballots))
-    if entry.phase == rounds.GATE_REVEAL:
-        return tuple(ballot.organisation for ballot in ballots if not ballot.verdict)
-    if entry.phase == rounds.FINAL:
-        return ()
-    raise UnknownPhaseError(
-        f"round {entry.number} of {entry.study} is in phase {entry.phase!r}, which this version does not know",
-        "the ledger was written by a newer one: install that",
-    )
+    match entry.phase:
+        case Phase.COMMIT:
+            return _without(entry.expected, (update.organisation for update in updates))
+        case Phase.ATTEST:
+            wanting = [update for update in updates if len(update.attested) < study.spec.witnesses]
+            return tuple(
+                organisation
+                for organisation in entry.expected
+                if any(organisation not in (update.organisation, *update.attested) for update in wanting)
+            )
+        case Phase.REVEAL:
+            return _without(entry.frozen, (update.organisation for update in updates if update.self_seed))
+        case Phase.AGGREGATE:
+            return (entry.master,)
+        case Phase.VERIFY:
+            return _without(entry.expected, (entry.master, *entry.confirmed))
+        case Phase.GATE_COMMIT:
+            return _without(entry.expected, (ballot.organisation for ballot in ballots))
+        case Phase.GATE_REVEAL:
+            return tuple(ballot.organisation for ballot in ballots if not ballot.verdict)
+        case Phase.FINAL:
+            return ()
+        case _:
+            assert_never(entry.phase)
 
 
 def _without(names: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
@@ -236,30 +230,33 @@ def _without(names: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
 
 def _next(state: State, study: Study, participants: tuple[Participant, ...], current: CurrentRound | None) -> str:
     name, proposer = study.spec.name, study.progress.proposer
-    if study.status == studies.CLOSED:
-        return f"nothing came of it ({study.progress.reason}): a scientist may propose another study"
-    if study.status == studies.FINISHED:
-        return f"have the model: `hmchain model export {name}`; check how it came about: `hmchain audit verify`"
-    if study.status == studies.REFUSED:
-        refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
-        return f"{refused} refused: {proposer}'s scientist may propose another study"
-    if study.status == studies.PAUSED:
-        is_orphan = not membership.is_active(state, proposer)
-        who = "any participant's" if is_orphan else f"{proposer}'s"
-        return f"{who} scientist finds out why and resumes it: `hmchain study resume {name}`, or ends it: `study close`"
-    if study.status == studies.PROPOSED:
-        undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
-        if undecided:
-            return f"the stewards of {', '.join(undecided)} approve or refuse"
-        joined = (join.organisation for join in opening.joins(state, name))
-        return f"the agents of {', '.join(_without(study.spec.participants, joined))} join; keep them running"
-    if study.status == studies.AGREEING:
-        agreed = (agreement.organisation for agreement in opening.agreements(state, name))
-        return f"the agents of {', '.join(_without(study.spec.participants, agreed))} agree keys; keep them running"
-    if study.status == studies.CONFIRMING:
-        confirmed = (said.organisation for said in opening.confirmations(state, name))
-        return (
-            f"the agents of {', '.join(_without(study.spec.participants, confirmed))} confirm keys; keep them running"
-        )
-    waits = ", ".join(current.waits_for) if current else ""
-    return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"
+    match study.status:
+        case Status.CLOSED:
+            return f"nothing came of it ({study.progress.reason}): a scientist may propose another study"
+        case Status.FINISHED:
+            return f"have the model: `hmchain model export {name}`; check how it came about: `hmchain audit verify`"
+        case Status.REFUSED:
+            refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
+            return f"{refused} refused: {proposer}'s scientist may propose another study"
+        case Status.PAUSED:
+            is_orphan = not membership.is_active(state, proposer)
+            who = "any participant's" if is_orphan else f"{proposer}'s"
+            resume = f"`hmchain study resume {name}`"
+            return f"{who} scientist finds out why and resumes it: {resume}, or ends it: `study close`"
+        case Status.PROPOSED:
+            undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
+            if undecided:
+                return f"the stewards of {', '.join(undecided)} approve or refuse"
+            joined = (join.organisation for join in opening.joins(state, name))
+            return f"the agents of {', '.join(_without(study.spec.participants, joined))} join; keep them running"
+        case Status.AGREEING:
+            agreed = (agreement.organisation for agreement in opening.agreements(state, name))
+            return f"the agents of {', '.join(_without(study.spec.participants, agreed))} agree keys; keep them running"
+        case Status.CONFIRMING:
+            said = (confirmation.organisation for confirmation in opening.confirmations(state, name))
+            return f"the agents of {', '.join(_without(study.spec.participants, said))} confirm keys; keep them running"
+        case Status.RUNNING:
+            waits = ", ".join(current.waits_for) if current else ""
+            return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"
+        case _:
+            assert_never(study.status)

@@ -10,7 +10,7 @@ from hmchain.ledger import reputation
 from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require
 from hmchain.ledger.contracts.learning import approvals, round_flow, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.state import State, Table
 
 BY_PROPOSER, BY_STEWARDS, REFUSED = "closed_by_proposer", "closed_by_stewards", "refused"
@@ -68,8 +68,8 @@ def _refuse(context: Context, body: RefuseStudy) -> None:
     approvals.record_refusal(context, body)
     study = studies.require_study(context.state, body.study)
     if study.status in studies.OPENING:
-        studies.set_progress(context.state, body.study, status=studies.REFUSED, reason=REFUSED)
-    elif study.status == studies.PAUSED:
+        studies.set_progress(context.state, body.study, status=Status.REFUSED, reason=REFUSED)
+    elif study.status == Status.PAUSED:
         _end(context, study, REFUSED)
 
 

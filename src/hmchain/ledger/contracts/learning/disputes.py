@@ -17,7 +17,7 @@ from hmchain.ledger import vectors
 from hmchain.ledger.arithmetic import ModelRule, SumOutOfRangeError, Survivor
 from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts.learning import conduct, participation, round_flow, rounds
-from hmchain.ledger.contracts.learning.rounds import Posted
+from hmchain.ledger.contracts.learning.rounds import Phase, Posted
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.state import Table
 from hmchain.ledger.transactions import Refusal
@@ -62,7 +62,7 @@ _UNPROVEN = Table("unproven_disputes", Unproven)
 
 
 def _dispute(context: Context, body: DisputeChunk) -> None:
-    phases = (rounds.AGGREGATE, rounds.VERIFY)
+    phases = (Phase.AGGREGATE, Phase.VERIFY)
     study, entry = participation.require_round(context, body.study, body.round, body.attempt, *phases)
     author = context.sender.organisation
     place = (body.study, body.round, body.attempt, author)

@@ -14,7 +14,7 @@ from hmchain.keys import WrappedKey, WrappingPublicKey
 from hmchain.ledger import election
 from hmchain.ledger.context import AGENT, SCIENTIST, Context, require, require_digest
 from hmchain.ledger.contracts.learning import approvals, round_flow, studies
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.state import State, Table
 
@@ -23,9 +23,9 @@ HALF_BYTES = 32
 
 KEYS_DIFFER, HALF_BROKEN = "keys_differ", "half_broken"
 LAPSED = {
-    studies.PROPOSED: "proposal_lapsed",
-    studies.AGREEING: "not_agreed_in_time",
-    studies.CONFIRMING: "not_confirmed_in_time",
+    Status.PROPOSED: "proposal_lapsed",
+    Status.AGREEING: "not_agreed_in_time",
+    Status.CONFIRMING: "not_confirmed_in_time",
 }
 """Why a study was closed that did not open, by the step that did not come about."""
 
@@ -119,7 +119,7 @@ def lapse(context: Context, study: Study) -> None:
     round_flow.end(context, study, None, LAPSED[study.status])
 
 
-def _participant(context: Context, name: str, status: str) -> Study:
+def _participant(context: Context, name: str, status: Status) -> Study:
     """The study, if the sender is the agent of one of its participants and it is in `status`."""
     context.require_role(AGENT)
     entry = studies.require_study(context.state, name)
@@ -133,7 +133,7 @@ def _authorised(context: Context, entry: Study) -> bool:
     return approvals.authorised(context.state, context.sender.organisation, specification, context.time_ms)
 
 
-def _step(context: Context, name: str, status: str) -> None:
+def _step(context: Context, name: str, status: Status) -> None:
     """Enter the next step of opening, with a deadline of its own."""
     span_ms = parameters.current(context.state).agreement_ms
     studies.set_progress(context.state, name, status=status, since=(context.height, context.time_ms + span_ms))
@@ -141,7 +141,7 @@ def _step(context: Context, name: str, status: str) -> None:
 
 
 def _join(context: Context, body: JoinStudy) -> None:
-    entry = _participant(context, body.study, studies.PROPOSED)
+    entry = _participant(context, body.study, Status.PROPOSED)
     organisation = context.sender.organisation
     require_digest(body.seed_hash)
     require(body.kem.has_form, "bad_key")  # what is no key at all would keep every other from agreeing
@@ -150,11 +150,11 @@ def _join(context: Context, body: JoinStudy) -> None:
     _JOINS.put(context.state, Join(organisation, body.kem, body.seed_hash), body.study, organisation)
     context.emit("study.joined", body.study, organisation)
     if len(joins(context.state, body.study)) == len(entry.spec.uses):
-        _step(context, body.study, studies.AGREEING)
+        _step(context, body.study, Status.AGREEING)
 
 
 def _agree(context: Context, body: AgreePairs) -> None:
-    entry = _participant(context, body.study, studies.AGREEING)
+    entry = _participant(context, body.study, Status.AGREEING)
     organisation = context.sender.organisation
     require(len(body.opening_seed) == HALF_BYTES, "bad_seed")
     join = _JOINS.get(context.state, body.study, organisation)
@@ -166,11 +166,11 @@ def _agree(context: Context, body: AgreePairs) -> None:
     _AGREEMENTS.put(context.state, agreement, body.study, organisation)
     context.emit("study.agreed", body.study, organisation)
     if len(agreements(context.state, body.study)) == len(entry.spec.uses):
-        _step(context, body.study, studies.CONFIRMING)
+        _step(context, body.study, Status.CONFIRMING)
 
 
 def _confirm(context: Context, body: ConfirmPairs) -> None:
-    entry = _participant(context, body.study, studies.CONFIRMING)
+    entry = _participant(context, body.study, Status.CONFIRMING)
     organisation = context.sender.organisation
     require(len(body.key_hash) in (0, 32), "bad_digest")
     require(_CONFIRMATIONS.get(context.state, body.study, organisation) is None, "already_confirmed")
@@ -186,7 +186,7 @@ def _confirm(context: Context, body: ConfirmPairs) -> None:
 
 
 def _open(context: Context, name: str) -> None:
-    studies.set_progress(context.state, name, status=studies.RUNNING, since=(context.height, 0))
+    studies.set_progress(context.state, name, status=Status.RUNNING, since=(context.height, 0))
     context.emit("study.opened", name)
     seeds = [agreement.opening_seed for agreement in agreements(context.state, name)]
     round_flow.open_first(context, name, election.opening_seed(name, seeds))
@@ -198,8 +198,8 @@ def _resume(context: Context, body: ResumeStudy) -> None:
     proposer, sender = entry.progress.proposer, context.sender.organisation
     is_orphan = not membership.is_active(context.state, proposer)
     require(sender == proposer or (is_orphan and sender in entry.spec.participants), "not_the_proposer")
-    require(entry.status == studies.PAUSED, "not_paused")
-    studies.set_progress(context.state, body.study, status=studies.RUNNING, setbacks=0)
+    require(entry.status == Status.PAUSED, "not_paused")
+    studies.set_progress(context.state, body.study, status=Status.RUNNING, setbacks=0)
     context.emit("study.resumed", body.study)
     round_flow.resume(context, body.study)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest
 from hmchain.ledger.arithmetic import SEED_BYTES, LostPair
 from hmchain.ledger.context import AGENT, Context, require, require_digest
 from hmchain.ledger.contracts.learning import opening, round_flow, rounds, studies
-from hmchain.ledger.contracts.learning.rounds import Contribution, Posted, Round
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.rounds import Contribution, Phase, Posted, Round, Verdict
+from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.transactions import Refusal
 
 
@@ -106,12 +108,12 @@ def vote_commitment(study: str, round_: int, organisation: str, accept: bool, sa
     return digest("hmchain gate vote", study.encode(), round_.to_bytes(8, "big"), organisation.encode(), verdict, salt)
 
 
-def require_round(context: Context, name: str, number: int, attempt: int | None, *phases: str) -> tuple[Study, Round]:
+def require_round(context: Context, name: str, number: int, attempt: int | None, *phases: Phase) -> tuple[Study, Round]:
     """The study and its current round, if the sender is a participant's agent and round, attempt and phase fit."""
     context.require_role(AGENT)
     study = studies.require_study(context.state, name)
     require(context.sender.organisation in study.spec.participants, "not_a_participant")
-    require(study.status == studies.RUNNING, "not_running")
+    require(study.status == Status.RUNNING, "not_running")
     entry = rounds.current(context.state, study)
     require(entry.number == number and attempt in (None, entry.attempt), "wrong_round")
     require(entry.phase in phases, "wrong_phase")
@@ -119,7 +121,7 @@ def require_round(context: Context, name: str, number: int, attempt: int | None,
 
 
 def _commit(context: Context, body: CommitUpdate) -> None:
-    study, entry = require_round(context, body.study, body.round, body.attempt, rounds.COMMIT)
+    study, entry = require_round(context, body.study, body.round, body.attempt, Phase.COMMIT)
     organisation = context.sender.organisation
     require(organisation in entry.expected, "not_approved")
     require(body.base_root == entry.base_root, "wrong_base")
@@ -136,7 +138,7 @@ def _commit(context: Context, body: CommitUpdate) -> None:
 
 def _attest(context: Context, body: Attest) -> None:
     # The last ones needed freeze the set; those in the same block are still worth keeping.
-    phases = (rounds.COMMIT, rounds.ATTEST, rounds.REVEAL)
+    phases = (Phase.COMMIT, Phase.ATTEST, Phase.REVEAL)
     study, entry = require_round(context, body.study, body.round, body.attempt, *phases)
     attester = context.sender.organisation
     require(len(set(body.organisations)) == len(body.organisations) > 0, "bad_list")
@@ -154,7 +156,7 @@ def _attest(context: Context, body: Attest) -> None:
 def _reveal(context: Context, body: Reveal) -> None:
     if _is_too_late(context, body):
         return
-    study, entry = require_round(context, body.study, body.round, body.attempt, rounds.REVEAL)
+    study, entry = require_round(context, body.study, body.round, body.attempt, Phase.REVEAL)
     organisation = context.sender.organisation
     update = rounds.contribution(context.state, entry, organisation)
     if update is None or organisation not in entry.frozen:
@@ -190,17 +192,17 @@ def _is_too_late(context: Context, body: Reveal) -> bool:
 
 
 def _post(context: Context, body: PostAggregate) -> None:
-    study, entry = require_round(context, body.study, body.round, body.attempt, rounds.AGGREGATE)
+    study, entry = require_round(context, body.study, body.round, body.attempt, Phase.AGGREGATE)
     posted = body.posted
     require(context.sender.organisation == entry.master == posted.master, "not_the_master")
     roots = (posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
     require_digest(*roots, posted.object, posted.evidence)
     context.emit("round.posted", body.study, str(body.round), posted.master)
-    round_flow.enter(context, study, replace(entry, posted=posted, confirmed=(), copies=()), rounds.VERIFY)
+    round_flow.enter(context, study, replace(entry, posted=posted, confirmed=(), copies=()), Phase.VERIFY)
 
 
 def _confirm(context: Context, body: Confirm) -> None:
-    study, entry = require_round(context, body.study, body.round, body.attempt, rounds.VERIFY)
+    study, entry = require_round(context, body.study, body.round, body.attempt, Phase.VERIFY)
     organisation = context.sender.organisation
     posted = entry.posted
     if posted is None:
@@ -218,17 +220,17 @@ def _confirm(context: Context, body: Confirm) -> None:
 
 
 def _gate_vote(context: Context, body: GateVote) -> None:
-    study, entry = require_round(context, body.study, body.round, None, rounds.GATE_COMMIT)
+    study, entry = require_round(context, body.study, body.round, None, Phase.GATE_COMMIT)
     organisation = context.sender.organisation
     require(organisation in entry.expected, "not_approved")
     require_digest(body.commitment)
     require(rounds.gate_ballot(context.state, entry, organisation) is None, "already_voted")
-    rounds.put_gate_ballot(context.state, entry, rounds.Ballot(organisation, body.commitment, ""))
+    rounds.put_gate_ballot(context.state, entry, rounds.Ballot(organisation, body.commitment, Verdict.OPEN))
     round_flow.gate_committed(context, study, entry)
 
 
 def _gate_reveal(context: Context, body: GateReveal) -> None:
-    study, entry = require_round(context, body.study, body.round, None, rounds.GATE_REVEAL)
+    study, entry = require_round(context, body.study, body.round, None, Phase.GATE_REVEAL)
     organisation = context.sender.organisation
     ballot = rounds.gate_ballot(context.state, entry, organisation)
     if ballot is None:
@@ -237,7 +239,7 @@ def _gate_reveal(context: Context, body: GateReveal) -> None:
     require(len(body.salt) == 32, "bad_salt")
     bound = vote_commitment(body.study, body.round, organisation, body.accept, body.salt)
     require(bound == ballot.commitment, "wrong_vote")
-    verdict = rounds.ACCEPTED if body.accept else rounds.REJECTED
+    verdict = Verdict.ACCEPTED if body.accept else Verdict.REJECTED
     rounds.put_gate_ballot(context.state, entry, replace(ballot, verdict=verdict))
     round_flow.gate_revealed(context, study, entry)
 
@@ -249,22 +251,27 @@ def _tick(context: Context, body: Tick) -> None:
     if study.status in studies.OPENING:
         opening.lapse(context, study)
         return
-    require(study.status == studies.RUNNING, "not_running")
+    require(study.status == Status.RUNNING, "not_running")
     entry = rounds.current(context.state, study)
     require(round_flow.is_due(context, entry), "not_due")
     context.emit("round.deadline", body.study, str(entry.number), entry.phase)
-    if entry.phase == rounds.COMMIT:
-        round_flow.committed(context, study, entry, due=True)
-    elif entry.phase == rounds.ATTEST:
-        round_flow.attested(context, study, entry, due=True)
-    elif entry.phase == rounds.REVEAL:
-        round_flow.revealed(context, study, entry, due=True)
-    elif entry.phase in (rounds.AGGREGATE, rounds.VERIFY):
-        round_flow.silent_master(context, study, entry)
-    elif entry.phase == rounds.GATE_COMMIT:
-        round_flow.gate_committed(context, study, entry, due=True)
-    else:
-        round_flow.gate_revealed(context, study, entry, due=True)
+    match entry.phase:
+        case Phase.COMMIT:
+            round_flow.committed(context, study, entry, due=True)
+        case Phase.ATTEST:
+            round_flow.attested(context, study, entry, due=True)
+        case Phase.REVEAL:
+            round_flow.revealed(context, study, entry, due=True)
+        case Phase.AGGREGATE | Phase.VERIFY:
+            round_flow.silent_master(context, study, entry)
+        case Phase.GATE_COMMIT:
+            round_flow.gate_committed(context, study, entry, due=True)
+        case Phase.GATE_REVEAL:
+            round_flow.gate_revealed(context, study, entry, due=True)
+        case Phase.FINAL:
+            raise Refusal("wrong_phase")
+        case _:
+            assert_never(entry.phase)
 
 
 HANDLERS = {

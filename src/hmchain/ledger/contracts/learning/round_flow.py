@@ -10,8 +10,8 @@ from hmchain.ledger import election, reputation, sums
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.learning import approvals, conduct, models, rounds, studies, summing
 from hmchain.ledger.contracts.learning.models import Meaning, Model
-from hmchain.ledger.contracts.learning.rounds import Contribution, Round
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.rounds import Contribution, Phase, Round, Verdict
+from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, parameters, standings
 
 SETBACKS_MAX = 2
@@ -55,11 +55,11 @@ def _open(
     faults = reputation.faults_tolerated(len(study.spec.uses))
     ranking = election.rank(seed, candidates, last_masters, faults)
     opened = Round(
-        study=study.spec.name, number=number, attempt=0, phase=rounds.COMMIT, phase_height=context.height,
+        study=study.spec.name, number=number, attempt=0, phase=Phase.COMMIT, phase_height=context.height,
         deadline_ms=0, opened_height=context.height, base_root=base.root, base_weights=base.weights,
         base_object=base.object, base_round=base.round, seed=seed, ranking=ranking, rank=0,
         last_masters=last_masters, expected=(), frozen=(), candidates=(), next_seed=b"",
-        posted=None, confirmed=(), copies=(), outcome="",
+        posted=None, confirmed=(), copies=(), outcome=Verdict.OPEN,
     )  # fmt: skip
     studies.set_progress(context.state, study.spec.name, round_=number)
     context.emit("round.opened", study.spec.name, str(number), *ranking[:1])
@@ -87,7 +87,7 @@ def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
         _pause(context, entry, "too_few_approvals")
     elif leader is None:
         _pause(context, entry, "no_candidates")
-    enter(context, study, entry, rounds.COMMIT)
+    enter(context, study, entry, Phase.COMMIT)
 
 
 def _may_take_part(context: Context, study: Study, organisation: str) -> bool:
@@ -105,7 +105,7 @@ def _leader(context: Context, entry: Round, rank: int) -> int | None:
     return next((place for place in places if standings.may_lead(context.state, entry.ranking[place])), None)
 
 
-def enter(context: Context, study: Study, entry: Round, phase: str) -> None:
+def enter(context: Context, study: Study, entry: Round, phase: Phase) -> None:
     """Begin a phase and its deadline."""
     deadline_ms = context.time_ms + rounds.span_ms(study.spec.deadlines, phase)
     rounds.put(context.state, replace(entry, phase=phase, phase_height=context.height, deadline_ms=deadline_ms))
@@ -131,10 +131,10 @@ def committed(context: Context, study: Study, entry: Round, *, due: bool = False
     """After an update was committed, or when the phase is due."""
     count = len(rounds.contributions(context.state, entry))
     if count == len(entry.expected):
-        enter(context, study, entry, rounds.ATTEST)
+        enter(context, study, entry, Phase.ATTEST)
         attested(context, study, rounds.current(context.state, study))
     elif due and count >= study.spec.threshold:
-        enter(context, study, entry, rounds.ATTEST)
+        enter(context, study, entry, Phase.ATTEST)
     elif due:
         _miss(context, study, entry, "too_few_updates")
 
@@ -143,7 +143,7 @@ def attested(context: Context, study: Study, entry: Round, *, due: bool = False)
     """After an attestation, or when the phase is due: freeze once enough others hold every update."""
     updates = rounds.contributions(context.state, entry)
     sound = tuple(update.organisation for update in updates if len(update.attested) >= study.spec.witnesses)
-    if entry.phase == rounds.ATTEST and (due or len(sound) == len(updates)):
+    if entry.phase == Phase.ATTEST and (due or len(sound) == len(updates)):
         _freeze(context, study, entry, sound)
 
 
@@ -159,7 +159,7 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
     _charge_late(context, study, entry, frozen)
     candidates = entry.candidates if entry.next_seed else conduct.candidates(context, study)
     context.emit("round.frozen", entry.study, str(entry.number), *frozen)
-    enter(context, study, replace(entry, frozen=frozen, candidates=candidates), rounds.REVEAL)
+    enter(context, study, replace(entry, frozen=frozen, candidates=candidates), Phase.REVEAL)
 
 
 def _charge_late(context: Context, study: Study, entry: Round, frozen: tuple[str, ...]) -> None:
@@ -204,7 +204,7 @@ def revealed(context: Context, study: Study, entry: Round, *, due: bool = False)
     if not missing or due:
         entry = replace(entry, next_seed=entry.next_seed or _next_seed(context, entry, updates))
     if not missing:
-        enter(context, study, entry, rounds.AGGREGATE)
+        enter(context, study, entry, Phase.AGGREGATE)
     elif due:
         for organisation in missing:
             conduct.record(context, entry.study, organisation, reputation.Outcome.WITHHELD)
@@ -234,7 +234,7 @@ def next_in_rank(context: Context, study: Study, entry: Round) -> None:
         _once_more(context, study, entry, "no_master_left")
         return
     context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
-    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
+    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), Phase.AGGREGATE)
 
 
 def _once_more(context: Context, study: Study, entry: Round, reason: str) -> None:
@@ -253,7 +253,7 @@ def _sum_again(context: Context, study: Study, entry: Round) -> None:
         _pause(context, entry, "no_candidates")
         return
     context.emit("round.again", entry.study, str(entry.number), entry.ranking[rank])
-    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), rounds.AGGREGATE)
+    enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), Phase.AGGREGATE)
 
 
 def silent_master(context: Context, study: Study, entry: Round) -> None:
@@ -277,13 +277,13 @@ def confirmed(context: Context, study: Study, entry: Round) -> None:
     if entry.number == 0:
         _finalise(context, study, entry, accepted=True)
     else:
-        enter(context, study, entry, rounds.GATE_COMMIT)
+        enter(context, study, entry, Phase.GATE_COMMIT)
 
 
 def gate_committed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
     """After a bound vote on the model, or when the phase is due."""
     if due or len(rounds.gate_ballots(context.state, entry)) == len(entry.expected):
-        enter(context, study, entry, rounds.GATE_REVEAL)
+        enter(context, study, entry, Phase.GATE_REVEAL)
 
 
 def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:
@@ -293,8 +293,8 @@ def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = F
     """
     ballots = rounds.gate_ballots(context.state, entry)
     if due or all(ballot.verdict for ballot in ballots):
-        opened = sum(ballot.verdict != "" for ballot in ballots)
-        against = sum(ballot.verdict == rounds.REJECTED for ballot in ballots)
+        opened = sum(ballot.verdict is not Verdict.OPEN for ballot in ballots)
+        against = sum(ballot.verdict == Verdict.REJECTED for ballot in ballots)
         few_against = against <= reputation.faults_tolerated(len(study.spec.uses))
         _finalise(context, study, entry, accepted=few_against and opened >= study.spec.threshold)
 
@@ -325,15 +325,15 @@ def _pause(context: Context, entry: Round, reason: str) -> None:
     """Wait for people; what is over stays over."""
     if studies.require_study(context.state, entry.study).status in studies.OVER:
         return
-    studies.set_progress(context.state, entry.study, status=studies.PAUSED)
+    studies.set_progress(context.state, entry.study, status=Status.PAUSED)
     context.emit("study.paused", entry.study, reason)
 
 
 def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -> None:
     """Close the round, and open the next or finish the study. A rejected round costs nobody and changes no model."""
-    outcome = rounds.ACCEPTED if accepted else rounds.REJECTED
+    outcome = Verdict.ACCEPTED if accepted else Verdict.REJECTED
     context.emit(f"round.{outcome}", entry.study, str(entry.number), entry.master)
-    enter(context, study, replace(entry, outcome=outcome), rounds.FINAL)
+    enter(context, study, replace(entry, outcome=outcome), Phase.FINAL)
     if accepted:
         for organisation in entry.frozen:
             conduct.record(context, entry.study, organisation, reputation.Outcome.ACCEPTED)
@@ -361,13 +361,13 @@ def end(context: Context, study: Study, entry: Round | None, reason: str) -> Non
     if entry is not None and entry.base_object:
         _finish(context, study, _base_of(entry), reason)
         return
-    studies.set_progress(context.state, study.spec.name, status=studies.CLOSED, reason=reason)
+    studies.set_progress(context.state, study.spec.name, status=Status.CLOSED, reason=reason)
     context.emit("study.closed", study.spec.name, reason)
 
 
 def _finish(context: Context, study: Study, model: Base, reason: str) -> None:
     name = study.spec.name
-    studies.set_progress(context.state, name, status=studies.FINISHED, reason=reason)
+    studies.set_progress(context.state, name, status=Status.FINISHED, reason=reason)
     context.emit("study.finished", name, reason)
     meaning = _meaning(context, study).digest
     models.register(context, Model(name, model.round, model.root, model.weights, meaning, model.object, context.height))

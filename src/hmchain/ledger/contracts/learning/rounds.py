@@ -6,6 +6,9 @@ moves from phase to phase are in `round_flow`, the transactions in `participatio
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import assert_never
+
 from hmchain.canonical import Record
 from hmchain.ledger import sums
 from hmchain.ledger.arithmetic import LostPair, Survivor
@@ -16,9 +19,27 @@ from hmchain.ledger.state import State, Table
 from hmchain.ledger.sums import Summand, SummedSet
 from hmchain.ledger.transactions import Refusal
 
-COMMIT, ATTEST, REVEAL, AGGREGATE, VERIFY = "commit", "attest", "reveal", "aggregate", "verify"
-GATE_COMMIT, GATE_REVEAL, FINAL = "gate_commit", "gate_reveal", "final"
-ACCEPTED, REJECTED = "accepted", "rejected"
+
+class Phase(StrEnum):
+    """What a round waits for; on the ledger it is the word."""
+
+    COMMIT = "commit"
+    ATTEST = "attest"
+    REVEAL = "reveal"
+    AGGREGATE = "aggregate"
+    VERIFY = "verify"
+    GATE_COMMIT = "gate_commit"
+    GATE_REVEAL = "gate_reveal"
+    FINAL = "final"
+
+
+class Verdict(StrEnum):
+    """What is said of a new model, by one participant or by all of them together."""
+
+    OPEN = ""
+    """Nothing yet."""
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
 
 
 class Posted(Record, frozen=True):
@@ -46,7 +67,7 @@ class Round(Record, frozen=True):
     number: int
     attempt: int
     """Grows only when an attempt is void."""
-    phase: str
+    phase: Phase
     phase_height: int
     deadline_ms: int
     opened_height: int
@@ -79,7 +100,7 @@ class Round(Record, frozen=True):
     """Who got the same roots from a full recomputation of one's own."""
     copies: tuple[bytes, ...]
     """Objects with the same content that verifiers stored where the master's could not be had."""
-    outcome: str
+    outcome: Verdict
 
     @property
     def objects(self) -> tuple[bytes, ...]:
@@ -117,8 +138,8 @@ class Ballot(Record, frozen=True):
 
     organisation: str
     commitment: bytes
-    verdict: str
-    """Empty until revealed."""
+    verdict: Verdict
+    """Open until revealed."""
 
 
 class VoidAttempt(Record, frozen=True):
@@ -133,18 +154,25 @@ _BALLOTS = Table("gate", Ballot)
 _VOID = Table("void_attempts", VoidAttempt)
 
 
-def span_ms(deadlines: Deadlines, phase: str) -> int:
-    """How long a phase may take, in block time."""
-    return {
-        COMMIT: deadlines.commit_ms,
-        ATTEST: deadlines.attest_ms,
-        REVEAL: deadlines.reveal_ms,
-        AGGREGATE: deadlines.aggregate_ms,
-        VERIFY: deadlines.verify_ms,
-        GATE_COMMIT: deadlines.gate_ms,
-        GATE_REVEAL: deadlines.gate_ms,
-        FINAL: 0,
-    }[phase]
+def span_ms(deadlines: Deadlines, phase: Phase) -> int:
+    """The time that a phase may take, in block time."""
+    match phase:
+        case Phase.COMMIT:
+            return deadlines.commit_ms
+        case Phase.ATTEST:
+            return deadlines.attest_ms
+        case Phase.REVEAL:
+            return deadlines.reveal_ms
+        case Phase.AGGREGATE:
+            return deadlines.aggregate_ms
+        case Phase.VERIFY:
+            return deadlines.verify_ms
+        case Phase.GATE_COMMIT | Phase.GATE_REVEAL:
+            return deadlines.gate_ms
+        case Phase.FINAL:
+            return 0
+        case _:
+            assert_never(phase)
 
 
 def round_(state: State, study: str, number: int) -> Round | None:

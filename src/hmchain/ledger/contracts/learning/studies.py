@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from msgspec.structs import replace
@@ -24,11 +25,22 @@ from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
-PROPOSED, AGREEING, CONFIRMING = "proposed", "agreeing", "confirming"
-RUNNING, PAUSED = "running", "paused"
-FINISHED, REFUSED, CLOSED = "finished", "refused", "closed"
-OPENING = (PROPOSED, AGREEING, CONFIRMING)
-OVER = (FINISHED, REFUSED, CLOSED)
+
+class Status(StrEnum):
+    """Where a study stands; on the ledger it is the word."""
+
+    PROPOSED = "proposed"
+    AGREEING = "agreeing"
+    CONFIRMING = "confirming"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    REFUSED = "refused"
+    CLOSED = "closed"
+
+
+OPENING = (Status.PROPOSED, Status.AGREEING, Status.CONFIRMING)
+OVER = (Status.FINISHED, Status.REFUSED, Status.CLOSED)
 COMPLETED = "completed"
 """The reason of a study that ran all its rounds."""
 
@@ -124,7 +136,7 @@ class StudySpec(Record, frozen=True):
 class Progress(Record, frozen=True):
     """Where a study stands."""
 
-    status: str
+    status: Status
     proposer: str
     specification: bytes
     """Digest of the whole specification: what stewards approve."""
@@ -156,7 +168,7 @@ class Study:
     progress: Progress
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """Shorthand for `progress.status`."""
         return self.progress.status
 
@@ -222,7 +234,7 @@ def set_progress(
     state: State,
     name: str,
     *,
-    status: str | None = None,
+    status: Status | None = None,
     round_: int | None = None,
     setbacks: int | None = None,
     reason: str | None = None,
@@ -235,7 +247,7 @@ def set_progress(
     changes = {field: value for field, value in given.items() if value is not None}
     before = require_study(state, name)
     _PROGRESS.put(state, replace(before.progress, **changes), name)
-    if status is not None and status != PROPOSED:
+    if status is not None and status is not Status.PROPOSED:
         _PROPOSALS.delete(state, before.progress.proposer, name)
     if status in OVER:
         for organisation in before.spec.participants:
@@ -297,8 +309,8 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     _SPECS.put(context.state, spec, spec.name)
     until_ms = context.time_ms + parameters.current(context.state).proposal_ms
     progress = Progress(
-        PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts), spec.colluders), 0, 0, "",
-        since_height=context.height, deadline_ms=until_ms,
+        Status.PROPOSED, context.sender.organisation, spec.digest, fair_weights(tuple(counts), spec.colluders),
+        round=0, setbacks=0, reason="", since_height=context.height, deadline_ms=until_ms,
     )  # fmt: skip
     _PROGRESS.put(context.state, progress, spec.name)
     _PROPOSALS.put(context.state, Entry(spec.name), context.sender.organisation, spec.name)
