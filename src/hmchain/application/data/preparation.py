@@ -24,8 +24,8 @@ from hmchain.errors import DataError, InputError
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
+from hmchain.records.pictures.duplicates import joined_groups, near_duplicate_groups
 from hmchain.records.pictures.pixels import to_pixels
-from hmchain.records.quality import near_duplicate_groups
 from hmchain.records.sources.item import IMAGE
 
 MEDIA_TYPE = "application/x-hmchain-image"
@@ -116,7 +116,7 @@ def prepare(
             what = f"class {label} of dataset {source.dataset} has fewer than {CLASS_IMAGES_MIN} images"
             raise UnfitForLearningError(what, "add images, or leave the class out with --classes")
     images = np.stack(pixels)
-    groups = _groups(images, [entry.subject for entry in kept])
+    groups = joined_groups(near_duplicate_groups(images), [entry.subject for entry in kept])
     validation = _validation(groups, labels, seed)
     if not validation.any():
         hint = "add images of other patients: one group cannot train and validate"
@@ -139,22 +139,6 @@ def _image(
         return to_pixels(data, entry.media_type, size, channels)
     except (DataError, InputError):
         return None
-
-
-def _groups(images: npt.NDArray[np.uint8], subjects: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Numbers of the groups that must stay whole: near-duplicates, and all images of one patient, chains included."""
-    near = near_duplicate_groups(images)
-    parent: dict[object, object] = {}
-
-    def root(node: object) -> object:
-        while (above := parent.setdefault(node, node)) != node:
-            parent[node] = node = parent[above]
-        return node
-
-    for group, subject in zip(near.tolist(), subjects, strict=True):
-        parent[root(group)] = root(subject)
-    numbers: dict[object, int] = {}
-    return np.array([numbers.setdefault(root(group), len(numbers)) for group in near.tolist()], np.int64)
 
 
 def _validation(groups: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -128,8 +128,20 @@ def near_duplicate_groups(images: Images, threshold: float = THRESHOLD) -> Indic
     return np.unique(parent, return_inverse=True)[1].astype(np.int64)
 
 
+def joined_groups(groups: Indices, keys: Sequence[str]) -> Indices:
+    """Join groups that have a key in common, chains included: int64 (n,), numbered from 0 in order of appearance.
+
+    `groups` and `keys` say of each of n things its group, and another reason to stay together: its patient, say.
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    _, first_of_key, key = np.unique(np.array(keys), return_index=True, return_inverse=True)
+    parent = first[group].astype(np.int64)
+    _join(parent, np.arange(len(parent)), first_of_key[key].astype(np.int64))
+    return np.unique(parent, return_inverse=True)[1].astype(np.int64)
+
+
 def near_duplicates_of(images: Images, reference: Images, threshold: float = THRESHOLD) -> npt.NDArray[np.bool_]:
-    """Which of `images` (n, h, w, c) have a near-duplicate among `reference` (m, h, w, c): bool (n,)."""
+    """Mark those of `images` (n, h, w, c) that have a near-duplicate among `reference` (m, h, w, c): bool (n,)."""
     thumbnails, others = _thumbnails(images), _thumbnails(reference)
     found = np.zeros(len(images), np.bool_)
     for left in _blocks(len(images)):

@@ -17,6 +17,7 @@ import numpy as np
 from hmchain.errors import HMChainError, InputError
 from hmchain.plain import Progress
 from hmchain.records.pictures import medmnist
+from hmchain.records.pictures.duplicates import near_duplicate_groups, near_duplicates_of
 from hmchain.records.pictures.imageset import (
     TEST,
     DatasetUnavailableError,
@@ -28,7 +29,6 @@ from hmchain.records.pictures.imageset import (
 )
 from hmchain.records.pictures.set_arrays import load_arrays
 from hmchain.records.pictures.set_folders import ImageFile, load_folder, read_files
-from hmchain.records.quality import near_duplicate_groups, near_duplicates_of
 
 __all__ = ["DATASETS", "ExtractionReport", "ImageSet", "load_images"]
 

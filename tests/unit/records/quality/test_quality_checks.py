@@ -17,8 +17,8 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from hmchain.records.pictures import duplicates
-from hmchain.records.pictures.duplicates import Duplicates
-from hmchain.records.quality import ERROR, WARNING, Assessment, Finding, Rule, Sample, assess, near_duplicate_groups
+from hmchain.records.pictures.duplicates import Duplicates, near_duplicate_groups
+from hmchain.records.quality import ERROR, WARNING, Assessment, Finding, Rule, Sample, assess
 from hmchain.records.quality.images import ImageChecks
 from hmchain.records.quality.labels import LabelChecks
 

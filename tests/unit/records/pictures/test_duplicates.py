@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hmchain.records.pictures import duplicates
-from hmchain.records.quality import near_duplicate_groups, near_duplicates_of
+from hmchain.records.pictures.duplicates import joined_groups, near_duplicate_groups, near_duplicates_of
 
 
 def pictures(n: int, height: int = 20, width: int = 24, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -93,6 +93,25 @@ def test_any_size(side: int) -> None:
 
 def test_no_images() -> None:
     assert near_duplicate_groups(np.zeros((0, 8, 8, 1), np.uint8)).tolist() == []
+
+
+def obvious_joined(groups: list[int], keys: list[str]) -> list[int]:
+    """Walk from each thing to all that share its group or its key."""
+    number = [-1] * len(groups)
+    for start in range(len(groups)):
+        todo, new = ([start] if number[start] < 0 else []), max(number, default=-1) + 1
+        while todo:
+            here = todo.pop()
+            if number[here] < 0:
+                number[here] = new
+                todo += [i for i in range(len(groups)) if groups[i] == groups[here] or keys[i] == keys[here]]
+    return number
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abcdefghijkl")), min_size=1, max_size=30))
+def test_groups_are_joined_by_keys_as_in_the_obvious_way(things: list[tuple[int, str]]) -> None:
+    groups, keys = [group for group, _ in things], [key for _, key in things]
+    assert joined_groups(np.array(groups), keys).tolist() == obvious_joined(groups, keys)
 
 
 def test_duplicates_of_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
