@@ -123,6 +123,10 @@ def initialise(state: State, genesis: Genesis) -> None:
     standings.initialise(state, 1)
 
 
+FILE = "genesis.json"
+"""Its name in the directory of a ledger."""
+
+
 def save(genesis: Genesis, path: Path) -> None:
     """Write the genesis file, JSON that people can read; on disk when this returns: blocks rest on it."""
     files.write_whole(path, to_json(genesis), durable=True)

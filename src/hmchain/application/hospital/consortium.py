@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import assert_never
 
 from hmchain.application.hospital.hospital import Hospital, Learn
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import Keyring
+from hmchain.application.site.run import RunFolder
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, SigningKey
@@ -43,14 +45,18 @@ def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = No
     """New keys of every hospital, saved in its folder. Raises `KeyFileError` rather than overwrite one."""
     keys = {name: Keyring.generate() for name in sorted(names)}
     for name, keyring in keys.items():
-        keyring.save(directory / "hospitals" / name / "keys", passphrase)
+        keyring.save(_folder(directory, name).keys, passphrase)
     return keys
 
 
 def load_keys(directory: Path, passphrase: str | None = None) -> dict[str, Keyring]:
     """The keys of every hospital of a consortium's folder. Raises `KeyFileError` or `WrongPassphraseError`."""
-    folders = sorted(path for path in (directory / "hospitals").iterdir() if path.is_dir())
-    return {folder.name: Keyring.load(folder / "keys", passphrase) for folder in folders}
+    names = sorted(path.name for path in RunFolder(directory).hospitals.iterdir() if path.is_dir())
+    return {name: Keyring.load(_folder(directory, name).keys, passphrase) for name in names}
+
+
+def _folder(directory: Path, name: str) -> HospitalFolder:
+    return HospitalFolder(name, RunFolder(directory).hospital(name))
 
 
 def validator_keys(keys: Mapping[str, Keyring]) -> dict[str, SigningKey]:
@@ -106,13 +112,12 @@ class Consortium:
         """`objects` is the store that others share too; without it, one in the folder."""
         self.directory = directory
         self.ledger = ledger
-        self.objects = objects or ObjectStore.directory(directory / "objects")
+        run = RunFolder(directory)  # or a node's, which has its hospital and its objects under the same names
+        self.objects = objects or ObjectStore.directory(run.objects)
         # What need not survive a power cut is cheaper to write, where the store is our own.
-        relay = None if objects else ObjectStore.directory(directory / "objects", durable=False)
+        relay = None if objects else ObjectStore.directory(run.objects, durable=False)
         self.hospitals = {
-            name: Hospital(
-                name, directory / "hospitals" / name, keyring, self.objects, LocalNode(ledger, name), learn, relay
-            )
+            name: Hospital(name, run.hospital(name), keyring, self.objects, LocalNode(ledger, name), learn, relay)
             for name, keyring in sorted(keys.items())
         }
         self.asleep: set[str] = set()
@@ -141,7 +146,8 @@ class Consortium:
         """
         keys = make_keys(directory, titles, passphrase)
         genesis = founding(name, titles, keys, clock_ms(), parameters, salt)
-        ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=clock_ms)
+        place = RunFolder(directory).own_ledger
+        ledger = EmbeddedLedger.create(place, genesis, validator_keys(keys), clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 
     @classmethod
@@ -155,7 +161,7 @@ class Consortium:
     ) -> Consortium:
         """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
         keys = load_keys(directory, passphrase)
-        ledger = EmbeddedLedger(directory / "ledger", validator_keys(keys), clock_ms=clock_ms)
+        ledger = EmbeddedLedger(RunFolder(directory).own_ledger, validator_keys(keys), clock_ms=clock_ms)
         return cls(directory, ledger, keys, learn)
 
     def study_key(self, study: str) -> SecretKey:

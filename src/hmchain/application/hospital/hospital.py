@@ -20,8 +20,8 @@ from hmchain.application.agent.agent import Agent, Learner, UnpinnedError
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import Keyring
-from hmchain.application.site.record_store import open_record_store
 from hmchain.canonical import Record, decode, decode_trusted, encode
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
@@ -75,17 +75,17 @@ class Hospital:
         self.directory = directory
         self.keys = keys
         self.node = node
-        self._records = open_record_store(directory)
-        vault = directory / "vault"
+        folder = HospitalFolder(organisation, directory)
+        self._records, vault = folder.store(), folder.vault
         self.vault = (
             Vault.open(vault, self._records, keys.wrapping)
             if vault.exists()
             else Vault.create(vault, self._records, keys.wrapping)
         )
-        self.store = AgentStore(directory / "agent.db", keys.local)
+        self.store = AgentStore(folder.agent_store, keys.local)
         self.agent = Agent(
             organisation, keys.agent, node, objects, self.store, partial(learn or cnn_learner, self),
-            cache=directory / "cache", relay=relay,
+            cache=folder.cache, relay=relay,
         )  # fmt: skip
 
     # Records

@@ -51,13 +51,13 @@ def locate(directory: Path) -> ExportPlace:
     """The hospital in a folder: a node's, or one of a run (`runs/latest/hospitals/NAME`). Raises `NoHospitalError`."""
     place = hospital_folder.locate(directory)
     if place.node is not None:
-        return ExportPlace(place, place.node.ledger, directory / "objects")
-    run = directory.resolve().parents[1]
-    ledger = RunFolder(run).ledger
-    if not (ledger / "genesis.json").exists():
+        return ExportPlace(place, place.node.ledger, place.node.objects)
+    run = RunFolder(directory.resolve().parents[1])
+    ledger = run.ledger
+    if not (ledger / genesis_file.FILE).exists():
         what = f"the hospital in {directory} belongs to no network and no run"
         raise hospital_folder.NoHospitalError(what, "name a node's folder, or runs/latest/hospitals/NAME")
-    return ExportPlace(place, ledger, run / "objects")
+    return ExportPlace(place, ledger, run.objects)
 
 
 def export(place: ExportPlace, state: State, study: str, target: Path, passphrase: str | None = None) -> Model:
@@ -71,7 +71,7 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     shared = shared_objects(hospital.node) if hospital.node else None
     store = shared or ObjectStore.directory(place.objects)
     held = _Held(Exchange(store, hospital.cache / study))
-    genesis = genesis_file.load(place.ledger / "genesis.json")
+    genesis = genesis_file.load(place.ledger / genesis_file.FILE)
     return registry.export(state, held, key, study, target, genesis)
 
 

@@ -102,7 +102,7 @@ def known(ledger: Path) -> Known:
     """The models of a ledger, to hold files against."""
     with verified_state(ledger) as read:
         vouch(read)
-        return Known(genesis_file.load(ledger / "genesis.json").digest, tuple(models.models(read.state)))
+        return Known(genesis_file.load(ledger / genesis_file.FILE).digest, tuple(models.models(read.state)))
 
 
 def describe(path: Path, ledger: Path | None) -> ModelFile:

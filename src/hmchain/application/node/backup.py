@@ -20,14 +20,14 @@ from hmchain.application.node.node import joined
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import StorageError
 from hmchain.files import free_name, make_folder, rename, replacing
-from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
 from hmchain.ledger.engines.cometbft.home import write_secret
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
+from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.state import State
 
 _MANIFEST = "backup.json"
-_STATE, _BLOCKS = "state.db", "blocks.db"
 
 
 class BackupError(StorageError):
@@ -56,7 +56,7 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         raise BackupError(f"{file} exists", "a backup is never overwritten; choose another name")
     genesis = joined(folder).genesis
     with folder.held(), _scratch(folder) as scratch:
-        for name in (_STATE, _BLOCKS):
+        for name in (STATE, BLOCKS):
             _copy(folder.ledger / name, scratch / name)
         height, commitment = _checked(scratch)
         sources = _sources(folder, scratch)
@@ -71,7 +71,7 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 
 def _sources(folder: NodeFolder, scratch: Path) -> dict[str, Path]:
     """What goes into a backup: each file's path there, and where it is now. The record of signatures does not."""
-    found = {name: scratch / name for name in (_STATE, _BLOCKS)}
+    found = {name: scratch / name for name in (STATE, BLOCKS)}
     for top in (folder.engine / DATA, folder.ledger / BEGINNING):
         for path in sorted(top.rglob("*")):
             if path.is_file() and path.name != SIGNED:
@@ -102,12 +102,12 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 
 def _swap(folder: NodeFolder, scratch: Path) -> None:
     """Put what was there aside, in a folder of its own for every restoration, and what was unpacked in its place."""
-    data, kept = folder.engine / DATA, free_name(folder.path / "before-restore")
+    data, kept = folder.engine / DATA, free_name(folder.before_restore)
     make_folder(kept)
     write_secret(scratch / DATA / SIGNED, (data / SIGNED).read_bytes())  # on disk before the old one moves
     rename(data, kept / DATA)
     rename(scratch / DATA, data)
-    for name in (_STATE, _BLOCKS, BEGINNING):
+    for name in (STATE, BLOCKS, BEGINNING):
         for suffix in ("", *sqlite.LOG_SUFFIXES):
             old = folder.ledger / (name + suffix)
             if old.exists():
@@ -144,14 +144,14 @@ def _manifest(file: Path, scratch: Path) -> Manifest:
         manifest = msgspec.json.decode((scratch / _MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(f"{file} is no backup of a node", "give a file that `hmchain node snapshot` wrote") from error
-    if not all((scratch / name).exists() for name in (_STATE, _BLOCKS, DATA)):
+    if not all((scratch / name).exists() for name in (STATE, BLOCKS, DATA)):
         raise BackupError(f"{file} is not whole", "take another backup")
     return manifest
 
 
 def _checked(scratch: Path) -> tuple[int, bytes]:
     """Height and commitment of a state whose records give that commitment, beside a log of blocks that is whole."""
-    state, blocks = State.open_read_only(scratch / _STATE), BlockStore(scratch / _BLOCKS, read_only=True)
+    state, blocks = State.open_read_only(scratch / STATE), BlockStore(scratch / BLOCKS, read_only=True)
     try:
         if not state.is_sound():
             raise BackupError("the state's records do not match their commitment", "let the node replay its blocks")

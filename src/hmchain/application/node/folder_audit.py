@@ -14,6 +14,7 @@ from pathlib import Path
 from hmchain.application.site import network as network_file
 from hmchain.application.site.contents import Kind, contents
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.run import RunFolder
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces import report
 from hmchain.interfaces.report.parts import Approval, Lineage
@@ -75,7 +76,7 @@ def verify(
     Raises `AuditError` for the first thing that does not hold.
     """
     with auditing.replayed(ledger, anchor, trusted=trusted, progress=progress) as (found, state):
-        audit = _Audit(folder, ledger, genesis_file.load(ledger / "genesis.json"), state, passphrase)
+        audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, passphrase)
         audit.check(contents(folder))
         return FolderAudit(found, tuple(audit.checked), tuple(audit.not_checked))
 
@@ -187,7 +188,7 @@ class _Audit:
         self._states([path for path in own if path.name == STATE])
         others = [path for path in files if path not in own]
         for directory in sorted({path.parent for path in others if path.name == BLOCKS}):
-            genesis = directory / "genesis.json"
+            genesis = directory / genesis_file.FILE
             self._require(genesis_file.load(genesis) == self._genesis, genesis, "it founds another network")
             if archive is not None:
                 with (
@@ -196,7 +197,7 @@ class _Audit:
                 ):
                     store.check()
                     archive.check(store, max(store.height, found.state.height))
-        compared = [path for path in others if archive is not None and path.name in ("genesis.json", BLOCKS, STATE)]
+        compared = [path for path in others if archive is not None and path.name in (genesis_file.FILE, BLOCKS, STATE)]
         self._held(compared, "held against the signed headers of the ledger that was audited")
         left = [path for path in others if path not in compared]
         self._pass_over(left, "another node's: `hmchain node audit` beside it fetches headers, and checks all of it")
@@ -223,7 +224,7 @@ class _Audit:
         self._pass_over(files, "its scores, times and counts: no ledger holds them")
 
     def _reports(self, files: list[Path]) -> None:
-        same = [path for path in files if _drawn(path.with_name("summary.json")) == path.read_text("utf-8")]
+        same = [path for path in files if _drawn(RunFolder(path.parent).summary) == path.read_text("utf-8")]
         self._held(same, "drawn anew from summary.json, it is the same")
         other = [path for path in files if path not in same]
         self._pass_over(other, "not the page that this version draws of summary.json: `hmchain report --render` does")

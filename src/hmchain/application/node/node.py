@@ -37,7 +37,7 @@ from hmchain.ledger.engines.cometbft.damage import (
     last_error,
     last_words,
 )
-from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_secret
+from hmchain.ledger.engines.cometbft.home import begin_record, config_file, node_id, write_secret
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
@@ -108,7 +108,7 @@ def join(folder: NodeFolder, network: Network, genesis: bytes | None = None, sig
         raise WrongNetworkError(f"{folder.path} has joined another network", "make another node for this one")
     _take_up_record(folder, signs_above)
     network_file.save(network, folder.network)
-    genesis_file.save(network.genesis, folder.ledger / "genesis.json")
+    genesis_file.save(network.genesis, folder.genesis)
 
 
 def _take_up_record(folder: NodeFolder, signs_above: int | None) -> None:
@@ -303,7 +303,7 @@ def _words_of_this_run(folder: NodeFolder) -> str:
 
 
 def _damage(folder: NodeFolder) -> str:
-    if not (folder.engine / "config" / "config.toml").is_file():
+    if not config_file(folder.engine).is_file():
         return f"{folder.engine} holds no CometBFT home (the way out: `hmchain network join FILE` once more)"
     try:
         check_signed(folder.engine)

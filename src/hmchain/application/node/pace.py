@@ -20,7 +20,7 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import ABSENT
 from hmchain.ledger.contracts.members import parameters
-from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft.home import Timing, commit_pause_ms
 from hmchain.ledger.reputation import MISS_LIMIT_PERMYRIAD, PERMYRIAD
 from hmchain.ledger.state import State, StateError
@@ -78,7 +78,7 @@ def round_trip_ms(folder: NodeFolder, network: Network) -> int:
 def missed_votes(folder: NodeFolder, count: int = BLOCKS_LOOKED_AT) -> tuple[int, Counter[str]]:
     """Of the last `count` blocks that are not empty: how many were found, and whose votes they lack how often."""
     try:
-        store = BlockStore(folder.ledger / BLOCKS, read_only=True)
+        store = BlockStore(folder.blocks, read_only=True)
     except LedgerError:  # nothing was decided yet
         return 0, Counter()
     try:

@@ -15,14 +15,22 @@ from hmchain.application.node import pace, snapshot_join
 from hmchain.application.node.agent_process import stopping
 from hmchain.application.node.log_rotation import rotate
 from hmchain.application.node.node import NotJoinedError, joined
+from hmchain.application.site.keyring import key_file
 from hmchain.application.site.network import Network
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder, NodeSettings
 from hmchain.errors import LedgerError
 from hmchain.files import write_whole
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.engines.cometbft.damage import check_signed, diagnose
-from hmchain.ledger.engines.cometbft.home import HomeSettings, Timing, config_toml, validator_key_of, write_home
-from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, app_socket, find_binary
+from hmchain.ledger.engines.cometbft.home import (
+    HomeSettings,
+    Timing,
+    config_file,
+    config_toml,
+    validator_key_of,
+    write_home,
+)
+from hmchain.ledger.engines.cometbft.process import SOCKET, NodeFiles, NodeProcess, app_socket, find_binary
 
 Say = Callable[[str], None]
 
@@ -44,7 +52,7 @@ class Run:
 
 def validator_key(folder: NodeFolder, passphrase: str | None = None) -> SigningKey:
     """The key that the node votes with. Raises `KeyFileError` or `WrongPassphraseError`."""
-    return load_key(SigningKey, folder.keys / "validator.key", passphrase)
+    return load_key(SigningKey, key_file(folder.keys, "validator"), passphrase)
 
 
 def make_home(folder: NodeFolder, passphrase: str | None = None, validator: SigningKey | None = None) -> None:
@@ -69,14 +77,14 @@ def run(folder: NodeFolder, say: Say) -> Run:
     `NodeDamagedError` once CometBFT ended over a damage that no new start mends.
     """
     settings, network = folder.settings(), joined(folder)
-    config = folder.engine / "config" / "config.toml"
+    config = config_file(folder.engine)
     if not config.is_file():
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
     binary = find_binary(settings.cometbft)
     with folder.held(), stopping() as stop, _logging(folder), _app_address(folder) as app:
         files = NodeFiles(
             directory=folder.ledger,
-            genesis=folder.ledger / "genesis.json",
+            genesis=folder.genesis,
             home=folder.engine,
             app=app,
             log=folder.log,
@@ -119,7 +127,7 @@ def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
     settings = folder.settings()
     return HomeSettings(
         moniker=settings.organisation,
-        app=f"unix://{folder.path.resolve()}/app.sock",  # in effect: what the node tells CometBFT when it starts it
+        app=f"unix://{folder.path.resolve()}/{SOCKET}",  # in effect: what the node tells CometBFT when it starts it
         rpc_listen=settings.rpc_listen,
         p2p_listen=settings.p2p_listen,
         peers=_peers(settings, network),
@@ -149,7 +157,7 @@ def _app_address(folder: NodeFolder) -> Iterator[str]:
         yield address
         return
     with TemporaryDirectory(prefix="hmchain-") as place:
-        yield app_socket(Path(place)) or f"unix://{place}/app.sock"  # the application says so if that is too long, too
+        yield app_socket(Path(place)) or f"unix://{place}/{SOCKET}"  # the application says so if that is too long, too
 
 
 @contextmanager

@@ -14,12 +14,13 @@ from hmchain.application.node import snapshot_join
 from hmchain.application.node.node import joined
 from hmchain.application.node.signing_record import record
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
+from hmchain.ledger.engines.block_store import BLOCKS
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import write_secret
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
+from hmchain.ledger.engines.cometbft.storage import SNAPSHOTS, STATE
 
-_LEDGER = ("state.db", "blocks.db", BEGINNING)
-_SNAPSHOTS = "snapshots"
+_LEDGER = (STATE, BLOCKS, BEGINNING)
 
 
 def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
@@ -33,7 +34,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
     with folder.held():
         _finish(folder)
         kept_record = record(folder, signs_above)
-        kept = files.free_name(folder.path / "damaged")
+        kept = files.free_name(folder.damaged)
         files.make_folder(kept)
         fresh = _fresh(folder)
         shutil.rmtree(fresh, ignore_errors=True)
@@ -46,7 +47,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
             for path in sorted(folder.ledger.glob(f"{name}*")):
                 path.rename(kept / path.name)
         snapshot_join.remember(folder, None)
-        shutil.rmtree(folder.ledger / _SNAPSHOTS, ignore_errors=True)
+        shutil.rmtree(folder.ledger / SNAPSHOTS, ignore_errors=True)
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"recovered; {RUN_BEGINS} with the next start\n")
     return kept

@@ -150,6 +150,11 @@ class NodeFolder:
         return self.hospitals / organisation
 
     @property
+    def objects(self) -> Path:
+        """What the members exchange, unless the settings name a store that all of them reach."""
+        return self.path / "objects"
+
+    @property
     def node_key(self) -> Path:
         """The private key that proves its connections."""
         return self.keys / "node.key"
@@ -185,9 +190,29 @@ class NodeFolder:
         return self.path / "ledger"
 
     @property
+    def genesis(self) -> Path:
+        """What the network began with."""
+        return self.ledger / "genesis.json"
+
+    @property
+    def blocks(self) -> Path:
+        """The log of blocks."""
+        return self.ledger / "blocks.db"
+
+    @property
     def state(self) -> Path:
         """The state."""
         return self.ledger / "state.db"
+
+    @property
+    def damaged(self) -> Path:
+        """What a recovery put aside, with a number behind it."""
+        return self.path / "damaged"
+
+    @property
+    def before_restore(self) -> Path:
+        """What a restoration put aside, with a number behind it."""
+        return self.path / "before-restore"
 
     @property
     def log(self) -> Path:

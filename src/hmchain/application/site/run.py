@@ -27,10 +27,29 @@ class RunFolder:
         return self.path / "nodes"
 
     @property
+    def own_ledger(self) -> Path:
+        """The directory of a ledger that all hospitals of the run keep together."""
+        return self.path / "ledger"
+
+    @property
     def ledger(self) -> Path:
         """The directory of its ledger; of several nodes', that of the first by name."""
         kept = sorted(self.nodes.glob("*/genesis.json"))
-        return kept[0].parent if kept else self.path / "ledger"
+        return kept[0].parent if kept else self.own_ledger
+
+    @property
+    def objects(self) -> Path:
+        """What its hospitals exchange."""
+        return self.path / "objects"
+
+    @property
+    def hospitals(self) -> Path:
+        """The folders of its hospitals."""
+        return self.path / "hospitals"
+
+    def hospital(self, organisation: str) -> Path:
+        """The folder of a hospital."""
+        return self.hospitals / organisation
 
     @property
     def model(self) -> Path:

@@ -34,7 +34,7 @@ def report(
     summary = page.from_json(place.require(place.summary).read_bytes())
     with verified_state(place.ledger) as read:
         output.vouch(read)
-        folder_audit.check_summary(summary, place.summary, genesis.load(place.ledger / "genesis.json"), read.state)
+        folder_audit.check_summary(summary, place.summary, genesis.load(place.ledger / genesis.FILE), read.state)
     if drawn:
         place.report.write_text(page.render(summary), encoding="utf-8")
     path = place.report.resolve()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hmchain.application.site.run import LATEST, RunFolder
 from hmchain.errors import InputError
+from hmchain.ledger import genesis
 
 _MAKE_ONE = "make one with `hmchain demo`, or name another with --dir or HMCHAIN_RUN"
 
@@ -28,7 +29,7 @@ class Run(RunFolder):
     @property
     def ledger(self) -> Path:
         """The directory of its ledger."""
-        return self.path if (self.path / "genesis.json").is_file() else super().ledger
+        return self.path if (self.path / genesis.FILE).is_file() else super().ledger
 
     def require(self, file: Path) -> Path:
         """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""
@@ -45,6 +46,6 @@ def find(*given: Path | None) -> Run:
     if not path.is_dir():
         raise NoRunError(f"there is no run at {path}", _MAKE_ONE)
     run = Run(path)
-    if not (run.ledger / "genesis.json").is_file():
+    if not (run.ledger / genesis.FILE).is_file():
         raise NoRunError(f"{path} holds no ledger", _MAKE_ONE)
     return run

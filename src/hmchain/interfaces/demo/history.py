@@ -69,7 +69,7 @@ class History:
 
 def read(directory: Path, study: str) -> History:
     """Execute the blocks of a ledger again and collect the history of one study."""
-    founding = genesis.load(directory / "genesis.json")
+    founding = genesis.load(directory / genesis.FILE)
     store = BlockStore(directory / BLOCKS, read_only=True)
     state = State()
     try:

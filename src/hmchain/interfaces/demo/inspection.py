@@ -12,7 +12,8 @@ from pathlib import Path
 from hmchain import sqlite
 from hmchain.errors import AuditError
 from hmchain.interfaces.report.parts import Audit, Check, Count, Lineage, LineageDataset, TamperTest
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger import genesis
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.readers import audit, lineage
 from hmchain.plain import Progress
@@ -45,12 +46,11 @@ def inspect(ledger: Path, anchor: bytes, command: str, progress: Progress) -> Au
 def flip_one_bit(ledger: Path, anchor: bytes) -> TamperTest:
     """Copy the ledger, flip the lowest bit of one byte in a transaction of a block half way, and audit the copy."""
     with tempfile.TemporaryDirectory(prefix="hmchain-tamper-") as scratch:
-        copy = Path(scratch) / "ledger"
-        copy.mkdir()
-        for path in (ledger / "genesis.json", ledger / archive.FILE):
+        copy = Path(scratch)
+        for path in (ledger / genesis.FILE, ledger / archive.FILE):
             if path.exists():
                 shutil.copy(path, copy)
-        height = _flip(ledger / "blocks.db", copy / "blocks.db")
+        height = _flip(ledger / BLOCKS, copy / BLOCKS)
         where = f"in a transaction of block {height}"
         try:
             audit.verify(copy, anchor)

@@ -194,11 +194,11 @@ class CometBFT:
 
 def _founded(prepared: Prepared, passphrase: str | None) -> tuple[Genesis, dict[str, Keyring]]:
     """Genesis and keys: those that are there, or new ones."""
-    path, written = prepared.folder.path, prepared.folder.ledger / "genesis.json"
+    path, written = prepared.folder.path, prepared.folder.ledger / genesis_file.FILE
     if written.exists():
         return genesis_file.load(written), load_keys(path, passphrase)
     # A founding that was cut short left keys that nothing refers to.
-    shutil.rmtree(path / "hospitals", ignore_errors=True)
+    shutil.rmtree(prepared.folder.hospitals, ignore_errors=True)
     keys = make_keys(path, prepared.names, passphrase)
     names = chain_name(prepared), titles(prepared)
     return founding(*names, keys, now_ms(), PARAMETERS, salt(prepared)), keys

@@ -13,7 +13,7 @@ from hmchain.interfaces.demo.preparation import Prepared, chain_name, salt, titl
 from hmchain.interfaces.demo.settings import DemoSettings
 from hmchain.interfaces.report.parts import Fact
 from hmchain.interfaces.report.summary import ONE_PROCESS
-from hmchain.ledger import proposer
+from hmchain.ledger import genesis, proposer
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.contracts.learning.studies import Deadlines
 from hmchain.ledger.contracts.members import standings
@@ -87,11 +87,11 @@ class Embedded:
     def stage(self, prepared: Prepared, passphrase: str | None) -> Iterator[EmbeddedStage]:
         """Found the consortium, or open the one that is there."""
         path = prepared.folder.path
-        if (prepared.folder.ledger / "genesis.json").exists():
+        if (prepared.folder.ledger / genesis.FILE).exists():
             consortium = Consortium.open(path, passphrase=passphrase)
         else:
             # A founding that was cut short left keys that nothing refers to.
-            shutil.rmtree(path / "hospitals", ignore_errors=True)
+            shutil.rmtree(prepared.folder.hospitals, ignore_errors=True)
             consortium = Consortium.create(
                 path,
                 chain_name(prepared),

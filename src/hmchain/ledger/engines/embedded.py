@@ -50,7 +50,7 @@ from hmchain.ledger.chain import (
     room_beside,
 )
 from hmchain.ledger.contracts.members import standings
-from hmchain.ledger.engines.block_store import BlockStore, SecondWriterError, hold
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, SecondWriterError, hold
 from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.engines.signatures import SignatureThreads
 from hmchain.ledger.engines.validator import Behaviour, DivergenceError, Recovery, Validator
@@ -92,12 +92,12 @@ class EmbeddedLedger:
         clock_ms: Callable[[], int] = now_ms,
         threads: int | None = None,
     ) -> None:
-        self.genesis = genesis_file.load(directory / "genesis.json")  # what needs another program stays untouched
+        self.genesis = genesis_file.load(directory / genesis_file.FILE)  # what needs another program stays untouched
         self.chain_id = self.genesis.chain_id
         self._lock = hold(directory)
         self.validators: dict[str, Validator] = {}
         try:
-            self.store = BlockStore(directory / "blocks.db")
+            self.store = BlockStore(directory / BLOCKS)
         except BaseException:
             self._lock.close()
             raise
@@ -128,7 +128,7 @@ class EmbeddedLedger:
     ) -> EmbeddedLedger:
         """Found a ledger in `directory`. Raises `LedgerError` if there is one already."""
         files.make_folder(directory)
-        path = directory / "genesis.json"
+        path = directory / genesis_file.FILE
         if path.exists():
             raise LedgerError(f"there is a ledger in {directory}", "open it, or choose another directory")
         genesis_file.save(genesis, path)

@@ -100,7 +100,7 @@ def audited(
     progress: Progress | None = None,
 ) -> Iterator[tuple[NodeAudit, State]]:
     """The same, with the state that the blocks led to."""
-    genesis = genesis_file.load(directory / "genesis.json")
+    genesis = genesis_file.load(directory / genesis_file.FILE)
     if anchor is not None and genesis.digest != anchor:
         found = f"the genesis is {genesis.digest.hex()}, not the one that was agreed on"
         raise NodeAuditError(found, "this is another chain's ledger")

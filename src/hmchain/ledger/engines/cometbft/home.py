@@ -98,10 +98,19 @@ def write_home(
     """
     files.make_folder(home / DATA)
     founding = msgspec.json.format(genesis_json(genesis), indent=1)
-    files.write_whole(home / "config" / "config.toml", config_toml(settings).encode(), durable=True)
+    files.write_whole(config_file(home), config_toml(settings).encode(), durable=True)
     files.write_whole(home / "config" / "genesis.json", founding, durable=True)
-    _write_json(home / "config" / "priv_validator_key.json", _validator_json(validator_key))
+    _write_json(_validator_file(home), _validator_json(validator_key))
     _write_json(home / "config" / "node_key.json", {"priv_key": _private_json(node_key)})
+
+
+def config_file(home: Path) -> Path:
+    """CometBFT's settings; without them a home was never made."""
+    return home / "config" / "config.toml"
+
+
+def _validator_file(home: Path) -> Path:
+    return home / "config" / "priv_validator_key.json"
 
 
 def begin_record(home: Path) -> None:
@@ -111,12 +120,12 @@ def begin_record(home: Path) -> None:
 
 def validator_key_of(home: Path) -> bytes:
     """The file of the key by which CometBFT signs, as it is now; it is only ever replaced whole."""
-    return (home / "config" / "priv_validator_key.json").read_bytes()
+    return (_validator_file(home)).read_bytes()
 
 
 def commit_pause_ms(home: Path) -> int:
     """`timeout_commit` of a home that `write_home` has written, in milliseconds."""
-    config = tomllib.loads((home / "config" / "config.toml").read_text("utf-8"))
+    config = tomllib.loads((config_file(home)).read_text("utf-8"))
     return int(config["consensus"]["timeout_commit"].removesuffix("ms"))
 
 

@@ -102,7 +102,7 @@ class LocalNetwork:
         place = self._directory / organisation
         files = NodeFiles(
             directory=place,
-            genesis=place / "genesis.json",
+            genesis=place / genesis_file.FILE,
             home=place / "engine",
             app=_app_address(place),
             log=place / "node.log",

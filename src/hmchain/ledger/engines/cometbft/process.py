@@ -37,6 +37,8 @@ _PAUSE_SECONDS = (0.2, 10.0)
 _STEADY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+SOCKET = "app.sock"
+"""Where the application listens in a node's folder."""
 _SOCKET_PATH_BYTES = 104
 """Of a Unix socket's path: 108 on Linux, 104 on BSD and macOS, with a final zero."""
 
@@ -74,7 +76,7 @@ def find_binary(named: str = "") -> Path:
 
 def app_socket(directory: Path) -> str | None:
     """The address of an application's socket in a folder; None where its path is longer than a socket's may be."""
-    path = f"{directory.resolve()}/app.sock"
+    path = f"{directory.resolve()}/{SOCKET}"
     return f"unix://{path}" if len(path.encode()) < _SOCKET_PATH_BYTES else None
 
 
