@@ -82,14 +82,16 @@ def prepare(
     channels: int = 1,
     classes: Sequence[str] = (),
     seed: int = 0,
+    every_class: bool = True,
     progress: Progress | None = None,
 ) -> Prepared:
     """Make the open version of dataset `name` of the labelled images of `source`.
 
     `classes` names the labels to learn, in an order that all participants share; without it they are the labels there
-    are, sorted. Images are `size` x `size` with `channels` 1 (grey) or 3 (RGB). `progress` is called with images done
-    and all records. Raises `UnfitForLearningError`, `ChangedDatasetError` if `source` is not what it was registered
-    as, or an error of vault or catalogue.
+    are, sorted. Images are `size` x `size` with `channels` 1 (grey) or 3 (RGB). The split follows from the images and
+    `seed`. Unless `every_class` must be here, others may have the images of some. `progress` is called with images
+    done and all records. Raises `UnfitForLearningError`, `ChangedDatasetError` if `source` is not what it was
+    registered as, or an error of vault or catalogue.
     """
     require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
@@ -97,24 +99,9 @@ def prepare(
     if len(wanted) < 2:
         hint = "hmchain data label, or extract pictures again with --labels-from folders"
         raise UnfitForLearningError(f"dataset {source.dataset} has {len(wanted)} classes", hint)
-    left_out: Counter[str] = Counter()
-    kept: list[RecordEntry] = []
-    pixels: list[npt.NDArray[np.uint8]] = []
-    for done, entry in enumerate(entries, 1):
-        if entry.label not in wanted:
-            left_out["label" if entry.label else "no label"] += 1
-        elif (image := _image(records, source, entry, size, channels)) is None:
-            left_out["no pixels"] += 1
-        else:
-            kept.append(entry)
-            pixels.append(image)
-        if progress is not None:
-            progress(done, len(entries))
+    kept, pixels, left_out = _pictures(records, source, entries, wanted, size, channels, progress)
     labels = np.array([wanted.index(entry.label) for entry in kept], np.int64)
-    for index, label in enumerate(wanted):
-        if (labels == index).sum() < CLASS_IMAGES_MIN:
-            what = f"class {label} of dataset {source.dataset} has fewer than {CLASS_IMAGES_MIN} images"
-            raise UnfitForLearningError(what, "add images, or leave the class out with --classes")
+    _require_enough(source, wanted, labels, CLASS_IMAGES_MIN if every_class else 0)
     images = np.stack(pixels)
     groups = joined_groups(near_duplicate_groups(images), [entry.subject for entry in kept])
     validation = _validation(groups, labels, seed)
@@ -128,6 +115,45 @@ def prepare(
     version = records.catalogue.version(name, version.number)
     held = int(validation.sum())
     return Prepared(version, form, len(kept), len(kept) - held, held, int(groups.max()) + 1, left_out)
+
+
+def _pictures(
+    records: Records,
+    source: Version,
+    entries: Sequence[RecordEntry],
+    wanted: Sequence[str],
+    size: int,
+    channels: int,
+    progress: Progress | None,
+) -> tuple[list[RecordEntry], list[npt.NDArray[np.uint8]], Counter[str]]:
+    """The records to learn from and their pictures, and how many others there are, by reason.
+
+    They come in an order that follows from the pictures: ids are drawn anew with every key, and a split must not be.
+    """
+    left_out: Counter[str] = Counter()
+    found: list[tuple[bytes, RecordEntry, npt.NDArray[np.uint8]]] = []
+    for done, entry in enumerate(entries, 1):
+        if entry.label not in wanted:
+            left_out["label" if entry.label else "no label"] += 1
+        elif (image := _image(records, source, entry, size, channels)) is None:
+            left_out["no pixels"] += 1
+        else:
+            found.append((digest("hmchain prepared pixels", entry.label.encode(), image.tobytes()), entry, image))
+        if progress is not None:
+            progress(done, len(entries))
+    found.sort(key=lambda each: each[0])
+    return [entry for _, entry, _ in found], [image for _, _, image in found], left_out
+
+
+def _require_enough(source: Version, wanted: Sequence[str], labels: npt.NDArray[np.int64], least: int) -> None:
+    for index, label in enumerate(wanted):
+        if (labels == index).sum() < least:
+            what = f"class {label} of dataset {source.dataset} has fewer than {least} images"
+            raise UnfitForLearningError(what, "add images, or leave the class out with --classes")
+    if not labels.size:
+        raise UnfitForLearningError(
+            f"dataset {source.dataset} has no images of these classes", "see `hmchain data show`"
+        )
 
 
 def _image(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import LocalNode
-from hmchain.application.node.node import open_ledger
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
@@ -94,6 +93,9 @@ def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = 
 
     Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
     """
+    # A hospital whose ledger runs in its own process has none of the libraries that a node is spoken to with.
+    from hmchain.application.node.node import open_ledger
+
     key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
     ledger = open_ledger(folder)
     try:

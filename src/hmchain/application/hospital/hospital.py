@@ -118,12 +118,13 @@ class Hospital:
     def cohort(self, dataset: str, version: int) -> Cohort:
         """Training and validation images, decrypted, once they were found to be those that were published.
 
-        Raises `UnpublishedDataError`.
+        Their order follows from what they are, and not from their records' ids, which no two keys give alike: who
+        trains on the same images trains the same model. Raises `UnpublishedDataError`.
         """
         from hmchain.application.learning.trainers.cnn_trainer import Cohort
 
         require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
-        train, validation = self._splits(dataset, version, TRAIN, VALIDATION)
+        train, validation = map(_by_content, self._splits(dataset, version, TRAIN, VALIDATION))
         return Cohort(train.images, train.labels, validation.images, validation.labels)
 
     # What its people decide
@@ -154,6 +155,12 @@ class Hospital:
 def _images(records: Sequence[ImageRecord]) -> Images:
     pixels = [np.frombuffer(record.pixels, np.uint8).reshape(record.shape) for record in records]
     return Images(np.stack(pixels), np.array([record.label for record in records], np.int64))
+
+
+def _by_content(found: Images) -> Images:
+    digests = [blake3(image.tobytes()).digest() for image in found.images]
+    order = sorted(range(len(digests)), key=lambda at: (digests[at], found.labels[at]))
+    return Images(found.images[order], found.labels[order])
 
 
 Learn = Callable[[Hospital, StudySpec], Learner]

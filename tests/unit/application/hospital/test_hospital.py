@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +54,19 @@ def test_images_come_back_as_they_were(hospital: Hospital) -> None:
         assert np.array_equal(found.images, stored.images) and np.array_equal(found.labels, stored.labels)
     with pytest.raises(InputError, match="no test images"):
         hospital.images("brain", 1, "test")
+
+
+def test_what_is_trained_on_comes_in_an_order_of_its_own(hospital: Hospital, tmp_path: Path) -> None:
+    stored = images(11, 1)
+    turned = Images(stored.images[::-1], stored.labels[::-1])
+    with Consortium.create(tmp_path, "other", {name: name for name in ("east", "north", "west")}) as consortium:
+        other = consortium.hospitals["east"]
+        other.store_images("brain", {"train": turned, "validation": images(5, 2)})
+        consortium.require(other.register("brain", SCHEMA), other.publish("brain", 1))
+        first, second = hospital.cohort("brain", 1), other.cohort("brain", 1)
+    assert np.array_equal(first.train_images, second.train_images)
+    assert np.array_equal(first.train_labels, second.train_labels)
+    assert not np.array_equal(first.train_images, stored.images)
 
 
 def test_images_are_nowhere_in_the_clear(hospital: Hospital) -> None:
