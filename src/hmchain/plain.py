@@ -1,4 +1,4 @@
-"""Values as JSON has them, the notice that stands under results, and the shape of every report of progress."""
+"""Values as JSON has them and sizes as people say them, the notice that stands under results, reports of progress."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     return str(value) if isinstance(value, PurePath) else value
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that fits, in powers of 1000 as disks and networks are sold: 812 B, 4.2 MB."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 999.5:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"

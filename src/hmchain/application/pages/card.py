@@ -11,7 +11,7 @@ from hmchain.application.pages import figures
 from hmchain.application.pages.bars import bars, histogram
 from hmchain.application.pages.markup import asset, definitions, document, section, table, tiles
 from hmchain.application.pages.plot import figure
-from hmchain.plain import RESEARCH_ONLY
+from hmchain.plain import RESEARCH_ONLY, size
 from hmchain.records.card import CardData, limitations
 
 _ROWS_MAX = 15
@@ -45,7 +45,7 @@ def _head(data: CardData) -> h.Element:
         tiles([
             (figures.whole(data.records), "records", ""),
             (figures.whole(data.subjects), "patients, as far as pseudonyms tell", ""),
-            (figures.size(data.size), "before encryption", ""),
+            (size(data.size), "before encryption", ""),
             (str(errors), f"of {len(found)} findings are errors", ""),
         ]),
     ]  # fmt: skip

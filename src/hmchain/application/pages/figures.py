@@ -54,16 +54,6 @@ def whole(count: int | None) -> str:
     return NONE if count is None else f"{count:,}".replace(",", NARROW_SPACE)
 
 
-def size(count: int) -> str:
-    """Write bytes in the unit that fits: 812 B, 4.2 MB (powers of 1000)."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 999.5:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
 def duration(seconds: float | None) -> str:
     """Write seconds: 0.42 s, 12.3 s, 2 min 05 s."""
     if seconds is None or not math.isfinite(seconds):

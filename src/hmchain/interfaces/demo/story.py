@@ -129,8 +129,8 @@ class Story:
         for departure in departures:
             self.line(
                 f"  {departure.hospital:<10} [bold]{departure.images} images[/]  "
-                f"{_size(departure.update_bytes):>9} of masked updates  "
-                f"{_size(departure.transaction_bytes):>9} of signed transactions"
+                f"{plain.size(departure.update_bytes):>9} of masked updates  "
+                f"{plain.size(departure.transaction_bytes):>9} of signed transactions"
             )
         self.line(
             "[dim]A masked update is noise to the store and to every other hospital; only the sum means anything.[/]"
@@ -219,7 +219,3 @@ def _gain(estimate: Estimate) -> str:
     if float(text) == 0:
         return text
     return f"[{'green' if estimate.value > 0 else 'red'}]{text}[/]"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

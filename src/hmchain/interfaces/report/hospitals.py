@@ -9,6 +9,7 @@ from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, se
 from hmchain.application.pages.plot import PALETTE
 from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital
 from hmchain.interfaces.report.summary import RunSummary
+from hmchain.plain import size
 
 FADES = (1.0, 0.62, 0.36)
 """Strength of a class's colour the first, second and third time that the palette is used."""
@@ -50,7 +51,7 @@ def _hospital_row(hospital: Hospital, classes: tuple[str, ...], largest: int) ->
         if count
     ]
     width = 100 * hospital.training / largest if largest else 0
-    encrypted = f"{figures.whole(hospital.images_encrypted)} ({figures.size(hospital.bytes_encrypted)})"
+    encrypted = f"{figures.whole(hospital.images_encrypted)} ({size(hospital.bytes_encrypted)})"
     return [
         hospital.name,
         Cell(h.span(".stack", style=f"width:{width:.1f}%", aria_hidden="true")[parts], "stack-cell"),
@@ -104,7 +105,7 @@ def departures(summary: RunSummary) -> h.Element | None:
     if not summary.departures and summary.exposure is None:
         return None
     images = sum(one.images for one in summary.departures)
-    update = figures.size(sum(one.update_bytes for one in summary.departures))
+    update = size(sum(one.update_bytes for one in summary.departures))
     lead = (
         f"{figures.plural(images, 'image')}, and {update} of masked model updates that are noise to whoever holds them."
     )
@@ -125,9 +126,9 @@ def _departure_table(rows: tuple[Departure, ...]) -> h.Element:
         [
             one.hospital,
             Cell(figures.whole(one.images), "zero" if one.images == 0 else "worst"),
-            figures.size(one.update_bytes),
+            size(one.update_bytes),
             Cell(bar(one.update_bytes / largest), "bar-cell"),
-            figures.size(one.transaction_bytes),
+            size(one.transaction_bytes),
         ]
         for one in rows
     ]

@@ -8,6 +8,7 @@ from hmchain.application.pages import figures
 from hmchain.application.pages.markup import Cell, bar, definitions, digest, panel, section, table
 from hmchain.interfaces.report.parts import LedgerStatistics, Split, Timing, TrainingPlan
 from hmchain.interfaces.report.summary import RunSummary
+from hmchain.plain import size
 
 
 def method(summary: RunSummary) -> h.Element | None:
@@ -69,7 +70,7 @@ def _ledger(ledger: LedgerStatistics) -> h.Element:
                 ("Blocks", figures.whole(ledger.blocks)),
                 ("Transactions", figures.whole(ledger.transactions)),
                 ("Refused", figures.whole(ledger.refused)),
-                ("Size on disk", figures.size(ledger.bytes)),
+                ("Size on disk", size(ledger.bytes)),
                 ("Validators", withstands),
                 *((one.name, figures.whole(one.count)) for one in ledger.kinds),
             ]

@@ -9,6 +9,7 @@ from hmchain.application.pages.markup import badge, bar, definitions, digest, pa
 from hmchain.interfaces.report.masters import TOP_SCORE
 from hmchain.interfaces.report.parts import Audit, Incident, Lineage, LineageDataset, TamperTest, TrainingPlan
 from hmchain.interfaces.report.summary import RunSummary
+from hmchain.plain import size
 
 
 def incidents(summary: RunSummary) -> h.Element | None:
@@ -27,7 +28,7 @@ def _incident(one: Incident) -> h.Element:
             ("Round", figures.whole(one.round) if one.round is not None else None),
             ("Block", figures.whole(one.height) if one.height is not None else None),
             ("Chunk", figures.whole(one.chunk) if one.chunk is not None else None),
-            ("Evidence", figures.size(one.evidence_bytes) if one.evidence_bytes is not None else None),
+            ("Evidence", size(one.evidence_bytes) if one.evidence_bytes is not None else None),
             ("Transaction", digest(one.transaction)),
         ]
     )

@@ -7,7 +7,7 @@ import htpy as h
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import badge, definitions, digest, section, tiles
 from hmchain.interfaces.report.summary import RunSummary
-from hmchain.plain import RESEARCH_ONLY
+from hmchain.plain import RESEARCH_ONLY, size
 
 ROLES = {
     "steward": "Data steward",
@@ -54,7 +54,7 @@ def _key_figures(summary: RunSummary) -> list[tuple[str, str, str]]:
             shown.append((figures.signed(min(gains)), "AUC gained by the hospital that gains least", mean))
     if summary.departures:
         images = sum(one.images for one in summary.departures)
-        update = figures.size(sum(one.update_bytes for one in summary.departures))
+        update = size(sum(one.update_bytes for one in summary.departures))
         shown.append((figures.whole(images), "images left a hospital", f"{update} of masked updates did"))
     if summary.audit is not None:
         word = "Verified" if summary.audit.passed else "Failed"

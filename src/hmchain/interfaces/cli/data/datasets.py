@@ -18,7 +18,7 @@ from hmchain.interfaces.cli.options import (
     example,
     passphrase,
 )
-from hmchain.plain import plain
+from hmchain.plain import plain, size
 
 if TYPE_CHECKING:
     from hmchain.application.data.changes import Target
@@ -55,7 +55,7 @@ def list_datasets(
         output.table(
             ("dataset", "version#", "state", "records#", "patients#", "size#", "held#", "from"),
             (
-                (v.dataset, v.number, data.state(v), v.records, v.subjects, data.size(v.size), v.held, v.source)
+                (v.dataset, v.number, data.state(v), v.records, v.subjects, size(v.size), v.held, v.source)
                 for v in versions
             ),
         )
@@ -107,7 +107,7 @@ def show(
         ("dataset", f"{dataset}, version {version.number}, {data.state(version)}"),
         ("title", about.title),
         ("from", version.source),
-        ("records", f"{version.records} of {version.subjects} patients, {data.size(version.size)}"),
+        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
         ("given twice", duplicates),
         ("in quarantine", version.held),
         ("project, profile", f"{about.project}, {about.profile.name}: {about.profile.title}"),
@@ -120,7 +120,7 @@ def show(
         output.heading(f"Records{'' if version.records <= limit else f' (the first {limit})'}")
         output.table(
             ("record", "patient", "type", "size#", "label", "attributes"),
-            ((e.record, e.subject[:12], e.media_type, data.size(e.size), e.label,
+            ((e.record, e.subject[:12], e.media_type, size(e.size), e.label,
               ", ".join(f"{k} {v}" for k, v in e.attributes.items() if k != "label")) for e in entries),
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hmchain.interfaces.cli import output
-from hmchain.plain import plain
+from hmchain.plain import plain, size
 
 if TYPE_CHECKING:
     from hmchain.application.data.changes import Erased
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
-
-
-def size(count: int) -> str:
-    """Bytes as people say them."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
 
 
 def state(version: Version) -> str:
