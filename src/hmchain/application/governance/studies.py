@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from hmchain.application.governance.members import Delegate
-from hmchain.errors import InputError, StudyError
+from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.datasets import Schema
-from hmchain.ledger.contracts.learning import approvals, studies
 from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Study, StudySpec
+from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members import membership, parameters
+from hmchain.ledger.readers.studies import StudyRequest, proposal, proposal_to
 from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
 
-UNDECIDED = "undecided"
 PURPOSE = "DUO:0000006"
 """Health, medical or biomedical research (GA4GH Data Use Ontology)."""
-
-
-class UnknownStudyError(InputError):
-    """The ledger holds no study of that name."""
-
-    code = "unknown_study"
-
-
-class NotAskedError(StudyError):
-    """A study asks nothing of this hospital."""
-
-    code = "not_asked"
 
 
 class BadReasonError(InputError):
@@ -50,68 +36,13 @@ class StudyFileError(InputError):
     code = "study_file"
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a study asks of one hospital, and what the hospital has said to that."""
-
-    study: str
-    status: str
-    is_over: bool
-    proposer: str
-    purpose: str
-    dataset: str
-    """Empty for a hospital that takes no part."""
-    version: int
-    code: bytes
-    """Digest of the training code."""
-    rounds: int
-    participants: tuple[str, ...]
-    colluders: int
-    """So many participants that pool all they know see two others' updates added up, never one."""
-    decision: str
-    """`approved`, `refused`, `revoked` or `undecided`."""
-    reason: str
-    until_ms: int
-    """Until when an approval holds; 0 if there is none."""
-    specification: bytes
-    """Digest of all that is pinned: what an approval binds."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A study as somebody sees it before deciding."""
-
-    asked: Request
-    specification: StudySpec
-    """All of what it pins."""
-
-
-def requests(state: State, organisation: str) -> list[Request]:
-    """All studies of the ledger as a hospital sees them, in order of name."""
-    return [_request(state, organisation, study) for study in studies.studies(state)]
-
-
-def show(state: State, organisation: str, name: str) -> Shown:
-    """One study and all that it pins, whether or not the hospital takes part in it. Raises `UnknownStudyError`."""
-    study = _study(state, name)
-    return Shown(_request(state, organisation, study), study.spec)
-
-
-def request(state: State, organisation: str, name: str) -> Shown:
-    """As `show`. Raises `NotAskedError` if the hospital takes no part in the study."""
-    found = show(state, organisation, name)
-    if not found.asked.dataset:
-        raise NotAskedError(f"study {name} asks nothing of {organisation}", "`hmchain study list` shows which do")
-    return found
-
-
-def approve(delegate: Delegate, asked: Request, until_ms: int) -> Request:
+def approve(delegate: Delegate, asked: StudyRequest, until_ms: int) -> StudyRequest:
     """Steward: allow what was `asked`, and nothing else, until a block time. Raises what a refusal raises."""
     delegate.require(ApproveStudy(asked.study, asked.specification, until_ms))
     return _asked(delegate, asked.study)
 
 
-def refuse(delegate: Delegate, name: str, reason: str) -> Request:
+def refuse(delegate: Delegate, name: str, reason: str) -> StudyRequest:
     """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
     if reason not in REASONS:
         raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
@@ -120,65 +51,35 @@ def refuse(delegate: Delegate, name: str, reason: str) -> Request:
     return _asked(delegate, name)
 
 
-def revoke(delegate: Delegate, name: str) -> Request:
+def revoke(delegate: Delegate, name: str) -> StudyRequest:
     """Steward: take an approval back, from the next round on."""
     _asked(delegate, name)
     delegate.require(RevokeApproval(name))
     return _asked(delegate, name)
 
 
-def _asked(delegate: Delegate, name: str) -> Request:
-    return request(delegate.state, delegate.organisation, name).asked
+def _asked(delegate: Delegate, name: str) -> StudyRequest:
+    return proposal_to(delegate.state, delegate.organisation, name).asked
 
 
-def close(delegate: Delegate, name: str) -> Request:
+def close(delegate: Delegate, name: str) -> StudyRequest:
     """Scientist of the proposing hospital: end a study. Steward of a participant: vote for it."""
-    _study(delegate.state, name)
+    proposal(delegate.state, delegate.organisation, name)
     delegate.require(CloseStudy(name))
-    return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
+    return proposal(delegate.state, delegate.organisation, name).asked
 
 
-def resume(delegate: Delegate, name: str) -> Request:
+def resume(delegate: Delegate, name: str) -> StudyRequest:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
-    _study(delegate.state, name)
+    proposal(delegate.state, delegate.organisation, name)
     delegate.require(ResumeStudy(name))
-    return _request(delegate.state, delegate.organisation, _study(delegate.state, name))
+    return proposal(delegate.state, delegate.organisation, name).asked
 
 
-def propose(delegate: Delegate, spec: StudySpec) -> Request:
+def propose(delegate: Delegate, spec: StudySpec) -> StudyRequest:
     """Scientist: put a study before the stewards of its participants."""
     delegate.require(ProposeStudy(spec))
-    return _request(delegate.state, delegate.organisation, _study(delegate.state, spec.name))
-
-
-def _study(state: State, name: str) -> Study:
-    found = studies.study(state, name)
-    if found is None:
-        known = ", ".join(entry.spec.name for entry in studies.studies(state)) or "none"
-        raise UnknownStudyError(f"there is no study {name}", f"studies on this ledger: {known}")
-    return found
-
-
-def _request(state: State, organisation: str, study: Study) -> Request:
-    spec, said = study.spec, approvals.approval(state, study.progress.specification, organisation)
-    use = next((use for use in spec.uses if use.organisation == organisation), None)
-    return Request(
-        study=spec.name,
-        status=study.status,
-        is_over=study.status in studies.OVER,
-        proposer=study.progress.proposer,
-        purpose=spec.purpose,
-        dataset=use.dataset if use else "",
-        version=use.version if use else 0,
-        code=spec.code,
-        rounds=spec.rounds,
-        participants=spec.participants,
-        colluders=spec.colluders,
-        decision=said.status if said else UNDECIDED,
-        reason=said.reason if said else "",
-        until_ms=said.expires_ms if said else 0,
-        specification=study.progress.specification,
-    )
+    return proposal(delegate.state, delegate.organisation, spec.name).asked
 
 
 # -- proposals from a file ---------------------------------------------------------------------------------------------

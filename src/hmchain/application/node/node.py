@@ -7,7 +7,6 @@ hold up a vote.
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -42,7 +41,7 @@ from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.readers.follower import follow
-from hmchain.ledger.readers.members import ValidatorStatus, tolerated, validators
+from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.plain import Progress
@@ -317,9 +316,8 @@ def network_status(folder: NodeFolder) -> NetworkStatus:
     network = joined(folder)
     with connected(folder) as client:
         headers = client.headers(HEADERS_SHOWN)
-    proposed = Counter(header.proposer_address.lower() for header in headers)
     with verified_state(folder.ledger) as read:
-        found = validators(read.state, proposed)
+        found = validators(read.state, proposers(read.state, (header.proposer_address for header in headers)))
         chain_id, height = network.genesis.chain_id, read.state.height
         return NetworkStatus(chain_id, height, tolerated(found), len(headers), found, read.words)
 

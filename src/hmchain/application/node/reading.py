@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
 from hmchain.ledger.engines.cometbft.light import SignedHeader
+from hmchain.ledger.readers import ledger
+from hmchain.ledger.readers.audit import NoVotesError
+from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.signers import Headers
 from hmchain.ledger.readers.states import VerifiedState, open_state
 
@@ -25,6 +29,31 @@ def verified_state(directory: Path) -> Iterator[VerifiedState]:
     """The newest state in a ledger's directory, verified whole. Raises as `readers.states.open_state` does."""
     with signed_headers(directory) as headers, open_state(directory, headers) as found:
         yield found
+
+
+@contextmanager
+def open_ledger(directory: Path) -> Iterator[LedgerReader]:
+    """Read the ledger in `directory`. Raises as `readers.ledger.open_ledger` does."""
+    with signed_headers(directory) as headers, ledger.open_ledger(directory, headers) as found:
+        yield found
+
+
+def prove(directory: Path, prefix: str) -> ProofFile:
+    """The proof of the transaction whose digest begins with `prefix`; a node is asked for headers that are not kept.
+
+    Raises what `LedgerReader.proof` raises, and `NoEndpointError` and `OtherNodeError` of a node.
+    """
+    node = NodeFolder(directory.parent)
+    try:
+        with ledger.open_ledger(directory) as found:
+            return found.proof(prefix)
+    except NoVotesError:
+        if not node.toml.is_file():
+            raise
+    from hmchain.application.node.link import connected  # a network's library is an extra
+
+    with connected(node) as client, ledger.open_ledger(directory, NodeHeaders(client)) as found:
+        return found.proof(prefix)
 
 
 @contextmanager

@@ -54,12 +54,6 @@ class BadAnchorError(InputError):
     code = "bad_anchor"
 
 
-class BadTraceError(InputError):
-    """It is not clear what is to be traced."""
-
-    code = "bad_trace"
-
-
 @app.command(epilog=example("hmchain audit verify --genesis DIGEST"))
 def verify(
     directory: RunArgument = None,
@@ -157,28 +151,16 @@ def trace(
 
     The blocks are compared with what was signed; `audit verify` executes them again too.
     """
-    from hmchain.interfaces.cli.views import ledger as view
-    from hmchain.interfaces.cli.views import studies
-    from hmchain.ledger.engines.cometbft.snapshots import begins_after
-    from hmchain.ledger.readers import lineage
+    from hmchain.application.node.reading import open_ledger
+    from hmchain.ledger.readers.lineage import StudyTrace
 
-    ledger = runs.find(directory, run).ledger
-    if begins := begins_after(ledger):
-        output.say(_PARTIAL.format(begins), style="bold yellow", stderr=True)
-    log = view.require_whole(ledger)
-    if log.words:
-        output.say(_UNSIGNED.format(log.words), style="bold yellow", stderr=True)
-    if dataset is not None:
-        if study is not None:
-            raise BadTraceError("a study and a dataset were given", "trace one of them")
-        organisation, separator, name = dataset.partition("/")
-        if not (organisation and separator and name):
-            raise BadTraceError(f"{dataset!r} is not a dataset", "write it as ORGANISATION/NAME")
-        used = lineage.trace_dataset(ledger, organisation, name)
-        output.emit(used) if as_json else _show_dataset(used)
-        return
-    made = lineage.trace_study(ledger, study or studies.default_study(ledger))
-    output.emit(made) if as_json else _show_study(made)
+    with open_ledger(runs.find(directory, run).ledger) as ledger:
+        if ledger.begins_after:
+            output.say(_PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
+        if unsigned := ledger.require_whole().words:
+            output.say(_UNSIGNED.format(unsigned), style="bold yellow", stderr=True)
+        found = ledger.trace(study, dataset)
+    output.show(found, lambda found: _show_study(found) if isinstance(found, StudyTrace) else _show_dataset(found))
 
 
 def parse_block(text: str) -> TrustedHeader:

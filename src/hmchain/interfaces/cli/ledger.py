@@ -16,8 +16,9 @@ from hmchain.plain import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hmchain.interfaces.cli.views.ledger import BlockView, TransactionView
     from hmchain.ledger.blocks import Event
+    from hmchain.ledger.readers.blocks import BlockView
+    from hmchain.ledger.readers.transactions import TransactionView
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -51,9 +52,9 @@ def blocks(
     as_json: AsJson = False,
 ) -> None:
     """List blocks: who proposed, who signed, what was in them."""
-    from hmchain.interfaces.cli.views import ledger as view
+    from hmchain.application.node.reading import open_ledger
 
-    with view.opened(runs.find(directory, run).ledger) as reader:
+    with open_ledger(runs.find(directory, run).ledger) as reader:
         found = reader.blocks(first, limit)
     if as_json:
         output.emit(found)
@@ -70,9 +71,9 @@ def blocks(
 @app.command(epilog=example("hmchain ledger tx 3f9a"))
 def tx(digest: Prefix, run: RunOption = None, as_json: AsJson = False) -> None:
     """Show one transaction: who signed it, in which role, what it says and what became of it."""
-    from hmchain.interfaces.cli.views import ledger as view
+    from hmchain.application.node.reading import open_ledger
 
-    with view.opened(runs.find(run).ledger) as reader:
+    with open_ledger(runs.find(run).ledger) as reader:
         found = reader.transaction(digest)
     if as_json:
         output.emit(found)
@@ -88,18 +89,16 @@ def proof(
     as_json: AsJson = False,
 ) -> None:
     """Prove that a transaction is in the ledger, to someone who knows nothing but the genesis digest."""
-    import msgspec
+    from hmchain.application.node import reading
+    from hmchain.ledger.readers import proof_files
 
-    from hmchain.interfaces.cli.views import ledger as view
-
-    with view.opened(runs.find(run).ledger) as reader:
-        made = reader.proof(digest)
-    text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+    made = reading.prove(runs.find(run).ledger, digest)
+    text = proof_files.to_json(made)
     if out is None:
         typer.echo(text, nl=False)
         return
     out.write_bytes(text)
-    genesis, proven = made.genesis.digest.hex(), view.proven(made)
+    genesis, proven = made.genesis.digest.hex(), proof_files.proven(made)
     if as_json:
         output.emit({"file": out, "transaction": proven.transaction.digest, "height": proven.height,
                      "genesis": genesis})  # fmt: skip
@@ -140,14 +139,14 @@ def check_proof(
     as_json: AsJson = False,
 ) -> None:
     """Check a proof offline; exit status 7 if it does not hold."""
-    from hmchain.interfaces.cli.views import ledger as view
+    from hmchain.ledger.readers import proof_files
 
     if genesis is None and header is None:
         raise NoAnchorError("a proof must be checked against something", "give --genesis or --header")
     anchors = {"genesis": genesis, "header": header}
     given = {name: parse_digest(text) for name, text in anchors.items() if text is not None}
-    checked = view.check_proof(file, given.get("genesis"), given.get("header"))
-    proven = view.proven(checked)
+    checked = proof_files.check(file, given.get("genesis"), given.get("header"))
+    proven = proof_files.proven(checked)
     line = proven.transaction
     if as_json:
         output.emit({"holds": True, "transaction": line.digest, "kind": line.kind, "outcome": line.code,

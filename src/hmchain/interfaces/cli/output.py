@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from hmchain.clock import utc
 from hmchain.plain import Progress, plain
 
 if TYPE_CHECKING:
@@ -125,19 +125,15 @@ def short(digest: bytes | str) -> str:
     return (digest.hex() if isinstance(digest, bytes) else digest)[:12] or "-"
 
 
-def when(time_ms: int) -> str:
-    """A block time, UTC. What no calendar holds is shown as the number it is."""
-    try:
-        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return f"{time_ms} ms"
+when = utc
+"""A block time, UTC."""
 
 
 def count_range(count: int) -> str:
-    """What a rounded count says: published are powers of two, the least of which stands for everything below it too."""
-    from hmchain.ledger.contracts.data.datasets import COUNT_MIN
+    """What a rounded count of the ledger says."""
+    from hmchain.ledger.readers.datasets import count_words
 
-    return f"{count} to {2 * count - 1}" if count > COUNT_MIN else f"under {2 * count}"
+    return count_words(count)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -63,6 +63,19 @@ def hold(directory: Path) -> IO[str]:
     return files.hold(directory / "lock", refused)
 
 
+class NoSuchTransactionError(LedgerError):
+    """The ledger holds no transaction of this digest."""
+
+    code = "no_such_transaction"
+
+
+def no_such_transaction(digest: bytes) -> NoSuchTransactionError:
+    """The error for a transaction that is in no block, or in none yet."""
+    return NoSuchTransactionError(
+        f"there is no transaction {digest.hex()} in a block", "check the digest, or wait for its block"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBlock:
     """A block, the commit that decided it, and what executing it gave; as bytes and decoded on demand."""
@@ -195,6 +208,13 @@ class BlockStore:
         if stored is None or not 0 <= position < len(wires) or transaction_digest(wires[position]) != digest:
             raise BlockStoreError(f"the index in {self.path} shows another transaction than {digest.hex()}", _WAY_OUT)
         return stored, position
+
+    def require(self, digest: bytes) -> tuple[StoredBlock, int]:
+        """As `located`. Raises `NoSuchTransactionError` if there is none."""
+        found = self.located(digest)
+        if found is None:
+            raise no_such_transaction(digest)
+        return found
 
     def find_prefix(self, prefix: bytes) -> list[bytes]:
         """Digests that start with `prefix`, at most a few: for people who type the first letters."""

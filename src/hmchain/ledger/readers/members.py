@@ -41,6 +41,10 @@ class ValidatorStatus:
     maintenance_until_ms: int
     """When the maintenance that it announced last ends or ended; 0 if it never did."""
 
+    def __str__(self) -> str:
+        scores = f"consensus {self.consensus}, learning {self.learning}"
+        return f"{self.organisation} ({self.title}): power {self.power}, {scores}" + (", jailed" if self.jailed else "")
+
 
 @dataclass(frozen=True)
 class BallotView:
@@ -63,32 +67,50 @@ class BallotView:
         """Whether it takes votes."""
         return not (self.passed or self.withdrawn or self.lapsed)
 
+    def __str__(self) -> str:
+        outcome = "passed" if self.passed else "open" if self.open else "over"
+        return f"{self.id.hex()}: {self.action}; {len(self.yes)} of {self.needed} votes, {outcome}"
+
 
 def tolerated(found: Iterable[ValidatorStatus]) -> int:
     """How many of the validators may fail or lie; who was found guilty of voting twice is none any more."""
     return reputation.faults_tolerated(sum(not each.tombstoned for each in found))
 
 
+def proposers(state: State, addresses: Iterable[str]) -> Counter[str]:
+    """The blocks that each member proposed, by the addresses (hex) of their proposers; keys that were replaced too."""
+    owners = {place.hex(): organisation for place, organisation in standings.former_owners(state).items()}
+    for organisation in _names(state, _powers(state)):
+        entry = membership.membership(state, organisation)
+        if entry is not None:
+            owners[proposer.address(entry.member.validator).hex()] = organisation
+    return Counter(owners.get(address.lower(), "") for address in addresses)
+
+
 def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
-    """Members and validators, in order of name; `proposed` counts blocks by their proposer's address (hex)."""
-    powers = {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
+    """Members and validators, in order of name; `proposed` counts blocks by the member that proposed them."""
+    powers = _powers(state)
     total, now_ms = sum(powers.values()) or 1, standings.time_ms(state)
-    before = Counter[str]()  # by keys that were replaced since
-    for place, organisation in standings.former_owners(state).items():
-        before[organisation] += proposed.get(place.hex(), 0)
     found = []
-    for organisation in sorted(powers.keys() | {member.organisation for member in membership.active_members(state)}):
+    for organisation in _names(state, powers):
         entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
-        address = proposer.address(entry.member.validator).hex() if entry else ""
         power, window = powers.get(organisation, 0), maintenance.window(state, organisation)
         found.append(
             ValidatorStatus(
                 organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
                 conduct.learning_score(state, "", organisation, now_ms), standing.jailed, standing.tombstoned,
-                proposed.get(address, 0) + before[organisation], window.until_ms if window else 0,
+                proposed.get(organisation, 0), window.until_ms if window else 0,
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _powers(state: State) -> dict[str, int]:
+    return {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
+
+
+def _names(state: State, powers: Mapping[str, int]) -> list[str]:
+    return sorted(powers.keys() | {member.organisation for member in membership.active_members(state)})
 
 
 def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:

@@ -10,18 +10,12 @@ import msgspec
 
 from hmchain import merkle
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
-from hmchain.errors import AuditError, LedgerError
+from hmchain.errors import AuditError
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger.blocks import COMMIT, Commit, Header, Receipt, vote_bytes
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.transactions import SignedTransaction, transaction_digest
-
-
-class NoSuchTransactionError(LedgerError):
-    """The ledger holds no transaction of this digest."""
-
-    code = "no_such_transaction"
 
 
 class ProofError(AuditError):
@@ -47,12 +41,7 @@ class InclusionProof(Record, frozen=True):
 
 def prove(store: BlockStore, transaction: bytes) -> InclusionProof:
     """The proof for the transaction with this digest. Raises `NoSuchTransactionError`."""
-    located = store.located(transaction)
-    if located is None:
-        raise NoSuchTransactionError(
-            f"there is no transaction {transaction.hex()} in a block", "check the digest, or wait for its block"
-        )
-    stored, position = located
+    stored, position = store.require(transaction)
     block, result = stored.block, stored.result
     receipts = [*(encode(receipt) for receipt in result.receipts), encode(result.events)]
     return InclusionProof(

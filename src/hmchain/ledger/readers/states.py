@@ -111,7 +111,7 @@ def _newest(directory: Path) -> Path:
         with closing(_opened(path)) as state:
             heights[path] = state.height
     if not heights:
-        raise NoStateError(f"{directory} holds no validator's state", "take it from a member's own ledger")
+        raise no_state(directory)
     return max(heights, key=lambda path: heights[path])
 
 
@@ -185,6 +185,11 @@ def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: Stat
 
 def _kept(directory: Path) -> Headers:
     return Archive.load(directory) or NoHeaders()
+
+
+def no_state(directory: Path) -> NoStateError:
+    """The error for a bare copy of the blocks."""
+    return NoStateError(f"{directory} holds no validator's state", "take it from a member's own ledger")
 
 
 def damaged(path: Path, what: str) -> DamagedStateError:

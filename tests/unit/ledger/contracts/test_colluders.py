@@ -11,6 +11,7 @@ from hmchain.application.governance import studies as study_decisions
 from hmchain.application.governance.studies import Proposal, StudyFileError
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
+from hmchain.ledger.readers.studies import proposal_to
 from support.study_bed import STUDY, Bed, make_spec
 
 
@@ -55,7 +56,7 @@ def test_s5_a_proposal_pins_f_of_the_consortium_and_says_how_to_pin_less(seven: 
 
 
 def test_s5_the_steward_sees_the_number(seven: Bed) -> None:
-    assert study_decisions.request(seven.state, "west", STUDY).asked.colluders == 2
+    assert proposal_to(seven.state, "west", STUDY).asked.colluders == 2
 
 
 @pytest.mark.parametrize("participants", range(3, 33))

@@ -14,7 +14,6 @@ from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder, NodeSettings
 from hmchain.errors import HMChainError
-from hmchain.interfaces.cli.views import ledger as views
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import DoubleSign, SignedVote
 from hmchain.ledger.contracts.members import parameters, standings
@@ -23,6 +22,7 @@ from hmchain.ledger.genesis import Genesis, GenesisError
 from hmchain.ledger.protocols import PROTOCOL, ProtocolError
 from hmchain.ledger.readers import audit as auditing
 from hmchain.ledger.readers import replay
+from hmchain.ledger.readers.ledger import open_ledger
 from hmchain.ledger.state import State
 from support.ledger_network import CHAIN, NAME, SALT, START_MS, Network, genesis, member, validator_keys
 
@@ -123,7 +123,7 @@ def test_a_ledger_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) ->
     before = contents(tmp_path)
 
     def read() -> None:
-        with views.opened(tmp_path / "ledger"):
+        with open_ledger(tmp_path / "ledger"):
             pass
 
     attempts = [

@@ -15,7 +15,7 @@ from hmchain.canonical import encode
 from hmchain.errors import AuditError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import ABSENT, Block, Commit, vote_bytes, votes_root
-from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, StoredBlock
+from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, NoSuchTransactionError, StoredBlock
 from hmchain.ledger.engines.embedded import Behaviour
 from hmchain.ledger.readers import proofs
 from hmchain.ledger.readers.replay import AnchorMismatchError, DefectError, TrustedHeader, UnreadableError, verify
@@ -294,7 +294,7 @@ def test_a_proof_from_another_network_proves_nothing(proof: proofs.InclusionProo
 
 def test_there_is_no_proof_of_what_is_not_there(ledger: Path) -> None:
     store = BlockStore(ledger / "blocks.db", read_only=True)
-    with pytest.raises(proofs.NoSuchTransactionError, match="there is no transaction 0000"):
+    with pytest.raises(NoSuchTransactionError, match="there is no transaction 0000"):
         proofs.prove(store, bytes(32))
     store.close()
 

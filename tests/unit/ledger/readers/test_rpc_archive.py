@@ -14,13 +14,12 @@ from msgspec.structs import replace
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import ABSENT, COMMIT, Receipt
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.block_store import BlockStore, NoSuchTransactionError
 from hmchain.ledger.engines.cometbft import archive, light
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
 from hmchain.ledger.engines.cometbft.light import LightProofError, OutcomeProof, SignedHeader
 from hmchain.ledger.readers import audit
 from hmchain.ledger.readers.audit import NoVotesError
-from hmchain.ledger.readers.proofs import NoSuchTransactionError
 from hmchain.ledger.readers.replay import AnchorMismatchError, TrustedHeader
 from support.abci_chain import Chain
 from support.abci_headers import headers_of, signed

@@ -12,7 +12,7 @@ from hmchain.interfaces.cli.options import AsJson, example, passphrase
 from hmchain.interfaces.cli.study.status import app
 
 if TYPE_CHECKING:
-    from hmchain.application.governance.studies import Request, Shown
+    from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
 
 __all__ = ["app"]
 
@@ -38,8 +38,8 @@ def list_studies(node: NodeOrRun = None, run: RunInstead = None, as_json: AsJson
 
     Where there is no node, the studies of the latest run.
     """
-    from hmchain.application.governance import studies
     from hmchain.application.node.reading import verified_state
+    from hmchain.ledger.readers import studies
 
     ledger, organisation = _ledger(node, run)
     with verified_state(ledger) as read:
@@ -54,13 +54,13 @@ def show(study: StudyName, node: NodeOrRun = None, run: RunInstead = None, as_js
 
     Where there is no node, the study of the latest run.
     """
-    from hmchain.application.governance import studies
     from hmchain.application.node.reading import verified_state
+    from hmchain.ledger.readers import studies
 
     ledger, organisation = _ledger(node, run)
     with verified_state(ledger) as read:
         output.vouch(read)
-        found = studies.show(read.state, organisation, study)
+        found = studies.proposal(read.state, organisation, study)
     output.emit(found) if as_json else _show(found)
 
 
@@ -76,9 +76,10 @@ def approve(
     from hmchain.application.governance import studies
     from hmchain.application.governance.members import open_steward
     from hmchain.application.site.node import NodeFolder
+    from hmchain.ledger.readers.studies import proposal_to
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
-        shown = studies.request(steward.state, steward.organisation, study)
+        shown = proposal_to(steward.state, steward.organisation, study)
         until_ms = steward.ledger.now_ms() + days * DAY_MS
         _confirm(shown, f"Allow this until {output.when(until_ms)} UTC?", yes=yes or as_json)
         done = studies.approve(steward, shown.asked, until_ms)
@@ -102,9 +103,10 @@ def refuse(
     from hmchain.application.governance import studies
     from hmchain.application.governance.members import open_steward
     from hmchain.application.site.node import NodeFolder
+    from hmchain.ledger.readers.studies import proposal_to
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
-        shown = studies.request(steward.state, steward.organisation, study)
+        shown = proposal_to(steward.state, steward.organisation, study)
         _confirm(shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes or as_json)
         done = studies.refuse(steward, study, reason)
     _tell(done, f"{study} is refused ({reason}); its status is {done.status}.", as_json=as_json)
@@ -116,9 +118,10 @@ def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False, as_jso
     from hmchain.application.governance import studies
     from hmchain.application.governance.members import open_steward
     from hmchain.application.site.node import NodeFolder
+    from hmchain.ledger.readers.studies import proposal_to
 
     with open_steward(NodeFolder(node), passphrase()) as steward:
-        shown = studies.request(steward.state, steward.organisation, study)
+        shown = proposal_to(steward.state, steward.organisation, study)
         _confirm(shown, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes or as_json)
         done = studies.revoke(steward, study)
     _tell(done, f"From the next round on {study} uses nothing of {done.dataset}.", as_json=as_json)
@@ -155,9 +158,10 @@ def close(
     from hmchain.application.governance.members import open_steward
     from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.context import SCIENTIST, STEWARD
+    from hmchain.ledger.readers.studies import proposal
 
     with open_steward(NodeFolder(node), passphrase(), STEWARD if vote else SCIENTIST) as person:
-        shown = studies.show(person.state, person.organisation, study)
+        shown = proposal(person.state, person.organisation, study)
         _confirm(shown, "End this study for all its participants?", yes=yes or as_json)
         done = studies.close(person, study)
     _tell(done, f"{study} is {done.status}." if done.is_over else f"The vote counts; {study} is {done.status}.",
@@ -193,7 +197,7 @@ def _ledger(node: Path | None, run: Path | None) -> tuple[Path, str]:
     return runs.find(run).ledger, ""
 
 
-def _confirm(shown: Shown, question: str, *, yes: bool) -> None:
+def _confirm(shown: StudyProposal, question: str, *, yes: bool) -> None:
     """Show what is asked, and go on only if the answer is yes."""
     if yes:
         return
@@ -201,7 +205,7 @@ def _confirm(shown: Shown, question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True)
 
 
-def _show(shown: Shown) -> None:
+def _show(shown: StudyProposal) -> None:
     """What a study pins, all of it, and what it asks of this hospital."""
     from hmchain.application.governance.terms import terms
 
@@ -214,11 +218,11 @@ def _show(shown: Shown) -> None:
     ))  # fmt: skip
 
 
-def _tell(done: Request, text: str, *, as_json: bool) -> None:
+def _tell(done: StudyRequest, text: str, *, as_json: bool) -> None:
     output.emit(done) if as_json else output.say(text)
 
 
-def _row(each: Request) -> tuple[object, ...]:
+def _row(each: StudyRequest) -> tuple[object, ...]:
     said = f"{each.decision} ({each.reason})" if each.reason else each.decision
     return (
         each.study,

@@ -10,7 +10,7 @@ from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.options import AsJson, RunArgument, RunOption, StudyOption, example
 
 if TYPE_CHECKING:
-    from hmchain.interfaces.cli.views.studies import CurrentRound, Participant, Reputation, StudyStatus
+    from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,10 +31,11 @@ def status(
 
     Works while a run goes on.
     """
-    from hmchain.interfaces.cli.views import studies
+    from hmchain.application.node.reading import verified_state
+    from hmchain.ledger.readers.study_status import study_status
 
-    ledger = runs.find(directory, run).ledger
-    found = studies.study_status(ledger, study or studies.default_study(ledger))
+    with verified_state(runs.find(directory, run).ledger) as read:
+        found = study_status(read, study)
     if as_json:
         output.emit(found)
     else:

@@ -19,7 +19,7 @@ from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import ABSENT, COMMIT, Block, Vote
 from hmchain.ledger.contracts.members import standings
-from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock, no_such_transaction
 from hmchain.ledger.engines.cometbft.answers import MerkleProof
 from hmchain.ledger.engines.cometbft.light import (
     LightProof,
@@ -34,7 +34,6 @@ from hmchain.ledger.engines.cometbft.light import (
 )
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers.proofs import NoSuchTransactionError
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
@@ -167,14 +166,11 @@ def prove(store: BlockStore, transaction: bytes, header: Callable[[int], SignedH
 
     Raises `NoSuchTransactionError`, also where no header follows the transaction's block yet.
     """
-    located = store.located(transaction)
-    height = located[0].height if located else 0
-    signed, following = (header(height), header(height + 1)) if located else (None, None)
-    if located is None or signed is None or following is None:
-        raise NoSuchTransactionError(
-            f"there is no transaction {transaction.hex()} in a block", "check the digest, or wait for its block"
-        )
-    position, block, receipts = located[1], located[0].block, located[0].result.receipts
+    stored, position = store.require(transaction)
+    signed, following = header(stored.height), header(stored.height + 1)
+    if signed is None or following is None:
+        raise no_such_transaction(transaction)
+    block, receipts = stored.block, stored.result.receipts
     path = merkle.path([sha256(wire).digest() for wire in block.transactions], position)
     included = MerkleProof(len(block.transactions), position, tuple(path))
     return OutcomeProof(

@@ -1,22 +1,20 @@
-"""How a study stands, read from a validator's state."""
+"""A study as it stands: its participants, the round that it is in, whom that waits for, and what is to be done next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import assert_never
 
-from hmchain.application.node.reading import verified_state
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import approvals, conduct, models, opening, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Phase, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.readers.states import VerifiedState
+from hmchain.ledger.readers.studies import UNDECIDED, known_names
 from hmchain.ledger.state import State
-
-UNDECIDED = "undecided"
 
 
 class NoStudyError(InputError):
@@ -100,27 +98,33 @@ class StudyStatus:
     vouched: str
     """Whose signatures the state rests on that all of this was read from, or that nobody's do yet."""
 
+    def __str__(self) -> str:
+        done = f"{self.accepted + self.rejected} of {self.rounds} rounds"
+        return f"{self.name}: {self.status}, {done}; next: {self.next} (block {self.height}, {self.vouched})"
 
-def default_study(ledger: Path) -> str:
+
+def all_studies(found: VerifiedState) -> list[StudyStatus]:
+    """All studies as they stand now, in order of name."""
+    return [_status(found.state, study, found.words) for study in studies.studies(found.state)]
+
+
+def study_status(found: VerifiedState, name: str | None = None) -> StudyStatus:
+    """One study as it stands now, without a name the one that is meant. Raises `NoStudyError`."""
+    state, wanted = found.state, name or default_study(found.state)
+    study = studies.study(state, wanted)
+    if study is None:
+        raise NoStudyError(f"there is no study {wanted}", f"studies on this ledger: {known_names(state)}")
+    return _status(state, study, found.words)
+
+
+def default_study(state: State) -> str:
     """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
-    with verified_state(ledger) as found:
-        known = studies.studies(found.state)
+    known = studies.studies(state)
     names = [study.spec.name for study in known if study.status != Status.REFUSED] or [s.spec.name for s in known]
     if len(names) != 1:
         hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
         raise NoStudyError(f"the ledger holds {len(names) or 'no'} studies", hint)
     return names[0]
-
-
-def study_status(ledger: Path, name: str) -> StudyStatus:
-    """How the study stands now. Raises `NoStudyError`."""
-    with verified_state(ledger) as found:
-        state = found.state
-        study = studies.study(state, name)
-        if study is None:
-            known = ", ".join(entry.spec.name for entry in studies.studies(state)) or "none"
-            raise NoStudyError(f"there is no study {name}", f"studies on this ledger: {known}")
-        return _status(state, study, found.words)
 
 
 def _status(state: State, study: Study, vouched: str) -> StudyStatus:

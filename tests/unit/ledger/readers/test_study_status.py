@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
 from hmchain.canonical import encode
-from hmchain.interfaces.cli.views import studies
 from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.contracts.learning.rounds import Phase, Round
+from hmchain.ledger.readers.signers import Signed
+from hmchain.ledger.readers.states import VerifiedState
+from hmchain.ledger.readers.study_status import study_status
 from hmchain.ledger.state import Table, UnknownRecordError
 from support.study_bed import STUDY, Bed
 
 
 @pytest.fixture
-def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
+def bed(tmp_path: Path) -> Iterator[Bed]:
     made = Bed.found(tmp_path)
-
-    @contextmanager
-    def verified_state(ledger: Path) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(state=made.state, words="")
-
-    monkeypatch.setattr(studies, "verified_state", verified_state)
     yield made
     made.close()
 
 
 def waits_for(bed: Bed) -> tuple[str, ...]:
-    current = studies.study_status(Path(), STUDY).current
+    current = study_status(VerifiedState(bed.state, Signed(0)), STUDY).current
     assert current is not None
     return current.waits_for
 

@@ -1,1 +1,0 @@
-"""What the commands show: typed facts of a ledger or a hospital's folder, without a word about how they are printed."""

@@ -1,0 +1,205 @@
+"""One ledger, opened for questions: its blocks as they were signed, and the state of a validator, verified whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from hmchain.errors import InputError
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
+from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers import datasets, lineage, members, proof_files, studies, study_status, transactions
+from hmchain.ledger.readers.blocks import BlockView, block_view, contents
+from hmchain.ledger.readers.datasets import DatasetView
+from hmchain.ledger.readers.decisions import Decisions
+from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
+from hmchain.ledger.readers.logs import SignedLog
+from hmchain.ledger.readers.members import BallotView, ValidatorStatus
+from hmchain.ledger.readers.proof_files import ProofFile
+from hmchain.ledger.readers.signers import Headers, Signed, Witnesses
+from hmchain.ledger.readers.states import VerifiedState, no_state, open_state, state_files
+from hmchain.ledger.readers.studies import StudyRequest
+from hmchain.ledger.readers.study_status import StudyStatus
+from hmchain.ledger.readers.transactions import TransactionView
+from hmchain.ledger.state import State
+
+_BLOCKS_COUNTED = 200
+
+
+class BadTraceError(InputError):
+    """It is not clear what is to be traced."""
+
+    code = "bad_trace"
+
+
+@dataclass(frozen=True)
+class WholeLog:
+    """A log that was compared with what members signed."""
+
+    signed: Signed
+    height: int
+    """Of its last block; what comes after `signed` is this disk's word alone."""
+
+    @property
+    def words(self) -> str:
+        """Up to where it is signed; empty where all of it is."""
+        if self.signed.names and self.signed.height >= self.height:
+            return ""
+        return self.signed.words(self.height)
+
+
+class LedgerReader:
+    """A ledger as it was when the reader was opened. Whatever it tells is what members signed, or says so."""
+
+    def __init__(self, directory: Path, store: BlockStore, verified: VerifiedState | None, headers: Headers | None):
+        """`verified` is None beside a bare copy of the blocks."""
+        self.genesis: Genesis = genesis_file.load(directory / "genesis.json")
+        self._directory, self._store, self._verified = directory, store, verified
+        self._stack = ExitStack()
+        self._names = verified.state if verified else self._stack.enter_context(_founding(self.genesis))
+        self._log = SignedLog(directory, store, self.genesis, Witnesses(self.genesis, self._names), headers)
+        self._decisions = Decisions(self._log.headers, self._names)
+        self._whole: WholeLog | None = None
+
+    def close(self) -> None:
+        """Let go of what the reader made itself."""
+        self._stack.close()
+
+    @property
+    def height(self) -> int:
+        """The last block of the log."""
+        return self._store.height
+
+    @property
+    def verified(self) -> VerifiedState:
+        """The state, and whose signatures it rests on. Raises `NoStateError` beside a bare copy of the blocks."""
+        if self._verified is None:
+            raise no_state(self._directory)
+        return self._verified
+
+    # -- blocks --------------------------------------------------------------------------------------------------------
+
+    def blocks(self, first: int | None = None, limit: int = 20) -> list[BlockView]:
+        """At most `limit` blocks from height `first` on; the last ones if it is None."""
+        start = max(1, self._store.height - limit + 1) if first is None else max(1, first)
+        return [self._block(stored) for stored in islice(self._store.blocks(start), limit)]
+
+    def _block(self, stored: StoredBlock) -> BlockView:
+        block, commit, _ = contents(stored)
+        return block_view(stored, self._decisions.of(block, commit), self._names, self._vouched(stored))
+
+    def transaction(self, prefix: str) -> TransactionView:
+        """The transaction whose digest begins with `prefix`: see `transactions.find` for what is raised."""
+        digest = transactions.find(self._store, prefix)
+        stored, position = self._store.require(digest)
+        block, _, result = contents(stored)
+        fields, body = transactions.decoded(block.transactions[position])
+        sender = membership.credential(self._names, fields.sender) if fields else None
+        return TransactionView(
+            digest=digest,
+            height=stored.height,
+            position=position,
+            time_ms=block.header.time_ms,
+            kind=transactions.kind_of(body),
+            organisation=sender.organisation if sender else "",
+            role=sender.role if sender else "",
+            receipt=result.receipts[position],
+            expires_ms=fields.expires_ms if fields else 0,
+            body=body,
+            vouched=self._vouched(stored),
+        )
+
+    def proof(self, prefix: str) -> ProofFile:
+        """The inclusion proof of the transaction whose digest begins with `prefix`; see `proof_files.prove`."""
+        found = transactions.find(self._store, prefix)
+        return proof_files.prove(self._store, self.genesis, self._log.headers, found)
+
+    def require_whole(self) -> WholeLog:
+        """See, once, that the whole log is as it was signed. Raises `DamagedBlockError`."""
+        if self._whole is None:
+            height = self._store.height
+            self._whole = WholeLog(self._log.require_whole(), height)
+        return self._whole
+
+    def _vouched(self, stored: StoredBlock) -> str:
+        signed = self._log.signed(stored)
+        return signed.words(stored.height) if signed else ""
+
+    # -- what came about -----------------------------------------------------------------------------------------------
+
+    @property
+    def begins_after(self) -> int:
+        """The height after which the log begins; 0 for a whole one."""
+        return begins_after(self._directory)
+
+    def trace(self, study: str | None = None, dataset: str | None = None) -> StudyTrace | DatasetTrace:
+        """The making of a study's model, or the use of a dataset, written as ORGANISATION/NAME.
+
+        Without either, of the only study. Raises `BadTraceError`, `NoStudyError`, `NothingToTraceError`, and what
+        `require_whole` raises.
+        """
+        self.require_whole()
+        if dataset is None:
+            return lineage.trace_study(self._directory, study or study_status.default_study(self.verified.state))
+        if study is not None:
+            raise BadTraceError("a study and a dataset were given", "trace one of them")
+        organisation, separator, name = dataset.partition("/")
+        if not (organisation and separator and name):
+            raise BadTraceError(f"{dataset!r} is not a dataset", "write it as ORGANISATION/NAME")
+        return lineage.trace_dataset(self._directory, organisation, name)
+
+    # -- the state -----------------------------------------------------------------------------------------------------
+
+    def studies(self) -> list[StudyStatus]:
+        """All studies, each with its participants, the round it is in and what is to be done next."""
+        return study_status.all_studies(self.verified)
+
+    def study(self, name: str | None = None) -> StudyStatus:
+        """One study; without a name the only one that was not refused. Raises `NoStudyError`."""
+        return study_status.study_status(self.verified, name)
+
+    def requests(self, organisation: str) -> list[StudyRequest]:
+        """All studies as one hospital is asked about them."""
+        return studies.requests(self.verified.state, organisation)
+
+    def datasets(self) -> list[DatasetView]:
+        """All datasets with their published versions."""
+        return datasets.datasets(self.verified.state)
+
+    def members(self) -> tuple[ValidatorStatus, ...]:
+        """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""
+        proposed = Counter(block.proposer for block in self.blocks(limit=_BLOCKS_COUNTED))
+        return members.validators(self.verified.state, proposed)
+
+    def ballots(self) -> list[BallotView]:
+        """All that the members were asked to decide, the newest first."""
+        return members.ballots(self.verified.state)
+
+
+@contextmanager
+def open_ledger(directory: Path, headers: Headers | None = None) -> Iterator[LedgerReader]:
+    """Read the ledger in `directory`, which another process may be writing.
+
+    `headers` gives CometBFT's signed headers, by default those that are kept beside the log. Raises `LedgerError` for
+    what cannot be opened, read or believed.
+    """
+    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(BlockStore(directory / BLOCKS, read_only=True)))
+        found = stack.enter_context(open_state(directory, headers)) if state_files(directory) else None
+        yield stack.enter_context(closing(LedgerReader(directory, store, found, headers)))
+
+
+@contextmanager
+def _founding(genesis: Genesis) -> Iterator[State]:
+    """The state that the genesis gives: it knows the founders' keys."""
+    with closing(State()) as state:
+        genesis_file.initialise(state, genesis)
+        yield state

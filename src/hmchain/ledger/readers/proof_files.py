@@ -1,0 +1,111 @@
+"""Proofs that one transaction is in a ledger, as files: made on either engine, checked by somebody who has neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hmchain.errors import AuditError
+from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.cometbft import archive, light
+from hmchain.ledger.engines.cometbft.light import OutcomeProof
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers import proofs
+from hmchain.ledger.readers.audit import FINISH, NoVotesError
+from hmchain.ledger.readers.proofs import InclusionProof
+from hmchain.ledger.readers.signers import Headers, NoHeaders
+from hmchain.ledger.readers.transactions import TransactionLine, decoded, kind_of
+from hmchain.ledger.transactions import transaction_digest
+
+
+class ProofFileError(AuditError):
+    """A file is no inclusion proof, or not one of the network that the anchor names."""
+
+    code = "proof_file"
+
+
+class InclusionFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain inclusion proof 1"):
+    """A proof on the embedded engine: all that someone needs who knows nothing but the genesis digest."""
+
+    genesis: Genesis
+    proof: InclusionProof
+
+
+class OutcomeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hmchain cometbft proof 1"):
+    """The same of a ledger on CometBFT."""
+
+    genesis: Genesis
+    proof: OutcomeProof
+
+
+ProofFile = InclusionFile | OutcomeFile
+
+
+@dataclass(frozen=True)
+class ProvenTransaction:
+    """What a proof proves, by the proof's own content."""
+
+    transaction: TransactionLine
+    """Without the sender's organisation, which is not part of it."""
+    height: int
+    time_ms: int
+
+
+def prove(store: BlockStore, genesis: Genesis, headers: Headers, transaction: bytes) -> ProofFile:
+    """The proof of a transaction of a log, with the genesis.
+
+    Raises `NoSuchTransactionError`, and `NoVotesError` where neither votes nor headers at hand say that it was decided.
+    """
+    stored, _ = store.require(transaction)
+    if stored.commit.votes:
+        return InclusionFile(genesis, proofs.prove(store, transaction))
+    if isinstance(headers, NoHeaders) or headers.wait(stored.height + 1) is None:
+        raise NoVotesError("this ledger's directory holds no votes that a proof could show", FINISH)
+    return OutcomeFile(genesis, archive.prove(store, transaction, headers.wait))
+
+
+def to_json(file: ProofFile) -> bytes:
+    """A proof as JSON that people can read, to hand on."""
+    return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
+
+
+def check(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
+    """Check a proof offline against a genesis digest, or the hash of a trusted header.
+
+    Raises `ProofFileError` or `ProofError`.
+    """
+    try:
+        file: ProofFile = msgspec.json.decode(path.read_bytes(), type=ProofFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProofFileError(f"{path} is not an inclusion proof", "`hmchain ledger proof` writes one") from error
+    if genesis is not None:
+        if file.genesis.digest != genesis:
+            raise ProofFileError(
+                f"{path} is a proof on the network with genesis {file.genesis.digest.hex()}",
+                f"that is not {genesis.hex()}: it proves nothing there",
+            )
+        _verify(file, file.genesis)
+    if header is not None:
+        _verify(file, header)
+    return file
+
+
+def _verify(file: ProofFile, anchor: Genesis | bytes) -> None:
+    if isinstance(file, OutcomeFile):
+        light.verify_outcome(file.proof, anchor)
+    else:
+        proofs.verify_inclusion(file.proof, anchor)
+
+
+def proven(file: ProofFile) -> ProvenTransaction:
+    """What a proof proves."""
+    if isinstance(file, OutcomeFile):
+        header = file.proof.decided.signed_header.header
+        wire, height, time_ms = file.proof.decided.tx, header.height, light.time_ms(header)
+    else:
+        wire, height, time_ms = file.proof.wire, file.proof.header.height, file.proof.header.time_ms
+    _, body = decoded(wire)
+    line = TransactionLine(transaction_digest(wire), kind_of(body), "", file.proof.receipt.code)
+    return ProvenTransaction(line, height, time_ms)
