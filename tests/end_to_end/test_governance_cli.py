@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmchain.application.governance import key_rotation, members
-from hmchain.application.governance.members import open_steward
+from hmchain.application.governance import key_rotation
+from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.node.node import open_hospital
 from hmchain.application.site.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
 from hmchain.keys import SigningKey, load_key
@@ -167,7 +167,7 @@ def test_a_proposal_that_cannot_be_is_explained(published: Consortium, tmp_path:
 def send(site: Site, key: SigningKey, dataset: str) -> None:
     """A steward's transaction, signed by whatever key. Raises `RefusedTransactionError`."""
     with open_steward(site.folder) as steward:
-        members.Delegate(steward.organisation, key, steward.ledger).require(RegisterDataset(dataset, SCHEMA))
+        LedgerUser(steward.organisation, key, steward.ledger).send(RegisterDataset(dataset, SCHEMA))
 
 
 def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
-from hmchain.application.governance.members import Delegate, open_steward
+from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
@@ -124,7 +124,7 @@ def schema_of(records: Records, version: Version) -> Schema | RecordSchema:
     return RecordSchema(tuple(sorted(set(kinds))), tuple(sorted(set(types))))
 
 
-def publish(steward: Delegate, version: Version, schema: Schema | RecordSchema) -> Publication:
+def publish(steward: LedgerUser, version: Version, schema: Schema | RecordSchema) -> Publication:
     """Put a fixed version on the ledger, after its dataset if that is new; once is enough.
 
     One whose records were erased meanwhile is withdrawn at once: the next version cannot come before it.
@@ -134,13 +134,13 @@ def publish(steward: Delegate, version: Version, schema: Schema | RecordSchema) 
     name, number = version.dataset, version.number
     known = datasets.dataset(steward.state, steward.organisation, name)
     if known is None:
-        steward.require(RegisterDataset(name, schema))
+        steward.send(RegisterDataset(name, schema))
     elif known.schema != schema:
         hint = "publish it as a dataset of another name: a dataset's records keep one form"
         raise OutOfStepError(f"dataset {name} is on the ledger with records of another form", hint)
     last = known.version if known else 0
     if last == number - 1:
-        steward.require(PublishVersion(name, number, _root(version), rounded_count(version.records)))
+        steward.send(PublishVersion(name, number, _root(version), rounded_count(version.records)))
     elif last < number:
         hint = f"register version {last + 1} first: hmchain data register {name} --version {last + 1}"
         raise OutOfStepError(f"the ledger's newest version of {name} is {last}", hint)
@@ -148,7 +148,7 @@ def publish(steward: Delegate, version: Version, schema: Schema | RecordSchema) 
     return Publication(version, rounded_count(version.records), published=True, withdrawn=withdrawn)
 
 
-def withdraw(steward: Delegate, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+def withdraw(steward: LedgerUser, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     """Have the ledger say of versions that records of them were erased; returns those that it says it of now.
 
     Versions that were never published are passed over. Raises `RefusedTransactionError` if the ledger refuses.
@@ -157,7 +157,7 @@ def withdraw(steward: Delegate, versions: Iterable[tuple[str, int]]) -> list[tup
     for name, number in versions:
         found = datasets.version(steward.state, steward.organisation, name, number)
         if found is not None and not found.withdrawn:
-            steward.require(WithdrawVersion(name, number))
+            steward.send(WithdrawVersion(name, number))
         if found is not None:
             said.append((name, number))
     return said

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
-from hmchain.application.governance.members import Delegate, open_steward
+from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.node import process
 from hmchain.application.node.link import connected
 from hmchain.application.site.hospital import HospitalFolder, alone, locate
@@ -79,7 +79,7 @@ def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable
         fresh = _prepared(folder, role, passphrase)
         if not _on_ledger(_member(steward), role, fresh):
             say(f"the new key of the {role} is in {next_key_file(folder.keys, role)}; the ledger is told")
-            steward.require(_transaction(steward, role, fresh))
+            steward.send(_transaction(steward, role, fresh))
     if role == VALIDATOR:
         _wait_for_power(folder, steward.organisation, fresh)
     _take_up(folder, role, fresh, passphrase)
@@ -109,7 +109,7 @@ def _kind(role: str) -> type[SigningKey] | type[WrappingKey]:
     return WrappingKey if role == WRAPPING else SigningKey
 
 
-def _member(steward: Delegate) -> Member:
+def _member(steward: LedgerUser) -> Member:
     entry = membership.membership(steward.state, steward.organisation)
     if entry is None:
         raise LedgerError(f"{steward.organisation} is no member of the network", "have it admitted first")
@@ -121,7 +121,7 @@ def _on_ledger(member: Member, role: str, key: Key) -> bool:
     return bool(known == (key.public if isinstance(key, WrappingKey) else key.public.raw))
 
 
-def _transaction(steward: Delegate, role: str, fresh: Key) -> RotateKey | RotateWrappingKey:
+def _transaction(steward: LedgerUser, role: str, fresh: Key) -> RotateKey | RotateWrappingKey:
     if isinstance(fresh, WrappingKey):
         return RotateWrappingKey(fresh.public)
     former = getattr(_member(steward), role)

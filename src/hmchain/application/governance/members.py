@@ -1,20 +1,13 @@
-"""A hospital's people at its running node, and what the members decide together: who joins, who leaves."""
+"""What the members of a network decide together: who joins, who leaves, by which rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from hmchain.application.hospital.consortium import LocalNode
-from hmchain.application.site.keyring import key_file
-from hmchain.application.site.node import NodeFolder
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.errors import InputError
-from hmchain.keys import SigningKey, load_key
-from hmchain.ledger import contracts
-from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, upgrades
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance, Window
 from hmchain.ledger.contracts.members.membership import (
@@ -28,7 +21,6 @@ from hmchain.ledger.contracts.members.membership import (
 )
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
-from hmchain.ledger.engines.ledger import Ledger, require, signed
 from hmchain.ledger.readers.members import BallotView, ballots
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
@@ -68,50 +60,14 @@ class NetworkParameterError(InputError):
     code = "network_parameter"
 
 
-@dataclass(frozen=True)
-class Delegate:
-    """Who speaks for a hospital at its running node, as its steward or scientist; records and agent are left alone."""
-
-    organisation: str
-    key: SigningKey
-    ledger: Ledger
-    """As its node sees it."""
-
-    @property
-    def state(self) -> State:
-        """The state of the hospital's node."""
-        return self.ledger.state_of(self.organisation)
-
-    def require(self, body: contracts.Body) -> None:
-        """Send a transaction and wait for its block. Raises `RefusedTransactionError`."""
-        require(self.ledger, [signed(self.key, LocalNode(self.ledger, self.organisation), body)])
-
-
-@contextmanager
-def open_steward(folder: NodeFolder, passphrase: str | None = None, role: str = STEWARD) -> Iterator[Delegate]:
-    """The steward of a running node, or who holds another role's key.
-
-    Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
-    """
-    # A hospital whose ledger runs in its own process has none of the libraries that a node is spoken to with.
-    from hmchain.application.node.node import open_ledger
-
-    key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
-    ledger = open_ledger(folder)
-    try:
-        yield Delegate(folder.settings().organisation, key, ledger)
-    finally:
-        ledger.close()
-
-
-def propose(steward: Delegate, action: Action) -> BallotView:
+def propose(steward: LedgerUser, action: Action) -> BallotView:
     """Put an action to the vote, with this hospital's yes.
 
     Raises `UselessProposalError` before anything is sent, and `RefusedTransactionError`.
     """
     _require_use(steward.state, action, steward.ledger.now_ms())
     known = {ballot for ballot, _ in membership.ballots(steward.state)}
-    steward.require(ProposeAction(action))
+    steward.send(ProposeAction(action))
     fresh = [
         ballot
         for ballot, entry in membership.ballots(steward.state)
@@ -158,17 +114,17 @@ def _parameter(setting: str) -> tuple[str, int]:
     return name, int(value)
 
 
-def vote(steward: Delegate, prefix: str) -> BallotView:
+def vote(steward: LedgerUser, prefix: str) -> BallotView:
     """Vote yes to the open ballot whose id begins with `prefix`. Raises `NoBallotError`, `RefusedTransactionError`."""
     found = _open_ballot(steward.state, prefix)
-    steward.require(VoteAction(found.id))
+    steward.send(VoteAction(found.id))
     return _ballot(steward.state, found.id)
 
 
-def withdraw(steward: Delegate, prefix: str) -> BallotView:
+def withdraw(steward: LedgerUser, prefix: str) -> BallotView:
     """Take back this hospital's yes. Raises `NoBallotError` and `RefusedTransactionError`."""
     found = _open_ballot(steward.state, prefix)
-    steward.require(WithdrawVote(found.id))
+    steward.send(WithdrawVote(found.id))
     return _ballot(steward.state, found.id)
 
 
@@ -184,13 +140,13 @@ def _open_ballot(state: State, prefix: str) -> BallotView:
     return found[0]
 
 
-def upgrade(steward: Delegate, protocol: int, after_ms: int | None, after_height: int) -> Upgrade:
+def upgrade(steward: LedgerUser, protocol: int, after_ms: int | None, after_height: int) -> Upgrade:
     """The action that agrees on the next rules; without a time an hour more than the notice that is due."""
     soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
     return Upgrade(protocol, soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0), after_height)
 
 
-def call_off(steward: Delegate) -> CallOff:
+def call_off(steward: LedgerUser) -> CallOff:
     """The action that calls the agreed upgrade off. Raises `UselessProposalError` if none is agreed."""
     agreed = upgrades.planned(steward.state)
     if agreed is None:
@@ -198,15 +154,15 @@ def call_off(steward: Delegate) -> CallOff:
     return CallOff(agreed.protocol)
 
 
-def announce_maintenance(steward: Delegate, minutes: int, in_minutes: int = 0) -> Window:
+def announce_maintenance(steward: LedgerUser, minutes: int, in_minutes: int = 0) -> Window:
     """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
     from_ms = steward.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
-    steward.require(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
+    steward.send(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
     announced = maintenance.window(steward.state, steward.organisation)
     assert announced is not None
     return announced
 
 
-def unjail(steward: Delegate) -> None:
+def unjail(steward: LedgerUser) -> None:
     """Ask for a hospital's votes to be counted again. Raises `RefusedTransactionError` if it is not jailed."""
-    steward.require(Unjail())
+    steward.send(Unjail())

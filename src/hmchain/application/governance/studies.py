@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain.application.governance.members import Delegate
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.datasets import Schema
@@ -36,50 +36,50 @@ class StudyFileError(InputError):
     code = "study_file"
 
 
-def approve(delegate: Delegate, asked: StudyRequest, until_ms: int) -> StudyRequest:
+def approve(user: LedgerUser, asked: StudyRequest, until_ms: int) -> StudyRequest:
     """Steward: allow what was `asked`, and nothing else, until a block time. Raises what a refusal raises."""
-    delegate.require(ApproveStudy(asked.study, asked.specification, until_ms))
-    return _asked(delegate, asked.study)
+    user.send(ApproveStudy(asked.study, asked.specification, until_ms))
+    return _asked(user, asked.study)
 
 
-def refuse(delegate: Delegate, name: str, reason: str) -> StudyRequest:
+def refuse(user: LedgerUser, name: str, reason: str) -> StudyRequest:
     """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
     if reason not in REASONS:
         raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
-    _asked(delegate, name)
-    delegate.require(RefuseStudy(name, reason))
-    return _asked(delegate, name)
+    _asked(user, name)
+    user.send(RefuseStudy(name, reason))
+    return _asked(user, name)
 
 
-def revoke(delegate: Delegate, name: str) -> StudyRequest:
+def revoke(user: LedgerUser, name: str) -> StudyRequest:
     """Steward: take an approval back, from the next round on."""
-    _asked(delegate, name)
-    delegate.require(RevokeApproval(name))
-    return _asked(delegate, name)
+    _asked(user, name)
+    user.send(RevokeApproval(name))
+    return _asked(user, name)
 
 
-def _asked(delegate: Delegate, name: str) -> StudyRequest:
-    return proposal_to(delegate.state, delegate.organisation, name).asked
+def _asked(user: LedgerUser, name: str) -> StudyRequest:
+    return proposal_to(user.state, user.organisation, name).asked
 
 
-def close(delegate: Delegate, name: str) -> StudyRequest:
+def close(user: LedgerUser, name: str) -> StudyRequest:
     """Scientist of the proposing hospital: end a study. Steward of a participant: vote for it."""
-    proposal(delegate.state, delegate.organisation, name)
-    delegate.require(CloseStudy(name))
-    return proposal(delegate.state, delegate.organisation, name).asked
+    proposal(user.state, user.organisation, name)
+    user.send(CloseStudy(name))
+    return proposal(user.state, user.organisation, name).asked
 
 
-def resume(delegate: Delegate, name: str) -> StudyRequest:
+def resume(user: LedgerUser, name: str) -> StudyRequest:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
-    proposal(delegate.state, delegate.organisation, name)
-    delegate.require(ResumeStudy(name))
-    return proposal(delegate.state, delegate.organisation, name).asked
+    proposal(user.state, user.organisation, name)
+    user.send(ResumeStudy(name))
+    return proposal(user.state, user.organisation, name).asked
 
 
-def propose(delegate: Delegate, spec: StudySpec) -> StudyRequest:
+def propose(user: LedgerUser, spec: StudySpec) -> StudyRequest:
     """Scientist: put a study before the stewards of its participants."""
-    delegate.require(ProposeStudy(spec))
-    return proposal(delegate.state, delegate.organisation, spec.name).asked
+    user.send(ProposeStudy(spec))
+    return proposal(user.state, user.organisation, spec.name).asked
 
 
 # -- proposals from a file ---------------------------------------------------------------------------------------------

@@ -26,9 +26,8 @@ from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
-from hmchain.ledger.engines.ledger import Ledger, OnBlock, require, submit
+from hmchain.ledger.engines.ledger import Ledger, OnBlock, OwnNode, require, submit
 from hmchain.ledger.genesis import SALT_BYTES, Genesis
-from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
 _IDLE_SECONDS = 0.02
@@ -80,24 +79,6 @@ def founding(
     return genesis_file.found(name, time_ms, members, salt or os.urandom(SALT_BYTES), parameters)
 
 
-class LocalNode:
-    """One hospital's own node: its validator's state."""
-
-    def __init__(self, ledger: Ledger, organisation: str) -> None:
-        self._ledger = ledger
-        self._organisation = organisation
-        self.chain_id = ledger.chain_id
-
-    @property
-    def state(self) -> State:
-        """The committed state of the hospital's validator."""
-        return self._ledger.state_of(self._organisation)
-
-    def now_ms(self) -> int:
-        """The time the next block would have."""
-        return self._ledger.now_ms()
-
-
 class Consortium:
     """Hospitals in one folder, their ledger and the object store that they share."""
 
@@ -117,7 +98,7 @@ class Consortium:
         # What need not survive a power cut is cheaper to write, where the store is our own.
         relay = None if objects else ObjectStore.directory(run.objects, durable=False)
         self.hospitals = {
-            name: Hospital(name, run.hospital(name), keyring, self.objects, LocalNode(ledger, name), learn, relay)
+            name: Hospital(name, run.hospital(name), keyring, self.objects, OwnNode(ledger, name), learn, relay)
             for name, keyring in sorted(keys.items())
         }
         self.asleep: set[str] = set()

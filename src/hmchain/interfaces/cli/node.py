@@ -145,9 +145,10 @@ def audit(
 def unjail(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Say that this node is back from a long silence or from maintenance, so that its votes count again."""
     from hmchain.application.governance import members
+    from hmchain.application.governance.delegate import open_steward
     from hmchain.application.site.node import NodeFolder
 
-    with members.open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
         members.unjail(steward)
     if as_json:
         output.emit({"unjailed": True})
@@ -169,9 +170,10 @@ def maintenance(
     The node must run. Once a week. When it is back, `hmchain node unjail` makes its votes count again.
     """
     from hmchain.application.governance import members
+    from hmchain.application.governance.delegate import open_steward
     from hmchain.application.site.node import NodeFolder
 
-    with members.open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
         window = members.announce_maintenance(steward, minutes, in_minutes)
     if as_json:
         output.emit({"from_ms": window.from_ms, "until_ms": window.until_ms})

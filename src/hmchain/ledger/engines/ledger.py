@@ -86,6 +86,24 @@ class Node(Protocol):
         """The time the next block would have."""
 
 
+class OwnNode:
+    """One organisation's own node: its validator's state, through a ledger."""
+
+    def __init__(self, ledger: Ledger, organisation: str) -> None:
+        self._ledger = ledger
+        self._organisation = organisation
+        self.chain_id = ledger.chain_id
+
+    @property
+    def state(self) -> State:
+        """The committed state of the organisation's validator."""
+        return self._ledger.state_of(self._organisation)
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+        return self._ledger.now_ms()
+
+
 class Signer(Protocol):
     """Holder of a sender's key: `keys.SigningKey` is one; a token, a browser or a remote signer may be another."""
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from hmchain.application.data import publication
-from hmchain.application.governance.members import Delegate
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data import datasets
@@ -37,10 +37,10 @@ class Bed:
         return json.loads(printed.out)
 
     @contextmanager
-    def steward(self, *_: object) -> Iterator[Delegate]:
+    def steward(self, *_: object) -> Iterator[LedgerUser]:
         if not self.awake:
             raise NoEndpointError("the node does not answer", "start it")
-        yield Delegate("north", self.consortium.hospitals["north"].keys.steward, self.consortium.ledger)
+        yield LedgerUser("north", self.consortium.hospitals["north"].keys.steward, self.consortium.ledger)
 
     def version(self, number: int) -> datasets.Version:
         state = self.consortium.hospitals["north"].node.state

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance import key_rotation, members
+from hmchain.application.governance import key_rotation
+from hmchain.application.governance.delegate import open_steward
 from hmchain.application.hospital.consortium import founding, validator_keys
+from hmchain.application.node import node
 from hmchain.application.site.hospital import HospitalFolder, RecordsInUseError, locate, open_records
 from hmchain.application.site.keyring import Keyring, next_key_file
 from hmchain.application.site.node import NodeFolder, NodeSettings
@@ -55,7 +57,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
     EmbeddedLedger.create(made.path, founding("test", TITLES, keys, 1), made.validators).close()
     keys["north"].save(made.node.keys)
     made.node.write_settings(NodeSettings(organisation="north", title="North", address="north.example.org:26656"))
-    monkeypatch.setattr(members, "open_ledger", made.ledger)
+    monkeypatch.setattr(node, "open_ledger", made.ledger)
     return made
 
 
@@ -101,6 +103,6 @@ def test_a_wrapping_key_is_not_replaced_while_somebody_changes_the_records(bed: 
 
 
 def test_one_transaction_makes_no_store_of_objects(bed: Bed) -> None:
-    with members.open_steward(bed.node) as steward:
-        steward.require(RegisterDataset("d", Schema("mri", 1, 64, 64, ("no", "yes"))))
+    with open_steward(bed.node) as steward:
+        steward.send(RegisterDataset("d", Schema("mri", 1, 64, 64, ("no", "yes"))))
     assert not (bed.node.path / "objects").exists()

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import (
-    Delegate,
     NetworkParameterError,
     NoBallotError,
     UselessProposalError,
@@ -160,7 +160,7 @@ def test_a_consortium_runs_on_it_as_on_the_embedded_engine(chain: Chain, engine:
 def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         # All read the one node of this test; each signs with its own key.
-        stewards = [Delegate("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
+        stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         asked = propose(stewards[0], Admit(member("e")))
         assert (asked.action, asked.yes, asked.needed, asked.passed) == ("admit e", ("a",), 3, False)
         with pytest.raises(NoBallotError, match="no open ballot begins"):
@@ -195,7 +195,7 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
 
 def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
-        stewards = [Delegate("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
+        stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         before = parameters.current(stewards[0].state)
         action = changed_parameters(stewards[0].state, ["round_trip_ms=160", "jail_ms=60000"])
         assert action.parameters == replace(before, round_trip_ms=160, jail_ms=60_000)
@@ -218,7 +218,7 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
 
 def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
-        stewards = [Delegate("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
+        stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         with pytest.raises(UselessProposalError, match="no upgrade is agreed on"):
             call_off(stewards[0])
         with pytest.raises(UselessProposalError, match="not the protocol after the one in force"):
@@ -247,7 +247,7 @@ def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine:
 
 def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
-        steward = Delegate("a", signing_key("a", "steward"), consortium.ledger)
+        steward = LedgerUser("a", signing_key("a", "steward"), consortium.ledger)
         window = announce_maintenance(steward, 120)
         assert window.until_ms - window.from_ms == 120 * 60_000
         assert standings.standing(steward.state, "a").power == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,32 +11,35 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.options import passphrase
 
 if TYPE_CHECKING:
-    from hmchain.application.governance.members import Delegate
+    from hmchain.application.governance.delegate import LedgerUser
     from hmchain.ledger.contracts.members.membership import Action
     from hmchain.ledger.readers.members import BallotView
 
 COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 
 
-def propose(directory: Path, action: Callable[[Delegate], Action], *, as_json: bool) -> None:
+def propose(directory: Path, action: Callable[[LedgerUser], Action], *, as_json: bool) -> None:
     """Put to the vote what the ledger at this hospital's node suggests, with its steward's yes."""
     from hmchain.application.governance import members
 
-    _as_steward(directory, lambda steward: members.propose(steward, action(steward)), as_json=as_json)
+    with _steward(directory) as steward:
+        _show(members.propose(steward, action(steward)), as_json=as_json)
 
 
 def vote(directory: Path, ballot: str, *, as_json: bool) -> None:
     """Say yes to the open ballot whose id begins so."""
     from hmchain.application.governance import members
 
-    _as_steward(directory, lambda steward: members.vote(steward, ballot), as_json=as_json)
+    with _steward(directory) as steward:
+        _show(members.vote(steward, ballot), as_json=as_json)
 
 
 def withdraw(directory: Path, ballot: str, *, as_json: bool) -> None:
     """Take back the yes to the open ballot whose id begins so."""
     from hmchain.application.governance import members
 
-    _as_steward(directory, lambda steward: members.withdraw(steward, ballot), as_json=as_json)
+    with _steward(directory) as steward:
+        _show(members.withdraw(steward, ballot), as_json=as_json)
 
 
 def row(ballot: BallotView) -> tuple[object, ...]:
@@ -53,15 +57,17 @@ def _outcome(ballot: BallotView) -> str:
     return f"open: {len(ballot.yes)} of {ballot.needed} needed"
 
 
-def _as_steward(directory: Path, act: Callable[[Delegate], BallotView], *, as_json: bool) -> None:
-    from hmchain.application.governance import members
+def _steward(directory: Path) -> AbstractContextManager[LedgerUser]:
+    from hmchain.application.governance.delegate import open_steward
     from hmchain.application.site.node import NodeFolder
 
-    with members.open_steward(NodeFolder(directory), passphrase()) as steward:
-        found = act(steward)
+    return open_steward(NodeFolder(directory), passphrase())
+
+
+def _show(ballot: BallotView, *, as_json: bool) -> None:
     if as_json:
-        output.emit(found)
+        output.emit(ballot)
         return
-    output.table(COLUMNS, [row(found)])
-    if found.open:
-        output.say(f"Other members agree with: hmchain network vote {output.short(found.id)}")
+    output.table(COLUMNS, [row(ballot)])
+    if ballot.open:
+        output.say(f"Other members agree with: hmchain network vote {output.short(ballot.id)}")

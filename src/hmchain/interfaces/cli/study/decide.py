@@ -74,7 +74,7 @@ def approve(
 ) -> None:
     """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time."""
     from hmchain.application.governance import studies
-    from hmchain.application.governance.members import open_steward
+    from hmchain.application.governance.delegate import open_steward
     from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.readers.studies import proposal_to
 
@@ -101,7 +101,7 @@ def refuse(
 ) -> None:
     """Steward: say no. A study that has not begun is over then; one that runs goes on without this hospital."""
     from hmchain.application.governance import studies
-    from hmchain.application.governance.members import open_steward
+    from hmchain.application.governance.delegate import open_steward
     from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.readers.studies import proposal_to
 
@@ -116,7 +116,7 @@ def refuse(
 def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False, as_json: AsJson = False) -> None:
     """Steward: take an approval back. From the next round on nothing of this hospital is used."""
     from hmchain.application.governance import studies
-    from hmchain.application.governance.members import open_steward
+    from hmchain.application.governance.delegate import open_steward
     from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.readers.studies import proposal_to
 
@@ -131,11 +131,10 @@ def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False, as_jso
 def resume(study: StudyName, node: Node = DEFAULT_NODE, as_json: AsJson = False) -> None:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
     from hmchain.application.governance import studies
-    from hmchain.application.governance.members import open_steward
+    from hmchain.application.governance.delegate import open_scientist
     from hmchain.application.site.node import NodeFolder
-    from hmchain.ledger.context import SCIENTIST
 
-    with open_steward(NodeFolder(node), passphrase(), SCIENTIST) as scientist:
+    with open_scientist(NodeFolder(node), passphrase()) as scientist:
         done = studies.resume(scientist, study)
     _tell(done, f"{study} goes on.", as_json=as_json)
 
@@ -155,12 +154,12 @@ def close(
     The last accepted model is kept, if there is one, and nobody's reputation changes.
     """
     from hmchain.application.governance import studies
-    from hmchain.application.governance.members import open_steward
+    from hmchain.application.governance.delegate import open_user
     from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.context import SCIENTIST, STEWARD
     from hmchain.ledger.readers.studies import proposal
 
-    with open_steward(NodeFolder(node), passphrase(), STEWARD if vote else SCIENTIST) as person:
+    with open_user(NodeFolder(node), STEWARD if vote else SCIENTIST, passphrase()) as person:
         shown = proposal(person.state, person.organisation, study)
         _confirm(shown, "End this study for all its participants?", yes=yes or as_json)
         done = studies.close(person, study)
@@ -176,12 +175,11 @@ def propose(
 ) -> None:
     """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
     from hmchain.application.governance import studies
-    from hmchain.application.governance.members import open_steward
+    from hmchain.application.governance.delegate import open_scientist
     from hmchain.application.site.node import NodeFolder
-    from hmchain.ledger.context import SCIENTIST
 
     proposal = studies.load_proposal(file)
-    with open_steward(NodeFolder(node), passphrase(), SCIENTIST) as scientist:
+    with open_scientist(NodeFolder(node), passphrase()) as scientist:
         done = studies.propose(scientist, studies.specification(scientist.state, proposal))
     _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
                 f"Each decides: hmchain study approve {done.study}", as_json=as_json)  # fmt: skip
