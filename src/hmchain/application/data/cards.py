@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from hmchain.plain import Progress
 from hmchain.records.card import CardData, Quarantined, break_down, to_json
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.pictures.decode import as_png
 from hmchain.records.quality import Assessment, Sample, assess
 
 _PNG = "image/png"
@@ -94,10 +94,5 @@ def _sample(records: Records, version: Version, entry: RecordEntry) -> Sample:
 
 def _png(data: bytes) -> bytes:
     """An image made for learning as a picture file."""
-    from PIL import Image
-
     record = decode_trusted(data, ImageRecord)
-    pixels = np.frombuffer(record.pixels, np.uint8).reshape(record.shape)
-    with io.BytesIO() as file:
-        Image.fromarray(pixels[..., 0] if record.shape[2] == 1 else pixels).save(file, "PNG")
-        return file.getvalue()
+    return as_png(np.frombuffer(record.pixels, np.uint8).reshape(record.shape))

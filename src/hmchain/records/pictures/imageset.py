@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +62,18 @@ class ExtractionReport:
 
 
 @dataclass(frozen=True)
+class Original:
+    """A picture as the set has it, before anything was done to it."""
+
+    name: str
+    """Unique in the set."""
+    label: str
+    """The class that the set files it under."""
+    read: Callable[[], bytes] = field(repr=False)
+    """The bytes of its file. Raises `OSError`."""
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Labelled images, bare of everything but their pixels."""
 
@@ -80,6 +92,10 @@ class ImageSet:
     report: ExtractionReport
     credit: str
     """Where the images come from."""
+    originals: tuple[Original, ...] = ()
+    """(n,), what each image was read from."""
+    unreadable: tuple[Original, ...] = ()
+    """Files among those of the classes that are no images."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -101,3 +117,5 @@ class Extracted:
     official: npt.NDArray[np.int8] | None
     stripped: npt.NDArray[np.bool_]
     report: ExtractionReport
+    originals: tuple[Original, ...]
+    unreadable: tuple[Original, ...] = ()

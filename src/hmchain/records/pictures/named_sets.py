@@ -81,27 +81,23 @@ def _finish(name: str, found: Extracted, credit: str) -> ImageSet:
     if len(np.unique(found.labels)) < 2:
         only = found.classes[found.labels[0]]
         raise OneClassError(f"all images of {name} are of the class {only!r}", "give images of at least two classes")
-    official = found.official
-    if official is None:
-        groups = near_duplicate_groups(found.images)
-        return ImageSet(
-            name, found.images, found.labels, found.classes, groups, None, found.stripped, found.report, credit
-        )
-    keep = official == TEST
-    keep[~keep] = ~near_duplicates_of(found.images[~keep], found.images[keep])
+    keep, official = np.ones(len(found.labels), np.bool_), found.official
+    if official is not None:
+        keep = official == TEST
+        keep[~keep] = ~near_duplicates_of(found.images[~keep], found.images[keep])
     images = found.images[keep]
-    report = replace(found.report, duplicates_dropped=int((~keep).sum()))
-    groups = near_duplicate_groups(images)
     return ImageSet(
         name,
         images,
         found.labels[keep],
         found.classes,
-        groups,
-        official[keep],
+        near_duplicate_groups(images),
+        None if official is None else official[keep],
         found.stripped[keep],
-        report,
+        replace(found.report, duplicates_dropped=int((~keep).sum())),
         credit,
+        tuple(original for original, kept in zip(found.originals, keep, strict=True) if kept),
+        found.unreadable,
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.records.pictures.decode import resize
+from hmchain.records.pictures.decode import as_png, resize
 from hmchain.records.pictures.imageset import (
     TEST,
     TRAIN,
@@ -20,6 +21,7 @@ from hmchain.records.pictures.imageset import (
     EmptyDatasetError,
     Extracted,
     ExtractionReport,
+    Original,
 )
 
 _PARTS = (("train", TRAIN), ("val", VALIDATION), ("test", TEST))
@@ -46,13 +48,19 @@ def load_arrays(path: Path, size: int | None = None, classes: tuple[str, ...] = 
     if not len(images):
         raise EmptyDatasetError(f"{path} holds no images", f"it needs {_LAYOUTS}")
     values, indices = _classes(labels, classes, path)
+    originals = _originals(images, [values[index] for index in indices])
     if size is not None and images.shape[1:3] != (size, size):
         images = np.stack([resize(image, size) for image in images])
     if official is not None and not (official == TEST).any():
         official = None  # an empty test set is none
-    return Extracted(
-        images, indices, values, official, np.zeros(len(images), np.bool_), ExtractionReport(files_read=len(images))
-    )
+    report = ExtractionReport(files_read=len(images))
+    return Extracted(images, indices, values, official, np.zeros(len(images), np.bool_), report, originals)
+
+
+def _originals(images: npt.NDArray[np.uint8], labels: Sequence[str]) -> tuple[Original, ...]:
+    """Each image as a file of its own, in its own size."""
+    pairs = enumerate(zip(images, labels, strict=True))
+    return tuple(Original(f"{index:06d}.png", label, partial(as_png, image)) for index, (image, label) in pairs)
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:

@@ -20,6 +20,7 @@ from hmchain.records.pictures.imageset import (
     EmptyDatasetError,
     Extracted,
     ExtractionReport,
+    Original,
 )
 
 _SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
@@ -89,10 +90,11 @@ def read_files(
     """
     results = _decode_all(files, size, progress)
     kept = [(file, result) for file, result in zip(files, results, strict=True) if isinstance(result, Decoded)]
-    quarantined = [*stray]
+    unreadable, quarantined = [], [*stray]
     for file, result in zip(files, results, strict=True):
         if isinstance(result, NotAnImageError):
-            quarantined.append((file.path.relative_to(folder).as_posix(), result.what))
+            unreadable.append(_original(file, folder))
+            quarantined.append((unreadable[-1].name, result.what))
     if not kept:
         name, reason = quarantined[0]
         raise EmptyDatasetError(
@@ -110,7 +112,13 @@ def read_files(
         official if (official == TEST).any() else None,
         np.array([bool(result.removed) for _, result in kept]),
         _report(kept, quarantined),
+        tuple(_original(file, folder) for file, _ in kept),
+        tuple(unreadable),
     )
+
+
+def _original(file: ImageFile, folder: Path) -> Original:
+    return Original(file.path.relative_to(folder).as_posix(), file.label, file.path.read_bytes)
 
 
 def _decode_all(files: Sequence[ImageFile], size: int, progress: Progress | None) -> list[Decoded | NotAnImageError]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain.records.pictures import medmnist
-from hmchain.records.pictures.decode import PIXELS_MAX
+from hmchain.records.pictures.decode import PIXELS_MAX, as_png
 from hmchain.records.pictures.imageset import DatasetLayoutError
 from hmchain.records.sources.item import IMAGE, Item, SourceError
 from hmchain.records.sources.marks import mark
@@ -155,10 +155,4 @@ class ImageArrays:
 
 
 def _png(pixels: bytes, shape: Shape) -> BinaryIO:
-    from PIL import Image
-
-    array = np.frombuffer(pixels, np.uint8).reshape(shape)
-    file = io.BytesIO()
-    Image.fromarray(array[..., 0] if shape[2] == 1 else array).save(file, "PNG", compress_level=1)
-    file.seek(0)
-    return file
+    return io.BytesIO(as_png(np.frombuffer(pixels, np.uint8).reshape(shape)))

@@ -1,0 +1,39 @@
+"""Pictures that somebody lists: files of a public set that a hospital is given, say."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import BinaryIO
+
+from hmchain.records.pictures.imageset import Original
+from hmchain.records.sources.item import IMAGE, Item, ItemUnavailableError
+from hmchain.records.sources.marks import mark
+
+
+class ListedPictures:
+    """Pictures in the order of a list (a `Source`), each labelled with the class that it is filed under."""
+
+    def __init__(self, pictures: Sequence[Original]) -> None:
+        self._pictures = pictures
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """The pictures, but for those that are `done`."""
+        for picture in self._pictures:
+            try:
+                data = picture.read()
+            except OSError:
+                yield Item(picture.name, IMAGE, _fail, picture.label)
+                continue
+            known = mark(picture.name, picture.label.encode(), data)
+            if not done(known):
+                yield Item(picture.name, IMAGE, partial(io.BytesIO, data), picture.label, mark=known)
+
+    def count(self) -> int | None:
+        """How many pictures there are."""
+        return len(self._pictures)
+
+
+def _fail() -> BinaryIO:
+    raise ItemUnavailableError("a picture cannot be read", "check its owner and its disk, then run the same again")
