@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hmchain.keys import SecretKey
@@ -15,22 +13,19 @@ from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
 
-KINDS: Mapping[str, tuple[str, str, str]] = {
-    DICOM: ("dicom", "dicom", "DicomDeidentifier"),
-    IMAGE: ("images", "pictures", "ImageDeidentifier"),
-    FHIR: ("fhir", "fhir.deidentifier", "FhirDeidentifier"),
-    HL7: ("hl7", "hl7.deidentifier", "Hl7Deidentifier"),
-    TABLE: ("tables", "tables.deidentifier", "TableDeidentifier"),
-}
-"""Of each kind, the module of its canaries here, and that and the name of its de-identifier."""
-
 STRICT = ("basic", "longitudinal")
 """The shipped profiles that keep nothing on purpose."""
 
 BY_CHANCE = "identifier_suspected"
 """What an item is held as that has a short word or number of its patient's."""
 
-_BASE = "hmchain.records.deidentification"
+
+@dataclass(frozen=True)
+class Trial:
+    """What is planted in one kind of data, and what must take it out."""
+
+    plant: Callable[[], list[Planted]]
+    deidentifier: Callable[[Profile, Pseudonyms], Deidentifier]
 
 
 @dataclass
@@ -71,7 +66,7 @@ class Report:
         return not any(kind.survivors or kind.surprises for kind in self.kinds.values())
 
 
-def selftest(kinds: Sequence[str] = tuple(KINDS), names: Sequence[str] = STRICT) -> Report:
+def selftest(kinds: Sequence[str] = (DICOM, IMAGE, FHIR, HL7, TABLE), names: Sequence[str] = STRICT) -> Report:
     """Send all canaries of `kinds` through de-identification, under the profiles `names`.
 
     A profile that keeps something on purpose, the device's make for instance, lets the canaries that are planted there
@@ -79,15 +74,13 @@ def selftest(kinds: Sequence[str] = tuple(KINDS), names: Sequence[str] = STRICT)
     """
     report = Report(profiles=tuple(names))
     for kind in kinds:
-        module, rules, _ = KINDS[kind]
-        importlib.import_module(f"{_BASE}.{rules}")  # keeps libraries from printing the values that are planted next
-        planted: list[Planted] = importlib.import_module(f"{_BASE}.canary.{module}").plant()
+        trial = KINDS[kind]()
+        planted = trial.plant()
         found = report.kinds[kind] = KindReport(
             items=len(planted), canaries=sum(len(entry.canaries) for entry in planted)
         )
         for name in names:
-            profile = load_profile(name)
-            deidentifier = deidentifier_of(kind, profile, Pseudonyms(SecretKey(secrets.token_bytes(32)), "selftest"))
+            deidentifier = trial.deidentifier(load_profile(name), Pseudonyms(SecretKey.generate(), "selftest"))
             for entry in planted:
                 check(entry, deidentifier, name, found)
     return report
@@ -108,14 +101,6 @@ def check(planted: Planted, deidentifier: Deidentifier, profile: str, found: Kin
         found.clean += 1
 
 
-def deidentifier_of(kind: str, profile: Profile, pseudonyms: Pseudonyms) -> Deidentifier:
-    """The de-identifier of a kind of items, tables by the schema of the planted ones; loads the libraries it needs."""
-    planting, module, name = KINDS[kind]
-    schema = (importlib.import_module(f"{_BASE}.canary.{planting}").SCHEMA,) if kind == TABLE else ()
-    made: Deidentifier = getattr(importlib.import_module(f"{_BASE}.{module}"), name)(profile, pseudonyms, *schema)
-    return made
-
-
 def _send(planted: Planted, deidentifier: Deidentifier, found: KindReport, *, reviewed: bool) -> Held | None:
     """Collect what survived; the last `Held` that came out, if any."""
     held, came_out = None, False
@@ -124,3 +109,46 @@ def _send(planted: Planted, deidentifier: Deidentifier, found: KindReport, *, re
         held = outcome if isinstance(outcome, Held) else held
         came_out |= isinstance(outcome, Clean)
     return held or (None if came_out else Held("nothing", "nothing came out", False))
+
+
+# Each kind has libraries of its own, which take time to load; loading a de-identifier keeps them from printing the
+# values that are planted next.
+
+
+def _dicom() -> Trial:
+    from hmchain.records.deidentification.canary import dicom as canaries
+    from hmchain.records.deidentification.dicom import DicomDeidentifier
+
+    return Trial(canaries.plant, DicomDeidentifier)
+
+
+def _images() -> Trial:
+    from hmchain.records.deidentification.canary import images as canaries
+    from hmchain.records.deidentification.pictures import ImageDeidentifier
+
+    return Trial(canaries.plant, ImageDeidentifier)
+
+
+def _fhir() -> Trial:
+    from hmchain.records.deidentification.canary import fhir as canaries
+    from hmchain.records.deidentification.fhir.deidentifier import FhirDeidentifier
+
+    return Trial(canaries.plant, FhirDeidentifier)
+
+
+def _hl7() -> Trial:
+    from hmchain.records.deidentification.canary import hl7 as canaries
+    from hmchain.records.deidentification.hl7.deidentifier import Hl7Deidentifier
+
+    return Trial(canaries.plant, Hl7Deidentifier)
+
+
+def _tables() -> Trial:
+    from hmchain.records.deidentification.canary import tables as canaries
+    from hmchain.records.deidentification.tables.deidentifier import TableDeidentifier
+
+    return Trial(canaries.plant, lambda profile, pseudonyms: TableDeidentifier(profile, pseudonyms, canaries.SCHEMA))
+
+
+KINDS: Mapping[str, Callable[[], Trial]] = {DICOM: _dicom, IMAGE: _images, FHIR: _fhir, HL7: _hl7, TABLE: _tables}
+"""The trial of each kind of data."""
