@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from hmchain import files
 from hmchain.errors import HMChainError
@@ -43,6 +43,8 @@ _TROUBLES = {
 
 Named = Callable[[Trouble], HMChainError]
 """Says in a store's own words what is wrong, and the way out."""
+
+Values: TypeAlias = Sequence[str | int | bytes | None]
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 """What a power cut takes: FULL nothing that was committed; NORMAL the last commits, and it leaves a sound file; OFF
@@ -120,6 +122,38 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:  # a full disk has rolled back by itself
             database.execute("ROLLBACK")
         raise
+
+
+class Database:
+    """An open file whose failures its owner names. One thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, named: Named) -> None:
+        self._connection, self._named = connection, named
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def query(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        with failures(self._named):
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything in the block, or nothing; other writers wait."""
+        with failures(self._named), transaction(self._connection):
+            yield self._connection
+
+    def empty_log(self) -> bool:
+        """Empty SQLite's log, which keeps deleted rows until then; False if another process keeps it in use."""
+        with failures(self._named):
+            return empty_log(self._connection)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the file, while it is in use, to a new one of mode 0600. Raises `OSError` if there is one."""
+        with failures(self._named):
+            copy_to(self._connection, path)
 
 
 def empty_log(database: sqlite3.Connection, seconds: float | None = None) -> bool:

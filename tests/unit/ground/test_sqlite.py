@@ -85,3 +85,19 @@ def test_a_log_is_emptied_unless_somebody_reads_it(tmp_path: Path) -> None:
         reader.execute("COMMIT")
         assert sqlite.empty_log(database)
         assert b"a secret word" not in log.read_bytes() + path.read_bytes()
+
+
+def test_a_database_names_what_fails_as_its_owner_does(tmp_path: Path) -> None:
+    with closing(sqlite.Database(opened(tmp_path / "file.db"), named)) as database:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO words VALUES ('kept')")
+        with pytest.raises(StorageError, match="BROKEN"), database.transaction() as connection:
+            connection.execute("INSERT INTO words VALUES ('lost')")
+            connection.execute("SELECT 1 FROM nothing")
+        assert database.query("SELECT word FROM words WHERE word = ?", ("kept",)) == [("kept",)]
+        assert database.query("SELECT count(*) FROM words") == [(1,)] and database.empty_log()
+        with pytest.raises(StorageError, match="BROKEN"):
+            database.query("SELECT 1 FROM nothing")
+        database.copy_to(tmp_path / "copy.db")
+        with pytest.raises(FileExistsError):
+            database.copy_to(tmp_path / "copy.db")

@@ -78,7 +78,7 @@ def _card(records: Records, version: Version, assessment: Assessment) -> CardDat
 def _quarantine(records: Records, version: Version) -> Iterator[Quarantined]:
     counts = Counter(
         (held.code, held.reason, held.state)
-        for held in records.catalogue.held(version.dataset)
+        for held in records.catalogue.quarantine.items(version.dataset)
         if held.version == version.number
     )
     for code, reason in sorted({(code, reason) for code, reason, _ in counts}):

@@ -78,12 +78,12 @@ def erase(records: Records, dataset: str | None, target: Target) -> Erased:
 
 def opt_out(records: Records, target: Target) -> None:
     """Have later extractions pass over what is named; what is extracted already stays."""
-    records.catalogue.opt_out(_listed(records, target)[:1], now_ms())
+    records.catalogue.opt_outs.add(_listed(records, target)[:1], now_ms())
 
 
 def lift_opt_out(records: Records, target: Target) -> int:
     """Let later extractions take again what is named, however it was opted out; returns how many entries that took."""
-    return records.catalogue.lift_opt_out(_listed(records, target))
+    return records.catalogue.opt_outs.lift(_listed(records, target))
 
 
 def _subjects(records: Records, target: Target) -> list[str]:
@@ -98,14 +98,14 @@ def _listed(records: Records, target: Target) -> list[OptOut]:
     """What stands for a target in the list of those who opted out, the entry that is made of it first."""
     catalogue = records.catalogue
     if target.record is not None:
-        return [catalogue.opt_out_of_record(target.record)]
-    by_pseudonym = [catalogue.opt_out_of_subject(subject) for subject in _subjects(records, target)]
-    return by_pseudonym if target.patient is None else [catalogue.opt_out_of_patient(target.patient), *by_pseudonym]
+        return [catalogue.opt_outs.of_record(target.record)]
+    by_pseudonym = [catalogue.opt_outs.of_subject(subject) for subject in _subjects(records, target)]
+    return by_pseudonym if target.patient is None else [catalogue.opt_outs.of_patient(target.patient), *by_pseudonym]
 
 
 def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Erased:
     vault, catalogue = records.vault, records.catalogue
-    held = [item for subject in subjects for item in catalogue.held_of(subject)]
+    held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
     if not held and not any(vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
         hint = "compare the identifier; to keep out whom no record is of yet: hmchain data opt-out"
         raise NothingToEraseError("no record is of this patient", hint)
@@ -115,7 +115,7 @@ def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Er
     done = [vault.erase_subject(subject) for subject in subjects]
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
     cards = _drop_cards(records.folder, versions)
-    waiting = len(catalogue.held_of(""))
+    waiting = len(catalogue.quarantine.of(""))
     return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
 
 

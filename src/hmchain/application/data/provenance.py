@@ -44,7 +44,7 @@ def _of_version(records: Records, version: Version) -> dict[str, Any]:
     catalogue, name, number = records.catalogue, version.dataset, version.number
     dataset = catalogue.dataset(name)
     assert dataset is not None, "a version belongs to a dataset"
-    held = Counter(item.code for item in catalogue.held(name) if item.version == number)
+    held = Counter(item.code for item in catalogue.quarantine.items(name) if item.version == number)
     actions = Counter({(each.element, each.done): each.count for each in catalogue.actions(name, number)})
     root = version.root.hex() if version.root else ""
     report = DeidentificationReport(dataset.profile, dataset.project, root, version.records, held, actions)

@@ -12,32 +12,29 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
-from hmchain import sqlite
 from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
-from hmchain.records.catalogue.database import CatalogueError, back_up, connect, failures, rows, shred
+from hmchain.records.catalogue.database import CatalogueError, Database
 from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
     PENDING,
     ActionCount,
     Dataset,
-    HeldItem,
     ItemDone,
     RecordEntry,
     Version,
 )
-from hmchain.records.catalogue.optouts import PATIENT, LeftOut, OptOut, left_out, of_record, of_subject
+from hmchain.records.catalogue.optouts import LeftOut, OptOuts
+from hmchain.records.catalogue.quarantine import Quarantine
 from hmchain.records.deidentification.outcome import Edition
 from hmchain.records.deidentification.profile import Profile
-from hmchain.records.deidentification.pseudonyms import Pseudonyms, person
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.envelope import open_envelope, seal
 
 __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError", "VersionFixedError"]
@@ -46,7 +43,6 @@ _PAGE = 500
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
 _DELETE_RECORD = "DELETE FROM records WHERE dataset = ? AND version = ? AND record = ?"
 _DELETE_WORDS = "DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?"
-_HELD = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
 
 
 class UnknownVersionError(InputError):
@@ -62,23 +58,24 @@ class VersionFixedError(InputError):
 
 
 class Catalogue:
-    """Datasets, versions, records and quarantine in one SQLite file. One thread at a time; close it."""
+    """Datasets, versions and records in one SQLite file, with `quarantine` and `opt_outs`. One thread; close it."""
 
     def __init__(self, path: Path, local: SecretKey) -> None:
         """Open the catalogue at `path`, or make it; `local` seals the keys of its projects.
 
         Raises `CatalogueError`.
         """
-        self._path = path
         self._local = local
-        self._database = connect(path)
+        self._file = Database(path)
+        self.quarantine = Quarantine(self._file)
+        self.opt_outs = OptOuts(self._file, people=self._people, key=local.derive("hmchain opt-outs"))
         self._keys: dict[str, SecretKey] = {}
         self._item_keys: dict[str, SecretKey] = {}
         self._editions = Editions(local)
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -96,17 +93,17 @@ class Catalogue:
 
     def _load_or_make_key(self, project: str) -> SecretKey:
         context = digest("hmchain catalogue project", project.encode())
-        found = self._rows("SELECT sealed FROM projects WHERE name = ?", project)
+        found = self._file.query("SELECT sealed FROM projects WHERE name = ?", (project,))
         if found:
             return SecretKey(open_envelope(found[0][0], self._local, context))
         key = SecretKey.generate()
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute("INSERT INTO projects VALUES (?, ?)", (project, seal(key.raw, self._local, context)))
         return key
 
     def projects(self) -> list[str]:
         """The names of all projects that have a key, in order."""
-        return [name for (name,) in self._rows("SELECT name FROM projects ORDER BY name")]
+        return [name for (name,) in self._file.query("SELECT name FROM projects ORDER BY name")]
 
     def pseudonyms(self, project: str) -> Pseudonyms:
         """A project's pseudonyms; its key is made at first use."""
@@ -122,7 +119,7 @@ class Catalogue:
         """Add a dataset; its project gets a key if it has none."""
         self.project_key(dataset.project)
         profile = msgspec.json.encode(dataset.profile, order="deterministic").decode()
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute(
                 "INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -142,10 +139,10 @@ class Catalogue:
 
     def datasets(self) -> list[Dataset]:
         """All datasets, in order of name."""
-        found = self._rows("SELECT name, title, project, profile, created_ms, schema, form FROM datasets ORDER BY name")
+        sql = "SELECT name, title, project, profile, created_ms, schema, form FROM datasets ORDER BY name"
         return [
             Dataset(name, title, project, msgspec.json.decode(profile, type=Profile), *rest)
-            for name, title, project, profile, *rest in found
+            for name, title, project, profile, *rest in self._file.query(sql)
         ]
 
     # Versions
@@ -156,7 +153,7 @@ class Catalogue:
         if known and not known[-1].closed:
             return known[-1]
         number = known[-1].number + 1 if known else 1
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute(
                 "INSERT INTO versions VALUES (?, ?, ?, NULL, ?, NULL, NULL)", (dataset, number, source, now_ms)
             )
@@ -164,7 +161,7 @@ class Catalogue:
 
     def close_version(self, dataset: str, number: int, root: bytes, now_ms: int) -> None:
         """Fix a version by its root."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute(
                 "UPDATE versions SET root = ?, closed_ms = ? WHERE dataset = ? AND number = ?",
                 (root, now_ms, dataset, number),
@@ -188,18 +185,18 @@ class Catalogue:
                 (SELECT count(*) FROM held h WHERE h.dataset = v.dataset AND h.version = v.number AND state = ?),
                 root, created_ms, closed_ms, erased_ms
             FROM versions v WHERE dataset = ? ORDER BY number"""
-        return [Version(*row) for row in self._rows(sql, PENDING, dataset)]
+        return [Version(*row) for row in self._file.query(sql, (PENDING, dataset))]
 
     # What extraction writes
 
     def is_done(self, dataset: str, version: int, name: bytes) -> bool:
         """Whether an item is extracted or in quarantine; `name` is its `item_digest`."""
         sql = "SELECT 1 FROM items WHERE dataset = ? AND version = ? AND name = ?"
-        return bool(self._rows(sql, dataset, version, name))
+        return bool(self._file.query(sql, (dataset, version, name)))
 
     def add_items(self, dataset: str, version: int, items: Iterable[ItemDone]) -> None:
         """Write down what became of items, all or none."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for item in items:
                 self._add_item(database, dataset, version, item)
 
@@ -224,16 +221,8 @@ class Catalogue:
                 ON CONFLICT DO UPDATE SET count = count + excluded.count""",
                 (*key, action.element, action.done, action.count),
             )
-        if (held := item.held) is not None:
-            database.execute(
-                "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*key, held.item, held.kind, held.label, held.code, held.reason, held.releasable, held.state,
-                 held.reviewer, held.reviewed_ms),
-            )  # fmt: skip
-            database.executemany(
-                "INSERT OR IGNORE INTO held_subjects VALUES (?, ?, ?, ?)",
-                [(*key, held.item, subject) for subject in item.held_subjects],
-            )
+        if item.held is not None:
+            self.quarantine.write(database, item.held, item.held_subjects)
 
     def label(self, dataset: str, version: int, labels: Mapping[str, str]) -> None:
         """Label the records of an open version, all or none. Raises `VersionFixedError` if it is closed."""
@@ -241,7 +230,7 @@ class Catalogue:
             what = f"version {version} of dataset {dataset} is registered"
             raise VersionFixedError(what, "extract a new version, and label it before it is registered")
         sql = "UPDATE records SET label = ? WHERE dataset = ? AND version = ? AND record = ?"
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.executemany(sql, [(label, dataset, version, record) for record, label in labels.items()])
             database.execute("DELETE FROM words WHERE dataset = ? AND version = ?", (dataset, version))
             for entry in list(self.records(dataset, version)):
@@ -254,30 +243,31 @@ class Catalogue:
         chosen = "WHERE dataset = ? AND version = ? AND record > ? ORDER BY record LIMIT ?"
         sql = f"SELECT {_RECORD} FROM records {chosen}"  # noqa: S608 - ours
         last = ""
-        while found := self._rows(sql, dataset, version, last, _PAGE):  # a page at a time: no writer waits for a reader
+        # A page at a time: no writer waits for a reader.
+        while found := self._file.query(sql, (dataset, version, last, _PAGE)):
             last = found[-1][0]
             yield from map(_entry, found)
 
     def record(self, dataset: str, version: int, record: str) -> RecordEntry | None:
         """One record, or None."""
         sql = f"SELECT {_RECORD} FROM records WHERE dataset = ? AND version = ? AND record = ?"  # noqa: S608
-        found = self._rows(sql, dataset, version, record)
+        found = self._file.query(sql, (dataset, version, record))
         return _entry(found[0]) if found else None
 
     def has_subject(self, subject: str) -> bool:
         """Whether any record is of the patient with this pseudonym."""
-        return bool(self._rows("SELECT 1 FROM records WHERE subject = ? LIMIT 1", subject))
+        return bool(self._file.query("SELECT 1 FROM records WHERE subject = ? LIMIT 1", (subject,)))
 
     def edition(self, dataset: str, version: int, record: str) -> Edition | None:
         """Which edition of a resource a record was made of; None if that is not known."""
         sql = "SELECT sealed FROM editions WHERE dataset = ? AND version = ? AND record = ?"
-        found = self._rows(sql, dataset, version, record)
+        found = self._file.query(sql, (dataset, version, record))
         return self._editions.open(dataset, version, record, found[0][0]) if found else None
 
     def media(self, dataset: str, version: int) -> list[tuple[str, str]]:
         """The kinds and media types of a version's records, in order."""
         sql = "SELECT DISTINCT kind, media_type FROM records WHERE dataset = ? AND version = ? ORDER BY 1, 2"
-        return [(kind, media_type) for kind, media_type in self._rows(sql, dataset, version)]
+        return [(kind, media_type) for kind, media_type in self._file.query(sql, (dataset, version))]
 
     def search(self, text: str, limit: int = 50) -> list[tuple[str, int, str]]:
         """Records (dataset, version, record) whose label, type or attributes have all words of `text`, best first."""
@@ -285,55 +275,20 @@ class Catalogue:
         if not words:
             return []
         sql = "SELECT dataset, version, record FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
-        return [(dataset, int(version), record) for dataset, version, record in self._rows(sql, words, limit)]
+        return [(dataset, int(version), record) for dataset, version, record in self._file.query(sql, (words, limit))]
 
     def actions(self, dataset: str, version: int) -> list[ActionCount]:
         """What de-identification did, in order of element."""
         sql = "SELECT element, done, count FROM actions WHERE dataset = ? AND version = ? ORDER BY element, done"
-        return [ActionCount(*row) for row in self._rows(sql, dataset, version)]
+        return [ActionCount(*row) for row in self._file.query(sql, (dataset, version))]
 
     def duplicates(self, dataset: str, version: int) -> int:
         """Records that items gave a second time, byte for byte."""
         sql = "SELECT coalesce(sum(duplicates), 0) FROM items WHERE dataset = ? AND version = ?"
-        (found,) = self._rows(sql, dataset, version)
+        (found,) = self._file.query(sql, (dataset, version))
         return int(found[0])
 
-    # Quarantine and erasure
-
-    def held(self, dataset: str | None = None) -> list[HeldItem]:
-        """Items in quarantine, of one dataset or all."""
-        sql = f"SELECT {_HELD} FROM held WHERE ? IN ('', dataset) ORDER BY dataset, version, item"  # noqa: S608
-        found = self._rows(sql, dataset or "")
-        return [_held(row) for row in found]
-
-    def held_item(self, dataset: str, version: int, item: bytes) -> HeldItem | None:
-        """One item in quarantine, whatever somebody decided about it; or None."""
-        sql = f"SELECT {_HELD} FROM held WHERE dataset = ? AND version = ? AND item = ?"  # noqa: S608 - ours
-        found = self._rows(sql, dataset, version, item)
-        return _held(found[0]) if found else None
-
-    def review(self, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
-        """Write down what a reviewer decided."""
-        with self._transaction() as database:
-            database.execute(
-                """UPDATE held SET state = ?, reviewer = ?, reviewed_ms = ?
-                WHERE dataset = ? AND version = ? AND item = ?""",
-                (state, reviewer, now_ms, held.dataset, held.version, held.item),
-            )
-            _forget_held_subjects(database, held)
-
-    def held_of(self, subject: str) -> list[HeldItem]:
-        """Items that wait and are about a patient; for an empty pseudonym, those whose patients cannot all be told."""
-        sql = "SELECT dataset, version, item FROM held_subjects WHERE subject = ?"
-        wanted = {tuple(row) for row in self._rows(sql, subject)}
-        return [held for held in self.held() if (held.dataset, held.version, held.item) in wanted]
-
-    def forget_held(self, held: HeldItem) -> None:
-        """Delete what is written of an item in quarantine."""
-        with self._transaction() as database:
-            key = (held.dataset, held.version, held.item)
-            database.execute("DELETE FROM held WHERE dataset = ? AND version = ? AND item = ?", key)
-            _forget_held_subjects(database, held)
+    # Erasure
 
     def forget(
         self, dataset: str | None, now_ms: int, *, record: str | None = None, subject: str | None = None
@@ -346,8 +301,8 @@ class Catalogue:
         """
         chosen = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
         values = (dataset or "", record or "", subject or "")
-        with self._transaction() as database:
-            found = rows(database, f"SELECT dataset, version, record FROM records {chosen}", values)  # noqa: S608
+        with self._file.transaction() as database:
+            found = database.execute(f"SELECT dataset, version, record FROM records {chosen}", values).fetchall()  # noqa: S608
             database.execute(f"DELETE FROM records {chosen}", values)  # noqa: S608
             database.executemany("DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?", found)
             if found:
@@ -357,80 +312,26 @@ class Catalogue:
                 "UPDATE versions SET erased_ms = ? WHERE dataset = ? AND number = ? AND root IS NOT NULL",
                 [(now_ms, *version) for version in versions],
             )
-        shred(self._database, self._path)
+        self._file.shred()
         return versions
 
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `CatalogueError`."""
-        back_up(self._database, path)
-
-    # Who opted out
-
-    def opt_out_of_patient(self, patient: str) -> OptOut:
-        """What stands for a patient in the list, by the identifier that the hospital knows the patient by."""
-        return OptOut(PATIENT, person(self._people, patient))
-
-    def opt_out_of_subject(self, subject: str) -> OptOut:
-        """What stands for a pseudonym in the list."""
-        return of_subject(self._opt_out_key, subject)
-
-    def opt_out_of_record(self, record: str) -> OptOut:
-        """What stands for a record in the list."""
-        return of_record(self._opt_out_key, record)
-
-    def opt_out(self, entries: Iterable[OptOut], now_ms: int) -> None:
-        """Pass over these from now on."""
-        with self._transaction() as database:
-            database.executemany(
-                "INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)",
-                [(each.kind, each.digest, now_ms) for each in entries],
-            )
-
-    def lift_opt_out(self, entries: Iterable[OptOut]) -> int:
-        """Take these from the list; returns how many of them were on it."""
-        with self._transaction() as database:
-            sql = "DELETE FROM opt_outs WHERE kind = ? AND digest = ?"
-            return sum(database.execute(sql, (each.kind, each.digest)).rowcount for each in entries)
-
-    def opt_outs(self) -> list[OptOut]:
-        """All that is passed over."""
-        return [OptOut(*row) for row in self._rows("SELECT kind, digest FROM opt_outs ORDER BY kind, digest")]
+        self._file.backup(path)
 
     def left_out(self, project: str) -> LeftOut:
         """What an extraction for a project passes over."""
-        return left_out(self._opt_out_key, self.pseudonyms(project), self.opt_outs())
+        return self.opt_outs.left_out(self.pseudonyms(project))
 
     @property
     def _people(self) -> SecretKey:
         return self._local.derive("hmchain patients")
-
-    @property
-    def _opt_out_key(self) -> SecretKey:
-        return self._local.derive("hmchain opt-outs")
-
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with failures(self._path):
-            return rows(self._database, sql, values)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with failures(self._path), sqlite.transaction(self._database):
-            yield self._database
 
 
 def _index(database: sqlite3.Connection, dataset: str, version: int, entry: RecordEntry) -> None:
     """Make a record findable by its words."""
     body = " ".join((entry.label, entry.media_type, *entry.attributes.values()))
     database.execute("INSERT INTO words VALUES (?, ?, ?, ?)", (dataset, version, entry.record, body))
-
-
-def _held(row: tuple[Any, ...]) -> HeldItem:
-    return replace(HeldItem(*row), releasable=bool(row[7]))
-
-
-def _forget_held_subjects(database: sqlite3.Connection, held: HeldItem) -> None:
-    key = (held.dataset, held.version, held.item)
-    database.execute("DELETE FROM held_subjects WHERE dataset = ? AND version = ? AND item = ?", key)
 
 
 def _entry(row: tuple[Any, ...]) -> RecordEntry:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from hmchain import files, sqlite
 from hmchain.errors import StorageError
@@ -57,56 +54,44 @@ class CatalogueError(StorageError):
     code = "catalogue"
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the catalogue, making it if it is not there. Raises `CatalogueError`."""
-    try:
-        files.make_folder(path.parent, mode=0o700)
-    except OSError as error:
-        raise CatalogueError(f"{path} cannot be opened", "check the path and its owner") from error
-    database = sqlite.open_file(path, _naming(path), shreds=True, mode=files.PRIVATE)
-    with failures(path):
-        (found,) = database.execute("PRAGMA user_version").fetchone()
+class Database(sqlite.Database):
+    """The open file, made if it is not there. One thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `CatalogueError`."""
+        self._path = path
+        try:
+            files.make_folder(path.parent, mode=0o700)
+        except OSError as error:
+            raise CatalogueError(f"{path} cannot be opened", "check the path and its owner") from error
+        connection = sqlite.open_file(path, self._trouble, shreds=True, mode=files.PRIVATE)
+        super().__init__(connection, self._trouble)
+        ((found,),) = self.query("PRAGMA user_version")
         if found == 0:
-            database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+            with sqlite.failures(self._trouble):
+                connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         elif found != SCHEMA_VERSION:
             raise CatalogueError(f"{path} is of another version", "use the version of hmchain that made it")
-    return database
 
+    def shred(self) -> None:
+        """Leave nothing of deleted entries in SQLite's log.
 
-def shred(database: sqlite3.Connection, path: Path) -> None:
-    """Leave nothing of deleted entries in SQLite's log. Raises `CatalogueError` if another process keeps it in use."""
-    with failures(path):
-        emptied = sqlite.empty_log(database)
-    if not emptied:
-        what = f"the entries are deleted, but another process keeps the log of {path} in use"
-        raise CatalogueError(what, "stop it; the next command empties the log")
+        Raises `CatalogueError` if another process keeps it in use.
+        """
+        if not self.empty_log():
+            what = f"the entries are deleted, but another process keeps the log of {self._path} in use"
+            raise CatalogueError(what, "stop it; the next command empties the log")
 
+    def backup(self, path: Path) -> None:
+        """Copy the file while it is in use, to a new one of mode 0600. Raises `CatalogueError` or `DiskFullError`."""
+        try:
+            self.copy_to(path)
+        except OSError as error:
+            raise CatalogueError(f"{path} cannot be made", "choose another place") from error
 
-def back_up(database: sqlite3.Connection, path: Path) -> None:
-    """Copy the open file to a new one of mode 0600. Raises `CatalogueError` or `DiskFullError`."""
-    try:
-        with failures(path):
-            sqlite.copy_to(database, path)
-    except OSError as error:
-        raise CatalogueError(f"{path} cannot be made", "choose another place") from error
-
-
-def failures(path: Path | str) -> AbstractContextManager[None]:
-    """SQLite's errors as ours."""
-    return sqlite.failures(_naming(path))
-
-
-def _naming(path: Path | str) -> sqlite.Named:
-    def named(trouble: sqlite.Trouble) -> StorageError:
+    def _trouble(self, trouble: sqlite.Trouble) -> StorageError:
         if trouble is sqlite.Trouble.FULL:
             return DiskFullError("there is no room to write the catalogue", "free some space, then run again")
         if trouble is sqlite.Trouble.BUSY:
-            return CatalogueError(f"{path} is in use by another process", "wait for it to end, then run again")
-        return CatalogueError(f"{path} cannot be read or written", "restore it from a backup")
-
-    return named
-
-
-def rows(database: sqlite3.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-    """All rows of a query."""
-    return database.execute(sql, values).fetchall()
+            return CatalogueError(f"{self._path} is in use by another process", "wait for it to end, then run again")
+        return CatalogueError(f"{self._path} cannot be read or written", "restore it from a backup")

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hmchain.keys import SecretKey
-from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.catalogue.database import Database
+from hmchain.records.deidentification.pseudonyms import Pseudonyms, person
 
 PATIENT, SUBJECT, RECORD = "patient", "subject", "record"
 """By what somebody or something is left out: the hospital's own patient identifier, a pseudonym, a record's id."""
@@ -23,16 +24,6 @@ class OptOut:
 
     kind: str
     digest: bytes
-
-
-def of_subject(key: SecretKey, subject: str) -> OptOut:
-    """A patient by a pseudonym, and so in its project alone."""
-    return OptOut(SUBJECT, _digest(key, SUBJECT, subject))
-
-
-def of_record(key: SecretKey, record: str) -> OptOut:
-    """One record, in all datasets of its project."""
-    return OptOut(RECORD, _digest(key, RECORD, record))
 
 
 @dataclass(frozen=True)
@@ -56,11 +47,48 @@ class LeftOut:
         return bool(self.digests) and _digest(self.key, kind, name) in self.digests
 
 
-def left_out(key: SecretKey, pseudonyms: Pseudonyms, entries: Iterable[OptOut]) -> LeftOut:
-    """What of a list an extraction of one project passes over."""
-    known = list(entries)
-    subjects = frozenset(pseudonyms.subject_of(entry.digest) for entry in known if entry.kind == PATIENT)
-    return LeftOut(key, subjects, frozenset(entry.digest for entry in known if entry.kind != PATIENT))
+class OptOuts:
+    """The list, in the catalogue's file."""
+
+    def __init__(self, file: Database, *, people: SecretKey, key: SecretKey) -> None:
+        """`people` is the key by which the hospital's patients are known here, `key` that of pseudonyms and records."""
+        self._file, self._people, self._key = file, people, key
+
+    def of_patient(self, patient: str) -> OptOut:
+        """What stands for a patient, by the identifier that the hospital knows the patient by."""
+        return OptOut(PATIENT, person(self._people, patient))
+
+    def of_subject(self, subject: str) -> OptOut:
+        """What stands for a patient by a pseudonym, and so in its project alone."""
+        return OptOut(SUBJECT, _digest(self._key, SUBJECT, subject))
+
+    def of_record(self, record: str) -> OptOut:
+        """What stands for one record, in all datasets of its project."""
+        return OptOut(RECORD, _digest(self._key, RECORD, record))
+
+    def entries(self) -> list[OptOut]:
+        """All that is passed over."""
+        return [OptOut(*row) for row in self._file.query("SELECT kind, digest FROM opt_outs ORDER BY kind, digest")]
+
+    def add(self, entries: Iterable[OptOut], now_ms: int) -> None:
+        """Pass over these from now on."""
+        with self._file.transaction() as database:
+            database.executemany(
+                "INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)",
+                [(each.kind, each.digest, now_ms) for each in entries],
+            )
+
+    def lift(self, entries: Iterable[OptOut]) -> int:
+        """Take these from the list; returns how many of them were on it."""
+        with self._file.transaction() as database:
+            sql = "DELETE FROM opt_outs WHERE kind = ? AND digest = ?"
+            return sum(database.execute(sql, (each.kind, each.digest)).rowcount for each in entries)
+
+    def left_out(self, pseudonyms: Pseudonyms) -> LeftOut:
+        """What an extraction of one project passes over."""
+        known = self.entries()
+        subjects = frozenset(pseudonyms.subject_of(entry.digest) for entry in known if entry.kind == PATIENT)
+        return LeftOut(self._key, subjects, frozenset(entry.digest for entry in known if entry.kind != PATIENT))
 
 
 def _digest(key: SecretKey, kind: str, name: str) -> bytes:

@@ -292,7 +292,8 @@ class Extraction:
         whose = subjects[0] if len(subjects) == 1 else ""
         with item.open() as file:
             name = released or self._quarantine_id(item, file)
-            if released is None and self._catalogue.held_item(self._dataset.name, self._version, name) is not None:
+            waiting = self._catalogue.quarantine
+            if released is None and waiting.item(self._dataset.name, self._version, name) is not None:
                 return None
             if held[0].code != OPTED_OUT:
                 file.seek(0)

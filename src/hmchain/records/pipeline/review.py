@@ -33,7 +33,7 @@ class NotReleasableError(InputError):
 
 def find_held(catalogue: Catalogue, prefix: str) -> HeldItem:
     """The waiting item whose id begins with `prefix`. Raises `NotHeldError`."""
-    waiting = [held for held in catalogue.held() if held.state == PENDING]
+    waiting = [held for held in catalogue.quarantine.items() if held.state == PENDING]
     found = [held for held in waiting if held.item.hex().startswith(prefix.lower())]
     if len(found) > 1 and prefix:
         raise NotHeldError(f"{len(found)} waiting items begin with {prefix!r}", "give more letters of the item's id")
@@ -113,11 +113,12 @@ def reject(catalogue: Catalogue, vault: Vault, held: HeldItem, reviewer: str, no
 def forget(catalogue: Catalogue, vault: Vault, held: HeldItem) -> None:
     """Erase an item and all that is written of it: its patient is erased."""
     _erase(vault, held)
-    catalogue.forget_held(held)
+    catalogue.quarantine.forget(held)
 
 
 def _close(catalogue: Catalogue, vault: Vault, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
-    catalogue.review(held, state, reviewer, now_ms)  # first: an item whose content is erased must not seem to wait
+    # First: an item whose content is erased must not seem to wait.
+    catalogue.quarantine.decide(held, state, reviewer, now_ms)
     _erase(vault, held)
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from hmchain import files, sqlite
 from hmchain.errors import StorageError
@@ -48,37 +44,19 @@ SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 
-Values: TypeAlias = Sequence[str | int | bytes | None]
 
-
-class Database:
+class Database(sqlite.Database):
     """The open file. One thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = sqlite.open_file(path, _named, shreds=True, mode=files.PRIVATE)
-        with sqlite.failures(_named):
-            self._connection.execute("PRAGMA foreign_keys = ON")  # no KEK and no blob goes while a record needs it
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        super().__init__(sqlite.open_file(path, _named, shreds=True, mode=files.PRIVATE), _named)
+        self.query("PRAGMA foreign_keys = ON")  # no KEK and no blob goes while a record needs it
 
     @property
     def format(self) -> int:
         """The schema's version; 0 in a file that a crash left half made."""
         return int(self.query("PRAGMA user_version")[0][0])
-
-    def query(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
-        """All rows of a statement."""
-        with sqlite.failures(_named):
-            return self._connection.execute(statement, values).fetchall()
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything in the block, or nothing; other writers wait."""
-        with sqlite.failures(_named), sqlite.transaction(self._connection):
-            yield self._connection
 
     def shred(self) -> None:
         """Empty SQLite's log if keys were destroyed since it was last empty: it holds them until then.
@@ -89,9 +67,7 @@ class Database:
         ((last,),) = self.query("SELECT max(id) FROM shreds")
         if last is None:
             return
-        with sqlite.failures(_named):
-            emptied = sqlite.empty_log(self._connection)
-        if not emptied:
+        if not self.empty_log():
             what = "the keys are destroyed, but another process keeps SQLite's log of them in use"
             raise VaultError(what, "stop it, then open the vault again")
         with self.transaction() as connection:
@@ -105,8 +81,7 @@ class Database:
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `VaultError` if there is one."""
         try:
-            with sqlite.failures(_named):
-                sqlite.copy_to(self._connection, path)
+            self.copy_to(path)
         except OSError as error:
             raise VaultError(f"{path} cannot be made", "choose another place for the backup") from error
 

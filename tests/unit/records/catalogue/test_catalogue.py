@@ -130,11 +130,11 @@ def test_quarantine_is_listed_and_reviewed(catalogue: Catalogue) -> None:
     name = catalogue.item_digest("tumours", "a")
     held = HeldItem(name, "brain", 1, "dicom", "", "burned_in_text", "a screenshot", True)
     catalogue.add_items("brain", 1, [ItemDone(name, held=held)])
-    assert catalogue.held() == catalogue.held("brain") == [held]
-    assert catalogue.held("lung") == []
+    assert catalogue.quarantine.items() == catalogue.quarantine.items("brain") == [held]
+    assert catalogue.quarantine.items("lung") == []
     assert catalogue.version("brain").held == 1
-    catalogue.review(held, RELEASED, "M. Curie", 9000)
-    (after,) = catalogue.held()
+    catalogue.quarantine.decide(held, RELEASED, "M. Curie", 9000)
+    (after,) = catalogue.quarantine.items()
     assert (after.state, after.reviewer, after.reviewed_ms) == (RELEASED, "M. Curie", 9000)
     assert held.state == PENDING and catalogue.version("brain").held == 0
 

@@ -169,7 +169,7 @@ def test_the_same_record_again_is_a_duplicate(bed: Bed) -> None:
 def test_one_identifier_with_two_contents_is_held(bed: Bed) -> None:
     tally = bed.extraction().run(Letters({"a": letter(1), "b": letter(1, "something else")}))
     assert (tally.records, tally.held) == (1, 1)
-    (held,) = bed.catalogue.held("book")
+    (held,) = bed.catalogue.quarantine.items("book")
     assert (held.code, held.releasable) == (CONFLICT, True)
     assert bed.texts() == {"1": b"DEAR READER"}
     with pytest.raises(review.NotReleasableError, match="which to take"):
@@ -178,7 +178,7 @@ def test_one_identifier_with_two_contents_is_held(bed: Bed) -> None:
 
 def test_a_reviewer_says_which_of_two_contents_to_take(bed: Bed) -> None:
     bed.extraction().run(Letters({"a": letter(1), "b": letter(1, "something else"), "c": letter(1, "a third")}))
-    first, second = bed.catalogue.held("book")
+    first, second = bed.catalogue.quarantine.items("book")
     tally = review.release(bed.extraction(), bed.catalogue, bed.vault, first, "M. Curie", 5, replacing=True)
     assert (tally.records, tally.updated, tally.held) == (0, 1, 0)
     taken = bed.texts()
@@ -186,7 +186,10 @@ def test_a_reviewer_says_which_of_two_contents_to_take(bed: Bed) -> None:
     (entry,) = bed.catalogue.records("book", 1)
     assert entry.size == len(taken["1"]) and entry.attributes == {"length": str(entry.size)}
     review.reject(bed.catalogue, bed.vault, second, "M. Curie", 6)
-    assert bed.texts() == taken and {held.state for held in bed.catalogue.held("book")} == {RELEASED, REJECTED}
+    assert bed.texts() == taken and {held.state for held in bed.catalogue.quarantine.items("book")} == {
+        RELEASED,
+        REJECTED,
+    }
     assert bed.catalogue.search("24") == []  # the words of the first are gone
 
 
@@ -213,7 +216,7 @@ def test_the_latest_edition_takes_the_place_of_the_others(bed: Bed, order: tuple
     letters = {f"{number}": edition(number, f"text {number}") for number in order}
     sources = [Letters(letters)] if runs == "one run" else [Letters({name: text}) for name, text in letters.items()]
     tallies = [Extraction(bed.catalogue, bed.vault, BOOK, 1, {LETTERS: Editions()}).run(source) for source in sources]
-    assert bed.texts() == {"1": b"TEXT 3"} and not bed.catalogue.held("book")
+    assert bed.texts() == {"1": b"TEXT 3"} and not bed.catalogue.quarantine.items("book")
     assert sum(tally.records for tally in tallies) == 1
     assert sum(tally.updated + tally.duplicates for tally in tallies) == 2
     assert bed.catalogue.edition("book", 1, "1") == Edition(number=3)
@@ -238,7 +241,7 @@ def test_a_label_outlives_the_edition_that_it_was_given_to(bed: Bed) -> None:
 def test_editions_that_cannot_be_compared_wait_for_a_person(bed: Bed) -> None:
     letters = {"a": edition(1, "one"), "b": edition(1, "another"), "c": edition(0, "dated", day=3)}
     Extraction(bed.catalogue, bed.vault, BOOK, 1, {LETTERS: Editions()}).run(Letters(letters))
-    assert [held.code for held in bed.catalogue.held("book")] == [CONFLICT, CONFLICT]
+    assert [held.code for held in bed.catalogue.quarantine.items("book")] == [CONFLICT, CONFLICT]
 
 
 def test_a_version_that_is_registered_keeps_its_edition(bed: Bed) -> None:
@@ -424,7 +427,7 @@ def strike_at(fault: int, bed: Bed, patches: pytest.MonkeyPatch) -> None:
 
 
 def ended(bed: Bed) -> tuple[object, ...]:
-    held = [(item.item, item.code, item.state) for item in bed.catalogue.held()]
+    held = [(item.item, item.code, item.state) for item in bed.catalogue.quarantine.items()]
     names = [(name, version) for name, version in bed.vault.versions()]
     entries = list(bed.catalogue.records("book", 1))
     actions = bed.catalogue.actions("book", 1)
@@ -437,12 +440,12 @@ def ended(bed: Bed) -> tuple[object, ...]:
 def test_an_unknown_kind_is_held(bed: Bed) -> None:
     tally = Extraction(bed.catalogue, bed.vault, BOOK, 1, {}).run(Letters({"a": letter(1)}))
     assert tally.held == 1
-    assert bed.catalogue.held("book")[0].code == "unknown_kind"
+    assert bed.catalogue.quarantine.items("book")[0].code == "unknown_kind"
 
 
 def test_a_held_item_waits_encrypted_with_its_name(bed: Bed, tmp_path: Path) -> None:
     bed.extraction().run(Letters({"Jane Roe.txt": letter(1, "SECRET")}))
-    (held,) = bed.catalogue.held("book")
+    (held,) = bed.catalogue.quarantine.items("book")
     assert held.state == PENDING
     with review.held_content(bed.vault, held) as file:
         assert file.read() == letter(1, "SECRET")
@@ -456,10 +459,10 @@ def test_a_held_item_waits_encrypted_with_its_name(bed: Bed, tmp_path: Path) -> 
 
 def test_a_released_item_becomes_the_record_it_would_have_been(bed: Bed) -> None:
     bed.extraction().run(Letters({"a": letter(7, "SECRET")}))
-    held = review.find_held(bed.catalogue, bed.catalogue.held("book")[0].item.hex()[:6])
+    held = review.find_held(bed.catalogue, bed.catalogue.quarantine.items("book")[0].item.hex()[:6])
     tally = review.release(bed.extraction(), bed.catalogue, bed.vault, held, "M. Curie", 5)
     assert tally.records == 1 and bed.texts() == {"7": b"SECRET"}
-    (after,) = bed.catalogue.held("book")
+    (after,) = bed.catalogue.quarantine.items("book")
     assert (after.state, after.reviewer) == (RELEASED, "M. Curie")
     with pytest.raises((MissingRecordError, MissingObjectError)):
         bed.vault.get(quarantine_of("book"), 1, held.item.hex())
@@ -476,7 +479,7 @@ def test_the_same_item_waits_once_in_each_version_and_dataset_and_each_has_an_id
             run = Extraction(bed.catalogue, bed.vault, dataset, number, {LETTERS: Redact()})
             assert run.run(Letters(texts)).held == 2
             bed.catalogue.close_version(dataset.name, number, bytes(32), 0)
-    waiting = bed.catalogue.held()
+    waiting = bed.catalogue.quarantine.items()
     assert len({held.item for held in waiting}) == len(waiting) == 8
     for held in waiting:
         for letters in (64, 12):
@@ -485,31 +488,31 @@ def test_the_same_item_waits_once_in_each_version_and_dataset_and_each_has_an_id
         with review.held_content(bed.vault, found) as file:
             assert file.read() in (letter(7, "SECRET"), letter(8, "DAMAGED"))
         review.reject(bed.catalogue, bed.vault, found, "M. Curie", 5)
-    assert {held.state for held in bed.catalogue.held()} == {REJECTED}
+    assert {held.state for held in bed.catalogue.quarantine.items()} == {REJECTED}
 
 
 def test_two_items_of_one_name_both_wait(bed: Bed) -> None:
     for text in ("SECRET", "SECRET\nas well"):
         assert bed.extraction().run(Letters({"IM0001": letter(7, text)}, marked=True)).held == 1
-    assert len({held.item for held in bed.catalogue.held()}) == 2
+    assert len({held.item for held in bed.catalogue.quarantine.items()}) == 2
 
 
 def test_what_somebody_decided_about_is_not_asked_again_though_the_item_was_moved(bed: Bed) -> None:
     texts = {"a": letter(7, "SECRET"), "b": letter(8, "SECRET"), "c": letter(9, "SECRET")}
     bed.extraction().run(Letters(texts))
-    names = {review.original_name(bed.vault, held): held for held in bed.catalogue.held()}
+    names = {review.original_name(bed.vault, held): held for held in bed.catalogue.quarantine.items()}
     review.reject(bed.catalogue, bed.vault, names["a"], "M. Curie", 5)
     review.release(bed.extraction(), bed.catalogue, bed.vault, names["b"], "M. Curie", 5)
-    before = bed.catalogue.held()
+    before = bed.catalogue.quarantine.items()
     tally = bed.extraction().run(Letters(texts, marked=True))
     assert (tally.items, tally.held, tally.duplicates, tally.records) == (3, 0, 3, 0)
-    assert bed.catalogue.held() == before
+    assert bed.catalogue.quarantine.items() == before
     assert set(bed.texts()) == {"8"}
 
 
 def test_too_short_an_id_says_how_many_it_could_be(bed: Bed) -> None:
     bed.extraction().run(Letters({str(number): letter(number, "SECRET") for number in range(17)}))
-    first = {held.item.hex()[0] for held in bed.catalogue.held()}
+    first = {held.item.hex()[0] for held in bed.catalogue.quarantine.items()}
     refusals = []
     for begin in first:
         with suppress(review.NotHeldError):
@@ -523,9 +526,9 @@ def test_too_short_an_id_says_how_many_it_could_be(bed: Bed) -> None:
 
 def test_a_rejected_item_stays_out(bed: Bed) -> None:
     bed.extraction().run(Letters({"a": letter(7, "DAMAGED")}))
-    held = review.find_held(bed.catalogue, bed.catalogue.held("book")[0].item.hex())
+    held = review.find_held(bed.catalogue, bed.catalogue.quarantine.items("book")[0].item.hex())
     review.reject(bed.catalogue, bed.vault, held, "M. Curie", 5)
-    assert bed.catalogue.held("book")[0].state == REJECTED
+    assert bed.catalogue.quarantine.items("book")[0].state == REJECTED
     assert bed.vault.records(quarantine_of("book"), 1) == []
     assert bed.extraction().run(Letters({"a": letter(7, "DAMAGED")})).held == 0
     with pytest.raises(review.NotHeldError, match="no waiting item"):

@@ -194,7 +194,7 @@ def test_the_latest_state_of_a_resource_is_what_stays(
 def test_of_two_states_without_a_number_or_time_a_person_says_which(hospitals: Callable[[], Hospital]) -> None:
     hospital = hospitals()
     assert hospital.extract(Exports((versioned(1, None), versioned(2, {"versionId": "2"})))).held == 1
-    (held,) = hospital.catalogue.held(NAME)
+    (held,) = hospital.catalogue.quarantine.items(NAME)
     assert held.code == CONFLICT and held.releasable
     hospital.release(held)
     [kept] = hospital.contents().values()

@@ -37,7 +37,7 @@ def list_items(
     from hmchain.records.pipeline import review
 
     with hospital.read_records(hospital.locate(directory), passphrase()) as records:
-        held = [item for item in records.catalogue.held(dataset) if decided or item.state == PENDING]
+        held = [item for item in records.catalogue.quarantine.items(dataset) if decided or item.state == PENDING]
         shown = {
             item.item: review.original_name(records.vault, item) for item in held if names and item.state == PENDING
         }
