@@ -1,4 +1,4 @@
-"""The report page in a real browser: nothing on the console, nothing wider than the screen, in light and dark."""
+"""Report and dataset card in a real browser: nothing on the console or wider than the screen, in light and dark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.pages.card import to_html
 from hmchain.interfaces.report import render
+from support.sample_cards import FULL
 from support.synthetic_run import synthetic_summary
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -41,16 +43,18 @@ PROBE = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
 const frame = document.getElementById("page");
 frame.addEventListener("load", () => {{
   const page = frame.contentDocument, view = frame.contentWindow, chart = page.querySelector("svg[data-x]");
-  const tip = page.getElementById("tip"), hidden = tip.hidden;
-  const box = chart.getBoundingClientRect();
-  const at = {{ bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 }};
-  chart.dispatchEvent(new view.PointerEvent("pointermove", at));
+  const tip = page.getElementById("tip"), hidden = tip?.hidden;
+  if (chart) {{
+    const box = chart.getBoundingClientRect();
+    const at = {{ bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 }};
+    chart.dispatchEvent(new view.PointerEvent("pointermove", at));
+  }}
   const clipped = Array.from(page.querySelectorAll("main *, header *")).filter((one) => {{
     const edge = one.getBoundingClientRect().right;
     return edge > {width} + 1 && !one.closest(".scroll") && !one.closest("svg");
   }});
   document.getElementById("seen").textContent = JSON.stringify({{
-    width: page.documentElement.scrollWidth, height: page.documentElement.scrollHeight, hidden, tip: tip.textContent,
+    width: page.documentElement.scrollWidth, height: page.documentElement.scrollHeight, hidden, tip: tip?.textContent,
     card: view.getComputedStyle(page.querySelector(".panel")).backgroundColor,
     clipped: clipped.map((one) => one.tagName + "." + one.className),
     pictures: Array.from(page.images, (image) => image.naturalWidth),
@@ -114,6 +118,23 @@ def test_largest_run_fits_too(tmp_path: Path) -> None:
     assert found is not None
     seen = json.loads(html.unescape(found[1]))
     assert (seen["width"], seen["clipped"], seen["empty"]) == (390, [], 0)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_card_fits_its_screen_without_a_complaint(tmp_path: Path, width: int, scheme: str) -> None:
+    (tmp_path / "report.html").write_text(to_html(FULL), encoding="utf-8")
+    probe = tmp_path / "probe.html"
+    probe.write_text(PROBE.format(width=width), encoding="utf-8")
+    colours = [DARK] if scheme == "dark" else []
+    dom, log = browse(tmp_path, *colours, "--virtual-time-budget=5000", "--dump-dom", probe.as_uri())
+    assert console(log) == []
+    found = re.search(r'<pre id="seen">(.+?)</pre>', dom)
+    assert found is not None, log[-2000:]
+    seen = json.loads(html.unescape(found[1]))
+    assert (seen["width"], seen["clipped"], seen["pictures"]) == (width, [], [])
+    assert 1500 < seen["height"] < 5000
+    assert seen["card"] == ("rgb(23, 30, 38)" if scheme == "dark" else "rgb(255, 255, 255)")
 
 
 def test_page_can_be_printed(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows: its name, its range (None: from the data), how its values and its ticks are written."""
+    """An axis: its name, its range (None: from the data), how its values and its ticks are written."""
 
     name: str
     span: tuple[float, float] | None = None

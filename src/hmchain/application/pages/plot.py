@@ -42,11 +42,11 @@ class Frame:
         return self.height - self.bottom
 
     def x(self, value: float) -> float:
-        """Where `value` lies from left to right."""
+        """Return the place of `value` from left to right."""
         return _between(value, self.x_range, self.left, self.x_end)
 
     def y(self, value: float) -> float:
-        """Where `value` lies from top to bottom."""
+        """Return the place of `value` from top to bottom."""
         return _between(value, self.y_range, self.y_end, self.top)
 
 

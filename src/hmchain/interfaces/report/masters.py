@@ -1,4 +1,4 @@
-"""Who led: the master of each round, the scores that choose masters, and the work on the ledger."""
+"""The masters: who led each round, the scores that choose masters, and the work on the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How it was done, what it does not show, and what to do next."""
+"""Method, limits and next steps: how it was done, what it does not show, how to go on."""
 
 from __future__ import annotations
 

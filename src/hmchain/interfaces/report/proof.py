@@ -1,4 +1,4 @@
-"""What went wrong and how anyone can check: incidents, audit, lineage."""
+"""Incidents, audit and lineage: what went wrong, and how anyone can check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model is worth: gains over each hospital's own CNN, and learning curves."""
+"""The worth of the model: gains over each hospital's own CNN, and learning curves."""
 
 from __future__ import annotations
 

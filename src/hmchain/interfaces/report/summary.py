@@ -1,4 +1,4 @@
-"""What a run has to say for itself: one typed tree, saved as `summary.json`, printed by `--json`, drawn by the report.
+"""The summary of a run: one typed tree, saved as `summary.json`, printed by `--json`, drawn by the report.
 
 `None` or an empty tuple means "this run did not measure it"; the report then leaves the section out.
 """

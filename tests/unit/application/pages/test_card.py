@@ -12,52 +12,12 @@ from hypothesis import strategies as st
 
 from hmchain.application.pages.card import to_html
 from hmchain.records.card import (
-    CardData,
-    Quarantined,
-    TableAnonymity,
     break_down,
     limitations,
     to_json,
 )
-from hmchain.records.catalogue.entries import ActionCount
-from hmchain.records.quality import Assessment, Finding
 from support.html_page import Page
-
-EMPTY = CardData(title="Nothing", dataset="nothing", version=1, made="2026-11-24", records=0, subjects=0, size=0)
-FULL = CardData(
-    title="Brain MRI",
-    dataset="brain",
-    version=3,
-    made="2026-11-24",
-    records=1200,
-    subjects=900,
-    size=5 << 30,
-    organisation="north",
-    description="Images of the head.",
-    root="ab" * 32,
-    kinds={"dicom": 1200},
-    breakdowns={"modality": {"MR": 1200}, "sex": {"F": 700, "M": 500}},
-    assessment=Assessment(
-        records=1200,
-        images=1100,
-        labels={"tumour": 400, "no tumour": 800},
-        sizes={(256, 256): 1000, (512, 512): 100},
-        intensities=(50, 25, 25, 0),
-        missing={"age": (300, 1200), "modality": (0, 1200)},
-        copies=(("aa", "bb"),),
-        near_copies=(("aa", "bb", "cc"), ("dd", "ee")),
-        findings=(Finding("error", "damaged_image", "2 images do not decode", "leave them out", 2, ("aa", "bb")),),
-    ),
-    profile="basic: the strictest rules",
-    actions=(ActionCount("(0010,0010) PatientName", "emptied", 1200),),
-    quarantine=(Quarantined("burned_in_text", "may carry writing", 1, 20, 3),),
-    anonymity=(TableAnonymity("person", 7, 2, ("gender", "year_of_birth"), 12),),
-    duplicates=5,
-    provenance=(("Source", "PACS NORTH"),),
-    licence="internal",
-    credit="Radiology",
-    limitations=("One scanner only.",),
-)
+from support.sample_cards import EMPTY, FULL
 
 
 def test_everything_that_is_known_is_on_the_page() -> None:

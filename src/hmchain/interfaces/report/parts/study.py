@@ -1,0 +1,99 @@
+"""The run and its hospitals: who took part in what, and on whose permission."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hmchain.interfaces.report.parts.base import Fact, Part
+
+Role = Literal["steward", "scientist", "operator", "auditor"]
+Decision = Literal["approved", "refused", "revoked"]
+
+
+class RunIdentity(Part, frozen=True, kw_only=True):
+    """Names, digests and dates that tell this run from every other one."""
+
+    dataset: str
+    seed: int
+    classes: tuple[str, ...]
+    chain_id: str
+    genesis_digest: str
+    model_digest: str
+    finished: str
+    """Date and time in ISO 8601."""
+    software: str = ""
+    """Program and version."""
+    machine: str = ""
+    """The machine that the figures were measured on: cores, memory, accelerator."""
+    engine: str = ""
+    """The engine that decided the ledger's blocks."""
+
+
+class Verdict(Part, frozen=True, kw_only=True):
+    """One sentence for one role."""
+
+    role: Role
+    good: bool
+    sentence: str
+
+
+class Hospital(Part, frozen=True, kw_only=True):
+    """One hospital as the study found it."""
+
+    name: str
+    class_counts: tuple[int, ...]
+    """Training images of each class, in order of classes."""
+    validation: int = 0
+    """Images kept back to vote on each round's model."""
+    files_stripped: int = 0
+    """Files that carried metadata (EXIF, XMP, text) which was removed."""
+    images_encrypted: int = 0
+    bytes_encrypted: int = 0
+
+    @property
+    def training(self) -> int:
+        """Training images of all classes."""
+        return sum(self.class_counts)
+
+
+class Approval(Part, frozen=True, kw_only=True):
+    """A steward's signed decision about one study and one dataset version, or a study turned away without one."""
+
+    hospital: str
+    study: str
+    decision: Decision
+    reason: str = ""
+    height: int | None = None
+    transaction: str = ""
+
+
+class Split(Part, frozen=True, kw_only=True):
+    """The sharing-out of the images, and what was done about near-duplicates."""
+
+    description: str
+    images_found: int
+    near_duplicates_dropped: int
+    """Training images left out because a near-duplicate is in the test set."""
+    groups: int
+    """Near-duplicate groups; each is kept whole, in one hospital and on one side of the split."""
+    training: int
+    validation: int
+    test: int
+    redraws: int = 0
+    """Draws that were thrown away because a hospital had too few images."""
+
+
+class TrainingPlan(Part, frozen=True, kw_only=True):
+    """The plan that the study pinned on the ledger before the first round."""
+
+    architecture: str
+    parameters: int
+    rounds: int
+    algorithm: str
+    schedule: str
+    bits: int
+    """Bits of one quantised coordinate."""
+    code_digest: str
+    comparison: str = ""
+    """The terms that make the baselines comparable, e.g. equal total work."""
+    more: tuple[Fact, ...] = ()
