@@ -15,7 +15,6 @@ import typer
 from PIL import Image
 
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import TRAIN, VALIDATION, Images
 from hmchain.application.learning.model_file import ModelDiffersError
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
@@ -28,6 +27,7 @@ from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
+from hmchain.records.pictures.prepared import TRAIN, VALIDATION, Images
 from support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

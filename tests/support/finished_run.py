@@ -11,7 +11,6 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import Images
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import Architecture
@@ -23,6 +22,7 @@ from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
 from hmchain.ledger.readers import replay
+from hmchain.records.pictures.prepared import Images
 from support.synthetic_run import synthetic_summary
 
 NAMES = ("east", "north", "south", "west")

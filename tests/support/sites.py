@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hmchain.application.hospital.hospital import Images
 from hmchain.application.node import node
 from hmchain.application.node.node import open_hospital
 from hmchain.application.site.node import NodeFolder
@@ -27,6 +26,7 @@ from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, find_binary
 from hmchain.ledger.transactions import transaction_digest
+from hmchain.records.pictures.prepared import Images
 
 NAMES = ("east", "north", "south", "west")
 

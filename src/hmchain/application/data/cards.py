@@ -9,19 +9,16 @@ from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 
-import numpy as np
-
 from hmchain.application.data.preparation import MEDIA_TYPE
 from hmchain.application.data.registered import require_as_registered
-from hmchain.application.hospital.hospital import ImageRecord
 from hmchain.application.pages.card import to_html
 from hmchain.application.site.hospital import Records
-from hmchain.canonical import decode_trusted
 from hmchain.plain import Progress
 from hmchain.records.card import CardData, Quarantined, break_down, to_json
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.pictures.decode import as_png
+from hmchain.records.pictures.prepared import decode_image
 from hmchain.records.quality import Assessment, Sample, assess
 
 _PNG = "image/png"
@@ -94,5 +91,4 @@ def _sample(records: Records, version: Version, entry: RecordEntry) -> Sample:
 
 def _png(data: bytes) -> bytes:
     """An image made for learning as a picture file."""
-    record = decode_trusted(data, ImageRecord)
-    return as_png(np.frombuffer(record.pixels, np.uint8).reshape(record.shape))
+    return as_png(decode_image(data).image)

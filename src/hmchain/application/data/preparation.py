@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.registered import require_as_registered
-from hmchain.application.hospital.hospital import TRAIN, VALIDATION, ImageRecord
 from hmchain.application.site.hospital import Records
-from hmchain.canonical import digest, encode
+from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, InputError
 from hmchain.ledger.contracts.data.datasets import Schema
@@ -26,6 +25,7 @@ from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
 from hmchain.records.pictures.duplicates import joined_groups, near_duplicate_groups
 from hmchain.records.pictures.pixels import to_pixels
+from hmchain.records.pictures.prepared import TRAIN, VALIDATION, encode_image
 from hmchain.records.sources.item import IMAGE
 
 MEDIA_TYPE = "application/x-hmchain-image"
@@ -217,9 +217,8 @@ def _store(
             item = digest("hmchain prepared image", source.dataset.encode(), entry.record.encode())
             if records.catalogue.is_done(name, number, item):
                 continue
-            shape = (image.shape[0], image.shape[1], image.shape[2])
             split = VALIDATION if validates else TRAIN
-            data = encode(ImageRecord(split, int(label), shape, image.tobytes()))
+            data = encode_image(split, label, image)
             if not records.vault.has(name, number, entry.record):
                 writer.put(entry.record, data, entry.subject)
             elif records.vault.get(name, number, entry.record) != data:  # left by a run with another split

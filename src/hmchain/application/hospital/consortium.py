@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import assert_never
 
 from hmchain.application.hospital.hospital import Hospital, Learn
+from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.run import RunFolder
@@ -87,7 +88,7 @@ class Consortium:
         directory: Path,
         ledger: Ledger,
         keys: Mapping[str, Keyring],
-        learn: Learn | None = None,
+        learn: Learn = cnn_learner,
         objects: ObjectStore | None = None,
     ) -> None:
         """`objects` is the store that others share too; without it, one in the folder."""
@@ -118,7 +119,7 @@ class Consortium:
         parameters: Parameters | None = None,
         salt: bytes | None = None,
         clock_ms: Callable[[], int] = now_ms,
-        learn: Learn | None = None,
+        learn: Learn = cnn_learner,
     ) -> Consortium:
         """Found a consortium of the organisations in `titles` (name to title).
 
@@ -138,7 +139,7 @@ class Consortium:
         *,
         passphrase: str | None = None,
         clock_ms: Callable[[], int] = now_ms,
-        learn: Learn | None = None,
+        learn: Learn = cnn_learner,
     ) -> Consortium:
         """Open a consortium again. Raises `LedgerError` or `KeyMaterialError` if its folder is not whole."""
         keys = load_keys(directory, passphrase)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Learn
+from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.node import pace
 from hmchain.application.node.link import STARTING_SECONDS, connected, require_own
 from hmchain.application.node.pace import Pace
@@ -165,7 +166,8 @@ def open_hospital(
     settings = folder.settings()
     keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
     objects = shared_objects(folder)
-    consortium = Consortium(folder.path, open_ledger(folder, patience_seconds), keys, learn, objects)
+    ledger = open_ledger(folder, patience_seconds)
+    consortium = Consortium(folder.path, ledger, keys, learn or cnn_learner, objects)
     for hospital in consortium.hospitals.values():
         hospital.agent.colluders_min = settings.colluders_min
     return consortium

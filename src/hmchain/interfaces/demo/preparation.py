@@ -10,7 +10,7 @@ from pathlib import Path
 from hmchain.application.agent.agent import RoundingSecret
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import TRAIN, VALIDATION, Hospital, Images
+from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.schedule import TrainingPlan, default_plan
 from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, PASSES_MAX, repeats_itself, study_spec
 from hmchain.application.learning.trainers.baselines import cohorts_of
@@ -35,6 +35,7 @@ from hmchain.plain import Progress
 from hmchain.records.pictures.imageset import ImageSet
 from hmchain.records.pictures.named_sets import load_images
 from hmchain.records.pictures.partition import HospitalShare, Partition, partition
+from hmchain.records.pictures.prepared import TRAIN, VALIDATION, Images
 
 DATASET = "images"
 UNWANTED_PURPOSE = "DUO:0000042"

@@ -10,9 +10,8 @@ from PIL import Image
 
 from hmchain.application.data import extraction, preparation
 from hmchain.application.data.preparation import UnfitForLearningError
-from hmchain.application.hospital.hospital import ImageRecord
 from hmchain.application.site import hospital
-from hmchain.canonical import decode
+from hmchain.records.pictures.prepared import decode_image
 from hmchain.records.sources.opening import SourceRequest, open_source
 
 CLASSES = ("benign", "malignant", "rare")
@@ -40,7 +39,7 @@ def prepared(pictures: Path, folder: Path, every_class: bool = False) -> dict[tu
             records, version, "images", size=16, classes=CLASSES, seed=3, every_class=every_class
         )
         assert (made.images, made.train + made.validation) == (24, 24)
-        read = (decode(data, ImageRecord) for _, data in records.vault.read("images", made.version.number))
+        read = (decode_image(data) for _, data in records.vault.read("images", made.version.number))
         return {(CLASSES[record.label], record.pixels): record.split for record in read}
 
 

@@ -18,12 +18,13 @@ import pytest
 from PIL import Image
 
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import Hospital, Images
+from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.published_data import UnpublishedDataError
 from hmchain.interfaces.cli.main import main
 from hmchain.keys import SecretKey, UnwrapError
 from hmchain.ledger.contracts.data.datasets import Schema, WithdrawVersion
 from hmchain.records.objects import ObjectStore
+from hmchain.records.pictures.prepared import Images
 from hmchain.records.vault import Conversion, SecretKeyProvider, Vault, VaultKeyError, migration
 from hmchain.records.vault.database import Database
 from hmchain.records.vault.hierarchy import record_context

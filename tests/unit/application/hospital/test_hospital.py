@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from hmchain.application.agent.agent import UnpinnedError
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import Hospital, Images, cnn_learner
+from hmchain.application.hospital.hospital import Hospital
+from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import Architecture, first_model_seed, initial_vector
@@ -20,6 +21,7 @@ from hmchain.errors import InputError
 from hmchain.ledger.contracts.data.datasets import Schema, dataset, version
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
 from hmchain.ledger.contracts.members import parameters
+from hmchain.records.pictures.prepared import Images
 
 SCHEMA = Schema("mri", 1, 16, 16, ("no", "yes"))
 ARCH = Architecture.for_images(16, 16, 1, 2)
