@@ -419,7 +419,7 @@ def test_the_report_is_drawn_once_and_again_on_demand(capsys: Captured, run_dire
     assert again["rendered"] is False
     Path(again["report"]).write_text("old")
     assert text(capsys, "report", "--render").strip() == again["report"]
-    assert Path(again["report"]).read_text().startswith("<!DOCTYPE html>")
+    assert Path(again["report"]).read_text().startswith("<!doctype html>")
 
 
 def test_reading_leaves_the_ledger_as_it_was(capsys: Captured, copy: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from hmchain.application.node import folder_audit
 from hmchain.application.node.folder_audit import FolderDefectError
+from hmchain.interfaces.report.reader import ReportReader
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT
@@ -131,14 +132,14 @@ def test_a1_the_headers_of_real_blocks_hold_what_the_log_says(tmp_path: Path) ->
         assert found.height == kept.last.header.height and found.transactions == 6
         assert any(len(entry.commit.signatures) > len([v for v in entry.commit.signatures if v.block_id_flag == COMMIT])
                    for entry in map(kept.get, range(1, found.height)) if entry)  # fmt: skip
-    whole = folder_audit.verify(tmp_path, log, network.nodes.genesis.digest)
+    whole = folder_audit.verify(tmp_path, log, ReportReader(), network.nodes.genesis.digest)
     checked = {name for finding in whole.checked for name in finding.files}
     assert {f"nodes/{name}/{file}" for name in "bcd" for file in ("blocks.db", "state.db")} <= checked
     with closing(sqlite3.connect(tmp_path / "nodes" / "c" / "blocks.db")) as db:
         db.execute("UPDATE transactions SET position = 7")
         db.commit()
     with pytest.raises(FolderDefectError, match=r"the index in .*/c/blocks\.db"):
-        folder_audit.verify(tmp_path, log)
+        folder_audit.verify(tmp_path, log, ReportReader())
 
 
 def _keep(client: RpcClient, log: Path) -> archive.Archive:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
-from hmchain.application.learning.model_file import Model
-from hmchain.application.models import registry
+from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.site import hospital as hospital_folder
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import shared_objects
@@ -19,6 +19,9 @@ from hmchain.keys import SecretKey, load_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.model_file import Model
 
 
 class NoStudyKeyError(StudyError):
@@ -38,7 +41,7 @@ class ExportPlace:
 
 
 @dataclass(frozen=True)
-class _Held:
+class _CachedObjects:
     """Objects as an agent gets them: from its cache, else from the store."""
 
     exchange: Exchange
@@ -66,13 +69,16 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     Raises `NoModelError`, `NoStudyKeyError` at a hospital that took no part, `StorageError` if the object is nowhere,
     and what keys complain of.
     """
+    tune_allocator()
+    from hmchain.application.models import registry  # torch takes seconds
+
     hospital = place.hospital
     key = _study_key(hospital, study, passphrase)
     shared = shared_objects(hospital.node) if hospital.node else None
     store = shared or ObjectStore.directory(place.objects)
-    held = _Held(Exchange(store, hospital.cache / study))
+    objects = _CachedObjects(Exchange(store, hospital.cache / study))
     genesis = genesis_file.load(place.ledger / genesis_file.FILE)
-    return registry.export(state, held, key, study, target, genesis)
+    return registry.export(state, objects, key, study, target, genesis)
 
 
 def _study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:

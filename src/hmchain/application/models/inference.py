@@ -1,25 +1,27 @@
-"""A run's model: its file, its place on the ledger, and what it says of images."""
+"""Model files: what they hold, whether they are the ledger's, and what a model says of images.
+
+torch takes seconds to import, and comes when a file is read; what its allocator is told must come before it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hmchain.application.learning import model_file
-from hmchain.application.learning.model_file import Known, Model, ModelDiffersError, Origin, UnregisteredModelError
-from hmchain.application.learning.trainers import cnn
-from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
-from hmchain.application.node.reading import verified_state
+from hmchain.application.learning.memory import tune_allocator
 from hmchain.errors import InputError
-from hmchain.interfaces.cli.output import vouch
-from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.learning import models, studies
-from hmchain.ledger.contracts.learning.models import Model as RegisteredModel
+from hmchain.ledger.contracts.learning import models
+from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.plain import RESEARCH_ONLY
 from hmchain.records.pictures.decode import FORMATS, NotAnImageError, quiet, read_bytes
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.model_file import Known, Model, Origin, Registry
+    from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
 
 MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
 
@@ -30,24 +32,6 @@ class NoImagesError(InputError):
     """There is no image in a folder, or no such file."""
 
     code = "no_images"
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A model as the ledger has it."""
-
-    study: str
-    purpose: str
-    round: int
-    root: bytes
-    weights: bytes
-    """Root of its float32 weights."""
-    meaning: bytes
-    """Digest of all that gives them a meaning."""
-    object: bytes
-    height: int
-    participants: tuple[str, ...]
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,31 +74,27 @@ class Predictions:
     notice: str = RESEARCH_ONLY
 
 
-def registered(ledger: Path) -> list[Registered]:
-    """The models on a ledger, in order of study."""
-    with verified_state(ledger) as read:
-        vouch(read)
-        found = [(model, studies.study(read.state, model.study)) for model in models.models(read.state)]
-    return [_registered(model, study) for model, study in found if study is not None]
-
-
-def known(ledger: Path) -> Known:
+def known(ledger: LedgerReader) -> Known:
     """The models of a ledger, to hold files against."""
-    with verified_state(ledger) as read:
-        vouch(read)
-        return Known(genesis_file.load(ledger / genesis_file.FILE).digest, tuple(models.models(read.state)))
+    tune_allocator()
+    from hmchain.application.learning import model_file
+
+    return model_file.Known(ledger.genesis.digest, tuple(models.models(ledger.verified.state)))
 
 
-def describe(path: Path, ledger: Path | None) -> ModelFile:
+def describe(path: Path, registry: Registry | None) -> ModelFile:
     """Read a model file and hold it against a ledger, if there is one. Raises `ModelFileError`."""
+    tune_allocator()
+    from hmchain.application.learning import model_file
+
     model = model_file.load_model(path, unregistered=True)
-    if ledger is None:
+    if registry is None:
         return _described(path, model, UNKNOWN, "there is no ledger here to compare it with")
     try:
-        model_file.check(model, known(ledger), path)
-    except ModelDiffersError as error:
+        model_file.check(model, registry, path)
+    except model_file.ModelDiffersError as error:
         return _described(path, model, DIFFERS, error.what)
-    except UnregisteredModelError as error:
+    except model_file.UnregisteredModelError as error:
         return _described(path, model, UNKNOWN, error.what)
     return _described(path, model, MATCHES, "")
 
@@ -141,12 +121,16 @@ def images_in(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(path: Path, images: list[Path], ledger: Path | None) -> Predictions:
-    """What the model in `path` says of each image; one that cannot be read has an error instead.
+def predict(path: Path, images: list[Path], registry: Registry | None) -> Predictions:
+    """The model's word on each image; one that cannot be read has an error instead.
 
-    The file must be the one that `ledger` knows, or be of no ledger where there is None: see `model_file.load_model`.
+    The file must be one that the ledger knows, or be of no ledger where there is None: see `model_file.load_model`.
     """
-    model = model_file.load_model(path, known(ledger) if ledger else None, unregistered=ledger is None)
+    tune_allocator()
+    from hmchain.application.learning import model_file
+    from hmchain.application.learning.trainers import cnn
+
+    model = model_file.load_model(path, registry, unregistered=registry is None)
     network = cnn.build(model.arch)
     cnn.load_vector(network, model.vector)
     answers = []
@@ -160,13 +144,5 @@ def predict(path: Path, images: list[Path], ledger: Path | None) -> Predictions:
             shares = cnn.predict_probabilities(network, prepared[np.newaxis], model.preprocessing.prior)[0]
             named = dict(zip(model.preprocessing.classes, shares.tolist(), strict=True))
             answers.append(Prediction(image, named, ""))
-    compared, why = (MATCHES, "") if ledger else (UNKNOWN, "compared with no ledger, as was asked")
+    compared, why = (MATCHES, "") if registry else (UNKNOWN, "compared with no ledger, as was asked")
     return Predictions(_described(path, model, compared, why), tuple(answers))
-
-
-def _registered(model: RegisteredModel, study: studies.Study) -> Registered:
-    spec = study.spec
-    return Registered(
-        model.study, spec.purpose, model.round, model.root, model.weights, model.meaning, model.object, model.height,
-        spec.participants, spec.schema.classes,
-    )  # fmt: skip

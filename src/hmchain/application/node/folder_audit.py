@@ -10,24 +10,23 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from hmchain.application.site import network as network_file
 from hmchain.application.site.contents import Kind, contents
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import AuditError, HMChainError
-from hmchain.interfaces import report
-from hmchain.interfaces.report.parts import Approval, Lineage
-from hmchain.interfaces.report.summary import RunSummary
 from hmchain.keys import SigningKey, StoredKey, WrappingKey, WrongPassphraseError, load_key
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.learning import approvals, models, studies
+from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import audit as auditing
+from hmchain.ledger.readers.claims import LedgerClaims, first_unfounded
 from hmchain.ledger.readers.replay import AuditReport, TrustedHeader
 from hmchain.ledger.readers.states import STATE, StaleStateError, opened
 from hmchain.ledger.state import State
@@ -35,6 +34,16 @@ from hmchain.plain import Progress
 from hmchain.records.objects import address_of_file
 
 _COMPARE = "compare it with a copy, or with another member's"
+
+
+class Reports(Protocol):
+    """The reports of runs, as the face that writes them reads them."""
+
+    def claims(self, summary: bytes) -> LedgerClaims:
+        """All that a summary says of its ledger."""
+
+    def page(self, summary: bytes) -> str:
+        """The page that shows a summary."""
 
 
 class FolderDefectError(AuditError):
@@ -65,6 +74,7 @@ class FolderAudit:
 def verify(
     folder: Path,
     ledger: Path,
+    reports: Reports,
     anchor: bytes | None = None,
     *,
     trusted: TrustedHeader | None = None,
@@ -76,52 +86,25 @@ def verify(
     Raises `AuditError` for the first thing that does not hold.
     """
     with auditing.replayed(ledger, anchor, trusted=trusted, progress=progress) as (found, state):
-        audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, passphrase)
+        audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, reports, passphrase)
         audit.check(contents(folder))
         return FolderAudit(found, tuple(audit.checked), tuple(audit.not_checked))
 
 
-def check_summary(summary: RunSummary, path: Path, genesis: Genesis, state: State) -> None:
+def require_founded(claims: LedgerClaims, path: Path, genesis: Genesis, state: State) -> None:
     """Hold what a run's summary says of its ledger against it. Raises `FolderDefectError`."""
-    identity, lineage = summary.identity, summary.lineage
-    roots = {model.root.hex() for model in models.models(state)}
-    wrong = [
-        what
-        for what, holds in (
-            ("genesis", identity.genesis_digest == genesis.digest.hex()),
-            ("chain id", identity.chain_id == genesis.chain_id),
-            ("model", identity.model_digest in roots),
-            ("lineage", lineage is None or _is_lineage(lineage, state)),
-            *(
-                (f"approval of {entry.study} by {entry.hospital}", _is_said(entry, state))
-                for entry in summary.approvals
-            ),
-        )
-        if not holds
-    ]
-    if wrong:
-        raise FolderDefectError(f"{path}: its {wrong[0]} is not the ledger's", _COMPARE)
-
-
-def _is_lineage(lineage: Lineage, state: State) -> bool:
-    study, model = studies.study(state, lineage.study), models.model(state, lineage.study)
-    if study is None or model is None:
-        return False
-    return (lineage.code_digest, lineage.model_digest) == (study.spec.code.hex(), model.root.hex())
-
-
-def _is_said(entry: Approval, state: State) -> bool:
-    study = studies.study(state, entry.study)
-    said = approvals.approval(state, study.progress.specification, entry.hospital) if study is not None else None
-    return said is not None and (said.status, said.reason) == (entry.decision, entry.reason)
+    if wrong := first_unfounded(claims, genesis, state):
+        raise FolderDefectError(f"{path}: its {wrong} is not the ledger's", _COMPARE)
 
 
 class _Audit:
     """One pass over a folder whose ledger holds."""
 
-    def __init__(self, folder: Path, ledger: Path, genesis: Genesis, state: State, passphrase: str | None) -> None:
+    def __init__(
+        self, folder: Path, ledger: Path, genesis: Genesis, state: State, reports: Reports, passphrase: str | None
+    ) -> None:
         self._folder, self._ledger, self._genesis, self._passphrase = folder, ledger, genesis, passphrase
-        self._state = state
+        self._state, self._reader = state, reports
         self.checked: list[Finding] = []
         self.not_checked: list[Finding] = []
 
@@ -219,15 +202,18 @@ class _Audit:
 
     def _summaries(self, files: list[Path]) -> None:
         for path in files:
-            check_summary(report.from_json(path.read_bytes()), path, self._genesis, self._state)
+            require_founded(self._reader.claims(path.read_bytes()), path, self._genesis, self._state)
         self._held(files, "names this network, its model and the decisions on it")
         self._pass_over(files, "its scores, times and counts: no ledger holds them")
 
     def _reports(self, files: list[Path]) -> None:
-        same = [path for path in files if _drawn(RunFolder(path.parent).summary) == path.read_text("utf-8")]
+        same = [path for path in files if self._drawn(RunFolder(path.parent).summary) == path.read_text("utf-8")]
         self._held(same, "drawn anew from summary.json, it is the same")
         other = [path for path in files if path not in same]
         self._pass_over(other, "not the page that this version draws of summary.json: `hmchain report --render` does")
+
+    def _drawn(self, summary: Path) -> str:
+        return self._reader.page(summary.read_bytes()) if summary.is_file() else ""
 
     # -- whose they are ------------------------------------------------------------------------------------------------
 
@@ -312,7 +298,3 @@ def _findings(folder: Path) -> Iterator[None]:
         raise FolderDefectError(error.what, error.hint or _COMPARE) from error
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise FolderDefectError(f"a file in {folder} cannot be read", _COMPARE) from error
-
-
-def _drawn(summary: Path) -> str:
-    return report.render(report.from_json(summary.read_bytes())) if summary.is_file() else ""

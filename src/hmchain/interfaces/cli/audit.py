@@ -71,13 +71,20 @@ def verify(
     holds, 7 if anything does not: the first such thing is named. So is every file that was not checked.
     """
     from hmchain.application.node import folder_audit
+    from hmchain.interfaces.report.reader import ReportReader
 
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else parse_block(block)
     place = runs.find(directory, run)
     with output.progress_bar("replaying blocks") as progress:
         found = folder_audit.verify(
-            place.path, place.ledger, anchor, trusted=trusted, progress=progress, passphrase=passphrase()
+            place.path,
+            place.ledger,
+            ReportReader(),
+            anchor,
+            trusted=trusted,
+            progress=progress,
+            passphrase=passphrase(),
         )
     if as_json:
         files = {"checked": found.checked, "not_checked": found.not_checked}

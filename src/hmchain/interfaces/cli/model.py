@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hmchain.application.models import export as model_export
+from hmchain.application.models import inference
+from hmchain.application.models.inference import DIFFERS, MATCHES, UNKNOWN, ModelFile, Predictions
+from hmchain.application.node.reading import open_ledger
 from hmchain.errors import AuditError, DataError, InputError
 from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
-    AsJson,
     HospitalOption,
     RunArgument,
     RunOption,
     example,
     passphrase,
 )
+from hmchain.ledger.readers.models import ModelView
 from hmchain.plain import RESEARCH_ONLY
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.model_file import Origin
-    from hmchain.application.models.inference import ModelFile, Predictions
+    from hmchain.application.learning.model_file import Known, Origin
 
 app = typer.Typer(no_args_is_help=True)
+
+COLUMNS = ("study", "purpose", "round#", "classes", "participants", "block#", "root")
+_KNOWN = {
+    MATCHES: "has this model: weights, classes, preprocessing, prior and origin are those that were registered",
+    DIFFERS: "HAS ANOTHER MODEL: {}",
+    UNKNOWN: "not compared: {}",
+}
 
 ModelOption = Annotated[
     Path | None,
@@ -45,47 +56,29 @@ class UnreadableImagesError(DataError):
     code = "unreadable_images"
 
 
-@app.command("list", epilog=example("hmchain model list"))
-def list_(directory: RunArgument = None, run: RunOption = None, as_json: AsJson = False) -> None:
+@app.command("list", cls=ReadCommand, epilog=example("hmchain model list"))
+def list_(directory: RunArgument = None, run: RunOption = None) -> None:
     """List the models on the ledger."""
-    from hmchain.application.models import inference as view
-
-    found = view.registered(runs.find(directory, run).ledger)
-    if as_json:
-        output.emit(found)
-        return
-    columns = ("study", "purpose", "round#", "classes", "participants", "block#", "root")
-    output.table(columns, (
-        (each.study, each.purpose, each.round, output.listed(each.classes), output.listed(each.participants),
-         each.height, each.root.hex())
-        for each in found
-    ))  # fmt: skip
-    if not found:
-        output.say("No study has finished yet: see `hmchain study status`.")
+    with open_ledger(runs.find(directory, run).ledger) as ledger:
+        output.vouch(ledger.verified)
+        found = ledger.models()
+    output.show(found, _show_models)
 
 
-@app.command(epilog=example("hmchain model show"))
-def show(
-    directory: RunArgument = None, run: RunOption = None, model: ModelOption = None, as_json: AsJson = False
-) -> None:
+@app.command(cls=ReadCommand, epilog=example("hmchain model show"))
+def show(directory: RunArgument = None, run: RunOption = None, model: ModelOption = None) -> None:
     """Show a model file: network, classes, preprocessing, origin, and whether it is the model that the ledger knows.
 
     Exit status 7 if it is not: other weights, classes, prior or origin than were registered.
     """
     path, ledger = _file_and_ledger(directory or run, model)
-    _prepare()
-    from hmchain.application.models import inference as view
-
-    found = view.describe(path, ledger)
-    if as_json:
-        output.emit(found)
-    else:
-        _show(found)
-    if found.ledger == view.DIFFERS:
+    found = inference.describe(path, _known(ledger) if ledger else None)
+    output.show(found, _show)
+    if found.ledger == DIFFERS:
         raise typer.Exit(AuditError.exit_code)
 
 
-@app.command(epilog=example("hmchain model export brain-tumour --dir north"))
+@app.command(cls=WriteCommand, epilog=example("hmchain model export brain-tumour --dir north"))
 def export(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a finished study.")],
     directory: HospitalOption = DEFAULT_FOLDER,
@@ -93,29 +86,19 @@ def export(
         Path | None,
         typer.Option("--output", metavar="FILE", help="Where to.", show_default="STUDY.safetensors in this folder"),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Write a study's model into a file, at any hospital that took part; its node may run or not.
 
     Whatever is written was held against the ledger: weights, classes, prior and origin.
     """
-    _prepare()
-    from hmchain.application.models import export as model_export
-    from hmchain.application.models import inference as view
-    from hmchain.application.node.reading import verified_state
-
     place = model_export.locate(directory)
     path = target or Path(f"{study}.safetensors")
-    with verified_state(place.ledger) as read:
-        model_export.export(place, read.state, study, path, passphrase())
-    found = view.describe(path, place.ledger)
-    if as_json:
-        output.emit(found)
-    else:
-        _show(found)
+    with open_ledger(place.ledger) as ledger:
+        model_export.export(place, ledger.verified.state, study, path, passphrase())
+    output.show(inference.describe(path, _known(place.ledger)), _show)
 
 
-@app.command(epilog=example("hmchain model predict scan.jpg"))
+@app.command(cls=ReadCommand, epilog=example("hmchain model predict scan.jpg"))
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")],
     run: RunOption = None,
@@ -123,7 +106,6 @@ def predict(
     unregistered: Annotated[
         bool, typer.Option("--unregistered", help="Take a file of no ledger: nothing says whose model it is.")
     ] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Ask the model about images: a probability for each class.
 
@@ -131,19 +113,14 @@ def predict(
     image could not be read, 7 if the file differs from the ledger.
     """
     path, ledger = _file_and_ledger(run, model)
-    _prepare()
-    from hmchain.application.models import inference as view
-
     if ledger is None and not unregistered:
         raise NoLedgerError(f"there is no ledger to hold {path} against", "name one by --dir, or say --unregistered")
-    found = view.predict(path, view.images_in(images), None if unregistered else ledger)
+    known = _known(ledger) if ledger and not unregistered else None
+    found = inference.predict(path, inference.images_in(images), known)
     failed = [each for each in found.predictions if each.error]
     if len(failed) == len(found.predictions) == 1:
         raise UnreadableImagesError(f"{failed[0].image} is no image that can be used: {failed[0].error}")
-    if as_json:
-        output.emit(found)
-    else:
-        _show_predictions(found)
+    output.show(found, _show_predictions)
     if failed:
         raise typer.Exit(UnreadableImagesError.exit_code)
 
@@ -159,20 +136,25 @@ def _file_and_ledger(directory: Path | None, model: Path | None) -> tuple[Path, 
     return model or place.require(place.model), place.ledger
 
 
-def _prepare() -> None:
-    """Before torch is imported: memory of one step is kept for the next."""
-    from hmchain.application.learning.memory import tune_allocator
+def _known(ledger: Path) -> Known:
+    """The models that a file is held against."""
+    with open_ledger(ledger) as reader:
+        output.vouch(reader.verified)
+        return inference.known(reader)
 
-    tune_allocator()
+
+def _show_models(found: list[ModelView]) -> None:
+    output.table(COLUMNS, (
+        (each.study, each.purpose, each.round, output.listed(each.classes), output.listed(each.participants),
+         each.height, each.root.hex())
+        for each in found
+    ))  # fmt: skip
+    if not found:
+        output.say("No study has finished yet: see `hmchain study status`.")
 
 
 def _show(found: ModelFile) -> None:
     arch = found.architecture
-    known = {
-        "matches": "has this model: weights, classes, preprocessing, prior and origin are those that were registered",
-        "differs": f"HAS ANOTHER MODEL: {found.difference}",
-        "unknown": f"not compared: {found.difference}",
-    }
     output.heading(str(found.path))
     output.fields((
         ("SHA-256", found.sha256.hex()),
@@ -180,7 +162,7 @@ def _show(found: ModelFile) -> None:
         ("preprocessing", _preprocessing(found)),
         ("classes", output.listed(_shares(found))),
         *_origin(found.origin),
-        ("ledger", known[found.ledger]),
+        ("ledger", _KNOWN[found.ledger].format(found.difference)),
     ))  # fmt: skip
     output.heading("From Python")
     output.say("from pathlib import Path")

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from hmchain.application.node import folder_audit
+from hmchain.application.node.reading import open_ledger
+from hmchain.interfaces import report as page
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import RunArgument, RunOption, example
+from hmchain.interfaces.report.reader import claims
 
 app = typer.Typer()
 
@@ -24,17 +28,12 @@ def report(
     Draws it from the run's summary if it is missing. What the summary says of the ledger is compared with it first; its
     scores stand on no ledger.
     """
-    from hmchain.application.node import folder_audit
-    from hmchain.application.node.reading import verified_state
-    from hmchain.interfaces import report as page
-    from hmchain.ledger import genesis
-
     place = runs.find(directory, run)
     drawn = render or not place.report.is_file()
     summary = page.from_json(place.require(place.summary).read_bytes())
-    with verified_state(place.ledger) as read:
-        output.vouch(read)
-        folder_audit.check_summary(summary, place.summary, genesis.load(place.ledger / genesis.FILE), read.state)
+    with open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        folder_audit.require_founded(claims(summary), place.summary, ledger.genesis, ledger.verified.state)
     if drawn:
         place.report.write_text(page.render(summary), encoding="utf-8")
     path = place.report.resolve()

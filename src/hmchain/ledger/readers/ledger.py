@@ -15,13 +15,14 @@ from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers import datasets, lineage, members, proof_files, studies, study_status, transactions
+from hmchain.ledger.readers import datasets, lineage, members, models, proof_files, studies, study_status, transactions
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import Decisions
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
 from hmchain.ledger.readers.logs import SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
+from hmchain.ledger.readers.models import ModelView
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.signers import Headers, Signed, Witnesses
 from hmchain.ledger.readers.states import VerifiedState, no_state, open_state, state_files
@@ -172,6 +173,10 @@ class LedgerReader:
     def datasets(self) -> list[DatasetView]:
         """All datasets with their published versions."""
         return datasets.datasets(self.verified.state)
+
+    def models(self) -> list[ModelView]:
+        """The models that studies made, in order of study."""
+        return models.models(self.verified.state)
 
     def members(self) -> tuple[ValidatorStatus, ...]:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""

@@ -22,6 +22,7 @@ from hmchain.application.site.node import NodeFolder, NodeSettings
 from hmchain.canonical import decode, digest, encode
 from hmchain.errors import AuditError
 from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.report.reader import ReportReader
 from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import lthash
@@ -79,7 +80,7 @@ def node(made: Path, tmp_path: Path) -> Path:
 
 
 def verified(node: Path, passphrase: str | None = None) -> folder_audit.FolderAudit:
-    return folder_audit.verify(node, node / "ledger", genesis().digest, passphrase=passphrase)
+    return folder_audit.verify(node, node / "ledger", ReportReader(), genesis().digest, passphrase=passphrase)
 
 
 Change = Callable[[Path], object]
