@@ -14,9 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
+
+import msgspec
 
 from hmchain.errors import HMChainError
+
+T = TypeVar("T")
 
 PARTIAL = ".part"
 """Ends the passing name of a file that is being written."""
@@ -41,6 +45,14 @@ def write_whole(
     with replacing(path, durable=durable, mode=mode, new=new) as partial, partial.open("wb") as file:
         for piece in pieces:
             file.write(piece)
+
+
+def read_toml(path: Path, kind: type[T], wrong: Callable[[str], HMChainError]) -> T:
+    """Read a TOML file into a type. Raises `OSError`, and what `wrong` makes of the reason why it is no such file."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise wrong(str(error)) from error
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from hmchain.application.node import node, process
 from hmchain.application.site import network
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey, WrappingKey, save_key
 from hmchain.ledger.contracts.members.parameters import Parameters

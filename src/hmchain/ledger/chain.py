@@ -44,6 +44,8 @@ TIME_MS_MAX = 253_402_300_800_000
 TIME_AHEAD_MS_MAX = 600_000
 """A block whose time lies further ahead of a voter's clock gets no vote of its."""
 ROUNDS_MAX = 64
+SNAPSHOT_BLOCKS = 1000
+"""Between two snapshots of a node's state, unless its settings say otherwise."""
 
 
 class InvalidBlockError(LedgerError):

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hmchain import files
-from hmchain.errors import HMChainError
+from hmchain.errors import HMChainError, InputError
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -63,3 +64,26 @@ def test_one_holds_a_lock_and_others_hear_who(tmp_path: Path) -> None:
             files.hold(path, HMChainError)
     assert files.holder(path) is None
     files.hold(path, HMChainError).close()
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    height: int
+
+
+def test_a_toml_file_is_read_into_a_type(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("# known to all\nheight = 5\n")
+    assert files.read_toml(path, Settings, InputError) == Settings(5)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"height = 'five'", "height"), (b"height =", "Invalid value"), (b"width = 5", "width"), (b"\xff", "utf-8")],
+)
+def test_what_is_wrong_with_a_toml_file_is_the_callers_to_say(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=reason):
+        files.read_toml(path, Settings, InputError)
+    with pytest.raises(FileNotFoundError):
+        files.read_toml(tmp_path / "other.toml", Settings, InputError)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import msgspec
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.errors import InputError
+from hmchain.files import read_toml
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
@@ -100,12 +100,14 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 def load_proposal(path: Path) -> Proposal:
     """Read a proposal. Raises `StudyFileError`."""
+
+    def wrong(reason: str) -> StudyFileError:
+        return StudyFileError(f"{path}: {reason}", "docs/how-to/scientist.md shows a whole one")
+
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Proposal)
+        return read_toml(path, Proposal, wrong)
     except OSError as error:
         raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"{path}: {error}", "docs/how-to/scientist.md shows a whole one") from error
 
 
 def specification(state: State, proposal: Proposal) -> StudySpec:

@@ -21,7 +21,8 @@ from hmchain.application.node.signing_record import record
 from hmchain.application.site import network as network_file
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network
-from hmchain.application.site.node import RUN_BEGINS, NodeExistsError, NodeFolder, NodeSettings, shared_objects
+from hmchain.application.site.node import RUN_BEGINS, NodeExistsError, NodeFolder, shared_objects
+from hmchain.application.site.settings import NodeSettings
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file

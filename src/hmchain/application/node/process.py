@@ -17,7 +17,8 @@ from hmchain.application.node.log_rotation import rotate
 from hmchain.application.node.node import NotJoinedError, joined
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.network import Network
-from hmchain.application.site.node import RUN_BEGINS, NodeFolder, NodeSettings
+from hmchain.application.site.node import RUN_BEGINS, NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.errors import LedgerError
 from hmchain.files import write_whole
 from hmchain.keys import SigningKey, load_key

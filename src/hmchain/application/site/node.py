@@ -1,74 +1,19 @@
-"""The folder of one hospital's node, and the settings file in it."""
+"""The folder of one hospital's node."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
 
 from hmchain import files
-from hmchain.application.site.network import check_address, check_peer
-from hmchain.application.site.toml_text import toml_string
+from hmchain.application.site.settings import NodeSettings, NodeSettingsError, to_toml
 from hmchain.errors import InputError
-from hmchain.ledger.context import is_name
-from hmchain.ledger.contracts.members.membership import TITLE_CHARACTERS_MAX
 from hmchain.records.objects import ObjectStore
 
-DEFAULT_P2P = "0.0.0.0:26656"
-DEFAULT_RPC = "127.0.0.1:26657"
 RUN_BEGINS = "the node begins to run"
 """Stands in the log where a run begins, or a repair has ended those before."""
-
-_TEMPLATE = """\
-# One hospital's node. Its commands read this file; after a change, stop the node and start it again.
-
-# Its name in the network, for ever, and what people call it.
-organisation = {organisation}
-title = {title}
-
-# Host and port by which the other members reach this node. It is in the member file; tell them if it changes.
-address = {address}
-
-# Where the node listens for the other members' nodes: open this port to them.
-p2p_listen = {p2p_listen}
-
-# Where the node answers agents and commands. It asks nobody who they are: keep it on this machine.
-rpc_listen = {rpc_listen}
-
-# Nodes to dial besides those of the network file, as NODE_ID@HOST:PORT; also where one of those has moved.
-peers = []
-
-# Where all members keep encrypted updates: a directory that all reach, or s3://BUCKET/PREFIX.
-# Empty: "objects" in this folder, where no other member finds them; enough until the first study.
-objects = ""
-
-# URL of the S3 server, if it is not Amazon's: objects_endpoint = "https://s3.example.org:9000". The credentials are in
-# keys/objects.toml (access_key_id, secret_access_key; mode 600), or in the environment (AWS_ACCESS_KEY_ID, ...).
-objects_endpoint = ""
-
-# The cometbft program. Empty: the one of `make cometbft`, or on the PATH.
-cometbft = ""
-
-# What CometBFT writes into node.log: debug, info or error.
-log_level = "error"
-
-# Blocks between two snapshots of the state, for nodes that join; the last two are kept, each as large as the state.
-snapshot_blocks = 1000
-
-# Studies that withstand fewer participants pooling what they know are refused by this hospital's agent.
-colluders_min = 0
-"""
-
-
-class NodeSettingsError(InputError):
-    """The settings file of a node is missing or cannot be used."""
-
-    code = "node_settings"
 
 
 class NodeExistsError(InputError):
@@ -81,47 +26,6 @@ class NodeRunningError(InputError):
     """A process runs the node."""
 
     code = "node_running"
-
-
-class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What `node.toml` says; the comments there explain each setting."""
-
-    organisation: str
-    title: str
-    address: str
-    p2p_listen: str = DEFAULT_P2P
-    rpc_listen: str = DEFAULT_RPC
-    peers: tuple[str, ...] = ()
-    objects: str = ""
-    objects_endpoint: str = ""
-    cometbft: str = ""
-    log_level: str = "error"
-    snapshot_blocks: Annotated[int, msgspec.Meta(ge=1)] = 1000
-    colluders_min: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-    def __post_init__(self) -> None:
-        for address in (self.address, self.p2p_listen, self.rpc_listen):
-            check_address(address)
-        for peer in self.peers:
-            check_peer(peer)
-        # The ledger would refuse them, long after keys were made and files were sent round.
-        if not is_name(self.organisation):
-            raise NodeSettingsError(
-                f"{self.organisation!r} cannot name a hospital",
-                "give up to 48 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
-            )
-        if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX:
-            raise NodeSettingsError(
-                "the hospital's title is empty or too long", f"give 1 to {TITLE_CHARACTERS_MAX} characters"
-            )
-        if self.log_level not in ("debug", "info", "error"):
-            raise NodeSettingsError(f"log_level is {self.log_level!r}", "give debug, info or error")
-
-    @property
-    def rpc_url(self) -> str:
-        """Where commands and agents ask the node."""
-        host, _, port = self.rpc_listen.rpartition(":")
-        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - read, not bound
 
 
 @dataclass(frozen=True)
@@ -226,21 +130,20 @@ class NodeFolder:
 
     def settings(self) -> NodeSettings:
         """Read `node.toml`. Raises `NodeSettingsError` or `BadAddressError`."""
+
+        def wrong(reason: str) -> NodeSettingsError:
+            return NodeSettingsError(f"{self.toml}: {reason}", "docs/reference/cli.md shows a whole one")
+
         try:
-            raw = tomllib.loads(self.toml.read_text("utf-8"))
-            return msgspec.convert(raw, NodeSettings)
+            return files.read_toml(self.toml, NodeSettings, wrong)
         except OSError as error:
             raise NodeSettingsError(f"there is no node at {self.path}", "make one with `hmchain node init`") from error
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            raise NodeSettingsError(f"{self.toml}: {error}", "docs/reference/cli.md shows a whole one") from error
 
     def write_settings(self, settings: NodeSettings) -> None:
         """Write a new `node.toml`, each setting with its explanation. Raises `NodeExistsError`."""
         if self.toml.exists():
             raise NodeExistsError(f"{self.path} holds a node already", "choose another folder with --dir")
-        fields = ("organisation", "title", "address", "p2p_listen", "rpc_listen")
-        quoted = {name: toml_string(getattr(settings, name)) for name in fields}
-        files.write_whole(self.toml, _TEMPLATE.format(**quoted).encode(), durable=True)
+        files.write_whole(self.toml, to_toml(settings).encode(), durable=True)
 
     def runner(self) -> str | None:
         """Who runs the node, or works on its folder (`process ID`); None if nobody does."""

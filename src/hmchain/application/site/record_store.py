@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import msgspec
 
-from hmchain.application.site.toml_text import toml_string
 from hmchain.errors import InputError
-from hmchain.files import make_folder, write_whole
+from hmchain.files import make_folder, read_toml, write_whole
 from hmchain.records.objects import ObjectStore
 
 FOLDER, SETTINGS = "records", "records.toml"
@@ -36,19 +34,21 @@ def open_record_store(folder: Path) -> ObjectStore:
     if not path.exists():
         return ObjectStore.directory(folder / FOLDER)
     try:
-        settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), RecordsSettings)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise RecordsSettingsError(
-            f"{path} cannot be used: {error}", 'write location = "s3://BUCKET/PREFIX"'
-        ) from error
+        settings = read_toml(path, RecordsSettings, lambda reason: _wrong(path, reason))
+    except OSError as error:
+        raise _wrong(path, str(error)) from error
     return ObjectStore.open(settings.location, credentials=Path(settings.credentials) if settings.credentials else None)
+
+
+def _wrong(path: Path, reason: str) -> RecordsSettingsError:
+    return RecordsSettingsError(f"{path} cannot be used: {reason}", 'write location = "s3://BUCKET/PREFIX"')
 
 
 def choose_record_store(folder: Path, location: str, credentials: Path | None) -> None:
     """Write `records.toml`, after asking the store for something. Raises what `ObjectStore.open` and `check` raise."""
+    import tomlkit  # takes a tenth of a second, and few commands write settings
+
     ObjectStore.open(location, credentials=credentials).check()
     make_folder(folder, mode=0o700)
-    lines = [f"location = {toml_string(location)}"]
-    if credentials is not None:
-        lines.append(f"credentials = {toml_string(str(credentials.resolve()))}")
-    write_whole(folder / SETTINGS, ("\n".join(lines) + "\n").encode(), durable=True)
+    chosen = {"location": location} | ({} if credentials is None else {"credentials": str(credentials.resolve())})
+    write_whole(folder / SETTINGS, tomlkit.dumps(chosen).encode(), durable=True)

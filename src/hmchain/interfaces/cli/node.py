@@ -52,7 +52,8 @@ def init(
     The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
     """
     from hmchain.application.node import node
-    from hmchain.application.site.node import NodeFolder, NodeSettings
+    from hmchain.application.site.node import NodeFolder
+    from hmchain.application.site.settings import NodeSettings
 
     folder = NodeFolder(directory)
     settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)

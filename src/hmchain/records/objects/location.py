@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -69,10 +68,10 @@ class S3Access:
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise StoreCredentialsError(f"{path} can be read by others", f"run: chmod 600 {path}")
-            return msgspec.convert(tomllib.loads(path.read_text("utf-8")), cls)
+            return msgspec.toml.decode(path.read_bytes(), type=cls)
         except OSError as error:
             raise StoreCredentialsError(f"{path} cannot be read", "check the path and its owner") from error
-        except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError):
             hint = 'it is TOML with access_key_id = "..." and secret_access_key = "..."'
             raise StoreCredentialsError(f"{path} is not a credentials file", hint) from None  # its text is secret
 

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from hmchain.errors import InputError
+from hmchain.files import read_toml
 from hmchain.records.sources.addresses import is_address
 from hmchain.records.sources.dicom.selection import Selection, read_patients
 
@@ -72,12 +73,14 @@ def read_request(place: str) -> SourceRequest:
     path = Path(place).expanduser()
     if is_address(place) or path.suffix != ".toml":
         return SourceRequest(place=place)
+
+    def wrong(reason: str) -> SourceFileError:
+        return SourceFileError(f"{path} does not describe a source: {reason}", "mend that entry")
+
     try:
-        read = msgspec.toml.decode(path.read_bytes(), type=SourceRequest)
+        read = read_toml(path, SourceRequest, wrong)
     except OSError as error:
         raise SourceFileError(f"{path} cannot be read", "check the path") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SourceFileError(f"{path} does not describe a source: {error}", "mend that entry") from error
     named = {name: getattr(read, name) for name in ("patients", "ca_file")}
     if not is_address(read.place):
         named["place"] = read.place

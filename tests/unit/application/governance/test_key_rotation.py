@@ -14,8 +14,9 @@ from hmchain.application.hospital.consortium import founding, validator_keys
 from hmchain.application.node import node
 from hmchain.application.site.hospital import HospitalFolder, RecordsInUseError, locate, open_records
 from hmchain.application.site.keyring import Keyring, next_key_file
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store
+from hmchain.application.site.settings import NodeSettings
 from hmchain.keys import SigningKey
 from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.members import membership

@@ -15,7 +15,8 @@ from hmchain.application.node import node
 from hmchain.application.node.link import OtherNodeError, connected
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 from support.ledger_network import member
 

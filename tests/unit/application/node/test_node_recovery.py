@@ -14,7 +14,8 @@ from hmchain.application.node.recovery import recover
 from hmchain.application.node.signing_record import SignsAboveError
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
-from hmchain.application.site.node import NodeFolder, NodeRunningError, NodeSettings
+from hmchain.application.site.node import NodeFolder, NodeRunningError
+from hmchain.application.site.settings import NodeSettings
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordError
 from support.ledger_network import member
 

@@ -18,7 +18,8 @@ from hmchain.application.node import folder_audit
 from hmchain.application.site import network as network_file
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network, Peer
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.canonical import decode, digest, encode
 from hmchain.errors import AuditError
 from hmchain.interfaces.cli.main import main

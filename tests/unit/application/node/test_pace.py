@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from hmchain.application.node import node, pace, process
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction, Network
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.contracts.members.parameters import Parameters

@@ -18,7 +18,8 @@ from hmchain.application.node.backup import BackupError
 from hmchain.application.node.node import NotJoinedError, WrongNetworkError
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import BadAddressError, Introduction, Network
-from hmchain.application.site.node import NodeExistsError, NodeFolder, NodeRunningError, NodeSettings, NodeSettingsError
+from hmchain.application.site.node import NodeExistsError, NodeFolder, NodeRunningError
+from hmchain.application.site.settings import NodeSettings, NodeSettingsError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import genesis, proposer
 from hmchain.ledger.contracts.members import standings

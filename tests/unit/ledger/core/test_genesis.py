@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from hmchain.application.node import node
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.errors import HMChainError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import DoubleSign, SignedVote

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.records.objects import MissingObjectError, ObjectStore, StoreUnavailableError
 from support.s3_server import S3Server, running_s3
 

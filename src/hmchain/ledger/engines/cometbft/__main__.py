@@ -9,9 +9,9 @@ from pathlib import Path
 
 from hmchain.errors import HMChainError
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.chain import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.application import Application
 from hmchain.ledger.engines.cometbft.serving import serve
-from hmchain.ledger.engines.cometbft.snapshots import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.sole_signer import SoleSigner
 from hmchain.processes import leave_no_core_dump
 

@@ -20,13 +20,13 @@ from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import protocols
 from hmchain.ledger.blocks import BlockInput, BlockResult
-from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
+from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, SNAPSHOT_BLOCKS
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares
 from hmchain.ledger.engines.cometbft.server import CODESPACE
-from hmchain.ledger.engines.cometbft.snapshots import FORMAT, SNAPSHOT_BLOCKS, Restoration
+from hmchain.ledger.engines.cometbft.snapshots import FORMAT, Restoration
 from hmchain.ledger.engines.cometbft.sole_signer import SoleSigner
 from hmchain.ledger.engines.cometbft.storage import NodeStorage
 from hmchain.ledger.genesis import Genesis

@@ -7,7 +7,6 @@ at least twice the largest round trip between two of them, else a distant member
 from __future__ import annotations
 
 import base64
-import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +88,32 @@ class HomeSettings:
     peer_exchange: bool = False
 
 
+class ConsensusConfig(msgspec.Struct):
+    """CometBFT's pace."""
+
+    timeout_commit: str
+
+
+class ListenerConfig(msgspec.Struct):
+    """Where CometBFT answers."""
+
+    laddr: str
+
+
+class PeersConfig(msgspec.Struct):
+    """CometBFT's connections to other nodes."""
+
+    unconditional_peer_ids: str
+
+
+class Config(msgspec.Struct):
+    """What we read again of CometBFT's settings."""
+
+    consensus: ConsensusConfig
+    rpc: ListenerConfig
+    p2p: PeersConfig
+
+
 def write_home(
     home: Path, genesis: Genesis, validator_key: SigningKey, node_key: SigningKey, settings: HomeSettings
 ) -> None:
@@ -109,6 +134,11 @@ def config_file(home: Path) -> Path:
     return home / "config" / "config.toml"
 
 
+def read_config(home: Path) -> Config:
+    """What the settings of a home say that `write_home` has written."""
+    return msgspec.toml.decode(config_file(home).read_bytes(), type=Config)
+
+
 def _validator_file(home: Path) -> Path:
     return home / "config" / "priv_validator_key.json"
 
@@ -120,13 +150,12 @@ def begin_record(home: Path) -> None:
 
 def validator_key_of(home: Path) -> bytes:
     """The file of the key by which CometBFT signs, as it is now; it is only ever replaced whole."""
-    return (_validator_file(home)).read_bytes()
+    return _validator_file(home).read_bytes()
 
 
 def commit_pause_ms(home: Path) -> int:
     """`timeout_commit` of a home that `write_home` has written, in milliseconds."""
-    config = tomllib.loads((config_file(home)).read_text("utf-8"))
-    return int(config["consensus"]["timeout_commit"].removesuffix("ms"))
+    return int(read_config(home).consensus.timeout_commit.removesuffix("ms"))
 
 
 def node_id(node_key: PublicKey) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.chain import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.home import HomeSettings, StateSync, Timing, begin_record, node_id, write_home
 from hmchain.ledger.engines.cometbft.process import NodeFiles, NodeProcess, app_socket, find_binary
-from hmchain.ledger.engines.cometbft.snapshots import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.genesis import Genesis
 

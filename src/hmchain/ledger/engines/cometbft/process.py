@@ -24,9 +24,9 @@ from typing import IO
 
 import hmchain
 from hmchain.errors import LedgerError
+from hmchain.ledger.chain import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft import leash
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
-from hmchain.ledger.engines.cometbft.snapshots import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft.stall import StallWatch
 from hmchain.processes import child_environment
 

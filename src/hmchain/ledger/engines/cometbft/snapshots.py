@@ -28,8 +28,6 @@ FORMAT = 1
 CHUNK_BYTES_MAX = 4 << 20
 """Of keys and values; CometBFT takes chunks below 16 MB, and one value adds 64 KiB at most."""
 CHUNKS_MAX = 10_000
-SNAPSHOT_BLOCKS = 1000
-"""Between two snapshots, unless a node's settings say otherwise."""
 KEPT = 2
 _HASH_BYTES = 32
 

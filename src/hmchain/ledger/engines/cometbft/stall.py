@@ -13,13 +13,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmchain.ledger.engines.cometbft.answers import ConsensusState
-from hmchain.ledger.engines.cometbft.home import config_file
+from hmchain.ledger.engines.cometbft.home import read_config
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def left_behind_at(state: ConsensusState, members: frozenset[str]) -> int:
 
 def _settings(home: Path) -> tuple[str, frozenset[str]]:
     """Where CometBFT answers, and the names of the other members' nodes."""
-    config = tomllib.loads(config_file(home).read_text("utf-8"))
-    host, _, port = config["rpc"]["laddr"].removeprefix("tcp://").rpartition(":")
+    config = read_config(home)
+    host, _, port = config.rpc.laddr.removeprefix("tcp://").rpartition(":")
     local = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - read, not bound
-    return f"http://{local}:{port}", frozenset(config["p2p"]["unconditional_peer_ids"].split(","))
+    return f"http://{local}:{port}", frozenset(config.p2p.unconditional_peer_ids.split(","))
