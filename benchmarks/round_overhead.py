@@ -32,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hmchain import files
-from hmchain.application.agent import exchange, participant, updates
-from hmchain.application.agent.agent import Learner, ReadyLearner
+from hmchain.application.agent import contents, desk, exchange, updates
 from hmchain.application.agent.cache import ObjectCache
+from hmchain.application.agent.protocols import Learner, ReadyLearner
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
@@ -60,13 +60,13 @@ SYNC_BYTES, SYNCS = 4096, 50
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "quantise and mask": ((updates, "quantise_and_mask"),),
     "seal and open": (
-        (exchange, "seal_update"), (exchange, "seal_model"), (exchange, "seal_evidence"), (exchange, "open_envelope"),
+        (contents, "seal_update"), (contents, "seal_model"), (contents, "seal_evidence"), (exchange, "open_envelope"),
     ),
     "object store": tuple((ObjectStore, name) for name in ("put", "get", "holds", "size", "exists", "delete", "list")),
     "agents' own files": tuple((AgentStore, name) for name in ("note", "settle", "get", "erase", "scrub")),
     "agents' caches": tuple((ObjectCache, name) for name in ("put", "get", "keep_only")),
-    "roots": (*((vectors, f"{name}_root") for name in ("update", "weights", "model")), (participant.Aggregate, "root")),
-    "aggregate": ((participant, "aggregate"),),
+    "roots": (*((vectors, f"{name}_root") for name in ("update", "weights", "model")), (desk.Aggregate, "root")),
+    "aggregate": ((desk, "aggregate"),),
     "ledger": ((EmbeddedLedger, "submit_many"), (EmbeddedLedger, "produce_block")),
 }  # fmt: skip
 """The functions whose time is counted to each part; they do not call each other."""

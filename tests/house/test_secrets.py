@@ -20,7 +20,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 import hmchain
-from hmchain.application.agent.agent import RoundingSecret
+from hmchain.application.agent.kept import RoundingSecret
 from hmchain.application.agent.study_keys import Chain
 from hmchain.interfaces.cli import main as command_line
 from hmchain.interfaces.cli.options import passphrase, passphrase_taken

@@ -6,6 +6,7 @@ the attacks and the arithmetic can be tested without learning anything.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,8 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from hmchain.application.agent.agent import UNFORESEEN, Learner, ReadyLearner
-from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.agent import UNFORESEEN
+from hmchain.application.agent.desk import Desk, RoundDesk
+from hmchain.application.agent.faults import AgentBehaviour, phases_of
+from hmchain.application.agent.phases import HONEST
+from hmchain.application.agent.protocols import Learner, ReadyLearner
+from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.hospital.consortium import Consortium, founding, validator_keys
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import layer_steps, to_fixed
@@ -210,7 +215,11 @@ class Bed:
         return signed(hospital.keys.agent, hospital.node, body)
 
     def behave(self, name: str, behaviour: AgentBehaviour) -> None:
-        self.agent(name).behaviour = behaviour
+        self.agent(name).phases = phases_of(behaviour)
+
+    def hand(self, name: str, **phases: Callable[..., object]) -> None:
+        """Hand an agent phases of a test's own beside the honest ones."""
+        self.agent(name).phases = dataclasses.replace(HONEST, **phases)  # type: ignore[arg-type]
 
     # Time
 
@@ -237,14 +246,14 @@ class Bed:
 
     def reopen(self, backup: Path | None = None) -> None:
         """Kill every process and start them again from their files, the ledger's put back from a backup if given."""
-        behaviours = {name: self.agent(name).behaviour for name in self.names}
+        phases = {name: self.agent(name).phases for name in self.names}
         self.consortium.close()
         if backup is not None:
             shutil.rmtree(self.directory / "ledger")
             shutil.copytree(backup, self.directory / "ledger")
         self._adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
-        for name, behaviour in behaviours.items():
-            self.behave(name, behaviour)
+        for name, each in phases.items():
+            self.agent(name).phases = each
 
     def back_up(self, place: Path) -> Path:
         """Copy everybody's ledger, which no process writes meanwhile."""
@@ -299,6 +308,17 @@ class Bed:
 
     def agent(self, name: str):  # type: ignore[no-untyped-def]
         return self.consortium.hospitals[name].agent
+
+    def opening_desk(self, name: str) -> Desk:
+        """What a hospital's agent knows while the study opens."""
+        agent = self.agent(name)
+        return Desk(name, agent.node, StudyKeyStore(agent.store), agent.random, self.study)
+
+    def desk(self, name: str) -> RoundDesk:
+        """What a hospital's agent knows in the round that runs."""
+        participant = self.agent(name).participant(self.study)
+        assert participant is not None
+        return participant.desk
 
     def kinds(self, *prefixes: str) -> list[tuple[str, ...]]:
         """Events of some kinds, as (kind, keys after the study's name)."""

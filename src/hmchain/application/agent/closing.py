@@ -7,71 +7,15 @@ as well for an agent that was started a moment ago, and doing it twice does no h
 
 from __future__ import annotations
 
+from hmchain.application.agent import repair
 from hmchain.application.agent.exchange import Exchange
+from hmchain.application.agent.kept import Best, GateChoice, MaskedUpdate, OwnObject, best_name
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
-from hmchain.canonical import Record
-from hmchain.keys import Redacted
 from hmchain.ledger.contracts.learning import models, rounds
 from hmchain.ledger.contracts.learning.rounds import Verdict
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.state import State
-
-
-class MaskedUpdate(Record, frozen=True):
-    """A masked update that was made, and whose bytes are in one's cache."""
-
-    round: int
-    attempt: int
-    key: bytes
-    """Of the sum that it is for, from the weights that were trained on and not from what the ledger says of them."""
-    data: bytes
-    """Digest of the records that were trained on; empty in round 0, whose counts are drawn once and kept."""
-    digest: bytes
-    object: bytes
-    self_hash: bytes
-    pair_hashes: tuple[bytes, ...]
-
-
-class OwnObject(Record, frozen=True):
-    """A model, or a master's evidence, that one put into the store."""
-
-    round: int
-    object: bytes
-
-
-class GateChoice(Redacted, Record, frozen=True):
-    """How one voted on a round's model, kept until the round is final."""
-
-    round: int
-    accept: bool
-    salt: bytes
-    auc_permyriad: int
-
-
-class Best(Record, frozen=True):
-    """The best AUC on one's own validation data that an accepted model reached; never leaves the hospital."""
-
-    auc_permyriad: int
-
-
-def masked_name(study: str, round_: int, attempt: int) -> str:
-    """Where a `MaskedUpdate` is kept."""
-    return f"{study}/masked/{round_:08d}/{attempt:04d}"
-
-
-def object_name(study: str, address: bytes) -> str:
-    """Where an `OwnObject` is kept."""
-    return f"{study}/object/{address.hex()}"
-
-
-def gate_name(study: str, round_: int) -> str:
-    """Where a `GateChoice` is kept."""
-    return f"{study}/gate/{round_:08d}"
-
-
-def best_name(study: str) -> str:
-    """Where the `Best` is kept."""
-    return f"{study}/best"
 
 
 def close_rounds(
@@ -95,16 +39,24 @@ def close_rounds(
     exchange.keep_only(needed)
 
 
-def discard(study: str, store: AgentStore, keys: StudyKeyStore, exchange: Exchange) -> None:
+def finish(state: State, study: Study, store: AgentStore, keys: StudyKeyStore, exchange: Exchange) -> None:
+    """A study is finished: erase its secrets but the key of its objects, and withdraw what nobody needs."""
+    close_rounds(state, study.spec.name, study.progress.round + 1, store, keys, exchange)
+    for address, size in repair.of_outcome(state, study):
+        exchange.repair(address, size)
+
+
+def discard(state: State, study: Study, store: AgentStore, keys: StudyKeyStore, exchange: Exchange) -> None:
     """Nothing came of a study: erase all its secrets, and withdraw every object of one's own."""
+    name = study.spec.name
     with store.batch():
-        for _, made in store.all(f"{study}/masked/", MaskedUpdate):
+        for _, made in store.all(f"{name}/masked/", MaskedUpdate):
             exchange.withdraw(made.object)
-        for _, own in store.all(f"{study}/object/", OwnObject):
+        for _, own in store.all(f"{name}/object/", OwnObject):
             exchange.withdraw(own.object)
-        for prefix in (f"{study}/masked/", f"{study}/object/", f"{study}/gate/", best_name(study)):
+        for prefix in (f"{name}/masked/", f"{name}/object/", f"{name}/gate/", best_name(name)):
             store.erase(prefix)
-        keys.forget(study)
+        keys.forget(name)
     exchange.keep_only(())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from hmchain.application.agent import exchange, turns
+from hmchain.application.agent import contents, turns
 from hmchain.application.agent.exchange import Exchange
 from hmchain.ledger.contracts.learning import models, rounds
 from hmchain.ledger.contracts.learning.rounds import Phase, Round
@@ -53,7 +53,7 @@ def of_round(state: State, study: Study, entry: Round) -> list[Sized]:
 
 def _summed(state: State, study: Study, entry: Round) -> list[Sized]:
     """The updates of the frozen set."""
-    size = exchange.update_size(study.rule(entry.number))
+    size = contents.update_size(study.rule(entry.number))
     updates = rounds.contributions(state, entry)
     return [(update.object, size) for update in updates if update.organisation in entry.frozen]
 
@@ -69,5 +69,5 @@ def _made(state: State, study: Study, *numbers: int) -> list[Sized]:
     found = []
     for number in sorted(set(numbers)):
         if (entry := rounds.round_(state, study.spec.name, number)) is not None:
-            found += [(address, exchange.model_size(study.rule(number))) for address in entry.objects]
+            found += [(address, contents.model_size(study.rule(number))) for address in entry.objects]
     return found

@@ -6,9 +6,9 @@ one knows the master's object by its address: it keeps its own, and has only to 
 
 from __future__ import annotations
 
-from hmchain.application.agent import closing, exchange
-from hmchain.application.agent.closing import OwnObject
+from hmchain.application.agent import contents, kept
 from hmchain.application.agent.exchange import Exchange
+from hmchain.application.agent.kept import OwnObject
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.learning.aggregation import Aggregate, Part
 from hmchain.errors import HMChainError
@@ -22,8 +22,8 @@ from hmchain.records.objects import address_of
 class Results:
     """The results of one study's rounds, as one participant stores, keeps and finds them."""
 
-    def __init__(self, kept: Exchange, store: AgentStore) -> None:
-        self._exchange = kept
+    def __init__(self, exchange: Exchange, store: AgentStore) -> None:
+        self._exchange = exchange
         self._store = store
         self._kept: tuple[tuple[int, bytes], bytes] | None = None
 
@@ -58,8 +58,8 @@ class Results:
         posted, rule, place = entry.posted, study.rule(entry.number), (entry.study, entry.number)
         try:
             if part is Part.MODEL:
-                return self._exchange.open_bytes(posted.object, key, exchange.model_context(*place), rule)
-            return self._exchange.open_evidence(posted.evidence, key, exchange.evidence_context(*place), rule)[part]
+                return self._exchange.open_bytes(posted.object, key, contents.model_context(*place), rule)
+            return self._exchange.open_evidence(posted.evidence, key, contents.evidence_context(*place), rule)[part]
         except HMChainError:
             return None
 
@@ -76,17 +76,17 @@ class Results:
 
     def _remember(self, entry: Round, address: bytes) -> None:
         """Note that an object of one's own is in the store: it is withdrawn when nobody needs it."""
-        self._store.note(closing.object_name(entry.study, address), OwnObject(entry.number, address))
+        self._store.note(kept.object_name(entry.study, address), OwnObject(entry.number, address))
 
 
-def hidden(entry: Round, result: Aggregate, key: SecretKey) -> tuple[bytes, bytes]:
-    """The addresses that `Results.post` would give, of objects that are stored nowhere. Fault injection."""
+def addresses(entry: Round, result: Aggregate, key: SecretKey) -> tuple[bytes, bytes]:
+    """The addresses that `Results.post` would give; nothing is stored."""
     return address_of(_model(entry, result, key)), address_of(_evidence(entry, result, key))
 
 
 def _model(entry: Round, result: Aggregate, key: SecretKey, *, anew: bool = False) -> bytes:
-    return exchange.seal_model(result, key, exchange.model_context(entry.study, entry.number), anew=anew)
+    return contents.seal_model(result, key, contents.model_context(entry.study, entry.number), anew=anew)
 
 
 def _evidence(entry: Round, result: Aggregate, key: SecretKey) -> bytes:
-    return exchange.seal_evidence(result, key, exchange.evidence_context(entry.study, entry.number))
+    return contents.seal_evidence(result, key, contents.evidence_context(entry.study, entry.number))

@@ -6,8 +6,7 @@ is erased: the ledger keeps the wrapped halves for ever, so the key that opens t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from hmchain.application.agent.protocols import Random
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.learning.masking import MaskSeeds
 from hmchain.application.learning.ratchet import SeedChain, pair_chain, pair_secret, self_chain, study_key
@@ -16,9 +15,6 @@ from hmchain.errors import KeyMaterialError, StudyError
 from hmchain.keys import Redacted, SecretKey, WrappedKey, WrappingKey
 from hmchain.ledger.contracts.learning import opening
 from hmchain.ledger.contracts.learning.opening import HALF_BYTES, Agreement, Join
-
-Random = Callable[[int], bytes]
-"""Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""
 
 
 class PairAgreementError(StudyError):

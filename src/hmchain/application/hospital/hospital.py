@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hmchain.application.agent.agent import Agent, Learner
+from hmchain.application.agent.agent import Agent
+from hmchain.application.agent.protocols import Learner
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.site.hospital import HospitalFolder

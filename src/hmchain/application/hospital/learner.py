@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from hmchain.application.agent.agent import Learner, UnpinnedError
+from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.canonical import decode

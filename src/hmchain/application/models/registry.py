@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.application.agent import exchange
+from hmchain.application.agent import contents
 from hmchain.application.learning.model_file import Known, Model, Origin, check, save_model
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
@@ -106,13 +106,13 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
 
 def _made(objects: Objects, key: SecretKey, entry: Study, made: Round) -> tuple[I64, I64]:
     """Model and momentum that a round made, from its master's object or a copy of it."""
-    context, rule = exchange.model_context(made.study, made.number), entry.rule(made.number)
-    size, root = exchange.model_bytes(rule), made.posted.model_root if made.posted else b""
+    context, rule = contents.model_context(made.study, made.number), entry.rule(made.number)
+    size, root = contents.model_bytes(rule), made.posted.model_root if made.posted else b""
 
     def read(address: bytes) -> bytes:
         return open_envelope(objects.get(address, size=sealed_size(size)), key, context, size)
 
-    return exchange.first_model(made.objects, read, rule, root)
+    return contents.first_model(made.objects, read, rule, root)
 
 
 def _study(state: State, name: str) -> Study:

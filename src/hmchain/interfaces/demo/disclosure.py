@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hmchain.application.agent import exchange
+from hmchain.application.agent import contents
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.files import write_whole
 from hmchain.interfaces.demo.history import History
@@ -51,7 +51,7 @@ class ExposureCamera:
         if update is None or key is None:
             return
         envelope = self._consortium.objects.get(update.object)
-        context = exchange.update_context(study, entry.number, entry.attempt, organisation)
+        context = contents.update_context(study, entry.number, entry.attempt, organisation)
         masked = open_envelope(envelope, key, context)
         share = self._prepared.shares[organisation]
         original = self._prepared.images.images[share.train[0]]

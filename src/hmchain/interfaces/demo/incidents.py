@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.faults import AgentBehaviour, phases_of
+from hmchain.application.agent.phases import HONEST
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.ledger.blocks import BlockResult, Event
 from hmchain.ledger.contracts.learning import rounds, studies
@@ -52,7 +53,7 @@ class DishonestMaster:
         entry = rounds.round_(self._consortium.ledger.state, self._study, number)
         if entry is not None and entry.ranking:
             self.settle()
-            self._consortium.hospitals[entry.master].agent.behaviour = AgentBehaviour.FORGE_SUM
+            self._consortium.hospitals[entry.master].agent.phases = phases_of(AgentBehaviour.FORGE_SUM)
 
     def on_event(self, event: Event) -> None:
         """Fraud was proven."""
@@ -63,7 +64,7 @@ class DishonestMaster:
     def settle(self) -> None:
         """Heal everybody."""
         for hospital in self._consortium.hospitals.values():
-            hospital.agent.behaviour = AgentBehaviour.HONEST
+            hospital.agent.phases = HONEST
 
 
 class Incidents:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.agent.agent import RoundingSecret
+from hmchain.application.agent.kept import RoundingSecret
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.agent.agent import Learner, UnpinnedError
+from hmchain.application.agent.phases import agree, join
+from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import to_fixed
 from hmchain.application.learning.trainers.cnn_trainer import Trainer
@@ -19,7 +21,6 @@ from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import Layer
 from hmchain.ledger.contracts.learning import opening, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
-from hmchain.ledger.contracts.learning.opening import AgreePairs, JoinStudy
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction, ballots
@@ -137,12 +138,11 @@ def test_whose_half_does_not_open_is_told_to_the_hospital_that_got_it(bed: Bed) 
     bed.prepare(rounds_=1)
     bed.approve()
     bed.run(lambda: bed.study.status == Status.AGREEING)
-    liar = bed.agent("east")
-    (body,) = liar._agree(bed.study)
+    (body,) = agree.agree(bed.opening_desk("east"))
     stranger = WrappingKey.generate().public.wrap(bytes(64), b"")
     bed.require("east", "agent", replace(body, wrapped=(stranger, *body.wrapped[1:])))
     bed.run()
-    assert isinstance(body, AgreePairs) and bed.study.status == Status.CLOSED
+    assert bed.study.status == Status.CLOSED
     assert "from east does not open" in bed.agent("north").refusals[STUDY]
 
 
@@ -191,13 +191,13 @@ def test_joining_twice_after_a_restart_uses_the_same_secrets(bed: Bed) -> None:
     bed.approve("east")
     first = bed.agent("east").step()
     bed.reopen()
-    second = bed.agent("east")._join(bed.study)
-    assert len(first) == 1 and isinstance(second[0], JoinStudy)
-    drawn = bed.agent("east")._keys.drawn(STUDY, 4, bed.agent("east").random)
-    assert second[0].seed_hash == opening.seed_hash(drawn.opening_seed)
+    desk = bed.opening_desk("east")
+    (second,) = join.join(desk, bed.learn(bed.consortium.hospitals["east"], bed.study.spec))
+    drawn = desk.keys.drawn(STUDY, 4, desk.random)
+    assert len(first) == 1 and second.seed_hash == opening.seed_hash(drawn.opening_seed)
     assert bed.consortium.submit(first[0]) == ["ok"]
     joined = opening.joins(bed.state, STUDY)[0]
-    assert (joined.kem, joined.seed_hash) == (second[0].kem, second[0].seed_hash)
+    assert (joined.kem, joined.seed_hash) == (second.kem, second.seed_hash)
 
 
 def test_an_error_that_nobody_foresaw_holds_one_study_up_and_not_the_agent(bed: Bed) -> None:

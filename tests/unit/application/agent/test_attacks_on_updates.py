@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmchain.application.agent import exchange, updates
+from hmchain.application.agent import contents, updates
+from hmchain.application.agent.desk import RoundDesk
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.phases import commit
 from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32
 from hmchain.ledger.contracts.learning import summing
 from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
-from hmchain.ledger.contracts.learning.participation import Attest
-from hmchain.ledger.contracts.learning.rounds import Phase, Round
-from hmchain.ledger.contracts.learning.studies import Status, Study
+from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.state import State
 from hmchain.ledger.sums import Summand, SummedSet
 from hmchain.ledger.transactions import Refusal
@@ -69,10 +71,10 @@ def test_r1_who_saw_itself_left_out_is_not_summed_on_a_ledger_that_was_put_back(
 def hide(bed: Bed, victim: str, *from_: str) -> None:
     """The object store keeps a hospital's update from some."""
     for name in from_:
-        participant = bed.agent(name)._participant(bed.study)
-        found = participant._vector
-        participant._vector = lambda study, entry, update, found=found: (
-            None if update.organisation == victim else found(study, entry, update)
+        desk = bed.desk(name)
+        found = desk.vector
+        desk.vector = lambda update, found=found: (  # type: ignore[method-assign, misc]
+            None if update.organisation == victim else found(update)
         )
 
 
@@ -103,13 +105,12 @@ def test_r2_an_erasure_is_not_the_difference_of_two_studies_class_counts(bed: Be
     bed.until(1, Phase.COMMIT)
     first = noised_counts(bed, "north")
     erase(bed, "north")
-    assert list(bed.agent("north")._participant(bed.study)._learner.class_counts) == [96, 50]
+    assert list(bed.desk("north").learner.class_counts) == [96, 50]
     assert np.array_equal(first, noised_counts(bed, "north"))
 
 
 def noised_counts(bed: Bed, name: str) -> I32:
-    participant = bed.agent(name)._participant(bed.study)
-    return participant._maker._counts(bed.study)
+    return updates.noised_counts(bed.desk(name))
 
 
 def erase(bed: Bed, name: str) -> None:
@@ -170,20 +171,20 @@ def test_r8_an_update_of_the_right_size_in_smaller_chunks_stops_nobody(
 ) -> None:
     """Smaller chunks have more tags, so fewer coordinates: every agent that looked at it ended, at each start again."""
     bed.until(1, Phase.COMMIT)
-    participant = bed.agent("east")._participant(bed.study)
-    make = participant._maker.make
 
-    def short(study: Study, entry: Round, *rest: object) -> object:
+    def short(desk: RoundDesk) -> list[CommitUpdate]:
+        rule = desk.study.rule(desk.entry.number)
         with monkeypatch.context() as patched:
-            plain = 4 * study.rule(entry.number).padded_size - envelope.TAG_BYTES
+            plain = 4 * rule.padded_size - envelope.TAG_BYTES
             patched.setattr(envelope, "CHUNK_BYTES", plain // 2)
             patched.setattr(updates, "quantise_and_mask", lambda *args: (np.zeros(plain // 4, np.uint32), None))
             patched.setattr(vectors, "update_root", lambda vector: bytes(32))
-            made = make(study, entry, *rest)
-        assert len(participant._exchange._cache.get(made[0].object)) == exchange.update_size(study.rule(entry.number))
+            made = list(commit.commit(desk))
+        for body in made:
+            assert len(desk.exchange.fetch(body.object, size := contents.update_size(rule))) == size
         return made
 
-    monkeypatch.setattr(participant._maker, "make", short)
+    bed.hand("east", commit=short)
     with bed.asleep("north", "south", "west"):  # they would make theirs meanwhile
         bed.run(lambda: "east" in bed.contributions())
     bed.run(lambda: bed.round.number == 2)

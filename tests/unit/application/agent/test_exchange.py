@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmchain.application.agent import exchange
+from hmchain.application.agent import contents
 from hmchain.application.agent.cache import ObjectCache
-from hmchain.application.agent.exchange import Exchange, WrongObjectError
+from hmchain.application.agent.contents import WrongObjectError
+from hmchain.application.agent.exchange import Exchange
 from hmchain.application.learning.aggregation import Aggregate, Part
 from hmchain.keys import SecretKey
 from hmchain.ledger import vectors
@@ -22,7 +23,7 @@ KEY = SecretKey(bytes(32))
 RULE = ModelRule((Layer(600, 1 << 30),), 0, 1 << 16, 4, 3)
 SALT = slice(10, 42)
 """Of an envelope's bytes (see `records.envelope`)."""
-CONTEXT = exchange.update_context("study", 1, 0, "east")
+CONTEXT = contents.update_context("study", 1, 0, "east")
 
 
 def vector(seed: int = 1) -> np.ndarray:
@@ -45,7 +46,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Exchange, Exch
 def test_an_update_reaches_another_participant(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
     sender, receiver, store = pair
     sent = vector()
-    address = sender.keep(exchange.seal_update(sent, KEY, CONTEXT))
+    address = sender.keep(contents.seal_update(sent, KEY, CONTEXT))
     assert not store.exists(address), "nothing leaves before it is published"
     sender.publish(address)
     got = receiver.open_update(address, KEY, CONTEXT, vectors.update_root(sent), RULE)
@@ -56,7 +57,7 @@ def test_what_is_not_what_its_digest_says_is_refused(pair: tuple[Exchange, Excha
     sender, receiver, _ = pair
     root = vectors.update_root(vector())
     for wrong, refusal in ((vector(2), WrongObjectError), (vector()[:-256], WrongSizeError)):
-        address = sender.keep(exchange.seal_update(wrong, KEY, CONTEXT))
+        address = sender.keep(contents.seal_update(wrong, KEY, CONTEXT))
         sender.publish(address)
         for _ in range(2):
             with pytest.raises(refusal):
@@ -65,12 +66,12 @@ def test_what_is_not_what_its_digest_says_is_refused(pair: tuple[Exchange, Excha
 
 def test_an_update_of_another_place_or_key_does_not_open(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
     sender, receiver, _ = pair
-    address = sender.keep(exchange.seal_update(vector(), KEY, CONTEXT))
+    address = sender.keep(contents.seal_update(vector(), KEY, CONTEXT))
     sender.publish(address)
     root = vectors.update_root(vector())
     for place in (("other", 1, 0, "east"), ("study", 2, 0, "east"), ("study", 1, 1, "east"), ("study", 1, 0, "west")):
         with pytest.raises(EnvelopeError):
-            receiver.open_update(address, KEY, exchange.update_context(*place), root, RULE)
+            receiver.open_update(address, KEY, contents.update_context(*place), root, RULE)
     with pytest.raises(EnvelopeKeyError):
         receiver.open_update(address, SecretKey(bytes([1]) * 32), CONTEXT, root, RULE)
 
@@ -115,11 +116,11 @@ def test_a_cache_keeps_only_what_it_is_told(tmp_path: Path) -> None:
 
 def test_a_model_and_evidence_come_back_whole(pair: tuple[Exchange, Exchange, ObjectStore]) -> None:
     sender, receiver, _ = pair
-    address = sender.keep(exchange.seal_model(made(), KEY, CONTEXT))
+    address = sender.keep(contents.seal_model(made(), KEY, CONTEXT))
     sender.publish(address, durably=True)
     model, momentum = receiver.open_model((address,), KEY, CONTEXT, RULE, made().roots.model)
     assert np.array_equal(model, made().model) and np.array_equal(momentum, made().momentum)
-    parts = receiver.open_evidence(sender.lend(exchange.seal_evidence(made(), KEY, CONTEXT)), KEY, CONTEXT, RULE)
+    parts = receiver.open_evidence(sender.lend(contents.seal_evidence(made(), KEY, CONTEXT)), KEY, CONTEXT, RULE)
     whole = {part: bytes(made().data(part)) for part in Part if part is not Part.MODEL}
     assert {part: bytes(data) for part, data in parts.items()} == whole
 
@@ -128,19 +129,19 @@ def test_a_model_or_evidence_of_another_shape_or_root_is_refused() -> None:
     packed = bytes(made().data(Part.MODEL))
     for wrong in (packed[:-1], packed + b"\0", b""):
         with pytest.raises(WrongObjectError):
-            exchange.model_of(wrong, RULE, made().roots.model)
+            contents.model_of(wrong, RULE, made().roots.model)
         with pytest.raises(WrongObjectError):
-            exchange.unpack_evidence(wrong, RULE)
+            contents.unpack_evidence(wrong, RULE)
     with pytest.raises(WrongObjectError):
-        exchange.model_of(packed, RULE, bytes(32))
+        contents.model_of(packed, RULE, bytes(32))
 
 
 def test_who_has_one_model_makes_one_envelope_and_no_salt_meets_two_plaintexts() -> None:
     other = replace(made(), model=made().model + 1)
     places = [(made(), KEY, CONTEXT), (other, KEY, CONTEXT), (made(), SecretKey(bytes([1]) * 32), CONTEXT)]
-    places.append((made(), KEY, exchange.model_context("study", 2)))
-    sealed = [exchange.seal_model(*place) for place in places]
-    assert sealed == [exchange.seal_model(*place) for place in places]
+    places.append((made(), KEY, contents.model_context("study", 2)))
+    sealed = [contents.seal_model(*place) for place in places]
+    assert sealed == [contents.seal_model(*place) for place in places]
     assert len({envelope[SALT] for envelope in sealed}) == len(places)
-    evidence = [exchange.seal_evidence(made(), KEY, CONTEXT) for _ in range(2)]
+    evidence = [contents.seal_evidence(made(), KEY, CONTEXT) for _ in range(2)]
     assert len({envelope[SALT] for envelope in evidence}) == 2, "nobody has to make it again"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.agent.closing import GateChoice, MaskedUpdate
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.kept import GateChoice, MaskedUpdate
 from hmchain.application.learning.ratchet import RatchetError
 from hmchain.errors import DataError
 from hmchain.ledger.contracts.learning import models, rounds, studies
@@ -324,12 +324,13 @@ def test_an_agent_that_cannot_fetch_waits_and_the_others_go_on(bed: Bed) -> None
     def broken(address: bytes, size: int, *, keep: bool = True) -> bytes:
         raise MissingObjectError("object is not in the store")
 
-    participant = agent._participants[STUDY]
-    participant._exchange.fetch, participant._vectors = broken, {}
+    desk = bed.desk("south")
+    desk.exchange.fetch = broken  # type: ignore[method-assign]
+    desk.clear()
     bed.run(lambda: bed.round.number == 2)
     bed.step()
     assert "not in the store" in agent.troubles[STUDY]
-    del participant._exchange.fetch
+    del desk.exchange.fetch
     bed.run()
     assert bed.study.status == Status.FINISHED and agent.troubles == {}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.agent.agent import UnpinnedError
+from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.learner import cnn_learner

@@ -9,13 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.agent import closing, study_keys
-from hmchain.application.agent.agent import UnpinnedError
+from hmchain.application.agent.desk import Desk, RoundDesk
+from hmchain.application.agent.phases import agree, commit, reveal
+from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.governance.terms import terms
 from hmchain.application.learning.schedule import default_plan
 from hmchain.canonical import encode
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from hmchain.ledger.contracts.learning import conduct, models, opening, participation, rounds, studies
+from hmchain.ledger.contracts.learning import conduct, models, opening, participation, studies
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import AgreePairs, ConfirmPairs, JoinStudy, ResumeStudy
@@ -115,9 +117,7 @@ def test_l8_keys_that_are_none_are_refused_on_the_ledger(bed: Bed) -> None:
 
 def test_l8_wrapped_halves_that_are_none_are_refused_on_the_ledger(bed: Bed) -> None:
     bed.run(lambda: bed.study.status == Status.AGREEING)
-    agent = bed.agent("east")
-    (body,) = agent._agree(bed.study)
-    assert isinstance(body, AgreePairs)
+    (body,) = agree.agree(bed.opening_desk("east"))
     half = body.wrapped[0]
     for broken in (replace(half, suite="none"), replace(half, sealed=half.sealed[:-1])):
         wrong = replace(body, wrapped=(broken, *body.wrapped[1:]))
@@ -129,22 +129,18 @@ def test_l8_wrapped_halves_that_are_none_are_refused_on_the_ledger(bed: Bed) -> 
 def test_s7_a_seed_of_31_bytes_cannot_be_revealed(bed: Bed) -> None:
     """It was bound, and no master on earth could have summed with it: its author is left to withhold it."""
     bed.until(1, Phase.COMMIT)
-    liar, short = bed.agent("east"), b"s" * 31
-    participant = liar._participant(bed.study)
-    act, before, tried = participant.act, learning(bed), []
+    short, before, tried = b"s" * 31, learning(bed), []
 
-    def dishonest(study: studies.Study, entry: rounds.Round) -> Iterator[object]:
-        for body in act(study, entry):
-            if isinstance(body, CommitUpdate):
-                bound = participation.seed_hash("self", STUDY, entry.number, entry.attempt, short)
-                yield replace(body, self_hash=bound)
-            elif not isinstance(body, Reveal):
-                yield body
-            elif not tried:
-                tried.append(body)
-                yield replace(body, self_seed=short)
+    def bind(desk: RoundDesk) -> Iterator[CommitUpdate]:
+        for body in commit.commit(desk):
+            yield replace(body, self_hash=participation.seed_hash("self", STUDY, *desk.place, short))
 
-    participant.act = dishonest
+    def open_short(desk: RoundDesk) -> Iterator[Reveal]:
+        for body in [] if tried else reveal.reveal(desk):
+            tried.append(body)
+            yield replace(body, self_seed=short)
+
+    bed.hand("east", commit=bind, reveal=open_short)
     bed.run(lambda: bed.round.attempt == 1 or bed.round.phase == Phase.AGGREGATE)
     assert bed.kinds("round.void") == [("round.void", "1", "seed_withheld")]
     assert "bad_seed" in {code for _, _, code in bed.codes}
@@ -157,17 +153,15 @@ def test_s7_a_seed_of_31_bytes_cannot_be_revealed(bed: Bed) -> None:
 
 def given_others(bed: Bed, victims: tuple[str, ...], kind: str) -> None:
     """East gives its victims halves that do not open, or that open and hold another share of the study key."""
-    liar = bed.agent("east")
-    honest = liar._agree
 
-    def dishonest(study: studies.Study) -> list[object]:
-        bodies = honest(study)
+    def dishonest(desk: Desk) -> list[AgreePairs]:
+        bodies = list(agree.agree(desk))
         if not bodies:
             return []
         (body,) = bodies
-        drawn, wrapped = liar._keys.drawn(STUDY, 4, liar.random), list(body.wrapped)
+        drawn, wrapped = desk.keys.drawn(STUDY, 4, desk.random), list(body.wrapped)
         for victim in victims:
-            order = study.order(victim)
+            order = desk.study.order(victim)
             join = opening.joins(bed.state, STUDY)[order]
             if kind == "half":
                 wrapped[order - 1] = WrappingKey.generate().public.wrap(bytes(64), b"")
@@ -176,7 +170,7 @@ def given_others(bed: Bed, victims: tuple[str, ...], kind: str) -> None:
                 wrapped[order - 1] = join.kem.wrap(drawn.halves[order] + bytes(32), info)
         return [replace(body, wrapped=tuple(wrapped))]
 
-    liar._agree = dishonest
+    bed.hand("east", agree=dishonest)
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("half", "half_broken"), ("share", "keys_differ")])
@@ -206,10 +200,10 @@ def test_s6_who_is_given_other_halves_is_not_shut_out(
         (Status.CONFIRMING, "not_confirmed_in_time"),
     ],
 )
-def test_s6_what_does_not_open_in_time_is_closed_without_blame(bed: Bed, until: str, reason: str) -> None:
-    agent, before = bed.agent("west"), learning(bed)
-    monkey = {Status.PROPOSED: "_join", Status.AGREEING: "_agree", Status.CONFIRMING: "_confirm"}[until]
-    setattr(agent, monkey, lambda study: [])
+def test_s6_what_does_not_open_in_time_is_closed_without_blame(bed: Bed, until: Status, reason: str) -> None:
+    before = learning(bed)
+    phase = {Status.PROPOSED: "join", Status.AGREEING: "agree", Status.CONFIRMING: "confirm"}[until]
+    bed.hand("west", **{phase: lambda *desk: ()})
     bed.run(lambda: bed.study.status == until and not bed.step())
     assert bed.submit("east", "agent", Tick(STUDY)) == "not_due"
     bed.now_ms = bed.study.progress.deadline_ms + 1

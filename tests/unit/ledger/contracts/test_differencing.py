@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.agent.agent import ReadyLearner
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.phases import reveal
+from hmchain.application.agent.protocols import ReadyLearner
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import to_fixed
 from hmchain.ledger import arithmetic, vectors
@@ -43,9 +44,8 @@ def nobody_is_exposed(bed: Bed, seen: Eavesdropper | None = None) -> None:
 
 def reveal_of(bed: Bed, name: str) -> Reveal:
     """What a hospital's honest agent sends now, taken off the wire."""
-    (reveal,) = bed.agent(name)._participants[STUDY]._reveal(bed.study, bed.round)
-    assert isinstance(reveal, Reveal)
-    return reveal
+    (body,) = reveal.reveal(bed.desk(name))
+    return body
 
 
 # The eavesdropper itself

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hmchain import blake3_tree
-from hmchain.application.agent import exchange
-from hmchain.application.agent.agent import RoundingSecret
+from hmchain.application.agent import contents, exchange
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.application.learning.aggregation import Part
+from hmchain.application.agent.kept import RoundingSecret
+from hmchain.application.agent.phases import dispute
+from hmchain.application.learning.aggregation import Aggregate, Part
 from hmchain.application.learning.quantise import quantise
 from hmchain.canonical import encode
 from hmchain.keys import SecretKey, SigningKey
@@ -146,7 +147,7 @@ def test_verifiers_fetch_the_model_only_where_its_object_is_not_their_own(
     bed.until(2, Phase.AGGREGATE)
     with monkeypatch.context() as patched:
         patched.setattr(
-            exchange, "seal_model", lambda result, key, context, **_: seal(result.data(Part.MODEL), key, context)
+            contents, "seal_model", lambda result, key, context, **_: seal(result.data(Part.MODEL), key, context)
         )
         bed.until(2, Phase.VERIFY)
     bed.run()
@@ -195,10 +196,9 @@ def posted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bed, Disp
 
 
 def honest_proof(bed: Bed, chunk: int, part: Part) -> DisputeChunk:
-    entry = bed.round
-    participant = bed.agent(bed.names[0])._participants[STUDY]
-    base = participant._dispute(bed.study, entry, chunk, None)
-    result = participant._recompute(bed.study, entry)
+    desk = bed.desk(bed.names[0])
+    base, result = dispute.proof(desk, chunk, None), desk.result()
+    assert isinstance(result, Aggregate)
     data, size = result.data(part), PARTS[part].leaf_bytes
     path = blake3_tree.path(data, chunk, PARTS[part])
     leaf = Leaf(bytes(data[chunk * size : (chunk + 1) * size]), tuple(path))
@@ -289,8 +289,7 @@ def test_nobody_is_accused_before_anything_is_posted(tmp_path: Path) -> None:
     bed.prepare(rounds_=1)
     bed.approve()
     bed.until(1, Phase.AGGREGATE)
-    participant = bed.agent("east")._participants[STUDY]
-    proof = participant._dispute(bed.study, bed.round, 0, None)
+    proof = dispute.proof(bed.desk("east"), 0, None)
     assert judged(bed, proof) == "nothing_posted"
     assert bed.submit("east", "agent", replace(proof, round=0)) == "wrong_round"
     bed.close()
@@ -410,9 +409,9 @@ def test_the_model_is_the_plain_integer_sum_bit_for_bit(tmp_path: Path, dropped:
     assert registered is not None
     key = bed.agent("east").study_key(STUDY)
     opened = exchange.Exchange(bed.consortium.objects, None).open_bytes(
-        registered.object, key, exchange.model_context(STUDY, registered.round), bed.study.spec.rule
+        registered.object, key, contents.model_context(STUDY, registered.round), bed.study.spec.rule
     )
-    model, momentum = exchange.model_of(opened, bed.study.spec.rule, registered.root)
+    model, momentum = contents.model_of(opened, bed.study.spec.rule, registered.root)
     size = bed.study.spec.rule.size
     assert (model[:size].tolist(), momentum[:size].tolist()) == twin(bed)
     assert not model[size:].any() and len(set(bed.study.progress.weights)) > 1

@@ -9,13 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.phases import commit, reveal
 from hmchain.ledger import election, reputation
 from hmchain.ledger.arithmetic import LostPair
 from hmchain.ledger.context import AGENT, Context, Credential
 from hmchain.ledger.contracts.learning import conduct, models, opening, round_flow, rounds
 from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
-from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate, GateReveal, GateVote, Reveal, Tick
+from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate, GateReveal, GateVote, Tick
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members import standings
@@ -161,9 +162,8 @@ def test_a_dropout_after_the_first_round_is_left_out(bed: Bed) -> None:
 def test_lost_object_before_the_freeze_is_not_frozen(bed: Bed) -> None:
     """An update whose bytes nobody can fetch is not attested, and what is not attested is not summed."""
     bed.until(2, Phase.COMMIT)
-    lost = bed.agent("west")
+    bed.hand("west", publish=lambda desk: None)  # it never uploads
     bed.step()
-    lost._participants[STUDY]._published.add(bed.contributions()["west"].object)  # it never uploads
     bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert bed.round.frozen == ("east", "north", "south")
     assert bed.contributions()["west"].attested == ()
@@ -188,13 +188,11 @@ def test_lost_object_after_the_reveal_is_repaired_by_those_who_attested_it(bed: 
 def test_late_arrival_keeps_its_self_seed(bed: Bed) -> None:
     """Its pair seeds are public; its self seed never is, so an upload that arrives late stays private."""
     bed.until(2, Phase.COMMIT)
-    bed.step()
-    late = bed.agent("west")._participants[STUDY]
-    late._published.add(bed.contributions()["west"].object)
+    bed.hand("west", publish=lambda desk: None)
     bed.until(2, Phase.AGGREGATE)
     updates = bed.contributions()
     order = bed.study.order("west")
-    late._exchange.publish(late._maker.kept(bed.round).object)  # late
+    commit.publish(bed.desk("west"))  # late
     bed.run()
     assert bed.contributions(bed.at(2))["west"].self_seed == b""
     for name in ("east", "north", "south"):
@@ -243,9 +241,7 @@ def test_unverifiable_seeds_are_refused(bed: Bed) -> None:
     """A seed that is not the one that was bound would re-roll the election, or spoil the sum with nobody to blame."""
     drop(bed, 1, "west")
     assert bed.round.phase == Phase.REVEAL
-    participant = bed.agent("east")._participants[STUDY]
-    (right,) = participant._reveal(bed.study, bed.round)
-    assert isinstance(right, Reveal)
+    (right,) = reveal.reveal(bed.desk("east"))
     west, north = bed.study.order("west"), bed.study.order("north")
     (lost,) = right.lost
     wrong = {

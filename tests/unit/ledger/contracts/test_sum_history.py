@@ -17,7 +17,6 @@ from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.memory import SumRefusedError
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
-from hmchain.ledger.contracts.learning.participation import Reveal
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status
 from support.coalition import Eavesdropper
@@ -98,12 +97,11 @@ class History:
         """A reveal is on the wire, and may reach no block."""
         bed = self.bed
         hospital = bed.everyone[name]
-        participant = hospital.agent._participant(bed.study)
+        participant = hospital.agent.participant(bed.study)
         if participant is None:
             return
         try:
-            for body in participant._reveal(bed.study, bed.round):
-                assert isinstance(body, Reveal)
+            for body in hospital.agent.phases.reveal(participant.desk):
                 self.seen.overhear(bed.study, bed.round, name, body)
         except SumRefusedError:
             pass

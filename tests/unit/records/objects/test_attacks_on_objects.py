@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.agent import exchange
+from hmchain.application.agent import contents
+from hmchain.application.agent.desk import RoundDesk
+from hmchain.application.agent.phases import commit
 from hmchain.application.models import registry
-from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
+from hmchain.ledger.contracts.learning import conduct, models
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status
@@ -28,14 +30,11 @@ def cached(bed: Bed, address: bytes) -> list[str]:
 
 def send_instead(bed: Bed, name: str, address: bytes) -> None:
     """A hospital binds an object to its update that is none."""
-    participant = bed.agent(name)._participant(bed.study)
-    act = participant.act
 
-    def dishonest(study: studies.Study, entry: rounds.Round) -> list[object]:
-        bodies = act(study, entry)
-        return [replace(body, object=address) if isinstance(body, CommitUpdate) else body for body in bodies]
+    def dishonest(desk: RoundDesk) -> list[CommitUpdate]:
+        return [replace(body, object=address) for body in commit.commit(desk)]
 
-    participant.act, participant.publish = dishonest, lambda study, entry: None
+    bed.hand(name, commit=dishonest, publish=lambda desk: None)
 
 
 @pytest.mark.parametrize(("surplus", "reads_each"), [(1 << 20, 0), (-1, 0), (0, 1)])
@@ -44,7 +43,7 @@ def test_l1_an_object_of_any_size_costs_the_others_a_look(
 ) -> None:
     """One of another size is never read, and one of the right size that is none is read once, not at every step."""
     bed.until(1, Phase.COMMIT)
-    size = exchange.update_size(bed.study.rule(1)) + surplus
+    size = contents.update_size(bed.study.rule(1)) + surplus
     junk = bed.consortium.objects.put(secrets.token_bytes(size))
     send_instead(bed, "east", junk)
     reads: list[str] = []

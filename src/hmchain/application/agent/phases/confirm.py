@@ -6,30 +6,30 @@ the first only the victim sees, the second nobody. So all say what they derived 
 
 from __future__ import annotations
 
-from hmchain.application.agent.study_keys import StudyKeyStore
+from collections.abc import Iterator
+
+from hmchain.application.agent.desk import Desk
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.learning import opening
 from hmchain.ledger.contracts.learning.opening import ConfirmPairs
-from hmchain.ledger.contracts.learning.studies import Study
-from hmchain.ledger.state import State
 
 
-def confirm(state: State, chain_id: str, organisation: str, keys: StudyKeyStore, study: Study) -> list[ConfirmPairs]:
-    """What to say, once: the hash of the study key; nothing where it was said.
+def confirm(desk: Desk) -> Iterator[ConfirmPairs]:
+    """The hash of the study key, once.
 
     Raises `PairAgreementError` if a half does not open; `deny` is what to say then.
     """
-    name = study.spec.name
-    if any(said.organisation == organisation for said in opening.confirmations(state, name)):
-        return []
-    derived = keys.keys(chain_id, name, study.order(organisation), opening.agreements(state, name))
-    return [ConfirmPairs(name, key_hash(chain_id, name, SecretKey(derived.study_key)))]
+    chain_id, name = desk.node.chain_id, desk.name
+    if any(said.organisation == desk.organisation for said in opening.confirmations(desk.state, name)):
+        return
+    derived = desk.keys.keys(chain_id, name, desk.order, opening.agreements(desk.state, name))
+    yield ConfirmPairs(name, key_hash(chain_id, name, SecretKey(derived.study_key)))
 
 
-def deny(study: Study) -> list[ConfirmPairs]:
+def deny(desk: Desk) -> ConfirmPairs:
     """Say that a half did not open: the study closes, and nobody is blamed."""
-    return [ConfirmPairs(study.spec.name, b"")]
+    return ConfirmPairs(desk.name, b"")
 
 
 def key_hash(chain_id: str, study: str, key: SecretKey) -> bytes:

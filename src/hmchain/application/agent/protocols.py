@@ -1,0 +1,68 @@
+"""What an agent stands on and others give it: learners, and randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hmchain.ledger.contracts.learning.studies import StudySpec
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.trainers.cnn_trainer import Trainer
+
+Random = Callable[[int], bytes]
+"""Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""
+
+
+class Learner(Protocol):
+    """What an agent trains with. `initial` needs no data; the hospital's own is read for the others, once."""
+
+    @property
+    def initial(self) -> npt.NDArray[np.float32]:
+        """The first model that architecture and seed give."""
+
+    @property
+    def trainer(self) -> Trainer:
+        """Trains and evaluates; reads the data."""
+
+    @property
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Training records of each class; reads the data."""
+
+    def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Take the class counts of all participants together (noised), for prediction."""
+
+    def read(self) -> None:
+        """Read the data now, so that what is missing shows before others count on it."""
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the data is in memory."""
+
+    @property
+    def data(self) -> bytes:
+        """Digest of the records that it trains on; reads them."""
+
+
+@dataclass(frozen=True)
+class ReadyLearner:
+    """A learner whose data has been read."""
+
+    trainer: Trainer
+    class_counts: npt.NDArray[np.int64]
+    use_counts: Callable[[npt.NDArray[np.int64]], None]
+    initial: npt.NDArray[np.float32]
+
+    has_read: bool = True
+    data: bytes = b""
+
+    def read(self) -> None:
+        """Nothing is left to read."""
+
+
+LearnerFactory = Callable[[StudySpec], Learner]
+"""Builds the learner of a study, or raises `pins.UnpinnedError` if the study pins a model or code that is not ours."""
