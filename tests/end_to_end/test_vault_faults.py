@@ -176,7 +176,7 @@ def test_an_erasure_that_is_killed_is_finished_or_not_begun(tmp_path: Path) -> N
 
 
 def test_a_rotation_that_is_killed_loses_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hmchain.records.vault.hierarchy._ROTATED_AT_ONCE", 5)
+    monkeypatch.setattr("hmchain.records.vault.hierarchy.WRAPPED_AT_ONCE", 5)
 
     def work(folder: Path) -> None:
         with opened(folder) as vault:

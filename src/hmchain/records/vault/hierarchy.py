@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,7 +24,10 @@ from hmchain.records.vault.errors import VaultError
 from hmchain.records.vault.providers import KeyProvider
 
 _NONCE_BYTES = 12
-_ROTATED_AT_ONCE = 5000  # keys re-wrapped in one transaction: about 50 ms during which other writers wait
+WRAPPED_AT_ONCE = 5000
+"""Keys in one transaction: about 50 ms during which other writers wait."""
+_RECORD_KEYS = """SELECT r.rowid, r.kek, r.wrapped, r.dataset, r.version, r.record, b.context, r.subject, r.salt
+    FROM records r JOIN blobs b ON b.id = r.blob"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +52,17 @@ class Kek(Redacted):
         except (InvalidTag, ValueError) as error:
             hint = "have the vault verified; restore its file, or erase the record that is named"
             raise UnwrapError("a wrapped key of the vault is damaged", hint) from error
+
+
+class RecordKey(NamedTuple):
+    """The place of a record's copy of its blob's key, as `record_context` takes it."""
+
+    dataset: str
+    version: int
+    record: str
+    blob_context: bytes
+    subject: str
+    salt: bytes
 
 
 def record_context(dataset: str, version: int, record: str, blob_context: bytes, subject: str, salt: bytes) -> bytes:
@@ -153,17 +169,26 @@ class Hierarchy:
         connection.execute("INSERT INTO shreds DEFAULT VALUES")
 
     def _move_some(self) -> int:
-        chosen = """SELECT r.rowid, r.dataset, r.version, r.record, b.context, r.subject, r.salt, r.kek, r.wrapped
-            FROM records r JOIN blobs b ON b.id = r.blob WHERE r.kek < ? LIMIT ?"""
         with self._database.transaction() as connection:
-            kek = self.newest(connection)
-            rows = connection.execute(chosen, (kek.id, _ROTATED_AT_ONCE)).fetchall()
-            moved = []
-            for row, *place, old, wrapped in rows:
-                context = record_context(*place)
-                moved.append((kek.id, kek.wrap(self.unwrap(old, wrapped, context), context), row))
-            connection.executemany("UPDATE records SET kek = ?, wrapped = ? WHERE rowid = ?", moved)
-        return len(rows)
+            return len(self.wrap_anew(connection, "r.kek < (SELECT max(id) FROM keks)"))
+
+    def wrap_anew(
+        self, connection: sqlite3.Connection, chosen: str, bound_to: Callable[[RecordKey], bytes] | None = None
+    ) -> list[int]:
+        """Wrap some of the chosen records' keys by the newest KEK; returns the rows of these records.
+
+        `bound_to` gives what a key is bound to as it stands, if it is in an earlier format.
+        """
+        kek = self.newest(connection)
+        rows = connection.execute(f"{_RECORD_KEYS} WHERE {chosen} LIMIT ?", (WRAPPED_AT_ONCE,)).fetchall()
+        moved = []
+        for row, old, wrapped, *place in rows:
+            key = RecordKey(*place)
+            context = record_context(*key)
+            raw = self.unwrap(old, wrapped, bound_to(key) if bound_to else context)
+            moved.append((kek.id, kek.wrap(raw, context), row))
+        connection.executemany("UPDATE records SET kek = ?, wrapped = ? WHERE rowid = ?", moved)
+        return [row for row, *_ in rows]
 
     def _finish(self) -> None:
         with self._database.transaction() as connection:

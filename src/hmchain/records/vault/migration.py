@@ -21,14 +21,14 @@ from hmchain.records.vault import erasure
 from hmchain.records.vault.commitment import SALT_BYTES
 from hmchain.records.vault.database import SCHEMA, VERSION, Database
 from hmchain.records.vault.errors import VaultError, VaultKeyError
-from hmchain.records.vault.hierarchy import Hierarchy, Kek, record_context, root_context
+from hmchain.records.vault.hierarchy import Hierarchy, Kek, RecordKey, record_context, root_context
 from hmchain.records.vault.intake import DEDUPLICATION
 from hmchain.records.vault.providers import HybridProvider, KeyProvider
 from hmchain.records.vault.roots import Roots
 
+OBJECTS_AT_ONCE = 200
+"""Renamed in one transaction."""
 _TOLD_EVERY = 1000
-_AT_ONCE = 5000  # keys wrapped in one transaction
-_OBJECTS_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _begin(connection: sqlite3.Connection) -> None:
 
 def _name_some(database: Database, store: ObjectStore, replica: ObjectStore | None) -> bool:
     chosen = "SELECT id, digest FROM blobs WHERE id > (SELECT blob FROM conversion) ORDER BY id LIMIT ?"
-    rows = database.query(chosen, (_OBJECTS_AT_ONCE,))
+    rows = database.query(chosen, (OBJECTS_AT_ONCE,))
     named = [(blob, former, _renamed(store, replica, former)) for blob, former in rows]
     with database.transaction() as connection:
         for blob, former, digest in named:
@@ -138,25 +138,18 @@ def _hashed(pieces: Iterable[Buffer], update: Callable[[bytes], None]) -> Iterat
 
 
 def _wrap_some(database: Database, hierarchy: Hierarchy) -> bool:
-    chosen = """SELECT r.rowid, r.dataset, r.version, r.record, b.context, r.subject, r.salt, r.kek, r.wrapped
-        FROM records r JOIN blobs b ON b.id = r.blob WHERE r.rowid > (SELECT record FROM conversion)
-        ORDER BY r.rowid LIMIT ?"""
+    chosen = "r.rowid > (SELECT record FROM conversion) ORDER BY r.rowid"
     with database.transaction() as connection:
-        kek = hierarchy.newest(connection)
-        moved, last = [], 0
-        for row in connection.execute(chosen, (_AT_ONCE,)).fetchall():
-            last, dataset, version, record, blob_context, subject, salt, old, wrapped = row
-            key = hierarchy.unwrap(old, wrapped, _second_context(dataset, version, record, blob_context))
-            context = record_context(dataset, version, record, blob_context, subject, salt)
-            moved.append((kek.id, kek.wrap(key, context), last))
-        connection.executemany("UPDATE records SET kek = ?, wrapped = ? WHERE rowid = ?", moved)
-        if moved:
-            connection.execute("UPDATE conversion SET record = ?", (last,))
-    return bool(moved)
+        rows = hierarchy.wrap_anew(connection, chosen, second_context)
+        if rows:
+            connection.execute("UPDATE conversion SET record = ?", (rows[-1],))
+    return bool(rows)
 
 
-def _second_context(dataset: str, version: int, record: str, blob_context: bytes) -> bytes:
-    return digest("hmchain vault key", dataset.encode(), version.to_bytes(8, "big"), record.encode(), blob_context)
+def second_context(key: RecordKey) -> bytes:
+    """What a record's copy of its blob's key was bound to in the second format."""
+    place = (key.dataset.encode(), key.version.to_bytes(8, "big"), key.record.encode())
+    return digest("hmchain vault key", *place, key.blob_context)
 
 
 def _note_roots(connection: sqlite3.Connection, roots: Roots) -> None:

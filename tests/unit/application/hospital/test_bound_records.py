@@ -25,9 +25,9 @@ from hmchain.keys import SecretKey, UnwrapError
 from hmchain.ledger.contracts.data.datasets import Schema, WithdrawVersion
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pictures.prepared import Images
-from hmchain.records.vault import Conversion, SecretKeyProvider, Vault, VaultKeyError, migration
+from hmchain.records.vault import Conversion, SecretKeyProvider, Vault, VaultKeyError, hierarchy, migration
 from hmchain.records.vault.database import Database
-from hmchain.records.vault.hierarchy import record_context
+from hmchain.records.vault.hierarchy import RecordKey, record_context
 from support.old_vaults import put_as_before
 
 KEY = SecretKeyProvider(SecretKey(bytes(range(32))))
@@ -265,7 +265,7 @@ def to_second_format(place: Path) -> bytes:
             FROM records r JOIN blobs b ON b.id = blob"""
         for row, dataset, version, record, context, subject, salt, wrapped in connection.execute(sql).fetchall():
             key = kek.unwrap(wrapped, record_context(dataset, version, record, context, subject, salt))
-            old = kek.wrap(key, migration._second_context(dataset, version, record, context))
+            old = kek.wrap(key, migration.second_context(RecordKey(dataset, version, record, context, subject, salt)))
             connection.execute("UPDATE records SET wrapped = ?, description = NULL WHERE rowid = ?", (old, row))
         connection.execute("UPDATE versions SET about = NULL")
         store = objects(place)
@@ -294,8 +294,8 @@ def test_a_vault_of_the_second_format_is_converted(place: Path) -> None:
 
 def test_a_conversion_that_was_cut_short_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = to_second_format(place)
-    monkeypatch.setattr(migration, "_AT_ONCE", 1)
-    monkeypatch.setattr(migration, "_OBJECTS_AT_ONCE", 1)
+    monkeypatch.setattr(hierarchy, "WRAPPED_AT_ONCE", 1)
+    monkeypatch.setattr(migration, "OBJECTS_AT_ONCE", 1)
 
     def cut(done: int, of: int) -> None:
         if done == 2:

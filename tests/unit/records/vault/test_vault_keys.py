@@ -206,7 +206,7 @@ def test_an_old_kek_opens_nothing_any_more(vault: Vault) -> None:
 def test_rotation_cut_short_goes_on(
     vault: Vault, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hmchain.records.vault.hierarchy._ROTATED_AT_ONCE", 10)
+    monkeypatch.setattr("hmchain.records.vault.hierarchy.WRAPPED_AT_ONCE", 10)
     filled(vault)
 
     def cut(done: int, _: int) -> None:
