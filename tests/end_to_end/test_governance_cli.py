@@ -87,7 +87,7 @@ def published(consortium: Consortium) -> Consortium:
     """Every hospital has published a dataset of one schema."""
     for order, site in enumerate(consortium.sites.values()):
         with open_hospital(site.folder) as member:
-            (hospital,) = member.hospitals.values()
+            hospital = member.hospital
             hospital.store_images("scans", {"train": images(24, order), "validation": images(8, order)})
             member.require(hospital.register("scans", SCHEMA))
             member.require(hospital.publish("scans", 1))
@@ -189,7 +189,7 @@ def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> 
         send(site, old.steward, "by-the-old-key")
     send(site, new.steward, "by-the-new-key")
     with open_hospital(site.folder) as member:  # the vault is in the new wrapping key's hands
-        (hospital,) = member.hospitals.values()
+        hospital = member.hospital
         assert len(hospital.images("scans", 1, "train").labels) == 24
     addresses = [proposer.address(key.validator.public.raw).hex().upper() for key in (old, new)]
     with RpcClient([published.sites["north"].folder.settings().rpc_url]) as client:  # south's CometBFT starts again

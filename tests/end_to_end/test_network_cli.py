@@ -170,13 +170,13 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     spec = study_spec("brightness", SCHEMA, uses, architecture, plan, salt)
     for order, site in enumerate(consortium.sites.values()):
         with open_hospital(site.folder) as member:
-            (hospital,) = member.hospitals.values()
+            hospital = member.hospital
             hospital.store_images("scans", {"train": images(24, order), "validation": images(8, order)})
             member.require(hospital.register("scans", SCHEMA))
             member.require(hospital.publish("scans", 1))
     for name, site in consortium.sites.items():
         with open_hospital(site.folder) as member:
-            hospital = member.hospitals[name]
+            hospital = member.hospital
             if name == NAMES[0]:
                 member.require(hospital.as_scientist(ProposeStudy(spec)))
             tomorrow_ms = member.ledger.now_ms() + 86_400_000

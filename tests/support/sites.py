@@ -155,7 +155,7 @@ def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]
 def register(site: Site, dataset: str) -> bytes:
     """A steward announces a dataset; returns the transaction's digest once it is in a block."""
     with open_hospital(site.folder) as member:
-        (hospital,) = member.hospitals.values()
+        hospital = member.hospital
         wire = hospital.register(dataset, SCHEMA)
         member.require(wire)
         return transaction_digest(wire)

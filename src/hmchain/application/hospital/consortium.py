@@ -1,7 +1,7 @@
 """The hospitals that one process runs: folders of their own, a ledger, one object store.
 
 Their agents step side by side in threads and meet only on the ledger and in the store. On the embedded engine that is a
-whole consortium on one machine; on CometBFT it is one hospital's agent beside its node, or all of them in a trial.
+whole consortium on one machine; on CometBFT it is a trial, whose nodes run in the same hands.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import assert_never
 
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.learner import cnn_learner
+from hmchain.application.hospital.study_end import is_finished
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.run import RunFolder
@@ -22,23 +22,15 @@ from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import Block, BlockResult
-from hmchain.ledger.contracts.learning import studies
-from hmchain.ledger.contracts.learning.studies import Status
+from hmchain.ledger.blocks import BlockResult
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
-from hmchain.ledger.engines.ledger import Ledger, OnBlock, OwnNode, require, submit
+from hmchain.ledger.engines.ledger import Ledger, OnBlock, OwnNode, offer, require, submit
 from hmchain.ledger.genesis import SALT_BYTES, Genesis
 from hmchain.records.objects import ObjectStore
 
 _IDLE_SECONDS = 0.02
 _PATIENCE_SECONDS = 5.0
-
-
-class StudyPausedError(StudyError):
-    """A study stopped and waits for its scientist."""
-
-    code = "study_paused"
 
 
 def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = None) -> dict[str, Keyring]:
@@ -89,15 +81,12 @@ class Consortium:
         ledger: Ledger,
         keys: Mapping[str, Keyring],
         learn: Learn = cnn_learner,
-        objects: ObjectStore | None = None,
     ) -> None:
-        """`objects` is the store that others share too; without it, one in the folder."""
         self.directory = directory
         self.ledger = ledger
-        run = RunFolder(directory)  # or a node's, which has its hospital and its objects under the same names
-        self.objects = objects or ObjectStore.directory(run.objects)
-        # What need not survive a power cut is cheaper to write, where the store is our own.
-        relay = None if objects else ObjectStore.directory(run.objects, durable=False)
+        run = RunFolder(directory)
+        self.objects = ObjectStore.directory(run.objects)
+        relay = ObjectStore.directory(run.objects, durable=False)  # for what need not survive a power cut
         self.hospitals = {
             name: Hospital(name, run.hospital(name), keyring, self.objects, OwnNode(ledger, name), learn, relay)
             for name, keyring in sorted(keys.items())
@@ -156,14 +145,11 @@ class Consortium:
 
     def submit(self, *wires: bytes) -> list[str]:
         """Put transactions into the next block and return their receipt codes, in order."""
-        return submit(self.ledger, wires, self._told)
+        return submit(self.ledger, wires, self.on_block)
 
     def require(self, *wires: bytes) -> None:
         """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
-        require(self.ledger, wires, self._told)
-
-    def _told(self, block: Block, result: BlockResult) -> None:
-        self.on_block(block, result)
+        require(self.ledger, wires, self.on_block)
 
     def produce_block(self) -> BlockResult | None:
         """Decide a block of what waits and tell `on_block`."""
@@ -183,15 +169,11 @@ class Consortium:
         agents = [hospital.agent for name, hospital in self.hospitals.items() if self._is_up_to_date(name)]
         list(self._pool.map(lambda agent: agent.publish(), agents))
         wires = [wire for found in self._pool.map(lambda agent: agent.step(), agents) for wire in found]
-        self.ledger.submit_many(wires)
-        progress = self.produce_block() is not None
-        while progress and self.ledger.waiting:
-            progress = self.produce_block() is not None
-        return progress
+        return offer(self.ledger, wires, self.on_block)
 
     def run(self, study: str) -> None:
         """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""
-        while not self._is_finished(study):
+        while not is_finished(self.ledger.state, study):
             if not self.step():
                 time.sleep(_IDLE_SECONDS)
         self._wait_for_nodes()
@@ -208,19 +190,6 @@ class Consortium:
         while not all(map(self._is_up_to_date, awake)) and time.monotonic() < deadline:
             time.sleep(_IDLE_SECONDS)
             self.produce_block()
-
-    def _is_finished(self, name: str) -> bool:
-        study = studies.study(self.ledger.state, name)
-        status = study.status if study else None
-        match status:
-            case Status.PROPOSED | Status.AGREEING | Status.CONFIRMING | Status.RUNNING:
-                return False
-            case Status.FINISHED:
-                return True
-            case Status.PAUSED | Status.REFUSED | Status.CLOSED | None:
-                raise StudyPausedError(f"study {name} is {status or 'unknown'}", "see `hmchain study status`")
-            case _:
-                assert_never(status)
 
     def close(self) -> None:
         """Close every file."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import Learn
+from hmchain.application.hospital.hospital import Hospital, Learn
+from hmchain.application.hospital.learner import cnn_learner
+from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.node import open_hospital
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import LedgerError
@@ -36,15 +37,15 @@ class Run:
     """Studies that wait for something, or in which the agent takes no part, with the reason."""
 
 
-def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn | None = None) -> Run:
+def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner) -> Run:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
     A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises, and
     `DamagedStateError` or `DamagedBlockError` if the node shows something else than its members decided.
     """
     with stopping() as stop:
-        consortium = _opened(folder, passphrase, learn, say, stop)
-        return Run(folder.settings().organisation, {}) if consortium is None else _act(consortium, say, stop)
+        opened = _opened(folder, passphrase, learn, say, stop)
+        return Run(folder.settings().organisation, {}) if opened is None else _act(opened, say, stop)
 
 
 _NOT_YET = (
@@ -54,8 +55,8 @@ _NOT_YET = (
 
 
 def _opened(
-    folder: NodeFolder, passphrase: str | None, learn: Learn | None, say: Say, stop: threading.Event
-) -> Consortium | None:
+    folder: NodeFolder, passphrase: str | None, learn: Learn, say: Say, stop: threading.Event
+) -> NodeHospital | None:
     """The hospital, once its node answers; None if that is no longer wanted."""
     away, away_max = _AWAY_SECONDS
     while not stop.is_set():
@@ -68,15 +69,15 @@ def _opened(
     return None
 
 
-def _act(consortium: Consortium, say: Say, stop: threading.Event) -> Run:
-    with consortium:
-        (name,) = consortium.hospitals
-        say(f"the agent of {name} acts in {consortium.ledger.chain_id}")
+def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> Run:
+    with at_node:
+        name = at_node.hospital.organisation
+        say(f"the agent of {name} acts in {at_node.ledger.chain_id}")
         away, away_max = _AWAY_SECONDS
         told: dict[str, str] = {}
         while not stop.is_set():
             try:
-                busy = consortium.step()
+                busy = at_node.step()
             except (DamagedStateError, DamagedBlockError):
                 raise  # waiting mends neither
             except LedgerError as error:  # the node is away, starting, or rebuilding its state
@@ -85,16 +86,15 @@ def _act(consortium: Consortium, say: Say, stop: threading.Event) -> Run:
                 away = min(2 * away, away_max)
                 continue
             away = _AWAY_SECONDS[0]
-            told = _tell_news(consortium, told, say)
+            told = _tell_news(at_node.hospital, told, say)
             if not busy:
                 stop.wait(_IDLE_SECONDS)
         say(f"the agent of {name} has stopped")
         return Run(name, told)
 
 
-def _tell_news(consortium: Consortium, told: dict[str, str], say: Say) -> dict[str, str]:
+def _tell_news(hospital: Hospital, told: dict[str, str], say: Say) -> dict[str, str]:
     """Say what holds studies up, once each."""
-    (hospital,) = consortium.hospitals.values()
     news = {**hospital.agent.troubles, **hospital.agent.refusals}
     for study, reason in news.items():
         if told.get(study) != reason:

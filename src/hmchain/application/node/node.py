@@ -10,9 +10,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.hospital import Learn
+from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.learner import cnn_learner
+from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node import pace
 from hmchain.application.node.link import STARTING_SECONDS, connected, require_own
 from hmchain.application.node.pace import Pace
@@ -42,11 +42,13 @@ from hmchain.ledger.engines.cometbft.home import begin_record, config_file, node
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from hmchain.ledger.engines.ledger import OwnNode
 from hmchain.ledger.readers.follower import follow
 from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.plain import Progress
+from hmchain.records.objects import ObjectStore
 
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
@@ -157,21 +159,26 @@ def open_hospital(
     folder: NodeFolder,
     *,
     passphrase: str | None = None,
-    learn: Learn | None = None,
+    learn: Learn = cnn_learner,
     patience_seconds: float = STARTING_SECONDS,
-) -> Consortium:
-    """The hospital of a running node: a consortium of one, whose agent and people act through it.
+) -> NodeHospital:
+    """The hospital of a running node, whose agent and people act through it.
 
     Raises what `open_ledger` raises, and what keys and store complain of.
     """
     settings = folder.settings()
-    keys = {settings.organisation: Keyring.load(folder.keys, passphrase)}
-    objects = shared_objects(folder)
-    ledger = open_ledger(folder, patience_seconds)
-    consortium = Consortium(folder.path, ledger, keys, learn or cnn_learner, objects)
-    for hospital in consortium.hospitals.values():
+    name, keys = settings.organisation, Keyring.load(folder.keys, passphrase)
+    shared = shared_objects(folder)
+    objects = shared or ObjectStore.directory(folder.objects)
+    # What need not survive a power cut is cheaper to write, where the store is our own.
+    relay = None if shared else ObjectStore.directory(folder.objects, durable=False)
+    with ExitStack() as stack:
+        ledger = open_ledger(folder, patience_seconds)
+        stack.callback(ledger.close)
+        hospital = Hospital(name, folder.hospital(name), keys, objects, OwnNode(ledger, name), learn, relay)
         hospital.agent.colluders_min = settings.colluders_min
-    return consortium
+        stack.pop_all()
+        return NodeHospital(hospital, ledger)
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------

@@ -152,6 +152,16 @@ def submit(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda bl
     return [codes[digest] for digest in digests]
 
 
+def offer(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> bool:
+    """Put transactions into blocks until none waits, dropping what the ledger does not take; False if no block came."""
+    ledger.submit_many(wires)
+    while (decided := ledger.produce_block()) is not None:
+        on_block(*decided)
+        if not ledger.waiting:
+            return True
+    return False
+
+
 def require(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> None:
     """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
     for code in submit(ledger, wires, on_block):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.hospital.consortium import Consortium, StudyPausedError
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.study_end import StudyPausedError
 from hmchain.application.site.keyring import Keyring
 from hmchain.errors import LedgerError
 from hmchain.keys import KeyFileError, WrongPassphraseError

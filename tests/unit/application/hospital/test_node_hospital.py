@@ -1,0 +1,46 @@
+"""A hospital at its own node acts alone, and needs nothing of the others but the ledger and the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.hospital.node_hospital import NodeHospital
+from hmchain.application.hospital.study_end import StudyPausedError, is_finished
+from hmchain.ledger.contracts.data.datasets import PublishVersion
+from hmchain.ledger.engines.ledger import RefusedTransactionError
+from support.study_bed import STUDY, Bed
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run")
+    yield bed
+    bed.close()
+
+
+def test_hospitals_that_act_one_by_one_end_a_study_together(bed: Bed) -> None:
+    bed.prepare(rounds_=1)
+    bed.approve()
+    each = [NodeHospital(hospital, bed.consortium.ledger) for hospital in bed.consortium.hospitals.values()]
+    for _ in range(200):
+        if is_finished(bed.state, STUDY):
+            break
+        busy = [one.step() for one in each]
+        bed.now_ms += 10 if any(busy) else 500
+    assert is_finished(bed.state, STUDY)
+    each[0].run(STUDY)
+    assert bed.agent(bed.names[0])._keys.require(STUDY).own.round == 2
+    assert "agent" not in {thread.name.partition("_")[0] for thread in threading.enumerate()}
+
+
+def test_it_says_why_it_stops(bed: Bed) -> None:
+    alone = NodeHospital(bed.consortium.hospitals["east"], bed.consortium.ledger)
+    assert alone.step() is False
+    with pytest.raises(StudyPausedError, match="unknown"):
+        alone.run(STUDY)
+    with pytest.raises(RefusedTransactionError, match="no_such_dataset"):
+        alone.require(alone.hospital.as_steward(PublishVersion("brain", 1, bytes(32), 64)))
