@@ -13,8 +13,9 @@ from hmchain.application.data.registered import require_as_registered, require_w
 from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
 from hmchain.keys import Redacted
-from hmchain.ledger.readers import lineage
-from hmchain.ledger.readers.lineage import VersionTrace
+from hmchain.ledger.readers import audit, lineage
+from hmchain.ledger.readers.lineage import TracedTransaction, VersionTrace
+from hmchain.plain import Progress
 from hmchain.records.catalogue import UnknownVersionError, Version
 from hmchain.records.pipeline import clean_files
 from hmchain.records.vault import RecordProof, verify_record_proof
@@ -41,6 +42,19 @@ class HandedProof:
     organisation: str
     """Whose dataset it is, as the ledger names it."""
     proof: RecordProof
+
+
+@dataclass(frozen=True)
+class VerifiedRecord:
+    """A record that a registered version was proven to hold."""
+
+    handed: HandedProof
+    root: bytes
+    """The version's root, as it was given or as the ledger has it."""
+    published: TracedTransaction | None
+    """Where the ledger has the root; None where no ledger was asked."""
+    withdrawn: TracedTransaction | None
+    """Where it withdrew the version since."""
 
 
 class _File(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,6 +159,30 @@ def read(path: Path) -> HandedProof:
     return HandedProof(found.organisation, proof)
 
 
+def verify(path: Path, root: bytes) -> VerifiedRecord:
+    """Check a proof that was handed over against the root of its version, which is known from elsewhere.
+
+    Raises `RecordProofFileError` or `RecordProofError`.
+    """
+    handed = read(path)
+    check(handed, root)
+    return VerifiedRecord(handed, root, None, None)
+
+
+def verify_on(
+    ledger: Path, path: Path, anchor: bytes | None = None, progress: Progress | None = None
+) -> VerifiedRecord:
+    """The same against the root that a ledger has, which is audited first; `anchor` is its genesis digest, if known.
+
+    Raises what an audit raises, `NothingToTraceError`, and what `verify` raises.
+    """
+    handed = read(path)
+    audit.verify(ledger, anchor, progress=progress)
+    version = _published(handed, ledger)
+    check(handed, version.root)
+    return VerifiedRecord(handed, version.root, version.entry, version.withdrawn)
+
+
 def check(handed: HandedProof, root: bytes) -> None:
     """Raise `RecordProofError` unless the proof holds against the keyed root of its version."""
     if not verify_record_proof(handed.proof, root):
@@ -152,7 +190,7 @@ def check(handed: HandedProof, root: bytes) -> None:
         raise RecordProofError(what, "ask the hospital for another, and for the version that it registered")
 
 
-def published(handed: HandedProof, ledger: Path) -> VersionTrace:
+def _published(handed: HandedProof, ledger: Path) -> VersionTrace:
     """What a ledger says of the proof's version; its blocks are believed. Raises `RecordProofError` if it has none."""
     trace = lineage.trace_dataset(ledger, handed.organisation, handed.proof.dataset)
     found = [version for version in trace.versions if version.version == handed.proof.version]

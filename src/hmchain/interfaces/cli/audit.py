@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
+from hmchain.application.data import record_proof
+from hmchain.application.data.record_proof import VerifiedRecord
+from hmchain.application.node import folder_audit
+from hmchain.application.node.folder_audit import Finding, FolderAudit
+from hmchain.application.node.reading import open_ledger
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.ledger import check_proof
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
-    AsJson,
     RunArgument,
     RunOption,
     StudyOption,
@@ -20,14 +26,17 @@ from hmchain.interfaces.cli.options import (
     parse_digest,
     passphrase,
 )
+from hmchain.interfaces.report.reader import ReportReader
+from hmchain.ledger.readers.lineage import (
+    DatasetTrace,
+    RoundTrace,
+    StewardDecision,
+    StudyTrace,
+    TracedTransaction,
+    VersionTrace,
+)
+from hmchain.ledger.readers.replay import TrustedHeader
 from hmchain.plain import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hmchain.application.node.folder_audit import Finding, FolderAudit
-    from hmchain.ledger.readers.lineage import DatasetTrace, Decision, Entry, RoundTrace, StudyTrace, VersionTrace
-    from hmchain.ledger.readers.replay import TrustedHeader
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -54,7 +63,7 @@ class BadAnchorError(InputError):
     code = "bad_anchor"
 
 
-@app.command(epilog=example("hmchain audit verify --genesis DIGEST"))
+@app.command(cls=ReadCommand, epilog=example("hmchain audit verify --genesis DIGEST"))
 def verify(
     directory: RunArgument = None,
     run: RunOption = None,
@@ -63,40 +72,29 @@ def verify(
         str | None,
         typer.Option("--block", metavar="HEIGHT:HASH", help="A block known from elsewhere, as an anchor of its own."),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Replay the ledger from genesis, check every signature, link, root and state, and every other file of the folder.
 
     Needs no network and no key; HMCHAIN_PASSPHRASE opens sealed keys, to see whose they are. Exit status 0 only if all
     holds, 7 if anything does not: the first such thing is named. So is every file that was not checked.
     """
-    from hmchain.application.node import folder_audit
-    from hmchain.interfaces.report.reader import ReportReader
-
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else parse_block(block)
     place = runs.find(directory, run)
     with output.progress_bar("replaying blocks") as progress:
         found = folder_audit.verify(
-            place.path,
-            place.ledger,
-            ReportReader(),
-            anchor,
-            trusted=trusted,
-            progress=progress,
-            passphrase=passphrase(),
-        )
-    if as_json:
-        files = {"checked": found.checked, "not_checked": found.not_checked}
-        output.emit({"holds": True, **plain(found.ledger), "files": files})
-    else:
-        _show_report(found)
+            place.path, place.ledger, ReportReader(), anchor,
+            trusted=trusted, progress=progress, passphrase=passphrase(),
+        )  # fmt: skip
+    files = {"checked": found.checked, "not_checked": found.not_checked}
+    output.show({"holds": True, **plain(found.ledger), "files": files}, lambda _: _show_report(found))
 
 
-app.command("proof", epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
+app.command("proof", cls=ReadCommand, epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
 
 
-@app.command("verify-record", epilog=example("hmchain audit verify-record proof.json --genesis DIGEST"))
+@app.command("verify-record", cls=ReadCommand,
+             epilog=example("hmchain audit verify-record proof.json --genesis DIGEST"))  # fmt: skip
 def verify_record(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `hmchain data prove` wrote.")],
     run: RunOption = None,
@@ -105,46 +103,22 @@ def verify_record(
         str | None,
         typer.Option("--root", metavar="DIGEST", help="The version's root, if you know it: then no ledger is needed."),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Check offline that a registered dataset version holds a record; exit status 7 if it does not.
 
     Without --root the ledger is verified as `audit verify` does, and the root is what it says.
     """
-    from hmchain.application.data import record_proof
-    from hmchain.ledger.readers import audit
-
-    proof, withdrawn = record_proof.read(file), None
     anchor = None if genesis is None else parse_digest(genesis)
     if root is not None:
-        known, against = parse_digest(root), "the root that was given"
+        found = record_proof.verify(file, parse_digest(root))
     else:
-        ledger = runs.find(run).ledger
         with output.progress_bar("replaying blocks") as progress:
-            audit.verify(ledger, anchor, progress=progress)
-        version = record_proof.published(proof, ledger)
-        known, withdrawn, against = version.root, version.withdrawn, f"the ledger, {_where(version.entry)}"
-    record_proof.check(proof, known)
-    if as_json:
-        output.emit({"holds": True, "organisation": proof.organisation, **plain(proof.proof), "root": known,
-                     "against": "root" if root else "ledger", "anchored": bool(root or anchor),
-                     "withdrawn": withdrawn})  # fmt: skip
-        return
-    output.say("The proof holds: the version held this record.", style="bold green")
-    output.fields((
-        ("dataset", f"{proof.organisation}/{proof.proof.dataset}, version {proof.proof.version}"),
-        ("record", proof.proof.record),
-        ("ciphertext", proof.proof.ciphertext.hex()),
-        ("root", known.hex()),
-        ("compared with", against),
-        *([("withdrawn since", _where(withdrawn))] if withdrawn else []),
-    ))  # fmt: skip
-    output.say("It says nothing of what is in the record: for that, compare the ciphertext and have it opened.")
-    if root is None and anchor is None:
-        output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+            found = record_proof.verify_on(runs.find(run).ledger, file, anchor, progress)
+    anchored = bool(root or anchor)
+    output.show(_record_fields(found, anchored=anchored), lambda _: _show_record(found, anchored=anchored))
 
 
-@app.command(epilog=example("hmchain audit trace --dataset north/brain"))
+@app.command(cls=ReadCommand, epilog=example("hmchain audit trace --dataset north/brain"))
 def trace(
     directory: RunArgument = None,
     run: RunOption = None,
@@ -152,28 +126,22 @@ def trace(
     dataset: Annotated[
         str | None, typer.Option("--dataset", metavar="ORG/NAME", help="Trace a dataset instead of a study.")
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Trace which data, approvals, code, updates and masters made a model, or who used a dataset on whose word.
 
     The blocks are compared with what was signed; `audit verify` executes them again too.
     """
-    from hmchain.application.node.reading import open_ledger
-    from hmchain.ledger.readers.lineage import StudyTrace
-
     with open_ledger(runs.find(directory, run).ledger) as ledger:
         if ledger.begins_after:
             output.say(_PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
         if unsigned := ledger.require_whole().words:
             output.say(_UNSIGNED.format(unsigned), style="bold yellow", stderr=True)
         found = ledger.trace(study, dataset)
-    output.show(found, lambda found: _show_study(found) if isinstance(found, StudyTrace) else _show_dataset(found))
+    output.show(found, _show_trace)
 
 
 def parse_block(text: str) -> TrustedHeader:
     """A block as HEIGHT:HASH. Raises `BadAnchorError` or `BadDigestError`."""
-    from hmchain.ledger.readers.replay import TrustedHeader
-
     height, separator, digest = text.partition(":")
     if not separator or not height.isdecimal():
         raise BadAnchorError(f"{text!r} is not a block", "write it as HEIGHT:HASH, as an audit prints it")
@@ -203,6 +171,35 @@ def _show_report(found: FolderAudit) -> None:
         output.say(f"  - {line}")
     if not report.anchored:
         output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+
+
+def _record_fields(found: VerifiedRecord, *, anchored: bool) -> dict[str, Any]:
+    against = "root" if found.published is None else "ledger"
+    proven = {"organisation": found.handed.organisation, **plain(found.handed.proof), "root": found.root}
+    return {"holds": True, **proven, "against": against, "anchored": anchored, "withdrawn": found.withdrawn}
+
+
+def _show_record(found: VerifiedRecord, *, anchored: bool) -> None:
+    handed, published, withdrawn = found.handed, found.published, found.withdrawn
+    output.say("The proof holds: the version held this record.", style="bold green")
+    output.fields((
+        ("dataset", f"{handed.organisation}/{handed.proof.dataset}, version {handed.proof.version}"),
+        ("record", handed.proof.record),
+        ("ciphertext", handed.proof.ciphertext.hex()),
+        ("root", found.root.hex()),
+        ("compared with", f"the ledger, {_where(published)}" if published else "the root that was given"),
+        *([("withdrawn since", _where(withdrawn))] if withdrawn else []),
+    ))  # fmt: skip
+    output.say("It says nothing of what is in the record: for that, compare the ciphertext and have it opened.")
+    if not anchored:
+        output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
+
+
+def _show_trace(found: StudyTrace | DatasetTrace) -> None:
+    if isinstance(found, StudyTrace):
+        _show_study(found)
+    else:
+        _show_dataset(found)
 
 
 def _finding(found: Finding) -> str:
@@ -264,7 +261,7 @@ def _show_data(versions: Iterable[VersionTrace]) -> None:
     output.table(("dataset", "version#", "records", "keyed root", "published", "withdrawn"), rows)
 
 
-def _show_decisions(decisions: Iterable[Decision]) -> None:
+def _show_decisions(decisions: Iterable[StewardDecision]) -> None:
     output.heading("Decisions of stewards")
     rows = (
         (each.organisation, each.status, f"{each.dataset} v{each.version}", each.purpose, output.short(each.code),
@@ -288,5 +285,5 @@ def _round_row(round_: RoundTrace) -> tuple[object, ...]:
     )
 
 
-def _where(entry: Entry) -> str:
+def _where(entry: TracedTransaction) -> str:
     return f"block {entry.height}, {output.short(entry.transaction)}"

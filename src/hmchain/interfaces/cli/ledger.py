@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from hmchain.application.node import reading, rebuilding
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.node.rebuilding import Rebuilt
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.options import GENESIS_HELP, AsJson, RunArgument, RunOption, example, parse_digest
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.options import GENESIS_HELP, RunArgument, RunOption, example, parse_digest
+from hmchain.ledger.blocks import Event
+from hmchain.ledger.readers import proof_files
+from hmchain.ledger.readers.blocks import BlockView
+from hmchain.ledger.readers.proof_files import ProvenTransaction
+from hmchain.ledger.readers.transactions import TransactionView
 from hmchain.plain import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hmchain.ledger.blocks import Event
-    from hmchain.ledger.readers.blocks import BlockView
-    from hmchain.ledger.readers.transactions import TransactionView
 
 app = typer.Typer(no_args_is_help=True)
 
 Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the transaction, or its first digits.")]
 
+COLUMNS = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
 UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `hmchain node audit` fetches"
 _UNSIGNED_EVENT = "*"
 _UNSIGNED_EVENTS = "no header holds these: they are this log's word, until `hmchain node audit` executes the blocks"
@@ -38,7 +42,7 @@ class NoAnchorError(InputError):
     code = "no_anchor"
 
 
-@app.command(epilog=example("hmchain ledger blocks --from 100 --limit 5"))
+@app.command(cls=ReadCommand, epilog=example("hmchain ledger blocks --from 100 --limit 5"))
 def blocks(
     directory: RunArgument = None,
     run: RunOption = None,
@@ -49,49 +53,28 @@ def blocks(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many blocks.")] = 20,
-    as_json: AsJson = False,
 ) -> None:
     """List blocks: who proposed, who signed, what was in them."""
-    from hmchain.application.node.reading import open_ledger
-
-    with open_ledger(runs.find(directory, run).ledger) as reader:
-        found = reader.blocks(first, limit)
-    if as_json:
-        output.emit(found)
-        return
-    columns = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
-    output.table(columns, (_row(block) for block in found))
-    if any(not block.vouched for block in found):
-        output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)
-    if any(_told(block.unsigned_events) for block in found):
-        output.say(f"{_UNSIGNED_EVENT} {_UNSIGNED_EVENTS}", style="bold yellow", stderr=True)
-    output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
+    with open_ledger(runs.find(directory, run).ledger) as ledger:
+        found = ledger.blocks(first, limit)
+    output.show(found, _show_blocks)
 
 
-@app.command(epilog=example("hmchain ledger tx 3f9a"))
-def tx(digest: Prefix, run: RunOption = None, as_json: AsJson = False) -> None:
+@app.command(cls=ReadCommand, epilog=example("hmchain ledger tx 3f9a"))
+def tx(digest: Prefix, run: RunOption = None) -> None:
     """Show one transaction: who signed it, in which role, what it says and what became of it."""
-    from hmchain.application.node.reading import open_ledger
-
-    with open_ledger(runs.find(run).ledger) as reader:
-        found = reader.transaction(digest)
-    if as_json:
-        output.emit(found)
-    else:
-        _show(found)
+    with open_ledger(runs.find(run).ledger) as ledger:
+        found = ledger.transaction(digest)
+    output.show(found, _show)
 
 
-@app.command(epilog=example("hmchain ledger proof 3f9a --out proof.json"))
+@app.command(cls=ReadCommand, epilog=example("hmchain ledger proof 3f9a --out proof.json"))
 def proof(
     digest: Prefix,
     run: RunOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the proof to this file.")] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Prove that a transaction is in the ledger, to someone who knows nothing but the genesis digest."""
-    from hmchain.application.node import reading
-    from hmchain.ledger.readers import proof_files
-
     made = reading.prove(runs.find(run).ledger, digest)
     text = proof_files.to_json(made)
     if out is None:
@@ -99,34 +82,27 @@ def proof(
         return
     out.write_bytes(text)
     genesis, proven = made.genesis.digest.hex(), proof_files.proven(made)
-    if as_json:
-        output.emit({"file": out, "transaction": proven.transaction.digest, "height": proven.height,
-                     "genesis": genesis})  # fmt: skip
-        return
-    output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
-    output.say(f"hmchain audit proof {out} --genesis {genesis}", style="bold")
+
+    def tell(_: object) -> None:
+        output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
+        output.say(f"hmchain audit proof {out} --genesis {genesis}", style="bold")
+
+    about = {"transaction": proven.transaction.digest, "height": proven.height, "genesis": genesis}
+    output.show({"file": out, **about}, tell)
 
 
-@app.command(epilog=example("hmchain ledger rebuild"))
-def rebuild(directory: RunArgument = None, run: RunOption = None, as_json: AsJson = False) -> None:
+@app.command(cls=WriteCommand, epilog=example("hmchain ledger rebuild"))
+def rebuild(directory: RunArgument = None, run: RunOption = None) -> None:
     """Put states of a run that are not what was signed aside, and execute the blocks again.
 
     States are caches of the blocks, which are checked as `audit verify` does. A node does this when it starts.
     """
-    from hmchain.application.node import rebuilding
-
     with output.progress_bar("executing blocks") as progress:
         found = rebuilding.rebuild(runs.find(directory, run).ledger, progress)
-    if as_json:
-        output.emit(found)
-        return
-    for each in found:
-        output.say(f"{each.state}: {each.damage}. Made anew; what was there is kept as {each.kept.name}.")
-    if not found:
-        output.say("Every state is what was signed.")
+    output.show(found, _show_rebuilt)
 
 
-@app.command("check-proof", epilog=example("hmchain ledger check-proof proof.json --genesis DIGEST"))
+@app.command("check-proof", cls=ReadCommand, epilog=example("hmchain ledger check-proof proof.json --genesis DIGEST"))
 def check_proof(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `ledger proof` wrote.")],
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
@@ -136,31 +112,45 @@ def check_proof(
             "--header", metavar="HASH", help="Hash of its block, known from an audit; on CometBFT, of the one after it."
         ),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Check a proof offline; exit status 7 if it does not hold."""
-    from hmchain.ledger.readers import proof_files
-
     if genesis is None and header is None:
         raise NoAnchorError("a proof must be checked against something", "give --genesis or --header")
     anchors = {"genesis": genesis, "header": header}
     given = {name: parse_digest(text) for name, text in anchors.items() if text is not None}
-    checked = proof_files.check(file, given.get("genesis"), given.get("header"))
-    proven = proof_files.proven(checked)
+    proven = proof_files.proven(proof_files.check(file, given.get("genesis"), given.get("header")))
     line = proven.transaction
-    if as_json:
-        output.emit({"holds": True, "transaction": line.digest, "kind": line.kind, "outcome": line.code,
-                     "height": proven.height, "time_ms": proven.time_ms, "anchors": given})  # fmt: skip
-        return
+    about = {"transaction": line.digest, "kind": line.kind, "outcome": line.code}
+    found = {"holds": True, **about, "height": proven.height, "time_ms": proven.time_ms, "anchors": given}
+    output.show(found, lambda _: _show_proven(proven, given))
+
+
+def _show_blocks(found: list[BlockView]) -> None:
+    output.table(COLUMNS, map(_row, found))
+    if any(not block.vouched for block in found):
+        output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)
+    if any(_told(block.unsigned_events) for block in found):
+        output.say(f"{_UNSIGNED_EVENT} {_UNSIGNED_EVENTS}", style="bold yellow", stderr=True)
+    output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
+
+
+def _show_rebuilt(found: list[Rebuilt]) -> None:
+    for each in found:
+        output.say(f"{each.state}: {each.damage}. Made anew; what was there is kept as {each.kept.name}.")
+    if not found:
+        output.say("Every state is what was signed.")
+
+
+def _show_proven(proven: ProvenTransaction, anchors: Mapping[str, bytes]) -> None:
     output.say("The proof holds.", style="bold green")
     output.fields((
-        ("transaction", line.digest.hex()),
-        ("kind", line.kind),
-        ("outcome", line.code),
+        ("transaction", proven.transaction.digest.hex()),
+        ("kind", proven.transaction.kind),
+        ("outcome", proven.transaction.code),
         ("block", f"{proven.height}, {output.when(proven.time_ms)} UTC by the validators' clocks"),
-        *((f"against {name}", digest.hex()) for name, digest in given.items()),
+        *((f"against {name}", digest.hex()) for name, digest in anchors.items()),
     ))  # fmt: skip
-    if "genesis" in given and "header" not in given:
+    if "genesis" in anchors and "header" not in anchors:
         output.say("More than two thirds of the founders signed the block: enough while under a third of them lie.")
 
 

@@ -26,7 +26,7 @@ from hmchain.ledger.readers.models import ModelView
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.signers import Headers, Signed, Witnesses
 from hmchain.ledger.readers.states import VerifiedState, no_state, open_state, state_files
-from hmchain.ledger.readers.studies import StudyRequest
+from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
 from hmchain.ledger.readers.study_status import StudyStatus
 from hmchain.ledger.readers.transactions import TransactionView
 from hmchain.ledger.state import State
@@ -169,6 +169,10 @@ class LedgerReader:
     def requests(self, organisation: str) -> list[StudyRequest]:
         """All studies as one hospital is asked about them."""
         return studies.requests(self.verified.state, organisation)
+
+    def proposal(self, organisation: str, study: str) -> StudyProposal:
+        """One study and all that it pins, as one hospital sees it. Raises `UnknownStudyError`."""
+        return studies.proposal(self.verified.state, organisation, study)
 
     def datasets(self) -> list[DatasetView]:
         """All datasets with their published versions."""

@@ -39,7 +39,7 @@ class NothingToTraceError(LedgerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TracedTransaction:
     """A transaction: where it is, when, and who signed it."""
 
     height: int
@@ -59,13 +59,13 @@ class VersionTrace:
     root: bytes
     count: int
     """Rounded, as published."""
-    entry: Entry
-    withdrawn: Entry | None = None
+    entry: TracedTransaction
+    withdrawn: TracedTransaction | None = None
     """Since then no new study may use it: records of it were erased."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class StewardDecision:
     """A steward's word on a study."""
 
     organisation: str
@@ -77,7 +77,7 @@ class Decision:
     code: bytes
     expires_ms: int
     reason: str
-    entry: Entry
+    entry: TracedTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class UpdateTrace:
     object: bytes
     summed: bool
     """Whether it was frozen and so is in the sum."""
-    entry: Entry
+    entry: TracedTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class AggregateTrace:
     fraud: bool
     """Proven wrong, by one chunk."""
     confirmed_by: tuple[str, ...]
-    entry: Entry
+    entry: TracedTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,9 @@ class StudyTrace:
     """All that made one study's model."""
 
     spec: StudySpec
-    proposal: Entry
+    proposal: TracedTransaction
     data: tuple[VersionTrace, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[StewardDecision, ...]
     rounds: tuple[RoundTrace, ...]
     model_root: bytes
     """Empty until the study is finished, as are the next two."""
@@ -140,7 +140,7 @@ class DatasetTrace:
 
     organisation: str
     dataset: str
-    registered: Entry
+    registered: TracedTransaction
     versions: tuple[VersionTrace, ...]
     studies: tuple[StudyTrace, ...]
     """Studies that asked for it, each with this organisation's decisions and updates alone."""
@@ -193,8 +193,8 @@ class _Study:
     """One study's story while it is read."""
 
     spec: StudySpec
-    proposal: Entry
-    decisions: list[Decision] = field(default_factory=list)
+    proposal: TracedTransaction
+    decisions: list[StewardDecision] = field(default_factory=list)
     updates: dict[int, list[UpdateTrace]] = field(default_factory=dict)
     aggregates: dict[int, list[AggregateTrace]] = field(default_factory=dict)
     outcomes: dict[int, str] = field(default_factory=dict)
@@ -243,7 +243,7 @@ class _History:
     """One pass over the blocks."""
 
     def __init__(self, members: tuple[Member, ...]) -> None:
-        self.registered: dict[tuple[str, str], Entry] = {}
+        self.registered: dict[tuple[str, str], TracedTransaction] = {}
         self.versions: dict[tuple[str, str, int], VersionTrace] = {}
         self.studies: dict[str, _Study] = {}
         self._owners: dict[bytes, str] = {}
@@ -273,7 +273,7 @@ class _History:
                 continue
             transaction = decode_trusted(wire, SignedTransaction).transaction
             owner = self._owners[transaction.sender]
-            entry = Entry(stored.height, block.header.time_ms, transaction_digest(wire), owner)
+            entry = TracedTransaction(stored.height, block.header.time_ms, transaction_digest(wire), owner)
             body = contracts.decode_body(transaction.body)
             reader = _READERS.get(type(body))
             if reader:
@@ -297,53 +297,55 @@ class _History:
 
     # -- transactions ------------------------------------------------------------------------------------------------
 
-    def _admission(self, _entry: Entry, body: ProposeAction) -> None:
+    def _admission(self, _entry: TracedTransaction, body: ProposeAction) -> None:
         if isinstance(body.action, Admit):
             self._learn_keys(body.action.member)
 
-    def _rotate(self, entry: Entry, body: RotateKey) -> None:
+    def _rotate(self, entry: TracedTransaction, body: RotateKey) -> None:
         self._owners.setdefault(body.key, entry.organisation)
 
-    def _register(self, entry: Entry, body: RegisterDataset) -> None:
+    def _register(self, entry: TracedTransaction, body: RegisterDataset) -> None:
         self.registered[entry.organisation, body.name] = entry
 
-    def _publish(self, entry: Entry, body: PublishVersion) -> None:
+    def _publish(self, entry: TracedTransaction, body: PublishVersion) -> None:
         owner = entry.organisation
         version = VersionTrace(owner, body.dataset, body.version, body.root, body.count, entry)
         self.versions[owner, body.dataset, body.version] = version
 
-    def _withdraw(self, entry: Entry, body: WithdrawVersion) -> None:
+    def _withdraw(self, entry: TracedTransaction, body: WithdrawVersion) -> None:
         key = (entry.organisation, body.dataset, body.version)
         self.versions[key] = replace(self.versions[key], withdrawn=entry)
 
-    def _propose(self, entry: Entry, body: ProposeStudy) -> None:
+    def _propose(self, entry: TracedTransaction, body: ProposeStudy) -> None:
         self.studies[body.spec.name] = _Study(body.spec, entry)
 
-    def _approve(self, entry: Entry, body: ApproveStudy) -> None:
+    def _approve(self, entry: TracedTransaction, body: ApproveStudy) -> None:
         self._decide(entry, body.study, APPROVED, expires_ms=body.expires_ms)
 
-    def _refuse(self, entry: Entry, body: RefuseStudy) -> None:
+    def _refuse(self, entry: TracedTransaction, body: RefuseStudy) -> None:
         self._decide(entry, body.study, REFUSED, reason=body.reason)
 
-    def _revoke(self, entry: Entry, body: RevokeApproval) -> None:
+    def _revoke(self, entry: TracedTransaction, body: RevokeApproval) -> None:
         self._decide(entry, body.study, REVOKED)
 
-    def _decide(self, entry: Entry, study: str, status: str, *, expires_ms: int = 0, reason: str = "") -> None:
+    def _decide(
+        self, entry: TracedTransaction, study: str, status: str, *, expires_ms: int = 0, reason: str = ""
+    ) -> None:
         spec = self.studies[study].spec
         use = spec.use(entry.organisation)
-        self.studies[study].decisions.append(Decision(
+        self.studies[study].decisions.append(StewardDecision(
             entry.organisation, status, use.dataset, use.version, spec.purpose, spec.code, expires_ms, reason, entry,
         ))  # fmt: skip
 
-    def _commit(self, entry: Entry, body: CommitUpdate) -> None:
+    def _commit(self, entry: TracedTransaction, body: CommitUpdate) -> None:
         update = UpdateTrace(entry.organisation, body.attempt, body.digest, body.object, False, entry)
         self.studies[body.study].updates.setdefault(body.round, []).append(update)
 
-    def _post(self, entry: Entry, body: PostAggregate) -> None:
+    def _post(self, entry: TracedTransaction, body: PostAggregate) -> None:
         aggregate = AggregateTrace(body.posted.master, body.posted.model_root, False, (), entry)
         self.studies[body.study].aggregates.setdefault(body.round, []).append(aggregate)
 
-    def _confirm(self, entry: Entry, body: Confirm) -> None:
+    def _confirm(self, entry: TracedTransaction, body: Confirm) -> None:
         posted = self.studies[body.study].aggregates[body.round]
         posted[-1] = replace(posted[-1], confirmed_by=(*posted[-1].confirmed_by, entry.organisation))
 

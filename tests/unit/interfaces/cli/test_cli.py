@@ -21,6 +21,7 @@ from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCom
 from hmchain.interfaces.cli.lazy import Deferred
 from hmchain.interfaces.cli.main import Commands, app, main
 from hmchain.interfaces.cli.options import BadDigestError, parse_digest
+from hmchain.ledger.readers.ledger import BadTraceError
 from hmchain.plain import RESEARCH_ONLY, plain
 
 Captured = pytest.CaptureFixture[str]
@@ -154,7 +155,7 @@ def test_codes_of_errors_are_unique() -> None:
     def codes(family: type[HMChainError]) -> list[str]:
         return [family.code, *(code for child in family.__subclasses__() for code in codes(child))]
 
-    ours = (audit.BadAnchorError, audit.BadTraceError, ledger.NoAnchorError, runs.NoRunError, runs.UnfinishedRunError)
+    ours = (audit.BadAnchorError, BadTraceError, ledger.NoAnchorError, runs.NoRunError, runs.UnfinishedRunError)
     known = codes(HMChainError)
     assert [error.code for error in ours if known.count(error.code) != 1] == []
 

@@ -11,7 +11,7 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersi
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.engines.block_store import BlockStore
-from hmchain.ledger.readers.lineage import Entry, NothingToTraceError, trace_dataset, trace_study
+from hmchain.ledger.readers.lineage import NothingToTraceError, TracedTransaction, trace_dataset, trace_study
 from hmchain.ledger.readers.replay import verify
 from support.ledger_network import Network
 from support.study_bed import STUDY, Bed
@@ -36,7 +36,7 @@ def ledger(bed: Bed) -> Path:
     return bed.directory / "ledger"
 
 
-def holds(ledger: Path, entry: Entry) -> bool:
+def holds(ledger: Path, entry: TracedTransaction) -> bool:
     """Whether the transaction is where the entry says."""
     store = BlockStore(ledger / "blocks.db", read_only=True)
     place = store.find(entry.transaction)

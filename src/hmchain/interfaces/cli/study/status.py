@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
+from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.options import AsJson, RunArgument, RunOption, StudyOption, example
-
-if TYPE_CHECKING:
-    from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
+from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli.options import RunArgument, RunOption, StudyOption, example
+from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -23,23 +21,15 @@ def study() -> None:
     """How a study stands, who takes part, and what is to be done."""
 
 
-@app.command(epilog=example("hmchain study status --study brain-tumour"))
-def status(
-    directory: RunArgument = None, run: RunOption = None, study: StudyOption = None, as_json: AsJson = False
-) -> None:
+@app.command(cls=ReadCommand, epilog=example("hmchain study status --study brain-tumour"))
+def status(directory: RunArgument = None, run: RunOption = None, study: StudyOption = None) -> None:
     """Show phase, round, master, participants, reputation, and what is to be done next.
 
     Works while a run goes on.
     """
-    from hmchain.application.node.reading import verified_state
-    from hmchain.ledger.readers.study_status import study_status
-
-    with verified_state(runs.find(directory, run).ledger) as read:
-        found = study_status(read, study)
-    if as_json:
-        output.emit(found)
-    else:
-        _show(found)
+    with open_ledger(runs.find(directory, run).ledger) as ledger:
+        found = ledger.study(study)
+    output.show(found, _show)
 
 
 def _show(found: StudyStatus) -> None:
