@@ -1,12 +1,13 @@
-"""What a process that holds secrets leaves to nobody: not to the processes it starts, and not in a core dump."""
+"""What a process that holds secrets leaves to nobody, neither processes it starts nor a core dump; and how it ends."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import resource
+import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 PASSPHRASE = "HMCHAIN_PASSPHRASE"  # noqa: S105 - its name
@@ -37,6 +38,24 @@ def taken_out(variable: str) -> Iterator[str | None]:
     finally:
         if value is not None:
             os.environ[variable] = value
+
+
+@contextmanager
+def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT call `end` while the block runs; a second signal does what it does elsewhere."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def ask(number: int, _frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        end()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def leave_no_core_dump() -> None:

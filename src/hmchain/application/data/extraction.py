@@ -1,8 +1,9 @@
-"""Extract from a source into a dataset, and decide about what was held on the way."""
+"""Extract from a source into a dataset."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -11,19 +12,29 @@ from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.ledger.context import is_name
 from hmchain.plain import Progress
-from hmchain.records.catalogue import Dataset, HeldItem, Version
+from hmchain.records.catalogue import Dataset, Version
 from hmchain.records.deidentification.profile import Profile, load_profile
-from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, Tally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import IMAGE
 from hmchain.records.sources.open_source import OpenSource
-from hmchain.records.vault import VersionClosedError
 
 DEFAULT_PROFILE = "basic"
 WORTH_WORKERS = 1000
 """From so many items on it pays to start worker processes."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A version that was filled, what the run did, and what its source held besides."""
+
+    version: Version
+    tally: Tally
+    passed_over: Mapping[str, int]
+    """Things that are no data of the source's kind, by reason."""
+    unlabelled_folders: int
+    """Folders of pictures whose labels nobody asked for."""
 
 
 class DatasetNameError(InputError):
@@ -36,6 +47,27 @@ class OtherRulesError(InputError):
     """A dataset is de-identified by other rules, or under another project, than it was begun with."""
 
     code = "other_rules"
+
+
+def extract_into(
+    records: Records,
+    name: str,
+    opened: OpenSource,
+    *,
+    title: str | None = None,
+    project: str | None = None,
+    profile: str | None = None,
+    schema: str = "",
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Extract, de-identify, encrypt and catalogue what a source holds; goes on where it stopped.
+
+    Raises as `begin` and `extract`.
+    """
+    dataset = begin(records, name, title=title, project=project, profile=profile, schema=schema)
+    version, tally = extract(records, dataset, opened, workers=workers, progress=progress)
+    return Extracted(version, tally, dict(opened.passed_over()), opened.unlabelled_folders())
 
 
 def begin(
@@ -82,7 +114,7 @@ def extract(
     if records.catalogue.dataset(dataset.name) is None:
         records.catalogue.add_dataset(dataset)
     version = records.catalogue.open_version(dataset.name, opened.described, now_ms())
-    run = Extraction(records.catalogue, records.vault, dataset, version.number, _rules(records, dataset, opened.kind))
+    run = Extraction(records.catalogue, records.vault, dataset, version.number, rules_of(records, dataset, opened.kind))
     total = source.count()
     if opened.live:  # whoever sends an item waits until it is durable
         tally = run.run(source, batch=1, progress=progress)
@@ -107,43 +139,9 @@ def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> N
         raise OtherRulesError(what, "do as before, or extract into another dataset")
 
 
-def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> tuple[HeldItem, Tally]:
-    """Let an item through that waits in quarantine, `replacing` what has its identifier.
-
-    Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
-    """
-    held = review.find_held(records.catalogue, prefix)
-    dataset = _dataset(records, held)
-    if records.catalogue.version(held.dataset, held.version).closed:
-        hint = "extract the next version and decide about it there, before that one is registered; reject this one"
-        raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
-    run = Extraction(records.catalogue, records.vault, dataset, held.version, _rules(records, dataset, held.kind))
-    tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
-    return held, tally
-
-
-def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
-    """Keep an item out for good. Raises `NotHeldError`."""
-    held = review.find_held(records.catalogue, prefix)
-    review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
-    return held
-
-
-def look(records: Records, prefix: str, output: Path) -> HeldItem:
-    """Write a held item as it came to `output`, mode 0600, for a reviewer's eyes. Raises `NotHeldError`."""
-    held = review.find_held(records.catalogue, prefix)
-    review.write_content(records.vault, held, output)
-    return held
-
-
-def _rules(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
+def rules_of(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
+    """What de-identifies items of a kind for a dataset."""
     return deidentifiers(dataset, records.catalogue.pseudonyms(dataset.project), [kind])
-
-
-def _dataset(records: Records, held: HeldItem) -> Dataset:
-    found = records.catalogue.dataset(held.dataset)
-    assert found is not None, "items are held for datasets of the catalogue"
-    return found
 
 
 def _check_same(known: Dataset, project: str | None, profile: Profile | None, schema: str) -> None:

@@ -168,7 +168,7 @@ def check(
     version: Version,
     ledger_root: bytes | None,
     record: str | None = None,
-    progress: Progress = lambda done, of: None,
+    progress: Progress | None = None,
 ) -> Check:
     """Compare what lies in the vault with the root that a version was registered with.
 
@@ -185,7 +185,8 @@ def check(
     count = 0
     if record is None:
         for count, _ in enumerate(records.vault.read(name, number), 1):
-            progress(count, version.records)
+            if progress is not None:
+                progress(count, version.records)
     else:
         records.vault.get(name, number, record)
         if not verify_record_proof(records.vault.prove(name, number, record), root):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from hmchain.ledger.readers.follower import UnsignedError
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError
 from hmchain.ledger.state import StateError
+from hmchain.processes import ended_by_signals
 
 Say = Callable[[str], None]
 
@@ -106,16 +106,5 @@ def _tell_news(hospital: Hospital, told: dict[str, str], say: Say) -> dict[str, 
 def stopping() -> Iterator[threading.Event]:
     """An event that SIGTERM and SIGINT set; a second signal does what it does elsewhere."""
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def ask(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
+    with ended_by_signals(stop.set):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -27,7 +27,7 @@ class Commands(LazyGroup):
             ("version", "about", "Print the version, for a report of a problem."),
         )),
         *(Deferred(LEARNING, *named) for named in (
-            ("data", "data.extract", "Extract, de-identify, encrypt, catalogue and register your data."),
+            ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
             ("model", "model", f"Models that studies made, and what they say. {RESEARCH_ONLY}"),
         )),

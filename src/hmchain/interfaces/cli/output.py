@@ -67,10 +67,10 @@ def in_json() -> bool:
     return _as_json.get()
 
 
-def show(value: Value, text: Callable[[Value], None]) -> None:
-    """Show what a command found out: as JSON where `--json` was given, else with the view that `text` is."""
+def show(value: Value, text: Callable[[Value], None], json: Callable[[Value], Any] = plain) -> None:
+    """Show what a command found out: where `--json` was given as what `json` makes of it, else with the view `text`."""
     if in_json():
-        emit(value)
+        emit(json(value))
     else:
         text(value)
 

@@ -1,24 +1,18 @@
-"""Erase records and patients, and write records out for use elsewhere in the hospital."""
+"""Erase records and patients, and have later extractions pass over them."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.data.registered import require_as_registered
-from hmchain.application.site.hospital import HospitalFolder, Records
+from hmchain.application.data import publication
+from hmchain.application.site.hospital import HospitalFolder, Records, open_records
 from hmchain.clock import now_ms
-from hmchain.errors import InputError
-from hmchain.plain import Progress
-from hmchain.records.catalogue import RecordEntry, Version
+from hmchain.errors import HMChainError, InputError
 from hmchain.records.catalogue.optouts import OptOut
-from hmchain.records.pipeline import clean_files, review
+from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import is_quarantine
-
-INDEX = "index.csv"
 
 
 class NothingToEraseError(InputError):
@@ -49,8 +43,29 @@ class Erased:
 
 
 @dataclass(frozen=True)
+class ErasureOutcome:
+    """What was destroyed, and what the ledger says of it."""
+
+    done: Erased
+    withdrawn: tuple[tuple[str, int], ...]
+    """Datasets and versions that the ledger calls withdrawn."""
+    pending: HMChainError | None = None
+    """Why the ledger could not be told; `publication.withdraw_at` tells it later."""
+
+
+@dataclass(frozen=True)
+class OptOutChange:
+    """What became of an opt-out."""
+
+    opted_out: bool
+    """Whether later extractions pass over what was named."""
+    lifted: int
+    """How many entries of the list were taken back."""
+
+
+@dataclass(frozen=True)
 class Target:
-    """A patient or a record, as it is named to commands: by one of these."""
+    """A patient or a record, by exactly one of its names. Raises `InputError` for none, or for more."""
 
     patient: str | None = None
     """The hospital's own identifier: for all projects, those to come too."""
@@ -58,8 +73,28 @@ class Target:
     """A pseudonym: for its project alone."""
     record: str | None = None
 
+    def __post_init__(self) -> None:
+        given = [name for name in (self.patient, self.subject, self.record) if name is not None]
+        if len(given) != 1 or not given[0]:
+            hint = "give one of --record, --subject and --patient"
+            raise InputError("nothing, or more than one thing, is named", hint)
 
-def erase(records: Records, dataset: str | None, target: Target) -> Erased:
+
+def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase: str | None = None) -> ErasureOutcome:
+    """Destroy what is named, as `destroy` does, and withdraw on the ledger the versions that had it.
+
+    What is destroyed is gone, whatever the hospital's node says then. Raises as `destroy` and `open_records`.
+    """
+    with open_records(place, passphrase) as records:
+        done = destroy(records, dataset, target)
+        erased = publication.erased_versions(records)
+    try:
+        return ErasureOutcome(done, tuple(publication.withdraw_at(place, erased, passphrase)))
+    except HMChainError as error:
+        return ErasureOutcome(done, (), error)
+
+
+def destroy(records: Records, dataset: str | None, target: Target) -> Erased:
     """Destroy the keys of what is named, then the ciphertext, then what the catalogue says of it, and opt it out.
 
     A record is erased from all versions of `dataset`; a patient from every dataset, whichever is named. Opting out
@@ -76,14 +111,15 @@ def erase(records: Records, dataset: str | None, target: Target) -> Erased:
     return _erase_subjects(records, _subjects(records, target), target)
 
 
-def opt_out(records: Records, target: Target) -> None:
+def opt_out(records: Records, target: Target) -> OptOutChange:
     """Have later extractions pass over what is named; what is extracted already stays."""
     records.catalogue.opt_outs.add(_listed(records, target)[:1], now_ms())
+    return OptOutChange(True, 0)
 
 
-def lift_opt_out(records: Records, target: Target) -> int:
-    """Let later extractions take again what is named, however it was opted out; returns how many entries that took."""
-    return records.catalogue.opt_outs.lift(_listed(records, target))
+def lift_opt_out(records: Records, target: Target) -> OptOutChange:
+    """Let later extractions take again what is named, however it was opted out."""
+    return OptOutChange(False, records.catalogue.opt_outs.lift(_listed(records, target)))
 
 
 def _subjects(records: Records, target: Target) -> list[str]:
@@ -147,43 +183,3 @@ def _drop_cards(place: HospitalFolder, versions: Iterable[tuple[str, int]]) -> t
             page.unlink()
             dropped.append(page)
     return tuple(dropped)
-
-
-def export(records: Records, version: Version, folder: Path, progress: Progress | None = None) -> int:
-    """Write the records of a version into a folder, decrypted, with an index of what they are; returns their number.
-
-    The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,
-    `DiskFullError`, `ChangedDatasetError` if it is not what it was registered as, or an error of the vault.
-    """
-    require_as_registered(records, version)
-    what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
-    with clean_files.filled(folder, what):
-        entries = list(records.catalogue.records(version.dataset, version.number))
-        names = [clean_files.file_name(entry.record, entry.media_type) for entry in entries]
-        clean_files.drop_others(folder, {*names, INDEX})
-        for done, (entry, name) in enumerate(zip(entries, names, strict=True), 1):
-            if not _is_written(folder / name, entry.size):
-                clean_files.write(
-                    folder / name, records.vault.get_stream(version.dataset, version.number, entry.record)
-                )
-            if progress is not None:
-                progress(done, len(entries))
-        clean_files.write(folder / INDEX, [_index(entries, names).encode()])
-    return len(entries)
-
-
-def _is_written(path: Path, size: int) -> bool:
-    """Whether an earlier run wrote a record; what a power cut left of it is shorter."""
-    return path.exists() and path.stat().st_size == size
-
-
-def _index(entries: Sequence[RecordEntry], names: Sequence[str]) -> str:
-    columns = sorted({name for entry in entries for name in entry.attributes} - {"label"})
-    with io.StringIO(newline="") as text:
-        table = csv.writer(text)
-        table.writerow(["file", "subject", "label", *columns])
-        for entry, name in zip(entries, names, strict=True):
-            table.writerow(
-                [name, entry.subject, entry.label, *(entry.attributes.get(column, "") for column in columns)]
-            )
-        return text.getvalue()

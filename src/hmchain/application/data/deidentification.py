@@ -1,0 +1,70 @@
+"""De-identify what a source holds, and catalogue nothing: to see what would become of it, or for clean files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.data import provenance, trial
+from hmchain.application.data.trial import Trial
+from hmchain.application.site.hospital import Records
+from hmchain.plain import Progress
+from hmchain.records.deidentification.report import profile_digest
+from hmchain.records.sources.open_source import OpenSource
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What became of the items of a source, and what it held besides."""
+
+    trial: Trial
+    passed_over: Mapping[str, int]
+    """Things that are no data of the source's kind, by reason."""
+    unlabelled_folders: int
+    """Folders of pictures whose labels nobody asked for."""
+
+
+def inspect(
+    source: OpenSource,
+    *,
+    profile: str | None = None,
+    schema: str = "",
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Inspected:
+    """De-identify `limit` items of a source and keep nothing. Raises as `trial.passing_rules` and the source."""
+    items = source.filled()
+    rules = trial.passing_rules(source.kind, profile, schema)
+    return _inspected(trial.run(items, rules, limit=limit, progress=progress), source)
+
+
+def deidentify(
+    records: Records,
+    source: OpenSource,
+    folder: Path,
+    project: str,
+    *,
+    profile: str | None = None,
+    schema: str = "",
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Inspected:
+    """Write clean files into a folder, with a report and a Provenance; goes on in a folder where it stopped.
+
+    Raises as `trial.project_rules`, `trial.clean_files` and the source.
+    """
+    rules = trial.project_rules(records, project, source.kind, profile, schema)
+    items, used = source.filled(), trial.rules_of(profile)
+    by = f"project {project}, profile {used.name} {profile_digest(used)[:12]}"
+    with trial.clean_files(folder, by, source.described) as take:
+        found = trial.run(
+            items, rules, workers=workers, left_out=records.catalogue.left_out(project), take=take, progress=progress
+        )
+        trial.write_report(found, folder)
+        provenance.write_of_trial(found, folder, used, project, records.folder)
+    return _inspected(found, source)
+
+
+def _inspected(found: Trial, source: OpenSource) -> Inspected:
+    return Inspected(found, dict(source.passed_over()), source.unlabelled_folders())

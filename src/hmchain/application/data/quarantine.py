@@ -1,0 +1,88 @@
+"""What was held back: list it, look at it, and decide about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.data.extraction import rules_of
+from hmchain.application.site.hospital import Records
+from hmchain.clock import now_ms
+from hmchain.records.catalogue import Dataset, HeldItem
+from hmchain.records.catalogue.entries import PENDING
+from hmchain.records.pipeline import review
+from hmchain.records.pipeline.extraction import Extraction, Tally
+from hmchain.records.vault import VersionClosedError
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An item that was held back."""
+
+    item: HeldItem
+    name: str | None = None
+    """As its source calls it, which may tell who it is; None if nobody asked."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether somebody decided about it."""
+        return self.item.state != PENDING
+
+
+@dataclass(frozen=True)
+class Released:
+    """An item that was let through, and what became of it."""
+
+    item: HeldItem
+    tally: Tally
+
+    @property
+    def released(self) -> bool:
+        """Whether it is a record now; it may be held again for another reason."""
+        return self.tally.held == 0
+
+
+def waiting(
+    records: Records, dataset: str | None = None, *, decided: bool = False, names: bool = False
+) -> tuple[Waiting, ...]:
+    """The items that wait, of one dataset or all; also those that somebody `decided` about, and with `names`."""
+    held = [item for item in records.catalogue.quarantine.items(dataset) if decided or item.state == PENDING]
+    return tuple(
+        Waiting(item, review.original_name(records.vault, item) if names and item.state == PENDING else None)
+        for item in held
+    )
+
+
+def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> Released:
+    """Let an item through that waits in quarantine, `replacing` what has its identifier.
+
+    Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
+    """
+    held = review.find_held(records.catalogue, prefix)
+    dataset = _dataset(records, held)
+    if records.catalogue.version(held.dataset, held.version).closed:
+        hint = "extract the next version and decide about it there, before that one is registered; reject this one"
+        raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
+    run = Extraction(records.catalogue, records.vault, dataset, held.version, rules_of(records, dataset, held.kind))
+    tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
+    return Released(held, tally)
+
+
+def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
+    """Keep an item out for good. Raises `NotHeldError`."""
+    held = review.find_held(records.catalogue, prefix)
+    review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
+    return held
+
+
+def look(records: Records, prefix: str, output: Path) -> HeldItem:
+    """Write a held item as it came to `output`, mode 0600, for a reviewer's eyes. Raises `NotHeldError`."""
+    held = review.find_held(records.catalogue, prefix)
+    review.write_content(records.vault, held, output)
+    return held
+
+
+def _dataset(records: Records, held: HeldItem) -> Dataset:
+    found = records.catalogue.dataset(held.dataset)
+    assert found is not None, "items are held for datasets of the catalogue"
+    return found

@@ -1,0 +1,111 @@
+"""Register a version of a dataset, and check later what was registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.data import cards, provenance, publication, record_proof
+from hmchain.application.data.publication import Check, Publication
+from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
+from hmchain.plain import Progress
+from hmchain.records.quality import Finding
+
+
+@dataclass(frozen=True)
+class Registered(Publication):
+    """A version that is fixed, what was written of it, and what the ledger says of it."""
+
+    card: Path = Path()
+    provenance: Path = Path()
+    findings: tuple[Finding, ...] = ()
+    """Of a look at all records."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """The card of a version."""
+
+    card: Path
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class WrittenProof:
+    """A proof that a version holds a record, in a file for an auditor."""
+
+    file: Path
+    dataset: str
+    version: int
+    root: bytes | None
+
+
+def register(
+    place: HospitalFolder,
+    dataset: str,
+    number: int | None = None,
+    *,
+    leave_waiting: bool = False,
+    passphrase: str | None = None,
+    progress: Progress | None = None,
+) -> Registered:
+    """Fix a version for good, write its card and Provenance, and publish it at the hospital's node if it has one.
+
+    The same call does what one that was cut short left undone. Raises as `publication.fix`, `publication.publish`,
+    `cards.write_card` and `open_records`.
+    """
+    with open_records(place, passphrase) as records:
+        version = publication.fix(records, dataset, number, leave_waiting=leave_waiting)
+        card, assessment = cards.write_card(records, version, progress)
+        written = provenance.write_of_version(records, version)
+        schema = publication.schema_of(records, version)
+    said = publication.publish_at(place, version, schema, passphrase)
+    return Registered(
+        said.version, said.count, said.published, said.withdrawn, card, written, tuple(assessment.findings)
+    )
+
+
+def write_card(records: Records, dataset: str, number: int | None = None, progress: Progress | None = None) -> Card:
+    """Look at all records of a version and write its card. Raises as `cards.write_card`."""
+    page, assessment = cards.write_card(records, records.catalogue.version(dataset, number), progress)
+    return Card(page, tuple(assessment.findings))
+
+
+def verify(
+    place: HospitalFolder,
+    dataset: str,
+    number: int | None = None,
+    record: str | None = None,
+    *,
+    offline: bool = False,
+    passphrase: str | None = None,
+    progress: Progress | None = None,
+) -> Check:
+    """Compare all records of a version, or `record`, with what was registered; unless `offline` on the ledger too.
+
+    Raises as `publication.check` and `publication.anchor_at`.
+    """
+    with read_records(place, passphrase) as records:
+        version = records.catalogue.version(dataset, number)
+        anchor = None if offline else publication.anchor_at(place, version, passphrase)
+        return publication.check(records, version, anchor, record, progress)
+
+
+def withdraw(place: HospitalFolder, passphrase: str | None = None) -> tuple[tuple[str, int], ...]:
+    """Have the ledger call all versions withdrawn of which records were erased; returns datasets and numbers.
+
+    Raises as `publication.withdraw_at` and `open_records`.
+    """
+    with open_records(place, passphrase) as records:
+        erased = publication.erased_versions(records)
+    return tuple(publication.withdraw_at(place, erased, passphrase))
+
+
+def prove(
+    records: Records, record: str, file: Path, dataset: str | None = None, number: int | None = None
+) -> WrittenProof:
+    """Prove to an auditor that a registered version holds a record, in a new file. Raises as `record_proof.prove`."""
+    made = record_proof.prove(records, record, dataset, number)
+    record_proof.write(made, file)
+    version = records.catalogue.version(made.proof.dataset, made.proof.version)
+    return WrittenProof(file, version.dataset, version.number, version.root)

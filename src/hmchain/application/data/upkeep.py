@@ -1,0 +1,112 @@
+"""Look after a hospital's encrypted records and their keys: check, mirror, repair, back up, bring up to date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.data import backup as backups
+from hmchain.application.data import registered
+from hmchain.application.data.backup import Restored
+from hmchain.application.data.registered import Change
+from hmchain.application.site import hospital
+from hmchain.application.site.hospital import HospitalFolder, Records, read_records
+from hmchain.keys import SecretKey, load_key
+from hmchain.plain import Progress
+from hmchain.records.objects import ObjectStore
+from hmchain.records.vault import Conversion, Damage, Mirror, Repair, Scrub
+
+__all__ = [
+    "Checked", "Conversion", "Damage", "Mirror", "Repair", "Restored", "WrittenBackup",
+    "backup", "check", "convert", "mirror", "repair", "restore",
+]  # fmt: skip
+"""Also the kinds of what a vault says, so that whoever shows them needs no vault."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at all records found."""
+
+    scrub: Scrub
+    changed: tuple[Change, ...]
+    """Registered versions that are not what they were registered as."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is missing or altered."""
+        return self.scrub.sound and not self.changed
+
+
+@dataclass(frozen=True)
+class WrittenBackup:
+    """A backup of keys and catalogue."""
+
+    file: Path
+    key: Path
+    """The key that opens it, to be kept apart."""
+
+
+def check(records: Records, *, ciphertext_only: bool = False, progress: Progress | None = None) -> Checked:
+    """Read every object, open it unless `ciphertext_only`, and compare registered versions with their roots."""
+    found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
+    return Checked(found, registered.changes(records, found.changed))
+
+
+def mirror(
+    records: Records,
+    replica: str,
+    credentials: Path | None = None,
+    *,
+    deep: bool = False,
+    progress: Progress | None = None,
+) -> Mirror:
+    """Make a replica hold what the store holds; `deep` reads all of it. Raises an error of a store."""
+    return records.vault.mirror(ObjectStore.open(replica, credentials=credentials), progress, deep=deep)
+
+
+def repair(records: Records, replica: str, credentials: Path | None = None, progress: Progress | None = None) -> Repair:
+    """Put missing and altered objects back from a replica. Raises an error of a store."""
+    return records.vault.repair(ObjectStore.open(replica, credentials=credentials), progress)
+
+
+def backup(place: HospitalFolder, file: Path, key: Path | None = None, passphrase: str | None = None) -> WrittenBackup:
+    """Write keys and catalogue into a new file, sealed under a key that is made at first use.
+
+    Raises as `backups.write`, `backups.backup_key` and `read_records`.
+    """
+    path = key or backups.default_key(place)
+    with read_records(place, passphrase) as records:
+        backups.write(records, file, backups.backup_key(path, passphrase), passphrase)
+    return WrittenBackup(file, path)
+
+
+def restore(
+    file: Path,
+    directory: Path,
+    key: Path,
+    replica: str = "",
+    credentials: Path | None = None,
+    *,
+    passphrase: str | None = None,
+    progress: Progress | None = None,
+) -> Restored:
+    """Make a hospital's folder of a backup, and of a replica if one is named. Raises as `backups.restore`."""
+    store = _replica(replica, credentials)
+    opened = load_key(SecretKey, key, passphrase)
+    return backups.restore(file, directory, opened, passphrase=passphrase, replica=store, progress=progress)
+
+
+def convert(
+    place: HospitalFolder,
+    replica: str = "",
+    credentials: Path | None = None,
+    *,
+    passphrase: str | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Bring a vault to this version's format; missing objects come from a replica. Raises as `hospital.convert`."""
+    return hospital.convert(place, passphrase, _replica(replica, credentials), progress)
+
+
+def _replica(place: str, credentials: Path | None) -> ObjectStore | None:
+    return ObjectStore.open(place, credentials=credentials) if place else None

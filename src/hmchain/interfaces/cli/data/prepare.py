@@ -1,0 +1,53 @@
+"""`hmchain data label` and `prepare`: from records to images that a study learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmchain.application.data import labels, preparation
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.command import WriteCommand
+from hmchain.interfaces.cli.data import show_extraction as views
+from hmchain.interfaces.cli.data.sources import changing
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, HospitalOption, VersionOption, example
+
+app = typer.Typer()
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain data label brain labels.csv"))
+def label(
+    dataset: DatasetArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns patient,label or object,label.")],
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+) -> None:
+    """Label records from a table: by the hospital's patient identifier, or by SOP Instance UID (object)."""
+    with changing(directory) as records:
+        found = labels.apply(records, records.catalogue.version(dataset, number), file)
+    output.show(found, views.show_labelled)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain data prepare brain --into brain-64 --size 64"))
+def prepare(
+    dataset: DatasetArgument,
+    into: Annotated[str, typer.Option("--into", metavar="DATASET", help="The dataset of images to make.")],
+    size: Annotated[int, typer.Option(metavar="PIXELS", min=8, max=1024, help="Side of the square images.")] = 64,
+    channels: Annotated[int, typer.Option(metavar="N", min=1, max=3, help="1 for grey, 3 for colour.")] = 1,
+    classes: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Labels in the order that all hospitals use.", show_default="sorted")
+    ] = "",
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the split into training and validation.")] = 0,
+    directory: HospitalOption = DEFAULT_FOLDER,
+    number: VersionOption = None,
+) -> None:
+    """Make images for a federated CNN of a dataset's DICOM objects or pictures, all of one size."""
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    with changing(directory) as records, output.progress_bar("preparing images") as progress:
+        made = preparation.prepare(
+            records, records.catalogue.version(dataset, number), into,
+            size=size, channels=channels, classes=names, seed=seed, progress=progress,
+        )  # fmt: skip
+    output.show(made, views.show_prepared)

@@ -1,0 +1,129 @@
+"""How datasets, their records and what the ledger says of them are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hmchain.application.data.datasets import Description, Hit
+from hmchain.application.data.export import INDEX, Exported
+from hmchain.application.data.publication import Check
+from hmchain.application.data.registration import Card, Registered, WrittenProof
+from hmchain.interfaces.cli import output
+from hmchain.plain import plain, size
+from hmchain.records.catalogue import RecordEntry, Version
+from hmchain.records.quality import Finding
+
+
+def state(version: Version) -> str:
+    """Where a version stands: open, or fixed for good."""
+    if version.erased_ms is not None:
+        return "registered, records erased"
+    return "registered" if version.closed else "open"
+
+
+def versions(found: Sequence[Version]) -> list[dict[str, object]]:
+    """The same as JSON."""
+    return [{**plain(version), "state": state(version)} for version in found]
+
+
+def show_versions(found: Sequence[Version]) -> None:
+    """List versions of datasets."""
+    if not found:
+        output.say("There are no datasets yet: hmchain data extract SOURCE --into DATASET")
+        return
+    output.table(
+        ("dataset", "version#", "state", "records#", "patients#", "size#", "held#", "from"),
+        ((v.dataset, v.number, state(v), v.records, v.subjects, size(v.size), v.held, v.source) for v in found),
+    )
+
+
+def show_hits(found: Sequence[Hit]) -> None:
+    """List the records that a search found."""
+    if found:
+        output.table(("dataset", "version#", "record"), ((hit.dataset, hit.version, hit.record) for hit in found))
+    else:
+        output.say("No record has all these words.")
+
+
+def show_entry(entry: RecordEntry) -> None:
+    """Show what the catalogue says of one record."""
+    pairs = plain(entry)
+    output.fields((*((k, v) for k, v in pairs.items() if k != "attributes"), *entry.attributes.items()))
+
+
+def description(found: Description) -> dict[str, object]:
+    """The same as JSON."""
+    (version,), about = versions([found.version]), found.dataset
+    return {
+        **version, "title": about.title, "project": about.project, "profile": about.profile.name,
+        "duplicates": found.duplicates, "actions": found.actions, "entries": found.entries,
+    }  # fmt: skip
+
+
+def show_version(found: Description) -> None:
+    """Show what a version holds and what was done to it."""
+    version, about = found.version, found.dataset
+    output.fields((
+        ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
+        ("title", about.title),
+        ("from", version.source),
+        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
+        ("given twice", found.duplicates),
+        ("in quarantine", version.held),
+        ("project, profile", f"{about.project}, {about.profile.name}: {about.profile.title}"),
+        ("root", version.root.hex() if version.root else "- (open: hmchain data register)"),
+    ))  # fmt: skip
+    if found.actions:
+        output.heading("What de-identification did")
+        output.table(("element", "done", "times#"), ((a.element, a.done, a.count) for a in found.actions))
+    if found.entries:
+        shown = len(found.entries)
+        output.heading(f"Records{'' if version.records <= shown else f' (the first {shown})'}")
+        output.table(
+            ("record", "patient", "type", "size#", "label", "attributes"),
+            ((e.record, e.subject[:12], e.media_type, size(e.size), e.label,
+              ", ".join(f"{k} {v}" for k, v in e.attributes.items() if k != "label")) for e in found.entries),
+        )  # fmt: skip
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """What a look at all records found, one a line."""
+    return "\n".join(f"{each.severity}: {each.what}" for each in found) or "none"
+
+
+def show_card(made: Card) -> None:
+    """Say where a card is."""
+    output.fields((("card", made.card), ("findings", findings(made.findings))))
+
+
+def show_exported(made: Exported) -> None:
+    """Say where clean files are."""
+    output.say(f"{made.records} records are in {made.folder}, with {INDEX}. They are not encrypted there.")
+
+
+def show_registered(found: Registered) -> None:
+    """Say what a version is fixed to, and what the ledger says of it."""
+    version = found.version
+    output.fields((
+        ("dataset", f"{version.dataset}, version {version.number}"),
+        ("records", f"{version.records}, on the ledger as {output.count_range(found.count)}"),
+        ("root", (version.root or b"").hex()),
+        ("card", found.card),
+        ("provenance", found.provenance),
+        ("findings", findings(found.findings)),
+        ("ledger", "published" if found.published else "not published: this hospital is in no network yet"),
+    ))  # fmt: skip
+
+
+def show_checked(found: Check) -> None:
+    """Say that records are as registered, and what they were compared with."""
+    compared = "the ledger's root" if found.on_ledger else "the catalogue's root; the ledger was not asked"
+    which = f"{found.version.dataset} version {found.version.number}"
+    output.say(f"{found.records} record(s) of {which} are as registered.", style="bold green")
+    output.fields((("compared with", compared),))
+
+
+def show_proof(made: WrittenProof) -> None:
+    """Say what a proof shows, and how to check it."""
+    output.say(f"{made.file} proves that {made.dataset} version {made.version} holds the record. Check it offline:")
+    output.say(f"hmchain audit verify-record {made.file} --genesis DIGEST --dir LEDGER", style="bold")

@@ -1,0 +1,155 @@
+"""How what came of a source is shown: records, clean files, labels, images to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hmchain.application.data import trial
+from hmchain.application.data.deidentification import Inspected
+from hmchain.application.data.extraction import Extracted
+from hmchain.application.data.labels import Labelled
+from hmchain.application.data.preparation import Prepared
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.interfaces.cli import output
+from hmchain.plain import plain, size
+from hmchain.records.deidentification.canary.gate import Report
+
+CLASSES_MAX = 40
+"""More folders than that are hardly classes."""
+
+
+def show_hospital(made: HospitalFolder) -> None:
+    """Say that a folder is ready, and what to take care of."""
+    output.say(f"{made.path} is ready. Its keys are in {made.keys}: without them nobody can read the records.")
+
+
+def extracted(found: Extracted) -> dict[str, object]:
+    """The same as JSON."""
+    version = found.version
+    return {"dataset": version.dataset, "version": version.number, **plain(found.tally), **_of_source(found)}
+
+
+def show_extracted(found: Extracted) -> None:
+    """Say what an extraction did."""
+    version, tally = found.version, found.tally
+    output.fields((
+        ("dataset", f"{version.dataset}, version {version.number}: {version.records} records, "
+                    f"{version.subjects} patients, {size(version.size)}"),
+        ("extracted now", f"{tally.records} records of {tally.items} items"
+                          + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
+        *([("updated", tally.updated)] if tally.updated else []),
+        ("given twice", tally.duplicates),
+        ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
+        *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
+        *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
+        *_passed_over(found.passed_over),
+    ))  # fmt: skip
+    _say_of_folders(found.unlabelled_folders)
+    if version.records:
+        output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
+
+
+def inspected(found: Inspected) -> dict[str, object]:
+    """The same as JSON."""
+    return {**trial.as_report(found.trial), **_of_source(found)}
+
+
+def show_inspected(found: Inspected) -> None:
+    """Say what de-identification makes of a source."""
+    done = found.trial
+    output.fields((
+        ("items", done.items),
+        ("records", output.listed(f"{count} {kind}" for kind, count in done.records.most_common())),
+        ("patients", len(done.subjects)),
+        ("labels", output.listed(f"{label} {count}" for label, count in done.labels.most_common() if label)),
+        *([("passed over", f"{done.opted_out} of who or what opted out")] if done.opted_out else []),
+        *([("not had", done.unavailable)] if done.unavailable else []),
+        *_passed_over(found.passed_over),
+    ))  # fmt: skip
+    if done.held:
+        output.heading("Held back")
+        output.table(
+            ("items#", "why", "may pass"),
+            ((count, f"{reason} [{code}]", "if a reviewer says so" if releasable else "no")
+             for (code, reason, releasable), count in done.held.most_common()),
+        )  # fmt: skip
+    if done.actions:
+        output.heading("What de-identification does")
+        output.table(
+            ("element", "done", "times#"),
+            ((element, did, count) for (element, did), count in sorted(done.actions.items())),
+        )
+    _say_of_folders(found.unlabelled_folders)
+
+
+def show_clean_files(found: Inspected, folder: Path) -> None:
+    """Say what was written, and that it is not encrypted."""
+    show_inspected(found)
+    output.say(f"Clean files, {trial.REPORT} and {trial.PROVENANCE} are in {folder}. They are not encrypted there.")
+
+
+def _of_source(found: Extracted | Inspected) -> dict[str, object]:
+    """What there is to say of a source itself."""
+    return {"passed_over": found.passed_over, "unlabelled_folders": found.unlabelled_folders}
+
+
+def _say_of_folders(folders: int) -> None:
+    """Say how to get labels where folders look like classes. Their names may be patients', so they are not shown."""
+    if 2 <= folders <= CLASSES_MAX:
+        output.say(
+            f"The pictures lie in {folders} folders and have no labels. If the folders are classes, and not patients, "
+            "run it again with --labels-from folders."
+        )
+
+
+def _passed_over(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What a source found that is no data of its kind."""
+    return [("passed over", output.listed(f"{count} ({reason})" for reason, count in counts.items()))] if counts else []
+
+
+def show_labelled(found: Labelled) -> None:
+    """Say which labels records have now."""
+    output.fields((
+        ("labels", output.listed(f"{name} {count}" for name, count in found.labels.items())),
+        ("without a label", found.unlabelled),
+        ("lines of no record", found.unknown),
+    ))  # fmt: skip
+
+
+def show_prepared(made: Prepared) -> None:
+    """Say what images were made, and what comes next."""
+    name, side = made.version.dataset, made.form.size
+    output.fields((
+        ("dataset", f"{name}, version {made.version.number}"),
+        ("images", f"{made.images} of {side} x {side}: {made.train} to train with, {made.validation} to validate"),
+        ("classes", output.listed(made.form.classes)),
+        ("kept together", f"{made.groups} groups of one patient's images or near-duplicates"),
+        ("left out", output.listed(f"{count} ({reason})" for reason, count in made.left_out.items())),
+    ))  # fmt: skip
+    output.say(
+        f"Next: hmchain data register {name}. It puts the modality, the size and the classes' names on the ledger."
+    )
+
+
+def selftest(report: Report) -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "passed": report.passed, "canaries": report.canaries, "profiles": report.profiles, "kinds": report.kinds,
+    }  # fmt: skip
+
+
+def show_selftest(report: Report) -> None:
+    """Say what became of planted identifiers."""
+    output.table(
+        ("kind", "items#", "identifiers planted#", "survived#", "not as expected#"),
+        ((kind, found.items, found.canaries, len(found.survivors), len(found.surprises))
+         for kind, found in report.kinds.items()),
+    )  # fmt: skip
+    for kind, found in report.kinds.items():
+        for survivor in found.survivors:
+            output.say(f"{kind}: {survivor.canary.place} survived in the {survivor.where} of {survivor.item}")
+        for surprise in found.surprises:
+            output.say(f"{kind}: {surprise}")
+    if report.passed:
+        output.say(f"None of {report.canaries} planted identifiers came out.", style="bold green")
