@@ -102,7 +102,7 @@ class Registry(Protocol):
         """What its studies produced."""
 
 
-class Known(NamedTuple):
+class RegisteredModels(NamedTuple):
     """A `Registry` of its parts."""
 
     genesis: bytes

@@ -20,7 +20,7 @@ from hmchain.plain import RESEARCH_ONLY
 from hmchain.records.pictures.decode import FORMATS, NotAnImageError, quiet, read_bytes
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.model_file import Known, Model, Origin, Registry
+    from hmchain.application.learning.model_file import Model, Origin, RegisteredModels, Registry
     from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
 
 MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
@@ -74,12 +74,12 @@ class Predictions:
     notice: str = RESEARCH_ONLY
 
 
-def known(ledger: LedgerReader) -> Known:
+def known(ledger: LedgerReader) -> RegisteredModels:
     """The models of a ledger, to hold files against."""
     tune_allocator()
     from hmchain.application.learning import model_file
 
-    return model_file.Known(ledger.genesis.digest, tuple(models.models(ledger.verified.state)))
+    return model_file.RegisteredModels(ledger.genesis.digest, tuple(models.models(ledger.verified.state)))
 
 
 def describe(path: Path, registry: Registry | None) -> ModelFile:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain.application.agent import contents
-from hmchain.application.learning.model_file import Known, Model, Origin, check, save_model
+from hmchain.application.learning.model_file import Model, Origin, RegisteredModels, check, save_model
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
 from hmchain.application.learning.schedule import TrainingPlan
@@ -99,7 +99,7 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
         preprocessing(state, means, study),
         origin,
     )
-    check(model, Known(genesis.digest, (registered,)), path)
+    check(model, RegisteredModels(genesis.digest, (registered,)), path)
     save_model(path, model)
     return model
 

@@ -193,9 +193,9 @@ class _Audit:
         self._held(files, "each has the digest that it is named by")
 
     def _models(self, files: list[Path]) -> None:
-        from hmchain.application.learning.model_file import Known, load_model  # torch takes seconds
+        from hmchain.application.learning.model_file import RegisteredModels, load_model  # torch takes seconds
 
-        known = Known(self._genesis.digest, tuple(models.models(self._state)))
+        known = RegisteredModels(self._genesis.digest, tuple(models.models(self._state)))
         for path in files:
             load_model(path, known)
         self._held(files, "weights, classes, preprocessing, prior and origin are those that the ledger registered")

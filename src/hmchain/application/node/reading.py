@@ -6,20 +6,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hmchain.application.node.link import connected
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
 from hmchain.ledger.engines.cometbft.light import SignedHeader
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.readers import ledger
 from hmchain.ledger.readers.audit import NoVotesError
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.signers import Headers
 from hmchain.ledger.readers.states import VerifiedState, open_state
-
-if TYPE_CHECKING:
-    from hmchain.ledger.engines.cometbft.rpc import RpcClient
 
 _ANSWER_SECONDS, _PATIENCE_SECONDS, _LOOK_SECONDS = 2.0, 2.0, 0.05
 
@@ -50,8 +48,6 @@ def prove(directory: Path, prefix: str) -> ProofFile:
     except NoVotesError:
         if not node.toml.is_file():
             raise
-    from hmchain.application.node.link import connected  # a network's library is an extra
-
     with connected(node) as client, ledger.open_ledger(directory, NodeHeaders(client)) as found:
         return found.proof(prefix)
 
@@ -66,8 +62,6 @@ def signed_headers(directory: Path) -> Iterator[Headers | None]:
     if not node.toml.is_file() or node.runner() is None:
         yield None
         return
-    from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
-
     with RpcClient([node.settings().rpc_url], timeout_seconds=_ANSWER_SECONDS) as client:
         try:
             client.status()
@@ -85,8 +79,6 @@ class NodeHeaders:
 
     def get(self, height: int) -> SignedHeader | None:
         """The header of a height with its votes; None if the node has none."""
-        from hmchain.ledger.engines.cometbft.rpc import RpcError
-
         if self._kept is not None and (found := self._kept.get(height)) is not None:
             return found
         try:
@@ -96,8 +88,6 @@ class NodeHeaders:
 
     def get_each(self, heights: Sequence[int]) -> Sequence[SignedHeader] | None:
         """The headers of these heights, as the node has them now; None if it lacks one."""
-        from hmchain.ledger.engines.cometbft.rpc import RpcError
-
         try:
             return self._client.signed_headers(heights)
         except RpcError:

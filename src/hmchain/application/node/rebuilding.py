@@ -23,7 +23,7 @@ class NodeStateError(InputError):
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class RebuiltState:
     """A state that was made anew."""
 
     state: Path
@@ -32,7 +32,7 @@ class Rebuilt:
     """Where the damaged one is."""
 
 
-def rebuild(directory: Path, progress: Progress | None = None) -> list[Rebuilt]:
+def rebuild(directory: Path, progress: Progress | None = None) -> list[RebuiltState]:
     """Put damaged states in a ledger's directory aside and execute its blocks again; the blocks are audited.
 
     Raises `AuditError` if the blocks do not hold, changing nothing, and `SecondWriterError` if a process writes there.
@@ -52,7 +52,7 @@ def _damage(path: Path, directory: Path) -> str:
         return error.what
 
 
-def _replaced(directory: Path, damaged: Iterable[tuple[Path, str]], progress: Progress | None) -> list[Rebuilt]:
+def _replaced(directory: Path, damaged: Iterable[tuple[Path, str]], progress: Progress | None) -> list[RebuiltState]:
     with tempfile.TemporaryDirectory(prefix="hmchain-rebuild-") as scratch:
         fresh = Path(scratch) / STATE
         replay.replay(directory, fresh, progress=progress)
@@ -63,5 +63,5 @@ def _replaced(directory: Path, damaged: Iterable[tuple[Path, str]], progress: Pr
             sqlite.remove_logs(path)
             with files.replacing(path, durable=True) as partial:
                 shutil.copyfile(fresh, partial)
-            found.append(Rebuilt(path, damage, kept))
+            found.append(RebuiltState(path, damage, kept))
         return found

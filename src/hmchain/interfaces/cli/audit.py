@@ -27,6 +27,7 @@ from hmchain.interfaces.cli.options import (
     passphrase,
 )
 from hmchain.interfaces.report.reader import ReportReader
+from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.lineage import (
     DatasetTrace,
     RoundTrace,
@@ -251,7 +252,7 @@ def _show_data(versions: Iterable[VersionTrace]) -> None:
         (
             f"{each.organisation}/{each.dataset}",
             each.version,
-            output.count_range(each.count),
+            count_words(each.count),
             each.root.hex(),
             _where(each.entry),
             _where(each.withdrawn) if each.withdrawn else "-",

@@ -11,7 +11,7 @@ import typer
 
 from hmchain.application.node import reading, rebuilding
 from hmchain.application.node.reading import open_ledger
-from hmchain.application.node.rebuilding import Rebuilt
+from hmchain.application.node.rebuilding import RebuiltState
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
@@ -134,7 +134,7 @@ def _show_blocks(found: list[BlockView]) -> None:
     output.say("A round above 0 means that earlier proposers of the block failed or were voted down.", style="dim")
 
 
-def _show_rebuilt(found: list[Rebuilt]) -> None:
+def _show_rebuilt(found: list[RebuiltState]) -> None:
     for each in found:
         output.say(f"{each.state}: {each.damage}. Made anew; what was there is kept as {each.kept.name}.")
     if not found:

@@ -27,7 +27,7 @@ from hmchain.ledger.readers.models import ModelView
 from hmchain.plain import RESEARCH_ONLY
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.model_file import Known, Origin
+    from hmchain.application.learning.model_file import Origin, RegisteredModels
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -136,7 +136,7 @@ def _file_and_ledger(directory: Path | None, model: Path | None) -> tuple[Path, 
     return model or place.require(place.model), place.ledger
 
 
-def _known(ledger: Path) -> Known:
+def _known(ledger: Path) -> RegisteredModels:
     """The models that a file is held against."""
     with open_ledger(ledger) as reader:
         output.vouch(reader.verified)

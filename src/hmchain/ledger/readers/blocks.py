@@ -8,7 +8,7 @@ from hmchain.clock import utc
 from hmchain.ledger.blocks import OK, Block, BlockResult, Commit, Event, Receipt
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BlockStoreError, StoredBlock
-from hmchain.ledger.readers.decisions import Decision
+from hmchain.ledger.readers.decisions import BlockDecision
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.transactions import TransactionLine, decoded, kind_of
 from hmchain.ledger.state import State
@@ -50,7 +50,7 @@ class BlockView:
         return f"block {self.height}, {utc(self.time_ms)} UTC, by {self.proposer}: {held}"
 
 
-def block_view(stored: StoredBlock, decision: Decision, state: State, vouched: str) -> BlockView:
+def block_view(stored: StoredBlock, decision: BlockDecision, state: State, vouched: str) -> BlockView:
     """A stored block in full; `state` knows the members' keys. Raises `DamagedBlockError`."""
     block, commit, result = contents(stored)
     receipts = zip(block.transactions, result.receipts, strict=True)

@@ -13,7 +13,7 @@ from hmchain.ledger.state import State
 
 
 @dataclass(frozen=True)
-class Decision:
+class BlockDecision:
     """How one block was decided."""
 
     hash: bytes
@@ -39,13 +39,13 @@ class Decisions:
         }
         self._members |= {place.hex().upper(): name for place, name in standings.former_owners(state).items()}
 
-    def of(self, block: Block, commit: Commit) -> Decision:
+    def of(self, block: Block, commit: Commit) -> BlockDecision:
         """How a block of the log was decided."""
         header = block.header
         signed = None if commit.votes else self._headers.get(header.height)
         if signed is not None:
             return self._kept(signed)
-        return Decision(
+        return BlockDecision(
             header.hash,
             header.previous,
             header.proposer,
@@ -54,7 +54,7 @@ class Decisions:
             tuple(vote.validator for vote in commit.votes if vote.flag != COMMIT),
         )
 
-    def _kept(self, signed: SignedHeader) -> Decision:
+    def _kept(self, signed: SignedHeader) -> BlockDecision:
         votes = signed.commit.signatures
         names = [
             self._members.get(vote.validator_address, vote.validator_address)
@@ -66,7 +66,7 @@ class Decisions:
         absent = len(votes) - len(names)
         missing = tuple(others) if len(others) == absent else ("unnamed",) * absent
         header = signed.header
-        return Decision(
+        return BlockDecision(
             header_hash(header),
             bytes.fromhex(header.last_block_id.hash),
             self._members.get(header.proposer_address, header.proposer_address.lower()),

@@ -15,7 +15,17 @@ from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers import datasets, lineage, members, models, proof_files, studies, study_status, transactions
+from hmchain.ledger.readers import (
+    datasets,
+    lineage,
+    members,
+    models,
+    proof_files,
+    rules,
+    studies,
+    study_status,
+    transactions,
+)
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import Decisions
@@ -24,6 +34,7 @@ from hmchain.ledger.readers.logs import SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.models import ModelView
 from hmchain.ledger.readers.proof_files import ProofFile
+from hmchain.ledger.readers.rules import ParametersView, RulesView
 from hmchain.ledger.readers.signers import Headers, Signed, Witnesses
 from hmchain.ledger.readers.states import VerifiedState, no_state, open_state, state_files
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
@@ -186,6 +197,14 @@ class LedgerReader:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""
         proposed = Counter(block.proposer for block in self.blocks(limit=_BLOCKS_COUNTED))
         return members.validators(self.verified.state, proposed)
+
+    def rules(self) -> RulesView:
+        """The protocol in force, and the one that comes."""
+        return rules.rules_of(self.verified.state)
+
+    def parameters(self) -> ParametersView:
+        """The parameters that the members agreed on, and what may change them."""
+        return rules.parameters_of(self.verified.state)
 
     def ballots(self) -> list[BallotView]:
         """All that the members were asked to decide, the newest first."""

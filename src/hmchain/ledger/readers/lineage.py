@@ -48,6 +48,9 @@ class TracedTransaction:
     """Its digest: `hmchain ledger tx` shows it, `hmchain ledger proof` proves it."""
     organisation: str
 
+    def __str__(self) -> str:
+        return f"{self.transaction.hex()} by {self.organisation} in block {self.height}"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionTrace:
@@ -133,6 +136,10 @@ class StudyTrace:
     meaning: bytes
     """Digest of all that gives them a meaning."""
 
+    def __str__(self) -> str:
+        made = f"model {self.model_root.hex()}" if self.model_root else "no model yet"
+        return f"{self.spec.name}, proposed by {self.proposal.organisation}: {len(self.rounds)} rounds, {made}"
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetTrace:
@@ -144,6 +151,10 @@ class DatasetTrace:
     versions: tuple[VersionTrace, ...]
     studies: tuple[StudyTrace, ...]
     """Studies that asked for it, each with this organisation's decisions and updates alone."""
+
+    def __str__(self) -> str:
+        asked = ", ".join(study.spec.name for study in self.studies) or "no study"
+        return f"{self.organisation}/{self.dataset}: {len(self.versions)} versions, asked for by {asked}"
 
 
 def trace_study(directory: Path, study: str) -> StudyTrace:

@@ -94,6 +94,10 @@ class AuditReport:
     checked: tuple[str, ...]
     not_proven: tuple[str, ...]
 
+    def __str__(self) -> str:
+        signatures = self.transaction_signatures + self.vote_signatures
+        return f"{self.chain_id}: {self.height} blocks and {signatures} signatures hold, compared with {self.anchor}"
+
 
 @dataclass(slots=True)
 class _Counts:

@@ -1,11 +1,15 @@
-"""Which rules a chain follows, and which ones come."""
+"""The rules that a chain follows: its protocol, the parameters that members agreed on, and what may change them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import asdict
+
 from hmchain.ledger import protocols
-from hmchain.ledger.contracts.members import upgrades
+from hmchain.ledger.contracts.members import parameters, upgrades
+from hmchain.ledger.contracts.members.membership import SetParameters
+from hmchain.ledger.readers.members import BallotView, ballots
 from hmchain.ledger.state import State
 
 
@@ -21,6 +25,24 @@ class RulesView:
     """The protocol that was agreed on and has not come yet; None if none is."""
     after_ms: int
     after_height: int
+
+
+@dataclass(frozen=True)
+class ParametersView:
+    """The parameters in force, by name, and the open ballots that would change them."""
+
+    parameters: dict[str, int]
+    ballots: tuple[BallotView, ...]
+
+    def __str__(self) -> str:
+        in_force = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{in_force}; {len(self.ballots)} ballots to change them"
+
+
+def parameters_of(state: State) -> ParametersView:
+    """The parameters of a committed state."""
+    waiting = tuple(ballot for ballot in ballots(state, SetParameters) if ballot.open)
+    return ParametersView(asdict(parameters.current(state)), waiting)
 
 
 def rules_of(state: State) -> RulesView:

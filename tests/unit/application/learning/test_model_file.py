@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from PIL import Image
 
 from hmchain.application.learning.model_file import (
-    Known,
     Model,
     ModelDiffersError,
     ModelFileError,
     Origin,
+    RegisteredModels,
     UnregisteredModelError,
     load_model,
     predict,
@@ -57,7 +57,7 @@ def made(**changes: object) -> Model:
     return model._replace(**changes)  # type: ignore[arg-type]
 
 
-def registry() -> Known:
+def registry() -> RegisteredModels:
     """What the ledger says of `made`, computed from the study alone."""
     weights = made().vector.astype("<f4").tobytes()
     weights += bytes(-len(weights) % 1024)
@@ -71,7 +71,7 @@ def registry() -> Known:
     )  # fmt: skip
     root = blake3(weights, derive_key_context="FL-HMChain 2026-11-27 float32 weights").digest()
     entry = models.Model("brain", 2, bytes.fromhex("11" * 32), root, meaning.digest, bytes(32), 9)
-    return Known(GENESIS, (entry,))
+    return RegisteredModels(GENESIS, (entry,))
 
 
 @pytest.fixture

@@ -6,16 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.ledger.contracts.learning.rounds import Phase
-from hmchain.ledger.readers import proof_files, questions
+from hmchain.ledger.contracts.members.membership import ProposeAction, SetParameters
+from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.readers import audit, proof_files, questions
 from hmchain.ledger.readers.ledger import BadTraceError, open_ledger
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
 from hmchain.ledger.readers.proof_files import InclusionFile, ProofFileError
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.ledger.readers.study_status import NoStudyError
 from hmchain.plain import plain
-from support.ledger_network import genesis
+from support.ledger_network import Network, genesis
 from support.study_bed import STUDY, Bed
 
 
@@ -52,16 +55,30 @@ def test_the_questions_that_are_asked_most(directory: Path) -> None:
     assert isinstance(questions.trace(directory, dataset="east/brain"), DatasetTrace)
 
 
+def test_the_rules_and_what_may_change_them(tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "ledger")
+    wanted = replace(Parameters(), round_trip_ms=160)
+    network.block(network.send("a", ProposeAction(SetParameters(wanted))))
+    network.ledger.close()
+    with open_ledger(network.directory) as ledger:
+        view = ledger.parameters()
+        (ballot,) = ledger.ballots()
+        assert view.ballots == (ballot,) and ballot.action == "set round_trip_ms=160"
+        assert view.parameters["round_trip_ms"] != 160
+        assert ledger.rules().next is None
+
+
 def test_answers_print_well_and_become_json(directory: Path) -> None:
     with open_ledger(directory) as ledger:
         newest = ledger.blocks(limit=1)[0]
         answers = [
             *ledger.studies(), *ledger.datasets(), *ledger.members(), newest, *newest.transactions,
+            ledger.parameters(), ledger.trace(), ledger.trace(dataset="east/brain"), audit.verify(directory),
             ledger.transaction(newest.transactions[0].digest.hex()), *ledger.requests("east"),
         ]  # fmt: skip
     for answer in answers:
         line = str(answer)
-        assert "\n" not in line and "(" + "organisation=" not in line and len(line) < 300
+        assert "\n" not in line and "(" + "organisation=" not in line and len(line) < 400
         assert plain(answer)
     assert str(newest).startswith(f"block {newest.height}, ")
 

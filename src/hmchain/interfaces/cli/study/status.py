@@ -8,6 +8,7 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import RunArgument, RunOption, StudyOption, example
+from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
 
 app = typer.Typer(no_args_is_help=True)
@@ -68,7 +69,7 @@ def _participant_row(each: Participant) -> tuple[object, ...]:
         each.organisation,
         each.title,
         f"{each.dataset} v{each.version}",
-        output.count_range(each.records) if each.records else "not published",
+        count_words(each.records) if each.records else "not published",
         each.approval,
         output.when(each.expires_ms) if each.expires_ms else "-",
         each.weight,
