@@ -17,6 +17,7 @@ from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ConfirmPairs, ResumeStudy
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status
+from hmchain.ledger.events import decode_all
 from support.study_bed import STUDY, Bed
 
 FOLDER = Path(__file__).parent
@@ -142,6 +143,8 @@ def test_scenario(tmp_path: Path, scenario: Callable[[Bed], None]) -> None:
     bed.prepare(rounds_=2)
     bed.approve()
     scenario(bed)
+    seen = [event for _, event in bed.events]
+    assert [event.encode() for event in decode_all(seen)] == seen
     text = transcript(bed, scenario.__doc__ or "")
     bed.close()
     path = FOLDER / f"{scenario.__name__}.txt"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from hmchain.canonical import Record
 from hmchain.ledger import contracts, protocols
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
+from hmchain.ledger.events import StudyAct
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Table
 
@@ -31,6 +33,11 @@ class Commits(Record, frozen=True):
 _COMMITS = Table("commits", Commits)
 
 
+@dataclass(frozen=True)
+class UpdateCounted(StudyAct, kind="update.counted"):
+    """An update was counted."""
+
+
 def commits(state: State, study: str, organisation: str) -> Commits | None:
     """What is counted of a participant; None before protocol 3 touched it."""
     return _COMMITS.get(state, study, organisation)
@@ -43,7 +50,7 @@ def _commit(context: Context, body: CommitUpdate) -> None:
     if known is None:
         known = Commits(studies.require_study(context.state, body.study).progress.round, 0)
     _COMMITS.put(context.state, Commits(known.before, known.counted + 1), body.study, organisation)
-    context.emit("update.counted", body.study, organisation)
+    context.emit(UpdateCounted(body.study, organisation))
 
 
 RULES = Rules(PROTOCOL, handlers={**contracts.HANDLERS, CommitUpdate: _commit})

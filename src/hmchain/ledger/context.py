@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from hmchain.canonical import Record
-from hmchain.ledger.blocks import Event
+from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
@@ -31,11 +31,11 @@ class Context:
     height: int
     time_ms: int
     sender: Credential
-    events: list[Event] = field(default_factory=list)
+    events: list[LedgerEvent] = field(default_factory=list)
 
-    def emit(self, kind: str, *keys: str) -> None:
+    def emit(self, event: LedgerEvent) -> None:
         """Record an event in the transaction's receipt."""
-        self.events.append(Event(kind, keys))
+        self.events.append(event)
 
     def require_role(self, *roles: str) -> None:
         """Refuse (`wrong_role`) a sender whose key has none of the roles."""

@@ -20,7 +20,6 @@ from hmchain.ledger.blocks import (
     BlockResult,
     DoubleSign,
     EngineReport,
-    Event,
     Evidence,
     InvalidProposal,
     Receipt,
@@ -33,6 +32,7 @@ from hmchain.ledger.blocks import (
 from hmchain.ledger.chain import well_formed
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts.members import membership, parameters, standings, upgrades
+from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Writes
 from hmchain.ledger.transactions import Authentic, Refusal, Transaction, authenticate, transaction_digest
@@ -95,15 +95,15 @@ class Machine:
         rules = protocols.rules_at(self.state, inputs.height)
         if not inputs.transactions and not inputs.evidence:
             standings.count_failed_turns(self.state, inputs)
-            return BlockResult((), tuple(upgrades.end_block(self.state, inputs)))
-        events = self._judge(inputs, authenticator)
+            return BlockResult((), tuple(event.encode() for event in upgrades.end_block(self.state, inputs)))
+        said = self._judge(inputs, authenticator)
         standings.begin_block(self.state, inputs)
         expiry_ms_max = parameters.current(self.state).expiry_ms_max  # a vote in this block acts from the next one on
         receipts = tuple(self._apply(wire, inputs, authenticator, expiry_ms_max, rules) for wire in inputs.transactions)
-        events += standings.end_block(self.state, inputs)
+        said += standings.end_block(self.state, inputs)
         self._keep_nonces(inputs)
-        events += upgrades.end_block(self.state, inputs)
-        return BlockResult(receipts, tuple(events))
+        said += upgrades.end_block(self.state, inputs)
+        return BlockResult(receipts, tuple(event.encode() for event in said))
 
     def commit(self, height: int) -> None:
         """Make the executed block durable. Raises `StateError`; the block is then still uncommitted."""
@@ -187,7 +187,7 @@ class Machine:
             if not refusal.kept:
                 self.state.rollback(mark)
             return Receipt(transaction.digest, refusal.code, ())
-        return Receipt(transaction.digest, OK, tuple(context.events))
+        return Receipt(transaction.digest, OK, tuple(event.encode() for event in context.events))
 
     # -- nonces ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Machine:
 
     # -- evidence ------------------------------------------------------------------------------------------------------
 
-    def _judge(self, inputs: BlockInput, authenticator: Authenticator) -> list[Event]:
+    def _judge(self, inputs: BlockInput, authenticator: Authenticator) -> list[LedgerEvent]:
         """Punish what the evidence proves; what proves nothing is passed over."""
         guilty: dict[bytes, tuple[str, bool]] = {}
         for evidence in inputs.evidence:
@@ -213,10 +213,10 @@ class Machine:
             if proven is not None:
                 name, offender = proven
                 guilty[name] = (offender, not isinstance(evidence, InvalidProposal))
-        events: list[Event] = []
+        said: list[LedgerEvent] = []
         for offender, double_sign in guilty.values():
-            events += standings.offence(self.state, offender, inputs.time_ms, double_sign=double_sign)
-        return events
+            said += standings.offence(self.state, offender, inputs.time_ms, double_sign=double_sign)
+        return said
 
     def _prove(self, evidence: Evidence, height: int, authenticator: Authenticator) -> tuple[bytes, str] | None:
         """The offence's identity and the offender, or None."""

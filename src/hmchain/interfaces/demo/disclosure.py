@@ -17,7 +17,7 @@ from hmchain.files import write_whole
 from hmchain.interfaces.demo.history import History
 from hmchain.interfaces.demo.preparation import Prepared
 from hmchain.interfaces.report.parts import Departure, Exposure
-from hmchain.ledger import vectors
+from hmchain.ledger import events, vectors
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.records.envelope import open_envelope, sealed_size
@@ -37,11 +37,10 @@ class ExposureCamera:
         """When the first updates are frozen: look at one as the store and the participants do."""
         if self._path.exists():
             return
-        for receipt in result.receipts:
-            for event in receipt.events:
-                if event.kind == "round.frozen" and event.keys[0] == self._prepared.study and event.keys[1] != "0":
-                    self._take(event.keys[2])
-                    return
+        for event in events.decode_all(result.transaction_events):
+            if isinstance(event, events.SetFrozen) and event.study == self._prepared.study and event.round > 0:
+                self._take(event.frozen[0])
+                return
 
     def _take(self, organisation: str) -> None:
         state, study = self._consortium.ledger.state, self._prepared.study

@@ -14,20 +14,20 @@ from pathlib import Path
 from hmchain.canonical import decode_trusted, encode
 from hmchain.interfaces.demo.silence import Silences
 from hmchain.interfaces.report.parts import FailedMaster, Incident, Proposer, ReputationPoint, Round
-from hmchain.ledger import contracts, genesis, proposer
-from hmchain.ledger.blocks import OK, Block, BlockResult, Event
+from hmchain.ledger import contracts, events, genesis, proposer
+from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts.learning import conduct, rounds
-from hmchain.ledger.contracts.learning.disputes import DisputeChunk
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
 from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
 
-INVALID_PROPOSAL, FRAUD = "standing.invalid_proposal", "round.fraud"
-"""Kinds of events that incidents are made of; for those of a silent validator see `silence`."""
+TOLD_AT_ONCE = (InvalidProposalSigned, FraudProven)
+"""Events that incidents are made of; for those of a silent validator see `silence`."""
 
 
 @dataclass
@@ -128,10 +128,10 @@ class _Reader:
                     self._history.updates[sender.organisation] += 1
             self._history.kinds[type(body).__name__] += 1
             self._history.refused += receipt.code != OK
-            for event in receipt.events:
-                self._event(block, event, wire, body)
-        for event in result.events:
-            if event.kind == INVALID_PROPOSAL:
+            for event in events.decode_all(receipt.events):
+                self._event(block, event, wire)
+        for event in events.decode_all(result.events):
+            if isinstance(event, InvalidProposalSigned):
                 self._invalid_proposal(block, event)
         self._history.incidents += self._silences.follow(block, result)
 
@@ -139,26 +139,26 @@ class _Reader:
         """The ledger ends here."""
         self._history.unsettled += self._silences.open
 
-    def _event(self, block: Block, event: Event, wire: bytes, body: contracts.Body) -> None:
+    def _event(self, block: Block, event: LedgerEvent, wire: bytes) -> None:
         digest = transaction_digest(wire)
-        if event.kind in ("study.approved", "study.refused", "study.revoked"):
-            study, organisation = event.keys
-            self._history.decisions[study, organisation] = (block.header.height, digest)
-        if event.keys[:1] != (self._study,):
+        if isinstance(event, events.StudyApproved | events.StudyRefused | events.StudyRevoked):
+            self._history.decisions[event.study, event.organisation] = (block.header.height, digest)
+        if not isinstance(event, AboutStudy) or event.study != self._study:
             return
-        if event.kind == "round.opened":
-            self._failed_masters, self._opened_ms = [], block.header.time_ms
-        elif event.kind == FRAUD and isinstance(body, DisputeChunk):
-            self._fraud(block, event, wire)
-        elif event.kind == "round.takeover":
-            self._takeover(event)
-        elif event.kind in ("round.accepted", "round.rejected"):
-            self._round(block, event)
-        elif event.kind == "model.registered":
-            self._history.registered = digest
+        match event:
+            case events.RoundOpened():
+                self._failed_masters, self._opened_ms = [], block.header.time_ms
+            case FraudProven():
+                self._fraud(block, event, wire)
+            case events.MasterReplaced():
+                self._takeover(event)
+            case events.RoundClosed():
+                self._round(block, event)
+            case events.ModelRegistered():
+                self._history.registered = digest
 
-    def _round(self, block: Block, event: Event) -> None:
-        number, master = int(event.keys[1]), event.keys[2]
+    def _round(self, block: Block, event: events.RoundClosed) -> None:
+        number = event.round
         entry = rounds.round_(self._state, self._study, number)
         if number == 0 or entry is None:
             return
@@ -167,8 +167,8 @@ class _Reader:
         self._history.rounds.append(
             Round(
                 number=number,
-                master=master,
-                outcome="accepted" if event.kind == "round.accepted" else "rejected",
+                master=event.master,
+                outcome="accepted" if isinstance(event, events.RoundAccepted) else "rejected",
                 failed=tuple(self._failed_masters),
                 accepts=len(ballots) - rejects,
                 rejects=rejects,
@@ -192,19 +192,19 @@ class _Reader:
     def _learning(self, name: str) -> int:
         return conduct.learning_score(self._state, self._study, name, standings.time_ms(self._state))
 
-    def _takeover(self, event: Event) -> None:
+    def _takeover(self, event: events.MasterReplaced) -> None:
         """A silent master leaves no proof; one that lied was noted with its proof."""
-        entry = rounds.round_(self._state, self._study, int(event.keys[1]))
+        entry = rounds.round_(self._state, self._study, event.round)
         known = {failure.hospital for failure in self._failed_masters}
         for name in entry.ranking[: entry.rank] if entry else ():
             if name not in known and standings.may_lead(self._state, name):  # who may not was never asked
                 self._failed_masters.append(FailedMaster(hospital=name, fault="silent"))
 
-    def _fraud(self, block: Block, event: Event, wire: bytes) -> None:
-        _, number, master, chunk, which = event.keys
+    def _fraud(self, block: Block, event: FraudProven, wire: bytes) -> None:
+        number, master, chunk = event.round, event.master, event.chunk
         self._failed_masters.append(FailedMaster(hospital=master, fault="fraud"))
-        successor = rounds.round_(self._state, self._study, int(number))
-        vector = {"sum": "the sum", "model": "the model", "masked_sum": "the masked sum"}[which]
+        successor = rounds.round_(self._state, self._study, number)
+        vector = {"sum": "the sum", "model": "the model", "masked_sum": "the masked sum"}[event.which]
         before = self._history.reputation[-1].learning[self._history.members.index(master)]
         after = self._learning(master)
         self._history.incidents.append(
@@ -214,9 +214,9 @@ class _Reader:
                 sentence=f"{master} led round {number} and altered {vector}; chunk {chunk} of it proved the lie "
                 f"({len(wire):,} bytes), and {successor.master if successor else 'the next in rank'} summed the same "
                 "updates again in the same round.",
-                round=int(number),
+                round=number,
                 height=block.header.height,
-                chunk=int(chunk),
+                chunk=chunk,
                 transaction=transaction_digest(wire).hex(),
                 evidence_bytes=len(wire),
                 score="learning score",
@@ -226,8 +226,8 @@ class _Reader:
             )
         )
 
-    def _invalid_proposal(self, block: Block, event: Event) -> None:
-        organisation, before, after = event.keys
+    def _invalid_proposal(self, block: Block, event: InvalidProposalSigned) -> None:
+        organisation = event.organisation
         self._history.incidents.append(
             Incident(
                 title="Dishonest block proposer",
@@ -238,8 +238,8 @@ class _Reader:
                 height=block.header.height,
                 evidence_bytes=len(encode(block.evidence)),
                 score="consensus score",
-                before=int(before),
-                after=int(after),
+                before=event.before,
+                after=event.after,
                 consequence="consensus score halved at once, and with it its chance to be master",
             )
         )

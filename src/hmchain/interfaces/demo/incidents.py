@@ -12,10 +12,12 @@ from typing import Protocol
 from hmchain.application.agent.faults import AgentBehaviour, phases_of
 from hmchain.application.agent.phases import HONEST
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.ledger.blocks import BlockResult, Event
+from hmchain.ledger import events
+from hmchain.ledger.blocks import BlockResult
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.events import FraudProven, LedgerEvent
 
 LEDGER_ROUND, MASTER_ROUND = 2, 4
 """From these rounds on the ledger's fault and the master's may happen."""
@@ -31,7 +33,7 @@ class Fault(Protocol):
     def press(self, number: int) -> None:
         """Make it happen in round `number`, or go on with it; called before every step while it is not done."""
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: LedgerEvent) -> None:
         """Take note of what the ledger says, and heal whoever was caught. May hear of events of an earlier process."""
 
     def settle(self) -> None:
@@ -55,9 +57,9 @@ class DishonestMaster:
             self.settle()
             self._consortium.hospitals[entry.master].agent.phases = phases_of(AgentBehaviour.FORGE_SUM)
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: LedgerEvent) -> None:
         """Fraud was proven."""
-        if event.kind == "round.fraud":
+        if isinstance(event, FraudProven):
             self.done = True
             self.settle()
 
@@ -89,7 +91,7 @@ class Incidents:
 
     def on_block(self, result: BlockResult) -> None:
         """Tell the faults what happened."""
-        for event in result.all_events:
+        for event in events.decode_all(result.all_events):
             for fault in self._faults:
                 fault.on_event(event)
 

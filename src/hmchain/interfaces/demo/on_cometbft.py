@@ -16,8 +16,8 @@ from hmchain.interfaces.demo.preparation import Prepared, chain_name, salt, titl
 from hmchain.interfaces.demo.settings import DemoSettings
 from hmchain.interfaces.report.parts import Fact
 from hmchain.interfaces.report.summary import ONE_MACHINE
+from hmchain.ledger import events
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import Event
 from hmchain.ledger.contracts.learning.studies import Deadlines
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.contracts.members.parameters import Parameters
@@ -29,6 +29,7 @@ from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import VERSION, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
+from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.genesis import Genesis
 from hmchain.plain import Progress
 
@@ -71,11 +72,11 @@ class KilledValidator:
         """Kill the machine, or see whether it has come back far enough."""
         self._press()
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: LedgerEvent) -> None:
         """The others have jailed it: start it again. Or its votes count again."""
-        if event.kind == "validator.jailed" and event.keys == (self._victim,):
+        if event == events.ValidatorJailed(self._victim):
             self._restart()
-        elif event.kind == "validator.unjailed" and event.keys == (self._victim,):
+        elif event == events.ValidatorUnjailed(self._victim):
             self.done = True
 
     def settle(self) -> None:

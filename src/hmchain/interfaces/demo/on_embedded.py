@@ -14,12 +14,12 @@ from hmchain.interfaces.demo.settings import DemoSettings
 from hmchain.interfaces.report.parts import Fact
 from hmchain.interfaces.report.summary import ONE_PROCESS
 from hmchain.ledger import genesis, proposer
-from hmchain.ledger.blocks import Event
 from hmchain.ledger.contracts.learning.studies import Deadlines
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.validator import Behaviour
+from hmchain.ledger.events import InvalidProposalSigned, LedgerEvent
 from hmchain.plain import Progress
 
 PARAMETERS = Parameters(epoch_ms=1_000)
@@ -43,9 +43,9 @@ class DishonestProposer:
             self._ledger.set_behaviour(validators[proposer.proposer(validators)].id, Behaviour.INVALID_BLOCK)
             self._tempted = True
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: LedgerEvent) -> None:
         """The block was voted down."""
-        if event.kind == "standing.invalid_proposal":
+        if isinstance(event, InvalidProposalSigned):
             self.done = True
             self.settle()
 

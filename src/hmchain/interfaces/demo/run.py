@@ -17,7 +17,7 @@ from hmchain.application.learning.trainers.cnn import Probabilities, Vector, bui
 from hmchain.application.models import registry
 from hmchain.application.site.run import RunFolder, point_latest
 from hmchain.files import write_whole
-from hmchain.interfaces.demo import comparison, disclosure, history, inspection, outcome, preparation, silence
+from hmchain.interfaces.demo import comparison, disclosure, history, inspection, outcome, preparation
 from hmchain.interfaces.demo.engines import Engine, Stage, engine_of, needs
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
 from hmchain.interfaces.demo.preparation import Prepared
@@ -25,6 +25,7 @@ from hmchain.interfaces.demo.settings import DemoSettings, claim, is_finished
 from hmchain.interfaces.demo.story import Story
 from hmchain.interfaces.report import RunSummary, from_json, render, to_json
 from hmchain.interfaces.report.parts import Incident, Timing
+from hmchain.ledger import events
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.learning.studies import Deadlines
 from hmchain.plain import Progress
@@ -139,15 +140,15 @@ class _Watch:
         """Look at one block."""
         self._incidents.on_block(result)
         self._camera.on_block(block, result)
-        kinds = {event.kind for event in result.all_events}
-        self._someone_returned |= silence.UNJAILED in kinds
-        settled = self._someone_returned and silence.EPOCH_CLOSED in kinds
-        if settled or kinds & {history.INVALID_PROPOSAL, history.FRAUD}:
+        happened = events.decode_all(result.all_events)
+        self._someone_returned |= any(isinstance(event, events.ValidatorUnjailed) for event in happened)
+        settled = self._someone_returned and any(isinstance(event, events.EpochClosed) for event in happened)
+        if settled or any(isinstance(event, history.TOLD_AT_ONCE) for event in happened):
             self._someone_returned &= not settled
             self._tell(self._history().incidents)
-        for event in result.all_events:
-            if event.kind == "round.accepted" and event.keys[0] == self._prepared.study:
-                self._accepted(int(event.keys[1]), event.keys[2])
+        for event in happened:
+            if isinstance(event, events.RoundAccepted) and event.study == self._prepared.study:
+                self._accepted(event.round, event.master)
 
     def close(self) -> None:
         """The study is over: tell what was not settled until now."""

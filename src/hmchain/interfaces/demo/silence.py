@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.interfaces.report.parts import Incident
+from hmchain.ledger import events
 from hmchain.ledger.blocks import ABSENT, Block, BlockResult
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.reputation import POWER_JAILED
 from hmchain.ledger.state import State
-
-JAILED, UNJAILED, EPOCH_CLOSED = "validator.jailed", "validator.unjailed", "epoch.closed"
-"""Kinds of events that such an incident is made of; it is settled when an epoch closes after the return."""
 
 
 @dataclass
@@ -55,16 +53,17 @@ class Silences:
                 entry = standings.standing(self._state, vote.validator)
                 self._seen[vote.validator] = _Presence(block.header.height - 1, entry.consensus, entry.power)
                 self._missed[vote.validator] = 0
-        for event in result.all_events:
-            if event.kind == JAILED:
-                self._jailed(event.keys[0], block.header.height)
-            elif event.kind == UNJAILED and event.keys[0] in self._silences:
-                self._silences[event.keys[0]].returned = block.header.height
+        happened = events.decode_all(result.all_events)
+        for event in happened:
+            if isinstance(event, events.ValidatorJailed):
+                self._jailed(event.organisation, block.header.height)
+            elif isinstance(event, events.ValidatorUnjailed) and event.organisation in self._silences:
+                self._silences[event.organisation].returned = block.header.height
         for name, silence in self._silences.items():
             silence.lowest = min(silence.lowest, standings.standing(self._state, name).consensus)
             silence.missed = max(silence.missed, self._missed[name])
-        if not any(event.kind == EPOCH_CLOSED for event in result.events):
-            return []
+        if not any(isinstance(event, events.EpochClosed) for event in happened):
+            return []  # an incident is settled when an epoch closes after the return
         over = [name for name, silence in self._silences.items() if silence.returned]
         return [_told(name, self._silences.pop(name)) for name in over]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hmchain.canonical import decode_trusted
 from hmchain.errors import LedgerError
-from hmchain.ledger import contracts
+from hmchain.ledger import contracts, events
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import OK, Event
+from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
 from hmchain.ledger.contracts.learning.approvals import (
     APPROVED,
@@ -29,6 +29,7 @@ from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.members.rotation import RotateKey
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.events import AboutStudy, LedgerEvent
 from hmchain.ledger.transactions import SignedTransaction, transaction_digest
 
 
@@ -289,22 +290,24 @@ class _History:
             reader = _READERS.get(type(body))
             if reader:
                 reader(self, entry, body)
-            for event in receipt.events:
+            for event in events.decode_all(receipt.events):
                 self._read_event(event)
 
-    def _read_event(self, event: Event) -> None:
-        story = self.studies.get(event.keys[0]) if event.keys else None
+    def _read_event(self, event: LedgerEvent) -> None:
+        story = self.studies.get(event.study) if isinstance(event, AboutStudy) else None
         if story is None:
             return
-        if event.kind == "round.frozen":
-            story.freeze(int(event.keys[1]), event.keys[2:])
-        elif event.kind in ("round.accepted", "round.rejected"):
-            story.close(int(event.keys[1]), event.kind.removeprefix("round."))
-        elif event.kind == "round.fraud":
-            story.prove_fraud(int(event.keys[1]))
-        elif event.kind == "model.registered":
-            root, weights, meaning = (bytes.fromhex(key) for key in event.keys[1:])
-            story.model = root, weights, meaning
+        match event:
+            case events.SetFrozen():
+                story.freeze(event.round, event.frozen)
+            case events.RoundAccepted():
+                story.close(event.round, "accepted")
+            case events.RoundRejected():
+                story.close(event.round, "rejected")
+            case events.FraudProven():
+                story.prove_fraud(event.round)
+            case events.ModelRegistered():
+                story.model = event.root, event.weights, event.meaning
 
     # -- transactions ------------------------------------------------------------------------------------------------
 

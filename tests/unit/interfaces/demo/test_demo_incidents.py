@@ -7,10 +7,12 @@ from pathlib import Path
 
 from hmchain.interfaces.demo import history
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
-from hmchain.ledger.blocks import BlockResult, Event
+from hmchain.ledger import events
+from hmchain.ledger.blocks import BlockResult
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.validator import Behaviour
+from hmchain.ledger.events import LedgerEvent
 from support.ledger_network import Network
 from support.study_bed import STUDY, Bed
 
@@ -19,7 +21,7 @@ from support.study_bed import STUDY, Bed
 class Spoken:
     """A fault that is over with an event of its own."""
 
-    kind: str
+    over: LedgerEvent
     first_round: int
     done: bool = False
     pressed: list[int] = field(default_factory=list)
@@ -28,22 +30,25 @@ class Spoken:
     def press(self, number: int) -> None:
         self.pressed.append(number)
 
-    def on_event(self, event: Event) -> None:
-        self.done |= event.kind == self.kind
+    def on_event(self, event: LedgerEvent) -> None:
+        self.done |= event == self.over
 
     def settle(self) -> None:
         self.settled = True
 
 
-def happened(kind: str) -> BlockResult:
-    return BlockResult((), (Event(kind, ()),))
+FIRST, SECOND = events.ValidatorLeft("first"), events.ValidatorLeft("second")
+
+
+def happened(event: LedgerEvent) -> BlockResult:
+    return BlockResult((), (event.encode(),))
 
 
 def test_one_fault_at_a_time(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path / "run")
     bed.prepare(rounds_=2)
     bed.approve()
-    first, second = Spoken("first.over", 1), Spoken("second.over", 1)
+    first, second = Spoken(FIRST, 1), Spoken(SECOND, 1)
     incidents = Incidents(bed.consortium, STUDY, 2, [first, second])
     incidents.before_step()
     assert first.pressed == []  # the study has not begun
@@ -51,7 +56,7 @@ def test_one_fault_at_a_time(tmp_path: Path) -> None:
     bed.consortium.run(STUDY)
     assert set(first.pressed) == {1, 2}
     assert second.pressed == []
-    incidents.on_block(happened("first.over"))
+    incidents.on_block(happened(FIRST))
     incidents.settle()
     assert (first.settled, second.settled) == (False, True)
     bed.close()

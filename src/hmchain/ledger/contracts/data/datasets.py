@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
+from hmchain.ledger import events
 from hmchain.ledger.context import STEWARD, Context, require, require_digest, require_name
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -130,7 +131,7 @@ def _register(context: Context, body: RegisterDataset) -> None:
     organisation = context.sender.organisation
     require(_DATASETS.get(context.state, organisation, body.name) is None, "dataset_exists")
     _DATASETS.put(context.state, Dataset(organisation, body.name, body.schema, 0), organisation, body.name)
-    context.emit("dataset.registered", organisation, body.name)
+    context.emit(events.DatasetRegistered(organisation, body.name))
 
 
 def _is_sound(schema: Schema | RecordSchema) -> bool:
@@ -162,7 +163,7 @@ def _publish(context: Context, body: PublishVersion) -> None:
     _VERSIONS.put(context.state, published, organisation, body.dataset, body.version)
     renewed = Dataset(organisation, body.dataset, entry.schema, body.version)
     _DATASETS.put(context.state, renewed, organisation, body.dataset)
-    context.emit("dataset.published", organisation, body.dataset, str(body.version))
+    context.emit(events.VersionPublished(organisation, body.dataset, body.version))
 
 
 def _withdraw(context: Context, body: WithdrawVersion) -> None:
@@ -171,7 +172,7 @@ def _withdraw(context: Context, body: WithdrawVersion) -> None:
     entry = standing_version(context.state, organisation, body.dataset, body.version)
     withdrawn = replace(entry, withdrawn=context.height)
     _VERSIONS.put(context.state, withdrawn, organisation, body.dataset, body.version)
-    context.emit("dataset.withdrawn", organisation, body.dataset, str(body.version))
+    context.emit(events.VersionWithdrawn(organisation, body.dataset, body.version))
 
 
 HANDLERS = {RegisterDataset: _register, PublishVersion: _publish, WithdrawVersion: _withdraw}

@@ -8,6 +8,7 @@ grants will be contracts of their own beside this one.
 from __future__ import annotations
 
 from hmchain.canonical import Record
+from hmchain.ledger import events
 from hmchain.ledger.context import STEWARD, Context, require
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import studies
@@ -61,6 +62,9 @@ Bodies = ApproveStudy | RefuseStudy | RevokeApproval
 _APPROVALS = Table("approvals", Approval)
 
 
+_SAID = {APPROVED: events.StudyApproved, REFUSED: events.StudyRefused, REVOKED: events.StudyRevoked}
+
+
 def approval(state: State, specification: bytes, organisation: str) -> Approval | None:
     """An organisation's decision on the study with this specification, or None."""
     return _APPROVALS.get(state, specification, organisation)
@@ -111,7 +115,7 @@ def _decide(context: Context, study: studies.Study, status: str, *, expires_ms: 
         use.organisation, name, digest, use.dataset, use.version, expires_ms, status, reason, context.height
     )
     _APPROVALS.put(context.state, entry, digest, use.organisation)
-    context.emit(f"study.{status}", name, use.organisation)
+    context.emit(_SAID[status](name, use.organisation))
 
 
 def _open_study(context: Context, name: str) -> studies.Study:

@@ -6,7 +6,7 @@ Nobody is charged, and the last accepted model is registered where there is one.
 from __future__ import annotations
 
 from hmchain.canonical import Record
-from hmchain.ledger import reputation
+from hmchain.ledger import events, reputation
 from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require
 from hmchain.ledger.contracts.learning import approvals, round_flow, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy
@@ -58,7 +58,7 @@ def _close(context: Context, body: CloseStudy) -> None:
     require(organisation not in said, "already_voted")
     said = tuple(sorted((*said, organisation)))
     _VOTES.put(context.state, ClosingVotes(said), body.study)
-    context.emit("study.closing", body.study, organisation)
+    context.emit(events.ClosingVoted(body.study, organisation))
     if len(said) >= votes_needed(study):
         _end(context, study, BY_STEWARDS)
 

@@ -13,7 +13,7 @@ from hmchain import blake3_tree
 from hmchain.blake3_tree import Domain
 from hmchain.canonical import Record
 from hmchain.errors import HMChainError
-from hmchain.ledger import vectors
+from hmchain.ledger import events, vectors
 from hmchain.ledger.arithmetic import ModelRule, SumOutOfRangeError, Survivor
 from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts.learning import conduct, participation, round_flow, rounds
@@ -76,7 +76,7 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
         survivors = rounds.survivors(context.state, study, entry)
         judge(body, digests, entry.base_root, entry.posted, survivors, study.rule(entry.number))
     except SumOutOfRangeError:
-        context.emit("round.impossible_sum", body.study, str(body.round), str(body.chunk))
+        context.emit(events.SumImpossible(body.study, body.round, body.chunk))
         round_flow.impossible(context, study, entry)
         return
     except Refusal as refusal:
@@ -85,7 +85,7 @@ def _dispute(context: Context, body: DisputeChunk) -> None:
     master = entry.master
     conduct.bar(context, body.study, master)
     membership.open_removal(context, master)
-    context.emit("round.fraud", body.study, str(body.round), master, str(body.chunk), body.which)
+    context.emit(events.FraudProven(body.study, body.round, master, body.chunk, body.which))
     round_flow.next_in_rank(context, study, entry)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hmchain.canonical import Record, digest, encode
+from hmchain.ledger import events
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.state import State, Table
@@ -65,4 +66,4 @@ def models(state: State) -> list[Model]:
 def register(context: Context, model: Model) -> None:
     """Keep a finished study's model."""
     _MODELS.put(context.state, model, model.study)
-    context.emit("model.registered", model.study, model.root.hex(), model.weights.hex(), model.meaning.hex())
+    context.emit(events.ModelRegistered(model.study, model.root, model.weights, model.meaning))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from hmchain.canonical import Record, digest
 from hmchain.keys import WrappedKey, WrappingPublicKey
-from hmchain.ledger import election
+from hmchain.ledger import election, events
 from hmchain.ledger.context import AGENT, SCIENTIST, Context, require, require_digest
 from hmchain.ledger.contracts.learning import approvals, round_flow, studies
 from hmchain.ledger.contracts.learning.studies import Status, Study
@@ -134,10 +134,9 @@ def _authorised(context: Context, entry: Study) -> bool:
 
 
 def _step(context: Context, name: str, status: Status) -> None:
-    """Enter the next step of opening, with a deadline of its own."""
+    """Begin a step of opening, with a deadline of its own."""
     span_ms = parameters.current(context.state).agreement_ms
     studies.set_progress(context.state, name, status=status, since=(context.height, context.time_ms + span_ms))
-    context.emit(f"study.{status}", name)
 
 
 def _join(context: Context, body: JoinStudy) -> None:
@@ -148,9 +147,10 @@ def _join(context: Context, body: JoinStudy) -> None:
     require(_authorised(context, entry), "not_approved")
     require(_JOINS.get(context.state, body.study, organisation) is None, "already_joined")
     _JOINS.put(context.state, Join(organisation, body.kem, body.seed_hash), body.study, organisation)
-    context.emit("study.joined", body.study, organisation)
+    context.emit(events.StudyJoined(body.study, organisation))
     if len(joins(context.state, body.study)) == len(entry.spec.uses):
         _step(context, body.study, Status.AGREEING)
+        context.emit(events.StudyAgreeing(body.study))
 
 
 def _agree(context: Context, body: AgreePairs) -> None:
@@ -164,9 +164,10 @@ def _agree(context: Context, body: AgreePairs) -> None:
     require(_AGREEMENTS.get(context.state, body.study, organisation) is None, "already_agreed")
     agreement = Agreement(organisation, body.wrapped, body.opening_seed)
     _AGREEMENTS.put(context.state, agreement, body.study, organisation)
-    context.emit("study.agreed", body.study, organisation)
+    context.emit(events.PairsAgreed(body.study, organisation))
     if len(agreements(context.state, body.study)) == len(entry.spec.uses):
         _step(context, body.study, Status.CONFIRMING)
+        context.emit(events.StudyConfirming(body.study))
 
 
 def _confirm(context: Context, body: ConfirmPairs) -> None:
@@ -175,7 +176,7 @@ def _confirm(context: Context, body: ConfirmPairs) -> None:
     require(len(body.key_hash) in (0, 32), "bad_digest")
     require(_CONFIRMATIONS.get(context.state, body.study, organisation) is None, "already_confirmed")
     _CONFIRMATIONS.put(context.state, Confirmation(organisation, body.key_hash), body.study, organisation)
-    context.emit("study.confirmed", body.study, organisation)
+    context.emit(events.PairsConfirmed(body.study, organisation))
     said = confirmations(context.state, body.study)
     if not body.key_hash:
         round_flow.end(context, entry, None, HALF_BROKEN)
@@ -187,7 +188,7 @@ def _confirm(context: Context, body: ConfirmPairs) -> None:
 
 def _open(context: Context, name: str) -> None:
     studies.set_progress(context.state, name, status=Status.RUNNING, since=(context.height, 0))
-    context.emit("study.opened", name)
+    context.emit(events.StudyOpened(name))
     seeds = [agreement.opening_seed for agreement in agreements(context.state, name)]
     round_flow.open_first(context, name, election.opening_seed(name, seeds))
 
@@ -200,7 +201,7 @@ def _resume(context: Context, body: ResumeStudy) -> None:
     require(sender == proposer or (is_orphan and sender in entry.spec.participants), "not_the_proposer")
     require(entry.status == Status.PAUSED, "not_paused")
     studies.set_progress(context.state, body.study, status=Status.RUNNING, setbacks=0)
-    context.emit("study.resumed", body.study)
+    context.emit(events.StudyResumed(body.study))
     round_flow.resume(context, body.study)
 
 

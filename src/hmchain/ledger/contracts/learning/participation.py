@@ -7,6 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest
+from hmchain.ledger import events
 from hmchain.ledger.arithmetic import SEED_BYTES, LostPair
 from hmchain.ledger.context import AGENT, Context, require, require_digest
 from hmchain.ledger.contracts.learning import opening, round_flow, rounds, studies
@@ -132,7 +133,7 @@ def _commit(context: Context, body: CommitUpdate) -> None:
     require(rounds.contribution(context.state, entry, organisation) is None, "already_committed")
     update = Contribution(organisation, body.digest, body.object, body.self_hash, body.pair_hashes, (), b"", ())
     rounds.put_contribution(context.state, entry, update)
-    context.emit("round.committed", body.study, str(body.round), organisation)
+    context.emit(events.UpdateCommitted(body.study, body.round, organisation))
     round_flow.committed(context, study, entry)
 
 
@@ -187,7 +188,7 @@ def _is_too_late(context: Context, body: Reveal) -> bool:
     require(not update.self_seed, "already_revealed")
     require(seed_hash("self", body.study, body.round, body.attempt, body.self_seed) == update.self_hash, "wrong_seed")
     rounds.put_contribution(context.state, entry, replace(update, self_seed=body.self_seed))
-    context.emit("round.revealed_late", body.study, str(body.round), str(body.attempt), organisation)
+    context.emit(events.RevealedLate(body.study, body.round, body.attempt, organisation))
     return True
 
 
@@ -197,7 +198,7 @@ def _post(context: Context, body: PostAggregate) -> None:
     require(context.sender.organisation == entry.master == posted.master, "not_the_master")
     roots = (posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
     require_digest(*roots, posted.object, posted.evidence)
-    context.emit("round.posted", body.study, str(body.round), posted.master)
+    context.emit(events.AggregatePosted(body.study, body.round, posted.master))
     round_flow.enter(context, study, replace(entry, posted=posted, confirmed=(), copies=()), Phase.VERIFY)
 
 
@@ -254,7 +255,7 @@ def _tick(context: Context, body: Tick) -> None:
     require(study.status == Status.RUNNING, "not_running")
     entry = rounds.current(context.state, study)
     require(round_flow.is_due(context, entry), "not_due")
-    context.emit("round.deadline", body.study, str(entry.number), entry.phase)
+    context.emit(events.DeadlinePassed(body.study, entry.number, entry.phase))
     match entry.phase:
         case Phase.COMMIT:
             round_flow.committed(context, study, entry, due=True)

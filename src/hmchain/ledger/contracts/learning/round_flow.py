@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from hmchain.ledger import election, reputation, sums
+from hmchain.ledger import election, events, reputation, sums
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.learning import approvals, conduct, models, rounds, studies, summing
 from hmchain.ledger.contracts.learning.models import Meaning, Model
@@ -62,7 +62,7 @@ def _open(
         posted=None, confirmed=(), copies=(), outcome=Verdict.OPEN,
     )  # fmt: skip
     studies.set_progress(context.state, study.spec.name, round_=number)
-    context.emit("round.opened", study.spec.name, str(number), *ranking[:1])
+    context.emit(events.RoundOpened(study.spec.name, number, ranking[:1]))
     _begin_attempt(context, study, opened)
 
 
@@ -109,7 +109,7 @@ def enter(context: Context, study: Study, entry: Round, phase: Phase) -> None:
     """Begin a phase and its deadline."""
     deadline_ms = context.time_ms + rounds.span_ms(study.spec.deadlines, phase)
     rounds.put(context.state, replace(entry, phase=phase, phase_height=context.height, deadline_ms=deadline_ms))
-    context.emit("round.phase", entry.study, str(entry.number), phase)
+    context.emit(events.PhaseEntered(entry.study, entry.number, phase))
 
 
 def is_due(context: Context, entry: Round) -> bool:
@@ -158,7 +158,7 @@ def _freeze(context: Context, study: Study, entry: Round, frozen: tuple[str, ...
         return
     _charge_late(context, study, entry, frozen)
     candidates = entry.candidates if entry.next_seed else conduct.candidates(context, study)
-    context.emit("round.frozen", entry.study, str(entry.number), *frozen)
+    context.emit(events.SetFrozen(entry.study, entry.number, frozen))
     enter(context, study, replace(entry, frozen=frozen, candidates=candidates), Phase.REVEAL)
 
 
@@ -233,7 +233,7 @@ def next_in_rank(context: Context, study: Study, entry: Round) -> None:
     if rank is None or rank <= entry.rank:
         _once_more(context, study, entry, "no_master_left")
         return
-    context.emit("round.takeover", entry.study, str(entry.number), entry.ranking[rank])
+    context.emit(events.MasterReplaced(entry.study, entry.number, entry.ranking[rank]))
     enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), Phase.AGGREGATE)
 
 
@@ -252,7 +252,7 @@ def _sum_again(context: Context, study: Study, entry: Round) -> None:
     if rank is None:
         _pause(context, entry, "no_candidates")
         return
-    context.emit("round.again", entry.study, str(entry.number), entry.ranking[rank])
+    context.emit(events.SummedAgain(entry.study, entry.number, entry.ranking[rank]))
     enter(context, study, replace(entry, rank=rank, posted=None, confirmed=()), Phase.AGGREGATE)
 
 
@@ -273,7 +273,7 @@ def confirmed(context: Context, study: Study, entry: Round) -> None:
     """After a confirmation: with c + 1 others at least one honest participant got the same roots."""
     if len(entry.confirmed) < study.spec.witnesses:
         return
-    context.emit("round.verified", entry.study, str(entry.number), entry.master)
+    context.emit(events.AggregateVerified(entry.study, entry.number, entry.master))
     if entry.number == 0:
         _finalise(context, study, entry, accepted=True)
     else:
@@ -301,7 +301,7 @@ def gate_revealed(context: Context, study: Study, entry: Round, *, due: bool = F
 
 def void(context: Context, study: Study, entry: Round, reason: str) -> None:
     """This attempt yields nothing. The next one has the same master, unless that is what failed: a void pays nobody."""
-    context.emit("round.void", entry.study, str(entry.number), reason)
+    context.emit(events.AttemptVoid(entry.study, entry.number, reason))
     rounds.remember_void(context.state, entry)
     if _is_setback(context, study, entry):
         rounds.put(context.state, replace(entry, frozen=()))
@@ -326,13 +326,14 @@ def _pause(context: Context, entry: Round, reason: str) -> None:
     if studies.require_study(context.state, entry.study).status in studies.OVER:
         return
     studies.set_progress(context.state, entry.study, status=Status.PAUSED)
-    context.emit("study.paused", entry.study, reason)
+    context.emit(events.StudyPaused(entry.study, reason))
 
 
 def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -> None:
     """Close the round, and open the next or finish the study. A rejected round costs nobody and changes no model."""
     outcome = Verdict.ACCEPTED if accepted else Verdict.REJECTED
-    context.emit(f"round.{outcome}", entry.study, str(entry.number), entry.master)
+    said = events.RoundAccepted if accepted else events.RoundRejected
+    context.emit(said(entry.study, entry.number, entry.master))
     enter(context, study, replace(entry, outcome=outcome), Phase.FINAL)
     if accepted:
         for organisation in entry.frozen:
@@ -362,13 +363,13 @@ def end(context: Context, study: Study, entry: Round | None, reason: str) -> Non
         _finish(context, study, _base_of(entry), reason)
         return
     studies.set_progress(context.state, study.spec.name, status=Status.CLOSED, reason=reason)
-    context.emit("study.closed", study.spec.name, reason)
+    context.emit(events.StudyClosed(study.spec.name, reason))
 
 
 def _finish(context: Context, study: Study, model: Base, reason: str) -> None:
     name = study.spec.name
     studies.set_progress(context.state, name, status=Status.FINISHED, reason=reason)
-    context.emit("study.finished", name, reason)
+    context.emit(events.StudyFinished(name, reason))
     meaning = _meaning(context, study).digest
     models.register(context, Model(name, model.round, model.root, model.weights, meaning, model.object, context.height))
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest, encode
 from hmchain.errors import HMChainError
-from hmchain.ledger import arithmetic, reputation, sums, vectors
+from hmchain.ledger import arithmetic, events, reputation, sums, vectors
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.context import SCIENTIST, Context, require, require_digest, require_name
 from hmchain.ledger.contracts.data import datasets
@@ -316,7 +316,7 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     _PROPOSALS.put(context.state, Entry(spec.name), context.sender.organisation, spec.name)
     for organisation in spec.participants:
         _OPEN.put(context.state, Entry(spec.name), organisation, spec.name)
-    context.emit("study.proposed", spec.name, context.sender.organisation)
+    context.emit(events.StudyProposed(spec.name, context.sender.organisation))
 
 
 def _check_colluders(state: State, spec: StudySpec) -> None:

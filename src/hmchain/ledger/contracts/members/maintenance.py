@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
-from hmchain.ledger import reputation
+from hmchain.ledger import events, reputation
 from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts.members import membership
@@ -77,7 +77,7 @@ def _announce(context: Context, body: AnnounceMaintenance) -> None:
     at_once = sum(other.from_ms < planned.until_ms and planned.from_ms < other.until_ms for other in others)
     require(at_once < max(1, reputation.faults_tolerated(len(names))), "maintenance_under_way")
     _WINDOWS.put(state, planned, organisation)
-    context.emit("maintenance.announced", organisation, str(planned.from_ms), str(planned.until_ms))
+    context.emit(events.MaintenanceAnnounced(organisation, planned.from_ms, planned.until_ms))
 
 
 HANDLERS = {AnnounceMaintenance: _announce}

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import WrappingPublicKey
+from hmchain.ledger import events
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
 from hmchain.ledger.contracts.members import parameters, upgrades
 from hmchain.ledger.contracts.members.parameters import Parameters
@@ -266,7 +267,7 @@ def open_removal(context: Context, organisation: str) -> None:
     known = open_ballot(context.state, action, context.time_ms)
     if known is None:
         ballot = _open(context, action, "")
-        context.emit("ballot.opened", ballot.hex(), "remove", organisation)
+        context.emit(events.BallotOpened(ballot, ("remove", organisation)))
     else:
         _index(context.state, action, OpenBallot(known, "", _open_one(context, known).until_ms))
 
@@ -325,7 +326,7 @@ def _propose(context: Context, body: ProposeAction) -> None:
     require(known is None and open_ballot(context.state, body.action, context.time_ms) is None, "ballot_exists")
     ballot = _open(context, body.action, context.sender.organisation)
     _OPENED.put(context.state, Opened((*own, ballot)), context.sender.organisation)
-    context.emit("ballot.opened", ballot.hex())
+    context.emit(events.BallotOpened(ballot))
     _count(context, ballot, _open_one(context, ballot))
 
 
@@ -349,7 +350,7 @@ def _withdraw(context: Context, body: WithdrawVote) -> None:
     _BALLOTS.put(context.state, replace(ballot, yes=yes, closed=is_over), body.ballot)
     if is_over:
         _close(context.state, body.ballot, ballot)
-    context.emit("ballot.withdrawn", body.ballot.hex(), organisation)
+    context.emit(events.BallotWithdrawn(body.ballot, organisation))
 
 
 def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
@@ -360,22 +361,23 @@ def _count(context: Context, ballot_key: bytes, ballot: Ballot) -> None:
     if passed:
         _close(context.state, ballot_key, ballot)
         _carry_out(context, ballot.action)
-        context.emit("ballot.passed", ballot_key.hex())
+        context.emit(events.BallotPassed(ballot_key))
 
 
 def _carry_out(context: Context, action: Action) -> None:
     if isinstance(action, Admit):
         admit(context.state, action.member, context.height)
-        context.emit("member.admitted", action.member.organisation)
+        context.emit(events.MemberAdmitted(action.member.organisation))
     elif isinstance(action, Remove):
         remove(context.state, action.organisation, context.height)
-        context.emit("member.removed", action.organisation)
+        context.emit(events.MemberRemoved(action.organisation))
     elif isinstance(action, Upgrade | CallOff):
         upgrades.carry_out(context.state, action)
-        context.emit("upgrade.agreed" if isinstance(action, Upgrade) else "upgrade.called_off", str(action.protocol))
+        agreed = isinstance(action, Upgrade)
+        context.emit((events.UpgradeAgreed if agreed else events.UpgradeCalledOff)(action.protocol))
     else:
         parameters.change(context.state, action.parameters)
-        context.emit("parameters.changed")
+        context.emit(events.ParametersChanged())
 
 
 HANDLERS = {ProposeAction: _propose, VoteAction: _vote, WithdrawVote: _withdraw}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hmchain.canonical import Record, digest
 from hmchain.keys import ED25519, PublicKey, WrappingPublicKey
+from hmchain.ledger import events
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, Credential, require
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.transactions import Refusal
@@ -52,7 +53,7 @@ def _rotate(context: Context, body: RotateKey) -> None:
     require(PublicKey(ED25519, body.key).verify(body.proof, proven), "bad_proof_of_possession")
     if owner.role == VALIDATOR:
         standings.hand_over(context, owner.organisation, former)
-    context.emit("key.rotated", owner.organisation, owner.role, body.key.hex())
+    context.emit(events.KeyRotated(owner.organisation, owner.role, body.key))
 
 
 def _rotate_wrapping(context: Context, body: RotateWrappingKey) -> None:
@@ -64,7 +65,7 @@ def _rotate_wrapping(context: Context, body: RotateWrappingKey) -> None:
         raise Refusal("not_a_member")
     require(entry.member.wrapping != key, "key_taken")
     membership.change_wrapping_key(context.state, organisation, key)
-    context.emit("key.rotated", organisation, "wrapping", digest("hmchain wrapping key", key.mlkem, key.x25519).hex())
+    context.emit(events.KeyRotated(organisation, "wrapping", digest("hmchain wrapping key", key.mlkem, key.x25519)))
 
 
 HANDLERS = {RotateKey: _rotate, RotateWrappingKey: _rotate_wrapping}

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
-from hmchain.ledger import proposer, reputation
-from hmchain.ledger.blocks import COMMIT, BlockInput, Event
+from hmchain.ledger import events, proposer, reputation
+from hmchain.ledger.blocks import COMMIT, BlockInput
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts.members import attendance, maintenance, membership, parameters
 from hmchain.ledger.contracts.members.attendance import Silence
+from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.proposer import Validator, Validators
 from hmchain.ledger.reputation import POWER_NONE, Standing
 from hmchain.ledger.state import State, Table
@@ -218,7 +219,7 @@ def former_owners(state: State) -> dict[bytes, str]:
 def bar(context: Context, organisation: str) -> None:
     """Proven aggregation fraud: barred from mastership for good."""
     _STANDINGS.put(context.state, reputation.bar(standing(context.state, organisation)), organisation)
-    context.emit("standing.barred", organisation)
+    context.emit(events.Barred(organisation))
 
 
 # -- blocks ------------------------------------------------------------------------------------------------------------
@@ -270,15 +271,15 @@ def _paused(state: State, entry: ValidatorSet, time_ms: int) -> list[str]:
     return [validator.id for validator in entry.validators if maintenance.is_paused(state, validator.id, time_ms)]
 
 
-def offence(state: State, organisation: str, time_ms: int, *, double_sign: bool) -> list[Event]:
+def offence(state: State, organisation: str, time_ms: int, *, double_sign: bool) -> list[LedgerEvent]:
     """A proven offence halves the consensus score at once; a double sign ends the validator for good."""
     before = standing(state, organisation)
     after = reputation.proven_offence(before, time_ms)
     if double_sign:
         after = reputation.tombstone(after)
     _STANDINGS.put(state, after, organisation)
-    kind = "standing.double_sign" if double_sign else "standing.invalid_proposal"
-    return [Event(kind, (organisation, str(before.consensus), str(after.consensus)))]
+    offence = events.DoubleSigned if double_sign else events.InvalidProposalSigned
+    return [offence(organisation, before.consensus, after.consensus)]
 
 
 def forge(state: State, organisation: str) -> None:
@@ -286,16 +287,16 @@ def forge(state: State, organisation: str) -> None:
     _STANDINGS.put(state, replace(standing(state, organisation), consensus=reputation.SCORE_MAX), organisation)
 
 
-def end_block(state: State, inputs: BlockInput) -> list[Event]:
+def end_block(state: State, inputs: BlockInput) -> list[LedgerEvent]:
     """Jail the silent, close the epoch if it is over, and send new powers where anything calls for them."""
-    events = _follow_membership(state)
+    said = _follow_membership(state)
     members = [name for name in _names(state) if not standing(state, name).tombstoned]
-    events += _jail_silent(state, members, inputs)
+    said += _jail_silent(state, members, inputs)
     over = _close_epoch(state, members, inputs.time_ms)
-    events += over
-    if events or _power_waits(state) or _require_validators(state).handovers:
+    said += over
+    if said or _power_waits(state) or _require_validators(state).handovers:
         _send_powers(state, inputs.height, epoch_ends=bool(over))
-    return events
+    return said
 
 
 def _names(state: State) -> list[str]:
@@ -304,26 +305,26 @@ def _names(state: State) -> list[str]:
     return sorted(names | {member.organisation for member in membership.active_members(state)})
 
 
-def _follow_membership(state: State) -> list[Event]:
+def _follow_membership(state: State) -> list[LedgerEvent]:
     """Give newcomers a standing, and end the validators of members that were removed."""
-    events = []
+    said: list[LedgerEvent] = []
     for organisation in _names(state):
         known = _STANDINGS.get(state, organisation)
         if known is None:
             _STANDINGS.put(state, Standing(), organisation)
-            events.append(Event("validator.joined", (organisation,)))
+            said.append(events.ValidatorJoined(organisation))
         elif not known.tombstoned and not membership.is_active(state, organisation):
             _STANDINGS.put(state, reputation.tombstone(known), organisation)
-            events.append(Event("validator.left", (organisation,)))
-    return events
+            said.append(events.ValidatorLeft(organisation))
+    return said
 
 
-def _jail_silent(state: State, members: list[str], inputs: BlockInput) -> list[Event]:
+def _jail_silent(state: State, members: list[str], inputs: BlockInput) -> list[LedgerEvent]:
     """Jail whoever is on announced maintenance, at once and without an offence, and whoever was silent too long.
 
     Who stays away beyond what it announced is silent as anybody else.
     """
-    events = []
+    said: list[LedgerEvent] = []
     silences = attendance.silences(state)
     for organisation in members:
         entry = standing(state, organisation)
@@ -335,8 +336,8 @@ def _jail_silent(state: State, members: list[str], inputs: BlockInput) -> list[E
             attendance.forgive(state, organisation)
             jailed = reputation.jail(entry, inputs.height, inputs.time_ms, announced=announced)
             _STANDINGS.put(state, jailed, organisation)
-            events.append(Event("validator.paused" if announced else "validator.jailed", (organisation,)))
-    return events
+            said.append((events.ValidatorPaused if announced else events.ValidatorJailed)(organisation))
+    return said
 
 
 def _silent_too_long(state: State, silence: Silence, n: int, inputs: BlockInput) -> bool:
@@ -346,7 +347,7 @@ def _silent_too_long(state: State, silence: Silence, n: int, inputs: BlockInput)
     return reputation.absent(blocks, elapsed_ms, len(silence.witnesses), n, *limits)
 
 
-def _close_epoch(state: State, members: list[str], now_ms: int) -> list[Event]:
+def _close_epoch(state: State, members: list[str], now_ms: int) -> list[LedgerEvent]:
     """Count what the epoch brought if it is over, and begin the next."""
     epoch, rules = attendance.epoch(state), parameters.current(state)
     if epoch is None:
@@ -363,7 +364,7 @@ def _close_epoch(state: State, members: list[str], now_ms: int) -> list[Event]:
             continue  # who was away earns nothing
         _STANDINGS.put(state, renewed, organisation)
     attendance.begin_epoch(state)
-    return [Event("epoch.closed", (str(epoch.blocks),))]
+    return [events.EpochClosed(epoch.blocks)]
 
 
 def _power_waits(state: State) -> bool:
@@ -433,7 +434,7 @@ def _unjail(context: Context, body: Unjail) -> None:
     _STANDINGS.put(context.state, reputation.unjail(entry), organisation)
     maintenance.end(context.state, organisation, context.time_ms)
     attendance.forgive(context.state, organisation)
-    context.emit("validator.unjailed", organisation)
+    context.emit(events.ValidatorUnjailed(organisation))
 
 
 HANDLERS = {Unjail: _unjail}

@@ -9,7 +9,8 @@ anybody votes by the new rules. What the genesis says, the headers' app version 
 from __future__ import annotations
 
 from hmchain.canonical import Record
-from hmchain.ledger.blocks import BlockInput, Event, Height, TimeMs
+from hmchain.ledger import events
+from hmchain.ledger.blocks import BlockInput, Height, TimeMs
 from hmchain.ledger.context import require
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.state import State, Table
@@ -83,11 +84,11 @@ def carry_out(state: State, action: Upgrade | CallOff) -> None:
     _PLANNED.put(state, action) if isinstance(action, Upgrade) else _PLANNED.delete(state)
 
 
-def end_block(state: State, inputs: BlockInput) -> list[Event]:
+def end_block(state: State, inputs: BlockInput) -> list[events.ProtocolChanged]:
     """Put the agreed protocol in force from the next block on, if its time and its height have come."""
     agreed, kept = planned(state), _PROTOCOLS.get(state)
     if agreed is None or kept is None or inputs.time_ms < agreed.after_ms or inputs.height < agreed.after_height:
         return []
     _PROTOCOLS.put(state, Protocols((*kept.since, Since(agreed.protocol, inputs.height + 1))))
     _PLANNED.delete(state)
-    return [Event("protocol.changed", (str(agreed.protocol), str(inputs.height + 1)))]
+    return [events.ProtocolChanged(agreed.protocol, inputs.height + 1)]
