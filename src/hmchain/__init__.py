@@ -1,1 +1,93 @@
-"""FL-HMChain: hospitals learn together without giving away a patient's data."""
+"""FL-HMChain: hospitals learn together without giving away a patient's data.
+
+What stands in `__all__` is the public face: programs and notebooks import it from here, and it keeps its names.
+Everything else may move. A name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hmchain.application.hospital.consortium import Consortium
+    from hmchain.application.hospital.hospital import Hospital
+    from hmchain.application.learning.model_file import Model, load_model, predict
+    from hmchain.application.learning.schedule import default_plan
+    from hmchain.application.learning.study import study_spec
+    from hmchain.application.learning.trainers.cnn import Architecture
+    from hmchain.application.node.questions import datasets, members, open_ledger, studies, trace, verify
+    from hmchain.canonical import encode
+    from hmchain.errors import HMChainError
+    from hmchain.keys import SecretKey, WrappingKey, load_key, save_key
+    from hmchain.ledger.contracts.data.datasets import Schema
+    from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
+    from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
+    from hmchain.ledger.readers.blocks import BlockView
+    from hmchain.ledger.readers.datasets import DatasetView
+    from hmchain.ledger.readers.ledger import LedgerReader
+    from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
+    from hmchain.ledger.readers.members import BallotView, ValidatorStatus
+    from hmchain.ledger.readers.replay import AuditReport
+    from hmchain.ledger.readers.study_status import StudyStatus
+    from hmchain.ledger.readers.transactions import TransactionView
+    from hmchain.records.objects import ObjectStore
+    from hmchain.records.pictures.prepared import Images
+    from hmchain.records.vault import SecretKeyProvider, Vault, verify_record_proof
+    from hmchain.rows import Rows
+
+_HOMES = {
+    "hmchain.application.hospital.consortium": ("Consortium",),
+    "hmchain.application.hospital.hospital": ("Hospital",),
+    "hmchain.application.learning.model_file": ("Model", "load_model", "predict"),
+    "hmchain.application.learning.schedule": ("default_plan",),
+    "hmchain.application.learning.study": ("study_spec",),
+    "hmchain.application.learning.trainers.cnn": ("Architecture",),
+    "hmchain.application.node.questions": ("datasets", "members", "open_ledger", "studies", "trace", "verify"),
+    "hmchain.canonical": ("encode",),
+    "hmchain.errors": ("HMChainError",),
+    "hmchain.keys": ("SecretKey", "WrappingKey", "load_key", "save_key"),
+    "hmchain.ledger.contracts.data.datasets": ("Schema",),
+    "hmchain.ledger.contracts.learning.approvals": ("ApproveStudy", "RefuseStudy", "RevokeApproval"),
+    "hmchain.ledger.contracts.learning.studies": ("DatasetUse", "ProposeStudy"),
+    "hmchain.ledger.readers.blocks": ("BlockView",),
+    "hmchain.ledger.readers.datasets": ("DatasetView",),
+    "hmchain.ledger.readers.ledger": ("LedgerReader",),
+    "hmchain.ledger.readers.lineage": ("DatasetTrace", "StudyTrace"),
+    "hmchain.ledger.readers.members": ("BallotView", "ValidatorStatus"),
+    "hmchain.ledger.readers.replay": ("AuditReport",),
+    "hmchain.ledger.readers.study_status": ("StudyStatus",),
+    "hmchain.ledger.readers.transactions": ("TransactionView",),
+    "hmchain.records.objects": ("ObjectStore",),
+    "hmchain.records.pictures.prepared": ("Images",),
+    "hmchain.records.vault": ("SecretKeyProvider", "Vault", "verify_record_proof"),
+    "hmchain.rows": ("Rows",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+# In the order in which one meets them.
+__all__ = [  # noqa: RUF022
+    "HMChainError",
+    # a ledger
+    "open_ledger", "verify", "trace", "studies", "datasets", "members",
+    "LedgerReader", "AuditReport", "BlockView", "TransactionView", "StudyStatus", "DatasetView", "ValidatorStatus",
+    "BallotView", "StudyTrace", "DatasetTrace", "Rows",
+    # a model
+    "load_model", "predict", "Model",
+    # records
+    "Vault", "ObjectStore", "WrappingKey", "SecretKey", "SecretKeyProvider", "load_key", "save_key",
+    "verify_record_proof", "encode",
+    # hospitals of one's own
+    "Consortium", "Hospital", "Images", "Schema", "Architecture", "DatasetUse", "ProposeStudy", "ApproveStudy",
+    "RefuseStudy", "RevokeApproval", "default_plan", "study_spec",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'hmchain' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -54,7 +54,7 @@ def test_the_help_of_a_group_imports_no_library_of_an_extra(group: str) -> None:
 
 
 def test_reading_a_ledger_needs_no_learning_library() -> None:
-    modules = "hmchain.application.node.reading, hmchain.ledger.readers.questions, hmchain.ledger.readers.replay"
+    modules = "hmchain.application.node.reading, hmchain.application.node.questions, hmchain.ledger.readers.replay"
     code = f"import sys, {modules}"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sys.modules)"], capture_output=True, text=True, check=True, timeout=60

@@ -109,7 +109,7 @@ EXTRAS = {"dicomanonymizer", "gdcm", "google", "httpx", "jpeg_ls", "polars", "py
 """Libraries of the extras `cometbft` and `data`, which `make demo` does not install."""
 WITHOUT_EXTRAS = (
     "ledger.readers.audit", "ledger.readers.decisions", "application.node.folder_audit",
-    "application.hospital.hospital", "ledger.readers.questions", "application.node.reading",
+    "application.hospital.hospital", "application.node.questions", "application.node.reading",
     "interfaces.demo.on_embedded", "interfaces.demo.run",
 )  # fmt: skip
 

@@ -87,6 +87,11 @@ class RunFolder:
         return self.summary.exists()
 
 
+def ledger_in(folder: Path) -> Path:
+    """The directory of the ledger in a run's or a node's folder, or the folder itself if it is a ledger's."""
+    return folder if (folder / "genesis.json").is_file() else RunFolder(folder).ledger
+
+
 def point_latest(folder: Path) -> None:
     """Make `runs/latest` point to a run."""
     LATEST.parent.mkdir(exist_ok=True)

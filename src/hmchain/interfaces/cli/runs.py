@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hmchain.application.site.run import LATEST, RunFolder
+from hmchain.application.site.run import LATEST, RunFolder, ledger_in
 from hmchain.errors import InputError
 from hmchain.ledger import genesis
 
@@ -29,7 +29,7 @@ class Run(RunFolder):
     @property
     def ledger(self) -> Path:
         """The directory of its ledger."""
-        return self.path if (self.path / genesis.FILE).is_file() else super().ledger
+        return ledger_in(self.path)
 
     def require(self, file: Path) -> Path:
         """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.node import questions
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.members.membership import ProposeAction, SetParameters
 from hmchain.ledger.contracts.members.parameters import Parameters
-from hmchain.ledger.readers import audit, proof_files, questions
+from hmchain.ledger.readers import audit, proof_files
 from hmchain.ledger.readers.ledger import BadTraceError, open_ledger
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
 from hmchain.ledger.readers.proof_files import InclusionFile, ProofFileError

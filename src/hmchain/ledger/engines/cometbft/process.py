@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import hmchain
 from hmchain.errors import LedgerError
 from hmchain.ledger.chain import SNAPSHOT_BLOCKS
 from hmchain.ledger.engines.cometbft import leash
@@ -44,6 +43,9 @@ _SOCKET_PATH_BYTES = 104
 
 logger = logging.getLogger(__name__)
 
+_CHECKOUT = Path(__file__).parents[5]
+"""Where `make cometbft` builds, if this runs from a clone."""
+
 
 class CometBFTMissingError(LedgerError):
     """There is no usable CometBFT program."""
@@ -57,7 +59,7 @@ def find_binary(named: str = "") -> Path:
     Raises `CometBFTMissingError` if there is none, or one of another series.
     """
     named = named or os.environ.get(BINARY_VARIABLE, "")
-    built = Path(hmchain.__file__).parents[2] / ".tools" / "bin" / BINARY
+    built = _CHECKOUT / ".tools" / "bin" / BINARY
     found = named or (str(built) if built.is_file() else shutil.which(BINARY))
     build = f"build it with `make cometbft` in the source folder, or set {BINARY_VARIABLE} to version {VERSION}"
     if not found:
