@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from hmchain.errors import InputError
+from hmchain.files import read_toml
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -23,11 +24,12 @@ def load(name: str, shipped: Path, kind: type[T], what: str, error: type[InputEr
     Raises `error` if there is no `what` of that name, or saying which entry is wrong.
     """
     path = Path(name) if name.endswith(".toml") else shipped / f"{name}.toml"
+
+    def wrong(reason: str) -> InputError:
+        return error(f"{what} {name} cannot be read: {reason}", "mend that entry")
+
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
+        return read_toml(path, kind, wrong)
     except OSError as cause:
-        raise error(
-            f"there is no {what} {name}", f"give {', '.join(names(shipped))}, or the path of a .toml file"
-        ) from cause
-    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
-        raise error(f"{what} {name} cannot be read: {cause}", "mend that entry") from cause
+        hint = f"give {', '.join(names(shipped))}, or the path of a .toml file"
+        raise error(f"there is no {what} {name}", hint) from cause
