@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.records.card import CardData, Quarantined, TableAnonymity
+from hmchain.records.card import CardData, QuarantineCount, TableAnonymity
 from hmchain.records.catalogue.entries import ActionCount
 from hmchain.records.quality import Assessment, Finding
 
@@ -33,7 +33,7 @@ FULL = CardData(
     ),
     profile="basic: the strictest rules",
     actions=(ActionCount("(0010,0010) PatientName", "emptied", 1200),),
-    quarantine=(Quarantined("burned_in_text", "may carry writing", 1, 20, 3),),
+    quarantine=(QuarantineCount("burned_in_text", "may carry writing", 1, 20, 3),),
     anonymity=(TableAnonymity("person", 7, 2, ("gender", "year_of_birth"), 12),),
     duplicates=5,
     provenance=(("Source", "PACS NORTH"),),

@@ -23,7 +23,7 @@ VALUES_MAX = 200
 
 
 @dataclass(frozen=True)
-class Quarantined:
+class QuarantineCount:
     """Items that were held for one reason, and what was decided on them."""
 
     code: str
@@ -78,7 +78,7 @@ class CardData:
     profile: str = ""
     """Of de-identification: its name and title."""
     actions: tuple[ActionCount, ...] = ()
-    quarantine: tuple[Quarantined, ...] = ()
+    quarantine: tuple[QuarantineCount, ...] = ()
     anonymity: tuple[TableAnonymity, ...] = ()
     duplicates: int = 0
     """Records that came again, byte for byte, and were left out."""

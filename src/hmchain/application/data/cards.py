@@ -14,7 +14,7 @@ from hmchain.application.data.registered import require_as_registered
 from hmchain.application.pages.card import to_html
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress
-from hmchain.records.card import CardData, Quarantined, break_down, to_json
+from hmchain.records.card import CardData, QuarantineCount, break_down, to_json
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.pictures.decode import as_png
@@ -72,14 +72,14 @@ def _card(records: Records, version: Version, assessment: Assessment) -> CardDat
     )
 
 
-def _quarantine(records: Records, version: Version) -> Iterator[Quarantined]:
+def _quarantine(records: Records, version: Version) -> Iterator[QuarantineCount]:
     counts = Counter(
         (held.code, held.reason, held.state)
         for held in records.catalogue.quarantine.items(version.dataset)
         if held.version == version.number
     )
     for code, reason in sorted({(code, reason) for code, reason, _ in counts}):
-        yield Quarantined(code, reason, *(counts[code, reason, state] for state in (PENDING, RELEASED, REJECTED)))
+        yield QuarantineCount(code, reason, *(counts[code, reason, state] for state in (PENDING, RELEASED, REJECTED)))
 
 
 def _sample(records: Records, version: Version, entry: RecordEntry) -> Sample:

@@ -14,7 +14,7 @@ from hmchain.ledger.context import is_name
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, Version
 from hmchain.records.deidentification.profile import Profile, load_profile
-from hmchain.records.pipeline.extraction import Extraction, Tally
+from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import IMAGE
@@ -30,7 +30,7 @@ class Extracted:
     """A version that was filled, what the run did, and what its source held besides."""
 
     version: Version
-    tally: Tally
+    tally: ExtractionTally
     passed_over: Mapping[str, int]
     """Things that are no data of the source's kind, by reason."""
     unlabelled_folders: int
@@ -104,7 +104,7 @@ def require_name(text: str) -> None:
 
 def extract(
     records: Records, dataset: Dataset, opened: OpenSource, *, workers: int = 1, progress: Progress | None = None
-) -> tuple[Version, Tally]:
+) -> tuple[Version, ExtractionTally]:
     """Fill the open version of a dataset from a source, both made if they are new and there is something to extract.
 
     Raises `EmptySourceError`, `OtherRulesError`, or what `Extraction.run` raises.

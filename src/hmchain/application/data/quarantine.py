@@ -11,7 +11,7 @@ from hmchain.clock import now_ms
 from hmchain.records.catalogue import Dataset, HeldItem
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.pipeline import review
-from hmchain.records.pipeline.extraction import Extraction, Tally
+from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
 from hmchain.records.vault import VersionClosedError
 
 
@@ -34,7 +34,7 @@ class Released:
     """An item that was let through, and what became of it."""
 
     item: HeldItem
-    tally: Tally
+    tally: ExtractionTally
 
     @property
     def released(self) -> bool:

@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     """Bytes."""
 
 
-class Staged(Protocol):
+class StagedWrite(Protocol):
     """An object that is being written and has no name yet."""
 
     def write(self, piece: Buffer) -> None:
@@ -40,7 +40,7 @@ class Backend(Protocol):
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """Write files, all durable when it returns; one that is there keeps its bytes only if they are these."""
 
-    def stage(self) -> Staged:
+    def stage(self) -> StagedWrite:
         """Begin a file whose name is known only when it is finished."""
 
     def read(self, name: str, limit: int | None = None) -> bytes:

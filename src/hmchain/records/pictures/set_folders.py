@@ -11,16 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from hmchain.plain import Progress
-from hmchain.records.pictures.decode import FORMATS, Decoded, NotAnImageError, decode_image, quiet, read_bytes, to_grey
+from hmchain.records.pictures.decode import (
+    FORMATS,
+    DecodedImage,
+    NotAnImageError,
+    decode_image,
+    quiet,
+    read_bytes,
+    to_grey,
+)
 from hmchain.records.pictures.imageset import (
     TEST,
     TRAIN,
     VALIDATION,
     DatasetLayoutError,
     EmptyDatasetError,
-    Extracted,
     ExtractionReport,
     Original,
+    RawImageSet,
 )
 
 _SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
@@ -61,7 +69,7 @@ def are_splits(tops: Iterable[str]) -> bool:
     return {"train", "test"} <= names <= _SPLITS.keys()
 
 
-def load_folder(folder: Path, size: int, progress: Progress | None = None) -> Extracted:
+def load_folder(folder: Path, size: int, progress: Progress | None = None) -> RawImageSet:
     """Read a folder of images at `size` x `size` pixels.
 
     Raises `DatasetLayoutError` if there are no folders of classes, `EmptyDatasetError` if no file is an image.
@@ -83,13 +91,13 @@ def read_files(
     grey: bool | None = None,
     progress: Progress | None = None,
     stray: Sequence[tuple[str, str]] = (),
-) -> Extracted:
+) -> RawImageSet:
     """Decode `files`; what does not decode is quarantined under its path below `folder`.
 
     `grey` stores luma alone; None does so if no image has colour. Raises `EmptyDatasetError` if nothing is left.
     """
     results = _decode_all(files, size, progress)
-    kept = [(file, result) for file, result in zip(files, results, strict=True) if isinstance(result, Decoded)]
+    kept = [(file, result) for file, result in zip(files, results, strict=True) if isinstance(result, DecodedImage)]
     unreadable, quarantined = [], [*stray]
     for file, result in zip(files, results, strict=True):
         if isinstance(result, NotAnImageError):
@@ -105,7 +113,7 @@ def read_files(
         images = to_grey(images)
     classes = tuple(sorted({file.label for file, _ in kept}))
     official = np.array([file.split for file, _ in kept], np.int8)
-    return Extracted(
+    return RawImageSet(
         images,
         np.array([classes.index(file.label) for file, _ in kept], np.int64),
         classes,
@@ -121,8 +129,10 @@ def _original(file: ImageFile, folder: Path) -> Original:
     return Original(file.path.relative_to(folder).as_posix(), file.label, file.path.read_bytes)
 
 
-def _decode_all(files: Sequence[ImageFile], size: int, progress: Progress | None) -> list[Decoded | NotAnImageError]:
-    def read(file: ImageFile) -> Decoded | NotAnImageError:
+def _decode_all(
+    files: Sequence[ImageFile], size: int, progress: Progress | None
+) -> list[DecodedImage | NotAnImageError]:
+    def read(file: ImageFile) -> DecodedImage | NotAnImageError:
         try:
             return decode_image(read_bytes(file.path), size)
         except NotAnImageError as error:
@@ -145,7 +155,7 @@ def _has_colour(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bool
     return False
 
 
-def _report(kept: Sequence[tuple[ImageFile, Decoded]], quarantined: Sequence[tuple[str, str]]) -> ExtractionReport:
+def _report(kept: Sequence[tuple[ImageFile, DecodedImage]], quarantined: Sequence[tuple[str, str]]) -> ExtractionReport:
     removed = Counter(kind for _, decoded in kept for kind in decoded.removed)
     return ExtractionReport(
         files_read=len(kept),

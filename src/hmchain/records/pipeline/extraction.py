@@ -18,8 +18,8 @@ from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
-from hmchain.records.pipeline.storing import How, Known, Shelf, clean_of, read, sha256_of
-from hmchain.records.pipeline.workers import Deidentifiers, Handled, Result, SealedRecord, deidentified, outcomes
+from hmchain.records.pipeline.storing import KnownRecord, PutOutcome, VersionStore, clean_of, read, sha256_of
+from hmchain.records.pipeline.workers import Deidentifiers, ItemResults, Result, SealedRecord, deidentified, outcomes
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
 from hmchain.records.vault import Vault, Writer
 
@@ -30,7 +30,7 @@ _BATCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Tally:
+class ExtractionTally:
     """What one run of an extraction did."""
 
     items: int = 0
@@ -112,19 +112,19 @@ class Extraction:
     ) -> None:
         self._catalogue = catalogue
         self._vault = vault
-        self._shelf = Shelf(vault, dataset.name, version)
+        self._version_store = VersionStore(vault, dataset.name, version)
         self._dataset = dataset
         self._version = version
         self._rules = rules
         self._left_out = catalogue.left_out(dataset.project)
-        self._tally = Tally()
+        self._tally = ExtractionTally()
         self._batch = _Batch()
         self._late = _LateLabels()
         self._replacing = False
 
     def run(
         self, source: Source, *, workers: int = 1, batch: int = BATCH_ITEMS, progress: Progress | None = None
-    ) -> Tally:
+    ) -> ExtractionTally:
         """Extract what is not extracted yet.
 
         At most `batch` items wait to become durable together. With 1, and one worker, an item is durable before the
@@ -133,7 +133,7 @@ class Extraction:
         Raises `SourceError` where the source cannot go on, or an error of vault or catalogue; what was done before
         stays, and the same call goes on after it.
         """
-        self._tally, self._replacing = Tally(), False
+        self._tally, self._replacing = ExtractionTally(), False
         total = source.count()
         with self._writer() as writer:
             try:
@@ -149,18 +149,18 @@ class Extraction:
             self._finish(writer)
         return self._tally
 
-    def _try(self, writer: Writer, handled: Handled) -> None:
+    def _try(self, writer: Writer, handled: ItemResults) -> None:
         try:
             self._keep(writer, self._digest(handled.item.known_by), handled.item, handled.results)
         except ItemUnavailableError:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
 
-    def release(self, item: Item, held: bytes, *, replacing: bool = False) -> Tally:
+    def release(self, item: Item, held: bytes, *, replacing: bool = False) -> ExtractionTally:
         """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
 
         `held` is its id in quarantine; `replacing` lets its records take the place of others.
         """
-        self._tally, self._replacing = Tally(), replacing
+        self._tally, self._replacing = ExtractionTally(), replacing
         with self._writer() as writer:
             self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
             self._finish(writer)
@@ -247,20 +247,20 @@ class Extraction:
         known = self._known(writer, clean.record, got.entries)
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
-        put = self._shelf.put(writer, found, known, replacing=self._replacing)
+        put = self._version_store.put(writer, found, known, replacing=self._replacing)
         entry = _entry(clean, put.size, item, known)
-        if put.how is How.REFUSED and known and known.supersedes(clean):
+        if put.outcome is PutOutcome.REFUSED and known and known.supersedes(clean):
             got.duplicates += 1
-        elif put.how is How.REFUSED:
+        elif put.outcome is PutOutcome.REFUSED:
             got.held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=True))
-        elif put.how is How.SAME and known and known.entry.subject != clean.subject:
+        elif put.outcome is PutOutcome.SAME and known and known.entry.subject != clean.subject:
             got.held.append(Held(CONFLICT, "the same content is another patient's already", releasable=False))
-        elif put.how is How.SAME and known and not known.is_superseded_by(clean):
+        elif put.outcome is PutOutcome.SAME and known and not known.is_superseded_by(clean):
             got.duplicates += 1
             if known.is_catalogued and entry.label and not known.entry.label:
                 got.labels[entry.record] = entry.label
         else:
-            got.updated += put.how is How.REPLACED and known is not None
+            got.updated += put.outcome is PutOutcome.REPLACED and known is not None
             if known and known.is_catalogued:
                 got.again.add(entry.record)
             got.entries[entry.record] = entry
@@ -268,17 +268,19 @@ class Extraction:
             self._batch.size += entry.size
             count_actions(got.actions, clean.actions)
 
-    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> Known | None:
+    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> KnownRecord | None:
         """What is listed under a record's id: by an item before, or by this one so far; the vault alone may have more
         after a crash."""
         if record in entries:
-            return Known(entries[record], entries[record].edition, is_catalogued=False)
+            return KnownRecord(entries[record], entries[record].edition, is_catalogued=False)
         if record in self._batch.records:
             self._flush(writer)
         entry = self._catalogue.record(self._dataset.name, self._version, record)
         if entry is None:
             return None
-        return Known(entry, self._catalogue.edition(self._dataset.name, self._version, record), is_catalogued=True)
+        return KnownRecord(
+            entry, self._catalogue.edition(self._dataset.name, self._version, record), is_catalogued=True
+        )
 
     # -- quarantine ----------------------------------------------------------------------------------------------------
 
@@ -334,7 +336,7 @@ class Extraction:
             self._batch = _Batch()
 
 
-def _entry(clean: Clean, size: int, item: Item, known: Known | None) -> RecordEntry:
+def _entry(clean: Clean, size: int, item: Item, known: KnownRecord | None) -> RecordEntry:
     """What the catalogue shall have of a record; a label outlives the edition that it was given to."""
     label = clean.attributes.get("label", item.label) or (known.entry.label if known else "")
     return RecordEntry(

@@ -13,7 +13,7 @@ from hmchain.errors import InputError
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.objects import DiskFullError
-from hmchain.records.pipeline.extraction import CONFLICT, Extraction, Tally, name_record, quarantine_of
+from hmchain.records.pipeline.extraction import CONFLICT, Extraction, ExtractionTally, name_record, quarantine_of
 from hmchain.records.sources.item import Item
 from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault
@@ -84,7 +84,7 @@ def release(
     now_ms: int,
     *,
     replacing: bool = False,
-) -> Tally:
+) -> ExtractionTally:
     """Let an item through: it is de-identified like any other, and becomes records.
 
     `replacing` says of one with the identifier of other records that it takes their place. Raises `NotReleasableError`

@@ -45,6 +45,6 @@ def _deidentifier(kind: str, dataset: Dataset, pseudonyms: Pseudonyms) -> Deiden
 
         return Hl7Deidentifier(profile, pseudonyms, as_of)
     from hmchain.records.deidentification.tables.deidentifier import TableDeidentifier
-    from hmchain.records.sources.tables import Schema
+    from hmchain.records.sources.tables import TableSchema
 
-    return TableDeidentifier(profile, pseudonyms, msgspec.json.decode(dataset.schema, type=Schema), as_of)
+    return TableDeidentifier(profile, pseudonyms, msgspec.json.decode(dataset.schema, type=TableSchema), as_of)

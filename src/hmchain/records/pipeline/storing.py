@@ -20,7 +20,7 @@ _QUEUED_BYTES_MAX = 4 << 20  # a larger record does not wait in memory for other
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownRecord:
     """A record that is there already."""
 
     entry: RecordEntry
@@ -37,8 +37,8 @@ class Known:
         return bool(self.edition and clean.edition and self.edition.is_after(clean.edition))
 
 
-class How(Enum):
-    """How a record went into the vault."""
+class PutOutcome(Enum):
+    """The ways in which a record may go into the vault."""
 
     NEW = auto()
     SAME = auto()
@@ -50,47 +50,49 @@ class How(Enum):
 
 
 @dataclass(frozen=True)
-class Put:
-    """What became of a record, and its size in bytes."""
+class PutResult:
+    """The outcome of putting a record, and its size in bytes."""
 
-    how: How
+    outcome: PutOutcome
     size: int
 
 
 @dataclass(frozen=True)
-class Shelf:
+class VersionStore:
     """The place of one version's records in the vault."""
 
     vault: Vault
     dataset: str
     version: int
 
-    def put(self, writer: Writer, found: Clean | SealedRecord, known: Known | None, *, replacing: bool) -> Put:
+    def put(
+        self, writer: Writer, found: Clean | SealedRecord, known: KnownRecord | None, *, replacing: bool
+    ) -> PutResult:
         """Hand a record to the vault, unless that has another one of this id which must stay.
 
         `known` is what the catalogue lists under the id. What the vault has beyond that was left by a crash, and goes.
         """
         clean = clean_of(found)
-        pieces = Measured(clean.pieces()) if isinstance(found, Clean) else Measured(())
-        how = How.NEW
+        pieces = CountedPieces(clean.pieces()) if isinstance(found, Clean) else CountedPieces(())
+        outcome = PutOutcome.NEW
         if self.vault.has(self.dataset, self.version, clean.record):
             if self._has_same(found, pieces):
-                how = How.SAME
+                outcome = PutOutcome.SAME
             elif replacing or known is None or known.is_superseded_by(clean):
                 self.vault.withdraw(self.dataset, self.version, clean.record)
-                how = How.REPLACED
+                outcome = PutOutcome.REPLACED
             else:
-                how = How.REFUSED
+                outcome = PutOutcome.REFUSED
         if isinstance(found, SealedRecord):
-            if how in (How.SAME, How.REFUSED):
+            if outcome in (PutOutcome.SAME, PutOutcome.REFUSED):
                 self.vault.discard(found.sealed)
             else:
                 writer.put_sealed(clean.record, clean.subject, found.sealed)
-            return Put(how, found.sealed.size)
-        if how in (How.NEW, How.REPLACED):
-            pieces = Measured(clean.pieces())
+            return PutResult(outcome, found.sealed.size)
+        if outcome in (PutOutcome.NEW, PutOutcome.REPLACED):
+            pieces = CountedPieces(clean.pieces())
             _write(writer, clean, pieces)
-        return Put(how, pieces.size)
+        return PutResult(outcome, pieces.size)
 
     def _has_same(self, found: Clean | SealedRecord, pieces: Iterable[Buffer]) -> bool:
         """Whether the vault has the very content of a record under its id."""
@@ -104,7 +106,7 @@ def clean_of(found: Clean | SealedRecord) -> Clean:
     return found.clean if isinstance(found, SealedRecord) else found
 
 
-class Measured:
+class CountedPieces:
     """Pieces that are counted as they pass."""
 
     def __init__(self, pieces: Iterable[Buffer]) -> None:

@@ -24,7 +24,7 @@ from typing import BinaryIO
 from hmchain.processes import leave_no_core_dump
 from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held, Outcome
 from hmchain.records.sources.item import Item, SourceError
-from hmchain.records.vault import Sealed, Sealer
+from hmchain.records.vault import SealedContent, Sealer
 
 Deidentifiers = Mapping[str, Deidentifier]
 """One for each kind of item."""
@@ -43,14 +43,14 @@ class SealedRecord:
     """A clean record whose content a worker has sealed; its pieces stayed there."""
 
     clean: Clean
-    sealed: Sealed
+    sealed: SealedContent
 
 
 Result = Outcome | SealedRecord
 
 
 @dataclass(frozen=True)
-class Handled:
+class ItemResults:
     """An item and what becomes of it; take the results before the next item is asked for."""
 
     item: Item
@@ -79,7 +79,7 @@ class WorkerLostError(SourceError):
 
 def deidentified(
     items: Iterable[Item], rules: Deidentifiers, workers: int = 1, sealer: Sealer | None = None
-) -> Iterator[Handled]:
+) -> Iterator[ItemResults]:
     """De-identify items, in their order.
 
     `workers` processes share the work; 1 does it here. With a `sealer`, what workers make comes back as
@@ -87,7 +87,7 @@ def deidentified(
     """
     if workers <= 1:
         for item in items:
-            yield Handled(item, outcomes(item, rules))
+            yield ItemResults(item, outcomes(item, rules))
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy the store's threads half way through their work
     with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(rules), sealer)) as pool:
@@ -168,13 +168,13 @@ def _fail(error: SourceError) -> BinaryIO:
     raise error
 
 
-def _received(task: _Task, rules: Deidentifiers) -> Iterator[Handled]:
+def _received(task: _Task, rules: Deidentifiers) -> Iterator[ItemResults]:
     if task.answers is None:
         (item,) = task.items
-        yield Handled(item, outcomes(item, rules))
+        yield ItemResults(item, outcomes(item, rules))
         return
     for item, answer in zip(task.items, task.answers.result(), strict=True):
-        yield Handled(item, _told(answer))
+        yield ItemResults(item, _told(answer))
 
 
 def _told(answer: _Answer) -> Iterator[Result]:

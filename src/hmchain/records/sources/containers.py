@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol
 
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark, mark_of_large_file
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 from hmchain.records.sources.spool import spooled
 
 ENTRIES_MAX = 1_000_000
@@ -37,7 +37,7 @@ _ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ContainerEntry:
     """One file of a container."""
 
     name: str
@@ -56,7 +56,7 @@ class Entry:
 class Container(Protocol):
     """A folder or an archive."""
 
-    def entries(self, skipped: Skipped) -> Iterator[Entry]:
+    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         """The files in a stable order; what cannot be a file of data is counted in `skipped`."""
         ...
 
@@ -81,7 +81,7 @@ class SingleFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def entries(self, skipped: Skipped) -> Iterator[Entry]:
+    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         """The file."""
         yield _file_entry(self._path, _text(self._path.name))
 
@@ -96,7 +96,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def entries(self, skipped: Skipped) -> Iterator[Entry]:
+    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         """The files in the order of their paths. Raises `SourceError` if the folder itself cannot be read."""
         yield from self._below(self._path, "", skipped)
 
@@ -104,7 +104,7 @@ class Folder:
         """The names of the folders at its top, sorted."""
         return [_text(entry.name) for entry in _listing(self._path) if _is_folder(entry)]
 
-    def _below(self, folder: Path, prefix: str, skipped: Skipped) -> Iterator[Entry]:
+    def _below(self, folder: Path, prefix: str, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         try:
             found = _listing(folder)
         except SourceError:
@@ -124,7 +124,7 @@ class Folder:
                 skipped.add(name, "a link, or no file")
 
 
-def files_below(folder: Path, why_not: Callable[[Path], str], skipped: Skipped) -> list[Path]:
+def files_below(folder: Path, why_not: Callable[[Path], str], skipped: SkippedItems) -> list[Path]:
     """The files below a folder that `why_not` has nothing against, in the order of their paths; others are counted."""
     found = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -155,14 +155,14 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _file_entry(path: Path, name: str) -> Entry:
+def _file_entry(path: Path, name: str) -> ContainerEntry:
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
     # Functions of this module, so that other processes can be handed what opens a file.
     mark_it = partial(mark_of_large_file, name, path)
-    return Entry(name, "a file", size, partial(_head_of, path), partial(_open_file, path), mark_it)
+    return ContainerEntry(name, "a file", size, partial(_head_of, path), partial(_open_file, path), mark_it)
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -216,7 +216,7 @@ class Archive:
     def _refused(self, why: str) -> SourceError:
         return SourceError(f"{self._path} {why}", "it may be made to fill disks; if not, unpack it, give the folder")
 
-    def entries(self, skipped: Skipped) -> Iterator[Entry]:
+    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         """The files in the order of the archive."""
         taken: set[str] = set()
         for number, info in enumerate(self._zip.infolist(), start=1):
@@ -242,7 +242,7 @@ class Archive:
         names = (_text(info.filename) for info in self._zip.infolist())
         return sorted({name.split("/", 1)[0] for name in names if "/" in name})
 
-    def _entry(self, info: zipfile.ZipInfo, name: str, number: int) -> Entry:
+    def _entry(self, info: zipfile.ZipInfo, name: str, number: int) -> ContainerEntry:
         label = f"entry {number} of {self._path}"
 
         def head(count: int) -> bytes:
@@ -265,7 +265,7 @@ class Archive:
 
         sums = (info.CRC, info.file_size, info.compress_size)
         mark_it = partial(mark, name, *(str(each).encode() for each in sums))
-        return Entry(name, label, info.file_size, head, opened, mark_it)
+        return ContainerEntry(name, label, info.file_size, head, opened, mark_it)
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hmchain.records.sources.item import EmptySourceError, Item, Source
 from hmchain.records.sources.pictures.files import ImageFiles
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class OpenSource:
     def passed_over(self) -> Mapping[str, int]:
         """How many things the last run found that are no data of this kind, by reason."""
         skipped = getattr(self.source, "skipped", None)
-        return skipped.counts if isinstance(skipped, Skipped) else {}
+        return skipped.counts if isinstance(skipped, SkippedItems) else {}
 
 
 class _Begun:

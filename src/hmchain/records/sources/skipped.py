@@ -8,7 +8,7 @@ from collections.abc import Mapping
 NAMED_MAX = 20
 
 
-class Skipped:
+class SkippedItems:
     """Counts by reason, and the first names: these may tell who a patient is, so they are for a screen, not a log."""
 
     def __init__(self) -> None:

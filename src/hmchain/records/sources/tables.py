@@ -20,7 +20,7 @@ from hmchain.records import shipped
 from hmchain.records.sources.containers import files_below
 from hmchain.records.sources.item import TABLE, Item, SourceError
 from hmchain.records.sources.marks import mark_of_file
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 ROW = "\x00row"
 """The name of the row's number, counted from 1 without a header, while a table is at work."""
@@ -120,7 +120,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return [name for name, column in self.columns.items() if column.role == role]
 
 
-class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The tables of a source."""
 
     title: str
@@ -142,12 +142,12 @@ def schemas() -> list[str]:
     return shipped.names(_SHIPPED)
 
 
-def load_schema(name: str) -> Schema:
+def load_schema(name: str) -> TableSchema:
     """Read a schema: the name of a shipped one, or the path of a TOML file.
 
     Raises `TableSchemaError` if there is none, or saying which entry is wrong.
     """
-    return shipped.load(name, _SHIPPED, Schema, "table schema", TableSchemaError)
+    return shipped.load(name, _SHIPPED, TableSchema, "table schema", TableSchemaError)
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class TableFiles:
     """The CSV and Parquet files below a folder, or one file, that a schema has tables for."""
 
     path: Path
-    schema: Schema
-    skipped: Skipped = field(default_factory=Skipped, compare=False, repr=False)
+    schema: TableSchema
+    skipped: SkippedItems = field(default_factory=SkippedItems, compare=False, repr=False)
     """What the last run of `items` passed over."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
@@ -172,9 +172,9 @@ class TableFiles:
 
     def count(self) -> int | None:
         """The number of files."""
-        return len(self._files(Skipped()))
+        return len(self._files(SkippedItems()))
 
-    def _files(self, skipped: Skipped) -> dict[str, Path]:
+    def _files(self, skipped: SkippedItems) -> dict[str, Path]:
         alone = self.path.is_file()
         paths = [self.path] if alone else files_below(self.path, self._why_not, skipped)
         named = {self.path.name if alone else path.relative_to(self.path).as_posix(): path for path in paths}
@@ -198,7 +198,7 @@ class TableProblem(Exception):
     """A table is not what its schema says. The text names columns and rows, never what is in them."""
 
 
-def scan(content: Path | bytes, schema: Schema) -> pl.LazyFrame:
+def scan(content: Path | bytes, schema: TableSchema) -> pl.LazyFrame:
     """A table as it is in a file (Parquet by its first bytes, else CSV, all of it text)."""
     if isinstance(content, Path):
         with content.open("rb") as file:

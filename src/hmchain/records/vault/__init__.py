@@ -23,11 +23,11 @@ from hmchain.records.vault.errors import (
     VaultKeyError,
     VersionClosedError,
 )
-from hmchain.records.vault.intake import Kept
+from hmchain.records.vault.intake import StoredRecord
 from hmchain.records.vault.migration import Conversion
 from hmchain.records.vault.providers import HybridProvider, KeyProvider, PassphraseProvider, SecretKeyProvider
 from hmchain.records.vault.scrub import Damage, Mirror, Repair, Scrub
-from hmchain.records.vault.sealing import Sealed, Sealer
+from hmchain.records.vault.sealing import SealedContent, Sealer
 from hmchain.records.vault.vault import Vault
 from hmchain.records.vault.writer import Writer
 
@@ -37,7 +37,6 @@ __all__ = [
     "Damage",
     "Erasure",
     "HybridProvider",
-    "Kept",
     "KeyProvider",
     "Mirror",
     "MissingRecordError",
@@ -46,9 +45,10 @@ __all__ = [
     "RecordProof",
     "Repair",
     "Scrub",
-    "Sealed",
+    "SealedContent",
     "Sealer",
     "SecretKeyProvider",
+    "StoredRecord",
     "Vault",
     "VaultError",
     "VaultKeyError",

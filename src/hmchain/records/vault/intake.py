@@ -21,7 +21,7 @@ from hmchain.records.vault.commitment import SALT_BYTES
 from hmchain.records.vault.database import Database
 from hmchain.records.vault.errors import RecordExistsError, VaultError, VersionClosedError
 from hmchain.records.vault.hierarchy import Hierarchy, Kek, record_context
-from hmchain.records.vault.sealing import Sealed, Sealer
+from hmchain.records.vault.sealing import SealedContent, Sealer
 
 BATCH_RECORDS = 1024
 BATCH_BYTES = 16 << 20
@@ -31,7 +31,7 @@ DEDUPLICATION = "deduplication"
 
 
 @dataclass(frozen=True)
-class Entry:
+class NewRecord:
     """A record that is to be kept."""
 
     record: str
@@ -46,7 +46,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredRecord:
     """A record that is in the vault now."""
 
     record: str
@@ -58,13 +58,13 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingRecord:
     """A record whose content is in the object store: sealed for it, or by an earlier record."""
 
-    entry: Entry
+    entry: NewRecord
     size: int
     content: bytes
-    sealed: Sealed | None
+    sealed: SealedContent | None
 
 
 class Intake:
@@ -76,7 +76,7 @@ class Intake:
         self._hierarchy = hierarchy
         self.sealer = Sealer(store, hierarchy.secret(DEDUPLICATION))
 
-    def seal(self, entries: Sequence[Entry]) -> list[Pending]:
+    def seal(self, entries: Sequence[NewRecord]) -> list[PendingRecord]:
         """Make sure that the contents of records lie in the object store, durably."""
         contents = [self.sealer.content(entry.plaintext) for entry in entries]
         new: dict[bytes, Buffer] = {}
@@ -85,11 +85,11 @@ class Intake:
                 new[content] = entry.plaintext
         sealed = {each.content: each for each in self.sealer.seal(list(new.values()), list(new))}
         return [
-            Pending(entry, entry.size, content, sealed.get(content))
+            PendingRecord(entry, entry.size, content, sealed.get(content))
             for entry, content in zip(entries, contents, strict=True)
         ]
 
-    def seal_stream(self, record: str, subject: str, pieces: Iterable[Buffer]) -> Pending:
+    def seal_stream(self, record: str, subject: str, pieces: Iterable[Buffer]) -> PendingRecord:
         """As `seal` for one content in pieces, in constant memory."""
         return pending_of(record, subject, self.sealer.seal_stream(pieces))
 
@@ -102,14 +102,14 @@ class Intake:
         )
         return bool(rows)
 
-    def discard(self, sealed: Sealed) -> None:
+    def discard(self, sealed: SealedContent) -> None:
         """Delete ciphertext that was sealed and is not to be entered."""
         with suppress(StorageError):  # what is left of it nobody can open, and `sweep` finds it
             self._store.delete(sealed.digest)
 
-    def enter(self, dataset: str, version: int, pending: Sequence[Pending]) -> list[Kept]:
+    def enter(self, dataset: str, version: int, pending: Sequence[PendingRecord]) -> list[StoredRecord]:
         """Enter records, all or none. Raises `RecordExistsError` or `VersionClosedError`."""
-        kept: list[Kept] = []
+        kept: list[StoredRecord] = []
         try:
             with self._database.transaction() as connection:
                 self._check_open(dataset, version)
@@ -121,7 +121,7 @@ class Intake:
         self._discard(pending, kept)
         return kept
 
-    def _discard(self, pending: Sequence[Pending], kept: Sequence[Kept]) -> None:
+    def _discard(self, pending: Sequence[PendingRecord], kept: Sequence[StoredRecord]) -> None:
         """Delete ciphertext that was sealed for records and is not what they refer to."""
         used = {each.digest for each in kept}
         spare = {each.sealed.digest for each in pending if each.sealed} - used
@@ -134,7 +134,9 @@ class Intake:
         for record in records:
             self._check_new(dataset, version, record)
 
-    def _enter_one(self, connection: sqlite3.Connection, kek: Kek, dataset: str, version: int, each: Pending) -> Kept:
+    def _enter_one(
+        self, connection: sqlite3.Connection, kek: Kek, dataset: str, version: int, each: PendingRecord
+    ) -> StoredRecord:
         entry = each.entry
         self._check_new(dataset, version, entry.record)
         held = self._held(each.content)
@@ -148,9 +150,9 @@ class Intake:
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (dataset, version, entry.record, entry.subject, blob, salt, kek.id, kek.wrap(sealed.key.raw, context)),
         )
-        return Kept(entry.record, entry.subject, sealed.digest, each.size)
+        return StoredRecord(entry.record, entry.subject, sealed.digest, each.size)
 
-    def _held(self, content: bytes) -> tuple[int, Sealed] | None:
+    def _held(self, content: bytes) -> tuple[int, SealedContent] | None:
         """The blob of a content, with its key, if there is one and the store has not lost it."""
         rows = self._database.query(
             """SELECT b.id, b.digest, b.context, r.kek, r.wrapped, r.dataset, r.version, r.record, r.subject, r.salt
@@ -162,7 +164,7 @@ class Intake:
         blob, digest, context, kek, wrapped, dataset, version, record, subject, salt = rows[0]
         bound = record_context(dataset, version, record, context, subject, salt)
         key = self._hierarchy.unwrap(kek, wrapped, bound)
-        return blob, Sealed(digest, context, content, SecretKey(key), 0)
+        return blob, SealedContent(digest, context, content, SecretKey(key), 0)
 
     def _check_open(self, dataset: str, version: int) -> None:
         if self._database.query("SELECT 1 FROM versions WHERE dataset = ? AND version = ?", (dataset, version)):
@@ -174,14 +176,14 @@ class Intake:
             raise RecordExistsError(f"{dataset} version {version} has one of these records", "put it in a new version")
 
 
-def pending_of(record: str, subject: str, sealed: Sealed) -> Pending:
+def pending_of(record: str, subject: str, sealed: SealedContent) -> PendingRecord:
     """A record whose content is sealed already."""
-    return Pending(Entry(record, subject, b""), sealed.size, sealed.content, sealed)
+    return PendingRecord(NewRecord(record, subject, b""), sealed.size, sealed.content, sealed)
 
 
-def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def batches(entries: Iterable[NewRecord]) -> Iterator[list[NewRecord]]:
     """Cut records into batches."""
-    batch, size = list[Entry](), 0
+    batch, size = list[NewRecord](), 0
     for entry in entries:
         batch.append(entry)
         size += entry.size
@@ -192,7 +194,7 @@ def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _add_blob(connection: sqlite3.Connection, sealed: Sealed | None) -> tuple[int, Sealed]:
+def _add_blob(connection: sqlite3.Connection, sealed: SealedContent | None) -> tuple[int, SealedContent]:
     if sealed is None:
         raise VaultError("a record's content is gone while it is entered", "put it again")
     # A blob of this content that the store has lost is no longer found by it.

@@ -104,7 +104,7 @@ class _Blob:
     references: tuple[_Reference, ...]
 
 
-class Keeper:
+class Scrubber:
     """Looks after one vault's ciphertext."""
 
     def __init__(self, database: Database, store: ObjectStore, hierarchy: Hierarchy, roots: Roots) -> None:

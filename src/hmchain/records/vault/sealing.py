@@ -16,7 +16,7 @@ CONTEXT_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Sealed:
+class SealedContent:
     """A content and its ciphertext in the object store, which no row of the vault names yet."""
 
     digest: bytes
@@ -42,7 +42,7 @@ class Sealer:
         """The keyed digest of a content."""
         return blake3(plaintext, key=self.content_key).digest()
 
-    def seal(self, contents: Sequence[Buffer], named: Sequence[bytes] | None = None) -> list[Sealed]:
+    def seal(self, contents: Sequence[Buffer], named: Sequence[bytes] | None = None) -> list[SealedContent]:
         """Seal contents; all lie durably in the object store when it returns. Raises an error of the store.
 
         `named` are their keyed digests, if these are known.
@@ -51,13 +51,13 @@ class Sealer:
         keys = [(SecretKey.generate(), secrets.token_bytes(CONTEXT_BYTES)) for _ in contents]
         sealing = (seal(content, key, context) for content, (key, context) in zip(contents, keys, strict=True))
         return [
-            Sealed(digest, context, name, key, memoryview(content).nbytes)
+            SealedContent(digest, context, name, key, memoryview(content).nbytes)
             for digest, content, name, (key, context) in zip(
                 self.store.put_many(sealing), contents, names, keys, strict=True
             )
         ]
 
-    def seal_stream(self, pieces: Iterable[Buffer]) -> Sealed:
+    def seal_stream(self, pieces: Iterable[Buffer]) -> SealedContent:
         """Seal one content that comes in pieces, in constant memory. As `seal`."""
         state, size = blake3(key=self.content_key), 0
 
@@ -70,4 +70,4 @@ class Sealer:
 
         key, context = SecretKey.generate(), secrets.token_bytes(CONTEXT_BYTES)
         digest = self.store.put_stream(seal_stream(seen(), key, context))
-        return Sealed(digest, context, state.digest(), key, size)
+        return SealedContent(digest, context, state.digest(), key, size)

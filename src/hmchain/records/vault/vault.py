@@ -18,12 +18,12 @@ from hmchain.records.vault.database import FILE, SCHEMA, VERSION, Database
 from hmchain.records.vault.erasure import Erasure
 from hmchain.records.vault.errors import MissingRecordError, VaultError, VersionClosedError
 from hmchain.records.vault.hierarchy import Hierarchy, record_context
-from hmchain.records.vault.intake import DEDUPLICATION, Entry, Intake, Pending, batches
+from hmchain.records.vault.intake import DEDUPLICATION, Intake, NewRecord, PendingRecord, batches
 from hmchain.records.vault.migration import Conversion
 from hmchain.records.vault.providers import KeyProvider, provider_of
 from hmchain.records.vault.roots import Roots
-from hmchain.records.vault.scrub import Keeper, Mirror, Repair, Scrub
-from hmchain.records.vault.sealing import Sealed, Sealer
+from hmchain.records.vault.scrub import Mirror, Repair, Scrub, Scrubber
+from hmchain.records.vault.sealing import SealedContent, Sealer
 from hmchain.records.vault.writer import OnKept, Writer
 
 _CHOSEN = """SELECT r.record, b.digest, b.context, r.subject, r.salt, r.kek, r.wrapped
@@ -43,7 +43,7 @@ class Vault:
         self._hierarchy = hierarchy
         self._intake = Intake(database, store, hierarchy)
         self._roots = Roots(database, hierarchy)
-        self._keeper = Keeper(database, store, hierarchy, self._roots)
+        self._scrubber = Scrubber(database, store, hierarchy, self._roots)
 
     @classmethod
     def create(cls, directory: Path, store: ObjectStore, keys: WrappingKey | KeyProvider) -> Vault:
@@ -170,8 +170,8 @@ class Vault:
         """
         self._intake.check(dataset, version, records)
         known = subjects or {}
-        pending: list[Pending] = []
-        for batch in batches(Entry(record, known.get(record, ""), data) for record, data in records.items()):
+        pending: list[PendingRecord] = []
+        for batch in batches(NewRecord(record, known.get(record, ""), data) for record, data in records.items()):
             pending += self._intake.seal(batch)
             if progress is not None:
                 progress(len(pending), len(records))
@@ -197,11 +197,11 @@ class Vault:
         """What seals contents for this vault, also in other processes; for `Writer.put_sealed`."""
         return self._intake.sealer
 
-    def holds(self, dataset: str, version: int, record: str, sealed: Sealed) -> bool:
+    def holds(self, dataset: str, version: int, record: str, sealed: SealedContent) -> bool:
         """Whether a record has the very content that was sealed."""
         return self._intake.holds(dataset, version, record, sealed.content)
 
-    def discard(self, sealed: Sealed) -> None:
+    def discard(self, sealed: SealedContent) -> None:
         """Delete what was sealed and shall not be put."""
         self._intake.discard(sealed)
 
@@ -339,18 +339,18 @@ class Vault:
 
         `progress` is over objects. Raises `VaultError` if the vault's own file is damaged.
         """
-        return self._keeper.verify(progress, ciphertext_only=ciphertext_only)
+        return self._scrubber.verify(progress, ciphertext_only=ciphertext_only)
 
     def repair(self, replica: ObjectStore, progress: Progress | None = None) -> Repair:
         """Put missing and altered objects back from a replica, which need not be trusted: digests tell good bytes."""
-        return self._keeper.repair(replica, progress)
+        return self._scrubber.repair(replica, progress)
 
     def mirror(self, replica: ObjectStore, progress: Progress | None = None, *, deep: bool = False) -> Mirror:
         """Copy to a replica what it lacks or has damaged, and remove what was erased here. It gets ciphertext alone.
 
         All sizes are compared. Contents are read too: all if `deep`, else 256 MiB or a fiftieth, drawn anew each time.
         """
-        return self._keeper.mirror(replica, progress, deep=deep)
+        return self._scrubber.mirror(replica, progress, deep=deep)
 
     def backup(self, path: Path) -> None:
         """Copy the vault's file, with all wrapped keys, to a new file of mode 0600.
@@ -364,7 +364,7 @@ class Vault:
 
         A put that was cut short leaves such ciphertext, which nobody can open. The store must be this vault's alone.
         """
-        return self._keeper.sweep()
+        return self._scrubber.sweep()
 
     def _row(self, dataset: str, version: int, record: str) -> tuple[Any, ...]:
         rows = self._database.query(f"{_CHOSEN} AND r.record = ?", (dataset, version, record))

@@ -7,10 +7,18 @@ from typing import Self, TypeAlias
 
 from hmchain.records.envelope import Buffer
 from hmchain.records.vault.errors import RecordExistsError
-from hmchain.records.vault.intake import BATCH_BYTES, BATCH_RECORDS, Entry, Intake, Kept, Pending, pending_of
-from hmchain.records.vault.sealing import Sealed
+from hmchain.records.vault.intake import (
+    BATCH_BYTES,
+    BATCH_RECORDS,
+    Intake,
+    NewRecord,
+    PendingRecord,
+    StoredRecord,
+    pending_of,
+)
+from hmchain.records.vault.sealing import SealedContent
 
-OnKept: TypeAlias = Callable[[Sequence[Kept]], None]
+OnKept: TypeAlias = Callable[[Sequence[StoredRecord]], None]
 
 
 class Writer:
@@ -26,8 +34,8 @@ class Writer:
         self._dataset = dataset
         self._version = version
         self._on_kept = on_kept
-        self._entries: dict[str, Entry] = {}
-        self._sealed: dict[str, Pending] = {}
+        self._entries: dict[str, NewRecord] = {}
+        self._sealed: dict[str, PendingRecord] = {}
         self._bytes = 0
         self.kept = 0
         """Records kept by this writer so far."""
@@ -46,7 +54,7 @@ class Writer:
         committed to, or an error of the object store for the batch that this record completes.
         """
         self._check(record)
-        self._entries[record] = entry = Entry(record, subject, plaintext)
+        self._entries[record] = entry = NewRecord(record, subject, plaintext)
         self._bytes += entry.size
         if len(self._entries) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES:
             self.flush()
@@ -59,7 +67,7 @@ class Writer:
         self._check(record)
         self._enter([self._intake.seal_stream(record, subject, pieces)])
 
-    def put_sealed(self, record: str, subject: str, sealed: Sealed) -> None:
+    def put_sealed(self, record: str, subject: str, sealed: SealedContent) -> None:
         """Queue one record whose content a `Sealer` of this vault has sealed. Raises as `put`."""
         self._check(record)
         self._sealed[record] = pending_of(record, subject, sealed)
@@ -73,7 +81,7 @@ class Writer:
         if entries or sealed:
             self._enter([*self._intake.seal(entries), *sealed])
 
-    def _enter(self, pending: Sequence[Pending]) -> None:
+    def _enter(self, pending: Sequence[PendingRecord]) -> None:
         kept = self._intake.enter(self._dataset, self._version, pending)
         self.kept += len(kept)
         if self._on_kept is not None:

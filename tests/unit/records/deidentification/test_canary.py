@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hmchain.records.deidentification.canary import Canaries, Planted, selftest, survivors
+from hmchain.records.deidentification.canary import Canaries, PlantedItem, selftest, survivors
 from hmchain.records.deidentification.canary.gate import KINDS, KindReport, check
 from hmchain.records.deidentification.canary.survivors import scan
 from hmchain.records.deidentification.outcome import Action, Clean, Held, Outcome
@@ -117,7 +117,7 @@ class Leaky:
         yield self.held if self.held and not reviewed else clean(item.open().read())
 
 
-def planted(held: str = "") -> Planted:
+def planted(held: str = "") -> PlantedItem:
     canaries = Canaries("item")
     return canaries.planted("x", canaries.word("name").encode(), held)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmchain.records.deidentification.canary import fhir as canaries
-from hmchain.records.deidentification.canary.planting import Planted
+from hmchain.records.deidentification.canary.planting import PlantedItem
 from hmchain.records.deidentification.canary.survivors import scan, survivors
 from hmchain.records.deidentification.fhir.deidentifier import FhirDeidentifier
 from hmchain.records.deidentification.fhir.rules import load_book
@@ -67,14 +67,14 @@ def held(found: list[Outcome]) -> list[str]:
 
 @pytest.mark.parametrize("rules", [BASIC, LONGITUDINAL], ids=["basic", "longitudinal"])
 @pytest.mark.parametrize("planted", canaries.plant(), ids=lambda planted: planted.item.name)
-def test_no_canary_survives(planted: Planted, rules: FhirDeidentifier) -> None:
+def test_no_canary_survives(planted: PlantedItem, rules: FhirDeidentifier) -> None:
     found = list(rules.deidentify(planted.item))
     assert survivors(planted, found) == []
     assert held(found) == ([planted.held] if planted.held else [])
 
 
 @pytest.mark.parametrize("planted", canaries.plant(), ids=lambda planted: planted.item.name)
-def test_every_canary_is_planted(planted: Planted) -> None:
+def test_every_canary_is_planted(planted: PlantedItem) -> None:
     with planted.item.open() as file:
         assert set(scan(file.read(), planted.canaries)) == set(planted.canaries)
 

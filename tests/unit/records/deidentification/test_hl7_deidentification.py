@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmchain.records.deidentification.canary import hl7 as canaries
-from hmchain.records.deidentification.canary.planting import Planted
+from hmchain.records.deidentification.canary.planting import PlantedItem
 from hmchain.records.deidentification.canary.survivors import scan, survivors
 from hmchain.records.deidentification.hl7.deidentifier import Hl7Deidentifier
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, Clean, Held
@@ -51,7 +51,7 @@ def result(value_type: str, value: str, code: str = "2345-7^Glucose^LN", rest: s
 
 @pytest.mark.parametrize("rules", [BASIC, LONGITUDINAL], ids=["basic", "longitudinal"])
 @pytest.mark.parametrize("planted", canaries.plant(), ids=lambda planted: planted.item.name)
-def test_no_canary_survives(planted: Planted, rules: Hl7Deidentifier) -> None:
+def test_no_canary_survives(planted: PlantedItem, rules: Hl7Deidentifier) -> None:
     [found] = rules.deidentify(planted.item)
     assert survivors(planted, [found]) == []
     assert (found.code if isinstance(found, Held) else "") == planted.held

@@ -25,7 +25,7 @@ from hmchain.records.deidentification.profile import Profile, TableRules
 from hmchain.records.deidentification.tables.deidentifier import TableDeidentifier
 from hmchain.records.deidentification.terminology import fhir_systems, hl7_systems
 from hmchain.records.sources.item import FHIR, HL7, IMAGE, TABLE, Item
-from hmchain.records.sources.tables import Column, Schema, Table
+from hmchain.records.sources.tables import Column, Table, TableSchema
 from support.health_records import AS_OF, profile, pseudonyms
 from support.planted_people import Person, person, told
 
@@ -202,7 +202,7 @@ COLUMNS = {
     "glucose": Column(type="number", role="value", min=0, max=100),
     "remark": Column(type="text", role="drop"),
 }
-TABLES = Schema(title="", tables={"t": Table(columns=COLUMNS)})
+TABLES = TableSchema(title="", tables={"t": Table(columns=COLUMNS)})
 
 
 @settings(max_examples=50)

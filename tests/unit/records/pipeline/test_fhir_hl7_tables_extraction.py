@@ -19,7 +19,7 @@ from hmchain.records.deidentification.hl7.deidentifier import Hl7Deidentifier
 from hmchain.records.deidentification.tables.deidentifier import TableDeidentifier
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pipeline import review
-from hmchain.records.pipeline.extraction import CONFLICT, Extraction, Tally
+from hmchain.records.pipeline.extraction import CONFLICT, Extraction, ExtractionTally
 from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.fhir import files as fhir_files
 from hmchain.records.sources.fhir.files import FhirFiles
@@ -83,7 +83,7 @@ class Hospital:
         self.catalogue.add_dataset(self._dataset)
         self.catalogue.open_version(NAME, "exports", 0)
 
-    def extract(self, source: Source) -> Tally:
+    def extract(self, source: Source) -> ExtractionTally:
         return Extraction(self.catalogue, self.vault, self._dataset, 1, self._rules).run(source)
 
     def release(self, held: HeldItem) -> None:

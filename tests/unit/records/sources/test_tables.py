@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmchain.records.deidentification.canary import tables as canaries
-from hmchain.records.deidentification.canary.planting import Planted
+from hmchain.records.deidentification.canary.planting import PlantedItem
 from hmchain.records.deidentification.canary.survivors import scan, survivors
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, Clean, Held
 from hmchain.records.deidentification.profile import Profile, ProfileError, TableRules, load_profile
@@ -26,10 +26,10 @@ from hmchain.records.deidentification.tables.deidentifier import TableDeidentifi
 from hmchain.records.sources.item import TABLE, Item, SourceError
 from hmchain.records.sources.tables import (
     Column,
-    Schema,
     Table,
     TableFiles,
     TableProblem,
+    TableSchema,
     TableSchemaError,
     load_schema,
     schemas,
@@ -45,13 +45,13 @@ OPEN = Profile(name="open", title="", table=TableRules(k_min=1, l_min=1))
 """Asks for no anonymity, so that small tables pass."""
 
 
-def schema(**columns: Column) -> Schema:
+def schema(**columns: Column) -> TableSchema:
     subject = Column(type="text", role="subject")
-    return Schema(title="", tables={"t": Table(columns={"who": subject, **columns})})
+    return TableSchema(title="", tables={"t": Table(columns={"who": subject, **columns})})
 
 
 def deidentify(
-    data: bytes | pl.DataFrame, of: Schema, rules: Profile = OPEN, name: str = "t.csv"
+    data: bytes | pl.DataFrame, of: TableSchema, rules: Profile = OPEN, name: str = "t.csv"
 ) -> list[Clean | Held]:  # fmt: skip
     content = data.write_csv().encode() if isinstance(data, pl.DataFrame) else data
     item = Item(name, TABLE, lambda: io.BytesIO(content))
@@ -79,7 +79,7 @@ def problem(text: str, **columns: Column) -> str:
 
 @pytest.mark.parametrize("profile_name", ["basic", "longitudinal"])
 @pytest.mark.parametrize("planted", canaries.plant(), ids=lambda planted: planted.item.name)
-def test_no_canary_survives(planted: Planted, profile_name: str) -> None:
+def test_no_canary_survives(planted: PlantedItem, profile_name: str) -> None:
     rules = TableDeidentifier(profile(profile_name), pseudonyms(), canaries.SCHEMA, AS_OF)
     found = list(rules.deidentify(planted.item))
     assert survivors(planted, found) == []

@@ -16,9 +16,9 @@ from hmchain.keys import WrappingKey
 from hmchain.records.envelope import CHUNK_BYTES, EnvelopeError
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import (
-    Kept,
     MissingRecordError,
     RecordExistsError,
+    StoredRecord,
     Vault,
     VersionClosedError,
     verify_record_proof,
@@ -112,7 +112,7 @@ def test_an_altered_stream_is_an_error_before_the_altered_piece_is_given(vault: 
 
 
 def test_a_writer_keeps_batches_and_tells_of_them(vault: Vault) -> None:
-    told: list[Kept] = []
+    told: list[StoredRecord] = []
     with vault.writer("ct", 1, told.extend) as writer:
         for i in range(1100):
             writer.put(f"{i:04d}", bytes([i % 256, i >> 8]), subject=f"patient {i % 7}")

@@ -13,7 +13,7 @@ from hmchain.application.data.preparation import Prepared
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, size
-from hmchain.records.deidentification.canary.gate import Report
+from hmchain.records.deidentification.canary.gate import GateReport
 
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
@@ -132,14 +132,14 @@ def show_prepared(made: Prepared) -> None:
     )
 
 
-def selftest(report: Report) -> dict[str, object]:
+def selftest(report: GateReport) -> dict[str, object]:
     """The same as JSON."""
     return {
         "passed": report.passed, "canaries": report.canaries, "profiles": report.profiles, "kinds": report.kinds,
     }  # fmt: skip
 
 
-def show_selftest(report: Report) -> None:
+def show_selftest(report: GateReport) -> None:
     """Say what became of planted identifiers."""
     output.table(
         ("kind", "items#", "identifiers planted#", "survived#", "not as expected#"),

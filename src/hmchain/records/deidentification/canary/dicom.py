@@ -28,13 +28,13 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from hmchain.records.deidentification.canary.planting import Canaries, Planted
+from hmchain.records.deidentification.canary.planting import Canaries, PlantedItem
 from hmchain.records.sources.item import DICOM
 
 ROWS = COLUMNS = 32
 
 
-def plant() -> list[Planted]:
+def plant() -> list[PlantedItem]:
     """One object for each way in which DICOM holds identifiers."""
     with config.disable_value_validation():  # some values are wrong on purpose
         return [
@@ -61,7 +61,7 @@ def plant() -> list[Planted]:
         ]
 
 
-def _image(name: str, syntax: UID) -> Planted:
+def _image(name: str, syntax: UID) -> PlantedItem:
     """A CT slice with identifiers in elements and sequences."""
     canaries = Canaries(name)
     dataset = _ct(canaries, syntax)
@@ -179,7 +179,7 @@ def _in_private_elements(dataset: Dataset, canaries: Canaries) -> None:
     block.add_new(0x04, "SQ", Sequence([inner]))
 
 
-def _hidden() -> Planted:
+def _hidden() -> PlantedItem:
     """Identifiers where a value is not what its VR says, where none belongs, and after the end."""
     canaries = Canaries("dicom hidden")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
@@ -193,7 +193,7 @@ def _hidden() -> Planted:
     return canaries.planted(DICOM, _written(dataset) + canaries.word("after the data set").encode())
 
 
-def _multibyte() -> Planted:
+def _multibyte() -> PlantedItem:
     """Names in the character sets of ISO 2022 (PS3.5 H)."""
     canaries = Canaries("dicom character sets")
     alphabetic, ideographic = canaries.word("PatientName"), canaries.given("PatientName, ideographic", "山田花子太郎")
@@ -203,7 +203,7 @@ def _multibyte() -> Planted:
     return canaries.planted(DICOM, _written(dataset))
 
 
-def _jpeg() -> Planted:
+def _jpeg() -> PlantedItem:
     """Comment and application segments, and what follows the end of the image."""
     canaries = Canaries("dicom jpeg")
     frame = _coded("JPEG", quality=90)
@@ -219,7 +219,7 @@ def _jpeg() -> Planted:
     return canaries.planted(DICOM, _compressed(canaries, JPEGBaseline8Bit, frame))
 
 
-def _jpeg_ls() -> Planted:
+def _jpeg_ls() -> PlantedItem:
     import jpeg_ls  # type: ignore[import-untyped]
 
     canaries = Canaries("dicom jpeg-ls")
@@ -231,7 +231,7 @@ def _jpeg_ls() -> Planted:
     )
 
 
-def _jpeg2000() -> Planted:
+def _jpeg2000() -> PlantedItem:
     """Comments in the main header; the codestream within a JP2 file, whose boxes hold text too."""
     canaries = Canaries("dicom jpeg 2000")
     file = _coded("JPEG2000", irreversible=False)
@@ -265,21 +265,21 @@ def _compressed(canaries: Canaries, syntax: UID, frame: bytes) -> bytes:
     return _written(dataset)
 
 
-def _secondary_capture() -> Planted:
+def _secondary_capture() -> PlantedItem:
     canaries = Canaries("dicom secondary capture")
     return canaries.planted(
         DICOM, _written(_ct(canaries, ExplicitVRLittleEndian, SecondaryCaptureImageStorage)), "burned_in_text"
     )
 
 
-def _burned_in() -> Planted:
+def _burned_in() -> PlantedItem:
     canaries = Canaries("dicom burned in")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
     dataset.BurnedInAnnotation = "YES"
     return canaries.planted(DICOM, _written(dataset), "burned_in_text")
 
 
-def _name_in_a_code() -> Planted:
+def _name_in_a_code() -> PlantedItem:
     """A value that looks like a defined term and is the patient's name."""
     canaries = Canaries("dicom name in a code")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
@@ -287,7 +287,7 @@ def _name_in_a_code() -> Planted:
     return canaries.planted(DICOM, _written(dataset), "identifier_left")
 
 
-def _in_lookup_tables() -> Planted:
+def _in_lookup_tables() -> PlantedItem:
     """Words as the entries of tables that the object does not need, and as lists where one number belongs."""
     canaries = Canaries("dicom lookup tables")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
@@ -311,7 +311,7 @@ def _table(dataset: Dataset, descriptor: int, table: int, text: str) -> None:
     dataset.add_new(table, "OW", text.encode())
 
 
-def _name_in_a_palette() -> Planted:
+def _name_in_a_palette() -> PlantedItem:
     canaries = Canaries("dicom name in a palette")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
     dataset.PhotometricInterpretation = "PALETTE COLOR"
@@ -320,7 +320,7 @@ def _name_in_a_palette() -> Planted:
     return canaries.planted(DICOM, _written(dataset), "identifier_left")
 
 
-def _name_in_numbers() -> Planted:
+def _name_in_numbers() -> PlantedItem:
     """A letter a number, in an element that may have as many as it likes."""
     canaries = Canaries("dicom name in numbers")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
@@ -329,14 +329,14 @@ def _name_in_numbers() -> Planted:
     return canaries.planted(DICOM, _written(dataset), "identifier_left")
 
 
-def _short_name_in_a_code() -> Planted:
+def _short_name_in_a_code() -> PlantedItem:
     canaries = Canaries("dicom short name in a code")
     dataset = _ct(canaries, ExplicitVRLittleEndian, name="KIM^SU")
     dataset.ScanOptions = canaries.given("ScanOptions, the patient's name", "KIM SU")
     return canaries.planted(DICOM, _written(dataset), "identifier_left")
 
 
-def _short_number_in_a_code() -> Planted:
+def _short_number_in_a_code() -> PlantedItem:
     canaries = Canaries("dicom short number in a code")
     number = canaries.number("ScanOptions, the patient's number", 5)
     dataset = _ct(canaries, ExplicitVRLittleEndian, number=number)
@@ -344,7 +344,7 @@ def _short_number_in_a_code() -> Planted:
     return canaries.planted(DICOM, _written(dataset), "identifier_suspected")
 
 
-def _short_number_in_a_number() -> Planted:
+def _short_number_in_a_number() -> PlantedItem:
     canaries = Canaries("dicom short number in a number")
     number = canaries.number("InstanceNumber, the patient's number", 5)
     dataset = _ct(canaries, ExplicitVRLittleEndian, number=number)
@@ -352,7 +352,7 @@ def _short_number_in_a_number() -> Planted:
     return canaries.planted(DICOM, _written(dataset), "identifier_suspected")
 
 
-def _structured_report() -> Planted:
+def _structured_report() -> PlantedItem:
     canaries = Canaries("dicom structured report")
     dataset = _ct(canaries, ExplicitVRLittleEndian, BasicTextSRStorage)
     del dataset.PixelData
@@ -364,7 +364,7 @@ def _structured_report() -> Planted:
     return canaries.planted(DICOM, _written(dataset), "structured_report")
 
 
-def _document() -> Planted:
+def _document() -> PlantedItem:
     canaries = Canaries("dicom pdf")
     dataset = _ct(canaries, ExplicitVRLittleEndian, EncapsulatedPDFStorage)
     del dataset.PixelData

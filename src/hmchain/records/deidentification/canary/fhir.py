@@ -6,13 +6,13 @@ import base64
 import json
 from typing import Any
 
-from hmchain.records.deidentification.canary.planting import Canaries, Planted
+from hmchain.records.deidentification.canary.planting import Canaries, PlantedItem
 from hmchain.records.sources.item import FHIR
 
 _LOINC, _SNOMED = "http://loinc.org", "http://snomed.info/sct"
 
 
-def plant() -> list[Planted]:
+def plant() -> list[PlantedItem]:
     """Resources one by one, a bundle, and NDJSON."""
     return [_patient(), _observation(), _short(), _report(), _bundle(), _lines(), _held(), _own_number()]
 
@@ -21,7 +21,7 @@ def _encoded(*resources: dict[str, Any]) -> bytes:
     return b"\n".join(json.dumps(resource).encode() for resource in resources)
 
 
-def _patient() -> Planted:
+def _patient() -> PlantedItem:
     at = Canaries("canary/Patient.json")
     day = at.day("Patient.birthDate")
     patient = {
@@ -68,7 +68,7 @@ def _patient() -> Planted:
     return at.planted(FHIR, _encoded(patient))
 
 
-def _observation() -> Planted:
+def _observation() -> PlantedItem:
     at = Canaries("canary/Observation.json")
     day = at.day("Observation.effectiveDateTime")
     observation = {
@@ -111,7 +111,7 @@ def _observation() -> Planted:
     return at.planted(FHIR, _encoded(observation))
 
 
-def _short() -> Planted:
+def _short() -> PlantedItem:
     """Numbers and names in the places of codes and results, no longer than they are at home."""
     at = Canaries("canary/short.ndjson")
     patient = {
@@ -141,7 +141,7 @@ def _short() -> Planted:
     return at.planted(FHIR, _encoded(patient, telephone))
 
 
-def _own_number() -> Planted:
+def _own_number() -> PlantedItem:
     """The patient's own number, which could be a result."""
     at = Canaries("canary/own.json")
     number = at.number("Observation.valueInteger, the patient's number", 5)
@@ -156,7 +156,7 @@ def _own_number() -> Planted:
     return at.planted(FHIR, _encoded(observation), held="identifier_suspected")
 
 
-def _report() -> Planted:
+def _report() -> PlantedItem:
     at = Canaries("canary/DiagnosticReport.json")
     report = {
         "resourceType": "DiagnosticReport",
@@ -179,7 +179,7 @@ def _report() -> Planted:
     return at.planted(FHIR, _encoded(report))
 
 
-def _bundle() -> Planted:
+def _bundle() -> PlantedItem:
     at = Canaries("canary/Bundle.json")
     patient = {"resourceType": "Patient", "name": [{"text": at.word("Bundle: Patient.name.text")}]}
     study_uid = at.uid("ImagingStudy.identifier")
@@ -212,7 +212,7 @@ def _bundle() -> Planted:
     return at.planted(FHIR, json.dumps(bundle, indent=2).encode())
 
 
-def _lines() -> Planted:
+def _lines() -> PlantedItem:
     at = Canaries("canary/lines.ndjson")
     condition = {
         "resourceType": "Condition",
@@ -244,7 +244,7 @@ def _lines() -> Planted:
     return at.planted(FHIR, _encoded(condition, practitioner, request))
 
 
-def _held() -> Planted:
+def _held() -> PlantedItem:
     at = Canaries("canary/held.ndjson")
     unknown = {"resourceType": at.word("resourceType"), "id": "u-1", "title": at.word("an unknown resource")}
     return at.planted(FHIR, _encoded(unknown), held="resource_type")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hmchain.keys import SecretKey
-from hmchain.records.deidentification.canary.planting import Planted
+from hmchain.records.deidentification.canary.planting import PlantedItem
 from hmchain.records.deidentification.canary.survivors import Survivor, survivors
 from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held
 from hmchain.records.deidentification.profile import Profile, load_profile
@@ -24,7 +24,7 @@ BY_CHANCE = "identifier_suspected"
 class Trial:
     """What is planted in one kind of data, and what must take it out."""
 
-    plant: Callable[[], list[Planted]]
+    plant: Callable[[], list[PlantedItem]]
     deidentifier: Callable[[Profile, Pseudonyms], Deidentifier]
 
 
@@ -44,7 +44,7 @@ class KindReport:
 
 
 @dataclass
-class Report:
+class GateReport:
     """What the gate found."""
 
     kinds: dict[str, KindReport] = field(default_factory=dict)
@@ -66,13 +66,13 @@ class Report:
         return not any(kind.survivors or kind.surprises for kind in self.kinds.values())
 
 
-def selftest(kinds: Sequence[str] = (DICOM, IMAGE, FHIR, HL7, TABLE), names: Sequence[str] = STRICT) -> Report:
+def selftest(kinds: Sequence[str] = (DICOM, IMAGE, FHIR, HL7, TABLE), names: Sequence[str] = STRICT) -> GateReport:
     """Send all canaries of `kinds` through de-identification, under the profiles `names`.
 
     A profile that keeps something on purpose, the device's make for instance, lets the canaries that are planted there
     survive. Raises `ProfileError` if a profile cannot be read.
     """
-    report = Report(profiles=tuple(names))
+    report = GateReport(profiles=tuple(names))
     for kind in kinds:
         trial = KINDS[kind]()
         planted = trial.plant()
@@ -86,7 +86,7 @@ def selftest(kinds: Sequence[str] = (DICOM, IMAGE, FHIR, HL7, TABLE), names: Seq
     return report
 
 
-def check(planted: Planted, deidentifier: Deidentifier, profile: str, found: KindReport) -> None:
+def check(planted: PlantedItem, deidentifier: Deidentifier, profile: str, found: KindReport) -> None:
     """Send one item through, also after a review if it is held for one, and add to `found` what came of it."""
     held = _send(planted, deidentifier, found, reviewed=False)
     if (held.code if held else "") != planted.held:
@@ -101,7 +101,7 @@ def check(planted: Planted, deidentifier: Deidentifier, profile: str, found: Kin
         found.clean += 1
 
 
-def _send(planted: Planted, deidentifier: Deidentifier, found: KindReport, *, reviewed: bool) -> Held | None:
+def _send(planted: PlantedItem, deidentifier: Deidentifier, found: KindReport, *, reviewed: bool) -> Held | None:
     """Collect what survived; the last `Held` that came out, if any."""
     held, came_out = None, False
     for outcome in deidentifier.deidentify(planted.item, reviewed=reviewed):

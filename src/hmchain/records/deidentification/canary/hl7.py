@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from hmchain.records.deidentification.canary.planting import Canaries, Planted
+from hmchain.records.deidentification.canary.planting import Canaries, PlantedItem
 from hmchain.records.sources.item import HL7
 
 
-def plant() -> list[Planted]:
+def plant() -> list[PlantedItem]:
     """Results, an admission with other delimiters and characters, and messages that must be held."""
     return [_result(), _short(), _admission(), _held(), _own_number()]
 
 
-def _result() -> Planted:
+def _result() -> PlantedItem:
     at = Canaries("canary/oru.hl7#1")
     born, seen = at.day("PID-7"), at.day("OBR-7")
     address = f"{at.text('PID-11.1', '12 {} Street')}^^{at.word('PID-11.3')}^{at.word('PID-11.4')}"
@@ -41,7 +41,7 @@ def _result() -> Planted:
     return at.planted(HL7, "\r".join(segments).encode())
 
 
-def _short() -> Planted:
+def _short() -> PlantedItem:
     """Numbers of people in the places of codes and counts, and a name as a segment's, no longer than at home."""
     at = Canaries("canary/short.hl7#1")
     segments = [
@@ -60,7 +60,7 @@ def _short() -> Planted:
     return at.planted(HL7, "\r".join(segments).encode())
 
 
-def _own_number() -> Planted:
+def _own_number() -> PlantedItem:
     """The patient's own number, which could be a result."""
     at = Canaries("canary/own.hl7#1")
     number = at.number("OBX-5, NM, the patient's number", 5)
@@ -72,7 +72,7 @@ def _own_number() -> Planted:
     return at.planted(HL7, "\r".join(segments).encode(), held="identifier_suspected")
 
 
-def _admission() -> Planted:
+def _admission() -> PlantedItem:
     at = Canaries("canary/adt.hl7#1")
     segments = [
         "MSH*%$!@*A*B***20240102*" + at.word("MSH-8, own delimiters") + "*ADT%A01*1*P*2.4******8859/1",
@@ -87,7 +87,7 @@ def _admission() -> Planted:
     return at.planted(HL7, "\n".join(segments).encode("latin-1"))
 
 
-def _held() -> Planted:
+def _held() -> PlantedItem:
     at = Canaries("canary/merged.hl7#1")
     segments = [
         "MSH|^~\\&|A|B|||20240102||ADT^A17|2|P|2.4",

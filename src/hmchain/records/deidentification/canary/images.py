@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from hmchain.records.deidentification.canary.planting import Canaries, Planted
+from hmchain.records.deidentification.canary.planting import Canaries, PlantedItem
 from hmchain.records.sources.item import IMAGE
 
 SIDE = 32
@@ -19,7 +19,7 @@ _DESCRIPTION, _ARTIST, _COPYRIGHT, _DOCUMENT_NAME, _HOST = 270, 315, 33432, 269,
 _IPTC_TIFF, _PRIVATE_TIFF = 33723, 65000
 
 
-def plant() -> list[Planted]:
+def plant() -> list[PlantedItem]:
     """One file for each format."""
     return [_jpeg(), _png(), _png_palette(), _tiff(), _gif(), _webp(), _ppm(), _bmp()]
 
@@ -54,7 +54,7 @@ def _iptc(canaries: Canaries) -> bytes:
     return b"\x1c\x02\x50" + struct.pack(">H", len(text)) + text
 
 
-def _jpeg() -> Planted:
+def _jpeg() -> PlantedItem:
     canaries = Canaries("image.jpg")
     iptc = _iptc(canaries)
     resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">L", len(iptc)) + iptc
@@ -64,7 +64,7 @@ def _jpeg() -> Planted:
     return canaries.planted(IMAGE, data, label="class")
 
 
-def _png() -> Planted:
+def _png() -> PlantedItem:
     canaries = Canaries("image.png")
     text = PngImagePlugin.PngInfo()
     text.add_text("Patient", canaries.word("PNG tEXt"))
@@ -78,7 +78,7 @@ def _png() -> Planted:
     return canaries.planted(IMAGE, data)
 
 
-def _png_palette() -> Planted:
+def _png_palette() -> PlantedItem:
     """Letters as the colours of a palette that no pixel has, and a colour profile that is named after somebody."""
     canaries = Canaries("palette.png")
     letters = canaries.word("PNG palette").encode()
@@ -101,7 +101,7 @@ def _chunk(content: bytes) -> bytes:
     return struct.pack(">L", len(content) - 4) + content + struct.pack(">L", zlib.crc32(content))
 
 
-def _tiff() -> Planted:
+def _tiff() -> PlantedItem:
     """Two pages of 16 bits, with tags of text, of IPTC, of XMP, and one that is nobody's."""
     canaries = Canaries("image.tif")
     pages = []
@@ -123,7 +123,7 @@ def _tiff() -> Planted:
     return canaries.planted(IMAGE, data)
 
 
-def _gif() -> Planted:
+def _gif() -> PlantedItem:
     canaries = Canaries("image.gif")
     frames = [_grey(), _grey().rotate(90)]
     comment = canaries.word("GIF comment").encode()
@@ -131,19 +131,19 @@ def _gif() -> Planted:
     return canaries.planted(IMAGE, data + canaries.word("after GIF trailer").encode())
 
 
-def _webp() -> Planted:
+def _webp() -> PlantedItem:
     canaries = Canaries("image.webp")
     data = _saved(_grey().convert("RGB"), "WEBP", exif=_exif(canaries), xmp=_xmp(canaries), lossless=True)
     return canaries.planted(IMAGE, data)
 
 
-def _ppm() -> Planted:
+def _ppm() -> PlantedItem:
     canaries = Canaries("image.pgm")
     header = canaries.text("PGM comment", "P5\n# {}\n" + f"{SIDE} {SIDE}\n255\n").encode()
     return canaries.planted(IMAGE, header + _grey().tobytes() + canaries.word("after the pixels").encode())
 
 
-def _bmp() -> Planted:
+def _bmp() -> PlantedItem:
     """Bytes between the header and the pixels, where a BMP file says that its pixels begin later."""
     canaries = Canaries("image.bmp")
     data = _saved(_grey().convert("RGB"), "BMP")

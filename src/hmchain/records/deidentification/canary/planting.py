@@ -36,7 +36,7 @@ class Canary:
 
 
 @dataclass(frozen=True)
-class Planted:
+class PlantedItem:
     """An item and the identifiers in it."""
 
     item: Item
@@ -85,9 +85,9 @@ class Canaries:
         """`name` itself, as it is written in some script."""
         return self._mint(place, name, (name,))
 
-    def planted(self, kind: str, data: bytes, held: str = "", label: str = "") -> Planted:
+    def planted(self, kind: str, data: bytes, held: str = "", label: str = "") -> PlantedItem:
         """The item of kind `kind` that holds `data`, with all that was minted so far."""
-        return Planted(Item(self.name, kind, opener(data), label), tuple(self.minted), held)
+        return PlantedItem(Item(self.name, kind, opener(data), label), tuple(self.minted), held)
 
     def _random(self) -> bytes:
         return digest("hmchain canary", self.name.encode(), len(self.minted).to_bytes(4, "big"))

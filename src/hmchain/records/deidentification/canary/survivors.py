@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hmchain.records.deidentification.canary.planting import Canary, Planted
+from hmchain.records.deidentification.canary.planting import Canary, PlantedItem
 from hmchain.records.deidentification.outcome import Clean, Outcome
 
 DEPTH_MAX = 3
@@ -41,7 +41,7 @@ class Survivor:
     """`record`, or the part of the outcome that is shown: `attributes`, `actions`, `record id`, `reason` ..."""
 
 
-def survivors(planted: Planted, outcomes: Iterable[Outcome]) -> list[Survivor]:
+def survivors(planted: PlantedItem, outcomes: Iterable[Outcome]) -> list[Survivor]:
     """The canaries of `planted` that are still in `outcomes`; reads every record's bytes to the end."""
     found: list[Survivor] = []
     for outcome in outcomes:

@@ -7,13 +7,13 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from hmchain.records.deidentification.canary.planting import Canaries, Planted
+from hmchain.records.deidentification.canary.planting import Canaries, PlantedItem
 from hmchain.records.sources.item import TABLE
-from hmchain.records.sources.tables import Column, Schema, Table
+from hmchain.records.sources.tables import Column, Table, TableSchema
 
 PATIENTS = 40
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     title="Canaries",
     comment="#",
     tables={
@@ -35,7 +35,7 @@ SCHEMA = Schema(
 """The schema that the planted tables are de-identified by."""
 
 
-def plant() -> list[Planted]:
+def plant() -> list[PlantedItem]:
     """A CSV with comments, a Parquet with metadata, and tables that must be held."""
     return [_csv(), _parquet(), _wrong_value(), _too_rare()]
 
@@ -70,7 +70,7 @@ def _row(at: Canaries, number: int, diagnosis: str) -> dict[str, object]:
     return row
 
 
-def _csv() -> Planted:
+def _csv() -> PlantedItem:
     at = Canaries("canary/patients.csv")
     text = _rows(at).write_csv()
     comment = at.text("a comment in a CSV", "# exported by {} for the study")
@@ -79,7 +79,7 @@ def _csv() -> Planted:
     return at.planted(TABLE, data.encode())
 
 
-def _parquet() -> Planted:
+def _parquet() -> PlantedItem:
     at = Canaries("canary/patients.parquet")
     rows = _rows(at).with_columns(pl.lit(at.word("a category that no row has")).alias("category").cast(pl.Categorical))
     metadata = {
@@ -92,13 +92,13 @@ def _parquet() -> Planted:
     return at.planted(TABLE, file.getvalue())
 
 
-def _wrong_value() -> Planted:
+def _wrong_value() -> PlantedItem:
     at = Canaries("canary/wrong/patients.csv")
     rows = _rows(at).with_columns(diagnosis=pl.lit(at.word("a value that does not fit its column")))
     return at.planted(TABLE, rows.write_csv().encode(), held="schema")
 
 
-def _too_rare() -> Planted:
+def _too_rare() -> PlantedItem:
     at = Canaries("canary/rare/patients.csv")
     rows = _rows(at, diagnoses=("I10",))
     return at.planted(TABLE, rows.write_csv().encode(), held="anonymity")

@@ -20,7 +20,7 @@ from hmchain.records.deidentification.ages import capped_as
 from hmchain.records.deidentification.check_digits import is_loinc, is_sctid
 from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
-from hmchain.records.deidentification.dicom.guard import Guard, Kept
+from hmchain.records.deidentification.dicom.guard import Guard, KeptValue
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.moments import shifted
 from hmchain.records.deidentification.dicom.reading import Element, in_order
@@ -70,7 +70,7 @@ class Cleaning:
     signed: bool
     """What 'US or SS' means in this object."""
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[KeptValue] = field(default_factory=list)
     """All values that are left, at every depth."""
 
     def actions(self) -> tuple[Action, ...]:
@@ -120,7 +120,7 @@ class Cleaning:
         text = self._text(rule, data)
         if text is None:
             return None
-        self.kept.append(Kept(rule, vr, text.encode("ascii")))
+        self.kept.append(KeptValue(rule, vr, text.encode("ascii")))
         try:
             return encoding.element(tag, vr, text)
         except ValueError:
@@ -155,7 +155,7 @@ class Cleaning:
             return None
         if rule.option:
             self._count(rule.name, KEPT)
-        self.kept.append(Kept(rule, vr, data))
+        self.kept.append(KeptValue(rule, vr, data))
         return encoding.element(tag, vr, data)
 
     def _text(self, rule: Rule, data: bytes) -> str | None:

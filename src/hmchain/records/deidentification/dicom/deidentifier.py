@@ -27,7 +27,7 @@ from hmchain.records.deidentification.dicom.reading import (
     SOP_CLASS,
     SOP_INSTANCE,
     STUDY_INSTANCE,
-    Opened,
+    DicomHeader,
     open_dicom,
 )
 from hmchain.records.deidentification.dicom.rules import EDITION, Rules
@@ -69,7 +69,7 @@ class DicomDeidentifier:
             yield self._outcome(file, item.label, reviewed)
 
     def _outcome(self, file: BinaryIO, label: str, reviewed: bool) -> Outcome:
-        opened: Opened | None = None
+        opened: DicomHeader | None = None
         try:
             opened = open_dicom(file)
             return self._clean(opened, label, reviewed)
@@ -82,7 +82,7 @@ class DicomDeidentifier:
         except Exception:  # parsers raise almost anything on bytes that are not what they say; all of it means the same
             return self._whose(damaged("it does not follow the structure of DICOM").held, opened)
 
-    def _whose(self, held: Held, opened: Opened | None) -> Held:
+    def _whose(self, held: Held, opened: DicomHeader | None) -> Held:
         """The same with the patient's pseudonym, if the header says whose it is."""
         if opened is None:
             return held
@@ -94,7 +94,7 @@ class DicomDeidentifier:
         except Exception:  # as above: what holds it is known already
             return held
 
-    def _clean(self, opened: Opened, label: str, reviewed: bool) -> Clean:
+    def _clean(self, opened: DicomHeader, label: str, reviewed: bool) -> Clean:
         refuse(opened)
         rules = self._profile.dicom
         blank = rectangles(opened, rules)
@@ -141,7 +141,7 @@ class DicomDeidentifier:
             actions=(*cleaning.actions(), *_own_actions(pixels)),
         )
 
-    def _subject(self, opened: Opened) -> str:
+    def _subject(self, opened: DicomHeader) -> str:
         """The patient's pseudonym; of an object that names no patient, its study's."""
         patient = opened.text(PATIENT_ID)
         if patient:

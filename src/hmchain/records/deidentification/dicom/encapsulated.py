@@ -19,7 +19,7 @@ _MAGIC_BYTES = 12
 
 
 @dataclass(frozen=True)
-class Encapsulated:
+class EncapsulatedFrames:
     """Where the fragments of each frame lie. The offset tables of the file are not needed, and not trusted."""
 
     file: BinaryIO
@@ -41,7 +41,7 @@ class Encapsulated:
             yield b"".join(pieces)
 
 
-def encapsulated(file: BinaryIO, element: PixelElement, frames: int, *, runs: bool) -> Encapsulated:
+def encapsulated(file: BinaryIO, element: PixelElement, frames: int, *, runs: bool) -> EncapsulatedFrames:
     """Find `frames` frames; `runs` says that each fragment is one (RLE). Raises `Hold` if they are not all there."""
     fragments = list(_fragments(file, element.offset))[1:]  # the first is the Basic Offset Table
     groups: list[list[tuple[int, int]]] = []
@@ -53,7 +53,7 @@ def encapsulated(file: BinaryIO, element: PixelElement, frames: int, *, runs: bo
         raise damaged(f"it has {len(groups)} compressed frames and says {frames}")
     if any(sum(length for _, length in group) > FRAME_BYTES_MAX for group in groups):
         raise Hold("too_large", f"a compressed frame of more than {FRAME_BYTES_MAX >> 20} MiB")
-    return Encapsulated(file, tuple(tuple(group) for group in groups))
+    return EncapsulatedFrames(file, tuple(tuple(group) for group in groups))
 
 
 def _fragments(file: BinaryIO, offset: int) -> Iterator[tuple[int, int, bytes]]:

@@ -46,7 +46,7 @@ _NUMBERS_IN_TEXT, _OWN_FORM = ("DS", "IS"), ("DA", "DT", "TM", "UI")
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptValue:
     """A value that stays."""
 
     rule: Rule
@@ -73,7 +73,7 @@ class Guard:
             for value in bytes(element.value).split(b"\\"):
                 self._identity.add_name(value.rstrip(b" \0"), own=tag in _OWN_NAMES)
 
-    def check(self, kept: Sequence[Kept]) -> str:
+    def check(self, kept: Sequence[KeptValue]) -> str:
         """The name of an element that stays and may tell who the patient is; nothing if there is none.
 
         Raises `Hold` if what is remembered is certainly in a value that stays.
@@ -93,7 +93,7 @@ class Guard:
             if any(word in frame for word in words):
                 raise Hold("identifier_left", "what identifies the patient would be left in compressed pixels")
 
-    def _worth_a_look(self, kept: Sequence[Kept]) -> Iterator[Kept]:
+    def _worth_a_look(self, kept: Sequence[KeptValue]) -> Iterator[KeptValue]:
         """All binary values, and the texts, unless a look at them together shows that nothing is in any."""
         texts = [value for value in kept if value.vr not in _KINDS]
         numbers = b"\n".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT).lower()
@@ -102,7 +102,7 @@ class Guard:
         if b"e" in numbers or not self._identity.is_nowhere_in(together + b"\n" + _ZEROS.sub(b"", numbers)):
             yield from texts
 
-    def _trace(self, kept: Kept) -> Trace:
+    def _trace(self, kept: KeptValue) -> Trace:
         if kept.vr in _KINDS:
             return self._identity.in_numbers(kept.value, _KINDS[kept.vr])
         if kept.vr in _NUMBERS_IN_TEXT:

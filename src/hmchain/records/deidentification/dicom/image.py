@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
-from hmchain.records.deidentification.dicom.reading import DOUBLE_PIXELS, FLOAT_PIXELS, Opened, PixelElement
+from hmchain.records.deidentification.dicom.reading import DOUBLE_PIXELS, FLOAT_PIXELS, DicomHeader, PixelElement
 
 FRAMES_MAX = 1 << 20
 
@@ -50,7 +50,7 @@ class ImagePixels:
         return (self.frame_bits * self.frames + 7) // 8
 
 
-def image_pixels(opened: Opened, element: PixelElement) -> ImagePixels:
+def image_pixels(opened: DicomHeader, element: PixelElement) -> ImagePixels:
     """The shape of an object's pixels; raises `Hold` if it makes no sense."""
     frames = opened.ascii(FRAMES) or "1"
     rows, columns = opened.number(ROWS), opened.number(COLUMNS)

@@ -22,7 +22,7 @@ from hmchain.records.deidentification.dicom.bitstreams import strip
 from hmchain.records.deidentification.dicom.encapsulated import FRAME_BYTES_MAX, encapsulated
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import ALLOCATED, PHOTOMETRIC, PLANAR, ImagePixels
-from hmchain.records.deidentification.dicom.reading import NATIVE, PIXEL_DATA, Opened, PixelElement
+from hmchain.records.deidentification.dicom.reading import NATIVE, PIXEL_DATA, DicomHeader, PixelElement
 from hmchain.records.envelope import Buffer
 from hmchain.records.sources.item import SourceError
 
@@ -53,7 +53,7 @@ class PixelOutput:
 
 
 def pixel_output(
-    opened: Opened, element: PixelElement, image: ImagePixels, blank: Rectangles, *, decode: bool
+    opened: DicomHeader, element: PixelElement, image: ImagePixels, blank: Rectangles, *, decode: bool
 ) -> PixelOutput:
     """Decide how the pixels of an object are written; raises `Hold` if they cannot be."""
     compressed = opened.syntax not in NATIVE
@@ -64,7 +64,7 @@ def pixel_output(
     return _stripped(opened, element, image) if compressed else _native(opened, element, image)
 
 
-def _native(opened: Opened, element: PixelElement, image: ImagePixels) -> PixelOutput:
+def _native(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> PixelOutput:
     length = _available(opened, element, image)
     vr = {32: "OF", 64: "OD"}[image.allocated] if image.floating else "OW" if image.allocated > 8 else "OB"
     swap = 1 if opened.little else 2 if image.allocated == 8 and element.vr == "OW" else image.allocated // 8 or 1
@@ -78,7 +78,7 @@ def _native(opened: Opened, element: PixelElement, image: ImagePixels) -> PixelO
     )
 
 
-def _available(opened: Opened, element: PixelElement, image: ImagePixels) -> int:
+def _available(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> int:
     """The length of pixels that are not compressed, which must hold all frames and lie in the file."""
     if element.length is None:
         raise damaged("its pixels are not stored as its transfer syntax says")
@@ -121,7 +121,7 @@ def used_bits(samples: Samples, image: ImagePixels) -> Samples:
     return result
 
 
-def _stripped(opened: Opened, element: PixelElement, image: ImagePixels) -> PixelOutput:
+def _stripped(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> PixelOutput:
     if element.length is not None:
         raise damaged("its pixels are not stored as its transfer syntax says")
     source = encapsulated(opened.file, element, image.frames, runs=False)
@@ -136,7 +136,7 @@ def _stripped(opened: Opened, element: PixelElement, image: ImagePixels) -> Pixe
     return PixelOutput(opened.syntax, encoding.header(PIXEL_DATA, "OB", _UNDEFINED), pieces, frames=frames)
 
 
-def _decoded(opened: Opened, element: PixelElement, image: ImagePixels, blank: Rectangles) -> PixelOutput:
+def _decoded(opened: DicomHeader, element: PixelElement, image: ImagePixels, blank: Rectangles) -> PixelOutput:
     if image.floating or image.allocated == 1 or (image.frame_bits + 7) // 8 > FRAME_BYTES_MAX:
         raise Hold("unsupported_pixels", "pixels of a kind that is not decoded here")
     first, photometric = next(_decode(opened, element, image))
@@ -162,7 +162,7 @@ def _decoded(opened: Opened, element: PixelElement, image: ImagePixels, blank: R
     return PixelOutput(ExplicitVRLittleEndian, header, lambda: _padded(_unchanged(frames()), total), changed, frames)
 
 
-def _decode(opened: Opened, element: PixelElement, image: ImagePixels) -> Iterator[tuple[Samples, str]]:
+def _decode(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> Iterator[tuple[Samples, str]]:
     """The frames as (rows, columns) or (rows, columns, samples), and their photometric interpretation."""
     decoder = get_decoder(opened.syntax)
     options: dict[str, Any] = {
@@ -189,7 +189,7 @@ def _decode(opened: Opened, element: PixelElement, image: ImagePixels) -> Iterat
         yield native, str(properties["photometric_interpretation"])
 
 
-def _frames(opened: Opened, element: PixelElement, image: ImagePixels) -> Iterator[bytes]:
+def _frames(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> Iterator[bytes]:
     """What a decoder takes: each frame as the value of an element of its own."""
     if opened.syntax not in NATIVE and element.length is None:
         for frame in encapsulated(opened.file, element, image.frames, runs=opened.syntax == RLELossless):

@@ -61,7 +61,7 @@ class PixelElement:
 
 
 @dataclass(frozen=True)
-class Opened:
+class DicomHeader:
     """An object whose header is read."""
 
     file: BinaryIO
@@ -107,7 +107,7 @@ class Opened:
         return charset.convert_encodings([name.strip() for name in names])
 
 
-def open_dicom(file: BinaryIO) -> Opened:
+def open_dicom(file: BinaryIO) -> DicomHeader:
     """Read the header of the object in `file`; raises `Hold` if it is none, or damaged."""
     size = file.seek(0, io.SEEK_END)
     header = _Bounded(file, size)
@@ -127,7 +127,7 @@ def open_dicom(file: BinaryIO) -> Opened:
     elements = _parse(header, implicit=_is_implicit(header), little=little, until=lambda tag: tag >= FLOAT_PIXELS)
     if header.tell() > size:
         raise damaged("the file is cut short in its header")
-    return Opened(file, size, syntax, little, elements, _pixel_element(header, little))
+    return DicomHeader(file, size, syntax, little, elements, _pixel_element(header, little))
 
 
 def in_order(elements: Iterable[Element]) -> dict[int, Element]:

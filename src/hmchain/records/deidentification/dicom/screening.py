@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS
 from hmchain.records.deidentification.dicom.pixels import Rectangles
-from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, Opened
+from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import DicomRules
 
@@ -26,7 +26,7 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 _CONTENT_SEQUENCE, _DOCUMENT, _DIRECTORY_RECORDS = 0x0040A730, 0x00420011, 0x00041220
 
 
-def refuse(opened: Opened) -> None:
+def refuse(opened: DicomHeader) -> None:
     """Raise `Hold` for what is no object, and for objects whose content is text."""
     kind = opened.ascii(SOP_CLASS)
     if _DIRECTORY_RECORDS in opened.elements or kind == _DIRECTORY:
@@ -39,7 +39,7 @@ def refuse(opened: Opened) -> None:
         raise Hold("structured_report", "a structured report, whose text may name anybody")
 
 
-def review(opened: Opened, rules: DicomRules, *, blanked: bool, coincidence: str) -> None:
+def review(opened: DicomHeader, rules: DicomRules, *, blanked: bool, coincidence: str) -> None:
     """Raise a releasable `Hold`, with all its reasons, for an object that a person must judge.
 
     `blanked` says that its device is known, and where it writes; `coincidence` names an element with a value that may
@@ -53,7 +53,7 @@ def review(opened: Opened, rules: DicomRules, *, blanked: bool, coincidence: str
         raise Hold(doubts[0].code, "; ".join(doubt.reason for doubt in doubts), releasable=True)
 
 
-def _doubts(opened: Opened, rules: DicomRules) -> Iterator[Held]:
+def _doubts(opened: DicomHeader, rules: DicomRules) -> Iterator[Held]:
     """Why a person must look at the pixels, or at an object without any."""
     if opened.pixels is None:
         yield Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like").held
@@ -61,7 +61,7 @@ def _doubts(opened: Opened, rules: DicomRules) -> Iterator[Held]:
         yield Hold("burned_in_text", f"{reason}: its pixels may show a name").held
 
 
-def rectangles(opened: Opened, rules: DicomRules) -> Rectangles:
+def rectangles(opened: DicomHeader, rules: DicomRules) -> Rectangles:
     """What the profile blanks on images of this device and size; nothing if it does not know it."""
     own = (opened.ascii(MODALITY), opened.ascii(MANUFACTURER), opened.ascii(MODEL))
     size = (opened.number(ROWS), opened.number(COLUMNS))
@@ -71,7 +71,7 @@ def rectangles(opened: Opened, rules: DicomRules) -> Rectangles:
     return ()
 
 
-def _suspicion(opened: Opened, rules: DicomRules) -> str:
+def _suspicion(opened: DicomHeader, rules: DicomRules) -> str:
     """Why the pixels may hold text; nothing if there is no reason to think so."""
     kinds = opened.ascii(IMAGE_TYPE).upper().split("\\")
     modality = opened.ascii(MODALITY)

@@ -32,7 +32,7 @@ from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import RESTRICTED_ZIP3, birth_year_min
 from hmchain.records.deidentification.tables.anonymity import Anonymity, AnonymityError, Demand, suppress
 from hmchain.records.sources.item import Item
-from hmchain.records.sources.tables import ROW, Column, Schema, Table, TableProblem, scan, typed
+from hmchain.records.sources.tables import ROW, Column, Table, TableProblem, TableSchema, scan, typed
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 MEMORY_BYTES_MAX = 1 << 30
@@ -48,7 +48,9 @@ _PERSON, _DAYS, _PART = "\x00person", "\x00days", "\x00part"
 class TableDeidentifier:
     """De-identifies the tables of one schema."""
 
-    def __init__(self, profile: Profile, pseudonyms: Pseudonyms, schema: Schema, as_of: date | None = None) -> None:
+    def __init__(
+        self, profile: Profile, pseudonyms: Pseudonyms, schema: TableSchema, as_of: date | None = None
+    ) -> None:
         """`as_of` is the day at which ages are counted: today, if it is not given."""
         self._pseudonyms, self._schema = pseudonyms, schema
         self._as_of = as_of or date.today()

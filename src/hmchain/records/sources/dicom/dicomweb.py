@@ -11,7 +11,7 @@ from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
 from hmchain.records.sources.dicom.web_client import WebClient
 from hmchain.records.sources.http import WebServer
 from hmchain.records.sources.item import DICOM, Item
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 PAGE = 500
 
@@ -35,7 +35,7 @@ class DicomWeb:
         self._client = WebClient(server)
         self._selection = selection
         self._page = page
-        self.skipped = Skipped()
+        self.skipped = SkippedItems()
         """What the last run of `items` passed over."""
 
     def close(self) -> None:

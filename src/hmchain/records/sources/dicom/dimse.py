@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hmchain.records.sources.dicom.dimse_client import DimseClient, Pacs
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
 from hmchain.records.sources.item import DICOM, Item
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -30,7 +30,7 @@ class Dimse:
     def __init__(self, pacs: Pacs, selection: Selection = EVERYTHING) -> None:
         self._client = DimseClient(pacs)
         self._selection = selection
-        self.skipped = Skipped()
+        self.skipped = SkippedItems()
         """What the last run of `items` passed over."""
 
     def close(self) -> None:

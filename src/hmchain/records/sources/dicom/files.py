@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from hmchain.records.sources.containers import Container, Entry, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, open_container
 from hmchain.records.sources.dicom.header import HEAD_BYTES, read_header, why_not_dicom
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
 from hmchain.records.sources.item import DICOM, Item, ItemUnavailableError
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 _SUFFIXES = {".dcm", ".dicom", ".ima"}
 
@@ -24,7 +24,7 @@ class DicomFiles:
     def __init__(self, container: Container, selection: Selection = EVERYTHING) -> None:
         self._container = container
         self._selection = selection
-        self.skipped = Skipped()
+        self.skipped = SkippedItems()
         """What the last run of `items` passed over."""
 
     @classmethod
@@ -43,9 +43,9 @@ class DicomFiles:
         """How many items there are; None with a selection, which would have to read every header first."""
         if not self._selection.everything:
             return None
-        return sum(1 for _ in self._entries(Skipped()))
+        return sum(1 for _ in self._entries(SkippedItems()))
 
-    def _entries(self, skipped: Skipped) -> Iterator[Entry]:
+    def _entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         for entry in self._container.entries(skipped):
             reason = why_not_dicom(entry.head(HEAD_BYTES))
             if reason == "a DICOMDIR" or (reason and PurePosixPath(entry.name).suffix.lower() not in _SUFFIXES):
@@ -53,7 +53,7 @@ class DicomFiles:
             else:
                 yield entry
 
-    def _takes(self, entry: Entry) -> bool:
+    def _takes(self, entry: ContainerEntry) -> bool:
         """Whether it is selected. What cannot be read is given as it is: leaving it out would hide it."""
         if self._selection.everything:
             return True

@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 from hmchain.records.sources.containers import files_below
 from hmchain.records.sources.item import FHIR, Item, SourceError
 from hmchain.records.sources.marks import mark, mark_of_file
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES_MAX = 64 << 20
@@ -33,7 +33,7 @@ class FhirFiles:
     """The FHIR files below a folder, or one file."""
 
     path: Path
-    skipped: Skipped = field(default_factory=Skipped, compare=False, repr=False)
+    skipped: SkippedItems = field(default_factory=SkippedItems, compare=False, repr=False)
     """What the last run of `items` passed over."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
@@ -55,12 +55,12 @@ class FhirFiles:
 
     def count(self) -> int | None:
         """The number of items; unknown if a file is compressed."""
-        files = self._files(Skipped())
+        files = self._files(SkippedItems())
         if any(path.suffix.lower() == ".gz" for path in files):
             return None
         return sum(1 if path.suffix.lower() == ".json" else -(-path.stat().st_size // BLOCK_BYTES) for path in files)
 
-    def _files(self, skipped: Skipped) -> list[Path]:
+    def _files(self, skipped: SkippedItems) -> list[Path]:
         if self.path.is_file():
             return [self.path]
         found = files_below(self.path, _why_not_fhir, skipped)

@@ -12,7 +12,7 @@ from hmchain.records.sources.containers import files_below
 from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, MessageError, parse, split_messages
 from hmchain.records.sources.item import HL7, Item, SourceError
 from hmchain.records.sources.marks import mark, mark_of_file
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 _SUFFIXES = (".hl7", ".er7", ".txt", ".msg")
 
@@ -22,7 +22,7 @@ class Hl7Files:
     """The HL7 v2 files below a folder, or one file of any name."""
 
     path: Path
-    skipped: Skipped = field(default_factory=Skipped, compare=False, repr=False)
+    skipped: SkippedItems = field(default_factory=SkippedItems, compare=False, repr=False)
     """What the last run of `items` passed over."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
@@ -64,7 +64,7 @@ def _is_acknowledgement(data: bytes) -> bool:
         return False
 
 
-def _messages(path: Path, name: str, done: Callable[[str], bool], skipped: Skipped) -> Iterator[Item]:
+def _messages(path: Path, name: str, done: Callable[[str], bool], skipped: SkippedItems) -> Iterator[Item]:
     found = False
     with path.open("rb") as file:
         for number, message in enumerate(split_messages(file), start=1):

@@ -23,7 +23,7 @@ from functools import partial
 from hmchain.canonical import digest
 from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, Message, MessageError, parse
 from hmchain.records.sources.item import HL7, Item, SourceError
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 START, END = b"\x0b", b"\x1c\r"
 ACCEPTED, FAILED, REFUSED = "AA", "AE", "AR"
@@ -73,7 +73,7 @@ class MllpSource:
     ) -> None:
         """Port 0 takes a free one. Without `tls` messages travel in clear: leave `host` at this machine then."""
         self._host, self._port, self._tls, self._limits = host, port, tls, limits or Limits()
-        self.skipped = Skipped()
+        self.skipped = SkippedItems()
         """What came and is no message to keep."""
         self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._conversations: set[asyncio.Task[None]] = set()

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from hmchain.records.pictures.decode import FORMATS
 from hmchain.records.pictures.set_folders import are_splits
-from hmchain.records.sources.containers import Container, Entry, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, open_container
 from hmchain.records.sources.item import IMAGE, Item
 from hmchain.records.sources.marks import mark
 from hmchain.records.sources.pictures.patients import Patients
-from hmchain.records.sources.skipped import Skipped
+from hmchain.records.sources.skipped import SkippedItems
 
 FOLDERS_COUNTED = 1000
 
@@ -37,7 +37,7 @@ class ImageFiles:
         self.labelled = labelled
         self.patients = patients
         self._folders: set[str] = set()
-        self.skipped = Skipped()
+        self.skipped = SkippedItems()
         """What the last run of `items` passed over."""
 
     @classmethod
@@ -72,9 +72,9 @@ class ImageFiles:
 
     def count(self) -> int | None:
         """How many items there are."""
-        return sum(1 for _ in self._entries(Skipped()))
+        return sum(1 for _ in self._entries(SkippedItems()))
 
-    def _entries(self, skipped: Skipped) -> Iterator[Entry]:
+    def _entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
         for entry in self._container.entries(skipped):
             if PurePosixPath(entry.name).suffix.lower() in SUFFIXES or begins_image(entry.head(_HEAD_BYTES)):
                 yield entry
