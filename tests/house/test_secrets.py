@@ -35,7 +35,8 @@ PUBLIC = {
     "Proposal.seed": "public in a study's specification",
     "MaskedUpdate.key": "a digest of what is public",
     "PublicKey.raw": "a public key",
-    "Rotated.key": "a public key",
+    "KeyRotation.key": "a public key",
+    "WrittenBackup.key": "where it lies",
 }
 
 

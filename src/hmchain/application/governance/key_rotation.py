@@ -49,8 +49,8 @@ class HandoverPendingError(LedgerError):
 
 
 @dataclass(frozen=True)
-class Rotated:
-    """A key that was replaced."""
+class KeyRotation:
+    """One of a hospital's keys, replaced."""
 
     organisation: str
     role: str
@@ -60,7 +60,7 @@ class Rotated:
     """Whether an earlier rotation was finished rather than a new one begun."""
 
 
-def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> Rotated:
+def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> KeyRotation:
     """Replace the key of `role`. The node must run.
 
     A validator's is replaced once CometBFT runs with the new one; the wrapping key while nobody else changes the
@@ -73,24 +73,24 @@ def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[
         return _rotate(folder, role, passphrase, say)
 
 
-def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> Rotated:
+def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> KeyRotation:
     with open_steward(folder, passphrase) as steward:
         resumed = next_key_file(folder.keys, role).exists()
-        fresh = _prepared(folder, role, passphrase)
+        fresh = _next_key(folder, role, passphrase)
         if not _on_ledger(_member(steward), role, fresh):
             say(f"the new key of the {role} is in {next_key_file(folder.keys, role)}; the ledger is told")
             steward.send(_transaction(steward, role, fresh))
     if role == VALIDATOR:
         _wait_for_power(folder, steward.organisation, fresh)
-    _take_up(folder, role, fresh, passphrase)
+    _adopt(folder, role, fresh, passphrase)
     if role == VALIDATOR:
         say("the node starts CometBFT again with the new key")
         _wait_for_signer(folder, fresh)
     public = fresh.public.x25519 if isinstance(fresh, WrappingKey) else fresh.public.raw
-    return Rotated(steward.organisation, role, public, resumed)
+    return KeyRotation(steward.organisation, role, public, resumed)
 
 
-def _prepared(folder: NodeFolder, role: str, passphrase: str | None) -> Key:
+def _next_key(folder: NodeFolder, role: str, passphrase: str | None) -> Key:
     """The next key, on disk under its name before the ledger hears of it: that of a rotation cut short, or a new one.
 
     It is never deleted: once the ledger knows a steward's key, nothing but that key can act for the organisation.
@@ -164,7 +164,7 @@ def _wait_for_signer(folder: NodeFolder, fresh: Key) -> None:
     )
 
 
-def _take_up(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) -> None:
+def _adopt(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) -> None:
     """Let everything use the new key, and give up the old one last, in one step."""
     if isinstance(fresh, WrappingKey):
         _hand_over_vault(locate(folder.path), fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))

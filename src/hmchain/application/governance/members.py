@@ -1,4 +1,4 @@
-"""What the members of a network decide together: who joins, who leaves, by which rules."""
+"""Decisions that the members of a network take together, each as one steward asks for it or agrees to it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.errors import InputError
-from hmchain.ledger.contracts.members import maintenance, membership, parameters, upgrades
+from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance, Window
 from hmchain.ledger.contracts.members.membership import (
     Action,
     Admit,
+    Member,
     ProposeAction,
     Remove,
     SetParameters,
@@ -22,6 +23,7 @@ from hmchain.ledger.contracts.members.membership import (
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.readers.members import BallotView, ballots
+from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
@@ -90,6 +92,36 @@ def _require_use(state: State, action: Action, time_ms: int) -> None:
         raise UselessProposalError(what, "`hmchain network status` lists the members") from refusal
 
 
+def admit(steward: LedgerUser, member: Member) -> BallotView:
+    """Ask that a hospital joins the network. Raises what `propose` raises."""
+    return propose(steward, Admit(member))
+
+
+def remove(steward: LedgerUser, organisation: str) -> BallotView:
+    """Ask that a member leaves, for good. Raises what `propose` raises."""
+    return propose(steward, Remove(organisation))
+
+
+def set_parameters(steward: LedgerUser, settings: Sequence[str]) -> BallotView:
+    """Ask for other network parameters, given as `NAME=VALUE`. Raises `NetworkParameterError` too."""
+    return propose(steward, changed_parameters(steward.state, settings))
+
+
+def upgrade(steward: LedgerUser, protocol: int, after_ms: int | None = None, after_height: int = 0) -> BallotView:
+    """Ask for the next rules; without a time an hour more than the notice that is due."""
+    soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
+    after_ms = soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0)
+    return propose(steward, Upgrade(protocol, after_ms, after_height))
+
+
+def call_off(steward: LedgerUser) -> BallotView:
+    """Ask that the agreed upgrade does not take place. Raises `UselessProposalError` too, if none is agreed."""
+    agreed = upgrades.planned(steward.state)
+    if agreed is None:
+        raise UselessProposalError("no upgrade is agreed on", "`hmchain network ballots` lists what is open")
+    return propose(steward, CallOff(agreed.protocol))
+
+
 def changed_parameters(state: State, settings: Sequence[str]) -> SetParameters:
     """The action that sets network parameters, given as `NAME=VALUE`. Raises `NetworkParameterError`."""
     current = parameters.current(state)
@@ -140,20 +172,6 @@ def _open_ballot(state: State, prefix: str) -> BallotView:
     return found[0]
 
 
-def upgrade(steward: LedgerUser, protocol: int, after_ms: int | None, after_height: int) -> Upgrade:
-    """The action that agrees on the next rules; without a time an hour more than the notice that is due."""
-    soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
-    return Upgrade(protocol, soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0), after_height)
-
-
-def call_off(steward: LedgerUser) -> CallOff:
-    """The action that calls the agreed upgrade off. Raises `UselessProposalError` if none is agreed."""
-    agreed = upgrades.planned(steward.state)
-    if agreed is None:
-        raise UselessProposalError("no upgrade is agreed on", "`hmchain network ballots` lists what is open")
-    return CallOff(agreed.protocol)
-
-
 def announce_maintenance(steward: LedgerUser, minutes: int, in_minutes: int = 0) -> Window:
     """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
     from_ms = steward.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
@@ -163,6 +181,7 @@ def announce_maintenance(steward: LedgerUser, minutes: int, in_minutes: int = 0)
     return announced
 
 
-def unjail(steward: LedgerUser) -> None:
+def unjail(steward: LedgerUser) -> Standing:
     """Ask for a hospital's votes to be counted again. Raises `RefusedTransactionError` if it is not jailed."""
     steward.send(Unjail())
+    return standings.standing(steward.state, steward.organisation)

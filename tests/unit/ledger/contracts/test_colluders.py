@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance import studies as study_decisions
-from hmchain.application.governance.studies import Proposal, StudyFileError
+from hmchain.application.governance.proposals import Proposal, StudyFileError, specification
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
 from hmchain.ledger.readers.studies import proposal_to
@@ -43,16 +42,14 @@ def test_s5_a_study_too_small_for_the_consortiums_colluders_is_refused(seven: Be
 def test_s5_a_proposal_pins_f_of_the_consortium_and_says_how_to_pin_less(seven: Bed) -> None:
     three = dict.fromkeys(seven.names[:3], "brain")
     with pytest.raises(StudyFileError, match="3 hospitals cannot withstand 2 of them") as caught:
-        study_decisions.specification(seven.state, Proposal(name="small", datasets=three))
+        specification(seven.state, Proposal(name="small", datasets=three))
     assert "colluders = 1" in str(caught.value)
-    small = study_decisions.specification(seven.state, Proposal(name="small", datasets=three, colluders=1))
+    small = specification(seven.state, Proposal(name="small", datasets=three, colluders=1))
     assert (small.colluders, small.threshold, small.witnesses) == (1, 3, 2)
-    five = study_decisions.specification(
-        seven.state, Proposal(name="five", datasets=dict.fromkeys(seven.names[:5], "brain"))
-    )
+    five = specification(seven.state, Proposal(name="five", datasets=dict.fromkeys(seven.names[:5], "brain")))
     assert five.colluders == 2
     with pytest.raises(StudyFileError, match="out of range"):
-        study_decisions.specification(seven.state, Proposal(name="five", datasets=three, colluders=3))
+        specification(seven.state, Proposal(name="five", datasets=three, colluders=3))
 
 
 def test_s5_the_steward_sees_the_number(seven: Bed) -> None:

@@ -16,10 +16,13 @@ from hmchain.application.governance.members import (
     NetworkParameterError,
     NoBallotError,
     UselessProposalError,
+    admit,
     announce_maintenance,
     call_off,
     changed_parameters,
     propose,
+    remove,
+    set_parameters,
     unjail,
     upgrade,
     vote,
@@ -161,7 +164,7 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         # All read the one node of this test; each signs with its own key.
         stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
-        asked = propose(stewards[0], Admit(member("e")))
+        asked = admit(stewards[0], member("e"))
         assert (asked.action, asked.yes, asked.needed, asked.passed) == ("admit e", ("a",), 3, False)
         with pytest.raises(NoBallotError, match="no open ballot begins"):
             vote(stewards[1], "xx")
@@ -186,7 +189,7 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
         for steward in stewards[1:]:  # four of five
             vote(steward, "")
         for name in ("b", "c"):
-            propose(stewards[0], Remove(name))
+            remove(stewards[0], name)
         with pytest.raises(NoBallotError, match="2 open ballots begin"):
             vote(stewards[1], "")
         with pytest.raises(RefusedTransactionError, match="not_jailed"):
@@ -197,9 +200,10 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         before = parameters.current(stewards[0].state)
-        action = changed_parameters(stewards[0].state, ["round_trip_ms=160", "jail_ms=60000"])
+        settings = ["round_trip_ms=160", "jail_ms=60000"]
+        action = changed_parameters(stewards[0].state, settings)
         assert action.parameters == replace(before, round_trip_ms=160, jail_ms=60_000)
-        asked = propose(stewards[0], action)
+        asked = set_parameters(stewards[0], settings)
         assert asked.action == "set jail_ms=60000, round_trip_ms=160" and not asked.passed
         vote(stewards[1], "")
         assert "round_trip_ms=160" in vote(stewards[2], "").action
@@ -213,7 +217,7 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
             (["round_trip_ms=160"], "in force already"),
         ):
             with pytest.raises(NetworkParameterError, match=what):
-                changed_parameters(stewards[0].state, settings)
+                set_parameters(stewards[0], settings)
 
 
 def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine: Engine) -> None:
@@ -222,23 +226,23 @@ def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine:
         with pytest.raises(UselessProposalError, match="no upgrade is agreed on"):
             call_off(stewards[0])
         with pytest.raises(UselessProposalError, match="not the protocol after the one in force"):
-            propose(stewards[0], upgrade(stewards[0], 4, None, 0))
+            upgrade(stewards[0], 4, None, 0)
         with pytest.raises(UselessProposalError, match="too soon"):
-            propose(stewards[0], upgrade(stewards[0], 3, 0, 10**6))
-        asked = propose(stewards[0], upgrade(stewards[0], 3, None, 9))
+            upgrade(stewards[0], 3, 0, 10**6)
+        asked = upgrade(stewards[0], 3, None, 9)
         assert asked.action.startswith("protocol 3 after 20") and asked.action.endswith("UTC and block 9")
         assert not withdraw(stewards[0], "").open
         with pytest.raises(NoBallotError):
             vote(stewards[1], asked.id.hex())
-        asked = propose(stewards[0], upgrade(stewards[0], 3, None, 10))
+        asked = upgrade(stewards[0], 3, None, 10)
         for steward in stewards[1:3]:
             vote(steward, asked.id.hex())
         rules = rules_of(consortium.ledger.state)
         assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2,), 3, 10)
         assert "block 10; this program does not know it and will stop there" in rules_words(rules)
         with pytest.raises(UselessProposalError, match="another upgrade is agreed on"):
-            propose(stewards[0], upgrade(stewards[0], 3, None, 11))
-        asked = propose(stewards[0], call_off(stewards[0]))
+            upgrade(stewards[0], 3, None, 11)
+        asked = call_off(stewards[0])
         assert asked.action == "call off protocol 3"
         for steward in stewards[1:3]:
             vote(steward, asked.id.hex())
@@ -253,8 +257,7 @@ def test_maintenance_is_announced_and_ended(chain: Chain, engine: Engine) -> Non
         assert standings.standing(steward.state, "a").power == 1
         with pytest.raises(RefusedTransactionError, match="maintenance_lately"):
             announce_maintenance(steward, 1, 60)
-        unjail(steward)
-        assert standings.standing(steward.state, "a").power > 1
+        assert unjail(steward).power > 1
 
 
 def test_a_node_of_another_chain_is_refused(engine: Engine) -> None:

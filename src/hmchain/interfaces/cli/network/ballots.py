@@ -12,18 +12,15 @@ from hmchain.interfaces.cli.options import passphrase
 
 if TYPE_CHECKING:
     from hmchain.application.governance.delegate import LedgerUser
-    from hmchain.ledger.contracts.members.membership import Action
     from hmchain.ledger.readers.members import BallotView
 
 COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 
 
-def propose(directory: Path, action: Callable[[LedgerUser], Action], *, as_json: bool) -> None:
-    """Put to the vote what the ledger at this hospital's node suggests, with its steward's yes."""
-    from hmchain.application.governance import members
-
+def propose(directory: Path, ask: Callable[[LedgerUser], BallotView], *, as_json: bool) -> None:
+    """Put to the vote what this hospital's steward asks for."""
     with _steward(directory) as steward:
-        _show(members.propose(steward, action(steward)), as_json=as_json)
+        _show(ask(steward), as_json=as_json)
 
 
 def vote(directory: Path, ballot: str, *, as_json: bool) -> None:

@@ -186,11 +186,11 @@ def admit(
     as_json: AsJson = False,
 ) -> None:
     """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
+    from hmchain.application.governance import members
     from hmchain.application.site import network
-    from hmchain.ledger.contracts.members.membership import Admit
 
     member = network.load_introduction(file).member
-    balloting.propose(directory, lambda steward: Admit(member), as_json=as_json)
+    balloting.propose(directory, lambda steward: members.admit(steward, member), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain network remove west"))
@@ -200,9 +200,9 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
-    from hmchain.ledger.contracts.members.membership import Remove
+    from hmchain.application.governance import members
 
-    balloting.propose(directory, lambda steward: Remove(organisation), as_json=as_json)
+    balloting.propose(directory, lambda steward: members.remove(steward, organisation), as_json=as_json)
 
 
 @app.command("parameters", epilog=example("hmchain network parameters"))
@@ -236,11 +236,9 @@ def set_parameters(
     as_json: AsJson = False,
 ) -> None:
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
-    from hmchain.application.governance import members as governance
+    from hmchain.application.governance import members
 
-    balloting.propose(
-        directory, lambda steward: governance.changed_parameters(steward.state, settings), as_json=as_json
-    )
+    balloting.propose(directory, lambda steward: members.set_parameters(steward, settings), as_json=as_json)
 
 
 @app.command(epilog=example("hmchain network vote 3f9a"))

@@ -9,6 +9,7 @@ import typer
 
 from hmchain.application.governance import studies
 from hmchain.application.governance.delegate import open_scientist, open_steward
+from hmchain.application.governance.proposals import load_proposal
 from hmchain.application.governance.terms import terms
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
@@ -146,9 +147,9 @@ def propose(
     node: Node = DEFAULT_NODE,
 ) -> None:
     """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
-    wanted = studies.load_proposal(file)
+    wanted = load_proposal(file)
     with open_scientist(NodeFolder(node), passphrase()) as scientist:
-        done = studies.propose(scientist, studies.specification(scientist.state, wanted))
+        done = studies.propose(scientist, wanted)
     _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
                 f"Each decides: hmchain study approve {done.study}")  # fmt: skip
 
