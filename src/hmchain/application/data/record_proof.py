@@ -37,7 +37,7 @@ class RecordProofError(AuditError):
 
 @dataclass(frozen=True)
 class HandedProof:
-    """What an auditor is handed."""
+    """A proof as an auditor is handed it."""
 
     organisation: str
     """Whose dataset it is, as the ledger names it."""

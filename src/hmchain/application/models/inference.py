@@ -53,7 +53,7 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one image, or why it says nothing."""
+    """The model's word on one image, or why it has none."""
 
     image: Path
     probabilities: dict[str, float]
@@ -67,7 +67,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model says of several images."""
+    """The word of one model on several images."""
 
     model: ModelFile
     predictions: tuple[Prediction, ...]

@@ -33,7 +33,7 @@ class NoModelError(StudyError):
 
 
 class Objects(Protocol):
-    """Where encrypted objects come from: a store, or what an agent keeps of it."""
+    """The source of encrypted objects: a store, or what an agent keeps of it."""
 
     def get(self, address: bytes, *, size: int) -> bytes:
         """The object of `size` bytes at an address. Raises `StorageError`."""
@@ -63,7 +63,7 @@ def mean_counts(state: State, objects: Objects, key: SecretKey, study: str) -> t
 
 
 def preprocessing(state: State, means: tuple[int, ...], study: str) -> Preprocessing:
-    """How a study's model takes an image, with the prior that its mean class counts give."""
+    """The way in which a study's model takes an image, with the prior that its mean class counts give."""
     spec = _study(state, study).spec
     adjusted = decode(spec.training, TrainingPlan).logit_adjustment
     counts = summed_counts(means, len(spec.uses))

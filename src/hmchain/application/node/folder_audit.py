@@ -54,7 +54,7 @@ class FolderDefectError(AuditError):
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of files of one kind."""
+    """The outcome for files of one kind."""
 
     files: tuple[str, ...]
     """As paths in the folder."""

@@ -1,1 +1,1 @@
-"""What reads a ledger for people: nothing on disk is believed because it is near."""
+"""Questions that people ask of a ledger, and their answers: nothing on disk is believed because it is near."""

@@ -68,7 +68,7 @@ def replayed(
 def _replayed(
     directory: Path, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
 ) -> Iterator[tuple[AuditReport, State]]:
-    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
+    genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     if _is_of_a_node(directory):
         require_whole(directory)
         archive = Archive.load(directory)
@@ -102,7 +102,7 @@ def _log_replayed(
     directory: Path, archive: Archive, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
 ) -> Iterator[tuple[AuditReport, State]]:
     last = archive.last.header
-    genesis = genesis_file.load(directory / "genesis.json")
+    genesis = genesis_file.load(directory / genesis_file.FILE)
     replay.check_anchor(genesis, anchor)
     _check_trusted(archive, trusted)
     anchored = anchor is not None or trusted is not None

@@ -30,7 +30,7 @@ def datasets(state: State) -> list[DatasetView]:
 
 
 def count_words(count: int) -> str:
-    """What a rounded count says: published are powers of two, the least of which stands for everything below it too."""
+    """A rounded count in words: published are powers of two, the least of which stands for everything below it too."""
     return f"{count} to {2 * count - 1}" if count > COUNT_MIN else f"under {2 * count}"
 
 

@@ -1,4 +1,4 @@
-"""Who decided a block: from the votes in the log, or from the headers that are kept beside a node's log."""
+"""Decisions on blocks: from the votes in the log, or from the headers that are kept beside a node's log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hmchain.ledger.state import State
 
 @dataclass(frozen=True)
 class BlockDecision:
-    """How one block was decided."""
+    """The decision on one block."""
 
     hash: bytes
     """What the validators signed: on CometBFT the hash of its own header."""
@@ -40,7 +40,7 @@ class Decisions:
         self._members |= {place.hex().upper(): name for place, name in standings.former_owners(state).items()}
 
     def of(self, block: Block, commit: Commit) -> BlockDecision:
-        """How a block of the log was decided."""
+        """The decision on a block of the log."""
         header = block.header
         signed = None if commit.votes else self._headers.get(header.height)
         if signed is not None:

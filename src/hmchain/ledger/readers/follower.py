@@ -43,7 +43,7 @@ class UnsignedError(LedgerError):
 
 
 class RunningHeaders(Headers, Protocol):
-    """Where a running node's signed headers come from."""
+    """The source of a running node's signed headers."""
 
     def get_each(self, heights: Sequence[int]) -> Sequence[SignedHeader] | None:
         """The headers of these heights; None if one of them is not there."""
@@ -164,7 +164,7 @@ def follow(directory: Path, headers: RunningHeaders) -> Follower:
 
     Raises what `open_state` raises, and `UnsignedError` if no header signs that state yet.
     """
-    genesis = genesis_file.load(directory / "genesis.json")
+    genesis = genesis_file.load(directory / genesis_file.FILE)
     with open_state(directory, headers) as found:
         if not found.is_signed and not found.state.is_new:
             what = f"no header signs the state of block {found.state.height} yet"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class WholeLog:
 
     @property
     def words(self) -> str:
-        """Up to where it is signed; empty where all of it is."""
+        """The end of what is signed, in words; empty where all of it is."""
         if self.signed.names and self.signed.height >= self.height:
             return ""
         return self.signed.words(self.height)
@@ -70,19 +71,22 @@ class WholeLog:
 class LedgerReader:
     """A ledger as it was when the reader was opened. Whatever it tells is what members signed, or says so."""
 
-    def __init__(self, directory: Path, store: BlockStore, verified: VerifiedState | None, headers: Headers | None):
-        """`verified` is None beside a bare copy of the blocks."""
-        self.genesis: Genesis = genesis_file.load(directory / "genesis.json")
-        self._directory, self._store, self._verified = directory, store, verified
-        self._stack = ExitStack()
-        self._names = verified.state if verified else self._stack.enter_context(_founding(self.genesis))
-        self._log = SignedLog(directory, store, self.genesis, Witnesses(self.genesis, self._names), headers)
-        self._decisions = Decisions(self._log.headers, self._names)
-        self._whole: WholeLog | None = None
+    def __init__(
+        self, directory: Path, store: BlockStore, names: State, verified: VerifiedState | None, headers: Headers | None
+    ) -> None:
+        """`names` knows the members' keys; `verified` is None beside a bare copy of the blocks."""
+        self.genesis: Genesis = genesis_file.load(directory / genesis_file.FILE)
+        self._directory, self._store, self._names = directory, store, names
+        self._verified, self._headers = verified, headers
 
-    def close(self) -> None:
-        """Let go of what the reader made itself."""
-        self._stack.close()
+    @cached_property
+    def _log(self) -> SignedLog:
+        witnesses = Witnesses(self.genesis, self._names)
+        return SignedLog(self._directory, self._store, self.genesis, witnesses, self._headers)
+
+    @cached_property
+    def _decisions(self) -> Decisions:
+        return Decisions(self._log.headers, self._names)
 
     @property
     def height(self) -> int:
@@ -135,10 +139,12 @@ class LedgerReader:
 
     def require_whole(self) -> WholeLog:
         """See, once, that the whole log is as it was signed. Raises `DamagedBlockError`."""
-        if self._whole is None:
-            height = self._store.height
-            self._whole = WholeLog(self._log.require_whole(), height)
         return self._whole
+
+    @cached_property
+    def _whole(self) -> WholeLog:
+        height = self._store.height
+        return WholeLog(self._log.require_whole(), height)
 
     def _vouched(self, stored: StoredBlock) -> str:
         signed = self._log.signed(stored)
@@ -218,11 +224,12 @@ def open_ledger(directory: Path, headers: Headers | None = None) -> Iterator[Led
     `headers` gives CometBFT's signed headers, by default those that are kept beside the log. Raises `LedgerError` for
     what cannot be opened, read or believed.
     """
-    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
+    genesis = genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with ExitStack() as stack:
         store = stack.enter_context(closing(BlockStore(directory / BLOCKS, read_only=True)))
         found = stack.enter_context(open_state(directory, headers)) if state_files(directory) else None
-        yield stack.enter_context(closing(LedgerReader(directory, store, found, headers)))
+        names = found.state if found else stack.enter_context(_founding(genesis))
+        yield LedgerReader(directory, store, names, found, headers)
 
 
 @contextmanager

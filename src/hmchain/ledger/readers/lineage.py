@@ -99,7 +99,7 @@ class UpdateTrace:
 
 @dataclass(frozen=True, slots=True)
 class AggregateTrace:
-    """What a master posted."""
+    """The sum that a master posted."""
 
     master: str
     model_root: bytes
@@ -144,7 +144,7 @@ class StudyTrace:
 
 @dataclass(frozen=True, slots=True)
 class DatasetTrace:
-    """Who touched one dataset, and who allowed it."""
+    """The use of one dataset, and who allowed it."""
 
     organisation: str
     dataset: str
@@ -159,7 +159,7 @@ class DatasetTrace:
 
 
 def trace_study(directory: Path, study: str) -> StudyTrace:
-    """Which data, approvals, code, updates and masters made this study's model?
+    """The data, approvals, code, updates and masters that made a study's model.
 
     Raises `NothingToTraceError`, or what opening the ledger raises.
     """
@@ -171,7 +171,7 @@ def trace_study(directory: Path, study: str) -> StudyTrace:
 
 
 def trace_dataset(directory: Path, organisation: str, dataset: str) -> DatasetTrace:
-    """Who touched this dataset, and on which approval?
+    """The use of a dataset, and the approvals that it rests on.
 
     Raises `NothingToTraceError`, or what opening the ledger raises.
     """
@@ -267,7 +267,7 @@ class _History:
         """Read all blocks of a ledger."""
         store = BlockStore(directory / "blocks.db", read_only=True)
         try:
-            history = cls(genesis_file.load(directory / "genesis.json").members)
+            history = cls(genesis_file.load(directory / genesis_file.FILE).members)
             for stored in store.blocks():
                 history._read_block(stored)
         finally:

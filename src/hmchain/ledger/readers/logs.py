@@ -33,7 +33,7 @@ class SignedLog:
         self.headers = headers or Archive.load(directory) or NoHeaders()
 
     def signed(self, stored: StoredBlock) -> Signed | None:
-        """Who signed a block and what became of it; None where no header says so yet, or none is at hand.
+        """The signers of a block and of what became of it; None where no header says so yet, or none is at hand.
 
         Raises `DamagedBlockError` if the block is another one than was signed.
         """

@@ -64,7 +64,7 @@ class BallotView:
 
     @property
     def open(self) -> bool:
-        """Whether it takes votes."""
+        """True while it takes votes."""
         return not (self.passed or self.withdrawn or self.lapsed)
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class BallotView:
 
 
 def tolerated(found: Iterable[ValidatorStatus]) -> int:
-    """How many of the validators may fail or lie; who was found guilty of voting twice is none any more."""
+    """The number of validators that may fail or lie; who was found guilty of voting twice is none any more."""
     return reputation.faults_tolerated(sum(not each.tombstoned for each in found))
 
 

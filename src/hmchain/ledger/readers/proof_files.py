@@ -45,7 +45,7 @@ ProofFile = InclusionFile | OutcomeFile
 
 @dataclass(frozen=True)
 class ProvenTransaction:
-    """What a proof proves, by the proof's own content."""
+    """A transaction that a proof proves, by the proof's own content."""
 
     transaction: TransactionLine
     """Without the sender's organisation, which is not part of it."""
@@ -100,7 +100,7 @@ def _verify(file: ProofFile, anchor: Genesis | bytes) -> None:
 
 
 def proven(file: ProofFile) -> ProvenTransaction:
-    """What a proof proves."""
+    """The transaction that a proof proves."""
     if isinstance(file, OutcomeFile):
         header = file.proof.decided.signed_header.header
         wire, height, time_ms = file.proof.decided.tx, header.height, light.time_ms(header)

@@ -70,7 +70,7 @@ class TrustedHeader:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What was checked, against what, and what that does not prove."""
+    """The outcome of an audit: what was checked, against what, and what that does not prove."""
 
     chain_id: str
     genesis: bytes
@@ -139,7 +139,7 @@ def replay(
 ) -> AuditReport:
     """As `verify`, and leave the state that the blocks lead to at `place`."""
     with _readable():
-        genesis = genesis_file.load(directory / "genesis.json")
+        genesis = genesis_file.load(directory / genesis_file.FILE)
         check_anchor(genesis, anchor)
         store = BlockStore(directory / "blocks.db", read_only=True)
         store.freeze()
@@ -253,7 +253,7 @@ NOT_PROVEN = (
 
 
 def anchor_words(anchor: bytes | None, trusted: TrustedHeader | None) -> str:
-    """What a ledger was compared with."""
+    """The anchor of an audit, in words."""
     words = [f"genesis {anchor.hex()}"] if anchor is not None else []
     words += [f"block {trusted.height} with hash {trusted.hash.hex()}"] if trusted else []
     return " and ".join(words) or "none"

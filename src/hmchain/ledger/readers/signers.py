@@ -1,4 +1,4 @@
-"""Whose signatures a block, and the state that it led to, rest on."""
+"""Signers of blocks, and of the states that they led to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hmchain.ledger.state import State
 
 
 class Headers(Protocol):
-    """Where CometBFT's signed headers come from: the file beside a log, or a node that runs."""
+    """The source of CometBFT's signed headers: the file beside a log, or a node that runs."""
 
     def get(self, height: int) -> SignedHeader | None:
         """The header of a height, or None where there is none yet, or none at hand."""
@@ -26,7 +26,7 @@ class Headers(Protocol):
 
 
 class NoHeaders:
-    """Where there are none."""
+    """The source where there are none."""
 
     def get(self, _height: int) -> SignedHeader | None:
         """None."""
@@ -37,7 +37,7 @@ class NoHeaders:
 
 @dataclass(frozen=True)
 class Signed:
-    """Up to where a ledger is signed, and by whom."""
+    """The last state of a ledger that is signed, and by whom."""
 
     height: int
     """Of the last state that somebody signed; what comes after it is nobody's word but this disk's."""
@@ -47,7 +47,7 @@ class Signed:
     """Whether these are founders, whom the genesis names, or members whom only the state names."""
 
     def words(self, height: int) -> str:
-        """What to tell of a state of `height`."""
+        """Words on a state of `height`."""
         if not self.names:
             return "signed by nobody that could be asked: start the node, or audit it"
         who = "founders" if self.founders else "members, as this state names them"
@@ -66,11 +66,11 @@ class Witnesses:
         self._circles = (founders, {name: keys.get(name, key) for name, key in members.items()})
 
     def of_header(self, signed: SignedHeader, height: int) -> Signed | None:
-        """Who signed a header that vouches for the state of `height`; None if too few did. Raises `LightProofError`."""
+        """The signers of a header that vouches for a state; None if too few. Raises `LightProofError`."""
         return self._counted(height, lambda circle: light.signers(signed, self._chain_id, circle))
 
     def of_commit(self, header: Header, commit: Commit) -> Signed | None:
-        """Who signed a block of the embedded engine; None if too few did."""
+        """The signers of a block of the embedded engine; None if too few."""
         message = vote_bytes(header.chain_id, header.height, header.round, header.hash)
         if header.chain_id != self._chain_id or len(commit.votes) != len(commit.signatures):
             return None

@@ -53,18 +53,18 @@ class VerifiedState:
 
     @property
     def words(self) -> str:
-        """Who signed it, that the tip is not signed yet, or that another block follows."""
+        """Words on who signed it, that the tip is not signed yet, or that another block follows."""
         more = f"; block {self.logged} follows it" if self.logged > self.state.height else ""
         return self.signed.words(self.state.height) + more
 
     @property
     def whole(self) -> bool:
-        """Whether all of it is signed, and nothing follows it."""
+        """True if all of it is signed, and nothing follows it."""
         return self.is_signed and self.state.height >= self.logged
 
     @property
     def is_signed(self) -> bool:
-        """Whether all of it is signed."""
+        """True if all of it is signed."""
         return bool(self.signed.names) and self.signed.height >= self.state.height
 
 
@@ -76,7 +76,7 @@ def open_state(directory: Path, headers: Headers | None = None) -> Iterator[Veri
     `DamagedStateError` or `StaleStateError` with the way to mend it, `ProtocolError`, or another `LedgerError` for
     what cannot be read.
     """
-    genesis_file.load(directory / "genesis.json")  # a ledger that needs another program is not touched
+    genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with opened(_newest(directory), directory, headers) as found:
         yield found
 
@@ -84,7 +84,7 @@ def open_state(directory: Path, headers: Headers | None = None) -> Iterator[Veri
 @contextmanager
 def opened(path: Path, directory: Path, headers: Headers | None = None) -> Iterator[VerifiedState]:
     """One state file of a ledger's directory, verified. Raises as `open_state` does."""
-    genesis = genesis_file.load(directory / "genesis.json")
+    genesis = genesis_file.load(directory / genesis_file.FILE)
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
         logged = store.height  # asked for before the state is read: who writes has committed all of them but the last
     with closing(_opened(path)) as state:

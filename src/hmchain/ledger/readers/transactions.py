@@ -16,7 +16,7 @@ _HEX_DIGITS = "0123456789abcdef"
 
 
 class BadPrefixError(InputError):
-    """What was typed cannot begin the digest of a transaction."""
+    """A prefix that cannot begin the digest of a transaction."""
 
     code = "bad_prefix"
 
