@@ -15,7 +15,7 @@ from PIL import Image
 
 from hmchain.application.governance import key_rotation
 from hmchain.application.governance.delegate import LedgerUser, open_steward
-from hmchain.application.node.node import open_hospital
+from hmchain.application.node.opening import open_hospital
 from hmchain.application.site.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import proposer

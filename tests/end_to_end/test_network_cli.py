@@ -19,8 +19,7 @@ import pytest
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import Architecture
-from hmchain.application.node import node
-from hmchain.application.node.node import open_hospital
+from hmchain.application.node.opening import open_hospital
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
@@ -72,7 +71,7 @@ def test_a_transaction_is_proven_to_someone_who_holds_the_genesis(consortium: Co
         until(lambda: client.find(digest), "the transaction at another node")
         until(lambda: client.status().sync_info.latest_block_height > client.find(digest).height, "its commit")
         proof = client.prove(digest)
-    light.verify(proof, node.joined(consortium.sites["west"].folder).genesis)
+    light.verify(proof, consortium.sites["west"].folder.joined().genesis)
 
 
 def test_the_audit_holds_a_ledger_against_what_the_members_signed(consortium: Consortium) -> None:
@@ -166,7 +165,7 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     """Section 7 of the guide: records stay in each folder, stewards approve, agents do the rest."""
     uses = tuple(DatasetUse(name, "scans", 1) for name in NAMES)
     architecture = Architecture.for_images(16, 16, 1, classes=2)
-    plan, salt = default_plan(rounds=1, steps=2), node.joined(consortium.sites["west"].folder).genesis.salt
+    plan, salt = default_plan(rounds=1, steps=2), consortium.sites["west"].folder.joined().genesis.salt
     spec = study_spec("brightness", SCHEMA, uses, architecture, plan, salt)
     for order, site in enumerate(consortium.sites.values()):
         with open_hospital(site.folder) as member:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from hmchain.application.node import node, process
+from hmchain.application.node import home, joining
 from hmchain.application.site import network
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network
@@ -76,8 +76,8 @@ class HostedNode:
         self.folder.toml.write_text(text, "utf-8")
 
     def join(self, made: Network) -> None:
-        node.join(self.folder, made)
-        process.make_home(self.folder)
+        joining.adopt(self.folder, made)
+        home.make_home(self.folder)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "hmchain", "node", "start", "--dir", self.place]

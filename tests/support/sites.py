@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hmchain.application.node import node
-from hmchain.application.node.node import open_hospital
+from hmchain.application.node.opening import open_hospital
+from hmchain.application.node.status import NodeStatus, node_status
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data.datasets import Schema
@@ -88,8 +88,8 @@ class Site:
                 os.kill(process, signal.SIGKILL)
         self.process.wait(timeout=10)
 
-    def status(self) -> node.NodeStatus:
-        return node.node_status(self.folder)
+    def status(self) -> NodeStatus:
+        return node_status(self.folder)
 
 
 def _processes_of(folder: Path, program: str = "") -> list[int]:

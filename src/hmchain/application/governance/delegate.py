@@ -46,7 +46,7 @@ def open_user(folder: NodeFolder, role: str, passphrase: str | None = None) -> I
     Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
     """
     # A hospital whose ledger runs in its own process has none of the libraries that a node is spoken to with.
-    from hmchain.application.node.node import open_ledger
+    from hmchain.application.node.opening import open_ledger
 
     key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
     ledger = open_ledger(folder)

@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from hmchain.application.governance.delegate import LedgerUser, open_steward
-from hmchain.application.node import process
+from hmchain.application.node import home
 from hmchain.application.node.link import connected
 from hmchain.application.site.hospital import HospitalFolder, alone, locate
 from hmchain.application.site.keyring import ROTATED_ROLES, key_file, next_key_file
@@ -169,7 +169,7 @@ def _adopt(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) ->
     if isinstance(fresh, WrappingKey):
         _hand_over_vault(locate(folder.path), fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))
     elif role == VALIDATOR:
-        process.make_home(folder, passphrase, validator=fresh)
+        home.make_home(folder, passphrase, validator=fresh)
     rename(next_key_file(folder.keys, role), key_file(folder.keys, role))
 
 

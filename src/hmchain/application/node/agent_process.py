@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.node_hospital import NodeHospital
-from hmchain.application.node.node import open_hospital
+from hmchain.application.node.opening import open_hospital
+from hmchain.application.node.stopping import stopping
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.block_store import BlockStoreError
@@ -19,7 +19,6 @@ from hmchain.ledger.readers.follower import UnsignedError
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError
 from hmchain.ledger.state import StateError
-from hmchain.processes import ended_by_signals
 
 Say = Callable[[str], None]
 
@@ -100,11 +99,3 @@ def _tell_news(hospital: Hospital, told: dict[str, str], say: Say) -> dict[str, 
         if told.get(study) != reason:
             say(f"study {study}: {reason}")
     return news
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; a second signal does what it does elsewhere."""
-    stop = threading.Event()
-    with ended_by_signals(stop.set):
-        yield stop

@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 
 from hmchain import sqlite
-from hmchain.application.node.node import joined
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import StorageError
 from hmchain.files import free_name, make_folder, rename, replacing
@@ -54,7 +53,7 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     """
     if file.exists():
         raise BackupError(f"{file} exists", "a backup is never overwritten; choose another name")
-    genesis = joined(folder).genesis
+    genesis = folder.joined().genesis
     with folder.held(), _scratch(folder) as scratch:
         for name in (STATE, BLOCKS):
             _copy(folder.ledger / name, scratch / name)
@@ -85,7 +84,7 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     What was there is kept beside it, in `before-restore-1` and so on. Raises `NodeRunningError`, `NotJoinedError`,
     `SignedRecordError` or `BackupError`, changing nothing.
     """
-    genesis = joined(folder).genesis
+    genesis = folder.joined().genesis
     with folder.held(), _scratch(folder) as scratch:
         _unpack(file, scratch)
         manifest = _manifest(file, scratch)

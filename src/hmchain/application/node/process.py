@@ -11,25 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hmchain.application.node import pace, snapshot_join
-from hmchain.application.node.agent_process import stopping
+from hmchain.application.node import home, snapshot_join
 from hmchain.application.node.log_rotation import rotate
-from hmchain.application.node.node import NotJoinedError, joined
-from hmchain.application.site.keyring import key_file
-from hmchain.application.site.network import Network
-from hmchain.application.site.node import RUN_BEGINS, NodeFolder
-from hmchain.application.site.settings import NodeSettings
+from hmchain.application.node.stopping import stopping
+from hmchain.application.site.node import RUN_BEGINS, NodeFolder, NotJoinedError
 from hmchain.errors import LedgerError
 from hmchain.files import write_whole
-from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.engines.cometbft.damage import check_signed, diagnose
 from hmchain.ledger.engines.cometbft.home import (
-    HomeSettings,
-    Timing,
     config_file,
     config_toml,
     validator_key_of,
-    write_home,
 )
 from hmchain.ledger.engines.cometbft.process import SOCKET, NodeFiles, NodeProcess, app_socket, find_binary
 
@@ -51,25 +43,6 @@ class Run:
     cometbft_starts: int
 
 
-def validator_key(folder: NodeFolder, passphrase: str | None = None) -> SigningKey:
-    """The key that the node votes with. Raises `KeyFileError` or `WrongPassphraseError`."""
-    return load_key(SigningKey, key_file(folder.keys, "validator"), passphrase)
-
-
-def make_home(folder: NodeFolder, passphrase: str | None = None, validator: SigningKey | None = None) -> None:
-    """Write CometBFT's home of a node that has joined, for its validator's key or a new one.
-
-    What its validator has signed is never touched.
-
-    CometBFT knows no passphrase: the validator's key lies there readable by the node's user alone. Raises
-    `NotJoinedError`, `KeyFileError` or `WrongPassphraseError`.
-    """
-    network = joined(folder)
-    validator = validator or validator_key(folder, passphrase)
-    node_key = load_key(SigningKey, folder.node_key)
-    write_home(folder.engine, network.genesis, validator, node_key, _home_settings(folder, network))
-
-
 def run(folder: NodeFolder, say: Say) -> Run:
     """Run the node until SIGTERM or SIGINT.
 
@@ -77,7 +50,7 @@ def run(folder: NodeFolder, say: Say) -> Run:
     node is seen to sign with its key, `ProtocolError` once the next block has rules that this program does not know, or
     `NodeDamagedError` once CometBFT ended over a damage that no new start mends.
     """
-    settings, network = folder.settings(), joined(folder)
+    settings, network = folder.settings(), folder.joined()
     config = config_file(folder.engine)
     if not config.is_file():
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
@@ -93,7 +66,7 @@ def run(folder: NodeFolder, say: Say) -> Run:
             sole_signer=True,
         )
         # Settings may have changed; keys and what was signed stay as they are.
-        write_whole(config, config_toml(_home_settings(folder, network)).encode(), durable=True)
+        write_whole(config, config_toml(home.home_settings(folder, network)).encode(), durable=True)
         check_signed(folder.engine)
         logger.info(RUN_BEGINS)
         with NodeProcess(files, binary) as process:
@@ -122,32 +95,6 @@ def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder)
             if trouble := diagnose(folder.engine, folder.log, RUN_BEGINS):
                 return trouble
     return None
-
-
-def _home_settings(folder: NodeFolder, network: Network) -> HomeSettings:
-    settings = folder.settings()
-    return HomeSettings(
-        moniker=settings.organisation,
-        app=f"unix://{folder.path.resolve()}/{SOCKET}",  # in effect: what the node tells CometBFT when it starts it
-        rpc_listen=settings.rpc_listen,
-        p2p_listen=settings.p2p_listen,
-        peers=_peers(settings, network),
-        external_address=settings.address,
-        timing=Timing.for_round_trip(pace.round_trip_ms(folder, network)),
-        log_level=settings.log_level,
-        state_sync=snapshot_join.pending(folder),
-    )
-
-
-def _peers(settings: NodeSettings, network: Network) -> tuple[str, ...]:
-    """The other founders, where `node.toml` says that they have moved, and whoever it names besides."""
-    peers = {
-        peer.node_id: f"{peer.node_id}@{peer.address}"
-        for peer in network.peers
-        if peer.organisation != settings.organisation
-    }
-    peers |= {peer.partition("@")[0]: peer for peer in settings.peers}
-    return tuple(peers.values())
 
 
 @contextmanager

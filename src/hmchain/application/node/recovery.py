@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hmchain import files
 from hmchain.application.node import snapshot_join
-from hmchain.application.node.node import joined
 from hmchain.application.node.signing_record import record
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
 from hmchain.ledger.engines.block_store import BLOCKS
@@ -30,7 +29,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
     `signs_above` replaces it: a height at or below which the validator will sign nothing. Raises `NodeRunningError`,
     `NotJoinedError`, `SignedRecordError` if that height is needed and `SignsAboveError` if the record says more.
     """
-    joined(folder)
+    folder.joined()
     with folder.held():
         _finish(folder)
         kept_record = record(folder, signs_above)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain import files
+from hmchain.application.site import network as network_file
+from hmchain.application.site.network import Network
 from hmchain.application.site.settings import NodeSettings, NodeSettingsError, to_toml
 from hmchain.errors import InputError
 from hmchain.records.objects import ObjectStore
@@ -20,6 +22,12 @@ class NodeExistsError(InputError):
     """The folder holds a node already."""
 
     code = "node_exists"
+
+
+class NotJoinedError(InputError):
+    """The node belongs to no network yet."""
+
+    code = "not_joined"
 
 
 class NodeRunningError(InputError):
@@ -144,6 +152,12 @@ class NodeFolder:
         if self.toml.exists():
             raise NodeExistsError(f"{self.path} holds a node already", "choose another folder with --dir")
         files.write_whole(self.toml, to_toml(settings).encode(), durable=True)
+
+    def joined(self) -> Network:
+        """The network that the node has joined. Raises `NotJoinedError`."""
+        if not self.network.is_file():
+            raise NotJoinedError(f"{self.path} has joined no network", "join one with `hmchain network join FILE`")
+        return network_file.load(self.network)
 
     def runner(self) -> str | None:
         """Who runs the node, or works on its folder (`process ID`); None if nobody does."""

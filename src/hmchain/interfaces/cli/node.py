@@ -21,7 +21,7 @@ from hmchain.interfaces.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from hmchain.application.node.node import NodeStatus
+    from hmchain.application.node.status import NodeStatus
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -51,13 +51,13 @@ def init(
 
     The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
     """
-    from hmchain.application.node import node
+    from hmchain.application.node import joining
     from hmchain.application.site.node import NodeFolder
     from hmchain.application.site.settings import NodeSettings
 
     folder = NodeFolder(directory)
     settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)
-    introduction = node.init(folder, settings, passphrase())
+    introduction = joining.init(folder, settings, passphrase())
     if as_json:
         output.emit({"file": folder.introduction, "fingerprint": introduction.fingerprint})
         return
@@ -97,11 +97,11 @@ def agent(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> No
 @app.command(epilog=example("hmchain node status"))
 def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Show height, peers and voting power of this node; exit status 6 if it does not run."""
-    from hmchain.application.node import node
+    from hmchain.application.node import status as node_status
     from hmchain.application.site.node import NodeFolder
 
     folder = NodeFolder(directory)
-    found = node.with_pace(folder, node.node_status(folder))
+    found = node_status.with_pace(folder, node_status.node_status(folder))
     if as_json:
         output.emit(found)
     else:
@@ -120,12 +120,12 @@ def audit(
 
     The node must run, and the network with it: it gives the signed header.
     """
-    from hmchain.application.node import node
+    from hmchain.application.node import status as node_status
     from hmchain.application.site.node import NodeFolder
 
     anchor = None if genesis is None else parse_digest(genesis)
     with output.progress_bar("executing blocks") as progress:
-        found = node.audit(NodeFolder(directory), anchor, progress)
+        found = node_status.audit(NodeFolder(directory), anchor, progress)
     if as_json:
         output.emit(found)
         return

@@ -11,7 +11,7 @@ import pytest
 from hmchain.application.governance import key_rotation
 from hmchain.application.governance.delegate import open_steward
 from hmchain.application.hospital.consortium import founding, validator_keys
-from hmchain.application.node import node
+from hmchain.application.node import opening
 from hmchain.application.site.hospital import HospitalFolder, RecordsInUseError, locate, open_records
 from hmchain.application.site.keyring import Keyring, next_key_file
 from hmchain.application.site.node import NodeFolder
@@ -58,7 +58,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
     EmbeddedLedger.create(made.path, founding("test", TITLES, keys, 1), made.validators).close()
     keys["north"].save(made.node.keys)
     made.node.write_settings(NodeSettings(organisation="north", title="North", address="north.example.org:26656"))
-    monkeypatch.setattr(node, "open_ledger", made.ledger)
+    monkeypatch.setattr(opening, "open_ledger", made.ledger)
     return made
 
 

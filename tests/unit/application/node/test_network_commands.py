@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.node import node
+from hmchain.application.node import joining, status
 from hmchain.application.site import network
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
@@ -51,9 +51,9 @@ def test_a_wrong_passphrase_leaves_a_node_that_has_not_joined(
 
 
 def test_a_node_that_joined_halfway_is_told_to_join_again(sealed: NodeFolder) -> None:
-    node.join(sealed, network.load(sealed.path.parent / "network.json"))  # the power failed after this
-    status = node.node_status(sealed)
-    assert "hmchain network join" in status.damage and "recover" not in status.damage
+    joining.adopt(sealed, network.load(sealed.path.parent / "network.json"))  # the power failed after this
+    found = status.node_status(sealed)
+    assert "hmchain network join" in found.damage and "recover" not in found.damage
 
 
 def test_a_folder_without_a_node_joins_nothing(sealed: NodeFolder, capsys: Captured) -> None:

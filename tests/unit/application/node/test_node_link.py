@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.node import node
+from hmchain.application.node import joining
 from hmchain.application.node.link import OtherNodeError, connected
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
@@ -63,8 +63,8 @@ def folder(tmp_path: Path) -> NodeFolder:
         pass
     folder = NodeFolder(tmp_path / "node")
     settings = NodeSettings(organisation="north", title="North", address="north:1", rpc_listen=f"127.0.0.1:{port}")
-    own = node.init(folder, settings)
-    node.join(folder, network_file.found([own, Introduction(member("a"), "a" * 40, "a:1")], "net", 5))
+    own = joining.init(folder, settings)
+    joining.adopt(folder, network_file.found([own, Introduction(member("a"), "a" * 40, "a:1")], "net", 5))
     return folder
 
 

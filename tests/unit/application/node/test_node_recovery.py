@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.node import node, process
-from hmchain.application.node.node import NotJoinedError
+from hmchain.application.node import home, joining
 from hmchain.application.node.recovery import recover
 from hmchain.application.node.signing_record import SignsAboveError
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
-from hmchain.application.site.node import NodeFolder, NodeRunningError
+from hmchain.application.site.node import NodeFolder, NodeRunningError, NotJoinedError
 from hmchain.application.site.settings import NodeSettings
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordError
 from support.ledger_network import member
@@ -26,10 +25,10 @@ RECORD = json.dumps({"height": "4", "round": 0, "step": 3, "signbytes": "1608021
 def damaged(tmp_path: Path) -> NodeFolder:
     """A node that has joined, run, and was stopped."""
     folder = NodeFolder(tmp_path / "node")
-    own = node.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
+    own = joining.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
     others = [Introduction(member(name), name * 40, f"{name}:1") for name in "ab"]
-    node.join(folder, network_file.found([own, *others], "net", 5))
-    process.make_home(folder)
+    joining.adopt(folder, network_file.found([own, *others], "net", 5))
+    home.make_home(folder)
     for name in ("state.db", "blocks.db", "blocks.db-wal"):
         (folder.ledger / name).write_text("damaged")
     (folder.ledger / "snapshots" / "1000").mkdir(parents=True)
@@ -83,18 +82,18 @@ def test_a_lost_record_asks_for_a_height_and_a_whole_one_for_none(damaged: NodeF
 
 def test_the_record_begins_with_the_keys_and_joining_makes_no_new_one(damaged: NodeFolder) -> None:
     """Blocks or no blocks: a key that came back from a backup may have signed anything."""
-    network = node.joined(damaged)
+    network = damaged.joined()
     shutil.rmtree(damaged.engine)
     damaged.network.unlink()
     with pytest.raises(SignedRecordError, match="--signs-above"):
-        node.join(damaged, network)
+        joining.adopt(damaged, network)
     assert not damaged.network.exists() and not damaged.engine.exists()
-    node.join(damaged, network, signs_above=20)
-    node.join(damaged, network, signs_above=20)  # twice is no harm
-    process.make_home(damaged)
+    joining.adopt(damaged, network, signs_above=20)
+    joining.adopt(damaged, network, signs_above=20)  # twice is no harm
+    home.make_home(damaged)
     assert json.loads((damaged.engine / DATA / SIGNED).read_text())["height"] == "21"
     with pytest.raises(SignsAboveError, match="up to block 20"):
-        node.join(damaged, network, signs_above=5)
+        joining.adopt(damaged, network, signs_above=5)
 
 
 def test_a_record_that_is_older_than_what_was_signed_can_be_raised(damaged: NodeFolder) -> None:
@@ -119,6 +118,6 @@ def test_a_running_node_is_left_alone(damaged: NodeFolder) -> None:
 
 def test_a_node_of_no_network_has_nothing_to_recover(tmp_path: Path) -> None:
     folder = NodeFolder(tmp_path / "node")
-    node.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
+    joining.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
     with pytest.raises(NotJoinedError):
         recover(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.node import node, pace, process
+from hmchain.application.node import home, joining, pace
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction, Network
 from hmchain.application.site.node import NodeFolder
@@ -24,11 +24,11 @@ from support.ledger_network import member
 
 def joined(directory: Path, rules: Parameters) -> tuple[NodeFolder, Network]:
     folder = NodeFolder(directory)
-    own = node.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
+    own = joining.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
     others = [Introduction(member(name), name * 40, f"{name}:1") for name in "ab"]
     network = network_file.found([own, *others], "net", 5, rules)
-    node.join(folder, network)
-    process.make_home(folder)
+    joining.adopt(folder, network)
+    home.make_home(folder)
     return folder, network
 
 
@@ -61,7 +61,7 @@ def test_every_node_takes_its_pace_from_what_the_members_agreed_on(tmp_path: Pat
     state.close()
     assert pace.round_trip_ms(folder, network) == 300
     assert "start it again" in pace.look(folder, network, []).warnings[0]
-    process.make_home(folder)
+    home.make_home(folder)
     assert commit_pause_ms(folder.engine) == 600
     assert pace.look(folder, network, []).warnings == ()
 

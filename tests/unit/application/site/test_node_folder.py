@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.node import backup, node
+from hmchain.application.node import backup, joining
 from hmchain.application.node.backup import BackupError
-from hmchain.application.node.node import NotJoinedError, WrongNetworkError
+from hmchain.application.node.joining import WrongNetworkError
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import BadAddressError, Introduction, Network
-from hmchain.application.site.node import NodeExistsError, NodeFolder, NodeRunningError
+from hmchain.application.site.node import NodeExistsError, NodeFolder, NodeRunningError, NotJoinedError
 from hmchain.application.site.settings import NodeSettings, NodeSettingsError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import genesis, proposer
@@ -40,7 +40,7 @@ def settings(name: str = "north", port: int = 26656) -> NodeSettings:
 @pytest.fixture
 def folder(tmp_path: Path) -> NodeFolder:
     folder = NodeFolder(tmp_path / "node")
-    node.init(folder, settings())
+    joining.init(folder, settings())
     return folder
 
 
@@ -81,7 +81,7 @@ def test_what_leaves_the_node_is_public(folder: NodeFolder) -> None:
 def test_a_node_is_made_once(folder: NodeFolder) -> None:
     before = folder.introduction.read_bytes()
     with pytest.raises(NodeExistsError):
-        node.init(folder, settings("south"))
+        joining.init(folder, settings("south"))
     assert folder.introduction.read_bytes() == before
 
 
@@ -119,26 +119,26 @@ def test_a_folder_without_a_node_says_how_to_make_one(tmp_path: Path) -> None:
 def test_a_name_that_no_network_takes_makes_no_node(tmp_path: Path, name: str, title: str, what: str) -> None:
     place = tmp_path / "node"
     with pytest.raises(NodeSettingsError, match=what) as told:
-        node.init(NodeFolder(place), NodeSettings(organisation=name, title=title, address="north:1"))
+        joining.init(NodeFolder(place), NodeSettings(organisation=name, title=title, address="north:1"))
     assert told.value.hint.startswith("give ") and not place.exists()
 
 
 def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> None:
     made = founded(folder)
     with pytest.raises(NotJoinedError):
-        node.joined(folder)
+        folder.joined()
     with pytest.raises(WrongNetworkError, match="not the one that was agreed on"):
-        node.join(folder, made, bytes(32))
+        joining.adopt(folder, made, bytes(32))
     stranger = NodeFolder(tmp_path / "stranger")
-    node.init(stranger, settings())  # the same name, other keys
+    joining.init(stranger, settings())  # the same name, other keys
     with pytest.raises(WrongNetworkError, match="other keys"):
-        node.join(stranger, made)
-    node.join(folder, made, made.genesis.digest)
-    assert node.joined(folder) == made
-    node.join(folder, made)  # again changes nothing
+        joining.adopt(stranger, made)
+    joining.adopt(folder, made, made.genesis.digest)
+    assert folder.joined() == made
+    joining.adopt(folder, made)  # again changes nothing
     later = network_file.found([network_file.load_introduction(folder.introduction)], "other", 9)
     with pytest.raises(WrongNetworkError, match="another network"):
-        node.join(folder, later)
+        joining.adopt(folder, later)
 
 
 def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> None:
@@ -180,7 +180,7 @@ def signed(height: int) -> str:
 def stopped(folder: NodeFolder) -> NodeFolder:
     """A node that ran and was stopped at block 3."""
     made = founded(folder)
-    node.join(folder, made)
+    joining.adopt(folder, made)
     state = State(folder.state)
     genesis.initialise(state, made.genesis)
     state.commit(3)
@@ -308,8 +308,8 @@ def test_a_damaged_or_foreign_backup_changes_nothing(stopped: NodeFolder, tmp_pa
 def test_another_networks_backup_is_refused(stopped: NodeFolder, tmp_path: Path) -> None:
     backup.snapshot(stopped, tmp_path / "backup.tar")
     other = NodeFolder(tmp_path / "other")
-    node.init(other, settings("south"))
-    node.join(other, founded(other))
+    joining.init(other, settings("south"))
+    joining.adopt(other, founded(other))
     with pytest.raises(BackupError, match="another network"):
         backup.restore(other, tmp_path / "backup.tar")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.node import node
+from hmchain.application.node import joining
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
@@ -142,15 +142,15 @@ def test_a_ledger_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) ->
 
 def test_a_node_s_folder_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
     folder = NodeFolder(tmp_path / "node")
-    own = node.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
+    own = joining.init(folder, NodeSettings(organisation="north", title="North", address="north:1"))
     made = network_file.found([own, Introduction(member("a"), "a" * 40, "a:1")], NAME, START_MS)
-    node.join(folder, made)
+    joining.adopt(folder, made)
     founding, peers = json.loads(folder.network.read_bytes())
     assert founding[0] == PROTOCOL
     folder.network.write_text(json.dumps([of_protocol_1(made.genesis), peers]))
     before = contents(tmp_path)
     with pytest.raises(ProtocolError, match="follows protocol 1"):
-        node.joined(folder)
+        folder.joined()
     with pytest.raises(ProtocolError, match="follows protocol 1"):
         network_file.load(folder.network)
     assert contents(tmp_path) == before

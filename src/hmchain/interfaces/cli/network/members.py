@@ -23,6 +23,8 @@ from hmchain.interfaces.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from hmchain.application.node.joining import Founded, Joined, SnapshotSource
+    from hmchain.application.site.node import NodeFolder
     from hmchain.ledger.readers.members import ValidatorStatus
 
 app = typer.Typer(no_args_is_help=True)
@@ -51,29 +53,23 @@ def init(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make the network file of all founding members, and print the digest that anchors every audit."""
-    from hmchain.application.site import network
-    from hmchain.ledger.contracts.members.parameters import Parameters
-    from hmchain.ledger.reputation import faults_tolerated
+    from hmchain.application.node import joining
 
-    if out.exists():
-        raise network.NetworkFileError(f"{out} exists", "give another --output; a genesis is made once")
-    introductions = [network.load_introduction(path) for path in members]
-    rules = Parameters(round_trip_ms=round_trip)
-    made = network.found(introductions, chain, now_ms(), rules)
-    network.save(made, out)
-    digest = made.genesis.digest
-    if as_json:
-        names = [peer.organisation for peer in made.peers]
-        output.emit({"file": out, "chain": made.genesis.chain_id, "genesis": digest, "members": names})
-        return
-    rows = ((each.member.organisation, each.member.title, each.address, each.fingerprint) for each in introductions)
+    founded = joining.found(members, chain, out, round_trip)
+    genesis = founded.network.genesis
+    facts = {"file": out, "chain": genesis.chain_id, "genesis": genesis.digest, "members": founded.names}
+    output.show(facts, lambda _: _show_founded(founded, out))
+
+
+def _show_founded(founded: Founded, file: Path) -> None:
+    genesis, members = founded.network.genesis, founded.introductions
+    rows = ((each.member.organisation, each.member.title, each.address, each.fingerprint) for each in members)
     output.table(("hospital", "name", "address", "fingerprint"), rows)
-    tolerated = faults_tolerated(len(introductions))
-    output.say(f"The chain is {made.genesis.chain_id}: the name, and 80 bits of the digest below.")
-    output.say(f"{len(introductions)} members: the network goes on while at most {tolerated} of them fail or lie.")
-    output.say(f"Compare the fingerprints by telephone, then send {out} to every member, with this digest beside it:")
-    output.say(f"genesis {digest.hex()}", style="bold")
-    output.say(f"hmchain network join {out} --genesis {digest.hex()}", style="bold")
+    output.say(f"The chain is {genesis.chain_id}: the name, and 80 bits of the digest below.")
+    output.say(f"{len(members)} members: the network goes on while at most {founded.tolerated} of them fail or lie.")
+    output.say(f"Compare the fingerprints by telephone, then send {file} to every member, with this digest beside it:")
+    output.say(f"genesis {genesis.digest.hex()}", style="bold")
+    output.say(f"hmchain network join {file} --genesis {genesis.digest.hex()}", style="bold")
 
 
 @app.command(epilog=example("hmchain network join network.json --genesis DIGEST"))
@@ -101,47 +97,51 @@ def join(
     as_json: AsJson = False,
 ) -> None:
     """Let this node join a network, as a founder or to be admitted later."""
-    from hmchain.application.node import node, process, snapshot_join
-    from hmchain.application.site import network
+    from hmchain.application.node import joining
     from hmchain.application.site.node import NodeFolder
 
     folder = NodeFolder(directory)
-    organisation = folder.settings().organisation
-    found = network.load(file)
-    validator = process.validator_key(folder, passphrase())  # first: a wrong passphrase must leave nothing behind
-    sync = None
-    if from_snapshot:
-        if trust is None:
-            raise snapshot_join.FromSnapshotError(
-                "no block to trust was given",
-                "let a member read out `last block` in its `hmchain node status`: --trust",
-            )
-        sync = snapshot_join.prepare(folder, found, parse_block(trust), rpc or [])
-    elif trust is not None or rpc:
-        raise snapshot_join.FromSnapshotError("--trust and --rpc belong to a snapshot", "add --from-snapshot")
-    node.join(folder, found, None if genesis is None else parse_digest(genesis), signs_above)
-    snapshot_join.remember(folder, sync)
-    process.make_home(folder, validator=validator)
-    digest = found.genesis.digest
-    is_founder = found.member(organisation) is not None
-    if as_json:
-        output.emit({"network": found.genesis.chain_id, "genesis": digest, "founder": is_founder})
-        return
-    output.say(f"{organisation} has joined {found.genesis.chain_id}.")
-    if not is_founder:
+    done = joining.join(
+        folder, file, genesis=None if genesis is None else parse_digest(genesis), signs_above=signs_above,
+        snapshot=_snapshot_source(trust, rpc or [], wanted=from_snapshot), passphrase=passphrase(),
+    )  # fmt: skip
+    output.show(done, lambda done: _show_joined(done, folder, compare=genesis is None))
+
+
+def _show_joined(done: Joined, folder: NodeFolder, *, compare: bool) -> None:
+    output.say(f"{folder.settings().organisation} has joined {done.network}.")
+    if not done.founder:
         output.say(f"It is no founder: send {folder.introduction} to a member, who runs hmchain network admit FILE.")
-    if genesis is None:
-        output.say(f"Ask the founder by telephone whether this is the genesis digest: {digest.hex()}", style="bold")
-    output.say("Start the node: hmchain node start" + ("" if directory == DEFAULT_FOLDER else f" --dir {directory}"))
+    if compare:
+        question = f"Ask the founder by telephone whether this is the genesis digest: {done.genesis.hex()}"
+        output.say(question, style="bold")
+    output.say(
+        "Start the node: hmchain node start" + ("" if folder.path == DEFAULT_FOLDER else f" --dir {folder.path}")
+    )
+
+
+def _snapshot_source(trust: str | None, servers: list[str], *, wanted: bool) -> SnapshotSource | None:
+    """What was given of a snapshot to begin with, all of it or nothing."""
+    from hmchain.application.node.joining import SnapshotSource
+    from hmchain.application.node.snapshot_join import FromSnapshotError
+
+    if not wanted:
+        if trust is not None or servers:
+            raise FromSnapshotError("--trust and --rpc belong to a snapshot", "add --from-snapshot")
+        return None
+    if trust is None:
+        hint = "let a member read out `last block` in its `hmchain node status`: --trust"
+        raise FromSnapshotError("no block to trust was given", hint)
+    return SnapshotSource(parse_block(trust), tuple(servers))
 
 
 @app.command(epilog=example("hmchain network status"))
 def status(directory: NodeOption = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Show validators, voting power, reputation and who proposed, as this node sees it."""
-    from hmchain.application.node import node
+    from hmchain.application.node import status as node_status
     from hmchain.application.site.node import NodeFolder
 
-    found = node.network_status(NodeFolder(directory))
+    found = node_status.network_status(NodeFolder(directory))
     if as_json:
         output.emit(found)
         return

@@ -1,0 +1,192 @@
+"""A node and its network, as their commands show them, whether the node runs or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hmchain.application.node import pace
+from hmchain.application.node.link import connected, require_own
+from hmchain.application.node.pace import Pace
+from hmchain.application.node.reading import verified_state
+from hmchain.application.site.node import RUN_BEGINS, NodeFolder
+from hmchain.errors import LedgerError
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines.cometbft import archive
+from hmchain.ledger.engines.cometbft.audit import NodeAudit, verify
+from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_signed, diagnose, last_error, last_words
+from hmchain.ledger.engines.cometbft.home import config_file
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
+from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
+from hmchain.ledger.readers.rules import RulesView, rules_of
+from hmchain.ledger.readers.states import NoStateError
+from hmchain.plain import Progress
+
+HEADERS_SHOWN = 200
+"""Over so many of the last blocks the share of each proposer is counted."""
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """How one node is."""
+
+    organisation: str
+    chain_id: str
+    genesis: bytes
+    running: bool
+    height: int
+    """Last block that CometBFT has; the state's where the node does not run."""
+    time: str
+    catching_up: bool
+    peers: tuple[str, ...]
+    """Members' nodes it is connected to."""
+    missing: tuple[str, ...]
+    """Members' nodes it is not connected to."""
+    power: int
+    state_height: int
+    commitment: bytes
+    """Of the state at `state_height`: equal on all honest nodes at equal heights."""
+    waiting: int = 0
+    """Transactions that are in no block yet. If they stay, less than two thirds of the power is connected or agrees."""
+    runner: str = ""
+    """The process that has the node, whether or not CometBFT answers; empty if none has."""
+    trouble: str = ""
+    """What the processes of a node that does not answer complained of last."""
+    block: str = ""
+    """The last block as HEIGHT:HASH, for somebody who joins from a snapshot to trust."""
+    log_after: int = 0
+    """The height after which its log begins; 0 for a whole one."""
+    damage: str = ""
+    """What keeps a node that does not run from starting, and the way out."""
+    vouched: str = ""
+    """Whose signatures the state rests on."""
+    rules: RulesView | None = None
+    """Which rules are in force and which ones come; None where there is no state yet."""
+    pace: Pace | None = None
+    """Whether its votes can arrive in time; not looked at by `node_status`."""
+
+
+@dataclass(frozen=True)
+class NetworkStatus:
+    """How the network is, as one node sees it."""
+
+    chain_id: str
+    height: int
+    tolerated: int
+    """Validators that may fail or lie."""
+    blocks: int
+    """Over which proposers were counted."""
+    validators: tuple[ValidatorStatus, ...]
+    vouched: str
+    """Whose signatures the state rests on that this was read from."""
+
+
+def node_status(folder: NodeFolder) -> NodeStatus:
+    """How a node is, whether it runs or not.
+
+    Raises `NotJoinedError`, and while it runs `OtherNodeError` or `DamagedStateError`.
+    """
+    settings, network = folder.settings(), folder.joined()
+    own, genesis = settings.organisation, network.genesis
+    others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != own}
+    with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
+        try:
+            answer, peers, waiting = client.status(), client.peers().peers, client.waiting()
+        except NoEndpointError:
+            known = _state_of_a_stopped_node(folder, own)
+            missing = tuple(sorted(others.values()))
+            return NodeStatus(
+                own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), missing, known.power,
+                known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
+                trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
+                damage=_damage(folder) or known.damage, rules=known.rules,
+            )  # fmt: skip
+    require_own(folder, answer)
+    sync = answer.sync_info
+    known = _state_summary(folder, own)
+    block = f"{sync.latest_block_height}:{sync.latest_block_hash.lower()}" if sync.latest_block_height else ""
+    linked = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
+    return NodeStatus(
+        own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
+        sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), known.power,
+        known.height, known.commitment, waiting, folder.runner() or "", block=block,
+        log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules,
+    )  # fmt: skip
+
+
+def with_pace(folder: NodeFolder, status: NodeStatus) -> NodeStatus:
+    """A status with what `pace.look` finds, if the node runs: it opens a few connections to the members' nodes."""
+    return replace(status, pace=pace.look(folder, folder.joined(), status.peers)) if status.running else status
+
+
+@dataclass(frozen=True)
+class _StateSummary:
+    height: int = 0
+    commitment: bytes = b""
+    power: int = 0
+    vouched: str = ""
+    damage: str = ""
+    rules: RulesView | None = None
+
+
+def _state_summary(folder: NodeFolder, organisation: str) -> _StateSummary:
+    with verified_state(folder.ledger) as found:
+        state = found.state
+        if state.is_new:  # the node makes its first block yet
+            return _StateSummary(vouched=found.words)
+        power = standings.standing(state, organisation).power
+        rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
+        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules)
+
+
+def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:
+    """Nothing where there is no state yet, or one that the next start will have to make anew."""
+    try:
+        return _state_summary(folder, organisation)
+    except NoStateError:
+        return _StateSummary()
+    except LedgerError as error:
+        return _StateSummary(damage=str(error))
+
+
+def _words_of_this_run(folder: NodeFolder) -> str:
+    return last_words(folder.log).rpartition(RUN_BEGINS)[2]
+
+
+def _damage(folder: NodeFolder) -> str:
+    if not config_file(folder.engine).is_file():
+        return f"{folder.engine} holds no CometBFT home (the way out: `hmchain network join FILE` once more)"
+    try:
+        check_signed(folder.engine)
+    except SignedRecordError as error:
+        return str(error)
+    return str(diagnose(folder.engine, folder.log, RUN_BEGINS) or "")
+
+
+def network_status(folder: NodeFolder) -> NetworkStatus:
+    """Validators, power, reputation and proposers. Raises `NoEndpointError` if the node does not run."""
+    network = folder.joined()
+    with connected(folder) as client:
+        headers = client.headers(HEADERS_SHOWN)
+    with verified_state(folder.ledger) as read:
+        found = validators(read.state, proposers(read.state, (header.proposer_address for header in headers)))
+        chain_id, height = network.genesis.chain_id, read.state.height
+        return NetworkStatus(chain_id, height, tolerated(found), len(headers), found, read.words)
+
+
+def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | None = None) -> NodeAudit:
+    """Execute the node's ledger again and hold it against what the members signed.
+
+    The signed headers are fetched from the node and kept beside its log: from then on anybody can audit a copy.
+    Raises `NoEndpointError` if the node does not run, and what `cometbft.audit.verify` raises.
+    """
+    folder.joined()
+    with connected(folder) as client:
+        kept = archive.keep(
+            folder.ledger, lambda: client.status().sync_info.latest_block_height, client.signed_header, _silent
+        )
+    return verify(folder.ledger, kept, anchor, progress)
+
+
+def _silent(_done: int, _of: int | None) -> None:
+    """Report nothing."""
