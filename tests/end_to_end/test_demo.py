@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -62,7 +64,7 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
     run, printed = finished
     summary = summary_of(run)
     assert len(summary.rounds) == 6
-    assert all(hospital.files_stripped == len_of(hospital) for hospital in summary.hospitals)
+    assert all(hospital.metadata_removed == len_of(hospital) for hospital in summary.hospitals)
     assert [entry.decision for entry in summary.approvals] == ["refused", "approved", "approved", "approved"]
     assert "not_approved" in printed
     assert all(departure.images == 0 and departure.update_bytes > 0 for departure in summary.departures)
@@ -83,6 +85,45 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
 
 def len_of(hospital: object) -> int:
     return hospital.training + hospital.validation  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_hospitals_take_the_road_of_every_hospital(finished: tuple[Path, str]) -> None:
+    run, printed = finished
+    summary = summary_of(run)
+    (held,) = summary.quarantine
+    first = summary.hospitals[0]
+    assert (held.hospital, held.decision, held.reviewer) == (first.name, "rejected", "steward of alder (simulated)")
+    words = " ".join(printed.split())
+    assert "The demo planted it: a picture" in words and "The steward of alder (simulated) rejected it" in words
+    for hospital in summary.hospitals:
+        assert hospital.files - hospital.held - hospital.duplicates == hospital.images_encrypted == len_of(hospital)
+    assert [hospital.held for hospital in summary.hospitals] == [1, 0, 0]
+    page = (run / "report.html").read_text()
+    assert "From files to records" in page and held.reviewer in page
+
+
+def test_the_commands_of_a_steward_work_on_a_hospital_of_the_demo(finished: tuple[Path, str]) -> None:
+    run, _ = finished
+    hospital, told = run / "hospitals" / "alder", summary_of(run).hospitals[0]
+
+    def data(*arguments: str) -> Any:
+        result = hmchain("data", *arguments, "--dir", str(hospital), "--json", cwd=run.parent)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    versions = {each["dataset"]: each for each in data("list")}
+    assert {name: (each["state"], each["records"]) for name, each in versions.items()} == {
+        name: ("registered", len_of(told)) for name in ("images", "scans")
+    }
+    shown = data("show", "scans", "--limit", "1")
+    assert shown["actions"] == [{"element": "EXIF", "done": "removed", "count": told.metadata_removed}]
+    (held,) = data("quarantine", "list", "--decided")
+    assert (held["state"], held["reviewer"]) == ("rejected", "steward of alder (simulated)")
+    for dataset in versions:
+        assert data("verify", dataset)["records"] == len_of(told)
+        assert Path(data("card", dataset)["card"]).read_text().startswith("<!doctype html>")
+    (lineage,) = [each for each in summary_of(run).lineage.datasets if each.hospital == "alder"]  # type: ignore[union-attr]
+    assert lineage.digest == versions["images"]["root"]
 
 
 def test_no_name_from_the_files_survives_anywhere(finished: tuple[Path, str]) -> None:
@@ -220,7 +261,8 @@ def test_bad_images_name_the_thing(tmp_path: Path) -> None:
     (broken / "low/000.png").write_bytes((broken / "low/001.png").read_bytes()[:60])
     result = hmchain("demo", "--dataset", "broken", *TINY[:2], "--rounds", "1", "--output", "c", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "2 set aside as unreadable" in result.stdout
+    reasons = [held.reason for held in summary_of(tmp_path / "c").quarantine]
+    assert len(reasons) == 3 and all("damaged" in reason for reason in reasons)  # one is the demo's own
     assert len(summary_of(tmp_path / "c").incidents) == 2  # in the shortest run there is, too
 
 

@@ -94,7 +94,7 @@ def synthetic_summary(hospitals: int = 4, classes: int = 2, rounds: int = 12, se
                 sentence="The ledger replays to the printed commitment and every vote checks.",
             ),
         ),
-        metadata=(Count(name="EXIF", count=sum(ward.files_stripped for ward in wards)), Count(name="XMP", count=12)),
+        metadata=(Count(name="EXIF", count=sum(ward.metadata_removed for ward in wards)), Count(name="XMP", count=12)),
         approvals=(
             *(_approval(name, number) for number, name in enumerate(names)),
             Approval(
@@ -242,7 +242,7 @@ def _hospital(chance: random.Random, name: str, classes: int) -> Hospital:
         name=name,
         class_counts=counts,
         validation=60,
-        files_stripped=chance.randint(0, 40),
+        metadata_removed=chance.randint(0, 40),
         images_encrypted=images,
         bytes_encrypted=images * 4196,
     )

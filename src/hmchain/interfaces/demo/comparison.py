@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain import files
+from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning import metrics
 from hmchain.application.learning.trainers import baselines
 from hmchain.application.learning.trainers.cnn import Probabilities, first_model_seed
-from hmchain.interfaces.demo.preparation import Prepared, salt
+from hmchain.interfaces.demo.preparation import DATASET, Prepared, salt
 from hmchain.interfaces.report.parts import (
     Calibration,
     CalibrationBin,
@@ -60,14 +61,16 @@ class Baselines:
             return cls(tuple(file["own"]), file["pooled"])
 
 
-def train_baselines(prepared: Prepared, progress: Callable[[str], Progress]) -> Baselines:
+def train_baselines(prepared: Prepared, consortium: Consortium, progress: Callable[[str], Progress]) -> Baselines:
     """Train every hospital's own CNN and the pooled one, with the same network, schedule and total work.
 
-    `progress` gives each of the two trainings, `own` and `pooled`, what it reports to.
+    They learn from the images that the hospitals' agents learn from. `progress` gives each of the two trainings,
+    `own` and `pooled`, what it reports to.
     """
     if prepared.folder.baselines.exists():
         return Baselines.load(prepared.folder.baselines)
-    cohorts, seed = prepared.cohorts(), first_model_seed(salt(prepared), prepared.study)
+    cohorts = [hospital.cohort(DATASET, 1) for hospital in consortium.hospitals.values()]
+    seed = first_model_seed(salt(prepared), prepared.study)
     test = prepared.images.images[prepared.split.test]
     with ThreadPoolExecutor(1) as pool:
         pooled = pool.submit(baselines.pooled, cohorts, prepared.plan, prepared.arch, seed, progress("pooled"))

@@ -15,12 +15,13 @@ from hmchain.application.agent import contents
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.files import write_whole
 from hmchain.interfaces.demo.history import History
-from hmchain.interfaces.demo.preparation import Prepared
+from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.report.parts import Departure, Exposure
 from hmchain.ledger import events, vectors
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.records.envelope import open_envelope, sealed_size
+from hmchain.records.pictures.prepared import TRAIN
 
 _SIDE = 64
 
@@ -52,8 +53,8 @@ class ExposureCamera:
         envelope = self._consortium.objects.get(update.object)
         context = contents.update_context(study, entry.number, entry.attempt, organisation)
         masked = open_envelope(envelope, key, context)
-        share = self._prepared.shares[organisation]
-        original = self._prepared.images.images[share.train[0]]
+        hospital = self._consortium.hospitals[organisation]
+        original = hospital.images(DATASET, 1, TRAIN).images[0]
         seen = Exposure(
             original=_png(original),
             store=_png(_noise(envelope[-_SIDE * _SIDE :])),

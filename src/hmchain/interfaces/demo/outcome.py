@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hmchain.interfaces.demo.engines import Engine
 from hmchain.interfaces.demo.history import History
 from hmchain.interfaces.demo.inspection import read_lineage
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
+from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.report.parts import (
     Approval,
     Audit,
@@ -28,6 +30,7 @@ from hmchain.interfaces.report.parts import (
     Fact,
     Hospital,
     LedgerStatistics,
+    Quarantined,
     Results,
     Round,
     RunIdentity,
@@ -39,7 +42,7 @@ from hmchain.interfaces.report.parts import (
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
 from hmchain.ledger import reputation
 from hmchain.ledger.contracts.learning import approvals, models, studies
-from hmchain.records.envelope import sealed_size
+from hmchain.records.catalogue import HeldItem
 
 Curve = Mapping[int, tuple[float, float]]
 """AUC and ACC on the test set by round."""
@@ -49,6 +52,7 @@ def summarise(
     prepared: Prepared,
     engine: Engine,
     consortium: Consortium,
+    arrivals: Sequence[Arrival],
     history: History,
     curve: Curve,
     comparison: Comparison,
@@ -62,13 +66,12 @@ def summarise(
     return RunSummary(
         title=f"{prepared.settings.hospitals} hospitals, one model: {prepared.images.name}",
         identity=_identity(prepared, engine, consortium, digest),
-        hospitals=tuple(_hospital(prepared, name) for name in prepared.names),
+        hospitals=tuple(_hospital(prepared, arrival) for arrival in arrivals),
+        quarantine=tuple(_held(arrival, item) for arrival in arrivals for item in arrival.held),
         verdicts=_verdicts(prepared, results, history, audit),
-        metadata=tuple(
-            Count(name=kind, count=count) for kind, count in sorted(prepared.images.report.metadata_removed.items())
-        ),
+        metadata=_metadata(arrivals),
         approvals=_approvals(prepared, consortium, history),
-        split=_split(prepared),
+        split=_split(prepared, arrivals),
         plan=_plan(prepared, consortium),
         rounds=tuple(_with_scores(entry, curve) for entry in history.rounds),
         results=results,
@@ -109,18 +112,27 @@ def _identity(prepared: Prepared, engine: Engine, consortium: Consortium, model_
     )
 
 
-def _hospital(prepared: Prepared, name: str) -> Hospital:
-    share, images = prepared.shares[name], prepared.images
-    counts = np.bincount(images.labels[share.train], minlength=len(images.classes))
-    image_bytes = int(np.prod(images.shape))
+def _hospital(prepared: Prepared, arrival: Arrival) -> Hospital:
     return Hospital(
-        name=name,
-        class_counts=tuple(int(count) for count in counts),
-        validation=len(share.validation),
-        files_stripped=int(images.stripped[share.train].sum() + images.stripped[share.validation].sum()),
-        images_encrypted=len(share),
-        bytes_encrypted=len(share) * sealed_size(image_bytes),
+        name=arrival.hospital,
+        class_counts=tuple(arrival.train[name] for name in prepared.images.classes),
+        validation=arrival.validation,
+        files=arrival.files,
+        duplicates=arrival.duplicates,
+        held=len(arrival.held),
+        metadata_removed=arrival.removed.total(),
+        images_encrypted=arrival.scans.records,
+        bytes_encrypted=arrival.scans.size,
     )
+
+
+def _held(arrival: Arrival, item: HeldItem) -> Quarantined:
+    return Quarantined(hospital=arrival.hospital, reason=item.reason, decision=item.state, reviewer=item.reviewer)
+
+
+def _metadata(arrivals: Sequence[Arrival]) -> tuple[Count, ...]:
+    removed = sum((arrival.removed for arrival in arrivals), Counter[str]())
+    return tuple(Count(name=kind, count=count) for kind, count in sorted(removed.items()))
 
 
 def _approvals(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Approval, ...]:
@@ -143,7 +155,7 @@ def _approvals(prepared: Prepared, consortium: Consortium, history: History) -> 
     return tuple(found)
 
 
-def _split(prepared: Prepared) -> Split:
+def _split(prepared: Prepared, arrivals: Sequence[Arrival]) -> Split:
     settings, images, split = prepared.settings, prepared.images, prepared.split
     official = "the data set's official test set" if images.official is not None else "a quarter of all groups"
     return Split(
@@ -152,8 +164,8 @@ def _split(prepared: Prepared) -> Split:
         images_found=len(images) + images.report.duplicates_dropped,
         near_duplicates_dropped=images.report.duplicates_dropped,
         groups=len(np.unique(images.groups)),
-        training=sum(len(share.train) for share in split.hospitals),
-        validation=sum(len(share.validation) for share in split.hospitals),
+        training=sum(arrival.train.total() for arrival in arrivals),
+        validation=sum(arrival.validation for arrival in arrivals),
         test=len(split.test),
         redraws=split.attempt,
     )

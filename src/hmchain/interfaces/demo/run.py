@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from hmchain.application.learning.trainers.cnn import Probabilities, Vector, bui
 from hmchain.application.models import registry
 from hmchain.application.site.run import RunFolder, point_latest
 from hmchain.files import write_whole
-from hmchain.interfaces.demo import comparison, disclosure, history, inspection, outcome, preparation
+from hmchain.interfaces.demo import comparison, decisions, disclosure, history, inspection, outcome, preparation, road
 from hmchain.interfaces.demo.engines import Engine, Stage, engine_of, needs
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
 from hmchain.interfaces.demo.preparation import Prepared
+from hmchain.interfaces.demo.road import Arrival, joined
 from hmchain.interfaces.demo.settings import DemoSettings, claim, is_finished
 from hmchain.interfaces.demo.story import Story
 from hmchain.interfaces.report import RunSummary, from_json, render, to_json
@@ -54,10 +55,11 @@ def run(
     story.opening(prepared)
     story.hospitals(prepared)
     with engine.stage(prepared, passphrase) as stage:
-        _store(prepared, stage.consortium, stages, story)
+        arrivals = _extract(prepared, stage.consortium, passphrase, stages, story)
         _approve(prepared, stage.consortium, engine.deadlines(prepared), story)
         curve = _train(prepared, stage, stages, story)
-        summary = _conclude(prepared, engine, stage, curve, stages, story)
+        _assess(prepared, passphrase, stages, story)
+        summary = _conclude(prepared, engine, stage, arrivals, curve, stages, story)
     folder.report.write_text(render(summary), encoding="utf-8")
     # Last of all: a run is finished when its summary is there.
     write_whole(folder.summary, to_json(summary), durable=True)
@@ -86,17 +88,20 @@ class _Stages:
         self.timings.append(Timing(stage=stage, seconds=round(time.perf_counter() - started, 3)))
 
 
-def _store(prepared: Prepared, consortium: Consortium, stages: _Stages, story: Story) -> None:
-    with stages("encrypt the records"), story.progress("encrypting images"):
-        preparation.store_records(prepared, consortium)
-    preparation.register_datasets(prepared, consortium)
-    held = sum(len(share) for share in prepared.split.hospitals)
-    story.sealed(held, len(prepared.names), consortium.ledger.genesis.digest.hex())
+def _extract(
+    prepared: Prepared, consortium: Consortium, passphrase: str | None, stages: _Stages, story: Story
+) -> list[Arrival]:
+    with stages("extract and prepare the records"), story.progress("extracting and preparing images") as report:
+        arrivals = road.travel(prepared, consortium, passphrase, report)
+    preparation.require_enough(prepared.plan, min(arrival.train.total() for arrival in arrivals))
+    story.arrivals(arrivals)
+    story.founded(len(prepared.names), consortium.ledger.genesis.digest.hex())
+    return arrivals
 
 
 def _approve(prepared: Prepared, consortium: Consortium, deadlines: Deadlines, story: Story) -> None:
-    story.refused(preparation.refuse_unwanted_study(prepared, consortium))
-    preparation.approve_study(prepared, consortium, deadlines)
+    story.refused(decisions.refuse_unwanted_study(prepared, consortium))
+    decisions.approve_study(prepared, consortium, deadlines)
     story.approved(prepared.study, prepared.names)
 
 
@@ -206,10 +211,17 @@ class TestScorer:
         return 0.0 if np.isnan(auc) else auc, metrics.accuracy(probabilities, self._labels)
 
 
+def _assess(prepared: Prepared, passphrase: str | None, stages: _Stages, story: Story) -> None:
+    with stages("assess the records"), story.progress("looking at all records") as report:
+        findings = road.assess(prepared, passphrase, report)
+    story.findings(findings, prepared.folder.hospitals)
+
+
 def _conclude(
     prepared: Prepared,
     engine: Engine,
     stage: Stage,
+    arrivals: list[Arrival],
     curve: dict[int, tuple[float, float]],
     stages: _Stages,
     story: Story,
@@ -221,7 +233,7 @@ def _conclude(
     told = history.read(folder.ledger, study)
     story.departures(disclosure.departures(prepared, consortium, told))
     with stages("train the baselines"), story.progress("training the baselines for comparison") as report:
-        compared = comparison.train_baselines(prepared, _joined(report, prepared.settings.rounds))
+        compared = comparison.train_baselines(prepared, consortium, joined(report, 2 * prepared.settings.rounds))
     with stages("score and compare"), story.progress("scoring"):
         scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
         story.results(scored.results)
@@ -230,18 +242,4 @@ def _conclude(
         stage.seal(report)
     with stages("audit the ledger"), story.progress("auditing the ledger") as report:
         audit = inspection.inspect(folder.ledger, anchor, outcome.audit_command(folder.path, anchor), report)
-    return outcome.summarise(prepared, engine, consortium, told, curve, scored, audit, tuple(stages.timings))
-
-
-def _joined(report: Progress, rounds: int) -> Callable[[str], Progress]:
-    """One bar for the two trainings that run side by side."""
-    done = {"own": 0, "pooled": 0}
-
-    def of_method(method: str) -> Progress:
-        def progress(number: int, _of: int | None) -> None:
-            done[method] = number
-            report(sum(done.values()), len(done) * rounds)
-
-        return progress
-
-    return of_method
+    return outcome.summarise(prepared, engine, consortium, arrivals, told, curve, scored, audit, tuple(stages.timings))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -13,9 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from hmchain import plain
-from hmchain.interfaces.demo.preparation import Prepared, Refused
+from hmchain.interfaces.demo.decisions import Refused
+from hmchain.interfaces.demo.preparation import PLANTED, Prepared
+from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Results
 from hmchain.interfaces.report.summary import RunSummary
+from hmchain.records.quality import INFO, Finding
 
 _WIDE = 118
 """Columns from which the table of results has room for intervals."""
@@ -72,12 +76,12 @@ class Story:
         )
 
     def hospitals(self, prepared: Prepared) -> None:
-        """Who holds what."""
+        """Who is given what."""
         images, report = prepared.images, prepared.images.report
         self.scene("The hospitals")
         table = Table(box=None, pad_edge=False)
         table.add_column("hospital")
-        table.add_column("images", justify="right")
+        table.add_column("files", justify="right")
         table.add_column("class mix")
         for name, share in prepared.shares.items():
             labels = images.labels[np.concatenate([share.train, share.validation])]
@@ -85,16 +89,48 @@ class Story:
         self._console.print(table)
         legend = "  ".join(f"[{_colour(at)}]█[/] {escape(name)}" for at, name in enumerate(images.classes[:8]))
         self.line(f"{legend}   test set, held by nobody: {len(prepared.split.test)} images")
+        astray = len(report.quarantined) - len(images.unreadable)
         self.line(
-            f"{report.files_read:,} files read; metadata stripped from {report.files_with_metadata:,} of them; "
-            f"{len(report.quarantined)} set aside as unreadable; {len(np.unique(images.groups)):,} groups of "
-            f"near-duplicates kept whole; {report.duplicates_dropped} copies of test images dropped."
+            f"{report.files_read:,} images in {len(np.unique(images.groups)):,} groups of near-duplicates, each kept "
+            f"whole; {report.duplicates_dropped} copies of test images dropped."
+            + (f" {astray} files are in the folder of no class, and nobody is given them." if astray else "")
         )
 
-    def sealed(self, images: int, members: int, genesis: str) -> None:
-        """Records are encrypted and the ledger is founded."""
-        self.scene("Encrypted, registered, approved")
-        self.line(f"{images:,} images encrypted, each under a key of its own, in {members} vaults.")
+    def arrivals(self, arrivals: Sequence[Arrival]) -> None:
+        """What became of the files: the first layer."""
+        self.scene("Extracted, de-identified, prepared")
+        table = Table(box=None, pad_edge=False)
+        table.add_column("hospital")
+        for title in ("files", "held", "given twice", "records", "metadata removed", "to train", "to validate"):
+            table.add_column(title, justify="right")
+        for each in arrivals:
+            counts = (len(each.held), each.duplicates, each.scans.records, each.removed.total())
+            numbers = (each.files, *counts, each.train.total(), each.validation)
+            table.add_row(each.hospital, *(f"{number:,}" for number in numbers))
+        self._console.print(table)
+        self._quarantine(arrivals)
+        records = sum(each.scans.records for each in arrivals)
+        self.line(
+            f"{records:,} pictures encrypted in {len(arrivals)} vaults, each under a key of its own, and catalogued; "
+            "as many images for learning made of them."
+        )
+
+    def _quarantine(self, arrivals: Sequence[Arrival]) -> None:
+        """Who decided what about what was held."""
+        for each in (arrival for arrival in arrivals if arrival.held):
+            count = len(each.held)
+            reasons = "; ".join(sorted({item.reason for item in each.held}))
+            planted = f" The demo planted {'it' if count == 1 else 'one'}: {PLANTED}." if each is arrivals[0] else ""
+            self.line(
+                f"[bold red]! Quarantine[/] of {each.hospital}: {count} {'file' if count == 1 else 'files'} held "
+                f"({escape(reasons)}).{planted} The {escape(each.held[0].reviewer)} rejected "
+                f"{'it' if count == 1 else 'them'}: nobody may let such a file through. The decision is written "
+                "down, the copy erased."
+            )
+
+    def founded(self, members: int, genesis: str) -> None:
+        """The ledger is founded, and the datasets are on it."""
+        self.scene("Registered, approved")
         self.line(f"Ledger founded by {members} members. Genesis digest (note it, it is the trust anchor of an audit):")
         self.line(f"  [bold]{genesis}[/]")
 
@@ -134,6 +170,18 @@ class Story:
             )
         self.line(
             "[dim]A masked update is noise to the store and to every other hospital; only the sum means anything.[/]"
+        )
+
+    def findings(self, findings: Mapping[str, Sequence[Finding]], folder: Path) -> None:
+        """What the hospitals' cards say of their data."""
+        self.scene("What does my hospital hold?")
+        for name, found in findings.items():
+            worst = [finding.what for finding in found if finding.severity != INFO]
+            self.line(f"  {name:<10} {escape('; '.join(worst)) or 'nothing to look at'}")
+        first = next(iter(findings))
+        self.line(
+            f"[dim]Each keeps cards of its datasets for its own eyes: {escape(str(folder))}/{first}/cards/scans-1.html"
+            "[/]"
         )
 
     def results(self, results: Results) -> None:

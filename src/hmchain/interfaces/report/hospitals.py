@@ -7,7 +7,7 @@ import htpy as h
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, section, table
 from hmchain.application.pages.plot import PALETTE
-from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital
+from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital, Quarantined
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.plain import size
 
@@ -18,15 +18,15 @@ FADES = (1.0, 0.62, 0.36)
 def hospitals(summary: RunSummary) -> h.Element:
     """Return who took part, with which images, on whose permission."""
     total = sum(hospital.training for hospital in summary.hospitals)
-    stripped = sum(hospital.files_stripped for hospital in summary.hospitals)
+    removed = sum(hospital.metadata_removed for hospital in summary.hospitals)
     encrypted = sum(hospital.images_encrypted for hospital in summary.hospitals)
     lead = (
         f"{figures.plural(len(summary.hospitals), 'hospital')} hold {figures.plural(total, 'training image')}. "
-        f"Metadata was removed from {figures.plural(stripped, 'file')}; "
+        f"{figures.plural(removed, 'piece of metadata was', 'pieces of metadata were')} removed from their files; "
         f"{figures.plural(encrypted, 'image was', 'images were')} encrypted before being stored."
     )
     return section(
-        "hospitals", "The hospitals", lead, _class_mix(summary), _metadata(summary), _approvals(summary.approvals)
+        "hospitals", "The hospitals", lead, _class_mix(summary), _road(summary), _approvals(summary.approvals)
     )
 
 
@@ -35,7 +35,7 @@ def _class_mix(summary: RunSummary) -> h.Element:
     classes = summary.identity.classes
     largest = max((hospital.training for hospital in summary.hospitals), default=0)
     rows = [_hospital_row(hospital, classes, largest) for hospital in summary.hospitals]
-    columns = ["Hospital", "Training images by class", *classes, "All", "Validation", "Metadata removed", "Encrypted"]
+    columns = ["Hospital", "Training images by class", *classes, "All", "Validation"]
     key = [h.li[h.i(style=_fill(number), aria_hidden="true"), name] for number, name in enumerate(classes)]
     return panel(
         "Size and class mix",
@@ -51,15 +51,12 @@ def _hospital_row(hospital: Hospital, classes: tuple[str, ...], largest: int) ->
         if count
     ]
     width = 100 * hospital.training / largest if largest else 0
-    encrypted = f"{figures.whole(hospital.images_encrypted)} ({size(hospital.bytes_encrypted)})"
     return [
         hospital.name,
         Cell(h.span(".stack", style=f"width:{width:.1f}%", aria_hidden="true")[parts], "stack-cell"),
         *(figures.whole(count) for count in hospital.class_counts),
         figures.whole(hospital.training),
         figures.whole(hospital.validation),
-        figures.whole(hospital.files_stripped),
-        encrypted,
     ]
 
 
@@ -68,11 +65,35 @@ def _fill(number: int) -> str:
     return f"background:var(--c{number % PALETTE});opacity:{fade}"
 
 
-def _metadata(summary: RunSummary) -> h.Element | None:
-    if not summary.metadata:
-        return None
+def _road(summary: RunSummary) -> h.Element:
+    """From files to records, and what a person decided on the way."""
+    columns = ["Hospital", "Files", "Held", "Given twice", "Metadata removed", "Encrypted"]
+    rows = [
+        [
+            one.name,
+            figures.whole(one.files),
+            figures.whole(one.held),
+            figures.whole(one.duplicates),
+            figures.whole(one.metadata_removed),
+            f"{figures.whole(one.images_encrypted)} ({size(one.bytes_encrypted)})",
+        ]
+        for one in summary.hospitals
+    ]
     kinds = ", ".join(f"{figures.whole(one.count)} with {one.name}" for one in summary.metadata)
-    return h.p[f"Files that carried metadata: {kinds}. Only pixels were kept."]
+    return panel(
+        "From files to records",
+        h.p[f"Files that carried metadata: {kinds}. Only pixels were kept."] if kinds else None,
+        table(columns, rows, caption="What became of each hospital's files", class_="numbers"),
+        _quarantine(summary.quarantine),
+    )
+
+
+def _quarantine(held: tuple[Quarantined, ...]) -> h.Element | None:
+    if not held:
+        return None
+    rows = [[one.hospital, one.reason, one.decision, one.reviewer or figures.NONE] for one in held]
+    head = ["Quarantine of", "Held because", "Decision", "By"]
+    return table(head, rows, caption="What was held back, and who decided about it")
 
 
 def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:

@@ -23,6 +23,7 @@ from hmchain.interfaces.report.parts import (
     Part,
     Performance,
     Proposer,
+    Quarantined,
     ReputationPoint,
     Results,
     Round,
@@ -75,6 +76,8 @@ class RunSummary(Part, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     metadata: tuple[Count, ...] = ()
     """Files by kind of metadata removed, e.g. EXIF."""
+    quarantine: tuple[Quarantined, ...] = ()
+    """What the hospitals held back, and who decided what about it."""
     approvals: tuple[Approval, ...] = ()
     split: Split | None = None
     plan: TrainingPlan | None = None

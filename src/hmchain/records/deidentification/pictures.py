@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ class ImageDeidentifier:
         form, mode = image.format or "", image.mode
         bare = bare_pixels(image)
         with io.BytesIO() as png:
-            bare.save(png, "PNG", compress_level=_COMPRESSION)
+            bare.save(png, "PNG", compress_level=_COMPRESSION, compress_type=_strategy(bare.mode))
             data = png.getvalue()
         found = {
             "format": form,
@@ -125,6 +126,11 @@ def bare_pixels(image: Image.Image) -> Image.Image:
     if pixels.ndim == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all():
         pixels = pixels[..., 0].copy()
     return Image.fromarray(pixels)
+
+
+def _strategy(mode: str) -> int:
+    """What zlib looks for: in 8-bit grey, once PNG has filtered it, runs alone, which takes two thirds of the time."""
+    return zlib.Z_RLE if mode == "L" else zlib.Z_DEFAULT_STRATEGY
 
 
 def _frame_count(image: Image.Image) -> int:

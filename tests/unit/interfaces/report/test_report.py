@@ -118,7 +118,7 @@ def test_numbers_shown_equal_numbers_in_the_summary(summary: RunSummary, page: P
         assert f"{turn.auc:.3f}" in cells
         assert f"{turn.acc:.3f}" in cells
     for hospital in summary.hospitals:
-        assert {str(hospital.training), str(hospital.validation), str(hospital.files_stripped)} <= cells
+        assert {str(hospital.training), str(hospital.validation), str(hospital.metadata_removed)} <= cells
     for point in summary.reputation:
         assert {f"{score:,}".replace(",", " ") for score in (*point.consensus, *point.learning)} <= cells
 

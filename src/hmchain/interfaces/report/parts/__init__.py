@@ -40,6 +40,7 @@ from hmchain.interfaces.report.parts.study import (
     Approval,
     Decision,
     Hospital,
+    Quarantined,
     Role,
     RunIdentity,
     Split,
@@ -51,6 +52,6 @@ __all__ = [
     "Approval", "Audit", "Calibration", "CalibrationBin", "Check", "ClassResult", "Count", "Decision", "Departure",
     "Estimate", "Exposure", "Fact", "FailedMaster", "Fault", "Hospital", "HospitalResult", "Incident",
     "LedgerStatistics", "Lineage", "LineageDataset", "Metrics", "Outcome", "Part", "Performance", "Proposer",
-    "ReputationPoint", "Results", "RocCurve", "Role", "Round", "RunIdentity", "Split", "SummaryError", "TamperTest",
-    "Timing", "TrainingPlan", "Verdict",
+    "Quarantined", "ReputationPoint", "Results", "RocCurve", "Role", "Round", "RunIdentity", "Split", "SummaryError",
+    "TamperTest", "Timing", "TrainingPlan", "Verdict",
 ]  # fmt: skip

@@ -45,8 +45,14 @@ class Hospital(Part, frozen=True, kw_only=True):
     """Training images of each class, in order of classes."""
     validation: int = 0
     """Images kept back to vote on each round's model."""
-    files_stripped: int = 0
-    """Files that carried metadata (EXIF, XMP, text) which was removed."""
+    files: int = 0
+    """Files that it extracted."""
+    duplicates: int = 0
+    """Files that were given twice, byte for byte."""
+    held: int = 0
+    """Files that its quarantine held."""
+    metadata_removed: int = 0
+    """Pieces of metadata (EXIF, XMP, text) that were removed from its files."""
     images_encrypted: int = 0
     bytes_encrypted: int = 0
 
@@ -54,6 +60,16 @@ class Hospital(Part, frozen=True, kw_only=True):
     def training(self) -> int:
         """Training images of all classes."""
         return sum(self.class_counts)
+
+
+class Quarantined(Part, frozen=True, kw_only=True):
+    """One file that a hospital's quarantine held, and what became of it."""
+
+    hospital: str
+    reason: str
+    decision: str
+    """`pending`, `released` or `rejected`."""
+    reviewer: str = ""
 
 
 class Approval(Part, frozen=True, kw_only=True):

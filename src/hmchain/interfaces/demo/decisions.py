@@ -1,0 +1,76 @@
+"""What the stewards decide: one study is refused, the other is approved by everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.hospital import Hospital
+from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, study_spec
+from hmchain.interfaces.demo.preparation import DATASET, Prepared
+from hmchain.keys import WrappingKey
+from hmchain.ledger.contracts.learning import approvals, studies
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy
+from hmchain.ledger.contracts.learning.opening import JoinStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, StudySpec
+from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.engines.ledger import signed
+from hmchain.ledger.state import State
+
+UNWANTED_PURPOSE = "DUO:0000042"
+"""General research use: wider than what the steward's patients agreed to."""
+APPROVAL_MS = 7 * 86_400_000
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A study that a steward refused, and what an agent that tried anyway was told."""
+
+    study: str
+    steward: str
+    reason: str
+    agent: str
+    answer: str
+
+
+def refuse_unwanted_study(prepared: Prepared, consortium: Consortium) -> Refused:
+    """Propose a study for a wider purpose; an agent tries to join without approval, and a steward refuses."""
+    name, (first, *_, last) = prepared.unwanted_study, prepared.names
+    answer = "not_approved"
+    if studies.study(consortium.ledger.state, name) is None:
+        spec = _spec(prepared, consortium.ledger.state, name, purpose=UNWANTED_PURPOSE)
+        consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
+        answer = consortium.submit(_join(consortium.hospitals[last], name))[0]
+    unwanted = studies.require_study(consortium.ledger.state, name).progress.specification
+    if approvals.approval(consortium.ledger.state, unwanted, last) is None:
+        consortium.require(consortium.hospitals[last].as_steward(RefuseStudy(name, "purpose")))
+    return Refused(name, last, "purpose", last, answer)
+
+
+def _join(hospital: Hospital, study: str) -> bytes:
+    body = JoinStudy(study, WrappingKey.generate().public, bytes(32))
+    return signed(hospital.keys.agent, hospital.node, body)
+
+
+def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> StudySpec:
+    """Propose the study; every steward approves its own dataset for it."""
+    name, first = prepared.study, prepared.names[0]
+    spec = _spec(prepared, consortium.ledger.state, name, deadlines=deadlines)
+    if studies.study(consortium.ledger.state, name) is None:
+        consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
+    specification = spec.digest
+    for organisation, hospital in consortium.hospitals.items():
+        if approvals.approval(consortium.ledger.state, specification, organisation) is None:
+            expires_ms = consortium.ledger.now_ms() + APPROVAL_MS
+            consortium.require(hospital.as_steward(ApproveStudy(name, specification, expires_ms)))
+    return spec
+
+
+def _spec(
+    prepared: Prepared, state: State, name: str, *, purpose: str = HEALTH_RESEARCH, deadlines: Deadlines = DEADLINES
+) -> StudySpec:
+    uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in prepared.names)
+    salt = parameters.founding(state).salt
+    return study_spec(
+        name, prepared.schema, uses, prepared.arch, prepared.plan, salt, purpose=purpose, deadlines=deadlines
+    )
