@@ -40,7 +40,7 @@ class QuarantineCount:
 
 @dataclass(frozen=True)
 class TableAnonymity:
-    """How well the patients of a table hide among each other."""
+    """The measure in which the patients of a table hide among each other."""
 
     table: str
     k: int
@@ -54,7 +54,7 @@ class TableAnonymity:
 
 @dataclass(frozen=True, kw_only=True)
 class CardData:
-    """What a card tells. Nothing in it may tell who a patient is."""
+    """The content of a card. Nothing in it may tell who a patient is."""
 
     title: str
     dataset: str
@@ -104,7 +104,7 @@ def break_down(
 
 
 def limitations(data: CardData) -> tuple[str, ...]:
-    """What follows from the data themselves, before what the steward adds."""
+    """List the limits that follow from the data themselves, before those that the steward adds."""
     found = []
     if data.assessment.images:
         found.append(

@@ -110,7 +110,7 @@ class Catalogue:
         return Pseudonyms(self.project_key(project), project, self._people)
 
     def item_digest(self, project: str, name: str) -> bytes:
-        """What is kept of an item's name: 32 bytes that say nothing to who lacks the project's key."""
+        """Digest an item's name; the 32 bytes, all that is kept, say nothing to who lacks the project's key."""
         if project not in self._item_keys:
             self._item_keys[project] = self.project_key(project).derive("hmchain catalogue items")
         return hmac.digest(self._item_keys[project].raw, name.encode("utf-8", "surrogateescape"), "sha256")
@@ -190,7 +190,7 @@ class Catalogue:
     # What extraction writes
 
     def is_done(self, dataset: str, version: int, name: bytes) -> bool:
-        """Whether an item is extracted or in quarantine; `name` is its `item_digest`."""
+        """Tell whether an item is extracted or in quarantine; `name` is its `item_digest`."""
         sql = "SELECT 1 FROM items WHERE dataset = ? AND version = ? AND name = ?"
         return bool(self._file.query(sql, (dataset, version, name)))
 
@@ -255,11 +255,11 @@ class Catalogue:
         return _entry(found[0]) if found else None
 
     def has_subject(self, subject: str) -> bool:
-        """Whether any record is of the patient with this pseudonym."""
+        """Tell whether any record is of the patient with this pseudonym."""
         return bool(self._file.query("SELECT 1 FROM records WHERE subject = ? LIMIT 1", (subject,)))
 
     def edition(self, dataset: str, version: int, record: str) -> Edition | None:
-        """Which edition of a resource a record was made of; None if that is not known."""
+        """Read which edition of a resource a record was made of; None if that is not known."""
         sql = "SELECT sealed FROM editions WHERE dataset = ? AND version = ? AND record = ?"
         found = self._file.query(sql, (dataset, version, record))
         return self._editions.open(dataset, version, record, found[0][0]) if found else None
@@ -278,7 +278,7 @@ class Catalogue:
         return [(dataset, int(version), record) for dataset, version, record in self._file.query(sql, (words, limit))]
 
     def actions(self, dataset: str, version: int) -> list[ActionCount]:
-        """What de-identification did, in order of element."""
+        """List what de-identification did, in order of element."""
         sql = "SELECT element, done, count FROM actions WHERE dataset = ? AND version = ? ORDER BY element, done"
         return [ActionCount(*row) for row in self._file.query(sql, (dataset, version))]
 
@@ -320,7 +320,7 @@ class Catalogue:
         self._file.backup(path)
 
     def left_out(self, project: str) -> LeftOut:
-        """What an extraction for a project passes over."""
+        """List what an extraction for a project passes over."""
         return self.opt_outs.left_out(self.pseudonyms(project))
 
     @property

@@ -1,4 +1,4 @@
-"""What a catalogue says of a version and its records, as digests that a registered version's root binds."""
+"""Digests of what a catalogue says of a version and its records, which a registered version's root binds."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hmchain.records.catalogue.entries import RecordEntry
 
 
 def descriptions(catalogue: Catalogue, dataset: str, version: int) -> dict[str, bytes]:
-    """What is said of each of a version's records, in 32 bytes, by record id."""
+    """Digest what is said of each of a version's records: 32 bytes, by record id."""
     return {entry.record: description(entry) for entry in catalogue.records(dataset, version)}
 
 
 def description(entry: RecordEntry) -> bytes:
-    """What is said of a record, in 32 bytes: its id, patient, kind, type, size, label and attributes."""
+    """Digest what is said of a record into 32 bytes: its id, patient, kind, type, size, label and attributes."""
     said = [entry.record, entry.subject, entry.kind, entry.media_type, str(entry.size), entry.label]
     said += [text for pair in sorted(entry.attributes.items()) for text in pair]
     return digest("hmchain record description", *(text.encode() for text in said))
 
 
 def about(catalogue: Catalogue, dataset: str, version: int) -> bytes:
-    """What is said of a version itself, in 32 bytes: where it comes from, and what was done to it by which rules."""
+    """Digest what is said of a version itself: where it comes from, and what was done to it by which rules."""
     found, number = catalogue.dataset(dataset), catalogue.version(dataset, version)
     assert found is not None, "a version belongs to a dataset"
     profile = msgspec.json.encode(found.profile, order="deterministic").decode()

@@ -1,4 +1,4 @@
-"""Which edition of a resource a record was made of, sealed: when it was changed last is a date of its patient."""
+"""Editions of the resources that records were made of, sealed: when one was changed last is a date of its patient."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Editions:
         )
 
     def open(self, dataset: str, version: int, record: str, sealed: bytes) -> Edition:
-        """What `write` wrote."""
+        """Open what `write` wrote."""
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         return msgspec.json.decode(self._cipher.decrypt(nonce, rest, _context(dataset, version, record)), type=Edition)
 

@@ -1,4 +1,4 @@
-"""What the catalogue says of datasets, versions, records and items that wait for a person."""
+"""Entries of the catalogue: datasets, versions, records, and items that wait for a person."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Version:
 
     @property
     def closed(self) -> bool:
-        """Whether it is fixed."""
+        """Tell whether it is fixed."""
         return self.root is not None
 
 
@@ -75,7 +75,7 @@ class RecordEntry:
 
 @dataclass(frozen=True)
 class ActionCount:
-    """How often a version's de-identification did one thing to one element."""
+    """The number of times that a version's de-identification did one thing to one element."""
 
     element: str
     done: str
@@ -102,7 +102,7 @@ class HeldItem:
 
 @dataclass(frozen=True)
 class ItemDone:
-    """What became of one item of a source: its records, or its place in quarantine."""
+    """The results of one item of a source: its records, or its place in quarantine."""
 
     name: bytes
     """Keyed digest of the item's mark."""

@@ -1,4 +1,4 @@
-"""Who and what is not to be extracted again: patients who opted out, and records that were erased.
+"""The list of who and what is not to be extracted again: patients who opted out, and records that were erased.
 
 A patient is kept as a keyed digest that gives the pseudonyms of all projects, those to come too; a pseudonym or a
 record as a keyed digest of it. Without the hospital's local key none of them says anything; none can be turned back.
@@ -20,7 +20,7 @@ PATIENT, SUBJECT, RECORD = "patient", "subject", "record"
 
 @dataclass(frozen=True)
 class OptOut:
-    """What stands for one patient, pseudonym or record: 32 bytes that identify nobody."""
+    """An entry for one patient, pseudonym or record: 32 bytes that identify nobody."""
 
     kind: str
     digest: bytes
@@ -36,11 +36,11 @@ class LeftOut:
     digests: frozenset[bytes]
 
     def patient(self, subject: str) -> bool:
-        """Whether a patient, by the pseudonym, is left out."""
+        """Tell whether a patient, by the pseudonym, is left out."""
         return subject in self.subjects or self._has(SUBJECT, subject)
 
     def record(self, record: str, subject: str) -> bool:
-        """Whether a record is left out: for itself, or for its patient."""
+        """Tell whether a record is left out: for itself, or for its patient."""
         return self.patient(subject) or self._has(RECORD, record)
 
     def _has(self, kind: str, name: str) -> bool:
@@ -55,15 +55,15 @@ class OptOuts:
         self._file, self._people, self._key = file, people, key
 
     def of_patient(self, patient: str) -> OptOut:
-        """What stands for a patient, by the identifier that the hospital knows the patient by."""
+        """Make the entry of a patient, by the identifier that the hospital knows the patient by."""
         return OptOut(PATIENT, person(self._people, patient))
 
     def of_subject(self, subject: str) -> OptOut:
-        """What stands for a patient by a pseudonym, and so in its project alone."""
+        """Make the entry of a patient by a pseudonym, and so in its project alone."""
         return OptOut(SUBJECT, _digest(self._key, SUBJECT, subject))
 
     def of_record(self, record: str) -> OptOut:
-        """What stands for one record, in all datasets of its project."""
+        """Make the entry of one record, in all datasets of its project."""
         return OptOut(RECORD, _digest(self._key, RECORD, record))
 
     def entries(self) -> list[OptOut]:
@@ -85,7 +85,7 @@ class OptOuts:
             return sum(database.execute(sql, (each.kind, each.digest)).rowcount for each in entries)
 
     def left_out(self, pseudonyms: Pseudonyms) -> LeftOut:
-        """What an extraction of one project passes over."""
+        """List what an extraction of one project passes over."""
         known = self.entries()
         subjects = frozenset(pseudonyms.subject_of(entry.digest) for entry in known if entry.kind == PATIENT)
         return LeftOut(self._key, subjects, frozenset(entry.digest for entry in known if entry.kind != PATIENT))

@@ -15,7 +15,7 @@ _ONE = "dataset = ? AND version = ? AND item = ?"
 
 
 class Quarantine:
-    """What the catalogue's file says of items in quarantine."""
+    """The part of the catalogue's file that is about items in quarantine."""
 
     def __init__(self, file: Database) -> None:
         self._file = file

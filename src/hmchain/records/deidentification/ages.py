@@ -30,7 +30,7 @@ _AS_UNITS = {"D": "d", "W": "wk", "M": "mo", "Y": "a"}
 
 
 def in_a_year(unit: str) -> float | None:
-    """How many of a unit of time are a year: of UCUM, of HL7 or in words; None if it is no unit of time."""
+    """The number of a unit of time in a year: of UCUM, of HL7 or in words; None if it is no unit of time."""
     text = unit.strip()
     if text in _A_YEAR:
         return _A_YEAR[text]

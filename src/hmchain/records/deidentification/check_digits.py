@@ -22,13 +22,13 @@ _POWERS = (
 
 
 def is_sctid(code: str) -> bool:
-    """Whether a number is built as the identifier of a SNOMED CT concept: its partition, and Verhoeff's check digit."""
+    """Tell whether a number is built as a SNOMED CT concept's identifier: its partition, and Verhoeff's check digit."""
     is_short = _SHORT_CONCEPT.fullmatch(code) is not None and code[-3:-1] == "00"
     return (is_short or _LONG_CONCEPT.fullmatch(code) is not None) and _verhoeff(code) == "0"
 
 
 def is_loinc(code: str) -> bool:
-    """Whether a code is built as one of LOINC (2345-7), of its answers (LA33-6) or parts (LP14635-4)."""
+    """Tell whether a code is built as one of LOINC (2345-7), of its answers (LA33-6) or parts (LP14635-4)."""
     found = _LOINC.fullmatch(code)
     if found is None:
         return False

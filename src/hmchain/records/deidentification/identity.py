@@ -1,4 +1,4 @@
-"""What tells who the patient of an item is, as the item itself says it, and whether a value that stays tells it again.
+"""The identity of an item's patient, as the item itself tells it, and the search for values that tell it again.
 
 Long words and numbers are looked for inside values. Short ones would be met by chance there: they are compared with
 whole words and runs of digits, numbers with whole numbers, and what is met may be a coincidence that a person can see.
@@ -46,7 +46,7 @@ _SPELLED = re.compile(rb"[ -~]{3,64}")
 
 
 class Trace(IntEnum):
-    """What a value tells of the patient."""
+    """A trace of the patient in a value."""
 
     NONE = 0
     POSSIBLE = 1
@@ -67,7 +67,7 @@ class Identity:
 
     @property
     def long_words(self) -> frozenset[bytes]:
-        """What may be looked for in any bytes, in lower case."""
+        """List what may be looked for in any bytes, in lower case."""
         return frozenset(word for word in self._words | self._joined if len(word) >= BYTES_MIN)
 
     def include(self, other: Identity) -> None:
@@ -104,7 +104,7 @@ class Identity:
                 self._words |= {mark.join(parts) for mark in (b"", b"-", b".", b"/")}
 
     def is_nowhere_in(self, text: bytes) -> bool:
-        """Whether none of many values, one a line, tells anything: a quick look before a look at each."""
+        """Tell whether none of many values, one a line, tells anything: a quick look before a look at each."""
         folded = text.lower()
         if any(word in folded for word in chain(self._words, self._short, self._numbers)):  # seldom, and maybe a part
             found = {*_TOKEN.findall(folded), *_DIGITS.findall(folded)}
@@ -114,7 +114,7 @@ class Identity:
         return not any(word in together for word in self._joined)
 
     def in_text(self, value: bytes) -> Trace:
-        """What a short text tells: a code, or words in capitals."""
+        """Find what a short text tells: a code, or words in capitals."""
         text = value.lower()
         tokens, runs = set(_TOKEN.findall(text)), set(_DIGITS.findall(text))
         together = b"".join(_TOKEN.findall(text))
@@ -123,11 +123,11 @@ class Identity:
         return Trace.POSSIBLE if (tokens | runs) & self._short else Trace.NONE
 
     def is_whole_in(self, text: bytes) -> bool:
-        """Whether a word or a whole identifier is in a text in lower case; a part of a number does not count."""
+        """Tell whether a word or a whole identifier is in a text in lower case; a part of a number does not count."""
         return any(_occurs(word, text) for word in self._words)
 
     def in_number(self, value: int | float | Decimal) -> Trace:
-        """What a number tells, as a whole."""
+        """Find what a number tells, as a whole."""
         if value != value or value in (float("inf"), float("-inf")) or value != int(value):
             return Trace.NONE
         digits = str(abs(int(value))).encode()
@@ -136,7 +136,7 @@ class Identity:
         return Trace.POSSIBLE if len(digits) >= NUMBER_DIGITS_MIN and digits in self._short else Trace.NONE
 
     def in_numbers(self, data: bytes, kind: str) -> Trace:
-        """What binary numbers tell (`kind` is a type of NumPy's): by their bytes, as characters, or by value."""
+        """Find what binary numbers tell (`kind` is a type of NumPy's): by their bytes, as characters, or by value."""
         if len(data) < LETTERS_MIN and kind in _INTEGERS:  # one number of two bytes: no more than itself
             return (
                 self.in_number(int.from_bytes(data, "little", signed=kind == "<i2")) if len(data) == 2 else Trace.NONE
@@ -178,7 +178,7 @@ def worst(traces: Iterable[Trace]) -> Trace:
 
 
 def _occurs(word: bytes, text: bytes) -> bool:
-    """Whether a word occurs; a short one or a number by itself."""
+    """Tell whether a word occurs; a short one or a number by itself."""
     if len(word) >= INSIDE_LETTERS_MIN and not word.isdigit():
         return word in text
     start = text.find(word)

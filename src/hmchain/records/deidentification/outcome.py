@@ -1,4 +1,4 @@
-"""What de-identification makes of an item: records that may be kept, or an item that a person must look at.
+"""The outcomes of de-identification: records that may be kept, or an item that a person must look at.
 
 Nothing here may tell who a patient is: these values are shown, searched and written into reports.
 """
@@ -19,7 +19,7 @@ REMOVED, EMPTIED, REPLACED, SHIFTED, GENERALISED, KEPT = (
 
 @dataclass(frozen=True)
 class Action:
-    """What was done to an element, wherever it occurred in the item."""
+    """A change to an element, wherever it occurred in the item."""
 
     element: str
     """The element's name in its standard: `(0010,0010) PatientName`, `Patient.birthDate`, `PID-5`, a column, `EXIF`."""
@@ -30,14 +30,14 @@ class Action:
 
 @dataclass(frozen=True)
 class Edition:
-    """Which of several editions of one resource a record was made of, as its source counts them."""
+    """One of several editions of a resource, as its source counts them, of which a record was made."""
 
     updated: str = ""
     """When it was changed last: ISO 8601 in UTC with microseconds, so that texts compare as times do."""
     number: int | None = None
 
     def is_after(self, other: Edition) -> bool | None:
-        """Whether it is a later edition than `other`; None if that cannot be told."""
+        """Tell whether it is a later edition than `other`; None if that cannot be told."""
         if self.updated and other.updated and self.updated != other.updated:
             return self.updated > other.updated
         if self.number is None or other.number is None or self.number == other.number:
@@ -85,7 +85,7 @@ class Deidentifier(Protocol):
     """De-identifies the items of one kind, for one project, by one profile."""
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
-        """What becomes of `item`: one or several records, or a `Held`; bad bytes raise nothing, they are `Held`.
+        """De-identify `item` into one or several records, or a `Held`; bad bytes raise nothing, they are `Held`.
 
         `reviewed` says that a person looked at it and found no identifier where no program can look (its pixels).
         """

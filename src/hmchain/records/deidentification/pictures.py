@@ -138,7 +138,7 @@ def _frame_count(image: Image.Image) -> int:
 
 
 def _problem(image: Image.Image) -> str:
-    """Why the image is not read; nothing if it is."""
+    """Say why the image is not read; nothing if it is."""
     if image.width * image.height > PIXELS_MAX:
         return _TOO_MANY_PIXELS
     return f"more than {FRAMES_MAX} frames" if _frame_count(image) > FRAMES_MAX else ""

@@ -30,7 +30,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class BlankedDevice(Section, frozen=True):
-    """Where a device burns text into its pixels. An object matches if all that is given here is equal to its own."""
+    """The places of burnt-in text, by device. An object matches if all that is given here is equal to its own."""
 
     rectangles: tuple[tuple[int, int, int, int], ...]
     """(left, top, width, height) in pixels; set to 0 in every frame."""

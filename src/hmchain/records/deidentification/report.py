@@ -1,4 +1,4 @@
-"""What was done over a whole run, element by element: for people and programs (JSON), and as FHIR Provenance.
+"""The report of a whole run, element by element: for people and programs (JSON), and as FHIR Provenance.
 
 The report names elements and counts them; it holds no value of any.
 """

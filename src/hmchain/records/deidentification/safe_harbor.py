@@ -1,4 +1,4 @@
-"""What dates, ages and postal codes may say, by HIPAA Safe Harbor (45 CFR 164.514(b)(2)(i)(B) and (C)).
+"""Limits to dates, ages and postal codes, by HIPAA Safe Harbor (45 CFR 164.514(b)(2)(i)(B) and (C)).
 
 Years may stay, but none that tells an age over 89; of a ZIP code the first three digits may, unless fewer than 20 000
 people live there. A profile may shift dates by days instead, which is more than Safe Harbor knows: a limited data set
@@ -40,13 +40,13 @@ def birth_year_min(as_of: date) -> int:
 
 
 def is_year(year: int, as_of: date) -> bool:
-    """Whether a patient's record may speak of a year; another number in its place may be anything."""
+    """Tell whether a patient's record may speak of a year; another number in its place may be anything."""
     return as_of.year - YEARS_BACK_MAX <= year <= as_of.year + YEARS_AHEAD_MAX
 
 
 @dataclass(frozen=True)
 class Dates:
-    """What becomes of the dates of one patient.
+    """The rules for the dates of one patient.
 
     Of a date that tells an age over 89, be it of birth or of anything since, one year is left, the same for all.
     """

@@ -1,4 +1,4 @@
-"""Which codes and units may stay: those of public systems, that match what such a code looks like."""
+"""Codes and units that may stay: those of public systems, that match what such a code looks like."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether a number or a word that is nobody's code may look like one of its codes."""
+        """Tell whether a number or a word that is nobody's code may look like one of its codes."""
         return bool(self.pattern)
 
 
@@ -70,7 +70,7 @@ class _Systems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def is_unit(text: str) -> bool:
-    """Whether `text` is a unit of UCUM that medicine uses."""
+    """Tell whether `text` is a unit of UCUM that medicine uses."""
     return _UCUM.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""What an object store asks of the place where its objects lie."""
+"""The interface between an object store and the place where its objects lie."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Backend(Protocol):
         """Bytes of a file, of which none is read."""
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Tell whether there is such a file."""
 
     def delete_many(self, names: Sequence[str]) -> None:
         """Remove files durably; one that is not there is no error."""

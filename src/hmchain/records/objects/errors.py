@@ -1,4 +1,4 @@
-"""What can go wrong in an object store, and how its diagnostics become an error that can be shown."""
+"""Errors of an object store, and the way from its diagnostics to an error that can be shown."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _REQUEST_SECONDS = 120
 
 @dataclass(frozen=True)
 class S3Access:
-    """How to reach an S3 server. Prints without its secrets."""
+    """The way to an S3 server. Prints without its secrets."""
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)

@@ -141,7 +141,7 @@ class ObjectStore:
             raise _tampered(digest)
 
     def holds(self, digest: bytes, data: Buffer) -> bool:
-        """Whether the store has these very bytes under their digest: compared, not hashed again.
+        """Tell whether the store has these very bytes under their digest: compared, not hashed again.
 
         Raises `StoreUnavailableError`.
         """
@@ -153,12 +153,12 @@ class ObjectStore:
             return False
 
     def size(self, digest: bytes) -> int:
-        """How many bytes an object has; none of them is read. Raises `MissingObjectError`, `StoreUnavailableError`."""
+        """Return an object's size in bytes, unread. Raises `MissingObjectError`, `StoreUnavailableError`."""
         with missing(f"object {digest.hex()}"):
             return self._backend.size(_name(digest))
 
     def exists(self, digest: bytes) -> bool:
-        """Whether the store has an object; its bytes are not read."""
+        """Tell whether the store has an object; its bytes are not read."""
         with failures(f"object {digest.hex()}"):
             return self._backend.exists(_name(digest))
 
@@ -182,7 +182,7 @@ class ObjectStore:
                     yield bytes.fromhex(match[1])
 
     def sizes(self) -> dict[bytes, int]:
-        """How many bytes each object has, as the store lists them; none of them is read."""
+        """Return the size of each object in bytes, as the store lists them; none of them is read."""
         with failures("the list of objects"):
             found = ((_NAME.fullmatch(entry.name), entry.size) for entry in self._backend.list())
             return {bytes.fromhex(match[1]): size for match, size in found if match}

@@ -59,7 +59,7 @@ class NotAnImageError(DataError):
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """What one file gave."""
+    """The result of one file."""
 
     pixels: Pixels
     """uint8, (size, size, 3)."""

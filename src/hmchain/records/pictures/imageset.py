@@ -1,4 +1,4 @@
-"""What every source of images gives, whatever it read."""
+"""Sets of images, whatever they were read from."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class OneClassError(DataError):
 
 @dataclass(frozen=True)
 class ExtractionReport:
-    """What happened to the files on their way in. All counts are of files."""
+    """The fate of the files on their way in. All counts are of files."""
 
     files_read: int = 0
     quarantined: tuple[tuple[str, str], ...] = ()
@@ -109,7 +109,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class RawImageSet:
-    """What a source hands over before near-duplicates are looked for; the fields are those of `ImageSet`."""
+    """A set before near-duplicates are looked for; the fields are those of `ImageSet`."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]

@@ -55,7 +55,7 @@ class HospitalShare:
 
 @dataclass(frozen=True)
 class Partition:
-    """Who holds what."""
+    """The images of each hospital and of the test set."""
 
     test: Indices
     """The common test set, sorted indices; no hospital holds any of it."""

@@ -64,7 +64,7 @@ def list_files(folder: Path) -> tuple[list[ImageFile], list[tuple[str, str]]]:
 
 
 def are_splits(tops: Iterable[str]) -> bool:
-    """Whether folders of these names are the parts of a split, with the classes inside them."""
+    """Tell whether folders of these names are the parts of a split, with the classes inside them."""
     names = {top.lower() for top in tops}
     return {"train", "test"} <= names <= _SPLITS.keys()
 

@@ -73,7 +73,7 @@ def drop_others(folder: Path, names: Container[str]) -> None:
 
 
 def file_name(record: str, media_type: str) -> str:
-    """What the file of a record is called."""
+    """Name the file of a record."""
     return record + _SUFFIXES.get(media_type, _OTHER_SUFFIX)
 
 
@@ -89,7 +89,7 @@ def write(path: Path, pieces: Iterable[Buffer], *, durable: bool = False) -> Non
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What the system says of a failed write, in words that name the way out."""
+    """Say what the system says of a failed write, in words that name the way out."""
     try:
         yield
     except OSError as error:

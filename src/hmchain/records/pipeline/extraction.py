@@ -31,7 +31,7 @@ _BATCH_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class ExtractionTally:
-    """What one run of an extraction did."""
+    """The counts of one run of an extraction."""
 
     items: int = 0
     records: int = 0
@@ -73,7 +73,7 @@ class _LateLabels:
 
 @dataclass
 class _Gathered:
-    """What comes of one item."""
+    """The results of one item, while they come."""
 
     entries: dict[str, RecordEntry] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
@@ -95,7 +95,7 @@ def quarantine_of(dataset: str) -> str:
 
 
 def is_quarantine(name: str) -> bool:
-    """Whether a name in the vault is that of a quarantine; a dataset's has no slash."""
+    """Tell whether a name in the vault is that of a quarantine; a dataset's has no slash."""
     return "/" in name
 
 
@@ -231,7 +231,7 @@ class Extraction:
         )
 
     def _is_left_out(self, outcome: Result) -> bool:
-        """Whether what became of an item, or its patient, opted out; nothing is kept of it then."""
+        """Tell whether what became of an item, or its patient, opted out; nothing is kept of it then."""
         if isinstance(outcome, Held):
             return any(self._left_out.patient(subject) for subject in outcome.subjects)
         clean = clean_of(outcome)
@@ -269,7 +269,7 @@ class Extraction:
             count_actions(got.actions, clean.actions)
 
     def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> KnownRecord | None:
-        """What is listed under a record's id: by an item before, or by this one so far; the vault alone may have more
+        """Find what an item before, or this one so far, listed under a record's id; the vault alone may have more
         after a crash."""
         if record in entries:
             return KnownRecord(entries[record], entries[record].edition, is_catalogued=False)
@@ -337,7 +337,7 @@ class Extraction:
 
 
 def _entry(clean: Clean, size: int, item: Item, known: KnownRecord | None) -> RecordEntry:
-    """What the catalogue shall have of a record; a label outlives the edition that it was given to."""
+    """Describe a record for the catalogue; a label outlives the edition that it was given to."""
     label = clean.attributes.get("label", item.label) or (known.entry.label if known else "")
     return RecordEntry(
         clean.record, clean.subject, item.kind, clean.media_type, size, label, clean.attributes, clean.edition

@@ -43,7 +43,7 @@ def find_held(catalogue: Catalogue, prefix: str) -> HeldItem:
 
 
 def original_name(vault: Vault, held: HeldItem) -> str:
-    """What the source calls the item: for the reviewer's eyes, since it may name the patient."""
+    """Read what the source calls the item: for the reviewer's eyes, since it may name the patient."""
     return vault.get(quarantine_of(held.dataset), held.version, name_record(held.item)).decode()
 
 

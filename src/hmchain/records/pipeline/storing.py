@@ -29,11 +29,11 @@ class KnownRecord:
     """False of one that came with the same item."""
 
     def is_superseded_by(self, clean: Clean) -> bool:
-        """Whether `clean` is made of a later edition."""
+        """Tell whether `clean` is made of a later edition."""
         return bool(self.edition and clean.edition and clean.edition.is_after(self.edition))
 
     def supersedes(self, clean: Clean) -> bool:
-        """Whether `clean` is made of an earlier edition."""
+        """Tell whether `clean` is made of an earlier edition."""
         return bool(self.edition and clean.edition and self.edition.is_after(clean.edition))
 
 
@@ -95,14 +95,14 @@ class VersionStore:
         return PutResult(outcome, pieces.size)
 
     def _has_same(self, found: Clean | SealedRecord, pieces: Iterable[Buffer]) -> bool:
-        """Whether the vault has the very content of a record under its id."""
+        """Tell whether the vault has the very content of a record under its id."""
         if isinstance(found, SealedRecord):
             return self.vault.holds(self.dataset, self.version, found.clean.record, found.sealed)
         return sha256_of(self.vault.get_stream(self.dataset, self.version, found.record)) == sha256_of(pieces)
 
 
 def clean_of(found: Clean | SealedRecord) -> Clean:
-    """What is known of a record, sealed or not."""
+    """Return what is known of a record, sealed or not."""
     return found.clean if isinstance(found, SealedRecord) else found
 
 

@@ -120,7 +120,7 @@ def _until_it_stops(items: Iterable[Item], stopped: list[SourceError]) -> Iterat
 
 
 def outcomes(item: Item, rules: Deidentifiers, *, reviewed: bool = False) -> Iterator[Outcome]:
-    """What becomes of one item by the rules for its kind."""
+    """De-identify one item by the rules for its kind."""
     deidentifier = rules.get(item.kind)
     if deidentifier is None:
         yield Held("unknown_kind", "there are no rules for this kind of data", releasable=False)

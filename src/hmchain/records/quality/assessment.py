@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a dataset's records are like."""
+    """The quality of a dataset's records."""
 
     records: int = 0
     images: int = 0

@@ -1,4 +1,4 @@
-"""What a check finds: one finding a kind, with the records that show it."""
+"""Findings of checks: one finding a kind, with the records that show it."""
 
 from __future__ import annotations
 

@@ -54,16 +54,16 @@ class ImageChecks:
 
     @property
     def sizes(self) -> Mapping[Size, int]:
-        """How many images there are of each size, by height, then width."""
+        """The number of images of each size, by height, then width."""
         return dict(sorted(self._sizes.items()))
 
     @property
     def intensities(self) -> tuple[int, ...]:
-        """How many pixels lie in each of `BINS` equal ranges from black to white."""
+        """The number of pixels in each of `BINS` equal ranges from black to white."""
         return tuple(int(count) for count in self._intensities)
 
     def findings(self) -> list[Finding]:
-        """What stands out."""
+        """List what stands out."""
         return [
             *self._damaged.finding(
                 ERROR, "damaged_image", "{} images do not decode", "extract them again, or leave them out"

@@ -33,11 +33,11 @@ class LabelChecks:
 
     @property
     def labels(self) -> Mapping[str, int]:
-        """How many records have each label, in the order of the labels."""
+        """The number of records of each label, in the order of the labels."""
         return dict(sorted(self._labels.items()))
 
     def findings(self) -> list[Finding]:
-        """What stands out; nothing if there are no labels at all."""
+        """List what stands out; nothing if there are no labels at all."""
         if not self._labels:
             return []
         ordered = self._labels.most_common()

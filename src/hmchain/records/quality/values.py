@@ -32,7 +32,7 @@ VITAL_SIGNS: Mapping[str, tuple[str, Mapping[str, Range]]] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What the values of an attribute, or of a table's column, may be."""
+    """The rule for the values of an attribute, or of a table's column."""
 
     name: str
     required: bool = False
@@ -43,11 +43,11 @@ class Rule:
 
     @property
     def numeric(self) -> bool:
-        """Whether values must be numbers."""
+        """Tell whether values must be numbers."""
         return self.low is not None or self.high is not None
 
     def admits(self, number: float) -> bool:
-        """Whether a number lies in the range."""
+        """Tell whether a number lies in the range."""
         low = -math.inf if self.low is None else self.low
         return low <= number <= (math.inf if self.high is None else self.high)
 
@@ -115,7 +115,7 @@ class ValueChecks:
                     self._note(name, problem, record)
 
     def findings(self) -> list[Finding]:
-        """What stands out, by name."""
+        """List what stands out, by name."""
         found: list[Finding] = []
         for (name, problem), tally in sorted(self._broken.items()):
             severity, what, hint = _PROBLEMS[problem]
@@ -160,7 +160,7 @@ _PROBLEMS = {
 
 
 def _problem(rule: Rule, value: str) -> str:
-    """What is wrong with a value in text, if anything."""
+    """Say what is wrong with a value in text, if anything."""
     if not value:
         return "missing_value" if rule.required else ""
     if rule.numeric:

@@ -16,14 +16,14 @@ _NO_HOST = re.compile(r"[\s\x00-\x1f\x7f/?#@\[\]]")
 
 
 class UnknownSourceError(InputError):
-    """What is to be extracted from is no path or address, or it cannot be told what it holds."""
+    """A source is no path or address, or it cannot be told what it holds."""
 
     code = "unknown_source"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a source is."""
+    """The address of a source."""
 
     protocol: str
     over_http: bool
@@ -36,7 +36,7 @@ class Address:
 
 
 def is_address(place: str) -> bool:
-    """Whether a place is meant as an address, and not as a path."""
+    """Tell whether a place is meant as an address, and not as a path."""
     return "://" in place
 
 

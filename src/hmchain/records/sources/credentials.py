@@ -1,4 +1,4 @@
-"""What a source lets somebody in by: kept out of messages, logs and command lines."""
+"""Credentials, by which a source lets somebody in: kept out of messages, logs and command lines."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ PATIENT = Patience()
 
 
 class Trouble(Enum):
-    """What may be wrong with a server, or with what is said of it."""
+    """The troubles with a server, or with what is said of it."""
 
     NO_ADDRESS = "this is no address of a server"
     MORE_THAN_ADDRESS = "the address holds a credential or a query"
@@ -91,7 +91,7 @@ Named = Callable[[Trouble, str], Exception]
 
 @dataclass(frozen=True)
 class WebServer:
-    """Where a server is, and how it is reached."""
+    """The address of a server, and the way to reach it."""
 
     url: str
     """What its paths are below, for instance `https://pacs.example.org/dicom-web`."""
@@ -178,7 +178,7 @@ def check_passing(response: httpx.Response, problem: str) -> None:
 
 
 def trust(ca_file: Path | None) -> ssl.SSLContext:
-    """What verifies certificates: by the authorities in a PEM file, or by the system's. Raises `OSError`."""
+    """Make what verifies certificates: by the authorities in a PEM file, or by the system's. Raises `OSError`."""
     return ssl.create_default_context(cafile=ca_file)  # ssl.SSLError is an OSError
 
 

@@ -1,4 +1,4 @@
-"""What every streaming source gives: items, one by one, each with a name and bytes that can be read again.
+"""Items, which every streaming source gives one by one, each with a name and bytes that can be read again.
 
 An item is as it came from the hospital's systems: it holds a patient's data, and its name may too (a file's path, a
 resource's address). Neither leaves the process in clear: what is kept of an item is a keyed digest of its mark.
@@ -70,5 +70,5 @@ class Source(Protocol):
         ...
 
     def count(self) -> int | None:
-        """How many items there are in all, for a progress bar; None if that is not known before the end."""
+        """The number of all items, for a progress bar; None if that is not known before the end."""
         ...

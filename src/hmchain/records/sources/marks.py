@@ -1,4 +1,4 @@
-"""What an item is remembered by: its name and its content, so that another one of the same name is another item.
+"""Marks, by which items are remembered: of name and content, so that another one of the same name is another item.
 
 Two CDs both hold `IM0001`, and every night writes a `Patient.ndjson`: a name alone would have the second one left out.
 A mark that changes without need makes an item be extracted again, which adds nothing; one that does not change when

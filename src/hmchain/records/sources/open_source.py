@@ -47,7 +47,7 @@ class OpenSource:
         return self.source.folders
 
     def passed_over(self) -> Mapping[str, int]:
-        """How many things the last run found that are no data of this kind, by reason."""
+        """Count the things that the last run found and that are no data of this kind, by reason."""
         skipped = getattr(self.source, "skipped", None)
         return skipped.counts if isinstance(skipped, SkippedItems) else {}
 

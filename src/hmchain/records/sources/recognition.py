@@ -1,4 +1,4 @@
-"""What files hold, by how they begin; by their names only where their beginning tells nothing."""
+"""Recognition of what files hold, by their beginnings; by their names only where their beginning tells nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def recognised(path: Path) -> str:
 
 
 def kinds_in(path: Path) -> Counter[str]:
-    """How many files of each kind there are among the first ones of a folder or archive, or in a file.
+    """Count the files of each kind among the first ones of a folder or archive, or in a file.
 
     A table is often only a list beside the data: .csv files count where nothing else is found. Raises `SourceError`.
     """

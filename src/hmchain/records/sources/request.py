@@ -1,4 +1,4 @@
-"""What a steward asks for: a path or an address, and all that can be said of a source beside it."""
+"""Requests of a steward: a path or an address, and all that can be said of a source beside it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SourceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     `file` and `patient`. Else each file is taken for a patient of its own."""
 
     def selection(self) -> Selection:
-        """Which studies are taken. Raises `SelectionError`."""
+        """Select the studies that are taken. Raises `SelectionError`."""
         patients = read_patients(Path(self.patients)) if self.patients else None
         return Selection(frozenset(self.modalities), self.since, self.until, self.description, patients)
 

@@ -1,4 +1,4 @@
-"""What a source passed over, and why: counted in full, named as far as a person would read."""
+"""Things that a source passed over, and why: counted in full, named as far as a person would read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SkippedItems:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many were passed over, by reason, in the order of the reasons' names."""
+        """The number passed over, by reason, in the order of the reasons' names."""
         return dict(sorted(self._counts.items()))
 
     @property

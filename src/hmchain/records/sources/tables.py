@@ -92,7 +92,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def may_tell_old_age(self) -> bool:
-        """Whether a number would stay as it is that, if it were an age in years, could be over 89."""
+        """Tell whether a number would stay as it is that, if it were an age in years, could be over 89."""
         stays = self.type in ("integer", "number") and self.role in ("quasi", "sensitive", "value")
         limits = [limit for limit in (self.max, self.top) if limit is not None]
         return stays and self.generalise != "age" and not any(limit <= AGE_YEARS_MAX for limit in limits)
@@ -251,7 +251,7 @@ def _check(frame: pl.LazyFrame, columns: Mapping[str, Column], parsed: Mapping[s
 
 
 def _faults(name: str, column: Column, value: pl.Expr) -> Iterator[tuple[str, pl.Expr]]:
-    """What can be wrong with a value of a column, and where it is."""
+    """List what can be wrong with a value of a column, and where it is."""
     raw = pl.col(name)
     yield f"not of type {column.type}", (raw.is_not_null() & value.is_null()).fill_null(False)
     if column.required or column.role == "subject":

@@ -1,4 +1,4 @@
-"""What a dataset version is bound to on the ledger, and how one record is later shown to belong to it.
+"""The commitment of a dataset version on the ledger, and the proof that one record belongs to it.
 
 A version's leaves bind its records, in order of record id: the digests of each one's ciphertext and of what is said of
 it (patient, label, kind, attributes), with a random salt of its own. Two records with one ciphertext have unrelated
@@ -28,7 +28,7 @@ SALT_BYTES = 16
 
 @dataclass(frozen=True)
 class Commitment:
-    """What a dataset version is bound to."""
+    """The commitment of a dataset version."""
 
     root: bytes
     """32 bytes for the ledger: HMAC-SHA256 of `merkle_root` under a key that never leaves the vault."""
@@ -77,7 +77,7 @@ def commit(dataset: str, version: int, leaves: Sequence[bytes], about: bytes, ro
 
 
 def verify_record_proof(proof: RecordProof, root: bytes) -> bool:
-    """Whether `root`, as it stands on the ledger, is that of a version with this record and ciphertext.
+    """Tell whether `root`, as it stands on the ledger, is that of a version with this record and ciphertext.
 
     Never raises: whatever a stranger sends is a proof or is not. To go on from here to the content, compare
     `ciphertext` with the digest of the object, and open that with a key that the organisation grants.

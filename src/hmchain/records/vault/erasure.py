@@ -12,7 +12,7 @@ from hmchain.records.vault.database import Database
 
 @dataclass(frozen=True)
 class Erasure:
-    """What was erased."""
+    """The result of an erasure."""
 
     records: int
     versions: tuple[tuple[str, int], ...]
@@ -42,7 +42,7 @@ def erase(database: Database, store: ObjectStore, where: str, values: Sequence[s
 
 
 def finish_erasures(database: Database, store: ObjectStore) -> None:
-    """What is left of erasures, also of one that was cut short: the keys in SQLite's log, and ciphertext."""
+    """Finish what is left of erasures, also of one that was cut short: the keys in SQLite's log, and ciphertext."""
     database.shred()
     doomed = [digest for (digest,) in database.query("SELECT digest FROM erased WHERE deleted = 0")]
     if doomed:

@@ -1,4 +1,4 @@
-"""What can go wrong in a vault. No message holds a record's or a subject's id."""
+"""Errors of a vault. No message holds a record's or a subject's id."""
 
 from __future__ import annotations
 

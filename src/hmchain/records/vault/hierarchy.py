@@ -66,18 +66,18 @@ class RecordKey(NamedTuple):
 
 
 def record_context(dataset: str, version: int, record: str, blob_context: bytes, subject: str, salt: bytes) -> bytes:
-    """What a record's copy of its blob's key is bound to, 32 bytes: no row is moved to another patient unnoticed."""
+    """Digest what a record's copy of its blob's key is bound to: no row is moved to another patient unnoticed."""
     place = (dataset.encode(), version.to_bytes(8, "big"), record.encode())
     return digest("hmchain vault record key", *place, blob_context, subject.encode(), salt)
 
 
 def root_context(dataset: str, version: int) -> bytes:
-    """What the key of a version's root is bound to, 32 bytes."""
+    """Digest what the key of a version's root is bound to."""
     return digest("hmchain vault root key", dataset.encode(), version.to_bytes(8, "big"))
 
 
 def secret_context(name: str) -> bytes:
-    """What a secret of the whole vault is bound to, 32 bytes."""
+    """Digest what a secret of the whole vault is bound to."""
     return digest("hmchain vault secret", name.encode())
 
 

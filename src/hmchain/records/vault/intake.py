@@ -1,4 +1,4 @@
-"""How contents become ciphertext and records: sealing, deduplication, and the transaction that enters them.
+"""The way of contents to ciphertext and records: sealing, deduplication, and the transaction that enters them.
 
 Two records with the same content share one ciphertext. They find it by a keyed digest of the content (BLAKE3 under a
 key of this vault, which the KEK wraps), so the file without its key cannot confirm a guess at a content, and nobody
@@ -94,7 +94,7 @@ class Intake:
         return pending_of(record, subject, self.sealer.seal_stream(pieces))
 
     def holds(self, dataset: str, version: int, record: str, content: bytes) -> bool:
-        """Whether a record has the content of this keyed digest."""
+        """Tell whether a record has the content of this keyed digest."""
         rows = self._database.query(
             """SELECT 1 FROM records r JOIN blobs b ON r.blob = b.id
             WHERE r.dataset = ? AND r.version = ? AND r.record = ? AND b.content = ?""",

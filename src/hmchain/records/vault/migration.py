@@ -33,7 +33,7 @@ _TOLD_EVERY = 1000
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was converted."""
+    """The result of a conversion."""
 
     records: int
     """Whose keys were wrapped anew, now or before it was cut short."""
@@ -147,7 +147,7 @@ def _wrap_some(database: Database, hierarchy: Hierarchy) -> bool:
 
 
 def second_context(key: RecordKey) -> bytes:
-    """What a record's copy of its blob's key was bound to in the second format."""
+    """Digest what a record's copy of its blob's key was bound to in the second format."""
     place = (key.dataset.encode(), key.version.to_bytes(8, "big"), key.record.encode())
     return digest("hmchain vault key", *place, key.blob_context)
 

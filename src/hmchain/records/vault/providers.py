@@ -1,4 +1,4 @@
-"""Who holds the key that wraps the vault's key-encryption key (KEK): a file, a passphrase, or a token.
+"""Providers of the key that wraps the vault's key-encryption key (KEK): a file, a passphrase, or a token.
 
 A provider has the shape of a PKCS#11 token: keys are named and never leave it; it is asked to wrap and to unwrap. It
 sees one KEK of 32 bytes when a vault is opened or its KEK changes, and no record's key.

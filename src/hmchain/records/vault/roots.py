@@ -1,4 +1,4 @@
-"""What versions are committed to: fixing a version by its root, looking whether it still is what was fixed, proofs."""
+"""Roots of versions: fixing a version by its root, looking whether it still is what was fixed, proofs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Roots:
         return made
 
     def commitment(self, dataset: str, version: int) -> Commitment:
-        """What binds a fixed version, computed from what the vault holds of it now."""
+        """Compute what binds a fixed version, computed from what the vault holds of it now."""
         key, about = self._root_key(dataset, version)
         return commitment.commit(dataset, version, _leaves(self._rows(dataset, version)), about, key.raw)
 
@@ -99,7 +99,7 @@ class Roots:
         )  # fmt: skip
 
     def _digest(self, said: bytes) -> bytes:
-        """What is kept of a description: 32 bytes that say nothing to who lacks the vault's key."""
+        """Digest a description into what is kept of it: 32 bytes that say nothing to who lacks the vault's key."""
         return hmac.digest(self._descriptions.raw, said, "sha256")
 
     def _is_digest(self, said: bytes, kept: bytes) -> bool:
@@ -116,7 +116,7 @@ class Roots:
         return [(record, ciphertext, salt, description) for record, ciphertext, salt, description in rows]
 
     def is_fixed(self, dataset: str, version: int) -> bool:
-        """Whether a version was fixed, with or without records that were erased since."""
+        """Tell whether a version was fixed, with or without records that were erased since."""
         return bool(
             self._database.query("SELECT 1 FROM versions WHERE dataset = ? AND version = ?", (dataset, version))
         )

@@ -39,7 +39,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Scrub:
-    """What a scrub has read and found."""
+    """The findings of a scrub."""
 
     records: int
     blobs: int
@@ -53,13 +53,13 @@ class Scrub:
 
     @property
     def sound(self) -> bool:
-        """Whether every record can be read, and every version is what it was committed to as."""
+        """Tell whether every record can be read, and every version is what it was committed to as."""
         return not (self.damaged or self.changed)
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What a replica could mend."""
+    """The result of a repair."""
 
     restored: int
     """Objects."""
@@ -69,7 +69,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Mirror:
-    """What was done to a replica."""
+    """The changes to a replica."""
 
     copied: int
     """Objects that it lacked."""
@@ -188,7 +188,7 @@ class Scrubber:
         return len(unnamed)
 
     def _read(self, blob: _Blob, *, ciphertext_only: bool) -> tuple[list[Damage], int]:
-        """What is wrong with the records of a blob, and the size of its ciphertext if that is right."""
+        """Read a blob: what is wrong with its records, and the size of its ciphertext if that is right."""
         size = 0
 
         def counted() -> Iterator[memoryview]:
@@ -239,12 +239,12 @@ class Scrubber:
 
 
 def _share(size: int) -> float:
-    """What share of a replica of so many bytes is read at a mirroring."""
+    """Return the share of a replica of so many bytes that is read at a mirroring."""
     return min(1.0, max(CHECKED_BYTES_MIN / max(size, 1), CHECKED_SHARE_MIN))
 
 
 def _problem(store: ObjectStore, digest: bytes) -> Problem | None:
-    """What is wrong with an object, which is read for it."""
+    """Read an object, and say what is wrong with it."""
     try:
         for _ in store.get_stream(digest):
             pass

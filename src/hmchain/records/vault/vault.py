@@ -194,11 +194,11 @@ class Vault:
     # Getting
 
     def sealer(self) -> Sealer:
-        """What seals contents for this vault, also in other processes; for `Writer.put_sealed`."""
+        """The sealer of contents for this vault, also in other processes; for `Writer.put_sealed`."""
         return self._intake.sealer
 
     def holds(self, dataset: str, version: int, record: str, sealed: SealedContent) -> bool:
-        """Whether a record has the very content that was sealed."""
+        """Tell whether a record has the very content that was sealed."""
         return self._intake.holds(dataset, version, record, sealed.content)
 
     def discard(self, sealed: SealedContent) -> None:
@@ -234,7 +234,7 @@ class Vault:
         return [record for (record,) in self._database.query(chosen, (dataset, version))]
 
     def has(self, dataset: str, version: int, record: str) -> bool:
-        """Whether a version has a record; its ciphertext is not looked at."""
+        """Tell whether a version has a record; its ciphertext is not looked at."""
         chosen = "SELECT 1 FROM records WHERE dataset = ? AND version = ? AND record = ?"
         return bool(self._database.query(chosen, (dataset, version, record)))
 
@@ -244,7 +244,7 @@ class Vault:
         return [subject for (subject,) in self._database.query(chosen, (dataset, version))]
 
     def holds_subject(self, subject: str) -> bool:
-        """Whether any record is of the patient with this pseudonym."""
+        """Tell whether any record is of the patient with this pseudonym."""
         return bool(subject and self._database.query("SELECT 1 FROM records WHERE subject = ? LIMIT 1", (subject,)))
 
     def versions(self) -> list[tuple[str, int]]:
@@ -266,7 +266,7 @@ class Vault:
         return self._roots.commit(dataset, version, descriptions or {}, about)
 
     def commitment(self, dataset: str, version: int) -> Commitment:
-        """What binds a closed version, computed from what the vault holds of it now.
+        """Compute what binds a closed version, computed from what the vault holds of it now.
 
         Raises `MissingRecordError` if it is not committed to, `VersionClosedError` if a record of it was erased.
         """
@@ -277,7 +277,7 @@ class Vault:
         return self._roots.leaves(dataset, version)
 
     def is_closed(self, dataset: str, version: int) -> bool:
-        """Whether a version was committed to, with or without records that were erased since."""
+        """Tell whether a version was committed to, with or without records that were erased since."""
         return self._roots.is_fixed(dataset, version)
 
     def unlike(self, dataset: str, version: int, descriptions: Mapping[str, bytes], about: bytes) -> list[str]:

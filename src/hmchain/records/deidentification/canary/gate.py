@@ -22,7 +22,7 @@ BY_CHANCE = "identifier_suspected"
 
 @dataclass(frozen=True)
 class Trial:
-    """What is planted in one kind of data, and what must take it out."""
+    """The canaries of one kind of data, and the de-identifier that must take them out."""
 
     plant: Callable[[], list[PlantedItem]]
     deidentifier: Callable[[Profile, Pseudonyms], Deidentifier]
@@ -30,7 +30,7 @@ class Trial:
 
 @dataclass
 class KindReport:
-    """What the gate found for one kind of data."""
+    """The gate's findings for one kind of data."""
 
     items: int = 0
     canaries: int = 0
@@ -45,7 +45,7 @@ class KindReport:
 
 @dataclass
 class GateReport:
-    """What the gate found."""
+    """The gate's findings."""
 
     kinds: dict[str, KindReport] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class GateReport:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing survived and everything went the way that it should."""
+        """Tell whether nothing survived and everything went the way that it should."""
         return not any(kind.survivors or kind.surprises for kind in self.kinds.values())
 
 

@@ -98,5 +98,5 @@ class Canaries:
 
 
 def opener(data: bytes) -> Callable[[], io.BytesIO]:
-    """What opens an item whose bytes are `data`."""
+    """Make what opens an item whose bytes are `data`."""
     return lambda: io.BytesIO(data)

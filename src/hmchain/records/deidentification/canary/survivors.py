@@ -127,7 +127,7 @@ def _patterns(forms: tuple[str, ...]) -> tuple[frozenset[bytes], frozenset[bytes
 
 
 def _unpack(data: bytes) -> Iterator[bytes]:
-    """What is compressed or encoded somewhere in `data`."""
+    """Find what is compressed or encoded somewhere in `data`."""
     for match in _ZLIB.finditer(data):
         yield from _inflate(data[match.start() :], zlib.MAX_WBITS)
     start = data.find(_GZIP)
@@ -148,7 +148,7 @@ def _unpack(data: bytes) -> Iterator[bytes]:
 
 
 def _inflate(data: bytes, window: int) -> Iterator[bytes]:
-    """What a stream that begins `data` inflates to, as far as it goes."""
+    """Inflate the stream that begins `data`, as far as it goes."""
     stream = zlib.decompressobj(window)
     with suppress(zlib.error):
         inflated = stream.decompress(data, VIEW_BYTES_MAX)

@@ -1,4 +1,4 @@
-"""What the catalogue may show of an object: read from what was written, never from what came in."""
+"""Attributes of an object that the catalogue may show: read from what was written, never from what came in."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def strip(frame: bytes) -> bytes:
 
 
 def starts_frame(fragment: bytes) -> bool:
-    """Whether a fragment of encapsulated pixel data is the first of a frame."""
+    """Tell whether a fragment of encapsulated pixel data is the first of a frame."""
     return fragment.startswith((JPEG_START, JPEG2000_START, _JP2_SIGNATURE))
 
 
@@ -89,7 +89,7 @@ def _segment(frame: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _jpeg_segment(marker: int, segment: bytes) -> bytes:
-    """What is left of a segment. Three application segments say how colours are coded; they are written afresh."""
+    """Strip a segment. Three application segments say how colours are coded; they are written afresh."""
     content = segment[4:]
     if marker in _JPEG_KEPT:
         return segment

@@ -74,11 +74,11 @@ class Cleaning:
     """All values that are left, at every depth."""
 
     def actions(self) -> tuple[Action, ...]:
-        """What was done so far."""
+        """List what was done so far."""
         return tuple(Action(name, done, count) for (name, done), count in sorted(self.done.items()))
 
     def clean(self, elements: Mapping[int, Element], depth: int = 0) -> dict[int, bytes]:
-        """What is left of a data set: its elements as encoded, by tag."""
+        """Clean a data set: its elements as encoded, by tag."""
         if depth > ITEM_DEPTH_MAX:
             raise damaged(f"sequences nested more than {ITEM_DEPTH_MAX} deep")
         left: dict[int, bytes] = {}
@@ -260,7 +260,7 @@ class Cleaning:
 
 
 def _is_code(left: Mapping[int, bytes]) -> bool:
-    """Whether an item has a code and its scheme, and the code is built as those of the scheme are."""
+    """Tell whether an item has a code and its scheme, and the code is built as those of the scheme are."""
     if CODE_VALUE not in left or CODE_SCHEME not in left:
         return False
     code, scheme = (left[tag][8:].decode("ascii").strip(" \0") for tag in (CODE_VALUE, CODE_SCHEME))
@@ -269,7 +269,7 @@ def _is_code(left: Mapping[int, bytes]) -> bool:
 
 
 def _are_tags(data: bytes) -> bool:
-    """Whether values of an AT element are tags that the standard knows: four letters would fit in one as well."""
+    """Tell whether values of an AT element are tags that the standard knows: four letters would fit in one as well."""
     groups = np.frombuffer(data, "<u2").reshape(-1, 2).tolist() if len(data) % 4 == 0 else [[0, 0]]
     return all(dictionary_has_tag(group << 16 | number) for group, number in groups)
 
@@ -283,5 +283,5 @@ def _private_vr(tag: int, creator: str) -> str:
 
 
 def is_standard(value: str) -> bool:
-    """Whether a UID is one that DICOM itself defines."""
+    """Tell whether a UID is one that DICOM itself defines."""
     return value in UID_dictionary

@@ -188,7 +188,7 @@ class DicomDeidentifier:
 
 
 def _own_actions(pixels: PixelOutput | None) -> Iterator[Action]:
-    """What is done to every object, whatever is in it."""
+    """List what is done to every object, whatever is in it."""
     yield Action("preamble", REMOVED)
     yield Action("file meta information", REPLACED)
     if pixels and pixels.trimmed:

@@ -20,7 +20,7 @@ _MAGIC_BYTES = 12
 
 @dataclass(frozen=True)
 class EncapsulatedFrames:
-    """Where the fragments of each frame lie. The offset tables of the file are not needed, and not trusted."""
+    """The places of the fragments of each frame. The offset tables of the file are not needed, and not trusted."""
 
     file: BinaryIO
     frames: tuple[tuple[tuple[int, int], ...], ...]

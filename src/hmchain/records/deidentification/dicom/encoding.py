@@ -28,7 +28,7 @@ def element(tag: int, vr: str, value: bytes | str) -> bytes:
 
 
 def header(tag: int, vr: str, length: int) -> bytes:
-    """What stands before a value of `length` bytes; 0xFFFFFFFF is undefined length."""
+    """Encode what stands before a value of `length` bytes; 0xFFFFFFFF is undefined length."""
     if vr in _LONG_VRS:
         return _LONG.pack(tag >> 16, tag & 0xFFFF, vr.encode(), length)
     if length > _SHORT_MAX:

@@ -1,4 +1,4 @@
-"""How any step says that an object must not pass."""
+"""Holds, by which any step says that an object must not pass."""
 
 from __future__ import annotations
 

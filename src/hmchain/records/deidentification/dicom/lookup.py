@@ -39,7 +39,7 @@ def unneeded(left: Mapping[int, bytes]) -> Iterator[int]:
 
 
 def lacks_palette(left: Mapping[int, bytes]) -> bool:
-    """Whether colours are indices into a palette that is not there."""
+    """Tell whether colours are indices into a palette that is not there."""
     coloured = left.get(PHOTOMETRIC, b"")[8:].strip(b" \0") == COLOURED
     red = left.keys() & {0x00281201, 0x00281221}
     return coloured and not red
@@ -60,7 +60,7 @@ def _described(descriptor: bytes) -> tuple[int, int]:
 
 
 def _fits(data: bytes, descriptor: bytes) -> bool:
-    """Whether a table has the length that is said; tables of 8 bits may take a byte or a word an entry."""
+    """Tell whether a table has the length that is said; tables of 8 bits may take a byte or a word an entry."""
     entries, bits = _described(descriptor)
     sizes = (entries + entries % 2, entries * 2) if bits == 8 else (entries * 2,)
     return entries > 0 and len(data) in sizes

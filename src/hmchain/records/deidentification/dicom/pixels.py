@@ -39,7 +39,7 @@ _STRIPPED = frozenset(f"{_JPEG}{last}" for last in (50, 51, 57, 70, 80, 81, 90, 
 
 @dataclass(frozen=True)
 class PixelOutput:
-    """How an object's pixels are written."""
+    """The way in which an object's pixels are written."""
 
     syntax: UID
     header: bytes
@@ -102,7 +102,7 @@ def _pieces(file: BinaryIO, offset: int, length: int, convert: Callable[[bytes],
 
 
 def _converter(image: ImagePixels, swap: int) -> Callable[[bytes], Buffer]:
-    """What turns bytes of the file into bytes of the record: little endian, and no bits set that no sample uses."""
+    """Make what turns the file's bytes into the record's: little endian, and no bits set that no sample uses."""
     unused = not image.floating and image.allocated in (8, 16, 32) and image.stored < image.allocated
 
     def convert(data: bytes) -> Buffer:
@@ -190,7 +190,7 @@ def _decode(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> I
 
 
 def _frames(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> Iterator[bytes]:
-    """What a decoder takes: each frame as the value of an element of its own."""
+    """Give a decoder what it takes: each frame as the value of an element of its own."""
     if opened.syntax not in NATIVE and element.length is None:
         for frame in encapsulated(opened.file, element, image.frames, runs=opened.syntax == RLELossless):
             yield encapsulate([frame])

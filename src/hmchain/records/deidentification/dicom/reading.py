@@ -51,7 +51,7 @@ _LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")
 
 @dataclass(frozen=True)
 class PixelElement:
-    """Where the pixels lie."""
+    """The place of the pixels."""
 
     tag: int
     vr: str
@@ -176,7 +176,7 @@ def _parse(header: _Bounded, *, implicit: bool, little: bool, until: Callable[[i
 
 
 def _is_implicit(header: _Bounded) -> bool:
-    """Whether the data set that begins here leaves out its VRs; what a file says of itself is not always so."""
+    """Tell whether the data set that begins here leaves out its VRs; what a file says of itself is not always so."""
     start = header.tell()
     vr = header.read(6)[4:]
     header.seek(start)

@@ -1,4 +1,4 @@
-"""What becomes of each DICOM element under a profile.
+"""Rules for each DICOM element under a profile.
 
 The table is that of PS3.15 E.1-1, edition 2026c, as dicom-anonymizer ships it. It lists what must go and keeps what it
 does not list; here an element also needs a reason to stay: a value of a form that can hold no name (numbers, codes,
@@ -93,7 +93,7 @@ _TEXT_FORMS = {
 
 
 class Treatment(Enum):
-    """What is done to an element."""
+    """The treatment of an element."""
 
     DROP = auto()
     BLANK = auto()
@@ -132,7 +132,7 @@ class Rule:
     """As many values as the standard lets it have; None without a limit."""
 
     def allows(self, values: int) -> bool:
-        """Whether it may have so many values."""
+        """Tell whether it may have so many values."""
         return self.values_max is None or values <= self.values_max
 
 
@@ -161,7 +161,7 @@ class Rules:
         return rule
 
     def is_safe_private(self, tag: int, creator: str) -> bool:
-        """Whether the profile keeps this private element of this creator."""
+        """Tell whether the profile keeps this private element of this creator."""
         return (creator, tag >> 16, tag & 0xFF) in self._safe
 
     def _work_out(self, tag: int) -> Rule:

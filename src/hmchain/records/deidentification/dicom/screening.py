@@ -1,4 +1,4 @@
-"""Which objects a person must look at first, and which no program can clean.
+"""Screening: objects that a person must look at first, and objects that no program can clean.
 
 Text that is burned into pixels cannot be found reliably by a program: images that may have it are held, by what they
 are, unless the profile knows where their device writes.
@@ -54,7 +54,7 @@ def review(opened: DicomHeader, rules: DicomRules, *, blanked: bool, coincidence
 
 
 def _doubts(opened: DicomHeader, rules: DicomRules) -> Iterator[Held]:
-    """Why a person must look at the pixels, or at an object without any."""
+    """List why a person must look at the pixels, or at an object without any."""
     if opened.pixels is None:
         yield Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like").held
     elif reason := _suspicion(opened, rules):
@@ -62,7 +62,7 @@ def _doubts(opened: DicomHeader, rules: DicomRules) -> Iterator[Held]:
 
 
 def rectangles(opened: DicomHeader, rules: DicomRules) -> Rectangles:
-    """What the profile blanks on images of this device and size; nothing if it does not know it."""
+    """Choose what the profile blanks on images of this device and size; nothing if it does not know it."""
     own = (opened.ascii(MODALITY), opened.ascii(MANUFACTURER), opened.ascii(MODEL))
     size = (opened.number(ROWS), opened.number(COLUMNS))
     for entry in rules.blank:
@@ -72,7 +72,7 @@ def rectangles(opened: DicomHeader, rules: DicomRules) -> Rectangles:
 
 
 def _suspicion(opened: DicomHeader, rules: DicomRules) -> str:
-    """Why the pixels may hold text; nothing if there is no reason to think so."""
+    """Say why the pixels may hold text; nothing if there is no reason to think so."""
     kinds = opened.ascii(IMAGE_TYPE).upper().split("\\")
     modality = opened.ascii(MODALITY)
     if opened.ascii(BURNED_IN).upper() == "YES":

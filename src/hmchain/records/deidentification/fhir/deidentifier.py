@@ -257,7 +257,7 @@ def _resources(data: bytes) -> Iterator[_Raw]:
 
 
 def _people(raws: Iterable[_Raw]) -> Iterator[tuple[str, guard.Identity]]:
-    """What identifies the patients among some resources, by their ids."""
+    """Collect what identifies the patients among some resources, by their ids."""
     for raw in raws:
         if _PATIENT.search(raw.data):
             with suppress(*_BAD_JSON):
@@ -316,7 +316,7 @@ def _aged(part: dict[str, Any], at: Pass) -> dict[str, Any]:
 
 
 def _is_age(part: Mapping[str, Any]) -> bool:
-    """Whether a code says that a value is an age, in whatever system: a hospital may have left that out."""
+    """Tell whether a code says that a value is an age, in whatever system: a hospital may have left that out."""
     codes = [coding.get("code") for coding in _codings(part)]
     return any(type(code) is str and code.strip() in AGE_CODES for code in codes)
 
@@ -326,7 +326,7 @@ def _codings(part: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _edition(resource: Mapping[str, Any]) -> Edition | None:
-    """Which edition a resource is, by the server that has it; None if it does not say."""
+    """Read which edition a resource is, by the server that has it; None if it does not say."""
     meta = resource.get("meta")
     updated, number = (meta.get("lastUpdated"), meta.get("versionId")) if type(meta) is dict else (None, None)
     count = int(number) if type(number) is str and _COUNT.fullmatch(number) else None

@@ -1,4 +1,4 @@
-"""What a FHIR resource says of who its patient is, and whether what stays of it says it again."""
+"""The guard of a FHIR resource: who its patient is by its own word, and whether what stays says it again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOLD = closed_systems() | {UCUM, "urn:ietf:rfc:3986"}
 
 
 def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Identity | None = None) -> Identity:
-    """What identifies: the patient that the resource points to with `patient_element`, or is; and its own numbers.
+    """Collect what identifies: the patient to whom `patient_element` points, or who it is; and its own numbers.
 
     `patient` is what is known of that patient from elsewhere.
     """
@@ -36,7 +36,7 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
 
 
 def trace(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> Trace:
-    """What the numbers and codes that stay tell; `encoded` is all of `kept`."""
+    """Find what the numbers and codes that stay tell; `encoded` is all of `kept`."""
     return Trace.NONE if identity.is_nowhere_in(encoded) else worst(_traces(identity, kept))
 
 

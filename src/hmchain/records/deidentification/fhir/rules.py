@@ -38,7 +38,7 @@ _OTHER = "(other)"
 
 
 class Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `rules/fhir_r4.toml` says."""
+    """The content of `rules/fhir_r4.toml`."""
 
     dropped: frozenset[str]
     targets: frozenset[str]
@@ -336,7 +336,7 @@ def _age(value: Any) -> dict[str, Any] | None:
 
 
 def _said_unit(value: Any) -> str:
-    """What a Quantity says that its unit is: by its code, which means more than its word."""
+    """Read what a Quantity says that its unit is: by its code, which means more than its word."""
     said = [value.get("code"), value.get("unit")] if type(value) is dict else []
     return next((str(unit) for unit in said if unit), "")
 

@@ -147,7 +147,7 @@ def _patient(segment: Segment, message: Message) -> str:
 
 
 def _name(message: Message, data: bytes) -> str:
-    """What tells a message from all others: its control id at its sender, or its bytes if it has none."""
+    """Name a message by what tells it from all others: its control id at its sender, or its bytes if it has none."""
     header = message.header
     if not header.field(10):
         return digest("hl7", data).hex()

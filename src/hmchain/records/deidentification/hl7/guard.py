@@ -1,4 +1,4 @@
-"""What an HL7 v2 message says of who its patient is, and whether what stays of it says it again."""
+"""The guard of an HL7 v2 message: who its patient is by its own word, and whether what stays says it again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOLD = closed_systems()
 
 
 def identity_of(message: Message) -> Identity:
-    """What identifies, of all segments of a message."""
+    """Collect what identifies, of all segments of a message."""
     found = Identity(NUMBER_DIGITS_MIN)
     marks = message.delimiters
     for segment in message.segments:
@@ -41,7 +41,7 @@ def identity_of(message: Message) -> Identity:
 
 
 def trace(identity: Identity, fields: Iterable[str]) -> Trace:
-    """What fields tell that stay as they are: numbers, and codes with their systems."""
+    """Find what fields tell that stay as they are: numbers, and codes with their systems."""
     return worst(found for field in fields for found in _traces(identity, field))
 
 

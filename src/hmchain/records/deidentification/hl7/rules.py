@@ -71,7 +71,7 @@ _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\
 
 @dataclass(frozen=True)
 class Context:
-    """What rules need to know of the message."""
+    """The facts of the message that rules need."""
 
     dates: Dates
     subject: str
@@ -109,12 +109,12 @@ def escaped(text: str) -> str:
 
 
 def _is_long(number: str) -> bool:
-    """Whether a number has seven digits or more before its point."""
+    """Tell whether a number has seven digits or more before its point."""
     return _LONG.search(number.split(".")[0]) is not None
 
 
 def _rises(parts: Sequence[str]) -> bool:
-    """Whether an SN value that is a range goes from less to more: a telephone number (555-0123) need not."""
+    """Tell whether an SN value that is a range goes from less to more: a telephone number (555-0123) need not."""
     if len(parts) < 4 or parts[2] != "-" or not parts[3]:
         return True
     return float(parts[1]) <= float(parts[3])

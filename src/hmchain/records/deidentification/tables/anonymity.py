@@ -25,7 +25,7 @@ class AnonymityError(DataError):
 
 @dataclass(frozen=True)
 class Demand:
-    """What a table must fulfil."""
+    """The demands on a table."""
 
     k_min: int = 5
     l_min: int = 2
@@ -35,7 +35,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Anonymity:
-    """What a table fulfils."""
+    """The anonymity that a table has."""
 
     k: int
     """Patients of the smallest class; 0 for a table without rows."""

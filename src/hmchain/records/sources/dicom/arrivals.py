@@ -36,7 +36,7 @@ class Arrivals:
 
     @property
     def handlers(self) -> list[EventHandlerType]:
-        """What pynetdicom is to call."""
+        """The handlers that pynetdicom is to call."""
         from pynetdicom import evt
 
         return [

@@ -55,7 +55,7 @@ class DicomWeb:
                     yield from self._objects(study, _text(series, _SERIES), done)
 
     def count(self) -> int | None:
-        """How many objects the selected studies have, if the server says it; None if only some modalities are taken."""
+        """Count the selected studies' objects, if the server says it; None if only some modalities are taken."""
         if self._selection.modalities:
             return None
         total = 0

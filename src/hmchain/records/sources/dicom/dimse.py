@@ -51,7 +51,7 @@ class Dimse:
                 yield from self._study(line.strip(), done)
 
     def count(self) -> int | None:
-        """How many objects the selected studies have, if the PACS says it; None if only some modalities are taken."""
+        """Count the selected studies' objects, if the PACS says it; None if only some modalities are taken."""
         if self._selection.modalities:
             return None
         total = 0

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Receiver:
-    """Where we take in what a PACS sends at our request (C-MOVE); the PACS must know it under our title."""
+    """The place where we take in what a PACS sends at our request (C-MOVE); the PACS must know it under our title."""
 
     host: str
     """The address to listen at, for instance `0.0.0.0` for all of this machine's."""
@@ -313,7 +313,7 @@ def _find_context() -> PresentationContext:
 
 
 def _storage_contexts(sop_class: str) -> list[PresentationContext]:
-    """What to accept by C-GET: with a class each of its transfer syntaxes, so that the PACS sends it as it has it.
+    """Choose contexts for C-GET: with a class each of its transfer syntaxes, so that the PACS sends it as it has it.
 
     Without one the usual classes, in the syntaxes that every PACS can give: 128 contexts are all that can be offered.
     """

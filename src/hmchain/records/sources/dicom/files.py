@@ -40,7 +40,7 @@ class DicomFiles:
                 yield Item(entry.name, DICOM, entry.open, mark=mark)
 
     def count(self) -> int | None:
-        """How many items there are; None with a selection, which would have to read every header first."""
+        """The number of items; None with a selection, which would have to read every header first."""
         if not self._selection.everything:
             return None
         return sum(1 for _ in self._entries(SkippedItems()))
@@ -54,7 +54,7 @@ class DicomFiles:
                 yield entry
 
     def _takes(self, entry: ContainerEntry) -> bool:
-        """Whether it is selected. What cannot be read is given as it is: leaving it out would hide it."""
+        """Tell whether it is selected. What cannot be read is given as it is: leaving it out would hide it."""
         if self._selection.everything:
             return True
         try:

@@ -1,4 +1,4 @@
-"""What a DICOM file's first bytes tell: whether it is one, and what a selection goes by."""
+"""The first bytes of a DICOM file: whether it is one, and what a selection goes by."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIRST_VALUE_MAX = 1024  # bytes: a data set begins with short values
 
 
 def why_not_dicom(head: bytes) -> str:
-    """Why a file that begins with `head` (`HEAD_BYTES` of it) is not a DICOM object to extract; "" if it may be one.
+    """Say why a file that begins with `head` (`HEAD_BYTES`) is no DICOM object to extract; "" if it may be one.
 
     Files of PS3.10 are known by the letters after their preamble; data sets without either, which older systems
     write, by their first element.
@@ -53,7 +53,7 @@ def _begins_data_set(head: bytes) -> bool:
 
 @dataclass(frozen=True, repr=False)
 class Header:
-    """What a selection goes by; what a file does not say is empty."""
+    """The values that a selection goes by; what a file does not say is empty."""
 
     patient: str
     study_date: str

@@ -34,7 +34,7 @@ def first_part(chunks: Iterable[bytes], boundary: bytes) -> Iterator[bytes]:
 
 
 def _content(source: Iterator[bytes], boundary: bytes) -> bytes:
-    """What has come of the first part's content, once its headers are over."""
+    """Return what has come of the first part's content, once its headers are over."""
     begin = b"--" + boundary
     rest = b""
     while True:

@@ -1,4 +1,4 @@
-"""Which studies are extracted: by patient, date, description and modality."""
+"""Selections of studies: by patient, date, description and modality."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DATE = re.compile(r"\d{8}")
 
 
 class SelectionError(InputError):
-    """What is to be extracted is not said in a way that can be followed."""
+    """A selection is not said in a way that can be followed."""
 
     code = "selection"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is taken; what it does not name is not looked at."""
+    """Conditions on what is taken; what they do not name is not looked at."""
 
     modalities: frozenset[str] = frozenset()
     """DICOM's codes, for instance `MR` and `CT`; none: all."""
@@ -46,7 +46,7 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is left out."""
+        """Tell whether nothing is left out."""
         return self == Selection()
 
     @property
@@ -57,7 +57,7 @@ class Selection:
         return f"{_written(self.since, '')}-{_written(self.until, '')}"
 
     def takes_study(self, patient: str, study_date: str, description: str) -> bool:
-        """Whether a study is taken. One without a date, a description or a patient ID fails a condition on it."""
+        """Tell whether a study is taken. One without a date, a description or a patient ID fails a condition on it."""
         if self.patients is not None and patient.strip() not in self.patients:
             return False
         if self.since or self.until:
@@ -69,7 +69,7 @@ class Selection:
         return not self.description or fnmatchcase(description.strip().casefold(), self.description.casefold())
 
     def takes_series(self, modality: str) -> bool:
-        """Whether a series of a study that is taken is taken too."""
+        """Tell whether a series of a study that is taken is taken too."""
         return not self.modalities or modality.strip() in self.modalities
 
 

@@ -29,7 +29,7 @@ class FhirRequestError(InputError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered with a success."""
+    """A server's successful answer."""
 
     status: int
     headers: httpx.Headers
@@ -70,7 +70,7 @@ class FhirClient:
         return self.base.join(path).copy_merge_params(parameters)
 
     def is_own(self, url: httpx.URL) -> bool:
-        """Whether a URL that the server gave leads to the server itself, so that the credential may go there."""
+        """Tell whether a URL that the server gave leads to the server itself, so that the credential may go there."""
         return (url.scheme, url.host, url.port) == (self.base.scheme, self.base.host, self.base.port)
 
     def follow(self, link: str) -> httpx.URL:

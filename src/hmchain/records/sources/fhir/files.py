@@ -109,7 +109,7 @@ def _blocks(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item
 
 
 def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:
-    """What is left of the line; of one that is too long its beginning, and how many bytes were left out."""
+    """Read what is left of the line; of one that is too long its beginning, and how many bytes were left out."""
     rest = file.readline(LINE_BYTES_MAX)
     skipped, more = 0, rest
     while len(more) == LINE_BYTES_MAX and not more.endswith(b"\n"):

@@ -75,7 +75,7 @@ class _Manifest(msgspec.Struct):
 
 @dataclass(frozen=True)
 class _Query:
-    """What both ways of asking share."""
+    """The part that both ways of asking share."""
 
     client: FhirClient
     types: tuple[str, ...] = DEFAULT_TYPES

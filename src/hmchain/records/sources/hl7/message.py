@@ -38,7 +38,7 @@ class MessageError(ValueError):
 
 @dataclass(frozen=True)
 class Delimiters:
-    """What separates the parts of a message: MSH-1 and the characters of MSH-2."""
+    """The delimiters of the parts of a message: MSH-1 and the characters of MSH-2."""
 
     field: str
     component: str
@@ -81,7 +81,7 @@ class Message:
 
     @property
     def is_acknowledgement(self) -> bool:
-        """Whether it only says what became of another message: such a one is not answered (chapter 2.9)."""
+        """Tell whether it only says what became of another message: such a one is not answered (chapter 2.9)."""
         kind = self.header.field(9).split(self.delimiters.component)[0]
         names = {segment.name for segment in self.segments}
         return kind in _ACKNOWLEDGEMENTS or ("MSA" in names and "PID" not in names)

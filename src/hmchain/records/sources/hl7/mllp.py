@@ -35,7 +35,7 @@ _PARTING_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Limits:
-    """What a sender may do."""
+    """Limits for senders."""
 
     message_bytes: int = 16 << 20
     frame_seconds: float = 30.0

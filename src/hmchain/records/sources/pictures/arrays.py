@@ -55,7 +55,7 @@ class ImageArrays:
                         yield Item(name, IMAGE, partial(_png, pixels, shape), self._class(labels[index]), mark=known)
 
     def count(self) -> int | None:
-        """How many images there are."""
+        """The number of images."""
         with self._opened() as archive:
             return sum(self._header(archive, f"{prefix}images")[0] for _, prefix in self._parts)
 

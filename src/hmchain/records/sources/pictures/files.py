@@ -67,11 +67,11 @@ class ImageFiles:
 
     @property
     def folders(self) -> int:
-        """How many folders that could be classes the last run met, up to `FOLDERS_COUNTED` and one."""
+        """The number of folders that could be classes and that the last run met, up to `FOLDERS_COUNTED` and one."""
         return len(self._folders)
 
     def count(self) -> int | None:
-        """How many items there are."""
+        """The number of items."""
         return sum(1 for _ in self._entries(SkippedItems()))
 
     def _entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
@@ -88,7 +88,7 @@ def _folder(name: str, depth: int) -> str:
 
 
 def begins_image(head: bytes) -> bool:
-    """Whether a file that begins with `head` (16 bytes of it) is of an image format that is read."""
+    """Tell whether a file that begins with `head` (16 bytes of it) is of an image format that is read."""
     if head[:2] == b"BM":
         return head[6:10] == bytes(4)  # so many texts begin with these letters
     return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

@@ -31,7 +31,7 @@ class ListedPictures:
                 yield Item(picture.name, IMAGE, partial(io.BytesIO, data), picture.label, mark=known)
 
     def count(self) -> int | None:
-        """How many pictures there are."""
+        """The number of pictures."""
         return len(self._pictures)
 
 

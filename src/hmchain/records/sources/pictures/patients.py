@@ -1,4 +1,4 @@
-"""Whose a picture is: a file of pixels does not say it, so the hospital does, by its folders or in a table.
+"""The patients of pictures: a file of pixels does not say it, so the hospital does, by its folders or in a table.
 
 What a patient is called goes no further than into the keyed pseudonym that is made of it.
 """
@@ -34,7 +34,7 @@ class Patients:
 
     @property
     def unsaid(self) -> str:
-        """Why it is not known whose a file is."""
+        """Say why it is not known whose a file is."""
         return "in no patient's folder" if self.table is None else "of no patient in the table"
 
 
