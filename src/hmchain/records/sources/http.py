@@ -72,7 +72,7 @@ class Patience:
 PATIENT = Patience()
 
 
-class Trouble(Enum):
+class WebTrouble(Enum):
     """The troubles with a server, or with what is said of it."""
 
     NO_ADDRESS = "this is no address of a server"
@@ -85,7 +85,7 @@ class Trouble(Enum):
     CUT_OFF = "the connection broke off"
 
 
-Named = Callable[[Trouble, str], Exception]
+Named = Callable[[WebTrouble, str], Exception]
 """Says in a protocol's own words what is wrong with a host, or with a file: a `MomentaryError` where it may pass."""
 
 
@@ -119,7 +119,7 @@ class WebConnection:
         try:
             verify = trust(server.ca_file)
         except OSError as error:
-            raise named(Trouble.NO_AUTHORITY, str(server.ca_file)) from error
+            raise named(WebTrouble.NO_AUTHORITY, str(server.ca_file)) from error
         self._client = httpx.Client(
             base_url=self.base,
             timeout=server.timeout_s,
@@ -153,12 +153,12 @@ class WebConnection:
             with self._client.stream(method, url, params=dict(params) if params else None, headers=sent) as response:
                 yield response
         except httpx.TimeoutException as error:
-            raise self._named(Trouble.SILENT, self.base.host) from error
+            raise self._named(WebTrouble.SILENT, self.base.host) from error
         except httpx.ConnectError as error:
             untrusted = "CERTIFICATE" in str(error).upper()
-            raise self._named(Trouble.UNTRUSTED if untrusted else Trouble.UNREACHABLE, self.base.host) from error
+            raise self._named(WebTrouble.UNTRUSTED if untrusted else WebTrouble.UNREACHABLE, self.base.host) from error
         except httpx.RequestError as error:
-            raise self._named(Trouble.CUT_OFF, self.base.host) from error
+            raise self._named(WebTrouble.CUT_OFF, self.base.host) from error
 
 
 def whole(response: httpx.Response, too_long: SourceError) -> bytes:
@@ -196,13 +196,13 @@ def _checked(server: WebServer, named: Named) -> httpx.URL:
     try:
         url = httpx.URL(server.url.rstrip("/") + "/")
     except httpx.InvalidURL as error:
-        raise named(Trouble.NO_ADDRESS, "") from error
+        raise named(WebTrouble.NO_ADDRESS, "") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise named(Trouble.NO_ADDRESS, url.host)
+        raise named(WebTrouble.NO_ADDRESS, url.host)
     if url.userinfo or url.query:
-        raise named(Trouble.MORE_THAN_ADDRESS, url.host)
+        raise named(WebTrouble.MORE_THAN_ADDRESS, url.host)
     if url.scheme == "http" and not is_loopback(url.host) and not server.allow_plain:
-        raise named(Trouble.IN_CLEAR, url.host)
+        raise named(WebTrouble.IN_CLEAR, url.host)
     return url
 
 

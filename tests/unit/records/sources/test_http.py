@@ -12,7 +12,7 @@ import pytest
 
 from hmchain.records.sources import http
 from hmchain.records.sources.credentials import Credential
-from hmchain.records.sources.http import MomentaryError, Patience, Trouble, WebConnection, WebServer, is_loopback
+from hmchain.records.sources.http import MomentaryError, Patience, WebConnection, WebServer, WebTrouble, is_loopback
 from hmchain.records.sources.item import SourceError
 from support.certificates import authority
 
@@ -20,7 +20,7 @@ URL = "https://server.example.org/base"
 
 
 class NamedError(Exception):
-    def __init__(self, trouble: Trouble, where: str) -> None:
+    def __init__(self, trouble: WebTrouble, where: str) -> None:
         super().__init__(trouble, where)
         self.trouble, self.where = trouble, where
 
@@ -75,14 +75,14 @@ def test_the_last_failure_goes_through_and_a_long_wait_is_the_users() -> None:
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
-        (httpx.ReadTimeout("x"), Trouble.SILENT),
-        (httpx.ConnectError("x"), Trouble.UNREACHABLE),
-        (httpx.ConnectError("CERTIFICATE_VERIFY_FAILED"), Trouble.UNTRUSTED),
-        (httpx.RemoteProtocolError("x"), Trouble.CUT_OFF),
-        (httpx.DecodingError("x"), Trouble.CUT_OFF),
+        (httpx.ReadTimeout("x"), WebTrouble.SILENT),
+        (httpx.ConnectError("x"), WebTrouble.UNREACHABLE),
+        (httpx.ConnectError("CERTIFICATE_VERIFY_FAILED"), WebTrouble.UNTRUSTED),
+        (httpx.RemoteProtocolError("x"), WebTrouble.CUT_OFF),
+        (httpx.DecodingError("x"), WebTrouble.CUT_OFF),
     ],
 )
-def test_what_fails_is_named_by_the_protocol(error: Exception, trouble: Trouble) -> None:
+def test_what_fails_is_named_by_the_protocol(error: Exception, trouble: WebTrouble) -> None:
     with pytest.raises(NamedError) as failure, connection(error).answer("GET", "x"):
         pass
     assert (failure.value.trouble, failure.value.where) == (trouble, "server.example.org")
@@ -91,12 +91,12 @@ def test_what_fails_is_named_by_the_protocol(error: Exception, trouble: Trouble)
 @pytest.mark.parametrize(
     ("url", "trouble"),
     [
-        ("ftp://h", Trouble.NO_ADDRESS), ("h", Trouble.NO_ADDRESS), ("https://", Trouble.NO_ADDRESS),
-        ("https://h:x", Trouble.NO_ADDRESS), ("https://u:p@h", Trouble.MORE_THAN_ADDRESS),
-        ("https://h?a=b", Trouble.MORE_THAN_ADDRESS), ("http://h", Trouble.IN_CLEAR),
+        ("ftp://h", WebTrouble.NO_ADDRESS), ("h", WebTrouble.NO_ADDRESS), ("https://", WebTrouble.NO_ADDRESS),
+        ("https://h:x", WebTrouble.NO_ADDRESS), ("https://u:p@h", WebTrouble.MORE_THAN_ADDRESS),
+        ("https://h?a=b", WebTrouble.MORE_THAN_ADDRESS), ("http://h", WebTrouble.IN_CLEAR),
     ],
 )  # fmt: skip
-def test_an_address_is_checked_before_anything_is_asked(url: str, trouble: Trouble) -> None:
+def test_an_address_is_checked_before_anything_is_asked(url: str, trouble: WebTrouble) -> None:
     with pytest.raises(NamedError) as failure:
         WebConnection(WebServer(url), NamedError)
     assert failure.value.trouble is trouble
@@ -159,7 +159,7 @@ def test_a_server_is_believed_by_its_authority_alone(tmp_path: Path) -> None:
         url = f"https://127.0.0.1:{server.server_address[1]}"
         with pytest.raises(NamedError) as failure, WebConnection(WebServer(url), NamedError).answer("GET", ""):
             pass
-        assert failure.value.trouble is Trouble.UNTRUSTED
+        assert failure.value.trouble is WebTrouble.UNTRUSTED
         trusting = WebConnection(WebServer(url, ca_file=tmp_path / "ca.pem"), NamedError)
         with trusting.answer("GET", "") as response:
             assert response.status_code == 204
@@ -169,7 +169,7 @@ def test_a_server_is_believed_by_its_authority_alone(tmp_path: Path) -> None:
         server.server_close()
     with pytest.raises(NamedError) as failure:
         WebConnection(WebServer(url, ca_file=tmp_path / "nothing.pem"), NamedError)
-    assert failure.value.trouble is Trouble.NO_AUTHORITY
+    assert failure.value.trouble is WebTrouble.NO_AUTHORITY
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from hmchain.records.sources import http
 from hmchain.records.sources.dicom.multipart import TruncatedError, first_part
-from hmchain.records.sources.http import MomentaryError, Trouble, WebConnection, WebServer
+from hmchain.records.sources.http import MomentaryError, WebConnection, WebServer, WebTrouble
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
 from hmchain.records.sources.spool import spooled
 
@@ -87,27 +87,27 @@ class WebClient:
             self._check(response, of_an_object=accept == _OBJECT)
             yield response
 
-    def _named(self, trouble: Trouble, where: str) -> Exception:
+    def _named(self, trouble: WebTrouble, where: str) -> Exception:
         match trouble:
-            case Trouble.NO_ADDRESS:
+            case WebTrouble.NO_ADDRESS:
                 hint = "such as https://pacs.example.org/dicom"
                 return SourceError("this is not the address of a DICOMweb server", hint)
-            case Trouble.MORE_THAN_ADDRESS:
+            case WebTrouble.MORE_THAN_ADDRESS:
                 return SourceError(
                     "the server's address holds more than an address", "give the credential apart from it"
                 )
-            case Trouble.IN_CLEAR:
+            case WebTrouble.IN_CLEAR:
                 return SourceError(f"{where} would send patient data in clear", http.PLAIN_HINT)
-            case Trouble.NO_AUTHORITY:
+            case WebTrouble.NO_AUTHORITY:
                 return SourceError(f"{where} is not a certificate file", "give one in PEM form")
-            case Trouble.UNTRUSTED:
+            case WebTrouble.UNTRUSTED:
                 hint = "give the file of the authority that signed it"
                 return SourceError(f"the certificate of {self._server.url} cannot be verified", hint)
-            case Trouble.SILENT:
+            case WebTrouble.SILENT:
                 return MomentaryError(f"was silent for {self._server.timeout_s:g} s")
-            case Trouble.UNREACHABLE:
+            case WebTrouble.UNREACHABLE:
                 return MomentaryError("cannot be reached")
-            case Trouble.CUT_OFF:
+            case WebTrouble.CUT_OFF:
                 return MomentaryError("broke off the connection")
 
     def _check(self, response: httpx.Response, *, of_an_object: bool) -> None:

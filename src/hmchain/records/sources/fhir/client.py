@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hmchain.errors import InputError
 from hmchain.records.sources import http
 from hmchain.records.sources.fhir.files import LINE_BYTES_MAX
-from hmchain.records.sources.http import MomentaryError, Patience, Trouble, WebConnection, WebServer
+from hmchain.records.sources.http import MomentaryError, Patience, WebConnection, WebServer, WebTrouble
 from hmchain.records.sources.item import SourceError
 
 if TYPE_CHECKING:
@@ -142,20 +142,20 @@ class FhirClient:
         raise SourceError(f"{self.base.host} answers {status}", "check the address, and that it serves these types")
 
 
-def _named(trouble: Trouble, where: str) -> Exception:
+def _named(trouble: WebTrouble, where: str) -> Exception:
     match trouble:
-        case Trouble.NO_ADDRESS | Trouble.MORE_THAN_ADDRESS:
+        case WebTrouble.NO_ADDRESS | WebTrouble.MORE_THAN_ADDRESS:
             return FhirRequestError("this is no FHIR server's address", "write it as https://host/path")
-        case Trouble.IN_CLEAR:
+        case WebTrouble.IN_CLEAR:
             return FhirRequestError(f"{where} would send patient data in clear", http.PLAIN_HINT)
-        case Trouble.NO_AUTHORITY:
+        case WebTrouble.NO_AUTHORITY:
             return FhirRequestError(f"{where} is no file of certificates", "give one in PEM form")
-        case Trouble.UNTRUSTED:
+        case WebTrouble.UNTRUSTED:
             hint = "give the file of the authority that signed it"
             return SourceError(f"the certificate of {where} cannot be verified", hint)
-        case Trouble.SILENT:
+        case WebTrouble.SILENT:
             return MomentaryError("it does not answer in time")
-        case Trouble.UNREACHABLE | Trouble.CUT_OFF:
+        case WebTrouble.UNREACHABLE | WebTrouble.CUT_OFF:
             return MomentaryError("it cannot be reached")
 
 
