@@ -317,6 +317,14 @@ def test_the_model_is_listed_and_known_to_the_ledger(capsys: Captured, run_direc
     assert "Research use only, not a medical device." in text(capsys, "model", "show")
 
 
+def test_the_lines_of_python_that_show_a_model_s_use_run(capsys: Captured, run_directory: Path, scan: Path) -> None:
+    _, _, lines = text(capsys, "model", "show").partition("From Python\n")
+    code = lines.partition("\n\n")[0].replace("LEDGER", str(run_directory)).replace("IMAGE", str(scan))
+    names: dict[str, Any] = {}
+    exec(code.replace("predict(model", "answer = predict(model"), names)
+    assert set(names["answer"]) == set(SCHEMA.classes)
+
+
 def test_a_model_that_was_not_agreed_on_is_exit_7(
     capsys: Captured, run_directory: Path, tmp_path: Path, scan: Path
 ) -> None:

@@ -166,9 +166,8 @@ def _show(found: ModelFile) -> None:
     ))  # fmt: skip
     output.heading("From Python")
     output.say("from pathlib import Path")
-    output.say("from hmchain.application.learning.model_file import load_model, predict")
-    output.say("from hmchain.ledger import audit")
-    output.say(f'model = load_model(Path("{found.path}"), audit.verify(Path("LEDGER")))')
+    output.say("from hmchain import load_model, predict, verify")
+    output.say(f'model = load_model(Path("{found.path}"), verify("LEDGER"))')
     output.say('predict(model, Path("IMAGE").read_bytes())')
     output.say()
     output.say(RESEARCH_ONLY, style="bold yellow")

@@ -36,7 +36,7 @@ from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.models import ModelView
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.rules import ParametersView, RulesView
-from hmchain.ledger.readers.signers import Headers, Signed, Witnesses
+from hmchain.ledger.readers.signers import Endorsement, Headers, Witnesses
 from hmchain.ledger.readers.states import VerifiedState, no_state, open_state, state_files
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
 from hmchain.ledger.readers.study_status import StudyStatus
@@ -56,7 +56,7 @@ class BadTraceError(InputError):
 class WholeLog:
     """A log that was compared with what members signed."""
 
-    signed: Signed
+    signed: Endorsement
     height: int
     """Of its last block; what comes after `signed` is this disk's word alone."""
 

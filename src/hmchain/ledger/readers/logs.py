@@ -8,7 +8,7 @@ from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.archive import Archive, check_contents, check_link
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers.signers import Headers, NoHeaders, Signed, Witnesses
+from hmchain.ledger.readers.signers import Endorsement, Headers, NoHeaders, Witnesses
 from hmchain.ledger.readers.states import STATE
 
 _AUDIT = (
@@ -32,7 +32,7 @@ class SignedLog:
         self._directory, self._store, self._genesis, self._witnesses = directory, store, genesis, witnesses
         self.headers = headers or Archive.load(directory) or NoHeaders()
 
-    def signed(self, stored: StoredBlock) -> Signed | None:
+    def signed(self, stored: StoredBlock) -> Endorsement | None:
         """The signers of a block and of what became of it; None where no header says so yet, or none is at hand.
 
         Raises `DamagedBlockError` if the block is another one than was signed.
@@ -48,14 +48,14 @@ class SignedLog:
             raise DamagedBlockError(f"too few members signed block {stored.height}", _AUDIT)
         return found
 
-    def require_whole(self) -> Signed:
+    def require_whole(self) -> Endorsement:
         """Compare the whole log, once: links, contents, and the signatures at its end; 0 as height for none.
 
         Raises `DamagedBlockError`, or `BlockStoreError` for what is damaged.
         """
         last = self._store.last(self._store.height)
         if last is None:
-            return Signed(0)
+            return Endorsement(0)
         if self._is_of_a_node(last):
             return self._whole_by_headers()
         previous = self._genesis.digest
@@ -71,7 +71,7 @@ class SignedLog:
     def _is_of_a_node(self, stored: StoredBlock) -> bool:
         return not stored.commit.votes and (self._directory / STATE).exists()
 
-    def _by_later_blocks(self, stored: StoredBlock) -> Signed | None:
+    def _by_later_blocks(self, stored: StoredBlock) -> Endorsement | None:
         """Members come and go: the next block that those of today signed vouches for all that it follows."""
         header = stored.block.header
         for later in self._store.blocks(stored.height + 1):
@@ -83,7 +83,7 @@ class SignedLog:
             header = following
         return None
 
-    def _by_headers(self, stored: StoredBlock) -> Signed | None:
+    def _by_headers(self, stored: StoredBlock) -> Endorsement | None:
         here, following = self.headers.get(stored.height), self.headers.get(stored.height + 1)
         if here is None or following is None:
             return None
@@ -97,12 +97,12 @@ class SignedLog:
                 check_link(here, following)
         return None
 
-    def _whole_by_headers(self) -> Signed:
+    def _whole_by_headers(self) -> Endorsement:
         if not isinstance(self.headers, Archive):
-            return Signed(0)
+            return Endorsement(0)
         try:
             self.headers.check(self._store)
             last = self.headers.last
-            return self._witnesses.of_header(last, last.header.height - 1) or Signed(0)
+            return self._witnesses.of_header(last, last.header.height - 1) or Endorsement(0)
         except AuditError as error:
             raise DamagedBlockError(error.what, _FETCH) from error

@@ -36,7 +36,7 @@ class NoHeaders:
 
 
 @dataclass(frozen=True)
-class Signed:
+class Endorsement:
     """The last state of a ledger that is signed, and by whom."""
 
     height: int
@@ -65,11 +65,11 @@ class Witnesses:
         keys = standings.voting_keys(state, state.height)  # one that was just replaced may have signed still
         self._circles = (founders, {name: keys.get(name, key) for name, key in members.items()})
 
-    def of_header(self, signed: SignedHeader, height: int) -> Signed | None:
+    def of_header(self, signed: SignedHeader, height: int) -> Endorsement | None:
         """The signers of a header that vouches for a state; None if too few. Raises `LightProofError`."""
         return self._counted(height, lambda circle: light.signers(signed, self._chain_id, circle))
 
-    def of_commit(self, header: Header, commit: Commit) -> Signed | None:
+    def of_commit(self, header: Header, commit: Commit) -> Endorsement | None:
         """The signers of a block of the embedded engine; None if too few."""
         message = vote_bytes(header.chain_id, header.height, header.round, header.hash)
         if header.chain_id != self._chain_id or len(commit.votes) != len(commit.signatures):
@@ -86,9 +86,9 @@ class Witnesses:
 
         return self._counted(header.height, signers)
 
-    def _counted(self, height: int, signers: Callable[[Mapping[str, bytes]], set[str]]) -> Signed | None:
+    def _counted(self, height: int, signers: Callable[[Mapping[str, bytes]], set[str]]) -> Endorsement | None:
         for number, circle in enumerate(self._circles):
             found = signers(circle)
             if 3 * len(found) > 2 * len(circle):
-                return Signed(height, tuple(sorted(found)), len(circle), founders=number == 0)
+                return Endorsement(height, tuple(sorted(found)), len(circle), founders=number == 0)
         return None

@@ -17,7 +17,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers.signers import Headers, NoHeaders, Signed, Witnesses
+from hmchain.ledger.readers.signers import Endorsement, Headers, NoHeaders, Witnesses
 from hmchain.ledger.state import State, StateError
 
 VALIDATORS, STATE = "validators", "state.db"
@@ -47,7 +47,7 @@ class VerifiedState:
     """A state that was compared with what members signed."""
 
     state: State
-    signed: Signed
+    signed: Endorsement
     logged: int = 0
     """The last block that the log held when the state was read: this one's, or the next, which is just being done."""
 
@@ -122,7 +122,7 @@ def _opened(path: Path) -> State:
         raise damaged(path, "it is no sound state database") from error
 
 
-def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers: Headers | None) -> Signed:
+def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers: Headers | None) -> Endorsement:
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
         if state.height == 0:
             return _founding(path, genesis, state)
@@ -132,19 +132,19 @@ def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers
         return _by_headers(path, store, witnesses, state, headers or _kept(directory))
 
 
-def _founding(path: Path, genesis: Genesis, state: State) -> Signed:
+def _founding(path: Path, genesis: Genesis, state: State) -> Endorsement:
     """Nothing was decided yet: the genesis is all there is to compare with; a node that just starts lacks even that."""
     if state.is_new:
-        return Signed(0)
+        return Endorsement(0)
     with closing(State()) as founding:
         genesis_file.initialise(founding, genesis)
         if founding.commitment() != state.commitment():
             raise damaged(path, "it is not the one that the genesis gives")
     names = tuple(member.organisation for member in genesis.members)
-    return Signed(0, names, len(names))
+    return Endorsement(0, names, len(names))
 
 
-def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State) -> Signed:
+def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State) -> Endorsement:
     """On the embedded engine a block's own header holds the state that it gave, and the votes lie beside it."""
     stored = store.get(state.height)
     if stored is None:
@@ -158,7 +158,7 @@ def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State
     return signed
 
 
-def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: State, headers: Headers) -> Signed:
+def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: State, headers: Headers) -> Endorsement:
     """On CometBFT the next header holds it, or the block's own where the block changed nothing.
 
     The log has a say too: the state of a block is no state of the next one, which no header at hand may follow yet.
@@ -180,7 +180,7 @@ def _by_headers(path: Path, store: BlockStore, witnesses: Witnesses, state: Stat
             raise damaged(path, f"too few members signed header {vouches.header.height}, which it is compared with")
         return signed
     before = witnesses.of_header(own, height - 1) if own is not None else None
-    return before or Signed(0)
+    return before or Endorsement(0)
 
 
 def _kept(directory: Path) -> Headers:

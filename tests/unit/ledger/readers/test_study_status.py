@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from hmchain.canonical import encode
 from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.contracts.learning.rounds import Phase, Round
-from hmchain.ledger.readers.signers import Signed
+from hmchain.ledger.readers.signers import Endorsement
 from hmchain.ledger.readers.states import VerifiedState
 from hmchain.ledger.readers.study_status import study_status
 from hmchain.ledger.state import Table, UnknownRecordError
@@ -26,7 +26,7 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 def waits_for(bed: Bed) -> tuple[str, ...]:
-    current = study_status(VerifiedState(bed.state, Signed(0)), STUDY).current
+    current = study_status(VerifiedState(bed.state, Endorsement(0)), STUDY).current
     assert current is not None
     return current.waits_for
 
