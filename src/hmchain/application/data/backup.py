@@ -66,7 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredHospital:
     """What a backup gave back."""
 
     folder: Path
@@ -119,7 +119,7 @@ def restore(
     passphrase: str | None = None,
     replica: ObjectStore | None = None,
     progress: Progress | None = None,
-) -> Restored:
+) -> RestoredHospital:
     """Make a hospital's folder of a backup, in a new folder or in that of a hospital or node that has no records yet.
 
     Keys of such a folder that are others than the backup's are put aside (`*.key.replaced`). Ciphertext comes from
@@ -144,7 +144,7 @@ def restore(
     if replica is not None:
         with open_records(place, passphrase) as records:
             found = records.vault.repair(replica, progress)
-    return Restored(place.path, manifest.organisation, manifest.made, found.restored, len(found.lost))
+    return RestoredHospital(place.path, manifest.organisation, manifest.made, found.restored, len(found.lost))
 
 
 def _place(directory: Path) -> HospitalFolder:

@@ -15,7 +15,7 @@ from hmchain.records.sources.open_source import OpenSource
 
 
 @dataclass(frozen=True)
-class Inspected:
+class Inspection:
     """What became of the items of a source, and what it held besides."""
 
     trial: Trial
@@ -32,7 +32,7 @@ def inspect(
     schema: str = "",
     limit: int | None = None,
     progress: Progress | None = None,
-) -> Inspected:
+) -> Inspection:
     """De-identify `limit` items of a source and keep nothing. Raises as `trial.passing_rules` and the source."""
     items = source.filled()
     rules = trial.passing_rules(source.kind, profile, schema)
@@ -49,7 +49,7 @@ def deidentify(
     schema: str = "",
     workers: int = 1,
     progress: Progress | None = None,
-) -> Inspected:
+) -> Inspection:
     """Write clean files into a folder, with a report and a Provenance; goes on in a folder where it stopped.
 
     Raises as `trial.project_rules`, `trial.clean_files` and the source.
@@ -66,5 +66,5 @@ def deidentify(
     return _inspected(found, source)
 
 
-def _inspected(found: Trial, source: OpenSource) -> Inspected:
-    return Inspected(found, dict(source.passed_over()), source.unlabelled_folders())
+def _inspected(found: Trial, source: OpenSource) -> Inspection:
+    return Inspection(found, dict(source.passed_over()), source.unlabelled_folders())

@@ -28,7 +28,7 @@ class UnknownDatasetError(InputError):
 
 
 @dataclass(frozen=True)
-class Erased:
+class ErasedRecords:
     """What was destroyed."""
 
     records: int
@@ -46,7 +46,7 @@ class Erased:
 class ErasureOutcome:
     """What was destroyed, and what the ledger says of it."""
 
-    done: Erased
+    done: ErasedRecords
     withdrawn: tuple[tuple[str, int], ...]
     """Datasets and versions that the ledger calls withdrawn."""
     pending: HMChainError | None = None
@@ -94,7 +94,7 @@ def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase
         return ErasureOutcome(done, (), error)
 
 
-def destroy(records: Records, dataset: str | None, target: Target) -> Erased:
+def destroy(records: Records, dataset: str | None, target: Target) -> ErasedRecords:
     """Destroy the keys of what is named, then the ciphertext, then what the catalogue says of it, and opt it out.
 
     A record is erased from all versions of `dataset`; a patient from every dataset, whichever is named. Opting out
@@ -139,7 +139,7 @@ def _listed(records: Records, target: Target) -> list[OptOut]:
     return by_pseudonym if target.patient is None else [catalogue.opt_outs.of_patient(target.patient), *by_pseudonym]
 
 
-def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Erased:
+def _erase_subjects(records: Records, subjects: list[str], target: Target) -> ErasedRecords:
     vault, catalogue = records.vault, records.catalogue
     held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
     if not held and not any(vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
@@ -152,10 +152,10 @@ def _erase_subjects(records: Records, subjects: list[str], target: Target) -> Er
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
     cards = _drop_cards(records.folder, versions)
     waiting = len(catalogue.quarantine.of(""))
-    return Erased(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
+    return ErasedRecords(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
 
 
-def _erase_record(records: Records, dataset: str, record: str) -> Erased:
+def _erase_record(records: Records, dataset: str, record: str) -> ErasedRecords:
     catalogue, vault = records.catalogue, records.vault
     kept = {(name, number) for name, number in vault.versions() if name == dataset and vault.has(name, number, record)}
     listed = any(catalogue.record(dataset, version.number, record) for version in catalogue.versions(dataset))
@@ -164,7 +164,7 @@ def _erase_record(records: Records, dataset: str, record: str) -> Erased:
     opt_out(records, Target(record=record))
     count = vault.erase(dataset, record)
     versions = kept.union(catalogue.forget(dataset, now_ms(), record=record))
-    return Erased(count, tuple(sorted(versions)), cards=_drop_cards(records.folder, versions))
+    return ErasedRecords(count, tuple(sorted(versions)), cards=_drop_cards(records.folder, versions))
 
 
 def _dataset_names(records: Records) -> list[str]:

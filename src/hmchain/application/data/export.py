@@ -18,14 +18,14 @@ INDEX = "index.csv"
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedRecords:
     """Records that lie decrypted in a folder."""
 
     folder: Path
     records: int
 
 
-def export(records: Records, version: Version, folder: Path, progress: Progress | None = None) -> Exported:
+def export(records: Records, version: Version, folder: Path, progress: Progress | None = None) -> ExportedRecords:
     """Write the records of a version into a folder, decrypted, with an index of what they are.
 
     The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,
@@ -45,7 +45,7 @@ def export(records: Records, version: Version, folder: Path, progress: Progress 
             if progress is not None:
                 progress(done, len(entries))
         clean_files.write(folder / INDEX, [_index(entries, names).encode()])
-    return Exported(folder, len(entries))
+    return ExportedRecords(folder, len(entries))
 
 
 def _is_written(path: Path, size: int) -> bool:

@@ -26,7 +26,7 @@ WORTH_WORKERS = 1000
 
 
 @dataclass(frozen=True)
-class Extracted:
+class ExtractedVersion:
     """A version that was filled, what the run did, and what its source held besides."""
 
     version: Version
@@ -60,14 +60,14 @@ def extract_into(
     schema: str = "",
     workers: int = 1,
     progress: Progress | None = None,
-) -> Extracted:
+) -> ExtractedVersion:
     """Extract, de-identify, encrypt and catalogue what a source holds; goes on where it stopped.
 
     Raises as `begin` and `extract`.
     """
     dataset = begin(records, name, title=title, project=project, profile=profile, schema=schema)
     version, tally = extract(records, dataset, opened, workers=workers, progress=progress)
-    return Extracted(version, tally, dict(opened.passed_over()), opened.unlabelled_folders())
+    return ExtractedVersion(version, tally, dict(opened.passed_over()), opened.unlabelled_folders())
 
 
 def begin(

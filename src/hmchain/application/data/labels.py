@@ -24,7 +24,7 @@ class LabelFileError(DataError):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelCounts:
     """What came of a file of labels."""
 
     labels: dict[str, int]
@@ -35,7 +35,7 @@ class Labelled:
     """Lines that are of no record here."""
 
 
-def apply(records: Records, version: Version, path: Path) -> Labelled:
+def apply(records: Records, version: Version, path: Path) -> LabelCounts:
     """Label the records of an open version from a CSV file with the columns `patient` or `object`, and `label`.
 
     Raises `LabelFileError` or `VersionFixedError`; the labels are then as before.
@@ -53,7 +53,7 @@ def apply(records: Records, version: Version, path: Path) -> Labelled:
             met.add(key)
     records.catalogue.label(version.dataset, version.number, chosen)
     counts = dict(sorted(Counter(chosen.values()).items()))
-    return Labelled(counts, version.records - len(chosen), len(labels) - len(met))
+    return LabelCounts(counts, version.records - len(chosen), len(labels) - len(met))
 
 
 def _key(entry: RecordEntry, column: str) -> str:

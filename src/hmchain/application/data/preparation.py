@@ -59,7 +59,7 @@ class OtherFormError(InputError):
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedImages:
     """The dataset that was made."""
 
     version: Version
@@ -84,7 +84,7 @@ def prepare(
     seed: int = 0,
     every_class: bool = True,
     progress: Progress | None = None,
-) -> Prepared:
+) -> PreparedImages:
     """Make the open version of dataset `name` of the labelled images of `source`.
 
     `classes` names the labels to learn, in an order that all participants share; without it they are the labels there
@@ -114,7 +114,7 @@ def prepare(
     _store(records, source, version, kept, images, labels, validation)
     version = records.catalogue.version(name, version.number)
     held = int(validation.sum())
-    return Prepared(version, form, len(kept), len(kept) - held, held, int(groups.max()) + 1, left_out)
+    return PreparedImages(version, form, len(kept), len(kept) - held, held, int(groups.max()) + 1, left_out)
 
 
 def _pictures(

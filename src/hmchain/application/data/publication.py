@@ -71,7 +71,7 @@ class Publication:
 
 
 @dataclass(frozen=True)
-class Check:
+class VersionCheck:
     """What was checked and found to hold."""
 
     version: Version
@@ -169,7 +169,7 @@ def check(
     ledger_root: bytes | None,
     record: str | None = None,
     progress: Progress | None = None,
-) -> Check:
+) -> VersionCheck:
     """Compare what lies in the vault with the root that a version was registered with.
 
     Reads and opens every record, or only `record` with its proof. Raises `NotRegisteredError`, `ChangedDatasetError`,
@@ -193,7 +193,7 @@ def check(
             what = f"version {number} of dataset {name} is not as it was registered"
             raise ChangedDatasetError(what, "restore vault and objects from a backup, or publish a new version")
         count = 1
-    return Check(version, count, ledger_root is not None)
+    return VersionCheck(version, count, ledger_root is not None)
 
 
 def publish_at(

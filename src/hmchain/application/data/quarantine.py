@@ -16,7 +16,7 @@ from hmchain.records.vault import VersionClosedError
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QuarantineEntry:
     """An item that was held back."""
 
     item: HeldItem
@@ -30,7 +30,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleaseOutcome:
     """An item that was let through, and what became of it."""
 
     item: HeldItem
@@ -44,16 +44,16 @@ class Released:
 
 def waiting(
     records: Records, dataset: str | None = None, *, decided: bool = False, names: bool = False
-) -> tuple[Waiting, ...]:
+) -> tuple[QuarantineEntry, ...]:
     """The items that wait, of one dataset or all; also those that somebody `decided` about, and with `names`."""
     held = [item for item in records.catalogue.quarantine.items(dataset) if decided or item.state == PENDING]
     return tuple(
-        Waiting(item, review.original_name(records.vault, item) if names and item.state == PENDING else None)
+        QuarantineEntry(item, review.original_name(records.vault, item) if names and item.state == PENDING else None)
         for item in held
     )
 
 
-def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> Released:
+def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> ReleaseOutcome:
     """Let an item through that waits in quarantine, `replacing` what has its identifier.
 
     Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
@@ -65,7 +65,7 @@ def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = F
         raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
     run = Extraction(records.catalogue, records.vault, dataset, held.version, rules_of(records, dataset, held.kind))
     tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
-    return Released(held, tally)
+    return ReleaseOutcome(held, tally)
 
 
 def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:

@@ -28,7 +28,7 @@ class ChangedDatasetError(AuditError):
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangedVersion:
     """A registered version that is not what it was registered as."""
 
     dataset: str
@@ -37,7 +37,7 @@ class Change:
     hint: str
 
 
-def changes(records: Records, changed: Iterable[tuple[str, int]]) -> tuple[Change, ...]:
+def changes(records: Records, changed: Iterable[tuple[str, int]]) -> tuple[ChangedVersion, ...]:
     """All registered versions that are not what they were registered as, then others that the vault found `changed`."""
     found = []
     for dataset in records.catalogue.datasets():
@@ -45,11 +45,12 @@ def changes(records: Records, changed: Iterable[tuple[str, int]]) -> tuple[Chang
             try:
                 require_as_registered(records, version)
             except ChangedDatasetError as error:
-                found.append(Change(version.dataset, version.number, error.what, error.hint))
+                found.append(ChangedVersion(version.dataset, version.number, error.what, error.hint))
     listed = {(each.dataset, each.version) for each in found}
     unlisted = (place for place in changed if place not in listed)
     found += [
-        Change(*place, f"version {place[1]} of dataset {place[0]} is not as it was fixed", _HINT) for place in unlisted
+        ChangedVersion(*place, f"version {place[1]} of dataset {place[0]} is not as it was fixed", _HINT)
+        for place in unlisted
     ]
     return tuple(found)
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import cards, provenance, publication, record_proof
-from hmchain.application.data.publication import Check, Publication
+from hmchain.application.data.publication import Publication, VersionCheck
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.plain import Progress
 from hmchain.records.quality import Finding
 
 
 @dataclass(frozen=True)
-class Registered(Publication):
+class Registration(Publication):
     """A version that is fixed, what was written of it, and what the ledger says of it."""
 
     card: Path = Path()
@@ -23,7 +23,7 @@ class Registered(Publication):
 
 
 @dataclass(frozen=True)
-class Card:
+class WrittenCard:
     """The card of a version."""
 
     card: Path
@@ -48,7 +48,7 @@ def register(
     leave_waiting: bool = False,
     passphrase: str | None = None,
     progress: Progress | None = None,
-) -> Registered:
+) -> Registration:
     """Fix a version for good, write its card and Provenance, and publish it at the hospital's node if it has one.
 
     The same call does what one that was cut short left undone. Raises as `publication.fix`, `publication.publish`,
@@ -60,15 +60,17 @@ def register(
         written = provenance.write_of_version(records, version)
         schema = publication.schema_of(records, version)
     said = publication.publish_at(place, version, schema, passphrase)
-    return Registered(
+    return Registration(
         said.version, said.count, said.published, said.withdrawn, card, written, tuple(assessment.findings)
     )
 
 
-def write_card(records: Records, dataset: str, number: int | None = None, progress: Progress | None = None) -> Card:
+def write_card(
+    records: Records, dataset: str, number: int | None = None, progress: Progress | None = None
+) -> WrittenCard:
     """Look at all records of a version and write its card. Raises as `cards.write_card`."""
     page, assessment = cards.write_card(records, records.catalogue.version(dataset, number), progress)
-    return Card(page, tuple(assessment.findings))
+    return WrittenCard(page, tuple(assessment.findings))
 
 
 def verify(
@@ -80,7 +82,7 @@ def verify(
     offline: bool = False,
     passphrase: str | None = None,
     progress: Progress | None = None,
-) -> Check:
+) -> VersionCheck:
     """Compare all records of a version, or `record`, with what was registered; unless `offline` on the ledger too.
 
     Raises as `publication.check` and `publication.anchor_at`.

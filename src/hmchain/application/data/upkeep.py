@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hmchain.application.data import backup as backups
 from hmchain.application.data import registered
-from hmchain.application.data.backup import Restored
-from hmchain.application.data.registered import Change
+from hmchain.application.data.backup import RestoredHospital
+from hmchain.application.data.registered import ChangedVersion
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.keys import SecretKey, load_key
@@ -17,18 +17,29 @@ from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Damage, Mirror, Repair, Scrub
 
 __all__ = [
-    "Checked", "Conversion", "Damage", "Mirror", "Repair", "Restored", "WrittenBackup",
-    "backup", "check", "convert", "mirror", "repair", "restore",
+    "Conversion",
+    "Damage",
+    "Mirror",
+    "Repair",
+    "RestoredHospital",
+    "VaultCheck",
+    "WrittenBackup",
+    "backup",
+    "check",
+    "convert",
+    "mirror",
+    "repair",
+    "restore",
 ]  # fmt: skip
 """Also the kinds of what a vault says, so that whoever shows them needs no vault."""
 
 
 @dataclass(frozen=True)
-class Checked:
+class VaultCheck:
     """What a look at all records found."""
 
     scrub: Scrub
-    changed: tuple[Change, ...]
+    changed: tuple[ChangedVersion, ...]
     """Registered versions that are not what they were registered as."""
 
     @property
@@ -46,10 +57,10 @@ class WrittenBackup:
     """The key that opens it, to be kept apart."""
 
 
-def check(records: Records, *, ciphertext_only: bool = False, progress: Progress | None = None) -> Checked:
+def check(records: Records, *, ciphertext_only: bool = False, progress: Progress | None = None) -> VaultCheck:
     """Read every object, open it unless `ciphertext_only`, and compare registered versions with their roots."""
     found = records.vault.verify(progress, ciphertext_only=ciphertext_only)
-    return Checked(found, registered.changes(records, found.changed))
+    return VaultCheck(found, registered.changes(records, found.changed))
 
 
 def mirror(
@@ -89,7 +100,7 @@ def restore(
     *,
     passphrase: str | None = None,
     progress: Progress | None = None,
-) -> Restored:
+) -> RestoredHospital:
     """Make a hospital's folder of a backup, and of a replica if one is named. Raises as `backups.restore`."""
     store = _replica(replica, credentials)
     opened = load_key(SecretKey, key, passphrase)

@@ -22,6 +22,8 @@ from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.plain import Progress
 
+__all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "network_status", "node_status", "with_pace"]
+
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
 

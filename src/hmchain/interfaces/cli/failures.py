@@ -11,22 +11,13 @@ import typer
 
 from hmchain.errors import HMChainError, StorageError
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.plain import plain
 
 INTERRUPTED = 130
 UNEXPECTED = 70
 READER_GONE = 141
 """Standard output was closed: the status that the signal would give. Never 0, so that no failed audit can pass."""
-
-RESUMED = ("demo", "data extract", "data export", "data deidentify", "node rotate-key")
-"""Commands that go on where they stopped."""
-
-LOOKING = (
-    "version", "data inspect", "data selftest", "data list", "data show", "data verify", "data quarantine list",
-    "data vault verify", "study status", "study list", "model list", "model show", "model predict", "audit", "ledger",
-    "network status", "network ballots", "network parameters", "node status", "node audit",
-)  # fmt: skip
-"""Commands, and groups of them, that change nothing."""
 
 _EXTRAS = {
     "torch": "learning",
@@ -96,19 +87,10 @@ def explain(error: BaseException) -> Failure:
     return Failure(f"unexpected {type(error).__name__}", hint, "unexpected", UNEXPECTED)
 
 
-def interrupted(arguments: list[str], *, asking: bool = False) -> Failure:
-    """What to tell a user who pressed Ctrl-C; while `asking` for a yes no command has changed anything yet."""
-    if asking or _is_one_of(LOOKING, arguments):
-        what = "nothing was changed; the same command starts afresh"
-    elif _is_one_of(RESUMED, arguments):
-        what = "the same command goes on where it stopped"
-    else:
-        what = "it may be done, or done in part; the same command does the rest, or says what is done"
+def interrupted(arguments: list[str], running: type[WriteCommand] | None) -> Failure:
+    """What to tell a user who pressed Ctrl-C, by the kind of command that was `running`; None if none was."""
+    what = (running or ReadCommand).interrupted
     return Failure("stopped", f"{what}: {shlex.join(['hmchain', *arguments])}", "interrupted", INTERRUPTED)
-
-
-def _is_one_of(commands: tuple[str, ...], arguments: list[str]) -> bool:
-    return any(arguments[: len(words)] == words for words in map(str.split, commands))
 
 
 def debugging() -> bool:

@@ -34,7 +34,7 @@ class Commands(LazyGroup):
         *(Deferred(AUDITORS, *named) for named in (
             ("audit", "audit", "Verify a ledger offline; trace what made a model and who used a dataset."),
             ("ledger", "ledger", "Blocks, transactions and proofs that one is in the ledger."),
-            ("network", "network.members", "A network of hospitals: found it, join it, look at it."),
+            ("network", "network", "A network of hospitals: found it, join it, look at it."),
             ("node", "node", "One hospital's node: make it, run it, look at it."),
         )),
     )  # fmt: skip
@@ -77,11 +77,11 @@ def main(arguments: list[str]) -> int:
             status = typer.main.get_command(app).main(arguments, prog_name="hmchain", standalone_mode=False)
         if status != failures.INTERRUPTED:
             return status if isinstance(status, int) else 0
-        failure = failures.interrupted(arguments)
+        failure = failures.interrupted(arguments, command.began())
     except KeyboardInterrupt:
-        failure = failures.interrupted(arguments)
-    except typer.Abort:  # the answer to a question was no, or Ctrl-C
-        failure = failures.interrupted(arguments, asking=True)
+        failure = failures.interrupted(arguments, command.began())
+    except typer.Abort:  # the answer to a question was no, or Ctrl-C: nothing is changed before a yes
+        failure = failures.interrupted(arguments, None)
     except Exception as error:
         failure = failures.explain(error)
         if failures.debugging() and failure.code == "unexpected":

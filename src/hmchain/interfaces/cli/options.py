@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from hmchain.errors import InputError
-from hmchain.interfaces.cli import output
 from hmchain.processes import PASSPHRASE, taken_out
 
 RunArgument = Annotated[
@@ -59,13 +58,6 @@ DEFAULT_FOLDER = Path("node")
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
 VersionOption = Annotated[
     int | None, typer.Option("--version", metavar="N", help="Its version.", show_default="the newest")
-]
-
-AsJson = Annotated[
-    bool,
-    typer.Option(
-        "--json", help="Print one JSON value on standard output, nothing else.", callback=output.answer_in_json
-    ),
 ]
 
 StudyOption = Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name of the study.")]

@@ -44,6 +44,12 @@ def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> No
     console(stderr=stderr).print(safe(text), style=style, soft_wrap=True)
 
 
+def remark(text: str) -> None:
+    """Say beside the answer what happens meanwhile, where people read."""
+    if not in_json():
+        say(text, stderr=True)
+
+
 def vouch(found: VerifiedState) -> None:
     """Say where what is shown is not (yet) what members signed."""
     if not found.whole:
@@ -127,13 +133,6 @@ def short(digest: bytes | str) -> str:
 
 when = utc
 """A block time, UTC."""
-
-
-def count_range(count: int) -> str:
-    """What a rounded count of the ledger says."""
-    from hmchain.ledger.readers.datasets import count_words
-
-    return count_words(count)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -12,6 +12,9 @@ from hmchain.ledger.contracts.members.membership import SetParameters
 from hmchain.ledger.readers.members import BallotView, ballots
 from hmchain.ledger.state import State
 
+PARAMETER_RANGES = parameters.RANGES
+"""What each parameter may be, from the least to the most."""
+
 
 @dataclass(frozen=True)
 class RulesView:

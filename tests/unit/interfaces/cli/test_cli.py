@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -21,10 +22,12 @@ from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCom
 from hmchain.interfaces.cli.lazy import Deferred
 from hmchain.interfaces.cli.main import Commands, app, main
 from hmchain.interfaces.cli.options import BadDigestError, parse_digest
+from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.ledger import BadTraceError
 from hmchain.plain import RESEARCH_ONLY, plain
 
 Captured = pytest.CaptureFixture[str]
+KINDS = (WriteCommand, ReadCommand, ResumedCommand)
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -99,22 +102,34 @@ def test_ctrl_c_says_how_to_go_on(
 
 
 def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
-    known = [" ".join(words) for words in commands()]
-    for named in (*failures.RESUMED, *failures.LOOKING):
-        assert any(f"{command} ".startswith(f"{named} ") for command in known), f"there is no {named}"
-    for command in ("node rotate-key", "data extract"):
-        assert "goes on where it stopped" in failures.interrupted([*command.split(), "x"]).hint
-    for command in (
-        "data erase",
-        "data register",
-        "data vault rotate",
-        "network join",
-        "network vote",
-        "study approve",
-    ):
-        hint = failures.interrupted([*command.split(), "x"]).hint
-        assert "may be done" in hint and "nothing was changed" not in hint
-    assert "nothing was changed" in failures.interrupted(["study", "approve", "x"], asking=True).hint
+    kinds = {kind: {" ".join(words) for words, command in commands() if type(command) is kind} for kind in KINDS}
+    assert sum(map(len, kinds.values())) == len(commands())
+    assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
+    assert kinds[ReadCommand] == {
+        "version", "data inspect", "data selftest", "data list", "data show", "data verify", "data quarantine list",
+        "data vault verify", "study status", "study list", "study show", "model list", "model show", "model predict",
+        "audit verify", "audit proof", "audit verify-record", "audit trace", "ledger blocks", "ledger tx",
+        "ledger proof", "ledger check-proof", "network status", "network ballots", "network parameters",
+        "network upgrade show", "node status", "node audit",
+    }  # fmt: skip
+    assert "may be done" in WriteCommand.interrupted and "nothing was changed" not in WriteCommand.interrupted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, typer.Abort])
+def test_ctrl_c_says_what_the_command_that_ran_says(
+    kind: type[WriteCommand], stopped: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    small = typer.Typer()
+
+    @small.command(cls=kind)
+    def look() -> None:
+        raise stopped
+
+    monkeypatch.setattr("hmchain.interfaces.cli.main.app", small)
+    assert main([]) == failures.INTERRUPTED
+    asked = stopped is typer.Abort  # while it asks for a yes, no command has changed anything
+    assert (ReadCommand if asked else kind).interrupted in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -127,6 +142,16 @@ def test_a_missing_library_names_the_extra(
     assert main(["study", "status"]) == 1
     printed = capsys.readouterr().err
     assert f"pip install 'hmchain[{extra}]'" in printed and "missing_extra" in printed
+
+
+def test_a_group_that_lacks_a_library_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'pydicom'", name="pydicom")
+
+    monkeypatch.setattr("hmchain.interfaces.cli.lazy.import_module", missing)
+    assert main(["data", "list"]) == 1
+    (line, hint) = capsys.readouterr().err.splitlines()
+    assert "missing_extra" in line and "pip install 'hmchain[data]'" in hint
 
 
 def test_a_missing_library_of_our_own_core_is_unexpected() -> None:
@@ -200,7 +225,7 @@ def test_records_become_json_with_hex_and_their_tag() -> None:
     assert plain({"a": [Leaf(b"\x01\xff", ("x",))]}) == {"a": [{"type": "leaf", "root": "01ff", "names": ["x"]}]}
 
 
-@pytest.mark.parametrize("kind", [WriteCommand, ReadCommand, ResumedCommand])
+@pytest.mark.parametrize("kind", KINDS)
 def test_one_value_is_shown_as_text_or_as_json(
     kind: type[WriteCommand], monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
@@ -237,7 +262,7 @@ def test_any_block_time_can_be_shown(time_ms: int) -> None:
 
 
 def test_rounded_counts_claim_no_more_than_they_say() -> None:
-    assert [output.count_range(count) for count in (64, 512)] == ["under 128", "512 to 1023"]
+    assert [count_words(count) for count in (64, 512)] == ["under 128", "512 to 1023"]
 
 
 @pytest.mark.parametrize("text", ["", "ab", "zz" * 32, "0" * 63, "é" * 64])
@@ -249,17 +274,17 @@ def test_what_is_no_digest_is_refused(text: str) -> None:
 # -- help ------------------------------------------------------------------------------------------------------------
 
 
-def commands(group: object = None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
     """Every command there is, by its words."""
     group = typer.main.get_command(app) if group is None else group
     found = []
     for name, command in getattr(group, "commands", {}).items():
-        inner = commands(command.load() if isinstance(command, Deferred) else command, (*path, name))
-        found += inner or [(*path, name)]
+        command = command.load() if isinstance(command, Deferred) else command
+        found += commands(command, (*path, name)) or [((*path, name), command)]
     return found
 
 
-@pytest.mark.parametrize("command", commands(), ids=" ".join)
+@pytest.mark.parametrize("command", [words for words, _ in commands()], ids=" ".join)
 def test_every_command_has_json_an_example_and_a_sentence(command: tuple[str, ...], capsys: Captured) -> None:
     assert main([*command, "--help"]) == 0
     text = capsys.readouterr().out

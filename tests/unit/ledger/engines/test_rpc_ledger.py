@@ -29,7 +29,7 @@ from hmchain.application.governance.members import (
     withdraw,
 )
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.interfaces.cli.network.rules import rules_words
+from hmchain.interfaces.cli.network.show import rules_words
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.members import membership, parameters, standings
 from hmchain.ledger.contracts.members.membership import Admit, Remove

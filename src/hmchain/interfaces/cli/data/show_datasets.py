@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hmchain.application.data.datasets import Description, Hit
-from hmchain.application.data.export import INDEX, Exported
-from hmchain.application.data.publication import Check
-from hmchain.application.data.registration import Card, Registered, WrittenProof
+from hmchain.application.data.export import INDEX, ExportedRecords
+from hmchain.application.data.publication import VersionCheck
+from hmchain.application.data.registration import Registration, WrittenCard, WrittenProof
 from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.datasets import count_words
 from hmchain.plain import plain, size
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.quality import Finding
@@ -91,22 +92,22 @@ def findings(found: Sequence[Finding]) -> str:
     return "\n".join(f"{each.severity}: {each.what}" for each in found) or "none"
 
 
-def show_card(made: Card) -> None:
+def show_card(made: WrittenCard) -> None:
     """Say where a card is."""
     output.fields((("card", made.card), ("findings", findings(made.findings))))
 
 
-def show_exported(made: Exported) -> None:
+def show_exported(made: ExportedRecords) -> None:
     """Say where clean files are."""
     output.say(f"{made.records} records are in {made.folder}, with {INDEX}. They are not encrypted there.")
 
 
-def show_registered(found: Registered) -> None:
+def show_registered(found: Registration) -> None:
     """Say what a version is fixed to, and what the ledger says of it."""
     version = found.version
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}"),
-        ("records", f"{version.records}, on the ledger as {output.count_range(found.count)}"),
+        ("records", f"{version.records}, on the ledger as {count_words(found.count)}"),
         ("root", (version.root or b"").hex()),
         ("card", found.card),
         ("provenance", found.provenance),
@@ -115,7 +116,7 @@ def show_registered(found: Registered) -> None:
     ))  # fmt: skip
 
 
-def show_checked(found: Check) -> None:
+def show_checked(found: VersionCheck) -> None:
     """Say that records are as registered, and what they were compared with."""
     compared = "the ledger's root" if found.on_ledger else "the catalogue's root; the ledger was not asked"
     which = f"{found.version.dataset} version {found.version.number}"

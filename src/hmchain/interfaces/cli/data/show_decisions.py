@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hmchain.application.data.erasure import ErasureOutcome, OptOutChange
-from hmchain.application.data.quarantine import Released, Waiting
+from hmchain.application.data.quarantine import QuarantineEntry, ReleaseOutcome
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
 
 
-def waiting(found: Sequence[Waiting]) -> list[dict[str, object]]:
+def waiting(found: Sequence[QuarantineEntry]) -> list[dict[str, object]]:
     """The same as JSON."""
     return [{**plain(each.item), **({} if each.name is None else {"name": each.name})} for each in found]
 
 
-def show_waiting(found: Sequence[Waiting], *, names: bool) -> None:
+def show_waiting(found: Sequence[QuarantineEntry], *, names: bool) -> None:
     """List items that were held back, and why."""
     if not found:
         output.say("Nothing waits.")
@@ -26,7 +26,7 @@ def show_waiting(found: Sequence[Waiting], *, names: bool) -> None:
     )
 
 
-def _row(each: Waiting) -> tuple[object, ...]:
+def _row(each: QuarantineEntry) -> tuple[object, ...]:
     item = each.item
     passes = "if a reviewer says so" if item.releasable else "no: mend it at its source"
     decision = f"{item.state} by {item.reviewer}" if each.decided else item.state
@@ -34,13 +34,13 @@ def _row(each: Waiting) -> tuple[object, ...]:
     return output.short(item.item), item.dataset, item.version, item.kind, why, passes, decision
 
 
-def released(found: Released) -> dict[str, object]:
+def released(found: ReleaseOutcome) -> dict[str, object]:
     """The same as JSON."""
     tally = found.tally
     return {"item": found.item.item, "released": found.released, "records": tally.records, "updated": tally.updated}
 
 
-def show_released(found: Released) -> None:
+def show_released(found: ReleaseOutcome) -> None:
     """Say where an item is that a reviewer let through."""
     if not found.released:
         output.say("It is still held, now for another reason: hmchain data quarantine list")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hmchain.application.data import trial
-from hmchain.application.data.deidentification import Inspected
-from hmchain.application.data.extraction import Extracted
-from hmchain.application.data.labels import Labelled
-from hmchain.application.data.preparation import Prepared
+from hmchain.application.data.deidentification import Inspection
+from hmchain.application.data.extraction import ExtractedVersion
+from hmchain.application.data.labels import LabelCounts
+from hmchain.application.data.preparation import PreparedImages
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, size
@@ -24,13 +24,13 @@ def show_hospital(made: HospitalFolder) -> None:
     output.say(f"{made.path} is ready. Its keys are in {made.keys}: without them nobody can read the records.")
 
 
-def extracted(found: Extracted) -> dict[str, object]:
+def extracted(found: ExtractedVersion) -> dict[str, object]:
     """The same as JSON."""
     version = found.version
     return {"dataset": version.dataset, "version": version.number, **plain(found.tally), **_of_source(found)}
 
 
-def show_extracted(found: Extracted) -> None:
+def show_extracted(found: ExtractedVersion) -> None:
     """Say what an extraction did."""
     version, tally = found.version, found.tally
     output.fields((
@@ -50,12 +50,12 @@ def show_extracted(found: Extracted) -> None:
         output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
 
 
-def inspected(found: Inspected) -> dict[str, object]:
+def inspected(found: Inspection) -> dict[str, object]:
     """The same as JSON."""
     return {**trial.as_report(found.trial), **_of_source(found)}
 
 
-def show_inspected(found: Inspected) -> None:
+def show_inspected(found: Inspection) -> None:
     """Say what de-identification makes of a source."""
     done = found.trial
     output.fields((
@@ -83,13 +83,13 @@ def show_inspected(found: Inspected) -> None:
     _say_of_folders(found.unlabelled_folders)
 
 
-def show_clean_files(found: Inspected, folder: Path) -> None:
+def show_clean_files(found: Inspection, folder: Path) -> None:
     """Say what was written, and that it is not encrypted."""
     show_inspected(found)
     output.say(f"Clean files, {trial.REPORT} and {trial.PROVENANCE} are in {folder}. They are not encrypted there.")
 
 
-def _of_source(found: Extracted | Inspected) -> dict[str, object]:
+def _of_source(found: ExtractedVersion | Inspection) -> dict[str, object]:
     """What there is to say of a source itself."""
     return {"passed_over": found.passed_over, "unlabelled_folders": found.unlabelled_folders}
 
@@ -108,7 +108,7 @@ def _passed_over(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     return [("passed over", output.listed(f"{count} ({reason})" for reason, count in counts.items()))] if counts else []
 
 
-def show_labelled(found: Labelled) -> None:
+def show_labelled(found: LabelCounts) -> None:
     """Say which labels records have now."""
     output.fields((
         ("labels", output.listed(f"{name} {count}" for name, count in found.labels.items())),
@@ -117,7 +117,7 @@ def show_labelled(found: Labelled) -> None:
     ))  # fmt: skip
 
 
-def show_prepared(made: Prepared) -> None:
+def show_prepared(made: PreparedImages) -> None:
     """Say what images were made, and what comes next."""
     name, side = made.version.dataset, made.form.size
     output.fields((

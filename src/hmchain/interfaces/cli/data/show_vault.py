@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hmchain.application.data.upkeep import Checked, Conversion, Damage, Mirror, Repair, Restored, WrittenBackup
+from hmchain.application.data.upkeep import (
+    Conversion,
+    Damage,
+    Mirror,
+    Repair,
+    RestoredHospital,
+    VaultCheck,
+    WrittenBackup,
+)
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
 
 SHOWN = 20
 
 
-def checked(found: Checked) -> dict[str, object]:
+def checked(found: VaultCheck) -> dict[str, object]:
     """The same as JSON."""
     return {**plain(found.scrub), "changed": found.changed, "sound": found.sound}
 
 
-def show_checked(found: Checked) -> None:
+def show_checked(found: VaultCheck) -> None:
     """Say whether all records can be read, or what is wrong and what to do."""
     if found.sound:
         output.say(f"All {found.scrub.records} records can be read.", style="bold green")
@@ -54,7 +62,7 @@ def show_backup(made: WrittenBackup) -> None:
     output.say(f"Keep a copy of {made.key} elsewhere, apart from the backups: without it nobody can open them.")
 
 
-def show_restored(found: Restored, directory: Path, *, from_replica: bool) -> None:
+def show_restored(found: RestoredHospital, directory: Path, *, from_replica: bool) -> None:
     """Say what a backup, and a replica if one was named, gave back."""
     output.fields((
         ("folder", found.folder),

@@ -1,70 +1,87 @@
-"""What the members vote on, at the command line."""
+"""`hmchain network`: what the members decide together, who joins, who leaves, by which parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
+
+from hmchain.application.governance import members
+from hmchain.application.governance.delegate import LedgerUser, open_steward
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.site import network
+from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.options import passphrase
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.network import show
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example, passphrase
+from hmchain.ledger.readers.members import BallotView
 
-if TYPE_CHECKING:
-    from hmchain.application.governance.delegate import LedgerUser
-    from hmchain.ledger.readers.members import BallotView
+app = typer.Typer()
 
-COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
-
-
-def propose(directory: Path, ask: Callable[[LedgerUser], BallotView], *, as_json: bool) -> None:
-    """Put to the vote what this hospital's steward asks for."""
-    with _steward(directory) as steward:
-        _show(ask(steward), as_json=as_json)
+BallotArgument = Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first digits.")]
 
 
-def vote(directory: Path, ballot: str, *, as_json: bool) -> None:
-    """Say yes to the open ballot whose id begins so."""
-    from hmchain.application.governance import members
-
-    with _steward(directory) as steward:
-        _show(members.vote(steward, ballot), as_json=as_json)
-
-
-def withdraw(directory: Path, ballot: str, *, as_json: bool) -> None:
-    """Take back the yes to the open ballot whose id begins so."""
-    from hmchain.application.governance import members
-
-    with _steward(directory) as steward:
-        _show(members.withdraw(steward, ballot), as_json=as_json)
+@app.command(cls=ReadCommand, epilog=example("hmchain network ballots"))
+def ballots(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """List what the members were asked to decide, the newest first."""
+    with open_ledger(NodeFolder(directory).ledger) as ledger:
+        output.vouch(ledger.verified)
+        output.show(ledger.ballots(), show.show_ballots)
 
 
-def row(ballot: BallotView) -> tuple[object, ...]:
-    """A line of the table of ballots."""
-    return output.short(ballot.id), ballot.action, _outcome(ballot), output.listed(ballot.yes), ballot.opened_height
+@app.command(cls=WriteCommand, epilog=example("hmchain network admit west.json"))
+def admit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The member file of whoever wants to join.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+) -> None:
+    """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
+    member = network.load_introduction(file).member
+    decide(directory, lambda steward: members.admit(steward, member))
 
 
-def _outcome(ballot: BallotView) -> str:
-    if ballot.passed:
-        return "passed"
-    if ballot.withdrawn:
-        return "withdrawn"
-    if ballot.lapsed:
-        return f"lapsed on {output.when(ballot.until_ms)} UTC"
-    return f"open: {len(ballot.yes)} of {ballot.needed} needed"
+@app.command(cls=WriteCommand, epilog=example("hmchain network remove west"))
+def remove(
+    organisation: Annotated[str, typer.Argument(metavar="NAME", help="The member's short name.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+) -> None:
+    """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
+    decide(directory, lambda steward: members.remove(steward, organisation))
 
 
-def _steward(directory: Path) -> AbstractContextManager[LedgerUser]:
-    from hmchain.application.governance.delegate import open_steward
-    from hmchain.application.site.node import NodeFolder
+@app.command("parameters", cls=ReadCommand, epilog=example("hmchain network parameters"))
+def show_parameters(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Show the rules that the members agreed on, and what is proposed to change."""
+    with open_ledger(NodeFolder(directory).ledger) as ledger:
+        output.vouch(ledger.verified)
+        output.show(ledger.parameters(), show.show_parameters)
 
-    return open_steward(NodeFolder(directory), passphrase())
+
+@app.command("set", cls=WriteCommand, epilog=example("hmchain network set round_trip_ms=160"))
+def set_parameters(
+    settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What is to change, and to what.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+) -> None:
+    """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
+    decide(directory, lambda steward: members.set_parameters(steward, settings))
 
 
-def _show(ballot: BallotView, *, as_json: bool) -> None:
-    if as_json:
-        output.emit(ballot)
-        return
-    output.table(COLUMNS, [row(ballot)])
-    if ballot.open:
-        output.say(f"Other members agree with: hmchain network vote {output.short(ballot.id)}")
+@app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))
+def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Vote yes to an open ballot, as this hospital's steward."""
+    decide(directory, lambda steward: members.vote(steward, ballot))
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain network withdraw 3f9a"))
+def withdraw(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Take back this hospital's yes to an open ballot; with the last one the ballot is over."""
+    decide(directory, lambda steward: members.withdraw(steward, ballot))
+
+
+def decide(directory: Path, ask: Callable[[LedgerUser], BallotView]) -> None:
+    """Have this hospital's steward say something of a ballot, and show how that stands then."""
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
+        ballot = ask(steward)
+    output.show(ballot, show.show_ballot)

@@ -1,0 +1,115 @@
+"""How a network, its members and what they decide are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hmchain.application.node.joining import Founded, Joined
+from hmchain.application.node.status import NetworkStatus
+from hmchain.application.site.node import NodeFolder
+from hmchain.clock import now_ms
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER
+from hmchain.ledger.readers.members import BallotView, ValidatorStatus
+from hmchain.ledger.readers.rules import PARAMETER_RANGES, ParametersView, RulesView
+
+FOUNDER_COLUMNS = ("hospital", "name", "address", "fingerprint")
+VALIDATOR_COLUMNS = ("hospital", "name", "power#", "share#", "consensus#", "learning#", "blocks proposed#", "remarks")
+BALLOT_COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
+PARAMETER_COLUMNS = ("parameter", "value#", "may be")
+
+
+def show_founded(founded: Founded, file: Path) -> None:
+    """Say who founded a network, and how each of them joins it."""
+    genesis, members = founded.network.genesis, founded.introductions
+    rows = ((each.member.organisation, each.member.title, each.address, each.fingerprint) for each in members)
+    output.table(FOUNDER_COLUMNS, rows)
+    output.say(f"The chain is {genesis.chain_id}: the name, and 80 bits of the digest below.")
+    output.say(f"{len(members)} members: the network goes on while at most {founded.tolerated} of them fail or lie.")
+    output.say(f"Compare the fingerprints by telephone, then send {file} to every member, with this digest beside it:")
+    output.say(f"genesis {genesis.digest.hex()}", style="bold")
+    output.say(f"hmchain network join {file} --genesis {genesis.digest.hex()}", style="bold")
+
+
+def show_joined(joined: Joined, folder: NodeFolder, *, compare: bool) -> None:
+    """Say what is left to do after joining; `compare` if nobody named the genesis digest."""
+    output.say(f"{folder.settings().organisation} has joined {joined.network}.")
+    if not joined.founder:
+        output.say(f"It is no founder: send {folder.introduction} to a member, who runs hmchain network admit FILE.")
+    if compare:
+        question = f"Ask the founder by telephone whether this is the genesis digest: {joined.genesis.hex()}"
+        output.say(question, style="bold")
+    where = "" if folder.path == DEFAULT_FOLDER else f" --dir {folder.path}"
+    output.say(f"Start the node: hmchain node start{where}")
+
+
+def show_network(found: NetworkStatus) -> None:
+    """Show the validators of a network."""
+    output.heading(f"Network {found.chain_id}, block {found.height}, {found.vouched}")
+    rows = (
+        (each.organisation, each.title, each.power, f"{each.share_permyriad / 100:.1f} %", each.consensus,
+         each.learning, each.proposed, _standing(each))
+        for each in found.validators
+    )  # fmt: skip
+    output.table(VALIDATOR_COLUMNS, rows)
+    output.say(f"Proposers of the last {found.blocks} blocks. At most {found.tolerated} members may fail or lie.")
+
+
+def _standing(found: ValidatorStatus) -> str:
+    if found.tombstoned:
+        return "no longer a validator"
+    if found.jailed and found.maintenance_until_ms > now_ms():
+        return f"maintenance until {output.when(found.maintenance_until_ms)} UTC"
+    return "jailed" if found.jailed else ""
+
+
+def show_ballots(found: Sequence[BallotView]) -> None:
+    """List ballots."""
+    output.table(BALLOT_COLUMNS, map(_row, found))
+
+
+def show_ballot(ballot: BallotView) -> None:
+    """Show one ballot, and how others agree with it."""
+    show_ballots([ballot])
+    if ballot.open:
+        output.say(f"Other members agree with: hmchain network vote {output.short(ballot.id)}")
+
+
+def _row(ballot: BallotView) -> tuple[object, ...]:
+    return output.short(ballot.id), ballot.action, _outcome(ballot), output.listed(ballot.yes), ballot.opened_height
+
+
+def _outcome(ballot: BallotView) -> str:
+    if ballot.passed:
+        return "passed"
+    if ballot.withdrawn:
+        return "withdrawn"
+    if ballot.lapsed:
+        return f"lapsed on {output.when(ballot.until_ms)} UTC"
+    return f"open: {len(ballot.yes)} of {ballot.needed} needed"
+
+
+def show_parameters(found: ParametersView) -> None:
+    """Show the parameters in force, and the open ballots that would change them."""
+    rows = ((name, value, "{} to {}".format(*PARAMETER_RANGES[name])) for name, value in found.parameters.items())
+    output.table(PARAMETER_COLUMNS, rows)
+    if found.ballots:
+        show_ballots(found.ballots)
+
+
+def rules_words(found: RulesView) -> str:
+    """The rules in force and those that come, in a line or two."""
+    said = str(found.protocol)
+    if found.protocol not in found.known:
+        said += ", which this program does not know: install the version that the other members run"
+    if found.next is not None:
+        said += f"\n{found.next} after {output.when(found.after_ms)} UTC and block {found.after_height}"
+        if found.next not in found.known:
+            said += "; this program does not know it and will stop there: install the next version before"
+    return said
+
+
+def show_rules(found: RulesView) -> None:
+    """Show which rules are in force, and which ones this program knows."""
+    output.fields((("protocol", rules_words(found)), ("this program", f"knows {output.listed(map(str, found.known))}")))

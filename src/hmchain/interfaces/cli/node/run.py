@@ -1,0 +1,90 @@
+"""`hmchain node init`, `start`, `agent`, `status` and `audit`: make a node, run it, look at it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hmchain.application.learning.memory import tune_allocator
+from hmchain.application.node import agent_process, joining, process
+from hmchain.application.node import status as node_status
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.node import show
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, GENESIS_HELP, NodeOption, example, parse_digest, passphrase
+
+app = typer.Typer()
+
+
+@app.command(
+    cls=WriteCommand,
+    epilog=example('hmchain node init north --title "North Hospital" --address north.example.org:26656'),
+)
+def init(
+    organisation: Annotated[str, typer.Argument(metavar="NAME", help="Short name in lower case, for ever.")],
+    title: Annotated[str, typer.Option(help="The hospital's full name.")],
+    address: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the other members' nodes reach this one.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    p2p: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where this node listens for the other nodes.")
+    ] = "0.0.0.0:26656",
+    rpc: Annotated[
+        str, typer.Option("--rpc", metavar="HOST:PORT", help="Where it answers commands; keep it on this machine.")
+    ] = "127.0.0.1:26657",
+) -> None:
+    """Make a node: its keys, its settings, and the member file that introduces it to the others.
+
+    The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
+    """
+    folder = NodeFolder(directory)
+    settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)
+    introduction = joining.init(folder, settings, passphrase())
+    output.show(
+        introduction,
+        lambda made: show.show_made(made, folder),
+        json=lambda made: {"file": folder.introduction, "fingerprint": made.fingerprint},
+    )
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain node start"))
+def start(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Run the node until it is told to stop (Ctrl-C, SIGTERM): the ledger and CometBFT together.
+
+    A process that dies is started again, ever more slowly. Everything is logged into node.log.
+    """
+    output.show(process.run(NodeFolder(directory), show.tell), show.nothing)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain node agent"))
+def agent(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Take part in studies until told to stop (Ctrl-C, SIGTERM). While the node is away, it waits and says so."""
+    tune_allocator()  # before torch is imported
+    output.show(agent_process.run_agent(NodeFolder(directory), passphrase(), show.tell), show.nothing)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain node status"))
+def status(directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Show height, peers and voting power of this node; exit status 6 if it does not run."""
+    folder = NodeFolder(directory)
+    found = node_status.with_pace(folder, node_status.node_status(folder))
+    output.show(found, show.show_status)
+    if not found.running:
+        raise typer.Exit(6)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain node audit --genesis DIGEST"))
+def audit(
+    directory: NodeOption = DEFAULT_FOLDER,
+    genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+) -> None:
+    """Execute this node's whole ledger again, and compare the end with what the members signed; exit status 7 if not.
+
+    The node must run, and the network with it: it gives the signed header.
+    """
+    anchor = None if genesis is None else parse_digest(genesis)
+    with output.progress_bar("executing blocks") as progress:
+        found = node_status.audit(NodeFolder(directory), anchor, progress)
+    output.show(found, show.show_audit)

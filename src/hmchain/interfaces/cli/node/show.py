@@ -1,0 +1,115 @@
+"""How a node, and what was done to it, is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hmchain.application.governance.key_rotation import KeyRotation
+from hmchain.application.node.status import NodeAudit, NodeStatus
+from hmchain.application.site.network import Introduction
+from hmchain.application.site.node import NodeFolder
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.network.show import rules_words
+
+AFTER_ROTATION = {
+    "agent": "Restart the agent: until then what it sends is refused.",
+    "validator": "The node takes it up by itself; its reputation and power are those of before.",
+    "wrapping": "Restart the agent: it holds the old key still. Back up the vault anew: its old backups need that one.",
+}
+
+
+def tell(text: str) -> None:
+    """Say what happens meanwhile: standard output is for what a command found out."""
+    output.say(text, stderr=True)
+
+
+def nothing(_: object) -> None:
+    """Show nothing: all was said meanwhile."""
+
+
+def show_made(introduction: Introduction, folder: NodeFolder) -> None:
+    """Say what a new node consists of, and what to send to whom."""
+    organisation = introduction.member.organisation
+    output.say(f"{folder.path} is the node of {organisation}. Its keys are in {folder.keys}: back them up.")
+    output.say(f"Send {folder.introduction} to whoever founds the network. It holds nothing secret.")
+    output.fields((("fingerprint", introduction.fingerprint), ("", "to be compared by telephone")))
+
+
+def show_status(found: NodeStatus) -> None:
+    """Show how a node stands."""
+    output.fields((
+        ("node", f"{found.organisation}, {_life(found)}"),
+        ("network", found.chain_id),
+        ("genesis", found.genesis.hex()),
+        ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),
+        ("last block", f"{found.block}\n{found.time}" if found.block else "-"),
+        ("voting power", found.power),
+        ("connected to", output.listed(found.peers)),
+        ("not connected to", output.listed(found.missing)),
+        ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}, {found.vouched}"),
+        *((("protocol", rules_words(found.rules)),) if found.rules else ()),
+        ("waiting", f"{found.waiting} transactions"),
+        *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
+        *_pace_rows(found),
+        *((("last error", found.trouble),) if found.trouble else ()),
+        *((("damage", found.damage),) if found.damage else ()),
+    ))  # fmt: skip
+
+
+def _pace_rows(found: NodeStatus) -> list[tuple[str, object]]:
+    if (pace := found.pace) is None:
+        return []
+    measured = ", ".join(f"{name} {took} ms" for name, took in sorted(pace.measured_ms.items())) or "none measured"
+    return [
+        ("round trips", f"{measured}; the pace is made for {pace.round_trip_ms} ms"),
+        ("votes missed", f"{pace.missed} of the last {pace.blocks} blocks"),
+        *(("warning", warning) for warning in pace.warnings),
+    ]
+
+
+def _life(found: NodeStatus) -> str:
+    if found.running:
+        return "running"
+    if found.runner:
+        return f"not answering: {found.runner} has it, and CometBFT is starting or does not come up; see node.log"
+    return "not running: start it with `hmchain node start`"
+
+
+def show_audit(found: NodeAudit) -> None:
+    """Say that a ledger holds, and what that rests on."""
+    output.say("The ledger holds.", style="bold green")
+    output.fields((
+        ("network", found.chain_id),
+        ("genesis", found.genesis.hex() + ("" if found.anchored else ", not compared with anything: give --genesis")),
+        ("executed", f"{found.blocks} blocks, {found.transactions} transactions, {found.refused} of them refused"),
+        ("signed", f"header {found.signed_height}, by {len(found.signers)} of {found.members}: "
+                   f"{output.listed(found.signers)}"),
+        ("state", found.commitment.hex()),
+        *((("begins", f"after block {found.begins}, with a snapshot that founders signed"),) if found.begins else ()),
+        ("not proven", "\n".join(found.not_proven)),
+    ))  # fmt: skip
+
+
+def show_window(window: dict[str, int]) -> None:
+    """Say when a node may be down."""
+    output.fields((("from", output.when(window["from_ms"])), ("until", output.when(window["until_ms"]))))
+    output.say("Stop the node when its time has come. When it is back and has caught up: `hmchain node unjail`.")
+
+
+def show_rotated(done: KeyRotation, role: str, folder: NodeFolder) -> None:
+    """Say which key is new, and what to do now."""
+    output.say(f"The {role} of {done.organisation} has a new key: {done.key.hex()}")
+    output.say(AFTER_ROTATION.get(role, "The old one is refused from now on."))
+    output.say(f"Back up {folder.keys} anew; older copies of this key are worth nothing.")
+
+
+def show_backup(kept: dict[str, Any]) -> None:
+    """Say what a backup of a node holds."""
+    output.fields((("file", kept["file"]), ("height", kept["height"]), ("state commitment", kept["commitment"].hex())))
+
+
+def show_recovered(done: dict[str, Path]) -> None:
+    """Say where the rest of a damaged node is kept, and how it begins anew."""
+    output.say(f"What was there is in {done['kept']}; delete it once the node runs.")
+    output.say("Start the node: it fetches all blocks from the other members and executes them.")
