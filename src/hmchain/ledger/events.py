@@ -38,8 +38,7 @@ class LedgerEvent:
     def encode(self) -> Event:
         """What stands in a receipt or block."""
         texts: list[str] = []
-        for each in fields(self):
-            value = getattr(self, each.name)
+        for value in vars(self).values():  # in order of the fields
             texts += value if isinstance(value, tuple) else [value.hex() if isinstance(value, bytes) else str(value)]
         return Event(self.kind, tuple(texts))
 
