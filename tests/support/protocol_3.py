@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from hmchain.canonical import Record
 from hmchain.ledger import contracts, protocols
@@ -33,8 +32,7 @@ class Commits(Record, frozen=True):
 _COMMITS = Table("commits", Commits)
 
 
-@dataclass(frozen=True)
-class UpdateCounted(StudyAct, kind="update.counted"):
+class UpdateCounted(StudyAct, frozen=True, tag="update.counted"):
     """An update was counted."""
 
 

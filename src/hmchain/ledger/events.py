@@ -7,15 +7,12 @@ Contracts emit them; in receipts and blocks they stand as `blocks.Event`, a kind
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, get_type_hints
 
+from hmchain.canonical import Record
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Event
-
-KINDS: dict[str, type[LedgerEvent]] = {}
-"""Every kind there is, by its name on the ledger."""
 
 
 class MalformedEventError(LedgerError):
@@ -24,21 +21,19 @@ class MalformedEventError(LedgerError):
     code = "malformed_event"
 
 
-@dataclass(frozen=True)
-class LedgerEvent:
-    """Something that happened in a block, for agents and pages to act on."""
+class LedgerEvent(Record, frozen=True):
+    """Something that happened in a block, for agents and pages to act on. A class without a tag is what kinds share."""
 
-    kind: ClassVar[str]
-
-    def __init_subclass__(cls, *, kind: str = "") -> None:
-        """A class without a kind is only what several have in common."""
-        if kind:
-            cls.kind, KINDS[kind] = kind, cls
+    @property
+    def kind(self) -> str:
+        """The name of its kind on the ledger."""
+        return str(self.__struct_config__.tag)
 
     def encode(self) -> Event:
         """What stands in a receipt or block."""
         texts: list[str] = []
-        for value in vars(self).values():  # in order of the fields
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
             texts += value if isinstance(value, tuple) else [value.hex() if isinstance(value, bytes) else str(value)]
         return Event(self.kind, tuple(texts))
 
@@ -49,7 +44,7 @@ def decode(event: Event) -> LedgerEvent | None:
     if kind is None:
         return None
     try:
-        made = kind(*_values(kind, event.keys))
+        made = kind(*_values(event))
     except (ValueError, TypeError):
         made = None
     if made is None or made.encode() != event:
@@ -62,11 +57,11 @@ def decode_all(events: Iterable[Event]) -> list[LedgerEvent]:
     return [known for event in events if (known := decode(event)) is not None]
 
 
-def _values(kind: type[LedgerEvent], texts: Sequence[str]) -> list[Any]:
-    types = _types(kind.kind)
+def _values(event: Event) -> list[Any]:
+    types, texts = _types(event.kind), event.keys
     if types and types[-1] == tuple[str, ...]:
         own = len(types) - 1
-        return [*map(_value, types[:own], texts[:own]), tuple(texts[own:])]
+        return [*map(_value, types[:own], texts[:own]), texts[own:]]
     return [_value(of, text) for of, text in zip(types, texts, strict=True)]
 
 
@@ -75,53 +70,45 @@ def _value(of: type, text: str) -> Any:
 
 
 @cache
-def _types(name: str) -> list[type]:
-    kind = KINDS[name]
-    hints = get_type_hints(kind)
-    return [hints[each.name] for each in fields(kind)]
+def _types(name: str) -> Sequence[type]:
+    hints = get_type_hints(KINDS[name])
+    return [hints[field] for field in KINDS[name].__struct_fields__]
 
 
 # -- members -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class AboutMember(LedgerEvent):
+class AboutMember(LedgerEvent, frozen=True):
     """Something that one organisation did, or that was done to it."""
 
     organisation: str
 
 
-@dataclass(frozen=True)
-class MemberAdmitted(AboutMember, kind="member.admitted"):
+class MemberAdmitted(AboutMember, frozen=True, tag="member.admitted"):
     """A ballot let a new member in."""
 
 
-@dataclass(frozen=True)
-class MemberRemoved(AboutMember, kind="member.removed"):
+class MemberRemoved(AboutMember, frozen=True, tag="member.removed"):
     """A ballot ended a membership."""
 
 
-@dataclass(frozen=True)
-class ParametersChanged(LedgerEvent, kind="parameters.changed"):
+class ParametersChanged(LedgerEvent, frozen=True, tag="parameters.changed"):
     """A ballot changed the network's rules."""
 
 
-@dataclass(frozen=True)
-class UpgradeAgreed(LedgerEvent, kind="upgrade.agreed"):
+class UpgradeAgreed(LedgerEvent, frozen=True, tag="upgrade.agreed"):
     """A ballot set the height of a new protocol."""
 
     protocol: int
 
 
-@dataclass(frozen=True)
-class UpgradeCalledOff(LedgerEvent, kind="upgrade.called_off"):
+class UpgradeCalledOff(LedgerEvent, frozen=True, tag="upgrade.called_off"):
     """A ballot took a new protocol back."""
 
     protocol: int
 
 
-@dataclass(frozen=True)
-class ProtocolChanged(LedgerEvent, kind="protocol.changed"):
+class ProtocolChanged(LedgerEvent, frozen=True, tag="protocol.changed"):
     """The next block follows another protocol."""
 
     protocol: int
@@ -129,8 +116,7 @@ class ProtocolChanged(LedgerEvent, kind="protocol.changed"):
     """The first that follows it."""
 
 
-@dataclass(frozen=True)
-class BallotOpened(LedgerEvent, kind="ballot.opened"):
+class BallotOpened(LedgerEvent, frozen=True, tag="ballot.opened"):
     """Something was put to the vote of the members."""
 
     ballot: bytes
@@ -138,23 +124,20 @@ class BallotOpened(LedgerEvent, kind="ballot.opened"):
     """`remove` and whom, where fraud opened it; empty where a member did."""
 
 
-@dataclass(frozen=True)
-class BallotWithdrawn(LedgerEvent, kind="ballot.withdrawn"):
+class BallotWithdrawn(LedgerEvent, frozen=True, tag="ballot.withdrawn"):
     """A member took its vote back."""
 
     ballot: bytes
     organisation: str
 
 
-@dataclass(frozen=True)
-class BallotPassed(LedgerEvent, kind="ballot.passed"):
+class BallotPassed(LedgerEvent, frozen=True, tag="ballot.passed"):
     """Enough members voted for it."""
 
     ballot: bytes
 
 
-@dataclass(frozen=True)
-class KeyRotated(AboutMember, kind="key.rotated"):
+class KeyRotated(AboutMember, frozen=True, tag="key.rotated"):
     """A member has a new key."""
 
     role: str
@@ -162,54 +145,45 @@ class KeyRotated(AboutMember, kind="key.rotated"):
     """The public key; of a wrapping key its digest."""
 
 
-@dataclass(frozen=True)
-class MaintenanceAnnounced(AboutMember, kind="maintenance.announced"):
+class MaintenanceAnnounced(AboutMember, frozen=True, tag="maintenance.announced"):
     """A validator will be away."""
 
     from_ms: int
     until_ms: int
 
 
-@dataclass(frozen=True)
-class ValidatorJoined(AboutMember, kind="validator.joined"):
+class ValidatorJoined(AboutMember, frozen=True, tag="validator.joined"):
     """A newcomer has a standing."""
 
 
-@dataclass(frozen=True)
-class ValidatorLeft(AboutMember, kind="validator.left"):
+class ValidatorLeft(AboutMember, frozen=True, tag="validator.left"):
     """The validator of a removed member ended."""
 
 
-@dataclass(frozen=True)
-class ValidatorPaused(AboutMember, kind="validator.paused"):
+class ValidatorPaused(AboutMember, frozen=True, tag="validator.paused"):
     """Maintenance that was announced begins."""
 
 
-@dataclass(frozen=True)
-class ValidatorJailed(AboutMember, kind="validator.jailed"):
+class ValidatorJailed(AboutMember, frozen=True, tag="validator.jailed"):
     """A validator was silent for too long."""
 
 
-@dataclass(frozen=True)
-class ValidatorUnjailed(AboutMember, kind="validator.unjailed"):
+class ValidatorUnjailed(AboutMember, frozen=True, tag="validator.unjailed"):
     """A validator is back."""
 
 
-@dataclass(frozen=True)
-class EpochClosed(LedgerEvent, kind="epoch.closed"):
+class EpochClosed(LedgerEvent, frozen=True, tag="epoch.closed"):
     """An epoch of attendance was counted."""
 
     blocks: int
     """So many were counted since the founding."""
 
 
-@dataclass(frozen=True)
-class Barred(AboutMember, kind="standing.barred"):
+class Barred(AboutMember, frozen=True, tag="standing.barred"):
     """A master's fraud was proven: it never leads again."""
 
 
-@dataclass(frozen=True)
-class Offence(AboutMember):
+class Offence(AboutMember, frozen=True):
     """A proven offence of a validator."""
 
     before: int
@@ -217,36 +191,31 @@ class Offence(AboutMember):
     after: int
 
 
-@dataclass(frozen=True)
-class DoubleSigned(Offence, kind="standing.double_sign"):
+class DoubleSigned(Offence, frozen=True, tag="standing.double_sign"):
     """Two votes for different blocks of one height and round."""
 
 
-@dataclass(frozen=True)
-class InvalidProposalSigned(Offence, kind="standing.invalid_proposal"):
+class InvalidProposalSigned(Offence, frozen=True, tag="standing.invalid_proposal"):
     """A block that does not hold was proposed."""
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class DatasetRegistered(AboutMember, kind="dataset.registered"):
+class DatasetRegistered(AboutMember, frozen=True, tag="dataset.registered"):
     """A dataset has a name and a schema."""
 
     dataset: str
 
 
-@dataclass(frozen=True)
-class VersionPublished(AboutMember, kind="dataset.published"):
+class VersionPublished(AboutMember, frozen=True, tag="dataset.published"):
     """A dataset has a new version."""
 
     dataset: str
     version: int
 
 
-@dataclass(frozen=True)
-class VersionWithdrawn(AboutMember, kind="dataset.withdrawn"):
+class VersionWithdrawn(AboutMember, frozen=True, tag="dataset.withdrawn"):
     """No new study may use a version any more."""
 
     dataset: str
@@ -256,103 +225,85 @@ class VersionWithdrawn(AboutMember, kind="dataset.withdrawn"):
 # -- studies -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class AboutStudy(LedgerEvent):
+class AboutStudy(LedgerEvent, frozen=True):
     """Something that happened in a study."""
 
     study: str
 
 
-@dataclass(frozen=True)
-class StudyAct(AboutStudy):
+class StudyAct(AboutStudy, frozen=True):
     """Something that one participant did in a study."""
 
     organisation: str
 
 
-@dataclass(frozen=True)
-class StudyProposed(StudyAct, kind="study.proposed"):
+class StudyProposed(StudyAct, frozen=True, tag="study.proposed"):
     """A scientist proposed it."""
 
 
-@dataclass(frozen=True)
-class StudyApproved(StudyAct, kind="study.approved"):
+class StudyApproved(StudyAct, frozen=True, tag="study.approved"):
     """A steward allows it what it asks for."""
 
 
-@dataclass(frozen=True)
-class StudyRefused(StudyAct, kind="study.refused"):
+class StudyRefused(StudyAct, frozen=True, tag="study.refused"):
     """A steward said no."""
 
 
-@dataclass(frozen=True)
-class StudyRevoked(StudyAct, kind="study.revoked"):
+class StudyRevoked(StudyAct, frozen=True, tag="study.revoked"):
     """A steward took an approval back."""
 
 
-@dataclass(frozen=True)
-class StudyJoined(StudyAct, kind="study.joined"):
+class StudyJoined(StudyAct, frozen=True, tag="study.joined"):
     """An agent takes part."""
 
 
-@dataclass(frozen=True)
-class StudyAgreeing(AboutStudy, kind="study.agreeing"):
+class StudyAgreeing(AboutStudy, frozen=True, tag="study.agreeing"):
     """All have joined: pairs are agreed next."""
 
 
-@dataclass(frozen=True)
-class PairsAgreed(StudyAct, kind="study.agreed"):
+class PairsAgreed(StudyAct, frozen=True, tag="study.agreed"):
     """An agent handed over its halves."""
 
 
-@dataclass(frozen=True)
-class StudyConfirming(AboutStudy, kind="study.confirming"):
+class StudyConfirming(AboutStudy, frozen=True, tag="study.confirming"):
     """All have agreed: the study key is confirmed next."""
 
 
-@dataclass(frozen=True)
-class PairsConfirmed(StudyAct, kind="study.confirmed"):
+class PairsConfirmed(StudyAct, frozen=True, tag="study.confirmed"):
     """An agent said which study key it derived, or that a half did not open."""
 
 
-@dataclass(frozen=True)
-class StudyOpened(AboutStudy, kind="study.opened"):
+class StudyOpened(AboutStudy, frozen=True, tag="study.opened"):
     """Rounds begin."""
 
 
-@dataclass(frozen=True)
-class StudyPaused(AboutStudy, kind="study.paused"):
+class StudyPaused(AboutStudy, frozen=True, tag="study.paused"):
     """It waits for people."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class StudyResumed(AboutStudy, kind="study.resumed"):
+class StudyResumed(AboutStudy, frozen=True, tag="study.resumed"):
     """A scientist let it go on."""
 
 
-@dataclass(frozen=True)
-class ClosingVoted(StudyAct, kind="study.closing"):
+class ClosingVoted(StudyAct, frozen=True, tag="study.closing"):
     """A steward wants it closed."""
 
 
-@dataclass(frozen=True)
-class StudyClosed(AboutStudy, kind="study.closed"):
+class StudyClosed(AboutStudy, frozen=True, tag="study.closed"):
     """It is over, and nothing came of it."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class StudyFinished(AboutStudy, kind="study.finished"):
+class StudyFinished(AboutStudy, frozen=True, tag="study.finished"):
     """It is over, and its last accepted model is registered."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class ModelRegistered(AboutStudy, kind="model.registered"):
+class ModelRegistered(AboutStudy, frozen=True, tag="model.registered"):
     """A study made a model."""
 
     root: bytes
@@ -363,76 +314,65 @@ class ModelRegistered(AboutStudy, kind="model.registered"):
 # -- rounds ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class AboutRound(AboutStudy):
+class AboutRound(AboutStudy, frozen=True):
     """Something that happened in a round."""
 
     round: int
 
 
-@dataclass(frozen=True)
-class Led(AboutRound):
+class Led(AboutRound, frozen=True):
     """Something that a round's master did, or that befell it."""
 
     master: str
 
 
-@dataclass(frozen=True)
-class RoundOpened(AboutRound, kind="round.opened"):
+class RoundOpened(AboutRound, frozen=True, tag="round.opened"):
     """A master was drawn."""
 
     drawn: tuple[str, ...]
     """The first in the ranking; empty where nobody may lead."""
 
 
-@dataclass(frozen=True)
-class PhaseEntered(AboutRound, kind="round.phase"):
+class PhaseEntered(AboutRound, frozen=True, tag="round.phase"):
     """The round waits for something else now."""
 
     phase: str
 
 
-@dataclass(frozen=True)
-class DeadlinePassed(AboutRound, kind="round.deadline"):
+class DeadlinePassed(AboutRound, frozen=True, tag="round.deadline"):
     """A phase took too long."""
 
     phase: str
 
 
-@dataclass(frozen=True)
-class UpdateCommitted(AboutRound, kind="round.committed"):
+class UpdateCommitted(AboutRound, frozen=True, tag="round.committed"):
     """A participant bound its update."""
 
     organisation: str
 
 
-@dataclass(frozen=True)
-class SetFrozen(AboutRound, kind="round.frozen"):
+class SetFrozen(AboutRound, frozen=True, tag="round.frozen"):
     """The updates that are summed are fixed."""
 
     frozen: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RevealedLate(AboutRound, kind="round.revealed_late"):
+class RevealedLate(AboutRound, frozen=True, tag="round.revealed_late"):
     """A seed of a void attempt is public now."""
 
     attempt: int
     organisation: str
 
 
-@dataclass(frozen=True)
-class AggregatePosted(Led, kind="round.posted"):
+class AggregatePosted(Led, frozen=True, tag="round.posted"):
     """The master said what the sum and the model are."""
 
 
-@dataclass(frozen=True)
-class AggregateVerified(Led, kind="round.verified"):
+class AggregateVerified(Led, frozen=True, tag="round.verified"):
     """Enough others got the same."""
 
 
-@dataclass(frozen=True)
-class FraudProven(Led, kind="round.fraud"):
+class FraudProven(Led, frozen=True, tag="round.fraud"):
     """One chunk of what the master posted is wrong."""
 
     chunk: int
@@ -440,40 +380,41 @@ class FraudProven(Led, kind="round.fraud"):
     """Of its vectors: `masked_sum`, `sum`, `model` or `weights`."""
 
 
-@dataclass(frozen=True)
-class SumImpossible(AboutRound, kind="round.impossible_sum"):
+class SumImpossible(AboutRound, frozen=True, tag="round.impossible_sum"):
     """One chunk of the sum holds garbage."""
 
     chunk: int
 
 
-@dataclass(frozen=True)
-class MasterReplaced(Led, kind="round.takeover"):
+class MasterReplaced(Led, frozen=True, tag="round.takeover"):
     """The next in rank sums the same set."""
 
 
-@dataclass(frozen=True)
-class SummedAgain(Led, kind="round.again"):
+class SummedAgain(Led, frozen=True, tag="round.again"):
     """The same set is summed once more, from the top of the ranking."""
 
 
-@dataclass(frozen=True)
-class AttemptVoid(AboutRound, kind="round.void"):
+class AttemptVoid(AboutRound, frozen=True, tag="round.void"):
     """An attempt yields nothing."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class RoundClosed(Led):
+class RoundClosed(Led, frozen=True):
     """The hospitals have voted on the model."""
 
 
-@dataclass(frozen=True)
-class RoundAccepted(RoundClosed, kind="round.accepted"):
+class RoundAccepted(RoundClosed, frozen=True, tag="round.accepted"):
     """The next round starts from it."""
 
 
-@dataclass(frozen=True)
-class RoundRejected(RoundClosed, kind="round.rejected"):
+class RoundRejected(RoundClosed, frozen=True, tag="round.rejected"):
     """The model before is kept."""
+
+
+KINDS: dict[str, type[LedgerEvent]] = {
+    str(kind.__struct_config__.tag): kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, LedgerEvent) and kind.__struct_config__.tag
+}
+"""Every kind there is, by its name on the ledger."""
