@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from hmchain.keys import SigningKey
+from hmchain.ledger.engines.cometbft import wire
 from hmchain.ledger.engines.cometbft.codec import Frames, frame
-from hmchain.ledger.engines.cometbft.light import _bytes, _fixed, _message, _number, _varint
 
 PUBLIC_KEY, VOTE, PROPOSAL, PING = 1, 3, 5, 7
 """Requests; the answer to each has the next number."""
@@ -83,11 +83,11 @@ class SkewedSigner:
             for message in frames.feed(data):
                 ((kind, body),) = fields(message).items()
                 assert isinstance(body, bytes)
-                end.sendall(frame(_message(kind + 1, self._signed(kind, body))))
+                end.sendall(frame(wire.message(kind + 1, self._signed(kind, body))))
 
     def _signed(self, kind: int, body: bytes) -> bytes:
         if kind == PUBLIC_KEY:
-            return _message(1, _bytes(1, self._key.public.raw))
+            return wire.message(1, wire.octets(1, self._key.public.raw))
         if kind == PING:
             return b""
         asked = fields(body)[1]
@@ -95,15 +95,15 @@ class SkewedSigner:
         found = fields(asked)
         if kind == VOTE:  # a proposal's time stays as it was asked for; nothing depends on it
             now = time.time_ns() + self._skew * 1_000_000_000
-            found[5] = _number(1, now // 1_000_000_000) + _number(2, now % 1_000_000_000)
+            found[5] = wire.number(1, now // 1_000_000_000) + wire.number(2, now % 1_000_000_000)
         canonical = self._canonical(kind, found)
-        found[{VOTE: 8, PROPOSAL: 7}[kind]] = self._key.sign(_varint(len(canonical)) + canonical)
+        found[{VOTE: 8, PROPOSAL: 7}[kind]] = self._key.sign(wire.varint(len(canonical)) + canonical)
         self.votes += kind == VOTE
         encoded = [
-            _message(number, value) if isinstance(value, bytes) else _number(number, value)
+            wire.message(number, value) if isinstance(value, bytes) else wire.number(number, value)
             for number, value in sorted(found.items())
         ]
-        return _message(1, b"".join(encoded))
+        return wire.message(1, b"".join(encoded))
 
     def _canonical(self, kind: int, found: dict[int, int | bytes]) -> bytes:
         def number(field: int) -> int:
@@ -116,9 +116,9 @@ class SkewedSigner:
             assert isinstance(value, bytes)
             return value
 
-        head = _number(1, number(1)) + _fixed(2, number(2)) + _fixed(3, number(3))
-        chain = _bytes(7 if kind == PROPOSAL else 6, self._chain.encode())
+        head = wire.number(1, number(1)) + wire.fixed(2, number(2)) + wire.fixed(3, number(3))
+        chain = wire.octets(7 if kind == PROPOSAL else 6, self._chain.encode())
         if kind == PROPOSAL:
-            return head + _number(4, number(4)) + _message(5, content(5)) + _message(6, content(6)) + chain
+            return head + wire.number(4, number(4)) + wire.message(5, content(5)) + wire.message(6, content(6)) + chain
         block = content(4) if fields(content(4)).get(1) else b""  # a vote for nothing has none
-        return head + _bytes(4, block) + _message(5, content(5)) + chain
+        return head + wire.octets(4, block) + wire.message(5, content(5)) + chain

@@ -21,6 +21,7 @@ from hmchain.errors import AuditError
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT, OK, Receipt
+from hmchain.ledger.engines.cometbft import wire
 from hmchain.ledger.engines.cometbft.answers import Int, MerkleProof
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.transactions import transaction_digest
@@ -153,7 +154,7 @@ def verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
 
 def result_leaf(receipt: Receipt) -> bytes:
     """What `last_results_hash` is made of: the deterministic fields of a transaction's result, which is a receipt."""
-    return _number(1, int(receipt.code != OK)) + _bytes(2, encode(receipt))
+    return wire.number(1, int(receipt.code != OK)) + wire.octets(2, encode(receipt))
 
 
 def results_root(receipts: Sequence[Receipt]) -> bytes:
@@ -224,12 +225,12 @@ def header_hash(header: Header) -> bytes:
     )
     return merkle.root(
         [
-            _number(1, header.version.block) + _number(2, header.version.app),
-            _bytes(1, header.chain_id.encode()),
-            _number(1, header.height),
+            wire.number(1, header.version.block) + wire.number(2, header.version.app),
+            wire.octets(1, header.chain_id.encode()),
+            wire.number(1, header.height),
             _timestamp(header.time),
             _block_id(header.last_block_id),
-            *(_bytes(1, bytes.fromhex(value)) for value in hashes),
+            *(wire.octets(1, bytes.fromhex(value)) for value in hashes),
         ]
     )
 
@@ -246,14 +247,14 @@ def time_ms(header: Header) -> int:
 def vote_bytes(chain_id: str, commit: Commit, vote: Signature) -> bytes:
     """What a validator signed: a length and a canonical vote. The chain comes from whoever verifies."""
     body = (
-        _number(1, _PRECOMMIT)
-        + _fixed(2, commit.height)
-        + _fixed(3, commit.round)
-        + _message(4, _block_id(commit.block_id))
-        + _message(5, _timestamp(vote.timestamp))
-        + _bytes(6, chain_id.encode())
+        wire.number(1, _PRECOMMIT)
+        + wire.fixed(2, commit.height)
+        + wire.fixed(3, commit.round)
+        + wire.message(4, _block_id(commit.block_id))
+        + wire.message(5, _timestamp(vote.timestamp))
+        + wire.octets(6, chain_id.encode())
     )
-    return _varint(len(body)) + body
+    return wire.varint(len(body)) + body
 
 
 def _signers(commit: Commit, chain_id: str, validators: Mapping[str, bytes]) -> Iterator[str]:
@@ -266,53 +267,24 @@ def _signers(commit: Commit, chain_id: str, validators: Mapping[str, bytes]) -> 
                 yield name
 
 
-# -- the protobuf that is signed and hashed: fields in order, zeros and empty values left out --------------------------
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    value &= (1 << 64) - 1
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value) if value else b""
-
-
-def _fixed(field: int, value: int) -> bytes:
-    return _varint(field << 3 | 1) + value.to_bytes(8, "little", signed=True) if value else b""
-
-
-def _message(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(content)) + content
-
-
-def _bytes(field: int, content: bytes) -> bytes:
-    return _message(field, content) if content else b""
-
-
 def _block_id(block: BlockId) -> bytes:
     """The parts are written even where they are empty."""
-    parts = _number(1, block.parts.total) + _bytes(2, bytes.fromhex(block.parts.hash))
-    return _bytes(1, bytes.fromhex(block.hash)) + _message(2, parts)
+    parts = wire.number(1, block.parts.total) + wire.octets(2, bytes.fromhex(block.parts.hash))
+    return wire.octets(1, bytes.fromhex(block.hash)) + wire.message(2, parts)
 
 
 def _timestamp(text: str) -> bytes:
     seconds, nanos = _parsed(text)
-    return _number(1, seconds) + _number(2, nanos)
+    return wire.number(1, seconds) + wire.number(2, nanos)
 
 
 def _commit_signature(vote: Signature) -> bytes:
     """The time is written even where nobody voted."""
     return (
-        _number(1, vote.block_id_flag)
-        + _bytes(2, bytes.fromhex(vote.validator_address))
-        + _message(3, _timestamp(vote.timestamp))
-        + _bytes(4, vote.signature or b"")
+        wire.number(1, vote.block_id_flag)
+        + wire.octets(2, bytes.fromhex(vote.validator_address))
+        + wire.message(3, _timestamp(vote.timestamp))
+        + wire.octets(4, vote.signature or b"")
     )
 
 
