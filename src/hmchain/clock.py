@@ -17,3 +17,20 @@ def utc(time_ms: int) -> str:
         return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
         return f"{time_ms} ms"
+
+
+class Backoff:
+    """Pauses between attempts: doubled from the first to the last, and the first again after a success."""
+
+    def __init__(self, first_seconds: float, last_seconds: float) -> None:
+        self._first, self._last = first_seconds, last_seconds
+        self._next = first_seconds
+
+    def pause(self) -> float:
+        """How long to wait before the next attempt, in seconds."""
+        now, self._next = self._next, min(2 * self._next, self._last)
+        return now
+
+    def succeeded(self) -> None:
+        """Begin with the first pause again."""
+        self._next = self._first

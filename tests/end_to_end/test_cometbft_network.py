@@ -177,9 +177,9 @@ def test_1_2_kill_9_at_each_abci_step_replays_to_the_same_state(tmp_path: Path) 
         assert not any(order.exists() for order in orders.values())
         senders = cycle("abc")
         node, order = network.node("d"), orders["d"]
-        steps = ["before prepare_proposal", "after process_proposal", "after work_ahead", "before finalize_block",
-                 "after finalize_block", "before log", "after log", "after commit", "before info",
-                 "after info"]  # fmt: skip
+        steps = ["before prepare_proposal", "after process_proposal", "after execute_optimistically",
+                 "before finalize_block", "after finalize_block", "before log", "after log", "after commit",
+                 "before info", "after info"]  # fmt: skip
         for number, step in enumerate(steps):
             order.write_text(step)
             if "info" in step:

@@ -217,14 +217,14 @@ class State:
             else:
                 self._overlay[key] = before
 
-    def set_aside(self) -> Writes:
+    def detach(self) -> Writes:
         """Take all uncommitted writes off: the state is the committed one again."""
         writes = Writes(self._overlay, self._touched, self._undo, self._lanes_now)
         self._overlay, self._touched, self._undo, self._lanes_now = {}, [], [], None
         return writes
 
-    def take_up(self, writes: Writes) -> None:
-        """Put writes that were set aside back on, in the place of whatever is uncommitted."""
+    def attach(self, writes: Writes) -> None:
+        """Put detached writes back on, in the place of whatever is uncommitted."""
         self._overlay, self._touched = writes.overlay, writes.touched
         self._undo, self._lanes_now = writes.undo, writes.lanes
 

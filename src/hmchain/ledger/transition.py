@@ -64,7 +64,7 @@ class _Nonces:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class DetachedBlock:
     """An executed block that was taken off its machine, in case it is decided."""
 
     writes: Writes
@@ -117,16 +117,16 @@ class Machine:
         self._nonces = _Nonces()
         self.state.rollback()
 
-    def set_aside(self) -> SetAside:
-        """Take the executed block off; `take_up` puts it back as long as no other one was committed."""
-        aside = SetAside(self.state.set_aside(), self._nonces)
+    def detach(self) -> DetachedBlock:
+        """Take the executed block off; `attach` puts it back as long as no other one was committed."""
+        block = DetachedBlock(self.state.detach(), self._nonces)
         self._nonces = _Nonces()
-        return aside
+        return block
 
-    def take_up(self, aside: SetAside) -> None:
+    def attach(self, block: DetachedBlock) -> None:
         """Put an executed block back: as if it had been executed now."""
-        self._nonces = aside.nonces
-        self.state.take_up(aside.writes)
+        self._nonces = block.nonces
+        self.state.attach(block.writes)
 
     # -- transactions ----------------------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from typing import Any
 from hmchain.ledger.engines.cometbft import __main__ as program
 from hmchain.ledger.engines.cometbft.application import Application
 
-STEPS = ("info", "init_chain", "prepare_proposal", "process_proposal", "work_ahead", "finalize_block", "commit")
+STEPS = (
+    "info", "init_chain", "prepare_proposal", "process_proposal", "execute_optimistically", "finalize_block", "commit"
+)  # fmt: skip
 
 
 def crashing(call: Callable[..., Any], step: str, order: Path) -> Callable[..., Any]:

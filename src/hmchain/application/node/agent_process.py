@@ -12,6 +12,7 @@ from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.stopping import stopping
 from hmchain.application.site.node import NodeFolder
+from hmchain.clock import Backoff
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.block_store import BlockStoreError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
@@ -24,7 +25,7 @@ Say = Callable[[str], None]
 
 _IDLE_SECONDS = 0.25
 _AWAY_SECONDS = (1.0, 30.0)
-"""Between two attempts to reach a node that is away: doubled from the first to the second."""
+"""Between two attempts to reach a node that is away, the first pause and the longest."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,13 @@ def _opened(
     folder: NodeFolder, passphrase: str | None, learn: Learn, say: Say, stop: threading.Event
 ) -> NodeHospital | None:
     """The hospital, once its node answers; None if that is no longer wanted."""
-    away, away_max = _AWAY_SECONDS
+    away = Backoff(*_AWAY_SECONDS)
     while not stop.is_set():
         try:
             return open_hospital(folder, passphrase=passphrase, learn=learn, patience_seconds=0)
         except _NOT_YET as error:
             say(f"waiting for the node: {error}")
-            stop.wait(away)
-            away = min(2 * away, away_max)
+            stop.wait(away.pause())
     return None
 
 
@@ -72,7 +72,7 @@ def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> Run:
     with at_node:
         name = at_node.hospital.organisation
         say(f"the agent of {name} acts in {at_node.ledger.chain_id}")
-        away, away_max = _AWAY_SECONDS
+        away = Backoff(*_AWAY_SECONDS)
         told: dict[str, str] = {}
         while not stop.is_set():
             try:
@@ -81,10 +81,9 @@ def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> Run:
                 raise  # waiting mends neither
             except LedgerError as error:  # the node is away, starting, or rebuilding its state
                 say(str(error))
-                stop.wait(away)
-                away = min(2 * away, away_max)
+                stop.wait(away.pause())
                 continue
-            away = _AWAY_SECONDS[0]
+            away.succeeded()
             told = _tell_news(at_node.hospital, told, say)
             if not busy:
                 stop.wait(_IDLE_SECONDS)

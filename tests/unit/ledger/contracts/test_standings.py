@@ -335,8 +335,8 @@ def test_a_block_writes_what_it_changes_and_no_table_of_all_by_all() -> None:
         votes = tuple(Vote(name, ABSENT if name < "m13" else COMMIT) for name in names) if height > 1 else ()
         turn = proposer.proposers_of_rounds(standings.validators_at(state, height), 0)[0]
         standings.begin_block(state, BlockInput(height, START_MS + 1_000 * height, turn, 0, votes, (), (b"x",)))
-        written = state.set_aside()
-        state.take_up(written)
+        written = state.detach()
+        state.attach(written)
         state.commit(height)
     tables = {key.split(b"\0")[0].decode(): len(value or b"") for key, value in written.overlay.items()}
     assert set(tables) <= {"epoch", "tallies", "turns", "silences", "validators"}

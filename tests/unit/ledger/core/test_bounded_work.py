@@ -195,9 +195,9 @@ def test_l11_a_scan_reads_what_it_is_asked_for_and_no_more() -> None:
                 state.commit(step)
                 kept, marks = dict(seen), []
             case 3:
-                aside, before = state.set_aside(), seen
+                aside, before = state.detach(), seen
                 assert list(state.scan(b"a\0")) == sorted(item for item in kept.items() if item[0] < b"b")
-                state.take_up(aside)
+                state.attach(aside)
                 seen = before
             case 4:
                 state.put(key, None)

@@ -92,7 +92,7 @@ rows = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.none() | 
 def test_scans_of_tables_are_those_of_a_twin_that_remembers_nothing(
     blocks: list[tuple[list[tuple[str, int, int | None]], bool]],
 ) -> None:
-    """Also where one table's name begins like another's, and blocks are rolled back or set aside."""
+    """Also where one table's name begins like another's, and blocks are rolled back or detached."""
     tables = {"a": Table("n", Number), "b": Table("nn", Number)}
     state, twin = State(), dict[bytes, bytes]()
     for height, (block, is_kept) in enumerate(blocks, start=1):
@@ -108,7 +108,7 @@ def test_scans_of_tables_are_those_of_a_twin_that_remembers_nothing(
             for prefix in (*(table.key("x") for table in tables.values()), b"n", b"nn", b"n\0"):
                 assert list(state.scan(prefix)) == sorted((k, v) for k, v in twin.items() if k.startswith(prefix))
         if is_kept:
-            state.take_up(state.set_aside())
+            state.attach(state.detach())
             state.commit(height)
         else:
             state.rollback()

@@ -35,7 +35,7 @@ def propose(chain: Chain, request: abci.RequestFinalizeBlock) -> bool:
         proposer_address=request.proposer_address,
     )
     answer = chain.app.process_proposal(proposal)
-    chain.app.work_ahead()
+    chain.app.execute_optimistically()
     return answer.status == abci.ResponseProcessProposal.ACCEPT
 
 
@@ -200,13 +200,13 @@ def test_writes_set_aside_and_taken_up_again_are_as_if_never_gone(blocks: list[d
         for state in (plain, moved):
             for key, value in block.items():
                 state.put(key, value)
-        writes = moved.set_aside()
+        writes = moved.detach()
         assert moved.commitment() == before and list(moved.scan(b"\0")) == [
             pair for pair in moved.snapshot() if pair[0].startswith(b"\0")
         ]
         moved.put(b"other", b"")
         moved.rollback()
-        moved.take_up(writes)
+        moved.attach(writes)
         assert moved.commitment() == plain.commitment()
         if height % 2:
             for state in (plain, moved):

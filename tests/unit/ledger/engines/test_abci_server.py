@@ -44,7 +44,7 @@ class Scripted:
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
         return abci.ResponseProcessProposal(status=abci.ResponseProcessProposal.ACCEPT)
 
-    def work_ahead(self) -> None:
+    def execute_optimistically(self) -> None:
         self.ahead += 1
         raise RuntimeError("a secret detail")
 
@@ -118,7 +118,7 @@ def test_checks_with_a_flush_after_each_are_checked_together() -> None:
     serving(conversation)
 
 
-def test_work_ahead_begins_when_the_answer_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+def test_optimistic_execution_begins_when_the_answer_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     async def conversation(server: Server, application: Scripted) -> None:
         peer = await Peer.connect(server.address)
         accept = abci.ResponseProcessProposal.ACCEPT

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.ledger.engines.cometbft import leash, process
+from hmchain.ledger.engines.cometbft import parent_death, process
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
 from hmchain.ledger.engines.cometbft.process import Supervised, app_socket
 
@@ -26,7 +26,7 @@ child.start()
 print(child.pid, flush=True)
 time.sleep(60)
 """
-linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such leash")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such bond")
 
 
 def is_alive(pid: int) -> bool:
@@ -55,7 +55,7 @@ def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervi
 @linux
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.3], ids=["while it starts", "later"])
 def test_a_process_dies_with_a_supervisor_that_is_killed(delay_seconds: float, tmp_path: Path) -> None:
-    # A sleeper notices neither the end of its input nor anything else: only the leash ends it.
+    # A sleeper notices neither the end of its input nor anything else: only its bond to us ends it.
     script = SUPERVISOR.format(command=SLEEPER, log=str(tmp_path / "log"))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
@@ -68,7 +68,7 @@ def test_a_process_dies_with_a_supervisor_that_is_killed(delay_seconds: float, t
 @linux
 def test_a_process_whose_starter_is_gone_already_is_not_started(tmp_path: Path) -> None:
     made = tmp_path / "made"
-    command = [sys.executable, leash.__file__, str(os.getppid()), "touch", str(made)]
+    command = [sys.executable, parent_death.__file__, str(os.getppid()), "touch", str(made)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode != 0
     assert "ended before" in answer.stderr

@@ -32,7 +32,7 @@ from hmchain.ledger.engines.cometbft.storage import NodeStorage
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import SnapshotError, State
 from hmchain.ledger.transactions import Refusal, Transaction
-from hmchain.ledger.transition import Machine, SetAside
+from hmchain.ledger.transition import DetachedBlock, Machine
 
 _TX_OVERHEAD_BYTES = 6
 """Tag and length of one transaction in CometBFT's encoding of a block, at most."""
@@ -47,13 +47,13 @@ class WrongChainError(LedgerError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Ahead:
+class _OptimisticBlock:
     """A proposal that was executed before it is decided."""
 
     inputs: BlockInput
     result: BlockResult
     answer: abci.ResponseFinalizeBlock
-    aside: SetAside
+    detached: DetachedBlock
 
 
 class Application:
@@ -87,7 +87,7 @@ class Application:
         self._clock_ms, self._time_ms = clock_ms, genesis.time_ms
         self._snapshot_blocks = snapshot_blocks
         self._proposed: abci.RequestProcessProposal | None = None
-        self._ahead: _Ahead | None = None
+        self._optimistic: _OptimisticBlock | None = None
         self._executed: tuple[BlockInput, BlockResult] | None = None
         self._restoration: Restoration | None = None
 
@@ -108,7 +108,7 @@ class Application:
 
         Whoever reaches CometBFT's RPC can ask, also between a block's execution and its commit: nothing is changed.
         """
-        executed = self.machine.set_aside()
+        executed = self.machine.detach()
         try:
             self._require_rules()
             if self._sole_signer is not None:
@@ -116,7 +116,7 @@ class Application:
                 self._sole_signer.logged(self.state, self.storage.blocks)
             height, commitment = self.state.height, self.state.commitment()
         finally:
-            self.machine.take_up(executed)
+            self.machine.attach(executed)
         return abci.ResponseInfo(
             data="hmchain",
             version=version("hmchain"),
@@ -240,22 +240,22 @@ class Application:
         accept, reject = abci.ResponseProcessProposal.ACCEPT, abci.ResponseProcessProposal.REJECT
         return abci.ResponseProcessProposal(status=accept if sound else reject)
 
-    def work_ahead(self) -> None:
+    def execute_optimistically(self) -> None:
         """Execute the proposal that was accepted last while validators vote on it.
 
-        What that gives is set aside, and nobody sees it, until `finalize_block` is given the very same block; any other
+        What that gives is detached, and nobody sees it, until `finalize_block` is given the very same block; any other
         one is executed anew.
         """
         request, self._proposed = self._proposed, None
         if request is None or self._executed is not None or request.height != self.state.height + 1:
             return
         inputs = block_input(self.state, request, request.proposed_last_commit)
-        if self._ahead is not None and self._ahead.inputs == inputs:
+        if self._optimistic is not None and self._optimistic.inputs == inputs:
             return  # proposed again in a later round
         try:
             result = self.machine.execute(inputs, self._known.authenticate)
             answer = block_answer(self.state, inputs.height, result)
-            self._ahead = _Ahead(inputs, result, answer, self.machine.set_aside())
+            self._optimistic = _OptimisticBlock(inputs, result, answer, self.machine.detach())
         finally:
             self.machine.rollback()
 
@@ -271,12 +271,12 @@ class Application:
                 f"block {request.height} cannot follow block {self.state.height}", "start app and CometBFT again"
             )
         inputs = block_input(self.state, request, request.decided_last_commit)
-        ahead, self._proposed, self._ahead = self._ahead, None, None
+        optimistic, self._proposed, self._optimistic = self._optimistic, None, None
         self._time_ms = inputs.time_ms
-        if ahead is not None and ahead.inputs == inputs:
-            self.machine.take_up(ahead.aside)
-            self._executed = inputs, ahead.result
-            return ahead.answer
+        if optimistic is not None and optimistic.inputs == inputs:
+            self.machine.attach(optimistic.detached)
+            self._executed = inputs, optimistic.result
+            return optimistic.answer
         self._known.check_block(inputs.transactions)
         result = self.machine.execute(inputs, self._known.authenticate)
         self._executed = inputs, result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hmchain.errors import LedgerError
+from hmchain.ledger.engines.cometbft.wire import varint
 
 FRAME_BYTES_MAX = 64 << 20
 """Blocks are a few MB and snapshot chunks below 10; a longer frame is no message of ours."""
@@ -19,12 +20,7 @@ class FrameError(LedgerError):
 
 def frame(message: bytes) -> bytes:
     """A message with its length before it."""
-    length, head = len(message), bytearray()
-    while length > 0x7F:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + message
+    return varint(len(message)) + message
 
 
 class Frames:

@@ -14,6 +14,7 @@ import msgspec
 from websockets.exceptions import InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from hmchain.clock import Backoff
 from hmchain.ledger.engines.cometbft.answers import BlockResults, Int
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotYetError, RpcClient
 
@@ -67,18 +68,17 @@ class BlockEvents:
         self._sleep = sleep
 
     def __iter__(self) -> Iterator[BlockResults]:
-        pause, pause_max = _PAUSE_SECONDS
+        backoff = Backoff(*_PAUSE_SECONDS)
         while True:
             try:
                 with self._subscribed() as socket:
-                    pause = _PAUSE_SECONDS[0]
+                    backoff.succeeded()
                     yield from self._caught_up()
                     while True:
                         self._wait(socket)
                         yield from self._caught_up()
             except (NoEndpointError, WebSocketException, OSError):
-                self._sleep(pause)
-                pause = min(2 * pause, pause_max)
+                self._sleep(backoff.pause())
 
     def _caught_up(self) -> Iterator[BlockResults]:
         """Every block from the next one to the last one there is."""
@@ -90,13 +90,12 @@ class BlockEvents:
 
     def _results(self) -> BlockResults:
         """The next block's results. They may be read only after its header is told, and another node may be behind."""
-        pause, pause_max = _PAUSE_SECONDS
+        backoff = Backoff(*_PAUSE_SECONDS)
         while True:
             try:
                 return self._client.block_results(self._next)
             except NotYetError:
-                self._sleep(pause)
-                pause = min(2 * pause, pause_max)
+                self._sleep(backoff.pause())
 
     def _wait(self, socket: ClientConnection) -> None:
         """Return once there is a block that was not seen yet, or after a quiet time."""

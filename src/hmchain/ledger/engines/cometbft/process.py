@@ -1,8 +1,8 @@
 """The two processes of one node, kept running: the application and CometBFT.
 
 CometBFT stops when its application does, and both start again after a pause that doubles with every early end. Both are
-on a leash (see `leash`): they end with this process, however it ends, so nothing is left behind. Where the system knows
-no such leash the application sees its input end, and CometBFT, once it is connected, stops with it.
+bound to this process (see `parent_death`): they end with it, however it ends, so nothing is left behind. Where the
+system knows no such bond the application sees its input end, and CometBFT, once it is connected, stops with it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from hmchain.clock import Backoff
 from hmchain.errors import LedgerError
 from hmchain.ledger.chain import SNAPSHOT_BLOCKS
-from hmchain.ledger.engines.cometbft import leash
+from hmchain.ledger.engines.cometbft import parent_death
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
 from hmchain.ledger.engines.cometbft.stall import StallWatch
 from hmchain.processes import child_environment
@@ -114,7 +115,7 @@ class NodeFiles:
 class Supervised:
     """One process that is started again when it ends; always once `needs`, an address, is listened at.
 
-    The thread that watches the process also starts it, since the leash is held by a thread: it lives as long as that.
+    The thread that watches the process also starts it, since the bond is a thread's: it lives as long as that.
     """
 
     def __init__(self, name: str, command: Sequence[str], log: Path, needs: str = "") -> None:
@@ -169,7 +170,7 @@ class Supervised:
             self._thread.join(_STOP_SECONDS)
 
     def _watch(self, started: threading.Event) -> None:
-        pause = _PAUSE_SECONDS[0]
+        backoff = Backoff(*_PAUSE_SECONDS)
         while (process := self._launched(started)) is not None:
             began = time.monotonic()
             status = process.wait()
@@ -178,12 +179,12 @@ class Supervised:
                     process.stdin.close()
             if self._stopping.is_set():
                 return
-            pause = _PAUSE_SECONDS[0] if time.monotonic() - began > _STEADY_SECONDS else pause
-            why = self._last_error()
+            if time.monotonic() - began > _STEADY_SECONDS:
+                backoff.succeeded()
+            why, pause = self._last_error(), backoff.pause()
             logger.warning("%s ended with status %d%s; it starts again in %.1f s", self.name, status, why, pause)
             if self._stopping.wait(pause):
                 return
-            pause = min(2 * pause, _PAUSE_SECONDS[1])
 
     def _last_error(self) -> str:
         """What the log holds of complaints since it was started, the last one."""
@@ -208,10 +209,10 @@ class Supervised:
             started.set()
 
     def _spawned(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self._command]
+        bound = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *self._command]
         # A session of its own: Ctrl-C reaches us alone, and we stop both in order. The pipe's end tells of ours.
         return subprocess.Popen(
-            leashed,
+            bound,
             env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=log,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from hmchain import merkle
+from hmchain.clock import Backoff
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import (
     BlockAnswer,
@@ -264,13 +265,12 @@ class RpcClient:
         self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep
     ) -> Included:
         """Wait until a transaction is in a block. Raises `NotIncludedError`."""
-        deadline, (pause, pause_max) = time.monotonic() + seconds, _POLL_SECONDS
+        deadline, polling = time.monotonic() + seconds, Backoff(*_POLL_SECONDS)
         while time.monotonic() < deadline:
             found = self.find(digest)
             if found is not None:
                 return found
-            sleep(pause)
-            pause = min(2 * pause, pause_max)
+            sleep(polling.pause())
         raise NotIncludedError(
             f"transaction {digest.hex()} is in no block after {seconds:g} s",
             "`hmchain network status` shows whether two thirds of the voting power are up; send it again",

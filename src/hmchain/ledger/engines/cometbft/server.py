@@ -63,7 +63,7 @@ class Handler(Protocol):
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
         """Whether a block may be voted for."""
 
-    def work_ahead(self) -> None:
+    def execute_optimistically(self) -> None:
         """The answer to a proposal has been sent: begin what its decision will ask for."""
 
     def finalize_block(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
@@ -189,7 +189,7 @@ class Server:
                 # the socket.
                 await asyncio.sleep(0)
                 if any(kind == "process_proposal" for kind, _ in batch):
-                    self._work_ahead()
+                    self._execute_optimistically()
         if not frames.is_between:
             logger.warning("CometBFT left in the middle of a message")
 
@@ -206,9 +206,9 @@ class Server:
             return [_exception(error, "check_tx")] * len(requests)
         return [_checked(refusal) for refusal in refusals]
 
-    def _work_ahead(self) -> None:
+    def _execute_optimistically(self) -> None:
         try:
-            self._application.work_ahead()
+            self._application.execute_optimistically()
         except Exception:  # the same block will fail again when it is decided, and then be answered so
             logger.exception("the proposal could not be executed ahead")
 

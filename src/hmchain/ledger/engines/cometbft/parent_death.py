@@ -1,4 +1,4 @@
-"""Run a command that dies with the process that started it: `python leash.py PARENT COMMAND...`.
+"""Run a command that dies with the process that started it: `python parent_death.py PARENT COMMAND...`.
 
 Linux sends a signal of one's choice when the parent ends (PR_SET_PDEATHSIG, prctl(2)), and the choice outlives `exec`.
 It is made here, by a program of its own between fork and exec: a hook in the forked copy of a process with threads may
