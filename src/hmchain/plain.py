@@ -13,6 +13,12 @@ Progress = Callable[[int, int | None], None]
 """Takes how much is done, and of how much; None where nobody knows the end."""
 
 
+def tell(progress: Progress | None, done: int, of: int | None) -> None:
+    """Report, if anybody listens."""
+    if progress is not None:
+        progress(done, of)
+
+
 def plain(value: Any) -> Any:
     """A record, dataclass or container as JSON values: bytes become hex, tagged records keep their tag as `type`."""
     if isinstance(value, bytes):

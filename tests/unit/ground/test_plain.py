@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hmchain.plain import size
+from hmchain.plain import size, tell
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ from hmchain.plain import size
 )
 def test_sizes_are_written_in_powers_of_1000(count: int, written: str) -> None:
     assert size(count) == written
+
+
+def test_progress_is_told_to_whoever_listens() -> None:
+    heard: list[tuple[int, int | None]] = []
+    tell(lambda done, of: heard.append((done, of)), 3, None)
+    tell(None, 4, 5)
+    assert heard == [(3, None)]

@@ -32,8 +32,7 @@ def write_card(records: Records, version: Version, progress: Progress | None = N
     """
     require_as_registered(records, version)
     samples = (_sample(records, version, entry) for entry in records.catalogue.records(version.dataset, version.number))
-    tell = None if progress is None else (lambda done: progress(done, version.records))
-    assessment = assess(samples, progress=tell)
+    assessment = assess(samples, count=version.records, progress=progress)
     data = _card(records, version, assessment)
     records.folder.cards.mkdir(mode=0o700, exist_ok=True)
     page = records.folder.card(version.dataset, version.number)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.hospital import Records
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.pipeline import clean_files
 
@@ -42,8 +42,7 @@ def export(records: Records, version: Version, folder: Path, progress: Progress 
                 clean_files.write(
                     folder / name, records.vault.get_stream(version.dataset, version.number, entry.record)
                 )
-            if progress is not None:
-                progress(done, len(entries))
+            tell(progress, done, len(entries))
         clean_files.write(folder / INDEX, [_index(entries, names).encode()])
     return ExportedRecords(folder, len(entries))
 

@@ -21,7 +21,7 @@ from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, InputError
 from hmchain.ledger.contracts.data.datasets import Schema
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
 from hmchain.records.pictures.duplicates import joined_groups, near_duplicate_groups
 from hmchain.records.pictures.pixels import to_pixels
@@ -139,8 +139,7 @@ def _pictures(
             left_out["no pixels"] += 1
         else:
             found.append((digest("hmchain prepared pixels", entry.label.encode(), image.tobytes()), entry, image))
-        if progress is not None:
-            progress(done, len(entries))
+        tell(progress, done, len(entries))
     found.sort(key=lambda each: each[0])
     return [entry for _, entry, _ in found], [image for _, _, image in found], left_out
 

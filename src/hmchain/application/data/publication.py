@@ -21,7 +21,7 @@ from hmchain.ledger.contracts.data.datasets import (
     WithdrawVersion,
     rounded_count,
 )
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.descriptions import about, descriptions
 from hmchain.records.vault import verify_record_proof
@@ -185,8 +185,7 @@ def check(
     count = 0
     if record is None:
         for count, _ in enumerate(records.vault.read(name, number), 1):
-            if progress is not None:
-                progress(count, version.records)
+            tell(progress, count, version.records)
     else:
         records.vault.get(name, number, record)
         if not verify_record_proof(records.vault.prove(name, number, record), root):

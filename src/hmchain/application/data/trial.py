@@ -15,7 +15,7 @@ from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, re
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Dataset
 from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.outcome import Clean, Held, Outcome
@@ -90,8 +90,7 @@ def run(
                     take(outcome)
         except ItemUnavailableError:
             trial.unavailable += 1
-        if progress is not None:
-            progress(trial.items, expected)
+        tell(progress, trial.items, expected)
     return trial
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.pictures.decode import (
     FORMATS,
     DecodedImage,
@@ -142,8 +142,7 @@ def _decode_all(
     with quiet(), ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(read, files), start=1):
             results.append(result)
-            if progress is not None:
-                progress(done, len(files))
+            tell(progress, done, len(files))
     return results
 
 

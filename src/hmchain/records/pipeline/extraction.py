@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from hmchain.canonical import digest
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
@@ -139,8 +139,7 @@ class Extraction:
             try:
                 for handled in deidentified(source.items(self._is_done), self._rules, workers, self._vault.sealer()):
                     self._try(writer, handled)
-                    if progress is not None:
-                        progress(self._tally.resumed + self._tally.items, total)
+                    tell(progress, self._tally.resumed + self._tally.items, total)
                     if len(self._batch.items) >= batch or self._batch.size >= _BATCH_BYTES:
                         self._flush(writer)
             except SourceError:  # after any other error it is not known which of the queued records the vault has

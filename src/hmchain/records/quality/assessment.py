@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from hmchain.plain import Progress, tell
 from hmchain.records.pictures.decode import NotAnImageError
 from hmchain.records.pictures.duplicates import THRESHOLD, Duplicates, Group
 from hmchain.records.pictures.pixels import DICOM_TYPE, to_pixels
@@ -63,9 +64,10 @@ def assess(
     *,
     rules: tuple[Rule, ...] = (),
     threshold: float = THRESHOLD,
-    progress: Callable[[int], None] | None = None,
+    count: int | None = None,
+    progress: Progress | None = None,
 ) -> Assessment:
-    """Look at all records. `progress` is called with the number of records done."""
+    """Look at all records, so many in `count` if that is known."""
     images, labels, values = ImageChecks(), LabelChecks(), ValueChecks(rules)
     damaged, large = Tally(), Tally()
     done = 0
@@ -78,8 +80,7 @@ def assess(
                 large.add(sample.record)
             else:
                 _look_into(sample, images, values, duplicates, damaged)
-            if progress is not None:
-                progress(done)
+            tell(progress, done, count)
         copies, near, mixed = duplicates.exact(), duplicates.near(), duplicates.near_with_two_labels()
     findings = [
         *damaged.finding(ERROR, "damaged_record", "{} records cannot be read", "extract them again, or leave them out"),

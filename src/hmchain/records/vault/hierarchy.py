@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hmchain.canonical import digest
 from hmchain.keys import Redacted, UnwrapError
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.vault.database import Database
 from hmchain.records.vault.errors import VaultError
 from hmchain.records.vault.providers import KeyProvider
@@ -140,8 +140,7 @@ class Hierarchy:
         done = 0
         while moved := self._move_some():
             done += moved
-            if progress is not None:
-                progress(done, max(left, done))
+            tell(progress, done, max(left, done))
         self._finish()
         return done
 

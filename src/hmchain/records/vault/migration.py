@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from hmchain.canonical import digest
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.objects import MissingObjectError, ObjectStore
 from hmchain.records.objects.backend import Buffer
 from hmchain.records.vault import erasure
@@ -77,12 +77,12 @@ def _from_second(
     ((count,),) = database.query("SELECT count(*) FROM records")
     while _wrap_some(database, hierarchy):
         ((done,),) = database.query("SELECT count(*) FROM records WHERE rowid <= (SELECT record FROM conversion)")
-        _tell(progress, done, count)
+        tell(progress, done, count)
     ((objects,),) = database.query("SELECT count(*) FROM blobs")
     while _name_some(database, store, replica):
         erasure.finish_erasures(database, store)  # of the former names
         ((done,),) = database.query("SELECT count(*) FROM blobs WHERE id <= (SELECT blob FROM conversion)")
-        _tell(progress, done, objects)
+        tell(progress, done, objects)
     ((lost,),) = database.query("SELECT lost FROM conversion")
     with database.transaction() as connection:
         _note_roots(connection, Roots(database, hierarchy))
@@ -223,9 +223,4 @@ def _move_records(
             ),
         )
         if done % _TOLD_EVERY == 0 or done == count:
-            _tell(progress, done, count)
-
-
-def _tell(progress: Progress | None, done: int, of: int) -> None:
-    if progress is not None:
-        progress(done, of)
+            tell(progress, done, count)

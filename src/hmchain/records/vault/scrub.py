@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from hmchain.errors import KeyMaterialError
 from hmchain.keys import Redacted, SecretKey, UnwrapError
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.envelope import EnvelopeError, open_stream
 from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError
 from hmchain.records.vault.database import Database
@@ -128,7 +128,7 @@ class Scrubber:
                 records += len(blob.references)
                 sound += size
                 damaged += found
-            _tell(progress, done, blobs)
+            tell(progress, done, blobs)
         unnamed = sum(not self._named(digest) for digest in self._store.list())
         return Scrub(records, blobs, sound, tuple(damaged), unnamed, tuple(self._roots.changed()))
 
@@ -142,7 +142,7 @@ class Scrubber:
                     restored += 1
                 except (MissingObjectError, TamperedObjectError):
                     lost += [reference.damage(problem) for reference in blob.references]
-            _tell(progress, done, blobs)
+            tell(progress, done, blobs)
         return Repair(restored, tuple(lost))
 
     def mirror(self, replica: ObjectStore, progress: Progress | None, *, deep: bool) -> Mirror:
@@ -166,7 +166,7 @@ class Scrubber:
                     repaired += problem is None
             if problem is not None:
                 damaged += [reference.damage(problem) for reference in blob.references]
-            _tell(progress, done, blobs)
+            tell(progress, done, blobs)
         erased = [digest for (digest,) in self._database.query("SELECT digest FROM erased") if digest in there]
         replica.delete_many(erased)
         return Mirror(copied, checked, repaired, len(erased), tuple(damaged))
@@ -259,8 +259,3 @@ def _owned(pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
     """Pieces that stay what they are: a store reads into one buffer again and again."""
     for piece in pieces:
         yield bytes(piece)
-
-
-def _tell(progress: Progress | None, done: int, of: int) -> None:
-    if progress is not None:
-        progress(done, of)

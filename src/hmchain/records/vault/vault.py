@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from hmchain.files import PRIVATE, make_folder
 from hmchain.keys import SecretKey, WrappingKey
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
 from hmchain.records.envelope import Buffer, open_envelope, open_stream
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import erasure, migration
@@ -173,8 +173,7 @@ class Vault:
         pending: list[PendingRecord] = []
         for batch in batches(NewRecord(record, known.get(record, ""), data) for record, data in records.items()):
             pending += self._intake.seal(batch)
-            if progress is not None:
-                progress(len(pending), len(records))
+            tell(progress, len(pending), len(records))
         return [kept.digest for kept in self._intake.enter(dataset, version, pending)]
 
     def put_stream(self, dataset: str, version: int, record: str, subject: str, pieces: Iterable[Buffer]) -> bytes:
