@@ -151,7 +151,12 @@ def test_a_finished_run_is_shown_again_and_not_changed(finished: tuple[Path, str
 def test_the_audit_command_that_is_printed_works(finished: tuple[Path, str]) -> None:
     run, _ = finished
     digest = summary_of(run).identity.genesis_digest
-    assert hmchain("audit", "verify", "run", "--genesis", digest, cwd=run.parent).returncode == 0
+    sound = hmchain("audit", "verify", "run", "--genesis", digest, "--json", cwd=run.parent)
+    assert sound.returncode == 0, sound.stderr
+    found = json.loads(sound.stdout)["files"]
+    accounted = {name for part in found.values() for finding in part for name in finding["files"]}
+    everything = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert all(name.endswith("lock") for name in everything - accounted)
     wrong = hmchain("audit", "verify", "run", "--genesis", "00" * 32, cwd=run.parent)
     assert wrong.returncode == 7
     assert "genesis" in wrong.stderr

@@ -39,7 +39,10 @@ NAMES = ("east", "north", "south", "west")
 @pytest.fixture
 def run(run_directory: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(run_directory, tmp_path / "run"))
-    for place in ("curve.json", "exposure.json", "baselines.npz", "run.json"):
+    east = "hospitals/east/"
+    (folder / east / "cards").mkdir()
+    kept = (east + "catalogue.db", east + "cards/scans-1.json", east + "cards/scans-1.html")
+    for place in ("curve.json", "exposure.json", "baselines.npz", "run.json", *kept):
         (folder / place).write_bytes(b"{}")
     return folder
 
@@ -256,6 +259,9 @@ NAMED: dict[str, Callable[[Path], Path]] = {
     "what an agent keeps": first("hospitals/*/agent.db"),
     "vault": first("hospitals/*/vault/*"),
     "ciphertext of a record": first("hospitals/*/records/**/*"),
+    "catalogue": first("hospitals/*/catalogue.db"),
+    "a card's data": first("hospitals/*/cards/*.json"),
+    "a card's page": first("hospitals/*/cards/*.html"),
     "local key": first("hospitals/*/keys/local.key"),
 }
 """Each may be anything and nobody notices here, so an audit says that it did not look."""
