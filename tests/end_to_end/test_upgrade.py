@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.hospital.consortium import Consortium, founding, validator_keys
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.founding import founding, validator_keys
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict

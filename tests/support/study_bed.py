@@ -25,7 +25,8 @@ from hmchain.application.agent.faults import AgentBehaviour, phases_of
 from hmchain.application.agent.phases import HONEST
 from hmchain.application.agent.protocols import Learner, ReadyLearner
 from hmchain.application.agent.study_keys import StudyKeyStore
-from hmchain.application.hospital.consortium import Consortium, founding, validator_keys
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.founding import founding, validator_keys
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.site.keyring import Keyring

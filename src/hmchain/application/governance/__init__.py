@@ -1,1 +1,1 @@
-"""What a hospital's people decide at its node: members, studies, keys."""
+"""Decisions of a hospital's people at its node: members, studies, keys."""

@@ -51,7 +51,7 @@ _OBSTACLES = {
 
 
 class UselessProposalError(InputError):
-    """What is proposed could not be carried out, or is before the members already."""
+    """A proposal that could not be carried out, or is before the members already."""
 
     code = "useless_proposal"
 

@@ -51,7 +51,7 @@ def load_proposal(path: Path) -> Proposal:
 
 
 def specification(state: State, proposal: Proposal) -> StudySpec:
-    """What the study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
+    """All that a study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
     # torch takes seconds to import, and only proposals need it here.
     from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec

@@ -8,7 +8,7 @@ from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import Deadlines, StudySpec
 
 Term = tuple[str, str]
-"""What is pinned, and how."""
+"""A thing that is pinned, and how."""
 
 
 def terms(spec: StudySpec) -> tuple[Term, ...]:
@@ -37,7 +37,7 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
 
 
 def _withstood(spec: StudySpec) -> str:
-    """What the number of colluders means for each hospital."""
+    """The meaning of the number of colluders for each hospital."""
     if spec.colluders == 0:
         return "0 colluders: any one participant may learn what a hospital sent"
     together = f"{spec.colluders} of {len(spec.uses)} participants that pool all they know"

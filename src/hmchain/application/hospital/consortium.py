@@ -8,68 +8,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from hmchain.application.hospital.founding import founding, hospital_folder, load_keys, make_keys, validator_keys
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.study_end import is_finished
-from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.run import RunFolder
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
-from hmchain.keys import SecretKey, SigningKey
-from hmchain.ledger import genesis as genesis_file
+from hmchain.keys import SecretKey
 from hmchain.ledger.blocks import BlockResult
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.ledger import Ledger, OnBlock, OwnNode, offer, require, submit
-from hmchain.ledger.genesis import SALT_BYTES, Genesis
 from hmchain.records.objects import ObjectStore
 
 _IDLE_SECONDS = 0.02
 _PATIENCE_SECONDS = 5.0
-
-
-def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = None) -> dict[str, Keyring]:
-    """New keys of every hospital, saved in its folder. Raises `KeyFileError` rather than overwrite one."""
-    keys = {name: Keyring.generate() for name in sorted(names)}
-    for name, keyring in keys.items():
-        keyring.save(_folder(directory, name).keys, passphrase)
-    return keys
-
-
-def load_keys(directory: Path, passphrase: str | None = None) -> dict[str, Keyring]:
-    """The keys of every hospital of a consortium's folder. Raises `KeyFileError` or `WrongPassphraseError`."""
-    names = sorted(path.name for path in RunFolder(directory).hospitals.iterdir() if path.is_dir())
-    return {name: Keyring.load(_folder(directory, name).keys, passphrase) for name in names}
-
-
-def _folder(directory: Path, name: str) -> HospitalFolder:
-    return HospitalFolder(name, RunFolder(directory).hospital(name))
-
-
-def validator_keys(keys: Mapping[str, Keyring]) -> dict[str, SigningKey]:
-    """What the hospitals' validators sign blocks with."""
-    return {name: keyring.validator for name, keyring in keys.items()}
-
-
-def founding(
-    name: str,
-    titles: Mapping[str, str],
-    keys: Mapping[str, Keyring],
-    time_ms: int,
-    parameters: Parameters | None = None,
-    salt: bytes | None = None,
-) -> Genesis:
-    """The genesis of a consortium of the organisations in `titles` (name to title).
-
-    Without a `salt` (32 bytes) a random one is drawn.
-    """
-    members = (keyring.member(organisation, titles[organisation]) for organisation, keyring in keys.items())
-    return genesis_file.found(name, time_ms, members, salt or os.urandom(SALT_BYTES), parameters)
 
 
 class Consortium:
@@ -88,7 +47,7 @@ class Consortium:
         self.objects = ObjectStore.directory(run.objects)
         relay = ObjectStore.directory(run.objects, durable=False)  # for what need not survive a power cut
         self.hospitals = {
-            name: Hospital(name, run.hospital(name), keyring, self.objects, OwnNode(ledger, name), learn, relay)
+            name: Hospital(hospital_folder(directory, name), keyring, self.objects, OwnNode(ledger, name), learn, relay)
             for name, keyring in sorted(keys.items())
         }
         self.asleep: set[str] = set()
@@ -180,7 +139,7 @@ class Consortium:
         self.step()  # every agent sees that it is over, and erases the secrets of the last round
 
     def _is_up_to_date(self, name: str) -> bool:
-        """Whether a hospital's agent runs, and its own node has the blocks that are known here."""
+        """True if a hospital's agent runs, and its own node has the blocks that are known here."""
         return name not in self.asleep and self.ledger.state_of(name).height >= self.ledger.state.height
 
     def _wait_for_nodes(self) -> None:

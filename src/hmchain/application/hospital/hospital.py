@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmchain.application.agent.agent import Agent
@@ -39,8 +38,7 @@ class Hospital:
 
     def __init__(
         self,
-        organisation: str,
-        directory: Path,
+        folder: HospitalFolder,
         keys: Keyring,
         objects: ObjectStore,
         node: Node,
@@ -48,20 +46,15 @@ class Hospital:
         relay: ObjectStore | None = None,
     ) -> None:
         """For `relay` see `Agent`."""
-        self.organisation = organisation
-        self.directory = directory
+        self.organisation = folder.organisation
+        self.folder = folder
         self.keys = keys
         self.node = node
-        folder = HospitalFolder(organisation, directory)
-        self._records, vault = folder.store(), folder.vault
-        self.vault = (
-            Vault.open(vault, self._records, keys.wrapping)
-            if vault.exists()
-            else Vault.create(vault, self._records, keys.wrapping)
-        )
+        open_vault = Vault.open if folder.vault.exists() else Vault.create
+        self.vault = open_vault(folder.vault, folder.store(), keys.wrapping)
         self.store = AgentStore(folder.agent_store, keys.local)
         self.agent = Agent(
-            organisation, keys.agent, node, objects, self.store, partial(learn, self),
+            folder.organisation, keys.agent, node, objects, self.store, partial(learn, self),
             cache=folder.cache, relay=relay,
         )  # fmt: skip
 

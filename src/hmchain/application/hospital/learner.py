@@ -126,7 +126,7 @@ class CNNLearner:
 
     @property
     def has_read(self) -> bool:
-        """Whether the images are in memory, decrypted."""
+        """True once the images are in memory, decrypted."""
         return self._loaded is not None
 
     def _data(self) -> LearnerData:

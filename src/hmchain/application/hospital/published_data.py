@@ -1,4 +1,4 @@
-"""What an agent trains on is what the ledger says was published; less only by erasures that the ledger knows of."""
+"""Check that a hospital trains on what was published, less only by erasures that the ledger knows of."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.link import STARTING_SECONDS, connected
 from hmchain.application.node.reading import NodeHeaders
+from hmchain.application.site.hospital import locate
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.node import NodeFolder, shared_objects
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
@@ -60,7 +61,7 @@ def open_hospital(
     with ExitStack() as stack:
         ledger = open_ledger(folder, patience_seconds)
         stack.callback(ledger.close)
-        hospital = Hospital(name, folder.hospital(name), keys, objects, OwnNode(ledger, name), learn, relay)
+        hospital = Hospital(locate(folder.path), keys, objects, OwnNode(ledger, name), learn, relay)
         hospital.agent.colluders_min = settings.colluders_min
         stack.pop_all()
         return NodeHospital(hospital, ledger)

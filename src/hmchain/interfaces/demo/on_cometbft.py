@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hmchain.application.hospital.consortium import Consortium, founding, load_keys, make_keys, validator_keys
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.founding import founding, load_keys, make_keys, validator_keys
 from hmchain.application.site.keyring import Keyring
 from hmchain.clock import now_ms
 from hmchain.errors import InputError, LedgerError

@@ -10,7 +10,7 @@ import pytest
 
 from hmchain.application.governance import key_rotation
 from hmchain.application.governance.delegate import open_steward
-from hmchain.application.hospital.consortium import founding, validator_keys
+from hmchain.application.hospital.founding import founding, validator_keys
 from hmchain.application.node import opening
 from hmchain.application.site.hospital import HospitalFolder, RecordsInUseError, locate, open_records
 from hmchain.application.site.keyring import Keyring, next_key_file

@@ -220,7 +220,7 @@ def published(consortium: Consortium, name: str, dataset: str) -> Hospital:
 
 
 def rows(hospital: Hospital) -> Path:
-    return hospital.directory / "vault" / "vault.sqlite"
+    return hospital.folder.vault_database
 
 
 def test_s13_an_agent_trains_on_nothing_but_what_was_published(consortium: Consortium) -> None:

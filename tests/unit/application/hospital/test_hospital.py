@@ -73,7 +73,7 @@ def test_what_is_trained_on_comes_in_an_order_of_its_own(hospital: Hospital, tmp
 
 def test_images_are_nowhere_in_the_clear(hospital: Hospital) -> None:
     pixels = images(11, 1).images[0].tobytes()
-    files = [path for path in hospital.directory.parent.parent.rglob("*") if path.is_file()]
+    files = [path for path in hospital.folder.path.parent.parent.rglob("*") if path.is_file()]
     assert len(files) > 20 and not any(pixels[:64] in path.read_bytes() for path in files)
 
 
