@@ -21,7 +21,7 @@ class NothingToEraseError(InputError):
     code = "nothing_to_erase"
 
 
-class UnknownDatasetError(InputError):
+class NoSuchDatasetError(InputError):
     """The catalogue has no dataset of that name."""
 
     code = "no_such_dataset"
@@ -99,14 +99,14 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
 
     A record is erased from all versions of `dataset`; a patient from every dataset, whichever is named. Opting out
     comes first, so that no extraction brings back what an erasure that was cut short has destroyed. Raises
-    `NothingToEraseError` or `UnknownDatasetError`; nothing is changed then.
+    `NothingToEraseError` or `NoSuchDatasetError`; nothing is changed then.
     """
     if dataset is not None and dataset not in (known := _dataset_names(records)):
         hint = f"the datasets are: {', '.join(known) or 'none yet'}"
-        raise UnknownDatasetError(f"there is no dataset {dataset}", hint)
+        raise NoSuchDatasetError(f"there is no dataset {dataset}", hint)
     if target.record is not None:
         if dataset is None:
-            raise UnknownDatasetError("it is not said of which dataset the record is", "name the dataset")
+            raise NoSuchDatasetError("it is not said of which dataset the record is", "name the dataset")
         return _erase_record(records, dataset, target.record)
     return _erase_subjects(records, _subjects(records, target), target)
 
