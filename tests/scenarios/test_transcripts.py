@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.agent.phases import reveal
+from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ConfirmPairs, ResumeStudy
 from hmchain.ledger.contracts.learning.rounds import Phase
@@ -116,9 +118,78 @@ def closed_by_stewards(bed: Bed) -> None:
     bed.run()
 
 
+def refused(bed: Bed) -> None:
+    """A steward says no after all, before the study opens: it is over."""
+    bed.require("west", "steward", RefuseStudy(STUDY, "ethics"))
+    bed.run()
+
+
+def not_joined(bed: Bed) -> None:
+    """One agent never joins: the proposal lapses, and nobody is charged."""
+    with bed.asleep("west"):
+        bed.run(lambda: not bed.step())
+        bed.now_ms = bed.study.progress.deadline_ms
+        bed.run()
+
+
+def not_agreed(bed: Bed) -> None:
+    """One agent joins and hands over no halves: after the deadline the study closes."""
+    bed.run(lambda: bed.study.status == Status.AGREEING)
+    with bed.asleep("west"):
+        bed.run(lambda: not bed.step())
+        bed.now_ms = bed.study.progress.deadline_ms
+        bed.run()
+
+
+def unattested(bed: Bed) -> None:
+    """One hospital binds an update in round 1 and never uploads it: nobody attests it, and it is left out."""
+    bed.until(1, Phase.COMMIT)
+    bed.hand("west", publish=lambda desk: None)
+    bed.run(lambda: bed.round.number == 2)
+    bed.behave("west", AgentBehaviour.HONEST)
+    bed.run()
+
+
+def late_reveal(bed: Bed) -> None:
+    """A seed arrives when its attempt is void: it is recorded, and the next attempt needs all four again."""
+    bed.until(1, Phase.REVEAL)
+    (late,) = reveal.reveal(bed.desk("west"))
+    transaction = bed.signed("west", late)
+    with bed.asleep("west"):
+        bed.run(lambda: bed.round.attempt == 1)
+        bed.consortium.submit(transaction)
+    bed.run()
+
+
+def no_master(bed: Bed) -> None:
+    """Nobody posts in round 1: the ranking is gone through, and begun again over the same set."""
+    bed.until(1, Phase.AGGREGATE)
+    for name in bed.names:
+        bed.behave(name, AgentBehaviour.SILENT_MASTER)
+    bed.run(lambda: bool(bed.kinds("round.again")))
+    for name in bed.names:
+        bed.behave(name, AgentBehaviour.HONEST)
+    bed.run()
+
+
+def hidden_aggregate(bed: Bed) -> None:
+    """The master of round 1 posts right roots and stores nothing: those who verify store what they computed."""
+    bed.until(1, Phase.AGGREGATE)
+    bed.behave(bed.round.master, AgentBehaviour.HIDE_AGGREGATE)
+    bed.run()
+
+
+def revoked(bed: Bed) -> None:
+    """A steward takes its approval back in round 1: from the next round on its hospital is not asked."""
+    bed.until(1, Phase.REVEAL)
+    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.run()
+
+
 SCENARIOS: tuple[Callable[[Bed], None], ...] = (
     honest, forged_sum, silent_master, dropout, withheld_seed, lasting_dropout, rejected_round, garbage,
-    broken_half, unconfirmed, closed_by_stewards,
+    refused, not_joined, not_agreed, broken_half, unconfirmed, unattested, late_reveal, no_master, hidden_aggregate,
+    revoked, closed_by_stewards,
 )  # fmt: skip
 
 
