@@ -15,7 +15,7 @@ from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.local import LocalNode
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
 from support.apps.lying_app import lie
@@ -103,7 +103,7 @@ def use_lying_apps(network: RunningNetwork, liars: str) -> list[Path]:
         node = network.node(name)
         command = node.files.app_command()
         command[1:3] = [str(APPS / "lying_app.py")]
-        node.app = Supervised("the lying application", command, node.files.log)
+        node.app = SupervisedProcess("the lying application", command, node.files.log)
         orders.append(node.files.directory / "lie-from")
     return orders
 

@@ -26,7 +26,7 @@ from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import archive, process
 from hmchain.ledger.engines.cometbft.home import Timing
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import audit
@@ -243,7 +243,7 @@ def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path
         right = node.app
         command = node.files.app_command()
         command[1:3] = [str(APPS / "other_version_app.py")]
-        node.app = Supervised("the application of another version", command, node.files.log)
+        node.app = SupervisedProcess("the application of another version", command, node.files.log)
         node.app.start()
         told = "end-to-end follows protocol 2, and this program knows 3"
         eventually(lambda: told in node.files.log.read_text(), "the refusal")

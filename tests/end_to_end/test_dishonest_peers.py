@@ -30,7 +30,7 @@ from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.cometbft.answers import TxResult
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.mempool import MEMPOOL_TRANSACTIONS_MAX
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
@@ -102,7 +102,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork
         node = network.node("d")
         command = node.files.app_command()
         command[1:3] = [str(APPS / "dishonest_app.py")]
-        node.app = Supervised("the dishonest application", command, node.files.log)
+        node.app = SupervisedProcess("the dishonest application", command, node.files.log)
 
     rules = Parameters(epoch_blocks_min=1, epoch_ms=1)
     with running(tmp_path_factory.mktemp("four"), timing=QUICK, parameters=rules, prepare=dishonest) as network:
@@ -229,7 +229,7 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
         node = unstarted.node("d")
         command = node.files.app_command()
         command[1:3] = [str(APPS / "skewed_app.py")]
-        node.app = Supervised("the application with a wrong clock", command, node.files.log)
+        node.app = SupervisedProcess("the application with a wrong clock", command, node.files.log)
         (node.files.directory / "clock-skew").write_text(str(hours * 3_600_000))
         place = tmp_path_factory.mktemp("signer") / "sock"
         config = node.files.home / "config" / "config.toml"

@@ -11,7 +11,7 @@ import pytest
 
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft.home import StateSync
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from support.cometbft_network import RunningNetwork, eventually, running, signing_key
 from support.hosted_network import HostedNetwork, HostedNode, hosted
@@ -37,7 +37,7 @@ def giving(dishonest: str, dishonesty: str, network: RunningNetwork) -> None:
         node = network.node(name)
         command = node.files.app_command()
         command[1:3] = [str(APPS / "giving_app.py")]
-        node.app = Supervised("the giving application", command, node.files.log)
+        node.app = SupervisedProcess("the giving application", command, node.files.log)
         if name in dishonest:
             (node.files.directory / "dishonesty").write_text(dishonesty)
 

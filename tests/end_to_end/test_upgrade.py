@@ -20,9 +20,9 @@ from hmchain.ledger.contracts.members import membership, upgrades
 from hmchain.ledger.contracts.members.membership import ProposeAction, VoteAction
 from hmchain.ledger.contracts.members.upgrades import Upgrade
 from hmchain.ledger.engines.cometbft import archive, audit
-from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles
+from hmchain.ledger.engines.cometbft.ledger import CometLedger, StoredStates
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.state import State
 from support import protocol_3
@@ -52,7 +52,7 @@ def give_next_version(node: LocalNode) -> None:
     """Its application knows protocol 3 from its next start on."""
     command = node.files.app_command()
     command[1:3] = [str(APPS / "protocol_3_app.py")]
-    node.app = Supervised("the application of the next version", command, node.files.log)
+    node.app = SupervisedProcess("the application of the next version", command, node.files.log)
 
 
 def height(node: LocalNode) -> int:
@@ -83,7 +83,7 @@ def running(directory: Path) -> Iterator[tuple[NetworkBed, LocalNetwork]]:
             client = RpcClient([node.rpc_url for node in nodes.nodes.values()])
             directories = {name: node.files.directory for name, node in nodes.nodes.items()}
             bed._adopt(
-                Consortium(directory / "run", CometLedger(client, genesis, NodeFiles(directories)), keys, bed.learn)
+                Consortium(directory / "run", CometLedger(client, genesis, StoredStates(directories)), keys, bed.learn)
             )
             yield bed, nodes
             bed.close()

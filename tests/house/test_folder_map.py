@@ -22,7 +22,7 @@ MODULES = [
     if "site" not in path.relative_to(ROOT).parts
 ]
 FOLDERS = (RunFolder(Path("/x")), NodeFolder(Path("/x")), HospitalFolder("north", Path("/x")))
-TO_HAND_ON = {("interfaces/cli/network/members.py", "network.json"), ("interfaces/cli/views/ledger.py", "genesis.json")}
+TO_HAND_ON = {("interfaces/cli/network/members.py", "network.json")}
 """Files that commands make for others, under the name that they have in a folder."""
 
 

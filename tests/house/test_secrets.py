@@ -24,7 +24,7 @@ from hmchain.application.agent.kept import RoundingSecret
 from hmchain.application.agent.study_keys import Chain
 from hmchain.interfaces.cli import main as command_line
 from hmchain.interfaces.cli.options import passphrase, passphrase_taken
-from hmchain.ledger.engines.cometbft.process import Supervised
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.processes import PASSPHRASE, child_environment
 
 SECRET_NAMES = re.compile(r"secret|passphrase|password|token|salt|halves|coins|seed$|seed_|_key$|^key$|^raw$|^kem$")
@@ -108,7 +108,7 @@ def secret_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("secret_environment")
 def test_c1_a_nodes_processes_inherit_no_secret(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = Supervised("env", ["/usr/bin/env"], log)
+    process = SupervisedProcess("env", ["/usr/bin/env"], log)
     process.start()
     try:
         deadline = time.monotonic() + 30
@@ -156,7 +156,7 @@ def test_a_command_leaves_no_core_dump(tmp_path: Path) -> None:
 
 def test_a_nodes_processes_leave_no_core_dump(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = Supervised("limit", [sys.executable, "-c", "import resource; print(resource.getrlimit(4))"], log)
+    process = SupervisedProcess("limit", [sys.executable, "-c", "import resource; print(resource.getrlimit(4))"], log)
     assert resource.RLIMIT_CORE == 4
     process.start()
     try:

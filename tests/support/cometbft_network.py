@@ -22,10 +22,10 @@ from hmchain.keys import SigningKey, WrappingKey
 from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.parameters import Parameters
-from hmchain.ledger.engines.cometbft.answers import Included
+from hmchain.ledger.engines.cometbft.answers import IncludedTransaction
 from hmchain.ledger.engines.cometbft.home import Timing
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
-from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, Supervised, find_binary
+from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, SupervisedProcess, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.genesis import SALT_BYTES, found
 from hmchain.ledger.state import State
@@ -109,7 +109,7 @@ class RunningNetwork:
         assert answer.code == 0, answer.log
         return sha256(wire).digest()
 
-    def register(self, name: str, *, through: str | None = None) -> Included:
+    def register(self, name: str, *, through: str | None = None) -> IncludedTransaction:
         """Register a new dataset and wait until it is in a block."""
         self.sent += 1
         through = through or name
@@ -153,7 +153,7 @@ class RunningNetwork:
     # -- harming -----------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def kill(*processes: Supervised) -> None:
+    def kill(*processes: SupervisedProcess) -> None:
         """kill -9; whoever supervises starts them again."""
         for process in processes:
             if (pid := process.pid) is not None:
@@ -165,7 +165,7 @@ class RunningNetwork:
         node = self.node(name)
         command = node.files.app_command()
         command[1:3] = [str(APPS / "crashing_app.py")]
-        node.app = Supervised("the crashing application", command, node.files.log)
+        node.app = SupervisedProcess("the crashing application", command, node.files.log)
         return node.files.directory / "crash-at"
 
 

@@ -29,15 +29,15 @@ _AWAY_SECONDS = (1.0, 30.0)
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a run of an agent ended."""
+class AgentRun:
+    """The end of an agent's run."""
 
     organisation: str
     held_up: dict[str, str]
     """Studies that wait for something, or in which the agent takes no part, with the reason."""
 
 
-def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner) -> Run:
+def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner) -> AgentRun:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
     A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises, and
@@ -45,7 +45,7 @@ def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn
     """
     with stopping() as stop:
         opened = _opened(folder, passphrase, learn, say, stop)
-        return Run(folder.settings().organisation, {}) if opened is None else _act(opened, say, stop)
+        return AgentRun(folder.settings().organisation, {}) if opened is None else _act(opened, say, stop)
 
 
 _NOT_YET = (
@@ -68,7 +68,7 @@ def _opened(
     return None
 
 
-def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> Run:
+def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> AgentRun:
     with at_node:
         name = at_node.hospital.organisation
         say(f"the agent of {name} acts in {at_node.ledger.chain_id}")
@@ -88,7 +88,7 @@ def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> Run:
             if not busy:
                 stop.wait(_IDLE_SECONDS)
         say(f"the agent of {name} has stopped")
-        return Run(name, told)
+        return AgentRun(name, told)
 
 
 def _tell_news(hospital: Hospital, told: dict[str, str], say: Say) -> dict[str, str]:

@@ -36,7 +36,7 @@ class BackupError(StorageError):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a backup says of itself; `restore` believes none of it unchecked."""
+    """A backup's account of itself; `restore` believes none of it unchecked."""
 
     chain_id: str
     genesis: str
@@ -69,7 +69,7 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 
 
 def _sources(folder: NodeFolder, scratch: Path) -> dict[str, Path]:
-    """What goes into a backup: each file's path there, and where it is now. The record of signatures does not."""
+    """The files of a backup: each one's path there, and where it is now. The record of signatures does not."""
     found = {name: scratch / name for name in (STATE, BLOCKS)}
     for top in (folder.engine / DATA, folder.ledger / BEGINNING):
         for path in sorted(top.rglob("*")):

@@ -58,7 +58,7 @@ class SnapshotSource:
 
 
 @dataclass(frozen=True)
-class Founded:
+class FoundedNetwork:
     """A network, and those who founded it."""
 
     network: Network
@@ -72,22 +72,22 @@ class Founded:
 
     @property
     def tolerated(self) -> int:
-        """How many members may fail or lie."""
+        """The number of members that may fail or lie."""
         return faults_tolerated(len(self.introductions))
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedNetwork:
     """A network that a node has joined."""
 
     network: str
     """Its chain id."""
     genesis: bytes
     founder: bool
-    """Whether the hospital is among the founders; else the members have to admit it."""
+    """True if the hospital is among the founders; else the members have to admit it."""
 
 
-def found(members: Sequence[Path], name: str, target: Path, round_trip_ms: int) -> Founded:
+def found(members: Sequence[Path], name: str, target: Path, round_trip_ms: int) -> FoundedNetwork:
     """Found a network of the hospitals whose member files these are, and write its network file.
 
     Raises `NetworkFileError` if the target exists or the introductions clash, and `GenesisError`.
@@ -97,7 +97,7 @@ def found(members: Sequence[Path], name: str, target: Path, round_trip_ms: int) 
     introductions = tuple(network_file.load_introduction(path) for path in members)
     made = network_file.found(introductions, name, now_ms(), Parameters(round_trip_ms=round_trip_ms))
     network_file.save(made, target)
-    return Founded(made, introductions)
+    return FoundedNetwork(made, introductions)
 
 
 def join(
@@ -108,7 +108,7 @@ def join(
     signs_above: int | None = None,
     snapshot: SnapshotSource | None = None,
     passphrase: str | None = None,
-) -> Joined:
+) -> JoinedNetwork:
     """Join the network of a network file, with the whole log of blocks or from a snapshot, and make CometBFT's home.
 
     Raises what `adopt` and `snapshot_join.prepare` raise, `NetworkFileError`, `KeyFileError` or `WrongPassphraseError`,
@@ -121,7 +121,7 @@ def join(
     snapshot_join.remember(folder, sync)
     home.make_home(folder, validator=validator)
     founder = network.member(organisation) is not None
-    return Joined(network.genesis.chain_id, network.genesis.digest, founder)
+    return JoinedNetwork(network.genesis.chain_id, network.genesis.digest, founder)
 
 
 def adopt(folder: NodeFolder, network: Network, genesis: bytes | None = None, signs_above: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Whether the chain's pace lets every member's votes arrive in time.
+"""The pace of the chain, and whether every member's votes arrive in time.
 
 The members agree on the largest round trip between two of their nodes (`Parameters.round_trip_ms`), and every node's
 pauses follow from it (`Timing.for_round_trip`). A vote that takes longer is left out of its block: its member loses
@@ -37,7 +37,7 @@ class Pace:
     """The pace that the members agreed on, and whether this node keeps up with it."""
 
     round_trip_ms: int
-    """What the members agreed on."""
+    """The round trip that the members agreed on."""
     measured_ms: dict[str, int]
     """Round trips to members' nodes."""
     blocks: int
@@ -90,7 +90,7 @@ def missed_votes(folder: NodeFolder, count: int = BLOCKS_LOOKED_AT) -> tuple[int
 
 
 def _warnings(agreed_ms: int, measured: Mapping[str, int], blocks: int, missed: int) -> tuple[str, ...]:
-    """What says that the pace is too fast."""
+    """The signs that the pace is too fast."""
     found = []
     slowest = max(measured, key=lambda name: measured[name], default="")
     way_out = "the members agree on a slower one with `hmchain network set round_trip_ms=MS`"

@@ -35,15 +35,15 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a run of a node ended."""
+class NodeRun:
+    """The end of a node's run."""
 
     organisation: str
     application_starts: int
     cometbft_starts: int
 
 
-def run(folder: NodeFolder, say: Say) -> Run:
+def run(folder: NodeFolder, say: Say) -> NodeRun:
     """Run the node until SIGTERM or SIGINT.
 
     Raises `NotJoinedError`, `NodeRunningError`, `CometBFTMissingError`, `SignedRecordError`, `TwinError` once another
@@ -75,7 +75,7 @@ def run(folder: NodeFolder, say: Say) -> Run:
             say("stopping")
         if trouble:
             raise trouble
-        return Run(settings.organisation, process.app.starts, process.engine.starts)
+        return NodeRun(settings.organisation, process.app.starts, process.engine.starts)
 
 
 def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) -> LedgerError | None:

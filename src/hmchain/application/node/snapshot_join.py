@@ -84,7 +84,7 @@ def remember(folder: NodeFolder, sync: StateSync | None) -> None:
 
 
 def pending(folder: NodeFolder) -> StateSync | None:
-    """What `remember` kept, until the node has blocks. Raises `FromSnapshotError` if the file is damaged."""
+    """The snapshot of `remember`, until the node has blocks. Raises `FromSnapshotError` if the file is damaged."""
     if not folder.state_sync.is_file() or _has_blocks(folder):
         return None
     try:

@@ -30,7 +30,7 @@ HEADERS_SHOWN = 200
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """How one node is."""
+    """The state of one node."""
 
     organisation: str
     chain_id: str
@@ -53,24 +53,24 @@ class NodeStatus:
     runner: str = ""
     """The process that has the node, whether or not CometBFT answers; empty if none has."""
     trouble: str = ""
-    """What the processes of a node that does not answer complained of last."""
+    """The last complaint of the processes of a node that does not answer."""
     block: str = ""
     """The last block as HEIGHT:HASH, for somebody who joins from a snapshot to trust."""
     log_after: int = 0
     """The height after which its log begins; 0 for a whole one."""
     damage: str = ""
-    """What keeps a node that does not run from starting, and the way out."""
+    """The damage that keeps a node from starting, and the way out."""
     vouched: str = ""
     """Whose signatures the state rests on."""
     rules: RulesView | None = None
     """Which rules are in force and which ones come; None where there is no state yet."""
     pace: Pace | None = None
-    """Whether its votes can arrive in time; not looked at by `node_status`."""
+    """The time that its votes take; not looked at by `node_status`."""
 
 
 @dataclass(frozen=True)
 class NetworkStatus:
-    """How the network is, as one node sees it."""
+    """The network as one node sees it."""
 
     chain_id: str
     height: int
@@ -84,7 +84,7 @@ class NetworkStatus:
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
-    """How a node is, whether it runs or not.
+    """Look at a node, whether it runs or not.
 
     Raises `NotJoinedError`, and while it runs `OtherNodeError` or `DamagedStateError`.
     """

@@ -1,1 +1,1 @@
-"""What one organisation keeps on disk, and where."""
+"""The disk of one organisation: its files, and where they are."""

@@ -1,4 +1,4 @@
-"""What a file in the folder of a run, of a node or of a ledger is, by its place there."""
+"""The kinds of files in the folder of a run, of a node or of a ledger, by their places there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Kind(Enum):
-    """What a file is; the value says what it holds, for those that no audit can check."""
+    """The kind of a file; the value says what it holds, for those that no audit can check."""
 
     LEDGER = "the log of blocks, its genesis and its headers"
     STATE = "a state"
@@ -73,7 +73,7 @@ _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _PLACES)
 
 
 def kind_of(place: str) -> Kind:
-    """What lies at a place, as a path from the folder with `/` between names."""
+    """The kind of file that lies at a place, which is a path from the folder with `/` between names."""
     return next((kind for pattern, kind in _COMPILED if pattern.fullmatch(place)), Kind.UNKNOWN)
 
 

@@ -90,7 +90,7 @@ class HospitalFolder:
 
     @property
     def agent_store(self) -> Path:
-        """What the agent keeps between steps."""
+        """The agent's memory between steps."""
         return self.path / "agent.db"
 
     @property
@@ -108,11 +108,11 @@ class HospitalFolder:
         return self.cards / f"{dataset}-{number}.html"
 
     def card_data(self, dataset: str, number: int) -> Path:
-        """What the page of a version's card was drawn from."""
+        """The data that the page of a version's card was drawn from."""
         return self.cards / f"{dataset}-{number}.json"
 
     def provenance(self, dataset: str, number: int) -> Path:
-        """What was done to a version's records, as a FHIR Provenance."""
+        """The treatment of a version's records, as a FHIR Provenance."""
         return self.cards / f"{dataset}-{number}.provenance.json"
 
     def store(self) -> ObjectStore:

@@ -1,4 +1,4 @@
-"""How hospitals become one network: what they tell each other, and the file that all of them start from.
+"""The files by which hospitals become one network: introductions, and the one that all of them start from.
 
 Only public keys and addresses are exchanged. What arrives by mail is compared by telephone: an introduction has a
 fingerprint, the network file the digest of its genesis.
@@ -37,13 +37,13 @@ class NetworkFileError(InputError):
 
 
 class BadAddressError(InputError):
-    """What was given is not a host and a port."""
+    """An address is not a host and a port."""
 
     code = "bad_address"
 
 
 class Introduction(Record, frozen=True):
-    """What a hospital tells the others before there is a network. Holds no secret."""
+    """A hospital's introduction to the others before there is a network. Holds no secret."""
 
     member: Member
     node_id: str
@@ -67,7 +67,7 @@ class Peer(Record, frozen=True):
 
 
 class Network(Record, frozen=True):
-    """What every founding member starts from: the genesis, and where the nodes are.
+    """The start of every founding member: the genesis, and where the nodes are.
 
     The genesis digest anchors everything that follows. Addresses are not in it: they change, and a wrong one can only
     fail to connect, since a connection proves the node's key.

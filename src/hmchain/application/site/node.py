@@ -63,7 +63,7 @@ class NodeFolder:
 
     @property
     def objects(self) -> Path:
-        """What the members exchange, unless the settings name a store that all of them reach."""
+        """The objects that members exchange, unless the settings name a store that all of them reach."""
         return self.path / "objects"
 
     @property
@@ -78,7 +78,7 @@ class NodeFolder:
 
     @property
     def introduction(self) -> Path:
-        """What it tells the other members: public."""
+        """Its introduction to the other members: public."""
         return self.path / "member.json"
 
     @property
@@ -103,7 +103,7 @@ class NodeFolder:
 
     @property
     def genesis(self) -> Path:
-        """What the network began with."""
+        """The genesis of the network."""
         return self.ledger / "genesis.json"
 
     @property
@@ -118,17 +118,17 @@ class NodeFolder:
 
     @property
     def damaged(self) -> Path:
-        """What a recovery put aside, with a number behind it."""
+        """Files that a recovery put aside, with a number behind the name."""
         return self.path / "damaged"
 
     @property
     def before_restore(self) -> Path:
-        """What a restoration put aside, with a number behind it."""
+        """Files that a restoration put aside, with a number behind the name."""
         return self.path / "before-restore"
 
     @property
     def log(self) -> Path:
-        """What node and CometBFT have to say."""
+        """The log of node and CometBFT."""
         return self.path / "node.log"
 
     @property

@@ -20,7 +20,7 @@ class RecordsSettingsError(InputError):
 
 
 class RecordsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What `records.toml` says."""
+    """The settings in `records.toml`."""
 
     location: str
     """A directory, or `s3://BUCKET/PREFIX`: this hospital's alone."""

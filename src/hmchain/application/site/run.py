@@ -18,7 +18,7 @@ class RunFolder:
 
     @property
     def settings(self) -> Path:
-        """What the run was asked to do."""
+        """The order that the run was given."""
         return self.path / "run.json"
 
     @property
@@ -39,7 +39,7 @@ class RunFolder:
 
     @property
     def objects(self) -> Path:
-        """What its hospitals exchange."""
+        """The objects that its hospitals exchange."""
         return self.path / "objects"
 
     @property
@@ -58,7 +58,7 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """What the run has to say for itself; written last of all."""
+        """The run's account of itself; written last of all."""
         return self.path / "summary.json"
 
     @property
@@ -83,7 +83,7 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run ended here."""
+        """True if the run ended here."""
         return self.summary.exists()
 
 

@@ -26,7 +26,7 @@ from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.block_store import hold
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.home import Timing
-from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles
+from hmchain.ledger.engines.cometbft.ledger import CometLedger, StoredStates
 from hmchain.ledger.engines.cometbft.local import LocalNetwork, LocalNode
 from hmchain.ledger.engines.cometbft.process import VERSION, find_binary
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
@@ -190,7 +190,9 @@ class CometBFT:
                     _await(node)
                 client = RpcClient([node.rpc_url for node in network.nodes.values()])
                 directories = {name: node.files.directory for name, node in network.nodes.items()}
-                with Consortium(folder.path, CometLedger(client, genesis, NodeFiles(directories)), keys) as consortium:
+                with Consortium(
+                    folder.path, CometLedger(client, genesis, StoredStates(directories)), keys
+                ) as consortium:
                     yield CometBFTStage(consortium, network)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.node import joining
-from hmchain.application.node.joining import Joined, WrongNetworkError
+from hmchain.application.node.joining import JoinedNetwork, WrongNetworkError
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import NetworkFileError
 from hmchain.application.site.node import NodeFolder
@@ -49,7 +49,7 @@ def test_a_founder_joins_and_a_stranger_follows(file: Path, founders: list[NodeF
     stranger = made(tmp_path, "east", 26660)
     for folder, founder in ((founders[0], True), (stranger, False)):
         done = joining.join(folder, file, genesis=genesis.digest, passphrase="long enough")
-        assert done == Joined(genesis.chain_id, genesis.digest, founder)
+        assert done == JoinedNetwork(genesis.chain_id, genesis.digest, founder)
         assert folder.joined().genesis == genesis and config_file(folder.engine).is_file()
 
 

@@ -23,7 +23,7 @@ from hmchain.ledger.engines.cometbft.home import (
     node_id,
     write_home,
 )
-from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, Supervised, find_binary
+from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, SupervisedProcess, find_binary
 from support.ledger_network import CHAIN, START_MS, genesis, signing_key
 
 SETTINGS = HomeSettings("north", "unix:///run/app.sock", "127.0.0.1:26657", "0.0.0.0:26656", ("aa@h:1", "bb@h:2"))
@@ -112,7 +112,7 @@ def test_a_missing_program_is_named_with_the_way_out(tmp_path: Path, monkeypatch
 
 def test_a_process_that_ends_is_started_again_until_it_is_stopped(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    supervised = Supervised("it", [str(script(tmp_path / "brief", "echo here"))], log)
+    supervised = SupervisedProcess("it", [str(script(tmp_path / "brief", "echo here"))], log)
     supervised.start()
     try:
         for _ in range(200):

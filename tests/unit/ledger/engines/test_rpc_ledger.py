@@ -33,7 +33,7 @@ from hmchain.interfaces.cli.network.show import rules_words
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.members import membership, parameters, standings
 from hmchain.ledger.contracts.members.membership import Admit, Remove
-from hmchain.ledger.engines.cometbft.ledger import CometLedger, NodeFiles, OtherChainError
+from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError, StoredStates
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.engines.ledger import RefusedError, RefusedTransactionError
 from hmchain.ledger.genesis import Genesis
@@ -90,7 +90,7 @@ def opened(engine: Engine, founding: Genesis | None = None, patience_seconds: fl
     client = RpcClient(["http://node"], transport=engine)
     chain = engine.chain
     return CometLedger(
-        client, founding or chain.founding, NodeFiles({"a": chain.directory}), clock_ms=chain.clock,
+        client, founding or chain.founding, StoredStates({"a": chain.directory}), clock_ms=chain.clock,
         patience_seconds=patience_seconds,
     )  # fmt: skip
 

@@ -14,14 +14,14 @@ import pytest
 
 from hmchain.ledger.engines.cometbft import parent_death, process
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
-from hmchain.ledger.engines.cometbft.process import Supervised, app_socket
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess, app_socket
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 SUPERVISOR = """
 import sys, time
 from pathlib import Path
-from hmchain.ledger.engines.cometbft.process import Supervised
-child = Supervised("sleeper", {command!r}, Path({log!r}))
+from hmchain.ledger.engines.cometbft.process import SupervisedProcess
+child = SupervisedProcess("sleeper", {command!r}, Path({log!r}))
 child.start()
 print(child.pid, flush=True)
 time.sleep(60)
@@ -44,9 +44,9 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 @pytest.fixture
-def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervised]:
+def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SupervisedProcess]:
     monkeypatch.setattr(process, "_PAUSE_SECONDS", (0.01, 0.02))
-    child = Supervised("sleeper", SLEEPER, tmp_path / "log")
+    child = SupervisedProcess("sleeper", SLEEPER, tmp_path / "log")
     child.start()
     yield child
     child.stop()
@@ -75,14 +75,14 @@ def test_a_process_whose_starter_is_gone_already_is_not_started(tmp_path: Path) 
     assert not made.exists()
 
 
-def test_a_process_that_ends_is_started_again(sleeper: Supervised) -> None:
+def test_a_process_that_ends_is_started_again(sleeper: SupervisedProcess) -> None:
     first = sleeper.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
     assert eventually(lambda: sleeper.starts == 2 and sleeper.pid not in (None, first))
 
 
-def test_a_process_that_was_killed_on_purpose_stays_down_until_it_is_started(sleeper: Supervised) -> None:
+def test_a_process_that_was_killed_on_purpose_stays_down_until_it_is_started(sleeper: SupervisedProcess) -> None:
     sleeper.kill()
     time.sleep(0.1)
     assert (sleeper.pid, sleeper.starts) == (None, 1)
@@ -92,7 +92,7 @@ def test_a_process_that_was_killed_on_purpose_stays_down_until_it_is_started(sle
 
 
 def test_what_waits_for_an_address_can_be_stopped_before_it_was_started(tmp_path: Path) -> None:
-    child = Supervised("waiter", SLEEPER, tmp_path / "log", needs=f"unix://{tmp_path}/nobody.sock")
+    child = SupervisedProcess("waiter", SLEEPER, tmp_path / "log", needs=f"unix://{tmp_path}/nobody.sock")
     child._stopping.set()  # as `stop` does from another thread
     assert child._launched(child._stopping) is None
     assert child.starts == 0
@@ -101,7 +101,7 @@ def test_what_waits_for_an_address_can_be_stopped_before_it_was_started(tmp_path
 def test_why_a_process_ended_is_told_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = tmp_path / "log"
     log.write_text("ERROR: of an earlier run\n")
-    child = Supervised("CometBFT", ["sh", "-c", "echo 'ERROR: port 1 is in use'; exit 1"], log)
+    child = SupervisedProcess("CometBFT", ["sh", "-c", "echo 'ERROR: port 1 is in use'; exit 1"], log)
     child.start()
     assert eventually(lambda: child.starts >= 2)
     child.stop()

@@ -9,7 +9,7 @@ import typer
 
 from hmchain.application.node import joining
 from hmchain.application.node import status as node_status
-from hmchain.application.node.joining import Founded, SnapshotSource
+from hmchain.application.node.joining import FoundedNetwork, SnapshotSource
 from hmchain.application.node.snapshot_join import FromSnapshotError
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
@@ -50,7 +50,7 @@ def init(
     output.show(founded, lambda made: show.show_founded(made, out), json=lambda made: _founded(made, out))
 
 
-def _founded(made: Founded, file: Path) -> dict[str, object]:
+def _founded(made: FoundedNetwork, file: Path) -> dict[str, object]:
     genesis = made.network.genesis
     return {"file": file, "chain": genesis.chain_id, "genesis": genesis.digest, "members": made.names}
 

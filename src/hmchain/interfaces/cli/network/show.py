@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hmchain.application.node.joining import Founded, Joined
+from hmchain.application.node.joining import FoundedNetwork, JoinedNetwork
 from hmchain.application.node.status import NetworkStatus
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
@@ -20,7 +20,7 @@ BALLOT_COLUMNS = ("ballot", "proposal", "outcome", "yes", "opened in block#")
 PARAMETER_COLUMNS = ("parameter", "value#", "may be")
 
 
-def show_founded(founded: Founded, file: Path) -> None:
+def show_founded(founded: FoundedNetwork, file: Path) -> None:
     """Say who founded a network, and how each of them joins it."""
     genesis, members = founded.network.genesis, founded.introductions
     rows = ((each.member.organisation, each.member.title, each.address, each.fingerprint) for each in members)
@@ -32,7 +32,7 @@ def show_founded(founded: Founded, file: Path) -> None:
     output.say(f"hmchain network join {file} --genesis {genesis.digest.hex()}", style="bold")
 
 
-def show_joined(joined: Joined, folder: NodeFolder, *, compare: bool) -> None:
+def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> None:
     """Say what is left to do after joining; `compare` if nobody named the genesis digest."""
     output.say(f"{folder.settings().organisation} has joined {joined.network}.")
     if not joined.founder:

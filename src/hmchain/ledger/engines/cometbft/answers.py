@@ -1,4 +1,4 @@
-"""What CometBFT's RPC answers: only the fields that are used.
+"""Answers of CometBFT's RPC: only the fields that are used.
 
 CometBFT writes 64-bit integers as strings, and bytes as base64.
 """
@@ -13,7 +13,7 @@ Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class Broadcast(msgspec.Struct, frozen=True):
-    """What the mempool said of a transaction."""
+    """The mempool's word on a transaction."""
 
     hash: str
     """Upper-case hex of the transaction's SHA-256."""
@@ -24,7 +24,7 @@ class Broadcast(msgspec.Struct, frozen=True):
 
 
 class TxResult(msgspec.Struct, frozen=True):
-    """What a block made of one transaction."""
+    """The outcome of one transaction in a block."""
 
     code: Int = 0
     data: bytes | None = None
@@ -48,7 +48,7 @@ class TxProof(msgspec.Struct, frozen=True):
     proof: MerkleProof
 
 
-class Included(msgspec.Struct, frozen=True):
+class IncludedTransaction(msgspec.Struct, frozen=True):
     """A transaction in a block."""
 
     hash: str
@@ -60,7 +60,7 @@ class Included(msgspec.Struct, frozen=True):
 
 
 class QueryAnswer(msgspec.Struct, frozen=True):
-    """What the application answered."""
+    """The application's answer."""
 
     code: Int = 0
     log: str = ""
@@ -81,7 +81,7 @@ class NodeInfo(msgspec.Struct, frozen=True):
 
 
 class SyncInfo(msgspec.Struct, frozen=True):
-    """How far a node is."""
+    """The progress of a node."""
 
     latest_block_height: Int
     latest_block_time: str
@@ -155,7 +155,7 @@ class OwnRound(msgspec.Struct, frozen=True):
 
     @property
     def has_commit(self) -> bool:
-        """Whether it knows what was decided, and fetches or executes it."""
+        """True while it knows what was decided, and fetches or executes it."""
         return self.step >= _COMMIT_STEP
 
 
@@ -166,7 +166,7 @@ class PeerRound(msgspec.Struct, frozen=True):
 
 
 class PeerState(msgspec.Struct, frozen=True):
-    """What is known of a peer."""
+    """A peer's round, as far as it is known."""
 
     round_state: PeerRound
 
@@ -258,7 +258,7 @@ class AbciEvent(msgspec.Struct, frozen=True):
 
 
 class BlockResults(msgspec.Struct, frozen=True):
-    """What executing a block gave."""
+    """The outcome of a block."""
 
     height: Int
     txs_results: tuple[TxResult, ...] | None = ()

@@ -204,7 +204,7 @@ class Application:
     # -- proposals -----------------------------------------------------------------------------------------------------
 
     def prepare_proposal(self, request: abci.RequestPrepareProposal) -> abci.ResponsePrepareProposal:
-        """What fits into a block and can be applied at its time, in order of arrival, each nonce once."""
+        """Choose what fits into a block and can be applied at its time, in order of arrival, each nonce once."""
         time_ms, room = milliseconds(request.time), min(request.max_tx_bytes, BLOCK_BYTES_MAX)
         chosen: list[bytes] = []
         nonces: set[bytes] = set()

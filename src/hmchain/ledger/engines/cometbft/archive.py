@@ -144,7 +144,7 @@ class Archive:
         _require(voted, height, "the votes for the block before it are not those of its header")
 
     def check_votes(self, genesis: Genesis) -> int:
-        """How many votes of founders for these headers were kept. Raises `ArchiveError` if one is not genuine."""
+        """Count the votes of founders for these headers that were kept. Raises `ArchiveError` if one is not genuine."""
         founders = {member.organisation: member.validator for member in genesis.members}
         addresses = {proposer.address(key).hex().upper() for key in founders.values()}
         count = 0

@@ -45,12 +45,12 @@ class PartialLogError(AuditError):
 
 @dataclass(frozen=True)
 class NodeAudit:
-    """What an audit found to hold."""
+    """The findings of an audit that holds."""
 
     chain_id: str
     genesis: bytes
     anchored: bool
-    """Whether the genesis was compared with a digest from elsewhere; else a wholly rewritten ledger would pass."""
+    """True if the genesis was compared with a digest from elsewhere; else a wholly rewritten ledger would pass."""
     blocks: int
     """Blocks that changed the state: those with transactions or evidence, and a few that tell of failed turns."""
     transactions: int

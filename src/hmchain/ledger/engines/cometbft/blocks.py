@@ -27,7 +27,7 @@ def milliseconds(time: Timestamp) -> int:
 def block_input(
     state: State, request: abci.RequestFinalizeBlock | abci.RequestProcessProposal, last_commit: abci.CommitInfo
 ) -> BlockInput:
-    """What a decided or proposed block feeds into the state machine; `state` is the one before it."""
+    """The input that a decided or proposed block is to the state machine; `state` is the one before it."""
     height = request.height
     voters = _names(standings.validators_at(state, height - 1)) if height > 1 else {}
     members = voters | _names(standings.validators_at(state, height))
@@ -62,7 +62,7 @@ def _reports(misbehaviour: Iterable[abci.Misbehavior], members: Mapping[bytes, s
 
 
 def block_answer(state: State, height: int, result: BlockResult) -> abci.ResponseFinalizeBlock:
-    """What CometBFT is told of an executed block: results, events, changes of power, the state's commitment."""
+    """The answer to CometBFT for an executed block: results, events, changes of power, the state's commitment."""
     changes = lawful(standings.validators_at(state, height + 1), standings.changes_at(state, height + 2))
     return abci.ResponseFinalizeBlock(
         events=_events(result.events),

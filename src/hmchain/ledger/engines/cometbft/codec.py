@@ -13,7 +13,7 @@ _LENGTH_BYTES_MAX = 5
 
 
 class FrameError(LedgerError):
-    """What came over the ABCI socket is not a sequence of frames."""
+    """The bytes from the ABCI socket are no sequence of frames."""
 
     code = "abci_frame"
 
@@ -32,7 +32,7 @@ class Frames:
 
     @property
     def is_between(self) -> bool:
-        """Whether no message has been begun: a peer that leaves now leaves nothing undone."""
+        """True while no message has been begun: a peer that leaves now leaves nothing undone."""
         return not self._waiting
 
     def feed(self, data: bytes) -> Iterator[bytes]:

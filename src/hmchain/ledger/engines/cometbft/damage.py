@@ -23,7 +23,7 @@ _LAST_WORDS_BYTES = 1 << 16
 _CORRUPT = re.compile(r"leveldb[^\n]*(?:corrupt|missing|bad magic)[^\n]*")
 _FILE = re.compile(r"\[file=([\w.-]+)\]|(CURRENT) file")
 _COMPLAINT = re.compile(r"^(?:ERROR: |panic: |E\[[^\]]*\] |.* app ERROR |(?=[\w.]+Error: ))(.+)$", re.MULTILINE)
-"""What CometBFT and the application write when they end: a line of a command, a log, or a trace."""
+"""The last words of CometBFT and the application: a line of a command, a log, or a trace."""
 _COMPLAINT_CHARACTERS = 400
 _DISAGREE = re.compile(
     r"app block height \(\d+\) is (?:higher than core|too far below)[^\n]*"
@@ -77,7 +77,7 @@ class StateSyncError(LedgerError):
 
 
 class SignedRecord(msgspec.Struct, frozen=True):
-    """What a validator has signed last: `step` is 0 where it has signed nothing at `height` yet."""
+    """The last message that a validator has signed: `step` is 0 where it has signed nothing at `height` yet."""
 
     height: Int
     round: int = 0
@@ -155,7 +155,7 @@ def signed_record(home: Path) -> SignedRecord:
 
 
 def _agrees(record: SignedRecord) -> bool:
-    """Whether height, round and step are those of the message that was signed last (`types/canonical.go`)."""
+    """True if height, round and step are those of the message that was signed last (`types/canonical.go`)."""
     if record.step == 0:  # nothing signed at this height
         return record.height >= 0 and not record.signbytes
     try:

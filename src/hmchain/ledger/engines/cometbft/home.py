@@ -73,7 +73,7 @@ class StateSync:
 
 @dataclass(frozen=True)
 class HomeSettings:
-    """What differs between nodes. Addresses are `host:port`, peers `NODE_ID@host:port`."""
+    """The settings that differ between nodes. Addresses are `host:port`, peers `NODE_ID@host:port`."""
 
     moniker: str
     app: str
@@ -107,7 +107,7 @@ class PeersConfig(msgspec.Struct):
 
 
 class Config(msgspec.Struct):
-    """What we read again of CometBFT's settings."""
+    """The part of CometBFT's settings that is read again."""
 
     consensus: ConsensusConfig
     rpc: ListenerConfig
@@ -135,7 +135,7 @@ def config_file(home: Path) -> Path:
 
 
 def read_config(home: Path) -> Config:
-    """What the settings of a home say that `write_home` has written."""
+    """Read the settings of a home that `write_home` has written."""
     return msgspec.toml.decode(config_file(home).read_bytes(), type=Config)
 
 

@@ -89,7 +89,7 @@ class CometLedger:
 
     @property
     def waiting(self) -> bool:
-        """Whether transactions that were sent from here are in no block yet."""
+        """True while transactions that were sent from here are in no block yet."""
         return bool(self._waiting)
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class CometLedger:
         self._client.close()
 
 
-class NodeFiles:
+class StoredStates:
     """The files of nodes that run in the same hands, as they stand: in a trial of all on one machine.
 
     `directories` names the folder of each node whose hospital acts here, as `storage.NodeStorage` keeps it; the first

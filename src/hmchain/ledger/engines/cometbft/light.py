@@ -44,7 +44,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """How a block was cut for gossip."""
+    """The cut of a block for gossip."""
 
     total: Int
     hash: str
@@ -153,7 +153,7 @@ def verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
 
 
 def result_leaf(receipt: Receipt) -> bytes:
-    """What `last_results_hash` is made of: the deterministic fields of a transaction's result, which is a receipt."""
+    """A leaf under `last_results_hash`: the deterministic fields of a transaction's result, which is a receipt."""
     return wire.number(1, int(receipt.code != OK)) + wire.octets(2, encode(receipt))
 
 
@@ -245,7 +245,7 @@ def time_ms(header: Header) -> int:
 
 
 def vote_bytes(chain_id: str, commit: Commit, vote: Signature) -> bytes:
-    """What a validator signed: a length and a canonical vote. The chain comes from whoever verifies."""
+    """The bytes that a validator signed: a length and a canonical vote. The chain comes from whoever verifies."""
     body = (
         wire.number(1, _PRECOMMIT)
         + wire.fixed(2, commit.height)

@@ -34,7 +34,7 @@ class LocalNode(NodeProcess):
 
     @property
     def peer(self) -> str:
-        """How other nodes dial it."""
+        """The address by which other nodes dial it."""
         return f"{node_id(self.node_key.public)}@{LOOPBACK}:{self.p2p_port}"
 
     @property

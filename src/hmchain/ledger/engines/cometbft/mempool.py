@@ -18,7 +18,7 @@ MEMPOOL_BYTES_MAX = 64 << 20
 
 
 class Shares:
-    """How much of each member's waits in the mempool.
+    """The share of each member in the mempool.
 
     After each block CometBFT checks everything again that still waits, and it waits for those answers before the next
     commit. So what was not asked about from one commit to the next is in no mempool any more: CometBFT started again,
@@ -72,7 +72,7 @@ class KnownTransactions:
         self._bytes = 0
 
     def read(self, wire: bytes) -> Transaction | Refusal:
-        """What a transaction says, or why it says nothing to this chain; its signature may not hold."""
+        """Read a transaction, or say why it is none of this chain; its signature may not hold."""
         known = self._known.get(wire)
         try:
             return known.transaction if known else read(wire, self._chain_id).transaction
@@ -80,7 +80,7 @@ class KnownTransactions:
             return refusal
 
     def check(self, wires: Sequence[bytes]) -> list[Answer]:
-        """What each is, or why it is refused, in order. Remembers nothing.
+        """Read each, or say why it is refused, in order. Remembers nothing.
 
         One after the other: going to a thread and back costs as much as a few signatures, and there come only a few.
         """
@@ -119,6 +119,6 @@ class KnownTransactions:
         self._threads.close()
 
     def _split(self, wires: Sequence[bytes]) -> tuple[dict[bytes, Answer], list[bytes]]:
-        """What is known, and what has to be found out, each once."""
+        """Part what is known from what has to be found out, each once."""
         known: dict[bytes, Answer] = {wire: self._known[wire] for wire in wires if wire in self._known}
         return known, [wire for wire in dict.fromkeys(wires) if wire not in known]

@@ -85,7 +85,7 @@ def app_socket(directory: Path) -> str | None:
 
 @dataclass(frozen=True)
 class NodeFiles:
-    """What a node's processes need."""
+    """The files that a node's processes need."""
 
     directory: Path
     """State and blocks of the application."""
@@ -97,7 +97,7 @@ class NodeFiles:
     log: Path
     snapshot_blocks: int = SNAPSHOT_BLOCKS
     sole_signer: bool = False
-    """Whether the node ends when it sees that another one signs with its key."""
+    """True if the node is to end when it sees that another one signs with its key."""
 
     def app_command(self) -> list[str]:
         """The application's command line."""
@@ -112,7 +112,7 @@ class NodeFiles:
         return [str(binary), "start", "--home", str(self.home), "--proxy_app", self.app]
 
 
-class Supervised:
+class SupervisedProcess:
     """One process that is started again when it ends; always once `needs`, an address, is listened at.
 
     The thread that watches the process also starts it, since the bond is a thread's: it lives as long as that.
@@ -187,7 +187,7 @@ class Supervised:
                 return
 
     def _last_error(self) -> str:
-        """What the log holds of complaints since it was started, the last one."""
+        """The last complaint in the log since it was started."""
         error = last_error(last_words(self._log, self._log_start))
         return f": {error}" if error else ""
 
@@ -240,8 +240,8 @@ class NodeProcess:
 
     def __init__(self, files: NodeFiles, binary: Path | None = None) -> None:
         self.files = files
-        self.app = Supervised("the application", files.app_command(), files.log)
-        self.engine = Supervised("CometBFT", files.engine_command(binary or find_binary()), files.log, files.app)
+        self.app = SupervisedProcess("the application", files.app_command(), files.log)
+        self.engine = SupervisedProcess("CometBFT", files.engine_command(binary or find_binary()), files.log, files.app)
         self._watch = StallWatch(files.home, self.engine.restart)
 
     def start(self) -> None:

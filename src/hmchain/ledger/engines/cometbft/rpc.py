@@ -25,7 +25,7 @@ from hmchain.ledger.engines.cometbft.answers import (
     Broadcast,
     HeaderJson,
     Headers,
-    Included,
+    IncludedTransaction,
     Int,
     MerkleProof,
     NetInfo,
@@ -46,7 +46,7 @@ ANSWER_BYTES_MAX = 64 << 20
 """CometBFT's largest block is 100 MB in theory; ours are a few MB."""
 _VALIDATORS_A_PAGE = 100
 _NOT_YET = ("could not find results for height", "must be less than or equal to the current blockchain height")
-"""What CometBFT answers for a height that it has not come to, or whose results are being written."""
+"""CometBFT's answer for a height that it has not come to, or whose results are being written."""
 _POLL_SECONDS = (0.01, 0.25)
 """Between two looks for a transaction: doubled from the first to the second."""
 
@@ -234,16 +234,16 @@ class RpcClient:
                 raise
             return Broadcast(hash=sha256(wire).hexdigest().upper())
 
-    def find(self, digest: bytes, *, prove: bool = False) -> Included | None:
+    def find(self, digest: bytes, *, prove: bool = False) -> IncludedTransaction | None:
         """A transaction that is in a block, by its digest; None if it is in none."""
         try:
-            return self.call("tx", Included, hash=_base64(digest), prove=prove)
+            return self.call("tx", IncludedTransaction, hash=_base64(digest), prove=prove)
         except RpcError as error:
             if "not found" not in error.what:
                 raise
         return self._unindexed(digest)
 
-    def _unindexed(self, digest: bytes) -> Included | None:
+    def _unindexed(self, digest: bytes) -> IncludedTransaction | None:
         """A transaction that the application knows to be in a block, and CometBFT's index does not.
 
         CometBFT indexes a block after its state is stored, so one in whose middle it died is never indexed.
@@ -259,11 +259,11 @@ class RpcClient:
         index = leaves.index(digest)
         path = MerkleProof(len(leaves), index, tuple(merkle.path(leaves, index)))
         proof = TxProof(merkle.root(leaves).hex().upper(), txs[index], path)
-        return Included(digest.hex().upper(), place.height, index, results[index], txs[index], proof)
+        return IncludedTransaction(digest.hex().upper(), place.height, index, results[index], txs[index], proof)
 
     def wait_for(
         self, digest: bytes, *, seconds: float = 30.0, sleep: Callable[[float], None] = time.sleep
-    ) -> Included:
+    ) -> IncludedTransaction:
         """Wait until a transaction is in a block. Raises `NotIncludedError`."""
         deadline, polling = time.monotonic() + seconds, Backoff(*_POLL_SECONDS)
         while time.monotonic() < deadline:
@@ -301,7 +301,7 @@ class RpcClient:
         return self.call("net_info", NetInfo)
 
     def waiting(self) -> int:
-        """How many transactions are in no block yet."""
+        """The number of transactions that are in no block yet."""
         return self.call("num_unconfirmed_txs", _Waiting).total
 
     def validators(self, height: int | None = None) -> tuple[ValidatorEntry, ...]:
@@ -343,7 +343,7 @@ class RpcClient:
         return [found.signed_header for found in self.call_each("commit", _Commit, [_at(each) for each in heights])]
 
     def block_results(self, height: int | None = None) -> BlockResults:
-        """What executing a block gave (default: the last)."""
+        """The outcome of a block (default: the last)."""
         return self.call("block_results", BlockResults, **_at(height))
 
     def close(self) -> None:

@@ -55,13 +55,13 @@ class Handler(Protocol):
         """Found the chain."""
 
     def check_txs(self, requests: list[abci.RequestCheckTx]) -> list[str]:
-        """Whether each may enter the mempool: an empty text, or the code of its refusal."""
+        """Say of each whether it may enter the mempool: an empty text, or the code of its refusal."""
 
     def prepare_proposal(self, request: abci.RequestPrepareProposal) -> abci.ResponsePrepareProposal:
         """Choose what this node proposes."""
 
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
-        """Whether a block may be voted for."""
+        """Say whether a block may be voted for."""
 
     def execute_optimistically(self) -> None:
         """The answer to a proposal has been sent: begin what its decision will ask for."""

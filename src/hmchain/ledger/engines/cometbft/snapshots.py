@@ -59,7 +59,7 @@ class SnapshotStore:
             shutil.rmtree(self._directory / str(height))
 
     def offers(self) -> list[abci.Snapshot]:
-        """What peers may fetch, the newest last."""
+        """The snapshots that peers may fetch, the newest last."""
         return [self._offer(height) for height in self._heights()]
 
     def chunk(self, height: int, number: int) -> bytes:
@@ -147,7 +147,7 @@ class Restoration:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all chunks are there."""
+        """True once all chunks are there."""
         return len(self.chunks) == len(self.hashes)
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:

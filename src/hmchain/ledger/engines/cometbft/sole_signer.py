@@ -79,7 +79,7 @@ class SoleSigner:
 
 
 def may_be_own(height: int, record: SignedRecord, live_from: int | None) -> bool:
-    """Whether a vote at a height may be of the node whose `record` this is, or of its life before the record began.
+    """True if a vote at a height may be of the node whose `record` this is, or of its life before the record began.
 
     `live_from` is the first height at which this run saw a proposal. A record in which nothing is signed yet stands for
     an earlier life up to its height; that life had ended before this run saw its first proposal.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 2.0
 _PATIENCE_SECONDS = (10.0, 600.0)
-"""How long a node may stand still behind its peers: doubled from the first to the second while that does not help."""
+"""A node may stand still so long behind its peers: doubled from the first to the second while that does not help."""
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What one node keeps: the state, the log of the blocks that changed it, snapshots.
+"""The files of one node: the state, the log of the blocks that changed it, snapshots.
 
 State and log are only a cache of CometBFT's blocks. If one is damaged both are put aside, and CometBFT, told that the
 application is at height 0, plays all blocks again. The log has the embedded engine's form, with empty commits: the
