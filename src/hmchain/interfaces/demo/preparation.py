@@ -23,7 +23,7 @@ from hmchain.records.pictures.partition import HospitalShare, Partition, partiti
 
 DATASET = "images"
 """What hospitals learn from."""
-PLANTED = "a picture that came whole too, as if its copying had stopped half way"
+PLANTED = "half of a picture that came whole too"
 """What no hospital takes in: without it the quarantine might hold nothing."""
 
 # fmt: off
