@@ -1,4 +1,4 @@
-"""What a process that holds secrets leaves to nobody, neither processes it starts nor a core dump; and how it ends."""
+"""Processes: what one that holds secrets leaves to nobody, and how a signal ends one."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import Architecture
 from hmchain.application.models import registry
 from hmchain.errors import AuditError
-from hmchain.interfaces.cli.lazy import Deferred
+from hmchain.interfaces.cli.lazy import LazyCommand
 from hmchain.interfaces.cli.main import app
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import studies
@@ -149,7 +149,7 @@ def test_the_consortium_in_the_reference_runs(tmp_path: Path, monkeypatch: pytes
 
 def commands(command: Any, name: str = "hmchain") -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its whole name."""
-    command = command.load() if isinstance(command, Deferred) else command
+    command = command.load() if isinstance(command, LazyCommand) else command
     children = getattr(command, "commands", {})
     if not children:
         yield name, command

@@ -55,7 +55,7 @@ class RecordsBackupError(StorageError):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a backup says of itself."""
+    """A backup's words on itself."""
 
     format: Literal["hmchain records backup 1"]
     organisation: str
@@ -67,7 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class RestoredHospital:
-    """What a backup gave back."""
+    """A hospital's folder that a backup gave back."""
 
     folder: Path
     organisation: str
@@ -80,7 +80,7 @@ class RestoredHospital:
 
 
 def default_key(place: HospitalFolder) -> Path:
-    """Where the key of a hospital's backups lies, if no other place is named."""
+    """The path of the key of a hospital's backups, if no other place is named."""
     return key_file(place.keys, "backup")
 
 

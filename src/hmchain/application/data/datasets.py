@@ -28,7 +28,7 @@ class Description:
     duplicates: int
     """Records that its sources gave twice."""
     actions: tuple[ActionCount, ...]
-    """What de-identification did, by element."""
+    """Deeds of de-identification, by element."""
     entries: tuple[RecordEntry, ...]
     """The first of its records."""
 
@@ -62,7 +62,7 @@ def describe(records: Records, name: str, number: int | None, limit: int) -> Des
 
 
 def entry(records: Records, name: str, number: int | None, record: str) -> RecordEntry:
-    """What the catalogue says of one record. Raises as `describe`."""
+    """The catalogue's entry of one record. Raises as `describe`."""
     found = records.catalogue.record(name, _as_registered(records, name, number).number, record)
     if found is None:
         raise UnknownVersionError(f"dataset {name} has no such record", f"hmchain data show {name}")

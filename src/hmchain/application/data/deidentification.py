@@ -16,7 +16,7 @@ from hmchain.records.sources.open_source import OpenSource
 
 @dataclass(frozen=True)
 class Inspection:
-    """What became of the items of a source, and what it held besides."""
+    """A source whose items were de-identified, and what it held besides."""
 
     trial: Trial
     passed_over: Mapping[str, int]

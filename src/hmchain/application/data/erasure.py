@@ -29,7 +29,7 @@ class NoSuchDatasetError(InputError):
 
 @dataclass(frozen=True)
 class ErasedRecords:
-    """What was destroyed."""
+    """Records that were destroyed."""
 
     records: int
     versions: tuple[tuple[str, int], ...]
@@ -44,23 +44,23 @@ class ErasedRecords:
 
 @dataclass(frozen=True)
 class ErasureOutcome:
-    """What was destroyed, and what the ledger says of it."""
+    """The end of an erasure: what was destroyed, and what the ledger says of it."""
 
     done: ErasedRecords
     withdrawn: tuple[tuple[str, int], ...]
     """Datasets and versions that the ledger calls withdrawn."""
     pending: HMChainError | None = None
-    """Why the ledger could not be told; `publication.withdraw_at` tells it later."""
+    """The reason why the ledger could not be told; `publication.withdraw_at` tells it later."""
 
 
 @dataclass(frozen=True)
 class OptOutChange:
-    """What became of an opt-out."""
+    """The end of an opt-out, or of its lifting."""
 
     opted_out: bool
-    """Whether later extractions pass over what was named."""
+    """True if later extractions pass over what was named."""
     lifted: int
-    """How many entries of the list were taken back."""
+    """Entries of the list that were taken back."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _subjects(records: Records, target: Target) -> list[str]:
 
 
 def _listed(records: Records, target: Target) -> list[OptOut]:
-    """What stands for a target in the list of those who opted out, the entry that is made of it first."""
+    """The entries that stand for a target in the list of those who opted out, the entry that is made of it first."""
     catalogue = records.catalogue
     if target.record is not None:
         return [catalogue.opt_outs.of_record(target.record)]

@@ -48,7 +48,7 @@ def export(records: Records, version: Version, folder: Path, progress: Progress 
 
 
 def _is_written(path: Path, size: int) -> bool:
-    """Whether an earlier run wrote a record; what a power cut left of it is shorter."""
+    """Tell whether an earlier run wrote a record; what a power cut left of it is shorter."""
     return path.exists() and path.stat().st_size == size
 
 

@@ -38,7 +38,7 @@ class ExtractedVersion:
 
 
 class DatasetNameError(InputError):
-    """What names a dataset or a project cannot: names go on the ledger."""
+    """The text cannot name a dataset or a project: names go on the ledger."""
 
     code = "dataset_name"
 
@@ -140,7 +140,7 @@ def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> N
 
 
 def rules_of(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
-    """What de-identifies items of a kind for a dataset."""
+    """The de-identifiers of items of a kind for a dataset."""
     return deidentifiers(dataset, records.catalogue.pseudonyms(dataset.project), [kind])
 
 

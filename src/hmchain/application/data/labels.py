@@ -13,7 +13,7 @@ from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.tabulated import csv_lines
 
 PATIENT, OBJECT = "patient", "object"
-"""What the first column may be: the hospital's patient identifier, or a DICOM SOP Instance UID."""
+"""Names of the first column: the hospital's patient identifier, or a DICOM SOP Instance UID."""
 LABEL_MAX = 80
 
 
@@ -25,7 +25,7 @@ class LabelFileError(DataError):
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What came of a file of labels."""
+    """Counts of what came of a file of labels."""
 
     labels: dict[str, int]
     """Records by label, in order of the labels."""

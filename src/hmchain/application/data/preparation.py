@@ -40,7 +40,7 @@ class UnfitForLearningError(DataError):
 
 
 class ImageForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the images look like; all participants of a study must agree on it."""
+    """The form of images; all participants of a study must agree on it."""
 
     size: int
     channels: int

@@ -1,4 +1,4 @@
-"""What was done to records, as a FHIR Provenance: written beside a version's card, and beside clean files."""
+"""FHIR Provenance of what was done to records: written beside a version's card, and beside clean files."""
 
 from __future__ import annotations
 

@@ -65,20 +65,20 @@ class Publication:
     count: int
     """The number of records that may be shown: a power of two."""
     published: bool
-    """Whether it is on the ledger."""
+    """True if it is on the ledger."""
     withdrawn: bool = False
-    """Whether the ledger says that records of it were erased."""
+    """True if the ledger says that records of it were erased."""
 
 
 @dataclass(frozen=True)
 class VersionCheck:
-    """What was checked and found to hold."""
+    """A version that was checked and holds."""
 
     version: Version
     records: int
-    """How many records were read and compared."""
+    """Records that were read and compared."""
     on_ledger: bool
-    """Whether the root was compared with the ledger's."""
+    """True if the root was compared with the ledger's."""
 
 
 def fix(records: Records, dataset: str, number: int | None = None, *, leave_waiting: bool = False) -> Version:
@@ -116,7 +116,7 @@ def _require_finished(records: Records, version: Version) -> None:
 
 
 def schema_of(records: Records, version: Version) -> Schema | RecordSchema:
-    """What the ledger says of the records of a version."""
+    """The schema that the ledger has for the records of a version."""
     entries = records.catalogue.media(version.dataset, version.number)
     if [media_type for _, media_type in entries] == [MEDIA_TYPE]:
         return form_of(records, version).schema()

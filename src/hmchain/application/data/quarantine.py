@@ -1,4 +1,4 @@
-"""What was held back: list it, look at it, and decide about it."""
+"""Quarantine: list what was held back, look at it, and decide about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class QuarantineEntry:
 
     @property
     def decided(self) -> bool:
-        """Whether somebody decided about it."""
+        """True once somebody decided about it."""
         return self.item.state != PENDING
 
 
@@ -38,7 +38,7 @@ class ReleaseOutcome:
 
     @property
     def released(self) -> bool:
-        """Whether it is a record now; it may be held again for another reason."""
+        """True if it is a record now; it may be held again for another reason."""
         return self.tally.held == 0
 
 

@@ -191,7 +191,7 @@ def check(handed: HandedProof, root: bytes) -> None:
 
 
 def _published(handed: HandedProof, ledger: Path) -> VersionTrace:
-    """What a ledger says of the proof's version; its blocks are believed. Raises `RecordProofError` if it has none."""
+    """The ledger's word on the proof's version; its blocks are believed. Raises `RecordProofError` if it has none."""
     trace = lineage.trace_dataset(ledger, handed.organisation, handed.proof.dataset)
     found = [version for version in trace.versions if version.version == handed.proof.version]
     if not found:

@@ -1,4 +1,4 @@
-"""Whether a registered version is still what it was registered as; nobody relies on one that is not."""
+"""Check that a registered version is still what it was registered as; nobody relies on one that is not."""
 
 from __future__ import annotations
 

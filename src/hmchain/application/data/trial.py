@@ -36,7 +36,7 @@ Take = Callable[[Clean], None]
 
 @dataclass
 class Trial:
-    """What became of the items of a source; counts only."""
+    """Counts of what became of the items of a source."""
 
     items: int = 0
     unavailable: int = 0
@@ -128,7 +128,7 @@ def _rules(project: str, pseudonyms: Pseudonyms, kind: str, profile: str | None,
 
 
 def as_report(trial: Trial) -> dict[str, Any]:
-    """What became of the items, as plain JSON."""
+    """The counts as plain JSON."""
     return {
         "items": trial.items,
         "unavailable": trial.unavailable,
@@ -151,7 +151,7 @@ def write_report(trial: Trial, folder: Path) -> None:
 
 @contextmanager
 def clean_files(folder: Path, rules: str, source: str) -> Iterator[Take]:
-    """What writes records as files into a folder; the same rules and source go on where they were cut short.
+    """A function that writes records as files into a folder; the same rules and source go on where they were cut short.
 
     A record that comes twice is written once. Raises `FolderInUseError` or `DiskFullError`.
     """

@@ -17,26 +17,15 @@ from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Damage, Mirror, Repair, Scrub
 
 __all__ = [
-    "Conversion",
-    "Damage",
-    "Mirror",
-    "Repair",
-    "RestoredHospital",
-    "VaultCheck",
-    "WrittenBackup",
-    "backup",
-    "check",
-    "convert",
-    "mirror",
-    "repair",
-    "restore",
+    "Conversion", "Damage", "Mirror", "Repair", "RestoredHospital", "SweptObjects", "VaultCheck", "WrappedKeys",
+    "WrittenBackup", "backup", "check", "convert", "mirror", "repair", "restore", "rotate", "sweep",
 ]  # fmt: skip
 """Also the kinds of what a vault says, so that whoever shows them needs no vault."""
 
 
 @dataclass(frozen=True)
 class VaultCheck:
-    """What a look at all records found."""
+    """The findings of a look at all records."""
 
     scrub: Scrub
     changed: tuple[ChangedVersion, ...]
@@ -44,7 +33,7 @@ class VaultCheck:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is missing or altered."""
+        """True if nothing is missing or altered."""
         return self.scrub.sound and not self.changed
 
 
@@ -55,6 +44,20 @@ class WrittenBackup:
     file: Path
     key: Path
     """The key that opens it, to be kept apart."""
+
+
+@dataclass(frozen=True)
+class WrappedKeys:
+    """Keys of records that are wrapped by a new key."""
+
+    wrapped: int
+
+
+@dataclass(frozen=True)
+class SweptObjects:
+    """Ciphertext that no record needed, and that is deleted."""
+
+    deleted: int
 
 
 def check(records: Records, *, ciphertext_only: bool = False, progress: Progress | None = None) -> VaultCheck:
@@ -78,6 +81,16 @@ def mirror(
 def repair(records: Records, replica: str, credentials: Path | None = None, progress: Progress | None = None) -> Repair:
     """Put missing and altered objects back from a replica. Raises an error of a store."""
     return records.vault.repair(ObjectStore.open(replica, credentials=credentials), progress)
+
+
+def rotate(records: Records, progress: Progress | None = None) -> WrappedKeys:
+    """Replace the key that wraps the records' keys, and destroy the old one; ciphertext stays as it is."""
+    return WrappedKeys(records.vault.rotate(progress=progress))
+
+
+def sweep(records: Records) -> SweptObjects:
+    """Delete ciphertext older than a day that no record needs: what a power cut may leave."""
+    return SweptObjects(records.vault.sweep())
 
 
 def backup(place: HospitalFolder, file: Path, key: Path | None = None, passphrase: str | None = None) -> WrittenBackup:

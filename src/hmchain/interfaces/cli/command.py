@@ -18,7 +18,7 @@ class WriteCommand(TyperCommand):
     """A command that changes something."""
 
     interrupted: ClassVar[str] = "it may be done, or done in part; the same command does the rest, or says what is done"
-    """What to tell a user who pressed Ctrl-C."""
+    """The words for a user who pressed Ctrl-C."""
 
     def __init__(self, name: str | None, **settings: Any) -> None:
         super().__init__(name, **settings)

@@ -1,4 +1,4 @@
-"""How a command ends when it cannot do what was asked: one or two lines, a code, an exit status, never a traceback."""
+"""The end of a command that cannot do what was asked: one or two lines, a code, an exit status, never a traceback."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FileAccessError(StorageError):
 
 @dataclass(frozen=True)
 class Failure:
-    """What a user is told."""
+    """All that a user is told."""
 
     what: str
     hint: str
@@ -73,7 +73,7 @@ class Failure:
 
 
 def explain(error: BaseException) -> Failure:
-    """What to tell a user of an error; of one that nobody foresaw only its type, since its text could hold anything."""
+    """The words for an error; of one that nobody foresaw only its type, since its text could hold anything."""
     if isinstance(error, typer.TyperException):
         return _of_usage(error)
     if isinstance(error, ModuleNotFoundError) and (extra := _extra(error)):
@@ -88,13 +88,13 @@ def explain(error: BaseException) -> Failure:
 
 
 def interrupted(arguments: list[str], running: type[WriteCommand] | None) -> Failure:
-    """What to tell a user who pressed Ctrl-C, by the kind of command that was `running`; None if none was."""
+    """The words for a user who pressed Ctrl-C, by the kind of command that was `running`; None if none was."""
     what = (running or ReadCommand).interrupted
     return Failure("stopped", f"{what}: {shlex.join(['hmchain', *arguments])}", "interrupted", INTERRUPTED)
 
 
 def debugging() -> bool:
-    """Whether tracebacks are wanted."""
+    """Tell whether tracebacks are wanted."""
     return os.environ.get("HMCHAIN_DEBUG", "") not in ("", "0")
 
 

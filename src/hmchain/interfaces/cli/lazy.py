@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 
-class Deferred(TyperCommand):
+class LazyCommand(TyperCommand):
     """The name of a command or group, until somebody calls it; `module`, of this package, has it as `app`."""
 
     def __init__(self, panel: str, name: str, module: str, text: str) -> None:
@@ -28,7 +28,7 @@ class Deferred(TyperCommand):
 class LazyGroup(TyperGroup):
     """A group that imports what it is asked for, and nothing else."""
 
-    deferred: ClassVar[tuple[Deferred, ...]] = ()
+    deferred: ClassVar[tuple[LazyCommand, ...]] = ()
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -38,4 +38,4 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first of `args` names, imported."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, Deferred) else command, rest
+        return name, command.load() if isinstance(command, LazyCommand) else command, rest

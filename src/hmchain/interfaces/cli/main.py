@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hmchain.interfaces.cli import about, command, failures
-from hmchain.interfaces.cli.lazy import Deferred, LazyGroup
+from hmchain.interfaces.cli.lazy import LazyCommand, LazyGroup
 from hmchain.interfaces.cli.options import passphrase_taken
 from hmchain.plain import RESEARCH_ONLY
 from hmchain.processes import leave_no_core_dump
@@ -21,17 +21,17 @@ class Commands(LazyGroup):
     """Everything that `hmchain` can do; a group's module is imported when it is called or asked for help."""
 
     deferred = (
-        *(Deferred(START, *named) for named in (
+        *(LazyCommand(START, *named) for named in (
             ("demo", "demo", "Run everything once: hospitals, ledger, training, two incidents, audit and report."),
             ("report", "report", "Say where the report of a run is: one HTML file for any browser, offline."),
             ("version", "about", "Print the version, for a report of a problem."),
         )),
-        *(Deferred(LEARNING, *named) for named in (
+        *(LazyCommand(LEARNING, *named) for named in (
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
             ("model", "model", f"Models that studies made, and what they say. {RESEARCH_ONLY}"),
         )),
-        *(Deferred(AUDITORS, *named) for named in (
+        *(LazyCommand(AUDITORS, *named) for named in (
             ("audit", "audit", "Verify a ledger offline; trace what made a model and who used a dataset."),
             ("ledger", "ledger", "Blocks, transactions and proofs that one is in the ledger."),
             ("network", "network", "A network of hospitals: found it, join it, look at it."),

@@ -66,7 +66,7 @@ GENESIS_HELP = "Digest of the genesis, as it was printed when the network was ma
 
 
 class BadDigestError(InputError):
-    """What was given is not a digest, nor the start of one."""
+    """The text is not a digest, nor the start of one."""
 
     code = "bad_digest"
 
@@ -102,5 +102,5 @@ def passphrase_taken() -> Iterator[None]:
 
 
 def passphrase() -> str | None:
-    """What protects the key files, if anything."""
+    """The passphrase that protects the key files, if one does."""
     return _taken.get() or os.environ.get(PASSPHRASE) or None

@@ -1,4 +1,4 @@
-"""How things are printed: JSON on standard output, or tables and lines in which no text from a ledger is trusted.
+"""Printing: JSON on standard output, or tables and lines in which no text from a ledger is trusted.
 
 Names, titles and classes come from other members. Nothing of them is read as markup, and control characters are shown
 instead of sent to the terminal.
@@ -69,21 +69,16 @@ def answer_in_json(wanted: bool) -> bool:
 
 
 def in_json() -> bool:
-    """Whether the command that runs was given `--json`."""
+    """Tell whether the command that runs was given `--json`."""
     return _as_json.get()
 
 
 def show(value: Value, text: Callable[[Value], None], json: Callable[[Value], Any] = plain) -> None:
     """Show what a command found out: where `--json` was given as what `json` makes of it, else with the view `text`."""
     if in_json():
-        emit(json(value))
+        write_json(plain(json(value)), sys.stdout)
     else:
         text(value)
-
-
-def emit(value: Any) -> None:
-    """Print a value as JSON on standard output."""
-    write_json(plain(value), sys.stdout)
 
 
 def write_json(value: Any, stream: TextIO) -> None:

@@ -19,7 +19,7 @@ from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces.cli import audit, failures, ledger, output, runs
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
-from hmchain.interfaces.cli.lazy import Deferred
+from hmchain.interfaces.cli.lazy import LazyCommand
 from hmchain.interfaces.cli.main import Commands, app, main
 from hmchain.interfaces.cli.options import BadDigestError, parse_digest
 from hmchain.ledger.readers.datasets import count_words
@@ -279,7 +279,7 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> list[tuple[tuple[
     group = typer.main.get_command(app) if group is None else group
     found = []
     for name, command in getattr(group, "commands", {}).items():
-        command = command.load() if isinstance(command, Deferred) else command
+        command = command.load() if isinstance(command, LazyCommand) else command
         found += commands(command, (*path, name)) or [((*path, name), command)]
     return found
 
@@ -301,7 +301,7 @@ def test_help_names_all_groups_by_role(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("deferred", Commands.deferred, ids=lambda each: each.called)
-def test_the_sentence_of_a_command_is_its_own(deferred: Deferred) -> None:
+def test_the_sentence_of_a_command_is_its_own(deferred: LazyCommand) -> None:
     assert deferred.load().help.splitlines()[0] == deferred.help
     assert deferred.load().name == deferred.called
 

@@ -75,5 +75,5 @@ def opt_out(
 
 
 def _target(record: str | None, subject: str | None, patient: str | None) -> Target:
-    """What is named; a patient's identifier may come from standard input, where no list of processes shows it."""
+    """The patient or record; an identifier may come from standard input, where no list of processes shows it."""
     return Target(sys.stdin.readline().strip() if patient == "-" else patient, subject, record)

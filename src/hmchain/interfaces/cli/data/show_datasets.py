@@ -1,4 +1,4 @@
-"""How datasets, their records and what the ledger says of them are shown."""
+"""Views of datasets, their records and what the ledger says of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hmchain.records.quality import Finding
 
 
 def state(version: Version) -> str:
-    """Where a version stands: open, or fixed for good."""
+    """The standing of a version: open, or fixed for good."""
     if version.erased_ms is not None:
         return "registered, records erased"
     return "registered" if version.closed else "open"
@@ -88,7 +88,7 @@ def show_version(found: Description) -> None:
 
 
 def findings(found: Sequence[Finding]) -> str:
-    """What a look at all records found, one a line."""
+    """The findings of a look at all records, one a line."""
     return "\n".join(f"{each.severity}: {each.what}" for each in found) or "none"
 
 

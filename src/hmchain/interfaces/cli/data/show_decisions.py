@@ -1,4 +1,4 @@
-"""How people's decisions about records are shown: quarantine, erasure, opting out."""
+"""Views of people's decisions about records: quarantine, erasure, opting out."""
 
 from __future__ import annotations
 

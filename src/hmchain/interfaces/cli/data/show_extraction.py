@@ -1,4 +1,4 @@
-"""How what came of a source is shown: records, clean files, labels, images to learn from."""
+"""Views of what came of a source: records, clean files, labels, images to learn from."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def show_clean_files(found: Inspection, folder: Path) -> None:
 
 
 def _of_source(found: ExtractedVersion | Inspection) -> dict[str, object]:
-    """What there is to say of a source itself."""
+    """The facts of a source itself."""
     return {"passed_over": found.passed_over, "unlabelled_folders": found.unlabelled_folders}
 
 
@@ -104,7 +104,7 @@ def _say_of_folders(folders: int) -> None:
 
 
 def _passed_over(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """What a source found that is no data of its kind."""
+    """A row for what a source found that is no data of its kind."""
     return [("passed over", output.listed(f"{count} ({reason})" for reason, count in counts.items()))] if counts else []
 
 

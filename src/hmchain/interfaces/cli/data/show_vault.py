@@ -1,4 +1,4 @@
-"""How the state of a vault is shown."""
+"""Views of the state of a vault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from hmchain.application.data.upkeep import (
     Mirror,
     Repair,
     RestoredHospital,
+    SweptObjects,
     VaultCheck,
+    WrappedKeys,
     WrittenBackup,
 )
 from hmchain.interfaces.cli import output
@@ -52,6 +54,16 @@ def show_repaired(found: Repair) -> None:
     """Say what came back from a replica, and what is lost."""
     output.fields((("put back", found.restored), ("lost", len(found.lost))))
     _show_damage(found.lost)
+
+
+def show_wrapped(done: WrappedKeys) -> None:
+    """Say how many keys are wrapped anew."""
+    output.say(f"The keys of {done.wrapped} records are wrapped by a new key; the old one is destroyed.")
+
+
+def show_swept(done: SweptObjects) -> None:
+    """Say what was deleted."""
+    output.say(f"{done.deleted} objects deleted.")
 
 
 def show_backup(made: WrittenBackup) -> None:

@@ -73,7 +73,7 @@ def requested(
     labels_from: Literal["folders"] | None,
     patients_from: str,
 ) -> SourceRequest:
-    """What a source file says, and the command line over it."""
+    """The request of a source file, and the command line over it."""
     given = {
         "kind": kind,
         "schema": schema,

@@ -121,11 +121,8 @@ def restore(
 def rotate(directory: HospitalOption = DEFAULT_FOLDER) -> None:
     """Replace the key that wraps the records' keys, and destroy the old one. The ciphertext stays as it is."""
     with changing(directory) as records, output.progress_bar("wrapping keys") as progress:
-        count = records.vault.rotate(progress=progress)
-    output.show(
-        {"wrapped": count},
-        lambda _: output.say(f"The keys of {count} records are wrapped by a new key; the old one is destroyed."),
-    )
+        done = upkeep.rotate(records, progress)
+    output.show(done, views.show_wrapped)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data vault convert"))
@@ -152,8 +149,8 @@ def convert(
 def sweep(directory: HospitalOption = DEFAULT_FOLDER) -> None:
     """Delete ciphertext older than a day that no record needs: what a power cut may leave."""
     with changing(directory) as records:
-        count = records.vault.sweep()
-    output.show({"deleted": count}, lambda _: output.say(f"{count} objects deleted."))
+        done = upkeep.sweep(records)
+    output.show(done, views.show_swept)
 
 
 def _require(sound: bool) -> None:

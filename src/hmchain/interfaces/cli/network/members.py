@@ -88,7 +88,7 @@ def join(
 
 
 def _snapshot_source(trust: str | None, servers: list[str], *, wanted: bool) -> SnapshotSource | None:
-    """What was given of a snapshot to begin with, all of it or nothing."""
+    """The snapshot to begin with, if all of it was given."""
     if not wanted:
         if trust is not None or servers:
             raise FromSnapshotError("--trust and --rpc belong to a snapshot", "add --from-snapshot")

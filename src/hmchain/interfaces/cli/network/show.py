@@ -1,4 +1,4 @@
-"""How a network, its members and what they decide are shown."""
+"""Views of a network, its members and what they decide."""
 
 from __future__ import annotations
 

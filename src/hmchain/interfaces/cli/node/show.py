@@ -1,4 +1,4 @@
-"""How a node, and what was done to it, is shown."""
+"""Views of a node and of what was done to it."""
 
 from __future__ import annotations
 
