@@ -1,0 +1,43 @@
+"""One file that lies with others, and what all containers offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from hmchain.records.sources.skipped import SkippedItems
+
+
+@dataclass(frozen=True)
+class ContainerEntry:
+    """One file of a container."""
+
+    name: str
+    """Its path in the container, parts joined by `/`; unique, and can be written as UTF-8."""
+    label: str
+    """The name in words that may be shown: it tells nothing of what is in the file's name."""
+    size: int
+    head: Callable[[int], bytes]
+    """The first bytes, fewer if the file is shorter or damaged."""
+    open: Callable[[], BinaryIO]
+    """The whole from the start, seekable. Raises `ItemUnavailableError`."""
+    mark: Callable[[], str]
+    """What it is remembered by; of a file this reads both its ends."""
+
+
+class Container(Protocol):
+    """A folder or an archive."""
+
+    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
+        """The files in a stable order; what cannot be a file of data is counted in `skipped`."""
+        ...
+
+    def tops(self) -> list[str]:
+        """The names of the folders at its top, sorted."""
+        ...
+
+
+def text_of(name: str) -> str:
+    """A name that can be written as UTF-8, and differs for names that differ."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
