@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain.clock import utc
 from hmchain.errors import AuditError
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import archive, light
@@ -51,6 +52,10 @@ class ProvenTransaction:
     """Without the sender's organisation, which is not part of it."""
     height: int
     time_ms: int
+
+    def __str__(self) -> str:
+        line = self.transaction
+        return f"{line.digest.hex()}: {line.kind}, {line.code}, in block {self.height}, {utc(self.time_ms)} UTC"
 
 
 def prove(store: BlockStore, genesis: Genesis, headers: Headers, transaction: bytes) -> ProofFile:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import asdict
 
+from hmchain.clock import utc
 from hmchain.ledger import protocols
 from hmchain.ledger.contracts.members import parameters, upgrades
 from hmchain.ledger.contracts.members.membership import SetParameters
@@ -28,6 +29,11 @@ class RulesView:
     """The protocol that was agreed on and has not come yet; None if none is."""
     after_ms: int
     after_height: int
+
+    def __str__(self) -> str:
+        if self.next is None:
+            return f"protocol {self.protocol}"
+        return f"protocol {self.protocol}; {self.next} after {utc(self.after_ms)} UTC and block {self.after_height}"
 
 
 @dataclass(frozen=True)

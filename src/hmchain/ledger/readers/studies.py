@@ -64,6 +64,9 @@ class StudyProposal:
     specification: StudySpec
     """All of what it pins."""
 
+    def __str__(self) -> str:
+        return f"{self.asked}; specification {self.specification.digest.hex()}"
+
 
 def requests(state: State, organisation: str) -> list[StudyRequest]:
     """All studies of the ledger as a hospital sees them, in order of name."""

@@ -74,7 +74,9 @@ def test_answers_print_well_and_become_json(directory: Path) -> None:
         newest = ledger.blocks(limit=1)[0]
         answers = [
             *ledger.studies(), *ledger.datasets(), *ledger.members(), newest, *newest.transactions,
-            ledger.parameters(), ledger.trace(), ledger.trace(dataset="east/brain"), audit.verify(directory),
+            ledger.parameters(), ledger.rules(), ledger.proposal("east", STUDY),
+            proof_files.proven(ledger.proof(newest.transactions[0].digest.hex())),
+            ledger.trace(), ledger.trace(dataset="east/brain"), audit.verify(directory),
             ledger.transaction(newest.transactions[0].digest.hex()), *ledger.requests("east"),
         ]  # fmt: skip
     for answer in answers:
