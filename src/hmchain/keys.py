@@ -44,7 +44,7 @@ _MLKEM_SEED_RHO_BYTES = 32
 _SEALED_MORE_BYTES = 1120 + 16
 _MLKEM_MODULUS = 3329
 _X25519_PRIME = (1 << 255) - 19
-_X25519_LOW_ORDER = (
+X25519_LOW_ORDER = (
     0,
     1,
     325606250916557431795983626356110631294008115727848805560023387167927233504,
@@ -140,7 +140,7 @@ class WrappingPublicKey(Record, frozen=True):
         packed = int.from_bytes(self.mlkem[:-_MLKEM_SEED_RHO_BYTES], "little")
         coefficients = ((packed >> bit) & 0xFFF for bit in range(0, packed.bit_length(), 12))
         point = (int.from_bytes(self.x25519, "little") & ((1 << 255) - 1)) % _X25519_PRIME
-        return all(value < _MLKEM_MODULUS for value in coefficients) and point not in _X25519_LOW_ORDER
+        return all(value < _MLKEM_MODULUS for value in coefficients) and point not in X25519_LOW_ORDER
 
     def wrap(self, secret: bytes, info: bytes) -> WrappedKey:
         """Seal `secret` to this key with HPKE in base mode; `info` is the context both sides must know."""

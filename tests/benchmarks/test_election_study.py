@@ -144,6 +144,6 @@ def test_without_its_rules_the_study_would_find_that_dishonesty_pays(monkeypatch
     """What protects against a draw repeated at will: a seed withheld counts no more, and burdens both scores."""
     size = {"runs": 4, "count": 2, "length": 10}
     assert masterships.row(13, 4, "withholder", **size).holds
-    monkeypatch.setitem(reputation._BREACH, Outcome.WITHHELD, 0)
+    monkeypatch.setitem(reputation.BREACH, Outcome.WITHHELD, 0)
     found = masterships.row(13, 4, "withholder", **size)
     assert not found.holds, found

@@ -82,7 +82,7 @@ def is_alive(pid: int) -> bool:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that end soon are started again soon."""
-    monkeypatch.setattr(process, "_PAUSE_SECONDS", (0.2, 0.4))
+    monkeypatch.setattr(process, "PAUSE_SECONDS", (0.2, 0.4))
 
 
 def foretold(network: RunningNetwork) -> tuple[int, list[str]]:

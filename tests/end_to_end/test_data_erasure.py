@@ -272,7 +272,7 @@ def test_what_people_see_of_erasures(steward: Steward, scans: Path, tmp_path: Pa
     assert "backup.key" in steward.show("vault", "backup", str(tmp_path / "backup"))
     steward.show("vault", "mirror", str(tmp_path / "replica"))
     assert "had rotten" in steward.show("vault", "mirror", str(tmp_path / "replica"), "--deep")
-    new = Steward(tmp_path / "new", steward._capsys)
+    new = Steward(tmp_path / "new", steward.capsys)
     key = str(steward.folder / "keys" / "backup.key")
     said = new.show("vault", "restore", str(tmp_path / "backup"), "--key", key, "--replica", str(tmp_path / "replica"))
     assert "backup of" in said and "north" in said

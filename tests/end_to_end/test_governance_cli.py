@@ -213,7 +213,7 @@ def test_a_rotation_that_was_cut_short_goes_on(published: Consortium, monkeypatc
     site, west = published.sites["west"], folder(published, "west")
     old = load_key(SigningKey, key_file(site.folder.keys, "agent"))
     with monkeypatch.context() as cut, suppress(KeyboardInterrupt):
-        cut.setattr(key_rotation, "_take_up", lambda *arguments: interrupted())
+        cut.setattr(key_rotation, "adopt", lambda *arguments: interrupted())
         key_rotation.rotate(site.folder, "agent", None, lambda text: None)
     assert load_key(SigningKey, key_file(site.folder.keys, "agent")) == old
     waiting = load_key(SigningKey, next_key_file(site.folder.keys, "agent"))

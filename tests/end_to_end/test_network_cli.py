@@ -33,11 +33,11 @@ from support.sites import (
     WAIT_SECONDS,
     Consortium,
     Site,
-    _processes_of,
     answer,
     free_ports,
     hmchain,
     images,
+    processes_of,
     register,
     until,
 )
@@ -101,7 +101,7 @@ def test_three_go_on_without_the_fourth_and_it_catches_up_after_a_kill(consortiu
 
 def test_a_crashed_cometbft_is_started_again(consortium: Consortium) -> None:
     site = consortium.sites["north"]
-    (engine,) = _processes_of(site.folder.path / "engine", "cometbft")
+    (engine,) = processes_of(site.folder.path / "engine", "cometbft")
     os.kill(engine, signal.SIGKILL)
     until(lambda: not site.status().running, "a node without CometBFT")
     until(lambda: site.status().running, "CometBFT")

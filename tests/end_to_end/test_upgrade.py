@@ -82,7 +82,7 @@ def running(directory: Path) -> Iterator[tuple[NetworkBed, LocalNetwork]]:
             eventually(lambda: all(height(node) for node in nodes.nodes.values()), "the first block")
             client = RpcClient([node.rpc_url for node in nodes.nodes.values()])
             directories = {name: node.files.directory for name, node in nodes.nodes.items()}
-            bed._adopt(
+            bed.adopt(
                 Consortium(directory / "run", CometLedger(client, genesis, StoredStates(directories)), keys, bed.learn)
             )
             yield bed, nodes

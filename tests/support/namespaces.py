@@ -110,11 +110,11 @@ class Lan:
 
     hosts: dict[str, Host]
     _switch: str
-    _ports: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, str] = field(default_factory=dict)
 
     def cut(self, *group: str) -> None:
         """Separate these hosts from the others; among themselves they stay connected."""
-        for name, port in self._ports.items():
+        for name, port in self.ports.items():
             _ip("-n", self._switch, "link", "set", port, "master", f"sw{1 if name in group else 0}")
 
     def heal(self) -> None:
@@ -144,7 +144,7 @@ def lan(directory: Path, names: Sequence[str], aliases: Sequence[str] = ()) -> I
             _ip("-n", switch, "link", "add", f"sw{number}", "type", "bridge")
             _ip("-n", switch, "link", "set", f"sw{number}", "up")
         for name, host in hosts.items():
-            _connect(host, switch, made._ports[name])
+            _connect(host, switch, made.ports[name])
             _write_names(host, hosts, aliases)
             host.srv.mkdir(parents=True, exist_ok=True)
         yield made

@@ -54,10 +54,10 @@ def keys(folder: Path) -> None:
     place = folder / "node" / "keys"
     save_key(STEWARD, place / "steward.key")
     tell(STEWARD.public.raw.hex())
-    fresh = key_rotation._prepared(SimpleNamespace(keys=place), "steward", None)  # type: ignore[arg-type]
+    fresh = key_rotation.next_key(SimpleNamespace(keys=place), "steward", None)  # type: ignore[arg-type]
     assert isinstance(fresh, SigningKey)
     tell(fresh.public.raw.hex())
-    key_rotation._take_up(SimpleNamespace(keys=place), "steward", fresh, None)  # type: ignore[arg-type]
+    key_rotation.adopt(SimpleNamespace(keys=place), "steward", fresh, None)  # type: ignore[arg-type]
     tell("taken up")
 
 

@@ -83,7 +83,7 @@ class Site:
     def kill(self) -> None:
         """Power off: the command, the application and CometBFT, with no time for anything."""
         assert self.process is not None
-        for process in [self.process.pid, *_processes_of(self.folder.path)]:
+        for process in [self.process.pid, *processes_of(self.folder.path)]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.process.wait(timeout=10)
@@ -92,7 +92,7 @@ class Site:
         return node_status(self.folder)
 
 
-def _processes_of(folder: Path, program: str = "") -> list[int]:
+def processes_of(folder: Path, program: str = "") -> list[int]:
     """Processes of a program whose command line names a folder, or something in it."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -23,20 +23,20 @@ class Steward:
 
     def __init__(self, folder: Path, capsys: Captured) -> None:
         self.folder = folder
-        self._capsys = capsys
+        self.capsys = capsys
 
     def run(self, *arguments: str, expect: int = 0) -> Any:
         """The JSON that a command prints."""
         place = [] if arguments[0] == "selftest" else ["--dir", str(self.folder)]
         status = main(["data", *arguments, *place, "--json"])
-        printed = self._capsys.readouterr()
+        printed = self.capsys.readouterr()
         assert status == expect, printed.out + printed.err
         return json.loads(printed.out)
 
     def show(self, *arguments: str) -> str:
         """What people see."""
         assert main(["data", *arguments, "--dir", str(self.folder)]) == 0
-        return self._capsys.readouterr().out
+        return self.capsys.readouterr().out
 
 
 @pytest.fixture

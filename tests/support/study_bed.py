@@ -155,10 +155,10 @@ class Bed:
             keyring.save(directory / "hospitals" / name / "keys")
         genesis = replace(founding("test", titles, keys, bed.clock(), salt=SALT), notice_ms=bed.notice_ms)
         ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=bed.clock)
-        bed._adopt(Consortium(directory, ledger, keys, bed.learn))
+        bed.adopt(Consortium(directory, ledger, keys, bed.learn))
         return bed
 
-    def _adopt(self, consortium: Consortium) -> None:
+    def adopt(self, consortium: Consortium) -> None:
         self.consortium = consortium
         self.everyone = dict(consortium.hospitals)
         """Those that are asleep too."""
@@ -252,7 +252,7 @@ class Bed:
         if backup is not None:
             shutil.rmtree(self.directory / "ledger")
             shutil.copytree(backup, self.directory / "ledger")
-        self._adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
+        self.adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
         for name, each in phases.items():
             self.agent(name).phases = each
 
@@ -260,7 +260,7 @@ class Bed:
         """Copy everybody's ledger, which no process writes meanwhile."""
         self.consortium.close()
         shutil.copytree(self.directory / "ledger", place)
-        self._adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
+        self.adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
         return place
 
     def lose_files(self, name: str) -> None:
@@ -270,7 +270,7 @@ class Bed:
         for path in folder.glob("agent.db*"):
             path.unlink()
         shutil.rmtree(folder / "cache", ignore_errors=True)
-        self._adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
+        self.adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
 
     @contextmanager
     def asleep(self, *names: str) -> Iterator[None]:

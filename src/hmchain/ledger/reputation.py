@@ -65,7 +65,8 @@ _EVIDENCE = {
     Outcome.WITHHELD: (0, 0),
     Outcome.FRAUD: (0, 0),
 }
-_BREACH = {Outcome.WITHHELD: ONE, Outcome.FRAUD: 10 * ONE}
+BREACH = {Outcome.WITHHELD: ONE, Outcome.FRAUD: 10 * ONE}
+"""Weight of an outcome among the breaches."""
 
 
 class Conduct(Record, frozen=True):
@@ -200,9 +201,9 @@ def breaches_now(breaches: Breaches, now_ms: int) -> int:
 
 def record_breach(breaches: Breaches, outcome: Outcome, now_ms: int) -> Breaches:
     """Return the breaches after one more outcome, which need not be one."""
-    if outcome not in _BREACH:
+    if outcome not in BREACH:
         return breaches
-    return Breaches(breaches_now(breaches, now_ms) + _BREACH[outcome], now_ms)
+    return Breaches(breaches_now(breaches, now_ms) + BREACH[outcome], now_ms)
 
 
 def bar(standing: Standing) -> Standing:

@@ -113,7 +113,7 @@ def test_l8_a_wrapping_key_that_no_library_takes_has_no_form() -> None:
     public = WrappingKey.generate().public
     assert public.has_form
     prime = (1 << 255) - 19
-    small = [keys._X25519_LOW_ORDER[place] + more for place in range(5) for more in (0, 1 << 255)]
+    small = [keys.X25519_LOW_ORDER[place] + more for place in range(5) for more in (0, 1 << 255)]
     for value in (*small, prime, prime + 1):
         point = X25519PublicKey.from_public_bytes(value.to_bytes(32, "little"))
         with pytest.raises(ValueError, match="shared key"):

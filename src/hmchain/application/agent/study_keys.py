@@ -93,7 +93,7 @@ def draw(participants: int, random: Random) -> JoinSecrets:
 def wrap_halves(chain_id: str, study: str, order: int, drawn: JoinSecrets, joins: list[Join]) -> tuple[WrappedKey, ...]:
     """For each other participant: one's half of the pair secret and one's share of the study key, sealed to it."""
     return tuple(
-        join.kem.wrap(drawn.halves[other] + drawn.halves[order], _info(chain_id, study, order, other))
+        join.kem.wrap(drawn.halves[other] + drawn.halves[order], wrapping_info(chain_id, study, order, other))
         for other, join in enumerate(joins)
         if other != order
     )
@@ -111,7 +111,8 @@ def agree(chain_id: str, study: str, order: int, drawn: JoinSecrets, agreements:
         if other == order:
             pairs.append(None)
             continue
-        opened = _unwrap(kem, agreement, order if order < other else order - 1, _info(chain_id, study, other, order))
+        info = wrapping_info(chain_id, study, other, order)
+        opened = _unwrap(kem, agreement, order if order < other else order - 1, info)
         half, shares[other] = opened[:HALF_BYTES], opened[HALF_BYTES:]
         secret = pair_secret({order: drawn.halves[other], other: half})
         pairs.append(Chain.of(pair_chain(secret, chain_id, study.encode(), (order, other))))
@@ -129,7 +130,8 @@ def _unwrap(kem: WrappingKey, agreement: Agreement, place: int, info: bytes) -> 
     return opened
 
 
-def _info(chain_id: str, study: str, sender: int, receiver: int) -> bytes:
+def wrapping_info(chain_id: str, study: str, sender: int, receiver: int) -> bytes:
+    """Digest that binds a half to its chain, its study, its giver and its receiver."""
     parties = sender.to_bytes(4, "big") + receiver.to_bytes(4, "big")
     return digest("hmchain pair half", chain_id.encode(), study.encode(), parties)
 

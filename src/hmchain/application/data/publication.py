@@ -199,9 +199,10 @@ def publish_at(
     place: HospitalFolder, version: Version, schema: Schema | RecordSchema, passphrase: str | None = None
 ) -> Publication:
     """As `publish`, at the hospital's own running node. A hospital in no network publishes nothing."""
-    if not _in_network(place):
+    node = node_in_network(place)
+    if node is None:
         return Publication(version, rounded_count(version.records), published=False)
-    with open_steward(_node(place), passphrase) as steward:
+    with open_steward(node, passphrase) as steward:
         return publish(steward, version, schema)
 
 
@@ -209,9 +210,10 @@ def withdraw_at(
     place: HospitalFolder, versions: Iterable[tuple[str, int]], passphrase: str | None = None
 ) -> list[tuple[str, int]]:
     """As `withdraw`, at the hospital's own running node. A hospital in no network has nothing to withdraw."""
-    if not _in_network(place):
+    node = node_in_network(place)
+    if node is None:
         return []
-    with open_steward(_node(place), passphrase) as steward:
+    with open_steward(node, passphrase) as steward:
         return withdraw(steward, versions)
 
 
@@ -223,20 +225,17 @@ def erased_versions(records: Records) -> list[tuple[str, int]]:
 
 def anchor_at(place: HospitalFolder, version: Version, passphrase: str | None = None) -> bytes | None:
     """The root that the ledger of the hospital's running node has for a version; None if it has none."""
-    if not _in_network(place):
+    node = node_in_network(place)
+    if node is None:
         return None
-    with open_steward(_node(place), passphrase) as steward:
+    with open_steward(node, passphrase) as steward:
         found = datasets.version(steward.state, steward.organisation, version.dataset, version.number)
         return found.root if found else None
 
 
-def _in_network(place: HospitalFolder) -> bool:
-    return place.node is not None and place.node.network.exists()
-
-
-def _node(place: HospitalFolder) -> NodeFolder:
-    assert place.node is not None, "asked for hospitals in a network only"
-    return place.node
+def node_in_network(place: HospitalFolder) -> NodeFolder | None:
+    """The hospital's node if it has joined a network; None if there is nobody to tell."""
+    return place.node if place.node is not None and place.node.network.exists() else None
 
 
 def _root(version: Version) -> bytes:

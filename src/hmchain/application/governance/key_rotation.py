@@ -76,13 +76,13 @@ def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[
 def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> KeyRotation:
     with open_steward(folder, passphrase) as steward:
         resumed = next_key_file(folder.keys, role).exists()
-        fresh = _next_key(folder, role, passphrase)
+        fresh = next_key(folder, role, passphrase)
         if not _on_ledger(_member(steward), role, fresh):
             say(f"the new key of the {role} is in {next_key_file(folder.keys, role)}; the ledger is told")
             steward.send(_transaction(steward, role, fresh))
     if role == VALIDATOR:
         _wait_for_power(folder, steward.organisation, fresh)
-    _adopt(folder, role, fresh, passphrase)
+    adopt(folder, role, fresh, passphrase)
     if role == VALIDATOR:
         say("the node starts CometBFT again with the new key")
         _wait_for_signer(folder, fresh)
@@ -90,7 +90,7 @@ def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable
     return KeyRotation(steward.organisation, role, public, resumed)
 
 
-def _next_key(folder: NodeFolder, role: str, passphrase: str | None) -> Key:
+def next_key(folder: NodeFolder, role: str, passphrase: str | None) -> Key:
     """The next key, on disk under its name before the ledger hears of it: that of a rotation cut short, or a new one.
 
     It is never deleted: once the ledger knows a steward's key, nothing but that key can act for the organisation.
@@ -164,7 +164,7 @@ def _wait_for_signer(folder: NodeFolder, fresh: Key) -> None:
     )
 
 
-def _adopt(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) -> None:
+def adopt(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) -> None:
     """Let everything use the new key, and give up the old one last, in one step."""
     if isinstance(fresh, WrappingKey):
         _hand_over_vault(locate(folder.path), fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))

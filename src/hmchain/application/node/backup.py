@@ -86,7 +86,7 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     """
     genesis = folder.joined().genesis
     with folder.held(), _scratch(folder) as scratch:
-        _unpack(file, scratch)
+        unpack(file, scratch)
         manifest = _manifest(file, scratch)
         if manifest.genesis != genesis.digest.hex():
             raise BackupError(f"{file} belongs to {manifest.chain_id}, another network", "take this network's backup")
@@ -130,7 +130,8 @@ def _check_files(file: Path, scratch: Path, manifest: Manifest) -> None:
             raise BackupError(f"{name} in {file} is damaged: it is not what was saved", "take another backup")
 
 
-def _unpack(file: Path, scratch: Path) -> None:
+def unpack(file: Path, scratch: Path) -> None:
+    """Take the files out of a backup, and nothing that a backup does not have. Raises `BackupError`."""
     try:
         with tarfile.open(file) as archive:
             archive.extractall(scratch, filter="data")

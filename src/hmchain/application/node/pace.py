@@ -56,7 +56,7 @@ def look(folder: NodeFolder, network: Network, connected: Sequence[str]) -> Pace
     agreed_ms = round_trip_ms(folder, network)
     measured = _round_trips({name: address for name, address in _addresses(folder, network) if name in connected})
     blocks, missing = missed_votes(folder)
-    warnings = _warnings(agreed_ms, measured, blocks, missing[own])
+    warnings = warnings_of(agreed_ms, measured, blocks, missing[own])
     if commit_pause_ms(folder.engine) != Timing.for_round_trip(agreed_ms).commit:
         warnings = (*warnings, f"the members have agreed on {agreed_ms} ms since this node started: start it again")
     return Pace(agreed_ms, measured, blocks, missing[own], warnings)
@@ -89,7 +89,7 @@ def missed_votes(folder: NodeFolder, count: int = BLOCKS_LOOKED_AT) -> tuple[int
     return len(found), Counter(vote.validator for votes in found for vote in votes if vote.flag == ABSENT)
 
 
-def _warnings(agreed_ms: int, measured: Mapping[str, int], blocks: int, missed: int) -> tuple[str, ...]:
+def warnings_of(agreed_ms: int, measured: Mapping[str, int], blocks: int, missed: int) -> tuple[str, ...]:
     """The signs that the pace is too fast."""
     found = []
     slowest = max(measured, key=lambda name: measured[name], default="")

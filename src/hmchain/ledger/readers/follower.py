@@ -32,7 +32,7 @@ _MEND = (
     "stop the node and start it again: it executes its blocks anew; if it stays so, `hmchain node audit` names the"
     " first that is wrong"
 )
-_COMPARED = 2000
+COMPARED_RECORDS = 2000
 """Records of the node's file that are held against the copy at each height: some milliseconds."""
 
 
@@ -109,12 +109,12 @@ class Follower:
 
     def _compare(self, theirs: State) -> None:
         try:
-            found = theirs.page(self._compared, _COMPARED)
+            found = theirs.page(self._compared, COMPARED_RECORDS)
         except StateError as error:
             raise damaged(self._directory / STATE, "it cannot be read through") from error
-        if found != self.state.page(self._compared, _COMPARED) or theirs.commitment() != self.state.commitment():
+        if found != self.state.page(self._compared, COMPARED_RECORDS) or theirs.commitment() != self.state.commitment():
             raise damaged(self._directory / STATE, f"it is not what the blocks up to {self.state.height} gave")
-        self._compared = found[-1][0] if len(found) == _COMPARED else b""
+        self._compared = found[-1][0] if len(found) == COMPARED_RECORDS else b""
         self._compared_at = theirs.height
 
     def _execute(self, stored: StoredBlock) -> None:

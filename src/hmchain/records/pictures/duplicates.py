@@ -25,13 +25,13 @@ Indices = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 
 _SIDE = 16
-_BLOCK = 4096  # thumbnails: a block of correlations is 64 MiB
-_BLOCK_PIXELS = 1 << 24
+BLOCK_THUMBNAILS = 4096  # a block of correlations is 64 MiB
+BLOCK_PIXELS = 1 << 24  # of images that are made thumbnails at once
 _BLANK_DEVIATION = 0.5  # grey levels: below this a thumbnail is a blank, whose correlation means nothing
 
 
 _ROW = np.dtype([("record", "S64"), ("label", "i4"), ("content", "S32"), ("image", "?"), ("thumbnail", "f4", (257,))])
-_DIGEST_ROWS = 1 << 16
+DIGEST_ROWS = 1 << 16  # that are read at once to compare contents
 
 Group = tuple[str, ...]
 """Ids of records that belong together, in the order in which they came."""
@@ -75,7 +75,7 @@ class Duplicates:
         """Groups of records of one content, in order of appearance."""
         rows = self._rows()
         digests = np.empty(self._count, _ROW["content"])
-        for block in _blocks(self._count, step=_DIGEST_ROWS):
+        for block in _blocks(self._count, step=DIGEST_ROWS):
             digests[block] = rows["content"][block]
         _, first, group = np.unique(digests, return_index=True, return_inverse=True)
         return self._groups(first[group].astype(np.int64))
@@ -162,7 +162,8 @@ def _connected(count: int, thumbnails: Callable[[slice], Features], threshold: f
     return parent
 
 
-def _blocks(count: int, start: int = 0, step: int = _BLOCK) -> Iterator[slice]:
+def _blocks(count: int, start: int = 0, step: int | None = None) -> Iterator[slice]:
+    step = step or BLOCK_THUMBNAILS
     for first in range(start, count, step):
         yield slice(first, min(first + step, count))
 
@@ -172,7 +173,7 @@ def _thumbnails(images: Images) -> Features:
     n, height, width, _ = images.shape
     rows, columns = _area_weights(height), _area_weights(width)
     features = np.zeros((n, _SIDE * _SIDE + 1), np.float32)
-    for block in _blocks(n, step=max(1, _BLOCK_PIXELS // (height * width))):
+    for block in _blocks(n, step=max(1, BLOCK_PIXELS // (height * width))):
         grey = images[block].mean(axis=3, dtype=np.float32)
         small = (rows @ grey @ columns.T).reshape(len(grey), -1)
         small -= small.mean(axis=1, keepdims=True)

@@ -153,7 +153,7 @@ class Scrubber:
         """
         here, there, damaged = self._store.sizes(), replica.sizes(), list[Damage]()
         copied = checked = repaired = 0
-        blobs, share = self._count(), 1.0 if deep else _share(sum(there.values()))
+        blobs, share = self._count(), 1.0 if deep else share_read(sum(there.values()))
         for done, blob in enumerate(self._blobs(), 1):
             problem: Problem | None = None
             if (size := there.get(blob.digest)) is None:
@@ -238,7 +238,7 @@ class Scrubber:
         return bool(self._database.query("SELECT 1 FROM blobs WHERE digest = ?", (digest,)))
 
 
-def _share(size: int) -> float:
+def share_read(size: int) -> float:
     """Return the share of a replica of so many bytes that is read at a mirroring."""
     return min(1.0, max(CHECKED_BYTES_MIN / max(size, 1), CHECKED_SHARE_MIN))
 

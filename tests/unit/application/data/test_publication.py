@@ -15,6 +15,7 @@ from PIL import Image
 from hmchain.application.data import publication
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
@@ -27,12 +28,12 @@ class Bed:
     """A hospital's folder, and an embedded ledger in the place of its node."""
 
     def __init__(self, folder: Path, consortium: Consortium, capsys: Captured) -> None:
-        self.folder, self.consortium, self._capsys = folder, consortium, capsys
+        self.folder, self.consortium, self.capsys = folder, consortium, capsys
         self.awake = True
 
     def run(self, *arguments: str, expect: int = 0) -> Any:
         status = main(["data", *arguments, "--dir", str(self.folder), "--json"])
-        printed = self._capsys.readouterr()
+        printed = self.capsys.readouterr()
         assert status == expect, printed.out + printed.err
         return json.loads(printed.out)
 
@@ -54,8 +55,7 @@ def bed(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> It
     titles = {name: name for name in ("east", "north", "west")}
     with Consortium.create(tmp_path / "run", "test", titles) as consortium:
         made = Bed(tmp_path / "north", consortium, capsys)
-        monkeypatch.setattr(publication, "_in_network", lambda place: True)
-        monkeypatch.setattr(publication, "_node", lambda place: None)
+        monkeypatch.setattr(publication, "node_in_network", lambda place: NodeFolder(place.path))
         monkeypatch.setattr(publication, "open_steward", made.steward)
         made.run("init")
         for number in range(3):
@@ -108,7 +108,7 @@ def test_what_was_erased_before_it_was_published_is_published_and_withdrawn(bed:
 
 def audit(bed: Bed, *arguments: str, expect: int = 0) -> Any:
     status = main(["audit", "verify-record", *arguments, "--json"])
-    printed = bed._capsys.readouterr()
+    printed = bed.capsys.readouterr()
     assert status == expect, printed.out + printed.err
     return json.loads(printed.out)
 
@@ -128,7 +128,7 @@ def test_an_auditor_checks_a_record_offline(bed: Bed, tmp_path: Path) -> None:
     assert audit(bed, str(file), *run, "--genesis", "00" * 32, expect=7)["error"]["code"] == "anchor_mismatch"
     assert audit(bed, str(file), "--root", "00" * 32, expect=7)["error"]["code"] == "record_proof"
     assert main(["audit", "verify-record", str(file), "--root", made["root"]]) == 0
-    assert "held this record" in bed._capsys.readouterr().out
+    assert "held this record" in bed.capsys.readouterr().out
 
     bed.run("erase", "pictures", "--record", record)
     assert audit(bed, str(file), *run)["withdrawn"]["organisation"] == "north", "a proof outlives the erasure"

@@ -76,11 +76,11 @@ def test_every_node_takes_its_pace_from_what_the_members_agreed_on(tmp_path: Pat
     ],
 )
 def test_what_is_too_fast_is_said(measured: dict[str, int], missed: int, expected: list[str]) -> None:
-    found = pace._warnings(50, measured, 50, missed)
+    found = pace.warnings_of(50, measured, 50, missed)
     assert len(found) == len(expected)
     for warning, words in zip(found, expected, strict=True):
         assert words in warning and "hmchain network set round_trip_ms=" in warning
-    assert not pace._warnings(50, {}, 9, 9)  # too few blocks to say
+    assert not pace.warnings_of(50, {}, 9, 9)  # too few blocks to say
 
 
 def test_round_trips_are_measured_to_whoever_is_connected(tmp_path: Path) -> None:

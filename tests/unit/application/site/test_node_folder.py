@@ -245,7 +245,7 @@ def test_a_flipped_bit_is_found_and_its_file_named(
 def test_a_file_that_was_taken_out_or_put_in_is_named(stopped: NodeFolder, tmp_path: Path) -> None:
     good, changed = tmp_path / "good.tar", tmp_path / "changed.tar"
     backup.snapshot(stopped, good)
-    backup._unpack(good, tmp_path / "unpacked")
+    backup.unpack(good, tmp_path / "unpacked")
     (tmp_path / "unpacked" / "data" / "more").write_text("more")
     for name in ("data/more", "data/blocks"):
         with tarfile.open(changed, "w") as archive:

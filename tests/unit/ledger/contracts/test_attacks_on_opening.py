@@ -166,7 +166,7 @@ def given_others(bed: Bed, victims: tuple[str, ...], kind: str) -> None:
             if kind == "half":
                 wrapped[order - 1] = WrappingKey.generate().public.wrap(bytes(64), b"")
             else:
-                info = study_keys._info(bed.consortium.ledger.chain_id, STUDY, 0, order)
+                info = study_keys.wrapping_info(bed.consortium.ledger.chain_id, STUDY, 0, order)
                 wrapped[order - 1] = join.kem.wrap(drawn.halves[order] + bytes(32), info)
         return [replace(body, wrapped=tuple(wrapped))]
 

@@ -204,7 +204,7 @@ def test_a_program_that_does_not_know_the_rules_stops_before_them_and_loses_noth
         EmbeddedLedger(bed.directory / "ledger", keys, clock_ms=bed.clock)
     assert replay.verify(bed.directory / "ledger").height == height
     with protocol_3.known():
-        bed._adopt(type(bed.consortium).open(bed.directory, clock_ms=bed.clock, learn=bed.learn))
+        bed.adopt(type(bed.consortium).open(bed.directory, clock_ms=bed.clock, learn=bed.learn))
         assert bed.state.height == height
         bed.run()
         assert bed.study.progress.reason == "completed"
@@ -213,7 +213,7 @@ def test_a_program_that_does_not_know_the_rules_stops_before_them_and_loses_noth
     with pytest.raises(HMChainError, match=f"block {height + 1} follows protocol 3"):
         replay.verify(bed.directory / "ledger")
     with protocol_3.known():
-        bed._adopt(type(bed.consortium).open(bed.directory, clock_ms=bed.clock, learn=bed.learn))
+        bed.adopt(type(bed.consortium).open(bed.directory, clock_ms=bed.clock, learn=bed.learn))
 
 
 # -- a node of a network -----------------------------------------------------------------------------------------------

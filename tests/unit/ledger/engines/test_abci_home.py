@@ -100,7 +100,7 @@ def script(path: Path, text: str) -> Path:
 def test_a_missing_program_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(process.BINARY_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(process, "_CHECKOUT", tmp_path)
+    monkeypatch.setattr(process, "CHECKOUT", tmp_path)
     with pytest.raises(CometBFTMissingError, match="make cometbft"):
         find_binary()
     with pytest.raises(CometBFTMissingError, match="cannot be run"):

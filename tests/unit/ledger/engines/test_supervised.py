@@ -45,7 +45,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 @pytest.fixture
 def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SupervisedProcess]:
-    monkeypatch.setattr(process, "_PAUSE_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(process, "PAUSE_SECONDS", (0.01, 0.02))
     child = SupervisedProcess("sleeper", SLEEPER, tmp_path / "log")
     child.start()
     yield child

@@ -114,7 +114,7 @@ def test_a_state_that_is_changed_under_a_running_agent_is_noticed_and_never_acte
 def test_a_large_state_is_compared_part_by_part(
     node: Chain, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_COMPARED", 5)
+    monkeypatch.setattr(module, "COMPARED_RECORDS", 5)
     records = len(list(follower.state.snapshot()))
     alter(node.directory / "state.db", "DELETE FROM state WHERE key = (SELECT max(key) FROM state)")
     with pytest.raises(DamagedStateError):

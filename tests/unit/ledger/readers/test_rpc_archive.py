@@ -214,6 +214,6 @@ def test_only_headers_that_are_not_kept_yet_are_asked_for(kept: Kept) -> None:
 
 
 def test_the_header_after_the_last_block_is_waited_for(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(archive, "PATIENCE_SECONDS", 0.1)
     with pytest.raises(LedgerError, match="no header follows block 6"):
         archive.keep(kept.directory, lambda: 6, lambda height: kept.headers[height - 1], lambda done, of: None)

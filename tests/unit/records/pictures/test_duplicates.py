@@ -67,8 +67,8 @@ def test_copies_are_found_and_others_are_not() -> None:
 def test_blocks_do_not_change_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.concatenate([pictures(40), noisy(pictures(40))[::-1]])
     whole = near_duplicate_groups(images, 0.6)
-    monkeypatch.setattr(duplicates, "_BLOCK", 7)
-    monkeypatch.setattr(duplicates, "_BLOCK_PIXELS", 1000)
+    monkeypatch.setattr(duplicates, "BLOCK_THUMBNAILS", 7)
+    monkeypatch.setattr(duplicates, "BLOCK_PIXELS", 1000)
     assert near_duplicate_groups(images, 0.6).tolist() == whole.tolist()
 
 
@@ -118,6 +118,6 @@ def test_duplicates_of_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     images, reference = pictures(20), pictures(10, seed=5)
     images[[3, 17]] = noisy(reference[[0, 9]])
     for block in (4096, 4):
-        monkeypatch.setattr(duplicates, "_BLOCK", block)
+        monkeypatch.setattr(duplicates, "BLOCK_THUMBNAILS", block)
         assert np.flatnonzero(near_duplicates_of(images, reference)).tolist() == [3, 17]
     assert not near_duplicates_of(images, reference[:0]).any()

@@ -154,8 +154,8 @@ def test_copies_are_those_of_equal_content(contents: list[int]) -> None:
 def test_blocks_do_not_change_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = [image(str(number), picture(number % 7)) for number in range(20)]
     whole = assess(samples)
-    monkeypatch.setattr(duplicates, "_BLOCK", 3)
-    monkeypatch.setattr(duplicates, "_DIGEST_ROWS", 3)
+    monkeypatch.setattr(duplicates, "BLOCK_THUMBNAILS", 3)
+    monkeypatch.setattr(duplicates, "DIGEST_ROWS", 3)
     assert assess(samples) == whole
     assert len(whole.copies) == 7
 

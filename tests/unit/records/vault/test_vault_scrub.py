@@ -154,8 +154,8 @@ def test_of_a_large_replica_sizes_and_a_part_are_checked_and_all_if_asked(
 
 
 def test_each_mirroring_reads_about_as_much_as_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert scrub._share(0) == scrub._share(200 << 20) == 1.0
-    assert scrub._share(1 << 30) == 0.25 and scrub._share(1 << 40) == 0.02
+    assert scrub.share_read(0) == scrub.share_read(200 << 20) == 1.0
+    assert scrub.share_read(1 << 30) == 0.25 and scrub.share_read(1 << 40) == 0.02
 
 
 def test_rot_on_both_sides_is_named_and_a_good_copy_is_never_replaced(

@@ -38,7 +38,8 @@ from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
 FILE = "headers.jsonl"
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
+"""For so long the header after the last block is waited for."""
 _LOOK_SECONDS = 0.05
 _NOTHING = merkle.root([]).hex().upper()
 
@@ -200,7 +201,7 @@ def keep(
         needed = store.height + 1
     finally:
         store.close()
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (last := height()) < needed:
         if time.monotonic() > deadline:
             raise LedgerError(f"no header follows block {needed - 1}", "see whether enough nodes run, and try again")

@@ -33,7 +33,8 @@ from hmchain.processes import child_environment
 BINARY = "cometbft"
 VERSION = "0.38.25"
 BINARY_VARIABLE = "HMCHAIN_COMETBFT"
-_PAUSE_SECONDS = (0.2, 10.0)
+PAUSE_SECONDS = (0.2, 10.0)
+"""Before a process that ended is started again: at first, and at most."""
 _STEADY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
@@ -44,7 +45,7 @@ _SOCKET_PATH_BYTES = 104
 
 logger = logging.getLogger(__name__)
 
-_CHECKOUT = Path(__file__).parents[5]
+CHECKOUT = Path(__file__).parents[5]
 """Where `make cometbft` builds, if this runs from a clone."""
 
 
@@ -60,7 +61,7 @@ def find_binary(named: str = "") -> Path:
     Raises `CometBFTMissingError` if there is none, or one of another series.
     """
     named = named or os.environ.get(BINARY_VARIABLE, "")
-    built = _CHECKOUT / ".tools" / "bin" / BINARY
+    built = CHECKOUT / ".tools" / "bin" / BINARY
     found = named or (str(built) if built.is_file() else shutil.which(BINARY))
     build = f"build it with `make cometbft` in the source folder, or set {BINARY_VARIABLE} to version {VERSION}"
     if not found:
@@ -170,7 +171,7 @@ class SupervisedProcess:
             self._thread.join(_STOP_SECONDS)
 
     def _watch(self, started: threading.Event) -> None:
-        backoff = Backoff(*_PAUSE_SECONDS)
+        backoff = Backoff(*PAUSE_SECONDS)
         while (process := self._launched(started)) is not None:
             began = time.monotonic()
             status = process.wait()

@@ -132,7 +132,7 @@ class TableDeidentifier:
     def _generalised(self, name: str, column: Column) -> pl.Expr:
         value = pl.col(name)
         if column.generalise == "zip3":
-            value = _zip3(value)
+            value = zip3(value)
         elif column.generalise == "year":
             value = self._shifted(self._alive_in(value, column)).dt.year()
         elif column.generalise == "birth_year":
@@ -217,7 +217,7 @@ def _notes(undeclared: int, anonymity: Anonymity | None) -> tuple[Action, ...]:
     return tuple(notes)
 
 
-def _zip3(value: pl.Expr) -> pl.Expr:
+def zip3(value: pl.Expr) -> pl.Expr:
     """As `safe_harbor.zip3`."""
     short = pl.when(value.str.contains(r"^\d{5}(-?\d{4})?$")).then(value.str.slice(0, 3))
     return pl.when(short.is_in(sorted(RESTRICTED_ZIP3))).then(pl.lit("000")).otherwise(short)
