@@ -28,6 +28,7 @@ from hmchain.keys import SecretKey
 from hmchain.records.objects import DiskFullError, ObjectStore, StoreUnavailableError
 from hmchain.records.vault import MissingRecordError, SecretKeyProvider, Vault
 from support.s3_server import S3Server, running_s3
+from support.vault_file import rows
 
 pytestmark = pytest.mark.network
 
@@ -149,8 +150,9 @@ def test_a_stream_that_is_killed_is_whole_or_nothing(tmp_path: Path) -> None:
 
 def test_an_erasure_that_is_killed_is_finished_or_not_begun(tmp_path: Path) -> None:
     def wrapped(folder: Path) -> list[bytes]:
-        with opened(folder) as vault:
-            return [key for (key,) in vault._database.query("SELECT wrapped FROM records WHERE subject = 'patient 3'")]
+        with opened(folder):
+            found = rows(folder / "vault", "SELECT wrapped FROM records WHERE subject = 'patient 3'")
+        return [key for (key,) in found]
 
     filled(tmp_path / "look")
     assert len(wrapped(tmp_path / "look")) == 2
@@ -187,7 +189,7 @@ def test_a_rotation_that_is_killed_loses_no_key(tmp_path: Path, monkeypatch: pyt
             assert all_of(vault, 1) == all_of(vault, 2) == CONTENTS
             before = vault.commit("ct", 1)
             vault.rotate()
-            assert vault._database.query("SELECT count(*) FROM keks") == [(1,)]
+            assert rows(folder / "vault", "SELECT count(*) FROM keks") == [(1,)]
             assert vault.commit("ct", 1) == before
             assert vault.verify().sound
 
@@ -382,7 +384,7 @@ def test_what_has_rotten_in_a_replica_in_a_bucket_is_replaced(tmp_path: Path, mo
         small = vault.put("ct", 1, "small", b"x" * 9000, "patient 1")
         vault.put_stream("ct", 1, "large", "patient 2", [large])
         assert vault.mirror(replica).copied == 2
-        bucket = replica._backend.store  # type: ignore[union-attr]
+        bucket = replica.backend.store  # type: ignore[union-attr]
         for name in [entry["path"] for page in bucket.list() for entry in page]:
             data = bytearray(bucket.get(name).bytes())
             data[len(data) // 2] ^= 1

@@ -35,7 +35,12 @@ def test_types_and_names_are_of_the_same_homes() -> None:
     imported = {
         (node.module, alias.name) for node in checked.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert imported == {(home, name) for home, names in hmchain._HOMES.items() for name in names}
+    (homes,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["_HOMES"]
+    )
+    assert imported == {(home, name) for home, names in homes.items() for name in names}
     assert {name for _, name in imported} == set(hmchain.__all__)
     assert len(hmchain.__all__) == len(set(hmchain.__all__))
 

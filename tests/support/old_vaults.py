@@ -10,5 +10,5 @@ from hmchain.records.objects import ObjectStore
 def put_as_before(store: ObjectStore, data: bytes) -> bytes:
     """Keep an object under its SHA-256, as earlier versions named them."""
     name = sha256(data).digest()
-    store._backend.write_many([(f"{name.hex()[:2]}/{name.hex()}", data)])
+    store.backend.write_many([(f"{name.hex()[:2]}/{name.hex()}", data)])
     return name

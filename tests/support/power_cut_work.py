@@ -30,6 +30,7 @@ from hmchain.records.catalogue.entries import ItemDone
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault
+from support.full_disk import Disk, watched_disk
 from support.ledger_network import Network
 
 SECRET = SecretKey(bytes(range(32)))
@@ -73,7 +74,9 @@ def ledger(folder: Path) -> None:
 
 def agent_store(folder: Path) -> None:
     """An agent keeps records, notes others, and erases some."""
-    store = AgentStore(folder / "hospital" / "agent.db", SECRET)
+    path = folder / "hospital" / "agent.db"
+    with watched_disk() as disk:
+        store = AgentStore(path, SECRET)
     store.put("a", Note(b"one"))
     tell("a one")
     store.note("noted", Note(b"perhaps"))
@@ -83,7 +86,7 @@ def agent_store(folder: Path) -> None:
     tell("a two")
     tell("b three")
     with suppress(AgentStoreError):
-        _fail(store)
+        fail_for_want_of_room(store, disk, path)
     store.put("c", Note(b"four"))
     tell("c four")
     store.note("d", Note(b"five"))
@@ -94,13 +97,12 @@ def agent_store(folder: Path) -> None:
     store.close()
 
 
-def _fail(store: AgentStore) -> None:
-    pages = store._execute("PRAGMA page_count").fetchone()[0]
-    store._execute(f"PRAGMA max_page_count = {pages}")
+def fail_for_want_of_room(store: AgentStore, disk: Disk, path: Path) -> None:
+    disk.fill(path)
     try:
         store.note("large", Note(bytes(100_000)))
     finally:
-        store._execute("PRAGMA max_page_count = 100000")
+        disk.free(path)
 
 
 FOUR = tuple(Summand(name, "brain", 1, 1) for name in "abcd")
@@ -194,14 +196,14 @@ def ledger_as_it_was(folder: Path) -> None:
 def agent_store_as_it_was(folder: Path) -> None:
     """C4: after a failure the store was durable no more."""
 
-    def fail(store: AgentStore) -> None:
+    def fail(store: AgentStore, disk: Disk, path: Path) -> None:
         try:
-            real(store)
+            real(store, disk, path)
         finally:
             store.settle = lambda: None  # type: ignore[method-assign]
 
-    real = _fail
-    with mock.patch.object(sys.modules[__name__], "_fail", fail):
+    real = fail_for_want_of_room
+    with mock.patch.object(sys.modules[__name__], "fail_for_want_of_room", fail):
         agent_store(folder)
 
 

@@ -77,9 +77,9 @@ class Machine:
     def __init__(self, state: State, chain_id: str) -> None:
         self.state = state
         self.chain_id = chain_id
-        self._used: set[bytes] = set()
+        self.used_nonces: set[bytes] = set()
         for _, value in state.scan(_NONCES_PREFIX):
-            self._used |= _split(value)
+            self.used_nonces |= _split(value)
         self._nonces = _Nonces()
 
     # -- one block -------------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ class Machine:
     def commit(self, height: int) -> None:
         """Make the executed block durable. Raises `StateError`; the block is then still uncommitted."""
         self.state.commit(height)
-        self._used -= self._nonces.expired
-        self._used |= self._nonces.fresh
+        self.used_nonces -= self._nonces.expired
+        self.used_nonces |= self._nonces.fresh
         self._nonces = _Nonces()
 
     def rollback(self) -> None:
@@ -158,7 +158,7 @@ class Machine:
         if fields.expires_ms > time_ms + expiry_ms_max:
             raise Refusal("expiry_too_far")
         nonce = fields.sender + fields.nonce
-        if nonce in self._nonces.fresh or nonce in self._used:
+        if nonce in self._nonces.fresh or nonce in self.used_nonces:
             raise Refusal("replayed")
 
     def _require_sender(self, fields: Transaction) -> Credential:

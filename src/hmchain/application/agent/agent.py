@@ -63,18 +63,19 @@ class Agent:
     """Studies that wait for something, with the last error."""
 
     def __post_init__(self) -> None:
-        self._keys = StudyKeyStore(self.store)
+        self.keys = StudyKeyStore(self.store)
+        """The secrets of its studies."""
         self._learners: dict[str, Learner] = {}
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
         self._mine: list[Study] = []
-        self._seen: set[str] = set(self._keys.studies())
+        self._seen: set[str] = set(self.keys.studies())
         self._read_at = -1
 
     def publish(self) -> None:
         """Upload what the ledger already binds; done before `step`, so that others find it."""
         self.store.tend()
-        for study in self._studies():
+        for study in self.open_studies():
             with self._waiting(study):
                 if study.status is Status.RUNNING and (participant := self.participant(study)):
                     participant.publish(self.phases)
@@ -82,14 +83,14 @@ class Agent:
     def step(self) -> list[bytes]:
         """Do what is next in every study and return signed transactions; empty if there is nothing to do."""
         bodies: list[contracts.Body] = []
-        for study in self._studies():
+        for study in self.open_studies():
             with self._waiting(study):
                 bodies += self._act(study) or self.phases.lapse(self._desk(study))
         return [signed(self.signer, self.node, body, self.random) for body in bodies]
 
     def study_key(self, study: str) -> SecretKey | None:
         """The key of a study's objects, once pairs are agreed."""
-        return self._keys.object_key(study)
+        return self.keys.object_key(study)
 
     @property
     def coins(self) -> SecretKey:
@@ -115,7 +116,7 @@ class Agent:
             case _:
                 assert_never(study.status)
 
-    def _studies(self) -> list[Study]:
+    def open_studies(self) -> list[Study]:
         """The studies this organisation is named in that are not over, or of which there is something to close here."""
         state = self.node.state
         if self._read_at != state.height:
@@ -137,7 +138,7 @@ class Agent:
 
     def _join(self, study: Study) -> list[contracts.Body]:
         desk = self._desk(study)
-        learner = self._learner(study.spec) if is_due(desk) else None
+        learner = self.learner(study.spec) if is_due(desk) else None
         if learner is None:
             return []
         try:
@@ -169,9 +170,9 @@ class Agent:
     def _leave(self, study: Study, close: Closing) -> list[contracts.Body]:
         """A study is over: erase and withdraw what it leaves here."""
         name = study.spec.name
-        if self._keys.object_key(name) is not None:
-            close(self.node.state, study, self.store, self._keys, self._exchange(name))
-        self._keys.forget_drawn(name)
+        if self.keys.object_key(name) is not None:
+            close(self.node.state, study, self.store, self.keys, self._exchange(name))
+        self.keys.forget_drawn(name)
         self._participants.pop(name, None)
         self._learners.pop(name, None)
         self._closed.add(name)
@@ -190,28 +191,28 @@ class Agent:
         return participant
 
     def _desk(self, study: Study) -> Desk:
-        return Desk(self.organisation, self.node, self._keys, self.random, study)
+        return Desk(self.organisation, self.node, self.keys, self.random, study)
 
     def _round_desk(self, study: Study) -> RoundDesk | None:
-        name, learner = study.spec.name, self._learner(study.spec)
+        name, learner = study.spec.name, self.learner(study.spec)
         if learner is None:
             return None
         agreements = opening.agreements(self.node.state, name)
         try:
-            self._keys.keys(self.node.chain_id, name, study.order(self.organisation), agreements)
+            self.keys.keys(self.node.chain_id, name, study.order(self.organisation), agreements)
         except PairAgreementError as error:
             self.refusals[name] = str(error)
             return None
         entry = rounds.current(self.node.state, study)
         return RoundDesk(
-            self.organisation, self.node, self._keys, self.random, study,
+            self.organisation, self.node, self.keys, self.random, study,
             entry, self._exchange(name), self.store, learner, self.coins,
         )  # fmt: skip
 
     def _exchange(self, study: str) -> Exchange:
         return Exchange(self.objects, self.cache and self.cache / study, self.relay)
 
-    def _learner(self, spec: StudySpec) -> Learner | None:
+    def learner(self, spec: StudySpec) -> Learner | None:
         """The learner of a study, made once; None if the study pins anything that is not ours."""
         if spec.name not in self._learners and spec.name not in self.refusals:
             try:

@@ -37,20 +37,20 @@ class Exchange:
     def __init__(self, store: ObjectStore, cache: Path | None, relay: ObjectStore | None = None) -> None:
         """`relay` is the same store for objects that need not survive a power cut there: others hold them too."""
         self._store, self._relay = store, relay or store
-        self._cache = ObjectCache(cache)
+        self.cache = ObjectCache(cache)
         self._useless: set[tuple[bytes, bytes]] = set()
         self._made: dict[bytes, bytes] = {}  # kept a moment ago and not published yet
 
     def keep(self, envelope: bytes) -> bytes:
         """Put an object of one's own into one's cache, and return its address."""
         address = address_of(envelope)
-        self._cache.put(address, envelope)
+        self.cache.put(address, envelope)
         self._made[address] = envelope
         return address
 
     def publish(self, address: bytes, *, durably: bool = False) -> None:
         """Put an object that one keeps where everyone finds it; write-once, so doing it again is harmless."""
-        envelope = self._made.pop(address, None) or self._cache.get(address)
+        envelope = self._made.pop(address, None) or self.cache.get(address)
         if envelope is not None:
             (self._store if durably else self._relay).put(envelope, address=address)
 
@@ -63,21 +63,21 @@ class Exchange:
 
         One of another size is not read. Raises `MissingObjectError` and its kin.
         """
-        envelope = self._cache.get(address)
+        envelope = self.cache.get(address)
         if envelope is None:
             envelope = self._store.get(address, size=size)
             if keep:
-                self._cache.put(address, envelope)
+                self.cache.put(address, envelope)
         return envelope
 
     def is_stored(self, address: bytes) -> bool:
         """Whether the store has an object that one keeps, byte for byte."""
-        envelope = self._made.get(address) or self._cache.get(address)
+        envelope = self._made.get(address) or self.cache.get(address)
         return envelope is not None and self._store.holds(address, envelope)
 
     def repair(self, address: bytes, size: int) -> None:
         """Give an object of `size` bytes back to a store that lost it, or part of it, if one's cache has it."""
-        if self._cache.holds(address) and not self._is_whole(address, size):
+        if self.cache.holds(address) and not self._is_whole(address, size):
             self.publish(address)
 
     def _is_whole(self, address: bytes, size: int) -> bool:
@@ -88,7 +88,7 @@ class Exchange:
 
     def keep_only(self, addresses: Collection[bytes]) -> None:
         """Forget every cached object but these: the rounds of the others are final."""
-        self._cache.keep_only(addresses)
+        self.cache.keep_only(addresses)
         self._made.clear()
 
     def withdraw(self, address: bytes) -> None:

@@ -44,7 +44,7 @@ class AgentStore:
         """`seconds` is the clock by which erased records are scrubbed."""
         self._path = path
         self._seconds = seconds
-        self._settled = True
+        self.is_settled = True
         self._erased, self._scrubbed_at = True, -SCRUB_SECONDS  # a process that was killed left what it had erased
         self._cipher = AESGCM(key.derive("hmchain agent store").raw)
         self._db = sqlite.open_file(path, self._unopened, synchronous="NORMAL", shreds=True, mode=files.PRIVATE)
@@ -60,25 +60,25 @@ class AgentStore:
         """As `put`, for what a power cut may take: it is on disk once the store is settled."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, encode(record), name.encode())
-        self._settled = False
+        self.is_settled = False
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", name, sealed)
 
     def settle(self) -> None:
         """Bring to the disk what was noted."""
-        if self._settled or self._path is None:
+        if self.is_settled or self._path is None:
             return
         try:
             files.sync(self._path.with_name(f"{self._path.name}-wal"))  # every change is in SQLite's log first
         except OSError as error:
             raise self._named(sqlite.Trouble.FULL) from error
-        self._settled = True
+        self.is_settled = True
 
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Note several changes together or not at all; what they erase or replace is taken off the disk soon after."""
         with sqlite.failures(self._named), sqlite.transaction(self._db):
             yield
-        self._settled, self._erased = False, True
+        self.is_settled, self._erased = False, True
         self.tend()
 
     def get(self, name: str, kind: type[R]) -> R | None:
@@ -105,7 +105,7 @@ class AgentStore:
         """Take off the disk what was erased or replaced: SQLite's log holds it still. All else is on disk then."""
         with sqlite.failures(self._named):
             if sqlite.empty_log(self._db):
-                self._settled, self._erased, self._scrubbed_at = True, False, self._seconds()
+                self.is_settled, self._erased, self._scrubbed_at = True, False, self._seconds()
 
     def tend(self) -> None:
         """Scrub what is erased, but not more than once a second: to be called again and again."""

@@ -101,11 +101,11 @@ class EmbeddedLedger:
         except BaseException:
             self._lock.close()
             raise
-        self._clock_ms = clock_ms
+        self.clock_ms = clock_ms
         self._signatures = SignatureThreads(self.chain_id, threads)
         self._checked: dict[bytes, Authentic] = {}
         self._mempool: dict[bytes, Authentic] = {}
-        self._evidence: list[Evidence] = []
+        self.evidence: list[Evidence] = []
         self._directory, self._keys = directory, dict(validator_keys)
         try:
             self._tip = self._read_tip()
@@ -177,7 +177,7 @@ class EmbeddedLedger:
 
     def now_ms(self) -> int:
         """The time the next block would have."""
-        return max(self._clock_ms(), self._tip.time_ms + 1)
+        return max(self.clock_ms(), self._tip.time_ms + 1)
 
     def events(self, first: int) -> list[tuple[int, Event]]:
         """Events of all blocks from height `first` on: the stream that agents and pages follow."""
@@ -242,7 +242,7 @@ class EmbeddedLedger:
         is kept, and the next call goes on from there.
         """
         self._catch_up()
-        if not self._mempool and not self._evidence:
+        if not self._mempool and not self.evidence:
             return None
         taken = self._take()
         self._checked = {transaction.wire: transaction for transaction in taken}
@@ -286,9 +286,9 @@ class EmbeddedLedger:
         self, author: Validator, round_: int, transactions: tuple[bytes, ...]
     ) -> tuple[Block, BlockResult, bytes]:
         last_round, last_votes = self._last_votes(author)
-        transactions = _fitting(transactions, room_beside(tuple(self._evidence)))
+        transactions = _fitting(transactions, room_beside(tuple(self.evidence)))
         inputs = BlockInput(
-            self.height + 1, self.now_ms(), author.name, last_round, last_votes, tuple(self._evidence), transactions
+            self.height + 1, self.now_ms(), author.name, last_round, last_votes, tuple(self.evidence), transactions
         )
         result = author.machine.execute(inputs, self._authentic)
         if author.behaviour is Behaviour.INVALID_BLOCK:
@@ -316,7 +316,7 @@ class EmbeddedLedger:
         for entry in validators:
             validator = self.validators[entry.id]
             agrees = validator.awake and (
-                validator is author or validator.agrees(self._tip, block, validators, self._authentic, self._clock_ms())
+                validator is author or validator.agrees(self._tip, block, validators, self._authentic, self.clock_ms())
             )
             flag = COMMIT if agrees else NIL if validator.awake else ABSENT
             votes.append(Vote(entry.id, flag))
@@ -335,8 +335,8 @@ class EmbeddedLedger:
 
     def _accuse(self, evidence: Evidence) -> None:
         """Keep evidence for the next block, within what a block may carry."""
-        if room_beside((*self._evidence, evidence)) >= 0:
-            self._evidence.append(evidence)
+        if room_beside((*self.evidence, evidence)) >= 0:
+            self.evidence.append(evidence)
 
     def _finish(self, block: Block, commit: Commit, result: BlockResult) -> None:
         """Make the block durable, then let every state commit it; a state that did not agree executes it again."""
@@ -352,9 +352,7 @@ class EmbeddedLedger:
             self._mempool.pop(digest, None)
         self._checked = {}
         # An invalid proposal proves something only on the state it was made for.
-        self._evidence = [
-            item for item in self._evidence if isinstance(item, DoubleSign) and item not in block.evidence
-        ]
+        self.evidence = [item for item in self.evidence if isinstance(item, DoubleSign) and item not in block.evidence]
         agreed = {vote.validator for vote in commit.votes if vote.flag == COMMIT}
         for validator in self.validators.values():
             if validator.name in agreed:

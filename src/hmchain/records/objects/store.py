@@ -34,7 +34,8 @@ class ObjectStore:
 
     def __init__(self, store: AnyStore | Folder | Bucket, *, durable: bool = True) -> None:
         """Use any store of obstore; `durable` syncs what goes into a `LocalStore` before a write returns."""
-        self._backend = _backend(store, durable=durable)
+        self.backend = _backend(store, durable=durable)
+        """Where the objects lie, whatever holds them."""
 
     @classmethod
     def open(
@@ -63,7 +64,7 @@ class ObjectStore:
     def check(self) -> None:
         """Ask the store for something small. Raises `StoreUnavailableError` that says what is wrong with it."""
         with failures("the first question"):
-            self._backend.check()
+            self.backend.check()
 
     def put(self, data: Buffer, *, address: bytes | None = None) -> bytes:
         """Write one object and return its digest, 32 bytes; one that is there already is left alone.
@@ -73,7 +74,7 @@ class ObjectStore:
         """
         digest = address or address_of(data)
         with failures("an object"):
-            self._backend.write_many([(_name(digest), data)])
+            self.backend.write_many([(_name(digest), data)])
         return digest
 
     def put_many(self, objects: Iterable[Buffer]) -> list[bytes]:
@@ -81,7 +82,7 @@ class ObjectStore:
         held = list(objects)
         digests = [address_of(data) for data in held]
         with failures("an object"):
-            self._backend.write_many([(_name(digest), data) for digest, data in zip(digests, held, strict=True)])
+            self.backend.write_many([(_name(digest), data) for digest, data in zip(digests, held, strict=True)])
         return digests
 
     def put_stream(self, pieces: Iterable[Buffer]) -> bytes:
@@ -92,7 +93,7 @@ class ObjectStore:
         """
         state = blake3()
         with failures("an object"):
-            staged = self._backend.stage()
+            staged = self.backend.stage()
 
         def keep(piece: Buffer) -> None:
             state.update(piece)
@@ -120,7 +121,7 @@ class ObjectStore:
             what = f"object {digest.hex()} has {found} bytes in place of {size}"
             raise WrongSizeError(what, "it is not what it should be; take it from another holder")
         with missing(f"object {digest.hex()}"):
-            data = self._backend.read(_name(digest), size)
+            data = self.backend.read(_name(digest), size)
         if address_of(data) != digest:
             raise _tampered(digest)
         return data
@@ -133,7 +134,7 @@ class ObjectStore:
         """
         state = blake3()
         with missing(f"object {digest.hex()}"):
-            for piece in self._backend.stream(_name(digest)):
+            for piece in self.backend.stream(_name(digest)):
                 if verify:
                     state.update(piece)
                 yield piece
@@ -148,19 +149,19 @@ class ObjectStore:
         size = memoryview(data).nbytes
         try:
             with missing(f"object {digest.hex()}"):
-                return self._backend.size(_name(digest)) == size and self._backend.read(_name(digest), size) == data
+                return self.backend.size(_name(digest)) == size and self.backend.read(_name(digest), size) == data
         except MissingObjectError:
             return False
 
     def size(self, digest: bytes) -> int:
         """Return an object's size in bytes, unread. Raises `MissingObjectError`, `StoreUnavailableError`."""
         with missing(f"object {digest.hex()}"):
-            return self._backend.size(_name(digest))
+            return self.backend.size(_name(digest))
 
     def exists(self, digest: bytes) -> bool:
         """Tell whether the store has an object; its bytes are not read."""
         with failures(f"object {digest.hex()}"):
-            return self._backend.exists(_name(digest))
+            return self.backend.exists(_name(digest))
 
     def delete(self, digest: bytes) -> None:
         """Remove an object, durably; one that is not there is no error."""
@@ -171,20 +172,20 @@ class ObjectStore:
         names = [_name(digest) for digest in digests]
         if names:
             with failures("the deletion of objects"):
-                self._backend.delete_many(names)
+                self.backend.delete_many(names)
 
     def list(self, *, older_than_s: float = 0.0) -> Iterator[bytes]:
         """The digests of all objects, or of those written so many seconds ago, in no particular order."""
         latest = time.time() - older_than_s if older_than_s else float("inf")
         with failures("the list of objects"):
-            for entry in self._backend.list():
+            for entry in self.backend.list():
                 if (match := _NAME.fullmatch(entry.name)) and entry.written_s <= latest:
                     yield bytes.fromhex(match[1])
 
     def sizes(self) -> dict[bytes, int]:
         """Return the size of each object in bytes, as the store lists them; none of them is read."""
         with failures("the list of objects"):
-            found = ((_NAME.fullmatch(entry.name), entry.size) for entry in self._backend.list())
+            found = ((_NAME.fullmatch(entry.name), entry.size) for entry in self.backend.list())
             return {bytes.fromhex(match[1]): size for match, size in found if match}
 
 

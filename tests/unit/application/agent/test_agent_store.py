@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hmchain import files
 from hmchain.application.agent.store import SCRUB_SECONDS, AgentStore, AgentStoreError
 from hmchain.canonical import Record
 from hmchain.keys import SecretKey
+from support.full_disk import watched_disk
 
 KEY = SecretKey(bytes(32))
 
@@ -22,8 +25,10 @@ def on_disk(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
 
 
-def sealed(store: AgentStore, name: str) -> bytes:
-    return store._execute("SELECT sealed FROM entries WHERE name = ?", name).fetchone()[0]
+def sealed(path: Path, name: str) -> bytes:
+    with closing(sqlite3.connect(path)) as database:
+        ((found,),) = database.execute("SELECT sealed FROM entries WHERE name = ?", (name,)).fetchall()
+    return found
 
 
 @pytest.mark.parametrize("path", ["agent.db", None])
@@ -58,7 +63,8 @@ def test_nothing_is_readable_without_the_key(tmp_path: Path) -> None:
 def test_a_record_does_not_open_under_another_name(tmp_path: Path) -> None:
     store = AgentStore(tmp_path / "agent.db", KEY)
     store.put("a", Note(b"one"))
-    store._execute("UPDATE entries SET name = 'b'")
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as database:
+        database.execute("UPDATE entries SET name = 'b'")
     with pytest.raises(AgentStoreError):
         store.get("b", Note)
 
@@ -68,7 +74,7 @@ def test_what_is_erased_or_replaced_leaves_the_disk(tmp_path: Path) -> None:
     store = AgentStore(tmp_path / "agent.db", KEY)
     for name in "ab":
         store.put(name, Note(bytes(200)))
-    old = [sealed(store, name) for name in "ab"]
+    old = [sealed(tmp_path / "agent.db", name) for name in "ab"]
     assert all(data in on_disk(tmp_path) for data in old)
     with store.batch():
         store.erase("a")
@@ -105,8 +111,9 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
 
 
 def test_c4_after_a_failed_note_what_is_put_is_on_disk_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, synced = AgentStore(tmp_path / "agent.db", KEY), list[str]()
-    store._execute("PRAGMA max_page_count = 3")
+    with watched_disk() as disk:
+        store, synced = AgentStore(tmp_path / "agent.db", KEY), list[str]()
+    disk.fill(tmp_path / "agent.db")
     with pytest.raises(AgentStoreError):
         store.note("a", Note(bytes(100_000)))
     monkeypatch.setattr(files, "sync", lambda path: synced.append(path.name))
@@ -133,7 +140,7 @@ def test_what_is_erased_leaves_the_disk_within_a_second_of_rounds_that_fly_by(tm
     store.tend()
     for name in "ab":
         store.put(name, Note(bytes(200)))
-    old = [sealed(store, name)[20:100] for name in "ab"]
+    old = [sealed(tmp_path / "agent.db", name)[20:100] for name in "ab"]
     with store.batch():
         store.erase("a")
     now[0] = SCRUB_SECONDS / 2
@@ -149,7 +156,7 @@ def test_what_a_killed_process_erased_leaves_the_disk_with_the_next_one(tmp_path
     store = AgentStore(tmp_path / "agent.db", KEY, seconds=lambda: 0.0)
     store.tend()
     store.put("a", Note(bytes(200)))
-    old = sealed(store, "a")[20:100]
+    old = sealed(tmp_path / "agent.db", "a")[20:100]
     with store.batch():
         store.erase("a")
     assert old in on_disk(tmp_path)

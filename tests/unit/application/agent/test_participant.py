@@ -131,8 +131,10 @@ def test_two_time_pad_no_bytes_leave_before_the_record_of_them_is_on_disk(
     owners = {str(bed.directory / "hospitals" / name / "cache" / STUDY): name for name in bed.names}
 
     def checked(exchange: Exchange, address: bytes) -> None:
-        store = bed.agent(owners[str(exchange._cache._folder)]).store
-        assert store._settled and any(made.object == address for _, made in store.all(f"{STUDY}/masked/", MaskedUpdate))
+        store = bed.agent(owners[str(exchange.cache.folder)]).store
+        assert store.is_settled and any(
+            made.object == address for _, made in store.all(f"{STUDY}/masked/", MaskedUpdate)
+        )
         published.append(address)
         publish(exchange, address)
 
@@ -280,25 +282,25 @@ def test_long_term_key_stolen_later_opens_nothing_that_went_before(bed: Bed) -> 
     bed.step()
     assert list(store.all(f"{STUDY}/drawn", MaskedUpdate)) == [], "KEM key and halves are erased after agreement"
     bed.until(1, Phase.REVEAL)
-    chains = {number: bed.agent("east")._keys.require(STUDY) for number in (1,)}
+    chains = {number: bed.agent("east").keys.require(STUDY) for number in (1,)}
     bed.run(lambda: bed.round.number == 2)
     bed.step()
-    for keys in (bed.agent("east")._keys.require(STUDY), chains[1]):
+    for keys in (bed.agent("east").keys.require(STUDY), chains[1]):
         with pytest.raises(RatchetError):
             keys.seeds(0, 0, bed.at(0).base_root)
     with pytest.raises(RatchetError):
-        bed.agent("east")._keys.require(STUDY).seeds(1, 0, bed.at(1).base_root)
+        bed.agent("east").keys.require(STUDY).seeds(1, 0, bed.at(1).base_root)
 
 
 def test_the_last_rounds_seeds_are_erased_when_the_study_is_over(bed: Bed) -> None:
     bed.run()
     for name in bed.names:
-        keys = bed.agent(name)._keys.require(STUDY)
+        keys = bed.agent(name).keys.require(STUDY)
         assert keys.own.round == 2
     bed.step()
     for name in bed.names:
         with pytest.raises(RatchetError):
-            bed.agent(name)._keys.require(STUDY).seeds(2, 0, bed.at(2).base_root)
+            bed.agent(name).keys.require(STUDY).seeds(2, 0, bed.at(2).base_root)
         assert bed.agent(name).study_key(STUDY) is not None, "the key of the final model stays"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,7 +96,8 @@ def test_long_term_key_stolen_later_finds_neither_kem_key_nor_halves(tmp_path: P
     kept = StudyKeyStore(store)
     drawn = kept.drawn("study", len(NAMES), random.Random(5).randbytes)
     assert kept.drawn("study", len(NAMES), random.Random(6).randbytes) == drawn, "drawn once"
-    sealed = store._execute("SELECT sealed FROM entries WHERE name = 'study/drawn'").fetchone()[0]
+    with closing(sqlite3.connect(tmp_path / "agent.db")) as database:
+        ((sealed,),) = database.execute("SELECT sealed FROM entries WHERE name = 'study/drawn'").fetchall()
     others = [draw(len(NAMES), random.Random(i).randbytes) for i in (7, 8)]
     everyone = [drawn, *others]
     joins = [Join(name, s.wrapping.public, b"") for name, s in zip(NAMES, everyone, strict=True)]

@@ -29,6 +29,7 @@ from hmchain.records.vault import Conversion, SecretKeyProvider, Vault, VaultKey
 from hmchain.records.vault.database import Database
 from hmchain.records.vault.hierarchy import RecordKey, record_context
 from support.old_vaults import put_as_before
+from support.vault_file import newest_kek
 
 KEY = SecretKeyProvider(SecretKey(bytes(range(32))))
 
@@ -259,8 +260,8 @@ def test_s13_what_was_never_found_whole_is_not_trained_on_after_an_erasure(conso
 
 def to_second_format(place: Path) -> bytes:
     """Make a vault what the version before this one would have written; returns the root of its closed version."""
-    with opened(place) as vault, vault._database.transaction() as connection:
-        kek = vault._hierarchy.newest(connection)
+    kek = newest_kek(place / "vault", KEY)
+    with closing(Database(place / "vault" / "vault.sqlite")) as database, database.transaction() as connection:
         sql = """SELECT r.rowid, dataset, version, record, context, subject, salt, wrapped
             FROM records r JOIN blobs b ON b.id = blob"""
         for row, dataset, version, record, context, subject, salt, wrapped in connection.execute(sql).fetchall():
@@ -273,11 +274,13 @@ def to_second_format(place: Path) -> bytes:
             former = put_as_before(store, store.get(name))
             store.delete(name)
             connection.execute("UPDATE blobs SET digest = ? WHERE id = ?", (former, blob))
+    with opened(place) as vault:
         root = vault.commitment("brain", 1).root
-        dropped = ("records DROP COLUMN description", "blobs DROP COLUMN former")
-        for column in (*dropped, "versions DROP COLUMN about", "versions DROP COLUMN root"):
-            connection.execute(f"ALTER TABLE {column}")
-        connection.execute("PRAGMA user_version = 2")
+    dropped = ("records DROP COLUMN description", "blobs DROP COLUMN former")
+    columns = (*dropped, "versions DROP COLUMN about", "versions DROP COLUMN root")
+    change(
+        place / "vault" / "vault.sqlite", *(f"ALTER TABLE {column}" for column in columns), "PRAGMA user_version = 2"
+    )
     return root
 
 

@@ -34,7 +34,7 @@ def test_run_ends_with_every_secret_of_the_last_round_erased(bed: Bed) -> None:
     bed.approve()
     bed.consortium.run(STUDY)
     assert bed.study.status == Status.FINISHED
-    assert all(bed.agent(name)._keys.require(STUDY).own.round == 2 for name in bed.names)
+    assert all(bed.agent(name).keys.require(STUDY).own.round == 2 for name in bed.names)
 
 
 def test_run_says_why_it_stops(bed: Bed) -> None:

@@ -33,7 +33,7 @@ def test_hospitals_that_act_one_by_one_end_a_study_together(bed: Bed) -> None:
         bed.now_ms += 10 if any(busy) else 500
     assert is_finished(bed.state, STUDY)
     each[0].run(STUDY)
-    assert bed.agent(bed.names[0])._keys.require(STUDY).own.round == 2
+    assert bed.agent(bed.names[0]).keys.require(STUDY).own.round == 2
     assert "agent" not in {thread.name.partition("_")[0] for thread in threading.enumerate()}
 
 

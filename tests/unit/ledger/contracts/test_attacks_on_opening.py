@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hmchain.application.agent import closing, study_keys
 from hmchain.application.agent.desk import Desk, RoundDesk
+from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.phases import agree, commit, reveal
 from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.governance.terms import terms
@@ -92,7 +93,7 @@ def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
 
 def test_s4_an_agent_whose_data_do_not_fit_the_plan_says_so_and_does_not_join(bed: Bed) -> None:
     agent = bed.agent("west")
-    learner = agent._learner(bed.study.spec)
+    learner = agent.learner(bed.study.spec)
 
     def read() -> None:
         raise UnpinnedError("batches must be smaller")
@@ -217,12 +218,12 @@ def test_confirmations_malformed_late_replayed_and_of_the_wrong_role(bed: Bed) -
     body = ConfirmPairs(STUDY, bytes(32))
     assert bed.submit("east", "agent", body) == "wrong_phase", "too early"
     assert bed.submit("east", "agent", replace(body, study="other")) == "no_such_study"
-    bed.agent("west")._confirm = lambda study: []
+    bed.hand("west", confirm=lambda desk: ())
     bed.run(lambda: bed.study.status == Status.CONFIRMING and not bed.step())
     assert bed.submit("west", "steward", body) == "wrong_role"
     assert bed.submit("west", "agent", replace(body, key_hash=bytes(31))) == "bad_digest"
     assert bed.submit("east", "agent", body) == "already_confirmed"
-    del bed.agent("west")._confirm
+    bed.behave("west", AgentBehaviour.HONEST)
     bed.run(lambda: bed.running)
     assert len({said.key_hash for said in opening.confirmations(bed.state, STUDY)}) == 1
     assert bed.submit("west", "agent", body) == "wrong_phase", "too late"

@@ -199,7 +199,7 @@ def test_a_late_reveal_is_taken_from_a_survivor_alone_and_once(bed: Bed) -> None
         void = bed.round
         bed.run(lambda: bed.round.attempt == 1)
     bed.behave("north", AgentBehaviour.HONEST)
-    seeds = bed.agent("north")._keys.require(STUDY).seeds(1, 0, void.base_root)
+    seeds = bed.agent("north").keys.require(STUDY).seeds(1, 0, void.base_root)
     late = Reveal(STUDY, 1, 0, seeds.self_seed, ())
     assert bed.submit("west", "agent", late) == "not_frozen"
     assert bed.submit("north", "steward", late) == "wrong_role"
@@ -229,7 +229,7 @@ def test_a_lasting_dropout_ends_the_study_with_its_last_accepted_model(bed: Bed)
     assert model is not None and first is not None and (model.round, model.root) == (1, first.model_root)
     assert charged(bed) == before, "the end charges nobody"
     bed.step()
-    assert all(bed.agent(name)._keys.require(STUDY).own.round == 3 for name in bed.names), "old seeds are erased"
+    assert all(bed.agent(name).keys.require(STUDY).own.round == 3 for name in bed.names), "old seeds are erased"
 
 
 def test_a_revocation_after_which_no_set_may_be_summed_ends_the_study_at_once(bed: Bed) -> None:

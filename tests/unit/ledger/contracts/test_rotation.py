@@ -23,11 +23,14 @@ from hmchain.ledger.engines.cometbft.blocks import lawful, validator_updates
 from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.genesis import Genesis, initialise
 from hmchain.ledger.readers import lineage, replay
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal, authenticate, sign
 from hmchain.ledger.transition import Machine
 from support.abci_chain import Chain, misbehaviour
 from support.ledger_network import CHAIN, SCHEMA, START_MS, Clock, Network, Sender, genesis, signing_key
+
+STANDINGS = Table("standings", standings.Standing)
+"""As the contract keeps them: these tests change what no transaction may."""
 
 ROLES = membership.SIGNING_ROLES
 
@@ -354,9 +357,9 @@ def apply_step(state: State, height: int, kind: str, name: str, number: int) -> 
         elif kind == "remove":
             membership.remove(state, name, height)
         elif kind == "jail" and not entry.jailed and not entry.tombstoned:
-            standings._STANDINGS.put(state, reputation.jail(entry, height, START_MS + height), name)
+            STANDINGS.put(state, reputation.jail(entry, height, START_MS + height), name)
         elif kind == "unjail" and entry.jailed:
-            standings._STANDINGS.put(state, reputation.unjail(entry), name)
+            STANDINGS.put(state, reputation.unjail(entry), name)
     except Refusal:
         state.rollback(mark)
 

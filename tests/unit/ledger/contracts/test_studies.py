@@ -263,7 +263,7 @@ def test_an_opening_seed_must_be_the_one_that_was_bound(bed: Bed) -> None:
     bed.approve()
     bed.run(lambda: bed.study.status == Status.AGREEING)
     assert bed.submit("east", "agent", AgreePairs(STUDY, (), bytes(32))) == "wrong_seed"
-    drawn = bed.agent("east")._keys.drawn(STUDY, 4, bed.agent("east").random)
+    drawn = bed.agent("east").keys.drawn(STUDY, 4, bed.agent("east").random)
     assert bed.submit("east", "agent", AgreePairs(STUDY, (), drawn.opening_seed)) == "wrong_count"
     assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"
 

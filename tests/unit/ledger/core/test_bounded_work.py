@@ -156,7 +156,7 @@ def test_l10_nobody_votes_for_a_time_far_ahead_of_the_own_clock(tmp_path: Path) 
     honest = clock.ms
     ledger.submit(network.send.dataset("a", "later"))
     times = iter([honest + chain.TIME_AHEAD_MS_MAX + 60_000])
-    ledger._clock_ms = lambda: next(times, honest)  # of the first proposer alone
+    ledger.clock_ms = lambda: next(times, honest)  # of the first proposer alone
     decided = ledger.produce_block()
     assert decided is not None and decided[0].header.round > 0
     assert honest <= decided[0].header.time_ms <= honest + 1000
@@ -167,7 +167,7 @@ def test_l10_where_all_clocks_are_wrong_nothing_is_stored_that_cannot_be_read(tm
     network = Network.found(tmp_path)
     network.fill(2)
     network.ledger.submit(network.send.dataset("a", "later"))
-    network.ledger._clock_ms = lambda: (1 << 63) - 1
+    network.ledger.clock_ms = lambda: (1 << 63) - 1
     with pytest.raises(NoQuorumError):
         network.ledger.produce_block()
     assert network.reopen().height == 2
@@ -231,7 +231,9 @@ def test_l6_an_agent_reads_the_open_studies_that_name_it_and_no_other(
     bed.run()
     assert all(studies.open_studies(bed.state, name) == ["others"] for name in bed.names[1:])
     bed.reopen()
-    assert STUDY in {study.spec.name for study in bed.agent(bed.names[0])._studies()}, "there may be something to close"
+    assert STUDY in {study.spec.name for study in bed.agent(bed.names[0]).open_studies()}, (
+        "there may be something to close"
+    )
     bed.close()
 
 

@@ -80,7 +80,7 @@ def test_s11_what_was_signed_for_a_pilot_does_nothing_on_the_ledger_after_it(tmp
         position = [vote.validator for vote in commit.votes].index("b")
         votes.append(SignedVote(commit.height, commit.round, commit.block_hash, commit.signatures[position]))
     clock.ms += 1000
-    ledger._evidence.append(DoubleSign("b", votes[0], votes[1]))
+    ledger.evidence.append(DoubleSign("b", votes[0], votes[1]))
     decided = ledger.produce_block()
     assert decided is not None and not decided[1].events
     assert not standings.standing(ledger.state, "b").tombstoned

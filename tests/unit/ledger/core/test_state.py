@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hmchain.canonical import Record, encode
 from hmchain.ledger.state import SnapshotError, State, StateError, Table
+from support.full_disk import watched_disk
 
 keys = st.sampled_from([b"a", b"b", b"c", b"ab", b"a\xff"])
 writes = st.lists(st.tuples(keys, st.none() | st.binary(max_size=3)), max_size=12)
@@ -213,15 +214,15 @@ def test_a_changed_record_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_what_was_committed(tmp_path: Path) -> None:
-    state = State(tmp_path / "s.db")
+    with watched_disk() as disk:
+        state = State(tmp_path / "s.db")
     state.put(b"k", b"v")
     state.commit(1)
-    pages = state._db.execute("PRAGMA page_count").fetchone()[0]
-    state._db.execute(f"PRAGMA max_page_count = {pages}")
+    disk.fill(tmp_path / "s.db")
     state.put(b"large", bytes(100_000))
     with pytest.raises(StateError, match="cannot be written"):
         state.commit(2)
     assert state.height == 1
-    state._db.execute("PRAGMA max_page_count = 100000")
+    disk.free(tmp_path / "s.db")
     state.commit(2)
     assert state.height == 2 and state.get(b"large") == bytes(100_000)

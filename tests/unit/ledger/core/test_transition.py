@@ -32,10 +32,13 @@ from hmchain.ledger.blocks import (
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.contracts.members.standings import Unjail
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 from hmchain.ledger.transition import Machine
 from support.ledger_network import CHAIN, ROLES, SCHEMA, START_MS, Clock, Sender, genesis, signing_key
+
+STANDINGS = Table("standings", standings.Standing)
+"""As the contract keeps them: these tests change what no transaction may."""
 
 
 @dataclass
@@ -121,7 +124,7 @@ def test_failed_transaction_resubmitted_by_anyone_when_the_state_changed(bench: 
     failing = bench.send("b", Unjail())
     assert bench.codes(failing) == ["not_jailed"]
     standing = standings.standing(bench.state, "b")
-    bench.state.put(standings._STANDINGS.key("b"), encode(replace(standing, jailed=True)))
+    bench.state.put(STANDINGS.key("b"), encode(replace(standing, jailed=True)))
     bench.machine.commit(bench.height)
     assert bench.codes(failing) == ["replayed"]  # it would succeed now, and is used up
     assert bench.codes(bench.send("b", Unjail())) == ["ok"]
@@ -165,7 +168,7 @@ def test_nonces_are_forgotten_only_after_expiry(bench: Bench) -> None:
     assert bench.codes(wire, step_ms=120_000) == ["expired"]
     bench.block(bench.send("a", Unjail(), life_ms=3_600_000), step_ms=1_800_000)
     assert len(list(bench.state.scan(b"nonces\0"))) == used  # the old ones are gone, the new one is there
-    assert len(bench.machine._used) == 1
+    assert len(bench.machine.used_nonces) == 1
 
 
 def test_a_restarted_machine_still_knows_the_nonces(bench: Bench) -> None:
@@ -238,7 +241,7 @@ def test_rolled_back_and_repeated_execution_gives_the_same_commitment(cuts: list
             winding.machine.rollback()
         winding.block(*wires[start : start + 4])
     assert straight.state.commitment() == winding.state.commitment()
-    assert straight.machine._used == winding.machine._used
+    assert straight.machine.used_nonces == winding.machine.used_nonces
 
 
 # -- evidence --------------------------------------------------------------------------------------------------------

@@ -233,10 +233,10 @@ def test_a_bad_signature_is_never_remembered_as_good(chain: Chain) -> None:
 
 def test_what_was_known_before_a_restart_is_checked_again(chain: Chain) -> None:
     good = chain.send.dataset("a", "x")
-    assert chain.check([good]) == [""] and len(chain.app._known._known) == 1
+    assert chain.check([good]) == [""] and len(chain.app.known) == 1
     chain.reopen()
-    assert not chain.app._known._known
+    assert not chain.app.known
     request = chain.request(good)
-    assert propose(chain, request) and len(chain.app._known._known) == 1
+    assert propose(chain, request) and len(chain.app.known) == 1
     assert chain.decide(request).tx_results[0].code == 0
-    assert not chain.app._known._known, "what is in a block takes no more room"
+    assert not chain.app.known, "what is in a block takes no more room"

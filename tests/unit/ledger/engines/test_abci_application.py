@@ -122,15 +122,15 @@ def test_10_a_flood_does_not_fill_the_memory(chain: Chain, monkeypatch: pytest.M
     size = sum(map(len, wires[:10]))
     monkeypatch.setattr(mempool, "KNOWN_BYTES_MAX", size)
     assert chain.check(wires) == [""] * 50
-    assert sum(map(len, chain.app._known._known)) <= size
+    assert sum(map(len, chain.app.known)) <= size
     assert chain.check(wires[:1]) == [""] and chain.accepts(*wires)
     strangers = [
         sign(signing_key("z", "steward"), CHAIN, b"", number.to_bytes(16, "big"), chain.clock.ms + 1000)
         for number in range(50)
     ]
-    known = list(chain.app._known._known)
+    known = list(chain.app.known)
     assert set(chain.check(strangers)) == {"unknown_sender"}
-    assert list(chain.app._known._known) == known and len(known) >= 9
+    assert list(chain.app.known) == known and len(known) >= 9
 
 
 def test_10_a_member_s_flood_leaves_the_others_their_share(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_10_a_member_s_flood_leaves_the_others_their_share(chain: Chain, monkeyp
     chain.clock.ms += 700_000
     chain.block()
     assert set(chain.check(flood[2:7], abci.RECHECK)) == {"expired"}
-    assert chain.app._shares._counts["a"] == 0  # what has expired gives its place back
+    assert chain.app.shares.count("a") == 0  # what has expired gives its place back
 
 
 def test_10_what_cometbft_no_longer_holds_gives_its_place_back(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_10_what_cometbft_no_longer_holds_gives_its_place_back(chain: Chain, mon
     chain.block()
     assert chain.check([kept], abci.RECHECK) == [""]
     assert chain.check([later]) == [""]
-    assert chain.app._shares._counts["b"] == 1
+    assert chain.app.shares.count("b") == 1
 
 
 # -- proposals ---------------------------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_a_block_that_ran_otherwise_before_is_named(chain: Chain) -> None:
     chain.fill(2)
     request = chain.request(chain.send.dataset("d", "x"))
     chain.app.finalize_block(request)
-    inputs, result = chain.app._executed or pytest.fail("nothing was executed")
+    inputs, result = chain.app.executed or pytest.fail("nothing was executed")
     chain.app.storage.log(inputs, result, bytes(32))
     with pytest.raises(DivergenceError, match="block 3"):
         chain.app.commit(abci.RequestCommit())

@@ -31,6 +31,7 @@ from hmchain.ledger.engines.embedded import (
     SecondWriterError,
 )
 from hmchain.ledger.state import State, StateError
+from support.full_disk import watched_disk
 from support.ledger_network import Clock, Network, Sender, genesis, member, signing_key, validator_keys
 from support.paths import TESTS
 
@@ -226,30 +227,32 @@ def test_a_torn_log_of_blocks_is_named(network: Network) -> None:
 def test_a_full_disk_stops_deciding_and_loses_nothing(network: Network) -> None:
     network.fill(2)
     before = network.commitments()
-    pages = network.ledger.store._db.execute("PRAGMA page_count").fetchone()[0]
-    network.ledger.store._db.execute(f"PRAGMA max_page_count = {pages}")
+    with watched_disk() as disk:
+        network.reopen()
+    disk.fill(network.directory / "blocks.db")
     many = [network.send.dataset("a", f"full{number}") for number in range(100)]
     for wire in many:
         network.ledger.submit(wire)
     with pytest.raises(LedgerFullError, match="the disk is full"):
         network.ledger.produce_block()
     assert network.ledger.height == 2 and network.commitments() == before
-    network.ledger.store._db.execute("PRAGMA max_page_count = 1000000")
+    disk.free(network.directory / "blocks.db")
     assert network.ledger.produce_block() is not None
     assert network.ledger.height == 3 and len(network.commitments()) == 1
 
 
 def test_a_state_that_could_not_be_written_follows_later(network: Network) -> None:
     network.fill(2)
-    database = network.ledger.validators["b"].state._db
-    pages = database.execute("PRAGMA page_count").fetchone()[0]
-    database.execute(f"PRAGMA max_page_count = {pages}")
+    with watched_disk() as disk:
+        network.reopen()
+    state = network.directory / "validators" / "b.db"
+    disk.fill(state)
     for number in range(200):
         network.ledger.submit(network.send.dataset("a", f"full{number}"))
     with pytest.raises(StateError, match=r"b\.db cannot be written"):
         network.ledger.produce_block()
     assert network.ledger.height == 3  # the block itself is decided and on disk
-    database.execute("PRAGMA max_page_count = 1000000")
+    disk.free(state)
     network.fill(1, first=500)
     assert network.ledger.height == 4 and len(network.commitments()) == 1
     assert network.ledger.recoveries == []  # it followed, and was not rebuilt

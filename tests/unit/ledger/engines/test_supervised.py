@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,9 +94,12 @@ def test_a_process_that_was_killed_on_purpose_stays_down_until_it_is_started(sle
 
 def test_what_waits_for_an_address_can_be_stopped_before_it_was_started(tmp_path: Path) -> None:
     child = SupervisedProcess("waiter", SLEEPER, tmp_path / "log", needs=f"unix://{tmp_path}/nobody.sock")
-    child._stopping.set()  # as `stop` does from another thread
-    assert child._launched(child._stopping) is None
-    assert child.starts == 0
+    starting = threading.Thread(target=child.start)
+    starting.start()
+    assert eventually(lambda: "watch waiter" in {each.name for each in threading.enumerate() if each.is_alive()})
+    child.stop()
+    starting.join()
+    assert (child.starts, child.pid) == (0, None)
 
 
 def test_why_a_process_ended_is_told_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

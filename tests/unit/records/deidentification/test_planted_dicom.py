@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 
 from hmchain.records.deidentification.dicom import DicomDeidentifier, encoding

@@ -91,7 +91,7 @@ def test_an_object_of_another_size_than_expected_is_not_read(
 ) -> None:
     digest = store.put(b"pixels")
     assert store.size(digest) == 6 and store.get(digest, size=6) == b"pixels"
-    monkeypatch.setattr(store._backend, "read", lambda name, limit: pytest.fail("read"))
+    monkeypatch.setattr(store.backend, "read", lambda name, limit: pytest.fail("read"))
     for size in (5, 7, 1 << 40):
         with pytest.raises(WrongSizeError, match=f"6 bytes in place of {size}"):
             store.get(digest, size=size)
@@ -101,9 +101,9 @@ def test_an_object_of_another_size_than_expected_is_not_read(
 
 def test_a_store_that_lies_about_a_size_is_read_no_further(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = store.put(b"pixels and much more")
-    monkeypatch.setattr(store._backend, "size", lambda name: 6)
-    read, got = store._backend.read, []
-    monkeypatch.setattr(store._backend, "read", lambda *asked: got.append(read(*asked)) or got[-1])
+    monkeypatch.setattr(store.backend, "size", lambda name: 6)
+    read, got = store.backend.read, []
+    monkeypatch.setattr(store.backend, "read", lambda *asked: got.append(read(*asked)) or got[-1])
     with pytest.raises(TamperedObjectError):
         store.get(digest, size=6)
     assert got == [b"pixels"]

@@ -30,6 +30,7 @@ from hmchain.records.pipeline.workers import TRAVEL_BYTES_MAX, WorkerLostError
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark
 from hmchain.records.vault import MissingRecordError, Vault, VersionClosedError
+from hmchain.records.vault.intake import Intake
 
 LETTERS = "letters"
 BOOK = Dataset("book", "A book", "library", load_profile("basic"), 0)
@@ -421,7 +422,7 @@ def strike_at(fault: int, bed: Bed, patches: pytest.MonkeyPatch) -> None:
         return instead
 
     for place, name in (
-        (bed.store, "put_many"), (bed.store, "put_stream"), (bed.vault._intake, "enter"), (bed.catalogue, "add_items"),
+        (bed.store, "put_many"), (bed.store, "put_stream"), (Intake, "enter"), (bed.catalogue, "add_items"),
     ):  # fmt: skip
         patches.setattr(place, name, struck(getattr(place, name)))
 

@@ -83,18 +83,30 @@ def test_one_object_by_c_get() -> None:
         dimse.close()
 
 
+def watched_arrivals(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> list[tuple[Arrivals, int]]:
+    """The answers to all objects that come in, and who gave them; `before` is called with each."""
+    handlers, answers = vars(Arrivals)["handlers"].fget, list[tuple[Arrivals, int]]()
+
+    def watching(arrivals: Arrivals) -> list[Any]:
+        *others, (kind, store) = handlers(arrivals)
+
+        def watched(event: Any) -> int:
+            before()
+            answers.append((arrivals, store(event)))
+            return answers[-1][1]
+
+        return [*others, (kind, watched)]
+
+    monkeypatch.setattr(Arrivals, "handlers", property(watching))
+    return answers
+
+
 def test_nothing_of_an_object_lies_under_a_name_while_it_comes_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: list[list[str]] = []
-    store = Arrivals._store
-
-    def spying(self: Arrivals, event: Any) -> int:
-        seen.append([path.name for path in tmp_path.iterdir()])
-        return store(self, event)
-
-    monkeypatch.setattr(Arrivals, "_store", spying)
+    watched_arrivals(monkeypatch, lambda: seen.append([path.name for path in tmp_path.iterdir()]))
     large = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     large.Rows = large.Columns = 1024
     large.PixelData = bytes(2 << 20)
@@ -111,7 +123,8 @@ def test_nothing_of_an_object_lies_under_a_name_while_it_comes_in(
         dimse.close()
 
 
-def test_an_object_that_was_not_asked_for_is_not_taken_in() -> None:
+def test_an_object_that_was_not_asked_for_is_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = watched_arrivals(monkeypatch, lambda: None)
     other = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
 
@@ -123,7 +136,8 @@ def test_an_object_that_was_not_asked_for_is_not_taken_in() -> None:
         dimse = source(port)
         with pytest.raises(ItemUnavailableError):
             next(dimse.items(NOBODY)).open()
-        assert not dimse._client._arrivals._arrived
+        ((arrivals, status),) = answers
+        assert status == 0x0124 and arrivals.take("1.2.3", 0.0) is None
         dimse.close()
 
 

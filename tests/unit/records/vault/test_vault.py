@@ -20,6 +20,7 @@ from hmchain.records.vault import (
     VaultKeyError,
     VersionClosedError,
 )
+from support.vault_file import rows
 
 KEY = WrappingKey.generate()
 SECRET = b"Jane Roe, born 1971-02-03"
@@ -99,11 +100,11 @@ def test_a_record_of_a_version_is_put_once(vault: Vault) -> None:
     assert dict(vault.read("brain", 1)) == {"a": b"first"}
 
 
-def test_a_batch_is_kept_whole_or_not_at_all(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_kept_whole_or_not_at_all(vault: Vault, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise StoreUnavailableError("the object store fails")
 
-    monkeypatch.setattr(vault._store, "put_many", fail)
+    monkeypatch.setattr(store, "put_many", fail)
     with pytest.raises(StoreUnavailableError):
         vault.put_many("brain", 1, RECORDS)
     assert vault.records("brain", 1) == []
@@ -128,23 +129,23 @@ def test_missing_and_tampered_ciphertext_are_told_apart(vault: Vault, tmp_path: 
         vault.get("brain", 1, "c")
 
 
-def test_a_wrapped_key_opens_its_own_record_only(vault: Vault) -> None:
+def test_a_wrapped_key_opens_its_own_record_only(vault: Vault, tmp_path: Path) -> None:
     """Rows swapped inside the database give no other record's content."""
     vault.put_many("brain", 1, {"a": b"x", "b": b"y"})
     swap = "UPDATE records SET {0} = (SELECT {0} FROM records WHERE record = 'b') WHERE record = 'a'"
-    vault._database.query(swap.format("blob"))
+    rows(tmp_path / "vault", swap.format("blob"))
     with pytest.raises(UnwrapError):
         vault.get("brain", 1, "a")
-    vault._database.query(swap.format("wrapped"))
+    rows(tmp_path / "vault", swap.format("wrapped"))
     with pytest.raises(UnwrapError):
         vault.get("brain", 1, "a")
 
 
-def test_objects_swapped_in_the_database_do_not_open(vault: Vault) -> None:
+def test_objects_swapped_in_the_database_do_not_open(vault: Vault, tmp_path: Path) -> None:
     vault.put_many("brain", 1, {"a": b"x", "b": b"y"})
-    one, two = (row[0] for row in vault._database.query("SELECT digest FROM blobs ORDER BY id"))
+    one, two = (row[0] for row in rows(tmp_path / "vault", "SELECT digest FROM blobs ORDER BY id"))
     for digest, place in ((b"", 1), (one, 2), (two, 1)):
-        vault._database.query("UPDATE blobs SET digest = ? WHERE id = ?", (digest, place))
+        rows(tmp_path / "vault", "UPDATE blobs SET digest = ? WHERE id = ?", (digest, place))
     with pytest.raises((EnvelopeKeyError, EnvelopeError)):
         vault.get("brain", 1, "a")
 
@@ -177,8 +178,8 @@ def test_erasure_destroys_keys_ciphertext_and_the_key_of_the_root(
     vault.put_many("brain", 2, RECORDS)
     vault.put_many("lung", 1, RECORDS)
     vault.commit("brain", 1)
-    wrapped = [row[0] for row in vault._database.query("SELECT wrapped FROM records WHERE record = 'record 3'")]
-    ((kept,), *_) = vault._database.query("SELECT wrapped FROM records WHERE record = 'record 1'")
+    wrapped = [row[0] for row in rows(tmp_path / "vault", "SELECT wrapped FROM records WHERE record = 'record 3'")]
+    ((kept,), *_) = rows(tmp_path / "vault", "SELECT wrapped FROM records WHERE record = 'record 1'")
     objects = len(list(store.list()))
 
     assert vault.erase("brain", "record 3") == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,8 @@ from hmchain.records.vault import (
     VersionClosedError,
     verify_record_proof,
 )
+from hmchain.records.vault.intake import Intake, NewRecord, PendingRecord
+from support.vault_file import rows
 
 KEY = WrappingKey.generate()
 
@@ -111,7 +113,7 @@ def test_an_altered_stream_is_an_error_before_the_altered_piece_is_given(vault: 
 # --- batches
 
 
-def test_a_writer_keeps_batches_and_tells_of_them(vault: Vault) -> None:
+def test_a_writer_keeps_batches_and_tells_of_them(vault: Vault, store: ObjectStore) -> None:
     told: list[StoredRecord] = []
     with vault.writer("ct", 1, told.extend) as writer:
         for i in range(1100):
@@ -119,7 +121,7 @@ def test_a_writer_keeps_batches_and_tells_of_them(vault: Vault) -> None:
         assert writer.kept == len(told) == 1024
         assert not vault.has("ct", 1, "1099"), "not before it is durable"
     assert [kept.record for kept in told] == vault.records("ct", 1)
-    assert {kept.digest for kept in told} == set(vault._store.list())
+    assert {kept.digest for kept in told} == set(store.list())
     assert vault.subjects("ct", 1) == [f"patient {i}" for i in range(7)]
 
 
@@ -193,14 +195,16 @@ def test_two_hospitals_digest_one_content_differently(tmp_path: Path) -> None:
     for name in ("one", "two"):
         with Vault.create(tmp_path / name, ObjectStore.memory(), KEY) as vault:
             addresses.add(vault.put("ct", 1, "a", b"same"))
-            tags.add(vault._database.query("SELECT content FROM blobs")[0][0])
+            tags.add(rows(tmp_path / name, "SELECT content FROM blobs")[0][0])
     assert len(tags) == len(addresses) == 2
 
 
-def test_a_record_has_a_wrapped_key_of_its_own_and_only_that_is_erased(vault: Vault, store: ObjectStore) -> None:
+def test_a_record_has_a_wrapped_key_of_its_own_and_only_that_is_erased(
+    vault: Vault, store: ObjectStore, tmp_path: Path
+) -> None:
     vault.put("ct", 1, "a", b"same", "patient 1")
     vault.put("ct", 1, "b", b"same", "patient 2")
-    keys = dict(vault._database.query("SELECT record, wrapped FROM records"))
+    keys = dict(rows(tmp_path / "vault", "SELECT record, wrapped FROM records"))
     assert keys["a"] != keys["b"]
 
     done = vault.erase_subject("patient 1")
@@ -208,11 +212,11 @@ def test_a_record_has_a_wrapped_key_of_its_own_and_only_that_is_erased(vault: Va
     assert (done.records, done.versions) == (1, (("ct", 1),))
     assert objects(store) == 1
     assert vault.get("ct", 1, "b") == b"same"
-    files = b"".join(path.read_bytes() for path in vault._database.path.parent.iterdir())
+    files = b"".join(path.read_bytes() for path in (tmp_path / "vault").iterdir())
     assert keys["a"] not in files and keys["b"] in files
     vault.erase_subject("patient 2")
     assert objects(store) == 0
-    assert vault._database.query("SELECT count(*) FROM blobs") == [(0,)]
+    assert rows(tmp_path / "vault", "SELECT count(*) FROM blobs") == [(0,)]
 
 
 def test_content_that_was_erased_can_come_again(vault: Vault, store: ObjectStore) -> None:
@@ -230,15 +234,22 @@ def test_content_whose_ciphertext_is_lost_is_sealed_again(vault: Vault, store: O
     assert [(damage.record, damage.problem) for damage in vault.verify().damaged] == [("a", "missing")]
 
 
-def test_content_that_is_erased_between_sealing_and_entering_is_sealed_after_all(vault: Vault) -> None:
+def test_content_that_is_erased_between_sealing_and_entering_is_sealed_after_all(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vault.put("ct", 1, "a", b"same")
+    seal, sealed = Intake.seal, list[PendingRecord]()
+
+    def seal_and_wait(intake: Intake, entries: Sequence[NewRecord]) -> list[PendingRecord]:
+        monkeypatch.undo()
+        sealed.extend(seal(intake, entries))
+        vault.erase("ct", "a")
+        return list(sealed)
+
     with vault.writer("ct", 2) as writer:
         writer.put("b", b"same")
-        pending = vault._intake.seal(list(writer._entries.values()))
-        assert pending[0].sealed is None
-        vault.erase("ct", "a")
-        writer._enter(pending)
-        writer._entries.clear()
+        monkeypatch.setattr(Intake, "seal", seal_and_wait)
+    assert [pending.sealed for pending in sealed] == [None]
     assert vault.get("ct", 2, "b") == b"same"
 
 

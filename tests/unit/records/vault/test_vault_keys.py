@@ -28,7 +28,9 @@ from hmchain.records.vault import (
     VersionClosedError,
     verify_record_proof,
 )
+from hmchain.records.vault.hierarchy import Hierarchy
 from support.old_vaults import put_as_before
+from support.vault_file import newest_kek, rows
 
 KEY = WrappingKey.generate()
 SECRET = SecretKey.generate()
@@ -101,8 +103,8 @@ def vault(tmp_path: Path, store: ObjectStore) -> Iterator[Vault]:
         yield vault
 
 
-def keks(vault: Vault) -> list[int]:
-    return [number for (number,) in vault._database.query("SELECT id FROM keks")]
+def keks(folder: Path) -> list[int]:
+    return [number for (number,) in rows(folder / "vault", "SELECT id FROM keks")]
 
 
 # --- providers
@@ -155,9 +157,10 @@ def test_a_locked_token_opens_nothing_and_an_open_vault_goes_on_without_it(tmp_p
 
 
 @every_provider
-def test_providers_and_keys_print_redacted(provider: Callable[[], KeyProvider], vault: Vault) -> None:
-    shown = f"{provider()!r} {vault._hierarchy._keks!r} {vault!r}"
-    for secret in (SECRET.raw, KEY.x25519, *(kek.raw for kek in vault._hierarchy._keks.values())):
+def test_providers_and_keys_print_redacted(provider: Callable[[], KeyProvider], vault: Vault, tmp_path: Path) -> None:
+    kek = newest_kek(tmp_path / "vault", HybridProvider(KEY))
+    shown = f"{provider()!r} {kek!r} {vault!r}"
+    for secret in (SECRET.raw, KEY.x25519, kek.raw):
         assert repr(secret) not in shown and secret.hex() not in shown
     assert "correct horse" not in shown
 
@@ -174,15 +177,15 @@ def filled(vault: Vault) -> None:
 def test_rotation_changes_every_wrapped_key_and_no_ciphertext(vault: Vault, store: ObjectStore, tmp_path: Path) -> None:
     filled(vault)
     bound = vault.commit("ct", 1)
-    before, objects = vault._database.query("SELECT wrapped FROM records"), sorted(store.list())
-    ((old,),) = vault._database.query("SELECT wrapped FROM keks")
-    raw = vault._hierarchy._keks[1].raw
+    before, objects = rows(tmp_path / "vault", "SELECT wrapped FROM records"), sorted(store.list())
+    ((old,),) = rows(tmp_path / "vault", "SELECT wrapped FROM keks")
+    raw = newest_kek(tmp_path / "vault", HybridProvider(KEY)).raw
     told: list[tuple[int, int]] = []
 
     assert vault.rotate(progress=lambda done, of: told.append((done, of))) == 81
 
     assert told[-1] == (81, 81)
-    assert keks(vault) == [2]
+    assert keks(tmp_path) == [2]
     assert sorted(store.list()) == objects
     assert vault.commit("ct", 1) == bound
     assert dict(vault.read("ct", 2)) == {f"{i:03d}": bytes([i % 10]) for i in range(40)}
@@ -194,11 +197,11 @@ def test_rotation_changes_every_wrapped_key_and_no_ciphertext(vault: Vault, stor
         assert dict(again.read("ct", 1)) == {f"{i:03d}": bytes([i]) for i in range(40)}
 
 
-def test_an_old_kek_opens_nothing_any_more(vault: Vault) -> None:
+def test_an_old_kek_opens_nothing_any_more(vault: Vault, tmp_path: Path) -> None:
     vault.put("ct", 1, "a", b"x")
-    old = vault._hierarchy._keks[1]
+    old = newest_kek(tmp_path / "vault", HybridProvider(KEY))
     vault.rotate()
-    ((wrapped,),) = vault._database.query("SELECT wrapped FROM records")
+    ((wrapped,),) = rows(tmp_path / "vault", "SELECT wrapped FROM records")
     with pytest.raises(UnwrapError):
         old.unwrap(wrapped, b"any")
 
@@ -215,13 +218,13 @@ def test_rotation_cut_short_goes_on(
 
     with pytest.raises(KeyboardInterrupt):
         vault.rotate(progress=cut)
-    assert keks(vault) == [1, 2]
+    assert keks(tmp_path) == [1, 2]
     vault.put("ct", 3, "a", b"between")
     vault.close()
     with Vault.open(tmp_path / "vault", store, KEY) as again:
         assert len(list(again.read("ct", 1))) == 40
         assert again.rotate() == 51
-        assert keks(again) == [2]
+        assert keks(tmp_path) == [2]
         assert again.verify().sound
 
 
@@ -232,7 +235,7 @@ def test_a_vault_that_is_open_elsewhere_takes_the_new_kek(vault: Vault, store: O
         assert other.get("ct", 1, "a") == b"x"
         other.put("ct", 1, "b", b"y")
     assert vault.get("ct", 1, "b") == b"y"
-    assert vault._database.query("SELECT DISTINCT kek FROM records") == [(2,)]
+    assert rows(tmp_path / "vault", "SELECT DISTINCT kek FROM records") == [(2,)]
 
 
 def test_a_vault_is_handed_to_another_provider(vault: Vault, store: ObjectStore, tmp_path: Path) -> None:
@@ -260,17 +263,17 @@ def test_a_rotation_that_could_not_be_noted_leaves_the_kek_that_is(
 ) -> None:
     """A KEK that was made in a transaction that failed must never wrap: nobody holds it."""
     filled(vault)
-    add = vault._hierarchy.add
+    add = Hierarchy.add
 
-    def fail(connection: sqlite3.Connection) -> None:
-        add(connection)
+    def fail(hierarchy: Hierarchy, connection: sqlite3.Connection) -> None:
+        add(hierarchy, connection)
         raise DiskFullError("there is no room to write the vault")
 
     with monkeypatch.context() as patch:
-        patch.setattr(vault._hierarchy, "add", fail)
+        patch.setattr(Hierarchy, "add", fail)
         with pytest.raises(DiskFullError):
             vault.rotate()
-    assert keks(vault) == [1]
+    assert keks(tmp_path) == [1]
     with Vault.open(tmp_path / "vault", store, KEY) as other:
         other.rotate()
     vault.put("mr", 2, "b", b"new")
@@ -279,10 +282,10 @@ def test_a_rotation_that_could_not_be_noted_leaves_the_kek_that_is(
         assert again.verify().sound
 
 
-def test_a_kek_that_a_record_needs_cannot_be_deleted(vault: Vault) -> None:
+def test_a_kek_that_a_record_needs_cannot_be_deleted(vault: Vault, tmp_path: Path) -> None:
     filled(vault)
     with pytest.raises(VaultError):
-        vault._database.query("DELETE FROM keks")
+        rows(tmp_path / "vault", "DELETE FROM keks")
     assert vault.verify().sound
 
 
@@ -291,7 +294,7 @@ def test_two_processes_that_bring_a_vault_over_do_it_once(store: ObjectStore, tm
     assert Vault.convert(tmp_path / "vault", store, KEY) == Conversion(6, 0)
     assert Vault.convert(tmp_path / "vault", store, KEY) == Conversion(0, 0)
     with Vault.open(tmp_path / "vault", store, KEY) as vault:
-        assert keks(vault) == [1]
+        assert keks(tmp_path) == [1]
         assert vault.get("ct", 2, "c") == b"2c"
 
 
@@ -307,7 +310,7 @@ def test_handing_over_cut_short_needs_the_new_provider_alone(vault: Vault, store
     with Vault.open(tmp_path / "vault", store, SecretKeyProvider(SECRET)) as again:
         assert len(list(again.read("ct", 2))) == 40
         again.rotate()
-        assert len(keks(again)) == 1
+        assert len(keks(tmp_path)) == 1
 
 
 # --- vaults of the first format
@@ -409,7 +412,7 @@ def test_a_vault_of_the_first_format_opens_only_with_its_key(
 
 
 def test_a_format_of_the_future_is_not_touched(vault: Vault, store: ObjectStore, tmp_path: Path) -> None:
-    vault._database.query("PRAGMA user_version = 4")
+    rows(tmp_path / "vault", "PRAGMA user_version = 4")
     vault.close()
     with pytest.raises(VaultError, match="not a vault that this version reads"):
         Vault.open(tmp_path / "vault", store, KEY)

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from hmchain.keys import WrappingKey
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Damage, Vault, VaultError, scrub
+from support.vault_file import rows
 
 KEY = WrappingKey.generate()
 CONTENTS = {f"{i:02d}": bytes([i]) * (i * 30_000) for i in range(12)}
@@ -35,11 +37,10 @@ def vault(tmp_path: Path, store: ObjectStore) -> Iterator[Vault]:
         yield vault
 
 
-def file_of(store: ObjectStore, vault: Vault, record: str) -> Path:
-    ((digest,),) = vault._database.query(
-        "SELECT b.digest FROM blobs b JOIN records r ON r.blob = b.id WHERE r.record = ?", (record,)
-    )
-    folder: Path = store._backend.path  # type: ignore[union-attr]
+def file_of(store: ObjectStore, record: str) -> Path:
+    folder: Path = store.backend.path  # type: ignore[union-attr]
+    chosen = "SELECT b.digest FROM blobs b JOIN records r ON r.blob = b.id WHERE r.record = ?"
+    ((digest,),) = rows(folder.parent / "vault", chosen, (record,))
     return folder / digest.hex()[:2] / digest.hex()
 
 
@@ -63,16 +64,16 @@ def test_a_sound_vault_is_read_whole(vault: Vault, store: ObjectStore) -> None:
 @pytest.mark.parametrize("ciphertext_only", [False, True])
 @pytest.mark.parametrize("place", [0, 40, 200, -1], ids=["magic", "header", "first chunk", "last tag"])
 def test_a_flipped_bit_is_found_and_named(vault: Vault, store: ObjectStore, place: int, ciphertext_only: bool) -> None:
-    flip(file_of(store, vault, "07"), place)
+    flip(file_of(store, "07"), place)
     assert vault.verify(ciphertext_only=ciphertext_only).damaged == (Damage("ct", 1, "07", "altered"),)
 
 
 def test_missing_and_cut_objects_are_named_for_every_record_that_needs_them(vault: Vault, store: ObjectStore) -> None:
     vault.put("ct", 2, "twin", CONTENTS["05"])
-    file_of(store, vault, "05").unlink()
-    cut = file_of(store, vault, "06")
+    file_of(store, "05").unlink()
+    cut = file_of(store, "06")
     cut.write_bytes(cut.read_bytes()[:-1])
-    file_of(store, vault, "08").write_bytes(b"")
+    file_of(store, "08").write_bytes(b"")
     assert set(vault.verify().damaged) == {
         Damage("ct", 1, "05", "missing"),
         Damage("ct", 2, "twin", "missing"),
@@ -81,9 +82,9 @@ def test_missing_and_cut_objects_are_named_for_every_record_that_needs_them(vaul
     }
 
 
-def test_damaged_and_foreign_keys_are_told_from_damaged_ciphertext(vault: Vault) -> None:
+def test_damaged_and_foreign_keys_are_told_from_damaged_ciphertext(vault: Vault, tmp_path: Path) -> None:
     vault.put("ct", 2, "twin", CONTENTS["05"])
-    change = vault._database.query
+    change = partial(rows, tmp_path / "vault")
     change("UPDATE records SET wrapped = zeroblob(60) WHERE record IN ('03', 'twin')")
     change("UPDATE blobs SET context = zeroblob(32) WHERE id = (SELECT blob FROM records WHERE record = '09')")
     assert set(vault.verify().damaged) == {
@@ -97,9 +98,9 @@ def test_damaged_and_foreign_keys_are_told_from_damaged_ciphertext(vault: Vault)
 def test_a_replica_mends_what_it_has(vault: Vault, store: ObjectStore, replica: ObjectStore) -> None:
     assert vault.mirror(replica).copied == 12
     vault.put("ct", 2, "new", b"not mirrored yet")
-    file_of(store, vault, "05").unlink()
-    flip(file_of(store, vault, "06"), 300)
-    file_of(store, vault, "new").unlink()
+    file_of(store, "05").unlink()
+    flip(file_of(store, "06"), 300)
+    file_of(store, "new").unlink()
     told: list[tuple[int, int]] = []
 
     repair = vault.repair(replica, lambda done, of: told.append((done, of)))
@@ -113,7 +114,7 @@ def test_a_replica_mends_what_it_has(vault: Vault, store: ObjectStore, replica: 
 
 def test_a_replica_that_lies_mends_nothing(vault: Vault, store: ObjectStore, replica: ObjectStore) -> None:
     vault.mirror(replica)
-    good, copy = file_of(store, vault, "05"), file_of(replica, vault, "05")
+    good, copy = file_of(store, "05"), file_of(replica, "05")
     good.unlink()
     flip(copy, 100)
     assert vault.repair(replica).lost == (Damage("ct", 1, "05", "missing"),)
@@ -122,10 +123,10 @@ def test_a_replica_that_lies_mends_nothing(vault: Vault, store: ObjectStore, rep
 
 def rot(replica: ObjectStore, vault: Vault) -> None:
     """One object altered, one cut short, one emptied."""
-    flip(file_of(replica, vault, "05"), 100)
-    cut = file_of(replica, vault, "06")
+    flip(file_of(replica, "05"), 100)
+    cut = file_of(replica, "06")
     cut.write_bytes(cut.read_bytes()[:-7])
-    file_of(replica, vault, "08").write_bytes(b"")
+    file_of(replica, "08").write_bytes(b"")
 
 
 def test_what_has_rotten_in_a_replica_is_replaced(vault: Vault, store: ObjectStore, replica: ObjectStore) -> None:
@@ -134,7 +135,7 @@ def test_what_has_rotten_in_a_replica_is_replaced(vault: Vault, store: ObjectSto
     done = vault.mirror(replica)
     assert (done.copied, done.checked, done.repaired, done.damaged) == (0, 12, 3, ())
     for record in CONTENTS:
-        file_of(store, vault, record).unlink()
+        file_of(store, record).unlink()
     assert vault.repair(replica).restored == 12
     assert dict(vault.read("ct", 1)) == CONTENTS
 
@@ -162,9 +163,9 @@ def test_rot_on_both_sides_is_named_and_a_good_copy_is_never_replaced(
     vault: Vault, store: ObjectStore, replica: ObjectStore
 ) -> None:
     vault.mirror(replica)
-    flip(file_of(store, vault, "05"), 100)
-    flip(file_of(replica, vault, "05"), 200)
-    cut = file_of(store, vault, "06")
+    flip(file_of(store, "05"), 100)
+    flip(file_of(replica, "05"), 200)
+    cut = file_of(store, "06")
     cut.write_bytes(cut.read_bytes()[:-7])
     done = vault.mirror(replica)
     assert (done.repaired, done.damaged) == (0, (Damage("ct", 1, "05", "altered"),))
@@ -177,8 +178,8 @@ def test_a_mirror_follows_erasures_and_leaves_the_rest_alone(
     other = replica.put(b"somebody else's")
     vault.mirror(replica)
     vault.erase("ct", "03")
-    file_of(store, vault, "04").unlink()
-    flip(file_of(store, vault, "06"), 300)
+    file_of(store, "04").unlink()
+    flip(file_of(store, "06"), 300)
     vault.put("ct", 2, "new", b"new")
 
     done = vault.mirror(replica)
@@ -190,8 +191,8 @@ def test_a_mirror_follows_erasures_and_leaves_the_rest_alone(
 
 
 def test_damage_is_not_copied_to_a_new_replica(vault: Vault, store: ObjectStore, replica: ObjectStore) -> None:
-    file_of(store, vault, "04").unlink()
-    flip(file_of(store, vault, "06"), 300)
+    file_of(store, "04").unlink()
+    flip(file_of(store, "06"), 300)
     done = vault.mirror(replica)
     assert set(done.damaged) == {Damage("ct", 1, "04", "missing"), Damage("ct", 1, "06", "altered")}
     assert done.copied == len(list(replica.list())) == 10
@@ -211,7 +212,7 @@ def test_a_vault_comes_back_from_its_backup_and_a_replica(vault: Vault, replica:
 
 def test_what_a_crash_left_is_swept_up_after_a_day(vault: Vault, store: ObjectStore) -> None:
     old, young = store.put(b"left by a crash"), store.put(b"of a put that is under way")
-    folder: Path = store._backend.path  # type: ignore[union-attr]
+    folder: Path = store.backend.path  # type: ignore[union-attr]
     before = time.time() - 25 * 3600
     for digest in store.list():
         if digest != young:

@@ -83,12 +83,12 @@ class Application:
         except LedgerError:
             self.storage.close()
             raise
-        self._known, self._shares = KnownTransactions(genesis.chain_id, threads), Shares()
+        self.known, self.shares = KnownTransactions(genesis.chain_id, threads), Shares()
         self._clock_ms, self._time_ms = clock_ms, genesis.time_ms
         self._snapshot_blocks = snapshot_blocks
         self._proposed: abci.RequestProcessProposal | None = None
         self._optimistic: _OptimisticBlock | None = None
-        self._executed: tuple[BlockInput, BlockResult] | None = None
+        self.executed: tuple[BlockInput, BlockResult] | None = None
         self._restoration: Restoration | None = None
 
     @property
@@ -98,7 +98,7 @@ class Application:
 
     def close(self) -> None:
         """Close files and threads."""
-        self._known.close()
+        self.known.close()
         self.storage.close()
 
     # -- the chain's beginning -----------------------------------------------------------------------------------------
@@ -162,10 +162,10 @@ class Application:
         """
         arrival_ms = max(self._clock_ms(), self._time_ms + 1)
         times_ms = [self._time_ms if request.type == abci.RECHECK else arrival_ms for request in requests]
-        read = [self._known.read(request.tx) for request in requests]
+        read = [self.known.read(request.tx) for request in requests]
         refusals = self._refusals(read, times_ms)
         wires = [request.tx for request, refusal in zip(requests, refusals, strict=True) if not refusal]
-        answers = dict(zip(wires, self._known.check(wires), strict=True))
+        answers = dict(zip(wires, self.known.check(wires), strict=True))
         refusals = [
             refusal or (answer.code if isinstance(answer := answers[request.tx], Refusal) else "")
             for request, refusal in zip(requests, refusals, strict=True)
@@ -174,9 +174,9 @@ class Application:
         # Only what is taken is remembered, else a flood of signed nonsense would push out what is worth it.
         for request, refusal in zip(requests, refusals, strict=True):
             if refusal:
-                self._known.forget([request.tx])
+                self.known.forget([request.tx])
             elif not isinstance(answer := answers[request.tx], Refusal):
-                self._known.remember([answer])
+                self.known.remember([answer])
         return refusals
 
     def _within_shares(
@@ -186,11 +186,11 @@ class Application:
         members, found = standings.validator_count(self.state), list(refusals)
         for place, (request, transaction) in enumerate(zip(requests, read, strict=True)):
             if found[place] or isinstance(transaction, Refusal):
-                self._shares.release([request.tx])
+                self.shares.release([request.tx])
                 continue
             sender = membership.credential(self.state, transaction.sender)
             try:
-                self._shares.take(request.tx, sender.organisation if sender else "", members)
+                self.shares.take(request.tx, sender.organisation if sender else "", members)
             except Refusal as refusal:
                 found[place] = refusal.code
         return found
@@ -208,7 +208,7 @@ class Application:
         time_ms, room = milliseconds(request.time), min(request.max_tx_bytes, BLOCK_BYTES_MAX)
         chosen: list[bytes] = []
         nonces: set[bytes] = set()
-        answers = self._known.check_block(request.txs)
+        answers = self.known.check_block(request.txs)
         said = [answer if isinstance(answer, Refusal) else answer.transaction for answer in answers]
         for answer, refusal in zip(answers, self._refusals(said, [time_ms] * len(answers)), strict=True):
             if isinstance(answer, Refusal) or refusal:
@@ -232,7 +232,7 @@ class Application:
             len(request.txs) <= BLOCK_TRANSACTIONS_MAX
             and sum(map(len, request.txs)) <= BLOCK_BYTES_MAX
             and len(set(request.txs)) == len(request.txs)
-            and not any(isinstance(answer, Refusal) for answer in self._known.check_block(request.txs))
+            and not any(isinstance(answer, Refusal) for answer in self.known.check_block(request.txs))
         )
         if not sound:
             logger.warning("block %d of %s is refused", request.height, request.proposer_address.hex())
@@ -247,13 +247,13 @@ class Application:
         one is executed anew.
         """
         request, self._proposed = self._proposed, None
-        if request is None or self._executed is not None or request.height != self.state.height + 1:
+        if request is None or self.executed is not None or request.height != self.state.height + 1:
             return
         inputs = block_input(self.state, request, request.proposed_last_commit)
         if self._optimistic is not None and self._optimistic.inputs == inputs:
             return  # proposed again in a later round
         try:
-            result = self.machine.execute(inputs, self._known.authenticate)
+            result = self.machine.execute(inputs, self.known.authenticate)
             answer = block_answer(self.state, inputs.height, result)
             self._optimistic = _OptimisticBlock(inputs, result, answer, self.machine.detach())
         finally:
@@ -275,23 +275,23 @@ class Application:
         self._time_ms = inputs.time_ms
         if optimistic is not None and optimistic.inputs == inputs:
             self.machine.attach(optimistic.detached)
-            self._executed = inputs, optimistic.result
+            self.executed = inputs, optimistic.result
             return optimistic.answer
-        self._known.check_block(inputs.transactions)
-        result = self.machine.execute(inputs, self._known.authenticate)
-        self._executed = inputs, result
+        self.known.check_block(inputs.transactions)
+        result = self.machine.execute(inputs, self.known.authenticate)
+        self.executed = inputs, result
         return block_answer(self.state, inputs.height, result)
 
     def commit(self, request: abci.RequestCommit) -> abci.ResponseCommit:
         """Make the executed block durable: the log first, then the state."""
-        if self._executed is None:
+        if self.executed is None:
             raise WrongChainError("there is no executed block to commit", "start app and CometBFT again")
-        inputs, result = self._executed
+        inputs, result = self.executed
         self.storage.log(inputs, result, self.state.commitment())
         self.machine.commit(inputs.height)
-        self._executed = None
-        self._known.forget(inputs.transactions)
-        self._shares.settle(inputs.transactions)
+        self.executed = None
+        self.known.forget(inputs.transactions)
+        self.shares.settle(inputs.transactions)
         self.storage.renew()
         if inputs.height % self._snapshot_blocks == 0:
             self.storage.snapshots.take(self.state)
@@ -309,7 +309,7 @@ class Application:
     def _roll_back(self) -> None:
         """Forget a block that was executed, in part or whole, for a CometBFT process that is no more."""
         self.machine.rollback()
-        self._executed = None
+        self.executed = None
 
     # -- queries -------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ others out.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hmchain.ledger.engines.signatures import Answer, SignatureThreads, checked
 from hmchain.ledger.transactions import Authentic, Refusal, Transaction, authenticate, read
@@ -47,6 +47,10 @@ class Shares:
         self._seen.add(wire)
         self._counts[owner], self._bytes[owner] = count, size
 
+    def count(self, owner: str) -> int:
+        """How many of a member's wait."""
+        return self._counts[owner]
+
     def release(self, wires: Iterable[bytes]) -> None:
         """These wait no more."""
         for wire in wires:
@@ -70,6 +74,13 @@ class KnownTransactions:
         self._threads = SignatureThreads(chain_id, threads)
         self._known: OrderedDict[bytes, Authentic] = OrderedDict()
         self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Their wire forms, the oldest first."""
+        return iter(self._known)
 
     def read(self, wire: bytes) -> Transaction | Refusal:
         """Read a transaction, or say why it is none of this chain; its signature may not hold."""
