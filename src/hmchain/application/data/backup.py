@@ -28,7 +28,7 @@ from hmchain.application.site.hospital import (
     locate,
     open_records,
 )
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import key_file, replaced_key_file
 from hmchain.application.site.record_store import SETTINGS
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
@@ -158,7 +158,7 @@ def _put_key(key: StoredKey, place: HospitalFolder, role: str, passphrase: str |
     if file.exists():
         if load_key(type(key), file, passphrase).secret_bytes() == key.secret_bytes():
             return
-        rename(file, file.with_name(file.name + ".replaced"))
+        rename(file, replaced_key_file(place.keys, role))
     save_key(key, file, passphrase)
 
 

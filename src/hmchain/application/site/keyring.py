@@ -68,3 +68,8 @@ def key_file(folder: Path, role: str) -> Path:
 def next_key_file(folder: Path, role: str) -> Path:
     """Where a role's next key lies until the ledger has taken it up."""
     return folder / f"{role}.key.next"
+
+
+def replaced_key_file(folder: Path, role: str) -> Path:
+    """Where a role's key lies that another one has replaced."""
+    return folder / f"{role}.key.replaced"
