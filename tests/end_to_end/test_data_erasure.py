@@ -155,7 +155,7 @@ def test_an_unknown_dataset_is_named_and_makes_no_key(steward: Steward, scans: P
     from hmchain.application.site.hospital import locate, open_records
 
     with open_records(locate(steward.folder)) as records:
-        assert records.catalogue.projects() == ["head"]
+        assert records.catalogue.projects.names() == ["head"]
 
 
 def test_who_is_not_there_is_not_opted_out_by_a_slip(steward: Steward, scans: Path) -> None:

@@ -144,7 +144,7 @@ def catalogue(folder: Path) -> None:
         made.open_version("brain", "a folder", 2000)
         for number in range(2):
             entry = RecordEntry(f"{number:032x}", "s0", "dicom", "application/dicom", 10, "tumour", {})
-            made.add_items("brain", 1, [ItemDone(made.item_digest("tumours", str(number)), (entry,))])
+            made.add_items("brain", 1, [ItemDone(made.projects.item_digest("tumours", str(number)), (entry,))])
             tell(entry.record)
 
 

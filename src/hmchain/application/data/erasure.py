@@ -127,7 +127,7 @@ def _subjects(records: Records, target: Target) -> list[str]:
     if target.patient is None:
         return [target.subject] if target.subject else []
     catalogue = records.catalogue
-    return [catalogue.pseudonyms(project).subject(target.patient) for project in catalogue.projects()]
+    return [catalogue.projects.pseudonyms(project).subject(target.patient) for project in catalogue.projects.names()]
 
 
 def _listed(records: Records, target: Target) -> list[OptOut]:

@@ -141,7 +141,7 @@ def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> N
 
 def rules_of(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
     """The de-identifiers of items of a kind for a dataset."""
-    return deidentifiers(dataset, records.catalogue.pseudonyms(dataset.project), [kind])
+    return deidentifiers(dataset, records.catalogue.projects.pseudonyms(dataset.project), [kind])
 
 
 def _check_same(known: Dataset, project: str | None, profile: Profile | None, schema: str) -> None:

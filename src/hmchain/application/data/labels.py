@@ -42,7 +42,7 @@ def apply(records: Records, version: Version, path: Path) -> LabelCounts:
     """
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
-    pseudonyms = records.catalogue.pseudonyms(dataset.project)
+    pseudonyms = records.catalogue.projects.pseudonyms(dataset.project)
     column, labels = _read(path, pseudonyms)
     chosen: dict[str, str] = {}
     met: set[str] = set()

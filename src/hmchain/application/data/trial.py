@@ -114,7 +114,7 @@ def project_rules(records: Records, project: str, kind: str, profile: str | None
     Raises `DatasetNameError`, `ProfileError` or `TableSchemaError`.
     """
     require_name(project)
-    return _rules(project, records.catalogue.pseudonyms(project), kind, profile, schema)
+    return _rules(project, records.catalogue.projects.pseudonyms(project), kind, profile, schema)
 
 
 def rules_of(profile: str | None) -> Profile:

@@ -7,7 +7,6 @@ sealed under the hospital's local key; deleting one makes the project's pseudony
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 import sqlite3
@@ -17,7 +16,6 @@ from typing import Any, Self
 
 import msgspec
 
-from hmchain.canonical import digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import CatalogueError, Database
@@ -31,11 +29,10 @@ from hmchain.records.catalogue.entries import (
     Version,
 )
 from hmchain.records.catalogue.optouts import LeftOut, OptOuts
+from hmchain.records.catalogue.projects import Projects
 from hmchain.records.catalogue.quarantine import Quarantine
 from hmchain.records.deidentification.outcome import Edition
 from hmchain.records.deidentification.profile import Profile
-from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.envelope import open_envelope, seal
 
 __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError", "VersionFixedError"]
 
@@ -58,19 +55,21 @@ class VersionFixedError(InputError):
 
 
 class Catalogue:
-    """Datasets, versions and records in one SQLite file, with `quarantine` and `opt_outs`. One thread; close it."""
+    """Datasets, versions and records in one SQLite file, beside `projects`, `quarantine` and `opt_outs`.
+
+    One thread at a time; close it.
+    """
 
     def __init__(self, path: Path, local: SecretKey) -> None:
         """Open the catalogue at `path`, or make it; `local` seals the keys of its projects.
 
         Raises `CatalogueError`.
         """
-        self._local = local
         self._file = Database(path)
+        people = local.derive("hmchain patients")
+        self.projects = Projects(self._file, local, people=people)
         self.quarantine = Quarantine(self._file)
-        self.opt_outs = OptOuts(self._file, people=self._people, key=local.derive("hmchain opt-outs"))
-        self._keys: dict[str, SecretKey] = {}
-        self._item_keys: dict[str, SecretKey] = {}
+        self.opt_outs = OptOuts(self._file, people=people, key=local.derive("hmchain opt-outs"))
         self._editions = Editions(local)
 
     def close(self) -> None:
@@ -83,41 +82,11 @@ class Catalogue:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # Projects and datasets
-
-    def project_key(self, project: str) -> SecretKey:
-        """The secret that a project's pseudonyms are made with; made at first use."""
-        if project not in self._keys:
-            self._keys[project] = self._load_or_make_key(project)
-        return self._keys[project]
-
-    def _load_or_make_key(self, project: str) -> SecretKey:
-        context = digest("hmchain catalogue project", project.encode())
-        found = self._file.query("SELECT sealed FROM projects WHERE name = ?", (project,))
-        if found:
-            return SecretKey(open_envelope(found[0][0], self._local, context))
-        key = SecretKey.generate()
-        with self._file.transaction() as database:
-            database.execute("INSERT INTO projects VALUES (?, ?)", (project, seal(key.raw, self._local, context)))
-        return key
-
-    def projects(self) -> list[str]:
-        """The names of all projects that have a key, in order."""
-        return [name for (name,) in self._file.query("SELECT name FROM projects ORDER BY name")]
-
-    def pseudonyms(self, project: str) -> Pseudonyms:
-        """A project's pseudonyms; its key is made at first use."""
-        return Pseudonyms(self.project_key(project), project, self._people)
-
-    def item_digest(self, project: str, name: str) -> bytes:
-        """Digest an item's name; the 32 bytes, all that is kept, say nothing to who lacks the project's key."""
-        if project not in self._item_keys:
-            self._item_keys[project] = self.project_key(project).derive("hmchain catalogue items")
-        return hmac.digest(self._item_keys[project].raw, name.encode("utf-8", "surrogateescape"), "sha256")
+    # Datasets
 
     def add_dataset(self, dataset: Dataset) -> None:
         """Add a dataset; its project gets a key if it has none."""
-        self.project_key(dataset.project)
+        self.projects.key(dataset.project)
         profile = msgspec.json.encode(dataset.profile, order="deterministic").decode()
         with self._file.transaction() as database:
             database.execute(
@@ -190,7 +159,7 @@ class Catalogue:
     # What extraction writes
 
     def is_done(self, dataset: str, version: int, name: bytes) -> bool:
-        """Tell whether an item is extracted or in quarantine; `name` is its `item_digest`."""
+        """Tell whether an item is extracted or in quarantine; `name` is its `Projects.item_digest`."""
         sql = "SELECT 1 FROM items WHERE dataset = ? AND version = ? AND name = ?"
         return bool(self._file.query(sql, (dataset, version, name)))
 
@@ -321,11 +290,7 @@ class Catalogue:
 
     def left_out(self, project: str) -> LeftOut:
         """List what an extraction for a project passes over."""
-        return self.opt_outs.left_out(self.pseudonyms(project))
-
-    @property
-    def _people(self) -> SecretKey:
-        return self._local.derive("hmchain patients")
+        return self.opt_outs.left_out(self.projects.pseudonyms(project))
 
 
 def _index(database: sqlite3.Connection, dataset: str, version: int, entry: RecordEntry) -> None:

@@ -172,7 +172,7 @@ class Extraction:
         return done
 
     def _digest(self, mark: str) -> bytes:
-        return self._catalogue.item_digest(self._dataset.project, mark)
+        return self._catalogue.projects.item_digest(self._dataset.project, mark)
 
     def _writer(self) -> Writer:
         self._batch = _Batch()
@@ -310,7 +310,7 @@ class Extraction:
         """Of an item's name and content, wherever it lay; it waits anew in every dataset and version."""
         place = (self._dataset.name.encode(), str(self._version).encode())
         named = digest("held item", *place, item.name.encode(), sha256_of(read(file)))
-        return self._catalogue.item_digest(self._dataset.project, named.hex())
+        return self._catalogue.projects.item_digest(self._dataset.project, named.hex())
 
     def _put_aside(self, record: str, subject: str, pieces: Iterator[bytes]) -> None:
         place = quarantine_of(self._dataset.name)

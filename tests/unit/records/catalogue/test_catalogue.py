@@ -42,7 +42,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
 
 
 def done(catalogue: Catalogue, name: str, *records: RecordEntry, **more: object) -> ItemDone:
-    return ItemDone(catalogue.item_digest("tumours", name), records, **more)  # type: ignore[arg-type]
+    return ItemDone(catalogue.projects.item_digest("tumours", name), records, **more)  # type: ignore[arg-type]
 
 
 def test_datasets_come_back_with_their_rules(catalogue: Catalogue) -> None:
@@ -74,27 +74,31 @@ def test_a_closed_version_is_followed_by_the_next(catalogue: Catalogue) -> None:
 
 def test_items_are_remembered_by_keyed_digests_only(catalogue: Catalogue, tmp_path: Path) -> None:
     catalogue.add_items("brain", 1, [done(catalogue, "/ward 7/Roe^Jane.dcm", record(1))])
-    assert catalogue.is_done("brain", 1, catalogue.item_digest("tumours", "/ward 7/Roe^Jane.dcm"))
-    assert not catalogue.is_done("brain", 1, catalogue.item_digest("tumours", "/ward 7/Doe^John.dcm"))
+    assert catalogue.is_done("brain", 1, catalogue.projects.item_digest("tumours", "/ward 7/Roe^Jane.dcm"))
+    assert not catalogue.is_done("brain", 1, catalogue.projects.item_digest("tumours", "/ward 7/Doe^John.dcm"))
     catalogue.close()
     assert b"Roe" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_digests_of_items_differ_between_projects_and_hospitals(catalogue: Catalogue, tmp_path: Path) -> None:
     with Catalogue(tmp_path / "other.db", LOCAL) as other:
-        digests = {catalogue.item_digest("tumours", "a"), catalogue.item_digest("x", "a"), other.item_digest("x", "a")}
+        digests = {
+            catalogue.projects.item_digest("tumours", "a"),
+            catalogue.projects.item_digest("x", "a"),
+            other.projects.item_digest("x", "a"),
+        }
     assert len(digests) == 3
 
 
 def test_project_keys_need_the_hospitals_key(catalogue: Catalogue, tmp_path: Path) -> None:
-    key = catalogue.project_key("tumours")
+    key = catalogue.projects.key("tumours")
     with Catalogue(tmp_path / "catalogue.db", LOCAL) as again:
-        assert again.project_key("tumours") == key
+        assert again.projects.key("tumours") == key
     with (
         Catalogue(tmp_path / "catalogue.db", SecretKey(b"x" * 32)) as stranger,
         pytest.raises(Exception, match="another key"),
     ):
-        stranger.project_key("tumours")
+        stranger.projects.key("tumours")
 
 
 def test_actions_add_up(catalogue: Catalogue) -> None:
@@ -127,7 +131,7 @@ def test_no_search_text_breaks_the_query(catalogue: Catalogue, text: str) -> Non
 
 
 def test_quarantine_is_listed_and_reviewed(catalogue: Catalogue) -> None:
-    name = catalogue.item_digest("tumours", "a")
+    name = catalogue.projects.item_digest("tumours", "a")
     held = HeldItem(name, "brain", 1, "dicom", "", "burned_in_text", "a screenshot", True)
     catalogue.add_items("brain", 1, [ItemDone(name, held=held)])
     assert catalogue.quarantine.items() == catalogue.quarantine.items("brain") == [held]
@@ -152,7 +156,7 @@ def test_what_goes_wrong_half_way_leaves_nothing(catalogue: Catalogue) -> None:
     with pytest.raises(CatalogueError):
         catalogue.add_items("brain", 1, [done(catalogue, "a", record(1)), done(catalogue, "b", record(1))])
     assert catalogue.version("brain").records == 0
-    assert not catalogue.is_done("brain", 1, catalogue.item_digest("tumours", "a"))
+    assert not catalogue.is_done("brain", 1, catalogue.projects.item_digest("tumours", "a"))
 
 
 def test_only_the_owner_may_read_the_file(catalogue: Catalogue, tmp_path: Path) -> None:
