@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,8 @@ PARAMETERS = Parameters(
 TIMING = Timing(commit=40)
 """Over loopback nobody's votes take long."""
 START_SECONDS = 60.0
+_LIBRARIES = ("google.protobuf", "httpx", "websockets")
+"""Of the extra `cometbft`."""
 _LOOK_SECONDS = 0.05
 _CATCH_UP_BLOCKS = 1
 
@@ -159,7 +162,7 @@ class CometBFT:
     limits: tuple[Fact, ...] = (ONE_MACHINE,)
 
     def require(self, settings: DemoSettings) -> None:
-        """The program, and a number of hospitals of which one may fail."""
+        """The program and its libraries, and a number of hospitals of which one may fail."""
         if not HOSPITALS_MIN <= settings.hospitals <= HOSPITALS_MAX:
             raise InputError(
                 f"{settings.hospitals} hospitals on CometBFT",
@@ -167,6 +170,8 @@ class CometBFT:
                 "and each runs two processes",
             )
         find_binary()
+        for library in _LIBRARIES:
+            importlib.import_module(library)  # now, before anything is founded
 
     def deadlines(self, prepared: Prepared) -> Deadlines:
         """Short, since one hospital will be away; yet several times what training takes on two busy cores."""
