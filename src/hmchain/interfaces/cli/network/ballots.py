@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hmchain.application.governance import members
-from hmchain.application.governance.delegate import LedgerUser, open_steward
+from hmchain.application.governance.delegate import open_steward
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site import network
 from hmchain.application.site.node import NodeFolder
@@ -17,7 +16,6 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example, passphrase
-from hmchain.ledger.readers.members import BallotView
 
 app = typer.Typer()
 
@@ -39,7 +37,8 @@ def admit(
 ) -> None:
     """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
     member = network.load_introduction(file).member
-    decide(directory, lambda steward: members.admit(steward, member))
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
+        output.show(members.admit(steward, member), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network remove west"))
@@ -48,7 +47,8 @@ def remove(
     directory: NodeOption = DEFAULT_FOLDER,
 ) -> None:
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
-    decide(directory, lambda steward: members.remove(steward, organisation))
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
+        output.show(members.remove(steward, organisation), show.show_ballot)
 
 
 @app.command("parameters", cls=ReadCommand, epilog=example("hmchain network parameters"))
@@ -65,23 +65,19 @@ def set_parameters(
     directory: NodeOption = DEFAULT_FOLDER,
 ) -> None:
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
-    decide(directory, lambda steward: members.set_parameters(steward, settings))
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
+        output.show(members.set_parameters(steward, settings), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))
 def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
     """Vote yes to an open ballot, as this hospital's steward."""
-    decide(directory, lambda steward: members.vote(steward, ballot))
+    with open_steward(NodeFolder(directory), passphrase()) as steward:
+        output.show(members.vote(steward, ballot), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network withdraw 3f9a"))
 def withdraw(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
     """Take back this hospital's yes to an open ballot; with the last one the ballot is over."""
-    decide(directory, lambda steward: members.withdraw(steward, ballot))
-
-
-def decide(directory: Path, ask: Callable[[LedgerUser], BallotView]) -> None:
-    """Have this hospital's steward say something of a ballot, and show how that stands then."""
     with open_steward(NodeFolder(directory), passphrase()) as steward:
-        ballot = ask(steward)
-    output.show(ballot, show.show_ballot)
+        output.show(members.withdraw(steward, ballot), show.show_ballot)
