@@ -13,7 +13,7 @@ from hmchain.application.agent.phases import commit, reveal
 from hmchain.ledger import election, reputation
 from hmchain.ledger.arithmetic import LostPair
 from hmchain.ledger.context import AGENT, Context, Credential
-from hmchain.ledger.contracts.learning import conduct, models, opening, round_flow, rounds
+from hmchain.ledger.contracts.learning import conduct, ending, models, opening, rounds
 from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate, GateReveal, GateVote, Tick
@@ -592,7 +592,7 @@ def test_an_approval_that_expires_ends_like_a_revocation(tmp_path: Path) -> None
 def ended(bed: Bed, number: int, reason: str) -> None:
     """End the study in the middle of a round, as a contract does, outside any block."""
     context = Context(bed.state, "test", bed.state.height, bed.now_ms, Credential("east", "agent"))
-    round_flow.end(context, bed.study, rounds.round_(bed.state, STUDY, number), reason)
+    ending.end(context, bed.study, rounds.round_(bed.state, STUDY, number), reason)
 
 
 def test_a_study_that_goes_no_further_keeps_its_last_accepted_model(bed: Bed) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hmchain.canonical import Record
 from hmchain.ledger import events, reputation
 from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require
-from hmchain.ledger.contracts.learning import approvals, round_flow, rounds, studies
+from hmchain.ledger.contracts.learning import approvals, ending, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import RefuseStudy
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.state import State, Table
@@ -75,7 +75,7 @@ def _refuse(context: Context, body: RefuseStudy) -> None:
 
 def _end(context: Context, study: Study, reason: str) -> None:
     has_opened = study.status not in studies.OPENING
-    round_flow.end(context, study, rounds.current(context.state, study) if has_opened else None, reason)
+    ending.end(context, study, rounds.current(context.state, study) if has_opened else None, reason)
 
 
 HANDLERS = {CloseStudy: _close, RefuseStudy: _refuse}

@@ -13,7 +13,7 @@ from hmchain.canonical import Record, digest
 from hmchain.keys import WrappedKey, WrappingPublicKey
 from hmchain.ledger import election, events
 from hmchain.ledger.context import AGENT, SCIENTIST, Context, require, require_digest
-from hmchain.ledger.contracts.learning import approvals, round_flow, studies
+from hmchain.ledger.contracts.learning import approvals, ending, round_flow, studies
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.state import State, Table
@@ -116,7 +116,7 @@ def lapse(context: Context, study: Study) -> None:
     progress = study.progress
     is_over = context.time_ms > progress.deadline_ms
     require(is_over and round_flow.has_heard_all(context, progress.since_height), "not_due")
-    round_flow.end(context, study, None, LAPSED[study.status])
+    ending.end(context, study, None, LAPSED[study.status])
 
 
 def _participant(context: Context, name: str, status: Status) -> Study:
@@ -179,9 +179,9 @@ def _confirm(context: Context, body: ConfirmPairs) -> None:
     context.emit(events.PairsConfirmed(body.study, organisation))
     said = confirmations(context.state, body.study)
     if not body.key_hash:
-        round_flow.end(context, entry, None, HALF_BROKEN)
+        ending.end(context, entry, None, HALF_BROKEN)
     elif len({confirmation.key_hash for confirmation in said}) > 1:
-        round_flow.end(context, entry, None, KEYS_DIFFER)
+        ending.end(context, entry, None, KEYS_DIFFER)
     elif len(said) == len(entry.spec.uses):
         _open(context, body.study)
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from msgspec.structs import replace
 
 from hmchain.ledger import election, events, reputation, sums
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.learning import approvals, conduct, models, rounds, studies, summing
-from hmchain.ledger.contracts.learning.models import Meaning, Model
+from hmchain.ledger.contracts.learning import approvals, conduct, rounds, studies, summing
+from hmchain.ledger.contracts.learning.ending import Base, base_of, end, finish
 from hmchain.ledger.contracts.learning.rounds import Contribution, Phase, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, parameters, standings
 
 SETBACKS_MAX = 2
-
-
-class Base(NamedTuple):
-    """A model that a round starts from, as in `Round`."""
-
-    root: bytes
-    weights: bytes
-    object: bytes
-    round: int
 
 
 def open_first(context: Context, name: str, seed: bytes) -> None:
@@ -342,7 +331,7 @@ def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -
     studies.set_progress(context.state, entry.study, setbacks=setbacks)
     base = _next_base(study, entry, accepted=accepted)
     if entry.number == study.spec.rounds:
-        _finish(context, study, base, studies.COMPLETED)
+        finish(context, study, base, studies.COMPLETED)
         return
     resting = reputation.faults_tolerated(len(study.spec.uses))
     drawn = (*entry.last_masters, *entry.ranking[:1])[-resting:] if resting else ()
@@ -351,46 +340,10 @@ def _finalise(context: Context, study: Study, entry: Round, *, accepted: bool) -
         _pause(context, entry, "two_setbacks")
 
 
-def end(context: Context, study: Study, entry: Round | None, reason: str) -> None:
-    """End a study that is to go no further, and charge nobody for it: its last accepted model is registered.
-
-    Where no round was accepted (`entry` is None where none ever opened) the study is closed, and nothing came of it.
-    """
-    if entry is not None:
-        rounds.remember_void(context.state, entry)
-        rounds.put(context.state, replace(entry, frozen=()))
-    if entry is not None and entry.base_object:
-        _finish(context, study, _base_of(entry), reason)
-        return
-    studies.set_progress(context.state, study.spec.name, status=Status.CLOSED, reason=reason)
-    context.emit(events.StudyClosed(study.spec.name, reason))
-
-
-def _finish(context: Context, study: Study, model: Base, reason: str) -> None:
-    name = study.spec.name
-    studies.set_progress(context.state, name, status=Status.FINISHED, reason=reason)
-    context.emit(events.StudyFinished(name, reason))
-    meaning = _meaning(context, study).digest
-    models.register(context, Model(name, model.round, model.root, model.weights, meaning, model.object, context.height))
-
-
-def _meaning(context: Context, study: Study) -> Meaning:
-    spec, counts = study.spec, rounds.round_(context.state, study.spec.name, 0)
-    return Meaning(
-        chain_id=context.chain_id, study=spec.name, purpose=spec.purpose, code=spec.code, training=spec.training,
-        schema=spec.schema, architecture=spec.architecture, participants=len(spec.uses),
-        counts_root=counts.posted.model_root if counts and counts.posted else b"",
-    )  # fmt: skip
-
-
 def _next_base(study: Study, entry: Round, *, accepted: bool) -> Base:
     """The model the next round starts from."""
     if entry.number == 0:
         return Base(study.spec.initial_root, study.spec.initial_weights, b"", 0)
     if accepted and (posted := entry.posted) is not None:
         return Base(posted.model_root, posted.weights_root, posted.object, entry.number)
-    return _base_of(entry)
-
-
-def _base_of(entry: Round) -> Base:
-    return Base(entry.base_root, entry.base_weights, entry.base_object, entry.base_round)
+    return base_of(entry)
