@@ -185,6 +185,7 @@ def test_clean_files_with_a_report(steward: Steward, scans: Path, tmp_path: Path
     assert error["code"] == "folder_in_use"
 
 
+@pytest.mark.process
 def test_an_extraction_that_is_killed_goes_on(tmp_path: Path, steward: Steward) -> None:
     folder = tmp_path / "images"
     rng = np.random.Generator(np.random.PCG64(5))
@@ -218,6 +219,7 @@ def test_two_at_once_do_not_get_in_each_others_way(steward: Steward, scans: Path
     assert error["code"] == "records_in_use"
 
 
+@pytest.mark.process
 def test_records_can_be_looked_at_while_a_listener_fills_them(steward: Steward, tmp_path: Path, scans: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     subject = steward.run("show", "head")["entries"][0]["subject"]
@@ -348,6 +350,7 @@ def test_the_selftest_finds_no_survivor(steward: Steward) -> None:
     assert found["passed"] and found["canaries"] >= 60
 
 
+@pytest.mark.process
 def test_a_listener_acknowledges_what_is_kept_and_ends_with_a_signal(steward: Steward) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -406,6 +409,7 @@ def test_a_real_pacs_is_extracted_both_ways_into_the_same_records(
     assert PASSWORD.encode() not in contents(steward.folder)
 
 
+@pytest.mark.process
 def test_what_libraries_have_to_say_of_values_reaches_no_terminal(steward: Steward, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()

@@ -240,6 +240,7 @@ main(["data", "erase", "--patient", sys.argv[1], "--dir", sys.argv[2]])
 """
 
 
+@pytest.mark.process
 def test_an_erasure_that_was_cut_short_is_finished_by_the_same_command(steward: Steward, scans: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     steward.run("register", "head", "--leave-waiting")

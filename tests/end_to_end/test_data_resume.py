@@ -17,6 +17,8 @@ from PIL import Image
 from support.steward import Steward
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.process
+
 __all__ = ["steward"]
 
 COUNT = 300

@@ -17,6 +17,8 @@ import pytest
 from hmchain.interfaces.cli.main import main
 from support.demo_run import DEMO_SECONDS, SEED, hmchain, summary_of, wait_for_blocks, write_images
 
+pytestmark = pytest.mark.process
+
 TINY = ["--hospitals", "3", "--rounds", "6", "--steps", "3", "--image-size", "16", "--seed", str(SEED)]
 
 

@@ -14,6 +14,8 @@ from support.steward import Steward
 from support.steward import scans as scans
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.process
+
 KINDS = ("dicom", "image", "fhir", "hl7", "table")
 
 

@@ -17,6 +17,9 @@ FILES = sorted((REPOSITORY / "tests").rglob("test_*.py"))
 # Whoever imports one of these starts nodes of a network.
 NODES = {"support.cometbft_network", "support.hosted_network", "support.namespaces", "support.sites"}
 
+# Whoever imports one of these starts processes, or servers that run as processes of their own.
+PROCESSES = {"multiprocessing", "subprocess", "support.pacs", "support.power_cut", "support.s3_server"}
+
 SKIPPING = """
 import pytest
 
@@ -28,8 +31,9 @@ def test_of_a_tool(missing):
 
 
 def imported(path: Path) -> set[str]:
-    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
-    return {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return whole | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
 
 
 def test_each_test_is_run_by_one_of_the_two_targets() -> None:
@@ -44,6 +48,21 @@ def test_each_test_is_run_by_one_of_the_two_targets() -> None:
 def test_whoever_starts_nodes_is_marked(path: Path) -> None:
     marks = [line for line in path.read_text("utf-8").splitlines() if line.startswith("pytestmark")]
     assert "pytest.mark.network" in "".join(marks), f"{path.name} starts nodes: set pytestmark = pytest.mark.network"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.parent.name != "house" and imported(path) & PROCESSES],
+    ids=lambda path: path.stem,
+)
+def test_whoever_starts_processes_is_marked(path: Path) -> None:
+    marks = re.findall(r"pytest\.mark\.(\w+)", path.read_text("utf-8"))
+    assert {"process", "network"} & set(marks), f"{path.name} starts processes: mark it, or its test, `process`"
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "tests" / "integration").glob("test_*.py")), ids=lambda p: p.stem)
+def test_all_of_integration_starts_processes(path: Path) -> None:
+    assert "\npytestmark = pytest.mark.process\n" in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)], ids=["CI", "elsewhere"])

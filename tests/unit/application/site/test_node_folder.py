@@ -141,6 +141,7 @@ def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> N
         joining.adopt(folder, later)
 
 
+@pytest.mark.process
 def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> None:
     code = (
         "import sys, pathlib; from hmchain.application.site.node import *\n"

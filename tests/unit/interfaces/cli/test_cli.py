@@ -320,6 +320,7 @@ def test_version_as_text_and_as_json(capsys: Captured) -> None:
     assert set(json.loads("\n".join(rest))) == {"version", "python", "system"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", [["version"], ["version", "--json"], ["bogus", "--json"]])
 def test_a_reader_that_leaves_early_gets_no_traceback(command: list[str], unbuffered: str) -> None:

@@ -105,6 +105,7 @@ def _cut(prepared: Prepared, where: str, patch: pytest.MonkeyPatch) -> Prepared:
     return prepared
 
 
+@pytest.mark.process
 def test_a_demo_in_one_process_needs_no_library_of_nodes_and_other_data() -> None:
     code = f"""
 import sys

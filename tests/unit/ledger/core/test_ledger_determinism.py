@@ -91,6 +91,7 @@ def test_the_vector_s_blocks_give_its_commitments() -> None:
     assert replayed() == [block["commitment"] for block in vector["blocks"]]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("hash_seed", ["0", "1", "12345"])
 def test_the_hash_seed_does_not_matter(hash_seed: str) -> None:
     """A library that returns a set in another order in each process would halt the chain here."""

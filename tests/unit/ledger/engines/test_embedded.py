@@ -119,6 +119,7 @@ for number in range(100_000):
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
     directory = tmp_path / "ledger"

@@ -114,6 +114,7 @@ print(json.dumps([
 """
 
 
+@pytest.mark.process
 def test_pycanon_measures_the_same(tmp_path: Path) -> None:
     python = environment("pycanon", "pycanon==1.3.6")
     tables: list[list[Row]] = []

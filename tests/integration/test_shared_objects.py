@@ -13,6 +13,8 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.records.objects import MissingObjectError, ObjectStore, StoreUnavailableError
 from support.s3_server import S3Server, running_s3
 
+pytestmark = pytest.mark.process
+
 SECRET = "not-to-be-shown"
 
 

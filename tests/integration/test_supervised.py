@@ -17,6 +17,8 @@ from hmchain.ledger.engines.cometbft import parent_death, process
 from hmchain.ledger.engines.cometbft.damage import last_error, last_words
 from hmchain.ledger.engines.cometbft.process import SupervisedProcess, app_socket
 
+pytestmark = pytest.mark.process
+
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 SUPERVISOR = """
 import sys, time

@@ -12,6 +12,8 @@ import pytest
 from hmchain.application.node import log_rotation
 from hmchain.application.node.log_rotation import rotate
 
+pytestmark = pytest.mark.process
+
 WRITER = "import time\nfor n in range(2000):\n    print(f'line {n:04}', flush=True)\n    time.sleep(0.0005)"
 
 

@@ -31,6 +31,8 @@ from support import power_cut_work as work
 from support.ledger_network import validator_keys
 from support.power_cut_work import SECRET, WRAPPING, Note
 
+pytestmark = pytest.mark.process
+
 Check = Callable[[Path, Sequence[str]], None]
 
 

@@ -1,0 +1,186 @@
+"""A finished run's model at the command line: listed, exported, asked; and the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hmchain.application.learning.model_file import load_model, save_model
+from hmchain.errors import StorageError
+from hmchain.interfaces.cli.main import main
+from hmchain.ledger.engines.block_store import BlockStore
+from support.cli_run import copy as copy
+from support.cli_run import this_run as this_run
+from support.finished_run import (
+    SCHEMA,
+    STUDY,
+    Captured,
+    answer,
+    text,
+)
+from support.finished_run import run_directory as run_directory
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """An image file, of a size and mode that the model doesn't have."""
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(path)
+    return path
+
+
+# -- hmchain model ---------------------------------------------------------------------------------------------------
+
+
+def test_the_model_is_listed_and_known_to_the_ledger(capsys: Captured, run_directory: Path) -> None:
+    (listed,) = answer(capsys, "model", "list")
+    assert listed["study"] == STUDY and listed["classes"] == list(SCHEMA.classes)
+    shown = answer(capsys, "model", "show")
+    assert shown["ledger"] == "matches" and shown["origin"]["model_root"] == listed["root"]
+    alone = answer(capsys, "model", "show", "--model", str(run_directory / "model.safetensors"))
+    assert alone["sha256"] == shown["sha256"]
+    assert "Research use only, not a medical device." in text(capsys, "model", "show")
+
+
+def test_the_lines_of_python_that_show_a_model_s_use_run(capsys: Captured, run_directory: Path, scan: Path) -> None:
+    _, _, lines = text(capsys, "model", "show").partition("From Python\n")
+    code = lines.partition("\n\n")[0].replace("LEDGER", str(run_directory)).replace("IMAGE", str(scan))
+    names: dict[str, Any] = {}
+    exec(code.replace("predict(model", "answer = predict(model"), names)
+    assert set(names["answer"]) == set(SCHEMA.classes)
+
+
+def test_a_model_that_was_not_agreed_on_is_exit_7(
+    capsys: Captured, run_directory: Path, tmp_path: Path, scan: Path
+) -> None:
+    model, path = load_model(run_directory / "model.safetensors", unregistered=True), tmp_path / "other.safetensors"
+    model.vector.view(np.uint32)[5] ^= 1
+    save_model(path, model)
+    shown = answer(capsys, "model", "show", "--model", str(path), status=7)
+    assert shown["ledger"] == "differs" and "the weights" in shown["difference"]
+    assert "HAS ANOTHER MODEL: the weights" in text(capsys, "model", "show", "--model", str(path), status=7)
+    error = answer(capsys, "model", "predict", str(scan), "--model", str(path), status=7)["error"]
+    assert error["code"] == "model_differs"
+    found = answer(capsys, "model", "predict", str(scan), "--model", str(path), "--unregistered")
+    assert found["model"]["ledger"] == "unknown"
+
+
+def test_the_model_is_exported_at_any_hospital_that_took_part(
+    capsys: Captured, run_directory: Path, tmp_path: Path
+) -> None:
+    files = []
+    for hospital in sorted((run_directory / "hospitals").iterdir())[:2]:
+        files.append(tmp_path / f"{hospital.name}.safetensors")
+        shown = answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(files[-1]))
+        assert shown["ledger"] == "matches"
+    whole = (run_directory / "model.safetensors").read_bytes()
+    assert [file.read_bytes() for file in files] == [whole, whole]
+    hospital = sorted((run_directory / "hospitals").iterdir())[0]
+    unknown = answer(capsys, "model", "export", "no-such-study", "--dir", str(hospital), status=8)["error"]
+    assert unknown["code"] == "no_study_key" and "no-such-study" in unknown["what"]
+    nowhere = answer(capsys, "model", "export", STUDY, "--dir", str(tmp_path), status=2)["error"]
+    assert nowhere["code"] == "no_hospital"
+
+
+def test_a_model_that_the_store_lost_is_exported_from_a_hospitals_own_disk(
+    capsys: Captured, run_directory: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(run_directory, tmp_path / "run"))
+    shutil.rmtree(run / "objects")
+    status = {}
+    for hospital in sorted((run / "hospitals").iterdir()):
+        arguments = ["model", "export", STUDY, "--dir", str(hospital), "--output", str(tmp_path / hospital.name)]
+        status[hospital.name] = main([*arguments, "--json"])
+        capsys.readouterr()
+    held = [name for name, code in status.items() if code == 0]
+    assert held and set(status.values()) <= {0, StorageError.exit_code}
+    assert all((tmp_path / name).read_bytes() == (run / "model.safetensors").read_bytes() for name in held)
+
+
+def test_a_model_file_can_be_shown_by_itself(
+    capsys: Captured, run_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HMCHAIN_RUN")
+    monkeypatch.chdir(tmp_path)
+    shown = answer(capsys, "model", "show", "--model", str(run_directory / "model.safetensors"))
+    assert shown["ledger"] == "unknown" and shown["difference"]
+    path = str(run_directory / "model.safetensors")
+    assert answer(capsys, "model", "predict", "x.png", "--model", path, status=2)["error"]["code"] == "no_ledger"
+    assert answer(capsys, "model", "show", "--model", "x", "--dir", "none", status=2)["error"]["code"] == "no_run"
+
+
+def test_predict_gives_probabilities_and_says_what_it_is(capsys: Captured, scan: Path) -> None:
+    found = answer(capsys, "model", "predict", str(scan))
+    (prediction,) = found["predictions"]
+    assert set(prediction["probabilities"]) == set(SCHEMA.classes)
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
+    assert found["notice"] == "Research use only, not a medical device."
+    shown = text(capsys, "model", "predict", str(scan))
+    assert found["model"]["sha256"] in shown and "16 x 16" in shown and found["notice"] in shown
+
+
+def test_predict_takes_a_folder_and_goes_on_after_a_bad_file(capsys: Captured, scan: Path) -> None:
+    (scan.parent / "broken.jpg").write_bytes(b"not an image")
+    (scan.parent / "notes.txt").write_text("not meant")
+    found = answer(capsys, "model", "predict", str(scan.parent), status=3)
+    assert [Path(each["image"]).name for each in found["predictions"]] == ["broken.jpg", "scan.png"]
+    assert [bool(each["error"]) for each in found["predictions"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"), [("notes.txt", 3, "unreadable_images"), ("no.png", 2, "no_images")]
+)
+def test_what_is_no_image_is_named(capsys: Captured, tmp_path: Path, name: str, status: int, code: str) -> None:
+    (tmp_path / "notes.txt").write_text("words")
+    error = answer(capsys, "model", "predict", str(tmp_path / name), status=status)["error"]
+    assert error["code"] == code and name in error["what"]
+
+
+def test_what_is_no_model_is_named(capsys: Captured, scan: Path, copy: Path) -> None:
+    error = answer(capsys, "model", "predict", str(scan), "--model", str(scan), status=2)["error"]
+    assert error["code"] == "model_file"
+    error = answer(capsys, "model", "predict", str(scan), "--dir", str(copy), status=2)["error"]
+    assert error["code"] == "unfinished_run"
+
+
+# -- hmchain report, and all of it as a process ----------------------------------------------------------------------
+
+
+def test_the_report_is_drawn_once_and_again_on_demand(capsys: Captured, run_directory: Path) -> None:
+    assert answer(capsys, "report")["rendered"] is True
+    again = answer(capsys, "report")
+    assert again["rendered"] is False
+    Path(again["report"]).write_text("old")
+    assert text(capsys, "report", "--render").strip() == again["report"]
+    assert Path(again["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_reading_leaves_the_ledger_as_it_was(capsys: Captured, copy: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copy.rglob("*.db")}
+    text(capsys, "study", "status", str(copy))
+    text(capsys, "ledger", "blocks", str(copy))
+    assert {path.name: path.read_bytes() for path in copy.rglob("*.db")} == before
+
+
+def test_the_installed_command_works_on_the_latest_run(run_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to(run_directory, target_is_directory=True)
+    code = "from hmchain.interfaces.cli.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "audit", "verify", "--json"],
+        capture_output=True, text=True, cwd=tmp_path, env={"PATH": ""}, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    store = BlockStore(run_directory / "ledger" / "blocks.db", read_only=True)
+    assert json.loads(done.stdout)["height"] == store.height
+    store.close()

@@ -1,0 +1,129 @@
+"""What waits for a reviewer: held, released, rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.objects import MissingObjectError
+from hmchain.records.pipeline import review
+from hmchain.records.pipeline.extraction import Extraction, quarantine_of
+from hmchain.records.sources.item import Item
+from hmchain.records.vault import MissingRecordError
+from support.letters import BOOK, LETTERS, Bed, Letters, Redact, letter
+from support.letters import bed as bed
+
+
+def test_an_unknown_kind_is_held(bed: Bed) -> None:
+    tally = Extraction(bed.catalogue, bed.vault, BOOK, 1, {}).run(Letters({"a": letter(1)}))
+    assert tally.held == 1
+    assert bed.catalogue.quarantine.items("book")[0].code == "unknown_kind"
+
+
+def test_a_held_item_waits_encrypted_with_its_name(bed: Bed, tmp_path: Path) -> None:
+    bed.extraction().run(Letters({"Jane Roe.txt": letter(1, "SECRET")}))
+    (held,) = bed.catalogue.quarantine.items("book")
+    assert held.state == PENDING
+    with review.held_content(bed.vault, held) as file:
+        assert file.read() == letter(1, "SECRET")
+    review.write_content(bed.vault, held, tmp_path / "look")
+    assert (tmp_path / "look").stat().st_mode & 0o077 == 0
+    (tmp_path / "look").unlink()
+    assert review.original_name(bed.vault, held) == "Jane Roe.txt"
+    on_disk = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert b"Jane" not in on_disk and b"SECRET" not in on_disk
+
+
+def test_a_released_item_becomes_the_record_it_would_have_been(bed: Bed) -> None:
+    bed.extraction().run(Letters({"a": letter(7, "SECRET")}))
+    held = review.find_held(bed.catalogue, bed.catalogue.quarantine.items("book")[0].item.hex()[:6])
+    tally = review.release(bed.extraction(), bed.catalogue, bed.vault, held, "M. Curie", 5)
+    assert tally.records == 1 and bed.texts() == {"7": b"SECRET"}
+    (after,) = bed.catalogue.quarantine.items("book")
+    assert (after.state, after.reviewer) == (RELEASED, "M. Curie")
+    with pytest.raises((MissingRecordError, MissingObjectError)):
+        bed.vault.get(quarantine_of("book"), 1, held.item.hex())
+    assert bed.extraction().run(Letters({"a": letter(7, "SECRET")})).resumed == 1
+
+
+def test_the_same_item_waits_once_in_each_version_and_dataset_and_each_has_an_id(bed: Bed) -> None:
+    other = replace(BOOK, name="another book")
+    bed.catalogue.add_dataset(other)
+    for dataset in (BOOK, other):
+        for number in (1, 2):
+            bed.catalogue.open_version(dataset.name, "letters", 0)
+            texts = {"a": letter(7, "SECRET"), "b": letter(8, "DAMAGED")}
+            run = Extraction(bed.catalogue, bed.vault, dataset, number, {LETTERS: Redact()})
+            assert run.run(Letters(texts)).held == 2
+            bed.catalogue.close_version(dataset.name, number, bytes(32), 0)
+    waiting = bed.catalogue.quarantine.items()
+    assert len({held.item for held in waiting}) == len(waiting) == 8
+    for held in waiting:
+        for letters in (64, 12):
+            found = review.find_held(bed.catalogue, held.item.hex()[:letters])
+            assert found == held
+        with review.held_content(bed.vault, found) as file:
+            assert file.read() in (letter(7, "SECRET"), letter(8, "DAMAGED"))
+        review.reject(bed.catalogue, bed.vault, found, "M. Curie", 5)
+    assert {held.state for held in bed.catalogue.quarantine.items()} == {REJECTED}
+
+
+def test_two_items_of_one_name_both_wait(bed: Bed) -> None:
+    for text in ("SECRET", "SECRET\nas well"):
+        assert bed.extraction().run(Letters({"IM0001": letter(7, text)}, marked=True)).held == 1
+    assert len({held.item for held in bed.catalogue.quarantine.items()}) == 2
+
+
+def test_what_somebody_decided_about_is_not_asked_again_though_the_item_was_moved(bed: Bed) -> None:
+    texts = {"a": letter(7, "SECRET"), "b": letter(8, "SECRET"), "c": letter(9, "SECRET")}
+    bed.extraction().run(Letters(texts))
+    names = {review.original_name(bed.vault, held): held for held in bed.catalogue.quarantine.items()}
+    review.reject(bed.catalogue, bed.vault, names["a"], "M. Curie", 5)
+    review.release(bed.extraction(), bed.catalogue, bed.vault, names["b"], "M. Curie", 5)
+    before = bed.catalogue.quarantine.items()
+    tally = bed.extraction().run(Letters(texts, marked=True))
+    assert (tally.items, tally.held, tally.duplicates, tally.records) == (3, 0, 3, 0)
+    assert bed.catalogue.quarantine.items() == before
+    assert set(bed.texts()) == {"8"}
+
+
+def test_too_short_an_id_says_how_many_it_could_be(bed: Bed) -> None:
+    bed.extraction().run(Letters({str(number): letter(number, "SECRET") for number in range(17)}))
+    first = {held.item.hex()[0] for held in bed.catalogue.quarantine.items()}
+    refusals = []
+    for begin in first:
+        with suppress(review.NotHeldError):
+            review.find_held(bed.catalogue, begin)
+            continue
+        with pytest.raises(review.NotHeldError) as refused:
+            review.find_held(bed.catalogue, begin)
+        refusals.append(refused.value)
+    assert refusals and all("more letters" in refused.hint for refused in refusals)
+
+
+def test_a_rejected_item_stays_out(bed: Bed) -> None:
+    bed.extraction().run(Letters({"a": letter(7, "DAMAGED")}))
+    held = review.find_held(bed.catalogue, bed.catalogue.quarantine.items("book")[0].item.hex())
+    review.reject(bed.catalogue, bed.vault, held, "M. Curie", 5)
+    assert bed.catalogue.quarantine.items("book")[0].state == REJECTED
+    assert bed.vault.records(quarantine_of("book"), 1) == []
+    assert bed.extraction().run(Letters({"a": letter(7, "DAMAGED")})).held == 0
+    with pytest.raises(review.NotHeldError, match="no waiting item"):
+        review.find_held(bed.catalogue, held.item.hex())
+    with pytest.raises(review.NotHeldError):
+        review.find_held(bed.catalogue, "")
+
+
+def test_with_batches_of_one_an_item_is_durable_before_the_next_is_asked_for(bed: Bed) -> None:
+    class Watching(Letters):
+        def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+            for before, item in enumerate(super().items(done)):
+                assert bed.catalogue.version("book").records == before
+                yield item
+
+    assert bed.extraction().run(Watching({str(i): letter(i) for i in range(3)}), batch=1).records == 3
