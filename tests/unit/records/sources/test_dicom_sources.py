@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from hmchain.records.sources import containers
+from hmchain.records.sources.containers import archive as archives
 from hmchain.records.sources.dicom.files import DicomFiles
 from hmchain.records.sources.dicom.header import HEAD_BYTES, read_header, why_not_dicom
 from hmchain.records.sources.dicom.selection import Selection, SelectionError, read_patients
@@ -244,7 +244,7 @@ def test_a_name_that_climbs_is_only_a_name(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_to_far_more_than_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containers, "RATIO_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(archives, "RATIO_FREE_BYTES", 1 << 20)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros.dcm", bytes(16 << 20))
@@ -265,7 +265,7 @@ def test_an_archive_beyond_a_limit(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
 ) -> None:
     path = zipped(archive, tmp_path / "archive.zip")
-    monkeypatch.setattr(containers, limit, value)
+    monkeypatch.setattr(archives, limit, value)
     with pytest.raises(SourceError, match=message):
         DicomFiles.at(path)
 
