@@ -85,3 +85,11 @@ def test_what_is_not_to_be_would_be_found(line: str) -> None:
 def test_what_may_be_is_let_be(line: str) -> None:
     tree = ast.parse(line)
     assert not [*foreign_imports(tree), *private_attributes(tree)]
+
+
+def test_folders_of_unit_tests_are_those_of_the_package() -> None:
+    """The files that lie loose in `hmchain` and `hmchain.ledger` are tested in `ground` and `ledger/core`."""
+    unit, package = REPOSITORY / "tests" / "unit", REPOSITORY / "src" / "hmchain"
+    loose = {"ground", "ledger/core"}
+    rooms = {str(path.parent.relative_to(unit)) for path in unit.rglob("test_*.py")}
+    assert not [room for room in sorted(rooms - loose) if not (package / room).is_dir()]
