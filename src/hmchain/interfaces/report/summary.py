@@ -35,7 +35,7 @@ from hmchain.interfaces.report.parts import (
     Verdict,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 
 ONE_PROCESS = Fact(
     name="The hospitals are simulated in one process.",
@@ -98,7 +98,6 @@ class RunSummary(Part, frozen=True, kw_only=True):
     """Commands to run next (`name`) and what each does (`text`)."""
 
     def __post_init__(self) -> None:
-        _require(self.schema == SCHEMA, f"it has schema {self.schema}, this program reads {SCHEMA}")
         classes, hospitals = len(self.identity.classes), len(self.hospitals)
         for hospital in self.hospitals:
             _require(len(hospital.class_counts) == classes, f"{hospital.name} does not count {classes} classes")
@@ -109,6 +108,12 @@ class RunSummary(Part, frozen=True, kw_only=True):
             _check_performance(self.performance, classes)
 
 
+class _Written(msgspec.Struct):
+    """What every summary says of itself, whatever else it has."""
+
+    schema: int
+
+
 def to_json(summary: RunSummary) -> bytes:
     """Return `summary` as indented JSON, ending with a newline."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
@@ -117,6 +122,8 @@ def to_json(summary: RunSummary) -> bytes:
 def from_json(data: bytes) -> RunSummary:
     """Read back what `to_json` wrote; raises `SummaryError` for anything else."""
     try:
+        schema = msgspec.json.decode(data, type=_Written).schema
+        _require(schema == SCHEMA, f"it has schema {schema}, this program reads {SCHEMA}")
         return msgspec.json.decode(data, type=RunSummary)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SummaryError(
