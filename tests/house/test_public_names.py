@@ -13,7 +13,10 @@ import pytest
 import hmchain
 from support.paths import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+INSIDE = {"where-things-go"}
+"""Pages for those who change the package."""
+GUIDES = (page for page in sorted((REPOSITORY / "docs").rglob("*.md")) if page.stem not in INSIDE)
+PAGES = [REPOSITORY / "README.md", *GUIDES]
 EXAMPLES = [
     pytest.param(path, code, id=f"{path.stem}-{number}")
     for path in PAGES

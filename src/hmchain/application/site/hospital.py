@@ -188,9 +188,10 @@ def open_records(folder: HospitalFolder, passphrase: str | None = None) -> Itera
     `CatalogueError`.
     """
     wrapping, local, store = _opened(folder, passphrase)
-    make = Vault.open if folder.vault.exists() else Vault.create
-    with alone(folder), make(folder.vault, store, wrapping) as vault, Catalogue(folder.catalogue, local) as catalogue:
-        yield Records(folder, vault, catalogue)
+    with alone(folder):
+        make = Vault.open if Vault.is_made(folder.vault) else Vault.create
+        with make(folder.vault, store, wrapping) as vault, Catalogue(folder.catalogue, local) as catalogue:
+            yield Records(folder, vault, catalogue)
 
 
 def convert(

@@ -71,6 +71,14 @@ class Vault:
             database.close()
             raise
 
+    @staticmethod
+    def is_made(directory: Path) -> bool:
+        """Whether there is a vault in `directory`; one that a crash left half made is `create`'s to make."""
+        if not (directory / FILE).exists():
+            return False
+        with closing(Database(directory / FILE)) as database:
+            return database.format != 0
+
     @classmethod
     def open(
         cls,
