@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.demo import decisions
 from support.demo_run import DEMO_SECONDS, SEED, hmchain, summary_of, wait_for_blocks, write_images
 
 pytestmark = pytest.mark.process
@@ -209,6 +210,20 @@ def test_ctrl_c_says_how_to_go_on(images: Path, tmp_path: Path) -> None:
     assert process.returncode == 130, printed + complaint
     assert "same command" in complaint + printed
     assert "Traceback" not in complaint + printed
+
+
+def test_a_run_of_other_training_code_is_not_gone_on_with(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = start(images, tmp_path)
+    wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 15)
+    process.kill()
+    process.communicate()
+    monkeypatch.setattr(decisions, "code_digest", lambda: bytes(32))
+    monkeypatch.chdir(tmp_path)
+    status = main(["demo", "--dataset", str(images), *TINY, "--output", "run"])
+    complaint = capsys.readouterr().err
+    assert (status, "[run_in_use]" in complaint, "other training code" in complaint) == (2, True, True), complaint
 
 
 def test_a_second_process_on_the_same_run_is_refused(images: Path, tmp_path: Path) -> None:

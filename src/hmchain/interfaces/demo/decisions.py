@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, study_spec
+from hmchain.application.learning.trainers.cnn import code_digest
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
+from hmchain.interfaces.demo.settings import RunInUseError
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.learning import approvals, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy
@@ -31,6 +33,14 @@ class Refused:
     reason: str
     agent: str
     answer: str
+
+
+def require_own_code(prepared: Prepared, consortium: Consortium) -> None:
+    """Raise `RunInUseError` if a run that is to go on was begun by a version with other training code."""
+    begun = (studies.study(consortium.ledger.state, name) for name in (prepared.unwanted_study, prepared.study))
+    if any(study.spec.code != code_digest() for study in begun if study is not None):
+        what = f"{prepared.folder.path} holds a run of a version with other training code"
+        raise RunInUseError(what, "go on with that version, or choose another --output")
 
 
 def refuse_unwanted_study(prepared: Prepared, consortium: Consortium) -> Refused:

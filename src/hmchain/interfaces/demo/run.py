@@ -55,6 +55,7 @@ def run(
     story.opening(prepared)
     story.hospitals(prepared)
     with engine.stage(prepared, passphrase) as stage:
+        decisions.require_own_code(prepared, stage.consortium)
         arrivals = _extract(prepared, stage.consortium, passphrase, stages, story)
         _approve(prepared, stage.consortium, engine.deadlines(prepared), story)
         curve = _train(prepared, stage, stages, story)
