@@ -43,7 +43,7 @@ class Reports(Protocol):
         """All that a summary says of its ledger."""
 
     def page(self, summary: bytes) -> str:
-        """The page that shows a summary."""
+        """The page that shows a summary, empty if another version wrote it."""
 
 
 class FolderDefectError(AuditError):

@@ -30,11 +30,11 @@ def report(
     """
     place = runs.find(directory, run)
     drawn = render or not place.report.is_file()
-    summary = page.from_json(place.require(place.summary).read_bytes())
+    summary = place.require(place.summary).read_bytes()
     with open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         folder_audit.require_founded(claims(summary), place.summary, ledger.genesis, ledger.verified.state)
     if drawn:
-        place.report.write_text(page.render(summary), encoding="utf-8")
+        place.report.write_text(page.render(page.from_json(summary)), encoding="utf-8")
     path = place.report.resolve()
     output.show({"report": path, "rendered": drawn}, lambda found: output.say(str(path)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hmchain.interfaces.report.page import render
-from hmchain.interfaces.report.summary import RunSummary, from_json
+from hmchain.interfaces.report.summary import Claimed, OtherSchemaError, RunSummary, claimed, from_json
 from hmchain.ledger.readers.claims import DecisionClaim, LedgerClaims, OriginClaim
 
 
@@ -12,15 +12,23 @@ class ReportReader:
 
     def claims(self, summary: bytes) -> LedgerClaims:
         """All that a summary says of its ledger. Raises `SummaryError`."""
-        return claims(from_json(summary))
+        return claims(summary)
 
     def page(self, summary: bytes) -> str:
-        """The page that shows a summary. Raises `SummaryError`."""
-        return render(from_json(summary))
+        """The page that shows a summary, empty if another version wrote it. Raises `SummaryError`."""
+        try:
+            return render(from_json(summary))
+        except OtherSchemaError:
+            return ""
 
 
-def claims(summary: RunSummary) -> LedgerClaims:
-    """All that a summary says of its ledger."""
+def claims(data: bytes) -> LedgerClaims:
+    """All that a summary says of its ledger, of an earlier schema too. Raises `SummaryError`."""
+    summary: RunSummary | Claimed
+    try:
+        summary = from_json(data)
+    except OtherSchemaError:
+        summary = claimed(data)
     identity, lineage = summary.identity, summary.lineage
     return LedgerClaims(
         genesis=identity.genesis_digest,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import msgspec
 
@@ -108,10 +109,19 @@ class RunSummary(Part, frozen=True, kw_only=True):
             _check_performance(self.performance, classes)
 
 
-class _Written(msgspec.Struct):
-    """What every summary says of itself, whatever else it has."""
+class OtherSchemaError(SummaryError):
+    """A run's summary is of a version that wrote other parts."""
+
+    code = "summary_schema"
+
+
+class Claimed(msgspec.Struct):
+    """What a summary of any schema says of its ledger, and of itself."""
 
     schema: int
+    identity: RunIdentity
+    approvals: tuple[Approval, ...] = ()
+    lineage: Lineage | None = None
 
 
 def to_json(summary: RunSummary) -> bytes:
@@ -120,11 +130,26 @@ def to_json(summary: RunSummary) -> bytes:
 
 
 def from_json(data: bytes) -> RunSummary:
-    """Read back what `to_json` wrote; raises `SummaryError` for anything else."""
+    """Read back what `to_json` wrote; raises `OtherSchemaError` for another schema's, `SummaryError` for all else."""
+    if (schema := claimed(data).schema) != SCHEMA:
+        raise OtherSchemaError(
+            f"the run's summary has schema {schema}, this program reads {SCHEMA}",
+            "read it with the version that wrote it, or run the demo again, into another folder",
+        )
+    return _decoded(data, RunSummary)
+
+
+def claimed(data: bytes) -> Claimed:
+    """Read what a summary of any schema says of its ledger; raises `SummaryError` if it is none."""
+    return _decoded(data, Claimed)
+
+
+Read = TypeVar("Read", RunSummary, Claimed)
+
+
+def _decoded(data: bytes, kind: type[Read]) -> Read:
     try:
-        schema = msgspec.json.decode(data, type=_Written).schema
-        _require(schema == SCHEMA, f"it has schema {schema}, this program reads {SCHEMA}")
-        return msgspec.json.decode(data, type=RunSummary)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SummaryError(
             f"the run's summary cannot be read: {error}", "run the demo again to write it anew"

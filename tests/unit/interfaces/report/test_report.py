@@ -10,6 +10,8 @@ import pytest
 
 from hmchain.interfaces.report import RunSummary, SummaryError, from_json, render, to_json
 from hmchain.interfaces.report.parts import Estimate, Exposure, Hospital, HospitalResult, Metrics, RunIdentity
+from hmchain.interfaces.report.reader import ReportReader
+from hmchain.interfaces.report.summary import OtherSchemaError
 from support.html_page import Page
 from support.synthetic_run import synthetic_summary
 
@@ -251,10 +253,15 @@ def test_unreadable_summary_is_named(data: bytes) -> None:
         from_json(data)
 
 
-def test_summary_of_another_schema_is_refused(summary: RunSummary) -> None:
+def test_summary_of_another_schema_has_no_page_but_is_held_against_its_ledger(summary: RunSummary) -> None:
     older = to_json(summary).replace(b'"schema": 2', b'"schema": 1').replace(b'"title"', b'"heading"')
-    with pytest.raises(SummaryError, match="schema 1, this program reads 2"):
+    with pytest.raises(OtherSchemaError, match="schema 1, this program reads 2"):
         from_json(older)
+    reader = ReportReader()
+    assert reader.page(older) == ""
+    assert reader.claims(older) == reader.claims(to_json(summary))
+    with pytest.raises(SummaryError, match="cannot be read"):
+        reader.claims(b'{"schema": 1}')
 
 
 def test_contradictions_are_refused(summary: RunSummary) -> None:
