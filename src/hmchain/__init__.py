@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hmchain.application.hospital.consortium import Consortium
     from hmchain.application.hospital.hospital import Hospital
+    from hmchain.application.hospital.node_hospital import NodeHospital
     from hmchain.application.learning.model_file import Model, load_model, predict
     from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec
     from hmchain.application.learning.trainers.cnn import Architecture
+    from hmchain.application.node.opening import open_hospital
     from hmchain.application.node.questions import datasets, members, open_ledger, studies, trace, verify
+    from hmchain.application.site.node import NodeFolder
     from hmchain.canonical import encode
     from hmchain.errors import HMChainError
     from hmchain.keys import SecretKey, WrappingKey, load_key, save_key
@@ -39,11 +42,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "hmchain.application.hospital.consortium": ("Consortium",),
     "hmchain.application.hospital.hospital": ("Hospital",),
+    "hmchain.application.hospital.node_hospital": ("NodeHospital",),
     "hmchain.application.learning.model_file": ("Model", "load_model", "predict"),
     "hmchain.application.learning.schedule": ("default_plan",),
     "hmchain.application.learning.study": ("study_spec",),
     "hmchain.application.learning.trainers.cnn": ("Architecture",),
+    "hmchain.application.node.opening": ("open_hospital",),
     "hmchain.application.node.questions": ("datasets", "members", "open_ledger", "studies", "trace", "verify"),
+    "hmchain.application.site.node": ("NodeFolder",),
     "hmchain.canonical": ("encode",),
     "hmchain.errors": ("HMChainError",),
     "hmchain.keys": ("SecretKey", "WrappingKey", "load_key", "save_key"),
@@ -77,7 +83,8 @@ __all__ = [  # noqa: RUF022
     # records
     "Vault", "ObjectStore", "WrappingKey", "SecretKey", "SecretKeyProvider", "load_key", "save_key",
     "verify_record_proof", "encode",
-    # hospitals of one's own
+    # a hospital at its node, and hospitals of one's own
+    "open_hospital", "NodeHospital", "NodeFolder",
     "Consortium", "Hospital", "Images", "Schema", "Architecture", "DatasetUse", "ProposeStudy", "ApproveStudy",
     "RefuseStudy", "RevokeApproval", "default_plan", "study_spec",
 ]  # fmt: skip
