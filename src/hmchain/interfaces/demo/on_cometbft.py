@@ -169,9 +169,9 @@ class CometBFT:
                 f"give {HOSPITALS_MIN} to {HOSPITALS_MAX}: with fewer the chain stops when a validator is killed, "
                 "and each runs two processes",
             )
-        find_binary()
         for library in _LIBRARIES:
             importlib.import_module(library)  # now, before anything is founded
+        find_binary()
 
     def deadlines(self, prepared: Prepared) -> Deadlines:
         """Short, since one hospital will be away; yet several times what training takes on two busy cores."""
