@@ -40,7 +40,7 @@ TITLES = {
     "federated": "FL-CNN-HMChain",
     "pooled": "pooled",
 }
-ROUNDS, STEPS = 600, 4  # the demo's
+ROUNDS, STEPS = 520, 4  # the demo's
 QUICK_ROUNDS = 60
 
 

@@ -39,10 +39,10 @@ def demo(
     engine: Annotated[
         EngineName, typer.Option(help="What decides the blocks: this process, or a CometBFT node for every hospital.")
     ] = EngineName.EMBEDDED,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of training.", show_default="600; on CometBFT 96")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of training.", show_default="520; on CometBFT 80")] = None,
     steps: Annotated[
         int | None,
-        typer.Option(help="Steps that each hospital trains in a round.", show_default="4; on CometBFT 25"),
+        typer.Option(help="Steps that each hospital trains in a round.", show_default="4; on CometBFT 26"),
     ] = None,
     alpha: Annotated[float, typer.Option(help="Evenness of the class mix: small is strong label skew.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Of the split, the chain's salt and the training.")] = 7,

@@ -31,8 +31,8 @@ COMETBFT_NEEDS = (
     Fact(name="memory, disk", text="about 2 GB and 100 MB for four hospitals: each runs a node of two processes"),
     Fact(
         name="time",
-        text="about four minutes on two idle cores, for 96 rounds of 25 steps; 600 of 4, as without a network, take "
-        "some ten and make a better model (--rounds 600 --steps 4). Interrupted, the same command goes on",
+        text="about four minutes on two idle cores, for 80 rounds of 26 steps; 520 of 4, as without a network, take "
+        "some ten and make a better model (--rounds 520 --steps 4). Interrupted, the same command goes on",
     ),
     Fact(name="afterwards", text="no process is left behind, however this one ends"),
 )

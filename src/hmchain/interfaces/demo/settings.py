@@ -11,7 +11,7 @@ from hmchain.errors import InputError
 
 EMBEDDED, COMETBFT = "embedded", "cometbft"
 """The engines that can decide a run's blocks."""
-WORK = {EMBEDDED: (600, 4), COMETBFT: (96, 25)}
+WORK = {EMBEDDED: (520, 4), COMETBFT: (80, 26)}
 """Rounds, and steps in each, unless one says otherwise: as much training on both; a round takes longer among nodes."""
 
 
@@ -28,7 +28,7 @@ class DemoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     data_dir: str | None = None
     image_size: int | None = None
     hospitals: int = 4
-    rounds: int = 600
+    rounds: int = 520
     steps: int = 4
     alpha: float = 0.5
     seed: int = 7
