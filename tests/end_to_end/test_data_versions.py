@@ -162,6 +162,7 @@ def test_images_of_a_patient_do_not_change_sides_when_more_are_prepared(
 # --- leaks
 
 
+@pytest.mark.network  # long
 @pytest.mark.process
 def test_no_name_comes_out_anywhere(steward: Steward, scans: Path, tmp_path: Path) -> None:
     """Names of folders, files and patients, in all that commands print and write, with debugging on."""

@@ -264,6 +264,7 @@ def test_bad_settings_name_the_thing(
     assert "Traceback" not in complaint + printed
 
 
+@pytest.mark.network  # long
 def test_bad_images_name_the_thing(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -14,6 +14,8 @@ import pytest
 
 from support.paths import REPOSITORY
 
+pytestmark = pytest.mark.network  # long: each example is checked as a whole tree is
+
 PAGE = (REPOSITORY / "docs" / "where-things-go.md").read_text("utf-8")
 BLOCK = re.compile(r'^```(\w+) title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 EXAMPLES = {title: text for title, _, text in (part.partition("\n") for part in PAGE.split("\n## ")[1:])}
