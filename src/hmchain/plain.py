@@ -12,11 +12,19 @@ RESEARCH_ONLY = "Research use only, not a medical device."
 Progress = Callable[[int, int | None], None]
 """Takes how much is done, and of how much; None where nobody knows the end."""
 
+Say = Callable[[str], None]
+"""Takes a line for people, while something runs."""
+
 
 def tell(progress: Progress | None, done: int, of: int | None) -> None:
     """Report, if anybody listens."""
     if progress is not None:
         progress(done, of)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """`text` with its control characters made visible, but for those to `keep`."""
+    return "".join(letter if letter.isprintable() or letter in keep else repr(letter)[1:-1] for letter in text)
 
 
 def plain(value: Any) -> Any:

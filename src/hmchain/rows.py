@@ -6,7 +6,7 @@ import dataclasses
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hmchain.plain import plain
+from hmchain.plain import plain, printable
 
 if TYPE_CHECKING:
     import polars
@@ -58,6 +58,5 @@ class Rows(tuple[V, ...]):
 
 
 def _cell(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    text = printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
     return text if len(text) <= _CELL_LETTERS else f"{text[: _CELL_LETTERS - 1]}…"

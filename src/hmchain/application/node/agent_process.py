@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from hmchain.application.hospital.hospital import Hospital, Learn
@@ -20,8 +19,7 @@ from hmchain.ledger.readers.follower import UnsignedError
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError
 from hmchain.ledger.state import StateError
-
-Say = Callable[[str], None]
+from hmchain.plain import Say
 
 _IDLE_SECONDS = 0.25
 _AWAY_SECONDS = (1.0, 30.0)

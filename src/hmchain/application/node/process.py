@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,7 @@ from hmchain.ledger.engines.cometbft.home import (
     validator_key_of,
 )
 from hmchain.ledger.engines.cometbft.process import SOCKET, NodeFiles, NodeProcess, app_socket, find_binary
-
-Say = Callable[[str], None]
+from hmchain.plain import Say
 
 _LOOK_SECONDS = 0.5
 _LOG_FORMAT = "%(asctime)s node %(levelname)s %(message)s"

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hmchain.clock import utc
-from hmchain.plain import Progress, plain
+from hmchain.plain import Progress, plain, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,8 +87,8 @@ def write_json(value: Any, stream: TextIO) -> None:
 
 
 def safe(text: str) -> str:
-    """`text` with its control characters made visible."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+    """`text` with its control characters made visible; lines stay lines."""
+    return printable(text, keep="\n")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

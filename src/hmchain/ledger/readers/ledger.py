@@ -29,7 +29,7 @@ from hmchain.ledger.readers import (
 )
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
-from hmchain.ledger.readers.decisions import Decisions
+from hmchain.ledger.readers.decisions import BlockDecision, Decisions
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
 from hmchain.ledger.readers.logs import SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
@@ -104,12 +104,18 @@ class LedgerReader:
 
     def blocks(self, first: int | None = None, limit: int = 20) -> list[BlockView]:
         """At most `limit` blocks from height `first` on; the last ones if it is None."""
-        start = max(1, self._store.height - limit + 1) if first is None else max(1, first)
-        return [self._block(stored) for stored in islice(self._store.blocks(start), limit)]
+        return [
+            block_view(stored, self._decision(stored), self._names, self._vouched(stored))
+            for stored in self._stored(first, limit)
+        ]
 
-    def _block(self, stored: StoredBlock) -> BlockView:
+    def _stored(self, first: int | None, limit: int) -> Iterator[StoredBlock]:
+        start = max(1, self._store.height - limit + 1) if first is None else max(1, first)
+        return islice(self._store.blocks(start), limit)
+
+    def _decision(self, stored: StoredBlock) -> BlockDecision:
         block, commit, _ = contents(stored)
-        return block_view(stored, self._decisions.of(block, commit), self._names, self._vouched(stored))
+        return self._decisions.of(block, commit)
 
     def transaction(self, prefix: str) -> TransactionView:
         """The transaction whose digest begins with `prefix`: see `transactions.find` for what is raised."""
@@ -201,7 +207,7 @@ class LedgerReader:
 
     def members(self) -> tuple[ValidatorStatus, ...]:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""
-        proposed = Counter(block.proposer for block in self.blocks(limit=_BLOCKS_COUNTED))
+        proposed = Counter(self._decision(stored).proposer for stored in self._stored(None, _BLOCKS_COUNTED))
         return members.validators(self.verified.state, proposed)
 
     def rules(self) -> RulesView:
