@@ -178,10 +178,10 @@ class RoundDesk(Desk):
         return self._result[1]
 
     @property
-    def posted_roots(self) -> Roots | None:
-        """What the master says that the roots are; None before it does."""
+    def unconfirmed(self) -> Roots | None:
+        """The roots that another master posted, as long as one has not confirmed them."""
         posted = self.entry.posted
-        if posted is None:
+        if posted is None or posted.master == self.organisation or self.organisation in self.entry.confirmed:
             return None
         return Roots(posted.masked_root, posted.sum_root, posted.model_root, posted.weights_root)
 

@@ -12,13 +12,13 @@ from hmchain.plain import Progress
 from hmchain.records.quality import Finding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Registration(Publication):
     """A version that is fixed, what was written of it, and what the ledger says of it."""
 
-    card: Path = Path()
-    provenance: Path = Path()
-    findings: tuple[Finding, ...] = ()
+    card: Path
+    provenance: Path
+    findings: tuple[Finding, ...]
     """Of a look at all records."""
 
 
@@ -60,9 +60,7 @@ def register(
         written = provenance.write_of_version(records, version)
         schema = publication.schema_of(records, version)
     said = publication.publish_at(place, version, schema, passphrase)
-    return Registration(
-        said.version, said.count, said.published, said.withdrawn, card, written, tuple(assessment.findings)
-    )
+    return Registration(**vars(said), card=card, provenance=written, findings=tuple(assessment.findings))
 
 
 def write_card(

@@ -14,7 +14,7 @@ from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
-from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
 from hmchain.errors import InputError
 from hmchain.ledger import contracts
@@ -24,7 +24,6 @@ from hmchain.ledger.engines.ledger import Node, signed
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, ImageRecord, Images, decode_image, encode_image, stack
-from hmchain.records.vault import Vault
 
 if TYPE_CHECKING:
     from hmchain.application.learning.trainers.cnn_trainer import Cohort
@@ -50,8 +49,7 @@ class Hospital:
         self.folder = folder
         self.keys = keys
         self.node = node
-        open_vault = Vault.open if folder.vault.exists() else Vault.create
-        self.vault = open_vault(folder.vault, folder.store(), keys.wrapping)
+        self.vault = open_vault(folder, folder.store(), keys.wrapping)
         self.store = AgentStore(folder.agent_store, keys.local)
         self.agent = Agent(
             folder.organisation, keys.agent, node, objects, self.store, partial(learn, self),

@@ -188,10 +188,23 @@ def open_records(folder: HospitalFolder, passphrase: str | None = None) -> Itera
     `CatalogueError`.
     """
     wrapping, local, store = _opened(folder, passphrase)
-    with alone(folder):
-        make = Vault.open if Vault.is_made(folder.vault) else Vault.create
-        with make(folder.vault, store, wrapping) as vault, Catalogue(folder.catalogue, local) as catalogue:
-            yield Records(folder, vault, catalogue)
+    with (
+        alone(folder),
+        open_vault(folder, store, wrapping) as vault,
+        Catalogue(folder.catalogue, local) as catalogue,
+    ):
+        yield Records(folder, vault, catalogue)
+
+
+def open_vault(folder: HospitalFolder, store: ObjectStore, wrapping: WrappingKey) -> Vault:
+    """A hospital's vault, made at first use, and made again where a crash left it half made then.
+
+    What is made after it tells that from a vault whose file was lost, which is never made anew. Raises `VaultError` or
+    `VaultKeyError`.
+    """
+    was_used = folder.catalogue.exists() or folder.agent_store.exists()
+    is_new = not folder.vault.exists() or (not was_used and Vault.is_half_made(folder.vault))
+    return (Vault.create if is_new else Vault.open)(folder.vault, store, wrapping)
 
 
 def convert(

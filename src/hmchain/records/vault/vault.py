@@ -72,12 +72,12 @@ class Vault:
             raise
 
     @staticmethod
-    def is_made(directory: Path) -> bool:
-        """Whether there is a vault in `directory`; one that a crash left half made is `create`'s to make."""
+    def is_half_made(directory: Path) -> bool:
+        """Whether `directory` is one in which a crash cut `create` short, or a vault's file was lost or emptied."""
         if not (directory / FILE).exists():
-            return False
+            return directory.exists()
         with closing(Database(directory / FILE)) as database:
-            return database.format != 0
+            return database.format == 0
 
     @classmethod
     def open(

@@ -27,6 +27,19 @@ def test_a_vault_that_a_crash_left_half_made_is_made_at_the_next_use(tmp_path: P
         assert records.vault.get("brain", 1, "scan") == b"pixels"
 
 
+@pytest.mark.parametrize("harm", ["lost", "emptied"])
+def test_a_vault_whose_file_was_lost_is_named_and_not_made_anew(tmp_path: Path, harm: str) -> None:
+    """What stands beside it tells it from one that was never finished."""
+    folder = hospital.create(tmp_path / "north")
+    with hospital.open_records(folder) as records:
+        records.vault.put("brain", 1, "scan", b"pixels")
+    (folder.vault / FILE).unlink()
+    if harm == "emptied":
+        (folder.vault / FILE).touch(mode=0o600)
+    with pytest.raises(VaultError, match=r"does not exist|not a vault"), hospital.open_records(folder):
+        pass
+
+
 def test_a_damaged_vault_is_named_and_not_made_anew(tmp_path: Path) -> None:
     folder = hospital.create(tmp_path / "north")
     with hospital.open_records(folder) as records:

@@ -42,10 +42,8 @@ def proof(desk: RoundDesk, chunk: int, fraud: Fraud | None) -> DisputeChunk:
 
 def _fraud(desk: RoundDesk, result: Aggregate) -> Fraud | None:
     """A chunk of what the master posted that is not what the frozen set gives."""
-    entry, theirs = desk.entry, desk.posted_roots
-    if theirs is None or entry.master == desk.organisation or desk.organisation in entry.confirmed:
-        return None
-    if not desk.is_turn(turns.first_verifiers(desk.study, entry)):
+    theirs = desk.unconfirmed
+    if theirs is None or not desk.is_turn(turns.first_verifiers(desk.study, desk.entry)):
         return None
     found = find_fraud(result, theirs, lambda part: _posted(desk, part))
     return found if isinstance(found, Fraud) else None

@@ -12,14 +12,14 @@ from hmchain.ledger.contracts.learning.participation import Confirm
 
 def verify(desk: RoundDesk) -> Iterator[Confirm]:
     """Confirm, once, if it is one's turn. Where the roots differ this says nothing: a dispute does."""
-    entry, posted = desk.entry, desk.entry.posted
-    if posted is None or posted.master == desk.organisation or desk.organisation in entry.confirmed:
+    entry, theirs = desk.entry, desk.unconfirmed
+    if theirs is None:
         return
     result = desk.result()
     if not isinstance(result, Aggregate) or not desk.is_turn(turns.first_verifiers(desk.study, entry)):
         return
     roots = result.roots
-    if roots != desk.posted_roots:
+    if roots != theirs:
         return
     # The right roots are not enough: without the object nobody could start from this model later.
     address = desk.results.located(desk.study, entry, result, desk.object_key, late=desk.is_turn())
