@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hmchain.application.learning.schedule import MILLION, Q16, TrainingPlan
-from hmchain.canonical import decode
+from hmchain.application.learning.pinned import cnn_plan
+from hmchain.application.learning.schedule import MILLION, Q16
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import Deadlines, StudySpec
 
@@ -47,7 +47,7 @@ def _withstood(spec: StudySpec) -> str:
 
 def _plan(training: bytes) -> tuple[Term, ...]:
     try:
-        plan = decode(training, TrainingPlan)
+        plan = cnn_plan(training)
     except HMChainError:
         return (("plan", "not one that this version can read: its agent will take no part"),)
     rates = [rate / MILLION for rate in plan.learning_rates_millionths]

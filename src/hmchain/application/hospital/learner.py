@@ -12,7 +12,7 @@ from blake3 import blake3
 from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital
-from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.learning.pinned import cnn_plan
 from hmchain.canonical import decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import StudySpec
@@ -38,7 +38,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     if spec.code != code_digest():
         raise UnpinnedError(f"study {spec.name} pins other training code than is installed", "install that version")
     try:
-        arch, plan = decode(spec.architecture, Architecture), decode(spec.training, TrainingPlan)
+        arch, plan = decode(spec.architecture, Architecture), cnn_plan(spec.training)
     except HMChainError as error:
         raise UnpinnedError(f"study {spec.name} pins a model that this version cannot build") from error
     schema, salt = spec.schema, parameters.founding(hospital.node.state).salt

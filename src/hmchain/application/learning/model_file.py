@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from hmchain import files
+from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import summed_counts
-from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.application.learning.trainers.cnn import (
     Architecture,
     ArchitectureError,
@@ -31,7 +31,7 @@ from hmchain.application.learning.trainers.cnn import (
     predict_probabilities,
     prepare_image,
 )
-from hmchain.canonical import Record, decode, encode
+from hmchain.canonical import Record, encode
 from hmchain.errors import AuditError, HMChainError, InputError
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.data.datasets import Schema
@@ -157,7 +157,7 @@ def _preprocessing(model: Model, origin: Origin) -> Preprocessing | None:
     """What the file's own network, plan and counts say; None if they say nothing."""
     counts = summed_counts(origin.mean_counts, origin.participants)
     try:
-        adjusted = decode(bytes.fromhex(origin.training), TrainingPlan).logit_adjustment
+        adjusted = cnn_plan(bytes.fromhex(origin.training)).logit_adjustment
         return Preprocessing.for_model(model.arch, model.preprocessing.classes, counts, adjusted=adjusted)
     except (HMChainError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
 from hmchain.application.learning.trainers.cnn import (
@@ -44,6 +45,7 @@ def study_spec(
     colluders: int | None = None,
     purpose: str = HEALTH_RESEARCH,
     deadlines: Deadlines = DEADLINES,
+    words: WordsPin | None = None,
 ) -> StudySpec:
     """The specification of an FL-CNN study; `uses` in order of organisation, `salt` of the chain's founding.
 
@@ -67,7 +69,7 @@ def study_spec(
         uses=uses,
         architecture=encode(arch),
         code=code_digest(),
-        training=encode(plan),
+        training=pin_training(encode(plan), words=words),
         rule=rule,
         clip_norm_millionths=round(CLIP_NORM * MILLION),
         rounds=plan.rounds,
@@ -98,5 +100,6 @@ def differences(spec: StudySpec, arch: Architecture, plan: TrainingPlan, salt: b
     right = study_spec(
         spec.name, spec.schema, spec.uses, arch, plan, salt,
         colluders=spec.colluders, purpose=spec.purpose, deadlines=spec.deadlines,
+        words=read_training(spec.training).words,
     )  # fmt: skip
     return tuple(name for name in spec.__struct_fields__ if getattr(spec, name) != getattr(right, name))

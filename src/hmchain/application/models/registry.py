@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from hmchain.application.agent import contents
 from hmchain.application.learning.model_file import Model, Origin, RegisteredModels, check, save_model
+from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
-from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
 from hmchain.canonical import decode
 from hmchain.errors import StudyError
@@ -65,7 +65,7 @@ def mean_counts(state: State, objects: Objects, key: SecretKey, study: str) -> t
 def preprocessing(state: State, means: tuple[int, ...], study: str) -> Preprocessing:
     """The way in which a study's model takes an image, with the prior that its mean class counts give."""
     spec = _study(state, study).spec
-    adjusted = decode(spec.training, TrainingPlan).logit_adjustment
+    adjusted = cnn_plan(spec.training).logit_adjustment
     counts = summed_counts(means, len(spec.uses))
     arch = decode(spec.architecture, Architecture)
     return Preprocessing.for_model(arch, spec.schema.classes, counts, adjusted=adjusted)
