@@ -5,6 +5,7 @@ Four nodes on loopback as in `test_network_cli`, shared by all tests here.
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -112,18 +113,19 @@ def test_stewards_decide_on_studies_at_their_nodes(
     south, west = folder(published, "south"), folder(published, "west")
     asked = [each for each in answer("study", "list", "--node", south) if each["study"] == "brightness"]
     assert (asked[0]["dataset"], asked[0]["version"], asked[0]["decision"]) == ("scans", 1, "undecided")
-    monkeypatch.setattr("typer.confirm", lambda question, abort: answers.append(question))
-    answers: list[str] = []
+    assert "not_confirmed" in hmchain("study", "approve", "brightness", "--node", south, status=2)
+    monkeypatch.setattr("hmchain.interfaces.cli.asking.at_terminal", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     shown = hmchain("study", "approve", "brightness", "--days", "30", "--node", south)
-    assert "Allow this until" in answers[0]
+    assert "Allow this until" in shown
     assert "scans version 1" in shown and "DUO:0000006" in shown and "hmchain study revoke brightness" in shown
-    done = answer("study", "approve", "brightness", "--node", west)
-    assert (done["decision"], len(answers)) == ("approved", 1)
-    assert answer("study", "revoke", "brightness", "--node", south)["decision"] == "revoked"
+    done = answer("study", "approve", "brightness", "--yes", "--node", west)
+    assert done["decision"] == "approved"
+    assert answer("study", "revoke", "brightness", "--yes", "--node", south)["decision"] == "revoked"
     assert "not_approved" in hmchain("study", "revoke", "brightness", "--yes", "--node", south, status=8)
     assert "not_paused" in hmchain("study", "resume", "brightness", "--node", folder(published, "north"), status=8)
     hmchain("study", "refuse", "brightness", "--reason", "I do not like it", "--node", west, status=2)
-    refused = answer("study", "refuse", "brightness", "--reason", "ethics", "--node", west)
+    refused = answer("study", "refuse", "brightness", "--reason", "ethics", "--yes", "--node", west)
     assert (refused["decision"], refused["reason"], refused["status"]) == ("refused", "ethics", "refused")
     assert "study_closed" in hmchain("study", "approve", "brightness", "--yes", "--node", south, status=8)
     hmchain("study", "approve", "unknown", "--node", south, status=2)
@@ -136,9 +138,9 @@ def test_studies_are_shown_and_ended_at_the_nodes(published: Consortium, tmp_pat
     for words in ("the server's learning rate is", "of at least 3 of the 4 hospitals", "scans version 1"):
         assert words in shown
     assert "not_the_proposer" in hmchain("study", "close", "colour", "--yes", "--node", south, status=8)
-    assert not answer("study", "close", "colour", "--vote", "--node", south)["is_over"]
+    assert not answer("study", "close", "colour", "--vote", "--yes", "--node", south)["is_over"]
     assert "already_voted" in hmchain("study", "close", "colour", "--vote", "--yes", "--node", south, status=8)
-    ended = answer("study", "close", "colour", "--vote", "--node", west)
+    ended = answer("study", "close", "colour", "--vote", "--yes", "--node", west)
     assert (ended["status"], ended["is_over"]) == ("closed", True)
     assert "study_closed" in hmchain("study", "close", "colour", "--yes", "--node", north, status=8)
     assert "closed_by_stewards" in hmchain("study", "status", north, "--study", "colour")

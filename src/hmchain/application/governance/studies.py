@@ -26,11 +26,16 @@ def approve(user: LedgerUser, asked: StudyRequest, until_ms: int) -> StudyReques
 
 def refuse(user: LedgerUser, name: str, reason: str) -> StudyRequest:
     """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
-    if reason not in REASONS:
-        raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
+    require_reason(reason)
     _asked(user, name)
     user.send(RefuseStudy(name, reason))
     return _asked(user, name)
+
+
+def require_reason(reason: str) -> None:
+    """Raise `BadReasonError` unless a ledger has a code for this reason."""
+    if reason not in REASONS:
+        raise BadReasonError(f"{reason!r} is no reason on a ledger", f"give one of {', '.join(REASONS)}")
 
 
 def revoke(user: LedgerUser, name: str) -> StudyRequest:

@@ -14,6 +14,7 @@ from hmchain.application.governance.terms import terms
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import example, passphrase
 from hmchain.interfaces.cli.study.status import app
@@ -26,7 +27,6 @@ COLUMNS = ("study", "status", "proposed by", "purpose", "asks for", "rounds#", "
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 Node = Annotated[Path, typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 DEFAULT_NODE = Path("node")
 NodeOrRun = Annotated[
     Path | None,
@@ -68,7 +68,7 @@ def approve(
     study: StudyName,
     node: Node = DEFAULT_NODE,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the approval holds.")] = 90,
-    yes: Yes = False,
+    yes: YesOption = False,
 ) -> None:
     """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time."""
     with open_steward(NodeFolder(node), passphrase()) as steward:
@@ -92,9 +92,10 @@ def refuse(
         typer.Option("--reason", help="purpose, ethics, data-quality, code, privacy or other: no text on a ledger."),
     ],
     node: Node = DEFAULT_NODE,
-    yes: Yes = False,
+    yes: YesOption = False,
 ) -> None:
     """Steward: say no. A study that has not begun is over then; one that runs goes on without this hospital."""
+    studies.require_reason(reason)
     with open_steward(NodeFolder(node), passphrase()) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
         _confirm(shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes)
@@ -103,7 +104,7 @@ def refuse(
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study revoke brain-tumour"))
-def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: Yes = False) -> None:
+def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: YesOption = False) -> None:
     """Steward: take an approval back. From the next round on nothing of this hospital is used."""
     with open_steward(NodeFolder(node), passphrase()) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
@@ -127,7 +128,7 @@ def close(
     vote: Annotated[
         bool, typer.Option("--vote", help="Steward: vote for it; more than f votes close a study.")
     ] = False,
-    yes: Yes = False,
+    yes: YesOption = False,
 ) -> None:
     """Scientist of the proposing hospital: end a study now. Steward of a participant: vote for it, with --vote.
 
@@ -163,11 +164,8 @@ def _ledger(node: Path | None, run: Path | None) -> tuple[Path, str]:
 
 
 def _confirm(shown: StudyProposal, question: str, *, yes: bool) -> None:
-    """Show what is asked, and go on only if the answer is yes."""
-    if yes or output.in_json():
-        return
-    _show(shown)
-    typer.confirm(question, abort=True)
+    """Show all that a study pins, and go on only if the answer is yes."""
+    confirm(question, yes=yes, about=lambda: _show(shown))
 
 
 def _show(shown: StudyProposal) -> None:

@@ -1,0 +1,63 @@
+"""Questions before what cannot be taken back: what is about to happen is shown, and only a yes lets it happen.
+
+Questions and what they show go to standard error: standard output is for what a command did.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Annotated
+
+import typer
+
+from hmchain.errors import InputError
+from hmchain.interfaces.cli import output
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts, which nobody answers.")]
+
+
+class NotConfirmedError(InputError):
+    """What cannot be taken back was asked for where nobody can answer, and without --yes."""
+
+    code = "not_confirmed"
+
+
+def confirm(question: str, *, yes: bool, about: Callable[[], None] | None = None) -> None:
+    """Show what is about to happen, with `about`, and go on only if a person at a terminal says so, or `yes`.
+
+    Raises `NotConfirmedError` where there is no terminal, and `typer.Abort` if the answer is no.
+    """
+    if yes:
+        return
+    if not at_terminal():
+        hint = "add --yes if it is to be done; nothing was changed"
+        raise NotConfirmedError("this asks first, and nobody is there to answer", hint)
+    if about is not None:
+        with redirect_stdout(sys.stderr):
+            about()
+    if _answer(question) not in ("y", "yes"):
+        raise typer.Abort
+
+
+def _answer(question: str) -> str:
+    """The line that is typed; Ctrl-C here is a no."""
+    sys.stderr.write(f"{output.safe(question)} [y/N]: ")
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip().lower()
+    except KeyboardInterrupt:
+        raise typer.Abort from None
+
+
+def read_unseen(prompt: str) -> str:
+    """A line that a person types unseen, or the first line of what is piped in."""
+    typed = getpass.getpass(prompt, sys.stderr) if at_terminal() else sys.stdin.readline()
+    return typed.strip()
+
+
+def at_terminal() -> bool:
+    """Tell whether a person can read a question here and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
