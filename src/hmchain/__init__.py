@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from hmchain.application.hospital.consortium import Consortium
     from hmchain.application.hospital.hospital import Hospital
     from hmchain.application.hospital.node_hospital import NodeHospital
-    from hmchain.application.learning.model_file import Model, load_model, predict
+    from hmchain.application.learning.model_file import Model, load_model
+    from hmchain.application.learning.prediction import predict, predict_many
     from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec
     from hmchain.application.learning.trainers.cnn import Architecture
@@ -43,7 +44,8 @@ _HOMES = {
     "hmchain.application.hospital.consortium": ("Consortium",),
     "hmchain.application.hospital.hospital": ("Hospital",),
     "hmchain.application.hospital.node_hospital": ("NodeHospital",),
-    "hmchain.application.learning.model_file": ("Model", "load_model", "predict"),
+    "hmchain.application.learning.model_file": ("Model", "load_model"),
+    "hmchain.application.learning.prediction": ("predict", "predict_many"),
     "hmchain.application.learning.schedule": ("default_plan",),
     "hmchain.application.learning.study": ("study_spec",),
     "hmchain.application.learning.trainers.cnn": ("Architecture",),
@@ -79,7 +81,7 @@ __all__ = [  # noqa: RUF022
     "LedgerReader", "AuditReport", "BlockView", "TransactionView", "StudyStatus", "DatasetView", "ValidatorStatus",
     "BallotView", "StudyTrace", "DatasetTrace", "Rows",
     # a model
-    "load_model", "predict", "Model",
+    "load_model", "predict", "predict_many", "Model",
     # records
     "Vault", "ObjectStore", "WrappingKey", "SecretKey", "SecretKeyProvider", "load_key", "save_key",
     "verify_record_proof", "encode",

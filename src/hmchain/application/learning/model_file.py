@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from torch import nn
 
 from hmchain import files
 from hmchain.application.learning.pinned import cnn_plan
@@ -21,15 +22,12 @@ from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.trainers.cnn import (
     Architecture,
     ArchitectureError,
-    Images,
     Preprocessing,
     Vector,
     build,
     dimension,
     layers,
     load_vector,
-    predict_probabilities,
-    prepare_image,
 )
 from hmchain.canonical import Record, encode
 from hmchain.errors import AuditError, HMChainError, InputError
@@ -88,6 +86,12 @@ class Model(NamedTuple):
     preprocessing: Preprocessing
     origin: Origin | None
     """None in a file that no study made."""
+
+    def network(self) -> nn.Module:
+        """The network with these weights, for torch; what goes in and comes out of it `preprocessing` says."""
+        network = build(self.arch)
+        load_vector(network, self.vector)
+        return network.eval()
 
 
 class Registry(Protocol):
@@ -240,18 +244,3 @@ def _tensors(arch: Architecture, vector: Vector) -> dict[str, Vector]:
     ends = np.cumsum([layer.size for layer in layers(arch)])
     parts = np.split(np.ascontiguousarray(vector, np.float32), ends[:-1])
     return {layer.name: part.reshape(layer.shape) for layer, part in zip(layers(arch), parts, strict=True)}
-
-
-# Prediction
-
-
-def predict(model: Model, image: Images | bytes) -> dict[str, float]:
-    """Probability of each class for one image: an array (h, w) or (h, w, 3) of uint8, or an image file's bytes.
-
-    Research use only, not a medical device. Raises `ImageError` or `NotAnImageError`.
-    """
-    network = build(model.arch)
-    load_vector(network, model.vector)
-    batch = prepare_image(image, model.preprocessing)[np.newaxis]
-    probabilities = predict_probabilities(network, batch, model.preprocessing.prior)[0]
-    return dict(zip(model.preprocessing.classes, probabilities.tolist(), strict=True))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.models import export as model_export
-from hmchain.application.models import inference
-from hmchain.application.models.inference import DIFFERS, MATCHES, UNKNOWN, ModelFile, Predictions
+from hmchain.application.models import inference, prediction
+from hmchain.application.models.inference import DIFFERS, MATCHES, UNKNOWN, ModelFile
+from hmchain.application.models.prediction import Predictions
 from hmchain.application.node.reading import open_ledger
 from hmchain.errors import AuditError, DataError, InputError
 from hmchain.interfaces.cli import output, runs
@@ -100,7 +101,9 @@ def export(
 
 @app.command(cls=ReadCommand, epilog=example("hmchain model predict scan.jpg"))
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, DICOM objects, or folders of them.")
+    ],
     run: RunOption = None,
     model: ModelOption = None,
     unregistered: Annotated[
@@ -109,14 +112,16 @@ def predict(
 ) -> None:
     """Ask the model about images: a probability for each class.
 
-    The file must be the model that the ledger registered. Research use only, not a medical device. Exit status 3 if any
+    Of a DICOM object the frame in the middle is shown to it, as `hmchain data prepare` shows it in training. The model
+    must be the one that the ledger registered. Research use only, not a medical device. Exit status 3 if any
     image could not be read, 7 if the file differs from the ledger.
     """
     path, ledger = _file_and_ledger(run, model)
     if ledger is None and not unregistered:
         raise NoLedgerError(f"there is no ledger to hold {path} against", "name one by --dir, or say --unregistered")
     known = _known(ledger) if ledger and not unregistered else None
-    found = inference.predict(path, inference.images_in(images), known)
+    with output.progress_bar("asking the model") as progress:
+        found = prediction.predict(path, prediction.images_in(images), known, progress)
     failed = [each for each in found.predictions if each.error]
     if len(failed) == len(found.predictions) == 1:
         raise UnreadableImagesError(f"{failed[0].image} is no image that can be used: {failed[0].error}")
@@ -194,6 +199,8 @@ def _show_predictions(found: Predictions) -> None:
     for each in found.predictions:
         if each.error:
             output.say(f"{each.image}: {each.error}", style="red", stderr=True)
+    if found.passed_over:
+        output.say(f"Passed over in the folders: {found.passed_over:,}, which are neither pictures nor DICOM.")
     output.fields((
         ("model", f"{model.path}, SHA-256 {model.sha256.hex()}"),
         ("preprocessing", _preprocessing(model)),

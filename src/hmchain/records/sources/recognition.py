@@ -20,7 +20,8 @@ KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
 LOOKED_AT = 200
 """Files of a folder, to find out what it holds."""
 
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
+"""Of a file, to tell its kind."""
 _GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK", b"PAR1"
 _MESSAGES = (b"MSH", b"FHS", b"BHS")
 _BEFORE_TEXT = b"\xef\xbb\xbf\x0b \t\r\n"
@@ -57,7 +58,7 @@ def kinds_in(path: Path) -> Counter[str]:
     found: Counter[str] = Counter()
     tables = 0
     for entry in islice(open_container(path).entries(SkippedItems()), LOOKED_AT):
-        kind = kind_of(entry.name, entry.head(_HEAD_BYTES))
+        kind = kind_of(entry.name, entry.head(HEAD_BYTES))
         if kind == TABLE and entry.name.lower().endswith(".csv"):
             tables += 1
         elif kind:
@@ -66,7 +67,7 @@ def kinds_in(path: Path) -> Counter[str]:
 
 
 def kind_of(name: str, head: bytes) -> str:
-    """The kind of a file of that name which begins with `head` (4 KiB of it); nothing if it cannot be told."""
+    """The kind of a file of that name which begins with `head` (`HEAD_BYTES` of it); nothing if it cannot be told."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     text = head.lstrip(_BEFORE_TEXT)
     if head[128:132] == b"DICM":  # first: the 128 bytes before may be those of a TIFF file (PS3.10, 7.1)

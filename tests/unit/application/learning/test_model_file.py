@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from blake3 import blake3
 from msgspec.structs import replace
-from PIL import Image
 
 from hmchain.application.learning.model_file import (
     Model,
@@ -21,7 +19,6 @@ from hmchain.application.learning.model_file import (
     RegisteredModels,
     UnregisteredModelError,
     load_model,
-    predict,
     save_model,
 )
 from hmchain.application.learning.prior import summed_counts
@@ -193,13 +190,3 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelFileError):
             load_model(tmp_path / name, unregistered=True)
-
-
-def test_predict_from_an_array_and_from_a_file_agree() -> None:
-    image = np.random.default_rng(1).integers(0, 256, (50, 40), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(image).resize((28, 28), Image.Resampling.BILINEAR).save(buffer, "PNG")
-    from_array = predict(made(), image)
-    assert from_array == predict(made(), buffer.getvalue())
-    assert sum(from_array.values()) == pytest.approx(1)
-    assert list(from_array) == list(CLASSES)
