@@ -60,7 +60,7 @@ def propose(consortium: Consortium, name: str) -> Any:
     return spec
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; tests that alter it take a copy."""
     directory = tmp_path_factory.mktemp("run")

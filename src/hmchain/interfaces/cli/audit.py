@@ -225,7 +225,7 @@ def _show_study(made: StudyTrace) -> None:
     _show_decisions(made.decisions)
     output.heading("Rounds")
     columns = ("round#", "outcome", "summed updates", "master", "confirmed by", "model", "transaction")
-    output.table(columns, (_round_row(round_) for round_ in made.rounds))
+    output.table(columns, map(_round_row, made.rounds), drop=("model", "transaction", "confirmed by", "summed updates"))
 
 
 def _show_dataset(used: DatasetTrace) -> None:
@@ -253,7 +253,7 @@ def _show_data(versions: Iterable[VersionTrace]) -> None:
             f"{each.organisation}/{each.dataset}",
             each.version,
             count_words(each.count),
-            each.root.hex(),
+            output.short(each.root),
             _where(each.entry),
             _where(each.withdrawn) if each.withdrawn else "-",
         )
@@ -269,7 +269,8 @@ def _show_decisions(decisions: Iterable[StewardDecision]) -> None:
          output.when(each.expires_ms) if each.expires_ms else each.reason or "-", _where(each.entry))
         for each in decisions
     )  # fmt: skip
-    output.table(("hospital", "decision", "for", "purpose", "code", "until or why", "transaction"), rows)
+    columns = ("hospital", "decision", "for", "purpose", "code", "until or why", "transaction")
+    output.table(columns, rows, drop=("code", "purpose", "transaction"))
 
 
 def _round_row(round_: RoundTrace) -> tuple[object, ...]:

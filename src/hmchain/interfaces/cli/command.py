@@ -1,4 +1,4 @@
-"""A command: every one takes `--json`, and says what an interruption leaves behind."""
+"""A command: every one takes `--json` and `--wide`, and says what an interruption leaves behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WriteCommand(TyperCommand):
     def __init__(self, name: str | None, **settings: Any) -> None:
         super().__init__(name, **settings)
         if not any("--json" in option.opts for option in self.params):
-            self.params.append(_json_option())
+            self.params += _options_of_all()
 
     def invoke(self, ctx: Any) -> Any:
         """Run it, and remember that it began."""
@@ -47,6 +47,7 @@ def forget() -> None:
     """Begin afresh: no command began, and people are to read what is shown."""
     _began.set(None)
     output.answer_in_json(False)
+    output.widen(False)
 
 
 def began() -> type[WriteCommand] | None:
@@ -55,7 +56,7 @@ def began() -> type[WriteCommand] | None:
 
 
 @cache
-def _json_option() -> Any:
+def _options_of_all() -> Any:
     app = typer.Typer()
 
     @app.command()
@@ -69,6 +70,15 @@ def _json_option() -> Any:
                 expose_value=False,
             ),
         ] = False,
+        wide: Annotated[
+            bool,
+            typer.Option(
+                "--wide",
+                help="Show every column and whole digests, however long the lines.",
+                callback=output.widen,
+                expose_value=False,
+            ),
+        ] = False,
     ) -> None: ...
 
-    return typer.main.get_command(app).params[0]
+    return typer.main.get_command(app).params[:2]

@@ -126,7 +126,7 @@ def check_proof(
 
 
 def _show_blocks(found: list[BlockView]) -> None:
-    output.table(COLUMNS, map(_row, found))
+    output.table(COLUMNS, map(_row, found), drop=("round#", "refused#", "signed", "transactions", "time (UTC)"))
     if any(not block.vouched for block in found):
         output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)
     if any(_told(block.unsigned_events) for block in found):

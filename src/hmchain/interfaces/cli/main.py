@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hmchain.interfaces.cli import about, command, failures
+from hmchain.interfaces.cli import about, command, failures, output
 from hmchain.interfaces.cli.lazy import LazyCommand, LazyGroup
 from hmchain.interfaces.cli.options import passphrase_taken
 from hmchain.plain import RESEARCH_ONLY
@@ -72,6 +72,7 @@ def main(arguments: list[str]) -> int:
     """Run one command and return its exit status; whatever goes wrong is told in a line or two."""
     as_json = "--json" in arguments
     command.forget()
+    output.tame_terminal()
     try:
         with passphrase_taken():
             status = typer.main.get_command(app).main(arguments, prog_name="hmchain", standalone_mode=False)

@@ -151,9 +151,9 @@ def _known(ledger: Path) -> RegisteredModels:
 def _show_models(found: list[ModelView]) -> None:
     output.table(COLUMNS, (
         (each.study, each.purpose, each.round, output.listed(each.classes), output.listed(each.participants),
-         each.height, each.root.hex())
+         each.height, output.short(each.root))
         for each in found
-    ))  # fmt: skip
+    ), drop=("purpose", "participants"))  # fmt: skip
     if not found:
         output.say("No study has finished yet: see `hmchain study status`.")
 

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hmchain.clock import utc
+from hmchain.interfaces.cli import layout
 from hmchain.plain import Progress, plain, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from hmchain.ledger.readers.states import VerifiedState
 
 Value = TypeVar("Value")
 
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
+_wide: ContextVar[bool] = ContextVar("wide", default=False)
 _PIPE_COLUMNS = 160
-"""Width where there is no terminal: tables in files and pipes should not lose text to a guess of 80."""
+"""Width of the demo's pages where there is no terminal, which would be a guess of 80 else."""
+_COLUMNS_MIN = 20
 
 
 def console(*, stderr: bool = False, markup: bool = False) -> Console:
@@ -35,8 +38,28 @@ def console(*, stderr: bool = False, markup: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or os.environ.get("COLUMNS") else _PIPE_COLUMNS
+    width = _columns(stream) or _PIPE_COLUMNS
     return Console(file=stream, markup=markup, emoji=False, highlight=False, width=width)
+
+
+def tame_terminal() -> None:
+    """Forget measures of a terminal that are none: libraries take whatever COLUMNS and LINES say."""
+    for name, least in (("COLUMNS", _COLUMNS_MIN), ("LINES", 1)):
+        given = os.environ.pop(name, "")
+        if re.fullmatch(r"0*[1-9][0-9]{0,3}", given, re.ASCII):
+            os.environ[name] = str(max(int(given), least))
+
+
+def _columns(stream: TextIO | None = None) -> int | None:
+    """The width to fill; None where lines may be of any length: in files and pipes, and with `--wide`."""
+    if _wide.get():
+        return None
+    if given := os.environ.get("COLUMNS"):
+        return int(given)
+    try:
+        return max(os.get_terminal_size((stream or sys.stdout).fileno()).columns, _COLUMNS_MIN)
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return None
 
 
 def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> None:
@@ -68,6 +91,12 @@ def answer_in_json(wanted: bool) -> bool:
     return wanted
 
 
+def widen(wanted: bool) -> bool:
+    """Have tables show every column and whole digests from now on, however long the lines; the callback of `--wide`."""
+    _wide.set(wanted)
+    return wanted
+
+
 def in_json() -> bool:
     """Tell whether the command that runs was given `--json`."""
     return _as_json.get()
@@ -91,39 +120,34 @@ def safe(text: str) -> str:
     return printable(text, keep="\n")
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table; columns whose name ends in a number sign are right-aligned."""
-    console().print(make_table(columns, rows))
+def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], drop: Sequence[str] = ()) -> None:
+    """Print a table that breaks no word; columns whose name ends in a number sign are right-aligned.
 
-
-def make_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """A table of plain text."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column in columns:
-        made.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(safe(str(cell)) for cell in row))
-    return made
+    Where a terminal is too narrow, the columns in `drop` are left out, the first named first; else rows become stacks.
+    """
+    cells = [[safe(str(cell)) for cell in row] for row in rows]
+    _print(layout.table([safe(column) for column in columns], cells, _columns(), drop))
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> None:
     """Print names and values, one a line."""
-    from rich.table import Table
+    _print(layout.fields([(safe(name), safe(str(value))) for name, value in pairs], _columns()))
 
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in pairs:
-        grid.add_row(name, safe(str(value)))
-    console().print(grid)
+
+def _print(laid_out: layout.Layout) -> None:
+    from rich.text import Text
+
+    screen = console()
+    for line in laid_out.lines:
+        screen.print(Text.assemble(*line), soft_wrap=True)
+    if laid_out.left_out:
+        say(f"No room for: {', '.join(laid_out.left_out)}. --wide shows all.", style="dim")
 
 
 def short(digest: bytes | str) -> str:
-    """The first letters of a digest: enough for `hmchain ledger tx`."""
-    return (digest.hex() if isinstance(digest, bytes) else digest)[:12] or "-"
+    """The first letters of a digest or an id, which every command takes for it; with `--wide` all of it."""
+    whole = digest.hex() if isinstance(digest, bytes) else digest
+    return (whole if _wide.get() else whole[:12]) or "-"
 
 
 when = utc

@@ -52,7 +52,7 @@ def show_network(found: NetworkStatus) -> None:
          each.learning, each.proposed, _standing(each))
         for each in found.validators
     )  # fmt: skip
-    output.table(VALIDATOR_COLUMNS, rows)
+    output.table(VALIDATOR_COLUMNS, rows, drop=("blocks proposed#", "name", "learning#"))
     output.say(f"Proposers of the last {found.blocks} blocks. At most {found.tolerated} members may fail or lie.")
 
 

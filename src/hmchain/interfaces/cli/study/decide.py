@@ -47,7 +47,9 @@ def list_studies(node: NodeOrRun = None, run: RunInstead = None) -> None:
     with open_ledger(directory) as ledger:
         output.vouch(ledger.verified)
         found = ledger.requests(organisation)
-    output.show(found, lambda found: output.table(COLUMNS, map(_row, found)))
+    output.show(
+        found, lambda found: output.table(COLUMNS, map(_row, found), drop=("rounds#", "until (UTC)", "purpose"))
+    )
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain study show brain-tumour"))

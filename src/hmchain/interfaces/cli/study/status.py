@@ -49,7 +49,9 @@ def _show(found: StudyStatus) -> None:
         ("as of", f"block {found.height}, {found.vouched}"),
     ))  # fmt: skip
     output.heading("Participants")
-    output.table(PARTICIPANT_COLUMNS, (_participant_row(each) for each in found.participants))
+    output.table(
+        PARTICIPANT_COLUMNS, map(_participant_row, found.participants), drop=("weight#", "name", "until (UTC)")
+    )
     output.heading("Reputation (scores 0 to 10 000)")
     output.table(REPUTATION_COLUMNS, (_reputation_row(each) for each in found.reputation))
 
