@@ -5,7 +5,11 @@ SQLite's own words may quote the values of a statement, so they are in no messag
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -23,6 +27,7 @@ LOG_SUFFIXES = ("-wal", "-shm")
 
 _PAUSE_SECONDS = 0.02
 _COPIED_PAGES = 4096  # at a time, so that writers get their turn
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _CODE_BITS = 0xFF  # an extended result code's low byte is the code that it refines
 
 
@@ -31,7 +36,9 @@ class Trouble(Enum):
 
     FULL = "the disk takes no more"
     BUSY = "another process has it"
-    BROKEN = "it is damaged, missing or of another kind"
+    READ_ONLY = "it may be read, and not written"
+    CLOSED = "it is not there, or may not be opened: nothing is known of what is in it"
+    BROKEN = "it is damaged or of another kind"
 
 
 _TROUBLES = {
@@ -39,6 +46,9 @@ _TROUBLES = {
     sqlite3.SQLITE_IOERR: Trouble.FULL,  # what SQLite makes of a full disk where it maps memory
     sqlite3.SQLITE_BUSY: Trouble.BUSY,
     sqlite3.SQLITE_LOCKED: Trouble.BUSY,
+    sqlite3.SQLITE_READONLY: Trouble.READ_ONLY,
+    sqlite3.SQLITE_CANTOPEN: Trouble.CLOSED,
+    sqlite3.SQLITE_PERM: Trouble.CLOSED,
 }
 
 Named = Callable[[Trouble], HMChainError]
@@ -56,18 +66,21 @@ def open_file(
 ) -> sqlite3.Connection:
     """Open a file to read and write, made with `mode` if it is not there; None is memory. Raises what `named` gives.
 
-    With `shreds` what is deleted is overwritten; SQLite's log holds it until `empty_log`. Threads may share the
-    connection: SQLite serialises their calls.
+    What may not be written is opened to be read, and each change of it fails. With `shreds` what is deleted is
+    overwritten; SQLite's log holds it until `empty_log`. Threads may share the connection: SQLite serialises their
+    calls.
     """
     try:
         if path is not None and not path.exists():
             files.make_folder(path.parent)
             path.touch(mode=mode)
     except OSError as error:
-        raise named(Trouble.BROKEN) from error
+        raise named(Trouble.CLOSED) from error
+    if path is not None and not _is_writable(path):
+        return open_read_only(path, named)
     with failures(named):
         return _prepared(
-            sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False),
+            _connect(str(path or ":memory:")),
             "PRAGMA journal_mode = WAL",
             f"PRAGMA synchronous = {synchronous}",
             "PRAGMA fullfsync = ON",  # macOS: its fsync leaves the data in the disk's own cache
@@ -77,18 +90,54 @@ def open_file(
 
 
 def open_read_only(path: Path, named: Named) -> sqlite3.Connection:
-    """Open a file that another process may be writing. Raises what `named` gives."""
+    """Open a file that another process may be writing, or that nobody may: it stays as it is, and nothing beside it.
+
+    What lies in SQLite's log beside it is read with it. Raises what `named` gives.
+    """
     with failures(named):
-        return _prepared(
-            sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            ),
-            "SELECT count(*) FROM sqlite_master",
-        )
+        try:
+            database = _connect_to_read(path)
+        except OSError as error:
+            raise named(Trouble.FULL if error.errno in _FULL else Trouble.CLOSED) from error
+        return _prepared(database, "PRAGMA query_only = ON", "SELECT count(*) FROM sqlite_master")
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    log, index = (path.with_name(path.name + suffix) for suffix in LOG_SUFFIXES)
+    if log.exists() and index.exists():  # whoever writes has both; SQLite reads them, and makes neither
+        return _connect(_address(path, "mode=ro"))
+    if log.exists() and log.stat().st_size:
+        return _merged(path, log)
+    if _is_writable(path):
+        # One that begins to write meanwhile is heeded, and who closes last takes the logs away; `mode=ro` leaves them.
+        return _connect(_address(path, "mode=rw"))
+    return _connect(_address(path, "mode=ro&immutable=1"))
+
+
+def _merged(path: Path, log: Path) -> sqlite3.Connection:
+    """A copy that was taken together with its log, while somebody wrote: one with the other, in a file that is gone."""
+    with tempfile.TemporaryDirectory(prefix="hmchain-") as scratch:
+        copy = Path(scratch) / path.name
+        for source in (path, log):
+            shutil.copyfile(source, copy.with_name(source.name))
+        with closing(_connect(str(copy))) as database:
+            _prepared(database, "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA journal_mode = DELETE")
+        return _prepared(_connect(_address(copy, "mode=ro&immutable=1")), "SELECT count(*) FROM sqlite_master")
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether SQLite could write a file, and its logs beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _address(path: Path, mode: str) -> str:
+    return f"{path.resolve().as_uri()}?{mode}"
+
+
+def _connect(place: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        place, uri=place.startswith("file:"), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
 
 
 def _prepared(database: sqlite3.Connection, *statements: str) -> sqlite3.Connection:

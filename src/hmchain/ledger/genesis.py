@@ -19,6 +19,7 @@ from hmchain.ledger.contracts.members.parameters import Founding, Parameters
 from hmchain.ledger.protocols import PROTOCOL, require_known
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
+from hmchain.ledger.unreadable import UnreadableError
 
 NAME_CHARACTERS_MAX = 28
 """Of a network's name; CometBFT takes chain ids of up to 50 characters."""
@@ -33,6 +34,12 @@ class GenesisError(LedgerError):
     """A genesis file is unreadable, or cannot found a chain."""
 
     code = "genesis"
+
+
+class UnreadableGenesisError(GenesisError, UnreadableError):
+    """A genesis file is not there, or may not be opened."""
+
+    code = "unreadable"
 
 
 class Genesis(Record, frozen=True):
@@ -144,9 +151,11 @@ def load(path: Path) -> Genesis:
         require_protocol_of(content)
         return msgspec.convert(content, Genesis)
     except FileNotFoundError as error:
-        raise GenesisError(f"there is no ledger in {path.parent}", "give the directory of a ledger") from error
+        raise UnreadableGenesisError(
+            f"there is no ledger in {path.parent}", "give the directory of a ledger"
+        ) from error
     except OSError as error:
-        raise GenesisError(f"{path} cannot be read", "check its owner and its mode") from error
+        raise UnreadableGenesisError(f"{path} cannot be read", "check its owner and its mode") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "restore it; a node's `hmchain network join FILE` writes it anew"
         raise GenesisError(f"{path} is not a genesis file", hint) from error

@@ -22,6 +22,7 @@ from hmchain import sqlite
 from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger import lthash
+from hmchain.ledger.unreadable import UnreadableError
 
 V = TypeVar("V", bound=Record)
 
@@ -38,6 +39,12 @@ class StateError(LedgerError):
     """The state database cannot be opened or is damaged."""
 
     code = "state"
+
+
+class UnreadableStateError(StateError, UnreadableError):
+    """The state database is not there, or may not be opened."""
+
+    code = "unreadable"
 
 
 class UnknownRecordError(LedgerError):
@@ -87,7 +94,7 @@ class State:
     def open_read_only(cls, path: Path) -> State:
         """The state as it is at this moment, until it is closed; it cannot be committed. Raises `StateError`."""
         if not path.is_file():
-            raise StateError(f"{path} cannot be opened", "give the directory of a run or a ledger")
+            raise UnreadableStateError(f"{path} cannot be opened", "give the directory of a run or a ledger")
         state = cls.__new__(cls)
         state._path = path
         state._db = sqlite.open_read_only(path, state._unsound)
@@ -95,6 +102,10 @@ class State:
         return state
 
     def _unsound(self, trouble: sqlite.Trouble) -> StateError:
+        if trouble is sqlite.Trouble.CLOSED:
+            return UnreadableStateError(f"{self._path} cannot be opened", "check its owner and its mode")
+        if trouble is sqlite.Trouble.READ_ONLY:
+            return UnreadableStateError(f"{self._path} may not be written", "take a copy that may be")
         return StateError(f"{self._path} is not a sound state database", "delete it: it is replayed from blocks")
 
     def _load(self, preparation: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from hmchain import files, sqlite
 from hmchain.errors import StorageError
 from hmchain.sqlite import Trouble
+from support.read_only import read_only
 
 
 def named(trouble: Trouble) -> StorageError:
@@ -65,10 +67,67 @@ def test_troubles_are_told_apart_and_say_nothing_of_values(tmp_path: Path) -> No
     for attempt in (sqlite.open_file, sqlite.open_read_only):
         with pytest.raises(StorageError, match="BROKEN"):
             attempt(path, named)
-    with pytest.raises(StorageError, match="BROKEN"):
+    with pytest.raises(StorageError, match="CLOSED"):
         sqlite.open_read_only(tmp_path / "none.db", named)
-    with pytest.raises(StorageError, match="BROKEN"):
+    with pytest.raises(StorageError, match="CLOSED"):
         sqlite.open_file(path / "below a file" / "x.db", named)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def words(database: sqlite3.Connection) -> list[tuple[str]]:
+    return database.execute("SELECT word FROM words").fetchall()
+
+
+def test_who_only_reads_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    with closing(opened(path)) as database:
+        database.execute("INSERT INTO words VALUES ('kept')")
+    before = path.read_bytes()
+    with closing(sqlite.open_read_only(path, named)) as reader:
+        assert words(reader) == [("kept",)]
+        with pytest.raises(StorageError, match="READ_ONLY"), sqlite.failures(named):
+            reader.execute("INSERT INTO words VALUES ('more')")
+    assert (names(tmp_path), path.read_bytes()) == (["file.db"], before)
+
+
+def test_what_may_not_be_written_is_read_and_each_change_of_it_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    with closing(opened(path)) as database:
+        database.execute("INSERT INTO words VALUES ('kept')")
+    with read_only(tmp_path):
+        for attempt in (opened, lambda place: sqlite.open_read_only(place, named)):
+            with closing(attempt(path)) as reader:
+                assert words(reader) == [("kept",)]
+                with pytest.raises(StorageError, match="READ_ONLY"), sqlite.failures(named):
+                    reader.execute("DELETE FROM words")
+
+
+@pytest.mark.parametrize("taken", [("",), ("", "-wal"), ("", "-wal", "-shm")])
+def test_a_copy_taken_while_somebody_wrote_is_read_with_its_log(taken: tuple[str, ...], tmp_path: Path) -> None:
+    path, copy = tmp_path / "file.db", tmp_path / "copy"
+    copy.mkdir()
+    with closing(opened(path)) as database:
+        database.execute("PRAGMA wal_checkpoint")
+        database.execute("INSERT INTO words VALUES ('last')")
+        for suffix in taken:
+            shutil.copyfile(f"{path}{suffix}", copy / f"file.db{suffix}")
+    for place in (copy, None):  # one that may be written, then one that may not
+        with read_only(copy) if place is None else nullcontext():
+            with closing(sqlite.open_read_only(copy / "file.db", named)) as reader:
+                assert words(reader) == ([("last",)] if "-wal" in taken else [])
+            assert names(copy) == [f"file.db{suffix}" for suffix in sorted(taken)]
+
+
+def test_a_writer_that_comes_while_somebody_reads_is_heeded(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    opened(path).close()
+    with closing(sqlite.open_read_only(path, named)) as reader, closing(opened(path)) as writer:
+        writer.execute("INSERT INTO words VALUES ('new')")
+        assert words(reader) == [("new",)]
+    assert names(tmp_path) == ["file.db"]
 
 
 def test_a_log_is_emptied_unless_somebody_reads_it(tmp_path: Path) -> None:

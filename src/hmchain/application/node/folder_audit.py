@@ -22,7 +22,8 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
-from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
+from hmchain.ledger.engines.cometbft.audit import PartialLogError
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import audit as auditing
@@ -30,6 +31,7 @@ from hmchain.ledger.readers.claims import LedgerClaims, first_unfounded
 from hmchain.ledger.readers.replay import AuditReport, TrustedHeader
 from hmchain.ledger.readers.states import STATE, StaleStateError, opened
 from hmchain.ledger.state import State
+from hmchain.ledger.unreadable import UnreadableError
 from hmchain.plain import Progress
 from hmchain.records.objects import address_of_file
 
@@ -47,7 +49,7 @@ class Reports(Protocol):
 
 
 class FolderDefectError(AuditError):
-    """A file of a folder is not what the ledger beside it says, or cannot be read."""
+    """A file of a folder is not what the ledger beside it says."""
 
     code = "folder_defect"
 
@@ -83,7 +85,7 @@ def verify(
 ) -> FolderAudit:
     """Audit the ledger and every other file in `folder`; `passphrase` opens sealed keys, to see whose they are.
 
-    Raises `AuditError` for the first thing that does not hold.
+    Raises `AuditError` for the first thing that does not hold, `UnreadableError` or `OSError` for what cannot be read.
     """
     with auditing.replayed(ledger, anchor, trusted=trusted, progress=progress) as (found, state):
         audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, reports, passphrase)
@@ -289,12 +291,14 @@ class _Audit:
 
 @contextmanager
 def _findings(folder: Path) -> Iterator[None]:
-    """What cannot be read, or does not fit, is the audit's own finding."""
+    """Name what does not fit as the audit's own finding; a file that may not be opened is none."""
     try:
         yield
-    except AuditError:
+    except (AuditError, UnreadableError, NoVotesError, PartialLogError):
         raise
     except HMChainError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
         raise FolderDefectError(error.what, error.hint or _COMPARE) from error
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise FolderDefectError(f"a file in {folder} cannot be read", _COMPARE) from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise FolderDefectError(f"a file in {folder} holds what no such file does", _COMPARE) from error

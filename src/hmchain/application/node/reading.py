@@ -9,11 +9,10 @@ from pathlib import Path
 
 from hmchain.application.node.link import connected
 from hmchain.application.site.node import NodeFolder
-from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
+from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError, NoVotesError
 from hmchain.ledger.engines.cometbft.light import SignedHeader
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.readers import ledger
-from hmchain.ledger.readers.audit import NoVotesError
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.signers import Headers
@@ -104,5 +103,5 @@ class NodeHeaders:
 def _kept(directory: Path) -> Archive | None:
     try:
         return Archive.load(directory)
-    except ArchiveError:  # a running node knows better, and an audit names the file
+    except (ArchiveError, NoVotesError):  # a running node knows better, and an audit names the file
         return None

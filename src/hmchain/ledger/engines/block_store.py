@@ -13,6 +13,7 @@ from hmchain.canonical import NotCanonicalError, Record, decode_trusted, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult, Commit, Header, evidence_root, votes_root
 from hmchain.ledger.transactions import transaction_digest
+from hmchain.ledger.unreadable import UnreadableError
 
 _R = TypeVar("_R", bound=Record)
 
@@ -34,6 +35,12 @@ class BlockStoreError(LedgerError):
     """The log of blocks cannot be opened, read or written."""
 
     code = "block_store"
+
+
+class UnreadableLogError(BlockStoreError, UnreadableError):
+    """The log of blocks is not there, may not be opened, or is in use."""
+
+    code = "unreadable"
 
 
 class LedgerFullError(LedgerError):
@@ -132,7 +139,7 @@ class BlockStore:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         if read_only and not path.exists():
-            raise BlockStoreError(f"there is no ledger at {path.parent}", "give the directory of a run or a ledger")
+            raise UnreadableLogError(f"there is no ledger at {path.parent}", "give the directory of a run or a ledger")
         # Agents read from their own threads.
         self._db = (sqlite.open_read_only if read_only else sqlite.open_file)(path, self._named)
         try:
@@ -266,8 +273,12 @@ class BlockStore:
             what = f"{self.path} cannot be written: the disk is full"
             return LedgerFullError(what, "free space, then run the same again")
         if trouble is sqlite.Trouble.BUSY:
-            return BlockStoreError(f"{self.path} is in use by another process", "wait for it, or stop it")
-        return BlockStoreError(f"{self.path} is damaged or unreadable", _WAY_OUT)
+            return UnreadableLogError(f"{self.path} is in use by another process", "wait for it, or stop it")
+        if trouble is sqlite.Trouble.CLOSED:
+            return UnreadableLogError(f"{self.path} cannot be opened", "check its owner and its mode")
+        if trouble is sqlite.Trouble.READ_ONLY:
+            return UnreadableLogError(f"{self.path} may not be written", "take a copy that may be")
+        return BlockStoreError(f"{self.path} is damaged", _WAY_OUT)
 
 
 class IndexCheck:

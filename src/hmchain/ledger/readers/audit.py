@@ -11,25 +11,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from hmchain.errors import AuditError, LedgerError
+from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
-from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
 from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, TrustedHeader, UnreadableError
+from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, TrustedHeader
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
 FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
-
-
-class NoVotesError(AuditError):
-    """A node's log without the headers that its members signed."""
-
-    code = "no_votes"
 
 
 def verify(
@@ -57,10 +51,8 @@ def replayed(
 ) -> Iterator[tuple[AuditReport, State]]:
     """The same, with the state that the blocks lead to, executed anew."""
     with ExitStack() as stack:
-        try:
+        with replay.findings():
             found = stack.enter_context(_replayed(directory, anchor, trusted, progress))
-        except LedgerError as error:
-            raise UnreadableError(error.what, error.hint) from error
         yield found
 
 

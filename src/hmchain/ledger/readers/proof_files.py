@@ -8,21 +8,22 @@ from pathlib import Path
 import msgspec
 
 from hmchain.clock import utc
-from hmchain.errors import AuditError
+from hmchain.errors import InputError
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft import archive, light
+from hmchain.ledger.engines.cometbft.archive import NoVotesError
 from hmchain.ledger.engines.cometbft.light import OutcomeProof
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import proofs
-from hmchain.ledger.readers.audit import FINISH, NoVotesError
-from hmchain.ledger.readers.proofs import InclusionProof
+from hmchain.ledger.readers.audit import FINISH
+from hmchain.ledger.readers.proofs import InclusionProof, ProofError
 from hmchain.ledger.readers.signers import Headers, NoHeaders
 from hmchain.ledger.readers.transactions import TransactionLine, decoded, kind_of
 from hmchain.ledger.transactions import transaction_digest
 
 
-class ProofFileError(AuditError):
-    """A file is no inclusion proof, or not one of the network that the anchor names."""
+class ProofFileError(InputError):
+    """A file is no inclusion proof."""
 
     code = "proof_file"
 
@@ -87,7 +88,7 @@ def check(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
         raise ProofFileError(f"{path} is not an inclusion proof", "`hmchain ledger proof` writes one") from error
     if genesis is not None:
         if file.genesis.digest != genesis:
-            raise ProofFileError(
+            raise ProofError(
                 f"{path} is a proof on the network with genesis {file.genesis.digest.hex()}",
                 f"that is not {genesis.hex()}: it proves nothing there",
             )

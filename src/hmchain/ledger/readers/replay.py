@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
-from hmchain.errors import AuditError, LedgerError
+from hmchain.errors import AuditError
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import COMMIT, OK, Block, BlockResult, Commit
@@ -24,12 +24,13 @@ from hmchain.ledger.chain import InvalidBlockError, Tip, check_block, check_comm
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.learning.models import Model
 from hmchain.ledger.contracts.members import standings
-from hmchain.ledger.engines.block_store import BlockStore, IndexCheck, StoredBlock
+from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, IndexCheck, StoredBlock
 from hmchain.ledger.engines.signatures import Answer, SignatureThreads, results
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import Genesis, GenesisError
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, Refusal, authenticate
 from hmchain.ledger.transition import Machine
+from hmchain.ledger.unreadable import UnreadableError
 from hmchain.plain import Progress
 
 _R = TypeVar("_R", bound=Record)
@@ -54,10 +55,10 @@ class DefectError(AuditError):
         self.height = height
 
 
-class UnreadableError(AuditError):
-    """The ledger's files cannot be read."""
+class DamagedLedgerError(AuditError):
+    """A file of the ledger holds what no ledger does."""
 
-    code = "unreadable"
+    code = "damaged_ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def verify(
     `anchor` is the genesis digest that was printed when the network was made; `trusted` a block known from elsewhere.
     With neither, a wholly rewritten ledger would pass, and the report says so.
 
-    Raises `AnchorMismatchError`, `DefectError` for the first thing that does not hold, `UnreadableError`.
+    Raises `AnchorMismatchError`, `DefectError` or `DamagedLedgerError` for the first thing that does not hold,
+    `UnreadableError` for what cannot be opened.
     """
     with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
         return replay(
@@ -138,7 +140,7 @@ def replay(
     threads: int | None = None,
 ) -> AuditReport:
     """As `verify`, and leave the state that the blocks lead to at `place`."""
-    with _readable():
+    with findings():
         genesis = genesis_file.load(directory / genesis_file.FILE)
         check_anchor(genesis, anchor)
         store = BlockStore(directory / "blocks.db", read_only=True)
@@ -312,9 +314,11 @@ def _require(condition: bool, height: int, what: str) -> None:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
-    """Name what cannot be read as the audit's own finding."""
+def findings() -> Iterator[None]:
+    """Name damage as the audit's own finding; what cannot be opened is none, nor is a lack of room."""
     try:
         yield
-    except LedgerError as error:
-        raise UnreadableError(error.what, error.hint) from error
+    except UnreadableError:
+        raise
+    except (BlockStoreError, GenesisError) as error:
+        raise DamagedLedgerError(error.what, error.hint) from error

@@ -18,7 +18,7 @@ from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.signers import Endorsement, Headers, NoHeaders, Witnesses
-from hmchain.ledger.state import State, StateError
+from hmchain.ledger.state import State, StateError, UnreadableStateError
 
 VALIDATORS, STATE = "validators", "state.db"
 """Where the embedded engine keeps the states of all, and a node its own."""
@@ -96,6 +96,8 @@ def opened(path: Path, directory: Path, headers: Headers | None = None) -> Itera
                 what = f"{path} is the state after block {state.height}, and the log goes on to block {logged}"
                 raise StaleStateError(what, _mend(path))
             yield VerifiedState(state, signed, logged)
+        except UnreadableStateError:
+            raise
         except (StateError, sqlite3.DatabaseError) as error:
             raise damaged(path, "it cannot be read through") from error
 
@@ -118,6 +120,8 @@ def _newest(directory: Path) -> Path:
 def _opened(path: Path) -> State:
     try:
         return State.open_read_only(path)
+    except UnreadableStateError:
+        raise
     except StateError as error:
         raise damaged(path, "it is no sound state database") from error
 
@@ -148,7 +152,8 @@ def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State
     """On the embedded engine a block's own header holds the state that it gave, and the votes lie beside it."""
     stored = store.get(state.height)
     if stored is None:
-        raise damaged(path, f"it is of block {state.height}, which the log of blocks does not hold")
+        ends = f"which the log of blocks does not hold: that ends at block {store.height}"
+        raise damaged(path, f"it is of block {state.height}, {ends}")
     header, _ = stored.check(store.path)
     if header.state_commitment != state.commitment():
         raise damaged(path, f"it is not the state that was signed at block {state.height}")

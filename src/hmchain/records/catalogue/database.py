@@ -94,4 +94,8 @@ class Database(sqlite.Database):
             return DiskFullError("there is no room to write the catalogue", "free some space, then run again")
         if trouble is sqlite.Trouble.BUSY:
             return CatalogueError(f"{self._path} is in use by another process", "wait for it to end, then run again")
+        if trouble is sqlite.Trouble.CLOSED:
+            return CatalogueError(f"{self._path} cannot be opened", "check its path, owner and mode")
+        if trouble is sqlite.Trouble.READ_ONLY:
+            return CatalogueError(f"{self._path} may be read, and not changed", "take a copy that may be written")
         return CatalogueError(f"{self._path} cannot be read or written", "restore it from a backup")

@@ -91,4 +91,8 @@ def _named(trouble: sqlite.Trouble) -> StorageError:
         return DiskFullError("there is no room to write the vault", "free some space, then run again")
     if trouble is sqlite.Trouble.BUSY:
         return VaultError("the vault is in use by another process", "wait for it, or stop it")
+    if trouble is sqlite.Trouble.CLOSED:
+        return VaultError("the vault's file cannot be opened", "check its path, owner and mode")
+    if trouble is sqlite.Trouble.READ_ONLY:
+        return VaultError("the vault may be read here, and not changed", "take a copy that may be written")
     return VaultError("the vault's file is damaged or cannot be used", "restore it from its backup")

@@ -18,7 +18,8 @@ from hmchain.ledger.blocks import ABSENT, Block, Commit, vote_bytes, votes_root
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, NoSuchTransactionError, StoredBlock
 from hmchain.ledger.engines.embedded import Behaviour
 from hmchain.ledger.readers import proofs
-from hmchain.ledger.readers.replay import AnchorMismatchError, DefectError, TrustedHeader, UnreadableError, verify
+from hmchain.ledger.readers.replay import AnchorMismatchError, DamagedLedgerError, DefectError, TrustedHeader, verify
+from hmchain.ledger.unreadable import UnreadableError
 from support.ledger_network import Network, Sender, genesis, signing_key
 
 BLOCKS = 6
@@ -221,14 +222,14 @@ def test_no_ledger_no_genesis(tmp_path: Path, ledger: Path) -> None:
     with pytest.raises(UnreadableError, match="there is no ledger"):
         verify(tmp_path / "nowhere")
     (ledger / "genesis.json").write_bytes(b"{}")
-    with pytest.raises(UnreadableError, match="not a genesis file"):
+    with pytest.raises(DamagedLedgerError, match="not a genesis file"):
         verify(ledger)
 
 
 def test_a4_the_index_of_transactions_is_audited_and_believed_by_nobody(ledger: Path) -> None:
     asked, other = (_stored(ledger, 3).result.receipts[position].transaction for position in (0, 1))
     _sql(ledger, "UPDATE transactions SET position = 1 - position WHERE height = 3")
-    with pytest.raises(UnreadableError, match=r"the index in .* lacks transactions"):
+    with pytest.raises(DamagedLedgerError, match=r"the index in .* lacks transactions"):
         verify(ledger, ANCHOR)
     store = BlockStore(ledger / "blocks.db", read_only=True)
     for digest in (asked, other):
@@ -240,7 +241,7 @@ def test_a4_the_index_of_transactions_is_audited_and_believed_by_nobody(ledger: 
 def test_a4_a_view_in_place_of_the_index_is_refused(ledger: Path) -> None:
     _sql(ledger, "ALTER TABLE transactions RENAME TO kept")
     _sql(ledger, "CREATE VIEW transactions AS SELECT * FROM kept")
-    with pytest.raises(UnreadableError, match="other tables than a log of blocks"):
+    with pytest.raises(DamagedLedgerError, match="other tables than a log of blocks"):
         verify(ledger, ANCHOR)
 
 

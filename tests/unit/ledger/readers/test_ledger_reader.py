@@ -15,7 +15,8 @@ from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.readers import audit, proof_files
 from hmchain.ledger.readers.ledger import BadTraceError, open_ledger
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
-from hmchain.ledger.readers.proof_files import InclusionFile, ProofFileError
+from hmchain.ledger.readers.proof_files import InclusionFile
+from hmchain.ledger.readers.proofs import ProofError
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.ledger.readers.study_status import NoStudyError
 from hmchain.plain import plain
@@ -123,5 +124,5 @@ def test_a_proof_is_checked_by_somebody_who_has_no_ledger(directory: Path, tmp_p
     file.write_bytes(proof_files.to_json(made))
     proven = proof_files.proven(proof_files.check(file, anchor, None))
     assert (proven.transaction.digest, proven.transaction.code) == (line.digest, line.code)
-    with pytest.raises(ProofFileError, match="a proof on the network with genesis"):
+    with pytest.raises(ProofError, match="a proof on the network with genesis"):
         proof_files.check(file, genesis("efgh").digest, None)

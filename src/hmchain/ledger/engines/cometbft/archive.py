@@ -50,6 +50,12 @@ class ArchiveError(AuditError):
     code = "archive"
 
 
+class NoVotesError(LedgerError):
+    """The headers that a node's members signed are not at hand, or not all of them."""
+
+    code = "no_votes"
+
+
 class Archive:
     """The headers of a chain, each with its votes: from height 1 on, or from the first after a snapshot."""
 
@@ -58,7 +64,10 @@ class Archive:
 
     @classmethod
     def load(cls, directory: Path) -> Archive | None:
-        """The headers kept in a ledger's directory, or None. Raises `ArchiveError` if there is no sense in them."""
+        """The headers kept in a ledger's directory, or None.
+
+        Raises `ArchiveError` if there is no sense in them, `NoVotesError` if some are missing.
+        """
         path = directory / FILE
         if not path.is_file():
             return None
@@ -68,7 +77,7 @@ class Archive:
             raise ArchiveError(f"{path} is damaged", "get it from another member") from error
         heights = [signed.header.height for signed in headers]
         if not headers or heights != list(range(begins_after(directory) + 1, heights[-1] + 1)):
-            raise ArchiveError(f"{path} lacks headers", "get it from another member")
+            raise NoVotesError(f"{path} lacks headers", "get it from another member")
         return cls(headers)
 
     def save(self, directory: Path) -> None:
@@ -219,7 +228,7 @@ def _kept(directory: Path) -> list[SignedHeader]:
     """The headers that need not be asked for again; a file without sense is written anew."""
     try:
         known = Archive.load(directory)
-    except ArchiveError:
+    except (ArchiveError, NoVotesError):
         return []
     return [] if known is None else list(known._headers[:-1])
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.canonical import encode
-from hmchain.errors import AuditError
+from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK, BlockResult
 from hmchain.ledger.contracts.members import membership, standings
@@ -37,7 +37,7 @@ class NodeAuditError(AuditError):
     code = "node_audit"
 
 
-class PartialLogError(AuditError):
+class PartialLogError(LedgerError):
     """A log that begins after a snapshot cannot prove what is asked of it."""
 
     code = "partial_log"
