@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import htpy as h
@@ -27,6 +27,12 @@ from hmchain.application.pages.plot import (
     ticks,
 )
 
+DASH = 9
+"""Length of a dash where lines that lie on each other take turns."""
+NEAR = 2.0
+"""Lines that are no further apart lie on each other."""
+LOOKED_AT = 64
+"""Points of two lines that are compared."""
 MOST_DOTS = 40
 """A line of more points than this is drawn without dots."""
 LABEL_LETTERS = 17
@@ -87,6 +93,7 @@ def line_chart(
     y_range = y.span or padded([*known, *(reference.value for reference in references)], least=0.1, ceiling=1.0)
     labels = bool(references)
     frame = Frame(480, height, 48, 126 if labels else 14, 12, 44, x_range, y_range)
+    turns = _turns(frame, series)
     drawing = svg(
         frame.width,
         frame.height,
@@ -99,16 +106,37 @@ def line_chart(
         ),
         _diagonal(frame) if diagonal else None,
         [level(frame, reference.value, f"level {reference.shade}") for reference in references],
-        [_line(frame, line, number) for number, line in enumerate(series)],
+        [_line(frame, line, number, turn) for number, (line, turn) in enumerate(zip(series, turns, strict=True))],
         _end_labels(frame, series, references) if labels else None,
         h.line(class_="cursor", x1=0, x2=0, y1=at(frame.top), y2=at(frame.y_end)),
         data_x=None if data is not None else " ".join(at(frame.x(value)) for value in columns),
     )
     key = None if labels else legend([(line.name, colour(line.index), dash(line.index)) for line in series])
+    if any(of > 1 for _, of in turns):
+        note = "; ".join(words for words in (note, "lines that lie on each other take turns, dash by dash") if words)
     return figure(title, drawing, data or _line_table(title, series, columns, x, y), legend=key, note=note)
 
 
-def _line(frame: Frame, line: Series, number: int) -> h.Element:
+def _turns(frame: Frame, series: Sequence[Series]) -> list[tuple[int, int]]:
+    """Each line's turn among those that lie on it, and how many these are: (0, 1) for a line by itself."""
+    drawn = [{x: frame.y(y) for x, y in line.points if y is not None} for line in series]
+    group = list(range(len(series)))
+    for late in range(len(series)):
+        for early in range(late):
+            if _coincide(drawn[early], drawn[late]):
+                group = [group[early] if each == group[late] else each for each in group]
+    return [(group[:number].count(each), group.count(each)) for number, each in enumerate(group)]
+
+
+def _coincide(one: Mapping[float, float], other: Mapping[float, float]) -> bool:
+    """Tell whether two lines lie on each other along a quarter of their way or more."""
+    shared = sorted(one.keys() & other.keys())
+    looked_at = shared[:: max(1, len(shared) // LOOKED_AT)]
+    near = sum(abs(one[x] - other[x]) < NEAR for x in looked_at)
+    return len(looked_at) > 1 and 4 * near >= len(looked_at)
+
+
+def _line(frame: Frame, line: Series, number: int, turn: tuple[int, int]) -> h.Element:
     path, pen = [], "M"
     for x, y in line.points:
         if y is None:
@@ -116,7 +144,10 @@ def _line(frame: Frame, line: Series, number: int) -> h.Element:
             continue
         path.append(f"{pen}{at(frame.x(x))} {at(frame.y(y))}")
         pen = "L"
-    stroke = h.path(class_="line", d="".join(path), stroke_dasharray=dash(line.index) or None)
+    at_turn, of = turn
+    pattern = dash(line.index) if of == 1 else f"{DASH} {DASH * (of - 1)}"
+    offset = str(-DASH * at_turn) if at_turn else None
+    stroke = h.path(class_="line", d="".join(path), stroke_dasharray=pattern or None, stroke_dashoffset=offset)
     return h.g(class_=[colour(line.index), line.heavy and "heavy"], data_series=number)[stroke, _dots(frame, line)]
 
 

@@ -23,6 +23,7 @@ from hmchain.interfaces.demo.history import History
 from hmchain.interfaces.demo.inspection import read_lineage
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.road import Arrival
+from hmchain.interfaces.demo.verdicts import verdicts
 from hmchain.interfaces.report.parts import (
     Approval,
     Audit,
@@ -31,13 +32,11 @@ from hmchain.interfaces.report.parts import (
     Hospital,
     LedgerStatistics,
     Quarantined,
-    Results,
     Round,
     RunIdentity,
     Split,
     Timing,
     TrainingPlan,
-    Verdict,
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
 from hmchain.ledger import reputation
@@ -68,7 +67,7 @@ def summarise(
         identity=_identity(prepared, engine, consortium, digest),
         hospitals=tuple(_hospital(prepared, arrival) for arrival in arrivals),
         quarantine=tuple(_held(arrival, item) for arrival in arrivals for item in arrival.held),
-        verdicts=_verdicts(prepared, results, history, audit),
+        verdicts=verdicts(results, prepared.settings.rounds, history, audit),
         metadata=_metadata(arrivals),
         approvals=_approvals(prepared, consortium, history),
         split=_split(prepared, arrivals),
@@ -206,41 +205,6 @@ def _ledger(prepared: Prepared, history: History) -> LedgerStatistics:
         tolerated=reputation.faults_tolerated(members),
         refused=history.refused,
         kinds=tuple(Count(name=name, count=count) for name, count in history.kinds.most_common()),
-    )
-
-
-def _verdicts(prepared: Prepared, results: Results, history: History, audit: Audit) -> tuple[Verdict, ...]:
-    gains = {row.hospital: row.gain("auc").value or 0.0 for row in results.hospitals}
-    least = min(gains, key=lambda name: gains[name])
-    helped = sum(gain > 0 for gain in gains.values())
-    joint = results.federated.auc.value
-    own = results.own_mean.auc.value
-    better = joint is not None and own is not None and joint > own
-    accepted = sum(entry.outcome == "accepted" for entry in history.rounds)
-    scores = f"AUC {joint:.3f} against {own:.3f} alone" if joint is not None and own is not None else "AUC undefined"
-    return (
-        Verdict(
-            role="steward",
-            good=True,
-            sentence="No image left a hospital; every use was approved, one study was refused, and an agent without "
-            "approval was turned away.",
-        ),
-        Verdict(
-            role="scientist",
-            good=better,
-            sentence=f"{scores}; {helped} of {len(gains)} hospitals gain, least {least} ({gains[least]:+.3f} AUC).",
-        ),
-        Verdict(
-            role="operator",
-            good=accepted > 0,
-            sentence=f"{accepted} of {prepared.settings.rounds} rounds accepted, {history.blocks} blocks logged; "
-            f"{len(history.all_incidents)} incidents answered and worked around without anybody's help.",
-        ),
-        Verdict(
-            role="auditor",
-            good=audit.passed and (audit.tamper is None or audit.tamper.found),
-            sentence="The whole record replays against the genesis digest, and one flipped bit in a copy is named.",
-        ),
     )
 
 

@@ -18,6 +18,7 @@ from hmchain.interfaces.demo.decisions import Refused
 from hmchain.interfaces.demo.preparation import PLANTED, Prepared
 from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Results
+from hmchain.interfaces.report.parts.quality import METRICS
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.records.quality import INFO, Finding
 
@@ -211,6 +212,8 @@ class Story:
             table.add_row("pooled (nobody may)", "", score(pooled.auc), "", "", score(pooled.acc), "")
         self._console.print(table)
         self.line(f"[dim]Intervals{'' if wide else ' (in the report)'}: {results.intervals}.[/]")
+        if any(results.whose_gain_is(0, metric) for metric in METRICS):
+            self.line("[dim]?: the interval of the gain includes 0, so it may be chance.[/]")
 
     def closing(self, summary: RunSummary, report: str) -> None:
         """One last screen: a verdict a role, what it does not mean, and where to go."""
@@ -264,6 +267,6 @@ def _gain(estimate: Estimate) -> str:
     if estimate.value is None:
         return "-"
     text = f"{estimate.value:+.3f}"
-    if float(text) == 0:
-        return text
-    return f"[{'green' if estimate.value > 0 else 'red'}]{text}[/]"
+    if estimate.sign == 0:
+        return f"{text}[dim]?[/]"
+    return f"[{'green' if estimate.sign > 0 else 'red'}]{text}[/]"

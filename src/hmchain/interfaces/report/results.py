@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import htpy as h
 
 from hmchain.application.pages import figures
 from hmchain.application.pages.charts import Axis, Reference, Series, line_chart
-from hmchain.application.pages.markup import Cell, section, table
+from hmchain.application.pages.markup import Cell, panel, section, table
 from hmchain.interfaces.report.charts import Pair, dumbbells
 from hmchain.interfaces.report.parts import Estimate, Metrics, Results, Round
+from hmchain.interfaces.report.parts.quality import METRICS, Metric
 from hmchain.interfaces.report.summary import RunSummary
 
-Metric = Literal["auc", "acc"]
 NAMES: dict[Metric, str] = {"auc": "AUC", "acc": "Accuracy"}
-METRICS: tuple[Metric, ...] = ("auc", "acc")
 MOST_REFERENCES = 5
 """With more hospitals than this the curves show the lowest, mean and highest own CNN instead of each."""
 
@@ -31,7 +28,7 @@ def gains(summary: RunSummary) -> h.Element | None:
         (least, poorest), (most, richest) = min(by_gain), max(by_gain)
         lead = (
             f"Against the CNN that each hospital could train alone, AUC changes by {figures.signed(least)} at "
-            f"{poorest} (least) to {figures.signed(most)} at {richest} (most)."
+            f"{poorest} (least) to {figures.signed(most)} at {richest} (most). {_sure(results)}"
         )
     charts = [_gain_chart(results, metric) for metric in METRICS]
     note = f"Intervals: {results.intervals}." if results.intervals else ""
@@ -44,9 +41,17 @@ def gains(summary: RunSummary) -> h.Element | None:
         "What each hospital gains",
         lead,
         h.div(".pair")[charts],
-        _gain_table(results),
+        h.div(".pair")[[_gain_table(results, metric) for metric in METRICS]],
         [h.p(".quiet")[words] for words in notes if words],
     )
+
+
+def _sure(results: Results) -> str:
+    """Say at how many hospitals the change is more than chance."""
+    sure, of = len(results.whose_gain_is(1, "auc")), len(results.hospitals)
+    told = f"The interval of the gain lies above 0 at {sure} of {of}"
+    lost = results.whose_gain_is(-1, "auc")
+    return f"{told}, below 0 at {', '.join(lost)}." if lost else f"{told}."
 
 
 def _gain_chart(results: Results, metric: Metric) -> h.Element:
@@ -78,36 +83,30 @@ def _least(results: Results, metric: Metric) -> int | None:
     return min(known)[1] if known else None
 
 
-def _gain_table(results: Results) -> h.Element:
-    worst = {metric: _least(results, metric) for metric in METRICS}
+def _gain_table(results: Results, metric: Metric) -> h.Element:
+    least = _least(results, metric)
     rows: list[list[h.Node | Cell]] = []
     for number, one in enumerate(results.hospitals):
-        row: list[h.Node | Cell] = [one.hospital]
-        for metric in METRICS:
-            own, federated = getattr(one.own, metric), getattr(one.federated, metric)
-            row += [estimate(own), estimate(federated), _gain(one.gain(metric), own, worst=number == worst[metric])]
-        rows.append(row)
-    rows.append(_summary_row("Mean of hospitals", results.own_mean, results.federated))
+        own, federated = getattr(one.own, metric), getattr(one.federated, metric)
+        gain = _gain(one.gain(metric), own, worst=number == least)
+        rows.append([one.hospital, estimate(own), estimate(federated), gain])
+    rows.append(_summary_row("Mean of hospitals", results.own_mean, results.federated, metric))
     for name, metrics in (("FedAvg", results.fedavg), ("Pooled", results.pooled)):
         if metrics is not None:
-            rows.append(_summary_row(name, None, metrics))
-    head = ["Hospital"]
-    for metric in METRICS:
-        head += [f"{NAMES[metric]}, own CNN", f"{NAMES[metric]}, FL-CNN-HMChain", "Gain"]
-    return table(head, rows, caption="Every hospital's own CNN against FL-CNN-HMChain", class_="numbers gains")
+            rows.append(_summary_row(name, None, metrics, metric))
+    title = f"{NAMES[metric]}: every hospital's own CNN against FL-CNN-HMChain"
+    head = ["Hospital", "Own CNN", "FL-CNN-HMChain", "Gain"]
+    return panel(NAMES[metric], table(head, rows, caption=title, class_="numbers gains"))
 
 
-def _summary_row(name: str, own: Metrics | None, joint: Metrics) -> list[h.Node | Cell]:
-    row: list[h.Node | Cell] = [Cell(name, "total")]
-    for metric in METRICS:
-        result = getattr(joint, metric)
-        if own is None:
-            row += [Cell(figures.NONE, "total"), estimate(result, "total"), Cell(None, "total")]
-            continue
-        alone = getattr(own, metric)
-        change = None if alone.value is None or result.value is None else result.value - alone.value
-        row += [estimate(alone, "total"), estimate(result, "total"), _gain(Estimate(value=change), alone, total=True)]
-    return row
+def _summary_row(name: str, own: Metrics | None, joint: Metrics, metric: Metric) -> list[h.Node | Cell]:
+    result = getattr(joint, metric)
+    if own is None:
+        return [Cell(name, "total"), Cell(figures.NONE, "total"), estimate(result, "total"), Cell(None, "total")]
+    alone = getattr(own, metric)
+    change = None if alone.value is None or result.value is None else result.value - alone.value
+    gain = _gain(Estimate(value=change), alone, total=True)
+    return [Cell(name, "total"), estimate(alone, "total"), estimate(result, "total"), gain]
 
 
 def estimate(one: Estimate, class_: str = "") -> Cell:
@@ -117,12 +116,20 @@ def estimate(one: Estimate, class_: str = "") -> Cell:
 
 
 def _gain(gain: Estimate, own: Estimate, *, worst: bool = False, total: bool = False) -> Cell:
+    interval = _from_to(gain)
+    unsure = f"{interval}: may be chance" if gain.sign == 0 else interval
     relative = None
     if gain.value is not None and own.value:
-        relative = h.small[figures.percent(gain.value / own.value, sign=True), " of own"]
+        relative = h.small(".relative")[figures.percent(gain.value / own.value, sign=True), " of own"]
     lowest = h.small(".flag")["lowest gain"] if worst else None
     classes = [name for name, holds in (("worst", worst), ("total", total)) if holds]
-    return Cell([figures.signed(gain.value), relative, lowest], " ".join(classes))
+    told = h.small[unsure] if interval else None
+    return Cell([figures.signed(gain.value), told, relative, lowest], " ".join(classes))
+
+
+def _from_to(gain: Estimate) -> str:
+    """Write the interval of a difference, whose ends have signs of their own."""
+    return "" if gain.low is None or gain.high is None else f"{figures.signed(gain.low)} to {figures.signed(gain.high)}"
 
 
 def _written(one: Estimate) -> str:

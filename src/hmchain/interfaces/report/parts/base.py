@@ -38,6 +38,13 @@ class Estimate(Part, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
 
+    @property
+    def sign(self) -> int:
+        """Sign of a difference whose whole interval lies on one side of 0: 1 or -1; 0 where it might be either."""
+        if self.low is None or self.high is None:
+            return 0
+        return (self.low > 0) - (self.high < 0)
+
 
 class Metrics(Part, frozen=True, kw_only=True):
     """AUC and accuracy as MedMNIST computes them."""

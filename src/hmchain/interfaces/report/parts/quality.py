@@ -6,6 +6,9 @@ from typing import Literal
 
 from hmchain.interfaces.report.parts.base import Estimate, Metrics, Part
 
+Metric = Literal["auc", "acc"]
+METRICS: tuple[Metric, ...] = ("auc", "acc")
+
 
 class HospitalResult(Part, frozen=True, kw_only=True):
     """One hospital's own CNN beside the federated one, on the same test images."""
@@ -17,7 +20,7 @@ class HospitalResult(Part, frozen=True, kw_only=True):
     """Difference federated - own; paired bootstrap interval where given."""
     gain_acc: Estimate | None = None
 
-    def gain(self, metric: Literal["auc", "acc"]) -> Estimate:
+    def gain(self, metric: Metric) -> Estimate:
         """Return the measured gain, else the plain difference without an interval."""
         measured = self.gain_auc if metric == "auc" else self.gain_acc
         own, federated = getattr(self.own, metric).value, getattr(self.federated, metric).value
@@ -38,6 +41,10 @@ class Results(Part, frozen=True, kw_only=True):
     """A model trained on everybody's images in one place: the upper bound that nobody may have."""
     intervals: str = ""
     """The making of the intervals, e.g. "95 % bootstrap, 1000 resamples"."""
+
+    def whose_gain_is(self, sign: int, metric: Metric) -> tuple[str, ...]:
+        """The hospitals whose gain is surely one (1), surely a loss (-1), or might be either (0); see `Estimate`."""
+        return tuple(one.hospital for one in self.hospitals if one.gain(metric).sign == sign)
 
 
 class ClassResult(Part, frozen=True, kw_only=True):
