@@ -19,7 +19,6 @@ from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.ledger import check_proof
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
-    RunArgument,
     RunOption,
     StudyOption,
     example,
@@ -66,7 +65,6 @@ class BadAnchorError(InputError):
 
 @app.command(cls=ReadCommand, epilog=example("hmchain audit verify --genesis DIGEST"))
 def verify(
-    directory: RunArgument = None,
     run: RunOption = None,
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
     block: Annotated[
@@ -81,7 +79,7 @@ def verify(
     """
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else parse_block(block)
-    place = runs.find(directory, run)
+    place = runs.find(run)
     with output.progress_bar("replaying blocks") as progress:
         found = folder_audit.verify(
             place.path, place.ledger, ReportReader(), anchor,
@@ -121,7 +119,6 @@ def verify_record(
 
 @app.command(cls=ReadCommand, epilog=example("hmchain audit trace --dataset north/brain"))
 def trace(
-    directory: RunArgument = None,
     run: RunOption = None,
     study: StudyOption = None,
     dataset: Annotated[
@@ -132,7 +129,7 @@ def trace(
 
     The blocks are compared with what was signed; `audit verify` executes them again too.
     """
-    with open_ledger(runs.find(directory, run).ledger) as ledger:
+    with open_ledger(runs.find(run).ledger) as ledger:
         if ledger.begins_after:
             output.say(_PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
         if unsigned := ledger.require_whole().words:

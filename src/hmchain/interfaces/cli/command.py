@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand
 
+from hmchain.errors import InputError
 from hmchain.interfaces.cli import output
 
+_FOLDER = "--dir"
+_AS_ARGUMENT = "folder of "
 _began: ContextVar[type[WriteCommand] | None] = ContextVar("began", default=None)
 
 
+class TwoFoldersError(InputError):
+    """A folder was named twice, and not the same."""
+
+    code = "two_folders"
+
+
 class WriteCommand(TyperCommand):
-    """A command that changes something."""
+    """A command that changes something.
+
+    One that takes a folder by `--dir`, and no arguments, takes it as its argument too.
+    """
 
     interrupted: ClassVar[str] = "it may be done, or done in part; the same command does the rest, or says what is done"
     """The words for a user who pressed Ctrl-C."""
@@ -24,10 +37,15 @@ class WriteCommand(TyperCommand):
         super().__init__(name, **settings)
         if not any("--json" in option.opts for option in self.params):
             self.params += _options_of_all()
+        folder = next((option for option in self.params if _FOLDER in option.opts), None)
+        if folder is not None and all(option.param_type_name == "option" for option in self.params):
+            self.params.insert(0, _folder_argument(folder))
 
     def invoke(self, ctx: Any) -> Any:
         """Run it, and remember that it began."""
         _began.set(type(self))
+        for name in [name for name in ctx.params if name.startswith(_AS_ARGUMENT)]:
+            _take_folder(ctx, name)
         return super().invoke(ctx)
 
 
@@ -41,6 +59,17 @@ class ResumedCommand(WriteCommand):
     """A command that goes on where it stopped."""
 
     interrupted = "the same command goes on where it stopped"
+
+
+def _take_folder(ctx: Any, argument: str) -> None:
+    """Put the folder that was given as an argument where `--dir` has it."""
+    given, option = ctx.params.pop(argument), argument.removeprefix(_AS_ARGUMENT)
+    if given is None:
+        return
+    source = ctx.get_parameter_source(option)
+    if source is not None and source.name == "COMMANDLINE" and ctx.params[option] != given:
+        raise TwoFoldersError(f"{given} and {ctx.params[option]} are two folders", f"name one, by {_FOLDER} or without")
+    ctx.params[option] = given
 
 
 def forget() -> None:
@@ -82,3 +111,17 @@ def _options_of_all() -> Any:
     ) -> None: ...
 
     return typer.main.get_command(app).params[:2]
+
+
+def _folder_argument(option: Any) -> Any:
+    """What `--dir` takes, as an argument."""
+    app = typer.Typer()
+
+    @app.command()
+    def _command(
+        folder: Annotated[Path | None, typer.Argument(metavar="DIR", show_default=False)] = None,
+    ) -> None: ...
+
+    argument: Any = typer.main.get_command(app).params[0]
+    argument.name, argument.help = _AS_ARGUMENT + option.name, f"The same as {_FOLDER}."
+    return argument

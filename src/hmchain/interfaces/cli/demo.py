@@ -11,7 +11,7 @@ import typer
 from hmchain.interfaces import demo as runner
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ResumedCommand
-from hmchain.interfaces.cli.options import example, passphrase
+from hmchain.interfaces.cli.options import SEED_HELP, example, passphrase
 from hmchain.interfaces.report import to_json
 
 
@@ -45,7 +45,7 @@ def demo(
         typer.Option(help="Steps that each hospital trains in a round.", show_default="4; on CometBFT 26"),
     ] = None,
     alpha: Annotated[float, typer.Option(help="Evenness of the class mix: small is strong label skew.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Of the split, the chain's salt and the training.")] = 7,
+    seed: Annotated[int, typer.Option(metavar="N", help=SEED_HELP)] = 7,
     image_size: Annotated[
         int | None, typer.Option(metavar="PIXELS", help="Side of the square images.", show_default="64, or the file's")
     ] = None,

@@ -15,7 +15,14 @@ from hmchain.application.node.rebuilding import RebuiltState
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.options import GENESIS_HELP, RunArgument, RunOption, example, parse_digest
+from hmchain.interfaces.cli.options import (
+    GENESIS_HELP,
+    PROOF_HELP,
+    LimitOption,
+    RunOption,
+    example,
+    parse_digest,
+)
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.readers import proof_files
 from hmchain.ledger.readers.blocks import BlockView
@@ -44,7 +51,6 @@ class NoAnchorError(InputError):
 
 @app.command(cls=ReadCommand, epilog=example("hmchain ledger blocks --from 100 --limit 5"))
 def blocks(
-    directory: RunArgument = None,
     run: RunOption = None,
     first: Annotated[
         int | None,
@@ -52,10 +58,10 @@ def blocks(
             "--from", min=1, max=_HEIGHT_MAX, metavar="HEIGHT", help="First block.", show_default="the last ones"
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many blocks.")] = 20,
+    limit: LimitOption = 20,
 ) -> None:
     """List blocks: who proposed, who signed, what was in them."""
-    with open_ledger(runs.find(directory, run).ledger) as ledger:
+    with open_ledger(runs.find(run).ledger) as ledger:
         found = ledger.blocks(first, limit)
     output.show(found, _show_blocks)
 
@@ -72,7 +78,9 @@ def tx(digest: Prefix, run: RunOption = None) -> None:
 def proof(
     digest: Prefix,
     run: RunOption = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the proof to this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "--out", metavar="FILE", help=PROOF_HELP, show_default="the screen")
+    ] = None,
 ) -> None:
     """Prove that a transaction is in the ledger, to someone who knows nothing but the genesis digest."""
     made = reading.prove(runs.find(run).ledger, digest)
@@ -92,13 +100,13 @@ def proof(
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain ledger rebuild"))
-def rebuild(directory: RunArgument = None, run: RunOption = None) -> None:
+def rebuild(run: RunOption = None) -> None:
     """Put states of a run that are not what was signed aside, and execute the blocks again.
 
     States are caches of the blocks, which are checked as `audit verify` does. A node does this when it starts.
     """
     with output.progress_bar("executing blocks") as progress:
-        found = rebuilding.rebuild(runs.find(directory, run).ledger, progress)
+        found = rebuilding.rebuild(runs.find(run).ledger, progress)
     output.show(found, _show_rebuilt)
 
 

@@ -19,7 +19,6 @@ from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     HospitalOption,
-    RunArgument,
     RunOption,
     example,
     passphrase,
@@ -58,21 +57,21 @@ class UnreadableImagesError(DataError):
 
 
 @app.command("list", cls=ReadCommand, epilog=example("hmchain model list"))
-def list_(directory: RunArgument = None, run: RunOption = None) -> None:
+def list_(run: RunOption = None) -> None:
     """List the models on the ledger."""
-    with open_ledger(runs.find(directory, run).ledger) as ledger:
+    with open_ledger(runs.find(run).ledger) as ledger:
         output.vouch(ledger.verified)
         found = ledger.models()
     output.show(found, _show_models)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain model show"))
-def show(directory: RunArgument = None, run: RunOption = None, model: ModelOption = None) -> None:
+def show(run: RunOption = None, model: ModelOption = None) -> None:
     """Show a model file: network, classes, preprocessing, origin, and whether it is the model that the ledger knows.
 
     Exit status 7 if it is not: other weights, classes, prior or origin than were registered.
     """
-    path, ledger = _file_and_ledger(directory or run, model)
+    path, ledger = _file_and_ledger(run, model)
     found = inference.describe(path, _known(ledger) if ledger else None)
     output.show(found, _show)
     if found.ledger == DIFFERS:

@@ -14,19 +14,13 @@ import typer
 from hmchain.errors import InputError
 from hmchain.processes import PASSPHRASE, taken_out
 
-RunArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="DIR", help="Directory of a run or of a ledger.", show_default="runs/latest"),
-]
-"""For commands that take nothing else."""
-
 RunOption = Annotated[
     Path | None,
     typer.Option(
         "--dir",
         envvar="HMCHAIN_RUN",
         metavar="DIR",
-        help="Directory of a run or of a ledger.",
+        help="Folder of a run, a node or a ledger.",
         show_default="runs/latest",
     ),
 ]
@@ -45,6 +39,13 @@ NodeOption = Annotated[
     Path,
     typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
 ]
+
+PersonOption = Annotated[
+    Path,
+    typer.Option("--dir", "--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
+]
+"""For people's decisions about studies, which once named the node by `--node` alone."""
+
 SignsAboveOption = Annotated[
     int | None,
     typer.Option(
@@ -62,6 +63,15 @@ VersionOption = Annotated[
 
 StudyOption = Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name of the study.")]
 
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="How many, at most.")]
+IntoOption = Annotated[str, typer.Option("--into", metavar="DATASET", help="The dataset to fill; made if it is new.")]
+PROOF_HELP = "A new file, for the auditor."
+ProofOption = Annotated[Path, typer.Option("--output", "--out", metavar="FILE", help=PROOF_HELP)]
+PROJECT_HELP = "Pseudonyms are the same within a project, and unlinkable between projects."
+CREDENTIALS_HELP = "Of an S3 server, mode 0600; without it the usual AWS_ variables."
+TITLE_HELP = "The full name, for people."
+RECORD_HELP = "A record, by its id."
+SEED_HELP = "Of what is drawn: the same number draws the same."
 GENESIS_HELP = "Digest of the genesis, as it was printed when the network was made (64 hex digits)."
 
 

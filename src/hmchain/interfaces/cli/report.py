@@ -11,7 +11,7 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces import report as page
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import WriteCommand
-from hmchain.interfaces.cli.options import RunArgument, RunOption, example
+from hmchain.interfaces.cli.options import RunOption, example
 from hmchain.interfaces.report.reader import claims
 
 app = typer.Typer()
@@ -19,7 +19,6 @@ app = typer.Typer()
 
 @app.command(cls=WriteCommand, epilog=example("hmchain report runs/br35h-7 --render"))
 def report(
-    directory: RunArgument = None,
     run: RunOption = None,
     render: Annotated[bool, typer.Option("--render", help="Draw the page anew from summary.json.")] = False,
 ) -> None:
@@ -28,7 +27,7 @@ def report(
     Draws it from the run's summary if it is missing. What the summary says of the ledger is compared with it first; its
     scores stand on no ledger.
     """
-    place = runs.find(directory, run)
+    place = runs.find(run)
     drawn = render or not place.report.is_file()
     summary = place.require(place.summary).read_bytes()
     with open_ledger(place.ledger) as ledger:

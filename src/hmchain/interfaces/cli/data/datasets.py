@@ -13,7 +13,15 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand
 from hmchain.interfaces.cli.data import show_datasets as views
 from hmchain.interfaces.cli.data.sources import reading
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, HospitalOption, VersionOption, example
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    RECORD_HELP,
+    DatasetArgument,
+    HospitalOption,
+    LimitOption,
+    VersionOption,
+    example,
+)
 
 RECORDS_SHOWN = 20
 
@@ -38,8 +46,8 @@ def show(
     dataset: DatasetArgument,
     directory: HospitalOption = DEFAULT_FOLDER,
     number: VersionOption = None,
-    record: Annotated[str | None, typer.Option(metavar="ID", help="Show this record.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=0, help="Records to list.")] = RECORDS_SHOWN,
+    record: Annotated[str | None, typer.Option(metavar="ID", help=RECORD_HELP)] = None,
+    limit: LimitOption = RECORDS_SHOWN,
 ) -> None:
     """Show what a version holds and what was done to it, or one record's entry."""
     with reading(directory) as records:

@@ -14,11 +14,11 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_decisions as views
 from hmchain.interfaces.cli.data.sources import changing
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, example, passphrase
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, RECORD_HELP, HospitalOption, example, passphrase
 
 app = typer.Typer()
 
-RecordOption = Annotated[str | None, typer.Option("--record", metavar="ID", help="This record.")]
+RecordOption = Annotated[str | None, typer.Option("--record", metavar="ID", help=RECORD_HELP)]
 SubjectOption = Annotated[
     str | None, typer.Option("--subject", metavar="PSEUDONYM", help="The patient with this pseudonym, in its project.")
 ]

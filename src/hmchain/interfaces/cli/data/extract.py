@@ -29,7 +29,17 @@ from hmchain.interfaces.cli.data.sources import (
     reading,
     requested,
 )
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    CREDENTIALS_HELP,
+    DEFAULT_FOLDER,
+    PROJECT_HELP,
+    TITLE_HELP,
+    HospitalOption,
+    IntoOption,
+    LimitOption,
+    example,
+    passphrase,
+)
 from hmchain.processes import ended_by_signals
 from hmchain.records.deidentification.canary import gate
 from hmchain.records.sources.open_source import OpenSource
@@ -52,7 +62,7 @@ def init(
     ] = "",
     credentials: Annotated[
         Path | None,
-        typer.Option("--credentials", metavar="FILE", help="Of an S3 server, mode 0600; else AWS_ variables."),
+        typer.Option("--credentials", metavar="FILE", help=CREDENTIALS_HELP),
     ] = None,
 ) -> None:
     """Make the folder of a hospital that is in no network yet; a node's folder needs no such step.
@@ -69,15 +79,15 @@ def init(
 @app.command(cls=ResumedCommand, epilog=example("hmchain data extract /mnt/mri --into brain --title 'Brain MRI'"))
 def extract(
     place: SourceArgument,
-    into: Annotated[str, typer.Option("--into", metavar="DATASET", help="The dataset to fill; made if it is new.")],
+    into: IntoOption,
     directory: HospitalOption = DEFAULT_FOLDER,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="What people call a new dataset.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help=TITLE_HELP)] = None,
     profile: ProfileOption = None,
     project: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Pseudonyms are the same within a project, and unlinkable between projects.",
+            help=PROJECT_HELP,
             show_default="the dataset",
         ),
     ] = None,
@@ -115,7 +125,7 @@ def inspect(
     insecure_http: InsecureOption = False,
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Items to look at.")] = 1000,
+    limit: LimitOption = 1000,
 ) -> None:
     """Show what a source holds and what de-identification would do to it. Nothing is kept."""
     wanted = requested(place, kind, schema, credential, insecure_http, labels_from, patients_from)
@@ -128,9 +138,7 @@ def inspect(
 def deidentify(
     place: SourceArgument,
     target: Annotated[Path, typer.Option("--output", metavar="DIR", help="A new folder.")],
-    project: Annotated[
-        str, typer.Option(metavar="NAME", help="Pseudonyms are the same within a project, and unlinkable between.")
-    ],
+    project: Annotated[str, typer.Option(metavar="NAME", help=PROJECT_HELP)],
     directory: HospitalOption = DEFAULT_FOLDER,
     profile: ProfileOption = None,
     kind: KindOption = None,

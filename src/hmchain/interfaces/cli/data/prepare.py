@@ -12,7 +12,15 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_extraction as views
 from hmchain.interfaces.cli.data.sources import changing
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, HospitalOption, VersionOption, example
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    SEED_HELP,
+    DatasetArgument,
+    HospitalOption,
+    IntoOption,
+    VersionOption,
+    example,
+)
 
 app = typer.Typer()
 
@@ -33,13 +41,13 @@ def label(
 @app.command(cls=WriteCommand, epilog=example("hmchain data prepare brain --into brain-64 --size 64"))
 def prepare(
     dataset: DatasetArgument,
-    into: Annotated[str, typer.Option("--into", metavar="DATASET", help="The dataset of images to make.")],
+    into: IntoOption,
     size: Annotated[int, typer.Option(metavar="PIXELS", min=8, max=1024, help="Side of the square images.")] = 64,
     channels: Annotated[int, typer.Option(metavar="N", min=1, max=3, help="1 for grey, 3 for colour.")] = 1,
     classes: Annotated[
         str, typer.Option(metavar="A,B,...", help="Labels in the order that all hospitals use.", show_default="sorted")
     ] = "",
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the split into training and validation.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help=SEED_HELP)] = 0,
     directory: HospitalOption = DEFAULT_FOLDER,
     number: VersionOption = None,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,8 +14,10 @@ from hmchain.interfaces.cli.data import show_datasets as views
 from hmchain.interfaces.cli.data.sources import reading
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
+    RECORD_HELP,
     DatasetArgument,
     HospitalOption,
+    ProofOption,
     VersionOption,
     example,
     passphrase,
@@ -46,7 +47,7 @@ def verify(
     dataset: DatasetArgument,
     directory: HospitalOption = DEFAULT_FOLDER,
     number: VersionOption = None,
-    record: Annotated[str | None, typer.Option(metavar="ID", help="Check this record alone.")] = None,
+    record: Annotated[str | None, typer.Option(metavar="ID", help=RECORD_HELP)] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the ledger.")] = False,
 ) -> None:
     """Read every record and compare them with what was registered; exit status 7 if they are not the same."""
@@ -61,7 +62,7 @@ def verify(
 @app.command(cls=WriteCommand, epilog=example("hmchain data prove RECORD --out proof.json"))
 def prove(
     record: Annotated[str, typer.Argument(metavar="RECORD", help="The record's id, as `data show` lists it.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file, for the auditor.")],
+    out: ProofOption,
     directory: HospitalOption = DEFAULT_FOLDER,
     dataset: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its dataset.", show_default="the one that has it")

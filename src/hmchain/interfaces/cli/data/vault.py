@@ -13,24 +13,24 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data import show_vault as views
 from hmchain.interfaces.cli.data.sources import changing, reading
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, example, passphrase
+from hmchain.interfaces.cli.options import CREDENTIALS_HELP, DEFAULT_FOLDER, HospitalOption, example, passphrase
 
 app = typer.Typer(no_args_is_help=True, help="Check, mirror, repair and back up the encrypted records; replace keys.")
 
 DAMAGED = 4
+KEY_HELP = "Key file of backups."
+REPLICA_HELP = "A directory, or s3://BUCKET/PREFIX, with the ciphertext."
 
 KeyOption = Annotated[
     Path | None,
-    typer.Option(
-        "--key", metavar="FILE", help="Key file of backups; made at first use.", show_default="keys/backup.key"
-    ),
+    typer.Option("--key", metavar="FILE", help=KEY_HELP, show_default="keys/backup.key, made at first use"),
 ]
 ReplicaArgument = Annotated[
     str, typer.Argument(metavar="REPLICA", help="A directory, or s3://BUCKET/PREFIX. It gets ciphertext alone.")
 ]
 CredentialsOption = Annotated[
     Path | None,
-    typer.Option("--credentials", metavar="FILE", help="Of an S3 replica; without it the usual AWS_ variables."),
+    typer.Option("--credentials", metavar="FILE", help=CREDENTIALS_HELP),
 ]
 
 
@@ -100,11 +100,9 @@ def backup(
 )
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `vault backup` wrote.")],
-    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The backup's key file.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help=KEY_HELP)],
     directory: HospitalOption = DEFAULT_FOLDER,
-    replica: Annotated[
-        str, typer.Option("--replica", metavar="PLACE", help="A directory, or s3://BUCKET/PREFIX, with the ciphertext.")
-    ] = "",
+    replica: Annotated[str, typer.Option("--replica", metavar="PLACE", help=REPLICA_HELP)] = "",
     credentials: CredentialsOption = None,
 ) -> None:
     """Make a hospital's folder of a backup and a replica, after a machine was lost.
@@ -128,9 +126,7 @@ def rotate(directory: HospitalOption = DEFAULT_FOLDER) -> None:
 @app.command(cls=WriteCommand, epilog=example("hmchain data vault convert"))
 def convert(
     directory: HospitalOption = DEFAULT_FOLDER,
-    replica: Annotated[
-        str, typer.Option("--replica", metavar="PLACE", help="Where objects are taken from that the store lacks.")
-    ] = "",
+    replica: Annotated[str, typer.Option("--replica", metavar="PLACE", help=REPLICA_HELP)] = "",
     credentials: CredentialsOption = None,
 ) -> None:
     """Bring a vault that an earlier version made to this one's format; what was cut short goes on.

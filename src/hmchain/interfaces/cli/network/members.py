@@ -18,6 +18,7 @@ from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
+    GENESIS_HELP,
     NodeOption,
     SignsAboveOption,
     example,
@@ -61,7 +62,7 @@ def join(
     directory: NodeOption = DEFAULT_FOLDER,
     genesis: Annotated[
         str | None,
-        typer.Option("--genesis", metavar="DIGEST", help="Digest that the founder named by another way than the file."),
+        typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP),
     ] = None,
     signs_above: SignsAboveOption = None,
     from_snapshot: Annotated[

@@ -14,7 +14,15 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.node import show
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, GENESIS_HELP, NodeOption, example, parse_digest, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    GENESIS_HELP,
+    TITLE_HELP,
+    NodeOption,
+    example,
+    parse_digest,
+    passphrase,
+)
 
 app = typer.Typer()
 
@@ -25,7 +33,7 @@ app = typer.Typer()
 )
 def init(
     organisation: Annotated[str, typer.Argument(metavar="NAME", help="Short name in lower case, for ever.")],
-    title: Annotated[str, typer.Option(help="The hospital's full name.")],
+    title: Annotated[str, typer.Option(metavar="TEXT", help=TITLE_HELP)],
     address: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the other members' nodes reach this one.")],
     directory: NodeOption = DEFAULT_FOLDER,
     p2p: Annotated[

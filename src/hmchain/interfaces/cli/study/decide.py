@@ -16,7 +16,7 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.options import example, passphrase
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example, passphrase
 from hmchain.interfaces.cli.study.status import app
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest, proposal, proposal_to
 
@@ -26,24 +26,23 @@ DAY_MS = 86_400_000
 COLUMNS = ("study", "status", "proposed by", "purpose", "asks for", "rounds#", "this hospital said", "until (UTC)")
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
-Node = Annotated[Path, typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.")]
-DEFAULT_NODE = Path("node")
 NodeOrRun = Annotated[
     Path | None,
-    typer.Option("--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node.", show_default="node"),
-]
-RunInstead = Annotated[
-    Path | None, typer.Option("--dir", metavar="DIR", help="Directory of a run or of a ledger, instead of a node.")
-]
+    typer.Option(
+        "--dir", "--node",
+        envvar=["HMCHAIN_NODE", "HMCHAIN_RUN"], metavar="DIR",
+        help="Folder of a run, a node or a ledger.", show_default="node, else runs/latest",
+    ),
+]  # fmt: skip
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain study list --node node"))
-def list_studies(node: NodeOrRun = None, run: RunInstead = None) -> None:
+@app.command("list", cls=ReadCommand, epilog=example("hmchain study list"))
+def list_studies(folder: NodeOrRun = None) -> None:
     """List all studies, what each asks of this hospital, and what the hospital has said.
 
     Where there is no node, the studies of the latest run.
     """
-    directory, organisation = _ledger(node, run)
+    directory, organisation = _ledger(folder)
     with open_ledger(directory) as ledger:
         output.vouch(ledger.verified)
         found = ledger.requests(organisation)
@@ -53,12 +52,12 @@ def list_studies(node: NodeOrRun = None, run: RunInstead = None) -> None:
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain study show brain-tumour"))
-def show(study: StudyName, node: NodeOrRun = None, run: RunInstead = None) -> None:
+def show(study: StudyName, folder: NodeOrRun = None) -> None:
     """Show all that a study pins, in plain words: what a steward approves is this and nothing else.
 
     Where there is no node, the study of the latest run.
     """
-    directory, organisation = _ledger(node, run)
+    directory, organisation = _ledger(folder)
     with open_ledger(directory) as ledger:
         output.vouch(ledger.verified)
         found = ledger.proposal(organisation, study)
@@ -68,7 +67,7 @@ def show(study: StudyName, node: NodeOrRun = None, run: RunInstead = None) -> No
 @app.command(cls=WriteCommand, epilog=example("hmchain study approve brain-tumour --days 90"))
 def approve(
     study: StudyName,
-    node: Node = DEFAULT_NODE,
+    node: PersonOption = DEFAULT_FOLDER,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the approval holds.")] = 90,
     yes: YesOption = False,
 ) -> None:
@@ -93,7 +92,7 @@ def refuse(
         str,
         typer.Option("--reason", help="purpose, ethics, data-quality, code, privacy or other: no text on a ledger."),
     ],
-    node: Node = DEFAULT_NODE,
+    node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
     """Steward: say no. A study that has not begun is over then; one that runs goes on without this hospital."""
@@ -106,7 +105,7 @@ def refuse(
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study revoke brain-tumour"))
-def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: YesOption = False) -> None:
+def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: take an approval back. From the next round on nothing of this hospital is used."""
     with open_steward(NodeFolder(node), passphrase()) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
@@ -116,7 +115,7 @@ def revoke(study: StudyName, node: Node = DEFAULT_NODE, yes: YesOption = False) 
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study resume brain-tumour"))
-def resume(study: StudyName, node: Node = DEFAULT_NODE) -> None:
+def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER) -> None:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
     with open_scientist(NodeFolder(node), passphrase()) as scientist:
         done = studies.resume(scientist, study)
@@ -126,7 +125,7 @@ def resume(study: StudyName, node: Node = DEFAULT_NODE) -> None:
 @app.command(cls=WriteCommand, epilog=example("hmchain study close brain-tumour"))
 def close(
     study: StudyName,
-    node: Node = DEFAULT_NODE,
+    node: PersonOption = DEFAULT_FOLDER,
     vote: Annotated[
         bool, typer.Option("--vote", help="Steward: vote for it; more than f votes close a study.")
     ] = False,
@@ -147,7 +146,7 @@ def close(
 @app.command(cls=WriteCommand, epilog=example("hmchain study propose study.toml"))
 def propose(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The proposal, in TOML.")],
-    node: Node = DEFAULT_NODE,
+    node: PersonOption = DEFAULT_FOLDER,
 ) -> None:
     """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
     wanted = load_proposal(file)
@@ -157,12 +156,12 @@ def propose(
                 f"Each decides: hmchain study approve {done.study}")  # fmt: skip
 
 
-def _ledger(node: Path | None, run: Path | None) -> tuple[Path, str]:
+def _ledger(folder: Path | None) -> tuple[Path, str]:
     """The ledger that is meant, and whose it is; of a run nobody's."""
-    folder = NodeFolder(node or DEFAULT_NODE)
-    if run is None and (node or folder.toml.is_file()):
-        return folder.ledger, folder.settings().organisation
-    return runs.find(run).ledger, ""
+    node = NodeFolder(folder or DEFAULT_FOLDER)
+    if node.toml.is_file():
+        return node.ledger, node.settings().organisation
+    return runs.find(folder).ledger, ""
 
 
 def _confirm(shown: StudyProposal, question: str, *, yes: bool) -> None:

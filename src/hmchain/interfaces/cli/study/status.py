@@ -7,7 +7,7 @@ import typer
 from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.options import RunArgument, RunOption, StudyOption, example
+from hmchain.interfaces.cli.options import RunOption, StudyOption, example
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
 
@@ -23,12 +23,12 @@ def study() -> None:
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain study status --study brain-tumour"))
-def status(directory: RunArgument = None, run: RunOption = None, study: StudyOption = None) -> None:
+def status(run: RunOption = None, study: StudyOption = None) -> None:
     """Show phase, round, master, participants, reputation, and what is to be done next.
 
     Works while a run goes on.
     """
-    with open_ledger(runs.find(directory, run).ledger) as ledger:
+    with open_ledger(runs.find(run).ledger) as ledger:
         found = ledger.study(study)
     output.show(found, _show)
 
