@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from hmchain.application.hospital.consortium import Consortium
     from hmchain.application.hospital.hospital import Hospital
     from hmchain.application.hospital.node_hospital import NodeHospital
+    from hmchain.application.hospital.own_learner import learning_with
     from hmchain.application.learning.model_file import Model, load_model
     from hmchain.application.learning.prediction import predict, predict_many
     from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec
+    from hmchain.application.learning.trainer_study import TrainerPlan, trainer_spec
     from hmchain.application.learning.trainers.cnn import Architecture
+    from hmchain.application.learning.trainers.source import read_source
+    from hmchain.application.learning.trainers.trainer import Examples, Trainer
     from hmchain.application.node.opening import open_hospital
     from hmchain.application.node.questions import datasets, members, open_ledger, studies, trace, verify
     from hmchain.application.site.node import NodeFolder
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from hmchain.ledger.readers.transactions import TransactionView
     from hmchain.records.objects import ObjectStore
     from hmchain.records.pictures.prepared import Images
+    from hmchain.records.prepared_rows import RowSet
     from hmchain.records.vault import SecretKeyProvider, Vault, verify_record_proof
     from hmchain.rows import Rows
 
@@ -44,11 +49,15 @@ _HOMES = {
     "hmchain.application.hospital.consortium": ("Consortium",),
     "hmchain.application.hospital.hospital": ("Hospital",),
     "hmchain.application.hospital.node_hospital": ("NodeHospital",),
+    "hmchain.application.hospital.own_learner": ("learning_with",),
     "hmchain.application.learning.model_file": ("Model", "load_model"),
     "hmchain.application.learning.prediction": ("predict", "predict_many"),
     "hmchain.application.learning.schedule": ("default_plan",),
     "hmchain.application.learning.study": ("study_spec",),
+    "hmchain.application.learning.trainer_study": ("TrainerPlan", "trainer_spec"),
     "hmchain.application.learning.trainers.cnn": ("Architecture",),
+    "hmchain.application.learning.trainers.source": ("read_source",),
+    "hmchain.application.learning.trainers.trainer": ("Examples", "Trainer"),
     "hmchain.application.node.opening": ("open_hospital",),
     "hmchain.application.node.questions": ("datasets", "members", "open_ledger", "studies", "trace", "verify"),
     "hmchain.application.site.node": ("NodeFolder",),
@@ -68,6 +77,7 @@ _HOMES = {
     "hmchain.ledger.readers.transactions": ("TransactionView",),
     "hmchain.records.objects": ("ObjectStore",),
     "hmchain.records.pictures.prepared": ("Images",),
+    "hmchain.records.prepared_rows": ("RowSet",),
     "hmchain.records.vault": ("SecretKeyProvider", "Vault", "verify_record_proof"),
     "hmchain.rows": ("Rows",),
 }
@@ -89,6 +99,8 @@ __all__ = [  # noqa: RUF022
     "open_hospital", "NodeHospital", "NodeFolder",
     "Consortium", "Hospital", "Images", "Schema", "Architecture", "DatasetUse", "ProposeStudy", "ApproveStudy",
     "RefuseStudy", "RevokeApproval", "default_plan", "study_spec",
+    # a trainer of one's own
+    "Trainer", "Examples", "RowSet", "TrainerPlan", "trainer_spec", "read_source", "learning_with",
 ]  # fmt: skip
 
 

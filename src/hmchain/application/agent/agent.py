@@ -26,6 +26,7 @@ from hmchain.application.agent.pins import TooFewColludersError, UnpinnedError, 
 from hmchain.application.agent.protocols import Learner, LearnerFactory, Random
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import PairAgreementError, StudyKeyStore
+from hmchain.application.learning.trainers.worker import StillAtWorkError
 from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.ledger import contracts
@@ -131,6 +132,8 @@ class Agent:
         """What one study brings about holds that one up, not the agent: it is tried again at every step."""
         try:
             yield
+        except StillAtWorkError:  # as a trainer usually is: nothing to tell
+            pass
         except HMChainError as error:  # an object out of reach, a full disk
             self.troubles[study.spec.name] = str(error)
         except Exception as error:  # a participant may send what no line here foresees

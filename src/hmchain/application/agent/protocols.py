@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hmchain.ledger.contracts.learning.studies import StudySpec
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.trainers.cnn_trainer import Trainer
+    from hmchain.application.learning.trainers.local import LocalTrainer
 
 Random = Callable[[int], bytes]
 """Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""
@@ -26,7 +26,7 @@ class Learner(Protocol):
         """The first model that architecture and seed give."""
 
     @property
-    def trainer(self) -> Trainer:
+    def trainer(self) -> LocalTrainer:
         """Trains and evaluates; reads the data."""
 
     @property
@@ -52,7 +52,7 @@ class Learner(Protocol):
 class ReadyLearner:
     """A learner whose data has been read."""
 
-    trainer: Trainer
+    trainer: LocalTrainer
     class_counts: npt.NDArray[np.int64]
     use_counts: Callable[[npt.NDArray[np.int64]], None]
     initial: npt.NDArray[np.float32]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
+from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
+from hmchain.application.learning.trainers.trainer import Examples, is_rows
 from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
 from hmchain.errors import InputError
@@ -24,9 +25,7 @@ from hmchain.ledger.engines.ledger import Node, signed
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, ImageRecord, Images, decode_image, encode_image, stack
-
-if TYPE_CHECKING:
-    from hmchain.application.learning.trainers.cnn_trainer import Cohort
+from hmchain.records.prepared_rows import RowSet, decode_rows, encode_rows, stack_rows
 
 Learn = Callable[["Hospital", StudySpec], Learner]
 """Makes a hospital's learner for a study, or raises `UnpinnedError`."""
@@ -67,6 +66,15 @@ class Hospital:
         ]
         self.vault.put_many(dataset, 1, {f"{at:06d}": data for at, data in enumerate(contents)}, progress)
 
+    def store_rows(self, dataset: str, splits: Mapping[str, RowSet], progress: Progress | None = None) -> None:
+        """Encrypt rows into the vault as the first version of a dataset, each as if it were a patient's."""
+        contents = [
+            encode_rows(split, RowSet(held.values[at : at + 1], held.labels[at : at + 1]))
+            for split, held in splits.items()
+            for at in range(len(held.labels))
+        ]
+        self.vault.put_many(dataset, 1, {f"{at:06d}": data for at, data in enumerate(contents)}, progress)
+
     def images(self, dataset: str, version: int, split: str) -> Images:
         """Decrypt the images of one split; they stay in memory and in this process."""
         return self._splits(dataset, version, split)[0]
@@ -89,11 +97,25 @@ class Hospital:
         Their order follows from what they are, and not from their records' ids, which no two keys give alike: who
         trains on the same images trains the same model. Raises `UnpublishedDataError`.
         """
-        from hmchain.application.learning.trainers.cnn_trainer import Cohort
-
         require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
         train, validation = (found.by_content() for found in self._splits(dataset, version, TRAIN, VALIDATION))
         return Cohort(train.images, train.labels, validation.images, validation.labels)
+
+    def examples(self, dataset: str, version: int, schema: Schema) -> dict[Split, Examples]:
+        """The same for a trainer of somebody's own, of images or of rows, as the schema says."""
+        if not is_rows(schema):
+            cohort = self.cohort(dataset, version)
+            return {split: Examples(*cohort.split(split)) for split in SPLITS}
+        require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
+        held: dict[str, list[RowSet]] = {split: [] for split in SPLITS}
+        for _, data in self.vault.read(dataset, version):
+            split, rows = decode_rows(data)
+            held.setdefault(split, []).append(rows)
+        for split in SPLITS:
+            if not held[split]:
+                raise InputError(f"{dataset} version {version} has no {split} rows", "prepare it again")
+        found = {split: stack_rows(held[split]).by_content() for split in SPLITS}
+        return {split: Examples(rows.values, rows.labels) for split, rows in found.items()}
 
     # What its people decide
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital
+from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.canonical import decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
-
-if TYPE_CHECKING:
-    from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer, Cohort
 
 
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
@@ -32,6 +26,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         dimension,
         first_model_seed,
         initial_vector,
+        prediction_prior,
     )
     from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
 
@@ -65,79 +60,12 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
             what = f"study {spec.name} draws too many of the images of {use.dataset} in a round"
             raise UnpinnedError(what, "fewer steps, and augmentation: what is sent must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
-        return LearnerData(
-            CNNTrainer(cohort, plan, arch, secret.raw), cohort.class_counts(arch.classes), _digest(cohort)
-        )
+        trainer = CNNTrainer(cohort, plan, arch, secret.raw)
 
-    return CNNLearner(initial_vector(arch, first_model_seed(salt, spec.name)), load)
+        def use_counts(counts: npt.NDArray[np.int64]) -> None:
+            trainer.prior = prediction_prior(plan, counts)
 
+        digest = records_digest(cohort.train_images, cohort.train_labels)
+        return LearnerData(trainer, cohort.class_counts(arch.classes), digest, use_counts)
 
-def _digest(cohort: Cohort) -> bytes:
-    """Of what is trained on: other records, another digest."""
-    images, labels = np.ascontiguousarray(cohort.train_images), np.ascontiguousarray(cohort.train_labels, np.int64)
-    return blake3(images.reshape(-1).data).update(labels.view(np.uint8).data).digest()
-
-
-class LearnerData(NamedTuple):
-    """A learner's data once it has read them."""
-
-    trainer: CNNTrainer
-    class_counts: npt.NDArray[np.int64]
-    data: bytes
-
-
-class CNNLearner:
-    """The FL-CNN of one study; a `Learner` that decrypts the images when it is first asked to use them.
-
-    An agent may be started in a study whose approval was taken back: it still owes the others the seeds of its last
-    update, and for those no image is needed.
-    """
-
-    def __init__(self, initial: npt.NDArray[np.float32], load: Callable[[], LearnerData]) -> None:
-        """`load` reads the data."""
-        self.initial = initial
-        self._load = load
-        self._loaded: LearnerData | None = None
-        self._counts: npt.NDArray[np.int64] | None = None
-
-    @property
-    def trainer(self) -> CNNTrainer:
-        """Trains and evaluates, with the prior that `use_counts` was given."""
-        return self._data().trainer
-
-    @property
-    def class_counts(self) -> npt.NDArray[np.int64]:
-        """Training images of each class."""
-        return self._data().class_counts
-
-    @property
-    def data(self) -> bytes:
-        """Digest of the training images and their labels."""
-        return self._data().data
-
-    def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
-        """Predict with the class shares of all participants together."""
-        self._counts = counts
-        self._set_prior()
-
-    def read(self) -> None:
-        """Decrypt the images now. Raises what `Hospital.cohort` raises."""
-        self._data()
-
-    @property
-    def has_read(self) -> bool:
-        """True once the images are in memory, decrypted."""
-        return self._loaded is not None
-
-    def _data(self) -> LearnerData:
-        if self._loaded is None:
-            self._loaded = self._load()
-            self._set_prior()
-        return self._loaded
-
-    def _set_prior(self) -> None:
-        from hmchain.application.learning.trainers.cnn import prediction_prior
-
-        if self._loaded is not None and self._counts is not None:
-            trainer = self._loaded.trainer
-            trainer.prior = prediction_prior(trainer.plan, self._counts)
+    return LazyLearner(initial_vector(arch, first_model_seed(salt, spec.name)), load)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from hmchain.application.learning.defaults import (
+    BITS,
+    CLIP_NORM,
+    DEADLINES,
+    GATE_TOLERANCE_PERMYRIAD,
+    HEALTH_RESEARCH,
+)
 from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
@@ -19,19 +26,8 @@ from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
 from hmchain.ledger.reputation import faults_tolerated
 
-HEALTH_RESEARCH = "DUO:0000006"
-"""Health, medical or biomedical research (GA4GH Data Use Ontology)."""
-
-CLIP_NORM = 2.0
-"""Largest L2 norm of an update: about twice the largest that honest training on the demo's images gave (1.14)."""
-BITS = 20
 PASSES_MAX = 4
 """Through a hospital's images in a round, each time altered."""
-GATE_TOLERANCE_PERMYRIAD = 1500
-"""A model may be worse than the best by this much AUC on a hospital's validation data, which is small and noisy."""
-DEADLINES = Deadlines(
-    commit_ms=600_000, attest_ms=60_000, reveal_ms=60_000, aggregate_ms=60_000, verify_ms=60_000, gate_ms=60_000
-)
 
 
 def study_spec(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
-from hmchain.application.learning.study import DEADLINES, HEALTH_RESEARCH, study_spec
+from hmchain.application.learning.defaults import DEADLINES, HEALTH_RESEARCH
+from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import code_digest
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.settings import RunInUseError

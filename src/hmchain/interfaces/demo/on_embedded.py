@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.learning.study import DEADLINES
+from hmchain.application.learning.defaults import DEADLINES
 from hmchain.interfaces.demo.incidents import LEDGER_ROUND
 from hmchain.interfaces.demo.preparation import Prepared, chain_name, salt, titles
 from hmchain.interfaces.demo.settings import DemoSettings

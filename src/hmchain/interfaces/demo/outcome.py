@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.learning.study import BITS
+from hmchain.application.learning.defaults import BITS
 from hmchain.application.learning.trainers.cnn import dimension
 from hmchain.interfaces.demo import disclosure
 from hmchain.interfaces.demo.comparison import Comparison

@@ -15,7 +15,7 @@ from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import to_fixed
-from hmchain.application.learning.trainers.cnn_trainer import Trainer
+from hmchain.application.learning.trainers.local import LocalTrainer
 from hmchain.keys import WrappingKey
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import Layer
@@ -90,7 +90,7 @@ class Watched:
         self.initial, self.use_counts, self.has_read = learner.initial, learner.use_counts, False
 
     @property
-    def trainer(self) -> Trainer:
+    def trainer(self) -> LocalTrainer:
         self.read()
         return self._learner.trainer
 

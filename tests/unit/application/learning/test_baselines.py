@@ -9,7 +9,8 @@ import pytest
 from hmchain.application.learning import metrics
 from hmchain.application.learning.schedule import Q16, TrainingPlan, default_plan
 from hmchain.application.learning.trainers import baselines, cnn
-from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer, Cohort
+from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
+from hmchain.application.learning.trainers.local import Cohort
 
 ARCH = cnn.Architecture.for_images(12, 12, channels=1, classes=2, filters=8)
 PLAN: TrainingPlan = msgspec.structs.replace(default_plan(6, steps=3), batch_size=16)

@@ -91,7 +91,7 @@ def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.
     assert before == cnn.code_digest()
     learning = Path(cnn.__file__).parents[1]
     (tmp_path / "trainers").mkdir()
-    for name in ("schedule.py", "trainers/cnn.py", "trainers/cnn_trainer.py"):
+    for name in ("schedule.py", "trainers/cnn.py", "trainers/cnn_trainer.py", "trainers/local.py"):
         (tmp_path / name).write_bytes((learning / name).read_bytes())
     monkeypatch.setattr(cnn, "__file__", str(tmp_path / "trainers" / "cnn.py"))
     assert cnn.code_digest() == before

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmchain.application.learning.schedule import MILLION, Q16, PlanError, TrainingPlan, default_plan
-from hmchain.application.learning.trainers import cnn, cnn_trainer
+from hmchain.application.learning.trainers import cnn, cnn_trainer, local
 from hmchain.canonical import decode, encode
 
 ARCH = cnn.Architecture.for_images(16, 16, channels=1, classes=2, filters=8)
@@ -22,14 +22,14 @@ def plan(rounds: int = 4, **changes: object) -> TrainingPlan:
     return msgspec.structs.replace(default_plan(rounds, steps=4), batch_size=16, **changes)
 
 
-def bright_and_dark(n: int = 48, seed: int = 0) -> cnn_trainer.Cohort:
+def bright_and_dark(n: int = 48, seed: int = 0) -> local.Cohort:
     """Noise whose upper half is bright in class 1: learnable, and no flip across the vertical axis changes it."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     images = random.integers(0, 120, (n, 16, 16, 1), np.uint8)
     images[labels == 1, :8] += 100
     cut = 2 * n // 3
-    return cnn_trainer.Cohort(images[:cut], labels[:cut], images[cut:], labels[cut:])
+    return local.Cohort(images[:cut], labels[:cut], images[cut:], labels[cut:])
 
 
 SEED = b"seed" * 8
@@ -119,9 +119,9 @@ def test_an_empty_validation_split_scores_nan() -> None:
 
 def test_a_cohort_that_does_not_fit_is_refused() -> None:
     cohort = bright_and_dark()
-    with pytest.raises(cnn_trainer.CohortError, match="labels"):
+    with pytest.raises(local.CohortError, match="labels"):
         replace(cohort, train_labels=cohort.train_labels[1:])
-    with pytest.raises(cnn_trainer.CohortError, match="no image"):
+    with pytest.raises(local.CohortError, match="no image"):
         replace(cohort, train_images=cohort.train_images[:0], train_labels=cohort.train_labels[:0])
 
 
@@ -179,18 +179,18 @@ def test_a_plan_that_cannot_be_followed_is_refused(change: dict[str, object]) ->
 class PlainTrainer:
     """A network of one's own behind the protocol, in a few lines of PyTorch."""
 
-    def __init__(self, network: torch.nn.Module, cohort: cnn_trainer.Cohort) -> None:
+    def __init__(self, network: torch.nn.Module, cohort: local.Cohort) -> None:
         self.network, self.cohort = network, cohort
 
-    def fit(self, weights: cnn.Vector, round: int) -> cnn_trainer.FitResult:
+    def fit(self, weights: cnn.Vector, round: int) -> local.FitResult:
         cnn.load_vector(self.network, weights)
         images, labels = cnn.to_input(self.cohort.train_images), torch.from_numpy(self.cohort.train_labels)
         loss = torch.nn.functional.cross_entropy(self.network(images), labels)
         gradients = torch.autograd.grad(loss, list(self.network.parameters()))
         step = torch.cat([gradient.reshape(-1) for gradient in gradients]).numpy()
-        return cnn_trainer.FitResult(weights - 0.1 * step, len(labels), float(loss.detach()), seconds=0.0)
+        return local.FitResult(weights - 0.1 * step, len(labels), float(loss.detach()), seconds=0.0)
 
-    def evaluate(self, weights: cnn.Vector, split: cnn_trainer.Split) -> cnn_trainer.Scores:
+    def evaluate(self, weights: cnn.Vector, split: local.Split) -> local.Scores:
         cnn.load_vector(self.network, weights)
         images, labels = self.cohort.split(split)
         return cnn_trainer.score(cnn.predict_probabilities(self.network, images), labels)
@@ -198,7 +198,7 @@ class PlainTrainer:
 
 def test_any_network_fits_the_protocol() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2))
-    own: cnn_trainer.Trainer = PlainTrainer(network, bright_and_dark())
+    own: local.LocalTrainer = PlainTrainer(network, bright_and_dark())
     weights = np.zeros_like(cnn.to_vector(network))
     for round in range(5):
         weights = own.fit(weights, round).weights

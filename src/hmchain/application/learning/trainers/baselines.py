@@ -35,7 +35,8 @@ from hmchain.application.learning.trainers.cnn import (
     predict_probabilities,
     prediction_prior,
 )
-from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer, Cohort
+from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
+from hmchain.application.learning.trainers.local import Cohort
 from hmchain.canonical import digest
 from hmchain.plain import Progress
 from hmchain.records.pictures.imageset import ImageSet

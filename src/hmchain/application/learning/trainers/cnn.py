@@ -30,7 +30,7 @@ Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float64]
 
 _CHANNELS_PER_GROUP = 8
-_TRAINING_SOURCES = ("schedule.py", "trainers/cnn.py", "trainers/cnn_trainer.py")
+_TRAINING_SOURCES = ("schedule.py", "trainers/cnn.py", "trainers/cnn_trainer.py", "trainers/local.py")
 
 
 class ArchitectureError(InputError):

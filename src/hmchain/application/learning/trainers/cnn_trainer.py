@@ -1,6 +1,6 @@
-"""One hospital's training: the small protocol that agents drive, and FL-CNN behind it.
+"""FL-CNN behind the small protocol that agents drive.
 
-A trainer holds no state between rounds. What it does in a round derives from the global weights, the plan and
+The trainer holds no state between rounds. What it does in a round derives from the global weights, the plan and
 (seed, round) alone, so an agent that is rebuilt in the middle of a study trains the same update again. The seed is the
 hospital's secret: nobody else knows which images a round drew, or how they were changed.
 """
@@ -8,8 +8,6 @@ hospital's secret: nobody else knows which images a round drew, or how they were
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +27,7 @@ from hmchain.application.learning.trainers.cnn import (
     smoothed_prior,
     to_input,
 )
-from hmchain.errors import DataError
-
-Split = Literal["train", "validation"]
+from hmchain.application.learning.trainers.local import Cohort, FitResult, Scores, Split
 
 _ORDER_STREAM, _AUGMENTATION_STREAM = 0, 1
 
@@ -39,71 +35,6 @@ _LARGEST_TURN_RADIANS = 0.1
 _LARGEST_ZOOM = 0.05
 _LARGEST_SHIFT = 0.05
 _LARGEST_CONTRAST = 0.1
-
-
-class CohortError(DataError):
-    """Images and labels that cannot be trained on."""
-
-    code = "cohort"
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """One hospital's decrypted images (n, h, w, c), uint8, and labels (n,), counted from 0."""
-
-    train_images: Images
-    train_labels: npt.NDArray[np.int64]
-    validation_images: Images
-    validation_labels: npt.NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        for images, labels in (self.split("train"), self.split("validation")):
-            if len(images) != len(labels):
-                raise CohortError(f"a cohort of {len(images)} images has {len(labels)} labels")
-        if not len(self.train_images):
-            raise CohortError("a cohort has no image to train on", "check the dataset's version and filters")
-
-    def split(self, name: Split) -> tuple[Images, npt.NDArray[np.int64]]:
-        """Images and labels of one split."""
-        if name == "train":
-            return self.train_images, self.train_labels
-        return self.validation_images, self.validation_labels
-
-    def class_counts(self, classes: int) -> npt.NDArray[np.int64]:
-        """Training images of each class, shape (classes,)."""
-        return np.bincount(self.train_labels, minlength=classes)
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a round of local training gives."""
-
-    weights: Vector
-    """Shape (d,), as the weights that came in."""
-    examples: int
-    """Training images the hospital holds."""
-    mean_loss: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How a model does on one split; `auc` is NaN where a class is missing or the split is empty."""
-
-    examples: int
-    loss: float
-    accuracy: float
-    auc: float
-
-
-class Trainer(Protocol):
-    """What an agent asks of any model: train a round, score some weights. Weights are float32 of shape (d,)."""
-
-    def fit(self, weights: Vector, round: int) -> FitResult:
-        """Train locally from `weights` in a round counted from 0; repeatable."""
-
-    def evaluate(self, weights: Vector, split: Split) -> Scores:
-        """Score `weights` on the hospital's own images."""
 
 
 class CNNTrainer:

@@ -1,0 +1,111 @@
+"""The learner of a study that brings code of its own: only code that this hospital accepted is ever imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.agent.protocols import Learner
+from hmchain.application.hospital.hospital import Hospital, Learn
+from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
+from hmchain.application.hospital.learner import cnn_learner
+from hmchain.application.learning.trainer_study import (
+    OwnStart,
+    TrainerPlan,
+    pins_own_trainer,
+    read_pins,
+    start,
+    trainer_differences,
+)
+from hmchain.application.learning.trainers.own import RECORDS_MIN, OwnTrainer
+from hmchain.application.learning.trainers.source import (
+    AcceptedTrainer,
+    TrainerCodeError,
+    TrainerSource,
+    parse_accepted,
+    read_source,
+)
+from hmchain.application.learning.trainers.worker import TrainerBusyError, Worker
+from hmchain.errors import HMChainError
+from hmchain.ledger.contracts.learning.studies import StudySpec
+from hmchain.ledger.contracts.members import parameters
+
+
+def learning_with(*trainers: AcceptedTrainer | str) -> Learn:
+    """A hospital's learners: FL-CNN, and these trainers, as `FILE.py:CLASS@DIGEST` or `MODULE:CLASS@DIGEST`.
+
+    Without a digest the code is accepted as it lies there now. Raises `TrainerCodeError`.
+    """
+    return OwnLearning([each if isinstance(each, AcceptedTrainer) else _accepted(each) for each in trainers])
+
+
+def _accepted(text: str) -> AcceptedTrainer:
+    return parse_accepted(text) if "@" in text else AcceptedTrainer(text, read_source(text).digest)
+
+
+class OwnLearning:
+    """Makes learners of FL-CNN studies, and of those that pin a trainer which the hospital accepted."""
+
+    def __init__(self, accepted: Sequence[AcceptedTrainer]) -> None:
+        self.accepted = tuple(accepted)
+        self._starting: dict[tuple[str, str], Worker] = {}
+
+    def __call__(self, hospital: Hospital, spec: StudySpec) -> Learner:
+        """The learner of a study. Raises `UnpinnedError`, or `TrainerBusyError` while its code is being imported."""
+        if not pins_own_trainer(spec):
+            return cnn_learner(hospital, spec)
+        try:
+            _, plan = read_pins(spec)
+            source = self._source(spec)
+            begun = self._begun(hospital, spec, source, plan)
+        except TrainerBusyError:
+            raise
+        except HMChainError as error:
+            raise UnpinnedError(f"study {spec.name}: {error.what}", error.hint) from error
+        salt = parameters.founding(hospital.node.state).salt
+        if others := trainer_differences(spec, source, plan, salt, begun):
+            what = f"study {spec.name} pins what does not follow from its trainer and plan: {', '.join(others)}"
+            raise UnpinnedError(what, "have it proposed again, by `hmchain study propose`")
+        return LazyLearner(begun.initial, lambda: _data(hospital, spec, source, begun))
+
+    def _source(self, spec: StudySpec) -> TrainerSource:
+        """The accepted code that the study pins, as it lies there now. Raises `TrainerCodeError`."""
+        accepted = next((each for each in self.accepted if each.digest == spec.code), None)
+        if accepted is None:
+            known = ", ".join(map(str, self.accepted)) or "none"
+            raise TrainerCodeError(
+                f"it pins a trainer of digest {spec.code.hex()}, and this hospital accepts {known}",
+                "get that code from who proposed the study and read it; `hmchain node trainers FILE.py:CLASS` shows "
+                "its digest and how to accept it",
+            )
+        source = read_source(accepted.source)
+        if source.digest != accepted.digest:
+            raise TrainerCodeError(
+                f"{accepted.source} has the digest {source.digest.hex()} now; {accepted.digest.hex()} was accepted",
+                "put the accepted code back, then start the agent again",
+            )
+        return source
+
+    def _begun(self, hospital: Hospital, spec: StudySpec, source: TrainerSource, plan: TrainerPlan) -> OwnStart:
+        salt = parameters.founding(hospital.node.state).salt
+        worker = self._starting.setdefault((hospital.organisation, spec.name), Worker(str(source)))
+        return worker.ask("initial", "initial", lambda: start(source, spec.schema, plan, salt, spec.name))
+
+
+def _data(hospital: Hospital, spec: StudySpec, source: TrainerSource, begun: OwnStart) -> LearnerData:
+    use = spec.use(hospital.organisation)
+    examples = hospital.examples(use.dataset, use.version, spec.schema)
+    train = examples["train"]
+    if len(train) < RECORDS_MIN:
+        what = f"study {spec.name} trains on {use.dataset}, which has {len(train)} records to train on"
+        raise UnpinnedError(what, f"{RECORDS_MIN} are needed: what a hospital sends must differ from round to round")
+    secret = hospital.agent.coins.derive("training", spec.name.encode())
+    counts = np.bincount(train.labels, minlength=len(spec.schema.classes))
+    return LearnerData(
+        OwnTrainer(begun.trainer, str(source), begun.layers, examples, secret.raw),
+        counts,
+        records_digest(train.inputs, train.labels),
+        lambda _: None,  # what the classes' shares are for is the trainer's business, and it has none of others'
+    )

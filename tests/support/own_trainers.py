@@ -1,0 +1,50 @@
+"""Trainers as data scientists write them: the one of the guide, and others that do not behave."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from hmchain.ledger.contracts.data.datasets import Schema
+from hmchain.records.prepared_rows import RowSet
+from support.paths import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "how-to" / "own-trainer.md"
+SCHEMA = Schema("table", 1, 1, 5, ("no", "yes"))
+TITLES = {"elm": "Elm", "fir": "Fir", "oak": "Oak", "yew": "Yew"}
+
+
+def block(title: str) -> str:
+    """A block of code of the guide, by its title."""
+    found = re.search(rf'```\w+ title="{re.escape(title)}"[^\n]*\n(.*?)```', PAGE.read_text("utf-8"), re.DOTALL)
+    assert found is not None, f"the guide has no block titled {title}"
+    return found[1]
+
+
+def logistic(folder: Path) -> Path:
+    """The guide's trainer, as a file."""
+    path = folder / "logistic.py"
+    path.write_text(block("logistic.py"), "utf-8")
+    return path
+
+
+def altered(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
+    """The guide's trainer, with parts of its text replaced."""
+    text = block("logistic.py")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def rows(count: int, seed: int) -> RowSet:
+    """Five numbers each, of which two tell the class."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    values = random.normal(0, 1, (count, SCHEMA.width)).astype(np.float32)
+    values[:, :2] += np.where(labels, 1.2, -1.2)[:, None]
+    return RowSet(values, labels)

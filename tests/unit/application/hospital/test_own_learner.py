@@ -1,0 +1,164 @@
+"""A trainer of somebody's own, in a consortium of four on the embedded engine: it learns, and cannot do harm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.own_learner import learning_with
+from hmchain.application.learning.trainer_study import TrainerPlan, start, trainer_spec
+from hmchain.application.learning.trainers import worker
+from hmchain.application.learning.trainers.local import SPLITS
+from hmchain.application.learning.trainers.own import OwnTrainer, half
+from hmchain.application.learning.trainers.source import read_source
+from hmchain.application.learning.trainers.trainer import Examples
+from hmchain.application.learning.trainers.worker import TrainerError
+from hmchain.ledger.contracts.learning import models, rounds, studies
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
+from support.own_trainers import SCHEMA, TITLES, altered, logistic, rows
+
+STUDY = "risk"
+
+
+@contextmanager
+def proposed(
+    folder: Path, source: str, accepted: str, *, approve: tuple[str, ...] = tuple(TITLES), records: int = 64
+) -> Iterator[Consortium]:
+    """Four hospitals with rows, and a study of a trainer before them that all but some have approved."""
+    with Consortium.create(folder / "run", "own", TITLES, learn=learning_with(accepted)) as consortium:
+        for order, hospital in enumerate(consortium.hospitals.values()):
+            hospital.store_rows("rows", {"train": rows(records, order), "validation": rows(32, 10 + order)})
+            consortium.require(hospital.register("rows", SCHEMA), hospital.publish("rows", 1))
+        uses = tuple(DatasetUse(name, "rows", 1) for name in TITLES)
+        plan = TrainerPlan.of(rounds=3, options={"steps": 5, "rate": 0.5})
+        spec = trainer_spec(STUDY, SCHEMA, uses, read_source(source), plan, consortium.ledger.genesis.salt)
+        consortium.require(consortium.hospitals["elm"].as_scientist(ProposeStudy(spec)))
+        until_ms = consortium.ledger.now_ms() + 86_400_000
+        for name in approve:
+            consortium.require(consortium.hospitals[name].as_steward(ApproveStudy(STUDY, spec.digest, until_ms)))
+        yield consortium
+
+
+def test_a_data_scientists_own_trainer_learns_with_four_hospitals(tmp_path: Path) -> None:
+    source = f"{logistic(tmp_path)}:Logistic"
+    with proposed(tmp_path, source, source) as consortium:
+        consortium.run(STUDY)
+        model = models.model(consortium.ledger.state, STUDY)
+        assert model is not None and model.round == 3
+
+
+def steps(consortium: Consortium, until: str, at: str = "elm", most: int = 400) -> str:
+    """Step until a hospital's agent tells, of the study, something that holds a text; returns what it told."""
+    agent = consortium.hospitals[at].agent
+    for _ in range(most):
+        consortium.step()
+        told = {**agent.troubles, **agent.refusals}.get(STUDY, "")
+        if until in told:
+            return told
+    raise AssertionError(f"{at} told {told!r}, and not {until!r}")
+
+
+def test_code_that_nobody_accepted_is_not_even_imported(tmp_path: Path) -> None:
+    mine, marker = logistic(tmp_path), tmp_path / "it ran"
+    theirs = altered(tmp_path, "theirs.py", ("import hmchain\n", f"import hmchain\nopen({str(marker)!r}, 'w')\n"))
+    source, accepted = f"{theirs}:Logistic", f"{mine}:Logistic"
+    with proposed(tmp_path, source, accepted) as consortium:
+        assert marker.exists()
+        marker.unlink()  # the scientist's own command ran it
+        told = steps(consortium, "pins a trainer of digest")
+        assert read_source(source).digest.hex() in told and read_source(accepted).digest.hex() in told
+        assert "hmchain node trainers" in told
+    assert not marker.exists()
+
+
+def test_accepted_code_waits_for_the_stewards_word(tmp_path: Path) -> None:
+    marker = tmp_path / "it ran"
+    path = altered(tmp_path, "mine.py", ("import hmchain\n", f"import hmchain\nopen({str(marker)!r}, 'w')\n"))
+    source = f"{path}:Logistic"
+    with proposed(tmp_path, source, source, approve=()) as consortium:
+        marker.unlink()
+        for _ in range(5):
+            consortium.step()
+        assert not marker.exists()
+
+
+def test_code_that_was_changed_after_it_was_accepted_is_refused(tmp_path: Path) -> None:
+    path = logistic(tmp_path)
+    source = f"{path}:Logistic"
+    with proposed(tmp_path, source, source) as consortium:
+        path.write_text(path.read_text() + "\n# one line more\n")
+        told = steps(consortium, "was accepted")
+        assert read_source(source).digest.hex() in told and "put the accepted code back" in told
+
+
+def test_a_trainer_that_raises_holds_up_its_study_alone_and_quotes_no_patient(tmp_path: Path) -> None:
+    change = ("        return weights\n", "        raise ValueError('Mrs Jones')\n")
+    source = f"{altered(tmp_path, 'bad.py', change)}:Logistic"
+    with proposed(tmp_path, source, source) as consortium:
+        found = steps(consortium, "ValueError at bad.py:")
+        assert "Jones" not in found
+        assert studies.require_study(consortium.ledger.state, STUDY).status is Status.RUNNING
+        consortium.require(consortium.hospitals["elm"].register("another", SCHEMA))  # all else goes on
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("        return weights\n", "        return {k: v * np.nan for k, v in weights.items()}\n"), "not finite"),
+        (("        return weights\n", "        return {k: v[:1] for k, v in weights.items()}\n"), "shape (1, 2)"),
+        (("        return weights\n", "        return {k: v.astype(str) for k, v in weights.items()}\n"), "of numbers"),
+        (("        return weights\n", "        return None\n"), "something else than arrays named slopes, offsets"),
+        (("        return weights\n", "        raise SystemExit(3)\n"), "SystemExit at bad.py:"),
+        ((".argmax(1) == data.labels).mean()", ".argmax(1) == data.labels).sum()"), "no number from 0 to 1"),
+        ((".argmax(1) == data.labels).mean()", ".argmax(1) == data.labels) / 0"), "no number from 0 to 1"),
+    ],
+    ids=["not a number", "another shape", "text", "nothing", "exits", "a score of 29", "no score"],
+)
+def test_what_is_no_model_and_no_score_is_not_taken(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    source = read_source(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
+    begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
+    examples = {split: Examples(rows(32, 1).values, rows(32, 1).labels) for split in SPLITS}
+    trainer = OwnTrainer(begun.trainer, str(source), begun.layers, examples, bytes(32))
+    with pytest.raises(TrainerError, match=re.escape(told)):
+        trainer.evaluate(trainer.fit(begun.initial, 0).weights, "validation")
+
+
+def test_a_trainer_that_never_ends_holds_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.01)
+    change = ("        return weights\n", "        import threading\n        threading.Event().wait()\n")
+    source = f"{altered(tmp_path, 'bad.py', change)}:Logistic"
+    with proposed(tmp_path, source, source) as consortium:
+        assert "has been in train for" in steps(consortium, "has been in train")
+        consortium.require(consortium.hospitals["elm"].register("another", SCHEMA))
+        entry = rounds.current(consortium.ledger.state, studies.require_study(consortium.ledger.state, STUDY))
+        assert entry.number == 1
+
+
+def test_a_first_model_is_of_its_study_alone_and_the_same_everywhere(tmp_path: Path) -> None:
+    source, plan = read_source(f"{logistic(tmp_path)}:Logistic"), TrainerPlan.of(1, {"steps": 1, "rate": 0.1})
+    first, again = (start(source, SCHEMA, plan, bytes(32), "one").initial for _ in range(2))
+    other = start(source, SCHEMA, plan, bytes(32), "two").initial
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.abs(first).max() < 0.01
+
+
+def test_each_round_trains_on_another_half_of_the_records() -> None:
+    """The sums of two rounds over nearly the same model differ by more than who is in them (as `repeats_itself`)."""
+    secret = bytes(range(32))
+    first, second = set(half(65, secret, 4).tolist()), set(half(65, secret, 5).tolist())
+    assert len(first) == len(second) == 32 and not first & second
+    assert first != set(half(65, secret, 6).tolist()) and first != set(half(65, bytes(32), 4).tolist())
+
+
+def test_too_few_records_are_refused(tmp_path: Path) -> None:
+    source = f"{logistic(tmp_path)}:Logistic"
+    with proposed(tmp_path, source, source, records=12) as consortium:
+        assert "has 12 records to train on" in steps(consortium, "records to train on")
