@@ -74,3 +74,10 @@ class StudyError(HMChainError):
 
     code = "study"
     exit_code = 8
+
+
+class UndecidedError(HMChainError):
+    """What was sent to the ledger is not decided yet: it may still come about (exit 9)."""
+
+    code = "undecided"
+    exit_code = 9

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from hmchain.application.governance.outbox import SILENT, Outbox, Talk
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.keys import SigningKey, load_key
@@ -23,6 +24,8 @@ class LedgerUser:
     signer: Signer
     ledger: Ledger
     """As the hospital's node sees it."""
+    outbox: Outbox | None = None
+    """Remembers what is sent until it is decided; nobody does where the ledger runs in this process."""
 
     @property
     def node(self) -> OwnNode:
@@ -35,13 +38,26 @@ class LedgerUser:
         return self.node.state
 
     def send(self, body: contracts.Body) -> None:
-        """Send a transaction and wait for its block. Raises `RefusedTransactionError`, and what the signer raises."""
-        require(self.ledger, [signed(self.signer, self.node, body)])
+        """Send a transaction and wait for its block; one that asks for the same and is undecided is waited for instead.
+
+        Raises `RefusedTransactionError`, `NotIncludedError` if it is not decided in time, `ContraryError` if what is
+        undecided contradicts it and nobody said yes, and what the signer raises.
+        """
+
+        def sign() -> bytes:
+            return signed(self.signer, self.node, body)
+
+        if self.outbox is None:
+            require(self.ledger, [sign()])
+        else:
+            self.outbox.send(self.ledger, body, sign)
 
 
 @contextmanager
-def open_user(folder: NodeFolder, role: str, passphrase: str | None = None) -> Iterator[LedgerUser]:
-    """The person whose key of a role lies in a running node's folder.
+def open_user(
+    folder: NodeFolder, role: str, passphrase: str | None = None, talk: Talk = SILENT
+) -> Iterator[LedgerUser]:
+    """The person whose key of a role lies in a running node's folder; `talk` is told and asked meanwhile.
 
     Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
     """
@@ -51,16 +67,20 @@ def open_user(folder: NodeFolder, role: str, passphrase: str | None = None) -> I
     key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
     ledger = open_ledger(folder)
     try:
-        yield LedgerUser(folder.settings().organisation, key, ledger)
+        yield LedgerUser(folder.settings().organisation, key, ledger, Outbox(folder, talk))
     finally:
         ledger.close()
 
 
-def open_steward(folder: NodeFolder, passphrase: str | None = None) -> AbstractContextManager[LedgerUser]:
+def open_steward(
+    folder: NodeFolder, passphrase: str | None = None, talk: Talk = SILENT
+) -> AbstractContextManager[LedgerUser]:
     """The steward of a running node. Raises what `open_user` raises."""
-    return open_user(folder, STEWARD, passphrase)
+    return open_user(folder, STEWARD, passphrase, talk)
 
 
-def open_scientist(folder: NodeFolder, passphrase: str | None = None) -> AbstractContextManager[LedgerUser]:
+def open_scientist(
+    folder: NodeFolder, passphrase: str | None = None, talk: Talk = SILENT
+) -> AbstractContextManager[LedgerUser]:
     """The scientist of a running node. Raises what `open_user` raises."""
-    return open_user(folder, SCIENTIST, passphrase)
+    return open_user(folder, SCIENTIST, passphrase, talk)

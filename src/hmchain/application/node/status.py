@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hmchain.application.node import pace
+from hmchain.application.node import pace, sent
 from hmchain.application.node.link import connected, require_own
 from hmchain.application.node.pace import Pace
 from hmchain.application.node.reading import verified_state
+from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.ledger.contracts.members import standings
@@ -66,6 +67,8 @@ class NodeStatus:
     """Which rules are in force and which ones come; None where there is no state yet."""
     pace: Pace | None = None
     """The time that its votes take; not looked at by `node_status`."""
+    sent: tuple[Sent, ...] = ()
+    """What its people sent that was undecided when their command ended; not looked at by `node_status`."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,9 @@ def node_status(folder: NodeFolder) -> NodeStatus:
 
 
 def with_pace(folder: NodeFolder, status: NodeStatus) -> NodeStatus:
-    """A status with what `pace.look` finds, if the node runs: it opens a few connections to the members' nodes."""
-    return replace(status, pace=pace.look(folder, folder.joined(), status.peers)) if status.running else status
+    """A status with what `sent.look` and, if the node runs, `pace.look` find, which connects to the members' nodes."""
+    found = replace(status, sent=sent.look(folder))
+    return replace(found, pace=pace.look(folder, folder.joined(), status.peers)) if status.running else found
 
 
 @dataclass(frozen=True)

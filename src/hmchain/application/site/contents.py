@@ -31,6 +31,7 @@ class Kind(Enum):
     ENGINE = "CometBFT's own: it checks its blocks when it starts, `hmchain node status` names damage"
     SNAPSHOT = "snapshots for nodes that join: they hold them against a signed header"
     LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
+    SENT = "what people sent that no block had decided: the ledger shows what became of it"
     WORDS = "what processes said, for people"
     ASIDE = "put aside or unfinished; no command reads it"
     LOCK = "no content"
@@ -60,6 +61,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"member\.json", Kind.INTRODUCTION),
     (r"network\.json", Kind.NETWORK),
     (r"state-sync\.json", Kind.STORY),
+    (r"sent/.+", Kind.SENT),
     (r"(?:.*/)?agent\.db", Kind.AGENT),
     (r"(?:.*/)?engine/.+", Kind.ENGINE),
     (r"(?:.*/)?snapshots/.+", Kind.SNAPSHOT),

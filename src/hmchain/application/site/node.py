@@ -127,6 +127,11 @@ class NodeFolder:
         return self.path / "before-restore"
 
     @property
+    def sent(self) -> Path:
+        """Transactions of the hospital's people that no block has decided, a file each."""
+        return self.path / "sent"
+
+    @property
     def log(self) -> Path:
         """The log of node and CometBFT."""
         return self.path / "node.log"

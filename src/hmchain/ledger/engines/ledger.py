@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hmchain.canonical import Record, encode
-from hmchain.errors import LedgerError, StudyError
+from hmchain.clock import utc
+from hmchain.errors import LedgerError, StudyError, UndecidedError
 from hmchain.keys import PublicKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import NONCE_BYTES, Prepared, Transaction, refusal_hint
+from hmchain.ledger.transactions import NONCE_BYTES, Prepared, Transaction, read, refusal_hint, transaction_digest
 
 OnBlock = Callable[[Block, BlockResult], None]
 EXPIRY_MS = 600_000
@@ -35,6 +36,12 @@ class RefusedTransactionError(StudyError):
     """A transaction that had to succeed was refused."""
 
     code = "refused_transaction"
+
+
+class NotIncludedError(UndecidedError):
+    """A transaction is in no block yet. It is not refused: it may still come into one until it expires."""
+
+    code = "not_included"
 
 
 class Ledger(Protocol):
@@ -134,22 +141,34 @@ def signed(signer: Signer, node: Node, body: Record, random: Callable[[int], byt
 def submit(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> list[str]:
     """Put transactions into the next block and return their receipt codes, in order; each block is told `on_block`.
 
-    Raises `RefusedTransactionError` for one that the ledger does not even take.
+    Raises `RefusedTransactionError` for one that the ledger does not even take, and `NotIncludedError` if no block
+    comes in time.
     """
     digests = []
     for wire in wires:
         try:
             digests.append(ledger.submit(wire))
         except RefusedError as error:
-            raise RefusedTransactionError(str(error)) from error
+            raise RefusedTransactionError(error.what, error.hint) from error
     codes: dict[bytes, str] = {}
     while not codes.keys() >= set(digests):
         decided = ledger.produce_block()
         if decided is None:
-            raise RefusedTransactionError("a transaction vanished from the ledger's queue")
+            raise _not_included(
+                ledger, next(wire for wire, digest in zip(wires, digests, strict=True) if digest not in codes)
+            )
         on_block(*decided)
         codes.update((receipt.transaction, receipt.code) for receipt in decided[1].receipts)
     return [codes[digest] for digest in digests]
+
+
+def _not_included(ledger: Ledger, wire: bytes) -> NotIncludedError:
+    transaction = read(wire, ledger.chain_id).transaction
+    return NotIncludedError(
+        f"transaction {transaction_digest(wire).hex()} is in no block yet, and may still come into one until "
+        f"{utc(transaction.expires_ms)} UTC",
+        "see what became of it before something else is sent: `hmchain node status` shows whether blocks are decided",
+    )
 
 
 def offer(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda block, result: None) -> bool:

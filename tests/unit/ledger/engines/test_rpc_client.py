@@ -13,7 +13,8 @@ import pytest
 
 from hmchain import merkle
 from hmchain.ledger.engines.cometbft import rpc
-from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotIncludedError, NotYetError, RpcClient, RpcError
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotYetError, RpcClient, RpcError
+from hmchain.ledger.engines.ledger import NotIncludedError
 
 Answer = Callable[[dict[str, Any]], Any]
 WIRE = b"a transaction"

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import members
-from hmchain.application.governance.delegate import open_steward
+from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site import network
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example, passphrase
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
+from hmchain.interfaces.cli.people import open_steward
 
 app = typer.Typer()
 
@@ -27,7 +28,8 @@ def ballots(directory: NodeOption = DEFAULT_FOLDER) -> None:
     """List what the members were asked to decide, the newest first."""
     with open_ledger(NodeFolder(directory).ledger) as ledger:
         output.vouch(ledger.verified)
-        output.show(ledger.ballots(), show.show_ballots)
+        undecided = sent.about_the_network(NodeFolder(directory))
+        output.show(ledger.ballots(), lambda found: show.show_all_ballots(found, undecided))
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network admit west.json"))
@@ -37,7 +39,7 @@ def admit(
 ) -> None:
     """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
     member = network.load_introduction(file).member
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.admit(steward, member), show.show_ballot)
 
 
@@ -47,7 +49,7 @@ def remove(
     directory: NodeOption = DEFAULT_FOLDER,
 ) -> None:
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.remove(steward, organisation), show.show_ballot)
 
 
@@ -65,19 +67,19 @@ def set_parameters(
     directory: NodeOption = DEFAULT_FOLDER,
 ) -> None:
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.set_parameters(steward, settings), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))
 def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
     """Vote yes to an open ballot, as this hospital's steward."""
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.vote(steward, ballot), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network withdraw 3f9a"))
 def withdraw(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
     """Take back this hospital's yes to an open ballot; with the last one the ballot is over."""
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.withdraw(steward, ballot), show.show_ballot)

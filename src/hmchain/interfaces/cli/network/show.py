@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hmchain.application.node.joining import FoundedNetwork, JoinedNetwork
+from hmchain.application.node.sent import Sent
 from hmchain.application.node.status import NetworkStatus
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
@@ -67,6 +68,13 @@ def _standing(found: ValidatorStatus) -> str:
 def show_ballots(found: Sequence[BallotView]) -> None:
     """List ballots."""
     output.table(BALLOT_COLUMNS, map(_row, found))
+
+
+def show_all_ballots(found: Sequence[BallotView], undecided: Sequence[Sent]) -> None:
+    """List ballots, and what this hospital sent about the network that was undecided when its command ended."""
+    show_ballots(found)
+    for each in undecided:
+        output.say(f"{each}.")
 
 
 def show_ballot(ballot: BallotView) -> None:

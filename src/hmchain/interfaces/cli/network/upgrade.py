@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import members
-from hmchain.application.governance.delegate import open_steward
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example, passphrase
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
+from hmchain.interfaces.cli.people import open_steward
 
 app = typer.Typer(no_args_is_help=True, help="The members agree on the next rules of their ledger, or call them off.")
 
@@ -37,14 +37,14 @@ def propose(
     Every member must have installed the version that knows them by then: a node without it stops and waits.
     """
     after_ms = None if after is None else int(after.replace(tzinfo=UTC).timestamp() * 1000)
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.upgrade(steward, protocol, after_ms, after_block), show.show_ballot)
 
 
 @app.command("call-off", cls=WriteCommand, epilog=example("hmchain network upgrade call-off"))
 def call_off(directory: NodeOption = DEFAULT_FOLDER) -> None:
     """Propose that the agreed upgrade does not take place. Two thirds of the members must vote for it."""
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         output.show(members.call_off(steward), show.show_ballot)
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import key_rotation, members
-from hmchain.application.governance.delegate import open_steward
 from hmchain.application.node import backup, recovery
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ResumedCommand, WriteCommand
 from hmchain.interfaces.cli.node import show
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, SignsAboveOption, example, passphrase
+from hmchain.interfaces.cli.people import open_steward
 
 app = typer.Typer()
 
@@ -24,7 +24,7 @@ DAY_MINUTES = 24 * 60
 @app.command(cls=WriteCommand, epilog=example("hmchain node unjail"))
 def unjail(directory: NodeOption = DEFAULT_FOLDER) -> None:
     """Say that this node is back from a long silence or from maintenance, so that its votes count again."""
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         members.unjail(steward)
     output.show({"unjailed": True}, lambda _: output.say("Its votes count again."))
 
@@ -41,7 +41,7 @@ def maintenance(
 
     The node must run. Once a week. When it is back, `hmchain node unjail` makes its votes count again.
     """
-    with open_steward(NodeFolder(directory), passphrase()) as steward:
+    with open_steward(directory) as steward:
         window = members.announce_maintenance(steward, minutes, in_minutes)
     output.show({"from_ms": window.from_ms, "until_ms": window.until_ms}, show.show_window)
 

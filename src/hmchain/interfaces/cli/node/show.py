@@ -50,6 +50,7 @@ def show_status(found: NodeStatus) -> None:
         ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}, {found.vouched}"),
         *((("protocol", rules_words(found.rules)),) if found.rules else ()),
         ("waiting", f"{found.waiting} transactions"),
+        *(("sent", str(each)) for each in found.sent),
         *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *_pace_rows(found),
         *((("last error", found.trouble),) if found.trouble else ()),

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hmchain.application.governance import studies
-from hmchain.application.governance.delegate import open_scientist, open_steward
 from hmchain.application.governance.proposals import load_proposal
 from hmchain.application.governance.terms import terms
+from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
+from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example, passphrase
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
+from hmchain.interfaces.cli.people import open_scientist, open_steward
 from hmchain.interfaces.cli.study.status import app
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest, proposal, proposal_to
+from hmchain.plain import plain
 
 __all__ = ["app"]
 
@@ -46,9 +49,8 @@ def list_studies(folder: NodeOrRun = None) -> None:
     with open_ledger(directory) as ledger:
         output.vouch(ledger.verified)
         found = ledger.requests(organisation)
-    output.show(
-        found, lambda found: output.table(COLUMNS, map(_row, found), drop=("rounds#", "until (UTC)", "purpose"))
-    )
+    undecided = sent.about_studies(NodeFolder(directory.parent)) if organisation else ()
+    output.show(found, lambda found: _show_list(found, undecided), json=lambda found: _listed(found, undecided))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain study show brain-tumour"))
@@ -72,7 +74,7 @@ def approve(
     yes: YesOption = False,
 ) -> None:
     """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time."""
-    with open_steward(NodeFolder(node), passphrase()) as steward:
+    with open_steward(node, yes=yes) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
         until_ms = steward.ledger.now_ms() + days * DAY_MS
         _confirm(shown, f"Allow this until {output.when(until_ms)} UTC?", yes=yes)
@@ -97,7 +99,7 @@ def refuse(
 ) -> None:
     """Steward: say no. A study that has not begun is over then; one that runs goes on without this hospital."""
     studies.require_reason(reason)
-    with open_steward(NodeFolder(node), passphrase()) as steward:
+    with open_steward(node, yes=yes) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
         _confirm(shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes)
         done = studies.refuse(steward, study, reason)
@@ -107,7 +109,7 @@ def refuse(
 @app.command(cls=WriteCommand, epilog=example("hmchain study revoke brain-tumour"))
 def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: take an approval back. From the next round on nothing of this hospital is used."""
-    with open_steward(NodeFolder(node), passphrase()) as steward:
+    with open_steward(node, yes=yes) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
         _confirm(shown, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes)
         done = studies.revoke(steward, study)
@@ -117,7 +119,7 @@ def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
 @app.command(cls=WriteCommand, epilog=example("hmchain study resume brain-tumour"))
 def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER) -> None:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
-    with open_scientist(NodeFolder(node), passphrase()) as scientist:
+    with open_scientist(node) as scientist:
         done = studies.resume(scientist, study)
     _tell(done, f"{study} goes on.")
 
@@ -136,7 +138,7 @@ def close(
     The last accepted model is kept, if there is one, and nobody's reputation changes.
     """
     open_person = open_steward if vote else open_scientist
-    with open_person(NodeFolder(node), passphrase()) as person:
+    with open_person(node, yes=yes) as person:
         shown = proposal(person.state, person.organisation, study)
         _confirm(shown, "End this study for all its participants?", yes=yes)
         done = studies.close(person, study)
@@ -150,7 +152,7 @@ def propose(
 ) -> None:
     """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
     wanted = load_proposal(file)
-    with open_scientist(NodeFolder(node), passphrase()) as scientist:
+    with open_scientist(node) as scientist:
         done = studies.propose(scientist, wanted)
     _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
                 f"Each decides: hmchain study approve {done.study}")  # fmt: skip
@@ -178,6 +180,20 @@ def _show(shown: StudyProposal) -> None:
         ("said so far", asked.decision),
         *terms(shown.specification),
     ))  # fmt: skip
+
+
+def _show_list(found: list[StudyRequest], undecided: tuple[Sent, ...]) -> None:
+    output.table(COLUMNS, map(_row, found), drop=("rounds#", "until (UTC)", "purpose"))
+    for each in undecided:
+        output.say(f"{each}.")
+
+
+def _listed(found: list[StudyRequest], undecided: tuple[Sent, ...]) -> list[dict[str, Any]]:
+    """Each study, with what this hospital sent about it that was undecided when its command ended."""
+    return [
+        plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"study {each.study}"]}
+        for each in found
+    ]
 
 
 def _tell(done: StudyRequest, text: str) -> None:

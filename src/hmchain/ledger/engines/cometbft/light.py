@@ -237,10 +237,15 @@ def header_hash(header: Header) -> bytes:
 
 def time_ms(header: Header) -> int:
     """When the block was made, as its header says, rounded down. Raises `LightProofError`."""
+    return milliseconds(header.time)
+
+
+def milliseconds(text: str) -> int:
+    """A time as CometBFT writes it, in milliseconds since 1970, rounded down. Raises `LightProofError`."""
     try:
-        seconds, nanos = _parsed(header.time)
+        seconds, nanos = _parsed(text)
     except ValueError:
-        raise LightProofError(f"{header.time!r} is no time", "get the header from another member") from None
+        raise LightProofError(f"{text!r} is no time", "get it from another member") from None
     return seconds * 1000 + nanos // 1_000_000
 
 

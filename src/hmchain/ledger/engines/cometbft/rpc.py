@@ -36,6 +36,7 @@ from hmchain.ledger.engines.cometbft.answers import (
     ValidatorPage,
 )
 from hmchain.ledger.engines.cometbft.light import LightProof, SignedHeader
+from hmchain.ledger.engines.ledger import NotIncludedError
 
 if TYPE_CHECKING:
     import httpx
@@ -67,12 +68,6 @@ class NotYetError(RpcError):
     """No node has the block that is asked for, or its results, yet."""
 
     code = "not_yet"
-
-
-class NotIncludedError(LedgerError):
-    """A transaction did not come into a block in time."""
-
-    code = "not_included"
 
 
 class _Lying(Exception):
@@ -273,7 +268,8 @@ class RpcClient:
             sleep(polling.pause())
         raise NotIncludedError(
             f"transaction {digest.hex()} is in no block after {seconds:g} s",
-            "`hmchain network status` shows whether two thirds of the voting power are up; send it again",
+            "`hmchain network status` shows whether two thirds of the voting power are up; wait until it has expired "
+            "before you send another",
         )
 
     def prove(self, digest: bytes) -> LightProof:

@@ -1,0 +1,135 @@
+"""Sending what people decide, so that nothing is sent twice and what is not decided in time is not called refused.
+
+A transaction is written into the node's folder, signed, before it is handed to the node. Whatever is cut short between
+the two, the same command sends the very same transaction again: it has one name, and counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hmchain.application.node import sent
+from hmchain.application.node.sent import Kept, may_come
+from hmchain.application.site.node import NodeFolder
+from hmchain.canonical import Record
+from hmchain.errors import InputError, LedgerError
+from hmchain.ledger.blocks import OK
+from hmchain.ledger.engines.cometbft.rpc import RpcError
+from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, submit
+from hmchain.ledger.transactions import refusal_hint
+from hmchain.plain import Say
+
+_LOOKS = {"study": "study list --dir", "ballot": "network ballots --dir", "member": "network ballots --dir"}
+"""The commands that show what became of a thing; of all others `node status`."""
+
+
+class ContraryError(InputError):
+    """What was sent before is undecided, and contradicts this."""
+
+    code = "contrary_undecided"
+
+
+def _refuse(contrary: ContraryError) -> None:
+    raise contrary
+
+
+@dataclass(frozen=True)
+class Talk:
+    """The way to whoever gave a command: told what happens, and asked before one thing contradicts another."""
+
+    say: Say
+    ask: Callable[[ContraryError], None]
+    """Returns if it is to be sent all the same, and raises if not."""
+
+
+SILENT = Talk(lambda text: None, _refuse)
+
+
+class Outbox:
+    """What the people of a node send."""
+
+    def __init__(self, folder: NodeFolder, talk: Talk = SILENT) -> None:
+        self._folder, self._talk = folder, talk
+
+    def send(self, ledger: Ledger, body: Record, sign: Callable[[], bytes]) -> None:
+        """Send a transaction, or wait for the one that asks for the same and may still come.
+
+        Raises as `LedgerUser.send`.
+        """
+        pending = self._pending()
+        if (again := next((each for each in pending if sent.same(each.body, body)), None)) is not None:
+            self._deliver_again(ledger, again)
+            return
+        about, wanted = sent.about(body), sent.words(body)
+        if contrary := [each for each in pending if about and each.about == about and self._outcome(each) is None]:
+            self._ask(contrary[-1], wanted)
+        wire = sign()
+        sent.keep(self._folder, wire, ledger.now_ms())
+        kept = next(each for each in sent.kept(self._folder) if each.wire == wire)
+        self._deliver(ledger, kept)
+
+    def _pending(self) -> list[Kept]:
+        """What may still come into a block, or came into one and was not told; what is long over is forgotten."""
+        if not (kept := sent.kept(self._folder)):
+            return []
+        time_ms = sent.block_time_ms(self._folder)
+        for each in kept:
+            if time_ms >= each.expires_ms + sent.SHOWN_MS:
+                sent.forget(self._folder, each.wire)
+        return [each for each in kept if time_ms < each.expires_ms]
+
+    def _outcome(self, kept: Kept) -> str | None:
+        found = sent.outcome(self._folder, kept.digest)
+        return found[1] if found else None
+
+    def _ask(self, undecided: Kept, wanted: str) -> None:
+        self._talk.ask(
+            ContraryError(
+                f"{undecided.words}: sent and not decided; {may_come(undecided.expires_ms)}, before or after what is "
+                f"asked for now: {wanted}",
+                f"wait until it is decided, or can come no more: {self._look(undecided)} shows it",
+            )
+        )
+
+    def _look(self, kept: Kept) -> str:
+        command = _LOOKS.get(kept.about.partition(" ")[0], "node status --dir")
+        return f"`hmchain {command} {self._folder.path}`"
+
+    def _deliver(self, ledger: Ledger, kept: Kept) -> None:
+        try:
+            (code,) = submit(ledger, [kept.wire])
+        except (RefusedTransactionError, RpcError):  # the node did not take it
+            sent.forget(self._folder, kept.wire)
+            raise
+        except (NotIncludedError, LedgerError) as error:
+            raise self._undecided(kept, error) from error
+        self._settle(kept, code)
+
+    def _deliver_again(self, ledger: Ledger, kept: Kept) -> None:
+        """The same bytes: a node that has them takes them for one, and one that lost them has them again."""
+        if (code := self._outcome(kept)) is None:
+            self._talk.say(
+                f"{kept.words} was sent before, and {may_come(kept.expires_ms)}: waiting for it, sending no second"
+            )
+            try:
+                (code,) = submit(ledger, [kept.wire])
+            except (NotIncludedError, LedgerError) as error:
+                raise self._undecided(kept, error) from error
+            except RefusedTransactionError as error:  # it came into a block just now, or the mempool is full
+                if (code := self._outcome(kept)) is None:
+                    raise self._undecided(kept, error) from error
+        self._settle(kept, code)
+
+    def _settle(self, kept: Kept, code: str) -> None:
+        sent.forget(self._folder, kept.wire)
+        if code != OK:
+            raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
+
+    def _undecided(self, kept: Kept, cause: Exception) -> NotIncludedError:
+        why = "" if isinstance(cause, NotIncludedError) else f"; {cause}"
+        return NotIncludedError(
+            f"{kept.words}: sent, and not in a block yet; {may_come(kept.expires_ms)}{why}",
+            f"look with {self._look(kept)} before you give another command; the same command again waits for this "
+            "transaction and sends no second one",
+        )

@@ -1,0 +1,192 @@
+"""What a steward sends while blocks do not come: undecided is not refused, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.members import announce_maintenance, unjail
+from hmchain.application.governance.outbox import ContraryError, Outbox, Talk
+from hmchain.application.node import sent
+from hmchain.application.node.sent import Outcome
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
+from hmchain.ledger.contracts.members import maintenance, standings
+from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
+from hmchain.ledger.engines.cometbft.ledger import CometLedger, StoredStates
+from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
+from hmchain.ledger.engines.ledger import NotIncludedError, RefusedTransactionError
+from support.abci_chain import Chain
+from support.ledger_network import signing_key
+from support.played_rpc import Engine
+
+HOUR_MS = 3_600_000
+
+
+@dataclass
+class Desk:
+    """Where a steward sits: each `steward()` is another command's."""
+
+    chain: Chain
+    engine: Engine
+    folder: NodeFolder
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def steward(self, *, agrees: bool = False) -> LedgerUser:
+        def ask(contrary: ContraryError) -> None:
+            self.asked.append(contrary.what)
+            if not agrees:
+                raise contrary
+
+        client = RpcClient(["http://node"], transport=self.engine)
+        states = StoredStates({"a": self.chain.directory})
+        ledger = CometLedger(client, self.chain.founding, states, clock_ms=self.chain.clock, patience_seconds=0.05)
+        return LedgerUser("a", signing_key("a", "steward"), ledger, Outbox(self.folder, Talk(self.said.append, ask)))
+
+    def files(self) -> list[Path]:
+        return sorted(self.folder.sent.glob("*"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    folder = NodeFolder(tmp_path / "north")
+    folder.path.mkdir()
+    nowhere = "127.0.0.1:1"  # the node is asked for its time, and does not answer: then the log tells it
+    folder.write_settings(
+        NodeSettings(organisation="a", title="A", address=nowhere, p2p_listen=nowhere, rpc_listen=nowhere)
+    )
+    chain = Chain.found(folder.ledger)
+    yield Desk(chain, Engine(chain), folder)
+    chain.app.close()
+
+
+def test_a_transaction_that_is_in_no_block_is_told_to_be_undecided_and_kept(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError) as told:
+        announce_maintenance(desk.steward(), 120)
+    assert "maintenance of 120 min: sent, and not in a block yet; it may still come" in told.value.what
+    assert f"`hmchain node status --dir {desk.folder.path}`" in told.value.hint
+    assert told.value.exit_code == 9
+    (file,) = desk.files()
+    assert file.stat().st_mode & 0o777 == 0o600
+    (found,) = sent.look(desk.folder)
+    assert (found.outcome, found.about) == (Outcome.UNDECIDED, "this node's votes")
+
+
+def test_the_same_command_again_waits_for_the_first_and_sends_no_second(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        announce_maintenance(desk.steward(), 120)
+    desk.chain.clock.ms += 60_000
+    with pytest.raises(NotIncludedError):
+        announce_maintenance(desk.steward(), 120)
+    assert len(set(desk.engine.taken)) == 1 and "waiting for it, sending no second" in desk.said[0]
+    desk.engine.prompt = True
+    assert announce_maintenance(desk.steward(), 120).until_ms > 0
+    assert len(set(desk.engine.taken)) == 1 and not desk.files()
+
+
+def test_what_was_decided_meanwhile_is_reported_and_not_sent_again(desk: Desk) -> None:
+    """Two thirds were back after the command had ended: once more is `maintenance_lately`, if it were sent."""
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        announce_maintenance(desk.steward(), 120)
+    desk.chain.block(desk.engine.taken[0])
+    (found,) = sent.look(desk.folder)
+    assert (found.outcome, found.height) == (Outcome.DONE, 1) and "done in block 1" in str(found)
+    assert announce_maintenance(desk.steward(), 120) == maintenance.window(desk.chain.app.state, "a")
+    assert len(desk.engine.taken) == 1 and not desk.files() and not sent.look(desk.folder)
+
+
+def test_a_kill_between_writing_and_sending_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+        cut.setattr(CometLedger, "submit", killed)
+        announce_maintenance(desk.steward(), 120)
+    (kept,) = sent.kept(desk.folder)
+    assert not desk.engine.taken
+    announce_maintenance(desk.steward(), 120)
+    assert desk.engine.taken == [kept.wire]
+
+
+def killed(*_: object) -> bytes:
+    raise KeyboardInterrupt
+
+
+def test_what_contradicts_an_undecided_transaction_is_asked_first(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        announce_maintenance(desk.steward(), 120)
+    with pytest.raises(ContraryError):
+        unjail(desk.steward())
+    assert "maintenance of 120 min: sent and not decided" in desk.asked[0] and len(desk.engine.taken) == 1
+    with pytest.raises(NotIncludedError):
+        unjail(desk.steward(agrees=True))
+    assert len(desk.files()) == 2
+
+
+def test_a_transaction_that_can_come_no_more_is_told_for_a_day_and_forgotten(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        announce_maintenance(desk.steward(), 120)
+    desk.chain.clock.ms += HOUR_MS
+    desk.chain.fill(1)
+    assert [each.outcome for each in sent.look(desk.folder)] == [Outcome.EXPIRED]
+    desk.engine.prompt = True
+    announce_maintenance(desk.steward(), 120)
+    assert len(set(desk.engine.taken)) == 2, "the first cannot come any more"
+    desk.chain.clock.ms += 25 * HOUR_MS
+    desk.chain.fill(1, first=1)
+    assert not sent.look(desk.folder)
+    unjail(desk.steward())
+    assert not desk.files()
+
+
+def test_a_refusal_stays_a_refusal(desk: Desk) -> None:
+    with pytest.raises(RefusedTransactionError, match="not_jailed"):
+        unjail(desk.steward())
+    steward, desk.engine.problem = desk.steward(), "mempool is full: number of txs 20000 (max: 20000)"
+    with pytest.raises(RefusedTransactionError, match="mempool_full"):
+        unjail(steward)
+    desk.engine.problem = "Tx too large. Max size is 65536, but got 70000"
+    with pytest.raises(RpcError, match="too large"):
+        unjail(steward)
+    assert not desk.files()
+
+
+def test_a_refusal_that_came_after_the_command_is_told_by_its_name(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        unjail(desk.steward())
+    desk.chain.block(desk.engine.taken[0])
+    (found,) = sent.look(desk.folder)
+    assert (found.outcome, found.refusal) == (Outcome.REFUSED, "not_jailed")
+    with pytest.raises(RefusedTransactionError, match="not_jailed"):
+        unjail(desk.steward())
+    assert len(desk.engine.taken) == 1
+
+
+def test_a_node_that_dies_while_it_is_asked_may_have_it(desk: Desk) -> None:
+    steward = desk.steward()
+    desk.engine.dead = True
+    with pytest.raises(NotIncludedError, match="no node answers"):
+        announce_maintenance(steward, 120)
+    assert len(desk.files()) == 1
+    assert standings.standing(desk.chain.app.state, "a").power > 1
+
+
+def test_the_same_is_told_from_what_differs_in_more_than_the_moment() -> None:
+    one = AnnounceMaintenance(0, 120)
+    assert sent.same(one, AnnounceMaintenance(60_000, 120))
+    assert not sent.same(one, AnnounceMaintenance(HOUR_MS, 120))
+    assert not sent.same(one, AnnounceMaintenance(0, 60))
+
+
+def test_a_file_that_is_none_of_ours_is_passed_over(desk: Desk) -> None:
+    desk.folder.sent.mkdir()
+    (desk.folder.sent / f"{'0' * 64}.json").write_text("{")
+    assert sent.look(desk.folder) == ()
