@@ -10,6 +10,7 @@ from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
 from hmchain.application.learning.pinned import cnn_plan
+from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.canonical import decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import StudySpec
@@ -18,6 +19,9 @@ from hmchain.ledger.contracts.members import parameters
 
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     """The FL-CNN of a study on a hospital's images. Raises `UnpinnedError` for a model or code that is not ours."""
+    if pins_own_trainer(spec):
+        what = f"study {spec.name} pins a trainer of digest {spec.code.hex()}, and none is accepted here"
+        raise UnpinnedError(what, "`hmchain node trainers FILE.py:CLASS` shows the digest of one, and how to accept it")
     # torch takes seconds to import, and only those who train need it.
     from hmchain.application.learning.study import differences, repeats_itself
     from hmchain.application.learning.trainers.cnn import (

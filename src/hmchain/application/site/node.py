@@ -10,7 +10,7 @@ from pathlib import Path
 from hmchain import files
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Network
-from hmchain.application.site.settings import NodeSettings, NodeSettingsError, to_toml
+from hmchain.application.site.settings import NodeSettings, NodeSettingsError, to_toml, with_setting
 from hmchain.errors import InputError
 from hmchain.records.objects import ObjectStore
 
@@ -157,6 +157,12 @@ class NodeFolder:
         if self.toml.exists():
             raise NodeExistsError(f"{self.path} holds a node already", "choose another folder with --dir")
         files.write_whole(self.toml, to_toml(settings).encode(), durable=True)
+
+    def change_setting(self, name: str, value: list[str]) -> None:
+        """Change one list in `node.toml`, and leave all else as people wrote it. Raises `NodeSettingsError`."""
+        self.settings()
+        changed = with_setting(self.toml.read_text("utf-8"), name, value)
+        files.write_whole(self.toml, changed.encode(), durable=True)
 
     def joined(self) -> Network:
         """The network that the node has joined. Raises `NotJoinedError`."""

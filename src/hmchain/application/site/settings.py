@@ -82,6 +82,12 @@ keys/objects.toml (access_key_id, secret_access_key; mode 600), or in the enviro
         msgspec.Meta(ge=0),
         _says("Studies that withstand fewer participants pooling what they know are refused by this hospital's agent."),
     ] = 0
+    trainers: Annotated[
+        tuple[str, ...],
+        _says("""\
+Trainers of others that this hospital's agent may run, as FILE.py:CLASS@DIGEST or MODULE:CLASS@DIGEST. They run with all
+its rights: read them first, then `hmchain node trainers FILE.py:CLASS --accept` writes them here."""),
+    ] = ()
 
     def __post_init__(self) -> None:
         for address in (self.address, self.p2p_listen, self.rpc_listen):
@@ -120,6 +126,15 @@ def to_toml(settings: NodeSettings) -> str:
                 document.add(tomlkit.comment(line))
         value = getattr(settings, name)
         document.add(name, list(value) if isinstance(value, tuple) else value)
+    return document.as_string()
+
+
+def with_setting(text: str, name: str, value: list[str]) -> str:
+    """The text of a `node.toml` with one list changed, and all else as people wrote it."""
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    document[name] = tomlkit.item(value).multiline(len(value) > 0)
     return document.as_string()
 
 

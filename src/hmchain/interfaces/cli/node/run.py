@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hmchain.application.governance import trainers
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.node import agent_process, joining, process
 from hmchain.application.node import status as node_status
@@ -67,10 +68,22 @@ def start(directory: NodeOption = DEFAULT_FOLDER) -> None:
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain node agent"))
-def agent(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def agent(
+    directory: NodeOption = DEFAULT_FOLDER,
+    trainer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trainer",
+            metavar="FILE.py:CLASS@DIGEST",
+            help="Somebody's own trainer, or MODULE:CLASS@DIGEST, beside those of node.toml; may be given again.",
+        ),
+    ] = None,
+) -> None:
     """Take part in studies until told to stop (Ctrl-C, SIGTERM). While the node is away, it waits and says so."""
     tune_allocator()  # before torch is imported
-    output.show(agent_process.run_agent(NodeFolder(directory), passphrase(), show.tell), show.nothing)
+    folder = NodeFolder(directory)
+    learn = trainers.learning(folder, trainer or ())
+    output.show(agent_process.run_agent(folder, passphrase(), show.tell, learn), show.nothing)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain node status"))
