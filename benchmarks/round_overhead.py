@@ -85,7 +85,7 @@ class InstantTrainer:
 
     def evaluate(self, weights: np.ndarray, split: str) -> SimpleNamespace:
         """The same score for every model."""
-        return SimpleNamespace(auc=0.9)
+        return SimpleNamespace(examples=1, accuracy=0.9, auc=0.9)
 
 
 class Stopwatch:

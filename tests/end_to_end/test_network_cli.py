@@ -186,12 +186,19 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     with agent(west, tmp_path / "agent.json") as process, ThreadPoolExecutor(len(others)) as pool:
         try:
             list(pool.map(take_part, others))
+            left = west.folder.path / "studies" / "brightness"
+            until(lambda: (left / "model.safetensors").exists(), "the model in west's folder")
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
     assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
     status = answer("study", "status", str(west.folder.path))
     assert (status["status"], status["accepted"]) == ("finished", 1)
+    shown = answer("model", "show", "--dir", str(west.folder.path))
+    assert (shown["path"], shown["ledger"]) == (str(left / "model.safetensors"), "matches")
+    measured = json.loads((left / "scores.json").read_bytes())
+    assert [(each["round"], each["outcome"]) for each in measured["rounds"]] == [(1, "accepted")]
+    assert measured["images"] == 8 and 0 <= measured["rounds"][0]["auc"] <= 1
     for name in NAMES[:2]:
         file = str(tmp_path / f"{name}.safetensors")
         exported = answer(

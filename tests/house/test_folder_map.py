@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hmchain
-from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.hospital import HospitalFolder, StudyFolder
 from hmchain.application.site.keyring import ROTATED_ROLES, key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
@@ -21,7 +21,7 @@ MODULES = [
     for path in sorted((ROOT / room).rglob("*.py"))
     if "site" not in path.relative_to(ROOT).parts
 ]
-FOLDERS = (RunFolder(Path("/x")), NodeFolder(Path("/x")), HospitalFolder("north", Path("/x")))
+FOLDERS = (RunFolder(Path("/x")), NodeFolder(Path("/x")), HospitalFolder("north", Path("/x")), StudyFolder(Path("/x")))
 TO_HAND_ON = {("interfaces/cli/network/members.py", "network.json")}
 """Files that commands make for others, under the name that they have in a folder."""
 

@@ -174,7 +174,7 @@ class Agent:
         """A study is over: erase and withdraw what it leaves here."""
         name = study.spec.name
         if self.keys.object_key(name) is not None:
-            close(self.node.state, study, self.store, self.keys, self._exchange(name))
+            close(self.node.state, study, self.store, self.keys, self.exchange(name))
         self.keys.forget_drawn(name)
         self._participants.pop(name, None)
         self._learners.pop(name, None)
@@ -209,10 +209,11 @@ class Agent:
         entry = rounds.current(self.node.state, study)
         return RoundDesk(
             self.organisation, self.node, self.keys, self.random, study,
-            entry, self._exchange(name), self.store, learner, self.coins,
+            entry, self.exchange(name), self.store, learner, self.coins,
         )  # fmt: skip
 
-    def _exchange(self, study: str) -> Exchange:
+    def exchange(self, study: str) -> Exchange:
+        """The objects of a study: its cache, and the store that is shared."""
         return Exchange(self.objects, self.cache and self.cache / study, self.relay)
 
     def learner(self, spec: StudySpec) -> Learner | None:

@@ -1,8 +1,9 @@
 """After a round: keep what the next ones need, erase and withdraw the rest.
 
-A final round's seeds must be beyond anyone's reach, and neither an agent's file nor the store may grow with the number
-of rounds. What there is to remove is found in the agent's own file and cache, never remembered in between: so it works
-as well for an agent that was started a moment ago, and doing it twice does no harm.
+A final round's seeds must be beyond anyone's reach, and neither the store nor an agent's file may grow with the number
+of rounds, but for what the hospital itself measured (`kept.Score`, a hundred bytes a round). What there is to remove is
+found in the agent's own file and cache, never remembered in between: so it works as well for an agent that was started
+a moment ago, and doing it twice does no harm.
 """
 
 from __future__ import annotations

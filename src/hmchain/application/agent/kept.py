@@ -39,6 +39,24 @@ class GateChoice(Redacted, Record, frozen=True):
     auc_permyriad: int
 
 
+class Score(Redacted, Record, frozen=True):
+    """One's own measure of a round's model, on one's own validation data; kept for good, never leaves the hospital."""
+
+    round: int
+    images: int
+    """So many it was measured on."""
+    auc_permyriad: int
+    """`UNDEFINED` where a class is missing."""
+    acc_permyriad: int
+    best_permyriad: int
+    """The best AUC of an accepted model until then, which the vote compared with; `UNDEFINED` if there was none."""
+    accept: bool
+    """One's vote."""
+
+
+UNDEFINED = -1
+
+
 class Best(Record, frozen=True):
     """The best AUC on one's own validation data that an accepted model reached; never leaves the hospital."""
 
@@ -64,6 +82,16 @@ def object_name(study: str, address: bytes) -> str:
 def gate_name(study: str, round_: int) -> str:
     """Where a `GateChoice` is kept."""
     return f"{study}/gate/{round_:08d}"
+
+
+def scores_prefix(study: str) -> str:
+    """What the names of a study's `Score`s begin with."""
+    return f"{study}/score/"
+
+
+def score_name(study: str, round_: int) -> str:
+    """Where a `Score` is kept."""
+    return f"{scores_prefix(study)}{round_:08d}"
 
 
 def best_name(study: str) -> str:

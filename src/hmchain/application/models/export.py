@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hmchain import files
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
@@ -17,6 +18,7 @@ from hmchain.application.site.run import RunFolder
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey, load_key
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
@@ -69,16 +71,21 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     Raises `NoModelError`, `NoStudyKeyError` at a hospital that took no part, `StorageError` if the object is nowhere,
     and what keys complain of.
     """
-    tune_allocator()
-    from hmchain.application.models import registry  # torch takes seconds
-
     hospital = place.hospital
     key = _study_key(hospital, study, passphrase)
     shared = shared_objects(hospital.node) if hospital.node else None
     store = shared or ObjectStore.directory(place.objects)
-    objects = _CachedObjects(Exchange(store, hospital.cache / study))
     genesis = genesis_file.load(place.ledger / genesis_file.FILE)
-    return registry.export(state, objects, key, study, target, genesis)
+    return write(state, Exchange(store, hospital.cache / study), key, study, target, genesis)
+
+
+def write(state: State, exchange: Exchange, key: SecretKey, study: str, target: Path, genesis: Genesis) -> Model:
+    """Write a finished study's model, of objects as its agent gets them. Raises as `export`."""
+    tune_allocator()
+    from hmchain.application.models import registry  # torch takes seconds
+
+    files.make_folder(target.parent)
+    return registry.export(state, _CachedObjects(exchange), key, study, target, genesis)
 
 
 def _study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.node_hospital import NodeHospital
+from hmchain.application.models.leaving import Leaver
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.stopping import stopping
 from hmchain.application.site.node import NodeFolder
@@ -70,11 +71,13 @@ def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> AgentRun:
     with at_node:
         name = at_node.hospital.organisation
         say(f"the agent of {name} acts in {at_node.ledger.chain_id}")
+        leaver = Leaver(at_node.hospital.folder, at_node.hospital.agent, at_node.ledger.genesis, say)
         away = Backoff(*_AWAY_SECONDS)
         told: dict[str, str] = {}
         while not stop.is_set():
             try:
                 busy = at_node.step()
+                leaver.leave(at_node.ledger.state)
             except (DamagedStateError, DamagedBlockError):
                 raise  # waiting mends neither
             except LedgerError as error:  # the node is away, starting, or rebuilding its state

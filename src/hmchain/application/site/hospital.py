@@ -45,6 +45,33 @@ class RecordsInUseError(InputError):
 
 
 @dataclass(frozen=True)
+class StudyFolder:
+    """Names of what a study gave at one hospital."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+        return self.path.name
+
+    @property
+    def model(self) -> Path:
+        """The model that it made."""
+        return self.path / "model.safetensors"
+
+    @property
+    def scores(self) -> Path:
+        """The hospital's own scores by round."""
+        return self.path / "scores.json"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.path / "report.html"
+
+
+@dataclass(frozen=True)
 class HospitalFolder:
     """Names of what one hospital keeps; of a node's hospital, which has its keys where the node has its own."""
 
@@ -114,6 +141,15 @@ class HospitalFolder:
     def provenance(self, dataset: str, number: int) -> Path:
         """The treatment of a version's records, as a FHIR Provenance."""
         return self.cards / f"{dataset}-{number}.provenance.json"
+
+    @property
+    def studies(self) -> Path:
+        """What its studies gave, a folder each; of a node's hospital beside the node's own files, where people look."""
+        return (self.node.path if self.node else self.path) / "studies"
+
+    def study(self, name: str) -> StudyFolder:
+        """What one study gave."""
+        return StudyFolder(self.studies / name)
 
     def store(self) -> ObjectStore:
         """The store of its ciphertext. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""

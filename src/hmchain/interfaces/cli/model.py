@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hmchain.application.models import export as model_export
-from hmchain.application.models import inference, prediction
+from hmchain.application.models import inference, prediction, results
 from hmchain.application.models.inference import DIFFERS, MATCHES, UNKNOWN, ModelFile
 from hmchain.application.models.prediction import Predictions
 from hmchain.application.node.reading import open_ledger
@@ -20,6 +20,7 @@ from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     HospitalOption,
     RunOption,
+    StudyOption,
     example,
     passphrase,
 )
@@ -40,7 +41,9 @@ _KNOWN = {
 
 ModelOption = Annotated[
     Path | None,
-    typer.Option("--model", metavar="FILE", help="Model file.", show_default="model.safetensors of the run"),
+    typer.Option(
+        "--model", metavar="FILE", help="Model file.", show_default="the one that the run, or the study, left"
+    ),
 ]
 
 
@@ -66,12 +69,14 @@ def list_(run: RunOption = None) -> None:
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain model show"))
-def show(run: RunOption = None, model: ModelOption = None) -> None:
+def show(run: RunOption = None, study: StudyOption = None, model: ModelOption = None) -> None:
     """Show a model file: network, classes, preprocessing, origin, and whether it is the model that the ledger knows.
+
+    At a node it is the one that the agent left when the study ended; name the study where several did.
 
     Exit status 7 if it is not: other weights, classes, prior or origin than were registered.
     """
-    path, ledger = _file_and_ledger(run, model)
+    path, ledger = _file_and_ledger(run, study, model)
     found = inference.describe(path, _known(ledger) if ledger else None)
     output.show(found, _show)
     if found.ledger == DIFFERS:
@@ -104,6 +109,7 @@ def predict(
         list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, DICOM objects, or folders of them.")
     ],
     run: RunOption = None,
+    study: StudyOption = None,
     model: ModelOption = None,
     unregistered: Annotated[
         bool, typer.Option("--unregistered", help="Take a file of no ledger: nothing says whose model it is.")
@@ -115,7 +121,7 @@ def predict(
     must be the one that the ledger registered. Research use only, not a medical device. Exit status 3 if any
     image could not be read, 7 if the file differs from the ledger.
     """
-    path, ledger = _file_and_ledger(run, model)
+    path, ledger = _file_and_ledger(run, study, model)
     if ledger is None and not unregistered:
         raise NoLedgerError(f"there is no ledger to hold {path} against", "name one by --dir, or say --unregistered")
     known = _known(ledger) if ledger and not unregistered else None
@@ -129,7 +135,7 @@ def predict(
         raise typer.Exit(UnreadableImagesError.exit_code)
 
 
-def _file_and_ledger(directory: Path | None, model: Path | None) -> tuple[Path, Path | None]:
+def _file_and_ledger(directory: Path | None, study: str | None, model: Path | None) -> tuple[Path, Path | None]:
     """A model file and the ledger to hold it against; a file by itself has none."""
     try:
         place = runs.find(directory)
@@ -137,7 +143,12 @@ def _file_and_ledger(directory: Path | None, model: Path | None) -> tuple[Path, 
         if model is None or directory is not None:
             raise
         return model, None
-    return model or place.require(place.model), place.ledger
+    return model or _model_in(place, study), place.ledger
+
+
+def _model_in(place: runs.Run, study: str | None) -> Path:
+    """The model of a run, or one that a study left at a node."""
+    return results.model_file(place.path, study) if place.is_node else place.require(place.model)
 
 
 def _known(ledger: Path) -> RegisteredModels:

@@ -21,7 +21,7 @@ RunOption = Annotated[
         envvar="HMCHAIN_RUN",
         metavar="DIR",
         help="Folder of a run, a node or a ledger.",
-        show_default="runs/latest",
+        show_default="that of HMCHAIN_NODE, else runs/latest",
     ),
 ]
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from hmchain.application.agent import kept
 from hmchain.application.agent.desk import RoundDesk
-from hmchain.application.agent.kept import Best, GateChoice
+from hmchain.application.agent.kept import UNDEFINED, Best, GateChoice, Score
 from hmchain.application.learning.aggregation import Aggregate
 from hmchain.ledger.contracts.learning import participation, rounds
 from hmchain.ledger.contracts.learning.participation import GateReveal, GateVote
@@ -21,7 +22,7 @@ class Judgement(NamedTuple):
     """One hospital's view of a model."""
 
     accept: bool
-    auc_permyriad: int
+    score: Score
 
 
 Judge = Callable[[RoundDesk, Aggregate], Judgement]
@@ -29,12 +30,16 @@ Judge = Callable[[RoundDesk, Aggregate], Judgement]
 
 def judge(desk: RoundDesk, result: Aggregate) -> Judgement:
     """Measure a model on one's own validation data: it may be a little worse than the best that was accepted."""
-    auc = desk.learner.trainer.evaluate(result.weights[: desk.study.spec.rule.size], "validation").auc
-    score = 0 if np.isnan(auc) else round(auc * 10_000)
+    found = desk.learner.trainer.evaluate(result.weights[: desk.study.spec.rule.size], "validation")
     best = desk.store.get(kept.best_name(desk.name), Best)
-    reference = best.auc_permyriad if best else 0
-    accept = score + desk.study.spec.gate_tolerance_permyriad >= reference or bool(np.isnan(auc))
-    return Judgement(accept, score)
+    auc, reference = _permyriad(found.auc), best.auc_permyriad if best else UNDEFINED
+    accept = auc == UNDEFINED or auc + desk.study.spec.gate_tolerance_permyriad >= reference
+    acc = _permyriad(found.accuracy)
+    return Judgement(accept, Score(desk.entry.number, found.examples, auc, acc, reference, accept))
+
+
+def _permyriad(fraction: float) -> int:
+    return UNDEFINED if np.isnan(fraction) else round(fraction * 10_000)
 
 
 def vote(desk: RoundDesk, judge: Judge = judge) -> Iterator[GateVote]:
@@ -67,6 +72,7 @@ def _choice(desk: RoundDesk, judge: Judge) -> GateChoice | None:
     if not isinstance(result, Aggregate):
         return None
     accept, score = judge(desk, result)
-    choice = GateChoice(desk.entry.number, accept, desk.random(SALT_BYTES), score)
+    choice = GateChoice(desk.entry.number, accept, desk.random(SALT_BYTES), max(score.auc_permyriad, 0))
+    desk.store.note(kept.score_name(desk.name, desk.entry.number), replace(score, accept=accept))
     desk.store.note(name, choice)
     return choice

@@ -1,0 +1,107 @@
+"""When a study moves on, its agent leaves what the hospital's people may have of it in the hospital's own folder.
+
+The scores while it runs and once it waits or is over; the model when there is one. What is there already stays, so it
+may be done again at any time: also by an agent that was started a moment ago, after a crash that came between a study's
+end and the writing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from hmchain.application.agent.agent import Agent
+from hmchain.application.agent.kept import Score, scores_prefix
+from hmchain.application.models import export, scores
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.errors import HMChainError
+from hmchain.ledger.contracts.learning import models, studies
+from hmchain.ledger.contracts.learning.studies import OVER, Status, Study
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State
+from hmchain.plain import Say
+
+_BETWEEN_SECONDS = 5.0
+"""Between two times that the scores of a study that runs are written."""
+_AGAIN_SECONDS = 30.0
+"""Until what failed is tried again."""
+_BEGUN = (Status.RUNNING, Status.PAUSED, *OVER)
+
+Stage = tuple[Status, int, int]
+"""Status, round and setbacks of a study: where none of them changes there is nothing new to write."""
+
+
+@dataclass
+class Leaver:
+    """Leaves what one agent's studies gave in its hospital's folder."""
+
+    folder: HospitalFolder
+    agent: Agent
+    genesis: Genesis
+    say: Say
+    _left: dict[str, Stage] = field(default_factory=dict)
+    _next: dict[str, float] = field(default_factory=dict)
+    """When a study may be looked at again."""
+    _failed: dict[str, str] = field(default_factory=dict)
+    _height: int = -1
+
+    def leave(self, state: State) -> None:
+        """Write what is new since the last time; what cannot be written now is said, and tried again later."""
+        if state.height == self._height and not self._next:
+            return
+        self._height = state.height
+        for study in studies.studies(state):
+            name = study.spec.name
+            if self.folder.organisation in study.spec.participants and self._is_due(study):
+                self._try(state, study)
+            elif study.status in OVER and name not in self._failed:
+                self._next.pop(name, None)
+
+    def _is_due(self, study: Study) -> bool:
+        name = study.spec.name
+        waits = time.monotonic() < self._next.get(name, 0.0) and (
+            study.status is Status.RUNNING or name in self._failed
+        )
+        return study.status in _BEGUN and self._left.get(name) != _stage(study) and not waits
+
+    def _try(self, state: State, study: Study) -> None:
+        name = study.spec.name
+        try:
+            self._write(state, study)
+        except (HMChainError, OSError) as error:  # an object out of reach, a full disk
+            said, self._next[name] = f"study {name}: its results cannot be left here: {error}", _in(_AGAIN_SECONDS)
+            if self._failed.get(name) != said:
+                self.say(said)
+            self._failed[name] = said
+            return
+        self._left[name] = _stage(study)
+        self._failed.pop(name, None)
+        if study.status is Status.RUNNING:
+            self._next[name] = _in(_BETWEEN_SECONDS)
+
+    def _write(self, state: State, study: Study) -> None:
+        name = study.spec.name
+        place, kept = self.folder.study(name), list(self.agent.store.all(scores_prefix(name), Score))
+        is_over = study.status in OVER
+        if kept and not (is_over and place.scores.exists() and scores.load(place.scores).reason):
+            found = scores.collect(state, study, self.folder.organisation, self.genesis, (each for _, each in kept))
+            scores.save(place.scores, found)
+        if study.status is Status.PAUSED:
+            self.say(f"study {name} is paused: `hmchain study status --study {name} --dir {self._where}` says why")
+        key, made = self.agent.study_key(name), models.model(state, name)
+        if made is None or made.round == 0 or key is None or place.model.exists():
+            return
+        export.write(state, self.agent.exchange(name), key, name, place.model, self.genesis)
+        self.say(f"study {name} is over: its model, and this hospital's own scores by round, are in {place.path}")
+
+    @property
+    def _where(self) -> str:
+        return str(self.folder.node.path if self.folder.node else self.folder.path)
+
+
+def _stage(study: Study) -> Stage:
+    return study.status, study.progress.round, study.progress.setbacks
+
+
+def _in(seconds: float) -> float:
+    return time.monotonic() + seconds

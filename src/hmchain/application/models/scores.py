@@ -1,0 +1,125 @@
+"""A hospital's own scores of a study, round by round: typed, and kept as `scores.json` in the hospital's own folder.
+
+They are measured by its agent on its own validation images, to vote with; nothing of them stands on the ledger, and no
+other hospital learns them. Votes and outcomes beside them are those of the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from hmchain import files
+from hmchain.application.agent.kept import UNDEFINED, Score
+from hmchain.errors import InputError
+from hmchain.ledger.contracts.learning import rounds
+from hmchain.ledger.contracts.learning.rounds import Verdict
+from hmchain.ledger.contracts.learning.studies import OVER, Study
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State
+
+SCHEMA = 1
+
+
+class ScoresFileError(InputError):
+    """A file of scores cannot be read."""
+
+    code = "scores_file"
+
+
+class RoundScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One hospital's view of the model that a round made, and what became of it."""
+
+    round: int
+    auc: float | None
+    """None where a class is missing from the hospital's validation images."""
+    acc: float | None
+    best_before: float | None
+    """The best AUC of the models accepted before, which the vote compared with."""
+    vote: str
+    """`accepted` or `rejected`: this hospital's."""
+    outcome: str
+    """`accepted` or `rejected` by all together; empty while the round is open."""
+
+
+class StudyScores(msgspec.Struct, frozen=True, kw_only=True):
+    """One hospital's own scores of a study, up to a height of the ledger."""
+
+    schema: int = SCHEMA
+    study: str
+    organisation: str
+    chain_id: str
+    genesis: str
+    specification: str
+    """Digest of all that the study pins."""
+    status: str
+    reason: str
+    """The reason why the study is over; empty while it is not."""
+    height: int
+    images: int
+    """Of validation, that all of this was measured on: few images tell little."""
+    tolerance: float
+    """So much lower than the best before may a model's AUC be until this hospital votes against it."""
+    best: RoundScore | None
+    """The accepted round with the highest AUC."""
+    rounds: tuple[RoundScore, ...]
+
+    @property
+    def last(self) -> RoundScore | None:
+        """The newest round that this hospital measured."""
+        return self.rounds[-1] if self.rounds else None
+
+
+def collect(state: State, study: Study, organisation: str, genesis: Genesis, kept: Iterable[Score]) -> StudyScores:
+    """What a hospital measured in a study, with what the ledger says of each round."""
+    measured = list(kept)
+    found = tuple(_round_score(state, study, score) for score in measured)
+    accepted = [each for each in found if each.outcome == Verdict.ACCEPTED and each.auc is not None]
+    return StudyScores(
+        study=study.spec.name,
+        organisation=organisation,
+        chain_id=genesis.chain_id,
+        genesis=genesis.digest.hex(),
+        specification=study.progress.specification.hex(),
+        status=study.status.value,
+        reason=study.progress.reason,
+        height=state.height,
+        images=measured[-1].images if measured else 0,
+        tolerance=study.spec.gate_tolerance_permyriad / 10_000,
+        best=max(accepted, key=lambda each: each.auc or 0.0, default=None),
+        rounds=found,
+    )
+
+
+def _round_score(state: State, study: Study, score: Score) -> RoundScore:
+    entry = rounds.round_(state, study.spec.name, score.round)
+    return RoundScore(
+        round=score.round,
+        auc=_fraction(score.auc_permyriad),
+        acc=_fraction(score.acc_permyriad),
+        best_before=_fraction(score.best_permyriad),
+        vote=(Verdict.ACCEPTED if score.accept else Verdict.REJECTED).value,
+        outcome=entry.outcome.value if entry else "",
+    )
+
+
+def _fraction(permyriad: int) -> float | None:
+    return None if permyriad == UNDEFINED else permyriad / 10_000
+
+
+def save(path: Path, scores: StudyScores) -> None:
+    """Write a hospital's scores, for its own people alone. Raises `OSError`."""
+    files.make_folder(path.parent, mode=0o700)
+    text = msgspec.json.format(msgspec.json.encode(scores), indent=1) + b"\n"
+    files.write_whole(path, text, durable=scores.status in OVER, mode=files.PRIVATE)
+
+
+def load(path: Path) -> StudyScores:
+    """Read a hospital's scores. Raises `ScoresFileError`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=StudyScores)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        hint = "delete it: the hospital's agent writes it again when it starts"
+        raise ScoresFileError(f"{path} holds no scores that can be read", hint) from error
