@@ -178,7 +178,7 @@ def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> 
     status = next(v for v in answer("network", "status", "--dir", south)["validators"] if v["organisation"] == "south")
     hmchain("node", "rotate-key", "owner", "--dir", south, status=2)
     for role in sorted(ROTATED_ROLES, key=lambda role: role == "validator"):  # last: CometBFT starts again for it
-        done = answer("node", "rotate-key", role, "--dir", south)
+        done = answer("node", "rotate-key", role, "--yes", "--dir", south)
         assert (done["role"], done["resumed"]) == (role, False)
         assert not next_key_file(site.folder.keys, role).exists()
     new = Keyring.load(site.folder.keys)
@@ -219,7 +219,7 @@ def test_a_rotation_that_was_cut_short_goes_on(published: Consortium, monkeypatc
         key_rotation.rotate(site.folder, "agent", None, lambda text: None)
     assert load_key(SigningKey, key_file(site.folder.keys, "agent")) == old
     waiting = load_key(SigningKey, next_key_file(site.folder.keys, "agent"))
-    done = answer("node", "rotate-key", "agent", "--dir", west)
+    done = answer("node", "rotate-key", "agent", "--yes", "--dir", west)
     assert done["resumed"] and bytes.fromhex(done["key"]) == waiting.public.raw
     state = State.open_read_only(site.folder.state)
     entry = membership.membership(state, "west")
@@ -240,7 +240,7 @@ def test_a_node_that_was_silent_is_jailed_and_comes_back(consortium: Consortium)
     until(lambda: all(site.status().running for site in consortium.sites.values()), "four running nodes")
     east = folder(consortium, "east")
     assert "no network parameter" in hmchain("network", "set", "jail=2", "--dir", east, status=2)
-    ballot = answer("network", "set", "jail_blocks_per_member=2", "jail_ms=2000", "--dir", east)
+    ballot = answer("network", "set", "jail_blocks_per_member=2", "jail_ms=2000", "--yes", "--dir", east)
     assert ballot["action"] == "set jail_blocks_per_member=2, jail_ms=2000"
     shown = answer("network", "parameters", "--dir", east)
     assert (shown["parameters"]["jail_ms"], [each["id"] for each in shown["ballots"]]) == (600_000, [ballot["id"]])
@@ -248,7 +248,7 @@ def test_a_node_that_was_silent_is_jailed_and_comes_back(consortium: Consortium)
         site = consortium.sites[name]
         until(lambda at=site: ballot["id"] in hmchain("network", "ballots", "--json", "--dir", str(at.folder.path)),
               "the ballot")  # fmt: skip
-        hmchain("network", "vote", ballot["id"], "--dir", str(site.folder.path))
+        hmchain("network", "vote", ballot["id"], "--yes", "--dir", str(site.folder.path))
     assert "2000" in hmchain("network", "parameters", "--dir", folder(consortium, "south"))
     silent, west = consortium.sites["west"], folder(consortium, "west")
     assert "not_jailed" in hmchain("node", "unjail", "--dir", west, status=8)

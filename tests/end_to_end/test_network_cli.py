@@ -133,24 +133,26 @@ def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, 
     newcomer = Site(NodeFolder(directory))
     newcomer.start()
     try:
-        ballot = answer("network", "admit", str(directory / "member.json"), "--dir", founders[0])
+        ballot = answer("network", "admit", str(directory / "member.json"), "--yes", "--dir", founders[0])
         assert (ballot["action"], ballot["needed"], ballot["passed"]) == ("admit centre", 3, False)
         again = hmchain("network", "admit", str(directory / "member.json"), "--dir", founders[0], status=2)
         assert "asked just this already" in again and f"hmchain network vote {ballot['id'][:12]}" in again
         assert "no member 'nobody'" in hmchain("network", "remove", "nobody", "--dir", founders[0], status=2)
         for founder in founders[1:3]:
             until(lambda at=founder: answer("network", "ballots", "--dir", at), "the ballot at another node")
-            ballot = answer("network", "vote", ballot["id"][:8], "--dir", founder)
+            ballot = answer("network", "vote", ballot["id"][:8], "--yes", "--dir", founder)
         assert ballot["passed"]
         until(lambda: newcomer.status().running and newcomer.status().power > 0, "the newcomer's power")
         register(newcomer, "newcomers")
         # The others go on without it; its power is less than a third.
-        hmchain("network", "remove", "centre", "--dir", founders[0])
+        hmchain("network", "remove", "centre", "--yes", "--dir", founders[0])
     finally:
         newcomer.kill()
     for founder in founders[1:4]:
         until(lambda at=founder: not answer("network", "ballots", "--dir", at)[0]["passed"], "the removal's ballot")
-        removal = answer("network", "vote", answer("network", "ballots", "--dir", founder)[0]["id"], "--dir", founder)
+        removal = answer(
+            "network", "vote", answer("network", "ballots", "--dir", founder)[0]["id"], "--yes", "--dir", founder
+        )
     assert removal["passed"]
 
     def votes() -> list[str]:

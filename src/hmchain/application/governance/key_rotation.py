@@ -67,10 +67,15 @@ def rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[
     records. Raises `BadRoleError`, `HandoverPendingError`, `RecordsInUseError`, `RefusedTransactionError`, and what
     opening ledger, keys and vault raises.
     """
-    if role not in ROTATED_ROLES:
-        raise BadRoleError(f"there is no key of the {role}", f"name one of {', '.join(ROTATED_ROLES)}")
+    require_role(role)
     with alone(locate(folder.path)) if role == WRAPPING else nullcontext():
         return _rotate(folder, role, passphrase, say)
+
+
+def require_role(role: str) -> None:
+    """Raise `BadRoleError` unless a key of this role can be replaced."""
+    if role not in ROTATED_ROLES:
+        raise BadRoleError(f"there is no key of the {role}", f"name one of {', '.join(ROTATED_ROLES)}")
 
 
 def _rotate(folder: NodeFolder, role: str, passphrase: str | None, say: Callable[[str], None]) -> KeyRotation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -22,7 +23,7 @@ from hmchain.ledger.contracts.members.membership import (
 )
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
-from hmchain.ledger.readers.members import BallotView, ballots
+from hmchain.ledger.readers.members import BallotView, action_words, ballots, needed_votes
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
@@ -62,20 +63,36 @@ class NetworkParameterError(InputError):
     code = "network_parameter"
 
 
-def propose(steward: LedgerUser, action: Action) -> BallotView:
-    """Put an action to the vote, with this hospital's yes.
+@dataclass(frozen=True)
+class Motion:
+    """Something that could be put to the members' vote now: it can be carried out, and is not before them yet."""
 
-    Raises `UselessProposalError` before anything is sent, and `RefusedTransactionError`.
-    """
-    _require_use(steward.state, action, steward.ledger.now_ms())
+    action: Action
+    words: str
+    """The action in a line."""
+    needed: int
+    """Votes that carry it."""
+    members: int
+
+
+def propose(steward: LedgerUser, moved: Motion) -> BallotView:
+    """Put what is moved to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
     known = {ballot for ballot, _ in membership.ballots(steward.state)}
-    steward.send(ProposeAction(action))
+    steward.send(ProposeAction(moved.action))
     fresh = [
         ballot
         for ballot, entry in membership.ballots(steward.state)
-        if ballot not in known and entry.action == action and steward.organisation in entry.yes
+        if ballot not in known and entry.action == moved.action and steward.organisation in entry.yes
     ]
     return next(ballot for ballot in ballots(steward.state) if ballot.id in fresh)
+
+
+def motion(steward: LedgerUser, action: Action) -> Motion:
+    """The motion to carry out an action. Raises `UselessProposalError`."""
+    state = steward.state
+    _require_use(state, action, steward.ledger.now_ms())
+    count = len(membership.active_members(state))
+    return Motion(action, action_words(action, parameters.current(state)), needed_votes(count), count)
 
 
 def _require_use(state: State, action: Action, time_ms: int) -> None:
@@ -92,34 +109,40 @@ def _require_use(state: State, action: Action, time_ms: int) -> None:
         raise UselessProposalError(what, "`hmchain network status` lists the members") from refusal
 
 
-def admit(steward: LedgerUser, member: Member) -> BallotView:
-    """Ask that a hospital joins the network. Raises what `propose` raises."""
-    return propose(steward, Admit(member))
+def admission(steward: LedgerUser, member: Member) -> Motion:
+    """The motion that a hospital joins the network. Raises `UselessProposalError`."""
+    return motion(steward, Admit(member))
 
 
-def remove(steward: LedgerUser, organisation: str) -> BallotView:
-    """Ask that a member leaves, for good. Raises what `propose` raises."""
-    return propose(steward, Remove(organisation))
+def removal(steward: LedgerUser, organisation: str) -> Motion:
+    """The motion that a member leaves, for good. Raises `UselessProposalError`."""
+    return motion(steward, Remove(organisation))
 
 
-def set_parameters(steward: LedgerUser, settings: Sequence[str]) -> BallotView:
-    """Ask for other network parameters, given as `NAME=VALUE`. Raises `NetworkParameterError` too."""
-    return propose(steward, changed_parameters(steward.state, settings))
+def setting(steward: LedgerUser, settings: Sequence[str]) -> Motion:
+    """The motion for other network parameters, given as `NAME=VALUE`.
+
+    Raises `NetworkParameterError` or `UselessProposalError`.
+    """
+    return motion(steward, changed_parameters(steward.state, settings))
 
 
-def upgrade(steward: LedgerUser, protocol: int, after_ms: int | None = None, after_height: int = 0) -> BallotView:
-    """Ask for the next rules; without a time an hour more than the notice that is due."""
+def upgrade(steward: LedgerUser, protocol: int, after_ms: int | None = None, after_height: int = 0) -> Motion:
+    """The motion for the next rules; without a time an hour after the notice that is due.
+
+    Raises `UselessProposalError`.
+    """
     soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
     after_ms = soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0)
-    return propose(steward, Upgrade(protocol, after_ms, after_height))
+    return motion(steward, Upgrade(protocol, after_ms, after_height))
 
 
-def call_off(steward: LedgerUser) -> BallotView:
-    """Ask that the agreed upgrade does not take place. Raises `UselessProposalError` too, if none is agreed."""
+def calling_off(steward: LedgerUser) -> Motion:
+    """The motion that the agreed upgrade does not take place. Raises `UselessProposalError`, also if none is agreed."""
     agreed = upgrades.planned(steward.state)
     if agreed is None:
         raise UselessProposalError("no upgrade is agreed on", "`hmchain network ballots` lists what is open")
-    return propose(steward, CallOff(agreed.protocol))
+    return motion(steward, CallOff(agreed.protocol))
 
 
 def changed_parameters(state: State, settings: Sequence[str]) -> SetParameters:
@@ -146,16 +169,15 @@ def _parameter(setting: str) -> tuple[str, int]:
     return name, int(value)
 
 
-def vote(steward: LedgerUser, prefix: str) -> BallotView:
-    """Vote yes to the open ballot whose id begins with `prefix`. Raises `NoBallotError`, `RefusedTransactionError`."""
-    found = _open_ballot(steward.state, prefix)
-    steward.send(VoteAction(found.id))
-    return _ballot(steward.state, found.id)
+def vote(steward: LedgerUser, ballot: BallotView) -> BallotView:
+    """Vote yes. Raises `RefusedTransactionError`."""
+    steward.send(VoteAction(ballot.id))
+    return _ballot(steward.state, ballot.id)
 
 
 def withdraw(steward: LedgerUser, prefix: str) -> BallotView:
     """Take back this hospital's yes. Raises `NoBallotError` and `RefusedTransactionError`."""
-    found = _open_ballot(steward.state, prefix)
+    found = open_ballot(steward, prefix)
     steward.send(WithdrawVote(found.id))
     return _ballot(steward.state, found.id)
 
@@ -164,8 +186,9 @@ def _ballot(state: State, ballot_id: bytes) -> BallotView:
     return next(ballot for ballot in ballots(state) if ballot.id == ballot_id)
 
 
-def _open_ballot(state: State, prefix: str) -> BallotView:
-    found = [ballot for ballot in ballots(state) if ballot.open and ballot.id.hex().startswith(prefix.lower())]
+def open_ballot(steward: LedgerUser, prefix: str) -> BallotView:
+    """The open ballot whose id begins with `prefix`. Raises `NoBallotError`."""
+    found = [ballot for ballot in ballots(steward.state) if ballot.open and ballot.id.hex().startswith(prefix.lower())]
     if len(found) != 1:
         what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"
         raise NoBallotError(f"{what} with {prefix}", "`hmchain network ballots` lists them")

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts.learning import conduct
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings
-from hmchain.ledger.contracts.members.membership import Action, Admit, Ballot, Remove
+from hmchain.ledger.contracts.members.membership import Action, Admit, Remove
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.state import State
@@ -113,13 +113,18 @@ def _names(state: State, powers: Mapping[str, int]) -> list[str]:
     return sorted(powers.keys() | {member.organisation for member in membership.active_members(state)})
 
 
+def needed_votes(members: int) -> int:
+    """The votes that carry a ballot."""
+    return -(-2 * members // 3)
+
+
 def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
     """All ballots, or those on a kind of action; the newest first."""
-    needed, time_ms = -(-2 * len(membership.active_members(state)) // 3), standings.time_ms(state)
+    needed, time_ms = needed_votes(len(membership.active_members(state))), standings.time_ms(state)
     found = [
         BallotView(
             ballot,
-            _words(state, entry),
+            action_words(entry.action, None if entry.closed else parameters.current(state)),
             entry.opened_height,
             entry.yes,
             needed,
@@ -134,8 +139,8 @@ def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
     return sorted(found, key=lambda ballot: (-ballot.opened_height, ballot.id))
 
 
-def _words(state: State, ballot: Ballot) -> str:
-    action = ballot.action
+def action_words(action: Action, current: Parameters | None = None) -> str:
+    """Name what the members vote on, in a line; of parameters all, or what differs from the `current` ones."""
     if isinstance(action, Admit):
         return f"admit {action.member.organisation}"
     if isinstance(action, Remove):
@@ -145,7 +150,7 @@ def _words(state: State, ballot: Ballot) -> str:
         return f"protocol {action.protocol} after {time:%Y-%m-%d %H:%M} UTC and block {action.after_height}"
     if isinstance(action, CallOff):
         return f"call off protocol {action.protocol}"
-    return f"set {_settings(action.parameters, None if ballot.closed else parameters.current(state))}"
+    return f"set {_settings(action.parameters, current)}"
 
 
 def _settings(wanted: Parameters, current: Parameters | None) -> str:

@@ -37,8 +37,8 @@ def signer(tmp_path: Path) -> Iterator[RemoteSigner]:
 def test_a_vote_is_signed_where_the_key_lies(network: Network, signer: RemoteSigner) -> None:
     a = LedgerUser("a", signing_key("a", "steward"), network.ledger)
     b = LedgerUser("b", signer, network.ledger)
-    ballot = members.remove(a, "d")
-    found = members.vote(b, ballot.id.hex())
+    ballot = members.propose(a, members.removal(a, "d"))
+    found = members.vote(b, members.open_ballot(b, ballot.id.hex()))
     assert (found.yes, found.needed, found.open) == (("a", "b"), 3, True)
 
 
@@ -47,7 +47,7 @@ def test_what_the_signer_does_not_know_is_not_signed_and_nothing_is_sent(
 ) -> None:
     b = LedgerUser("b", signer, network.ledger)
     with pytest.raises(SignatureDeniedError, match="ProposeAction is not for me to sign"):
-        members.remove(b, "d")
+        members.propose(b, members.removal(b, "d"))
     assert (b.state.height, list(membership.ballots(b.state))) == (0, [])
     for message in (b"", b"anything", encode(WithdrawVote(bytes(32)))):
         with pytest.raises(SignatureDeniedError, match="no transaction that I know"):
@@ -59,7 +59,7 @@ def test_what_the_signer_does_not_know_is_not_signed_and_nothing_is_sent(
 
 def test_a_signature_may_come_by_another_way(network: Network, signer: RemoteSigner) -> None:
     a = LedgerUser("a", signing_key("a", "steward"), network.ledger)
-    ballot = members.remove(a, "d")
+    ballot = members.propose(a, members.removal(a, "d"))
     prepared = prepare(signer.public, LedgerUser("b", signer, network.ledger).node, VoteAction(ballot.id))
     signature = signer.sign(prepared.message)  # read, carried to the key and brought back, whenever that is
     assert submit(network.ledger, [prepared.attach(signature)]) == ["ok"]

@@ -8,21 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.governance import members
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import (
     NetworkParameterError,
     NoBallotError,
     UselessProposalError,
-    admit,
     announce_maintenance,
-    call_off,
     changed_parameters,
-    propose,
-    remove,
-    set_parameters,
     unjail,
-    upgrade,
-    vote,
     withdraw,
 )
 from hmchain.application.hospital.consortium import Consortium
@@ -34,6 +28,7 @@ from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError,
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.engines.ledger import NotIncludedError, RefusedError, RefusedTransactionError
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers.members import BallotView
 from hmchain.ledger.readers.rules import rules_of
 from support.abci_chain import Chain
 from support.ledger_network import genesis, member, signing_key
@@ -126,11 +121,15 @@ def test_a_consortium_runs_on_it_as_on_the_embedded_engine(chain: Chain, engine:
             consortium.submit(first)
 
 
+def vote(steward: LedgerUser, prefix: str) -> BallotView:
+    return members.vote(steward, members.open_ballot(steward, prefix))
+
+
 def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         # All read the one node of this test; each signs with its own key.
         stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
-        asked = admit(stewards[0], member("e"))
+        asked = members.propose(stewards[0], members.admission(stewards[0], member("e")))
         assert (asked.action, asked.yes, asked.needed, asked.passed) == ("admit e", ("a",), 3, False)
         with pytest.raises(NoBallotError, match="no open ballot begins"):
             vote(stewards[1], "xx")
@@ -147,15 +146,15 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
             (Remove("nobody"), "there is no member 'nobody'"),
         ):
             with pytest.raises(UselessProposalError, match=what):
-                propose(stewards[0], action)
-        again = propose(stewards[0], Admit(member("f")))
+                members.motion(stewards[0], action)
+        again = members.propose(stewards[0], members.admission(stewards[0], member("f")))
         with pytest.raises(UselessProposalError, match="asked just this already") as told:
-            propose(stewards[1], Admit(member("f")))
+            members.admission(stewards[1], member("f"))
         assert again.id.hex()[:12] in told.value.hint
         for steward in stewards[1:]:  # four of five
             vote(steward, "")
         for name in ("b", "c"):
-            remove(stewards[0], name)
+            members.propose(stewards[0], members.removal(stewards[0], name))
         with pytest.raises(NoBallotError, match="2 open ballots begin"):
             vote(stewards[1], "")
         with pytest.raises(RefusedTransactionError, match="not_jailed"):
@@ -169,7 +168,7 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
         settings = ["round_trip_ms=160", "jail_ms=60000"]
         action = changed_parameters(stewards[0].state, settings)
         assert action.parameters == replace(before, round_trip_ms=160, jail_ms=60_000)
-        asked = set_parameters(stewards[0], settings)
+        asked = members.propose(stewards[0], members.setting(stewards[0], settings))
         assert asked.action == "set jail_ms=60000, round_trip_ms=160" and not asked.passed
         vote(stewards[1], "")
         assert "round_trip_ms=160" in vote(stewards[2], "").action
@@ -183,32 +182,32 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
             (["round_trip_ms=160"], "in force already"),
         ):
             with pytest.raises(NetworkParameterError, match=what):
-                set_parameters(stewards[0], settings)
+                members.propose(stewards[0], members.setting(stewards[0], settings))
 
 
 def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
         with pytest.raises(UselessProposalError, match="no upgrade is agreed on"):
-            call_off(stewards[0])
+            members.propose(stewards[0], members.calling_off(stewards[0]))
         with pytest.raises(UselessProposalError, match="not the protocol after the one in force"):
-            upgrade(stewards[0], 4, None, 0)
+            members.propose(stewards[0], members.upgrade(stewards[0], 4, None, 0))
         with pytest.raises(UselessProposalError, match="too soon"):
-            upgrade(stewards[0], 3, 0, 10**6)
-        asked = upgrade(stewards[0], 3, None, 9)
+            members.propose(stewards[0], members.upgrade(stewards[0], 3, 0, 10**6))
+        asked = members.propose(stewards[0], members.upgrade(stewards[0], 3, None, 9))
         assert asked.action.startswith("protocol 3 after 20") and asked.action.endswith("UTC and block 9")
         assert not withdraw(stewards[0], "").open
         with pytest.raises(NoBallotError):
             vote(stewards[1], asked.id.hex())
-        asked = upgrade(stewards[0], 3, None, 10)
+        asked = members.propose(stewards[0], members.upgrade(stewards[0], 3, None, 10))
         for steward in stewards[1:3]:
             vote(steward, asked.id.hex())
         rules = rules_of(consortium.ledger.state)
         assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2,), 3, 10)
         assert "block 10; this program does not know it and will stop there" in rules_words(rules)
         with pytest.raises(UselessProposalError, match="another upgrade is agreed on"):
-            upgrade(stewards[0], 3, None, 11)
-        asked = call_off(stewards[0])
+            members.propose(stewards[0], members.upgrade(stewards[0], 3, None, 11))
+        asked = members.propose(stewards[0], members.calling_off(stewards[0]))
         assert asked.action == "call off protocol 3"
         for steward in stewards[1:3]:
             vote(steward, asked.id.hex())

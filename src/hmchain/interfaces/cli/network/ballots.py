@@ -13,6 +13,7 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.application.site import network
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
@@ -20,6 +21,8 @@ from hmchain.interfaces.cli.people import open_steward
 
 app = typer.Typer()
 
+PROPOSE = "Put this to the members' vote, with the yes of this hospital? Once it is carried it is done"
+VOTE = "Vote yes? Once enough members did, it is done, and no vote can be taken back"
 BallotArgument = Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first digits.")]
 
 
@@ -36,21 +39,27 @@ def ballots(directory: NodeOption = DEFAULT_FOLDER) -> None:
 def admit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The member file of whoever wants to join.")],
     directory: NodeOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
     """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
-    member = network.load_introduction(file).member
+    newcomer = network.load_introduction(file)
     with open_steward(directory) as steward:
-        output.show(members.admit(steward, member), show.show_ballot)
+        motion = members.admission(steward, newcomer.member)
+        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion, newcomer))
+        output.show(members.propose(steward, motion), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network remove west"))
 def remove(
     organisation: Annotated[str, typer.Argument(metavar="NAME", help="The member's short name.")],
     directory: NodeOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
     with open_steward(directory) as steward:
-        output.show(members.remove(steward, organisation), show.show_ballot)
+        motion = members.removal(steward, organisation)
+        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
+        output.show(members.propose(steward, motion), show.show_ballot)
 
 
 @app.command("parameters", cls=ReadCommand, epilog=example("hmchain network parameters"))
@@ -65,17 +74,22 @@ def show_parameters(directory: NodeOption = DEFAULT_FOLDER) -> None:
 def set_parameters(
     settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What is to change, and to what.")],
     directory: NodeOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
     with open_steward(directory) as steward:
-        output.show(members.set_parameters(steward, settings), show.show_ballot)
+        motion = members.setting(steward, settings)
+        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
+        output.show(members.propose(steward, motion), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))
-def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
+def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Vote yes to an open ballot, as this hospital's steward."""
     with open_steward(directory) as steward:
-        output.show(members.vote(steward, ballot), show.show_ballot)
+        found = members.open_ballot(steward, ballot)
+        confirm(VOTE, yes=yes, about=lambda: show.show_ballots([found]))
+        output.show(members.vote(steward, found), show.show_ballot)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network withdraw 3f9a"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hmchain.application.governance.members import Motion
 from hmchain.application.node.joining import FoundedNetwork, JoinedNetwork
 from hmchain.application.node.sent import Sent
 from hmchain.application.node.status import NetworkStatus
+from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.interfaces.cli import output
@@ -63,6 +65,18 @@ def _standing(found: ValidatorStatus) -> str:
     if found.jailed and found.maintenance_until_ms > now_ms():
         return f"maintenance until {output.when(found.maintenance_until_ms)} UTC"
     return "jailed" if found.jailed else ""
+
+
+def show_motion(motion: Motion, newcomer: Introduction | None = None) -> None:
+    """Show what the members are to vote on; of a `newcomer` also what is to be compared by telephone."""
+    rows: list[tuple[str, object]] = [("proposal", motion.words)]
+    if newcomer is not None:
+        rows += [
+            ("name", newcomer.member.title),
+            ("address", newcomer.address),
+            ("fingerprint", f"{newcomer.fingerprint}, to be compared by telephone"),
+        ]
+    output.fields((*rows, ("carried by", f"{motion.needed} of {motion.members} members")))
 
 
 def show_ballots(found: Sequence[BallotView]) -> None:

@@ -11,8 +11,10 @@ from hmchain.application.governance import members
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
+from hmchain.interfaces.cli.network.ballots import PROPOSE
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
 from hmchain.interfaces.cli.people import open_steward
 
@@ -31,6 +33,7 @@ def propose(
     ] = None,
     after_block: Annotated[int, typer.Option("--after-block", metavar="N", min=0, help="Nor before this block.")] = 0,
     directory: NodeOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:  # fmt: skip
     """Propose the next rules, from a time and a block on. Two thirds of the members must vote for it.
 
@@ -38,14 +41,18 @@ def propose(
     """
     after_ms = None if after is None else int(after.replace(tzinfo=UTC).timestamp() * 1000)
     with open_steward(directory) as steward:
-        output.show(members.upgrade(steward, protocol, after_ms, after_block), show.show_ballot)
+        motion = members.upgrade(steward, protocol, after_ms, after_block)
+        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
+        output.show(members.propose(steward, motion), show.show_ballot)
 
 
 @app.command("call-off", cls=WriteCommand, epilog=example("hmchain network upgrade call-off"))
-def call_off(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def call_off(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Propose that the agreed upgrade does not take place. Two thirds of the members must vote for it."""
     with open_steward(directory) as steward:
-        output.show(members.call_off(steward), show.show_ballot)
+        motion = members.calling_off(steward)
+        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
+        output.show(members.propose(steward, motion), show.show_ballot)
 
 
 @app.command("show", cls=ReadCommand, epilog=example("hmchain network upgrade show"))

@@ -11,6 +11,7 @@ from hmchain.application.governance import key_rotation, members
 from hmchain.application.node import backup, recovery
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ResumedCommand, WriteCommand
 from hmchain.interfaces.cli.node import show
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, SignsAboveOption, example, passphrase
@@ -50,12 +51,16 @@ def maintenance(
 def rotate_key(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="steward, scientist, agent, validator or wrapping.")],
     directory: NodeOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
     """Replace one of this hospital's keys, on the ledger and on disk; the old one is refused from then on.
 
     The node must run. What was interrupted goes on with the same command.
     """
     folder = NodeFolder(directory)
+    key_rotation.require_role(role)
+    question = f"Replace the key of the {role} of {folder.settings().organisation}? The old one is refused from then on"
+    confirm(question, yes=yes)
     done = key_rotation.rotate(folder, role, passphrase(), output.remark)
     output.show(done, lambda rotated: show.show_rotated(rotated, role, folder))
 
