@@ -236,7 +236,7 @@ import os, sys
 from hmchain.interfaces.cli.main import main
 from hmchain.records.catalogue import Catalogue
 Catalogue.forget = lambda *_, **__: os._exit(9)
-main(["data", "erase", "--patient", sys.argv[1], "--dir", sys.argv[2]])
+main(["data", "erase", "--patient", sys.argv[1], "--yes", "--dir", sys.argv[2]])
 """
 
 

@@ -181,7 +181,7 @@ def test_no_name_comes_out_anywhere(steward: Steward, scans: Path, tmp_path: Pat
         ["list", "--search", NAME],
         ["show", "head"],
         ["quarantine", "list"],
-        ["register", "head", "--leave-waiting"],
+        ["register", "head", "--leave-waiting", "--yes"],
         ["export", "head", "--output", str(exported)],
     ):
         for form in ([], ["--json"]) if arguments[0] in ("list", "show", "inspect", "quarantine") else ([],):

@@ -70,9 +70,9 @@ def test_an_erasure_is_recorded_on_every_node(consortium: Consortium, tmp_path: 
         Image.fromarray(np.full((8, 8), 40 * number, np.uint8)).save(path)
     north = ("--dir", folder(consortium, "north"))
     answer("data", "extract", str(tmp_path / "pictures"), "--into", "erased", *north)
-    assert answer("data", "register", "erased", *north)["published"]
+    assert answer("data", "register", "erased", "--yes", *north)["published"]
     record = answer("data", "show", "erased", *north)["entries"][0]["record"]
-    assert answer("data", "erase", "erased", "--record", record, *north)["withdrawn"] == [["erased", 1]]
+    assert answer("data", "erase", "erased", "--record", record, "--yes", *north)["withdrawn"] == [["erased", 1]]
     until(consortium.agree, "one state on four nodes")
     assert "erased on" in hmchain("data", "verify", "erased", *north, status=2)
     with open_steward(consortium.sites["east"].folder) as east:

@@ -18,8 +18,12 @@ Captured = pytest.CaptureFixture[str]
 NAME, NUMBER = "Quince", "MRN-449-207"
 
 
+ASKS = ("erase", "register", "withdraw", "vault rotate")
+"""Commands that ask before they do it."""
+
+
 class Steward:
-    """Runs `hmchain data` on one hospital's folder."""
+    """Runs `hmchain data` on one hospital's folder, and says yes to whatever is asked."""
 
     def __init__(self, folder: Path, capsys: Captured) -> None:
         self.folder = folder
@@ -28,15 +32,19 @@ class Steward:
     def run(self, *arguments: str, expect: int = 0) -> Any:
         """The JSON that a command prints."""
         place = [] if arguments[0] == "selftest" else ["--dir", str(self.folder)]
-        status = main(["data", *arguments, *place, "--json"])
+        status = main(["data", *arguments, *_yes(arguments), *place, "--json"])
         printed = self.capsys.readouterr()
         assert status == expect, printed.out + printed.err
         return json.loads(printed.out)
 
     def show(self, *arguments: str) -> str:
         """What people see."""
-        assert main(["data", *arguments, "--dir", str(self.folder)]) == 0
+        assert main(["data", *arguments, *_yes(arguments), "--dir", str(self.folder)]) == 0
         return self.capsys.readouterr().out
+
+
+def _yes(arguments: tuple[str, ...]) -> list[str]:
+    return ["--yes"] if " ".join(arguments).startswith(ASKS) else []
 
 
 @pytest.fixture

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import publication
-from hmchain.application.site.hospital import HospitalFolder, Records, open_records
+from hmchain.application.data.uses import VersionUses, uses_of
+from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.clock import now_ms
 from hmchain.errors import HMChainError, InputError
+from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.optouts import OptOut
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import is_quarantine
@@ -33,13 +36,15 @@ class ErasedRecords:
 
     records: int
     versions: tuple[tuple[str, int], ...]
-    """Datasets and versions that had some; their roots can no longer be checked."""
+    """Datasets and versions that had some."""
     quarantined: int = 0
     """Items in quarantine that were about the patient."""
     cards: tuple[Path, ...] = ()
     """Dataset cards that told of them, and were deleted."""
     waiting: int = 0
     """Items in quarantine whose patients cannot be told: a person must reject those of the patient."""
+    fixed: tuple[tuple[str, int], ...] = ()
+    """Those of the versions that were registered: their roots can no longer be checked."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,39 @@ class ErasureOutcome:
     """Datasets and versions that the ledger calls withdrawn."""
     pending: HMChainError | None = None
     """The reason why the ledger could not be told; `publication.withdraw_at` tells it later."""
+
+
+@dataclass(frozen=True)
+class VersionLoss:
+    """The part of a version that an erasure would destroy."""
+
+    dataset: str
+    version: int
+    records: Mapping[str, int]
+    """Counts by kind of data."""
+    of: int
+    """All records of the version."""
+    registered: bool
+    prepared: bool
+    """True for images that were made to learn from."""
+
+
+@dataclass(frozen=True)
+class ErasurePreview:
+    """All that an erasure would destroy, and what it cannot reach."""
+
+    losses: tuple[VersionLoss, ...]
+    quarantined: int
+    """Items in quarantine that are about the patient."""
+    waiting: int
+    """Items in quarantine whose patients cannot be told: they would stay."""
+    uses: VersionUses
+    """Studies that were allowed to use these versions; models that they made stay as they are."""
+
+    @property
+    def records(self) -> int:
+        """The number of records."""
+        return sum(sum(loss.records.values()) for loss in self.losses)
 
 
 @dataclass(frozen=True)
@@ -80,6 +118,17 @@ class Target:
             raise InputError("nothing, or more than one thing, is named", hint)
 
 
+def preview(
+    place: HospitalFolder, dataset: str | None, target: Target, passphrase: str | None = None
+) -> ErasurePreview:
+    """Count what `erase` would destroy, and destroy nothing. Raises as `destroy` and `read_records`."""
+    with read_records(place, passphrase) as records:
+        held = _require_something(records, dataset, target)
+        losses = _losses(records, dataset, target)
+        waiting = len(records.catalogue.quarantine.of("")) if target.record is None else 0
+    return ErasurePreview(losses, len(held), waiting, uses_of(place, {(loss.dataset, loss.version) for loss in losses}))
+
+
 def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase: str | None = None) -> ErasureOutcome:
     """Destroy what is named, as `destroy` does, and withdraw on the ledger the versions that had it.
 
@@ -101,14 +150,55 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
     comes first, so that no extraction brings back what an erasure that was cut short has destroyed. Raises
     `NothingToEraseError` or `NoSuchDatasetError`; nothing is changed then.
     """
+    held = _require_something(records, dataset, target)
+    opt_out(records, target)
+    if target.record is not None:
+        assert dataset is not None
+        return _erase_record(records, dataset, target.record)
+    return _erase_subjects(records, _subjects(records, target), held)
+
+
+def _require_something(records: Records, dataset: str | None, target: Target) -> list[HeldItem]:
+    """Raise `NothingToEraseError` or `NoSuchDatasetError` unless something is of the target; returns what is held."""
     if dataset is not None and dataset not in (known := _dataset_names(records)):
         hint = f"the datasets are: {', '.join(known) or 'none yet'}"
         raise NoSuchDatasetError(f"there is no dataset {dataset}", hint)
     if target.record is not None:
         if dataset is None:
             raise NoSuchDatasetError("it is not said of which dataset the record is", "name the dataset")
-        return _erase_record(records, dataset, target.record)
-    return _erase_subjects(records, _subjects(records, target), target)
+        if not _versions_of(records, dataset, target.record):
+            raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
+        return []
+    subjects, catalogue = _subjects(records, target), records.catalogue
+    held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
+    if not held and not any(records.vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
+        hint = "compare the identifier; to keep out whom no record is of yet: hmchain data opt-out"
+        raise NothingToEraseError("no record is of this patient", hint)
+    return held
+
+
+def _losses(records: Records, dataset: str | None, target: Target) -> tuple[VersionLoss, ...]:
+    """What each version would lose, by the catalogue; of records that only the vault has, the versions."""
+    catalogue = records.catalogue
+    if target.record is not None:
+        found = catalogue.holding(dataset, record=target.record)
+    else:
+        found = [row for subject in _subjects(records, target) for row in catalogue.holding(None, subject=subject)]
+    counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for name, number, kind, count in found:
+        counts[name, number][kind] += count
+    if target.record is not None and dataset is not None:
+        for name, number in _versions_of(records, dataset, target.record):
+            counts[name, number] = counts[name, number] or Counter({"record": 1})
+    return tuple(_loss(records, name, number, counts[name, number]) for name, number in sorted(counts))
+
+
+def _loss(records: Records, name: str, number: int, counts: Counter[str]) -> VersionLoss:
+    known = next((each for each in records.catalogue.versions(name) if each.number == number), None)
+    entry = records.catalogue.dataset(name)
+    of = known.records if known else len(records.vault.records(name, number))
+    registered = known.closed if known else records.vault.is_closed(name, number)
+    return VersionLoss(name, number, dict(counts), of, registered, bool(entry and entry.form))
 
 
 def opt_out(records: Records, target: Target) -> OptOutChange:
@@ -139,32 +229,34 @@ def _listed(records: Records, target: Target) -> list[OptOut]:
     return by_pseudonym if target.patient is None else [catalogue.opt_outs.of_patient(target.patient), *by_pseudonym]
 
 
-def _erase_subjects(records: Records, subjects: list[str], target: Target) -> ErasedRecords:
+def _erase_subjects(records: Records, subjects: list[str], held: list[HeldItem]) -> ErasedRecords:
     vault, catalogue = records.vault, records.catalogue
-    held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
-    if not held and not any(vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
-        hint = "compare the identifier; to keep out whom no record is of yet: hmchain data opt-out"
-        raise NothingToEraseError("no record is of this patient", hint)
-    opt_out(records, target)
     for item in held:
         review.forget(catalogue, vault, item)
     done = [vault.erase_subject(subject) for subject in subjects]
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
     cards = _drop_cards(records.folder, versions)
-    waiting = len(catalogue.quarantine.of(""))
-    return ErasedRecords(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting)
+    waiting, fixed = len(catalogue.quarantine.of("")), _fixed(records, versions)
+    return ErasedRecords(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting, fixed)
 
 
 def _erase_record(records: Records, dataset: str, record: str) -> ErasedRecords:
+    versions = _versions_of(records, dataset, record)
+    count = records.vault.erase(dataset, record)
+    versions = versions.union(records.catalogue.forget(dataset, now_ms(), record=record))
+    cards, fixed = _drop_cards(records.folder, versions), _fixed(records, versions)
+    return ErasedRecords(count, tuple(sorted(versions)), cards=cards, fixed=fixed)
+
+
+def _fixed(records: Records, versions: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    return tuple(version for version in sorted(versions) if records.vault.is_closed(*version))
+
+
+def _versions_of(records: Records, dataset: str, record: str) -> set[tuple[str, int]]:
+    """The versions that hold a record, by the vault or by the catalogue."""
     catalogue, vault = records.catalogue, records.vault
     kept = {(name, number) for name, number in vault.versions() if name == dataset and vault.has(name, number, record)}
-    listed = any(catalogue.record(dataset, version.number, record) for version in catalogue.versions(dataset))
-    if not kept and not listed:
-        raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
-    opt_out(records, Target(record=record))
-    count = vault.erase(dataset, record)
-    versions = kept.union(catalogue.forget(dataset, now_ms(), record=record))
-    return ErasedRecords(count, tuple(sorted(versions)), cards=_drop_cards(records.folder, versions))
+    return kept | {(name, number) for name, number, _, _ in catalogue.holding(dataset, record=record)}
 
 
 def _dataset_names(records: Records) -> list[str]:
@@ -174,7 +266,10 @@ def _dataset_names(records: Records) -> list[str]:
 
 
 def _drop_cards(place: HospitalFolder, versions: Iterable[tuple[str, int]]) -> tuple[Path, ...]:
-    """Delete the cards of versions: they show labels and counts of what was erased. Returns those that there were."""
+    """Delete the cards of versions: they show labels and counts of what was erased. Returns those that there were.
+
+    The Provenance beside them stays: it says what was done to the records, and names none of them.
+    """
     dropped = []
     for name, number in sorted(versions):
         place.card_data(name, number).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
@@ -35,6 +36,7 @@ class ExtractedVersion:
     """Things that are no data of the source's kind, by reason."""
     unlabelled_folders: int
     """Folders of pictures whose labels nobody asked for."""
+    labels: LabelState
 
 
 class DatasetNameError(InputError):
@@ -63,11 +65,12 @@ def extract_into(
 ) -> ExtractedVersion:
     """Extract, de-identify, encrypt and catalogue what a source holds; goes on where it stopped.
 
-    Raises as `begin` and `extract`.
+    Records that the version before had too take over their labels. Raises as `begin` and `extract`.
     """
     dataset = begin(records, name, title=title, project=project, profile=profile, schema=schema)
     version, tally = extract(records, dataset, opened, workers=workers, progress=progress)
-    return ExtractedVersion(version, tally, dict(opened.passed_over()), opened.unlabelled_folders())
+    labels = carry(records, version)
+    return ExtractedVersion(version, tally, dict(opened.passed_over()), opened.unlabelled_folders(), labels)
 
 
 def begin(

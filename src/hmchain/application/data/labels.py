@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from hmchain.records.sources.tabulated import csv_lines
 PATIENT, OBJECT = "patient", "object"
 """Names of the first column: the hospital's patient identifier, or a DICOM SOP Instance UID."""
 LABEL_MAX = 80
+CLASSES_MIN, CLASS_IMAGES_MIN = 2, 2
+"""From so many classes, each of so many images, something can be learnt."""
 
 
 class LabelFileError(DataError):
@@ -33,6 +36,64 @@ class LabelCounts:
     """Records that no line is of."""
     unknown: int
     """Lines that are of no record here."""
+
+
+@dataclass(frozen=True)
+class LabelState:
+    """The labels of a version's records, beside those of the version before."""
+
+    labelled: int
+    unlabelled: int
+    classes: tuple[str, ...]
+    """Labels of so many records that something can be learnt of them."""
+    before: int | None = None
+    """Number of the version before, if it had labels."""
+    classes_before: tuple[str, ...] = ()
+    """Its `classes`."""
+    carried: int = 0
+    """Records that took over their label from it just now."""
+
+    @property
+    def records(self) -> int:
+        """All records of the version."""
+        return self.labelled + self.unlabelled
+
+    @property
+    def lost(self) -> bool:
+        """True if nothing can be learnt of this version, and something could of the one before."""
+        return len(self.classes) < CLASSES_MIN <= len(self.classes_before)
+
+
+def carry(records: Records, version: Version) -> LabelState:
+    """Let records of an open version take over the labels that they had in the version before; a fixed one stays."""
+    before = _before(records, version)
+    carried = 0
+    if before is not None and not version.closed:
+        carried = records.catalogue.carry_labels(version.dataset, version.number, before)
+    return _state(records, version, before, carried)
+
+
+def state(records: Records, version: Version) -> LabelState:
+    """Say which records of a version are labelled."""
+    return _state(records, version, _before(records, version), 0)
+
+
+def _state(records: Records, version: Version, before: int | None, carried: int) -> LabelState:
+    counts = records.catalogue.labels(version.dataset, version.number)
+    former = {} if before is None else records.catalogue.labels(version.dataset, before)
+    unlabelled, had_labels = counts.pop("", 0), any(former)
+    return LabelState(
+        sum(counts.values()), unlabelled, _classes(counts), before if had_labels else None, _classes(former), carried
+    )
+
+
+def _classes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(label for label, count in counts.items() if label and count >= CLASS_IMAGES_MIN)
+
+
+def _before(records: Records, version: Version) -> int | None:
+    numbers = [each.number for each in records.catalogue.versions(version.dataset) if each.number < version.number]
+    return numbers[-1] if numbers else None
 
 
 def apply(records: Records, version: Version, path: Path) -> LabelCounts:

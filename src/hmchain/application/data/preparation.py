@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain.application.data.extraction import require_name
+from hmchain.application.data.labels import CLASS_IMAGES_MIN, CLASSES_MIN
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
@@ -30,7 +31,6 @@ from hmchain.records.sources.item import IMAGE
 
 MEDIA_TYPE = "application/x-hmchain-image"
 VALIDATION_SHARE = 0.15
-CLASS_IMAGES_MIN = 2
 
 
 class UnfitForLearningError(DataError):
@@ -96,12 +96,12 @@ def prepare(
     require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
     wanted = tuple(classes) or tuple(sorted({entry.label for entry in entries if entry.label}))
-    if len(wanted) < 2:
-        hint = "hmchain data label, or extract pictures again with --labels-from folders"
-        raise UnfitForLearningError(f"dataset {source.dataset} has {len(wanted)} classes", hint)
+    unlabelled = sum(not entry.label for entry in entries)
+    if len(wanted) < CLASSES_MIN:
+        raise _too_little(source, f"has {_counted(len(wanted), 'class', 'classes')}", unlabelled)
     kept, pixels, left_out = _pictures(records, source, entries, wanted, size, channels, progress)
     labels = np.array([wanted.index(entry.label) for entry in kept], np.int64)
-    _require_enough(source, wanted, labels, CLASS_IMAGES_MIN if every_class else 0)
+    _require_enough(source, wanted, labels, unlabelled, CLASS_IMAGES_MIN if every_class else 0)
     images = np.stack(pixels)
     groups = joined_groups(near_duplicate_groups(images), [entry.subject for entry in kept])
     validation = _validation(groups, labels, seed)
@@ -144,15 +144,30 @@ def _pictures(
     return [entry for _, entry, _ in found], [image for _, _, image in found], left_out
 
 
-def _require_enough(source: Version, wanted: Sequence[str], labels: npt.NDArray[np.int64], least: int) -> None:
+def _require_enough(
+    source: Version, wanted: Sequence[str], labels: npt.NDArray[np.int64], unlabelled: int, least: int
+) -> None:
     for index, label in enumerate(wanted):
-        if (labels == index).sum() < least:
-            what = f"class {label} of dataset {source.dataset} has fewer than {least} images"
-            raise UnfitForLearningError(what, "add images, or leave the class out with --classes")
+        if (count := int((labels == index).sum())) < least:
+            raise _too_little(source, f"has {_counted(count, 'image', 'images')} of class {label}", unlabelled)
     if not labels.size:
-        raise UnfitForLearningError(
-            f"dataset {source.dataset} has no images of these classes", "see `hmchain data show`"
-        )
+        raise _too_little(source, "has no images of these classes", unlabelled)
+
+
+def _too_little(source: Version, what: str, unlabelled: int) -> UnfitForLearningError:
+    """An error that says first what is most often missing: the labels."""
+    name = f"version {source.number} of dataset {source.dataset}"
+    if not unlabelled:
+        return UnfitForLearningError(f"{name} {what}", "add images, or leave the class out with --classes")
+    label = f"hmchain data label {source.dataset} labels.csv"
+    if source.closed:  # the next version takes over the labels that there are
+        label = f"extract the next version, then {label}, before it is registered"
+    missing = f"{unlabelled} of its {source.records} records have no label"
+    return UnfitForLearningError(f"{name} {what}: {missing}", f"{label}; pictures also: --labels-from folders")
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count or 'no'} {one if count == 1 else many}"
 
 
 def _image(

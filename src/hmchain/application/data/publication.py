@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
 from hmchain.application.governance.delegate import LedgerUser, open_steward
@@ -37,6 +38,12 @@ class EmptyVersionError(InputError):
     """A version has no records."""
 
     code = "empty_version"
+
+
+class UnlabelledError(InputError):
+    """Nothing can be learnt of a version for want of labels, and of the one before something could."""
+
+    code = "unlabelled"
 
 
 class UnfinishedError(InputError):
@@ -81,28 +88,48 @@ class VersionCheck:
     """True if the root was compared with the ledger's."""
 
 
-def fix(records: Records, dataset: str, number: int | None = None, *, leave_waiting: bool = False) -> Version:
+def fix(
+    records: Records,
+    dataset: str,
+    number: int | None = None,
+    *,
+    leave_waiting: bool = False,
+    unlabelled: bool = False,
+) -> Version:
     """Close a version: its records cannot change any more, and its root commits to them. The same each time.
 
+    Records take over the labels that they had in the version before.
+
     Raises `ChangedDatasetError` if it is fixed and something else is said of it now, `UnknownVersionError`,
-    `EmptyVersionError`, `UnfinishedError`, or `WaitingItemsError` while items of it wait in quarantine (unless
-    `leave_waiting`: they then stay out of this version).
+    `EmptyVersionError`, `UnfinishedError`, `WaitingItemsError` while items of it wait in quarantine (unless
+    `leave_waiting`: they then stay out of this version), or `UnlabelledError` (unless `unlabelled`).
     """
     version = records.catalogue.version(dataset, number)
     require_as_registered(records, version)
     if version.closed:
         return version
-    if version.records == 0:
-        hint = "extract records first: hmchain data extract"
-        raise EmptyVersionError(f"version {version.number} of dataset {dataset} is empty", hint)
-    if version.held and not leave_waiting:
-        hint = "decide about them (hmchain data quarantine list), or leave them out with --leave-waiting"
-        raise WaitingItemsError(f"{version.held} items of dataset {dataset} wait in quarantine", hint)
+    labels = carry(records, version)
+    require_fixable(version, labels, leave_waiting=leave_waiting, unlabelled=unlabelled)
     _require_finished(records, version)
     said = descriptions(records.catalogue, dataset, version.number)
     root = records.vault.commit(dataset, version.number, said, about(records.catalogue, dataset, version.number)).root
     records.catalogue.close_version(dataset, version.number, root, now_ms())
     return records.catalogue.version(dataset, version.number)
+
+
+def require_fixable(version: Version, labels: LabelState, *, leave_waiting: bool, unlabelled: bool) -> None:
+    """Raise `EmptyVersionError`, `WaitingItemsError` or `UnlabelledError` for an open version that is not ready."""
+    name, number = version.dataset, version.number
+    if version.records == 0:
+        hint = "extract records first: hmchain data extract"
+        raise EmptyVersionError(f"version {number} of dataset {name} is empty", hint)
+    if version.held and not leave_waiting:
+        hint = "decide about them (hmchain data quarantine list), or leave them out with --leave-waiting"
+        raise WaitingItemsError(f"{version.held} items of dataset {name} wait in quarantine", hint)
+    if labels.lost and not unlabelled:
+        hint = f"label them (hmchain data label {name} labels.csv), or insist with --unlabelled"
+        what = f"{labels.labelled} of {labels.records} records of {name} version {number} are labelled"
+        raise UnlabelledError(f"{what}, version {labels.before}'s were: nothing could learn from it", hint)
 
 
 def _require_finished(records: Records, version: Version) -> None:

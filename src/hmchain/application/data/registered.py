@@ -92,5 +92,7 @@ def require_whole(version: Version) -> None:
     """Raise `ErasedVersionError` if records of a fixed version were erased."""
     if version.erased_ms is not None:
         day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
-        what = f"records of {version.dataset} version {version.number} were erased on {day}, with the key of its root"
-        raise ErasedVersionError(what, "what is left goes into the next version: hmchain data extract, then register")
+        name = version.dataset
+        what = f"records of {name} version {version.number} were erased on {day}: no new study may use it"
+        hint = f"what is left goes into the next version: hmchain data extract SOURCE --into {name}, then register it"
+        raise ErasedVersionError(what, hint)

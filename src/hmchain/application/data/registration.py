@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import cards, provenance, publication, record_proof
+from hmchain.application.data.labels import LabelState, carry, state
 from hmchain.application.data.publication import Publication, VersionCheck
+from hmchain.application.data.registered import require_whole
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.plain import Progress
+from hmchain.records.catalogue import Version
 from hmchain.records.quality import Finding
 
 
@@ -20,6 +23,15 @@ class Registration(Publication):
     provenance: Path
     findings: tuple[Finding, ...]
     """Of a look at all records."""
+    labels: LabelState
+
+
+@dataclass(frozen=True)
+class RegistrationPreview:
+    """A version as it would be fixed."""
+
+    version: Version
+    labels: LabelState
 
 
 @dataclass(frozen=True)
@@ -40,27 +52,55 @@ class WrittenProof:
     root: bytes | None
 
 
+def preview(
+    place: HospitalFolder,
+    dataset: str,
+    number: int | None = None,
+    *,
+    leave_waiting: bool = False,
+    unlabelled: bool = False,
+    passphrase: str | None = None,
+) -> RegistrationPreview:
+    """A version as `register` would fix it; its records have taken over the labels of the version before.
+
+    Raises as `publication.require_fixable` and `open_records`.
+    """
+    with open_records(place, passphrase) as records:
+        version = records.catalogue.version(dataset, number)
+        labels = carry(records, version)
+    if not version.closed:
+        publication.require_fixable(version, labels, leave_waiting=leave_waiting, unlabelled=unlabelled)
+    return RegistrationPreview(version, labels)
+
+
 def register(
     place: HospitalFolder,
     dataset: str,
     number: int | None = None,
     *,
     leave_waiting: bool = False,
+    unlabelled: bool = False,
     passphrase: str | None = None,
     progress: Progress | None = None,
 ) -> Registration:
     """Fix a version for good, write its card and Provenance, and publish it at the hospital's node if it has one.
 
-    The same call does what one that was cut short left undone. Raises as `publication.fix`, `publication.publish`,
-    `cards.write_card` and `open_records`.
+    The same call does what one that was cut short left undone. Of a version whose records were erased since, it tells
+    the ledger so, if that is still to be told, and raises `ErasedVersionError`: nothing can use it. Raises as
+    `publication.fix`, `publication.publish`, `cards.write_card` and `open_records`.
     """
     with open_records(place, passphrase) as records:
-        version = publication.fix(records, dataset, number, leave_waiting=leave_waiting)
-        card, assessment = cards.write_card(records, version, progress)
-        written = provenance.write_of_version(records, version)
-        schema = publication.schema_of(records, version)
-    said = publication.publish_at(place, version, schema, passphrase)
-    return Registration(**vars(said), card=card, provenance=written, findings=tuple(assessment.findings))
+        version = publication.fix(records, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled)
+        schema = publication.schema_of(records, version) if version.records else None
+        if version.erased_ms is None:
+            card, assessment = cards.write_card(records, version, progress)
+            written, labels = provenance.write_of_version(records, version), state(records, version)
+    if schema is not None:
+        said = publication.publish_at(place, version, schema, passphrase)
+    else:
+        publication.withdraw_at(place, [(version.dataset, version.number)], passphrase)
+    require_whole(version)
+    return Registration(**vars(said), card=card, provenance=written, findings=tuple(assessment.findings), labels=labels)
 
 
 def write_card(

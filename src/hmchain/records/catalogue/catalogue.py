@@ -38,6 +38,7 @@ __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError", "VersionFixedEr
 
 _PAGE = 500
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
+_CHOSEN = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
 _DELETE_RECORD = "DELETE FROM records WHERE dataset = ? AND version = ? AND record = ?"
 _DELETE_WORDS = "DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?"
 
@@ -205,7 +206,26 @@ class Catalogue:
             for entry in list(self.records(dataset, version)):
                 _index(database, dataset, version, entry)
 
+    def carry_labels(self, dataset: str, version: int, before: int) -> int:
+        """Give records of an open version that have no label the one that they had in the version `before`.
+
+        Returns how many got one. Raises `VersionFixedError` if it is closed.
+        """
+        sql = """
+            SELECT new.record, old.label FROM records new JOIN records old
+            ON old.dataset = new.dataset AND old.version = ? AND old.record = new.record
+            WHERE new.dataset = ? AND new.version = ? AND new.label = '' AND old.label <> ''"""
+        carried = dict(self._file.query(sql, (before, dataset, version)))
+        if carried:
+            self.label(dataset, version, carried)
+        return len(carried)
+
     # Reading
+
+    def labels(self, dataset: str, version: int) -> dict[str, int]:
+        """Records by label, in order; those without one are under an empty text."""
+        sql = "SELECT label, count(*) FROM records WHERE dataset = ? AND version = ? GROUP BY label ORDER BY label"
+        return dict(self._file.query(sql, (dataset, version)))
 
     def records(self, dataset: str, version: int) -> Iterator[RecordEntry]:
         """The records of a version in order of their ids; memory does not grow with their number."""
@@ -226,6 +246,13 @@ class Catalogue:
     def has_subject(self, subject: str) -> bool:
         """Tell whether any record is of the patient with this pseudonym."""
         return bool(self._file.query("SELECT 1 FROM records WHERE subject = ? LIMIT 1", (subject,)))
+
+    def holding(
+        self, dataset: str | None, *, record: str | None = None, subject: str | None = None
+    ) -> list[tuple[str, int, str, int]]:
+        """Count the entries of a record or of a patient, in one dataset or all: dataset, version, kind, how many."""
+        sql = f"SELECT dataset, version, kind, count(*) FROM records {_CHOSEN} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
+        return [tuple(row) for row in self._file.query(sql, (dataset or "", record or "", subject or ""))]
 
     def edition(self, dataset: str, version: int, record: str) -> Edition | None:
         """Read which edition of a resource a record was made of; None if that is not known."""
@@ -268,11 +295,10 @@ class Catalogue:
         byte of the entries is left in the file: the search index is made anew, since it keeps deleted words. Raises
         `CatalogueError` if another process keeps SQLite's log of them in use.
         """
-        chosen = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
         values = (dataset or "", record or "", subject or "")
         with self._file.transaction() as database:
-            found = database.execute(f"SELECT dataset, version, record FROM records {chosen}", values).fetchall()  # noqa: S608
-            database.execute(f"DELETE FROM records {chosen}", values)  # noqa: S608
+            found = database.execute(f"SELECT dataset, version, record FROM records {_CHOSEN}", values).fetchall()  # noqa: S608
+            database.execute(f"DELETE FROM records {_CHOSEN}", values)  # noqa: S608
             database.executemany("DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?", found)
             if found:
                 database.execute("INSERT INTO words (words) VALUES ('rebuild')")

@@ -105,7 +105,7 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert cli("data", "init", "--dir", str(north))[0] == 0
     extract = ("data", "extract", str(tmp_path / "pictures"), "--into", "pictures", "--labels-from", "folders")
     assert cli(*extract, "--dir", str(north))[0] == 0
-    assert cli("data", "register", "pictures", "--dir", str(north))[0] == 0
+    assert cli("data", "register", "pictures", "--yes", "--dir", str(north))[0] == 0
     return north
 
 
@@ -135,7 +135,7 @@ CHANGES = {
 RELYING = (
     ("data", "show", "pictures"),
     ("data", "card", "pictures"),
-    ("data", "register", "pictures"),
+    ("data", "register", "pictures", "--yes"),
     ("data", "prepare", "pictures", "--into", "learning", "--size", "16"),
 )
 """Commands that say, or make something of, what is said of a version."""
@@ -166,7 +166,7 @@ def test_a3_a_version_that_only_the_catalogue_calls_open_is_not(hospital: Path) 
 def test_a3_a_register_that_was_cut_short_goes_on(hospital: Path) -> None:
     """The vault was fixed, and the catalogue not yet."""
     change(hospital / "catalogue.db", "UPDATE versions SET closed_ms = NULL, root = NULL")
-    assert cli("data", "register", "pictures", "--dir", str(hospital))[0] == 0
+    assert cli("data", "register", "pictures", "--yes", "--dir", str(hospital))[0] == 0
     assert cli("data", "verify", "pictures", "--dir", str(hospital))[0] == 0
 
 
@@ -184,7 +184,7 @@ def test_a3_an_erasure_that_never_was_unbinds_no_labels(hospital: Path, statemen
 def test_a3_what_an_erasure_left_is_shown_as_long_as_it_is_the_same(hospital: Path) -> None:
     where = ("--dir", str(hospital))
     entries = cli("data", "show", "pictures", *where)[1]["entries"]
-    assert cli("data", "erase", "pictures", "--record", entries[0]["record"], *where)[0] == 0
+    assert cli("data", "erase", "pictures", "--record", entries[0]["record"], "--yes", *where)[0] == 0
     status, found = cli("data", "show", "pictures", *where)
     assert status == 0 and found["entries"] == entries[1:]
     assert cli("data", "vault", "verify", *where)[0] == 0

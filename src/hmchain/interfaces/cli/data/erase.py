@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from hmchain.application.data import erasure, registration
 from hmchain.application.data.erasure import Target
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_decisions as views
 from hmchain.interfaces.cli.data.sources import changing
@@ -27,7 +27,7 @@ PatientOption = Annotated[
     typer.Option(
         "--patient",
         metavar="ID",
-        help="The patient with this identifier of the hospital, in every project; - reads it from standard input.",
+        help="The patient with this identifier of the hospital, in every project; - asks for it, unseen.",
     ),
 ]
 
@@ -41,20 +41,33 @@ def erase(
     record: RecordOption = None,
     subject: SubjectOption = None,
     patient: PatientOption = None,
+    only_show: Annotated[
+        bool, typer.Option("--preview", help="Only show what would be destroyed; nothing is changed.")
+    ] = False,
+    yes: YesOption = False,
 ) -> None:
     """Destroy the keys of a record or of a patient's records, then the ciphertext: nobody can bring them back.
+
+    It shows first what would be destroyed, in which versions, and which studies used them; then it asks.
 
     Later extractions pass over what was erased, until `hmchain data opt-out --lift`. On the ledger the versions that
     had some are withdrawn: no new study may use them.
     """
-    target = _target(record, subject, patient)
-    done = erasure.erase(hospital.locate(directory), dataset, target, passphrase())
+    place, target = hospital.locate(directory), _target(record, subject, patient)
+    if only_show or not yes:
+        found = erasure.preview(place, dataset, target, passphrase())
+        if only_show:
+            output.show(found, views.show_losses)
+            return
+        confirm("Destroy all of this? Nobody can bring it back", yes=yes, about=lambda: views.show_losses(found))
+    done = erasure.erase(place, dataset, target, passphrase())
     output.show(done, views.show_erased, json=views.erased)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data withdraw"))
-def withdraw(directory: HospitalOption = DEFAULT_FOLDER) -> None:
+def withdraw(directory: HospitalOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Have the ledger say of which versions records were erased: what `data erase` does, if the node ran then."""
+    confirm("Have the ledger call them withdrawn for good? No new study may use them then", yes=yes)
     withdrawn = registration.withdraw(hospital.locate(directory), passphrase())
     output.show(withdrawn, views.show_withdrawn, json=lambda versions: {"withdrawn": versions})
 
@@ -75,5 +88,5 @@ def opt_out(
 
 
 def _target(record: str | None, subject: str | None, patient: str | None) -> Target:
-    """The patient or record; an identifier may come from standard input, where no list of processes shows it."""
-    return Target(sys.stdin.readline().strip() if patient == "-" else patient, subject, record)
+    """The patient or record; an identifier that is asked for stands in no list of processes and no shell's history."""
+    return Target(read_unseen("Patient's identifier: ") if patient == "-" else patient, subject, record)

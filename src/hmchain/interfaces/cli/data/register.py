@@ -9,6 +9,7 @@ import typer
 from hmchain.application.data import registration
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data import show_datasets as views
 from hmchain.interfaces.cli.data.sources import reading
@@ -32,13 +33,27 @@ def register(
     directory: HospitalOption = DEFAULT_FOLDER,
     number: VersionOption = None,
     leave_waiting: Annotated[bool, typer.Option("--leave-waiting", help="Leave out what waits in quarantine.")] = False,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Also if nothing can be learnt of it, for want of labels.")
+    ] = False,
+    yes: YesOption = False,
 ) -> None:
-    """Fix a version for good, write its card and FHIR Provenance, and put its root and rounded count on the ledger."""
+    """Fix a version for good, write its card and FHIR Provenance, and put its root and rounded count on the ledger.
+
+    It shows first what would be fixed, and asks. Records take over the labels that they had in the version before.
+    """
     place = hospital.locate(directory)
+    if not yes:
+        planned = registration.preview(
+            place, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled, passphrase=passphrase()
+        )
+        question = "Register it for good? Neither records nor labels of it can change any more"
+        confirm(question, yes=yes, about=lambda: views.show_planned(planned))
     with output.progress_bar("assessing records") as progress:
         found = registration.register(
-            place, dataset, number, leave_waiting=leave_waiting, passphrase=passphrase(), progress=progress
-        )
+            place, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled, passphrase=passphrase(),
+            progress=progress,
+        )  # fmt: skip
     output.show(found, views.show_registered)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from hmchain.application.data.datasets import Description, Hit
 from hmchain.application.data.export import INDEX, ExportedRecords
+from hmchain.application.data.labels import LabelState
 from hmchain.application.data.publication import VersionCheck
-from hmchain.application.data.registration import Registration, WrittenCard, WrittenProof
+from hmchain.application.data.registration import Registration, RegistrationPreview, WrittenCard, WrittenProof
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.plain import plain, size
@@ -102,12 +103,34 @@ def show_exported(made: ExportedRecords) -> None:
     output.say(f"{made.records} records are in {made.folder}, with {INDEX}. They are not encrypted there.")
 
 
+def label_words(found: LabelState) -> str:
+    """The labels of a version in a line or two, beside those of the version before."""
+    said = f"{found.labelled} of {found.records} records are labelled"
+    if not found.labelled and found.before is None:
+        said = "none"
+    elif found.unlabelled and found.before is not None:
+        said += f"; version {found.before}'s were"
+    return said + (f"\n{found.carried} taken over from version {found.before}" if found.carried else "")
+
+
+def show_planned(found: RegistrationPreview) -> None:
+    """Show a version as it would be fixed."""
+    version = found.version
+    output.fields((
+        ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
+        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
+        ("labels", label_words(found.labels)),
+        *([("left out", f"{version.held} items that wait in quarantine")] if version.held else []),
+    ))  # fmt: skip
+
+
 def show_registered(found: Registration) -> None:
     """Say what a version is fixed to, and what the ledger says of it."""
     version = found.version
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}"),
         ("records", f"{version.records}, on the ledger as {count_words(found.count)}"),
+        ("labels", label_words(found.labels)),
         ("root", (version.root or b"").hex()),
         ("card", found.card),
         ("provenance", found.provenance),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hmchain.application.data.erasure import ErasureOutcome, OptOutChange
+from hmchain.application.data.erasure import ErasureOutcome, ErasurePreview, OptOutChange, VersionLoss
 from hmchain.application.data.quarantine import QuarantineEntry, ReleaseOutcome
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
+
+NEXT_VERSION = "What is left goes into the next version: hmchain data extract SOURCE --into {0}"
 
 
 def waiting(found: Sequence[QuarantineEntry]) -> list[dict[str, object]]:
@@ -49,6 +51,38 @@ def show_released(found: ReleaseOutcome) -> None:
     output.say(f"It is in dataset {found.item.dataset} now, as {count} record(s), de-identified like the others.")
 
 
+def show_losses(found: ErasurePreview) -> None:
+    """Show what an erasure would destroy, who used it, and what it would leave."""
+    if found.losses:
+        output.table(
+            ("dataset", "version#", "state", "to be destroyed", "of#"),
+            ((loss.dataset, loss.version, "registered" if loss.registered else "open", _lost(loss), loss.of)
+             for loss in found.losses),
+        )  # fmt: skip
+    if found.quarantined:
+        output.say(f"In quarantine, destroyed too: {found.quarantined} items.")
+    if found.waiting:
+        output.say(f"Not reached: {found.waiting} items in quarantine whose patients cannot be told.")
+    used = found.uses
+    for use in used.uses:
+        made = "; its model keeps what it learnt" if use.model else ""
+        output.say(f"Used by study {use.study} ({use.status}): {use.dataset} version {use.version}{made}.")
+    if used.unknown:
+        output.say(f"Which studies used them cannot be told: {used.unknown}.")
+    elif not used.uses:
+        output.say("No study that the ledger knows was allowed to use them.")
+    fixed = [f"{loss.dataset} version {loss.version}" for loss in found.losses if loss.registered]
+    if fixed:
+        output.say(f"No new study can use {output.listed(fixed)} then: what is left goes into the next version.")
+    output.say("Later extractions pass over it.")
+
+
+def _lost(loss: VersionLoss) -> str:
+    if loss.prepared:
+        return f"{sum(loss.records.values())} prepared images"
+    return output.listed(f"{count} {kind}" for kind, count in sorted(loss.records.items()))
+
+
 def erased(found: ErasureOutcome) -> dict[str, object]:
     """The same as JSON."""
     return {
@@ -60,8 +94,8 @@ def show_erased(found: ErasureOutcome) -> None:
     """Say what was destroyed, and what the ledger says of it."""
     done = found.done
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
-    for name, number in done.versions:
-        output.say(f"The root of {name} version {number}, if it had one, can no longer be checked.")
+    for name, number in done.fixed:
+        output.say(f"The root of {name} version {number} can no longer be checked. {NEXT_VERSION.format(name)}")
     for name, number in found.withdrawn:
         output.say(f"The ledger says that {name} version {number} is withdrawn: no new study may use it.")
     if found.pending is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hmchain.application.data import trial
 from hmchain.application.data.deidentification import Inspection
 from hmchain.application.data.extraction import ExtractedVersion
-from hmchain.application.data.labels import LabelCounts
+from hmchain.application.data.labels import LabelCounts, LabelState
 from hmchain.application.data.preparation import PreparedImages
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
@@ -27,7 +27,8 @@ def show_hospital(made: HospitalFolder) -> None:
 def extracted(found: ExtractedVersion) -> dict[str, object]:
     """The same as JSON."""
     version = found.version
-    return {"dataset": version.dataset, "version": version.number, **plain(found.tally), **_of_source(found)}
+    return {"dataset": version.dataset, "version": version.number, **plain(found.tally), "labels": found.labels,
+            **_of_source(found)}  # fmt: skip
 
 
 def show_extracted(found: ExtractedVersion) -> None:
@@ -44,6 +45,7 @@ def show_extracted(found: ExtractedVersion) -> None:
         *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
         *_passed_over(found.passed_over),
+        *_labels(found.labels),
     ))  # fmt: skip
     _say_of_folders(found.unlabelled_folders)
     if version.records:
@@ -106,6 +108,14 @@ def _say_of_folders(folders: int) -> None:
 def _passed_over(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     """A row for what a source found that is no data of its kind."""
     return [("passed over", output.listed(f"{count} ({reason})" for reason, count in counts.items()))] if counts else []
+
+
+def _labels(found: LabelState) -> list[tuple[str, str]]:
+    """A row for labels, where the version before had some."""
+    if found.before is None:
+        return []
+    said = f"{found.carried} taken over from version {found.before}; " if found.carried else ""
+    return [("labels", f"{said}{found.labelled} of {found.records} records are labelled")]
 
 
 def show_labelled(found: LabelCounts) -> None:

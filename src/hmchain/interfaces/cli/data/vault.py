@@ -10,6 +10,7 @@ import typer
 from hmchain.application.data import upkeep
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data import show_vault as views
 from hmchain.interfaces.cli.data.sources import changing, reading
@@ -116,8 +117,12 @@ def restore(
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data vault rotate"))
-def rotate(directory: HospitalOption = DEFAULT_FOLDER) -> None:
+def rotate(directory: HospitalOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Replace the key that wraps the records' keys, and destroy the old one. The ciphertext stays as it is."""
+    question = (
+        "Replace the vault's key, and destroy the old one? Backups of the vault made before are worth nothing then"
+    )
+    confirm(question, yes=yes)
     with changing(directory) as records, output.progress_bar("wrapping keys") as progress:
         done = upkeep.rotate(records, progress)
     output.show(done, views.show_wrapped)

@@ -1,0 +1,109 @@
+"""What a steward cannot take back is shown and asked first; labels that were given once are not lost."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.data import erasure
+from hmchain.application.data.erasure import NothingToEraseError, Target
+from hmchain.application.site.hospital import locate
+from hmchain.interfaces.cli import asking
+from hmchain.interfaces.cli.main import main
+from support.dicom_objects import ct, written
+from support.finished_run import DATASET, STUDY, run_directory
+from support.steward import NUMBER, Steward, scans, steward
+
+__all__ = ["run_directory", "scans", "steward"]
+
+PATIENT = f"{NUMBER}-2"
+
+
+@pytest.fixture
+def registered(steward: Steward, scans: Path, tmp_path: Path) -> Steward:
+    """Twelve labelled slices of four patients, registered, and images made of them, registered too."""
+    steward.run("extract", str(scans), "--into", "head")
+    steward.run("label", "head", str(labels(tmp_path, range(4))))
+    steward.run("prepare", "head", "--into", "head-16", "--size", "16")
+    steward.run("register", "head", "--leave-waiting")
+    steward.run("register", "head-16")
+    return steward
+
+
+def labels(folder: Path, patients: range) -> Path:
+    table = folder / "labels.csv"
+    table.write_text("patient,label\n" + "".join(f"{NUMBER}-{i},{'ill' if i % 2 else 'well'}\n" for i in patients))
+    return table
+
+
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    return monkeypatch
+
+
+def test_an_erasure_shows_what_it_would_destroy_and_does_it_after_a_yes_alone(
+    registered: Steward, at_terminal: pytest.MonkeyPatch
+) -> None:
+    seen = registered.run("erase", "--patient", PATIENT, "--preview")
+    assert [(each["dataset"], each["records"], each["of"]) for each in seen["losses"]] == [
+        ("head", {"dicom": 3}, 12), ("head-16", {"image": 3}, 12),
+    ]  # fmt: skip
+    erase = ["data", "erase", "--patient", "-", "--dir", str(registered.folder)]
+    at_terminal.setattr("getpass.getpass", lambda prompt, stream: f"{PATIENT}0")  # mistyped
+    assert main(erase) == 2
+    shown = registered.capsys.readouterr().err
+    assert "no record is of this patient" in shown and PATIENT not in shown
+    at_terminal.setattr("getpass.getpass", lambda prompt, stream: PATIENT)
+    at_terminal.setattr("sys.stdin", io.StringIO("\n"))
+    assert main(erase) == 130
+    shown = registered.capsys.readouterr()
+    assert "head-16" in shown.err and "3 prepared images" in shown.err and "3 dicom" in shown.err
+    assert "Destroy all of this?" in shown.err and "nothing was changed" in shown.err
+    assert PATIENT not in shown.out + shown.err and shown.out == ""
+    assert registered.run("show", "head")["records"] == 12
+    at_terminal.setattr("sys.stdin", io.StringIO("yes\n"))
+    assert main(erase) == 0
+    told = registered.capsys.readouterr().out
+    assert "Records destroyed: 6" in told and "The root of head version 1 can no longer be checked." in told
+    assert registered.run("show", "head")["records"] == 9
+
+
+def test_an_erasure_names_the_studies_that_used_the_records(run_directory: Path) -> None:
+    north = locate(run_directory / "hospitals" / "north")
+    found = erasure.preview(north, DATASET, Target(record="000003"))
+    assert [(use.study, use.status, use.version, use.model is not None) for use in found.uses.uses] == [
+        (STUDY, "finished", 1, True)
+    ]
+    with pytest.raises(NothingToEraseError):
+        erasure.preview(north, DATASET, Target(record="nothing"))
+
+
+def test_labels_go_with_their_records_into_the_next_version(registered: Steward, scans: Path) -> None:
+    registered.run("erase", "--patient", PATIENT)
+    said = registered.run("register", "head", "--leave-waiting", expect=2)["error"]  # that of before is no success
+    assert said["code"] == "version_erased" and "no new study may use it" in said["what"]
+    assert "hmchain data extract SOURCE --into head" in said["hint"]
+    again = registered.run("extract", str(scans), "--into", "head")
+    assert (again["version"], again["labels"]["carried"], again["labels"]["unlabelled"]) == (2, 9, 0)
+    assert registered.run("prepare", "head", "--into", "head-16", "--size", "16")["images"] == 9
+    fixed = registered.run("register", "head", "--leave-waiting")
+    assert fixed["labels"]["labelled"] == 9
+
+
+def test_a_version_that_lost_its_labels_is_not_registered_by_mistake(registered: Steward, tmp_path: Path) -> None:
+    """Other patients than before: no label can be taken over."""
+    others = tmp_path / "others"
+    others.mkdir()
+    for number in range(4):
+        made = ct(PatientID=f"X-{number}", SOPInstanceUID=f"1.2.9.{number}")
+        made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+        (others / f"{number}.dcm").write_bytes(written(made))
+    registered.run("extract", str(others), "--into", "head")
+    refused = registered.run("register", "head", expect=2)["error"]
+    assert refused["code"] == "unlabelled" and "0 of 4 records of head version 2 are labelled" in refused["what"]
+    missing = registered.run("prepare", "head", "--into", "other-16", expect=3)["error"]
+    assert "4 of its 4 records have no label" in missing["what"] and "data label head" in missing["hint"]
+    assert registered.run("register", "head", "--unlabelled")["version"]["number"] == 2
