@@ -19,6 +19,18 @@ def utc(time_ms: int) -> str:
         return f"{time_ms} ms"
 
 
+def span(seconds: float) -> str:
+    """A length of time as people say it: 3.2 s, 35 s, 2 min 05 s, 3 h 07 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 class Backoff:
     """Pauses between attempts: doubled from the first to the last, and the first again after a success."""
 

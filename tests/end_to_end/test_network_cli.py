@@ -109,9 +109,14 @@ def test_a_crashed_cometbft_is_started_again(consortium: Consortium) -> None:
     assert site.process is not None and site.process.poll() is None
 
 
-def test_a_node_stops_cleanly_and_comes_back_from_a_backup(consortium: Consortium, tmp_path: Path) -> None:
+def test_a_node_stops_cleanly_and_comes_back_from_a_backup_under_its_agent(
+    consortium: Consortium, tmp_path: Path
+) -> None:
     site, directory = consortium.sites["east"], str(consortium.sites["east"].folder.path)
-    backup = str(tmp_path / "ledger.tar")
+    backup, log = str(tmp_path / "ledger.tar"), site.folder.agent_log
+    command = [sys.executable, "-m", "hmchain", "node", "agent", "--dir", directory]
+    agent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    until(lambda: log.exists() and "the agent of east acts in" in log.read_text(), "the agent")
     hmchain("node", "snapshot", backup, "--dir", directory, status=2)  # it runs
     assert site.stop() == 0
     kept = answer("node", "snapshot", backup, "--dir", directory)
@@ -119,8 +124,14 @@ def test_a_node_stops_cleanly_and_comes_back_from_a_backup(consortium: Consortiu
     for path in site.folder.ledger.glob("*.db*"):
         path.unlink()
     assert answer("node", "restore", backup, "--dir", directory)["commitment"] == kept["commitment"]
+    until(lambda: "the node does not run" in log.read_text(), "the agent's word that its node is away")
     site.start()
     until(consortium.agree, "one state again")
+    until(lambda: "the node is back after" in log.read_text(), "the agent's word that its node is back")
+    held = [link.readlink() for link in Path(f"/proc/{agent.pid}/fd").glob("*") if link.is_symlink()]
+    assert not [path for path in held if "ledger" in path.parts and path.name.endswith("(deleted)")]
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(timeout=60) == 0
 
 
 def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -90,6 +91,11 @@ def test_an_agent_that_is_started_before_its_node_waits_for_it(tmp_path: Path) -
             if starts_later:
                 with started(folder, said):
                     until(lambda: "the agent of alone acts in one" in agent_said.read_text(), "the agent")
+                    second = hmchain("node", "agent", "--dir", str(folder.path), status=2)
+                    assert f"process {agent.pid} acts as the agent of alone already" in second
         finally:
             agent.send_signal(signal.SIGTERM)
             assert agent.wait(timeout=60) == 0
+    told = folder.agent_log.read_text()
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  .+\n)+", told)
+    assert told.count("waiting for the node") == 2 and "the node answers after" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
 
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.study_end import is_finished
@@ -14,9 +15,11 @@ _IDLE_SECONDS = 0.02
 class NodeHospital:
     """A hospital and the ledger as its node has it."""
 
-    def __init__(self, hospital: Hospital, ledger: Ledger) -> None:
+    def __init__(self, hospital: Hospital, ledger: Ledger, held: ExitStack | None = None) -> None:
+        """What is `held` is released at the end."""
         self.hospital = hospital
         self.ledger = ledger
+        self._held = held or ExitStack()
 
     def require(self, *wires: bytes) -> None:
         """Send transactions and wait for their block. Raises `RefusedTransactionError` unless all succeed."""
@@ -39,8 +42,8 @@ class NodeHospital:
 
     def close(self) -> None:
         """Close every file and connection."""
-        self.hospital.close()
-        self.ledger.close()
+        with self._held, closing(self.ledger), closing(self.hospital):
+            pass
 
     def __enter__(self) -> NodeHospital:
         return self

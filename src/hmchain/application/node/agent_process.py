@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 
-from hmchain.application.hospital.hospital import Hospital, Learn
+from hmchain.application.hospital.hospital import Learn
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.models.leaving import Leaver
+from hmchain.application.node.agent_log import AgentLog
+from hmchain.application.node.key_watch import KeyWatch
+from hmchain.application.node.link import connected
+from hmchain.application.node.node_watch import NodeWatch
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.stopping import stopping
+from hmchain.application.node.study_news import StudyNews
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import Backoff
-from hmchain.errors import LedgerError
+from hmchain.errors import HMChainError, LedgerError
 from hmchain.ledger.engines.block_store import BlockStoreError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 from hmchain.ledger.readers.follower import UnsignedError
@@ -23,8 +29,12 @@ from hmchain.ledger.state import StateError
 from hmchain.plain import Say
 
 _IDLE_SECONDS = 0.25
-_AWAY_SECONDS = (1.0, 30.0)
-"""Between two attempts to reach a node that is away, the first pause and the longest."""
+_AWAY_SECONDS = (1.0, 5.0)
+"""Between two attempts to reach a node that is away, the first pause and the longest: asking costs next to nothing."""
+_PASSING_SECONDS = 3.0
+"""An object that comes within this time held nobody up."""
+NODE, KEYS = "the node", "the agent's keys"
+"""What the log is told of beside studies."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,24 @@ class AgentRun:
 def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner) -> AgentRun:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
-    A node that is away, at the start or later, is waited for. Raises what else `open_hospital` raises, and
-    `DamagedStateError` or `DamagedBlockError` if the node shows something else than its members decided.
+    A node that is away, at the start or later, is waited for. What happens is told, and logged into `agent.log`. Raises
+    what else `open_hospital` raises, and `DamagedStateError` or `DamagedBlockError` if the node shows something else
+    than its members decided.
     """
+    log = AgentLog(folder.agent_log, say)
+    name, told = folder.settings().organisation, dict[str, str]()
     with stopping() as stop:
-        opened = _opened(folder, passphrase, learn, say, stop)
-        return AgentRun(folder.settings().organisation, {}) if opened is None else _act(opened, say, stop)
+        while (opened := _opened(folder, passphrase, learn, log, stop)) is not None:
+            with opened:
+                log.tell(f"the agent of {name} acts in {opened.ledger.chain_id} (process {os.getpid()})")
+                acting = _Acting(opened, folder, passphrase, log, told)
+                try:
+                    acting.until(stop)
+                except HMChainError as error:
+                    log.tell(f"the agent of {name} ends: {error}")
+                    raise
+        log.tell(f"the agent of {name} has stopped")
+        return AgentRun(name, told)
 
 
 _NOT_YET = (
@@ -54,48 +76,88 @@ _NOT_YET = (
 
 
 def _opened(
-    folder: NodeFolder, passphrase: str | None, learn: Learn, say: Say, stop: threading.Event
+    folder: NodeFolder, passphrase: str | None, learn: Learn, log: AgentLog, stop: threading.Event
 ) -> NodeHospital | None:
     """The hospital, once its node answers; None if that is no longer wanted."""
     away = Backoff(*_AWAY_SECONDS)
     while not stop.is_set():
         try:
-            return open_hospital(folder, passphrase=passphrase, learn=learn, patience_seconds=0)
+            found = open_hospital(folder, passphrase=passphrase, learn=learn, patience_seconds=0)
         except _NOT_YET as error:
-            say(f"waiting for the node: {error}")
+            log.lasts(NODE, f"waiting for the node: {error}")
             stop.wait(away.pause())
+        else:
+            log.ended(NODE, "the node answers")
+            return found
     return None
 
 
-def _act(at_node: NodeHospital, say: Say, stop: threading.Event) -> AgentRun:
-    with at_node:
-        name = at_node.hospital.organisation
-        say(f"the agent of {name} acts in {at_node.ledger.chain_id}")
-        leaver = Leaver(at_node.hospital.folder, at_node.hospital.agent, at_node.ledger.genesis, say)
-        away = Backoff(*_AWAY_SECONDS)
-        told: dict[str, str] = {}
+class _Acting:
+    """One hospital, acting as long as its keys are the ledger's."""
+
+    def __init__(
+        self, at_node: NodeHospital, folder: NodeFolder, passphrase: str | None, log: AgentLog, told: dict[str, str]
+    ) -> None:
+        """`told` keeps what holds studies up."""
+        self._at_node, self._folder, self._log, self._told = at_node, folder, log, told
+        self._node, self._keys = NodeWatch(folder), KeyWatch(folder, at_node.hospital.keys, passphrase)
+        self._news = StudyNews(at_node.hospital.organisation, log, at_node.ledger.now_ms)
+        hospital, genesis = at_node.hospital, at_node.ledger.genesis
+        self._leaver = Leaver(hospital.folder, hospital.agent, genesis, log.tell)
+        self._away = Backoff(*_AWAY_SECONDS)
+
+    def until(self, stop: threading.Event) -> None:
+        """Act until `stop`, or until new keys are to be read. Raises `DamagedStateError` or `DamagedBlockError`."""
         while not stop.is_set():
+            if not self._node.is_running():
+                self._log.lasts(NODE, "the node does not run: start it with `hmchain node start`")
+                stop.wait(self._away.pause())
+                continue
             try:
-                busy = at_node.step()
-                leaver.leave(at_node.ledger.state)
+                may_act = self._may_act()
+                if may_act is None:
+                    return
+                busy = may_act and self._at_node.step()
+                self._log.ended(NODE, "the node is back")
+                self._news.look(self._at_node.ledger.state)
+                self._leaver.leave(self._at_node.ledger.state)
             except (DamagedStateError, DamagedBlockError):
                 raise  # waiting mends neither
-            except LedgerError as error:  # the node is away, starting, or rebuilding its state
-                say(str(error))
-                stop.wait(away.pause())
+            except LedgerError as error:  # the node is away, starting, rebuilding its state, or catching up
+                self._log.lasts(NODE, str(error))
+                stop.wait(self._away.pause())
                 continue
-            away.succeeded()
-            told = _tell_news(at_node.hospital, told, say)
+            self._away.succeeded()
+            self._tell_troubles()
             if not busy:
                 stop.wait(_IDLE_SECONDS)
-        say(f"the agent of {name} has stopped")
-        return AgentRun(name, told)
 
+    def _may_act(self) -> bool | None:
+        """True if its keys are those that the ledger knows; None once the right ones are to be read."""
+        ledger = self._at_node.ledger
+        if NODE in self._log.subjects():
+            connected(self._folder, patience_seconds=0).close()
+        if NODE in self._log.subjects() or KEYS in self._log.subjects():
+            ledger.produce_block()  # first see whether the node is whole, and what came meanwhile
+        if not (trouble := self._keys.trouble(ledger.state)):
+            self._log.ended(KEYS, "the agent's keys are the ledger's again")
+            return True
+        if self._keys.has_new_keys(ledger.state):
+            self._log.ended(KEYS)
+            self._log.tell("the hospital's keys were replaced: the agent takes up the new ones")
+            return None
+        self._log.lasts(KEYS, trouble)
+        return False
 
-def _tell_news(hospital: Hospital, told: dict[str, str], say: Say) -> dict[str, str]:
-    """Say what holds studies up, once each."""
-    news = {**hospital.agent.troubles, **hospital.agent.refusals}
-    for study, reason in news.items():
-        if told.get(study) != reason:
-            say(f"study {study}: {reason}")
-    return news
+    def _tell_troubles(self) -> None:
+        """Say what holds studies up, and what holds them up no more."""
+        agent = self._at_node.hospital.agent
+        for study, reason in agent.refusals.items():
+            if self._told.get(study) != reason:
+                self._log.tell(f"study {study}: this hospital takes no part: {reason}")
+        for study, reason in agent.troubles.items():
+            self._log.lasts(f"trouble of {study}", f"study {study}: {reason}", _PASSING_SECONDS)
+        for study in self._told.keys() - agent.troubles.keys() - agent.refusals.keys():
+            self._log.ended(f"trouble of {study}", f"study {study}: it goes on")
+        self._told.clear()
+        self._told.update(agent.troubles | agent.refusals)

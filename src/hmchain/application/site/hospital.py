@@ -38,6 +38,12 @@ class HospitalExistsError(InputError):
     code = "hospital_exists"
 
 
+class AgentRunningError(InputError):
+    """Another process acts as the hospital's agent."""
+
+    code = "agent_running"
+
+
 class RecordsInUseError(InputError):
     """Another command changes the hospital's records."""
 
@@ -119,6 +125,11 @@ class HospitalFolder:
     def agent_store(self) -> Path:
         """The agent's memory between steps."""
         return self.path / "agent.db"
+
+    @property
+    def agent_lock(self) -> Path:
+        """Held by the process that acts as the agent; holds its id."""
+        return self.path / "agent.lock"
 
     @property
     def cache(self) -> Path:
@@ -253,6 +264,19 @@ def convert(
     wrapping, _, store = _opened(folder, passphrase)
     with alone(folder):
         return Vault.convert(folder.vault, store, wrapping, replica, progress)
+
+
+@contextmanager
+def only_agent(folder: HospitalFolder) -> Iterator[None]:
+    """Let no other process act as a hospital's agent meanwhile. Raises `AgentRunningError` if one does."""
+
+    def refused(holder: str) -> AgentRunningError:
+        what = f"{holder} acts as the agent of {folder.organisation} already"
+        return AgentRunningError(what, "a hospital has one agent: stop that one with Ctrl-C or SIGTERM first")
+
+    files.make_folder(folder.path, mode=0o700)
+    with files.hold(folder.agent_lock, refused):
+        yield
 
 
 def _opened(folder: HospitalFolder, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:

@@ -137,6 +137,11 @@ class NodeFolder:
         return self.path / "node.log"
 
     @property
+    def agent_log(self) -> Path:
+        """The log of its agent."""
+        return self.path / "agent.log"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that runs the node; holds its id."""
         return self.path / "node.lock"

@@ -42,6 +42,12 @@ class UnsignedError(LedgerError):
     code = "unsigned"
 
 
+class BehindError(LedgerError):
+    """The node's ledger ends before what was verified of it: it was put back, and fetches what it lacks."""
+
+    code = "node_behind"
+
+
 class RunningHeaders(Headers, Protocol):
     """The source of a running node's signed headers."""
 
@@ -73,7 +79,8 @@ class Follower:
 
         Raises `DamagedBlockError` for a block that the members did not decide, or that does not give what its log says;
         the copy stays as it was before it. `DamagedStateError` if the node's own state is not what its blocks gave,
-        and `UnsignedError` where its headers cannot be had.
+        `UnsignedError` where its headers cannot be had, and `BehindError` where a node that was restored, recovered or
+        repaired is not as far as the copy yet.
         """
         if self._node_height <= self.state.height:
             self._look()
@@ -103,6 +110,9 @@ class Follower:
     def _look(self) -> None:
         """See how far the node is, and whether its state is the copy's."""
         with closing(State.open_read_only(self._directory / STATE)) as theirs:
+            if theirs.height < self.state.height:
+                what = f"the node's ledger was put back: it is at block {theirs.height}, and was at {self.state.height}"
+                raise BehindError(what, "wait: the node fetches from the other members what it lacks")
             if theirs.height == self.state.height > self._compared_at:
                 self._compare(theirs)
             self._node_height = theirs.height

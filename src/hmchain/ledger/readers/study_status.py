@@ -193,11 +193,32 @@ def _current(state: State, study: Study, entry: Round) -> CurrentRound:
         deadline_ms=entry.deadline_ms,
         master=entry.master if entry.ranking else "",
         backups=entry.ranking[entry.rank + 1 :],
-        waits_for=_awaited(state, study, entry),
+        waits_for=awaited(state, study, entry),
     )
 
 
-def _awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
+def undecided(state: State, study: Study) -> tuple[str, ...]:
+    """Whose steward has yet to approve a study, or has refused or revoked."""
+    told = ((name, approvals.approval(state, study.progress.specification, name)) for name in study.spec.participants)
+    return tuple(name for name, found in told if found is None or found.status != approvals.APPROVED)
+
+
+def awaited_to_open(state: State, study: Study) -> tuple[str, ...]:
+    """Whose agents have yet to take the step in which a study opens: to join, to agree or to confirm keys."""
+    name = study.spec.name
+    match study.status:
+        case Status.PROPOSED:
+            done = [each.organisation for each in opening.joins(state, name)]
+        case Status.AGREEING:
+            done = [each.organisation for each in opening.agreements(state, name)]
+        case Status.CONFIRMING:
+            done = [each.organisation for each in opening.confirmations(state, name)]
+        case _:
+            return ()
+    return _without(study.spec.participants, done)
+
+
+def awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
     """Whose transactions the phase of a round waits for."""
     updates = rounds.contributions(state, entry)
     ballots = rounds.gate_ballots(state, entry)
@@ -251,14 +272,11 @@ def _next(state: State, study: Study, participants: tuple[Participant, ...], cur
             undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
             if undecided:
                 return f"the stewards of {', '.join(undecided)} approve or refuse"
-            joined = (join.organisation for join in opening.joins(state, name))
-            return f"the agents of {', '.join(_without(study.spec.participants, joined))} join; keep them running"
+            return f"the agents of {', '.join(awaited_to_open(state, study))} join; keep them running"
         case Status.AGREEING:
-            agreed = (agreement.organisation for agreement in opening.agreements(state, name))
-            return f"the agents of {', '.join(_without(study.spec.participants, agreed))} agree keys; keep them running"
+            return f"the agents of {', '.join(awaited_to_open(state, study))} agree keys; keep them running"
         case Status.CONFIRMING:
-            said = (confirmation.organisation for confirmation in opening.confirmations(state, name))
-            return f"the agents of {', '.join(_without(study.spec.participants, said))} confirm keys; keep them running"
+            return f"the agents of {', '.join(awaited_to_open(state, study))} confirm keys; keep them running"
         case Status.RUNNING:
             waits = ", ".join(current.waits_for) if current else ""
             return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"

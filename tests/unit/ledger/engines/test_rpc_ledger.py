@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,12 +47,17 @@ def engine(chain: Chain) -> Engine:
     return Engine(chain)
 
 
-def opened(engine: Engine, founding: Genesis | None = None, patience_seconds: float = 5.0) -> CometLedger:
+def opened(
+    engine: Engine,
+    founding: Genesis | None = None,
+    patience_seconds: float = 5.0,
+    is_lost: Callable[[], bool] = lambda: False,
+) -> CometLedger:
     client = RpcClient(["http://node"], transport=engine)
     chain = engine.chain
     return CometLedger(
         client, founding or chain.founding, StoredStates({"a": chain.directory}), clock_ms=chain.clock,
-        patience_seconds=patience_seconds,
+        patience_seconds=patience_seconds, is_lost=is_lost,
     )  # fmt: skip
 
 
@@ -88,6 +93,16 @@ def test_a_transaction_that_is_lost_is_not_waited_for_for_ever(chain: Chain, eng
     consortium = Consortium(chain.directory / "folder", opened(engine, patience_seconds=0.05), {})
     with consortium, pytest.raises(NotIncludedError, match="may still come into one until 20"):
         consortium.submit(chain.send.dataset("a", "lost too"))
+    ledger.close()
+
+
+def test_b5_what_was_sent_to_a_node_that_ended_is_not_waited_for(chain: Chain, engine: Engine) -> None:
+    """An agent that waited for it would cost everybody else half a minute."""
+    engine.prompt = False
+    ends = iter([False, False, True])
+    ledger = opened(engine, patience_seconds=3600, is_lost=lambda: next(ends))
+    ledger.submit(chain.send.dataset("a", "lost"))
+    assert ledger.produce_block() is None and not ledger.waiting and not list(ends)
     ledger.close()
 
 

@@ -15,7 +15,7 @@ from hmchain.ledger.contracts.members.membership import active_members
 from hmchain.ledger.engines.block_store import BlockStoreError
 from hmchain.ledger.engines.cometbft.light import SignedHeader
 from hmchain.ledger.readers import follower as module
-from hmchain.ledger.readers.follower import Follower, UnsignedError, follow
+from hmchain.ledger.readers.follower import BehindError, Follower, UnsignedError, follow
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.states import DamagedStateError
 from support.abci_chain import Chain
@@ -201,14 +201,16 @@ def test_a_tip_that_no_header_signs_is_not_followed(node: Chain, headers: Runnin
         follow(node.directory, headers)
 
 
-def test_a_node_that_makes_its_state_anew_is_waited_for(node: Chain, follower: Follower) -> None:
+def test_b5_a_node_that_was_put_back_is_waited_for_and_that_is_said(node: Chain, follower: Follower) -> None:
+    """Restored, recovered or made anew: its files are others now, and the one that is held is nobody's any more."""
     decided = [request for request, _ in node.decided]
     node.app.close()
     for path in [*node.directory.glob("state.db*"), *node.directory.glob("blocks.db*")]:
         path.unlink()
     again = Chain.of(node.directory, node.founding)
     for request in decided:
-        assert heights(follower) == []
+        with pytest.raises(BehindError, match=f"is at block {again.height}, and was at 3"):
+            follower.next()
         again.decide(request)
     node.fill(0)
     assert heights(follower) == [] and follower.state.height == 3

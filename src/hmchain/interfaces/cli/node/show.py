@@ -13,9 +13,9 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.network.show import rules_words
 
 AFTER_ROTATION = {
-    "agent": "Restart the agent: until then what it sends is refused.",
+    "agent": "A running agent takes it up by itself.",
     "validator": "The node takes it up by itself; its reputation and power are those of before.",
-    "wrapping": "Restart the agent: it holds the old key still. Back up the vault anew: its old backups need that one.",
+    "wrapping": "A running agent takes it up by itself. Back up the vault anew: its old backups need the old key.",
 }
 
 

@@ -50,8 +50,9 @@ class Source(Protocol):
 class CometLedger:
     """One chain through its members' nodes (see `engines.ledger.Ledger`).
 
-    A transaction that is in no block after `patience_seconds` is no longer waited for. Raises `NoEndpointError` and
-    `OtherChainError`; whoever made client and source closes them then.
+    A transaction that is in no block after `patience_seconds` is no longer waited for, and none once `is_lost` says
+    that the node ended, which kept them in memory. Raises `NoEndpointError` and `OtherChainError`; whoever made client
+    and source closes them then.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class CometLedger:
         *,
         clock_ms: Callable[[], int] = now_ms,
         patience_seconds: float = 30.0,
+        is_lost: Callable[[], bool] = lambda: False,
     ) -> None:
         self.genesis, self.chain_id = genesis, genesis.chain_id
         self._client, self._source = client, source
-        self._clock_ms, self._patience = clock_ms, patience_seconds
+        self._clock_ms, self._patience, self._is_lost = clock_ms, patience_seconds, is_lost
         chain = client.status().node_info.network
         if chain != self.chain_id:
             raise OtherChainError(f"the node is of chain {chain}, not {self.chain_id}", "name this network's node")
@@ -120,17 +122,30 @@ class CometLedger:
 
     def produce_block(self) -> tuple[Block, BlockResult] | None:
         """The next block that is not empty, once the node has it; None if none of ours is to be expected."""
-        while (stored := self._source.next()) is None:
-            now = time.monotonic()
-            self._waiting = {digest: until for digest, until in self._waiting.items() if until > now}
-            if not self._waiting:
-                return None
-            time.sleep(_POLL_SECONDS)
+        try:
+            stored = self._next()
+        except LedgerError:
+            self._waiting.clear()  # what the node had not put into a block may be lost with it
+            raise
+        if stored is None:
+            return None
         block, result = stored.block, stored.result
         self._time_ms = block.header.time_ms
         for receipt in result.receipts:
             self._waiting.pop(receipt.transaction, None)
         return block, result
+
+    def _next(self) -> StoredBlock | None:
+        """The next block that is not empty; None once nothing is waited for any more."""
+        while (stored := self._source.next()) is None:
+            now = time.monotonic()
+            self._waiting = {digest: until for digest, until in self._waiting.items() if until > now}
+            if self._waiting and self._is_lost():
+                self._waiting.clear()
+            if not self._waiting:
+                return None
+            time.sleep(_POLL_SECONDS)
+        return stored
 
     def close(self) -> None:
         """Release files and connections."""
