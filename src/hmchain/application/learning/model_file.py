@@ -7,6 +7,7 @@ weights give the root that was registered, and all that gives them a meaning the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -18,17 +19,19 @@ from torch import nn
 
 from hmchain import files
 from hmchain.application.learning.pinned import cnn_plan
-from hmchain.application.learning.prior import summed_counts
+from hmchain.application.learning.prior import prior_q16, summed_counts
+from hmchain.application.learning.trainer_study import TrainerModel
 from hmchain.application.learning.trainers.cnn import (
     Architecture,
     ArchitectureError,
+    Layer,
     Preprocessing,
     Vector,
     build,
-    dimension,
     layers,
     load_vector,
 )
+from hmchain.application.learning.trainers.own import TrainerLayer
 from hmchain.canonical import Record, encode
 from hmchain.errors import AuditError, HMChainError, InputError
 from hmchain.ledger import arithmetic, vectors
@@ -78,20 +81,36 @@ class Origin(Record, frozen=True, kw_only=True):
     """Round 0's "model": the participants' mean class counts, with noise; the prior follows from them."""
 
 
+class NoNetworkError(InputError):
+    """A model is of somebody's own trainer, and no network that this package builds."""
+
+    code = "no_network"
+
+
 class Model(NamedTuple):
     """A model file's content."""
 
-    arch: Architecture
+    arch: Architecture | TrainerModel
     vector: Vector
     preprocessing: Preprocessing
     origin: Origin | None
     """None in a file that no study made."""
 
     def network(self) -> nn.Module:
-        """The network with these weights, for torch; what goes in and comes out of it `preprocessing` says."""
+        """The network with these weights, for torch; what goes in and comes out of it `preprocessing` says.
+
+        Raises `NoNetworkError` for a model of somebody's own trainer: that one says what `arrays` mean.
+        """
+        if isinstance(self.arch, TrainerModel):
+            what = f"this model is of the trainer {self.arch.trainer}, and no CNN of images"
+            raise NoNetworkError(what, "in Python its trainer's `predict` takes `load_model(...).arrays()`")
         network = build(self.arch)
         load_vector(network, self.vector)
         return network.eval()
+
+    def arrays(self) -> dict[str, Vector]:
+        """The weights by the names of their layers."""
+        return _tensors(self.arch, self.vector)
 
 
 class Registry(Protocol):
@@ -159,12 +178,20 @@ _EXPORT = "do not use it; `hmchain model export` writes the right one at any par
 
 def _preprocessing(model: Model, origin: Origin) -> Preprocessing | None:
     """What the file's own network, plan and counts say; None if they say nothing."""
-    counts = summed_counts(origin.mean_counts, origin.participants)
+    counts, how = summed_counts(origin.mean_counts, origin.participants), model.preprocessing
+    if isinstance(model.arch, TrainerModel):
+        return own_preprocessing(how.channels, how.height, how.width, how.classes)
     try:
         adjusted = cnn_plan(bytes.fromhex(origin.training)).logit_adjustment
-        return Preprocessing.for_model(model.arch, model.preprocessing.classes, counts, adjusted=adjusted)
+        return Preprocessing.for_model(model.arch, how.classes, counts, adjusted=adjusted)
     except (HMChainError, ValueError):
         return None
+
+
+def own_preprocessing(channels: int, height: int, width: int, classes: tuple[str, ...]) -> Preprocessing:
+    """The inputs of somebody's own trainer: whatever it makes of them, and of the classes' shares, is in its code."""
+    equal = prior_q16((0,) * len(classes))
+    return Preprocessing(height=height, width=width, channels=channels, classes=classes, prior_q16=equal)
 
 
 def _meaning_digest(model: Model, origin: Origin) -> bytes:
@@ -210,24 +237,26 @@ def _read(path: Path) -> Model:
     try:
         with safe_open(path, "numpy") as file:
             arch, preprocessing, origin = _parse_header((file.metadata() or {})[_METADATA_KEY])
-            parts = [file.get_tensor(layer.name).reshape(-1) for layer in layers(arch)]
+            parts = [file.get_tensor(layer.name).reshape(-1) for layer in _layers(arch)]
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read", "give the path of a model.safetensors") from error
     except (SafetensorError, KeyError, msgspec.MsgspecError) as error:
-        raise ModelFileError(f"{path} is not an FL-CNN model", "give a file that a study wrote") from error
+        raise ModelFileError(
+            f"{path} is not an FL-CNN model, nor another of a study", "give a file that a study wrote"
+        ) from error
     vector = np.concatenate(parts)
-    if vector.shape != (dimension(arch),) or vector.dtype != np.float32:
+    if vector.size != sum(layer.size for layer in _layers(arch)) or vector.dtype != np.float32:
         raise ModelFileError(f"the weights in {path} do not fit its architecture", "restore the file")
     return Model(arch, vector, preprocessing, origin)
 
 
-def _parse_header(text: str) -> tuple[Architecture, Preprocessing, Origin | None]:
+def _parse_header(text: str) -> tuple[Architecture | TrainerModel, Preprocessing, Origin | None]:
     header = msgspec.json.decode(text, type=dict[str, dict[str, Any] | None])
     arch, preprocessing, origin = header["architecture"], header["preprocessing"], header["origin"]
     if arch is None or preprocessing is None:
         raise KeyError("network or preprocessing")
     return (
-        _record(Architecture, arch),
+        _record(TrainerModel, arch) if "trainer" in arch else _record(Architecture, arch),
         _record(Preprocessing, preprocessing),
         None if origin is None else _record(Origin, origin),
     )
@@ -235,12 +264,19 @@ def _parse_header(text: str) -> tuple[Architecture, Preprocessing, Origin | None
 
 def _record(kind: type[R], fields: dict[str, Any]) -> R:
     # Records are arrays when encoded; the file keeps the names, for whoever reads it without this package.
-    return msgspec.convert([fields[name] for name in kind.__struct_fields__], kind)
+    tag = kind.__struct_config__.tag
+    return msgspec.convert([*([tag] if tag else []), *(fields[name] for name in kind.__struct_fields__)], kind)
 
 
-def _tensors(arch: Architecture, vector: Vector) -> dict[str, Vector]:
-    if vector.shape != (dimension(arch),):
-        raise ArchitectureError(f"the network has {dimension(arch)} weights, but {vector.size} were given")
-    ends = np.cumsum([layer.size for layer in layers(arch)])
+def _layers(arch: Architecture | TrainerModel) -> Sequence[Layer | TrainerLayer]:
+    return arch.layers if isinstance(arch, TrainerModel) else layers(arch)
+
+
+def _tensors(arch: Architecture | TrainerModel, vector: Vector) -> dict[str, Vector]:
+    found = _layers(arch)
+    size = sum(layer.size for layer in found)
+    if vector.shape != (size,):
+        raise ArchitectureError(f"the network has {size} weights, but {vector.size} were given")
+    ends = np.cumsum([layer.size for layer in found])
     parts = np.split(np.ascontiguousarray(vector, np.float32), ends[:-1])
-    return {layer.name: part.reshape(layer.shape) for layer, part in zip(layers(arch), parts, strict=True)}
+    return {layer.name: part.reshape(layer.shape) for layer, part in zip(found, parts, strict=True)}

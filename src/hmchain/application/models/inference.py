@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmchain.application.learning.memory import tune_allocator
+from hmchain.application.learning.trainer_study import TrainerModel
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.readers.ledger import LedgerReader
 
@@ -27,7 +28,7 @@ class ModelFile:
 
     path: Path
     sha256: bytes
-    architecture: Architecture
+    architecture: Architecture | TrainerModel
     weights: int
     preprocessing: Preprocessing
     origin: Origin | None
@@ -36,6 +37,20 @@ class ModelFile:
     """Whether weights and meaning are those of the ledger: `matches`, `differs`, or `unknown` where there is none."""
     difference: str
     """What differs from the ledger, or why it was not compared."""
+
+    @property
+    def trainer(self) -> str:
+        """The trainer's class, if the model is of somebody's own; else empty."""
+        return self.architecture.trainer if isinstance(self.architecture, TrainerModel) else ""
+
+    @property
+    def network(self) -> str:
+        """Network or trainer, in words."""
+        arch = self.architecture
+        if isinstance(arch, TrainerModel):
+            shapes = (f"{each.name} {' x '.join(map(str, each.shape)) or '1'}" for each in arch.layers)
+            return f"of the trainer {arch.trainer}: {', '.join(shapes)}"
+        return f"{arch.name}, {arch.filters} filters, stem stride {arch.stem_stride}"
 
 
 def known(ledger: LedgerReader) -> RegisteredModels:

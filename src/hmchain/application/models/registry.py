@@ -9,10 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain.application.agent import contents
-from hmchain.application.learning.model_file import Model, Origin, RegisteredModels, check, save_model
+from hmchain.application.learning.model_file import (
+    Model,
+    Origin,
+    RegisteredModels,
+    check,
+    own_preprocessing,
+    save_model,
+)
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
+from hmchain.application.learning.trainer_study import TrainerModel, pins_own_trainer
 from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
 from hmchain.canonical import decode
 from hmchain.errors import StudyError
@@ -20,7 +28,7 @@ from hmchain.keys import SecretKey
 from hmchain.ledger.arithmetic import I64
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Round, Verdict
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.learning.studies import Study, StudySpec
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.records.envelope import open_envelope, sealed_size
@@ -65,6 +73,8 @@ def mean_counts(state: State, objects: Objects, key: SecretKey, study: str) -> t
 def preprocessing(state: State, means: tuple[int, ...], study: str) -> Preprocessing:
     """The way in which a study's model takes an image, with the prior that its mean class counts give."""
     spec = _study(state, study).spec
+    if pins_own_trainer(spec):
+        return own_preprocessing(spec.schema.channels, spec.schema.height, spec.schema.width, spec.schema.classes)
     adjusted = cnn_plan(spec.training).logit_adjustment
     counts = summed_counts(means, len(spec.uses))
     arch = decode(spec.architecture, Architecture)
@@ -94,7 +104,7 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
         mean_counts=means,
     )
     model = Model(
-        decode(spec.architecture, Architecture),
+        _network(spec),
         accepted_model(state, objects, key, study, registered.round),
         preprocessing(state, means, study),
         origin,
@@ -102,6 +112,12 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
     check(model, RegisteredModels(genesis.digest, (registered,)), path)
     save_model(path, model)
     return model
+
+
+def _network(spec: StudySpec) -> Architecture | TrainerModel:
+    if pins_own_trainer(spec):
+        return decode(spec.architecture, TrainerModel)
+    return decode(spec.architecture, Architecture)
 
 
 def _made(objects: Objects, key: SecretKey, entry: Study, made: Round) -> tuple[I64, I64]:

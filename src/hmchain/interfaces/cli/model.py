@@ -169,21 +169,20 @@ def _show_models(found: list[ModelView]) -> None:
 
 
 def _show(found: ModelFile) -> None:
-    arch = found.architecture
     output.heading(str(found.path))
     output.fields((
         ("SHA-256", found.sha256.hex()),
-        ("network", f"{arch.name}, {arch.filters} filters, stem stride {arch.stem_stride}, {found.weights:,} weights"),
+        ("network", f"{found.network}, {found.weights:,} weights"),
         ("preprocessing", _preprocessing(found)),
-        ("classes", output.listed(_shares(found))),
+        ("classes", output.listed(found.preprocessing.classes if found.trainer else _shares(found))),
         *_origin(found.origin),
         ("ledger", _KNOWN[found.ledger].format(found.difference)),
     ))  # fmt: skip
     output.heading("From Python")
     output.say("from pathlib import Path")
-    output.say("from hmchain import load_model, predict, verify")
+    output.say(f"from hmchain import load_model, {'' if found.trainer else 'predict, '}verify")
     output.say(f'model = load_model(Path("{found.path}"), verify("LEDGER"))')
-    output.say('predict(model, Path("IMAGE").read_bytes())')
+    output.say("model.arrays()" if found.trainer else 'predict(model, Path("IMAGE").read_bytes())')
     output.say()
     output.say(RESEARCH_ONLY, style="bold yellow")
 
@@ -221,6 +220,9 @@ def _show_predictions(found: Predictions) -> None:
 
 def _preprocessing(model: ModelFile) -> str:
     how = model.preprocessing
+    if model.trainer:
+        rows = how.height == how.channels == 1
+        return f"rows of {how.width} numbers" if rows else f"images of {how.width} x {how.height}, as the trainer says"
     colour = "grey" if how.channels == 1 else "colour"
     return f"resized to {how.width} x {how.height} (aspect ratio not kept), {colour}, 0..255 scaled to -1..1"
 

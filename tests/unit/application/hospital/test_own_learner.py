@@ -9,9 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.own_learner import learning_with
+from hmchain.application.learning.model_file import (
+    ModelDiffersError,
+    NoNetworkError,
+    RegisteredModels,
+    load_model,
+    save_model,
+)
 from hmchain.application.learning.trainer_study import TrainerPlan, start, trainer_spec
 from hmchain.application.learning.trainers import worker
 from hmchain.application.learning.trainers.local import SPLITS
@@ -19,6 +27,7 @@ from hmchain.application.learning.trainers.own import OwnTrainer, half
 from hmchain.application.learning.trainers.source import read_source
 from hmchain.application.learning.trainers.trainer import Examples
 from hmchain.application.learning.trainers.worker import TrainerError
+from hmchain.application.models import inference, registry
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
@@ -52,6 +61,20 @@ def test_a_data_scientists_own_trainer_learns_with_four_hospitals(tmp_path: Path
         consortium.run(STUDY)
         model = models.model(consortium.ledger.state, STUDY)
         assert model is not None and model.round == 3
+        key, genesis, path = consortium.study_key(STUDY), consortium.ledger.genesis, tmp_path / "risk.safetensors"
+        registry.export(consortium.ledger.state, consortium.objects, key, STUDY, path, genesis)
+    known = RegisteredModels(genesis.digest, (model,))
+    held = load_model(path, known)
+    assert {name: array.shape for name, array in held.arrays().items()} == {"slopes": (5, 2), "offsets": (2,)}
+    with pytest.raises(NoNetworkError, match="of the trainer Logistic"):
+        held.network()
+    test, trainer = rows(200, 99), read_source(source).load()(SCHEMA, {})
+    assert (trainer.predict(held.arrays(), test.values).argmax(1) == test.labels).mean() > 0.9
+    described = inference.describe(path, known)
+    assert described.ledger == "matches" and described.trainer == "Logistic" and "slopes 5 x 2" in described.network
+    save_model(path, held._replace(preprocessing=replace(held.preprocessing, classes=("yes", "no"))))
+    with pytest.raises(ModelDiffersError):
+        load_model(path, known)
 
 
 def steps(consortium: Consortium, until: str, at: str = "elm", most: int = 400) -> str:
@@ -117,7 +140,7 @@ def test_a_trainer_that_raises_holds_up_its_study_alone_and_quotes_no_patient(tm
         (("        return weights\n", "        return None\n"), "something else than arrays named slopes, offsets"),
         (("        return weights\n", "        raise SystemExit(3)\n"), "SystemExit at bad.py:"),
         ((".argmax(1) == data.labels).mean()", ".argmax(1) == data.labels).sum()"), "no number from 0 to 1"),
-        ((".argmax(1) == data.labels).mean()", ".argmax(1) == data.labels) / 0"), "no number from 0 to 1"),
+        ((".argmax(1) == data.labels).mean()", ".argmax(1) == data.labels) * np.nan"), "no number from 0 to 1"),
     ],
     ids=["not a number", "another shape", "text", "nothing", "exits", "a score of 29", "no score"],
 )
