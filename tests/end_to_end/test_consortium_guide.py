@@ -170,7 +170,7 @@ class Followed:
             self.printed.setdefault(section.title, {})[department.host.name] = printed
             if found := re.search(r"^genesis ([0-9a-f]{64})$", printed, re.M):
                 self.genesis = found[1]  # read out by telephone
-            if found := re.search(r"hmchain network vote ([0-9a-f]+)$", printed, re.M):
+            if found := re.search(r"hmchain network vote ([0-9a-f]+)", printed, re.M):
                 self.ballot = found[1]
         elif block.note == "node.toml":
             self._set(department.file(f"hmchain/{block.note}"), text)

@@ -65,7 +65,7 @@ def entry(records: Records, name: str, number: int | None, record: str) -> Recor
     """The catalogue's entry of one record. Raises as `describe`."""
     found = records.catalogue.record(name, _as_registered(records, name, number).number, record)
     if found is None:
-        raise UnknownVersionError(f"dataset {name} has no such record", f"hmchain data show {name}")
+        raise UnknownVersionError(f"dataset {name} has no such record", f"list its records: `hmchain data show {name}`")
     return found
 
 

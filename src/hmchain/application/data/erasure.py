@@ -167,12 +167,14 @@ def _require_something(records: Records, dataset: str | None, target: Target) ->
         if dataset is None:
             raise NoSuchDatasetError("it is not said of which dataset the record is", "name the dataset")
         if not _versions_of(records, dataset, target.record):
-            raise NothingToEraseError(f"dataset {dataset} has no such record", "`hmchain data show` lists its records")
+            raise NothingToEraseError(
+                f"dataset {dataset} has no such record", f"list them: `hmchain data show {dataset}`"
+            )
         return []
     subjects, catalogue = _subjects(records, target), records.catalogue
     held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
     if not held and not any(records.vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
-        hint = "compare the identifier; to keep out whom no record is of yet: hmchain data opt-out"
+        hint = "compare the identifier; to keep out whom no record is of yet: `hmchain data opt-out --patient -`"
         raise NothingToEraseError("no record is of this patient", hint)
     return held
 

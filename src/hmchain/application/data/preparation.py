@@ -159,7 +159,7 @@ def _too_little(source: Version, what: str, unlabelled: int) -> UnfitForLearning
     name = f"version {source.number} of dataset {source.dataset}"
     if not unlabelled:
         return UnfitForLearningError(f"{name} {what}", "add images, or leave the class out with --classes")
-    label = f"hmchain data label {source.dataset} labels.csv"
+    label = f"`hmchain data label {source.dataset} labels.csv`"
     if source.closed:  # the next version takes over the labels that there are
         label = f"extract the next version, then {label}, before it is registered"
     missing = f"{unlabelled} of its {source.records} records have no label"

@@ -121,13 +121,13 @@ def require_fixable(version: Version, labels: LabelState, *, leave_waiting: bool
     """Raise `EmptyVersionError`, `WaitingItemsError` or `UnlabelledError` for an open version that is not ready."""
     name, number = version.dataset, version.number
     if version.records == 0:
-        hint = "extract records first: hmchain data extract"
+        hint = f"extract records first: `hmchain data extract SOURCE --into {name}`"
         raise EmptyVersionError(f"version {number} of dataset {name} is empty", hint)
     if version.held and not leave_waiting:
-        hint = "decide about them (hmchain data quarantine list), or leave them out with --leave-waiting"
+        hint = "decide about them (`hmchain data quarantine list`), or leave them out with --leave-waiting"
         raise WaitingItemsError(f"{version.held} items of dataset {name} wait in quarantine", hint)
     if labels.lost and not unlabelled:
-        hint = f"label them (hmchain data label {name} labels.csv), or insist with --unlabelled"
+        hint = f"label them (`hmchain data label {name} labels.csv`), or insist with --unlabelled"
         what = f"{labels.labelled} of {labels.records} records of {name} version {number} are labelled"
         raise UnlabelledError(f"{what}, version {labels.before}'s were: nothing could learn from it", hint)
 
@@ -139,7 +139,7 @@ def _require_finished(records: Records, version: Version) -> None:
     differing = sorted(listed.symmetric_difference(records.vault.records(name, number)))
     if differing:
         what = f"{len(differing)} records of dataset {name} are half kept or half erased: a command was cut short"
-        raise UnfinishedError(what, f"run it again, or: hmchain data erase {name} --record {differing[0]}")
+        raise UnfinishedError(what, f"run it again, or: `hmchain data erase {name} --record {differing[0]}`")
 
 
 def schema_of(records: Records, version: Version) -> Schema | RecordSchema:
@@ -169,7 +169,7 @@ def publish(steward: LedgerUser, version: Version, schema: Schema | RecordSchema
     if last == number - 1:
         steward.send(PublishVersion(name, number, _root(version), rounded_count(version.records)))
     elif last < number:
-        hint = f"register version {last + 1} first: hmchain data register {name} --version {last + 1}"
+        hint = f"register version {last + 1} first: `hmchain data register {name} --version {last + 1}`"
         raise OutOfStepError(f"the ledger's newest version of {name} is {last}", hint)
     withdrawn = bool(version.erased_ms and withdraw(steward, [(name, number)]))
     return Publication(version, rounded_count(version.records), published=True, withdrawn=withdrawn)
@@ -268,5 +268,5 @@ def node_in_network(place: HospitalFolder) -> NodeFolder | None:
 def _root(version: Version) -> bytes:
     if version.root is None:
         what = f"version {version.number} of dataset {version.dataset} is open"
-        raise NotRegisteredError(what, f"register it first: hmchain data register {version.dataset}")
+        raise NotRegisteredError(what, f"register it first: `hmchain data register {version.dataset}`")
     return version.root

@@ -98,10 +98,10 @@ def _version_with(records: Records, record: str, dataset: str | None, number: in
         if number in (None, version.number) and catalogue.record(name, version.number, record) is not None
     ]
     if not found:
-        raise UnknownVersionError("no version has this record", "`hmchain data show` lists a version's records")
+        raise UnknownVersionError("no version has this record", "`hmchain data show DATASET` lists a version's records")
     registered = [version for version in found if version.closed]
     if not registered:
-        hint = f"register it first: hmchain data register {found[-1].dataset}"
+        hint = f"register it first: `hmchain data register {found[-1].dataset}`"
         raise NotRegisteredError("no registered version has this record", hint)
     if len(owners := sorted({version.dataset for version in registered})) > 1:
         raise InputError(f"several datasets have this record: {', '.join(owners)}", "name one with --dataset")
@@ -154,7 +154,7 @@ def read(path: Path) -> HandedProof:
     except OSError as error:
         raise RecordProofFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        hint = "ask for the file that `hmchain data prove` wrote"
+        hint = "ask for the file that `hmchain data prove RECORD --output FILE` wrote"
         raise RecordProofFileError(f"{path} is no proof of a record", hint) from error
     return HandedProof(found.organisation, proof)
 

@@ -94,5 +94,5 @@ def require_whole(version: Version) -> None:
         day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
         name = version.dataset
         what = f"records of {name} version {version.number} were erased on {day}: no new study may use it"
-        hint = f"what is left goes into the next version: hmchain data extract SOURCE --into {name}, then register it"
+        hint = f"what is left goes into the next version: `hmchain data extract SOURCE --into {name}`, then register it"
         raise ErasedVersionError(what, hint)

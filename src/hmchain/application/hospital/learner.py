@@ -52,7 +52,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         raise UnpinnedError(f"study {spec.name} pins a model and a rule that do not fit each other")
     if others := differences(spec, arch, plan, salt):
         what = f"study {spec.name} pins what does not follow from its plan: {', '.join(others)}"
-        raise UnpinnedError(what, "have it proposed again, by `hmchain study propose`")
+        raise UnpinnedError(what, "have it proposed again, by `hmchain study propose FILE`")
     use = spec.uses[spec.participants.index(hospital.organisation)]
 
     def load() -> LearnerData:

@@ -67,7 +67,7 @@ class OwnLearning:
         salt = parameters.founding(hospital.node.state).salt
         if others := trainer_differences(spec, source, plan, salt, begun):
             what = f"study {spec.name} pins what does not follow from its trainer and plan: {', '.join(others)}"
-            raise UnpinnedError(what, "have it proposed again, by `hmchain study propose`")
+            raise UnpinnedError(what, "have it proposed again, by `hmchain study propose FILE`")
         return LazyLearner(begun.initial, lambda: _data(hospital, spec, source, begun))
 
     def _source(self, spec: StudySpec) -> TrainerSource:

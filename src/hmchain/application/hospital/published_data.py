@@ -35,7 +35,9 @@ def require_published(
     """
     published = datasets.version(state, organisation, dataset, version)
     if published is None:
-        raise _unpublished(dataset, version, "is not on the ledger", "publish it first: hmchain data register DATASET")
+        raise _unpublished(
+            dataset, version, "is not on the ledger", f"publish it first: `hmchain data register {dataset}`"
+        )
     name = f"published/{dataset}/{version:08d}"
     try:
         found = vault.commitment(dataset, version)
@@ -60,7 +62,7 @@ def _require_remainder(
         raise _unpublished(dataset, version, how, "publish the next version, and have the study proposed on that")
     if not published.withdrawn:
         how = "lost records, and the ledger does not say that it was withdrawn"
-        raise _unpublished(dataset, version, how, "withdraw it: hmchain data erase; or restore the vault")
+        raise _unpublished(dataset, version, how, "withdraw it: `hmchain data withdraw`; or restore the vault")
     if not set(vault.leaves(dataset, version)) <= set(checked.leaves):
         raise _unpublished(
             dataset, version, "has other records than were published", "restore the vault from its backup"

@@ -173,7 +173,7 @@ def check(model: Model, registry: Registry, path: Path) -> None:
 
 
 _UNREGISTERED = "name its ledger; or say that it may be of none: `--unregistered`, in Python `unregistered=True`"
-_EXPORT = "do not use it; `hmchain model export` writes the right one at any participant's node"
+_EXPORT = "do not use it; `hmchain model export STUDY` writes the right one at any participant's node"
 
 
 def _preprocessing(model: Model, origin: Origin) -> Preprocessing | None:

@@ -143,7 +143,9 @@ def _manifest(file: Path, scratch: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode((scratch / _MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BackupError(f"{file} is no backup of a node", "give a file that `hmchain node snapshot` wrote") from error
+        raise BackupError(
+            f"{file} is no backup of a node", "give a file that `hmchain node snapshot FILE` wrote"
+        ) from error
     if not all((scratch / name).exists() for name in (STATE, BLOCKS, DATA)):
         raise BackupError(f"{file} is not whole", "take another backup")
     return manifest

@@ -90,7 +90,9 @@ def pending(folder: NodeFolder) -> StateSync | None:
     try:
         return msgspec.json.decode(folder.state_sync.read_bytes(), type=StateSync)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FromSnapshotError(f"{folder.state_sync} is damaged", "give `hmchain network join` once more") from error
+        raise FromSnapshotError(
+            f"{folder.state_sync} is damaged", "give `hmchain network join FILE` once more"
+        ) from error
 
 
 def _has_blocks(folder: NodeFolder) -> bool:

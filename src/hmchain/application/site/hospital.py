@@ -188,7 +188,7 @@ def locate(directory: Path) -> HospitalFolder:
     folder = bare(directory)
     if key_file(folder.keys, "wrapping").exists():
         return folder
-    hint = f"make one: hmchain data init --dir {directory}; or name a node's folder, or runs/latest/hospitals/NAME"
+    hint = f"make one: `hmchain data init --dir {directory}`; or name a node's folder, or runs/latest/hospitals/NAME"
     raise NoHospitalError(f"{directory} holds no hospital", hint)
 
 

@@ -155,7 +155,10 @@ class NodeFolder:
         try:
             return files.read_toml(self.toml, NodeSettings, wrong)
         except OSError as error:
-            raise NodeSettingsError(f"there is no node at {self.path}", "make one with `hmchain node init`") from error
+            raise NodeSettingsError(
+                f"there is no node at {self.path}",
+                "make one: `hmchain node init NAME --title TEXT --address HOST:PORT`",
+            ) from error
 
     def write_settings(self, settings: NodeSettings) -> None:
         """Write a new `node.toml`, each setting with its explanation. Raises `NodeExistsError`."""

@@ -47,7 +47,7 @@ _NO_ANCHOR = (
 
 _PARTIAL = (
     "This node joined from a snapshot: what happened up to block {} is missing here. Ask a member with the whole log, "
-    "or fetch it: stop the node, hmchain node recover, start it."
+    "or fetch it: stop the node, `hmchain node recover`, start it."
 )
 
 
@@ -95,7 +95,7 @@ app.command("proof", cls=ReadCommand, epilog=example("hmchain audit proof proof.
 @app.command("verify-record", cls=ReadCommand,
              epilog=example("hmchain audit verify-record proof.json --genesis DIGEST"))  # fmt: skip
 def verify_record(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `hmchain data prove` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `data prove` wrote.")],
     run: RunOption = None,
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
     root: Annotated[

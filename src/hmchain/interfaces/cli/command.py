@@ -11,10 +11,10 @@ import typer
 from typer.core import TyperCommand
 
 from hmchain.errors import InputError
-from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli import hints, output
 
 _FOLDER = "--dir"
-_AS_ARGUMENT = "folder of "
+_AS_ARGUMENT, _TYPED = "folder of ", "COMMANDLINE"
 _began: ContextVar[type[WriteCommand] | None] = ContextVar("began", default=None)
 
 
@@ -46,6 +46,7 @@ class WriteCommand(TyperCommand):
         _began.set(type(self))
         for name in [name for name in ctx.params if name.startswith(_AS_ARGUMENT)]:
             _take_folder(ctx, name)
+        _remember_folder(ctx, self.params)
         return super().invoke(ctx)
 
 
@@ -67,9 +68,19 @@ def _take_folder(ctx: Any, argument: str) -> None:
     if given is None:
         return
     source = ctx.get_parameter_source(option)
-    if source is not None and source.name == "COMMANDLINE" and ctx.params[option] != given:
+    if source is not None and source.name == _TYPED and ctx.params[option] != given:
         raise TwoFoldersError(f"{given} and {ctx.params[option]} are two folders", f"name one, by {_FOLDER} or without")
     ctx.params[option] = given
+    ctx.set_parameter_source(option, source.__class__[_TYPED])
+
+
+def _remember_folder(ctx: Any, options: list[Any]) -> None:
+    """Have hints repeat a folder that was typed; one of the environment is there for the next command too."""
+    for option in options:
+        if _FOLDER in option.opts:
+            source = ctx.get_parameter_source(option.name)
+            if source is not None and source.name == _TYPED:
+                hints.remember(ctx.command_path.partition(" ")[2], Path(ctx.params[option.name]))
 
 
 def forget() -> None:
@@ -77,6 +88,7 @@ def forget() -> None:
     _began.set(None)
     output.answer_in_json(False)
     output.widen(False)
+    hints.forget()
 
 
 def began() -> type[WriteCommand] | None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import typer
 
 from hmchain.errors import HMChainError, StorageError
-from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli import hints, output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.program import program
 from hmchain.plain import plain
 
 INTERRUPTED = 130
@@ -63,7 +64,7 @@ class Failure:
         if not self.what:
             return  # no command was given, and the help has been printed
         if as_json:
-            output.write_json({"error": plain(self)}, sys.stdout)
+            output.write_json({"error": {**plain(self), "hint": hints.whole(self.hint)}}, sys.stdout)
             return
         console = output.console(stderr=True)
         console.print("error", style="bold red", end=" ")
@@ -90,7 +91,7 @@ def explain(error: BaseException) -> Failure:
 def interrupted(arguments: list[str], running: type[WriteCommand] | None) -> Failure:
     """The words for a user who pressed Ctrl-C, by the kind of command that was `running`; None if none was."""
     what = (running or ReadCommand).interrupted
-    return Failure("stopped", f"{what}: {shlex.join(['hmchain', *arguments])}", "interrupted", INTERRUPTED)
+    return Failure("stopped", f"{what}: {program()} {shlex.join(arguments)}", "interrupted", INTERRUPTED)
 
 
 def debugging() -> bool:
@@ -100,8 +101,8 @@ def debugging() -> bool:
 
 def _of_usage(error: typer.TyperException) -> Failure:
     context = getattr(error, "ctx", None)
-    command = context.command_path if context else "hmchain"
-    return Failure(error.format_message(), f"{command} --help shows what can be given", "usage", error.exit_code)
+    command = context.command_path if context else program()
+    return Failure(error.format_message(), f"`{command} --help` shows what can be given", "usage", error.exit_code)
 
 
 def _extra(error: ModuleNotFoundError) -> str | None:

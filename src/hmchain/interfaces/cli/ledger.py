@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -93,7 +94,7 @@ def proof(
 
     def tell(_: object) -> None:
         output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
-        output.say(f"hmchain audit proof {out} --genesis {genesis}", style="bold")
+        output.command(f"audit proof {shlex.quote(str(out))} --genesis {genesis}")
 
     about = {"transaction": proven.transaction.digest, "height": proven.height, "genesis": genesis}
     output.show({"file": out, **about}, tell)

@@ -11,6 +11,7 @@ import typer
 from hmchain.interfaces.cli import about, command, failures, output
 from hmchain.interfaces.cli.lazy import LazyCommand, LazyGroup
 from hmchain.interfaces.cli.options import passphrase_taken
+from hmchain.interfaces.program import program
 from hmchain.plain import RESEARCH_ONLY
 from hmchain.processes import leave_no_core_dump
 
@@ -75,7 +76,7 @@ def main(arguments: list[str]) -> int:
     output.tame_terminal()
     try:
         with passphrase_taken():
-            status = typer.main.get_command(app).main(arguments, prog_name="hmchain", standalone_mode=False)
+            status = typer.main.get_command(app).main(arguments, prog_name=program(), standalone_mode=False)
         if status != failures.INTERRUPTED:
             return status if isinstance(status, int) else 0
         failure = failures.interrupted(arguments, command.began())

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from hmchain.errors import InputError
+from hmchain.interfaces.program import NAME, program
 from hmchain.processes import PASSPHRASE, taken_out
 
 RunOption = Annotated[
@@ -94,7 +95,7 @@ def parse_digest(text: str) -> bytes:
 
 def example(command: str) -> str:
     """The epilogue of a command's help."""
-    return f"[dim]Example:[/dim] [bold]{command}[/bold]"
+    return f"[dim]Example:[/dim] [bold]{command.replace(NAME, program(), 1)}[/bold]"
 
 
 _taken: ContextVar[str | None] = ContextVar("passphrase", default=None)

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hmchain.clock import utc
-from hmchain.interfaces.cli import layout
+from hmchain.interfaces.cli import hints, layout
 from hmchain.plain import Progress, plain, printable
 
 if TYPE_CHECKING:
@@ -116,8 +116,13 @@ def write_json(value: Any, stream: TextIO) -> None:
 
 
 def safe(text: str) -> str:
-    """`text` with its control characters made visible; lines stay lines."""
-    return printable(text, keep="\n")
+    """`text` with its control characters made visible, and its commands as they work here; lines stay lines."""
+    return hints.whole(printable(text, keep="\n"))
+
+
+def command(words: str) -> None:
+    """Print a command to be copied, on a line of its own; `words` is what stands after the program's name."""
+    console().print(printable(hints.called(words)), style="bold", soft_wrap=True)
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], drop: Sequence[str] = ()) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from hmchain.interfaces.demo.inspection import read_lineage
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.demo.verdicts import verdicts
+from hmchain.interfaces.program import program
 from hmchain.interfaces.report.parts import (
     Approval,
     Audit,
@@ -87,13 +89,13 @@ def summarise(
         ledger=_ledger(prepared, history),
         timings=timings,
         limits=(*engine.limits, *PRIVACY_LIMITS),
-        next_commands=_next_commands(prepared, consortium),
+        next_commands=next_commands(prepared.folder.path, consortium.ledger.genesis.digest, prepared.names[0]),
     )
 
 
 def audit_command(folder: Path, anchor: bytes) -> str:
     """The command with which anyone repeats the audit."""
-    return f"hmchain audit verify {folder} --genesis {anchor.hex()}"
+    return f"{program()} audit verify {shlex.quote(str(folder))} --genesis {anchor.hex()}"
 
 
 def _identity(prepared: Prepared, engine: Engine, consortium: Consortium, model_digest: str) -> RunIdentity:
@@ -208,11 +210,11 @@ def _ledger(prepared: Prepared, history: History) -> LedgerStatistics:
     )
 
 
-def _next_commands(prepared: Prepared, consortium: Consortium) -> tuple[Fact, ...]:
-    folder, first = prepared.folder.path, prepared.names[0]
-    anchor = consortium.ledger.genesis.digest
+def next_commands(folder: Path, anchor: bytes, organisation: str) -> tuple[Fact, ...]:
+    """Commands to go on with, as they work in the present folder."""
+    run = f"{program()} {{}} {shlex.quote(str(folder))} {{}}".format
     return (
         Fact(name=audit_command(folder, anchor), text="check the whole record yourself"),
-        Fact(name=f"hmchain audit trace {folder} --dataset {first}/{DATASET}", text="who used this dataset, and why"),
-        Fact(name=f"hmchain model predict IMAGE --dir {folder}", text="try the model"),
+        Fact(name=run("audit trace", f"--dataset {organisation}/{DATASET}"), text="who used this dataset, and why"),
+        Fact(name=run("model predict IMAGE --dir", "").rstrip(), text="try the model"),
     )

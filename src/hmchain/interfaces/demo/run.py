@@ -71,6 +71,8 @@ def run(
 
 def _show_finished(folder: RunFolder, story: Story) -> RunSummary:
     summary = from_json(folder.summary.read_bytes())
+    anchor, first = bytes.fromhex(summary.identity.genesis_digest), summary.hospitals[0].name
+    summary = msgspec.structs.replace(summary, next_commands=outcome.next_commands(folder.path, anchor, first))
     story.line(f"This run is finished; it is in {folder.path}. For another, give another --seed or --output.")
     story.closing(summary, str(folder.report))
     return summary

@@ -85,7 +85,9 @@ def check(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
     try:
         file: ProofFile = msgspec.json.decode(path.read_bytes(), type=ProofFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProofFileError(f"{path} is not an inclusion proof", "`hmchain ledger proof` writes one") from error
+        raise ProofFileError(
+            f"{path} is not an inclusion proof", "`hmchain ledger proof DIGEST --output FILE` writes one"
+        ) from error
     if genesis is not None:
         if file.genesis.digest != genesis:
             raise ProofError(

@@ -134,7 +134,7 @@ class Vault:
         hierarchy = Hierarchy(database, provider_of(keys))
         try:
             if 0 < database.format < VERSION:
-                hint = "hmchain data vault convert --dir FOLDER of the hospital, once; it can be interrupted"
+                hint = "once: `hmchain data vault convert`; it can be interrupted"
                 raise VaultError(f"{path} is a vault of an earlier format", hint)
             if database.format != VERSION:
                 raise VaultError(f"{path} is not a vault that this version reads", "create it, or restore the file")

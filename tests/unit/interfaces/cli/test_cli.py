@@ -171,7 +171,7 @@ def test_a_full_disk_names_the_file(monkeypatch: pytest.MonkeyPatch, capsys: Cap
 )  # fmt: skip
 def test_wrong_usage_is_exit_2_with_the_help_to_read(capsys: Captured, arguments: list[str]) -> None:
     assert main(arguments) == 2
-    assert "--help shows what can be given" in capsys.readouterr().err
+    assert "--help` shows what can be given" in capsys.readouterr().err
     assert main([*arguments, "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
 

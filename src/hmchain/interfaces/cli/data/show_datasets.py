@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from hmchain.application.data.datasets import Description, Hit
@@ -31,7 +32,7 @@ def versions(found: Sequence[Version]) -> list[dict[str, object]]:
 def show_versions(found: Sequence[Version]) -> None:
     """List versions of datasets."""
     if not found:
-        output.say("There are no datasets yet: hmchain data extract SOURCE --into DATASET")
+        output.say("There are no datasets yet: `hmchain data extract SOURCE --into DATASET`")
         return
     output.table(
         ("dataset", "version#", "state", "records#", "patients#", "size#", "held#", "from"),
@@ -73,7 +74,7 @@ def show_version(found: Description) -> None:
         ("given twice", found.duplicates),
         ("in quarantine", version.held),
         ("project, profile", f"{about.project}, {about.profile.name}: {about.profile.title}"),
-        ("root", version.root.hex() if version.root else "- (open: hmchain data register)"),
+        ("root", version.root.hex() if version.root else f"- (open: `hmchain data register {version.dataset}`)"),
     ))  # fmt: skip
     if found.actions:
         output.heading("What de-identification did")
@@ -150,4 +151,4 @@ def show_checked(found: VersionCheck) -> None:
 def show_proof(made: WrittenProof) -> None:
     """Say what a proof shows, and how to check it."""
     output.say(f"{made.file} proves that {made.dataset} version {made.version} holds the record. Check it offline:")
-    output.say(f"hmchain audit verify-record {made.file} --genesis DIGEST --dir LEDGER", style="bold")
+    output.command(f"audit verify-record {shlex.quote(str(made.file))} --genesis DIGEST --dir LEDGER")

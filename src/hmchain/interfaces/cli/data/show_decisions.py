@@ -9,7 +9,7 @@ from hmchain.application.data.quarantine import QuarantineEntry, ReleaseOutcome
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
 
-NEXT_VERSION = "What is left goes into the next version: hmchain data extract SOURCE --into {0}"
+NEXT_VERSION = "What is left goes into the next version: `hmchain data extract SOURCE --into {0}`"
 
 
 def waiting(found: Sequence[QuarantineEntry]) -> list[dict[str, object]]:
@@ -45,7 +45,7 @@ def released(found: ReleaseOutcome) -> dict[str, object]:
 def show_released(found: ReleaseOutcome) -> None:
     """Say where an item is that a reviewer let through."""
     if not found.released:
-        output.say("It is still held, now for another reason: hmchain data quarantine list")
+        output.say("It is still held, now for another reason: `hmchain data quarantine list`")
         return
     count = found.tally.records + found.tally.updated
     output.say(f"It is in dataset {found.item.dataset} now, as {count} record(s), de-identified like the others.")
@@ -100,17 +100,17 @@ def show_erased(found: ErasureOutcome) -> None:
         output.say(f"The ledger says that {name} version {number} is withdrawn: no new study may use it.")
     if found.pending is not None:
         why = found.pending.what
-        output.say(f"The ledger could not be told: {why}. Once it can: hmchain data withdraw", stderr=True)
+        output.say(f"The ledger could not be told: {why}. Once it can: `hmchain data withdraw`", stderr=True)
     for path in done.cards:
-        output.say(f"Its card {path} is deleted: hmchain data card makes a new one.")
+        output.say(f"Its card {path} is deleted: `hmchain data card DATASET` makes a new one.")
     if done.quarantined:
         output.say(f"Items destroyed that waited in quarantine: {done.quarantined}.")
     if done.waiting:
         output.say(
             f"{done.waiting} items wait in quarantine whose patients cannot be told. Reject those of this patient: "
-            "hmchain data quarantine list --names"
+            "`hmchain data quarantine list --names`"
         )
-    output.say("Later extractions pass over it, until: hmchain data opt-out --lift")
+    output.say("Later extractions pass over it, until it is lifted: `hmchain data opt-out --lift --patient -`")
 
 
 def show_withdrawn(versions: Sequence[tuple[str, int]]) -> None:

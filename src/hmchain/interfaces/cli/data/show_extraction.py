@@ -41,7 +41,7 @@ def show_extracted(found: ExtractedVersion) -> None:
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
         *([("updated", tally.updated)] if tally.updated else []),
         ("given twice", tally.duplicates),
-        ("held back", f"{tally.held}: hmchain data quarantine list" if tally.held else 0),
+        ("held back", f"{tally.held}: `hmchain data quarantine list`" if tally.held else 0),
         *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
         *_passed_over(found.passed_over),
@@ -49,7 +49,7 @@ def show_extracted(found: ExtractedVersion) -> None:
     ))  # fmt: skip
     _say_of_folders(found.unlabelled_folders)
     if version.records:
-        output.say(f"Next: hmchain data show {version.dataset}, then hmchain data register {version.dataset}")
+        output.say(f"Next: `hmchain data show {version.dataset}`, then `hmchain data register {version.dataset}`")
 
 
 def inspected(found: Inspection) -> dict[str, object]:
@@ -138,7 +138,7 @@ def show_prepared(made: PreparedImages) -> None:
         ("left out", output.listed(f"{count} ({reason})" for reason, count in made.left_out.items())),
     ))  # fmt: skip
     output.say(
-        f"Next: hmchain data register {name}. It puts the modality, the size and the classes' names on the ledger."
+        f"Next: `hmchain data register {name}`. It puts the modality, the size and the classes' names on the ledger."
     )
 
 

@@ -35,7 +35,7 @@ def show_checked(found: VaultCheck) -> None:
         return
     _show_damage(found.scrub.damaged)
     if found.scrub.damaged:
-        output.say("Put them back from a replica: hmchain data vault repair REPLICA")
+        output.say("Put them back from a replica: `hmchain data vault repair REPLICA`")
     for each in found.changed:
         output.say(f"{each.what}: {each.hint}", style="bold red")
 
@@ -68,9 +68,8 @@ def show_swept(done: SweptObjects) -> None:
 
 def show_backup(made: WrittenBackup) -> None:
     """Say what a backup holds, and what to keep apart from it."""
-    output.say(
-        f"{made.file} holds keys and catalogue, encrypted. The ciphertext is mirrored apart: hmchain data vault mirror"
-    )
+    output.say(f"{made.file} holds keys and catalogue, encrypted.")
+    output.say("The ciphertext is mirrored apart: `hmchain data vault mirror REPLICA`")
     output.say(f"Keep a copy of {made.key} elsewhere, apart from the backups: without it nobody can open them.")
 
 
@@ -82,14 +81,14 @@ def show_restored(found: RestoredHospital, directory: Path, *, from_replica: boo
         ("objects fetched", found.objects if from_replica else "none: no replica was named"),
         ("records lost", found.lost),
     ))  # fmt: skip
-    output.say(f"Check it: hmchain data vault verify --dir {directory}")
+    output.say(f"Check it: `hmchain data vault verify --dir {directory}`")
 
 
 def show_converted(found: Conversion, directory: Path) -> None:
     """Say what became of a vault of an earlier version."""
     if found.records:
         output.fields((("records", found.records), ("objects lost", found.lost)))
-        output.say(f"Check it: hmchain data vault verify --dir {directory}")
+        output.say(f"Check it: `hmchain data vault verify --dir {directory}`")
     else:
         output.say("The vault has this version's format: there is nothing to do.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.rules import PARAMETER_RANGES, ParametersView, RulesView
 
@@ -32,19 +32,18 @@ def show_founded(founded: FoundedNetwork, file: Path) -> None:
     output.say(f"{len(members)} members: the network goes on while at most {founded.tolerated} of them fail or lie.")
     output.say(f"Compare the fingerprints by telephone, then send {file} to every member, with this digest beside it:")
     output.say(f"genesis {genesis.digest.hex()}", style="bold")
-    output.say(f"hmchain network join {file} --genesis {genesis.digest.hex()}", style="bold")
+    output.command(f"network join {shlex.quote(str(file))} --genesis {genesis.digest.hex()}")
 
 
 def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> None:
     """Say what is left to do after joining; `compare` if nobody named the genesis digest."""
     output.say(f"{folder.settings().organisation} has joined {joined.network}.")
     if not joined.founder:
-        output.say(f"It is no founder: send {folder.introduction} to a member, who runs hmchain network admit FILE.")
+        output.say(f"It is no founder: send {folder.introduction} to a member, who runs `hmchain network admit FILE`.")
     if compare:
         question = f"Ask the founder by telephone whether this is the genesis digest: {joined.genesis.hex()}"
         output.say(question, style="bold")
-    where = "" if folder.path == DEFAULT_FOLDER else f" --dir {folder.path}"
-    output.say(f"Start the node: hmchain node start{where}")
+    output.say("Start the node: `hmchain node start`")
 
 
 def show_network(found: NetworkStatus) -> None:
@@ -95,7 +94,7 @@ def show_ballot(ballot: BallotView) -> None:
     """Show one ballot, and how others agree with it."""
     show_ballots([ballot])
     if ballot.open:
-        output.say(f"Other members agree with: hmchain network vote {output.short(ballot.id)}")
+        output.say(f"Other members agree with: `hmchain network vote {output.short(ballot.id)}`")
 
 
 def _row(ballot: BallotView) -> tuple[object, ...]:

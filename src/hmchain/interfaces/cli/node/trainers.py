@@ -58,7 +58,7 @@ def _show(found: TrainerView) -> None:
         output.say("The agent runs it, from its next start, in studies that pin this digest and your steward approves.")
     else:
         output.say(RIGHTS)
-        output.say(f"Read it first, then: hmchain node trainers {found.source} --accept")
+        output.say(f"Read it first, then: `hmchain node trainers {found.source} --accept`")
 
 
 def _files(found: TrainerView) -> str:

@@ -83,7 +83,7 @@ def approve(
     _tell(
         done,
         f"{done.dataset} version {done.version} may be used for {study} until {until} UTC. "
-        f"Take it back with: hmchain study revoke {study}",
+        f"Take it back with: `hmchain study revoke {study}`",
     )
 
 
@@ -155,7 +155,7 @@ def propose(
     with open_scientist(node) as scientist:
         done = studies.propose(scientist, wanted)
     _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
-                f"Each decides: hmchain study approve {done.study}")  # fmt: skip
+                f"Each decides: `hmchain study approve {done.study}`")  # fmt: skip
 
 
 def _ledger(folder: Path | None) -> tuple[Path, str]:

@@ -99,7 +99,7 @@ def diagnose(home: Path, log: Path, since: str) -> LedgerError | None:
     if found := _NO_SNAPSHOT.search(words):
         return StateSyncError(
             f"the snapshot did not come: {found[1].strip()}",
-            "give `hmchain network join` again, with a newer `--trust` and servers that answer, or without "
+            "give `hmchain network join FILE` again, with a newer `--trust` and servers that answer, or without "
             "`--from-snapshot` to fetch all blocks",
         )
     damage = _damage(home / DATA, words)

@@ -1,0 +1,77 @@
+"""Commands that are printed: they begin as this program was called, and go to the folder that this command was given.
+
+A text says them between backticks, as `hmchain study status`. What takes which folder is written down here, since the
+commands themselves are imported when they are called; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from contextvars import ContextVar
+from enum import Enum
+from pathlib import Path
+
+from hmchain.interfaces.program import NAME, program
+
+
+class Takes(Enum):
+    """The folders that commands take by `--dir`."""
+
+    NOTHING = "none"
+    RUN = "of a run, a node or a ledger"
+    NODE = "of a node"
+    HOSPITAL = "of a hospital, which may be a node's"
+
+
+_GROUPS = {"data": Takes.HOSPITAL, "node": Takes.NODE, "network": Takes.NODE, "study": Takes.NODE}
+_OTHERS = {
+    **dict.fromkeys(("demo", "version", "data selftest", "audit proof", "ledger check-proof"), Takes.NOTHING),
+    **dict.fromkeys(("network init",), Takes.NOTHING),
+    **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
+    "model export": Takes.HOSPITAL,
+}
+_LEAST = {"report": 1}
+"""Words of a command; one alone is a group of commands."""
+_COMMAND = re.compile(rf"`{NAME}( [^`\n]*)?`")
+
+_given: ContextVar[tuple[str, Path] | None] = ContextVar("given", default=None)
+"""The command that runs and the folder that it was told, if it was told one on its command line."""
+
+
+def takes(words: str) -> Takes:
+    """The folder that a command takes, which is given as it is typed: `study status --wide`."""
+    one, two = " ".join(words.split()[:1]), " ".join(words.split()[:2])
+    return _OTHERS.get(two) or _OTHERS.get(one) or _GROUPS.get(one, Takes.RUN)
+
+
+def remember(command: str, folder: Path) -> None:
+    """Have printed commands go to the folder that `command` was given."""
+    _given.set((command, folder))
+
+
+def forget() -> None:
+    """Begin afresh: no folder was given."""
+    _given.set(None)
+
+
+def whole(text: str) -> str:
+    """`text` with its commands as they work here."""
+    return _COMMAND.sub(lambda found: f"`{called(found[1] or '')}`", text)
+
+
+def called(words: str) -> str:
+    """A command as it works here, given what stands after the program's name."""
+    given = _given.get()
+    more = f" --dir {shlex.quote(str(given[1]))}" if given and _goes_there(words, *given) else ""
+    return f"{program()} {words.strip()}{more}".rstrip()
+
+
+def _goes_there(words: str, running: str, folder: Path) -> bool:
+    """Tell whether a command wants the folder of the one that runs, and does not name one itself."""
+    from hmchain.application.site.node import NodeFolder
+
+    parts, wants = words.split(), takes(words)
+    if {"--dir", "--node", "--help"} & set(parts) or len(parts) < _LEAST.get("".join(parts[:1]), 2):
+        return False
+    return wants is not Takes.NOTHING and (wants is takes(running) or NodeFolder(folder).toml.is_file())
