@@ -30,6 +30,8 @@ from hmchain.records.objects import MissingObjectError, ObjectStore, address_of
 
 T = TypeVar("T")
 
+_MISSING = "who holds it puts it again; if it never comes, see that every member's node.toml names the same store"
+
 
 class Exchange:
     """The shared store as one participant of one study uses it."""
@@ -65,7 +67,10 @@ class Exchange:
         """
         envelope = self.cache.get(address)
         if envelope is None:
-            envelope = self._store.get(address, size=size)
+            try:
+                envelope = self._store.get(address, size=size)
+            except MissingObjectError as error:
+                raise MissingObjectError(error.what, _MISSING) from error
             if keep:
                 self.cache.put(address, envelope)
         return envelope

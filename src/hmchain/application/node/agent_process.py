@@ -16,6 +16,7 @@ from hmchain.application.node.link import connected
 from hmchain.application.node.node_watch import NodeWatch
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.stopping import stopping
+from hmchain.application.node.store_watch import StoreWatch
 from hmchain.application.node.study_news import StudyNews
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import Backoff
@@ -104,6 +105,7 @@ class _Acting:
         self._news = StudyNews(at_node.hospital.organisation, log, at_node.ledger.now_ms)
         hospital, genesis = at_node.hospital, at_node.ledger.genesis
         self._leaver = Leaver(hospital.folder, hospital.agent, genesis, log.tell)
+        self._store = StoreWatch(folder, hospital.agent.objects, genesis.chain_id, log)
         self._away = Backoff(*_AWAY_SECONDS)
 
     def until(self, stop: threading.Event) -> None:
@@ -121,6 +123,7 @@ class _Acting:
                 self._log.ended(NODE, "the node is back")
                 self._news.look(self._at_node.ledger.state)
                 self._leaver.leave(self._at_node.ledger.state)
+                self._store.look(self._at_node.ledger.state, is_missed=bool(self._at_node.hospital.agent.troubles))
             except (DamagedStateError, DamagedBlockError):
                 raise  # waiting mends neither
             except LedgerError as error:  # the node is away, starting, rebuilding its state, or catching up
@@ -133,7 +136,7 @@ class _Acting:
                 stop.wait(_IDLE_SECONDS)
 
     def _may_act(self) -> bool | None:
-        """True if its keys are those that the ledger knows; None once the right ones are to be read."""
+        """True with the keys that the ledger knows and a shared store; None once the right ones are to be read."""
         ledger = self._at_node.ledger
         if NODE in self._log.subjects():
             connected(self._folder, patience_seconds=0).close()
@@ -141,7 +144,9 @@ class _Acting:
             ledger.produce_block()  # first see whether the node is whole, and what came meanwhile
         if not (trouble := self._keys.trouble(ledger.state)):
             self._log.ended(KEYS, "the agent's keys are the ledger's again")
-            return True
+            if self._store.was_named():
+                return None
+            return self._store.is_shared(ledger.state)
         if self._keys.has_new_keys(ledger.state):
             self._log.ended(KEYS)
             self._log.tell("the hospital's keys were replaced: the agent takes up the new ones")

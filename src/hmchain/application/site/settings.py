@@ -59,7 +59,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         str,
         _says("""\
 Where all members keep encrypted updates: a directory that all reach, or s3://BUCKET/PREFIX.
-Empty: "objects" in this folder, where no other member finds them; enough until the first study."""),
+Empty: "objects" in this folder, where no other member finds them: then the agent takes part in no study."""),
     ] = ""
     objects_endpoint: Annotated[
         str,
