@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
-from hmchain.errors import InputError
-from hmchain.files import read_toml
+from hmchain.application.governance.study_file import ModelChoice, Proposal, StudyFileError
+from hmchain.application.learning.deadlines import Work, deadlines_for
+from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
+from hmchain.application.learning.schedule import MILLION, Q16, TrainingPlan, default_plan
+from hmchain.errors import HMChainError
+from hmchain.ledger import arithmetic
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
@@ -15,49 +19,71 @@ from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
 
-PURPOSE = "DUO:0000006"
-"""Health, medical or biomedical research (GA4GH Data Use Ontology)."""
+if TYPE_CHECKING:
+    from hmchain.application.learning.trainers.cnn import Architecture
 
-
-class StudyFileError(InputError):
-    """The file of a proposal cannot be used."""
-
-    code = "study_file"
-
-
-class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A proposal's TOML file; the network follows from the images' size, the schedule is the demo's."""
-
-    name: str
-    datasets: dict[str, str]
-    """Organisation to its dataset; the newest version is used."""
-    rounds: int = 600
-    steps: int = 4
-    purpose: str = PURPOSE
-    colluders: int | None = None
-    """How many participants that pool what they know the study withstands; f of the consortium if not given."""
-
-
-def load_proposal(path: Path) -> Proposal:
-    """Read a proposal. Raises `StudyFileError`."""
-
-    def wrong(reason: str) -> StudyFileError:
-        return StudyFileError(f"{path}: {reason}", "docs/how-to/scientist.md shows a whole one")
-
-    try:
-        return read_toml(path, Proposal, wrong)
-    except OSError as error:
-        raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
+_PLAN_BYTES_MAX = 32 << 10
 
 
 def specification(state: State, proposal: Proposal) -> StudySpec:
     """All that a study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
     # torch takes seconds to import, and only proposals need it here.
-    from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec
-    from hmchain.application.learning.trainers.cnn import Architecture
 
-    uses, schemas = [], []
+    uses, schema, records = _data(state, proposal)
+    plan, architecture = training_plan(proposal), _architecture(proposal.network, schema)
+    spec = study_spec(
+        proposal.name, schema, uses, architecture, plan, parameters.founding(state).salt,
+        purpose=proposal.purpose, colluders=_colluders(state, proposal),
+    )  # fmt: skip
+    _require_fits(spec)
+    least_ms = parameters.current(state).deadline_ms_min
+    work = Work(
+        images=plan.steps * plan.batch_size,
+        records=records,
+        positions=schema.height * schema.width // architecture.stem_stride**2,
+        filters=architecture.filters,
+        weights=spec.rule.size,
+        participants=len(uses),
+    )
+    usual = deadlines_for(work, needs_all=spec.threshold == len(uses), least_ms=least_ms)
+    deadlines = proposal.deadlines.over(usual)
+    for name in deadlines.__struct_fields__:
+        if getattr(deadlines, name) < least_ms:
+            key = f"deadlines.{name.removesuffix('_ms')}"
+            hint = f"this network allows no phase less than {least_ms / 1000:g} s"
+            raise StudyFileError(f"{key} = {getattr(deadlines, name) / 1000:g} is too short", hint)
+    return replace(spec, deadlines=deadlines)
+
+
+def with_words(spec: StudySpec, words: WordsPin) -> StudySpec:
+    """The same study with a description."""
+    pinned = read_training(spec.training)
+    return replace(spec, training=pin_training(pinned.plan, trainer=pinned.trainer, words=words))
+
+
+def training_plan(proposal: Proposal) -> TrainingPlan:
+    """The plan that a proposal's figures give; the demo's, where it says nothing."""
+    usual = default_plan(proposal.rounds, proposal.steps)
+    make = TrainingPlan.cosine if proposal.schedule == "cosine" else TrainingPlan.constant
+    rates = make(
+        proposal.rounds,
+        round(proposal.learning_rate * MILLION),
+        **{name: getattr(usual, name) for name in usual.__struct_fields__ if name != "learning_rates_millionths"},
+    ).learning_rates_millionths
+    return replace(
+        usual,
+        learning_rates_millionths=rates,
+        batch_size=proposal.batch,
+        weight_decay_millionths=round(proposal.weight_decay * MILLION),
+        augmentation=proposal.augmentation,
+        server_momentum_q16=round(proposal.momentum * Q16),
+    )
+
+
+def _data(state: State, proposal: Proposal) -> tuple[tuple[DatasetUse, ...], Schema, int]:
+    """The datasets in use, their schema, and the records of the largest."""
+    uses, schemas, counts = [], [], []
     for organisation, name in sorted(proposal.datasets.items()):
         held = datasets.dataset(state, organisation, name)
         if held is None or not held.version:
@@ -68,18 +94,35 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
             raise StudyFileError(what, "its steward registers the next version first")
         uses.append(DatasetUse(organisation, name, held.version))
         schemas.append(held.schema)
+        counts.append(newest.count)
     if not schemas or any(schema != schemas[0] for schema in schemas):
         raise StudyFileError("the datasets are not of one schema", "propose a study of datasets that are alike")
     schema = schemas[0]
     if not isinstance(schema, Schema):
         raise StudyFileError("the datasets are no images", "this version trains on images")
-    colluders = _colluders(state, proposal)
-    architecture = Architecture.for_images(schema.height, schema.width, schema.channels, len(schema.classes))
-    plan = default_plan(proposal.rounds, proposal.steps)
-    return study_spec(
-        proposal.name, schema, tuple(uses), architecture, plan, parameters.founding(state).salt,
-        purpose=proposal.purpose, colluders=colluders,
-    )  # fmt: skip
+    return tuple(uses), schema, max(counts)
+
+
+def _architecture(network: ModelChoice, schema: Schema) -> Architecture:
+    from hmchain.application.learning.trainers.cnn import Architecture
+
+    usual = Architecture.for_images(
+        schema.height, schema.width, schema.channels, len(schema.classes), filters=network.filters
+    )
+    return usual if network.stem_stride is None else replace(usual, stem_stride=network.stem_stride)
+
+
+def _require_fits(spec: StudySpec) -> None:
+    """Refuse what the ledger would refuse for its size, before it is sent."""
+    if len(spec.training) > _PLAN_BYTES_MAX:
+        what = f"a plan of {spec.rounds} rounds takes {len(spec.training)} bytes"
+        raise StudyFileError(what, f"a study may pin {_PLAN_BYTES_MAX}: fewer rounds, or a learning rate below 0.065")
+    try:
+        arithmetic.validate(spec.rule)
+    except HMChainError as error:
+        raise StudyFileError(
+            f"model and momentum do not go together: {error}", "less momentum, fewer rounds"
+        ) from error
 
 
 def _colluders(state: State, proposal: Proposal) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.proposals import Proposal, specification
+from hmchain.application.governance.proposals import specification, with_words
+from hmchain.application.governance.study_file import Proposal, StudyFileError, require_sound
+from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
-from hmchain.ledger.readers.studies import StudyRequest, proposal, proposal_to
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.readers.studies import StudyRequest, known_names, proposal, proposal_to
 
 
 class BadReasonError(InputError):
@@ -63,7 +66,19 @@ def resume(user: LedgerUser, name: str) -> StudyRequest:
     return proposal(user.state, user.organisation, name).asked
 
 
-def propose(user: LedgerUser, asked: Proposal) -> StudyRequest:
-    """Scientist: put a study before the stewards of its participants. Raises `StudyFileError` too."""
-    user.send(ProposeStudy(specification(user.state, asked)))
+def propose(user: LedgerUser, asked: Proposal, texts: Texts | None = None) -> StudyRequest:
+    """Scientist: put a study before the stewards of its participants, and its description before the members.
+
+    `texts` is where the description goes, if the study has one. Raises `StudyFileError` and `DescriptionError` too.
+    """
+    require_sound(asked)
+    if asked.name in known_names(user.state).split(", "):
+        raise StudyFileError(f"there is a study {asked.name} already", "a name is given once: choose another")
+    spec, described = specification(user.state, asked), asked.described()
+    if described is not None:
+        if texts is None:
+            raise StudyFileError("a description needs a store that the members share", "name one in node.toml")
+        members = membership.active_members(user.state)
+        spec = with_words(spec, texts.put(user.ledger.chain_id, asked.name, described, members))
+    user.send(ProposeStudy(spec))
     return proposal(user.state, user.organisation, asked.name).asked

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.schedule import MILLION, Q16
+from hmchain.canonical import Record, decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import Deadlines, StudySpec
+
+
+class _Network(Record, frozen=True):
+    """As `trainers.cnn.Architecture`, which takes torch to import."""
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    classes: int
+    filters: int
+    stem_stride: int
+
 
 Term = tuple[str, str]
 """A thing that is pinned, and how."""
@@ -16,24 +31,33 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
     schema, rule, n = spec.schema, spec.rule, len(spec.uses)
     images = f"{schema.height} x {schema.width} images of {schema.channels} channel(s)"
     return (
-        ("purpose", spec.purpose),
+        ("purpose", purpose_words(spec.purpose)),
         ("data", ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in spec.uses)),
         ("learns", f"{', '.join(schema.classes)} from {images} ({schema.modality})"),
-        ("model", f"{rule.size} weights in {len(rule.layers)} tensors, as encoded: {spec.architecture.hex()}"),
+        ("model", _model(spec)),
         ("first model", f"{spec.initial_root.hex()}, as float32 {spec.initial_weights.hex()}"),
         ("rounds", f"{spec.rounds}, after one that sums noised class counts"),
         *_plan(spec.training),
         ("update", f"L2 norm at most {spec.clip_norm_millionths / MILLION:g}, sent as {rule.bits}-bit integers"),
         ("next model", f"the server's learning rate is {rule.learning_rate / Q16:g}, its momentum "
-                       f"{rule.momentum / Q16:g}; the lower the rate, the more alike the sums of two rounds"),
+                       f"{rule.momentum / Q16:.4g}; the lower the rate, the more alike the sums of two rounds"),
         ("sums", f"of at least {spec.threshold} of the {n} hospitals; each can take its own part out of a sum"),
         ("withstands", _withstood(spec)),
         ("gate", "a hospital votes against a model whose AUC on its own validation images is lower than the best "
                  f"accepted by more than {spec.gate_tolerance_permyriad / 100:g} points"),
         ("deadlines", _deadlines(spec.deadlines)),
-        ("training code", spec.code.hex()),
+        ("training code", f"digest {spec.code.hex()}"),
         ("specification", f"{spec.digest.hex()}: what an approval binds"),
     )  # fmt: skip
+
+
+def _model(spec: StudySpec) -> str:
+    weights = f"{spec.rule.size} weights in {len(spec.rule.layers)} tensors"
+    try:
+        network = decode(spec.architecture, _Network)
+    except HMChainError:
+        return f"{weights}, as encoded: {spec.architecture.hex()}"
+    return f"{network.name}, {network.filters} filters, stem stride {network.stem_stride}; {weights}"
 
 
 def _withstood(spec: StudySpec) -> str:

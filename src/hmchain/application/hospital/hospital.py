@@ -6,6 +6,7 @@ else.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -13,14 +14,18 @@ from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
+from hmchain.application.learning.description import Description
+from hmchain.application.learning.pinned import WordsPin, read_training
 from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
 from hmchain.application.learning.trainers.trainer import Examples, is_rows
 from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
-from hmchain.errors import InputError
+from hmchain.application.site.texts import Texts
+from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
 from hmchain.ledger.contracts.learning.studies import StudySpec
+from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.ledger import Node, signed
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
@@ -29,6 +34,8 @@ from hmchain.records.prepared_rows import RowSet, decode_rows, encode_rows, stac
 
 Learn = Callable[["Hospital", StudySpec], Learner]
 """Makes a hospital's learner for a study, or raises `UnpinnedError`."""
+_AGAIN_SECONDS = 60.0
+"""How long a description that could not be had is not asked for again."""
 
 
 class Hospital:
@@ -54,6 +61,8 @@ class Hospital:
             folder.organisation, keys.agent, node, objects, self.store, partial(learn, self),
             cache=folder.cache, relay=relay,
         )  # fmt: skip
+        self._read: set[str] = set()
+        self._unread: dict[str, float] = {}
 
     # Records
 
@@ -135,6 +144,35 @@ class Hospital:
     def as_scientist(self, body: contracts.Body) -> bytes:
         """A transaction signed with the scientist's key."""
         return signed(self.keys.scientist, self.node, body)
+
+    # Descriptions
+
+    @property
+    def texts(self) -> Texts:
+        """The descriptions of studies that it has read, or can."""
+        return Texts(self.folder, lambda: self.agent.objects, lambda: self.keys.wrapping)
+
+    def describe(self, study: str, description: Description) -> WordsPin:
+        """Scientist: put a study's description where the members find it; `study_spec` takes what this returns.
+
+        Raises `DescriptionError`, or an error of the store.
+        """
+        return self.texts.put(self.node.chain_id, study, description, membership.active_members(self.node.state))
+
+    def read_descriptions(self) -> None:
+        """Keep a copy of what is asked of this hospital, so that its people need no store to read it.
+
+        What cannot be had now is tried again later.
+        """
+        for study in self.agent.open_studies():
+            name, pin = study.spec.name, read_training(study.spec.training).words
+            if pin is None or name in self._read or time.monotonic() < self._unread.get(name, 0):
+                continue
+            try:
+                self.texts.read(self.node.chain_id, name, pin)
+                self._read.add(name)
+            except HMChainError:  # whoever asks for it is told why
+                self._unread[name] = time.monotonic() + _AGAIN_SECONDS
 
     def close(self) -> None:
         """Close the hospital's files."""

@@ -30,6 +30,7 @@ class NodeHospital:
 
         A transaction that the node does not take is dropped: the agent asks the state anew at every step.
         """
+        self.hospital.read_descriptions()
         self.hospital.agent.publish()
         return offer(self.ledger, self.hospital.agent.step())
 

@@ -141,6 +141,15 @@ class HospitalFolder:
         """Dataset cards."""
         return self.path / "cards"
 
+    @property
+    def texts(self) -> Path:
+        """Descriptions of studies that were read."""
+        return self.path / "texts"
+
+    def text(self, study: str) -> Path:
+        """The description of a study, as the study pins it."""
+        return self.texts / f"{study}.words"
+
     def card(self, dataset: str, number: int) -> Path:
         """The page of a version's card."""
         return self.cards / f"{dataset}-{number}.html"

@@ -195,6 +195,11 @@ class NodeFolder:
             yield
 
 
+def exchanged_objects(folder: NodeFolder) -> ObjectStore:
+    """The store of what members exchange, or the node's own where they share none. Raises as `shared_objects`."""
+    return shared_objects(folder) or ObjectStore.directory(folder.objects)
+
+
 def shared_objects(folder: NodeFolder) -> ObjectStore | None:
     """The store that a node's settings name; None if they name none. Raises what `ObjectStore.open` raises."""
     settings = folder.settings()

@@ -26,6 +26,15 @@ class NotAskedError(StudyError):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """One participant's answer to a study."""
+
+    organisation: str
+    decision: str
+    """`approved`, `refused`, `revoked` or `undecided`."""
+
+
+@dataclass(frozen=True)
 class StudyRequest:
     """The question that a study puts to one hospital, and the hospital's answer."""
 
@@ -50,6 +59,8 @@ class StudyRequest:
     """Until when an approval holds; 0 if there is none."""
     specification: bytes
     """Digest of all that is pinned: what an approval binds."""
+    answers: tuple[Answer, ...]
+    """Of all participants, in order of name."""
 
     def __str__(self) -> str:
         wants = f"asks for {self.dataset} version {self.version}" if self.dataset else "asks nothing of this hospital"
@@ -113,4 +124,10 @@ def _request(state: State, organisation: str, study: Study) -> StudyRequest:
         reason=said.reason if said else "",
         until_ms=said.expires_ms if said else 0,
         specification=study.progress.specification,
+        answers=_answers(state, study),
     )
+
+
+def _answers(state: State, study: Study) -> tuple[Answer, ...]:
+    said = {each.organisation: each.status for each in approvals.approvals(state, study.progress.specification)}
+    return tuple(Answer(name, said.get(name, UNDECIDED)) for name in study.spec.participants)

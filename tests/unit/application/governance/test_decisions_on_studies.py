@@ -9,7 +9,7 @@ import pytest
 
 from hmchain.application.governance import studies
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.proposals import Proposal, StudyFileError, load_proposal
+from hmchain.application.governance.study_file import Proposal, StudyFileError, load_proposal
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.studies import NotAskedError, UnknownStudyError, proposal_to
 from support.study_bed import START_MS, STUDY, YEAR_MS, Bed

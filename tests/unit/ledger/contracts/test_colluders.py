@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance.proposals import Proposal, StudyFileError, specification
+from hmchain.application.governance.proposals import specification
+from hmchain.application.governance.study_file import Proposal, StudyFileError
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
 from hmchain.ledger.readers.studies import proposal_to

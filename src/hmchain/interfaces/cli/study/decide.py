@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hmchain.application.governance import studies
-from hmchain.application.governance.proposals import load_proposal
-from hmchain.application.governance.terms import terms
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.governance.study_file import load_proposal
+from hmchain.application.governance.words import (
+    StudyInWords,
+    kept_words,
+    read_words,
+    require_read,
+    texts_at,
+    texts_in,
+)
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.run import RunFolder
+from hmchain.application.site.texts import Texts
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example, passphrase
 from hmchain.interfaces.cli.people import open_scientist, open_steward
+from hmchain.interfaces.cli.study.show import show_list, show_proposal
 from hmchain.interfaces.cli.study.status import app
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest, proposal, proposal_to
 from hmchain.plain import plain
@@ -26,7 +40,6 @@ from hmchain.plain import plain
 __all__ = ["app"]
 
 DAY_MS = 86_400_000
-COLUMNS = ("study", "status", "proposed by", "purpose", "asks for", "rounds#", "this hospital said", "until (UTC)")
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 NodeOrRun = Annotated[
@@ -45,12 +58,19 @@ def list_studies(folder: NodeOrRun = None) -> None:
 
     Where there is no node, the studies of the latest run.
     """
-    directory, organisation = _ledger(folder)
-    with open_ledger(directory) as ledger:
+    place = _place(folder)
+    with open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = ledger.requests(organisation)
-    undecided = sent.about_studies(NodeFolder(directory.parent)) if organisation else ()
-    output.show(found, lambda found: _show_list(found, undecided), json=lambda found: _listed(found, undecided))
+        asked = [ledger.proposal(place.organisation, each.study) for each in ledger.requests(place.organisation)]
+    found = [StudyInWords(each, kept_words(place.texts(each), each.specification)) for each in asked]
+    undecided = sent.about_studies(NodeFolder(place.ledger.parent)) if place.organisation else ()
+
+    def view(found: list[StudyInWords]) -> None:
+        show_list(found, asks=bool(place.organisation))
+        for each in undecided:
+            output.say(f"{each}.")
+
+    output.show(found, view, json=lambda found: [_listed(each, undecided) for each in found])
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain study show brain-tumour"))
@@ -59,11 +79,12 @@ def show(study: StudyName, folder: NodeOrRun = None) -> None:
 
     Where there is no node, the study of the latest run.
     """
-    directory, organisation = _ledger(folder)
-    with open_ledger(directory) as ledger:
+    place = _place(folder)
+    with open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = ledger.proposal(organisation, study)
-    output.show(found, _show)
+        chain_id, found = ledger.genesis.chain_id, ledger.proposal(place.organisation, study)
+    shown = StudyInWords(found, read_words(place.texts(found), chain_id, found.specification))
+    output.show(shown, show_proposal, lambda shown: _told(shown.proposal, shown))
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study approve brain-tumour --days 90"))
@@ -71,14 +92,25 @@ def approve(
     study: StudyName,
     node: PersonOption = DEFAULT_FOLDER,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the approval holds.")] = 90,
+    unread: Annotated[
+        bool, typer.Option("--unread", help="Decide although the study's description cannot be read.")
+    ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time."""
+    """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time.
+
+    A description that cannot be had, or is not what the study pins, has to be waived (--unread).
+    """
     with open_steward(node, yes=yes) as steward:
-        shown = proposal_to(steward.state, steward.organisation, study)
+        shown = _in_words(node, steward, proposal_to(steward.state, steward.organisation, study))
         until_ms = steward.ledger.now_ms() + days * DAY_MS
-        _confirm(shown, f"Allow this until {output.when(until_ms)} UTC?", yes=yes)
-        done = studies.approve(steward, shown.asked, until_ms)
+        allow = f"Allow this until {output.when(until_ms)} UTC?"
+        if shown.words.is_lost:
+            if yes and not unread:
+                require_read(shown.words, study)
+            allow = f"Nobody here could read what {study} says of itself. {allow}"
+        confirm(allow, yes=yes, about=lambda: show_proposal(shown))
+        done = studies.approve(steward, shown.proposal.asked, until_ms)
     until = output.when(done.until_ms)
     _tell(
         done,
@@ -101,7 +133,7 @@ def refuse(
     studies.require_reason(reason)
     with open_steward(node, yes=yes) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
-        _confirm(shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes)
+        _confirm(node, steward, shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes)
         done = studies.refuse(steward, study, reason)
     _tell(done, f"{study} is refused ({reason}); its status is {done.status}.")
 
@@ -111,7 +143,9 @@ def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
     """Steward: take an approval back. From the next round on nothing of this hospital is used."""
     with open_steward(node, yes=yes) as steward:
         shown = proposal_to(steward.state, steward.organisation, study)
-        _confirm(shown, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes)
+        _confirm(
+            node, steward, shown, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes
+        )
         done = studies.revoke(steward, study)
     _tell(done, f"From the next round on {study} uses nothing of {done.dataset}.")
 
@@ -140,7 +174,7 @@ def close(
     open_person = open_steward if vote else open_scientist
     with open_person(node, yes=yes) as person:
         shown = proposal(person.state, person.organisation, study)
-        _confirm(shown, "End this study for all its participants?", yes=yes)
+        _confirm(node, person, shown, "End this study for all its participants?", yes=yes)
         done = studies.close(person, study)
     _tell(done, f"{study} is {done.status}." if done.is_over else f"The vote counts; {study} is {done.status}.")
 
@@ -153,62 +187,51 @@ def propose(
     """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
     wanted = load_proposal(file)
     with open_scientist(node) as scientist:
-        done = studies.propose(scientist, wanted)
+        done = studies.propose(scientist, wanted, texts_at(NodeFolder(node), passphrase))
     _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
                 f"Each decides: `hmchain study approve {done.study}`")  # fmt: skip
 
 
-def _ledger(folder: Path | None) -> tuple[Path, str]:
-    """The ledger that is meant, and whose it is; of a run nobody's."""
+@dataclass(frozen=True)
+class _Place:
+    """A ledger that is meant, and whose it is: a node's hospital's, or of a run nobody's."""
+
+    ledger: Path
+    organisation: str
+    texts: Callable[[StudyProposal], Texts]
+    """Where the description of a study is looked for: at the node, or with whoever proposed it in the run."""
+
+
+def _place(folder: Path | None) -> _Place:
     node = NodeFolder(folder or DEFAULT_FOLDER)
     if node.toml.is_file():
-        return node.ledger, node.settings().organisation
-    return runs.find(folder).ledger, ""
+        texts = texts_at(node, passphrase)
+        return _Place(node.ledger, texts.folder.organisation, lambda _: texts)
+    found = runs.find(folder)
+    return _Place(found.ledger, "", lambda study: texts_in(RunFolder(found.path), study.asked.proposer, passphrase))
 
 
-def _confirm(shown: StudyProposal, question: str, *, yes: bool) -> None:
-    """Show all that a study pins, and go on only if the answer is yes."""
-    confirm(question, yes=yes, about=lambda: _show(shown))
+def _in_words(node: Path, person: LedgerUser, found: StudyProposal) -> StudyInWords:
+    texts = texts_at(NodeFolder(node), passphrase)
+    return StudyInWords(found, read_words(texts, person.ledger.chain_id, found.specification))
 
 
-def _show(shown: StudyProposal) -> None:
-    """What a study pins, all of it, and what it asks of this hospital."""
-    asked = shown.asked
-    output.fields((
-        ("study", f"{asked.study}, proposed by {asked.proposer}, {asked.status}"),
-        ("asks for", f"{asked.dataset} version {asked.version}" if asked.dataset else "nothing of this hospital"),
-        ("said so far", asked.decision),
-        *terms(shown.specification),
-    ))  # fmt: skip
+def _confirm(node: Path, person: LedgerUser, found: StudyProposal, question: str, *, yes: bool) -> None:
+    """Show a study, and go on only if the answer is yes."""
+    confirm(question, yes=yes, about=lambda: show_proposal(_in_words(node, person, found)))
 
 
-def _show_list(found: list[StudyRequest], undecided: tuple[Sent, ...]) -> None:
-    output.table(COLUMNS, map(_row, found), drop=("rounds#", "until (UTC)", "purpose"))
-    for each in undecided:
-        output.say(f"{each}.")
+def _told(value: StudyProposal | StudyRequest, shown: StudyInWords) -> dict[str, Any]:
+    """JSON of a study, with its description and its purpose in words beside what the ledger has."""
+    purpose = purpose_words(shown.proposal.specification.purpose)
+    return {**plain(value), "description": plain(shown.words), "purpose_words": purpose}
 
 
-def _listed(found: list[StudyRequest], undecided: tuple[Sent, ...]) -> list[dict[str, Any]]:
-    """Each study, with what this hospital sent about it that was undecided when its command ended."""
-    return [
-        plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"study {each.study}"]}
-        for each in found
-    ]
+def _listed(each: StudyInWords, undecided: tuple[Sent, ...]) -> dict[str, Any]:
+    """A study, with what this hospital sent about it that was undecided when its command ended."""
+    asked = each.proposal.asked
+    return _told(asked, each) | {"sent": [plain(one) for one in undecided if one.about == f"study {asked.study}"]}
 
 
 def _tell(done: StudyRequest, text: str) -> None:
     output.show(done, lambda _: output.say(text))
-
-
-def _row(each: StudyRequest) -> tuple[object, ...]:
-    said = f"{each.decision} ({each.reason})" if each.reason else each.decision
-    return (
-        each.study,
-        each.status,
-        each.proposer,
-        each.purpose,
-        f"{each.dataset} v{each.version}" if each.dataset else "nothing",
-        each.rounds,
-        said if each.dataset else "-",
-        output.when(each.until_ms) if each.until_ms else "-",
-    )

@@ -1,0 +1,145 @@
+"""The file in which a scientist asks for a study: TOML, checked key by key before anything else happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from hmchain.application.governance.purposes import HEALTH_RESEARCH, terms
+from hmchain.application.learning.description import Description, describe
+from hmchain.application.learning.pinned import FL_CNN
+from hmchain.errors import InputError
+from hmchain.files import read_toml
+from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.learning.studies import ROUNDS_MAX, Deadlines
+
+NETWORKS = {FL_CNN: "a small GroupNorm CNN of seven convolutions; options: filters, stem_stride"}
+"""The models that can be named."""
+DEADLINE_SECONDS_MAX = 7 * 86_400
+_NO_SEED = "the first model follows from the network's salt and the study's name, batches from each hospital's secret"
+
+
+class StudyFileError(InputError):
+    """The file of a proposal cannot be used."""
+
+    code = "study_file"
+
+
+class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model by name, with its options."""
+
+    name: str = FL_CNN
+    filters: int = 16
+    """Of the first layer, a multiple of 8."""
+    stem_stride: int | None = None
+    """1, 2 or 4: how much the first layer shrinks an image; if not given, so that about 32 x 32 points are left."""
+
+
+class PhaseSeconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Deadlines of the phases of a round, in seconds; what is not given follows from the plan."""
+
+    commit: float | None = None
+    attest: float | None = None
+    reveal: float | None = None
+    aggregate: float | None = None
+    verify: float | None = None
+    gate: float | None = None
+
+    def over(self, usual: Deadlines) -> Deadlines:
+        """The usual deadlines with these in their place."""
+        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        changed = {f"{name}_ms": round(seconds * 1000) for name, seconds in given.items() if seconds is not None}
+        return msgspec.structs.replace(usual, **changed)
+
+
+class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A proposal's TOML file; what is left out is as in the demo, or follows from the images' size."""
+
+    name: str
+    datasets: dict[str, str]
+    """Organisation to its dataset; the newest version is used."""
+    purpose: str = HEALTH_RESEARCH
+    rounds: int = 600
+    steps: int = 4
+    """That each hospital trains in a round."""
+    batch: int = 8
+    """Images a step."""
+    learning_rate: float = 0.03
+    schedule: Literal["cosine", "constant"] = "cosine"
+    momentum: float = 0.9
+    """Of the joint model from round to round."""
+    weight_decay: float = 0.0005
+    augmentation: bool = True
+    model: str | ModelChoice = FL_CNN
+    deadlines: PhaseSeconds = PhaseSeconds()
+    colluders: int | None = None
+    """How many participants that pool what they know the study withstands; f of the consortium if not given."""
+    description: dict[str, str] | None = None
+    """See `description.Description`; None for a study without one."""
+
+    @property
+    def network(self) -> ModelChoice:
+        """The model with its options."""
+        return ModelChoice(name=self.model) if isinstance(self.model, str) else self.model
+
+    def described(self) -> Description | None:
+        """The description, checked. Raises `DescriptionError`."""
+        return None if self.description is None else describe(self.description)
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "rounds": (1, ROUNDS_MAX),
+    "steps": (1, 1_000),
+    "batch": (2, 1_024),
+    "learning_rate": (0.000_001, 10),
+    "momentum": (0, 0.99),
+    "weight_decay": (0, 1),
+}
+
+
+def load_proposal(path: Path) -> Proposal:
+    """Read a proposal and check each key. Raises `StudyFileError` or `DescriptionError`."""
+
+    def wrong(reason: str) -> StudyFileError:
+        hint = _NO_SEED if "`seed`" in reason else "docs/how-to/scientist.md shows a whole one"
+        return StudyFileError(f"{path}: {reason}", hint)
+
+    try:
+        found = read_toml(path, Proposal, wrong)
+    except OSError as error:
+        raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
+    require_sound(found)
+    return found
+
+
+def require_sound(proposal: Proposal) -> None:
+    """Refuse what no study can have, whatever the ledger says. Raises `StudyFileError` or `DescriptionError`."""
+    if not is_name(proposal.name):
+        raise StudyFileError(f"name = {proposal.name!r} cannot name a study", "up to 48 of a-z, 0-9, '.', '_', '-'")
+    for key, (least, most) in _RANGES.items():
+        _require_range(key, getattr(proposal, key), least, most)
+    for key in proposal.deadlines.__struct_fields__:
+        if (seconds := getattr(proposal.deadlines, key)) is not None:
+            _require_range(f"deadlines.{key}", seconds, 1, DEADLINE_SECONDS_MAX)
+    if proposal.purpose not in terms():
+        known = "; ".join(f"{code} {words}" for code, words in terms().items())
+        raise StudyFileError(f"purpose = {proposal.purpose!r} is no code of the Data Use Ontology", f"it has {known}")
+    _require_network(proposal.network)
+    proposal.described()
+
+
+def _require_range(key: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:  # NaN lies nowhere
+        raise StudyFileError(f"{key} = {value:g} is out of range", f"it may be {least:g} to {most:g}")
+
+
+def _require_network(network: ModelChoice) -> None:
+    if network.name not in NETWORKS:
+        known = "; ".join(f"{name} ({words})" for name, words in NETWORKS.items())
+        raise StudyFileError(f"model = {network.name!r} is not known", f"this version builds {known}")
+    if network.filters not in range(8, 129, 8):
+        raise StudyFileError(f"model.filters = {network.filters} cannot be", "a multiple of 8 up to 128")
+    if network.stem_stride not in (None, 1, 2, 4):
+        raise StudyFileError(f"model.stem_stride = {network.stem_stride} cannot be", "1, 2 or 4")

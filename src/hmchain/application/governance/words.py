@@ -1,0 +1,119 @@
+"""A study's description as a hospital's people read it: held against what the study pins, or said to be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hmchain.application.learning.description import Description, OtherDescriptionError
+from hmchain.application.learning.pinned import read_training
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.keyring import key_file
+from hmchain.application.site.node import NodeFolder, exchanged_objects
+from hmchain.application.site.run import RunFolder
+from hmchain.application.site.texts import Texts
+from hmchain.errors import HMChainError, InputError
+from hmchain.keys import WrappingKey, load_key
+from hmchain.ledger.contracts.learning.studies import StudySpec
+from hmchain.ledger.readers.studies import StudyProposal
+from hmchain.records.objects import ObjectStore
+
+
+class Reading(StrEnum):
+    """How it stands with a description."""
+
+    NONE = "none"
+    """The study has none."""
+    UNREAD = "unread"
+    """This hospital has not read it yet."""
+    READ = "read"
+    MISSING = "missing"
+    """It cannot be had."""
+    DIFFERS = "differs"
+    """What is there in its place is not what the study pins."""
+
+
+@dataclass(frozen=True)
+class StudyWords:
+    """A study's description, as far as this hospital has it."""
+
+    reading: Reading
+    description: Description | None = None
+    reason: str = ""
+    """Why it cannot be shown."""
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the study has a description that cannot be shown."""
+        return self.reading in (Reading.MISSING, Reading.DIFFERS)
+
+    @property
+    def title(self) -> str:
+        """The title, or what is to be said in its place; one line."""
+        if self.description is not None:
+            return self.description.title
+        return {Reading.NONE: "no description", Reading.UNREAD: "not read yet"}.get(self.reading, "CANNOT BE READ")
+
+
+@dataclass(frozen=True)
+class StudyInWords:
+    """A study as somebody reads it before deciding: all that it pins, and its description."""
+
+    proposal: StudyProposal
+    words: StudyWords
+
+
+class UnreadDescriptionError(InputError):
+    """A study's description cannot be shown to whoever is to decide on it."""
+
+    code = "description_unread"
+
+
+def texts_at(folder: NodeFolder, passphrase: Callable[[], str | None]) -> Texts:
+    """The descriptions at a node; the passphrase is asked for where one has to be opened."""
+    organisation = folder.settings().organisation
+    return Texts(
+        HospitalFolder(organisation, folder.hospital(organisation), folder),
+        lambda: exchanged_objects(folder),
+        lambda: load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase()),
+    )
+
+
+def texts_in(run: RunFolder, organisation: str, passphrase: Callable[[], str | None]) -> Texts:
+    """The descriptions that one of a run's hospitals has."""
+    folder = HospitalFolder(organisation, run.hospital(organisation))
+    return Texts(
+        folder,
+        lambda: ObjectStore.directory(run.objects),
+        lambda: load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase()),
+    )
+
+
+def kept_words(texts: Texts, spec: StudySpec) -> StudyWords:
+    """What this hospital has read of a study's description: no store is asked."""
+    pin = read_training(spec.training).words
+    if pin is None:
+        return StudyWords(Reading.NONE)
+    known = texts.kept(spec.name, pin)
+    return StudyWords(Reading.UNREAD if known is None else Reading.READ, known)
+
+
+def read_words(texts: Texts, chain_id: str, spec: StudySpec) -> StudyWords:
+    """A study's description, from the store that members share if it was not read before."""
+    pin = read_training(spec.training).words
+    if pin is None:
+        return StudyWords(Reading.NONE)
+    try:
+        return StudyWords(Reading.READ, texts.read(chain_id, spec.name, pin))
+    except OtherDescriptionError as error:
+        return StudyWords(Reading.DIFFERS, reason=str(error))
+    except HMChainError as error:
+        return StudyWords(Reading.MISSING, reason=str(error))
+
+
+def require_read(words: StudyWords, study: str) -> None:
+    """Refuse to go on with a description that nobody could be shown. Raises `UnreadDescriptionError`."""
+    if words.is_lost:
+        what = f"the description of {study} cannot be read: {words.reason}"
+        raise UnreadDescriptionError(what, "add --unread to decide without it")

@@ -1,0 +1,66 @@
+"""The descriptions of studies that a hospital has read: copies in its folder, and the shared store they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from hmchain.application.learning.description import (
+    OBJECT_BYTES_MAX,
+    Description,
+    OtherDescriptionError,
+    Words,
+    checked_words,
+    open_description,
+    seal_description,
+)
+from hmchain.application.learning.pinned import WordsPin
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.canonical import encode
+from hmchain.files import PRIVATE, make_folder, write_whole
+from hmchain.keys import WrappingKey
+from hmchain.ledger.contracts.members.membership import Member
+from hmchain.records.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Texts:
+    """One hospital's descriptions. Neither store nor key is opened for what was read before."""
+
+    folder: HospitalFolder
+    objects: Callable[[], ObjectStore]
+    key: Callable[[], WrappingKey]
+
+    def kept(self, study: str, pin: WordsPin) -> Description | None:
+        """The copy that was kept, if there is one and it is what the study pins."""
+        path = self.folder.text(study)
+        try:
+            return checked_words(path.read_bytes(), study, pin).description
+        except (OSError, OtherDescriptionError):
+            return None
+
+    def read(self, chain_id: str, study: str, pin: WordsPin) -> Description:
+        """The description, from the copy or else from the store, and kept then.
+
+        Raises `OtherDescriptionError`, `StorageError`, or what keys complain of.
+        """
+        if (known := self.kept(study, pin)) is not None:
+            return known
+        if pin.size > OBJECT_BYTES_MAX:
+            raise OtherDescriptionError(f"the description of {study} is too large to be one", "do not decide on it")
+        data = self.objects().get(pin.object, size=pin.size)
+        words = open_description(data, chain_id, study, self.folder.organisation, self.key(), pin)
+        self._keep(study, words)
+        return words.description
+
+    def put(self, chain_id: str, study: str, description: Description, members: Iterable[Member]) -> WordsPin:
+        """Seal a description to members, put it where they find it, and return what the study is to pin of it."""
+        keys = ((member.organisation, member.wrapping) for member in members)
+        sealed = seal_description(chain_id, study, description, keys)
+        self.objects().put(sealed.data, address=sealed.pin.object)
+        self._keep(study, sealed.words)
+        return sealed.pin
+
+    def _keep(self, study: str, words: Words) -> None:
+        make_folder(self.folder.texts, mode=0o700)
+        write_whole(self.folder.text(study), encode(words), durable=False, mode=PRIVATE)

@@ -1,0 +1,104 @@
+"""Descriptions: members read what a study says of itself, nobody else does, and nothing else passes for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.governance import studies
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.study_file import Proposal, StudyFileError
+from hmchain.application.governance.words import Reading, UnreadDescriptionError, kept_words, read_words, require_read
+from hmchain.application.learning.description import Description, OtherDescriptionError, open_description
+from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
+from hmchain.canonical import encode
+from hmchain.keys import UnwrapError, WrappingKey
+from hmchain.ledger.contracts.learning.studies import StudySpec
+from hmchain.ledger.readers.studies import proposal
+from support.study_bed import Bed
+
+SECRET = "Do early changes in MRI tell who will relapse?"
+TABLE = {"title": "Relapse after surgery", "text": SECRET, "contact": "Dr West, +49 1", "ethics_number": "2026-17"}
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run")
+    bed.prepare()
+    yield bed
+    bed.close()
+
+
+def propose(bed: Bed, name: str = "relapse", table: dict[str, str] | None = TABLE) -> StudySpec:
+    west = bed.consortium.hospitals["west"]
+    scientist = LedgerUser("west", west.keys.scientist, bed.consortium.ledger)
+    asked = Proposal(name=name, datasets=dict.fromkeys(bed.names, "brain"), rounds=2, description=table)
+    studies.propose(scientist, asked, west.texts)
+    return proposal(bed.state, "west", name).specification
+
+
+def test_a_steward_reads_in_words_what_an_approval_binds(bed: Bed) -> None:
+    spec, east = propose(bed), bed.consortium.hospitals["east"]
+    assert kept_words(east.texts, spec).reading is Reading.UNREAD
+    words = read_words(east.texts, bed.consortium.ledger.chain_id, spec)
+    assert words.reading is Reading.READ and words.title == "Relapse after surgery"
+    assert words.description == Description(**TABLE)
+    for path in bed.consortium.directory.joinpath("objects").rglob("*"):
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes()
+    assert SECRET.encode() not in encode(spec)
+    other = pin_training(read_training(spec.training).plan, words=replace(pin(spec), digest=bytes(32)))
+    assert replace(spec, training=other).digest != spec.digest
+
+
+def pin(spec: StudySpec) -> WordsPin:
+    found = read_training(spec.training).words
+    assert found is not None
+    return found
+
+
+def test_once_read_it_needs_no_store_and_a_changed_copy_is_not_shown(bed: Bed) -> None:
+    spec, east = propose(bed), bed.consortium.hospitals["east"]
+    chain_id, store = bed.consortium.ledger.chain_id, bed.consortium.objects
+    read_words(east.texts, chain_id, spec)
+    store.delete(pin(spec).object)
+    assert kept_words(east.texts, spec).title == "Relapse after surgery"
+    copy = east.folder.text("relapse")
+    copy.write_bytes(copy.read_bytes().replace(b"relapse?", b"consent?"))
+    assert kept_words(east.texts, spec).reading is Reading.UNREAD
+    lost = read_words(east.texts, chain_id, spec)
+    assert lost.reading is Reading.MISSING and lost.title == "CANNOT BE READ"
+    with pytest.raises(UnreadDescriptionError, match="--unread"):
+        require_read(lost, "relapse")
+
+
+def test_another_text_in_its_place_is_said_to_differ(bed: Bed) -> None:
+    spec, east = propose(bed), bed.consortium.hospitals["east"]
+    chain_id = bed.consortium.ledger.chain_id
+    swapped = propose(bed, "other", TABLE | {"text": "something else"})
+    forged = replace(spec, training=pin_training(b"", words=replace(pin(swapped), digest=pin(spec).digest)))
+    assert read_words(east.texts, chain_id, replace(forged, name="other")).reading is Reading.DIFFERS
+
+
+def test_who_is_no_member_cannot_open_it(bed: Bed) -> None:
+    spec, chain_id = propose(bed), bed.consortium.ledger.chain_id
+    data = bed.consortium.objects.get(pin(spec).object)
+    with pytest.raises(OtherDescriptionError, match="not sealed to coast"):
+        open_description(data, chain_id, "relapse", "coast", WrappingKey.generate(), pin(spec))
+    with pytest.raises(UnwrapError):
+        open_description(data, chain_id, "relapse", "east", WrappingKey.generate(), pin(spec))
+
+
+def test_agents_keep_a_copy_so_that_a_list_needs_nobody(bed: Bed) -> None:
+    spec, north = propose(bed), bed.consortium.hospitals["north"]
+    north.read_descriptions()
+    assert kept_words(north.texts, spec).reading is Reading.READ
+
+
+def test_a_study_may_come_without_words_and_a_name_is_given_once(bed: Bed) -> None:
+    spec = propose(bed, table=None)
+    assert kept_words(bed.consortium.hospitals["east"].texts, spec).title == "no description"
+    with pytest.raises(StudyFileError, match="there is a study relapse already"):
+        propose(bed)
