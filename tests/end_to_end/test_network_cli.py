@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,12 +20,15 @@ import pytest
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.node import opening, sent
 from hmchain.application.node.opening import open_hospital
+from hmchain.application.node.sent import Outcome
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.events import BlockEvents
+from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from support.ledger_state_damage import retitle
 from support.sites import (
@@ -97,6 +101,37 @@ def test_three_go_on_without_the_fourth_and_it_catches_up_after_a_kill(consortiu
         register(consortium.sites["north"], f"without-{number}")
     dead.start()
     until(consortium.agree, "one state again")
+
+
+def test_a_network_that_stands_still_says_so_and_what_was_sent_meanwhile_is_undecided_not_refused(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of four machines lose power: whose is missing, since when, and what became of the steward's command."""
+    west, dead = str(consortium.sites["west"].folder.path), [consortium.sites[name] for name in ("east", "south")]
+    monkeypatch.setattr(opening, "CometLedger", partial(CometLedger, patience_seconds=1.0))
+    assert answer("node", "status", "--dir", west)["health"]["verdict"] == "healthy"
+    dead[0].kill()
+    until(lambda: str(consortium.sites["west"].status().health).startswith("DEGRADED"), "the missing node")
+    assert "DEGRADED: east not connected" in hmchain("network", "status", "--dir", west)
+    dead[1].kill()
+    until(lambda: consortium.sites["west"].status().peers == ("north",), "the second one")
+    found = answer("node", "status", "--dir", west, status=6)["health"]
+    assert (found["verdict"], found["missing"]) == ("stands_still", ["east", "south"])
+    assert found["connected_power"] < found["needed_power"] and found["since_ms"] > 0
+    shown = hmchain("network", "status", "--dir", west, status=6)
+    assert "STANDS STILL since" in shown and "50 % of the power is connected" in shown
+    told = hmchain("node", "maintenance", "--minutes", "5", "--dir", west, status=9)
+    assert "sent, and not in a block yet" in told and "STANDS STILL since" in told
+    assert "contrary_undecided" in hmchain("node", "unjail", "--dir", west, status=2)
+    assert [each["outcome"] for each in answer("node", "status", "--dir", west, status=6)["sent"]] == ["undecided"]
+    for site in dead:
+        site.start()
+    until(lambda: sent.look(consortium.sites["west"].folder)[0].outcome is Outcome.DONE, "the transaction")
+    hmchain("node", "maintenance", "--minutes", "5", "--dir", west)  # says what became of it, and sends nothing
+    assert not sent.look(consortium.sites["west"].folder)
+    hmchain("node", "unjail", "--dir", west)
+    until(consortium.agree, "one state again")
+    until(lambda: str(consortium.sites["west"].status().health).startswith("HEALTHY"), "all four")
 
 
 def test_a_crashed_cometbft_is_started_again(consortium: Consortium) -> None:

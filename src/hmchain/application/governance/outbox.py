@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hmchain.application.node import sent
+from hmchain.application.node.health import obstacle
 from hmchain.application.node.sent import Kept, may_come
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record
@@ -19,9 +20,6 @@ from hmchain.ledger.engines.cometbft.rpc import RpcError
 from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, submit
 from hmchain.ledger.transactions import refusal_hint
 from hmchain.plain import Say
-
-_LOOKS = {"study": "study list --dir", "ballot": "network ballots --dir", "member": "network ballots --dir"}
-"""The commands that show what became of a thing; of all others `node status`."""
 
 
 class ContraryError(InputError):
@@ -93,8 +91,8 @@ class Outbox:
         )
 
     def _look(self, kept: Kept) -> str:
-        command = _LOOKS.get(kept.about.partition(" ")[0], "node status --dir")
-        return f"`hmchain {command} {self._folder.path}`"
+        command = "network ballots" if kept.is_voted_on else "study list" if kept.is_of_a_study else "node status"
+        return f"`hmchain {command} --dir {self._folder.path}`"
 
     def _deliver(self, ledger: Ledger, kept: Kept) -> None:
         try:
@@ -103,7 +101,7 @@ class Outbox:
             sent.forget(self._folder, kept.wire)
             raise
         except (NotIncludedError, LedgerError) as error:
-            raise self._undecided(kept, error) from error
+            raise self._undecided(ledger, kept, error) from error
         self._settle(kept, code)
 
     def _deliver_again(self, ledger: Ledger, kept: Kept) -> None:
@@ -115,10 +113,10 @@ class Outbox:
             try:
                 (code,) = submit(ledger, [kept.wire])
             except (NotIncludedError, LedgerError) as error:
-                raise self._undecided(kept, error) from error
+                raise self._undecided(ledger, kept, error) from error
             except RefusedTransactionError as error:  # it came into a block just now, or the mempool is full
                 if (code := self._outcome(kept)) is None:
-                    raise self._undecided(kept, error) from error
+                    raise self._undecided(ledger, kept, error) from error
         self._settle(kept, code)
 
     def _settle(self, kept: Kept, code: str) -> None:
@@ -126,10 +124,10 @@ class Outbox:
         if code != OK:
             raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
 
-    def _undecided(self, kept: Kept, cause: Exception) -> NotIncludedError:
-        why = "" if isinstance(cause, NotIncludedError) else f"; {cause}"
+    def _undecided(self, ledger: Ledger, kept: Kept, cause: Exception) -> NotIncludedError:
+        why = obstacle(self._folder, ledger.state) or ("" if isinstance(cause, NotIncludedError) else str(cause))
         return NotIncludedError(
-            f"{kept.words}: sent, and not in a block yet; {may_come(kept.expires_ms)}{why}",
-            f"look with {self._look(kept)} before you give another command; the same command again waits for this "
-            "transaction and sends no second one",
+            f"{kept.words}: sent, and not in a block yet; {may_come(kept.expires_ms)}",
+            f"{why}{'; ' if why else ''}look with {self._look(kept)} before you give another command; the same command "
+            "again waits for this transaction and sends no second one",
         )

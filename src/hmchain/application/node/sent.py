@@ -75,6 +75,16 @@ class Kept:
         """What it is about: see `about`."""
         return about(self.body)
 
+    @property
+    def is_of_a_study(self) -> bool:
+        """True of what a study's people decide."""
+        return _is_of_a_study(self.about)
+
+    @property
+    def is_voted_on(self) -> bool:
+        """True of what the members vote on."""
+        return _is_voted_on(self.about)
+
 
 class Outcome(StrEnum):
     """What became of a transaction."""
@@ -168,12 +178,20 @@ def look(folder: NodeFolder) -> tuple[Sent, ...]:
 
 def about_studies(folder: NodeFolder) -> tuple[Sent, ...]:
     """Of what `look` finds, that which is about studies."""
-    return tuple(each for each in look(folder) if each.about.startswith("study "))
+    return tuple(each for each in look(folder) if _is_of_a_study(each.about))
 
 
 def about_the_network(folder: NodeFolder) -> tuple[Sent, ...]:
     """Of what `look` finds, that which the members vote on."""
-    return tuple(each for each in look(folder) if each.about.startswith(("ballot ", "member ", "the network's ")))
+    return tuple(each for each in look(folder) if _is_voted_on(each.about))
+
+
+def _is_of_a_study(about: str) -> bool:
+    return about.startswith("study ")
+
+
+def _is_voted_on(about: str) -> bool:
+    return about.startswith(("ballot ", "member ", "the network's "))
 
 
 def _sent(folder: NodeFolder, each: Kept, time_ms: int) -> Sent:

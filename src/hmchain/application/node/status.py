@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hmchain.application.node import pace, sent
+from hmchain.application.node.health import NetworkHealth, clock_words, judge, measure, members_of
 from hmchain.application.node.link import connected, require_own
 from hmchain.application.node.pace import Pace
 from hmchain.application.node.reading import verified_state
@@ -69,6 +70,10 @@ class NodeStatus:
     """The time that its votes take; not looked at by `node_status`."""
     sent: tuple[Sent, ...] = ()
     """What its people sent that was undecided when their command ended; not looked at by `node_status`."""
+    health: NetworkHealth | None = None
+    """Of the network, as this node sees it; None where it does not run."""
+    clock: str = ""
+    """What is wrong with this machine's clock, as far as the other members' votes tell."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class NetworkStatus:
     validators: tuple[ValidatorStatus, ...]
     vouched: str
     """Whose signatures the state rests on that this was read from."""
+    health: NetworkHealth
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
@@ -93,29 +99,29 @@ def node_status(folder: NodeFolder) -> NodeStatus:
     """
     settings, network = folder.settings(), folder.joined()
     own, genesis = settings.organisation, network.genesis
-    others = {peer.node_id: peer.organisation for peer in network.peers if peer.organisation != own}
+    others = {peer.organisation for peer in network.peers} - {own}
     with RpcClient([settings.rpc_url], timeout_seconds=2) as client:
         try:
-            answer, peers, waiting = client.status(), client.peers().peers, client.waiting()
+            answer, peers, waiting = client.status(), client.peers(), client.waiting()
         except NoEndpointError:
             known = _state_of_a_stopped_node(folder, own)
-            missing = tuple(sorted(others.values()))
             return NodeStatus(
-                own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), missing, known.power,
-                known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
+                own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), tuple(sorted(others)),
+                known.power, known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
                 trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
                 damage=_damage(folder) or known.damage, rules=known.rules,
             )  # fmt: skip
-    require_own(folder, answer)
-    sync = answer.sync_info
-    known = _state_summary(folder, own)
+        require_own(folder, answer)
+        known = _state_summary(folder, own, client)
+        clock = clock_words(client)
+    sync, linked = answer.sync_info, members_of(peers, network, own)
     block = f"{sync.latest_block_height}:{sync.latest_block_hash.lower()}" if sync.latest_block_height else ""
-    linked = {others.get(peer.node_info.id, peer.node_info.moniker) for peer in peers}
     return NodeStatus(
         own, genesis.chain_id, genesis.digest, True, sync.latest_block_height, sync.latest_block_time,
-        sync.catching_up, tuple(sorted(linked)), tuple(sorted(set(others.values()) - linked)), known.power,
+        sync.catching_up, tuple(sorted(linked)), tuple(sorted(others - linked)), known.power,
         known.height, known.commitment, waiting, folder.runner() or "", block=block,
-        log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules,
+        log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules, health=known.health,
+        clock=clock,
     )  # fmt: skip
 
 
@@ -133,16 +139,19 @@ class _StateSummary:
     vouched: str = ""
     damage: str = ""
     rules: RulesView | None = None
+    health: NetworkHealth | None = None
 
 
-def _state_summary(folder: NodeFolder, organisation: str) -> _StateSummary:
+def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | None = None) -> _StateSummary:
+    """What the state says, and with a running node's `client` how its network is."""
     with verified_state(folder.ledger) as found:
         state = found.state
+        health = judge(measure(folder, client, state)) if client else None
         if state.is_new:  # the node makes its first block yet
-            return _StateSummary(vouched=found.words)
+            return _StateSummary(vouched=found.words, health=health)
         power = standings.standing(state, organisation).power
         rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
-        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules)
+        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules, health=health)
 
 
 def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:
@@ -172,12 +181,11 @@ def _damage(folder: NodeFolder) -> str:
 def network_status(folder: NodeFolder) -> NetworkStatus:
     """Validators, power, reputation and proposers. Raises `NoEndpointError` if the node does not run."""
     network = folder.joined()
-    with connected(folder) as client:
-        headers = client.headers(HEADERS_SHOWN)
-    with verified_state(folder.ledger) as read:
+    with connected(folder) as client, verified_state(folder.ledger) as read:
+        headers, health = client.headers(HEADERS_SHOWN), judge(measure(folder, client, read.state))
         found = validators(read.state, proposers(read.state, (header.proposer_address for header in headers)))
         chain_id, height = network.genesis.chain_id, read.state.height
-        return NetworkStatus(chain_id, height, tolerated(found), len(headers), found, read.words)
+        return NetworkStatus(chain_id, height, tolerated(found), len(headers), found, read.words, health)
 
 
 def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | None = None) -> NodeAudit:

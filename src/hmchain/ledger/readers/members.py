@@ -80,7 +80,7 @@ def tolerated(found: Iterable[ValidatorStatus]) -> int:
 def proposers(state: State, addresses: Iterable[str]) -> Counter[str]:
     """The blocks that each member proposed, by the addresses (hex) of their proposers; keys that were replaced too."""
     owners = {place.hex(): organisation for place, organisation in standings.former_owners(state).items()}
-    for organisation in _names(state, _powers(state)):
+    for organisation in _names(state, powers(state)):
         entry = membership.membership(state, organisation)
         if entry is not None:
             owners[proposer.address(entry.member.validator).hex()] = organisation
@@ -89,12 +89,12 @@ def proposers(state: State, addresses: Iterable[str]) -> Counter[str]:
 
 def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStatus, ...]:
     """Members and validators, in order of name; `proposed` counts blocks by the member that proposed them."""
-    powers = _powers(state)
-    total, now_ms = sum(powers.values()) or 1, standings.time_ms(state)
+    voting = powers(state)
+    total, now_ms = sum(voting.values()) or 1, standings.time_ms(state)
     found = []
-    for organisation in _names(state, powers):
+    for organisation in _names(state, voting):
         entry, standing = membership.membership(state, organisation), standings.standing(state, organisation)
-        power, window = powers.get(organisation, 0), maintenance.window(state, organisation)
+        power, window = voting.get(organisation, 0), maintenance.window(state, organisation)
         found.append(
             ValidatorStatus(
                 organisation, entry.member.title if entry else "", power, power * 10_000 // total, standing.consensus,
@@ -105,12 +105,13 @@ def validators(state: State, proposed: Mapping[str, int]) -> tuple[ValidatorStat
     return tuple(found)
 
 
-def _powers(state: State) -> dict[str, int]:
+def powers(state: State) -> dict[str, int]:
+    """The voting power of each validator in the next block."""
     return {entry.id: entry.power for entry in standings.validators_at(state, state.height + 1)}
 
 
-def _names(state: State, powers: Mapping[str, int]) -> list[str]:
-    return sorted(powers.keys() | {member.organisation for member in membership.active_members(state)})
+def _names(state: State, voting: Mapping[str, int]) -> list[str]:
+    return sorted(voting.keys() | {member.organisation for member in membership.active_members(state)})
 
 
 def needed_votes(members: int) -> int:

@@ -9,6 +9,7 @@ import typer
 
 from hmchain.application.node import joining
 from hmchain.application.node import status as node_status
+from hmchain.application.node.health import Health
 from hmchain.application.node.joining import FoundedNetwork, SnapshotSource
 from hmchain.application.node.snapshot_join import FromSnapshotError
 from hmchain.application.site.node import NodeFolder
@@ -102,5 +103,11 @@ def _snapshot_source(trust: str | None, servers: list[str], *, wanted: bool) -> 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain network status"))
 def status(directory: NodeOption = DEFAULT_FOLDER) -> None:
-    """Show validators, voting power, reputation and who proposed, as this node sees it."""
-    output.show(node_status.network_status(NodeFolder(directory)), show.show_network)
+    """Show whether the network goes on, validators, voting power, reputation and who proposed, as this node sees it.
+
+    Exit status 6 if it stands still.
+    """
+    found = node_status.network_status(NodeFolder(directory))
+    output.show(found, show.show_network)
+    if found.health.verdict is Health.STANDS_STILL:
+        raise typer.Exit(6)

@@ -49,6 +49,7 @@ def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> 
 def show_network(found: NetworkStatus) -> None:
     """Show the validators of a network."""
     output.heading(f"Network {found.chain_id}, block {found.height}, {found.vouched}")
+    output.say(f"{found.health}.")
     rows = (
         (each.organisation, each.title, each.power, f"{each.share_permyriad / 100:.1f} %", each.consensus,
          each.learning, each.proposed, _standing(each))

@@ -10,6 +10,7 @@ from hmchain.application.governance import trainers
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.node import agent_process, joining, process
 from hmchain.application.node import status as node_status
+from hmchain.application.node.health import Health
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.settings import NodeSettings
 from hmchain.interfaces.cli import output
@@ -88,11 +89,14 @@ def agent(
 
 @app.command(cls=ReadCommand, epilog=example("hmchain node status"))
 def status(directory: NodeOption = DEFAULT_FOLDER) -> None:
-    """Show height, peers and voting power of this node; exit status 6 if it does not run."""
+    """Show height, peers and voting power of this node, and whether the network goes on.
+
+    Exit status 6 if the node does not run or the network stands still.
+    """
     folder = NodeFolder(directory)
     found = node_status.with_pace(folder, node_status.node_status(folder))
     output.show(found, show.show_status)
-    if not found.running:
+    if found.health is None or found.health.verdict is Health.STANDS_STILL:
         raise typer.Exit(6)
 
 

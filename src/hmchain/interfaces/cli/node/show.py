@@ -40,6 +40,8 @@ def show_status(found: NodeStatus) -> None:
     """Show how a node stands."""
     output.fields((
         ("node", f"{found.organisation}, {_life(found)}"),
+        *((("health", found.health),) if found.health else ()),
+        *((("clock", found.clock),) if found.clock else ()),
         ("network", found.chain_id),
         ("genesis", found.genesis.hex()),
         ("height", f"{found.height}{', catching up' if found.catching_up else ''}"),

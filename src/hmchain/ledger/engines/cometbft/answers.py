@@ -152,6 +152,8 @@ class OwnRound(msgspec.Struct, frozen=True):
 
     height: Int
     step: Int
+    start_time: str = ""
+    """When it began to wait for that height's block: after the one before was decided, or when the node started."""
 
     @property
     def has_commit(self) -> bool:
