@@ -234,7 +234,10 @@ def test_a_finished_study_says_so_and_what_comes_next(capsys: Captured) -> None:
     assert (found["name"], found["status"], found["rounds"], found["setbacks"]) == (STUDY, "finished", ROUNDS, 0)
     assert [each["approval"] for each in found["participants"]] == ["approved"] * 4
     assert [each["organisation"] for each in found["reputation"]] == list(NAMES)
-    assert found["current"] is None and "hmchain model export" in found["next"]
+    assert found["current"] is None and found["own"] is None and found["went_wrong"] == []
+    assert [step["command"].split()[1] for step in found["steps"]] == ["model", "audit", "audit"]
+    for step in found["steps"]:
+        text(capsys, *step["command"].split()[1:])  # as it is printed
     shown = text(capsys, "study", "status")
     assert "Reputation" in shown and "under 128" in shown
 
@@ -270,6 +273,12 @@ def test_a_study_can_be_watched_while_it_runs(capsys: Captured, run_directory: P
         consortium.on_block = lambda block, result: look()
         consortium.run("second")
         look()
+    overview = answer(capsys, "study", "status", str(tmp_path / "live"))
+    assert [(each["name"], each["status"]) for each in overview] == [
+        ("second", "finished"), (STUDY, "finished"), (REFUSED_STUDY, "refused")
+    ]  # fmt: skip
+    shown = text(capsys, "study", "status", str(tmp_path / "live"))
+    assert "2 of 2" in shown and f"hmchain study status --study second --dir {tmp_path / 'live'}" in shown
     undecided = seen["proposed", ""]["next"]
     assert undecided == "the stewards of east, north, south, west approve or refuse"
     statuses = {status for status, _ in seen}

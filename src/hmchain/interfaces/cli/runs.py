@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import LATEST, RunFolder, ledger_in
 from hmchain.errors import InputError
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER
 from hmchain.ledger import genesis
 
+_VARIABLES = ("HMCHAIN_RUN", "HMCHAIN_NODE")
 _MAKE_ONE = "make one with `hmchain demo`, or name another with --dir or HMCHAIN_RUN"
 
 
@@ -38,6 +41,18 @@ class Run(RunFolder):
         """True of a node's folder."""
         return NodeFolder(self.path).toml.is_file()
 
+    @property
+    def is_run(self) -> bool:
+        """True of the folder of a run, with the hospitals that took part in it."""
+        return self.hospitals.is_dir() and not self.is_node
+
+    @property
+    def option(self) -> str:
+        """What a command says to work on this folder, with a blank before it; nothing where it does without."""
+        named = [os.environ.get(name) for name in _VARIABLES]
+        meant = next((name for name in named if name), str(LATEST))
+        return "" if str(self.path) == meant else f" --dir {shlex.quote(str(self.path))}"
+
     def require(self, file: Path) -> Path:
         """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""
         if not file.is_file():
@@ -62,6 +77,7 @@ def find(*given: Path | None) -> Run:
 
 
 def _own_node() -> Path | None:
-    """The node that whoever sits here works with, if the environment names one."""
-    named = os.environ.get("HMCHAIN_NODE")
-    return Path(named) if named else None
+    """The node that whoever sits here works with: the environment names it, or it is here and no run is."""
+    if named := os.environ.get("HMCHAIN_NODE"):
+        return Path(named)
+    return DEFAULT_FOLDER if NodeFolder(DEFAULT_FOLDER).toml.is_file() and not LATEST.exists() else None

@@ -185,6 +185,11 @@ class LedgerReader:
         """All studies, each with its participants, the round it is in and what is to be done next."""
         return study_status.all_studies(self.verified)
 
+    @property
+    def meant(self) -> list[str]:
+        """The studies that may be meant when none is named: those that were not refused, else all."""
+        return study_status.meant(self.verified.state)
+
     def study(self, name: str | None = None) -> StudyStatus:
         """One study; without a name the only one that was not refused. Raises `NoStudyError`."""
         return study_status.study_status(self.verified, name)

@@ -12,6 +12,9 @@ from hmchain.ledger.contracts.learning import approvals, conduct, models, openin
 from hmchain.ledger.contracts.learning.rounds import Phase, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.readers import next_steps
+from hmchain.ledger.readers.next_steps import Left, Step
+from hmchain.ledger.readers.setbacks import Setback, setbacks
 from hmchain.ledger.readers.states import VerifiedState
 from hmchain.ledger.readers.studies import UNDECIDED, known_names
 from hmchain.ledger.state import State
@@ -93,8 +96,12 @@ class StudyStatus:
     reputation: tuple[Reputation, ...]
     model_root: bytes
     """Empty until the study is finished."""
+    went_wrong: tuple[Setback, ...]
+    """What went wrong since the last accepted round; of a paused study the last one paused it."""
     next: str
-    """What is to be done now."""
+    """What is to be done now, in a sentence."""
+    steps: tuple[Step, ...]
+    """What people can do about it now, each with its command."""
     vouched: str
     """Whose signatures the state rests on that all of this was read from, or that nobody's do yet."""
 
@@ -117,10 +124,15 @@ def study_status(found: VerifiedState, name: str | None = None) -> StudyStatus:
     return _status(state, study, found.words)
 
 
+def meant(state: State) -> list[str]:
+    """The studies that may be meant when none is named: those that were not refused, else all."""
+    known = studies.studies(state)
+    return [study.spec.name for study in known if study.status != Status.REFUSED] or [s.spec.name for s in known]
+
+
 def default_study(state: State) -> str:
     """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
-    known = studies.studies(state)
-    names = [study.spec.name for study in known if study.status != Status.REFUSED] or [s.spec.name for s in known]
+    names = meant(state)
     if len(names) != 1:
         hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
         raise NoStudyError(f"the ledger holds {len(names) or 'no'} studies", hint)
@@ -133,6 +145,8 @@ def _status(state: State, study: Study, vouched: str) -> StudyStatus:
     open_ = rounds.round_(state, spec.name, progress.round)
     current = _current(state, study, open_) if open_ and study.status not in studies.OVER else None
     model = models.model(state, spec.name)
+    left = Left(undecided(state, study), current.waits_for if current else awaited_to_open(state, study))
+    went_wrong = setbacks(state, study) if study.status not in studies.OVER else ()
     participants = tuple(_participant(state, study, organisation) for organisation in spec.participants)
     return StudyStatus(
         name=spec.name,
@@ -150,7 +164,9 @@ def _status(state: State, study: Study, vouched: str) -> StudyStatus:
         participants=participants,
         reputation=tuple(_reputation(state, spec.name, organisation) for organisation in spec.participants),
         model_root=model.root if model else b"",
-        next=_next(state, study, participants, current),
+        went_wrong=went_wrong,
+        next=next_steps.words(state, study, left, went_wrong),
+        steps=next_steps.steps(state, study, left.deciders),
         vouched=vouched,
     )
 
@@ -251,34 +267,3 @@ def awaited(state: State, study: Study, entry: Round) -> tuple[str, ...]:
 def _without(names: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
     left = set(gone)
     return tuple(name for name in names if name not in left)
-
-
-def _next(state: State, study: Study, participants: tuple[Participant, ...], current: CurrentRound | None) -> str:
-    name, proposer = study.spec.name, study.progress.proposer
-    match study.status:
-        case Status.CLOSED:
-            return f"nothing came of it ({study.progress.reason}): a scientist may propose another study"
-        case Status.FINISHED:
-            return f"have the model: `hmchain model export {name}`; check how it came about: `hmchain audit verify`"
-        case Status.REFUSED:
-            refused = ", ".join(each.organisation for each in participants if each.approval == approvals.REFUSED)
-            return f"{refused} refused: {proposer}'s scientist may propose another study"
-        case Status.PAUSED:
-            is_orphan = not membership.is_active(state, proposer)
-            who = "any participant's" if is_orphan else f"{proposer}'s"
-            resume = f"`hmchain study resume {name}`"
-            return f"{who} scientist finds out why and resumes it: {resume}, or ends it: `study close`"
-        case Status.PROPOSED:
-            undecided = [each.organisation for each in participants if each.approval != approvals.APPROVED]
-            if undecided:
-                return f"the stewards of {', '.join(undecided)} approve or refuse"
-            return f"the agents of {', '.join(awaited_to_open(state, study))} join; keep them running"
-        case Status.AGREEING:
-            return f"the agents of {', '.join(awaited_to_open(state, study))} agree keys; keep them running"
-        case Status.CONFIRMING:
-            return f"the agents of {', '.join(awaited_to_open(state, study))} confirm keys; keep them running"
-        case Status.RUNNING:
-            waits = ", ".join(current.waits_for) if current else ""
-            return f"keep the agents of {waits} running; a demo that was stopped goes on with the same command"
-        case _:
-            assert_never(study.status)

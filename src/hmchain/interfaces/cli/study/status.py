@@ -1,20 +1,53 @@
-"""`hmchain study`: how a study stands and what is to be done."""
+"""`hmchain study status`: how studies stand, why one waits, and what is to be done."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
+from hmchain.application.models.results import own_scores
+from hmchain.application.models.scores import RoundScore, StudyScores
 from hmchain.application.node.reading import open_ledger
+from hmchain.application.site.hospital import locate
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.options import RunOption, StudyOption, example
+from hmchain.interfaces.cli.options import StudyOption, example
+from hmchain.interfaces.cli.runs import Run
 from hmchain.ledger.readers.datasets import count_words
+from hmchain.ledger.readers.next_steps import NODE, RUN, Step
+from hmchain.ledger.readers.setbacks import REJECTED
 from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
+from hmchain.plain import plain
 
 app = typer.Typer(no_args_is_help=True)
 
+OVERVIEW_COLUMNS = ("study", "status", "rounds", "accepted#", "rejected#", "own AUC#", "proposed by")
 PARTICIPANT_COLUMNS = ("hospital", "name", "dataset", "records", "approval", "until (UTC)", "weight#")
 REPUTATION_COLUMNS = ("hospital", "consensus#", "learning#", "voting power#", "remarks")
+
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir", "--node",
+        envvar="HMCHAIN_RUN", metavar="DIR", help="Folder of a run, a node or a ledger.",
+        show_default="that of HMCHAIN_NODE, else runs/latest, else node",
+    ),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StudyHere:
+    """A study as it is shown in one folder."""
+
+    status: StudyStatus
+    own: StudyScores | None
+    """At a node: its hospital's own scores."""
+    steps: tuple[Step, ...]
+    """What can be done from here, with commands as they can be given here."""
 
 
 @app.callback()
@@ -23,17 +56,60 @@ def study() -> None:
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain study status --study brain-tumour"))
-def status(run: RunOption = None, study: StudyOption = None) -> None:
-    """Show phase, round, master, participants, reputation, and what is to be done next.
+def status(folder: FolderOption = None, study: StudyOption = None) -> None:
+    """Show phase, round, master, participants, reputation, and what is to be done next; of a paused study why.
 
-    Works while a run goes on.
+    Without a name all studies, if there are several. Works while they go on. At a node it shows the hospital's own
+    scores too, which no other hospital sees.
     """
-    with open_ledger(runs.find(run).ledger) as ledger:
-        found = ledger.study(study)
-    output.show(found, _show)
+    place = runs.find(folder)
+    with open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        if study is None and len(ledger.meant) > 1:
+            found = [_here(each, place) for each in ledger.studies()]
+            output.show(found, lambda all_: _show_all(all_, place), json=lambda all_: [_as_json(each) for each in all_])
+        else:
+            output.show(_here(ledger.study(study), place), _show, json=_as_json)
 
 
-def _show(found: StudyStatus) -> None:
+def _here(found: StudyStatus, place: Run) -> StudyHere:
+    hospital = locate(place.path) if place.is_node else None
+    kind, who = (NODE, hospital.organisation) if hospital else (RUN if place.is_run else "", "")
+    steps = (
+        replace(step, command=step.command and step.command + place.option)
+        for step in found.steps
+        if step.place in ("", kind) and (not step.who or who in step.who)
+    )
+    return StudyHere(found, own_scores(hospital, found.name) if hospital else None, tuple(steps))
+
+
+def _as_json(here: StudyHere) -> Any:
+    return {**plain(here.status), "steps": plain(here.steps), "own": plain(here.own)}
+
+
+def _show_all(found: list[StudyHere], place: Run) -> None:
+    rows = (
+        (
+            each.status.name,
+            each.status.status,
+            f"{each.status.accepted + each.status.rejected} of {each.status.rounds}",
+            each.status.accepted,
+            each.status.rejected,
+            _fraction(each.own.best.auc) if each.own and each.own.best else "-",
+            each.status.proposer,
+        )
+        for each in found
+    )
+    output.table(OVERVIEW_COLUMNS, rows, drop=("proposed by", "rejected#", "own AUC#"))
+    output.heading("Next")
+    alive = (each.status for each in found if each.status.status not in ("refused", "closed"))
+    output.fields((each.name, each.next) for each in alive)
+    output.say()
+    output.say(f"All about one: hmchain study status --study {found[0].status.name}{place.option}", style="dim")
+
+
+def _show(here: StudyHere) -> None:
+    found = here.status
     output.heading(f"Study {found.name}: {found.status}" + (f" ({found.reason})" if found.reason else ""))
     output.fields((
         ("next", found.next),
@@ -41,29 +117,68 @@ def _show(found: StudyStatus) -> None:
           if found.opens_by_ms else ()),
         ("rounds", f"{found.accepted + found.rejected} of {found.rounds}: {found.accepted} accepted, "
                    f"{found.rejected} rejected"),
-        *(_round_fields(found.current) if found.current else ()),
+        *(_round_fields(found.current) if found.current and found.status == "running" else ()),
         ("setbacks in a row", f"{found.setbacks} (two pause the study)"),
         ("purpose", found.purpose),
         ("proposed by", found.proposer),
         ("model", found.model_root.hex() or "none yet"),
         ("as of", f"block {found.height}, {found.vouched}"),
     ))  # fmt: skip
+    if found.went_wrong:
+        output.heading("Why it waits" if found.status == "paused" else "What went wrong since the last accepted round")
+        for setback in found.went_wrong:
+            output.say(str(setback))
+    if here.own is not None and here.own.rounds:
+        _show_own(here.own, found)
     output.heading("Participants")
     output.table(
         PARTICIPANT_COLUMNS, map(_participant_row, found.participants), drop=("weight#", "name", "until (UTC)")
     )
     output.heading("Reputation (scores 0 to 10 000)")
     output.table(REPUTATION_COLUMNS, (_reputation_row(each) for each in found.reputation))
+    _show_steps(here.steps)
 
 
-def _round_fields(current: CurrentRound) -> tuple[tuple[str, str], ...]:
+def _show_own(own: StudyScores, found: StudyStatus) -> None:
+    output.heading(f"This hospital's own scores, on its {own.images} validation images (nobody else sees them)")
+    rejected = {setback.round for setback in found.went_wrong if setback.kind == REJECTED}
+    output.fields((
+        *((("best accepted", _scored(own.best)),) if own.best else ()),
+        *((("newest", _scored(own.last)),) if own.last else ()),
+        *((f"round {each.round}", _reason(each, own)) for each in own.rounds if each.round in rejected),
+    ))  # fmt: skip
+
+
+def _scored(each: RoundScore) -> str:
+    return f"round {each.round}: AUC {_fraction(each.auc)}, accuracy {_fraction(each.acc)}"
+
+
+def _reason(each: RoundScore, own: StudyScores) -> str:
+    """Why this hospital voted as it did."""
+    compared = f"AUC {_fraction(each.auc)}, the best accepted before {_fraction(each.best_before)}"
+    vote = "against" if each.vote == "rejected" else "for"
+    return f"{compared}; up to {own.tolerance:g} less is let pass: this hospital voted {vote} the model"
+
+
+def _fraction(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _show_steps(steps: tuple[Step, ...]) -> None:
+    if steps:
+        output.heading("What can be done here")
+    for step in steps:
+        output.say(step.words + (":" if step.command else ""), style="dim")
+        if step.command:
+            output.say(f"  {step.command}")
+
+
+def _round_fields(current: CurrentRound) -> Iterator[tuple[str, str]]:
     attempt = f", attempt {current.attempt + 1}" if current.attempt else ""
-    return (
-        ("round", f"{current.number or 'class counts'}{attempt}"),
-        ("phase", f"{current.phase}, until {output.when(current.deadline_ms)} UTC"),
-        ("waits for", output.listed(current.waits_for)),
-        ("master", f"{current.master or 'none'} (backups: {output.listed(current.backups)})"),
-    )
+    yield "round", f"{current.number or 'class counts'}{attempt}"
+    yield "phase", f"{current.phase}, until {output.when(current.deadline_ms)} UTC"
+    yield "waits for", output.listed(current.waits_for)
+    yield "master", f"{current.master or 'none'} (backups: {output.listed(current.backups)})"
 
 
 def _participant_row(each: Participant) -> tuple[object, ...]:
