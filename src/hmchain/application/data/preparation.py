@@ -27,7 +27,7 @@ from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
 from hmchain.records.pictures.duplicates import joined_groups, near_duplicate_groups
 from hmchain.records.pictures.pixels import to_pixels
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, encode_image
-from hmchain.records.sources.item import IMAGE
+from hmchain.records.sources.item import FHIR, IMAGE, TABLE
 
 MEDIA_TYPE = "application/x-hmchain-image"
 VALIDATION_SHARE = 0.15
@@ -95,6 +95,9 @@ def prepare(
     """
     require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
+    if entries and {entry.kind for entry in entries} <= {FHIR, TABLE}:
+        hint = "make rows of them: `--rows FILE`, see docs/how-to/own-trainer.md"
+        raise UnfitForLearningError(f"dataset {source.dataset} holds tables or FHIR resources, and no images", hint)
     wanted = tuple(classes) or tuple(sorted({entry.label for entry in entries if entry.label}))
     unlabelled = sum(not entry.label for entry in entries)
     if len(wanted) < CLASSES_MIN:
@@ -104,7 +107,7 @@ def prepare(
     _require_enough(source, wanted, labels, unlabelled, CLASS_IMAGES_MIN if every_class else 0)
     images = np.stack(pixels)
     groups = joined_groups(near_duplicate_groups(images), [entry.subject for entry in kept])
-    validation = _validation(groups, labels, seed)
+    validation = validating(groups, labels, seed)
     if not validation.any():
         hint = "add images of other patients: one group cannot train and validate"
         raise UnfitForLearningError(f"the images of each class of {source.dataset} all belong together", hint)
@@ -181,8 +184,8 @@ def _image(
         return None
 
 
-def _validation(groups: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:
-    """Which images validate: of each class's groups a share chosen by `seed`, at least one but never all."""
+def validating(groups: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:
+    """The records that validate: of each class's groups a share chosen by `seed`, at least one but never all."""
     rng = np.random.Generator(np.random.PCG64(seed))
     chosen: list[int] = []
     for label in range(int(labels.max()) + 1):

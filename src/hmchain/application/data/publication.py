@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
+from hmchain.application.data.rows import row_form_of
 from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.application.site.node import NodeFolder
@@ -25,6 +26,7 @@ from hmchain.ledger.contracts.data.datasets import (
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.descriptions import about, descriptions
+from hmchain.records.prepared_rows import MEDIA_TYPE as ROWS
 from hmchain.records.vault import verify_record_proof
 
 
@@ -147,6 +149,8 @@ def schema_of(records: Records, version: Version) -> Schema | RecordSchema:
     entries = records.catalogue.media(version.dataset, version.number)
     if [media_type for _, media_type in entries] == [MEDIA_TYPE]:
         return form_of(records, version).schema()
+    if [media_type for _, media_type in entries] == [ROWS]:
+        return row_form_of(records, version).schema()
     kinds, types = zip(*entries, strict=True)
     return RecordSchema(tuple(sorted(set(kinds))), tuple(sorted(set(types))))
 

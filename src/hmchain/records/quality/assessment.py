@@ -11,6 +11,7 @@ from hmchain.plain import Progress, tell
 from hmchain.records.pictures.decode import NotAnImageError
 from hmchain.records.pictures.duplicates import THRESHOLD, Duplicates, Group
 from hmchain.records.pictures.pixels import DICOM_TYPE, to_pixels
+from hmchain.records.prepared_rows import MEDIA_TYPE as ROWS
 from hmchain.records.quality.findings import ERROR, INFO, WARNING, Finding, Tally
 from hmchain.records.quality.images import ImageChecks, Size
 from hmchain.records.quality.labels import LabelChecks
@@ -128,7 +129,8 @@ def _look_into(
         except NotAnImageError:
             if sample.attributes.get("rows") or sample.media_type != DICOM_TYPE:  # structured reports have no pixels
                 images.add_damaged(sample.record)
-    duplicates.add(sample.record, sample.label, sha256(data).digest(), grey)
+    if sample.media_type != ROWS:  # the rows of two patients may well be the same
+        duplicates.add(sample.record, sample.label, sha256(data).digest(), grey)
 
 
 def _size(attributes: Mapping[str, str]) -> Size | None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.data import labels, preparation
+from hmchain.application.data import labels, preparation, row_form
+from hmchain.application.data import rows as row_service
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_extraction as views
@@ -48,10 +49,25 @@ def prepare(
         str, typer.Option(metavar="A,B,...", help="Labels in the order that all hospitals use.", show_default="sorted")
     ] = "",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help=SEED_HELP)] = 0,
+    rows: Annotated[
+        Path | None,
+        typer.Option("--rows", metavar="FILE", help="Make rows of tables or FHIR resources, as this TOML file says."),
+    ] = None,
     directory: HospitalOption = DEFAULT_FOLDER,
     number: VersionOption = None,
 ) -> None:
-    """Make images for a federated CNN of a dataset's DICOM objects or pictures, all of one size."""
+    """Make images for a federated CNN of a dataset's DICOM objects or pictures, all of one size.
+
+    With --rows: rows of numbers for a trainer of somebody's own, of tables or FHIR resources; size, channels and
+    classes are then the file's business.
+    """
+    if rows is not None:
+        form = row_form.load_row_form(rows)
+        with changing(directory) as records, output.progress_bar("preparing rows") as progress:
+            source = records.catalogue.version(dataset, number)
+            made_rows = row_service.prepare_rows(records, source, into, form, seed=seed, progress=progress)
+        output.show(made_rows, views.show_prepared_rows)
+        return
     names = tuple(name.strip() for name in classes.split(",") if name.strip())
     with changing(directory) as records, output.progress_bar("preparing images") as progress:
         made = preparation.prepare(

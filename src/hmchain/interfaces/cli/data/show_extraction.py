@@ -10,6 +10,7 @@ from hmchain.application.data.deidentification import Inspection
 from hmchain.application.data.extraction import ExtractedVersion
 from hmchain.application.data.labels import LabelCounts, LabelState
 from hmchain.application.data.preparation import PreparedImages
+from hmchain.application.data.rows import PreparedRows
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, size
@@ -140,6 +141,22 @@ def show_prepared(made: PreparedImages) -> None:
     output.say(
         f"Next: `hmchain data register {name}`. It puts the modality, the size and the classes' names on the ledger."
     )
+
+
+def show_prepared_rows(made: PreparedRows) -> None:
+    """Say what rows were made, and what comes next."""
+    name = made.version.dataset
+    output.fields((
+        ("dataset", f"{name}, version {made.version.number}"),
+        ("rows", f"{made.rows} of {len(made.features)} numbers, of {made.patients} patients"),
+        ("split", f"{made.train} patients to train with, {made.validation} to validate"),
+        ("classes", output.listed(made.classes)),
+        ("features", output.listed(made.features)),
+        ("declaration", f"{made.form.hex()}: the same at every hospital of a study"),
+        ("left out", output.listed(f"{count} ({reason})" for reason, count in made.left_out.items())),
+    ))  # fmt: skip
+    output.say(f"Next: hmchain data register {name}. It puts the declaration's digest, the number of features and the "
+               "classes' names on the ledger.")  # fmt: skip
 
 
 def selftest(report: GateReport) -> dict[str, object]:

@@ -1,0 +1,217 @@
+"""Make a dataset of rows, as a trainer of somebody's own learns from, of de-identified tables or FHIR resources.
+
+All rows of a patient lie in one record, so that an erasure takes all of them, and on one side of the split.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from hmchain.application.data.extraction import require_name
+from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, validating
+from hmchain.application.data.registered import require_as_registered
+from hmchain.application.data.row_form import Field, RowForm, as_word, numbers
+from hmchain.application.data.row_reading import Values, row_of_resources, rows_of_table
+from hmchain.application.site.hospital import Records
+from hmchain.canonical import digest
+from hmchain.clock import now_ms
+from hmchain.plain import Progress, tell
+from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
+from hmchain.records.pictures.prepared import TRAIN, VALIDATION
+from hmchain.records.prepared_rows import MEDIA_TYPE, RowSet, encode_rows
+from hmchain.records.sources.item import FHIR, TABLE
+
+CLASS_PATIENTS_MIN = 2
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """The dataset that was made."""
+
+    version: Version
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    """Names of the numbers in a row."""
+    form: bytes
+    """Digest of the declaration: that of every hospital of a study must be the same."""
+    rows: int
+    patients: int
+    train: int
+    """Patients to train with."""
+    validation: int
+    left_out: Counter[str]
+    """Rows that are not among them, by reason."""
+
+
+@dataclass(frozen=True)
+class _Patient:
+    entry: RecordEntry
+    """The first of the patient's records, under whose id the rows are kept."""
+    rows: RowSet
+
+    @property
+    def mark(self) -> bytes:
+        """Of what the rows are: ids are drawn anew with every key, and a split must not be."""
+        return digest("hmchain prepared rows", self.rows.values.tobytes(), self.rows.labels.tobytes())
+
+
+def prepare_rows(
+    records: Records,
+    source: Version,
+    name: str,
+    form: RowForm,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> PreparedRows:
+    """Make the open version of dataset `name` of the records of `source`. The split follows from rows and `seed`.
+
+    Raises `UnfitForLearningError`, `OtherFormError`, `ChangedDatasetError` if `source` is not what it was registered
+    as, or an error of vault or catalogue.
+    """
+    require_as_registered(records, source)
+    left_out: Counter[str] = Counter()
+    patients = sorted(_patients(records, source, form, left_out, progress), key=lambda each: each.mark)
+    first = np.array([int(each.rows.labels[0]) for each in patients], np.int64)
+    for index, label in enumerate(form.classes):
+        if (count := int((first == index).sum())) < CLASS_PATIENTS_MIN:
+            reasons = "; ".join(f"{many} rows left out: {why}" for why, many in left_out.items()) or "none was left out"
+            what = (
+                f"dataset {source.dataset} has {count} patients of class {label}, and {CLASS_PATIENTS_MIN} are needed"
+            )
+            raise UnfitForLearningError(f"{what} ({reasons})", "check columns, label and classes of the declaration")
+    validation = validating(np.arange(len(patients)), first, seed)
+    version = _open_version(records, source, name, form)
+    _store(records, source, version, form, patients, validation.tolist())
+    held = int(validation.sum())
+    return PreparedRows(
+        records.catalogue.version(name, version.number), form.classes, form.names, form.digest,
+        sum(len(each.rows.labels) for each in patients), len(patients), len(patients) - held, held, left_out,
+    )  # fmt: skip
+
+
+def _patients(
+    records: Records, source: Version, form: RowForm, left_out: Counter[str], progress: Progress | None
+) -> Iterator[_Patient]:
+    """Each patient who gives a row."""
+    wanted = FHIR if form.is_fhir else TABLE
+    entries: dict[str, list[RecordEntry]] = {}
+    for entry in records.catalogue.records(source.dataset, source.number):
+        if entry.kind == wanted:
+            entries.setdefault(entry.subject, []).append(entry)
+        else:
+            left_out[f"a record of kind {entry.kind}"] += 1
+    for done, mine in enumerate(entries.values(), 1):
+        mine.sort(key=lambda entry: entry.record)
+        contents = [records.vault.get(source.dataset, source.number, entry.record) for entry in mine]
+        made = [row for values in _values(form, contents) if (row := _row(form, values, mine[0], left_out))]
+        if made:
+            values = np.array([row for row, _ in made], np.float32)
+            yield _Patient(mine[0], RowSet(values, np.array([label for _, label in made], np.int64)))
+        tell(progress, done, len(entries))
+
+
+def _values(form: RowForm, contents: Sequence[bytes]) -> Iterator[Values]:
+    if form.is_fhir:
+        yield row_of_resources(form, contents)
+    else:
+        for data in contents:
+            yield from rows_of_table(form, data)
+
+
+def _row(form: RowForm, values: Values, entry: RecordEntry, left_out: Counter[str]) -> tuple[list[float], int] | None:
+    """Numbers and label of a row, or why there are none."""
+    label = _label(form.label, values, entry)
+    if label not in form.classes:
+        left_out["label of no class" if label else "no label"] += 1
+        return None
+    row: list[float] = []
+    for feature in form.features:
+        found = numbers(feature, values[feature])
+        if found is None:
+            left_out[f"no {feature.name}"] += 1
+            return None
+        row += found
+    return row, form.classes.index(label)
+
+
+def _label(field: Field | None, values: Values, entry: RecordEntry) -> str:
+    value = entry.label if field is None else values[field]
+    return "" if value is None else as_word(value)
+
+
+def row_form_of(records: Records, version: Version) -> RowForm:
+    """The form of the rows of a dataset that `prepare_rows` made."""
+    dataset = records.catalogue.dataset(version.dataset)
+    assert dataset is not None, "a version belongs to a dataset"
+    return msgspec.json.decode(dataset.form, type=RowForm)
+
+
+def _open_version(records: Records, source: Version, name: str, form: RowForm) -> Version:
+    """The version to fill. Raises `OtherFormError` if the dataset is made of something else."""
+    origin, known = records.catalogue.dataset(source.dataset), records.catalogue.dataset(name)
+    assert origin is not None, "a version belongs to a dataset"
+    written = msgspec.json.encode(form).decode()
+    if known is None:
+        require_name(name)
+        title = f"{origin.title}: rows for learning"
+        records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
+    elif known.form != written or known.project != origin.project:
+        raise OtherFormError(f"dataset {name} holds records of another form", "choose another name with --into")
+    return records.catalogue.open_version(name, f"dataset {source.dataset}, version {source.number}", now_ms())
+
+
+def _store(
+    records: Records,
+    source: Version,
+    version: Version,
+    form: RowForm,
+    patients: Sequence[_Patient],
+    validation: Sequence[bool],
+) -> None:
+    """Encrypt and catalogue the rows, under the ids and patients of the records that they come from."""
+    name, number = version.dataset, version.number
+    made = [
+        (patient, *_made(patient, form, validates)) for patient, validates in zip(patients, validation, strict=True)
+    ]
+    _require_the_same(records, version, {entry.record: entry for _, entry, _ in made})
+    done: list[ItemDone] = []
+    with records.vault.writer(name, number) as writer:
+        for patient, entry, data in made:
+            item = digest("hmchain prepared rows of", source.dataset.encode(), entry.record.encode())
+            if records.catalogue.is_done(name, number, item):
+                continue
+            if not records.vault.has(name, number, entry.record):
+                writer.put(entry.record, data, patient.entry.subject)
+            elif records.vault.get(name, number, entry.record) != data:  # left by a run with another split
+                raise _prepared_otherwise(version)
+            done.append(ItemDone(item, (entry,)))
+    records.catalogue.add_items(name, number, done)
+
+
+def _made(patient: _Patient, form: RowForm, validates: bool) -> tuple[RecordEntry, bytes]:
+    split = VALIDATION if validates else TRAIN
+    data = encode_rows(split, patient.rows)
+    labels = {form.classes[label] for label in patient.rows.labels.tolist()}
+    attributes = {"split": split, "rows": str(len(patient.rows.labels))}
+    entry = patient.entry
+    label = labels.pop() if len(labels) == 1 else ""
+    return RecordEntry(entry.record, entry.subject, TABLE, MEDIA_TYPE, len(data), label, attributes), data
+
+
+def _require_the_same(records: Records, version: Version, wanted: Mapping[str, RecordEntry]) -> None:
+    """Raise `OtherFormError` if the version holds rows already, and not these: a patient could be on both sides."""
+    known = records.catalogue.records(version.dataset, version.number)
+    held = {each.record: (each.label, dict(each.attributes)) for each in known}
+    if held and held != {record: (each.label, dict(each.attributes)) for record, each in wanted.items()}:
+        raise _prepared_otherwise(version)
+
+
+def _prepared_otherwise(version: Version) -> OtherFormError:
+    what = f"version {version.number} of {version.dataset} was prepared of other rows, or split in another way"
+    return OtherFormError(what, "register it first, which begins the next version, or choose another name with --into")
