@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import assert_never
@@ -23,10 +24,11 @@ from hmchain.application.agent.phases import HONEST, Phases
 from hmchain.application.agent.phases.confirm import deny
 from hmchain.application.agent.phases.join import is_due
 from hmchain.application.agent.pins import TooFewColludersError, UnpinnedError, require_first_model, require_floor
-from hmchain.application.agent.protocols import Learner, LearnerFactory, Random
+from hmchain.application.agent.protocols import Learner, LearnerFactory, Leaving, Outgoing, Random
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import PairAgreementError, StudyKeyStore
 from hmchain.application.learning.trainers.worker import StillAtWorkError
+from hmchain.canonical import encode
 from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.ledger import contracts
@@ -55,6 +57,8 @@ class Agent:
     """The store of `objects` for what need not survive a power cut there (see `Exchange`)."""
     phases: Phases = HONEST
     """What it does in each phase; a dishonest agent has others (`agent.faults`)."""
+    leaving: Leaving | None = None
+    """Told of what leaves the hospital, before it does."""
     random: Random = secrets.token_bytes
     colluders_min: int = 0
     """The hospital's own floor: studies that withstand fewer colluders are refused."""
@@ -69,6 +73,7 @@ class Agent:
         self._learners: dict[str, Learner] = {}
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
+        self._agreed: set[str] = set()
         self._mine: list[Study] = []
         self._seen: set[str] = set(self.keys.studies())
         self._read_at = -1
@@ -103,7 +108,7 @@ class Agent:
             case Status.PROPOSED:
                 return self._join(study)
             case Status.AGREEING:
-                return list(self.phases.agree(self._desk(study)))
+                return self._agree(study)
             case Status.CONFIRMING:
                 return self._confirm(study)
             case Status.RUNNING:
@@ -150,6 +155,13 @@ class Agent:
             self.refusals[desk.name] = str(error)
             self._learners.pop(desk.name)
             return []
+
+    def _agree(self, study: Study) -> list[contracts.Body]:
+        halves = list(self.phases.agree(self._desk(study)))
+        if halves and study.spec.name not in self._agreed:
+            self._agreed.add(study.spec.name)
+            self._leaves(study.spec.name, Outgoing.STUDY_KEYS, sum(len(encode(each)) for each in halves))
+        return list[contracts.Body](halves)
 
     def _confirm(self, study: Study) -> list[contracts.Body]:
         desk = self._desk(study)
@@ -214,7 +226,12 @@ class Agent:
 
     def exchange(self, study: str) -> Exchange:
         """The objects of a study: its cache, and the store that is shared."""
-        return Exchange(self.objects, self.cache and self.cache / study, self.relay)
+        return Exchange(self.objects, self.cache and self.cache / study, self.relay, partial(self._leaves, study))
+
+    def _leaves(self, study: str, what: Outgoing, size: int) -> None:
+        if self.leaving is not None:
+            taking_part = self._participants.get(study)
+            self.leaving(what, study, taking_part.desk.entry.number if taking_part else 0, size)
 
     def learner(self, spec: StudySpec) -> Learner | None:
         """The learner of a study, made once; None if the study pins anything that is not ours."""

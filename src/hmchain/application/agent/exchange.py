@@ -21,6 +21,7 @@ from hmchain.application.agent.contents import (
     unpack_evidence,
     update_bytes,
 )
+from hmchain.application.agent.protocols import Outgoing
 from hmchain.application.learning.aggregation import Part
 from hmchain.keys import SecretKey
 from hmchain.ledger import vectors
@@ -36,9 +37,19 @@ _MISSING = "who holds it puts it again; if it never comes, see that every member
 class Exchange:
     """The shared store as one participant of one study uses it."""
 
-    def __init__(self, store: ObjectStore, cache: Path | None, relay: ObjectStore | None = None) -> None:
-        """`relay` is the same store for objects that need not survive a power cut there: others hold them too."""
+    def __init__(
+        self,
+        store: ObjectStore,
+        cache: Path | None,
+        relay: ObjectStore | None = None,
+        leaving: Callable[[Outgoing, int], None] | None = None,
+    ) -> None:
+        """`relay` is the same store for objects that need not survive a power cut there: others hold them too.
+
+        `leaving` is told of what goes into the store, before it does.
+        """
         self._store, self._relay = store, relay or store
+        self._leaving = leaving or (lambda _, __: None)
         self.cache = ObjectCache(cache)
         self._useless: set[tuple[bytes, bytes]] = set()
         self._made: dict[bytes, bytes] = {}  # kept a moment ago and not published yet
@@ -50,14 +61,16 @@ class Exchange:
         self._made[address] = envelope
         return address
 
-    def publish(self, address: bytes, *, durably: bool = False) -> None:
+    def publish(self, address: bytes, what: Outgoing = Outgoing.UPDATE, *, durably: bool = False) -> None:
         """Put an object that one keeps where everyone finds it; write-once, so doing it again is harmless."""
         envelope = self._made.pop(address, None) or self.cache.get(address)
         if envelope is not None:
+            self._leaving(what, len(envelope))
             (self._store if durably else self._relay).put(envelope, address=address)
 
     def lend(self, envelope: bytes) -> bytes:
         """Put an object where everyone finds it for a while, without a copy of one's own; returns its address."""
+        self._leaving(Outgoing.EVIDENCE, len(envelope))
         return self._relay.put(envelope)
 
     def fetch(self, address: bytes, size: int, *, keep: bool = True) -> bytes:
@@ -83,7 +96,7 @@ class Exchange:
     def repair(self, address: bytes, size: int) -> None:
         """Give an object of `size` bytes back to a store that lost it, or part of it, if one's cache has it."""
         if self.cache.holds(address) and not self._is_whole(address, size):
-            self.publish(address)
+            self.publish(address, Outgoing.COPY)
 
     def _is_whole(self, address: bytes, size: int) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 Random = Callable[[int], bytes]
 """Gives so many secret random bytes: `secrets.token_bytes`, but for simulations that must repeat."""
+
+
+class Outgoing(Enum):
+    """What an agent sends, sealed."""
+
+    STUDY_KEYS = "study-keys"
+    UPDATE = "update"
+    MODEL = "model"
+    EVIDENCE = "evidence"
+    COPY = "copy"
+    """An object that the store had lost."""
+
+
+Leaving = Callable[[Outgoing, str, int, int], None]
+"""Told what is about to leave the hospital: its study, the round, and how many bytes."""
 
 
 class Learner(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hmchain.application.agent import contents, kept
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import OwnObject
+from hmchain.application.agent.protocols import Outgoing
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.learning.aggregation import Aggregate, Part
 from hmchain.errors import HMChainError
@@ -71,7 +72,7 @@ class Results:
         return self._kept[1]
 
     def _publish(self, entry: Round, model: bytes) -> None:
-        self._exchange.publish(model, durably=True)
+        self._exchange.publish(model, Outgoing.MODEL, durably=True)
         self._remember(entry, model)
 
     def _remember(self, entry: Round, address: bytes) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hmchain.application.data import provenance, trial
 from hmchain.application.data.trial import Trial
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress
 from hmchain.records.deidentification.report import profile_digest
@@ -57,12 +58,14 @@ def deidentify(
     rules = trial.project_rules(records, project, source.kind, profile, schema)
     items, used = source.filled(), trial.rules_of(profile)
     by = f"project {project}, profile {used.name} {profile_digest(used)[:12]}"
-    with trial.clean_files(folder, by, source.described) as take:
+    about = Deed(What.DEIDENTIFY, dataset=f"project {project}", kind=source.kind, where="folder")
+    with recorded(records.folder.activity, about) as deed, trial.clean_files(folder, by, source.described) as take:
         found = trial.run(
             items, rules, workers=workers, left_out=records.catalogue.left_out(project), take=take, progress=progress
         )
         trial.write_report(found, folder)
         provenance.write_of_trial(found, folder, used, project, records.folder)
+        deed.add(records=found.records.total(), held=found.held.total())
     return _inspected(found, source)
 
 

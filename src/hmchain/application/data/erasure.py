@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hmchain.application.data import publication
 from hmchain.application.data.uses import VersionUses, uses_of
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.clock import now_ms
 from hmchain.errors import HMChainError, InputError
@@ -117,6 +118,11 @@ class Target:
             hint = "give one of --record, --subject and --patient"
             raise InputError("nothing, or more than one thing, is named", hint)
 
+    @property
+    def kind(self) -> str:
+        """What it is named by: never the name itself."""
+        return "patient" if self.patient is not None else "subject" if self.subject is not None else "record"
+
 
 def preview(
     place: HospitalFolder, dataset: str | None, target: Target, passphrase: str | None = None
@@ -134,8 +140,10 @@ def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase
 
     What is destroyed is gone, whatever the hospital's node says then. Raises as `destroy` and `open_records`.
     """
-    with open_records(place, passphrase) as records:
+    about = Deed(What.ERASE, dataset=dataset or "", kind=target.kind)
+    with open_records(place, passphrase) as records, recorded(place.activity, about) as deed:
         done = destroy(records, dataset, target)
+        deed.add(records=done.records, held=done.quarantined)
         erased = publication.erased_versions(records)
     try:
         return ErasureOutcome(done, tuple(publication.withdraw_at(place, erased, passphrase)))
@@ -151,7 +159,7 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
     `NothingToEraseError` or `NoSuchDatasetError`; nothing is changed then.
     """
     held = _require_something(records, dataset, target)
-    opt_out(records, target)
+    _opt_out(records, target)
     if target.record is not None:
         assert dataset is not None
         return _erase_record(records, dataset, target.record)
@@ -205,13 +213,21 @@ def _loss(records: Records, name: str, number: int, counts: Counter[str]) -> Ver
 
 def opt_out(records: Records, target: Target) -> OptOutChange:
     """Have later extractions pass over what is named; what is extracted already stays."""
+    with recorded(records.folder.activity, Deed(What.OPT_OUT, kind=target.kind)):
+        return _opt_out(records, target)
+
+
+def _opt_out(records: Records, target: Target) -> OptOutChange:
     records.catalogue.opt_outs.add(_listed(records, target)[:1], now_ms())
     return OptOutChange(True, 0)
 
 
 def lift_opt_out(records: Records, target: Target) -> OptOutChange:
     """Let later extractions take again what is named, however it was opted out."""
-    return OptOutChange(False, records.catalogue.opt_outs.lift(_listed(records, target)))
+    with recorded(records.folder.activity, Deed(What.OPT_IN, kind=target.kind)) as deed:
+        lifted = records.catalogue.opt_outs.lift(_listed(records, target))
+        deed.add(records=lifted)
+    return OptOutChange(False, lifted)
 
 
 def _subjects(records: Records, target: Target) -> list[str]:

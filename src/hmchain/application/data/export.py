@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data.registered import require_as_registered
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import RecordEntry, Version
@@ -33,7 +34,8 @@ def export(records: Records, version: Version, folder: Path, progress: Progress 
     """
     require_as_registered(records, version)
     what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
-    with clean_files.filled(folder, what):
+    about = Deed(What.EXPORT, dataset=version.dataset, version=version.number, where="folder")
+    with recorded(records.folder.activity, about) as deed, clean_files.filled(folder, what):
         entries = list(records.catalogue.records(version.dataset, version.number))
         names = [clean_files.file_name(entry.record, entry.media_type) for entry in entries]
         clean_files.drop_others(folder, {*names, INDEX})
@@ -44,6 +46,7 @@ def export(records: Records, version: Version, folder: Path, progress: Progress 
                 )
             tell(progress, done, len(entries))
         clean_files.write(folder / INDEX, [_index(entries, names).encode()])
+        deed.add(records=len(entries), bytes=version.size)
     return ExportedRecords(folder, len(entries))
 
 

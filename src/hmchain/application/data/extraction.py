@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hmchain.application.data.labels import LabelState, carry
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
@@ -18,7 +19,7 @@ from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
-from hmchain.records.sources.item import IMAGE
+from hmchain.records.sources.item import IMAGE, Source
 from hmchain.records.sources.open_source import OpenSource
 
 DEFAULT_PROFILE = "basic"
@@ -114,6 +115,21 @@ def extract(
     """
     _check_patients(records, dataset, opened)
     source = opened.filled()
+    with recorded(records.folder.activity, Deed(What.EXTRACT, dataset=dataset.name, kind=opened.kind)) as deed:
+        version, tally = _extract(records, dataset, opened, source, workers=workers, progress=progress)
+        deed.add(version=version.number, records=tally.records + tally.updated, bytes=tally.size, held=tally.held)
+    return version, tally
+
+
+def _extract(
+    records: Records,
+    dataset: Dataset,
+    opened: OpenSource,
+    source: Source,
+    *,
+    workers: int,
+    progress: Progress | None,
+) -> tuple[Version, ExtractionTally]:
     if records.catalogue.dataset(dataset.name) is None:
         records.catalogue.add_dataset(dataset)
     version = records.catalogue.open_version(dataset.name, opened.described, now_ms())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.errors import DataError
 from hmchain.records.catalogue import RecordEntry, Version
@@ -101,6 +102,14 @@ def apply(records: Records, version: Version, path: Path) -> LabelCounts:
 
     Raises `LabelFileError` or `VersionFixedError`; the labels are then as before.
     """
+    about = Deed(What.LABEL, dataset=version.dataset, version=version.number)
+    with recorded(records.folder.activity, about) as deed:
+        counts = _apply(records, version, path)
+        deed.add(records=sum(counts.labels.values()))
+    return counts
+
+
+def _apply(records: Records, version: Version, path: Path) -> LabelCounts:
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
     pseudonyms = records.catalogue.projects.pseudonyms(dataset.project)

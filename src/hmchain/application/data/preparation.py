@@ -17,6 +17,7 @@ import numpy.typing as npt
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.labels import CLASS_IMAGES_MIN, CLASSES_MIN
 from hmchain.application.data.registered import require_as_registered
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
@@ -113,9 +114,11 @@ def prepare(
         raise UnfitForLearningError(f"the images of each class of {source.dataset} all belong together", hint)
     modality = Counter(entry.attributes.get("modality", "image") for entry in kept).most_common(1)[0][0]
     form = ImageForm(size, channels, modality, wanted)
-    version = _open_version(records, source, name, form)
-    _store(records, source, version, kept, images, labels, validation)
-    version = records.catalogue.version(name, version.number)
+    with recorded(records.folder.activity, Deed(What.PREPARE, dataset=name)) as deed:
+        version = _open_version(records, source, name, form)
+        _store(records, source, version, kept, images, labels, validation)
+        version = records.catalogue.version(name, version.number)
+        deed.add(version=version.number, records=len(kept), bytes=version.size)
     held = int(validation.sum())
     return PreparedImages(version, form, len(kept), len(kept) - held, held, int(groups.max()) + 1, left_out)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data.extraction import rules_of
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.records.catalogue import Dataset, HeldItem
@@ -64,22 +65,31 @@ def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = F
         hint = "extract the next version and decide about it there, before that one is registered; reject this one"
         raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without this item", hint)
     run = Extraction(records.catalogue, records.vault, dataset, held.version, rules_of(records, dataset, held.kind))
-    tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
+    with recorded(records.folder.activity, _deed(What.RELEASE, held, reviewer)) as deed:
+        tally = review.release(run, records.catalogue, records.vault, held, reviewer, now_ms(), replacing=replacing)
+        deed.add(records=tally.records + tally.updated, held=tally.held)
     return ReleaseOutcome(held, tally)
 
 
 def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
     """Keep an item out for good. Raises `NotHeldError`."""
     held = review.find_held(records.catalogue, prefix)
-    review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
+    with recorded(records.folder.activity, _deed(What.REJECT, held, reviewer)):
+        review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
     return held
 
 
 def look(records: Records, prefix: str, output: Path) -> HeldItem:
     """Write a held item as it came to `output`, mode 0600, for a reviewer's eyes. Raises `NotHeldError`."""
     held = review.find_held(records.catalogue, prefix)
-    review.write_content(records.vault, held, output)
+    with recorded(records.folder.activity, _deed(What.LOOK, held, where="file")) as deed:
+        review.write_content(records.vault, held, output)
+        deed.add(bytes=output.stat().st_size)
     return held
+
+
+def _deed(what: What, held: HeldItem, person: str = "", where: str = "") -> Deed:
+    return Deed(what, person=person, dataset=held.dataset, version=held.version, kind=held.kind, where=where)
 
 
 def _dataset(records: Records, held: HeldItem) -> Dataset:

@@ -9,7 +9,9 @@ from hmchain.application.data import cards, provenance, publication, record_proo
 from hmchain.application.data.labels import LabelState, carry, state
 from hmchain.application.data.publication import Publication, VersionCheck
 from hmchain.application.data.registered import require_whole
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
+from hmchain.ledger.context import STEWARD
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Version
 from hmchain.records.quality import Finding
@@ -89,6 +91,22 @@ def register(
     the ledger so, if that is still to be told, and raises `ErasedVersionError`: nothing can use it. Raises as
     `publication.fix`, `publication.publish`, `cards.write_card` and `open_records`.
     """
+    about = Deed(What.REGISTER, role=_role(place), dataset=dataset, version=number or 0)
+    with recorded(place.activity, about) as deed:
+        made = _register(place, dataset, number, leave_waiting, unlabelled, passphrase, progress)
+        deed.add(version=made.version.number, records=made.version.records)
+    return made
+
+
+def _register(
+    place: HospitalFolder,
+    dataset: str,
+    number: int | None,
+    leave_waiting: bool,
+    unlabelled: bool,
+    passphrase: str | None,
+    progress: Progress | None,
+) -> Registration:
     with open_records(place, passphrase) as records:
         version = publication.fix(records, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled)
         schema = publication.schema_of(records, version) if version.records else None
@@ -138,14 +156,22 @@ def withdraw(place: HospitalFolder, passphrase: str | None = None) -> tuple[tupl
     """
     with open_records(place, passphrase) as records:
         erased = publication.erased_versions(records)
-    return tuple(publication.withdraw_at(place, erased, passphrase))
+    with recorded(place.activity, Deed(What.WITHDRAW, role=_role(place))):
+        return tuple(publication.withdraw_at(place, erased, passphrase))
+
+
+def _role(place: HospitalFolder) -> str:
+    """The role whose key the ledger is told with, if it is told."""
+    return STEWARD if publication.node_in_network(place) else ""
 
 
 def prove(
     records: Records, record: str, file: Path, dataset: str | None = None, number: int | None = None
 ) -> WrittenProof:
     """Prove to an auditor that a registered version holds a record, in a new file. Raises as `record_proof.prove`."""
-    made = record_proof.prove(records, record, dataset, number)
-    record_proof.write(made, file)
-    version = records.catalogue.version(made.proof.dataset, made.proof.version)
+    with recorded(records.folder.activity, Deed(What.PROVE, dataset=dataset or "", where="file")) as deed:
+        made = record_proof.prove(records, record, dataset, number)
+        record_proof.write(made, file)
+        version = records.catalogue.version(made.proof.dataset, made.proof.version)
+        deed.add(dataset=version.dataset, version=version.number, records=1, bytes=file.stat().st_size)
     return WrittenProof(file, version.dataset, version.number, version.root)

@@ -10,6 +10,7 @@ from hmchain.application.data import registered
 from hmchain.application.data.backup import RestoredHospital
 from hmchain.application.data.registered import ChangedVersion
 from hmchain.application.site import hospital
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.keys import SecretKey, load_key
 from hmchain.plain import Progress
@@ -75,17 +76,26 @@ def mirror(
     progress: Progress | None = None,
 ) -> Mirror:
     """Make a replica hold what the store holds; `deep` reads all of it. Raises an error of a store."""
-    return records.vault.mirror(ObjectStore.open(replica, credentials=credentials), progress, deep=deep)
+    with recorded(records.folder.activity, Deed(What.MIRROR, where=_kind_of(replica))) as deed:
+        found = records.vault.mirror(ObjectStore.open(replica, credentials=credentials), progress, deep=deep)
+        deed.add(records=found.copied)
+    return found
 
 
 def repair(records: Records, replica: str, credentials: Path | None = None, progress: Progress | None = None) -> Repair:
     """Put missing and altered objects back from a replica. Raises an error of a store."""
-    return records.vault.repair(ObjectStore.open(replica, credentials=credentials), progress)
+    with recorded(records.folder.activity, Deed(What.REPAIR, where=_kind_of(replica))) as deed:
+        found = records.vault.repair(ObjectStore.open(replica, credentials=credentials), progress)
+        deed.add(records=found.restored)
+    return found
 
 
 def rotate(records: Records, progress: Progress | None = None) -> WrappedKeys:
     """Replace the key that wraps the records' keys, and destroy the old one; ciphertext stays as it is."""
-    return WrappedKeys(records.vault.rotate(progress=progress))
+    with recorded(records.folder.activity, Deed(What.ROTATE)) as deed:
+        done = WrappedKeys(records.vault.rotate(progress=progress))
+        deed.add(records=done.wrapped)
+    return done
 
 
 def sweep(records: Records) -> SweptObjects:
@@ -99,8 +109,9 @@ def backup(place: HospitalFolder, file: Path, key: Path | None = None, passphras
     Raises as `backups.write`, `backups.backup_key` and `read_records`.
     """
     path = key or backups.default_key(place)
-    with read_records(place, passphrase) as records:
+    with read_records(place, passphrase) as records, recorded(place.activity, Deed(What.BACKUP, where="file")) as deed:
         backups.write(records, file, backups.backup_key(path, passphrase), passphrase)
+        deed.add(bytes=file.stat().st_size)
     return WrittenBackup(file, path)
 
 
@@ -117,7 +128,11 @@ def restore(
     """Make a hospital's folder of a backup, and of a replica if one is named. Raises as `backups.restore`."""
     store = _replica(replica, credentials)
     opened = load_key(SecretKey, key, passphrase)
-    return backups.restore(file, directory, opened, passphrase=passphrase, replica=store, progress=progress)
+    done = backups.restore(file, directory, opened, passphrase=passphrase, replica=store, progress=progress)
+    # A folder that is in use is refused, so the log can begin with what made it alone.
+    with recorded(hospital.bare(done.folder).activity, Deed(What.RESTORE)) as deed:
+        deed.add(records=done.objects)
+    return done
 
 
 def convert(
@@ -129,7 +144,12 @@ def convert(
     progress: Progress | None = None,
 ) -> Conversion:
     """Bring a vault to this version's format; missing objects come from a replica. Raises as `hospital.convert`."""
-    return hospital.convert(place, passphrase, _replica(replica, credentials), progress)
+    with recorded(place.activity, Deed(What.CONVERT)):
+        return hospital.convert(place, passphrase, _replica(replica, credentials), progress)
+
+
+def _kind_of(place: str) -> str:
+    return "s3" if place.startswith("s3://") else "folder"
 
 
 def _replica(place: str, credentials: Path | None) -> ObjectStore | None:

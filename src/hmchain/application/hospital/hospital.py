@@ -11,18 +11,20 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from hmchain.application.agent.agent import Agent
-from hmchain.application.agent.protocols import Learner
+from hmchain.application.agent.protocols import Learner, Outgoing
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.description import Description
 from hmchain.application.learning.pinned import WordsPin, read_training
 from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
 from hmchain.application.learning.trainers.trainer import Examples, is_rows
+from hmchain.application.site.activity import ActivityLog, Deed, What, this_user
 from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.texts import Texts
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
+from hmchain.ledger.context import AGENT
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import membership
@@ -57,12 +59,21 @@ class Hospital:
         self.node = node
         self.vault = open_vault(folder, folder.store(), keys.wrapping)
         self.store = AgentStore(folder.agent_store, keys.local)
+        # What a power cut may take of it is on the ledger: the digest of every update.
+        self.activity = ActivityLog(folder.activity, synchronous="NORMAL")
+        self._user = this_user()
         self.agent = Agent(
             folder.organisation, keys.agent, node, objects, self.store, partial(learn, self),
-            cache=folder.cache, relay=relay,
+            cache=folder.cache, relay=relay, leaving=self._leaving,
         )  # fmt: skip
         self._read: set[str] = set()
         self._unread: dict[str, float] = {}
+
+    def _leaving(self, what: Outgoing, study: str, round_: int, size: int) -> None:
+        """Write down what the agent is about to send."""
+        self.activity.write(
+            Deed(What(what.value), user=self._user, role=AGENT, study=study, round=round_, bytes=size, where="members")
+        )
 
     # Records
 
@@ -178,3 +189,4 @@ class Hospital:
         """Close the hospital's files."""
         self.vault.close()
         self.store.close()
+        self.activity.close()

@@ -12,6 +12,7 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.site import hospital as hospital_folder
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
@@ -76,7 +77,10 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     shared = shared_objects(hospital.node) if hospital.node else None
     store = shared or ObjectStore.directory(place.objects)
     genesis = genesis_file.load(place.ledger / genesis_file.FILE)
-    return write(state, Exchange(store, hospital.cache / study), key, study, target, genesis)
+    with recorded(hospital.activity, Deed(What.MODEL_EXPORT, study=study, where="file")) as deed:
+        model = write(state, Exchange(store, hospital.cache / study), key, study, target, genesis)
+        deed.add(bytes=target.stat().st_size)
+    return model
 
 
 def write(state: State, exchange: Exchange, key: SecretKey, study: str, target: Path, genesis: Genesis) -> Model:

@@ -69,6 +69,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*/)?agent\.db", Kind.AGENT),
     (r"(?:.*/)?engine/.+", Kind.ENGINE),
     (r"(?:.*/)?snapshots/.+", Kind.SNAPSHOT),
+    (r"(?:.*/)?activity\.db", Kind.WORDS),
     (r"(?:.*/)?[a-z]+\.log(?:\.\d+)?", Kind.WORDS),
     (
         r"(?:.*/)?(?:vault|records|cards|catalogue|quarantine)/.+|(?:.*/)?catalogue\.db|(?:.*/)?records\.toml",

@@ -122,6 +122,11 @@ class HospitalFolder:
         return self.path / "data.lock"
 
     @property
+    def activity(self) -> Path:
+        """The log of what was done with its data, and what left it."""
+        return self.path / "activity.db"
+
+    @property
     def agent_store(self) -> Path:
         """The agent's memory between steps."""
         return self.path / "agent.db"

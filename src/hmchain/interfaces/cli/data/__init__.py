@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from hmchain.interfaces.cli.data import datasets, erase, extract, prepare, quarantine, register, vault
+from hmchain.interfaces.cli.data import datasets, erase, extract, log, prepare, quarantine, register, vault
 
 app = typer.Typer(no_args_is_help=True)
-for each in (extract, prepare, datasets, register, erase):  # in the order of a steward's work
+for each in (extract, prepare, datasets, register, erase, log):  # in the order of a steward's work
     app.add_typer(each.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(vault.app, name="vault")

@@ -43,7 +43,7 @@ def admit(
 ) -> None:
     """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
     newcomer = network.load_introduction(file)
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         motion = members.admission(steward, newcomer.member)
         confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion, newcomer))
         output.show(members.propose(steward, motion), show.show_ballot)
@@ -56,7 +56,7 @@ def remove(
     yes: YesOption = False,
 ) -> None:
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         motion = members.removal(steward, organisation)
         confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
         output.show(members.propose(steward, motion), show.show_ballot)
@@ -77,7 +77,7 @@ def set_parameters(
     yes: YesOption = False,
 ) -> None:
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         motion = members.setting(steward, settings)
         confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
         output.show(members.propose(steward, motion), show.show_ballot)
@@ -86,7 +86,7 @@ def set_parameters(
 @app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))
 def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Vote yes to an open ballot, as this hospital's steward."""
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         found = members.open_ballot(steward, ballot)
         confirm(VOTE, yes=yes, about=lambda: show.show_ballots([found]))
         output.show(members.vote(steward, found), show.show_ballot)

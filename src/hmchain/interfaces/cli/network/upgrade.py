@@ -40,7 +40,7 @@ def propose(
     Every member must have installed the version that knows them by then: a node without it stops and waits.
     """
     after_ms = None if after is None else int(after.replace(tzinfo=UTC).timestamp() * 1000)
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         motion = members.upgrade(steward, protocol, after_ms, after_block)
         confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
         output.show(members.propose(steward, motion), show.show_ballot)
@@ -49,7 +49,7 @@ def propose(
 @app.command("call-off", cls=WriteCommand, epilog=example("hmchain network upgrade call-off"))
 def call_off(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Propose that the agreed upgrade does not take place. Two thirds of the members must vote for it."""
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         motion = members.calling_off(steward)
         confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
         output.show(members.propose(steward, motion), show.show_ballot)

@@ -1,0 +1,99 @@
+"""Views of what was done with a hospital's data."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, replace
+
+from hmchain.application.data.activity import COLUMNS, UNFINISHED, Activity, ActivityReport, ActivityTotals
+from hmchain.application.pages.figures import plural
+from hmchain.interfaces.cli import output
+from hmchain.plain import printable, size
+
+_EXPORTS_NAMED = 3
+
+
+def show_activities(found: ActivityReport) -> None:
+    """Show what was done, what agents sent in a row a study, and totals of what left."""
+    if found.entries:
+        output.table(
+            ("line#", "when (UTC)", "what", "of", "how much", "by", "outcome"),
+            (_row(each, count) for each, count in _together(found.entries)),
+            drop=("line", "outcome"),
+        )
+    else:
+        output.say("Nothing of the kind was done.")
+    _show_totals(found.totals)
+
+
+def _together(entries: Iterable[Activity]) -> list[tuple[Activity, int]]:
+    """What an agent sent in the rounds of a study as one, where it first did; everything else by itself."""
+    rows: dict[object, tuple[Activity, int]] = {}
+    for each in entries:
+        key = each.number if each.round is None else (each.study, each.what)
+        first, count = rows.get(key, (replace(each, bytes=0), 0))
+        rows[key] = replace(first, bytes=first.bytes + each.bytes), count + 1
+    return list(rows.values())
+
+
+def _row(each: Activity, count: int) -> Sequence[object]:
+    who = f"{each.user} for {each.person}" if each.person and each.person != each.user else each.user
+    outcome = "begun, no end" if each.outcome == UNFINISHED else each.outcome
+    times = f" x {count}" if count > 1 else ""
+    return each.number, output.when(each.at_ms), each.what + times, _of(each), _how_much(each), who, outcome
+
+
+def _of(each: Activity) -> str:
+    if each.study:
+        return f"study {each.study}"
+    if each.dataset and each.version:
+        return f"{each.dataset} v{each.version}"
+    return each.dataset or (f"a {each.kind}" if each.kind else "-")
+
+
+def _how_much(each: Activity) -> str:
+    said = [
+        *([plural(each.records, "record")] if each.records else []),
+        *([f"{each.held} held"] if each.held else []),
+        *([size(each.bytes)] if each.bytes else []),
+    ]
+    return ", ".join(said) + (f" to {each.where}" if each.where else "") or "-"
+
+
+def _show_totals(found: ActivityTotals) -> None:
+    if not found.since_ms:
+        return
+    output.say(f"What left the hospital since {output.when(found.since_ms)} UTC:", style="bold")
+    for line in _totals(found):
+        output.say(f"  {line}")
+    if found.unfinished:
+        output.say(f"{found.unfinished} begun, and not ended in this log: under way, or killed.")
+
+
+def _totals(found: ActivityTotals) -> list[str]:
+    exports = [
+        f"{each.what} of {plural(each.records, 'record')} of {_of(each)} by {each.user} on {output.when(each.at_ms)}"
+        for each in found.exports
+    ]
+    if len(exports) > _EXPORTS_NAMED:
+        records = sum(each.records for each in found.exports)
+        exports = [f"{len(exports)} exports of {plural(records, 'record')}"]
+    studies = ", ".join(f"{study} {size(sent)}" for study, sent in found.updates.items())
+    return [
+        *(exports or ["0 records"]),
+        *([f"{plural(found.looks, 'held item')} as it came, for a reviewer's eyes"] if found.looks else []),
+        *([f"{size(sum(found.updates.values()))} of masked updates in {plural(len(found.updates), 'study', 'studies')}"
+           f" ({studies})"] if found.updates else ["no update of a model"]),
+        *([f"{size(found.other_bytes)} of sealed halves of keys, and of models as a master"] if found.other_bytes
+          else []),
+    ]  # fmt: skip
+
+
+def write_csv(found: ActivityReport) -> None:
+    """Write every line, and no totals, as CSV."""
+    table = csv.writer(sys.stdout)
+    table.writerow(COLUMNS)
+    for each in found.entries:
+        table.writerow("" if value is None else printable(str(value)) for value in astuple(each))
