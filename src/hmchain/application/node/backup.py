@@ -6,7 +6,9 @@ is not part of it: a node that forgets that signs twice, and is out for good.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -16,15 +18,16 @@ from pathlib import Path
 import msgspec
 
 from hmchain import sqlite
+from hmchain.application.node import restoration
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import StorageError
-from hmchain.files import free_name, make_folder, rename, replacing
+from hmchain.files import replacing
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
-from hmchain.ledger.engines.cometbft.home import write_secret
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 from hmchain.ledger.engines.cometbft.storage import STATE
 from hmchain.ledger.state import State
+from hmchain.plain import size
 
 _MANIFEST = "backup.json"
 
@@ -55,6 +58,7 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         raise BackupError(f"{file} exists", "a backup is never overwritten; choose another name")
     genesis = folder.joined().genesis
     with folder.held(), _scratch(folder) as scratch:
+        restoration.finish(folder)
         for name in (STATE, BLOCKS):
             _copy(folder.ledger / name, scratch / name)
         height, commitment = _checked(scratch)
@@ -86,6 +90,7 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
     """
     genesis = folder.joined().genesis
     with folder.held(), _scratch(folder) as scratch:
+        restoration.finish(folder)
         unpack(file, scratch)
         manifest = _manifest(file, scratch)
         if manifest.genesis != genesis.digest.hex():
@@ -95,24 +100,8 @@ def restore(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
         if (height, commitment.hex()) != (manifest.height, manifest.commitment):
             raise BackupError(f"the state in {file} is not the one that was saved", "take another backup")
         check_signed(folder.engine)
-        _swap(folder, scratch)
+        restoration.put_in_place(folder, scratch)
     return height, commitment
-
-
-def _swap(folder: NodeFolder, scratch: Path) -> None:
-    """Put what was there aside, in a folder of its own for every restoration, and what was unpacked in its place."""
-    data, kept = folder.engine / DATA, free_name(folder.before_restore)
-    make_folder(kept)
-    write_secret(scratch / DATA / SIGNED, (data / SIGNED).read_bytes())  # on disk before the old one moves
-    rename(data, kept / DATA)
-    rename(scratch / DATA, data)
-    for name in (STATE, BLOCKS, BEGINNING):
-        for suffix in ("", *sqlite.LOG_SUFFIXES):
-            old = folder.ledger / (name + suffix)
-            if old.exists():
-                old.rename(kept / old.name)
-        if (scratch / name).exists():
-            (scratch / name).rename(folder.ledger / name)
 
 
 def _sha256(path: Path) -> str:
@@ -134,9 +123,23 @@ def unpack(file: Path, scratch: Path) -> None:
     """Take the files out of a backup, and nothing that a backup does not have. Raises `BackupError`."""
     try:
         with tarfile.open(file) as archive:
+            _require_room(file, sum(member.size for member in archive), scratch.parent)
             archive.extractall(scratch, filter="data")
     except (OSError, tarfile.TarError, EOFError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room(file, scratch.parent) from error
         raise BackupError(f"{file} cannot be read as a backup", "check the path, or take another backup") from error
+
+
+def _require_room(file: Path, needed: int, place: Path) -> None:
+    if needed > shutil.disk_usage(place).free:
+        raise _no_room(file, place)
+
+
+def _no_room(file: Path, place: Path) -> BackupError:
+    free = size(shutil.disk_usage(place).free)
+    what = f"the disk of {place} has {free} free, less than {file} unpacks to"
+    return BackupError(what, "free space, then give the same command again: nothing was changed")
 
 
 def _manifest(file: Path, scratch: Path) -> Manifest:
@@ -177,5 +180,5 @@ def _copy(source: Path, target: Path) -> None:
 @contextmanager
 def _scratch(folder: NodeFolder) -> Iterator[Path]:
     """A directory on the same file system, so that what is in it can be moved into place."""
-    with tempfile.TemporaryDirectory(dir=folder.path, prefix="backup-") as path:
+    with tempfile.TemporaryDirectory(dir=folder.path, prefix="backup-", ignore_cleanup_errors=True) as path:
         yield Path(path)

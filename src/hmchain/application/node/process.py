@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hmchain.application.node import home, snapshot_join
+from hmchain.application.node import home, restoration, snapshot_join
 from hmchain.application.node.log_rotation import rotate
 from hmchain.application.node.stopping import stopping
+from hmchain.application.site.network import Network
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder, NotJoinedError
 from hmchain.errors import LedgerError
 from hmchain.files import write_whole
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.damage import check_signed, diagnose
 from hmchain.ledger.engines.cometbft.home import (
     config_file,
@@ -55,6 +57,7 @@ def run(folder: NodeFolder, say: Say) -> NodeRun:
         raise NotJoinedError(f"{folder.engine} holds no CometBFT home", "run `hmchain network join FILE` once more")
     binary = find_binary(settings.cometbft)
     with folder.held(), stopping() as stop, _logging(folder), _app_address(folder) as app:
+        _mend(folder, network)
         files = NodeFiles(
             directory=folder.ledger,
             genesis=folder.genesis,
@@ -75,6 +78,15 @@ def run(folder: NodeFolder, say: Say) -> NodeRun:
         if trouble:
             raise trouble
         return NodeRun(settings.organisation, process.app.starts, process.engine.starts)
+
+
+def _mend(folder: NodeFolder, network: Network) -> None:
+    """Finish a restoration that was stopped, and write a lost genesis anew: the network file holds it."""
+    if restoration.finish(folder):
+        logger.warning("a restoration that was stopped in the middle is finished")
+    if not folder.genesis.exists():
+        genesis_file.save(network.genesis, folder.genesis)
+        logger.warning("%s was lost and is written anew, as %s has it", folder.genesis, folder.network)
 
 
 def _trouble_or(stop: threading.Event, process: NodeProcess, folder: NodeFolder) -> LedgerError | None:

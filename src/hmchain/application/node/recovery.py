@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from hmchain import files
-from hmchain.application.node import snapshot_join
+from hmchain.application.node import restoration, snapshot_join
 from hmchain.application.node.signing_record import record
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
 from hmchain.ledger.engines.block_store import BLOCKS
@@ -31,6 +31,7 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
     """
     folder.joined()
     with folder.held():
+        restoration.finish(folder)
         _finish(folder)
         kept_record = record(folder, signs_above)
         kept = files.free_name(folder.damaged)

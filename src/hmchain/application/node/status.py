@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hmchain.application.node import pace, sent
+from hmchain.application.node import pace, restoration, sent
 from hmchain.application.node.health import NetworkHealth, clock_words, judge, measure, members_of
 from hmchain.application.node.link import connected, require_own
 from hmchain.application.node.pace import Pace
@@ -169,6 +169,8 @@ def _words_of_this_run(folder: NodeFolder) -> str:
 
 
 def _damage(folder: NodeFolder) -> str:
+    if restoration.is_unfinished(folder):
+        return "`hmchain node restore` was stopped in the middle (the way out: `hmchain node start` finishes it)"
     if not config_file(folder.engine).is_file():
         return f"{folder.engine} holds no CometBFT home (the way out: `hmchain network join FILE` once more)"
     try:

@@ -127,6 +127,11 @@ class NodeFolder:
         return self.path / "before-restore"
 
     @property
+    def restoring(self) -> Path:
+        """The files of a backup that are put in place just now."""
+        return self.path / "restoring"
+
+    @property
     def sent(self) -> Path:
         """Transactions of the hospital's people that no block has decided, a file each."""
         return self.path / "sent"

@@ -10,12 +10,14 @@ import sys
 import tarfile
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hmchain.application.node import backup, joining
+from hmchain.application.node import backup, home, joining, restoration
 from hmchain.application.node.backup import BackupError
 from hmchain.application.node.joining import WrongNetworkError
+from hmchain.application.node.status import node_status
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import BadAddressError, Introduction, Network
 from hmchain.application.site.node import NodeExistsError, NodeFolder, NodeRunningError, NotJoinedError
@@ -330,3 +332,81 @@ def test_a_backup_with_a_damaged_log_of_blocks_is_refused(stopped: NodeFolder, t
     with pytest.raises(BackupError, match="block 2"):
         backup.snapshot(stopped, tmp_path / "backup.tar")
     assert not (tmp_path / "backup.tar").exists()
+
+
+def test_a_backup_brings_back_a_node_whose_ledger_folder_is_gone(stopped: NodeFolder, tmp_path: Path) -> None:
+    """What a restoration is for: the disk of the ledger was lost."""
+    kept = backup.snapshot(stopped, tmp_path / "backup.tar")
+    shutil.rmtree(stopped.ledger)
+    assert backup.restore(stopped, tmp_path / "backup.tar") == kept
+    assert genesis.load(stopped.genesis) == stopped.joined().genesis
+    assert not stopped.restoring.exists()
+
+
+def contents(folder: NodeFolder) -> dict[str, bytes]:
+    """What matters of a node's folder."""
+    places = [*folder.engine.rglob("*"), *folder.ledger.rglob("*")]
+    return {str(path.relative_to(folder.path)): path.read_bytes() for path in places if path.is_file()}
+
+
+class Moves:
+    """Changes of names, of which the `last` is refused, or after which the process is no more."""
+
+    def __init__(self, last: int, error: type[BaseException]) -> None:
+        self.left, self.error = last, error
+
+    def __call__(self, source: Path, target: Path) -> None:
+        self.left -= 1
+        if self.left == 0 or (self.left < 0 and self.error is KeyboardInterrupt):
+            raise self.error
+        source.replace(target)
+
+
+@pytest.mark.parametrize("last", range(1, 8))
+def test_a_restoration_that_fails_halfway_changes_nothing(
+    stopped: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    (stopped.engine / "data" / "blocks").write_text("five blocks")
+    (stopped.ledger / "state.db-wal").write_text("of the old state")
+    (stopped.ledger / "beginning").mkdir()
+    before = contents(stopped)
+    monkeypatch.setattr(restoration, "rename", Moves(last, OSError))
+    with pytest.raises(OSError):
+        backup.restore(stopped, tmp_path / "backup.tar")
+    assert contents(stopped) == before
+    assert not list(stopped.path.glob("before-restore*")) and not stopped.restoring.exists()
+
+
+@pytest.mark.parametrize("last", range(3, 8))
+def test_a_restoration_that_is_killed_halfway_is_finished_by_the_next_command(
+    stopped: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    kept = backup.snapshot(stopped, tmp_path / "backup.tar")
+    (stopped.engine / "data" / "blocks").write_text("five blocks")
+    (stopped.ledger / "state.db-wal").write_text("of the old state")
+    home.make_home(stopped)
+    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+        cut.setattr(restoration, "rename", Moves(last, KeyboardInterrupt))
+        backup.restore(stopped, tmp_path / "backup.tar")
+    assert restoration.is_unfinished(stopped)
+    assert "`hmchain node start` finishes it" in node_status(stopped).damage
+    assert restoration.finish(stopped) and not restoration.finish(stopped)
+    assert (stopped.engine / "data" / "blocks").read_text() == "three blocks"
+    assert (stopped.path / "before-restore-1" / "data" / "blocks").read_text() == "five blocks"
+    assert not (stopped.ledger / "state.db-wal").exists() and not stopped.restoring.exists()
+    state = State(stopped.state)
+    assert (state.height, state.commitment()) == kept
+    state.close()
+
+
+def test_a_backup_that_the_disk_cannot_hold_changes_nothing(
+    stopped: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup.snapshot(stopped, tmp_path / "backup.tar")
+    before = contents(stopped)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(BackupError, match=r"10 B free, less than .* unpacks to") as told:
+        backup.restore(stopped, tmp_path / "backup.tar")
+    assert "nothing was changed" in told.value.hint
+    assert contents(stopped) == before and not list(stopped.path.glob("backup-*"))
