@@ -58,17 +58,6 @@ class Refusal(Exception):
         self.kept = kept
 
 
-_HINTS = {
-    "expired": "if it was just signed, this machine's clock is behind the network's: set it",
-    "expiry_too_far": "this machine's clock is ahead of the network's: set it; docs/errors.md explains the code",
-}
-
-
-def refusal_hint(code: str) -> str:
-    """The way out of a refusal, where it can be told in a line."""
-    return _HINTS.get(code, "docs/errors.md explains the code")
-
-
 @dataclass(frozen=True, slots=True)
 class Authentic:
     """A transaction whose form and signature hold."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from hmchain.application.governance.delegate import LedgerUser
+from hmchain.clock import utc
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance, Window
@@ -23,6 +24,7 @@ from hmchain.ledger.contracts.members.membership import (
 )
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
+from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.members import BallotView, action_words, ballots, needed_votes
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
@@ -198,7 +200,17 @@ def open_ballot(steward: LedgerUser, prefix: str) -> BallotView:
 def announce_maintenance(steward: LedgerUser, minutes: int, in_minutes: int = 0) -> Window:
     """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
     from_ms = steward.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
-    steward.send(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
+    try:
+        steward.send(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
+    except RefusedTransactionError as error:
+        earlier = maintenance.window(steward.state, steward.organisation)
+        if earlier is None or "maintenance_lately" not in error.what:
+            raise
+        next_ms = earlier.from_ms + maintenance.INTERVAL_MS
+        raise RefusedTransactionError(
+            f"{error.what}: on {utc(earlier.from_ms)} UTC",
+            f"the next may begin on {utc(next_ms)} UTC; a short silence costs little",
+        ) from error
     announced = maintenance.window(steward.state, steward.organisation)
     assert announced is not None
     return announced

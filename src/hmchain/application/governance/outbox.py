@@ -18,7 +18,7 @@ from hmchain.errors import InputError, LedgerError
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.engines.cometbft.rpc import RpcError
 from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, submit
-from hmchain.ledger.transactions import refusal_hint
+from hmchain.ledger.refusals import refusal_hint, refusal_words
 from hmchain.plain import Say
 
 
@@ -122,7 +122,7 @@ class Outbox:
     def _settle(self, kept: Kept, code: str) -> None:
         sent.forget(self._folder, kept.wire)
         if code != OK:
-            raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
+            raise RefusedTransactionError(f"a transaction was refused: {refusal_words(code)}", refusal_hint(code))
 
     def _undecided(self, ledger: Ledger, kept: Kept, cause: Exception) -> NotIncludedError:
         why = obstacle(self._folder, ledger.state) or ("" if isinstance(cause, NotIncludedError) else str(cause))

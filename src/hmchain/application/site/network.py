@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hmchain.canonical import Record, digest, encode
+from hmchain.canonical import Record
 from hmchain.errors import InputError
 from hmchain.files import write_whole
 from hmchain.ledger import genesis as genesis_file
@@ -25,7 +25,6 @@ from hmchain.ledger.state import State
 
 R = TypeVar("R", bound=Record)
 
-_FINGERPRINT_DIGITS = 32
 _NODE_ID = re.compile(r"[0-9a-f]{40}")
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 
@@ -53,9 +52,11 @@ class Introduction(Record, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """128 bits as people read them aloud: eight groups of four hex digits."""
-        digits = digest("hmchain introduction", encode(self)).hex()[:_FINGERPRINT_DIGITS]
-        return " ".join(digits[start : start + 4] for start in range(0, _FINGERPRINT_DIGITS, 4))
+        """What people read aloud: of name, title and keys, as every member's ballot shows it too.
+
+        Not of the address: it may change, and a wrong one can only fail to connect.
+        """
+        return self.member.fingerprint
 
 
 class Peer(Record, frozen=True):

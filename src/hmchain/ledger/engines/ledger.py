@@ -15,8 +15,9 @@ from hmchain.errors import LedgerError, StudyError, UndecidedError
 from hmchain.keys import PublicKey
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.refusals import refusal_hint, refusal_words
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import NONCE_BYTES, Prepared, Transaction, read, refusal_hint, transaction_digest
+from hmchain.ledger.transactions import NONCE_BYTES, Prepared, Transaction, read, transaction_digest
 
 OnBlock = Callable[[Block, BlockResult], None]
 EXPIRY_MS = 600_000
@@ -28,7 +29,7 @@ class RefusedError(LedgerError):
     code = "refused"
 
     def __init__(self, refusal: str) -> None:
-        super().__init__(f"the transaction is refused: {refusal}", refusal_hint(refusal))
+        super().__init__(f"the transaction is refused: {refusal_words(refusal)}", refusal_hint(refusal))
         self.refusal = refusal
 
 
@@ -185,4 +186,4 @@ def require(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda b
     """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
     for code in submit(ledger, wires, on_block):
         if code != OK:
-            raise RefusedTransactionError(f"a transaction was refused: {code}", refusal_hint(code))
+            raise RefusedTransactionError(f"a transaction was refused: {refusal_words(code)}", refusal_hint(code))

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from hmchain.ledger import proposer, reputation
 from hmchain.ledger.contracts.learning import conduct
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings
-from hmchain.ledger.contracts.members.membership import Action, Admit, Remove
+from hmchain.ledger.contracts.members.membership import Action, Admit, Remove, SetParameters
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.state import State
@@ -52,6 +52,8 @@ class BallotView:
 
     id: bytes
     action: str
+    details: tuple[tuple[str, str], ...]
+    """More about the action, by name: of a newcomer what is compared by telephone, of parameters each change."""
     opened_height: int
     yes: tuple[str, ...]
     needed: int
@@ -126,6 +128,7 @@ def ballots(state: State, kind: type[Action] | None = None) -> list[BallotView]:
         BallotView(
             ballot,
             action_words(entry.action, None if entry.closed else parameters.current(state)),
+            action_details(entry.action, state),
             entry.opened_height,
             entry.yes,
             needed,
@@ -152,6 +155,21 @@ def action_words(action: Action, current: Parameters | None = None) -> str:
     if isinstance(action, CallOff):
         return f"call off protocol {action.protocol}"
     return f"set {_settings(action.parameters, current)}"
+
+
+def action_details(action: Action, state: State) -> tuple[tuple[str, str], ...]:
+    """Say what there is to know before one votes on an action."""
+    if isinstance(action, Admit):
+        return ("name", action.member.title), ("fingerprint", action.member.fingerprint)
+    if isinstance(action, Remove):
+        known = membership.membership(state, action.organisation)
+        return ("name", known.member.title if known else "-"), ("for good", "neither its name nor a key can come back")
+    if isinstance(action, SetParameters):
+        now, wanted = asdict(parameters.current(state)), asdict(action.parameters)
+        return tuple((name, f"{now[name]} now, {value} then") for name, value in wanted.items() if value != now[name])
+    if isinstance(action, Upgrade):
+        return (("installed by then", "the program that knows it, on every node: one without it stops there"),)
+    return ()
 
 
 def _settings(wanted: Parameters, current: Parameters | None) -> str:

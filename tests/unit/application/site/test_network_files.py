@@ -34,11 +34,12 @@ def test_the_digest_binds_members_and_not_addresses() -> None:
     assert network.found([other, *founders("bcd")], "net", 5, salt=SALT).genesis.digest != made.genesis.digest
 
 
-def test_a_fingerprint_shows_any_change() -> None:
+def test_a_fingerprint_shows_any_change_of_name_title_or_key_and_no_address() -> None:
     own = introduction("a")
-    changes = [{"address": "b.example.org:1"}, {"node_id": "0" * 40}, {"member": member("b")}]
-    prints = {replace(own, **change).fingerprint for change in changes} | {own.fingerprint}
-    assert len(prints) == 4 and all(len(text.split()) == 8 for text in prints)
+    changed = [{"title": "Another"}, {"steward": bytes(32)}, {"validator": bytes(32)}, {"organisation": "b"}]
+    prints = {replace(own.member, **change).fingerprint for change in changed} | {own.fingerprint}
+    assert len(prints) == 5 and all(len(text.split()) == 8 for text in prints)
+    assert replace(own, address="b.example.org:1").fingerprint == own.fingerprint
 
 
 @pytest.mark.parametrize(

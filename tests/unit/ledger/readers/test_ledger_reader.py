@@ -67,6 +67,7 @@ def test_the_rules_and_what_may_change_them(tmp_path: Path) -> None:
         (ballot,) = ledger.ballots()
         assert view.ballots == (ballot,) and ballot.action == "set round_trip_ms=160"
         assert view.parameters["round_trip_ms"] != 160
+        assert ballot.details == (("round_trip_ms", "50 now, 160 then"),)
         assert ledger.rules().next is None
 
 

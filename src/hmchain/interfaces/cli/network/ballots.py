@@ -88,7 +88,7 @@ def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: Ye
     """Vote yes to an open ballot, as this hospital's steward."""
     with open_steward(directory, yes=yes) as steward:
         found = members.open_ballot(steward, ballot)
-        confirm(VOTE, yes=yes, about=lambda: show.show_ballots([found]))
+        confirm(VOTE, yes=yes, about=lambda: show.show_question(found))
         output.show(members.vote(steward, found), show.show_ballot)
 
 

@@ -10,6 +10,7 @@ from hmchain.application.governance.members import Motion
 from hmchain.application.node.joining import FoundedNetwork, JoinedNetwork
 from hmchain.application.node.sent import Sent
 from hmchain.application.node.status import NetworkStatus
+from hmchain.application.site import network
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
@@ -39,6 +40,8 @@ def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> 
     """Say what is left to do after joining; `compare` if nobody named the genesis digest."""
     output.say(f"{folder.settings().organisation} has joined {joined.network}.")
     if not joined.founder:
+        read_out = network.load_introduction(folder.introduction).fingerprint
+        output.say(f"Its fingerprint, for whoever telephones: {read_out}")
         output.say(f"It is no founder: send {folder.introduction} to a member, who runs `hmchain network admit FILE`.")
     if compare:
         question = f"Ask the founder by telephone whether this is the genesis digest: {joined.genesis.hex()}"
@@ -87,8 +90,28 @@ def show_ballots(found: Sequence[BallotView]) -> None:
 def show_all_ballots(found: Sequence[BallotView], undecided: Sequence[Sent]) -> None:
     """List ballots, and what this hospital sent about the network that was undecided when its command ended."""
     show_ballots(found)
+    for ballot in found:
+        if ballot.open and ballot.details:
+            output.heading(f"{output.short(ballot.id)}: {ballot.action}")
+            output.fields(_details(ballot))
     for each in undecided:
         output.say(f"{each}.")
+
+
+def show_question(ballot: BallotView) -> None:
+    """Show what a yes would be a yes to."""
+    output.fields((
+        ("proposal", ballot.action),
+        *_details(ballot),
+        ("yes so far", output.listed(ballot.yes)),
+        ("carried by", f"{ballot.needed} members"),
+        ("open until", f"{output.when(ballot.until_ms)} UTC; then it lapses"),
+    ))  # fmt: skip
+
+
+def _details(ballot: BallotView) -> tuple[tuple[str, str], ...]:
+    notes = {"fingerprint": ": ask there by telephone what `hmchain node init` printed"}
+    return tuple((name, value + notes.get(name, "")) for name, value in ballot.details)
 
 
 def show_ballot(ballot: BallotView) -> None:
@@ -96,6 +119,8 @@ def show_ballot(ballot: BallotView) -> None:
     show_ballots([ballot])
     if ballot.open:
         output.say(f"Other members agree with: `hmchain network vote {output.short(ballot.id)}`")
+        output.say(f"It lapses on {output.when(ballot.until_ms)} UTC. Take a yes back until it is carried: "
+                   f"`hmchain network withdraw {output.short(ballot.id)}`")  # fmt: skip
 
 
 def _row(ballot: BallotView) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from hmchain.ledger.transactions import Refusal
 
 MEMBERS_MAX = 1000
 TITLE_CHARACTERS_MAX = 120
+_FINGERPRINT_DIGITS = 32
 BALLOT_LIFE_MS = 30 * 24 * 60 * 60 * 1000
 """A ballot that was not carried out by then has lapsed: nobody is bound for ever by a yes."""
 OPEN_BALLOTS_MAX = 8
@@ -44,6 +45,12 @@ class Member(Record, frozen=True):
     """Signs blocks."""
     wrapping: WrappingPublicKey
     """Secrets for the organisation are wrapped to it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """128 bits of name, title and keys as people read them aloud: eight groups of four hex digits."""
+        digits = digest("hmchain member", encode(self)).hex()[:_FINGERPRINT_DIGITS]
+        return " ".join(digits[start : start + 4] for start in range(0, _FINGERPRINT_DIGITS, 4))
 
 
 class Membership(Record, frozen=True):
