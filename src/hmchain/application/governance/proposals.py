@@ -8,13 +8,16 @@ from msgspec.structs import replace
 
 from hmchain.application.governance.study_file import ModelChoice, Proposal, StudyFileError
 from hmchain.application.learning.deadlines import Work, deadlines_for
-from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
+from hmchain.application.learning.pinned import FL_CNN, WordsPin, pin_training, read_training
 from hmchain.application.learning.schedule import MILLION, Q16, TrainingPlan, default_plan
+from hmchain.application.learning.trainer_study import TrainerPlan, trainer_spec
+from hmchain.application.learning.trainers.source import read_source
+from hmchain.application.learning.trainers.trainer import is_rows
 from hmchain.errors import HMChainError
 from hmchain.ledger import arithmetic
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.datasets import Schema
-from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
 from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
@@ -23,21 +26,41 @@ if TYPE_CHECKING:
     from hmchain.application.learning.trainers.cnn import Architecture
 
 _PLAN_BYTES_MAX = 32 << 10
+_MODEL_BYTES_MAX = 4096
+_TRAINER_MS = {"commit_ms": 120_000, "gate_ms": 60_000}
+"""For training and judging at least, with a trainer of which nobody knows how long it takes."""
 
 
 def specification(state: State, proposal: Proposal) -> StudySpec:
-    """All that a study pins. Raises `StudyFileError` for datasets that are unknown, no images, or unlike each other."""
+    """All that a study pins; a trainer of somebody's own is imported for it.
+
+    Raises `StudyFileError` for datasets that are unknown, not made for learning, or unlike each other, and
+    `TrainerCodeError` or `TrainerError`.
+    """
+    uses, schema, records = _data(state, proposal)
+    if proposal.trainer:
+        spec, usual = _of_trainer(state, proposal, uses, schema, records)
+    else:
+        spec, usual = _of_cnn(state, proposal, uses, schema, records)
+    _require_fits(spec)
+    return replace(spec, deadlines=_deadlines(state, proposal, usual))
+
+
+def _of_cnn(
+    state: State, proposal: Proposal, uses: tuple[DatasetUse, ...], schema: Schema, records: int
+) -> tuple[StudySpec, Deadlines]:
+    """Specification and usual deadlines of an FL-CNN study."""
     # torch takes seconds to import, and only proposals need it here.
     from hmchain.application.learning.study import study_spec
 
-    uses, schema, records = _data(state, proposal)
+    if is_rows(schema):
+        hint = 'name a trainer: trainer = "FILE.py:CLASS", see docs/how-to/own-trainer.md'
+        raise StudyFileError(f"the datasets are rows, and {FL_CNN} learns from images", hint)
     plan, architecture = training_plan(proposal), _architecture(proposal.network, schema)
     spec = study_spec(
         proposal.name, schema, uses, architecture, plan, parameters.founding(state).salt,
         purpose=proposal.purpose, colluders=_colluders(state, proposal),
     )  # fmt: skip
-    _require_fits(spec)
-    least_ms = parameters.current(state).deadline_ms_min
     work = Work(
         images=plan.steps * plan.batch_size,
         records=records,
@@ -46,14 +69,42 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
         weights=spec.rule.size,
         participants=len(uses),
     )
-    usual = deadlines_for(work, needs_all=spec.threshold == len(uses), least_ms=least_ms)
-    deadlines = proposal.deadlines.over(usual)
+    return spec, _usual(state, spec, work)
+
+
+def _of_trainer(
+    state: State, proposal: Proposal, uses: tuple[DatasetUse, ...], schema: Schema, records: int
+) -> tuple[StudySpec, Deadlines]:
+    """The same of a study with somebody's own trainer, whose code runs here. How long it takes nobody knows."""
+    plan = TrainerPlan.of(proposal.rounds, proposal.options, clip_norm=proposal.clip_norm)
+    spec = trainer_spec(
+        proposal.name, schema, uses, read_source(proposal.trainer), plan, parameters.founding(state).salt,
+        purpose=proposal.purpose, colluders=_colluders(state, proposal),
+    )  # fmt: skip
+    if len(spec.architecture) > _MODEL_BYTES_MAX:
+        raise StudyFileError("the trainer's model has too many arrays, or too long names", "join some of them")
+    work = Work(
+        images=0, records=records, positions=1, filters=16, weights=spec.rule.size, participants=len(uses)
+    )  # fmt: skip
+    usual = _usual(state, spec, work)
+    patient = {name: max(getattr(usual, name), _TRAINER_MS[name]) for name in _TRAINER_MS}
+    return spec, replace(usual, **patient)
+
+
+def _usual(state: State, spec: StudySpec, work: Work) -> Deadlines:
+    needs_all = spec.threshold == len(spec.uses)
+    return deadlines_for(work, needs_all=needs_all, least_ms=parameters.current(state).deadline_ms_min)
+
+
+def _deadlines(state: State, proposal: Proposal, usual: Deadlines) -> Deadlines:
+    """The usual ones, with what the proposal says in their place."""
+    deadlines, least_ms = proposal.deadlines.over(usual), parameters.current(state).deadline_ms_min
     for name in deadlines.__struct_fields__:
         if getattr(deadlines, name) < least_ms:
             key = f"deadlines.{name.removesuffix('_ms')}"
             hint = f"this network allows no phase less than {least_ms / 1000:g} s"
             raise StudyFileError(f"{key} = {getattr(deadlines, name) / 1000:g} is too short", hint)
-    return replace(spec, deadlines=deadlines)
+    return deadlines
 
 
 def with_words(spec: StudySpec, words: WordsPin) -> StudySpec:
@@ -99,7 +150,8 @@ def _data(state: State, proposal: Proposal) -> tuple[tuple[DatasetUse, ...], Sch
         raise StudyFileError("the datasets are not of one schema", "propose a study of datasets that are alike")
     schema = schemas[0]
     if not isinstance(schema, Schema):
-        raise StudyFileError("the datasets are no images", "this version trains on images")
+        hint = "make images or rows of them first: hmchain data prepare"
+        raise StudyFileError("the datasets are not made to learn from", hint)
     return tuple(uses), schema, max(counts)
 
 

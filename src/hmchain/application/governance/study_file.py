@@ -8,8 +8,10 @@ from typing import Literal
 import msgspec
 
 from hmchain.application.governance.purposes import HEALTH_RESEARCH, terms
+from hmchain.application.learning.defaults import CLIP_NORM, CLIP_NORM_RANGE
 from hmchain.application.learning.description import Description, describe
 from hmchain.application.learning.pinned import FL_CNN
+from hmchain.application.learning.trainers.trainer import Option
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger.context import is_name
@@ -73,6 +75,12 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     weight_decay: float = 0.0005
     augmentation: bool = True
     model: str | ModelChoice = FL_CNN
+    trainer: str = ""
+    """FILE.py:CLASS or MODULE:CLASS of somebody's own trainer, in the place of FL-CNN; a file lies beside this one."""
+    options: dict[str, Option] = {}
+    """For that trainer."""
+    clip_norm: float = CLIP_NORM
+    """Of that trainer: the most that one hospital's update may change, as L2 norm of all arrays together."""
     deadlines: PhaseSeconds = PhaseSeconds()
     colluders: int | None = None
     """How many participants that pool what they know the study withstands; f of the consortium if not given."""
@@ -89,6 +97,11 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return None if self.description is None else describe(self.description)
 
 
+_CNN_KEYS = ("steps", "batch", "learning_rate", "schedule", "momentum", "weight_decay", "augmentation", "model")
+_DEFAULTS = {
+    each.name: each.default if each.default_factory is msgspec.NODEFAULT else each.default_factory()
+    for each in msgspec.structs.fields(Proposal)
+}
 _RANGES: dict[str, tuple[float, float]] = {
     "rounds": (1, ROUNDS_MAX),
     "steps": (1, 1_000),
@@ -96,6 +109,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (0.000_001, 10),
     "momentum": (0, 0.99),
     "weight_decay": (0, 1),
+    "clip_norm": CLIP_NORM_RANGE,
 }
 
 
@@ -111,7 +125,9 @@ def load_proposal(path: Path) -> Proposal:
     except OSError as error:
         raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
     require_sound(found)
-    return found
+    where, _, name = found.trainer.rpartition(":")
+    beside = f"{path.parent / where}:{name}" if where.endswith(".py") else found.trainer
+    return msgspec.structs.replace(found, trainer=beside)
 
 
 def require_sound(proposal: Proposal) -> None:
@@ -127,12 +143,26 @@ def require_sound(proposal: Proposal) -> None:
         known = "; ".join(f"{code} {words}" for code, words in terms().items())
         raise StudyFileError(f"purpose = {proposal.purpose!r} is no code of the Data Use Ontology", f"it has {known}")
     _require_network(proposal.network)
+    _require_one_trainer(proposal)
     proposal.described()
 
 
 def _require_range(key: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:  # NaN lies nowhere
         raise StudyFileError(f"{key} = {value:g} is out of range", f"it may be {least:g} to {most:g}")
+
+
+def _require_one_trainer(proposal: Proposal) -> None:
+    """Refuse settings of FL-CNN with another trainer, and settings of another trainer with FL-CNN."""
+    of_cnn, of_others = _CNN_KEYS, ("options", "clip_norm")
+    given = [key for key in (of_cnn if proposal.trainer else of_others) if getattr(proposal, key) != _DEFAULTS[key]]
+    if given and proposal.trainer:
+        hint = "what your trainer reads stands in [options]"
+        raise StudyFileError(f"{given[0]} is a setting of {FL_CNN}, and trainer = {proposal.trainer!r}", hint)
+    if given:
+        raise StudyFileError(
+            f"{given[0]} is for somebody's own trainer, and none is named", 'trainer = "FILE.py:CLASS"'
+        )
 
 
 def _require_network(network: ModelChoice) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hmchain.application.governance.purposes import purpose_words
-from hmchain.application.learning.pinned import cnn_plan
+from hmchain.application.learning.pinned import cnn_plan, read_training
 from hmchain.application.learning.schedule import MILLION, Q16
+from hmchain.application.learning.trainer_study import pins_own_trainer, read_pins
+from hmchain.application.learning.trainers.trainer import is_rows
 from hmchain.canonical import Record, decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import Deadlines, StudySpec
@@ -26,33 +28,46 @@ Term = tuple[str, str]
 """A thing that is pinned, and how."""
 
 
+OWN_CODE = (
+    "NOT OURS. It runs with all rights of your hospital's agent, which decrypts your data: nothing confines it. Read "
+    "it before you approve. `hmchain node trainers FILE.py:CLASS` shows whether a file is this one; your agent runs it "
+    "only once it is accepted there too. Digest"
+)
+"""What a steward is told of a trainer that somebody brings."""
+
+
 def terms(spec: StudySpec) -> tuple[Term, ...]:
     """Every field of a specification, in plain words."""
     schema, rule, n = spec.schema, spec.rule, len(spec.uses)
     images = f"{schema.height} x {schema.width} images of {schema.channels} channel(s)"
+    inputs = f"rows of {schema.width} numbers" if is_rows(schema) else images
+    own = pins_own_trainer(spec)
     return (
         ("purpose", purpose_words(spec.purpose)),
         ("data", ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in spec.uses)),
-        ("learns", f"{', '.join(schema.classes)} from {images} ({schema.modality})"),
+        ("learns", f"{', '.join(schema.classes)} from {inputs} ({schema.modality})"),
         ("model", _model(spec)),
         ("first model", f"{spec.initial_root.hex()}, as float32 {spec.initial_weights.hex()}"),
         ("rounds", f"{spec.rounds}, after one that sums noised class counts"),
-        *_plan(spec.training),
+        *(_trainer_plan(spec) if own else _plan(spec.training)),
         ("update", f"L2 norm at most {spec.clip_norm_millionths / MILLION:g}, sent as {rule.bits}-bit integers"),
         ("next model", f"the server's learning rate is {rule.learning_rate / Q16:g}, its momentum "
                        f"{rule.momentum / Q16:.4g}; the lower the rate, the more alike the sums of two rounds"),
         ("sums", f"of at least {spec.threshold} of the {n} hospitals; each can take its own part out of a sum"),
         ("withstands", _withstood(spec)),
-        ("gate", "a hospital votes against a model whose AUC on its own validation images is lower than the best "
+        ("gate", f"a hospital votes against a model whose {'score' if own else 'AUC'} on its own validation "
+                 f"{'records, by the trainer,' if own else 'images'} is lower than the best "
                  f"accepted by more than {spec.gate_tolerance_permyriad / 100:g} points"),
         ("deadlines", _deadlines(spec.deadlines)),
-        ("training code", f"digest {spec.code.hex()}"),
+        ("training code", f"{OWN_CODE if own else 'digest'} {spec.code.hex()}"),
         ("specification", f"{spec.digest.hex()}: what an approval binds"),
     )  # fmt: skip
 
 
 def _model(spec: StudySpec) -> str:
     weights = f"{spec.rule.size} weights in {len(spec.rule.layers)} tensors"
+    if pins_own_trainer(spec):
+        return f"{weights}, of a trainer of somebody's own: {read_training(spec.training).trainer!r}"
     try:
         network = decode(spec.architecture, _Network)
     except HMChainError:
@@ -67,6 +82,18 @@ def _withstood(spec: StudySpec) -> str:
     together = f"{spec.colluders} of {len(spec.uses)} participants that pool all they know"
     promise = "they see what two others or more sent, added up, never one alone"
     return f"{together}: {promise}. Of {spec.colluders + 1} nothing is promised"
+
+
+def _trainer_plan(spec: StudySpec) -> tuple[Term, ...]:
+    try:
+        _, plan = read_pins(spec)
+    except HMChainError:
+        return (("plan", "not one that this version can read: its agent will take no part"),)
+    return (
+        ("plan", "each round the trainer gets one half of the training records, drawn anew, and does what it does; the "
+                 "next round it gets the other half"),
+        ("options", plan.options),
+    )  # fmt: skip
 
 
 def _plan(training: bytes) -> tuple[Term, ...]:

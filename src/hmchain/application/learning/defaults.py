@@ -9,6 +9,7 @@ HEALTH_RESEARCH = "DUO:0000006"
 
 CLIP_NORM = 2.0
 """Largest L2 norm of an update: about twice the largest that honest training on the demo's images gave (1.14)."""
+CLIP_NORM_RANGE = (0.001, 1000.0)
 BITS = 20
 GATE_TOLERANCE_PERMYRIAD = 1500
 """A model may be worse than the best by this much AUC on a hospital's validation data, which is small and noisy."""

@@ -12,6 +12,7 @@ from blake3 import blake3
 from hmchain.application.learning.defaults import (
     BITS,
     CLIP_NORM,
+    CLIP_NORM_RANGE,
     DEADLINES,
     GATE_TOLERANCE_PERMYRIAD,
     HEALTH_RESEARCH,
@@ -23,6 +24,7 @@ from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own import Layers, TrainerLayer, first_model
 from hmchain.application.learning.trainers.source import TrainerSource
 from hmchain.application.learning.trainers.trainer import Option, Trainer
+from hmchain.application.learning.trainers.worker import failed
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import ModelRule
@@ -30,7 +32,6 @@ from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
 from hmchain.ledger.reputation import faults_tolerated
 
-_CLIP_NORM_RANGE = (0.001, 1000.0)
 _OPTIONS = msgspec.json.Decoder(dict[str, Option])
 
 
@@ -60,9 +61,9 @@ class TrainerPlan(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise PlanError("a training plan needs at least one round")
-        least, most = (round(bound * MILLION) for bound in _CLIP_NORM_RANGE)
+        least, most = (round(bound * MILLION) for bound in CLIP_NORM_RANGE)
         if not least <= self.clip_norm_millionths <= most:
-            raise PlanError("the largest norm of an update must lie between {:g} and {:g}".format(*_CLIP_NORM_RANGE))
+            raise PlanError("the largest norm of an update must lie between {:g} and {:g}".format(*CLIP_NORM_RANGE))
         if not 0 <= self.server_momentum_q16 < Q16:
             raise PlanError("the server's momentum must be at least 0 and less than 1")
 
@@ -116,8 +117,12 @@ def read_pins(spec: StudySpec) -> tuple[TrainerModel, TrainerPlan]:
 
 def start(source: TrainerSource, schema: Schema, plan: TrainerPlan, salt: bytes, study: str) -> OwnStart:
     """Load a trainer and ask it for the first model of a study: its code runs. Raises as `load` and `first_model`."""
-    trainer = source.load()(schema, plan.settings())
-    layers, initial = first_model(trainer, str(source), _first_seed(salt, study))
+    kind, options = source.load(), plan.settings()
+    try:
+        trainer = kind(schema, options)
+        layers, initial = first_model(trainer, str(source), _first_seed(salt, study))
+    except Exception as error:
+        raise failed(str(source), "initial", error) from error
     return OwnStart(trainer, layers, initial)
 
 
