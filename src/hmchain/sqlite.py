@@ -222,7 +222,11 @@ def remove_logs(path: Path) -> None:
 
 
 def copy_to(database: sqlite3.Connection, path: Path) -> None:
-    """Copy an open file, while it is in use, to a new one of mode 0600. Raises `OSError` if there is one."""
+    """Copy an open file, while it is in use, to a new one of mode 0600, which needs no log beside it to be read.
+
+    Raises `OSError` if there is one.
+    """
     path.touch(mode=files.PRIVATE, exist_ok=False)
-    with closing(sqlite3.connect(path)) as copy:
+    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
         database.backup(copy, pages=_COPIED_PAGES)
+        copy.execute("PRAGMA journal_mode = DELETE").fetchall()

@@ -178,7 +178,7 @@ STATUS, LIST, MODELS = ("study", "status"), ("study", "list"), ("model", "list")
 TRACE, BLOCKS, SHOW = ("audit", "trace"), ("ledger", "blocks"), ("model", "show")
 PREDICT, REPORT = ("model", "predict", "scan.png"), ("report", "--render")
 
-STATE_READERS = (STATUS, LIST, MODELS, BLOCKS)
+STATE_READERS = (STATUS, LIST, MODELS)
 NOTICED: dict[str, tuple[Change, str, tuple[tuple[str, ...], ...]]] = {
     "a refusal made an approval, in one state": (plain("approvals"), "its own commitment", STATE_READERS),
     "a refusal made an approval": (
@@ -216,7 +216,7 @@ NOTICED: dict[str, tuple[Change, str, tuple[tuple[str, ...], ...]]] = {
     "ten blocks cut": (
         sql("ledger/blocks.db", "DELETE FROM transactions WHERE height > (SELECT max(height) - 10 FROM blocks)",
             "DELETE FROM blocks WHERE height > (SELECT max(height) - 10 FROM blocks)"),
-        "the log of blocks does not hold", (STATUS, TRACE),
+        "the log of blocks does not hold", (STATUS, TRACE, BLOCKS),
     ),
     "index redirected": (
         sql("ledger/blocks.db", "UPDATE transactions SET height = 2, position = 0 WHERE height = 9"), "index", (),
@@ -317,11 +317,19 @@ def test_a_redirected_index_shows_no_other_transaction(capsys: Captured, run: Pa
         assert "shows another transaction than" in shown
 
 
-def test_states_that_are_gone_are_missed_by_who_reads_them(capsys: Captured, run: Path) -> None:
+def test_states_that_are_gone_are_made_of_the_blocks(capsys: Captured, run: Path) -> None:
     """They are caches: the record holds without them."""
+    shown = [answer(capsys, *command, str(run)) for command in (STATUS, TRACE, BLOCKS)]
     all_gone(run)
     verify(capsys, run)
-    assert answer(capsys, "study", "status", str(run), status=6)["error"]["code"] == "no_state"
+    assert [answer(capsys, *command, str(run)) for command in (STATUS, TRACE, BLOCKS)] == shown
+
+
+@pytest.mark.parametrize("change", ["state garbage", "reputation"])
+def test_blocks_are_shown_as_they_are_beside_states_that_are_not(change: str, capsys: Captured, run: Path) -> None:
+    shown = [answer(capsys, *command, str(run)) for command in (TRACE, BLOCKS)]
+    NOTICED[change][0](run)
+    assert [answer(capsys, *command, str(run)) for command in (TRACE, BLOCKS)] == shown
 
 
 @pytest.mark.parametrize("what", NAMED)

@@ -1,7 +1,8 @@
 """The questions that are asked most, each in one call: open the ledger in a folder, verify it, ask, and close it.
 
-A folder is a run's, a node's, or a ledger's own. A node that runs is asked for its signed headers; else those count
-that are kept beside the log. All of them are public names of `hmchain`.
+A folder is a run's, a node's, or a ledger's own; a file that `hmchain node export-ledger` wrote is as good. A node that
+runs is asked for its signed headers; else those count that are kept beside the log. All of them are public names of
+`hmchain`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import overload
 
 from hmchain.application.node import reading
-from hmchain.application.site.run import ledger_in
+from hmchain.application.node.ledger_file import ledger_at
 from hmchain.ledger.readers import audit
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -30,7 +31,7 @@ def open_ledger(folder: Path | str) -> Iterator[LedgerReader]:
 
     Raises `LedgerError` for what cannot be opened, read or believed.
     """
-    with reading.open_ledger(ledger_in(Path(folder))) as ledger:
+    with ledger_at(Path(folder)) as directory, reading.open_ledger(directory) as ledger:
         yield ledger
 
 
@@ -40,7 +41,8 @@ def verify(folder: Path | str, anchor: bytes | None = None, *, progress: Progres
     `anchor` is the genesis digest (32 bytes) that one noted; without it only the ledger's own genesis is what all else
     is held against. Raises `AuditError` for the first thing that does not hold.
     """
-    return audit.verify(ledger_in(Path(folder)), anchor, progress=progress)
+    with ledger_at(Path(folder)) as directory:
+        return audit.verify(directory, anchor, progress=progress)
 
 
 def studies(folder: Path | str) -> Rows[StudyStatus]:

@@ -17,6 +17,7 @@ from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.signers import Headers
 from hmchain.ledger.readers.states import VerifiedState, open_state
+from hmchain.plain import Progress
 
 _ANSWER_SECONDS, _PATIENCE_SECONDS, _LOOK_SECONDS = 2.0, 2.0, 0.05
 
@@ -29,9 +30,12 @@ def verified_state(directory: Path) -> Iterator[VerifiedState]:
 
 
 @contextmanager
-def open_ledger(directory: Path) -> Iterator[LedgerReader]:
-    """Read the ledger in `directory`. Raises as `readers.ledger.open_ledger` does."""
-    with signed_headers(directory) as headers, ledger.open_ledger(directory, headers) as found:
+def open_ledger(directory: Path, progress: Progress | None = None) -> Iterator[LedgerReader]:
+    """Read the ledger in `directory`; `progress` is told of blocks that are executed, where no state is beside them.
+
+    Raises as `readers.ledger.open_ledger` does.
+    """
+    with signed_headers(directory) as headers, ledger.open_ledger(directory, headers, progress) as found:
         yield found
 
 

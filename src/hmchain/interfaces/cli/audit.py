@@ -79,8 +79,7 @@ def verify(
     """
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else parse_block(block)
-    place = runs.find(run)
-    with output.progress_bar("replaying blocks") as progress:
+    with runs.opened(run) as place, output.progress_bar("replaying blocks") as progress:
         found = folder_audit.verify(
             place.path, place.ledger, ReportReader(), anchor,
             trusted=trusted, progress=progress, passphrase=passphrase(),
@@ -111,8 +110,8 @@ def verify_record(
     if root is not None:
         found = record_proof.verify(file, parse_digest(root))
     else:
-        with output.progress_bar("replaying blocks") as progress:
-            found = record_proof.verify_on(runs.find(run).ledger, file, anchor, progress)
+        with runs.opened(run) as place, output.progress_bar("replaying blocks") as progress:
+            found = record_proof.verify_on(place.ledger, file, anchor, progress)
     anchored = bool(root or anchor)
     output.show(_record_fields(found, anchored=anchored), lambda _: _show_record(found, anchored=anchored))
 
@@ -129,7 +128,11 @@ def trace(
 
     The blocks are compared with what was signed; `audit verify` executes them again too.
     """
-    with open_ledger(runs.find(run).ledger) as ledger:
+    with (
+        runs.opened(run) as place,
+        output.progress_bar("executing blocks") as progress,
+        open_ledger(place.ledger, progress) as ledger,
+    ):
         if ledger.begins_after:
             output.say(_PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
         if unsigned := ledger.require_whole().words:

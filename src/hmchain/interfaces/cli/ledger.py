@@ -62,7 +62,11 @@ def blocks(
     limit: LimitOption = 20,
 ) -> None:
     """List blocks: who proposed, who signed, what was in them."""
-    with open_ledger(runs.find(run).ledger) as ledger:
+    with (
+        runs.opened(run) as place,
+        output.progress_bar("executing blocks") as progress,
+        open_ledger(place.ledger, progress) as ledger,
+    ):
         found = ledger.blocks(first, limit)
     output.show(found, _show_blocks)
 
@@ -70,7 +74,11 @@ def blocks(
 @app.command(cls=ReadCommand, epilog=example("hmchain ledger tx 3f9a"))
 def tx(digest: Prefix, run: RunOption = None) -> None:
     """Show one transaction: who signed it, in which role, what it says and what became of it."""
-    with open_ledger(runs.find(run).ledger) as ledger:
+    with (
+        runs.opened(run) as place,
+        output.progress_bar("executing blocks") as progress,
+        open_ledger(place.ledger, progress) as ledger,
+    ):
         found = ledger.transaction(digest)
     output.show(found, _show)
 
@@ -84,7 +92,8 @@ def proof(
     ] = None,
 ) -> None:
     """Prove that a transaction is in the ledger, to someone who knows nothing but the genesis digest."""
-    made = reading.prove(runs.find(run).ledger, digest)
+    with runs.opened(run) as place:
+        made = reading.prove(place.ledger, digest)
     text = proof_files.to_json(made)
     if out is None:
         typer.echo(text, nl=False)

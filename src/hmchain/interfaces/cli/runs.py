@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from hmchain.application.node.ledger_file import unpacked
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import LATEST, RunFolder, ledger_in
 from hmchain.errors import InputError
@@ -62,18 +65,33 @@ class Run(RunFolder):
         return file
 
 
+@contextmanager
+def opened(*given: Path | None) -> Iterator[Run]:
+    """As `find`; a ledger's file is unpacked until the block ends. Raises what `ledger_file.unpacked` raises too."""
+    path = _chosen(*given)
+    if path.is_file():
+        with unpacked(path) as directory:
+            yield Run(directory)
+    else:
+        yield find(path)
+
+
 def find(*given: Path | None) -> Run:
     """The run or node in the first directory that was given, else of HMCHAIN_NODE, else the latest run.
 
     Raises `NoRunError` if there is none.
     """
-    path = next((path for path in (*given, _own_node()) if path is not None), LATEST)
+    path = _chosen(*given)
     if not path.is_dir():
         raise NoRunError(f"there is no run at {path}", _MAKE_ONE)
     run = Run(path)
     if not (run.ledger / genesis.FILE).is_file():
         raise NoRunError(f"{path} holds no ledger", _MAKE_ONE)
     return run
+
+
+def _chosen(*given: Path | None) -> Path:
+    return next((path for path in (*given, _own_node()) if path is not None), LATEST)
 
 
 def _own_node() -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -157,6 +158,15 @@ class BlockStore:
         row = self._query("SELECT max(height) FROM blocks").fetchone()
         return row[0] or 0
 
+    @property
+    def holds_votes(self) -> bool:
+        """Whether blocks come with the votes for them; those of a node on CometBFT come without."""
+        first = next(self.blocks(), None)
+        try:
+            return first is None or bool(first.commit.votes)
+        except BlockStoreError:
+            return True  # an audit finds the block
+
     def append(self, block: Block, commit: Commit, result: BlockResult) -> None:
         """Make a decided block durable: it is on disk when this returns.
 
@@ -254,6 +264,20 @@ class BlockStore:
         found = self._query("SELECT type, sql FROM sqlite_master ORDER BY name").fetchall()
         if [(kind, " ".join(str(sql).split())) for kind, sql in found] != [("table", table) for table in _TABLES]:
             raise BlockStoreError(f"{self.path} holds other tables than a log of blocks", _WAY_OUT)
+
+    def copy_to(self, path: Path, last: int) -> int:
+        """Copy the log up to block `last` into a new file, which may be read alone; returns how many are left out.
+
+        Raises `BlockStoreError`, or `OSError` if there is such a file.
+        """
+        with sqlite.failures(self._named):
+            sqlite.copy_to(self._db, path)
+            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+                left_out = copy.execute("DELETE FROM blocks WHERE height > ?", (last,)).rowcount
+                if left_out:
+                    copy.execute("DELETE FROM transactions WHERE height > ?", (last,))
+                    copy.execute("VACUUM")
+                return left_out
 
     def count_indexed(self) -> int:
         """How many transactions the index holds."""

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
@@ -61,7 +60,9 @@ def _replayed(
     directory: Path, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
 ) -> Iterator[tuple[AuditReport, State]]:
     genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
-    if _is_of_a_node(directory):
+    with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+        is_of_a_node = not store.holds_votes
+    if is_of_a_node:
         require_whole(directory)
         archive = Archive.load(directory)
         if archive is None:
@@ -74,19 +75,6 @@ def _replayed(
         report = replay.replay(directory, place, anchor, trusted=trusted, progress=progress)
         with closing(State(place, durable=False)) as state:
             yield report, state
-
-
-def _is_of_a_node(directory: Path) -> bool:
-    """Whether a log was written by a node: its blocks come without votes. Whatever it says, both audits are sound."""
-    try:
-        store = BlockStore(directory / BLOCKS, read_only=True)
-        try:
-            first = next(store.blocks(), None)
-            return first is not None and not first.commit.votes
-        finally:
-            store.close()
-    except LedgerError:
-        return False
 
 
 @contextmanager

@@ -30,18 +30,27 @@ from hmchain.ledger.readers import (
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import BlockDecision, Decisions
+from hmchain.ledger.readers.executed import executed
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
-from hmchain.ledger.readers.logs import SignedLog
+from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.models import ModelView
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.rules import ParametersView, RulesView
 from hmchain.ledger.readers.signers import Endorsement, Headers, Witnesses
-from hmchain.ledger.readers.states import VerifiedState, no_state, open_state, state_files
+from hmchain.ledger.readers.states import (
+    DamagedStateError,
+    StaleStateError,
+    VerifiedState,
+    cut_off,
+    open_state,
+    state_files,
+)
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
 from hmchain.ledger.readers.study_status import StudyStatus
 from hmchain.ledger.readers.transactions import TransactionView
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, UnreadableStateError
+from hmchain.plain import Progress
 
 _BLOCKS_COUNTED = 200
 
@@ -72,12 +81,12 @@ class LedgerReader:
     """A ledger as it was when the reader was opened. Whatever it tells is what members signed, or says so."""
 
     def __init__(
-        self, directory: Path, store: BlockStore, names: State, verified: VerifiedState | None, headers: Headers | None
+        self, directory: Path, store: BlockStore, headers: Headers | None, held: ExitStack, progress: Progress | None
     ) -> None:
-        """`names` knows the members' keys; `verified` is None beside a bare copy of the blocks."""
+        """`held` closes what is opened on the way; `progress` is told of blocks that are executed."""
         self.genesis: Genesis = genesis_file.load(directory / genesis_file.FILE)
-        self._directory, self._store, self._names = directory, store, names
-        self._verified, self._headers = verified, headers
+        self._directory, self._store, self._headers = directory, store, headers
+        self._held, self._progress = held, progress
 
     @cached_property
     def _log(self) -> SignedLog:
@@ -93,17 +102,36 @@ class LedgerReader:
         """The last block of the log."""
         return self._store.height
 
-    @property
+    @cached_property
     def verified(self) -> VerifiedState:
-        """The state, and whose signatures it rests on. Raises `NoStateError` beside a bare copy of the blocks."""
-        if self._verified is None:
-            raise no_state(self._directory)
-        return self._verified
+        """The state, and whose signatures it rests on; beside a bare copy of the blocks, that which they lead to.
+
+        Raises what `open_state` raises, or `executed`.
+        """
+        if not state_files(self._directory):
+            return self._executed
+        return self._held.enter_context(open_state(self._directory, self._headers))
+
+    @cached_property
+    def _executed(self) -> VerifiedState:
+        return self._held.enter_context(executed(self._directory, self._progress))
+
+    @cached_property
+    def _names(self) -> State:
+        """A state that knows the members' keys: blocks are no worse for a state beside them that is damaged."""
+        try:
+            return self.verified.state
+        except (DamagedStateError, StaleStateError, UnreadableStateError):
+            return self._executed.state
 
     # -- blocks --------------------------------------------------------------------------------------------------------
 
     def blocks(self, first: int | None = None, limit: int = 20) -> list[BlockView]:
-        """At most `limit` blocks from height `first` on; the last ones if it is None."""
+        """At most `limit` blocks from height `first` on; the last ones if it is None.
+
+        Raises `DamagedBlockError` for a block that is not the one that was signed, or where the last were cut off.
+        """
+        self._require_uncut()
         return [
             block_view(stored, self._decision(stored), self._names, self._vouched(stored))
             for stored in self._stored(first, limit)
@@ -145,7 +173,12 @@ class LedgerReader:
 
     def require_whole(self) -> WholeLog:
         """See, once, that the whole log is as it was signed. Raises `DamagedBlockError`."""
+        self._require_uncut()
         return self._whole
+
+    def _require_uncut(self) -> None:
+        if cut := cut_off(self._directory, self._store):
+            raise DamagedBlockError(cut, "restore blocks.db, or compare with another member's")
 
     @cached_property
     def _whole(self) -> WholeLog:
@@ -171,7 +204,7 @@ class LedgerReader:
         """
         self.require_whole()
         if dataset is None:
-            return lineage.trace_study(self._directory, study or study_status.default_study(self.verified.state))
+            return lineage.trace_study(self._directory, study or study_status.default_study(self._names))
         if study is not None:
             raise BadTraceError("a study and a dataset were given", "trace one of them")
         organisation, separator, name = dataset.partition("/")
@@ -229,23 +262,15 @@ class LedgerReader:
 
 
 @contextmanager
-def open_ledger(directory: Path, headers: Headers | None = None) -> Iterator[LedgerReader]:
+def open_ledger(
+    directory: Path, headers: Headers | None = None, progress: Progress | None = None
+) -> Iterator[LedgerReader]:
     """Read the ledger in `directory`, which another process may be writing.
 
     `headers` gives CometBFT's signed headers, by default those that are kept beside the log. Raises `LedgerError` for
-    what cannot be opened, read or believed.
+    what cannot be opened, read or believed, `AuditError` where blocks are executed and do not hold.
     """
-    genesis = genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
-    with ExitStack() as stack:
-        store = stack.enter_context(closing(BlockStore(directory / BLOCKS, read_only=True)))
-        found = stack.enter_context(open_state(directory, headers)) if state_files(directory) else None
-        names = found.state if found else stack.enter_context(_founding(genesis))
-        yield LedgerReader(directory, store, names, found, headers)
-
-
-@contextmanager
-def _founding(genesis: Genesis) -> Iterator[State]:
-    """The state that the genesis gives: it knows the founders' keys."""
-    with closing(State()) as state:
-        genesis_file.initialise(state, genesis)
-        yield state
+    genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
+    with ExitStack() as held:
+        store = held.enter_context(closing(BlockStore(directory / BLOCKS, read_only=True)))
+        yield LedgerReader(directory, store, headers, held, progress)

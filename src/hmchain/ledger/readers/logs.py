@@ -9,7 +9,7 @@ from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.archive import Archive, check_contents, check_link
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.signers import Endorsement, Headers, NoHeaders, Witnesses
-from hmchain.ledger.readers.states import STATE
+from hmchain.ledger.readers.states import VALIDATORS
 
 _AUDIT = (
     "`hmchain audit verify` names the first thing that is wrong; restore blocks.db, or compare with another member's"
@@ -29,7 +29,8 @@ class SignedLog:
     def __init__(
         self, directory: Path, store: BlockStore, genesis: Genesis, witnesses: Witnesses, headers: Headers | None
     ) -> None:
-        self._directory, self._store, self._genesis, self._witnesses = directory, store, genesis, witnesses
+        self._store, self._genesis, self._witnesses = store, genesis, witnesses
+        self._holds_votes = (directory / VALIDATORS).is_dir() or store.holds_votes
         self.headers = headers or Archive.load(directory) or NoHeaders()
 
     def signed(self, stored: StoredBlock) -> Endorsement | None:
@@ -69,7 +70,7 @@ class SignedLog:
         return found
 
     def _is_of_a_node(self, stored: StoredBlock) -> bool:
-        return not stored.commit.votes and (self._directory / STATE).exists()
+        return not stored.commit.votes and not self._holds_votes
 
     def _by_later_blocks(self, stored: StoredBlock) -> Endorsement | None:
         """Members come and go: the next block that those of today signed vouches for all that it follows."""

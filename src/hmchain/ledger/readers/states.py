@@ -102,6 +102,27 @@ def opened(path: Path, directory: Path, headers: Headers | None = None) -> Itera
             raise damaged(path, "it cannot be read through") from error
 
 
+def cut_off(directory: Path, store: BlockStore) -> str:
+    """The state in a ledger's directory that knows more than the log beside it, in words; empty where none does.
+
+    One that is damaged says nothing here: whoever reads it names it.
+    """
+    for path in state_files(directory):
+        try:
+            with closing(State.open_read_only(path)) as state:
+                height, commitment = state.height, state.commitment()
+            last = store.last(height)
+            given = last.block.header.state_commitment if last is not None else b""
+        except LedgerError:
+            continue
+        is_ahead = height > store.height and (path.name != STATE or given != commitment)
+        if is_ahead and height:
+            return (
+                f"the log ends at block {store.height}, and {path} is of block {height}: the last blocks were cut off"
+            )
+    return ""
+
+
 def state_files(directory: Path) -> list[Path]:
     """All states that a ledger's directory holds."""
     return sorted([*(directory / VALIDATORS).glob("*.db"), *directory.glob(STATE)])
@@ -144,6 +165,11 @@ def _founding(path: Path, genesis: Genesis, state: State) -> Endorsement:
         genesis_file.initialise(founding, genesis)
         if founding.commitment() != state.commitment():
             raise damaged(path, "it is not the one that the genesis gives")
+    return founders(genesis)
+
+
+def founders(genesis: Genesis) -> Endorsement:
+    """Those whose word the first state is."""
     names = tuple(member.organisation for member in genesis.members)
     return Endorsement(0, names, len(names))
 

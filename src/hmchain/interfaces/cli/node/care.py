@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import key_rotation, members
-from hmchain.application.node import backup, recovery
+from hmchain.application.node import backup, ledger_export, recovery
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -73,6 +73,21 @@ def snapshot(
     """Back up blocks and state of a node that is stopped. Holds no key; the ledger in it is every member's."""
     height, commitment = backup.snapshot(NodeFolder(directory), file)
     output.show({"file": file, "height": height, "commitment": commitment}, show.show_backup)
+
+
+@app.command("export-ledger", cls=WriteCommand, epilog=example("hmchain node export-ledger ledger.zip"))
+def export_ledger(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, new.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+) -> None:
+    """Write all that an outsider needs to audit this network's ledger into one file: blocks, genesis, signed headers.
+
+    No key, no state, no record. The node may run or be stopped. Commands that read a ledger take the file as they take
+    a folder: anywhere, without a network, and on media that cannot be written.
+    """
+    with output.progress_bar("exporting the ledger") as progress:
+        found = ledger_export.export(NodeFolder(directory), file, progress)
+    output.show(found, show.show_export)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain node restore backup.tar"))

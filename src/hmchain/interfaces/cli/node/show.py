@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hmchain.application.governance.key_rotation import KeyRotation
+from hmchain.application.node.ledger_export import ExportedLedger
 from hmchain.application.node.status import NodeAudit, NodeStatus
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
@@ -110,6 +111,21 @@ def show_rotated(done: KeyRotation, role: str, folder: NodeFolder) -> None:
 def show_backup(kept: dict[str, Any]) -> None:
     """Say what a backup of a node holds."""
     output.fields((("file", kept["file"]), ("height", kept["height"]), ("state commitment", kept["commitment"].hex())))
+
+
+def show_export(found: ExportedLedger) -> None:
+    """Say what is in a ledger's file, and how an outsider checks it."""
+    output.fields((
+        ("file", f"{found.file}, {found.size:,} bytes"),
+        ("network", found.chain_id),
+        ("blocks", f"up to {found.height}; the header after it is {found.height + 1}:{found.head.hex()}"),
+        ("headers", f"signed, from {found.headers}"),
+    ))  # fmt: skip
+    if found.left_out:
+        left = f"The last {found.left_out} blocks are left out: no header at hand signs them."
+        output.say(f"{left} Start the node and export again, if they matter.", style="bold yellow", stderr=True)
+    output.say("Send it to whoever is to check it, and the digest of the genesis by another way. Anywhere, offline:")
+    output.say(f"hmchain audit verify {found.file} --genesis {found.genesis.hex()}", style="bold")
 
 
 def show_recovered(done: dict[str, Path]) -> None:

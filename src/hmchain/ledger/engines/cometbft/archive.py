@@ -196,6 +196,8 @@ def keep(
     height: Callable[[], int],
     fetch: Callable[[int], SignedHeader],
     progress: Progress,
+    *,
+    waits: bool = True,
 ) -> Archive:
     """Keep all headers in a node's directory, those that are there already not asked for again, but the last one.
 
@@ -203,7 +205,8 @@ def keep(
     block carries, which are the ones that are signed.
 
     `height` asks a node for its last height, `fetch` for a header with its votes. The header after the log's last block
-    is waited for: it is the one that vouches for the state. Raises `LedgerError` if it does not come.
+    is waited for: it is the one that vouches for the state. Raises `LedgerError` if it does not come; of a
+    stopped node (not `waits`) those that are there are kept.
     """
     store = BlockStore(directory / BLOCKS, read_only=True)
     try:
@@ -211,7 +214,7 @@ def keep(
     finally:
         store.close()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (last := height()) < needed:
+    while (last := height()) < needed and waits:
         if time.monotonic() > deadline:
             raise LedgerError(f"no header follows block {needed - 1}", "see whether enough nodes run, and try again")
         time.sleep(_LOOK_SECONDS)

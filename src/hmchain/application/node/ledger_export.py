@@ -1,0 +1,117 @@
+"""A node's ledger for outsiders: what an audit needs and nothing else, no key, no state, no record."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.node import ledger_file
+from hmchain.application.node.link import connected
+from hmchain.application.site.node import NodeFolder
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.engines.cometbft import archive, stopped
+from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
+from hmchain.ledger.engines.cometbft.audit import require_whole
+from hmchain.ledger.engines.cometbft.light import header_hash
+from hmchain.ledger.engines.cometbft.process import CometBFTMissingError
+from hmchain.ledger.engines.cometbft.stopped import ClosedStoreError
+from hmchain.plain import Progress
+
+_START = "start the node, and run this again"
+
+
+@dataclass(frozen=True)
+class ExportedLedger:
+    """A ledger's file that was written."""
+
+    file: Path
+    size: int
+    """In bytes."""
+    chain_id: str
+    genesis: bytes
+    height: int
+    """Of its last block, which the header after it signs."""
+    head: bytes
+    """Hash of the header after it: to be compared with other members', or noted as an anchor."""
+    left_out: int
+    """Blocks at the end of the node's log that no header at hand signs; they are not in the file."""
+    headers: str
+    """Where the signed headers are from, in words."""
+
+
+def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger:
+    """Write a node's ledger into a new file. The node may run, or be stopped.
+
+    Raises `LedgerFileError` if there is such a file, `NotJoinedError`, `PartialLogError` for a log that begins with a
+    snapshot, `NoVotesError` where no signed headers are to be had.
+    """
+    if file.exists():
+        raise ledger_file.exists(file)
+    genesis = folder.joined().genesis
+    require_whole(folder.ledger)
+    headers, origin = _headers(folder, progress)
+    last = headers.last.header
+    with tempfile.TemporaryDirectory(dir=file.resolve().parent, prefix="hmchain-export-") as scratch:
+        place = Path(scratch)
+        left_out = _copy_blocks(folder.blocks, place / BLOCKS, last.height - 1)
+        genesis_file.save(genesis, place / genesis_file.FILE)
+        headers.save(place)
+        with closing(BlockStore(place / BLOCKS, read_only=True)) as store:
+            headers.check(store)
+        words = _WORDS.format(
+            chain=genesis.chain_id, height=last.height - 1, genesis=genesis.digest.hex(), file=file.name
+        )
+        ledger_file.write(file, {name: place / name for name in ledger_file.FILES}, words, progress)
+    return ExportedLedger(
+        file,
+        file.stat().st_size,
+        genesis.chain_id,
+        genesis.digest,
+        last.height - 1,
+        header_hash(last),
+        left_out,
+        origin,
+    )
+
+
+def _headers(folder: NodeFolder, progress: Progress) -> tuple[Archive, str]:
+    """All signed headers, and where they are from; they are kept beside the log too."""
+    if folder.runner() is not None:
+        with connected(folder) as client:
+            found = archive.keep(
+                folder.ledger, lambda: client.status().sync_info.latest_block_height, client.signed_header, progress
+            )
+        return found, "the running node"
+    try:
+        with folder.held(), stopped.answering(folder.engine) as client:
+            last = client.signed_header().header.height
+            return archive.keep(
+                folder.ledger, lambda: last, client.signed_header, progress, waits=False
+            ), "the stopped node's own store"
+    except (CometBFTMissingError, ClosedStoreError) as error:
+        kept = Archive.load(folder.ledger)
+        if kept is None:
+            what = f"no signed headers are kept in {folder.ledger}, and none can be read: {error.what}"
+            raise NoVotesError(what, _START) from error
+        return kept, "what an audit left beside the log"
+
+
+def _copy_blocks(source: Path, target: Path, last: int) -> int:
+    """Copy a log up to block `last`, while it is in use; returns how many blocks were left out."""
+    with closing(BlockStore(source, read_only=True)) as store:
+        return store.copy_to(target, last)
+
+
+_WORDS = """\
+The ledger of {chain}, up to block {height}: genesis, blocks, and the headers that its members signed.
+It holds no key and no record of a patient. To check it, anywhere, without a network:
+
+    hmchain audit verify {file} --genesis {genesis}
+
+Take the digest of the genesis from somebody else than whoever gave you this file. `hmchain audit trace {file}` says who
+did what on whose word. Unpacked, this is a ledger's folder, which the same commands take; SHA256SUMS tells what was
+damaged on the way (`sha256sum -c SHA256SUMS`).
+"""

@@ -1,0 +1,139 @@
+"""A ledger in one file, for somebody who has no node: genesis, log of blocks, signed headers, and their checksums.
+
+It is a zip file, which anybody can unpack: what comes out is a ledger's folder. The checksums tell what the mail did to
+it; whether what it says is true is an audit's to say, which believes none of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from hmchain.application.site.run import ledger_in
+from hmchain.errors import InputError
+from hmchain.files import replacing
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.block_store import BLOCKS
+from hmchain.ledger.engines.cometbft import archive
+from hmchain.ledger.readers.replay import DamagedLedgerError
+from hmchain.plain import Progress
+
+CHECKSUMS, WORDS = "SHA256SUMS", "README.txt"
+FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
+"""Everything that a ledger needs to be audited, and nothing else."""
+
+_PIECE_BYTES = 1 << 20
+_NEVER = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: the same ledger gives the same file
+_READ_ONLY = 0o444
+_WAY_OUT = "give the folder of a ledger, or a file that `hmchain node export-ledger` wrote"
+
+
+class LedgerFileError(InputError):
+    """A file is no ledger that a node exported, or cannot be written."""
+
+    code = "ledger_file"
+
+
+@contextmanager
+def ledger_at(place: Path) -> Iterator[Path]:
+    """The directory of the ledger at a place: a folder's, or that of a ledger's file, unpacked until the block ends.
+
+    Raises `LedgerFileError` for another file, `DamagedLedgerError` for one that is not what was written.
+    """
+    if place.is_file():
+        with unpacked(place) as directory:
+            yield directory
+    else:
+        yield ledger_in(place)
+
+
+@contextmanager
+def unpacked(file: Path) -> Iterator[Path]:
+    """A ledger's file, unpacked into a passing folder. Raises as `ledger_at`."""
+    with tempfile.TemporaryDirectory(prefix="hmchain-") as scratch:
+        place = Path(scratch) / file.name
+        place.mkdir()
+        try:
+            with zipfile.ZipFile(file) as packed:
+                _unpack(packed, file, place)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise LedgerFileError(f"{file} is no ledger's file, or was cut short", _WAY_OUT) from error
+        yield place
+
+
+def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
+    names = packed.namelist()
+    if sorted(names) != sorted((*FILES, CHECKSUMS, WORDS)):
+        raise LedgerFileError(f"{file} is no ledger's file", _WAY_OUT)
+    needed, free = sum(packed.getinfo(name).file_size for name in FILES), shutil.disk_usage(place).free
+    if needed > free:
+        what = f"{file} needs {needed >> 20:,} MiB to be unpacked, and {place.parent} has {free >> 20:,}"
+        raise LedgerFileError(what, "free some space, or name a larger place in TMPDIR")
+    lines = (line.partition("  ") for line in _text(packed, file).splitlines())
+    promised = {name: digest for digest, _, name in lines}
+    for name in FILES:
+        if _copied(packed, name, place / name, file) != promised.get(name):
+            raise _damaged(name, file)
+
+
+def _text(packed: zipfile.ZipFile, file: Path) -> str:
+    try:
+        return packed.read(CHECKSUMS).decode("ascii")
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise _damaged(CHECKSUMS, file) from error
+
+
+def _copied(packed: zipfile.ZipFile, name: str, target: Path, file: Path) -> str:
+    """Take a file out; returns its SHA-256."""
+    digest = hashlib.sha256()
+    try:
+        with packed.open(name) as source, target.open("wb") as sink:
+            while piece := source.read(_PIECE_BYTES):
+                digest.update(piece)
+                sink.write(piece)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(name, file) from error
+    return digest.hexdigest()
+
+
+def _damaged(name: str, file: Path) -> DamagedLedgerError:
+    return DamagedLedgerError(f"{name} in {file} is not what was written", "have it sent again")
+
+
+def write(file: Path, sources: Mapping[str, Path], words: str, progress: Progress) -> None:
+    """Pack a ledger's files, each under its name, with `words` for people. Raises `LedgerFileError` if there is one."""
+    done, total = 0, sum(path.stat().st_size for path in sources.values())
+    checksums: list[str] = []
+    try:
+        with replacing(file, durable=True, new=True) as partial, zipfile.ZipFile(partial, "w") as packed:
+            for name, path in sources.items():
+                digest = hashlib.sha256()
+                with path.open("rb") as source, packed.open(_entry(name), "w", force_zip64=True) as sink:
+                    while piece := source.read(_PIECE_BYTES):
+                        digest.update(piece)
+                        sink.write(piece)
+                        done += len(piece)
+                        progress(done, total)
+                checksums.append(f"{digest.hexdigest()}  {name}\n")
+            packed.writestr(_entry(CHECKSUMS), "".join(checksums))
+            packed.writestr(_entry(WORDS), words)
+    except FileExistsError as error:
+        raise exists(file) from error
+
+
+def exists(file: Path) -> LedgerFileError:
+    """The error for a name that is taken."""
+    return LedgerFileError(f"{file} exists", "a ledger's file is never overwritten; choose another name")
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _NEVER)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = _READ_ONLY << 16
+    return entry
