@@ -221,12 +221,13 @@ def remove_logs(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def copy_to(database: sqlite3.Connection, path: Path) -> None:
+def copy_to(database: sqlite3.Connection, path: Path, *statements: str) -> None:
     """Copy an open file, while it is in use, to a new one of mode 0600, which needs no log beside it to be read.
 
-    Raises `OSError` if there is one.
+    `statements` are executed on the copy. Raises `OSError` if there is one.
     """
     path.touch(mode=files.PRIVATE, exist_ok=False)
     with closing(sqlite3.connect(path, isolation_level=None)) as copy:
         database.backup(copy, pages=_COPIED_PAGES)
-        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+        for statement in ("PRAGMA journal_mode = DELETE", *statements):
+            copy.execute(statement).fetchall()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ import pytest
 from support.cometbft_network import needs_cometbft
 from support.namespaces import Host, lan
 from support.paths import REPOSITORY
+from support.read_only import read_only
 from support.s3_server import S3Server, running_s3
+from support.sites import answer
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(480)]
 
@@ -145,7 +148,7 @@ class Followed:
     ballot: str = ""
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     printed: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Section and department to what the last block printed."""
+    """Section and department to what its blocks printed."""
 
     def follow(self, section: Section) -> None:
         for step in section.steps:
@@ -167,7 +170,8 @@ class Followed:
             department.leave_running(text)
         elif block.language == "sh":
             printed = self._typed(section, text, department)
-            self.printed.setdefault(section.title, {})[department.host.name] = printed
+            shown = self.printed.setdefault(section.title, {})
+            shown[department.host.name] = shown.get(department.host.name, "") + printed
             if found := re.search(r"^genesis ([0-9a-f]{64})$", printed, re.M):
                 self.genesis = found[1]  # read out by telephone
             if found := re.search(r"hmchain network vote ([0-9a-f]+)", printed, re.M):
@@ -288,6 +292,24 @@ def test_one_study_over_the_three(followed: Followed) -> None:
 def test_the_audit_holds_in_every_house(followed: Followed) -> None:
     for printed in followed.printed["9. Audit"].values():
         assert "The ledger holds." in printed and re.search(r"by [34] of 4", printed)
+
+
+def test_an_outsider_checks_the_consortium_with_one_file(followed: Followed, tmp_path: Path) -> None:
+    """An authority gets North's file by mail and the digest by telephone; then one record's proof."""
+    north, ledger, proof = followed.departments["north"], tmp_path / "ledger.zip", tmp_path / "proof.json"
+    shutil.copyfile(north.file("ledger.zip"), ledger)
+    record = json.loads(north.type("hmchain data show scans --json"))["entries"][0]["record"]
+    printed = north.type(f"hmchain data prove {record} --dataset scans --output proof.json")
+    shutil.copyfile(north.file("proof.json"), proof)
+    (command,) = re.findall(r"^hmchain (audit verify-record .*)$", printed, re.M)
+    given = {"proof.json": str(proof), "DIGEST": followed.genesis, "LEDGER": str(ledger)}
+    filled = [given.get(word, word) for word in command.split()]
+    with read_only(tmp_path):
+        assert answer("audit", "verify", str(ledger), "--genesis", followed.genesis)["anchored"]
+        assert answer(*filled)["holds"]
+        assert answer("audit", "trace", str(ledger))["model_root"]
+        assert answer("study", "status", str(ledger))["status"] == "finished"
+    assert not any(secret in ledger.read_bytes() for secret in private_keys(north))
 
 
 def test_only_public_files_changed_hands(followed: Followed) -> None:

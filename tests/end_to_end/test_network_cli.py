@@ -85,6 +85,22 @@ def test_the_audit_holds_a_ledger_against_what_the_members_signed(consortium: Co
     assert "agreed on" in hmchain("node", "audit", "--dir", directory, "--genesis", "00" * 32, status=7)
 
 
+def test_anyone_audits_the_network_from_a_file_of_one_member(consortium: Consortium, tmp_path: Path) -> None:
+    """South's node runs, then it is stopped: CometBFT's own store has the headers too."""
+    site, found = consortium.sites["south"], []
+    for name in ("running.zip", "stopped.zip"):
+        export = ("node", "export-ledger", str(tmp_path / name), "--dir", str(site.folder.path))
+        found.append(answer(*export))
+        assert found[-1]["left_out"] == 0
+        audited = answer("audit", "verify", str(tmp_path / name), "--genesis", consortium.genesis.hex())
+        assert (audited["height"], audited["head"]) == (found[-1]["height"] + 1, found[-1]["head"])
+        if name == "running.zip":
+            site.stop()
+    assert [each["headers"] for each in found] == ["the running node", "the stopped node's own store"]
+    site.start()
+    until(consortium.agree, "one state again")
+
+
 def test_a_follower_sees_every_block_although_its_first_node_is_dead(consortium: Consortium) -> None:
     url = consortium.sites["west"].folder.settings().rpc_url
     with RpcClient(["http://127.0.0.1:9", url], timeout_seconds=2) as client:

@@ -28,6 +28,7 @@ from hmchain.ledger.contracts.members.membership import Membership
 from hmchain.ledger.contracts.members.standings import Standing
 from support.finished_run import Captured, answer, text
 from support.finished_run import run_directory as run_directory
+from support.tampering_table import commands, tables
 
 __all__ = ["run_directory"]
 
@@ -251,6 +252,33 @@ NOTICED: dict[str, tuple[Change, str, tuple[tuple[str, ...], ...]]] = {
        for role in ("steward", "scientist", "agent", "validator", "wrapping")},
 }  # fmt: skip
 
+ROWS: dict[str, tuple[str, ...]] = {
+    "records of the states, which are made to fit": (
+        "a refusal made an approval, in one state", "a refusal made an approval", "reputation", "fraud", "power",
+        "model root", "study status", "a title",
+    ),
+    "a state that is not the newest": ("a title, in a state that is not read",),
+    "a state: garbage, or text for bytes": ("state garbage", "text for bytes"),
+    "the log: a block, its receipts, one gone, two exchanged": (
+        "text for a block", "block flipped", "receipts flipped", "block deleted", "blocks swapped",
+    ),
+    "the log: votes in the middle": ("votes flipped",),
+    "the log: the last blocks cut off": ("ten blocks cut",),
+    "the index: a row redirected, exchanged or gone, a view in its place": (
+        "index redirected", "index view", "index row deleted",
+    ),
+    "the genesis": ("genesis: a title",),
+    "a model's weights, classes, prior or origin": (
+        "model: a weight", "model: all signs", "model: classes", "model: prior", "model: purpose", "model: genesis",
+        "model: chain", "model: code", "model: round", "model: root",
+    ),
+    "a model's study, or all of its origin": ("model: study", "model: no origin"),
+    "the summary: genesis or model": ("summary: genesis", "summary: model"),
+    "an object": ("object altered",),
+    "a key of another person": tuple(change for change in NOTICED if change.endswith("key of another")),
+}  # fmt: skip
+"""What the auditor's guide says of these changes, by its own words."""
+
 NAMED: dict[str, Callable[[Path], Path]] = {
     "curve": lambda run: run / "curve.json",
     "settings": lambda run: run / "run.json",
@@ -299,12 +327,31 @@ def test_what_was_changed_is_noticed_and_shown_by_nobody(
             assert _status(arguments, capsys) != 0, command
 
 
+def test_the_auditor_s_guide_says_who_notices() -> None:
+    said, _, _ = tables()
+    assert list(said) == list(ROWS)
+    assert sorted(change for changes in ROWS.values() for change in changes) == sorted(NOTICED)
+    for row, changes in ROWS.items():
+        noticed = {tuple(word for word in command if word != "scan.png") for change in changes
+                   for command in NOTICED[change][2]}  # fmt: skip
+        assert commands(said[row]) - {("ledger", "tx"), ("ledger", "proof")} == noticed, row
+
+
 def _status(arguments: list[str], capsys: Captured) -> int:
     from hmchain.interfaces.cli.main import main
 
     status = main(arguments)
     capsys.readouterr()
     return status
+
+
+@pytest.mark.parametrize("change", ROWS["the index: a row redirected, exchanged or gone, a view in its place"])
+def test_whoever_asks_the_index_is_not_deceived(change: str, capsys: Captured, run: Path) -> None:
+    with closing(sqlite3.connect(run / "ledger" / "blocks.db")) as db:
+        (digest,) = db.execute("SELECT digest FROM transactions WHERE height = 9 AND position = 0").fetchone()
+    NOTICED[change][0](run)
+    for command in (("ledger", "tx"), ("ledger", "proof")):
+        text(capsys, *command, digest.hex(), "--dir", str(run), status=6)
 
 
 def test_a_redirected_index_shows_no_other_transaction(capsys: Captured, run: Path) -> None:

@@ -35,6 +35,7 @@ class Kind(Enum):
     LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
     SENT = "what people sent that no block had decided: the ledger shows what became of it"
     WORDS = "what processes said, for people"
+    WRAPPING = "what a ledger's file says of itself, and checksums that tell what was damaged on the way"
     ASIDE = "put aside or unfinished; no command reads it"
     LOCK = "no content"
     UNKNOWN = "no file of hmchain"
@@ -71,6 +72,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*/)?snapshots/.+", Kind.SNAPSHOT),
     (r"(?:.*/)?activity\.db", Kind.WORDS),
     (r"(?:.*/)?[a-z]+\.log(?:\.\d+)?", Kind.WORDS),
+    (r"README\.txt|SHA256SUMS", Kind.WRAPPING),
     (
         r"(?:.*/)?(?:vault|records|cards|catalogue|quarantine)/.+|(?:.*/)?catalogue\.db|(?:.*/)?records\.toml",
         Kind.RECORDS,

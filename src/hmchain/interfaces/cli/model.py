@@ -12,6 +12,7 @@ from hmchain.application.models import export as model_export
 from hmchain.application.models import inference, prediction, results
 from hmchain.application.models.inference import DIFFERS, MATCHES, UNKNOWN, ModelFile
 from hmchain.application.models.prediction import Predictions
+from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.errors import AuditError, DataError, InputError
 from hmchain.interfaces.cli import output, runs
@@ -62,7 +63,7 @@ class UnreadableImagesError(DataError):
 @app.command("list", cls=ReadCommand, epilog=example("hmchain model list"))
 def list_(run: RunOption = None) -> None:
     """List the models on the ledger."""
-    with open_ledger(runs.find(run).ledger) as ledger:
+    with runs.opened(run) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         found = ledger.models()
     output.show(found, _show_models)
@@ -137,6 +138,8 @@ def predict(
 
 def _file_and_ledger(directory: Path | None, study: str | None, model: Path | None) -> tuple[Path, Path | None]:
     """A model file and the ledger to hold it against; a file by itself has none."""
+    if model is not None and directory is not None and directory.is_file():
+        return model, directory
     try:
         place = runs.find(directory)
     except runs.NoRunError:
@@ -153,7 +156,7 @@ def _model_in(place: runs.Run, study: str | None) -> Path:
 
 def _known(ledger: Path) -> RegisteredModels:
     """The models that a file is held against."""
-    with open_ledger(ledger) as reader:
+    with ledger_at(ledger) as place, open_ledger(place) as reader:
         output.vouch(reader.verified)
         return inference.known(reader)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -270,14 +269,11 @@ class BlockStore:
 
         Raises `BlockStoreError`, or `OSError` if there is such a file.
         """
+        left_out: int = self._query("SELECT count(*) FROM blocks WHERE height > ?", last).fetchone()[0]
+        cuts = (f"DELETE FROM {table} WHERE height > {last}" for table in ("blocks", "transactions"))  # noqa: S608
         with sqlite.failures(self._named):
-            sqlite.copy_to(self._db, path)
-            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-                left_out = copy.execute("DELETE FROM blocks WHERE height > ?", (last,)).rowcount
-                if left_out:
-                    copy.execute("DELETE FROM transactions WHERE height > ?", (last,))
-                    copy.execute("VACUUM")
-                return left_out
+            sqlite.copy_to(self._db, path, *cuts, "VACUUM")
+        return left_out
 
     def count_indexed(self) -> int:
         """How many transactions the index holds."""

@@ -16,63 +16,26 @@ from msgspec.structs import replace
 from hmchain import merkle
 from hmchain.application.node import folder_audit
 from hmchain.application.site import network as network_file
-from hmchain.application.site.keyring import Keyring
-from hmchain.application.site.network import Introduction, Network, Peer
-from hmchain.application.site.node import NodeFolder
-from hmchain.application.site.settings import NodeSettings
-from hmchain.canonical import decode, digest, encode
+from hmchain.canonical import decode, encode
 from hmchain.errors import AuditError
 from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.report.reader import ReportReader
-from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
-from hmchain.ledger import genesis as genesis_file
+from hmchain.keys import SigningKey, WrappingKey, save_key
 from hmchain.ledger import lthash
 from hmchain.ledger.blocks import Block, BlockResult, Commit, Event
 from hmchain.ledger.contracts.members.membership import Membership
-from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
-from hmchain.ledger.engines.cometbft.home import node_id
-from hmchain.records.objects import address_of
-from support.abci_chain import Chain
-from support.abci_headers import headers_of
+from hmchain.ledger.engines.cometbft.archive import NoVotesError
+from support.kept_node import NAME, make_node
 from support.ledger_network import genesis, member, signing_key
+from support.tampering_table import commands, tables
 
 NOTHING = bytes(32)
-OBJECT = b"sealed"
-NAME = address_of(OBJECT).hex()
-
-
-def keyring(name: str) -> Keyring:
-    seed = digest("test", name.encode())
-    roles = [signing_key(name, role) for role in ("steward", "scientist", "agent", "validator")]
-    return Keyring(*roles, WrappingKey(seed * 2, seed), SecretKey.generate())
+ROLES = ("steward", "scientist", "agent", "validator", "wrapping")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hospital a's node, stopped, its headers kept by an audit; other files stand for what an audit cannot check."""
-    folder = NodeFolder(tmp_path_factory.mktemp("made") / "node")
-    folder.write_settings(NodeSettings(organisation="a", title="A", address="a.example.org:26656"))
-    keyring("a").save(folder.keys)
-    node_key = SigningKey.generate()
-    save_key(node_key, folder.node_key)
-    network_file.save(Introduction(member("a"), node_id(node_key.public), "a.example.org:26656"), folder.introduction)
-    peers = tuple(Peer(name, name * 40, f"{name}.example.org:26656") for name in "abcd")
-    network_file.save(Network(genesis(), peers), folder.network)
-    chain = Chain.found(folder.ledger)
-    chain.fill(6)
-    genesis_file.save(chain.founding, folder.ledger / "genesis.json")
-    Archive(headers_of(chain)).save(folder.ledger)
-    chain.app.close()
-    for place, content in {
-        f"objects/{NAME[:2]}/{NAME}": OBJECT, f"hospitals/a/cache/{NAME}": OBJECT, "engine/data/blockstore.db/1": b"x",
-        "engine/data/priv_validator_state.json": b"{}", "hospitals/a/agent.db": b"x",
-        "hospitals/a/vault/vault.db": b"x", "hospitals/a/records/ab/cd": b"x", "hospitals/a/catalogue.db": b"x",
-        "hospitals/a/cards/mri-1.html": b"x",
-        "node.log": b"x", "ledger/snapshots/5/0": b"x", "node.lock": b"1", "strange": b"x",
-    }.items():  # fmt: skip
-        (folder.path / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder.path / place).write_bytes(content)
-    return folder.path
+    return make_node(tmp_path_factory.mktemp("made") / "node")
 
 
 @pytest.fixture
@@ -187,9 +150,22 @@ NOTICED: dict[str, tuple[Change, str]] = {
     "network: a title": (edited("network.json", '"B"', '"Z"'), "another network's"),
     "node key of another": (other_key("node"), "member.json introduces"),
     **{f"{role} key of another": (other_key(role), f"not a's {role} key")
-       for role in ("steward", "scientist", "agent", "validator", "wrapping")},
+       for role in ROLES},
     "key: garbage": (written("keys/steward.key", b"garbage"), "not a key file"),
 }  # fmt: skip
+
+STATE, LOG, INDEX = "state: ", "log: ", "index: "
+ROWS = {
+    "the state: a record, its height, its table, garbage": (STATE,),
+    "the log: a block, its receipts, one gone, two exchanged, the last cut off, garbage": (LOG,),
+    "the index: redirected, text, a view, a row gone": (INDEX,),
+    "the genesis": ("genesis: ",),
+    "the signed headers": ("headers: ",),
+    "an object": ("object", "cached object"),
+    "settings, introduction or network file": ("settings: ", "introduction: ", "network: "),
+    "a key of another, or garbage": ("node key", "key: ", *(f"{role} key" for role in ROLES)),
+}
+"""What the auditor's guide says of these changes, by its own words: how the names of the changes begin."""
 
 NAMED = (
     "engine/data/blockstore.db/1", "engine/data/priv_validator_state.json", "hospitals/a/agent.db",
@@ -220,6 +196,30 @@ def test_a_change_of_what_is_checked_is_noticed(change: str, node: Path) -> None
     tamper(node)
     with pytest.raises((AuditError, NoVotesError), match=finding):
         verified(node)
+
+
+def test_the_auditor_s_guide_says_who_notices() -> None:
+    _, said, _ = tables()
+    assert list(said) == list(ROWS)
+    for change in NOTICED:
+        assert sum(change.startswith(begin) for row in ROWS.values() for begin in row) == 1, change
+
+
+@pytest.mark.parametrize("change", [change for change in NOTICED if change.startswith((STATE, LOG))])
+def test_whoever_reads_a_state_or_exports_a_log_notices_too(
+    change: str, node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, said, _ = tables()
+    (named,) = (commands(cell) for row, cell in said.items() if change.startswith(ROWS[row]))
+    tries = {
+        ("model", "list"): ("model", "list", str(node)),
+        ("node", "export-ledger"): ("node", "export-ledger", str(tmp_path / "ledger.zip"), "--dir", str(node)),
+    }
+    tried = [arguments for command, arguments in tries.items() if command in named]
+    NOTICED[change][0](node)
+    assert tried and all(main(list(arguments)) in (6, 7) for arguments in tried)
+    assert not (tmp_path / "ledger.zip").exists()
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize("place", NAMED)

@@ -62,8 +62,7 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
     Without a name all studies, if there are several. Works while they go on. At a node it shows the hospital's own
     scores too, which no other hospital sees.
     """
-    place = runs.find(folder)
-    with open_ledger(place.ledger) as ledger:
+    with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         if study is None and len(ledger.meant) > 1:
             found = [_here(each, place) for each in ledger.studies()]

@@ -231,9 +231,12 @@ def _kept(directory: Path) -> list[SignedHeader]:
     """The headers that need not be asked for again; a file without sense is written anew."""
     try:
         known = Archive.load(directory)
-    except (ArchiveError, NoVotesError):
+        headers = [] if known is None else list(known._headers[:-1])
+        for signed, following in pairwise(headers):
+            check_link(signed, following)
+    except (ArchiveError, NoVotesError, ValueError, OverflowError):
         return []
-    return [] if known is None else list(known._headers[:-1])
+    return headers
 
 
 def check_link(signed: SignedHeader, following: SignedHeader) -> None:

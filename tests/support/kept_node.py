@@ -1,0 +1,56 @@
+"""One hospital's node that is stopped: its folder, with the headers that an audit has left beside the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hmchain.application.site import network as network_file
+from hmchain.application.site.keyring import Keyring
+from hmchain.application.site.network import Introduction, Network, Peer
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
+from hmchain.canonical import digest
+from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.home import node_id
+from hmchain.records.objects import address_of
+from support.abci_chain import Chain
+from support.abci_headers import headers_of
+from support.ledger_network import genesis, member, signing_key
+
+OBJECT = b"sealed"
+NAME = address_of(OBJECT).hex()
+
+
+def keyring(name: str) -> Keyring:
+    seed = digest("test", name.encode())
+    roles = [signing_key(name, role) for role in ("steward", "scientist", "agent", "validator")]
+    return Keyring(*roles, WrappingKey(seed * 2, seed), SecretKey.generate())
+
+
+def make_node(place: Path, blocks: int = 6) -> Path:
+    """Hospital a's node, stopped, its headers kept by an audit; other files stand for what an audit cannot check."""
+    folder = NodeFolder(place)
+    folder.write_settings(NodeSettings(organisation="a", title="A", address="a.example.org:26656"))
+    keyring("a").save(folder.keys)
+    node_key = SigningKey.generate()
+    save_key(node_key, folder.node_key)
+    network_file.save(Introduction(member("a"), node_id(node_key.public), "a.example.org:26656"), folder.introduction)
+    peers = tuple(Peer(name, name * 40, f"{name}.example.org:26656") for name in "abcd")
+    network_file.save(Network(genesis(), peers), folder.network)
+    chain = Chain.found(folder.ledger)
+    chain.fill(blocks)
+    genesis_file.save(chain.founding, folder.ledger / "genesis.json")
+    Archive(headers_of(chain)).save(folder.ledger)
+    chain.app.close()
+    for place, content in {
+        f"objects/{NAME[:2]}/{NAME}": OBJECT, f"hospitals/a/cache/{NAME}": OBJECT, "engine/data/blockstore.db/1": b"x",
+        "engine/data/priv_validator_state.json": b"{}", "hospitals/a/agent.db": b"x",
+        "hospitals/a/vault/vault.db": b"x", "hospitals/a/records/ab/cd": b"x", "hospitals/a/catalogue.db": b"x",
+        "hospitals/a/cards/mri-1.html": b"x",
+        "node.log": b"x", "ledger/snapshots/5/0": b"x", "node.lock": b"1", "strange": b"x",
+    }.items():  # fmt: skip
+        (folder.path / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / place).write_bytes(content)
+    return folder.path

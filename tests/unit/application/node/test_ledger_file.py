@@ -1,0 +1,152 @@
+"""A real network's ledger in one file: made at a node, checked by an outsider who has nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hmchain
+from hmchain.interfaces.cli.main import main
+from support.kept_node import make_node
+from support.ledger_network import genesis
+from support.read_only import read_only
+
+GENESIS = genesis().digest.hex()
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_node(tmp_path_factory.mktemp("made") / "node")
+
+
+@pytest.fixture(scope="module")
+def exported(node: Path) -> Path:
+    """The file, alone in a folder, as the post brought it."""
+    file = node.parent / "post" / "ledger.zip"
+    file.parent.mkdir()
+    assert main(["node", "export-ledger", str(file), "--dir", str(node)]) == 0
+    return file
+
+
+def answer(capsys: Captured, *arguments: str, status: int = 0) -> Any:
+    assert main([*arguments, "--json"]) == status
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_holds_what_an_audit_needs_and_nothing_else(exported: Path) -> None:
+    with zipfile.ZipFile(exported) as packed:
+        assert sorted(packed.namelist()) == ["README.txt", "SHA256SUMS", "blocks.db", "genesis.json", "headers.jsonl"]
+        assert f"hmchain audit verify ledger.zip --genesis {GENESIS}" in packed.read("README.txt").decode()
+
+
+def test_an_outsider_audits_it_on_media_that_cannot_be_written(exported: Path, capsys: Captured) -> None:
+    place = str(exported)
+    with read_only(exported.parent):
+        assert answer(capsys, "audit", "verify", place, "--genesis", GENESIS)["anchored"]
+        assert answer(capsys, "audit", "trace", place, "--dataset", "a/d0")["organisation"] == "a"
+        blocks = answer(capsys, "ledger", "blocks", place)
+        digest = blocks[0]["transactions"][0]["digest"]
+        assert {block["vouched"] for block in blocks} == {"signed by 4 of 4 founders"}
+        assert answer(capsys, "ledger", "tx", digest[:12], "--dir", place)["organisation"]
+        made = answer(capsys, "ledger", "proof", digest[:12], "--dir", place, "--out", f"{place}.proof", status=4)
+        assert made["error"]["code"] == "file_access"
+
+
+def test_a_proof_from_it_convinces_somebody_who_has_no_ledger(exported: Path, tmp_path: Path, capsys: Captured) -> None:
+    file = str(tmp_path / "proof.json")
+    digest = answer(capsys, "ledger", "blocks", str(exported))[0]["transactions"][0]["digest"]
+    answer(capsys, "ledger", "proof", digest, "--dir", str(exported), "--out", file)
+    assert answer(capsys, "audit", "proof", file, "--genesis", GENESIS)["holds"]
+
+
+def test_it_is_read_from_python(exported: Path) -> None:
+    assert hmchain.verify(exported, bytes.fromhex(GENESIS)).height == 7
+    with hmchain.open_ledger(exported) as ledger:
+        assert [each.organisation for each in ledger.members()] == ["a", "b", "c", "d"]
+
+
+def test_unpacked_it_is_a_ledger_s_folder(exported: Path, tmp_path: Path, capsys: Captured) -> None:
+    with zipfile.ZipFile(exported) as packed:
+        packed.extractall(tmp_path)
+    with read_only(tmp_path):
+        found = answer(capsys, "audit", "verify", str(tmp_path), "--genesis", GENESIS)
+    named = {name for each in found["files"]["not_checked"] for name in each["files"]}
+    assert named == {"README.txt", "SHA256SUMS"}
+
+
+def test_it_is_never_overwritten(exported: Path, node: Path, capsys: Captured) -> None:
+    before = exported.read_bytes()
+    assert answer(capsys, "node", "export-ledger", str(exported), "--dir", str(node), status=2)["error"]["code"] == (
+        "ledger_file"
+    )
+    assert exported.read_bytes() == before
+
+
+def test_the_same_ledger_gives_the_same_file(exported: Path, node: Path, tmp_path: Path, capsys: Captured) -> None:
+    answer(capsys, "node", "export-ledger", str(tmp_path / "ledger.zip"), "--dir", str(node))
+    assert (tmp_path / "ledger.zip").read_bytes() == exported.read_bytes()
+
+
+def packed_anew(exported: Path, file: Path, change: str, content: bytes) -> Path:
+    """The file with one of its parts replaced, as somebody would who knows how it is made."""
+    with zipfile.ZipFile(exported) as packed, zipfile.ZipFile(file, "w") as anew:
+        for name in packed.namelist():
+            anew.writestr(name, content if name == change else packed.read(name))
+    return file
+
+
+def test_what_the_post_damaged_is_named(exported: Path, tmp_path: Path, capsys: Captured) -> None:
+    whole = exported.read_bytes()
+    with zipfile.ZipFile(exported) as packed:
+        entry = packed.getinfo("blocks.db")
+    middle = entry.header_offset + 60 + entry.compress_size // 2
+    flipped, cut, other = tmp_path / "flipped.zip", tmp_path / "cut.zip", tmp_path / "other.zip"
+    flipped.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    cut.write_bytes(whole[: len(whole) // 2])
+    with zipfile.ZipFile(other, "w") as packed:
+        packed.writestr("../../evil", b"")
+    replaced = packed_anew(exported, tmp_path / "replaced.zip", "headers.jsonl", b"{}")
+    for file, status, code in (
+        (flipped, 7, "damaged_ledger"), (replaced, 7, "damaged_ledger"), (cut, 2, "ledger_file"),
+        (other, 2, "ledger_file"), (Path(__file__), 2, "ledger_file"),
+    ):  # fmt: skip
+        assert answer(capsys, "audit", "verify", str(file), status=status)["error"]["code"] == code, file
+
+
+def test_blocks_that_no_header_signs_are_left_out_and_told(node: Path, tmp_path: Path, capsys: Captured) -> None:
+    copy = Path(shutil.copytree(node, tmp_path / "node"))
+    headers = copy / "ledger" / "headers.jsonl"
+    headers.write_bytes(b"".join(headers.read_bytes().splitlines(keepends=True)[:4]))
+    file = str(tmp_path / "ledger.zip")
+    found = answer(capsys, "node", "export-ledger", file, "--dir", str(copy))
+    assert (found["height"], found["left_out"]) == (3, 3)
+    assert answer(capsys, "audit", "verify", file, "--genesis", GENESIS)["height"] == 4
+
+
+def test_without_any_header_it_says_what_is_missing(node: Path, tmp_path: Path, capsys: Captured) -> None:
+    copy = Path(shutil.copytree(node, tmp_path / "node"))
+    (copy / "ledger" / "headers.jsonl").unlink()
+    file = tmp_path / "ledger.zip"
+    error = answer(capsys, "node", "export-ledger", str(file), "--dir", str(copy), status=6)["error"]
+    assert error["code"] == "no_votes" and "start the node" in error["hint"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["node"]
+
+
+def test_a_log_that_was_changed_is_not_exported(node: Path, tmp_path: Path, capsys: Captured) -> None:
+    copy = Path(shutil.copytree(node, tmp_path / "node"))
+    with closing(sqlite3.connect(copy / "ledger" / "blocks.db")) as db:
+        db.execute("DELETE FROM blocks WHERE height = 3")
+        db.commit()
+    file = tmp_path / "ledger.zip"
+    assert (
+        answer(capsys, "node", "export-ledger", str(file), "--dir", str(copy), status=7)["error"]["code"] == "archive"
+    )
+    assert not file.exists()
