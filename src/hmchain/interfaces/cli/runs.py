@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.node.ledger_file import unpacked
@@ -31,8 +32,12 @@ class UnfinishedRunError(InputError):
     code = "unfinished_run"
 
 
+@dataclass(frozen=True)
 class Run(RunFolder):
     """The directory of a run, or of a ledger alone."""
+
+    file: Path | None = None
+    """The ledger's file that it was unpacked from."""
 
     @property
     def ledger(self) -> Path:
@@ -54,7 +59,8 @@ class Run(RunFolder):
         """What a command says to work on this folder, with a blank before it; nothing where it does without."""
         named = [os.environ.get(name) for name in _VARIABLES]
         meant = next((name for name in named if name), str(LATEST))
-        return "" if str(self.path) == meant else f" --dir {shlex.quote(str(self.path))}"
+        given = str(self.file or self.path)
+        return "" if given == meant else f" --dir {shlex.quote(given)}"
 
     def require(self, file: Path) -> Path:
         """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""
@@ -71,7 +77,7 @@ def opened(*given: Path | None) -> Iterator[Run]:
     path = _chosen(*given)
     if path.is_file():
         with unpacked(path) as directory:
-            yield Run(directory)
+            yield Run(directory, path)
     else:
         yield find(path)
 
