@@ -107,3 +107,21 @@ def test_a_version_that_lost_its_labels_is_not_registered_by_mistake(registered:
     missing = registered.run("prepare", "head", "--into", "other-16", expect=3)["error"]
     assert "4 of its 4 records have no label" in missing["what"] and "data label head" in missing["hint"]
     assert registered.run("register", "head", "--unlabelled")["version"]["number"] == 2
+
+
+def test_what_cannot_be_meant_is_refused_and_what_is_shown_is_so(registered: Steward, scans: Path) -> None:
+    """A blank reviewer, two channels, no worker; images that were made have the size that they were made with."""
+    item = registered.run("quarantine", "list")[0]["item"]
+    for refused, code in (
+        (["quarantine", "reject", item, "--reviewer", " "], "no_reviewer"),
+        (["quarantine", "release", item, "--reviewer", "\t"], "no_reviewer"),
+        (["prepare", "head", "--into", "two", "--channels", "2"], "input"),
+        (["extract", str(scans), "--into", "head", "--workers", "0"], "usage"),
+    ):
+        assert registered.run(*refused, expect=2)["error"]["code"] == code
+    shown = registered.run("show", "head-16")["entries"][0]["attributes"]
+    assert (shown["rows"], shown["columns"]) == ("16", "16")
+    card = Path(registered.run("card", "head-16")["card"]).read_text()
+    assert "head-16, version 1" in card and f"version 1, {registered.folder.name}" not in card, (
+        "a folder is no hospital"
+    )

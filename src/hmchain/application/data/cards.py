@@ -53,7 +53,7 @@ def _card(records: Records, version: Version, assessment: Assessment) -> CardDat
         records=version.records,
         subjects=version.subjects,
         size=version.size,
-        organisation=records.folder.organisation,
+        organisation=records.folder.organisation if records.folder.is_named else "",
         root=version.root.hex() if version.root else "",
         kinds=dict(Counter(entry.kind for entry in catalogue.records(name, number))),
         breakdowns=break_down(entry.attributes for entry in catalogue.records(name, number)),

@@ -32,6 +32,7 @@ from hmchain.records.sources.item import FHIR, IMAGE, TABLE
 
 MEDIA_TYPE = "application/x-hmchain-image"
 VALIDATION_SHARE = 0.15
+CHANNELS = (1, 3)
 
 
 class UnfitForLearningError(DataError):
@@ -94,6 +95,8 @@ def prepare(
     done and all records. Raises `UnfitForLearningError`, `ChangedDatasetError` if `source` is not what it was
     registered as, or an error of vault or catalogue.
     """
+    if channels not in CHANNELS:
+        raise InputError(f"no image has {channels} channels", "give --channels 1 for grey, or 3 for colour")
     require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
     if entries and {entry.kind for entry in entries} <= {FHIR, TABLE}:
@@ -243,7 +246,8 @@ def _store(
                 writer.put(entry.record, data, entry.subject)
             elif records.vault.get(name, number, entry.record) != data:  # left by a run with another split
                 raise _prepared_otherwise(version)
-            attributes = {**entry.attributes, "split": split}
+            height, width = (str(side) for side in image.shape[:2])
+            attributes = {**entry.attributes, "rows": height, "columns": width, "split": split}
             made = RecordEntry(entry.record, entry.subject, IMAGE, MEDIA_TYPE, len(data), entry.label, attributes)
             done.append(ItemDone(item, (made,)))
     records.catalogue.add_items(name, number, done)

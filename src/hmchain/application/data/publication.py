@@ -10,6 +10,8 @@ from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
 from hmchain.application.data.rows import row_form_of
 from hmchain.application.governance.delegate import LedgerUser, open_steward
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
@@ -113,9 +115,12 @@ def fix(
     labels = carry(records, version)
     require_fixable(version, labels, leave_waiting=leave_waiting, unlabelled=unlabelled)
     _require_finished(records, version)
-    said = descriptions(records.catalogue, dataset, version.number)
-    root = records.vault.commit(dataset, version.number, said, about(records.catalogue, dataset, version.number)).root
-    records.catalogue.close_version(dataset, version.number, root, now_ms())
+    with recorded(records.folder.activity, Deed(What.REGISTER, dataset=dataset, version=version.number)) as deed:
+        source = about(records.catalogue, dataset, version.number)
+        said = descriptions(records.catalogue, dataset, version.number)
+        root = records.vault.commit(dataset, version.number, said, source).root
+        records.catalogue.close_version(dataset, version.number, root, now_ms())
+        deed.add(records=version.records)
     return records.catalogue.version(dataset, version.number)
 
 
@@ -255,8 +260,12 @@ def erased_versions(records: Records) -> list[tuple[str, int]]:
 
 
 def anchor_at(place: HospitalFolder, version: Version, passphrase: str | None = None) -> bytes | None:
-    """The root that the ledger of the hospital's running node has for a version; None if it has none."""
+    """The root that a ledger has for a version: that of the hospital's running node, or of its run; None for none."""
     node = node_in_network(place)
+    if node is None and place.run is not None:
+        with open_ledger(place.run.ledger) as ledger:
+            found = datasets.version(ledger.verified.state, place.organisation, version.dataset, version.number)
+            return found.root if found else None
     if node is None:
         return None
     with open_steward(node, passphrase) as steward:

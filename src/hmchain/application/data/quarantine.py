@@ -9,11 +9,18 @@ from hmchain.application.data.extraction import rules_of
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
+from hmchain.errors import InputError
 from hmchain.records.catalogue import Dataset, HeldItem
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
 from hmchain.records.vault import VersionClosedError
+
+
+class NoReviewerError(InputError):
+    """Nobody is named who decides."""
+
+    code = "no_reviewer"
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,10 @@ def waiting(
 def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = False) -> ReleaseOutcome:
     """Let an item through that waits in quarantine, `replacing` what has its identifier.
 
-    Raises `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was registered without it.
+    Raises `NoReviewerError`, `NotHeldError`, `NotReleasableError`, or `VersionClosedError` if its version was
+    registered without it.
     """
+    _require_reviewer(reviewer)
     held = review.find_held(records.catalogue, prefix)
     dataset = _dataset(records, held)
     if records.catalogue.version(held.dataset, held.version).closed:
@@ -72,11 +81,18 @@ def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = F
 
 
 def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
-    """Keep an item out for good. Raises `NotHeldError`."""
+    """Keep an item out for good. Raises `NoReviewerError` or `NotHeldError`."""
+    _require_reviewer(reviewer)
     held = review.find_held(records.catalogue, prefix)
     with recorded(records.folder.activity, _deed(What.REJECT, held, reviewer)):
         review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
     return held
+
+
+def _require_reviewer(name: str) -> None:
+    """Raise `NoReviewerError` unless somebody is named: the name is all that tells later who looked."""
+    if not name.strip() or not name.isprintable():
+        raise NoReviewerError("nobody is named who decides", "--reviewer NAME, in printable letters")
 
 
 def look(records: Records, prefix: str, output: Path) -> HeldItem:

@@ -91,22 +91,6 @@ def register(
     the ledger so, if that is still to be told, and raises `ErasedVersionError`: nothing can use it. Raises as
     `publication.fix`, `publication.publish`, `cards.write_card` and `open_records`.
     """
-    about = Deed(What.REGISTER, role=_role(place), dataset=dataset, version=number or 0)
-    with recorded(place.activity, about) as deed:
-        made = _register(place, dataset, number, leave_waiting, unlabelled, passphrase, progress)
-        deed.add(version=made.version.number, records=made.version.records)
-    return made
-
-
-def _register(
-    place: HospitalFolder,
-    dataset: str,
-    number: int | None,
-    leave_waiting: bool,
-    unlabelled: bool,
-    passphrase: str | None,
-    progress: Progress | None,
-) -> Registration:
     with open_records(place, passphrase) as records:
         version = publication.fix(records, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled)
         schema = publication.schema_of(records, version) if version.records else None

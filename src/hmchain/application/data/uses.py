@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.application.site.run import RunFolder
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.approvals import APPROVED, REVOKED
 
@@ -60,5 +59,4 @@ def ledger_beside(place: HospitalFolder) -> Path | None:
     """The directory of the ledger that a hospital's records are published on; None for a hospital by itself."""
     if place.node is not None:
         return place.node.ledger if place.node.network.exists() else None
-    run = RunFolder(place.path.resolve().parent.parent)
-    return run.ledger if place.path.resolve().parent == run.hospitals and run.ledger.is_dir() else None
+    return place.run.ledger if place.run else None

@@ -16,6 +16,7 @@ from hmchain.application.site import record_store
 from hmchain.application.site.keyring import Keyring, key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store
+from hmchain.application.site.run import RunFolder
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.plain import Progress
@@ -85,6 +86,18 @@ class HospitalFolder:
     path: Path
     node: NodeFolder | None = None
     """Its node, if it has one beside it."""
+
+    @property
+    def is_named(self) -> bool:
+        """True if somebody gave it its name: a node's settings or a run; a folder by itself may be called anything."""
+        return self.node is not None or self.run is not None
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run that it is a hospital of, if it is one."""
+        folder = self.path.resolve().parent
+        run = RunFolder(folder.parent)
+        return run if folder == run.hospitals and run.ledger.is_dir() else None
 
     @property
     def keys(self) -> Path:

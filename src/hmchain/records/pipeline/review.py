@@ -92,7 +92,7 @@ def release(
     """
     if not held.releasable:
         hint = "mend it at its source and extract it again, or reject it"
-        raise NotReleasableError(f"item {held.item.hex()[:12]} is held because of {held.reason}", hint)
+        raise NotReleasableError(f"item {held.item.hex()[:12]} is held: {held.reason}", hint)
     if CONFLICT in held.code and not replacing:
         what = f"item {held.item.hex()[:12]} has an identifier of which other content was kept"
         raise NotReleasableError(

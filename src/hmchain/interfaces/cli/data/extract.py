@@ -97,7 +97,7 @@ def extract(
     insecure_http: InsecureOption = False,
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
-    workers: WorkersOption = 0,
+    workers: WorkersOption = None,
 ) -> None:
     """Extract, de-identify, encrypt and catalogue what a source holds. The same command goes on where it stopped."""
     wanted = requested(place, kind, schema, credential, insecure_http, labels_from, patients_from)
@@ -147,7 +147,7 @@ def deidentify(
     insecure_http: InsecureOption = False,
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
-    workers: WorkersOption = 0,
+    workers: WorkersOption = None,
 ) -> None:
     """Write clean files into a folder, with a report of what was done. Held items are left out and counted.
 
@@ -175,7 +175,7 @@ def selftest() -> None:
         raise typer.Exit(3)
 
 
-def _processes(wanted: int) -> int:
+def _processes(wanted: int | None) -> int:
     return wanted or os.cpu_count() or 1
 
 

@@ -22,7 +22,8 @@ CLASSES_MAX = 40
 
 def show_hospital(made: HospitalFolder) -> None:
     """Say that a folder is ready, and what to take care of."""
-    output.say(f"{made.path} is ready. Its keys are in {made.keys}: without them nobody can read the records.")
+    output.say(f"The hospital's folder {made.path} is ready. Its keys are in {made.keys}:")
+    output.say("without them nobody can read the records.")
 
 
 def extracted(found: ExtractedVersion) -> dict[str, object]:

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 
-from hmchain.application.data.activity import COLUMNS, UNFINISHED, Activity, ActivityReport, ActivityTotals
+from hmchain.application.data.activity import COLUMNS, Activity, ActivityReport, ActivityTotals
 from hmchain.application.pages.figures import plural
+from hmchain.application.site.activity import DONE
 from hmchain.interfaces.cli import output
 from hmchain.plain import printable, size
 
@@ -19,9 +20,9 @@ def show_activities(found: ActivityReport) -> None:
     """Show what was done, what agents sent in a row a study, and totals of what left."""
     if found.entries:
         output.table(
-            ("line#", "when (UTC)", "what", "of", "how much", "by", "outcome"),
+            ("line#", "when (UTC)", "what", "of", "how much", "by", "decided by"),
             (_row(each, count) for each, count in _together(found.entries)),
-            drop=("line", "outcome"),
+            drop=("line#", "decided by"),
         )
     else:
         output.say("Nothing of the kind was done.")
@@ -39,22 +40,21 @@ def _together(entries: Iterable[Activity]) -> list[tuple[Activity, int]]:
 
 
 def _row(each: Activity, count: int) -> Sequence[object]:
-    who = f"{each.user} for {each.person}" if each.person and each.person != each.user else each.user
-    outcome = "begun, no end" if each.outcome == UNFINISHED else each.outcome
-    times = f" x {count}" if count > 1 else ""
-    return each.number, output.when(each.at_ms), each.what + times, _of(each), _how_much(each), who, outcome
+    what = each.what if each.outcome == DONE else f"{each.what} ({each.outcome})"
+    return each.number, output.when(each.at_ms), what, _of(each), _how_much(each, count), each.user, each.person
 
 
 def _of(each: Activity) -> str:
     if each.study:
-        return f"study {each.study}"
+        return each.study
     if each.dataset and each.version:
         return f"{each.dataset} v{each.version}"
     return each.dataset or (f"a {each.kind}" if each.kind else "-")
 
 
-def _how_much(each: Activity) -> str:
+def _how_much(each: Activity, count: int) -> str:
     said = [
+        *([f"{count} times"] if count > 1 else []),
         *([plural(each.records, "record")] if each.records else []),
         *([f"{each.held} held"] if each.held else []),
         *([size(each.bytes)] if each.bytes else []),
@@ -94,6 +94,12 @@ def _totals(found: ActivityTotals) -> list[str]:
 def write_csv(found: ActivityReport) -> None:
     """Write every line, and no totals, as CSV."""
     table = csv.writer(sys.stdout)
-    table.writerow(COLUMNS)
+    table.writerow(name.replace("_ms", " (UTC)") for name in COLUMNS)
     for each in found.entries:
-        table.writerow("" if value is None else printable(str(value)) for value in astuple(each))
+        table.writerow(_cell(name, value) for name, value in zip(COLUMNS, astuple(each), strict=True))
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    return output.when(value) if name.endswith("_ms") and isinstance(value, int) else printable(str(value))

@@ -60,7 +60,8 @@ PatientsOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[
-    int, typer.Option("--workers", metavar="N", min=0, help="Processes that share the work.", show_default="all cores")
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Processes that share the work.", show_default="all cores"),
 ]
 
 
