@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hmchain import verify
+from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.model_file import load_model, save_model
+from hmchain.application.models.leaving import Leaver
+from hmchain.application.node.questions import open_ledger
 from hmchain.errors import StorageError
 from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.report import at_node, render
 from hmchain.ledger.engines.block_store import BlockStore
 from support.cli_run import copy as copy
 from support.cli_run import this_run as this_run
 from support.finished_run import (
+    NAMES,
     SCHEMA,
     STUDY,
     Captured,
@@ -184,3 +190,29 @@ def test_the_installed_command_works_on_the_latest_run(run_directory: Path, tmp_
     store = BlockStore(run_directory / "ledger" / "blocks.db", read_only=True)
     assert json.loads(done.stdout)["height"] == store.height
     store.close()
+
+
+def test_a_hospital_s_page_shows_its_own_scores_and_nobody_else_s(run_directory: Path, tmp_path: Path) -> None:
+    """What `hmchain report` draws at a node, of the hospital of a run: the same ledger, the same files."""
+    run = tmp_path / "run"
+    shutil.copytree(run_directory, run)
+    with Consortium.open(run) as consortium:
+        for name in ("north", "south"):
+            hospital = consortium.hospitals[name]
+            ledger = consortium.ledger
+            Leaver(hospital.folder, hospital.agent, ledger.genesis, lambda line: None).leave(ledger.state)
+            assert load_model(hospital.folder.study(STUDY).model, verify(run)).origin is not None
+        folder = consortium.hospitals["north"].folder
+    scores_of_south = (run / "hospitals/south/studies" / STUDY / "scores.json").read_text()
+    with open_ledger(run) as ledger:
+        summary = at_node.summarise(folder, run / "ledger", ledger, STUDY, " --dir there")
+    assert summary.own is not None and [each.number for each in summary.own.rounds] == [1, 2]
+    assert "south" not in str(summary.own) and '"south"' in scores_of_south
+    assert [each.hospital for each in summary.departures] == ["north"] and summary.departures[0].images == 0
+    assert [each.hospital for each in summary.participants] == list(NAMES)
+    assert [turn.outcome for turn in summary.rounds] == ["accepted"] * 2 and summary.results is None
+    page = render(summary)
+    assert (
+        "This hospital&#39;s own scores" in page and "as north knows it" in page and "seed" not in page.split("nav")[0]
+    )
+    assert all(step.name.endswith(" --dir there") for step in summary.next_commands)

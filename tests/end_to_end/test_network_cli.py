@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -258,6 +259,15 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
     status = answer("study", "status", str(west.folder.path))
     assert (status["status"], status["accepted"]) == ("finished", 1)
+    page = answer("report", "--dir", str(west.folder.path))
+    assert (page["report"], page["study"]) == (str(left / "report.html"), "brightness")
+    told = page["summary"]
+    assert [each["hospital"] for each in told["departures"]] == ["west"] and told["departures"][0]["update_bytes"] > 0
+    assert told["own"]["hospital"] == "west" and told["own"]["rounds"][0]["auc"] is not None
+    assert "west" in (left / "report.html").read_text("utf-8")
+    stood = answer("study", "status", "--dir", str(west.folder.path))
+    for step in stood["steps"]:
+        hmchain(*shlex.split(step["command"])[1:])  # as it is printed
     shown = answer("model", "show", "--dir", str(west.folder.path))
     assert (shown["path"], shown["ledger"]) == (str(left / "model.safetensors"), "matches")
     measured = json.loads((left / "scores.json").read_bytes())

@@ -24,7 +24,7 @@ class Commands(LazyGroup):
     deferred = (
         *(LazyCommand(START, *named) for named in (
             ("demo", "demo", "Run everything once: hospitals, ledger, training, two incidents, audit and report."),
-            ("report", "report", "Say where the report of a run is: one HTML file for any browser, offline."),
+            ("report", "report", "Say where the report of a run or study is: one HTML file for any browser, offline."),
             ("version", "about", "Print the version, for a report of a problem."),
         )),
         *(LazyCommand(LEARNING, *named) for named in (

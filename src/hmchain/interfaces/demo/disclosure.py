@@ -14,8 +14,8 @@ from PIL import Image
 from hmchain.application.agent import contents
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.files import write_whole
-from hmchain.interfaces.demo.history import History
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
+from hmchain.interfaces.report.history import History
 from hmchain.interfaces.report.parts import Departure, Exposure
 from hmchain.ledger import events, vectors
 from hmchain.ledger.blocks import Block, BlockResult

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 from hmchain import sqlite
 from hmchain.errors import AuditError
-from hmchain.interfaces.report.parts import Audit, Check, Count, Lineage, LineageDataset, TamperTest
+from hmchain.interfaces.report.parts import Audit, Check, TamperTest
 from hmchain.ledger import genesis
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft import archive
-from hmchain.ledger.readers import audit, lineage
+from hmchain.ledger.readers import audit
 from hmchain.plain import Progress
 
 _PIECE_BYTES = 64
@@ -89,30 +88,3 @@ def _place(file: bytearray, block: bytes, transaction: bytes) -> int:
         if place >= 0 and file.find(piece, place + 1) < 0:
             return place
     raise AuditError("the block is not found in its file", "run the audit on the ledger itself")
-
-
-def read_lineage(ledger: Path, study: str) -> Lineage:
-    """Where a model comes from, read back from the ledger alone."""
-    trace = lineage.trace_study(ledger, study)
-    approvals = {decision.organisation: decision for decision in trace.decisions if decision.status == "approved"}
-    datasets = tuple(
-        LineageDataset(
-            hospital=version.organisation,
-            digest=version.root.hex(),
-            approval=approvals[version.organisation].entry.transaction.hex(),
-            withdrawn=version.withdrawn.transaction.hex() if version.withdrawn else "",
-        )
-        for version in trace.data
-        if version.organisation in approvals
-    )
-    accepted = [entry for entry in trace.rounds if entry.outcome == "accepted" and entry.number > 0]
-    led = Counter(entry.aggregates[-1].master for entry in accepted)
-    masters = tuple(Count(name=name, count=count) for name, count in sorted(led.items()))
-    return Lineage(
-        study=study,
-        datasets=datasets,
-        code_digest=trace.spec.code.hex(),
-        rounds_accepted=len(accepted),
-        masters=masters,
-        model_digest=trace.model_root.hex(),
-    )

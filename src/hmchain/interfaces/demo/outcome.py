@@ -20,12 +20,12 @@ from hmchain.application.learning.trainers.cnn import dimension
 from hmchain.interfaces.demo import disclosure
 from hmchain.interfaces.demo.comparison import Comparison
 from hmchain.interfaces.demo.engines import Engine
-from hmchain.interfaces.demo.history import History
-from hmchain.interfaces.demo.inspection import read_lineage
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.demo.verdicts import verdicts
 from hmchain.interfaces.program import program
+from hmchain.interfaces.report.history import History
+from hmchain.interfaces.report.lineage import read_lineage
 from hmchain.interfaces.report.parts import (
     Approval,
     Audit,

@@ -17,14 +17,14 @@ from hmchain.application.learning.trainers.cnn import Probabilities, Vector, bui
 from hmchain.application.models import registry
 from hmchain.application.site.run import RunFolder, point_latest
 from hmchain.files import write_whole
-from hmchain.interfaces.demo import comparison, decisions, disclosure, history, inspection, outcome, preparation, road
+from hmchain.interfaces.demo import comparison, decisions, disclosure, inspection, outcome, preparation, road
 from hmchain.interfaces.demo.engines import Engine, Stage, engine_of, needs
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
 from hmchain.interfaces.demo.preparation import Prepared
 from hmchain.interfaces.demo.road import Arrival, joined
 from hmchain.interfaces.demo.settings import DemoSettings, claim, is_finished
 from hmchain.interfaces.demo.story import Story
-from hmchain.interfaces.report import RunSummary, from_json, render, to_json
+from hmchain.interfaces.report import RunSummary, from_json, history, render, to_json
 from hmchain.interfaces.report.parts import Incident, Timing
 from hmchain.ledger import events
 from hmchain.ledger.blocks import Block, BlockResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hmchain.interfaces.demo.history import History
+from hmchain.interfaces.report.history import History
 from hmchain.interfaces.report.parts import Audit, Metrics, Results, Verdict
 
 

@@ -7,6 +7,7 @@ import htpy as h
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, section, table
 from hmchain.application.pages.plot import PALETTE
+from hmchain.interfaces.report import own
 from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital, Quarantined
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.plain import size
@@ -17,6 +18,10 @@ FADES = (1.0, 0.62, 0.36)
 
 def hospitals(summary: RunSummary) -> h.Element:
     """Return who took part, with which images, on whose permission."""
+    if summary.participants:
+        lead = "Who takes part, and what each hospital's steward said."
+        shown = own.participants(summary.participants)
+        return section("hospitals", "The hospitals", lead, shown, _approvals(summary.approvals))
     total = sum(hospital.training for hospital in summary.hospitals)
     removed = sum(hospital.metadata_removed for hospital in summary.hospitals)
     encrypted = sum(hospital.images_encrypted for hospital in summary.hospitals)

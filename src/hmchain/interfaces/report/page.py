@@ -6,13 +6,14 @@ import htpy as h
 
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import asset, document
-from hmchain.interfaces.report import hospitals, masters, method, performance, proof, results, scene
+from hmchain.interfaces.report import hospitals, masters, method, own, performance, proof, results, scene
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.plain import RESEARCH_ONLY
 
 SECTIONS = (
     ("verdicts", "Verdicts", scene.verdicts),
     ("hospitals", "Hospitals", hospitals.hospitals),
+    ("own", "Own scores", own.scores),
     ("gains", "Gains", results.gains),
     ("curves", "Learning", results.curves),
     ("performance", "Model", performance.performance),

@@ -21,13 +21,15 @@ def head(summary: RunSummary) -> h.Element:
     """Return title, warnings, key figures and what identifies the run."""
     identity = summary.identity
     rounds = f" · {figures.plural(len(summary.rounds), 'round')}" if summary.rounds else ""
-    about = f"{identity.dataset} · {figures.plural(len(summary.hospitals), 'hospital')}{rounds} · seed {identity.seed}"
+    takes_part = figures.plural(len(summary.participants or summary.hospitals), "hospital")
+    seed = f" · seed {identity.seed}" if identity.seed is not None else ""
+    about = f"{identity.dataset} · {takes_part}{rounds}{seed}"
     named = [
         ("Chain id", digest(identity.chain_id, 0)),
         ("Genesis digest", digest(identity.genesis_digest, 0)),
         ("Model digest", digest(identity.model_digest, 0)),
         ("Ledger engine", identity.engine),
-        ("Finished", figures.moment(identity.finished)),
+        ("As of" if summary.participants else "Finished", figures.moment(identity.finished)),
         ("Software", identity.software),
         ("Machine", identity.machine),
     ]
@@ -52,10 +54,18 @@ def _key_figures(summary: RunSummary) -> list[tuple[str, str, str]]:
         if gains:
             mean = f"mean {figures.signed(sum(gains) / len(gains))}"
             shown.append((figures.signed(min(gains)), "AUC gained by the hospital that gains least", mean))
+    if summary.own is not None and (model := summary.own.model) is not None:
+        told = f"on its own {figures.plural(summary.own.images, 'validation image')}"
+        shown.append((figures.score(model.auc), f"AUC of the model at {summary.own.hospital}", told))
+    if summary.participants:
+        accepted = sum(turn.outcome == "accepted" for turn in summary.rounds)
+        planned = f"of {summary.plan.rounds} planned" if summary.plan else ""
+        shown.append((figures.whole(accepted), "rounds accepted", planned))
     if summary.departures:
         images = sum(one.images for one in summary.departures)
         update = size(sum(one.update_bytes for one in summary.departures))
-        shown.append((figures.whole(images), "images left a hospital", f"{update} of masked updates did"))
+        which = "this" if summary.participants else "a"
+        shown.append((figures.whole(images), f"images left {which} hospital", f"{update} of masked updates did"))
     if summary.audit is not None:
         word = "Verified" if summary.audit.passed else "Failed"
         shown.append((word, "replay of the whole ledger", "held against the genesis digest above"))

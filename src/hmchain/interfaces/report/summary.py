@@ -21,7 +21,9 @@ from hmchain.interfaces.report.parts import (
     Incident,
     LedgerStatistics,
     Lineage,
+    OwnScores,
     Part,
+    Participant,
     Performance,
     Proposer,
     Quarantined,
@@ -75,6 +77,10 @@ class RunSummary(Part, frozen=True, kw_only=True):
     notice: str = ""
     """A warning shown above everything else, e.g. that the figures are made up."""
     verdicts: tuple[Verdict, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    """Of a study on a real network, as one hospital knows them; it cannot know the others' classes and files."""
+    own: OwnScores | None = None
+    """The scores of the hospital at whose node the report was drawn."""
     metadata: tuple[Count, ...] = ()
     """Files by kind of metadata removed, e.g. EXIF."""
     quarantine: tuple[Quarantined, ...] = ()

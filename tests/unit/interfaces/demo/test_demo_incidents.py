@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hmchain.interfaces.demo import history
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
+from hmchain.interfaces.report import history
 from hmchain.ledger import events
 from hmchain.ledger.blocks import BlockResult
 from hmchain.ledger.contracts.members.parameters import Parameters

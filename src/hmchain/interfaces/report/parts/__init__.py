@@ -7,6 +7,7 @@ hashes are lower-case hex. A tuple "in order of hospitals" or "of classes" follo
 """
 
 from hmchain.interfaces.report.parts.base import Count, Estimate, Fact, Metrics, Part, SummaryError
+from hmchain.interfaces.report.parts.own import OwnRound, OwnScores, Participant
 from hmchain.interfaces.report.parts.proof import (
     Audit,
     Check,
@@ -51,7 +52,7 @@ from hmchain.interfaces.report.parts.study import (
 __all__ = [
     "Approval", "Audit", "Calibration", "CalibrationBin", "Check", "ClassResult", "Count", "Decision", "Departure",
     "Estimate", "Exposure", "Fact", "FailedMaster", "Fault", "Hospital", "HospitalResult", "Incident",
-    "LedgerStatistics", "Lineage", "LineageDataset", "Metrics", "Outcome", "Part", "Performance", "Proposer",
-    "Quarantined", "ReputationPoint", "Results", "RocCurve", "Role", "Round", "RunIdentity", "Split", "SummaryError",
-    "TamperTest", "Timing", "TrainingPlan", "Verdict",
+    "LedgerStatistics", "Lineage", "LineageDataset", "Metrics", "Outcome", "OwnRound", "OwnScores", "Part",
+    "Participant", "Performance", "Proposer", "Quarantined", "ReputationPoint", "Results", "RocCurve", "Role", "Round",
+    "RunIdentity", "Split", "SummaryError", "TamperTest", "Timing", "TrainingPlan", "Verdict",
 ]  # fmt: skip

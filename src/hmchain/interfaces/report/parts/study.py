@@ -14,13 +14,14 @@ class RunIdentity(Part, frozen=True, kw_only=True):
     """Names, digests and dates that tell this run from every other one."""
 
     dataset: str
-    seed: int
     classes: tuple[str, ...]
     chain_id: str
     genesis_digest: str
     model_digest: str
     finished: str
-    """Date and time in ISO 8601."""
+    """Date and time in ISO 8601; of a study at a node, of the block that is told of."""
+    seed: int | None = None
+    """Of the split and the training of a demo."""
     software: str = ""
     """Program and version."""
     machine: str = ""

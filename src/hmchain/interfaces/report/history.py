@@ -8,12 +8,13 @@ before was decided, and what executing gives.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hmchain.canonical import decode_trusted, encode
-from hmchain.interfaces.demo.silence import Silences
 from hmchain.interfaces.report.parts import FailedMaster, Incident, Proposer, ReputationPoint, Round
+from hmchain.interfaces.report.silence import Silences
 from hmchain.ledger import contracts, events, genesis, proposer
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts.learning import conduct, rounds
@@ -67,8 +68,11 @@ class History:
         )
 
 
-def read(directory: Path, study: str) -> History:
-    """Execute the blocks of a ledger again and collect the history of one study."""
+def read(directory: Path, study: str, members: Iterable[str] = ()) -> History:
+    """Execute the blocks of a ledger again and collect the history of one study.
+
+    `members` are told of beside the founders.
+    """
     founding = genesis.load(directory / genesis.FILE)
     store = BlockStore(directory / BLOCKS, read_only=True)
     state = State()
@@ -76,7 +80,8 @@ def read(directory: Path, study: str) -> History:
         genesis.initialise(state, founding)
         machine = Machine(state, founding.chain_id)
         machine.commit(0)
-        history = History(tuple(member.organisation for member in founding.members))
+        founders = [member.organisation for member in founding.members]
+        history = History(tuple(dict.fromkeys((*founders, *members))))
         reader = _Reader(history, study, state)
         reader.scores(0)
         for stored in store.blocks():

@@ -1,0 +1,284 @@
+"""The report of a study on a real network as one hospital may know it: from the ledger and from its own files.
+
+Nothing is measured for it. What a hospital cannot know, the others' scores above all, is left out.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from hmchain.application.governance.terms import terms
+from hmchain.application.models.results import own_scores
+from hmchain.application.models.scores import StudyScores
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.interfaces.report import history
+from hmchain.interfaces.report.history import History
+from hmchain.interfaces.report.lineage import read_lineage
+from hmchain.interfaces.report.parts import (
+    Approval,
+    Count,
+    Decision,
+    Departure,
+    Fact,
+    Hospital,
+    LedgerStatistics,
+    OwnRound,
+    OwnScores,
+    Participant,
+    Round,
+    RunIdentity,
+    TrainingPlan,
+    Verdict,
+)
+from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
+from hmchain.ledger import reputation, vectors
+from hmchain.ledger.contracts.learning import approvals, rounds, studies
+from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers.datasets import count_words
+from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.next_steps import RUN
+from hmchain.ledger.readers.study_status import StudyStatus
+from hmchain.ledger.state import State
+from hmchain.plain import size
+from hmchain.records.envelope import sealed_size
+
+_DECISIONS: dict[str, Decision] = {approvals.APPROVED: "approved", approvals.REFUSED: "refused"}
+OWN_SCORES = Fact(
+    name="The scores are this hospital's own.",
+    text="They are measured on its own validation images, by which it also votes. They say how the model does here, "
+    "not at the other hospitals, and on few images chance has a large part. No model of its own was trained to compare "
+    "with: a fair one takes as much computing as the study.",
+)
+NOT_AUDITED = Fact(
+    name="This page is no audit.",
+    text="It was drawn from this node's copy of the ledger, held against the newest header that members signed. An "
+    "audit executes all of it again and checks every signature; its command stands below.",
+)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """All that the page is drawn from."""
+
+    organisation: str
+    genesis: Genesis
+    state: State
+    study: Study
+    status: StudyStatus
+    own: StudyScores | None
+    story: History | None
+    """None of a log that begins with a snapshot: it cannot be executed from the start."""
+    option: str
+
+    @property
+    def takes_part(self) -> bool:
+        return self.organisation in self.study.spec.participants
+
+
+def summarise(
+    hospital: HospitalFolder, directory: Path, ledger: LedgerReader, study: str | None, option: str
+) -> RunSummary:
+    """What a hospital may know of a study; `option` is what a command says to work on its folder.
+
+    Raises `NoStudyError`, `ScoresFileError`, and what `LedgerReader.require_whole` raises.
+    """
+    ledger.require_whole()
+    state, status = ledger.verified.state, ledger.study(study)
+    entry = studies.require_study(state, status.name)
+    members = [member.organisation for member in membership.active_members(state)]
+    story = None if ledger.begins_after else history.read(directory, status.name, (*members, *entry.spec.participants))
+    own = own_scores(hospital, status.name)
+    known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, option)
+    return _summary(known, directory)
+
+
+def _summary(known: _Known, directory: Path) -> RunSummary:
+    status, story, spec = known.status, known.story, known.study.spec
+    names = story.members if story else spec.participants
+    ended = f" ({status.reason})" if status.reason else ""
+    lineage = read_lineage(directory, status.name)
+    return RunSummary(
+        title=f"Study {status.name}, as {known.organisation} knows it",
+        notice=f"The study is {status.status}{ended}. Scores on this page are {known.organisation}'s own; no hospital "
+        "learns another's.",
+        identity=_identity(known),
+        hospitals=tuple(Hospital(name=name, class_counts=(0,) * len(spec.schema.classes)) for name in names),
+        participants=tuple(_participants(status)),
+        own=_own(known.own) if known.own else None,
+        verdicts=_verdicts(known),
+        approvals=tuple(_approvals(known)),
+        plan=_plan(known.study),
+        rounds=tuple(story.rounds) if story else tuple(_rounds(known)),
+        reputation=tuple(story.reputation) if story else (),
+        proposers=story.proposers if story else (),
+        incidents=story.all_incidents if story else (),
+        departures=_departures(known),
+        lineage=replace(lineage, model_transaction=story.registered.hex()) if story else lineage,
+        ledger=_ledger(known, story) if story else None,
+        limits=(OWN_SCORES, NOT_AUDITED, *PRIVACY_LIMITS),
+        next_commands=_next_commands(known),
+    )
+
+
+def _identity(known: _Known) -> RunIdentity:
+    spec = known.study.spec
+    as_of = datetime.fromtimestamp(standings.time_ms(known.state) / 1000, UTC)
+    return RunIdentity(
+        dataset=", ".join(spec.schema.classes),
+        classes=spec.schema.classes,
+        chain_id=known.genesis.chain_id,
+        genesis_digest=known.genesis.digest.hex(),
+        model_digest=known.status.model_root.hex(),
+        finished=as_of.isoformat(timespec="seconds"),
+        software=f"hmchain {version('hmchain')}, Python {platform.python_version()}",
+        engine=f"block {known.status.height} at the node of {known.organisation}, {known.status.vouched}",
+    )
+
+
+def _participants(status: StudyStatus) -> list[Participant]:
+    return [
+        Participant(
+            hospital=each.organisation,
+            title=each.title,
+            dataset=each.dataset,
+            version=each.version,
+            records=count_words(each.records) if each.records else "not published",
+            approval=each.approval,
+        )
+        for each in status.participants
+    ]
+
+
+def _own(found: StudyScores) -> OwnScores:
+    return OwnScores(
+        hospital=found.organisation,
+        images=found.images,
+        tolerance=found.tolerance,
+        rounds=tuple(
+            OwnRound(
+                number=each.round,
+                auc=each.auc,
+                acc=each.acc,
+                best_before=each.best_before,
+                vote=each.vote,
+                outcome=each.outcome,
+            )
+            for each in found.rounds
+        ),
+    )
+
+
+def _rounds(known: _Known) -> list[Round]:
+    """The rounds as the state has them: without the masters that were replaced, and times."""
+    found = []
+    for entry in rounds.rounds(known.state, known.status.name):
+        ballots = [each.verdict for each in rounds.gate_ballots(known.state, entry)]
+        if entry.number and entry.outcome:
+            found.append(
+                Round(
+                    number=entry.number,
+                    master=entry.master,
+                    outcome="accepted" if entry.outcome == rounds.Verdict.ACCEPTED else "rejected",
+                    accepts=ballots.count(rounds.Verdict.ACCEPTED),
+                    rejects=ballots.count(rounds.Verdict.REJECTED),
+                )
+            )
+    return found
+
+
+def _approvals(known: _Known) -> list[Approval]:
+    name, found = known.status.name, []
+    told = known.story.decisions if known.story else {}
+    for entry in approvals.approvals(known.state, known.study.progress.specification):
+        height, transaction = told.get((name, entry.organisation), (None, b""))
+        found.append(
+            Approval(
+                hospital=entry.organisation,
+                study=name,
+                decision=_DECISIONS.get(entry.status, "revoked"),
+                reason=entry.reason,
+                height=height,
+                transaction=transaction.hex(),
+            )
+        )
+    return found
+
+
+def _plan(study: Study) -> TrainingPlan:
+    spec, words = study.spec, dict(terms(study.spec))
+    left = ("plan", "update", "rounds", "model", "first model", "data", "training code")
+    return TrainingPlan(
+        architecture=f"{len(spec.rule.layers)} layers of weights",
+        parameters=spec.rule.size,
+        rounds=spec.rounds,
+        algorithm="federated averaging in short rounds, with server momentum",
+        schedule=words.get("plan", ""),
+        bits=spec.rule.bits,
+        code_digest=spec.code.hex(),
+        more=tuple(Fact(name=name.capitalize(), text=text) for name, text in words.items() if name not in left),
+    )
+
+
+def _departures(known: _Known) -> tuple[Departure, ...]:
+    """What left this hospital in the study, from the ledger's own record of it."""
+    if known.story is None or not known.takes_part:
+        return ()
+    update_bytes = sealed_size(known.study.spec.rule.chunks * vectors.UPDATE.leaf_bytes)
+    return (
+        Departure(
+            hospital=known.organisation,
+            update_bytes=known.story.updates[known.organisation] * update_bytes,
+            transaction_bytes=known.story.transaction_bytes[known.organisation],
+        ),
+    )
+
+
+def _ledger(known: _Known, story: History) -> LedgerStatistics:
+    validators = standings.validator_count(known.state)
+    return LedgerStatistics(
+        blocks=story.blocks,
+        transactions=story.kinds.total(),
+        bytes=story.stored_bytes,
+        validators=validators,
+        tolerated=reputation.faults_tolerated(validators),
+        refused=story.refused,
+        kinds=tuple(Count(name=name, count=count) for name, count in story.kinds.most_common()),
+    )
+
+
+def _verdicts(known: _Known) -> tuple[Verdict, ...]:
+    status, found = known.status, []
+    said = {each.organisation: each.approval for each in status.participants}
+    if known.takes_part:
+        sent = sum(each.update_bytes for each in _departures(known))
+        approval = said[known.organisation]
+        sentence = f"No image left {known.organisation}; its agent sent {size(sent)} of masked updates. Its steward's "
+        found.append(Verdict(role="steward", good=True, sentence=f"{sentence}word on this study: {approval}."))
+    own = _own(known.own).model if known.own else None
+    here = ""
+    if own is not None and known.own is not None and own.auc is not None:
+        here = f" Here the model has AUC {own.auc:.3f} on {known.own.images} validation images."
+    done = f"{status.accepted} of {status.rounds} rounds were accepted, {status.rejected} rejected."
+    found.append(Verdict(role="scientist", good=status.accepted > 0, sentence=done + here))
+    if status.went_wrong:
+        found.append(Verdict(role="operator", good=False, sentence=f"Last setback: {status.went_wrong[-1]}."))
+    return tuple(found)
+
+
+def _next_commands(known: _Known) -> tuple[Fact, ...]:
+    return tuple(
+        Fact(name=step.command + known.option, text=step.words)
+        for step in known.status.steps
+        if step.command
+        and step.place != RUN
+        and "report" not in step.command
+        and (not step.who or known.organisation in step.who)
+    )
