@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from hmchain.application.learning.trainers.cnn import Architecture
     from hmchain.application.learning.trainers.source import read_source
     from hmchain.application.learning.trainers.trainer import Examples, Trainer
+    from hmchain.application.models.scores import RoundScore, StudyScores
     from hmchain.application.node.opening import open_hospital
     from hmchain.application.node.questions import datasets, members, open_ledger, studies, trace, verify
+    from hmchain.application.node.study_results import study_model, study_scores
     from hmchain.application.site.node import NodeFolder
     from hmchain.canonical import encode
     from hmchain.errors import HMChainError
@@ -59,7 +61,9 @@ _HOMES = {
     "hmchain.application.learning.trainers.source": ("read_source",),
     "hmchain.application.learning.trainers.trainer": ("Examples", "Trainer"),
     "hmchain.application.node.opening": ("open_hospital",),
+    "hmchain.application.models.scores": ("RoundScore", "StudyScores"),
     "hmchain.application.node.questions": ("datasets", "members", "open_ledger", "studies", "trace", "verify"),
+    "hmchain.application.node.study_results": ("study_model", "study_scores"),
     "hmchain.application.site.node": ("NodeFolder",),
     "hmchain.canonical": ("encode",),
     "hmchain.errors": ("HMChainError",),
@@ -92,6 +96,8 @@ __all__ = [  # noqa: RUF022
     "BallotView", "StudyTrace", "DatasetTrace", "Rows",
     # a model
     "load_model", "predict", "predict_many", "Model",
+    # what a study gave at one hospital
+    "study_model", "study_scores", "StudyScores", "RoundScore",
     # records
     "Vault", "ObjectStore", "WrappingKey", "SecretKey", "SecretKeyProvider", "load_key", "save_key",
     "verify_record_proof", "encode",

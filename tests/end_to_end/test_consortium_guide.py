@@ -34,7 +34,7 @@ STORE_PORT = 8333
 PATIENCE_SECONDS = 120.0
 AWAITED = {
     "6. Look": r"height +[1-9].*not connected to +-.*Network brain-net",
-    "7. A study": "Study brightness: finished",
+    "7. A study": r"Study brightness: finished.*hmchain model show",
     "8. Others join, or leave": r"passed|voting power +[1-9]",
 }
 NOT_FOLLOWED = {
@@ -283,9 +283,12 @@ def test_one_study_over_the_three(followed: Followed) -> None:
     finals = []
     for name in DEPARTMENTS:
         department = followed.departments[name]
-        status = json.loads(department.type("hmchain study status $HMCHAIN_NODE --json"))
+        status = json.loads(department.type("hmchain study status --json"))
         assert (status["status"], status["accepted"] + status["rejected"]) == ("finished", 2)
         finals.append(status["model_root"])
+        left = department.file("hmchain/studies/brightness")
+        assert {path.name for path in left.iterdir()} == {"model.safetensors", "scores.json", "report.html"}
+        assert [each["round"] for each in json.loads((left / "scores.json").read_bytes())["rounds"]] == [1, 2]
     assert len(set(finals)) == 1 and finals[0]
 
 

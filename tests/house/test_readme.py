@@ -140,7 +140,9 @@ def test_the_consortium_in_the_reference_runs(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     reference = (REPOSITORY / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     code = compile(marked(reference, "consortium"), "python.md", "exec")
-    exec(code, {"__name__": "reference"})
+    names: dict[str, Any] = {"__name__": "reference"}
+    exec(code, names)
+    assert names["model"].origin.study == "brightness"
     with Consortium.open(tmp_path / "my-run") as consortium:
         entry = studies.study(consortium.ledger.state, "brightness")
     assert entry is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,16 +94,20 @@ def write(state: State, exchange: Exchange, key: SecretKey, study: str, target: 
     return registry.export(state, _CachedObjects(exchange), key, study, target, genesis)
 
 
-def _study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
-    path = hospital.agent_store
+@contextmanager
+def opened_store(hospital: hospital_folder.HospitalFolder, passphrase: str | None) -> Iterator[AgentStore | None]:
+    """What a hospital's agent keeps, which may run meanwhile; None if it never did. Raises what keys complain of."""
     local = load_key(SecretKey, key_file(hospital.keys, "local"), passphrase)
-    found = None
-    if path.exists():
-        store = AgentStore(path, local)
-        try:
-            found = StudyKeyStore(store).object_key(study)
-        finally:
-            store.close()
+    if not hospital.agent_store.exists():
+        yield None
+        return
+    with closing(AgentStore(hospital.agent_store, local)) as store:
+        yield store
+
+
+def _study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
+    with opened_store(hospital, passphrase) as store:
+        found = StudyKeyStore(store).object_key(study) if store is not None else None
     if found is None:
         raise NoStudyKeyError(
             f"{hospital.organisation} has no key for the objects of study {study}",

@@ -61,6 +61,14 @@ def known(ledger: LedgerReader) -> RegisteredModels:
     return model_file.RegisteredModels(ledger.genesis.digest, tuple(models.models(ledger.verified.state)))
 
 
+def load(path: Path, ledger: LedgerReader) -> Model:
+    """Read a model file and hold it against its ledger. Raises what `model_file.load_model` raises."""
+    registry = known(ledger)
+    from hmchain.application.learning import model_file
+
+    return model_file.load_model(path, registry)
+
+
 def describe(path: Path, registry: Registry | None) -> ModelFile:
     """Read a model file and hold it against a ledger, if there is one. Raises `ModelFileError`."""
     tune_allocator()

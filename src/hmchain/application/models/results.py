@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.agent.kept import Score, scores_prefix
 from hmchain.application.models import scores
+from hmchain.application.models.export import opened_store
 from hmchain.application.models.scores import StudyScores
 from hmchain.application.site.hospital import HospitalFolder, StudyFolder, locate
 from hmchain.errors import InputError, StudyError
+from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.readers.ledger import LedgerReader
 
 
 class NoResultsError(StudyError):
@@ -23,37 +26,31 @@ class SeveralStudiesError(InputError):
     code = "several_studies"
 
 
-@dataclass(frozen=True)
-class StudyResults:
-    """What one study left at one hospital."""
-
-    study: str
-    model: Path | None
-    """Its model file, if it made one."""
-    scores: StudyScores | None
-    """The hospital's own, if it measured any."""
-
-
 def own_scores(hospital: HospitalFolder, study: str) -> StudyScores | None:
     """A hospital's own scores of a study; None if there are none yet. Raises `ScoresFileError`."""
     place = hospital.study(study).scores
     return scores.load(place) if place.exists() else None
 
 
-def study_results(folder: Path | str, study: str | None = None) -> StudyResults:
-    """What a study left at the hospital in `folder`: a node's, or one of a run (`runs/latest/hospitals/NAME`).
-
-    Without a name the only study that left anything is meant. Raises `NoHospitalError`, `NoResultsError`,
-    `SeveralStudiesError` or `ScoresFileError`.
-    """
-    hospital = locate(Path(folder))
-    place = _chosen(hospital, [each for each in _left(hospital) if each.model.exists() or each.scores.exists()], study)
-    model = place.model if place.model.exists() else None
-    return StudyResults(place.name, model, own_scores(hospital, place.name))
+def kept_scores(hospital: HospitalFolder, ledger: LedgerReader, study: str, passphrase: str | None) -> StudyScores:
+    """A hospital's own scores as its agent has kept them. Raises `NoResultsError`, and what keys complain of."""
+    state = ledger.verified.state
+    kept: list[Score] = []
+    with opened_store(hospital, passphrase) as store:
+        if store is not None:
+            kept = [score for _, score in store.all(scores_prefix(study), Score)]
+    if not kept:
+        what = f"{hospital.organisation} has measured nothing in study {study}"
+        raise NoResultsError(what, "a hospital that took part has scores once a round has come to its vote")
+    entry = studies.require_study(state, study)
+    return scores.collect(state, entry, hospital.organisation, ledger.genesis, kept)
 
 
 def model_file(folder: Path, study: str | None = None) -> Path:
-    """The model that a study left at the hospital in `folder`. Raises as `study_results`."""
+    """The model that a study left at the hospital in `folder`; without a name that of the only study that left one.
+
+    Raises `NoHospitalError`, `NoResultsError` or `SeveralStudiesError`.
+    """
     hospital = locate(folder)
     return _chosen(hospital, [each for each in _left(hospital) if each.model.exists()], study).model
 

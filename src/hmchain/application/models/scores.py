@@ -7,6 +7,7 @@ other hospital learns them. Votes and outcomes beside them are those of the ledg
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,8 @@ class ScoresFileError(InputError):
     code = "scores_file"
 
 
-class RoundScore(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class RoundScore:
     """One hospital's view of the model that a round made, and what became of it."""
 
     round: int
@@ -44,7 +46,8 @@ class RoundScore(msgspec.Struct, frozen=True, kw_only=True):
     """`accepted` or `rejected` by all together; empty while the round is open."""
 
 
-class StudyScores(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class StudyScores:
     """One hospital's own scores of a study, up to a height of the ledger."""
 
     schema: int = SCHEMA
@@ -65,6 +68,10 @@ class StudyScores(msgspec.Struct, frozen=True, kw_only=True):
     best: RoundScore | None
     """The accepted round with the highest AUC."""
     rounds: tuple[RoundScore, ...]
+
+    def __str__(self) -> str:
+        best = f"best accepted AUC {self.best.auc:.3f} in round {self.best.round}" if self.best else "none accepted"
+        return f"{self.study} at {self.organisation}: {len(self.rounds)} rounds on {self.images} images, {best}"
 
     @property
     def last(self) -> RoundScore | None:

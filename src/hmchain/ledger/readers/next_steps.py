@@ -16,6 +16,7 @@ from hmchain.ledger.readers.setbacks import Setback
 from hmchain.ledger.state import State
 
 NODE, RUN = "node", "run"
+MODEL = "hmchain model show"
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def steps(state: State, study: Study, deciders: tuple[str, ...]) -> tuple[Step, 
 def _finished(study: Study, *, has_model: bool) -> Iterator[Step]:
     name, participants = study.spec.name, study.spec.participants
     if has_model:
-        yield Step("see the model, and how to use it", f"hmchain model show --study {name}", participants, NODE)
-        yield Step("see the model, and how to use it", "hmchain model show", place=RUN)
+        yield Step("see the model, and how to use it", f"{MODEL} --study {name}", participants, NODE)
+        yield Step("see the model, and how to use it", MODEL, place=RUN)
     yield Step("see how it went", f"hmchain report --study {name}", participants, NODE)
     yield Step("see what made it", f"hmchain audit trace --study {name}")
     yield Step("check the whole record", "hmchain node audit", place=NODE)

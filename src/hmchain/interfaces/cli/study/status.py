@@ -12,13 +12,13 @@ import typer
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import RoundScore, StudyScores
 from hmchain.application.node.reading import open_ledger
-from hmchain.application.site.hospital import locate
+from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
 from hmchain.interfaces.cli.runs import Run
 from hmchain.ledger.readers.datasets import count_words
-from hmchain.ledger.readers.next_steps import NODE, RUN, Step
+from hmchain.ledger.readers.next_steps import MODEL, NODE, RUN, Step
 from hmchain.ledger.readers.setbacks import REJECTED
 from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
 from hmchain.plain import plain
@@ -76,10 +76,18 @@ def _here(found: StudyStatus, place: Run) -> StudyHere:
     kind, who = (NODE, hospital.organisation) if hospital else (RUN if place.is_run else "", "")
     steps = (
         replace(step, command=step.command and step.command + place.option)
-        for step in found.steps
+        for step in (_possible(hospital, found.name, each) for each in found.steps)
         if step.place in ("", kind) and (not step.who or who in step.who)
     )
     return StudyHere(found, own_scores(hospital, found.name) if hospital else None, tuple(steps))
+
+
+def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
+    """The step, or what comes before it: a model is shown once it is there."""
+    if hospital is None or not step.command.startswith(MODEL) or hospital.study(study).model.exists():
+        return step
+    words = "the agent leaves the model here, by itself, when it runs; or write it to a file"
+    return replace(step, words=words, command=f"hmchain model export {study}")
 
 
 def _as_json(here: StudyHere) -> Any:
