@@ -15,8 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
@@ -268,6 +271,12 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     stood = answer("study", "status", "--dir", str(west.folder.path))
     for step in stood["steps"]:
         hmchain(*shlex.split(step["command"])[1:])  # as it is printed
+    _, _, lines = hmchain("model", "show", "--dir", str(west.folder.path)).partition("From Python\n")
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.full((16, 16), 200, np.uint8)).save(picture)
+    code, names = lines.partition("\n\n")[0].replace("IMAGE", str(picture)), dict[str, Any]()
+    exec(code.replace("predict(model", "said = predict(model"), names)  # as it is printed
+    assert set(names["said"]) == {"dark", "bright"}
     shown = answer("model", "show", "--dir", str(west.folder.path))
     assert (shown["path"], shown["ledger"]) == (str(left / "model.safetensors"), "matches")
     measured = json.loads((left / "scores.json").read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +80,7 @@ def show(run: RunOption = None, study: StudyOption = None, model: ModelOption = 
     """
     path, ledger = _file_and_ledger(run, study, model)
     found = inference.describe(path, _known(ledger) if ledger else None)
-    output.show(found, _show)
+    output.show(found, partial(_show, ledger=ledger))
     if found.ledger == DIFFERS:
         raise typer.Exit(AuditError.exit_code)
 
@@ -101,7 +102,7 @@ def export(
     path = target or Path(f"{study}.safetensors")
     with open_ledger(place.ledger) as ledger:
         model_export.export(place, ledger.verified.state, study, path, passphrase())
-    output.show(inference.describe(path, _known(place.ledger)), _show)
+    output.show(inference.describe(path, _known(place.ledger)), partial(_show, ledger=place.ledger))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain model predict scan.jpg"))
@@ -171,7 +172,7 @@ def _show_models(found: list[ModelView]) -> None:
         output.say("No study has finished yet: see `hmchain study status`.")
 
 
-def _show(found: ModelFile) -> None:
+def _show(found: ModelFile, ledger: Path | None) -> None:
     output.heading(str(found.path))
     output.fields((
         ("SHA-256", found.sha256.hex()),
@@ -182,12 +183,24 @@ def _show(found: ModelFile) -> None:
         ("ledger", _KNOWN[found.ledger].format(found.difference)),
     ))  # fmt: skip
     output.heading("From Python")
-    output.say("from pathlib import Path")
-    output.say(f"from hmchain import load_model, {'' if found.trainer else 'predict, '}verify")
-    output.say(f'model = load_model(Path("{found.path}"), verify("LEDGER"))')
-    output.say("model.arrays()" if found.trainer else 'predict(model, Path("IMAGE").read_bytes())')
+    for line in _python(found, ledger):
+        output.say(line)
     output.say()
     output.say(RESEARCH_ONLY, style="bold yellow")
+
+
+def _python(found: ModelFile, ledger: Path | None) -> Iterator[str]:
+    """Lines that have the model in hand, and ask it; they work as they stand but for IMAGE."""
+    use = "" if found.trainer else "predict, "
+    yield "from pathlib import Path"
+    node = runs.Run(ledger.parent) if ledger is not None and found.path.is_relative_to(ledger.parent) else None
+    if node is not None and node.is_node and found.origin is not None:
+        yield f"from hmchain import {use}study_model"
+        yield f'model = study_model("{node.path}", "{found.origin.study}")'
+    else:
+        yield f"from hmchain import load_model, {use}verify"
+        yield f'model = load_model(Path("{found.path}"), verify("{ledger or "LEDGER"}"))'
+    yield "model.arrays()" if found.trainer else 'predict(model, Path("IMAGE").read_bytes())'
 
 
 def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:

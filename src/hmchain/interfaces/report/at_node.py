@@ -104,7 +104,7 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
     status, story, spec = known.status, known.story, known.study.spec
     names = story.members if story else spec.participants
     ended = f" ({status.reason})" if status.reason else ""
-    lineage = read_lineage(directory, status.name)
+    lineage = read_lineage(directory, status.name) if story else None
     return RunSummary(
         title=f"Study {status.name}, as {known.organisation} knows it",
         notice=f"The study is {status.status}{ended}. Scores on this page are {known.organisation}'s own; no hospital "
@@ -121,7 +121,7 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
         proposers=story.proposers if story else (),
         incidents=story.all_incidents if story else (),
         departures=_departures(known),
-        lineage=replace(lineage, model_transaction=story.registered.hex()) if story else lineage,
+        lineage=replace(lineage, model_transaction=story.registered.hex()) if story and lineage else None,
         ledger=_ledger(known, story) if story else None,
         limits=(OWN_SCORES, NOT_AUDITED, *PRIVACY_LIMITS),
         next_commands=_next_commands(known),

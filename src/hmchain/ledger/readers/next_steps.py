@@ -53,10 +53,8 @@ def words(state: State, study: Study, left: Left, went_wrong: tuple[Setback, ...
             refused = ", ".join(_said(state, study, approvals.REFUSED))
             return f"{refused} refused: {proposer}'s scientist may propose another study"
         case Status.PAUSED:
-            why = f"; {went_wrong[-1]}" if went_wrong else ""
-            return (
-                f"the scientist of {' or '.join(_resumers(state, study))} resumes or ends it, once it is clear why{why}"
-            )
+            why = f". Last setback: {went_wrong[-1]}" if went_wrong else ""
+            return f"the scientist of {' or '.join(_resumers(state, study))} resumes or ends it{why}"
         case Status.PROPOSED if left.deciders:
             return f"the stewards of {', '.join(left.deciders)} approve or refuse"
         case Status.PROPOSED:
