@@ -52,6 +52,8 @@ def test_a_lost_machine_is_made_good(
     assert shown(new) == before
     new.run("export", "head", "--output", str(tmp_path / "after"))
     assert contents(tmp_path / "before") == contents(tmp_path / "after")
+    log = [each["what"] for each in new.run("log")["entries"]]  # goes on where the backup was made
+    assert log == ["extract", "extract", "register", "opt-out", "backup", "restore", "export"]
 
     # Project keys came back: the same patients have the same pseudonyms, and nothing is extracted twice.
     again = new.run("extract", str(scans), "--into", "neck")

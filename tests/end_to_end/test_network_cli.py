@@ -289,6 +289,12 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
         )
         assert exported["ledger"] == "matches" and exported["origin"]["study"] == "brightness"
     assert (tmp_path / f"{NAMES[0]}.safetensors").read_bytes() == (tmp_path / f"{NAMES[1]}.safetensors").read_bytes()
+    # What left my hospital? Each node answers for itself.
+    logged = answer("data", "log", "--left", "--dir", str(west.folder.path))
+    sent = [(each["study"], each["round"]) for each in logged["entries"] if each["what"] == "update"]
+    assert sent == [("brightness", 0), ("brightness", 1)] and list(logged["totals"]["updates"]) == ["brightness"]
+    said = hmchain("data", "log", "--what", "model-export", "--dir", str(consortium.sites[NAMES[0]].folder.path))
+    assert "model-export" in said and "of masked updates in 1 study (brightness" in said
 
 
 def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(

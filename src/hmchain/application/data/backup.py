@@ -1,15 +1,15 @@
 """Backups of a hospital's keys and catalogue: one encrypted file that, with a replica, gives back all records.
 
-It holds the vault's file and the catalogue, with the keys of the projects in it, and the two keys that open them. All
-of it is sealed under a backup key of its own, a key file that is kept apart. A backup begins with a list of its parts;
-their bytes follow, in that order. Keys are in clear in memory alone.
+It holds the vault's file, the catalogue with the keys of the projects in it, the log of what was done with the records,
+and the two keys that open them. All of it is sealed under a backup key of its own, a key file that is kept apart. A
+backup begins with a list of its parts; their bytes follow, in that order. Keys are in clear in memory alone.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Literal
 
 import msgspec
 
+from hmchain.application.site.activity import FILE as ACTIVITY
+from hmchain.application.site.activity import ActivityLog
 from hmchain.application.site.hospital import (
     CATALOGUE,
     HospitalExistsError,
@@ -103,6 +105,8 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         # The catalogue first: whatever it lists then, the vault has.
         records.catalogue.backup(scratch / CATALOGUE)
         records.vault.backup(scratch / VAULT)
+        with closing(ActivityLog(place.activity)) as log:
+            log.backup(scratch / ACTIVITY)
         if (place.records_settings).exists():
             (scratch / SETTINGS).write_bytes((place.records_settings).read_bytes())
         parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
@@ -139,6 +143,8 @@ def restore(
         make_folder(place.vault, mode=0o700)
         rename(scratch / VAULT, place.vault_database)
         rename(scratch / CATALOGUE, place.catalogue)
+        if (scratch / ACTIVITY).exists() and not place.activity.exists():  # a node's own goes on
+            rename(scratch / ACTIVITY, place.activity)
     convert(place, passphrase, replica)  # a backup may be older than this program
     found = Repair(0, ())
     if replica is not None:
@@ -197,7 +203,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         raise EOFError
     manifest = msgspec.json.decode(reader.read(length), type=Manifest)
     needed = {VAULT, CATALOGUE, *_KEYS}
-    if not needed <= manifest.parts.keys() <= needed | {SETTINGS}:
+    if not needed <= manifest.parts.keys() <= needed | {SETTINGS, ACTIVITY}:
         raise EOFError
     secrets = {}
     for name, size in manifest.parts.items():

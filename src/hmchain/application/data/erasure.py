@@ -71,7 +71,7 @@ class VersionLoss:
     """All records of the version."""
     registered: bool
     prepared: bool
-    """True for images that were made to learn from."""
+    """True for what was made to learn from."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from hmchain.application.data.preparation import OtherFormError, UnfitForLearnin
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.data.row_form import Field, RowForm, as_word, numbers
 from hmchain.application.data.row_reading import Values, row_of_resources, rows_of_table
+from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
@@ -86,8 +87,10 @@ def prepare_rows(
             )
             raise UnfitForLearningError(f"{what} ({reasons})", "check columns, label and classes of the declaration")
     validation = validating(np.arange(len(patients)), first, seed)
-    version = _open_version(records, source, name, form)
-    _store(records, source, version, form, patients, validation.tolist())
+    with recorded(records.folder.activity, Deed(What.PREPARE, dataset=name)) as deed:
+        version = _open_version(records, source, name, form)
+        _store(records, source, version, form, patients, validation.tolist())
+        deed.add(version=version.number, records=len(patients))
     held = int(validation.sum())
     return PreparedRows(
         records.catalogue.version(name, version.number), form.classes, form.names, form.digest,

@@ -35,6 +35,9 @@ COMMIT;
 """
 
 
+FILE = "activity.db"
+
+
 class ActivityLogError(StorageError):
     """The log of a hospital's activities cannot be read or written: nothing is done that it does not hold."""
 
@@ -135,6 +138,11 @@ class ActivityLog:
         values = (now_ms(), ends, msgspec.json.encode(deed).decode())
         with sqlite.failures(self._trouble):
             return self._file.execute("INSERT INTO lines (at_ms, ends, body) VALUES (?, ?, ?)", values).lastrowid or 0
+
+    def backup(self, path: Path) -> None:
+        """Copy the file while it is in use, to a new one of mode 0600. Raises `ActivityLogError`."""
+        with sqlite.failures(self._trouble):
+            sqlite.copy_to(self._file, path)
 
     def close(self) -> None:
         """Close the file."""

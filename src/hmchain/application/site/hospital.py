@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain import files
-from hmchain.application.site import record_store
+from hmchain.application.site import activity, record_store
 from hmchain.application.site.keyring import Keyring, key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store
@@ -137,7 +137,7 @@ class HospitalFolder:
     @property
     def activity(self) -> Path:
         """The log of what was done with its data, and what left it."""
-        return self.path / "activity.db"
+        return self.path / activity.FILE
 
     @property
     def agent_store(self) -> Path:

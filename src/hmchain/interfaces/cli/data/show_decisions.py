@@ -8,6 +8,7 @@ from hmchain.application.data.erasure import ErasureOutcome, ErasurePreview, Opt
 from hmchain.application.data.quarantine import QuarantineEntry, ReleaseOutcome
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
+from hmchain.records.sources.item import IMAGE
 
 NEXT_VERSION = "What is left goes into the next version: `hmchain data extract SOURCE --into {0}`"
 
@@ -79,7 +80,8 @@ def show_losses(found: ErasurePreview) -> None:
 
 def _lost(loss: VersionLoss) -> str:
     if loss.prepared:
-        return f"{sum(loss.records.values())} prepared images"
+        kind = "images" if IMAGE in loss.records else "rows"
+        return f"{sum(loss.records.values())} prepared {kind}"
     return output.listed(f"{count} {kind}" for kind, count in sorted(loss.records.items()))
 
 

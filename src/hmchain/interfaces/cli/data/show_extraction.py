@@ -50,7 +50,12 @@ def show_extracted(found: ExtractedVersion) -> None:
         *_labels(found.labels),
     ))  # fmt: skip
     _say_of_folders(found.unlabelled_folders)
-    if version.records:
+    if version.held:
+        output.say(
+            f"Next: decide about what waits (`hmchain data quarantine list {version.dataset}`), then "
+            f"`hmchain data register {version.dataset}`; --leave-waiting leaves it out."
+        )
+    elif version.records:
         output.say(f"Next: `hmchain data show {version.dataset}`, then `hmchain data register {version.dataset}`")
 
 
@@ -156,8 +161,10 @@ def show_prepared_rows(made: PreparedRows) -> None:
         ("declaration", f"{made.form.hex()}: the same at every hospital of a study"),
         ("left out", output.listed(f"{count} ({reason})" for reason, count in made.left_out.items())),
     ))  # fmt: skip
-    output.say(f"Next: hmchain data register {name}. It puts the declaration's digest, the number of features and the "
-               "classes' names on the ledger.")  # fmt: skip
+    output.say(
+        f"Next: `hmchain data register {name}`. It puts the declaration's digest, the number of features and the "
+        "classes' names on the ledger."
+    )
 
 
 def selftest(report: GateReport) -> dict[str, object]:
