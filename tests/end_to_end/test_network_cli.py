@@ -261,7 +261,7 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
         assert process.wait(timeout=30) == 0
     assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
     status = answer("study", "status", str(west.folder.path))
-    assert (status["status"], status["accepted"]) == ("finished", 1)
+    assert (status["status"], status["accepted"], status["health"]["verdict"]) == ("finished", 1, "healthy")
     page = answer("report", "--dir", str(west.folder.path))
     assert (page["report"], page["study"]) == (str(left / "report.html"), "brightness")
     told = page["summary"]
@@ -317,6 +317,7 @@ def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(
     west.start()
     until(lambda: west.status().running, "the node")
     until(consortium.agree, "one state on four nodes")
+    assert "and was made anew" in answer("node", "status", "--dir", str(west.folder.path))["repairs"][0]
 
 
 def take_part(site: Site) -> None:

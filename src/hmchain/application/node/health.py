@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
+from hmchain.application.node.link import OtherNodeError
 from hmchain.application.node.link import connected as connected_client
 from hmchain.application.site.network import Network
 from hmchain.application.site.node import NodeFolder
@@ -134,16 +135,13 @@ def _spare(count: int) -> str:
 
 
 def network_health(folder: NodeFolder, state: State) -> NetworkHealth | None:
-    """The health of a node's network, whose `state` was verified; None if the node does not run.
-
-    Raises `OtherNodeError`.
-    """
+    """The health of a node's network, whose `state` was verified; None if the node does not run, or another answers."""
     if not folder.network.is_file():
         return None
     try:
         with connected_client(folder, patience_seconds=0) as client:
             return judge(measure(folder, client, state))
-    except NoEndpointError:
+    except (NoEndpointError, OtherNodeError):
         return None
 
 

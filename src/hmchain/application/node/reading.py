@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hmchain.application.node.link import connected
+from hmchain.application.node.link import OtherNodeError, connected, require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError, NoVotesError
 from hmchain.ledger.engines.cometbft.light import SignedHeader
@@ -59,7 +59,8 @@ def prove(directory: Path, prefix: str) -> ProofFile:
 def signed_headers(directory: Path) -> Iterator[Headers | None]:
     """Signed headers of the ledger in `directory`: of its node where that runs, else those that are kept beside it.
 
-    Nothing that the node says is believed: headers are held against the genesis.
+    Nothing that the node says is believed: headers are held against the genesis. Another node that answers at its
+    port is not asked.
     """
     node = NodeFolder(directory.parent)
     if not node.toml.is_file() or node.runner() is None:
@@ -67,8 +68,8 @@ def signed_headers(directory: Path) -> Iterator[Headers | None]:
         return
     with RpcClient([node.settings().rpc_url], timeout_seconds=_ANSWER_SECONDS) as client:
         try:
-            client.status()
-        except NoEndpointError:
+            require_own(node, client.status())
+        except (NoEndpointError, OtherNodeError):
             yield None
             return
         yield NodeHeaders(client, _kept(directory))

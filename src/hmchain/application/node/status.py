@@ -11,6 +11,7 @@ from hmchain.application.node.pace import Pace
 from hmchain.application.node.reading import verified_state
 from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
+from hmchain.clock import utc
 from hmchain.errors import LedgerError
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft import archive
@@ -72,6 +73,8 @@ class NodeStatus:
     """What its people sent that was undecided when their command ended; not looked at by `node_status`."""
     health: NetworkHealth | None = None
     """Of the network, as this node sees it; None where it does not run."""
+    repairs: tuple[str, ...] = ()
+    """What the node found damaged, put aside and made anew by itself."""
     clock: str = ""
     """What is wrong with this machine's clock, as far as the other members' votes tell."""
 
@@ -126,8 +129,8 @@ def node_status(folder: NodeFolder) -> NodeStatus:
 
 
 def with_pace(folder: NodeFolder, status: NodeStatus) -> NodeStatus:
-    """A status with what `sent.look` and, if the node runs, `pace.look` find, which connects to the members' nodes."""
-    found = replace(status, sent=sent.look(folder))
+    """A status with repairs, what `sent.look` and, if the node runs, `pace.look` find: it dials the members' nodes."""
+    found = replace(status, sent=sent.look(folder), repairs=_repairs(folder))
     return replace(found, pace=pace.look(folder, folder.joined(), status.peers)) if status.running else found
 
 
@@ -162,6 +165,15 @@ def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSum
         return _StateSummary()
     except LedgerError as error:
         return _StateSummary(damage=str(error))
+
+
+def _repairs(folder: NodeFolder) -> tuple[str, ...]:
+    """What `storage.NodeStorage` put aside, as long as it is there."""
+    return tuple(
+        f"state or log of blocks did not hold on {utc(int(path.stat().st_mtime * 1000))} UTC, is kept in {path}, and "
+        "was made anew"
+        for path in sorted(folder.ledger.glob("damaged-*"))
+    )
 
 
 def _words_of_this_run(folder: NodeFolder) -> str:

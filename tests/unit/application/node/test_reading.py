@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.node import reading
+from hmchain.application.node import joining, reading
+from hmchain.application.site import network as network_file
+from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder, NodeSettings
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.cometbft.answers import NodeInfo, Status, SyncInfo, ValidatorInfo
 from hmchain.ledger.engines.cometbft.archive import Archive
-from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
+from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.readers import proof_files
 from hmchain.ledger.readers.audit import NoVotesError
 from hmchain.ledger.readers.proof_files import OutcomeFile
 from support.abci_chain import Chain
 from support.abci_headers import headers_of
+from support.ledger_network import member
 
 
 @pytest.fixture
@@ -65,3 +69,23 @@ def test_blocks_of_a_stopped_node_say_that_no_header_vouches_for_them(node: Node
     with reading.open_ledger(node.ledger) as ledger:
         assert {block.vouched for block in ledger.blocks()} == {""}
         assert ledger.verified.words == "signed by nobody that could be asked: start the node, or audit it"
+
+
+class OtherNode(RpcClient):
+    """Whatever answers at this node's port: another member's node, which must not be asked for anything."""
+
+    def status(self) -> Status:
+        node = NodeInfo("another", "net")
+        return Status(node, SyncInfo(1, "", "", False), ValidatorInfo("", 1))
+
+
+def test_another_node_at_the_port_is_not_asked_for_headers(
+    node: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = joining.init(NodeFolder(tmp_path / "made"), node.settings())
+    network_file.save(own, node.introduction)
+    others = [Introduction(member(name), name * 40, f"{name}:1") for name in "bc"]
+    network_file.save(network_file.found([own, *others], "net", 5), node.network)
+    monkeypatch.setattr(reading, "RpcClient", OtherNode)
+    with node.held(), reading.signed_headers(node.ledger) as headers:
+        assert headers is None

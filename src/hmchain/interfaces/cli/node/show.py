@@ -58,6 +58,7 @@ def show_status(found: NodeStatus) -> None:
         *_pace_rows(found),
         *((("last error", found.trouble),) if found.trouble else ()),
         *((("damage", found.damage),) if found.damage else ()),
+        *(("repaired", each) for each in found.repairs),
     ))  # fmt: skip
 
 

@@ -11,8 +11,10 @@ import typer
 
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import RoundScore, StudyScores
+from hmchain.application.node.health import NetworkHealth, network_health
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
@@ -48,6 +50,8 @@ class StudyHere:
     """At a node: its hospital's own scores."""
     steps: tuple[Step, ...]
     """What can be done from here, with commands as they can be given here."""
+    health: NetworkHealth | None = None
+    """At a running node: of its network, without which no study goes on."""
 
 
 @app.callback()
@@ -64,14 +68,15 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
     """
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
+        health = network_health(NodeFolder(place.path), ledger.verified.state) if place.is_node else None
         if study is None and len(ledger.meant) > 1:
-            found = [_here(each, place) for each in ledger.studies()]
+            found = [_here(each, place, health) for each in ledger.studies()]
             output.show(found, lambda all_: _show_all(all_, place), json=lambda all_: [_as_json(each) for each in all_])
         else:
-            output.show(_here(ledger.study(study), place), _show, json=_as_json)
+            output.show(_here(ledger.study(study), place, health), _show, json=_as_json)
 
 
-def _here(found: StudyStatus, place: Run) -> StudyHere:
+def _here(found: StudyStatus, place: Run, health: NetworkHealth | None) -> StudyHere:
     hospital = locate(place.path) if place.is_node else None
     kind, who = (NODE, hospital.organisation) if hospital else (RUN if place.is_run else "", "")
     steps = (
@@ -79,7 +84,7 @@ def _here(found: StudyStatus, place: Run) -> StudyHere:
         for step in (_possible(hospital, found.name, each) for each in found.steps)
         if step.place in ("", kind) and (not step.who or who in step.who)
     )
-    return StudyHere(found, own_scores(hospital, found.name) if hospital else None, tuple(steps))
+    return StudyHere(found, own_scores(hospital, found.name) if hospital else None, tuple(steps), health)
 
 
 def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
@@ -91,7 +96,7 @@ def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
 
 
 def _as_json(here: StudyHere) -> Any:
-    return {**plain(here.status), "steps": plain(here.steps), "own": plain(here.own)}
+    return {**plain(here.status), "steps": plain(here.steps), "own": plain(here.own), "health": plain(here.health)}
 
 
 def _show_all(found: list[StudyHere], place: Run) -> None:
@@ -108,6 +113,8 @@ def _show_all(found: list[StudyHere], place: Run) -> None:
         for each in found
     )
     output.table(OVERVIEW_COLUMNS, rows, drop=("proposed by", "rejected#", "own AUC#"))
+    if (health := found[0].health) is not None:
+        output.say(f"Network {health}.")
     output.heading("Next")
     alive = (each.status for each in found if each.status.status not in ("refused", "closed"))
     output.fields((each.name, each.next) for each in alive)
@@ -120,6 +127,7 @@ def _show(here: StudyHere) -> None:
     output.heading(f"Study {found.name}: {found.status}" + (f" ({found.reason})" if found.reason else ""))
     output.fields((
         ("next", found.next),
+        *((("network", here.health),) if here.health else ()),
         *((("must come about", f"by {output.when(found.opens_by_ms)} UTC, else it is closed"),)
           if found.opens_by_ms else ()),
         ("rounds", f"{found.accepted + found.rejected} of {found.rounds}: {found.accepted} accepted, "
