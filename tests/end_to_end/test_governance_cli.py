@@ -7,6 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmchain.application.governance import key_rotation
+from hmchain.application.governance import key_rotation, trainers
 from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.site.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
@@ -27,6 +34,7 @@ from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
+from support.own_trainers import block
 from support.sites import NAMES, SCHEMA, Consortium, Site, answer, hmchain, images, register, until
 from support.sites import consortium as consortium
 
@@ -161,6 +169,76 @@ def test_a_proposal_that_cannot_be_is_explained(published: Consortium, tmp_path:
     file = tmp_path / "study.toml"
     file.write_text(text)
     assert what in hmchain("study", "propose", str(file), "--node", folder(published, "north"), status=2)
+
+
+# -- a trainer of somebody's own: docs/how-to/own-trainer.md, followed as it stands ------------------------------------
+
+GUIDE_FILES = ("logistic.py", "patients.py", "schema.toml", "rows.toml", "study.toml", "use.py")
+
+
+def follow(title: str) -> str:
+    """Type the commands of a block; returns what they printed."""
+    said = []
+    for line in block(title).splitlines():
+        program, *words = shlex.split(line, comments=True)
+        if program == "python":
+            runpy.run_path(words[0])
+        else:
+            assert program == "hmchain"
+            said.append(hmchain(*words))
+    return "".join(said)
+
+
+def at(monkeypatch: pytest.MonkeyPatch, site: Site, place: Path) -> None:
+    """Sit down at a hospital's machine."""
+    monkeypatch.setenv("HMCHAIN_NODE", str(site.folder.path))
+    monkeypatch.chdir(place)
+
+
+def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
+    consortium: Consortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {name: tmp_path / name for name in consortium.sites}
+    for name, site in consortium.sites.items():
+        places[name].mkdir()
+        for file in GUIDE_FILES:
+            (places[name] / file).write_text(block(file), "utf-8")
+        at(monkeypatch, site, places[name])
+        said = follow("each hospital")
+        assert "of 5 numbers" in said and "nothing confines it" in said
+    north = consortium.sites["north"]
+    at(monkeypatch, north, places["north"])
+    assert "relapse is before the stewards" in follow("one hospital")
+    for name, site in consortium.sites.items():
+        at(monkeypatch, site, places[name])
+        until(lambda: "relapse" in hmchain("study", "list"), "the proposal at every node")
+        said = follow("each steward")
+        assert "NOT OURS" in said.replace("\n", " ") and "may be used for relapse" in said
+    with ThreadPoolExecutor(3) as pool, running_agent(consortium.sites["west"]) as process:
+        try:
+            list(pool.map(train_relapse, (consortium.sites[name] for name in ("east", "north", "south"))))
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    at(monkeypatch, north, places["north"])
+    said = follow("any hospital")
+    assert "finished" in said and "of the trainer Logistic: slopes 5 x 2, offsets 2" in said
+    shown = answer("model", "show", "--model", "relapse.safetensors")
+    assert (shown["ledger"], shown["weights"]) == ("matches", 12)
+    assert "no CNN of images" in hmchain("model", "predict", "logistic.py", "--model", "relapse.safetensors", status=2)
+    found = runpy.run_path("use.py")
+    shares = found["logistic"](found["schema"], {}).predict(found["model"].arrays(), found["rows"])
+    assert np.argmax(shares, 1).tolist() == [1, 0], "it tells high risk from low"
+
+
+def train_relapse(site: Site) -> None:
+    with open_hospital(site.folder, learn=trainers.learning(site.folder)) as member:
+        member.run("relapse")
+
+
+def running_agent(site: Site) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "hmchain", "node", "agent", "--dir", str(site.folder.path)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

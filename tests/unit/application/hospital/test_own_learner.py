@@ -31,7 +31,7 @@ from hmchain.application.models import inference, registry
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
-from support.own_trainers import SCHEMA, TITLES, altered, logistic, rows
+from support.own_trainers import SCHEMA, TITLES, altered, block, logistic, rows
 
 STUDY = "risk"
 
@@ -185,3 +185,11 @@ def test_too_few_records_are_refused(tmp_path: Path) -> None:
     source = f"{logistic(tmp_path)}:Logistic"
     with proposed(tmp_path, source, source, records=12) as consortium:
         assert "has 12 records to train on" in steps(consortium, "records to train on")
+
+
+def test_the_guides_example_on_one_machine_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    logistic(tmp_path)
+    exec(compile(block("embedded"), "own-trainer.md", "exec"), {"__name__": "guide"})
+    with Consortium.open(tmp_path / "own-run") as consortium:
+        assert studies.require_study(consortium.ledger.state, "risk").status is Status.FINISHED
