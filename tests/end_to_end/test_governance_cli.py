@@ -216,10 +216,14 @@ def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
         assert "NOT OURS" in said.replace("\n", " ") and "may be used for relapse" in said
     with ThreadPoolExecutor(3) as pool, running_agent(consortium.sites["west"]) as process:
         try:
+            left = consortium.sites["west"].folder.path / "studies" / "relapse"
             list(pool.map(train_relapse, (consortium.sites[name] for name in ("east", "north", "south"))))
+            until(lambda: (left / "scores.json").exists(), "what the agent leaves in west's folder")
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
+    scores = [each["auc"] for each in json.loads((left / "scores.json").read_bytes())["rounds"]]
+    assert len(scores) == 6 and scores[-1] > 0.7, "the trainer's own score"
     at(monkeypatch, north, places["north"])
     said = follow("any hospital")
     assert "finished" in said and "of the trainer Logistic: slopes 5 x 2, offsets 2" in said

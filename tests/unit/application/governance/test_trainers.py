@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import py_compile
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,38 @@ def test_of_a_module_the_digest_is_of_its_whole_package(tmp_path: Path, monkeypa
     for name in ("__init__.py", "deep/__init__.py"):
         (package / name).write_text("")
     assert read_source("ours.deep.logistic:Logistic").load().__name__ == "Logistic"
+
+
+def test_bytecode_beside_a_package_is_not_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache can be marked never to be compared with its source; it is in no digest, and must not be loaded."""
+    package = tmp_path / "cached"
+    package.mkdir()
+    logistic(package)
+    (package / "__init__.py").write_text("")
+    evil = tmp_path / "evil.py"
+    evil.write_text("raise RuntimeError('the cache ran')")
+    target = importlib.util.cache_from_source(str(package / "logistic.py"))
+    py_compile.compile(str(evil), target, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert read_source("cached.logistic:Logistic").load().__name__ == "Logistic"
+
+
+def test_a_link_in_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "linked"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "more").symlink_to(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(TrainerCodeError, match="is a link"):
+        read_source("linked:Logistic")
+
+
+def test_a_pipe_is_no_trainer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(TrainerCodeError, match="is no file"):
+        read_source(f"{tmp_path}/pipe.py:Logistic")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tempfile
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from inspect import isabstract
@@ -24,6 +25,8 @@ INTERFACE = 1
 """Of trainers and the agent's part in training; in every digest, so that another version of either is another code."""
 _DIGEST_BYTES = 32
 _PASSED_OVER = {"__pycache__"}
+"""Files that Python makes of the sources, and that are not read here."""
+_BYTES_MAX = 64 << 20
 
 
 class TrainerCodeError(InputError):
@@ -52,7 +55,7 @@ class TrainerSource:
     def load(self) -> type[Trainer]:
         """Import it: its code runs, with the rights of this process. Raises `TrainerCodeError`."""
         try:
-            module = importlib.import_module(self.where) if self.path is None else self._from_file(self.path)
+            module = self._from_module() if self.path is None else self._from_file(self.path)
         except Exception as error:
             hint = "see the whole error: python " + (self.where if self.path else f"-m {self.where}")
             raise TrainerCodeError(f"{self.where} cannot be imported: {place_of(error, self.where)}", hint) from error
@@ -61,6 +64,11 @@ class TrainerSource:
             hint = "it must be a class derived from hmchain.Trainer, with initial, train and score"
             raise TrainerCodeError(f"{self} is no trainer", hint)
         return found
+
+    def _from_module(self) -> ModuleType:
+        """Compiled from the sources that the digest is of: a cached file beside them could hold anything."""
+        sys.pycache_prefix, sys.dont_write_bytecode = tempfile.mkdtemp(prefix="hmchain-trainer-"), True
+        return importlib.import_module(self.where)
 
     def _from_file(self, path: Path) -> ModuleType:
         """The very bytes that the digest is of, whatever lies in the file by now."""
@@ -131,11 +139,20 @@ def _of_module(module: str) -> tuple[tuple[str, bytes], ...]:
     if not spec.submodule_search_locations:
         return (_named(origin, origin.name),)
     root = origin.parent
-    found = (path for path in sorted(root.rglob("*")) if path.is_file() and not _PASSED_OVER & set(path.parts))
-    return tuple(_named(path, path.relative_to(root).as_posix()) for path in found)
+    found = [path for path in sorted(root.rglob("*")) if not _PASSED_OVER & set(path.relative_to(root).parts)]
+    if linked := next((path for path in (root, *found) if path.is_symlink()), None):
+        raise TrainerCodeError(
+            f"{linked} is a link: what it leads to is in no digest", "put the files themselves there"
+        )
+    files = [path for path in found if path.is_file()]
+    if sum(path.stat().st_size for path in files) > _BYTES_MAX:
+        raise TrainerCodeError(f"the package {top} has more than {_BYTES_MAX >> 20} MiB", "name a package of your own")
+    return tuple(_named(path, path.relative_to(root).as_posix()) for path in files)
 
 
 def _named(path: Path, name: str) -> tuple[str, bytes]:
+    if path.exists() and not path.is_file():
+        raise TrainerCodeError(f"{path} is no file", "write FILE.py:CLASS or MODULE:CLASS")
     try:
         return name, path.read_bytes()
     except OSError as error:
