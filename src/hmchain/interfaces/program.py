@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 NAME = "hmchain"
+ASKED = "_HMCHAIN_COMPLETE"
+"""The variable by which a shell asks for the words that may follow."""
 
 
 def program() -> str:

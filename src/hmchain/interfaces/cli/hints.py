@@ -26,7 +26,9 @@ class Takes(Enum):
 
 _GROUPS = {"data": Takes.HOSPITAL, "node": Takes.NODE, "network": Takes.NODE, "study": Takes.NODE}
 _OTHERS = {
-    **dict.fromkeys(("demo", "version", "data selftest", "audit proof", "ledger check-proof"), Takes.NOTHING),
+    **dict.fromkeys(
+        ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"), Takes.NOTHING
+    ),
     **dict.fromkeys(("network init",), Takes.NOTHING),
     **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
     "model export": Takes.HOSPITAL,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
+from typer.completion import get_completion_inspect_parameters
 
 from hmchain.interfaces.cli import about, command, failures, output
 from hmchain.interfaces.cli.lazy import LazyCommand, LazyGroup
 from hmchain.interfaces.cli.options import passphrase_taken
-from hmchain.interfaces.program import program
+from hmchain.interfaces.program import ASKED, NAME, program
 from hmchain.plain import RESEARCH_ONLY
 from hmchain.processes import leave_no_core_dump
 
@@ -26,6 +28,7 @@ class Commands(LazyGroup):
             ("demo", "demo", "Run everything once: hospitals, ledger, training, two incidents, audit and report."),
             ("report", "report", "Say where the report of a run or study is: one HTML file for any browser, offline."),
             ("version", "about", "Print the version, for a report of a problem."),
+            ("completion", "completion", "Print the lines that let a shell complete words at the Tab key."),
         )),
         *(LazyCommand(LEARNING, *named) for named in (
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
@@ -92,9 +95,19 @@ def main(arguments: list[str]) -> int:
     return failure.exit_code
 
 
+def _complete() -> None:
+    """Print what may follow, for the shell that asks; leaves with `SystemExit`."""
+    get_completion_inspect_parameters()  # this registers the shells
+    typer.main.get_command(app).main([], prog_name=NAME, complete_var=ASKED)
+
+
 def run() -> None:
     """Entry point of the command `hmchain`."""
     leave_no_core_dump()
+    if ASKED in os.environ:
+        with suppress(Exception):  # whoever presses Tab wants no message
+            _complete()
+        return
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()

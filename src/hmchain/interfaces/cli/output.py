@@ -110,6 +110,11 @@ def show(value: Value, text: Callable[[Value], None], json: Callable[[Value], An
         text(value)
 
 
+def write(text: str) -> None:
+    """Print a text that a program reads, as it is."""
+    sys.stdout.write(text + "\n")
+
+
 def write_json(value: Any, stream: TextIO) -> None:
     """Print plain JSON and a newline."""
     stream.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
