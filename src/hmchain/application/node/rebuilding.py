@@ -12,7 +12,7 @@ from hmchain import files, sqlite
 from hmchain.errors import InputError, LedgerError
 from hmchain.ledger.engines.block_store import hold
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.states import STATE, opened, state_files
+from hmchain.ledger.readers.states import STATE, no_state, opened, state_files
 from hmchain.plain import Progress
 
 
@@ -35,12 +35,15 @@ class RebuiltState:
 def rebuild(directory: Path, progress: Progress | None = None) -> list[RebuiltState]:
     """Put damaged states in a ledger's directory aside and execute its blocks again; the blocks are audited.
 
-    Raises `AuditError` if the blocks do not hold, changing nothing, and `SecondWriterError` if a process writes there.
+    Raises `AuditError` if the blocks do not hold, changing nothing, `NoStateError` if there are no states, and
+    `SecondWriterError` if a process writes there.
     """
     if (directory / STATE).exists():
         raise NodeStateError(f"{directory} is a node's", "`hmchain node start` puts a damaged state aside by itself")
     with hold(directory):
-        damaged = [(path, damage) for path in state_files(directory) if (damage := _damage(path, directory))]
+        if not (states := state_files(directory)):
+            raise no_state(directory)
+        damaged = [(path, damage) for path in states if (damage := _damage(path, directory))]
         return _replaced(directory, damaged, progress) if damaged else []
 
 

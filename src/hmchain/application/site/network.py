@@ -26,7 +26,7 @@ from hmchain.ledger.state import State
 R = TypeVar("R", bound=Record)
 
 _NODE_ID = re.compile(r"[0-9a-f]{40}")
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]):([0-9]{1,5})")
 
 
 class NetworkFileError(InputError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 RUNS = Path("runs")
 LATEST = RUNS / "latest"
-"""Points to the last run; what every command looks at unless told otherwise."""
+"""Points to the last run in that folder; what every command looks at unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,12 @@ def ledger_in(folder: Path) -> Path:
 
 
 def point_latest(folder: Path) -> None:
-    """Make `runs/latest` point to a run."""
-    LATEST.parent.mkdir(exist_ok=True)
-    if LATEST.is_symlink():
-        LATEST.unlink()
-    if not LATEST.exists():
-        LATEST.symlink_to(folder.resolve(), target_is_directory=True)
+    """Make `latest` in a folder `runs` point to a run that lies there; a run elsewhere is nobody's latest."""
+    runs = folder.absolute().parent
+    if runs.name != RUNS.name:
+        return
+    latest = runs / LATEST.name
+    if latest.is_symlink():
+        latest.unlink()
+    if not latest.exists():
+        latest.symlink_to(folder.name, target_is_directory=True)

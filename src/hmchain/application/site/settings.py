@@ -100,10 +100,9 @@ its rights: read them first, then `hmchain node trainers FILE.py:CLASS --accept`
                 f"{self.organisation!r} cannot name a hospital",
                 "give up to 48 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
             )
-        if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX:
-            raise NodeSettingsError(
-                "the hospital's title is empty or too long", f"give 1 to {TITLE_CHARACTERS_MAX} characters"
-            )
+        if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX or not self.title.isprintable():
+            what = "the hospital's title is empty, too long, or not all of it can be printed"
+            raise NodeSettingsError(what, f"give 1 to {TITLE_CHARACTERS_MAX} characters")
         if self.log_level not in LOG_LEVELS:
             raise NodeSettingsError(f"log_level is {self.log_level!r}", "give debug, info or error")
 

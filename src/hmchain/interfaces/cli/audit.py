@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -144,7 +145,7 @@ def trace(
 def parse_block(text: str) -> TrustedHeader:
     """A block as HEIGHT:HASH. Raises `BadAnchorError` or `BadDigestError`."""
     height, separator, digest = text.partition(":")
-    if not separator or not height.isdecimal():
+    if not separator or not re.fullmatch(r"[1-9][0-9]{0,17}", height):
         raise BadAnchorError(f"{text!r} is not a block", "write it as HEIGHT:HASH, as an audit prints it")
     return TrustedHeader(int(height), parse_digest(digest))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 import typer
 
-from hmchain.errors import HMChainError, StorageError
+from hmchain.errors import HMChainError, InputError, StorageError
 from hmchain.interfaces.cli import hints, output
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.program import program
@@ -44,6 +45,19 @@ class MissingExtraError(HMChainError):
     code = "missing_extra"
 
 
+class UnusableInputError(InputError):
+    """What was given is nested too deep, too large, or no text that can be written."""
+
+    code = "unusable_input"
+
+
+_TOO_MUCH: dict[type[BaseException], str] = {
+    RecursionError: "what was given is nested too deep",
+    MemoryError: "what was given needs more memory than there is",
+    UnicodeEncodeError: "what was given is no text that can be written",
+}
+
+
 class FileAccessError(StorageError):
     """The system refuses to read or write a file."""
 
@@ -63,9 +77,16 @@ class Failure:
         """Print it: for people on standard error, as JSON on standard output."""
         if not self.what:
             return  # no command was given, and the help has been printed
-        if as_json:
-            output.write_json({"error": {**plain(self), "hint": hints.whole(self.hint)}}, sys.stdout)
-            return
+        for write in (self._write_json, self._write_text) if as_json else (self._write_text,):
+            with suppress(OSError):  # no room for it: the other stream may have some, and the exit status says it too
+                write()
+                break
+
+    def _write_json(self) -> None:
+        output.write_json({"error": {**plain(self), "hint": hints.whole(self.hint)}}, sys.stdout)
+        sys.stdout.flush()
+
+    def _write_text(self) -> None:
         console = output.console(stderr=True)
         console.print("error", style="bold red", end=" ")
         console.print(f"{output.safe(self.what)} [{self.code}]", soft_wrap=True)
@@ -80,8 +101,11 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, ModuleNotFoundError) and (extra := _extra(error)):
         missing = f"{error.name} is not installed"
         error = MissingExtraError(missing, f"install it with this package: pip install 'hmchain[{extra}]'")
-    elif isinstance(error, OSError) and error.filename is not None:
-        error = FileAccessError(f"{error.filename}: {error.strerror}", "check the path, its owner and the free space")
+    elif isinstance(error, OSError) and error.errno:
+        where = "what is read or written" if error.filename is None else error.filename
+        error = FileAccessError(f"{where}: {os.strerror(error.errno)}", "check the path, its owner and the free space")
+    elif what := next((words for kind, words in _TOO_MUCH.items() if isinstance(error, kind)), None):
+        error = UnusableInputError(what, "give less, or something else")
     if isinstance(error, HMChainError):
         return Failure(error.what, error.hint, error.code, error.exit_code)
     hint = "run it again with HMCHAIN_DEBUG=1 to see where, and report it"

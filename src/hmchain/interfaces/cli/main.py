@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.completion import get_completion_inspect_parameters
 
-from hmchain.interfaces.cli import about, command, failures, output
+from hmchain.interfaces.cli import about, command, failures, output, streams
 from hmchain.interfaces.cli.lazy import LazyCommand, LazyGroup
 from hmchain.interfaces.cli.options import passphrase_taken
 from hmchain.interfaces.program import ASKED, NAME, program
@@ -104,6 +104,7 @@ def _complete() -> None:
 def run() -> None:
     """Entry point of the command `hmchain`."""
     leave_no_core_dump()
+    streams.prepare()
     if ASKED in os.environ:
         with suppress(Exception):  # whoever presses Tab wants no message
             _complete()
@@ -113,6 +114,11 @@ def run() -> None:
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
         # Whoever read us has read enough (Rich and Typer leave with SystemExit then); what is left has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        streams.drop_output()
         status = failures.READER_GONE
+    except OSError as error:  # no room for what was printed last
+        streams.drop_output()
+        failure = failures.explain(error)
+        failure.show(as_json=False)
+        status = failure.exit_code
     sys.exit(status)

@@ -131,7 +131,8 @@ def predict(
         found = prediction.predict(path, prediction.images_in(images), known, progress)
     failed = [each for each in found.predictions if each.error]
     if len(failed) == len(found.predictions) == 1:
-        raise UnreadableImagesError(f"{failed[0].image} is no image that can be used: {failed[0].error}")
+        what = f"{failed[0].image} is no image that can be used: {failed[0].error}"
+        raise UnreadableImagesError(what, "give a DICOM object or a picture, as the model was trained on")
     output.show(found, _show_predictions)
     if failed:
         raise typer.Exit(UnreadableImagesError.exit_code)

@@ -117,7 +117,8 @@ def write(text: str) -> None:
 
 def write_json(value: Any, stream: TextIO) -> None:
     """Print plain JSON and a newline."""
-    stream.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")  # a file's name may be no text
 
 
 def safe(text: str) -> str:

@@ -8,6 +8,8 @@ import msgspec
 
 from hmchain.application.site.run import RUNS, RunFolder
 from hmchain.errors import InputError
+from hmchain.records.pictures.named_sets import require_size
+from hmchain.records.pictures.partition import require_possible
 
 EMBEDDED, COMETBFT = "embedded", "cometbft"
 """The engines that can decide a run's blocks."""
@@ -39,6 +41,8 @@ class DemoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise InputError(f"{self.rounds} rounds of {self.steps} steps", "give 1 to 1000 of each")
         if self.engine not in (EMBEDDED, COMETBFT):
             raise InputError(f"there is no engine {self.engine!r}", f"give {EMBEDDED} or {COMETBFT}")
+        require_possible(self.hospitals, self.alpha, self.seed)
+        require_size(self.image_size)
 
     @property
     def label(self) -> str:
@@ -60,8 +64,8 @@ def is_finished(folder: RunFolder, settings: DemoSettings) -> bool:
     """
     path = folder.path
     if folder.settings.exists():
-        if _stored(folder) != settings:
-            raise RunInUseError(f"{path} holds a run with other settings", "choose another --output, or remove it")
+        if differing := _differing(_stored(folder), settings):
+            raise RunInUseError(f"{path} holds a run with {differing}", "choose another --output, or remove it")
         return folder.finished
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunInUseError(f"{path} exists and is no run", "choose another --output")
@@ -75,8 +79,14 @@ def claim(folder: RunFolder, settings: DemoSettings) -> None:
         folder.settings.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=1) + b"\n")
 
 
+def _differing(stored: DemoSettings, wanted: DemoSettings) -> str:
+    """The settings in which a run is not the one that is asked for."""
+    pairs = [(name, getattr(stored, name), getattr(wanted, name)) for name in stored.__struct_fields__]
+    return ", ".join(f"{name.replace('_', '-')} {old}, not {new}" for name, old, new in pairs if old != new)
+
+
 def _stored(folder: RunFolder) -> DemoSettings:
     try:
         return msgspec.json.decode(folder.settings.read_bytes(), type=DemoSettings)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, InputError) as error:
         raise RunInUseError(f"{folder.settings} is damaged", "choose another --output, or remove it") from error

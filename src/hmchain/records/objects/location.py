@@ -85,7 +85,10 @@ def open_backend(location: str, *, durable: bool, credentials: Path | None, endp
         if not location:
             raise LocationError("a store's location is empty", "give a path or s3://bucket/prefix")
         return open_folder(Path(location), durable=durable)
-    parts = urlsplit(location)
+    try:
+        parts = urlsplit(location)
+    except ValueError as error:
+        raise LocationError(f"{location} is no address", "give a path, file:///path or s3://bucket/prefix") from error
     if parts.username or parts.password or parts.query or parts.fragment:
         raise LocationError("a store's location holds more than a place", "credentials go into the environment")
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path not in ("", "/"):

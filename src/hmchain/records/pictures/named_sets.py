@@ -45,6 +45,12 @@ DATASETS = (_BR35H, _BCCD, *medmnist.CLASSES)
 """Names that `load_images` knows."""
 
 
+def require_size(size: int | None) -> None:
+    """Raise `InputError` for a side of images out of range."""
+    if size is not None and not SIZE_MIN <= size <= SIZE_MAX:
+        raise InputError(f"images of {size} x {size} pixels", f"a size is {SIZE_MIN} to {SIZE_MAX}")
+
+
 def load_images(
     dataset: str, *, data_dir: Path | None = None, size: int | None = None, progress: Progress | None = None
 ) -> ImageSet:
@@ -57,8 +63,7 @@ def load_images(
     Raises `UnknownDatasetError`, `DatasetUnavailableError`, `DatasetLayoutError`, `EmptyDatasetError` or
     `OneClassError`; a single bad file raises nothing, it is quarantined.
     """
-    if size is not None and not SIZE_MIN <= size <= SIZE_MAX:
-        raise InputError(f"images of {size} x {size} pixels", f"a size is {SIZE_MIN} to {SIZE_MAX}")
+    require_size(size)
     folder = data_dir or (Path(os.environ[DATA_DIR_VARIABLE]) if os.environ.get(DATA_DIR_VARIABLE) else None)
     name = dataset.lower()
     if name == _BR35H:

@@ -27,6 +27,7 @@ ATTEMPTS_MAX = 1000
 
 Indices = npt.NDArray[np.int64]
 
+SEED_MAX = (1 << 63) - 1
 _TEST_STREAM, _HOSPITAL_STREAM = 0, 1
 
 
@@ -77,6 +78,17 @@ class _Groups:
         return np.flatnonzero(np.isin(self.of_image, chosen))
 
 
+def require_possible(hospitals: int, alpha: float, seed: int) -> None:
+    """Raise `PartitionSettingError` for a setting out of range."""
+    if not HOSPITALS_MIN <= hospitals <= HOSPITALS_MAX:
+        hint = f"{HOSPITALS_MIN} to {HOSPITALS_MAX} are possible"
+        raise PartitionSettingError(f"{hospitals} hospitals", hint)
+    if not (alpha > 0 and math.isfinite(alpha)):
+        raise PartitionSettingError(f"alpha is {alpha}", "give a positive number; 0.5 is a strong skew, 100 hardly any")
+    if not 0 <= seed <= SEED_MAX:
+        raise PartitionSettingError(f"the seed is {seed}", f"give a whole number from 0 to {SEED_MAX}")
+
+
 def partition(image_set: ImageSet, hospitals: int, alpha: float, seed: int) -> Partition:
     """Split `image_set` among `hospitals` (3 to 32) with Dirichlet(`alpha`) label skew.
 
@@ -84,16 +96,10 @@ def partition(image_set: ImageSet, hospitals: int, alpha: float, seed: int) -> P
     validation set is shared out with the training set: each hospital sets 15 % of its own groups aside.
 
     A draw is taken when every hospital has 20 images and two classes to train on; where no draw has the latter, the
-    first that has the former. Raises `PartitionSettingError` for a setting out of range and `TooFewImagesError` if
+    first that has the former. Raises what `require_possible` raises, and `TooFewImagesError` if
     1000 draws leave some hospital with fewer than 20 images.
     """
-    if not HOSPITALS_MIN <= hospitals <= HOSPITALS_MAX:
-        hint = f"{HOSPITALS_MIN} to {HOSPITALS_MAX} are possible"
-        raise PartitionSettingError(f"{hospitals} hospitals", hint)
-    if not (alpha > 0 and math.isfinite(alpha)):
-        raise PartitionSettingError(f"alpha is {alpha}", "give a positive number; 0.5 is a strong skew, 100 hardly any")
-    if seed < 0:
-        raise PartitionSettingError(f"the seed is {seed}", "give a whole number from 0")
+    require_possible(hospitals, alpha, seed)
     groups = _groups(image_set)
     test_groups, pool = _test_split(image_set, groups, np.random.Generator(np.random.PCG64([seed, _TEST_STREAM])))
     skewed: Partition | None = None

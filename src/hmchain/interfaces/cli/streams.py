@@ -1,0 +1,27 @@
+"""Standard streams as callers leave them to us: closed, full, or of a character set that lacks letters."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+_STREAMS = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
+
+
+def prepare() -> None:
+    """Open those that are closed to nowhere, so that no file takes their number; write what they lack as escapes."""
+    while (number := os.open(os.devnull, os.O_RDWR)) in _STREAMS:
+        pass
+    os.close(number)
+    for number, (name, mode) in _STREAMS.items():
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop_output() -> None:
+    """Let nothing more be written to standard output: it has no room, or nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
