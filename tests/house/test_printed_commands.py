@@ -15,13 +15,13 @@ import pytest
 import hmchain
 from hmchain.interfaces.cli import hints
 from hmchain.interfaces.cli.hints import Takes
-from support.command_tree import all_commands, options
+from support.command_tree import all_commands, arguments, options
 from support.paths import REPOSITORY
 from support.printed_commands import fault, loose, printed
 
 SOURCE = Path(hmchain.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-COMING = ("node export-ledger",)
+COMING = ("report --study",)
 NO_TEXTS = {"digest", "derive", "_combine", "example"}
 """Calls whose first argument is no text for people, or a whole command by itself."""
 
@@ -39,6 +39,8 @@ def _not_shown(node: ast.AST) -> Iterator[ast.AST]:
         yield from node.values
     elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in NO_TEXTS:
         yield from node.args
+    elif isinstance(node, ast.Assign) and "LABEL" in ast.unparse(node.targets[0]):
+        yield node.value  # of a digest
     elif isinstance(node, ast.Expr):  # what explains a module, a class, a function, or a value above it
         yield node.value
 
@@ -80,6 +82,9 @@ def test_a_hint_repeats_the_folder_for_what_takes_it(name: str) -> None:
     folder = next((option for option in options(all_commands()[name]) if "--dir" in option.opts), None)
     of = {None: Takes.NOTHING, "Folder of a run, a node or a ledger.": Takes.RUN, "Folder of the node.": Takes.NODE}
     assert hints.takes(name) is of.get(folder and folder.help, Takes.HOSPITAL)
+    if hints.takes(name) is Takes.RUN:
+        own = [each for each in arguments(all_commands()[name]) if each.metavar != "DIR"]
+        assert bool(own) == (name in hints.ABOUT_ONE)
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,21 @@ from support.command_tree import all_commands, arguments, options
 
 GROUPS = "demo|report|version|completion|data|study|model|audit|ledger|network|node"
 _BETWEEN = re.compile(r"`([^`\n]*)`")
+_LINE = re.compile(rf"^ *hmchain ((?:{GROUPS})\b.*)$", re.MULTILINE)
 _COMMAND = re.compile(rf"\bhmchain (?:{GROUPS})\b")
 
 
 def printed(text: str) -> Iterator[str]:
     """What stands after the program's name in the commands of a text."""
+    yield from (found[1] for found in _LINE.finditer(text))
     for found in _BETWEEN.finditer(text):
         if at := re.search(r"(?:^|/| -m )hmchain (.*)", found[1]):
             yield at[1]
 
 
 def loose(text: str) -> str:
-    """A command of a text that is not between backticks, if there is one."""
-    found = _COMMAND.search(_BETWEEN.sub("", text))
+    """A command of a text that has no line of its own and is not between backticks, if there is one."""
+    found = _COMMAND.search(_LINE.sub("", _BETWEEN.sub("", text)))
     return found[0] if found else ""
 
 

@@ -89,7 +89,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "version_withdrawn": ("records of that version were erased, and its steward withdrew it", "use the next version"),
     "wrong_specification": (
         "the digest of another specification than the study's",
-        "read the study again: `hmchain study show`",
+        "read the study again: `hmchain study show STUDY`",
     ),
     "bad_reason": ("an unknown reason code", "one of the listed ones; no free text goes on a ledger"),
     "not_approved": ("no approval is in force", "the steward approves first"),
@@ -127,7 +127,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "not_a_participant": ("the organisation takes no part", ""),
     "not_the_proposer": (
         "only the proposing member may; others may resume where it is no member any more",
-        "ask it, or let stewards vote: `hmchain study close --vote`",
+        "ask it, or let stewards vote: `hmchain study close STUDY --vote`",
     ),
     "not_paused": ("the study is not paused", "nothing to do"),
     "not_running": ("the study is not running", "wait, or resume it"),

@@ -81,6 +81,8 @@ def test_a_node_s_folder_is_repeated_for_all_that_read_it_and_a_run_s_for_reader
         assert hints.whole(text) == told.format(at, "")
         (tmp_path / "node.toml").touch()
         assert hints.whole(text) == told.format(at, at)
+        assert hints.whole("`hmchain audit verify a.tar`") == "`hmchain audit verify a.tar`"
+        assert hints.whole("see:\n  hmchain ledger tx 3f9a") == f"see:\n  hmchain ledger tx 3f9a{at}"
         assert hints.whole(f"`hmchain node start{at}`") == f"`hmchain node start{at}`"
     finally:
         hints.forget()

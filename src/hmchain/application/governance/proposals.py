@@ -150,7 +150,7 @@ def _data(state: State, proposal: Proposal) -> tuple[tuple[DatasetUse, ...], Sch
         raise StudyFileError("the datasets are not of one schema", "propose a study of datasets that are alike")
     schema = schemas[0]
     if not isinstance(schema, Schema):
-        hint = "make images or rows of them first: hmchain data prepare"
+        hint = "make images or rows of them first: `hmchain data prepare DATASET --into NAME`"
         raise StudyFileError("the datasets are not made to learn from", hint)
     return tuple(uses), schema, max(counts)
 

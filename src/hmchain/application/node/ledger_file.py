@@ -31,7 +31,7 @@ FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
 _PIECE_BYTES = 1 << 20
 _NEVER = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: the same ledger gives the same file
 _READ_ONLY = 0o444
-_WAY_OUT = "give the folder of a ledger, or a file that `hmchain node export-ledger` wrote"
+_WAY_OUT = "give the folder of a ledger, or a file that `hmchain node export-ledger FILE` wrote"
 
 
 class LedgerFileError(InputError):

@@ -182,7 +182,7 @@ def _words_of_this_run(folder: NodeFolder) -> str:
 
 def _damage(folder: NodeFolder) -> str:
     if restoration.is_unfinished(folder):
-        return "`hmchain node restore` was stopped in the middle (the way out: `hmchain node start` finishes it)"
+        return "`hmchain node restore FILE` was stopped in the middle (the way out: `hmchain node start` finishes it)"
     if not config_file(folder.engine).is_file():
         return f"{folder.engine} holds no CometBFT home (the way out: `hmchain network join FILE` once more)"
     try:

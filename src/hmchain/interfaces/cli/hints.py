@@ -1,7 +1,7 @@
 """Commands that are printed: they begin as this program was called, and go to the folder that this command was given.
 
-A text says them between backticks, as `hmchain study status`. What takes which folder is written down here, since the
-commands themselves are imported when they are called; a test compares the two.
+A text says them between backticks, as `hmchain study status`, or on a line of their own. What takes which folder is
+written down here, since the commands themselves are imported when they are called; a test compares the two.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ _OTHERS = {
     **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
     "model export": Takes.HOSPITAL,
 }
+ABOUT_ONE = ("study show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
+"""Commands on a run that have an argument of their own, which is no folder."""
 _LEAST = {"report": 1}
 """Words of a command; one alone is a group of commands."""
+_LINE = re.compile(rf"^( *){NAME} ([a-z].*)$", re.MULTILINE)
 _COMMAND = re.compile(rf"`{NAME}( [^`\n]*)?`")
 
 _given: ContextVar[tuple[str, Path] | None] = ContextVar("given", default=None)
@@ -59,6 +62,7 @@ def forget() -> None:
 
 def whole(text: str) -> str:
     """`text` with its commands as they work here."""
+    text = _LINE.sub(lambda found: f"{found[1]}{called(found[2])}", text)
     return _COMMAND.sub(lambda found: f"`{called(found[1] or '')}`", text)
 
 
@@ -74,6 +78,9 @@ def _goes_there(words: str, running: str, folder: Path) -> bool:
     from hmchain.application.site.node import NodeFolder
 
     parts, wants = words.split(), takes(words)
-    if {"--dir", "--node", "--help"} & set(parts) or len(parts) < _LEAST.get("".join(parts[:1]), 2):
+    size = _LEAST.get("".join(parts[:1]), 2)
+    if {"--dir", "--node", "--help"} & set(parts) or len(parts) < size:
         return False
+    if wants is Takes.RUN and " ".join(parts[:2]) not in ABOUT_ONE and parts[size:] and parts[size][0] != "-":
+        return False  # the folder is its argument
     return wants is not Takes.NOTHING and (wants is takes(running) or NodeFolder(folder).toml.is_file())

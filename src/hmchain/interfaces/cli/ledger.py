@@ -103,7 +103,7 @@ def proof(
 
     def tell(_: object) -> None:
         output.say(f"{out} proves a transaction of block {proven.height}. Check it anywhere, offline:")
-        output.command(f"audit proof {shlex.quote(str(out))} --genesis {genesis}")
+        output.say(f"hmchain audit proof {shlex.quote(str(out))} --genesis {genesis}", style="bold")
 
     about = {"transaction": proven.transaction.digest, "height": proven.height, "genesis": genesis}
     output.show({"file": out, **about}, tell)

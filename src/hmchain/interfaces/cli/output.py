@@ -126,11 +126,6 @@ def safe(text: str) -> str:
     return hints.whole(printable(text, keep="\n"))
 
 
-def command(words: str) -> None:
-    """Print a command to be copied, on a line of its own; `words` is what stands after the program's name."""
-    console().print(printable(hints.called(words)), style="bold", soft_wrap=True)
-
-
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], drop: Sequence[str] = ()) -> None:
     """Print a table that breaks no word; columns whose name ends in a number sign are right-aligned.
 

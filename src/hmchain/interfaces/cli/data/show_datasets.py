@@ -151,4 +151,4 @@ def show_checked(found: VersionCheck) -> None:
 def show_proof(made: WrittenProof) -> None:
     """Say what a proof shows, and how to check it."""
     output.say(f"{made.file} proves that {made.dataset} version {made.version} holds the record. Check it offline:")
-    output.command(f"audit verify-record {shlex.quote(str(made.file))} --genesis DIGEST --dir LEDGER")
+    output.say(f"hmchain audit verify-record {shlex.quote(str(made.file))} --genesis DIGEST --dir LEDGER", style="bold")

@@ -33,7 +33,7 @@ def show_founded(founded: FoundedNetwork, file: Path) -> None:
     output.say(f"{len(members)} members: the network goes on while at most {founded.tolerated} of them fail or lie.")
     output.say(f"Compare the fingerprints by telephone, then send {file} to every member, with this digest beside it:")
     output.say(f"genesis {genesis.digest.hex()}", style="bold")
-    output.command(f"network join {shlex.quote(str(file))} --genesis {genesis.digest.hex()}")
+    output.say(f"hmchain network join {shlex.quote(str(file))} --genesis {genesis.digest.hex()}", style="bold")
 
 
 def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> None:
@@ -110,7 +110,7 @@ def show_question(ballot: BallotView) -> None:
 
 
 def _details(ballot: BallotView) -> tuple[tuple[str, str], ...]:
-    notes = {"fingerprint": ": ask there by telephone what `hmchain node init` printed"}
+    notes = {"fingerprint": ": ask there by telephone what node init printed"}
     return tuple((name, value + notes.get(name, "")) for name, value in ballot.details)
 
 

@@ -23,7 +23,7 @@ def show_list(found: Sequence[StudyInWords], *, asks: bool) -> None:
     rows = [(_asked_row if asks else _row)(each) for each in found]
     output.table(ASKED_COLUMNS if asks else COLUMNS, rows, drop=DROP)
     if any(each.words.reading is Reading.UNREAD for each in found):
-        output.say("Read a description: hmchain study show STUDY")
+        output.say("Read a description: `hmchain study show STUDY`")
 
 
 def show_proposal(shown: StudyInWords) -> None:

@@ -119,7 +119,7 @@ def _show_all(found: list[StudyHere], place: Run) -> None:
     alive = (each.status for each in found if each.status.status not in ("refused", "closed"))
     output.fields((each.name, each.next) for each in alive)
     output.say()
-    output.say(f"All about one: hmchain study status --study {found[0].status.name}{place.option}", style="dim")
+    output.say(f"All about one: `hmchain study status --study {found[0].status.name}{place.option}`", style="dim")
 
 
 def _show(here: StudyHere) -> None:
