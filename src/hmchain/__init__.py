@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hmchain.application.hospital.hospital import Hospital
     from hmchain.application.hospital.node_hospital import NodeHospital
     from hmchain.application.hospital.own_learner import learning_with
+    from hmchain.application.learning.description import Description
     from hmchain.application.learning.model_file import Model, load_model
     from hmchain.application.learning.prediction import predict, predict_many
     from hmchain.application.learning.schedule import default_plan
@@ -52,6 +53,7 @@ _HOMES = {
     "hmchain.application.hospital.hospital": ("Hospital",),
     "hmchain.application.hospital.node_hospital": ("NodeHospital",),
     "hmchain.application.hospital.own_learner": ("learning_with",),
+    "hmchain.application.learning.description": ("Description",),
     "hmchain.application.learning.model_file": ("Model", "load_model"),
     "hmchain.application.learning.prediction": ("predict", "predict_many"),
     "hmchain.application.learning.schedule": ("default_plan",),
@@ -104,7 +106,7 @@ __all__ = [  # noqa: RUF022
     # a hospital at its node, and hospitals of one's own
     "open_hospital", "NodeHospital", "NodeFolder",
     "Consortium", "Hospital", "Images", "Schema", "Architecture", "DatasetUse", "ProposeStudy", "ApproveStudy",
-    "RefuseStudy", "RevokeApproval", "default_plan", "study_spec",
+    "RefuseStudy", "RevokeApproval", "Description", "default_plan", "study_spec",
     # a trainer of one's own
     "Trainer", "Examples", "RowSet", "TrainerPlan", "trainer_spec", "read_source", "learning_with",
 ]  # fmt: skip

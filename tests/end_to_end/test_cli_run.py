@@ -24,6 +24,7 @@ from support.finished_run import (
     REFUSED_STUDY,
     ROUNDS,
     STUDY,
+    TITLE,
     Captured,
     answer,
     propose,
@@ -78,10 +79,28 @@ def test_a_transaction_is_found_by_the_first_digits_of_its_digest(capsys: Captur
 def test_a_study_is_shown_with_all_that_it_pins(capsys: Captured) -> None:
     of_run = ("--dir", os.environ["HMCHAIN_RUN"])
     shown = text(capsys, "study", "show", STUDY, *of_run)
-    for words in ("DUO:0000006", "of at least 3 of the 4 hospitals", "the server's learning rate is", "train within"):
+    for words in (
+        TITLE,
+        "Dr North",
+        "DUO:0000006, health or medical",
+        "of at least 3 of the 4 hospitals",
+        "the server's learning rate is",
+        "train within",
+    ):
         assert words in shown
     assert answer(capsys, "study", "show", STUDY, *of_run)["specification"]["rounds"] == ROUNDS
     assert "unknown_study" in text(capsys, "study", "show", "nothing", *of_run, status=2)
+
+
+def test_the_studies_of_a_run_are_listed_in_words_with_what_all_hospitals_said(capsys: Captured) -> None:
+    of_run = ("--dir", os.environ["HMCHAIN_RUN"])
+    shown = text(capsys, "study", "list", *of_run)
+    assert "4 approved" in shown and "1 refused, 3 undecided" in shown and TITLE in shown
+    assert "asks for" not in shown and "this hospital said" not in shown
+    listed = {each["study"]: each for each in answer(capsys, "study", "list", *of_run)}
+    assert listed[STUDY]["description"]["description"]["title"] == TITLE
+    assert listed[STUDY]["purpose_words"].endswith("health or medical or biomedical research")
+    assert listed[REFUSED_STUDY]["answers"][-1] == {"organisation": "west", "decision": "refused"}
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,10 @@ from PIL import Image
 
 from hmchain.application.governance import key_rotation, trainers
 from hmchain.application.governance.delegate import LedgerUser, open_steward
+from hmchain.application.learning.pinned import read_training
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.site.keyring import ROTATED_ROLES, Keyring, key_file, next_key_file
+from hmchain.application.site.node import exchanged_objects
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger import proposer
 from hmchain.ledger.contracts.data import datasets
@@ -103,15 +105,27 @@ def published(consortium: Consortium) -> Consortium:
     return consortium
 
 
+WORDS = (
+    '[description]\ntitle = "Dark or bright?"\ntext = "A rehearsal."\ncontact = "Dr North"\nethics_number = "17/26"\n'
+)
+
+
 def propose(consortium: Consortium, tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name}.toml"
     uses = "\n".join(f'{hospital} = "scans"' for hospital in NAMES)
-    file.write_text(f'name = "{name}"\nrounds = 1\nsteps = 2\n[datasets]\n{uses}\n')
+    file.write_text(f'name = "{name}"\nrounds = 1\nsteps = 2\n[datasets]\n{uses}\n{WORDS}')
     made = answer("study", "propose", str(file), "--node", folder(consortium, "north"))
     assert (made["status"], made["proposer"], made["participants"]) == ("proposed", "north", list(NAMES))
     for hospital in NAMES:
         node = folder(consortium, hospital)
         until(lambda at=node: name in hmchain("study", "list", "--node", at), "the proposal at every node")
+
+
+def lose_description(consortium: Consortium, study: str, node: str) -> None:
+    """The shared store loses what a study says of itself."""
+    pinned = read_training(bytes.fromhex(answer("study", "show", study, "--node", node)["specification"]["training"]))
+    assert pinned.words is not None
+    exchanged_objects(consortium.sites["north"].folder).delete(pinned.words.object)
 
 
 def test_stewards_decide_on_studies_at_their_nodes(
@@ -126,9 +140,13 @@ def test_stewards_decide_on_studies_at_their_nodes(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     shown = hmchain("study", "approve", "brightness", "--days", "30", "--node", south)
     assert "Allow this until" in shown
-    assert "scans version 1" in shown and "DUO:0000006" in shown and "hmchain study revoke brightness" in shown
-    done = answer("study", "approve", "brightness", "--yes", "--node", west)
-    assert done["decision"] == "approved"
+    for words in ("Dark or bright?", "17/26", "DUO:0000006, health or medical", "scans version 1", "study revoke"):
+        assert words in shown
+    lose_description(published, "brightness", south)
+    assert "Dark or bright?" in hmchain("study", "list", "--node", south)  # from its own copy
+    assert "description_unread" in hmchain("study", "approve", "brightness", "--yes", "--node", west, status=2)
+    assert "THE DESCRIPTION CANNOT BE SHOWN" in hmchain("study", "show", "brightness", "--node", west)
+    assert answer("study", "approve", "brightness", "--yes", "--unread", "--node", west)["decision"] == "approved"
     assert answer("study", "revoke", "brightness", "--yes", "--node", south)["decision"] == "revoked"
     assert "not_approved" in hmchain("study", "revoke", "brightness", "--yes", "--node", south, status=8)
     assert "not_paused" in hmchain("study", "resume", "brightness", "--node", folder(published, "north"), status=8)

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.learning.description import Description
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import Architecture
@@ -28,6 +29,7 @@ from support.synthetic_run import synthetic_summary
 NAMES = ("east", "north", "south", "west")
 
 
+TITLE = "Tumour or none"
 STUDY, REFUSED_STUDY, DATASET = "tiny", "unwanted", "scans"
 
 
@@ -55,8 +57,10 @@ def propose(consortium: Consortium, name: str) -> Any:
     """Put a study before the stewards."""
     uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in NAMES)
     arch = Architecture.for_images(SIDE, SIDE, 1, 2, filters=8)
-    spec = study_spec(name, SCHEMA, uses, arch, default_plan(ROUNDS, steps=1), consortium.ledger.genesis.salt)
-    consortium.require(consortium.hospitals["north"].as_scientist(ProposeStudy(spec)))
+    north, salt = consortium.hospitals["north"], consortium.ledger.genesis.salt
+    words = north.describe(name, Description(title=TITLE, text="Is it there?", contact="Dr North"))
+    spec = study_spec(name, SCHEMA, uses, arch, default_plan(ROUNDS, steps=1), salt, words=words)
+    consortium.require(north.as_scientist(ProposeStudy(spec)))
     return spec
 
 

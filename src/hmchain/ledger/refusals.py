@@ -180,4 +180,4 @@ def refusal_words(code: str) -> str:
 
 def refusal_hint(code: str) -> str:
     """The way out of a refusal, where it can be told in a line."""
-    return _HERE.get(code) or (REFUSALS[code][1] if code in REFUSALS else "") or _OF_ALL
+    return _HERE.get(code) or (REFUSALS[code][1] if code in REFUSALS else _OF_ALL)

@@ -8,8 +8,6 @@ from pathlib import Path
 import msgspec
 
 TABLE = Path(__file__).parent / "tables" / "duo.toml"
-HEALTH_RESEARCH = "DUO:0000006"
-"""Health, medical or biomedical research."""
 UNKNOWN = "a code that this version does not know"
 
 

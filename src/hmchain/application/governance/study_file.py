@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from hmchain.application.governance.purposes import HEALTH_RESEARCH, terms
-from hmchain.application.learning.defaults import CLIP_NORM, CLIP_NORM_RANGE
+from hmchain.application.governance.purposes import terms
+from hmchain.application.learning.defaults import CLIP_NORM, CLIP_NORM_RANGE, HEALTH_RESEARCH
 from hmchain.application.learning.description import Description, describe
 from hmchain.application.learning.pinned import FL_CNN
 from hmchain.application.learning.trainers.trainer import Option

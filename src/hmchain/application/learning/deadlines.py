@@ -10,12 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hmchain.application.learning.defaults import DEADLINES
 from hmchain.ledger.contracts.learning.studies import Deadlines
-
-PATIENT = Deadlines(
-    commit_ms=600_000, attest_ms=60_000, reveal_ms=60_000, aggregate_ms=60_000, verify_ms=60_000, gate_ms=60_000
-)
-"""Where a round needs everybody."""
 
 _SLOW = 10
 _TRAIN_US, _JUDGE_US = 2.4, 0.8
@@ -49,7 +45,7 @@ class Work:
 def deadlines_for(work: Work, *, needs_all: bool, least_ms: int) -> Deadlines:
     """Deadlines for some work; `needs_all` where no round can do without any of the participants."""
     if needs_all:
-        return PATIENT
+        return DEADLINES
     cost = work.positions * (work.filters / 16) ** 2
     train_us = work.images * cost * _TRAIN_US + work.records * _READ_US
     judge_us = work.records * _JUDGED_PERCENT / 100 * cost * _JUDGE_US

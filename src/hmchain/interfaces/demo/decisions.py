@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.defaults import DEADLINES, HEALTH_RESEARCH
+from hmchain.application.learning.description import TITLE_CHARACTERS_MAX, Description
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.cnn import code_digest
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
@@ -18,7 +19,6 @@ from hmchain.ledger.contracts.learning.opening import JoinStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.engines.ledger import signed
-from hmchain.ledger.state import State
 
 UNWANTED_PURPOSE = "DUO:0000042"
 """General research use: wider than what the steward's patients agreed to."""
@@ -49,7 +49,7 @@ def refuse_unwanted_study(prepared: Prepared, consortium: Consortium) -> Refused
     name, (first, *_, last) = prepared.unwanted_study, prepared.names
     answer = "not_approved"
     if studies.study(consortium.ledger.state, name) is None:
-        spec = _spec(prepared, consortium.ledger.state, name, purpose=UNWANTED_PURPOSE)
+        spec = _spec(prepared, consortium, name, purpose=UNWANTED_PURPOSE, description=_unwanted(prepared))
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
         answer = consortium.submit(_join(consortium.hospitals[last], name))[0]
     unwanted = studies.require_study(consortium.ledger.state, name).progress.specification
@@ -66,8 +66,9 @@ def _join(hospital: Hospital, study: str) -> bytes:
 def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> StudySpec:
     """Propose the study; every steward approves its own dataset for it."""
     name, first = prepared.study, prepared.names[0]
-    spec = _spec(prepared, consortium.ledger.state, name, deadlines=deadlines)
-    if studies.study(consortium.ledger.state, name) is None:
+    begun = studies.study(consortium.ledger.state, name)
+    spec = begun.spec if begun else _spec(prepared, consortium, name, deadlines=deadlines, description=_asked(prepared))
+    if begun is None:
         consortium.require(consortium.hospitals[first].as_scientist(ProposeStudy(spec)))
     specification = spec.digest
     for organisation, hospital in consortium.hospitals.items():
@@ -78,10 +79,38 @@ def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlin
 
 
 def _spec(
-    prepared: Prepared, state: State, name: str, *, purpose: str = HEALTH_RESEARCH, deadlines: Deadlines = DEADLINES
+    prepared: Prepared,
+    consortium: Consortium,
+    name: str,
+    *,
+    description: Description,
+    purpose: str = HEALTH_RESEARCH,
+    deadlines: Deadlines = DEADLINES,
 ) -> StudySpec:
     uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in prepared.names)
-    salt = parameters.founding(state).salt
+    salt = parameters.founding(consortium.ledger.state).salt
+    words = consortium.hospitals[prepared.names[0]].describe(name, description)
     return study_spec(
-        name, prepared.schema, uses, prepared.arch, prepared.plan, salt, purpose=purpose, deadlines=deadlines
+        name, prepared.schema, uses, prepared.arch, prepared.plan, salt,
+        purpose=purpose, deadlines=deadlines, words=words,
+    )  # fmt: skip
+
+
+def _asked(prepared: Prepared) -> Description:
+    classes = " and ".join(prepared.schema.classes) if len(prepared.schema.classes) < 3 else "the classes"
+    return Description(
+        title=f"Telling {classes} apart, together and alone"[:TITLE_CHARACTERS_MAX],
+        text="Does one model that all hospitals train together serve each of them better than its own? The hospitals "
+        "are simulated, and so are their people. Images stay where they are; masked updates are summed.",
+        contact=f"the simulated scientist of {prepared.names[0]}",
+        ethics_number="none: public images, simulated hospitals",
+        code="the files of this installation; their digest is pinned below",
+    )
+
+
+def _unwanted(prepared: Prepared) -> Description:
+    return Description(
+        title="The same images, for whatever comes up",
+        text="A study that asks for more than the patients agreed to: general research, with no question named.",
+        contact=f"the simulated scientist of {prepared.names[0]}",
     )

@@ -84,7 +84,8 @@ def show(study: StudyName, folder: NodeOrRun = None) -> None:
         output.vouch(ledger.verified)
         chain_id, found = ledger.genesis.chain_id, ledger.proposal(place.organisation, study)
     shown = StudyInWords(found, read_words(place.texts(found), chain_id, found.specification))
-    output.show(shown, show_proposal, lambda shown: _told(shown.proposal, shown))
+    asks = bool(place.organisation)
+    output.show(shown, lambda shown: show_proposal(shown, asks=asks), lambda shown: _told(shown.proposal, shown))
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study approve brain-tumour --days 90"))

@@ -26,8 +26,8 @@ def show_list(found: Sequence[StudyInWords], *, asks: bool) -> None:
         output.say("Read a description: `hmchain study show STUDY`")
 
 
-def show_proposal(shown: StudyInWords) -> None:
-    """All that a study pins, what it asks of this hospital, and its description."""
+def show_proposal(shown: StudyInWords, *, asks: bool = True) -> None:
+    """All that a study pins, its description, and what it asks of this hospital; `asks` as for `show_list`."""
     asked = shown.proposal.asked
     wants = f"{asked.dataset} version {asked.version}" if asked.dataset else "nothing of this hospital"
     output.fields((
@@ -35,7 +35,7 @@ def show_proposal(shown: StudyInWords) -> None:
         *_words(shown.words),
     ))  # fmt: skip
     output.heading("Asked and answered")
-    output.fields((("asks for", wants), ("said so far", _answers_by_name(asked))))
+    output.fields((*((("asks for", wants),) if asks else ()), ("said so far", _answers_by_name(asked))))
     output.heading("Pinned, and bound by an approval")
     output.fields(terms(shown.proposal.specification))
     if shown.words.is_lost:
