@@ -9,6 +9,8 @@ STEP_MS = 200
 """How long each participant waits for the one before it to say that a deadline has passed."""
 OPENING_STEP_MS = 1_000
 """As `STEP_MS`, where a study did not open in time."""
+RESTART_MS = 600_000
+"""How long a phase may last that cannot end well without a hospital whose machine may be starting again."""
 PATIENCE_MS = 2_000
 """How long those who need not answer wait for those who should: this, or a quarter of the phase."""
 

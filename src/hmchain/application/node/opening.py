@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from hmchain.application.agent.phases import PATIENT
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.node_hospital import NodeHospital
@@ -74,5 +75,6 @@ def open_hospital(
             stack.callback(ledger.close)
             hospital = Hospital(place, keys, objects, OwnNode(ledger, settings.organisation), learn, relay)
             hospital.agent.colluders_min = settings.colluders_min
+            hospital.agent.phases = PATIENT
             stack.pop_all()
         return NodeHospital(hospital, ledger, held.pop_all())

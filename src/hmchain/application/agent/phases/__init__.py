@@ -7,7 +7,7 @@ and again, also by an agent that was started a moment ago. A dishonest agent is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hmchain.application.agent.desk import Desk, RoundDesk
 from hmchain.application.agent.phases import (
@@ -70,3 +70,5 @@ HONEST = Phases(
     open_vote=gate.open_vote,
     tick=lapse.tick,
 )
+PATIENT = replace(HONEST, tick=lapse.patient_tick)
+"""The same among machines of their own, which crash and start again."""

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from hmchain.application.agent import turns
 from hmchain.application.agent.desk import Desk, RoundDesk
-from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger import sums
+from hmchain.ledger.contracts.learning import rounds, studies, summing
 from hmchain.ledger.contracts.learning.participation import Tick
+from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
 
 
 def lapse(desk: Desk) -> Iterator[Tick]:
@@ -22,6 +24,51 @@ def lapse(desk: Desk) -> Iterator[Tick]:
 
 def tick(desk: RoundDesk) -> Iterator[Tick]:
     """Say that a phase's deadline has passed: whose turn it is at once."""
+    return _tick(desk, desk.entry.deadline_ms)
+
+
+def patient_tick(desk: RoundDesk) -> Iterator[Tick]:
+    """As `tick`; where the round cannot go on without those who are silent, give their machines time to start again.
+
+    The ledger moves on when somebody says that a deadline has passed. Where that helps nobody, and only counts a
+    setback of the two that pause a study, an honest agent says it later: so a crash costs no study its run, and short
+    deadlines are for those rounds that can do without the hospital that is gone.
+    """
+    entry, due_ms = desk.entry, desk.entry.deadline_ms
+    if not _can_go_on(desk):
+        span_ms = rounds.span_ms(desk.study.spec.deadlines, entry.phase)
+        due_ms = max(due_ms, due_ms - span_ms + turns.RESTART_MS)
+    return _tick(desk, due_ms)
+
+
+def _tick(desk: RoundDesk, due_ms: int) -> Iterator[Tick]:
     turn = (desk.order - desk.state.height) % len(desk.study.spec.uses)
-    if desk.node.now_ms() > desk.entry.deadline_ms + turn * turns.STEP_MS:
+    if desk.node.now_ms() > due_ms + turn * turns.STEP_MS:
         yield Tick(desk.name)
+
+
+def _can_go_on(desk: RoundDesk) -> bool:
+    """Whether the phase's end would bring the round on, without those who have not answered yet."""
+    entry, spec = desk.entry, desk.study.spec
+    match entry.phase:
+        case Phase.COMMIT:
+            return _may_be_summed(desk, tuple(each.organisation for each in rounds.contributions(desk.state, entry)))
+        case Phase.ATTEST:
+            updates = rounds.contributions(desk.state, entry)
+            sound = tuple(each.organisation for each in updates if len(each.attested) >= spec.witnesses)
+            return _may_be_summed(desk, sound)
+        case Phase.REVEAL:  # a withheld seed voids the attempt, and a set without that one hospital gives it away
+            return False
+        case Phase.GATE_COMMIT:
+            return len(rounds.gate_ballots(desk.state, entry)) >= spec.threshold
+        case Phase.GATE_REVEAL:
+            opened = (ballot.verdict for ballot in rounds.gate_ballots(desk.state, entry))
+            return sum(verdict is not Verdict.OPEN for verdict in opened) >= spec.threshold
+        case _:
+            return True
+
+
+def _may_be_summed(desk: RoundDesk, organisations: tuple[str, ...]) -> bool:
+    history = summing.history(desk.state, rounds.sum_key(desk.study, desk.entry), desk.name)
+    summed = rounds.summands(desk.study, desk.entry, organisations)
+    return len(summed) >= desk.study.spec.threshold and sums.admits(history.sets, summed, desk.study.spec.colluders)
