@@ -139,8 +139,26 @@ def check_peer(text: str) -> str:
 
 
 def save(record: Introduction | Network, path: Path) -> None:
-    """Write a file to hand on: JSON that people can read."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n", durable=True)
+    """Write a file to hand on: JSON that people can read, with the names of what stands in a member file."""
+    content = _named(record) if isinstance(record, Introduction) else record
+    write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n", durable=True)
+
+
+def _named(value: object) -> object:
+    """A record as a table; lists of values were member files before, and are read still."""
+    if not isinstance(value, Record):
+        return value
+    return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+
+
+def _in_order(content: object, kind: type) -> object:
+    """A table as the list that a record is converted from. Raises `msgspec.ValidationError`."""
+    if not (isinstance(content, dict) and issubclass(kind, Record)):
+        return content
+    fields = msgspec.structs.fields(kind)
+    if content.keys() != {field.name for field in fields}:
+        raise msgspec.ValidationError("other fields than it must have")
+    return [_in_order(content[field.name], field.type) for field in fields]
 
 
 def load_introduction(path: Path) -> Introduction:
@@ -165,7 +183,7 @@ def _load(path: Path, kind: type[R]) -> R:
         content = msgspec.json.decode(path.read_bytes())
         if kind is Network and isinstance(content, list) and content:
             genesis_file.require_protocol_of(content[0])
-        return msgspec.convert(content, kind)
+        return msgspec.convert(_in_order(content, kind), kind)
     except OSError as error:
         raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

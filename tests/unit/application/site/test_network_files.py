@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -71,6 +73,15 @@ def test_files_come_back_as_they_were_and_hold_no_secret(tmp_path: Path) -> None
     network.save(made, tmp_path / "network.json")
     assert network.load_introduction(tmp_path / "member.json") == own
     assert network.load(tmp_path / "network.json") == made
+
+
+def test_a_member_file_can_be_read_by_people_and_one_of_an_earlier_version_by_us(tmp_path: Path) -> None:
+    own, path = introduction("a"), tmp_path / "member.json"
+    network.save(own, path)
+    shown = json.loads(path.read_text())
+    assert (shown["member"]["organisation"], shown["address"]) == ("a", "a.example.org:26656")
+    path.write_bytes(msgspec.json.encode(own))
+    assert path.read_bytes().startswith(b"[") and network.load_introduction(path) == own
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[1, 2]", b"["], ids=repr)

@@ -7,6 +7,8 @@ grants will be contracts of their own beside this one.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from hmchain.canonical import Record
 from hmchain.ledger import events
 from hmchain.ledger.context import STEWARD, Context, require
@@ -15,7 +17,16 @@ from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
-APPROVED, REFUSED, REVOKED = "approved", "refused", "revoked"
+
+class Decision(StrEnum):
+    """A steward's word on a study; on the ledger it is the word."""
+
+    APPROVED = "approved"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+
+
+APPROVED, REFUSED, REVOKED = Decision
 
 REASONS = ("purpose", "ethics", "data-quality", "code", "privacy", "other")
 """Why a steward refuses: a code, since free text on a ledger can never be taken back."""
@@ -31,7 +42,7 @@ class Approval(Record, frozen=True):
     dataset: str
     version: int
     expires_ms: int
-    status: str
+    status: Decision
     reason: str
     height: int
 
@@ -109,7 +120,7 @@ def _revoke(context: Context, body: RevokeApproval) -> None:
     _decide(context, study, REVOKED, expires_ms=entry.expires_ms)
 
 
-def _decide(context: Context, study: studies.Study, status: str, *, expires_ms: int = 0, reason: str = "") -> None:
+def _decide(context: Context, study: studies.Study, status: Decision, *, expires_ms: int = 0, reason: str = "") -> None:
     name, digest, use = study.spec.name, study.progress.specification, study.spec.use(context.sender.organisation)
     entry = Approval(
         use.organisation, name, digest, use.dataset, use.version, expires_ms, status, reason, context.height
