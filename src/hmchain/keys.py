@@ -343,7 +343,8 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
     if content.protection == "none":
         return kind.from_secret_bytes(content.body)
     if passphrase is None:
-        raise WrongPassphraseError(f"{path} is protected by a passphrase", "give it with HMCHAIN_PASSPHRASE")
+        hint = "give it with --passphrase-file FILE, or HMCHAIN_PASSPHRASE_FILE; at a terminal it is asked for"
+        raise WrongPassphraseError(f"{path} is sealed with a passphrase", hint)
     try:
         key = passphrase_key(passphrase, content.salt)
         secret = AESGCM(key).decrypt(content.nonce, content.body, content.kind.encode())

@@ -23,7 +23,7 @@ import hmchain
 from hmchain.application.agent.kept import RoundingSecret
 from hmchain.application.agent.study_keys import Chain
 from hmchain.interfaces.cli import main as command_line
-from hmchain.interfaces.cli.options import passphrase, passphrase_taken
+from hmchain.interfaces.cli.passphrases import passphrase, passphrase_taken
 from hmchain.ledger.engines.cometbft.process import SupervisedProcess
 from hmchain.processes import PASSPHRASE, child_environment
 

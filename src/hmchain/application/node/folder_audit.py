@@ -231,7 +231,7 @@ class _Audit:
             self._require(public == getattr(member.member, role), path, f"it is not {self._owner(path)}'s {role} key")
             held.append(path)
         self._held(held, "each is the key that the ledger knows of its hospital")
-        self._pass_over(sealed, "sealed, or of no member yet: give HMCHAIN_PASSPHRASE to have them compared")
+        self._pass_over(sealed, "sealed, or of no member yet: give HMCHAIN_PASSPHRASE_FILE to have them compared")
 
     def _loaded(self, path: Path) -> SigningKey | WrappingKey | None:
         kind: type[StoredKey] = WrappingKey if path.stem == "wrapping" else SigningKey

@@ -11,9 +11,11 @@ import typer
 from typer.core import TyperCommand
 
 from hmchain.errors import InputError
-from hmchain.interfaces.cli import hints, output
+from hmchain.interfaces.cli import hints, output, passphrases
 
 _FOLDER = "--dir"
+_OF_A_HOSPITAL = "HMCHAIN_NODE"
+"""The variable of `--dir` where a command works on a hospital's folder, and may open its keys."""
 _AS_ARGUMENT, _TYPED = "folder of ", "COMMANDLINE"
 _began: ContextVar[type[WriteCommand] | None] = ContextVar("began", default=None)
 
@@ -37,6 +39,8 @@ class WriteCommand(TyperCommand):
         super().__init__(name, **settings)
         if not any("--json" in option.opts for option in self.params):
             self.params += _options_of_all()
+        if any(getattr(option, "envvar", None) == _OF_A_HOSPITAL for option in self.params):
+            self.params.append(_passphrase_file())
         folder = next((option for option in self.params if _FOLDER in option.opts), None)
         if folder is not None and all(option.param_type_name == "option" for option in self.params):
             self.params.insert(0, _folder_argument(folder))
@@ -123,6 +127,28 @@ def _options_of_all() -> Any:
     ) -> None: ...
 
     return typer.main.get_command(app).params[:2]
+
+
+@cache
+def _passphrase_file() -> Any:
+    app = typer.Typer()
+
+    @app.command()
+    def _command(
+        passphrase_file: Annotated[
+            Path | None,
+            typer.Option(
+                "--passphrase-file",
+                metavar="FILE",
+                help="The passphrase of the key files, in a file that nobody else can read.",
+                show_default=f"that of {passphrases.FILE_VARIABLE}",
+                callback=passphrases.take_file,
+                expose_value=False,
+            ),
+        ] = None,
+    ) -> None: ...
+
+    return typer.main.get_command(app).params[0]
 
 
 def _folder_argument(option: Any) -> Any:

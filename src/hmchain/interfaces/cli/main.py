@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from typer.completion import get_completion_inspect_parameters
 
 from hmchain.interfaces.cli import about, command, failures, output, streams
 from hmchain.interfaces.cli.lazy import LazyCommand, LazyGroup
-from hmchain.interfaces.cli.options import passphrase_taken
+from hmchain.interfaces.cli.passphrases import asked_for, passphrase_taken
 from hmchain.interfaces.program import ASKED, NAME, program
 from hmchain.plain import RESEARCH_ONLY
 from hmchain.processes import leave_no_core_dump
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> int:
     output.tame_terminal()
     try:
         with passphrase_taken():
-            status = typer.main.get_command(app).main(arguments, prog_name=program(), standalone_mode=False)
+            status = asked_for(partial(_run, arguments))
         if status != failures.INTERRUPTED:
             return status if isinstance(status, int) else 0
         failure = failures.interrupted(arguments, command.began())
@@ -99,6 +100,10 @@ def _complete() -> None:
     """Print what may follow, for the shell that asks; leaves with `SystemExit`."""
     get_completion_inspect_parameters()  # this registers the shells
     typer.main.get_command(app).main([], prog_name=NAME, complete_var=ASKED)
+
+
+def _run(arguments: list[str]) -> object:
+    return typer.main.get_command(app).main(arguments, prog_name=program(), standalone_mode=False)
 
 
 def run() -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hmchain.errors import InputError
+from hmchain.interfaces.cli.passphrases import new_passphrase as new_passphrase
+from hmchain.interfaces.cli.passphrases import passphrase as passphrase
 from hmchain.interfaces.program import NAME, program
-from hmchain.processes import PASSPHRASE, taken_out
 
 RunOption = Annotated[
     Path | None,
@@ -96,22 +93,3 @@ def parse_digest(text: str) -> bytes:
 def example(command: str) -> str:
     """The epilogue of a command's help."""
     return f"[dim]Example:[/dim] [bold]{command.replace(NAME, program(), 1)}[/bold]"
-
-
-_taken: ContextVar[str | None] = ContextVar("passphrase", default=None)
-
-
-@contextmanager
-def passphrase_taken() -> Iterator[None]:
-    """Keep the passphrase out of the environment while a command runs: no process that it starts may inherit it."""
-    with taken_out(PASSPHRASE) as value:
-        token = _taken.set(value)
-        try:
-            yield
-        finally:
-            _taken.reset(token)
-
-
-def passphrase() -> str | None:
-    """The passphrase that protects the key files, if one does."""
-    return _taken.get() or os.environ.get(PASSPHRASE) or None

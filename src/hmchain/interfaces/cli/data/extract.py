@@ -38,7 +38,7 @@ from hmchain.interfaces.cli.options import (
     IntoOption,
     LimitOption,
     example,
-    passphrase,
+    new_passphrase,
 )
 from hmchain.processes import ended_by_signals
 from hmchain.records.deidentification.canary import gate
@@ -67,10 +67,10 @@ def init(
 ) -> None:
     """Make the folder of a hospital that is in no network yet; a node's folder needs no such step.
 
-    The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
+    A passphrase seals the key files: it is asked for at a terminal, or comes with --passphrase-file.
     """
     output.show(
-        hospital.create(directory, passphrase(), location, credentials),
+        hospital.create(directory, new_passphrase(), location, credentials),
         views.show_hospital,
         json=lambda made: {"folder": made.path, "keys": made.keys},
     )

@@ -22,6 +22,7 @@ from hmchain.interfaces.cli.options import (
     TITLE_HELP,
     NodeOption,
     example,
+    new_passphrase,
     parse_digest,
     passphrase,
 )
@@ -47,11 +48,11 @@ def init(
 ) -> None:
     """Make a node: its keys, its settings, and the member file that introduces it to the others.
 
-    The environment variable HMCHAIN_PASSPHRASE, if it is set, protects the key files.
+    A passphrase seals the key files: it is asked for at a terminal, or comes with --passphrase-file.
     """
     folder = NodeFolder(directory)
     settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)
-    introduction = joining.init(folder, settings, passphrase())
+    introduction = joining.init(folder, settings, new_passphrase())
     output.show(
         introduction,
         lambda made: show.show_made(made, folder),
