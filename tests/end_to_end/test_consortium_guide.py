@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -21,13 +22,13 @@ import pytest
 from support.cometbft_network import needs_cometbft
 from support.namespaces import Host, lan
 from support.paths import REPOSITORY
-from support.read_only import read_only
 from support.s3_server import S3Server, running_s3
-from support.sites import answer
+from support.sites import answer, hmchain
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(480)]
 
 GUIDE = REPOSITORY / "docs" / "how-to" / "consortium.md"
+AUDITOR = REPOSITORY / "docs" / "how-to" / "auditor.md"
 DEPARTMENTS = ("north", "south", "west")
 NEWCOMER = "east"
 STORE_PORT = 8333
@@ -297,22 +298,33 @@ def test_the_audit_holds_in_every_house(followed: Followed) -> None:
         assert "The ledger holds." in printed and re.search(r"by [34] of 4", printed)
 
 
-def test_an_outsider_checks_the_consortium_with_one_file(followed: Followed, tmp_path: Path) -> None:
-    """An authority gets North's file by mail and the digest by telephone; then one record's proof."""
-    north, ledger, proof = followed.departments["north"], tmp_path / "ledger.zip", tmp_path / "proof.json"
-    shutil.copyfile(north.file("ledger.zip"), ledger)
-    record = json.loads(north.type("hmchain data show scans --json"))["entries"][0]["record"]
-    printed = north.type(f"hmchain data prove {record} --dataset scans --output proof.json")
-    shutil.copyfile(north.file("proof.json"), proof)
-    (command,) = re.findall(r"^hmchain (audit verify-record .*)$", printed, re.M)
-    given = {"proof.json": str(proof), "DIGEST": followed.genesis, "LEDGER": str(ledger)}
-    filled = [given.get(word, word) for word in command.split()]
-    with read_only(tmp_path):
-        assert answer("audit", "verify", str(ledger), "--genesis", followed.genesis)["anchored"]
-        assert answer(*filled)["holds"]
-        assert answer("audit", "trace", str(ledger))["model_root"]
-        assert answer("study", "status", str(ledger))["status"] == "finished"
-    assert not any(secret in ledger.read_bytes() for secret in private_keys(north))
+def test_an_outsider_follows_the_auditor_s_guide(
+    followed: Followed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authority gets North's files by mail and the digest by telephone, and gives the guide's commands."""
+    north = followed.departments["north"]
+    shown = json.loads(north.type("hmchain data show scans --json"))
+    gaps = {"DIGEST": followed.genesis, "NODE": "$HMCHAIN_NODE", "RECORD": shown["entries"][0]["record"],
+            "ROOT": shown["root"], "alder/images": "north/scans"}  # fmt: skip
+    north.type("rm -f ledger.zip; hmchain model export brightness --output model.safetensors")
+    given = [line for block in re.findall(r"^```sh.*\n((?:.*\n)+?)```$", AUDITOR.read_text("utf-8"), re.M)
+             for line in block.splitlines()]  # fmt: skip
+    at_home = [line for line in given if line.startswith(("hmchain node", "hmchain data"))]
+    for line in at_home:
+        north.type(" ".join(gaps.get(word, word) for word in shlex.split(line, comments=True)))
+    sent = ("ledger.zip", "model.safetensors", "record.json")
+    for name in sent:
+        shutil.copyfile(north.file(name), tmp_path / name)
+        (tmp_path / name).chmod(0o444)
+    monkeypatch.chdir(tmp_path)
+    gaps["3f9a"] = answer("ledger", "blocks", "ledger.zip")[0]["transactions"][0]["digest"][:12]
+    outside = [line for line in given if line not in at_home]
+    for line in outside:
+        hmchain(*(gaps.get(word, word) for word in shlex.split(line, comments=True)[1:]))
+    assert len(at_home) == 2 and len(outside) == 10
+    assert answer("study", "status", "ledger.zip")["status"] == "finished"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*sent, "proof.json"))
+    assert not any(secret in (tmp_path / "ledger.zip").read_bytes() for secret in private_keys(north))
 
 
 def test_only_public_files_changed_hands(followed: Followed) -> None:
