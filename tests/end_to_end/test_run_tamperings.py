@@ -217,7 +217,7 @@ NOTICED: dict[str, tuple[Change, str, tuple[tuple[str, ...], ...]]] = {
     "ten blocks cut": (
         sql("ledger/blocks.db", "DELETE FROM transactions WHERE height > (SELECT max(height) - 10 FROM blocks)",
             "DELETE FROM blocks WHERE height > (SELECT max(height) - 10 FROM blocks)"),
-        "the log of blocks does not hold", (STATUS, TRACE, BLOCKS),
+        "the last blocks were cut off", (STATUS, TRACE, BLOCKS),
     ),
     "index redirected": (
         sql("ledger/blocks.db", "UPDATE transactions SET height = 2, position = 0 WHERE height = 9"), "index", (),

@@ -18,7 +18,8 @@ from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
 from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, TrustedHeader
+from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, DamagedLedgerError, TrustedHeader
+from hmchain.ledger.readers.states import cut_off
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
@@ -62,6 +63,8 @@ def _replayed(
     genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
         is_of_a_node = not store.holds_votes
+        if cut := cut_off(directory, store):
+            raise DamagedLedgerError(cut, "compare it with another member's copy, and restore it from there")
     if is_of_a_node:
         require_whole(directory)
         archive = Archive.load(directory)

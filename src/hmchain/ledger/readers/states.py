@@ -115,11 +115,9 @@ def cut_off(directory: Path, store: BlockStore) -> str:
             given = last.block.header.state_commitment if last is not None else b""
         except LedgerError:
             continue
-        is_ahead = height > store.height and (path.name != STATE or given != commitment)
-        if is_ahead and height:
-            return (
-                f"the log ends at block {store.height}, and {path} is of block {height}: the last blocks were cut off"
-            )
+        if height > store.height and (path.name != STATE or given != commitment):
+            ends = f"the log ends at block {store.height}, and {path} is of block {height}"
+            return f"{ends}: the last blocks were cut off, or that state was changed"
     return ""
 
 

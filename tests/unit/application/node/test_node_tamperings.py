@@ -321,3 +321,42 @@ def test_the_command_names_both(node: Path, capsys: pytest.CaptureFixture[str]) 
     ]
     (node / "objects" / NAME[:2] / NAME).write_bytes(b"other")
     assert main(["audit", "verify", str(node)]) == 7
+
+
+def moved(place: str, folder_instead: bool = False) -> Change:
+    """Take a file away, or put a folder where it was: it is there, and cannot be read."""
+
+    def change(node: Path) -> None:
+        (node / place).unlink()
+        if folder_instead:
+            (node / place).mkdir()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        (moved("ledger/blocks.db"), 6, "unreadable"),
+        (moved("ledger/blocks.db", folder_instead=True), 6, "unreadable"),
+        (moved("ledger/genesis.json", folder_instead=True), 2, "no_run"),
+        (moved("ledger/headers.jsonl"), 6, "no_votes"),
+        (written("ledger/headers.jsonl", b""), 6, "no_votes"),
+        (written("ledger/blocks.db", b"garbage"), 7, "damaged_ledger"),
+    ],
+)
+def test_nobody_is_accused_for_what_cannot_be_read(
+    change: Change, status: int, code: str, node: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(node)
+    assert main(["audit", "verify", str(node), "--json"]) == status
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == code
+
+
+def test_a_file_that_is_no_proof_is_told_from_one_that_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letter").write_text("Dear auditor")
+    for name, status in (("letter", 2), ("none", 4)):
+        assert main(["audit", "proof", str(tmp_path / name), "--genesis", "00" * 32]) == status
+    capsys.readouterr()
