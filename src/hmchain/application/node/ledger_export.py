@@ -109,7 +109,7 @@ _WORDS = """\
 The ledger of {chain}, up to block {height}: genesis, blocks, and the headers that its members signed.
 It holds no key and no record of a patient. To check it, anywhere, without a network:
 
-    hmchain audit verify {file} --genesis {genesis}
+    `hmchain audit verify {file} --genesis {genesis}`
 
 Take the digest of the genesis from somebody else than whoever gave you this file. `hmchain audit trace {file}` says who
 did what on whose word. Unpacked, this is a ledger's folder, which the same commands take; SHA256SUMS tells what was
