@@ -127,7 +127,7 @@ def show_export(found: ExportedLedger) -> None:
         left = f"The last {found.left_out} blocks are left out: no header at hand signs them."
         output.say(f"{left} Start the node and export again, if they matter.", style="bold yellow", stderr=True)
     output.say("Send it to whoever is to check it, and the digest of the genesis by another way. Anywhere, offline:")
-    output.command(f"audit verify {shlex.quote(str(found.file))} --genesis {found.genesis.hex()}")
+    output.say(f"hmchain audit verify {shlex.quote(str(found.file))} --genesis {found.genesis.hex()}", style="bold")
 
 
 def show_recovered(done: dict[str, Path]) -> None:
