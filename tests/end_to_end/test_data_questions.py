@@ -58,7 +58,7 @@ def test_an_erasure_shows_what_it_would_destroy_and_does_it_after_a_yes_alone(
     assert "no record is of this patient" in shown and PATIENT not in shown
     at_terminal.setattr("getpass.getpass", lambda prompt, stream: PATIENT)
     at_terminal.setattr("sys.stdin", io.StringIO("\n"))
-    assert main(erase) == 130
+    assert main(erase) == 2
     shown = registered.capsys.readouterr()
     assert "head-16" in shown.err and "3 prepared images" in shown.err and "3 dicom" in shown.err
     assert "Destroy all of this?" in shown.err and "nothing was changed" in shown.err

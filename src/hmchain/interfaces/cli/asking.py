@@ -20,7 +20,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts,
 
 
 class NotConfirmedError(InputError):
-    """What cannot be taken back was asked for where nobody can answer, and without --yes."""
+    """What cannot be taken back was asked for, and nobody said yes to it."""
 
     code = "not_confirmed"
 
@@ -28,7 +28,7 @@ class NotConfirmedError(InputError):
 def confirm(question: str, *, yes: bool, about: Callable[[], None] | None = None) -> None:
     """Show what is about to happen, with `about`, and go on only if a person at a terminal says so, or `yes`.
 
-    Raises `NotConfirmedError` where there is no terminal, and `typer.Abort` if the answer is no.
+    Raises `NotConfirmedError` where there is no terminal, or if the answer is no; `typer.Abort` at Ctrl-C.
     """
     if yes:
         return
@@ -39,11 +39,11 @@ def confirm(question: str, *, yes: bool, about: Callable[[], None] | None = None
         with redirect_stdout(sys.stderr):
             about()
     if _answer(question) not in ("y", "yes"):
-        raise typer.Abort
+        raise NotConfirmedError("the answer was no", "nothing was changed")
 
 
 def _answer(question: str) -> str:
-    """The line that is typed; Ctrl-C here is a no."""
+    """The line that is typed."""
     sys.stderr.write(f"{output.safe(question)} [y/N]: ")
     sys.stderr.flush()
     try:

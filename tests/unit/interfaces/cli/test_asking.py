@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import pytest
-import typer
 
 from hmchain.interfaces.cli import asking, output
 from hmchain.interfaces.cli.asking import NotConfirmedError, confirm
@@ -32,7 +31,7 @@ def test_a_person_who_does_not_say_yes_changes_nothing(
     answer: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     typing(monkeypatch, answer)
-    with pytest.raises(typer.Abort):
+    with pytest.raises(NotConfirmedError, match="the answer was no"):
         confirm("Destroy them?", yes=False, about=preview)
     printed = capsys.readouterr()
     assert printed.out == "" and "13 records" in printed.err and "Destroy them?" in printed.err

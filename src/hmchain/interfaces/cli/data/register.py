@@ -48,7 +48,8 @@ def register(
             place, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled, passphrase=passphrase()
         )
         question = "Register it for good? Neither records nor labels of it can change any more"
-        confirm(question, yes=yes, about=lambda: views.show_planned(planned))
+        fixed = planned.version.closed  # what is left of its registration is done unasked
+        confirm(question, yes=fixed, about=lambda: views.show_planned(planned))
     with output.progress_bar("assessing records") as progress:
         found = registration.register(
             place, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled, passphrase=passphrase(),

@@ -49,7 +49,8 @@ def show_extracted(found: ExtractedVersion) -> None:
         *_passed_over(found.passed_over),
         *_labels(found.labels),
     ))  # fmt: skip
-    _say_of_folders(found.unlabelled_folders)
+    if found.labels.unlabelled:
+        _say_of_folders(found.unlabelled_folders)
     if version.held:
         output.say(
             f"Next: decide about what waits (`hmchain data quarantine list {version.dataset}`), then "
