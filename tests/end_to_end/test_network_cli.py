@@ -142,6 +142,7 @@ def test_a_network_that_stands_still_says_so_and_what_was_sent_meanwhile_is_unde
     assert "STANDS STILL since" in shown and "50 % of the power is connected" in shown
     told = hmchain("node", "maintenance", "--minutes", "5", "--dir", west, status=9)
     assert "sent, and not in a block yet" in told and "STANDS STILL since" in told
+    assert f"node status --dir {west}` before you give another command" in told
     assert "contrary_undecided" in hmchain("node", "unjail", "--dir", west, status=2)
     assert [each["outcome"] for each in answer("node", "status", "--dir", west, status=6)["sent"]] == ["undecided"]
     for site in dead:
@@ -312,7 +313,7 @@ def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(
             process.kill()
     ended = (tmp_path / "agent.json").read_text() + said.read_text()
     assert "state.db cannot be believed: it is not what the blocks up to" in ended
-    assert "`hmchain node start`" in ended
+    assert f"node start --dir {west.folder.path}`" in ended
     assert west.stop() == 0
     west.start()
     until(lambda: west.status().running, "the node")

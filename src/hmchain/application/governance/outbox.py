@@ -90,9 +90,10 @@ class Outbox:
             )
         )
 
-    def _look(self, kept: Kept) -> str:
+    @staticmethod
+    def _look(kept: Kept) -> str:
         command = "network ballots" if kept.is_voted_on else "study list" if kept.is_of_a_study else "node status"
-        return f"`hmchain {command} --dir {self._folder.path}`"
+        return f"`hmchain {command}`"
 
     def _deliver(self, ledger: Ledger, kept: Kept) -> None:
         try:
