@@ -205,7 +205,7 @@ def test_a_hospital_s_page_shows_its_own_scores_and_nobody_else_s(run_directory:
         folder = consortium.hospitals["north"].folder
     scores_of_south = (run / "hospitals/south/studies" / STUDY / "scores.json").read_text()
     with open_ledger(run) as ledger:
-        summary = at_node.summarise(folder, run / "ledger", ledger, STUDY, " --dir there")
+        summary = at_node.summarise(folder, run / "ledger", ledger, STUDY, "hmchain {} --dir there".format)
     assert summary.own is not None and [each.number for each in summary.own.rounds] == [1, 2]
     assert "south" not in str(summary.own) and '"south"' in scores_of_south
     assert [each.hospital for each in summary.departures] == ["north"] and summary.departures[0].images == 0

@@ -11,7 +11,7 @@ from hmchain.application.node import folder_audit
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import locate
 from hmchain.interfaces import report as page
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import hints, output, runs
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import RunOption, StudyOption, example
 from hmchain.interfaces.cli.runs import Run
@@ -53,7 +53,7 @@ def _of_study(place: Run, study: str | None) -> dict[str, Any]:
     with open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         name = ledger.study(study).name
-        summary = at_node.summarise(hospital, place.ledger, ledger, name, place.option)
+        summary = at_node.summarise(hospital, place.ledger, ledger, name, hints.called)
     target = hospital.study(name).report
     files.make_folder(target.parent, mode=0o700)
     files.write_whole(target, page.render(summary).encode(), durable=False, mode=files.PRIVATE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from hmchain.errors import InputError
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER
 from hmchain.ledger import genesis
 
-_VARIABLES = ("HMCHAIN_RUN", "HMCHAIN_NODE")
 _MAKE_ONE = "make one with `hmchain demo`, or name another with --dir or HMCHAIN_RUN"
 
 
@@ -53,14 +51,6 @@ class Run(RunFolder):
     def is_run(self) -> bool:
         """True of the folder of a run, with the hospitals that took part in it."""
         return self.hospitals.is_dir() and not self.is_node
-
-    @property
-    def option(self) -> str:
-        """What a command says to work on this folder, with a blank before it; nothing where it does without."""
-        named = [os.environ.get(name) for name in _VARIABLES]
-        meant = next((name for name in named if name), str(LATEST))
-        given = str(self.file or self.path)
-        return "" if given == meant else f" --dir {shlex.quote(given)}"
 
     def require(self, file: Path) -> Path:
         """`file`, which a finished run has. Raises `UnfinishedRunError` if this one has not."""

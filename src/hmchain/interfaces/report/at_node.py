@@ -6,6 +6,7 @@ Nothing is measured for it. What a hospital cannot know, the others' scores abov
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -76,7 +77,7 @@ class _Known:
     own: StudyScores | None
     story: History | None
     """None of a log that begins with a snapshot: it cannot be executed from the start."""
-    option: str
+    called: Callable[[str], str]
 
     @property
     def takes_part(self) -> bool:
@@ -84,9 +85,9 @@ class _Known:
 
 
 def summarise(
-    hospital: HospitalFolder, directory: Path, ledger: LedgerReader, study: str | None, option: str
+    hospital: HospitalFolder, directory: Path, ledger: LedgerReader, study: str | None, called: Callable[[str], str]
 ) -> RunSummary:
-    """What a hospital may know of a study; `option` is what a command says to work on its folder.
+    """What a hospital may know of a study; `called` makes whole commands of what stands after the program's name.
 
     Raises `NoStudyError`, `ScoresFileError`, and what `LedgerReader.require_whole` raises.
     """
@@ -96,7 +97,7 @@ def summarise(
     members = [member.organisation for member in membership.active_members(state)]
     story = None if ledger.begins_after else history.read(directory, status.name, (*members, *entry.spec.participants))
     own = own_scores(hospital, status.name)
-    known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, option)
+    known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, called)
     return _summary(known, directory)
 
 
@@ -275,7 +276,7 @@ def _verdicts(known: _Known) -> tuple[Verdict, ...]:
 
 def _next_commands(known: _Known) -> tuple[Fact, ...]:
     return tuple(
-        Fact(name=step.command + known.option, text=step.words)
+        Fact(name=known.called(step.command), text=step.words)
         for step in known.status.steps
         if step.command
         and step.place != RUN

@@ -1,6 +1,6 @@
 """What is to be done next in a study, in words, and the commands with which its hospitals' people do it.
 
-A command stands here without the folder it works on, which whoever shows it knows.
+A command stands here without program and folder, which whoever shows it knows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hmchain.ledger.readers.setbacks import Setback
 from hmchain.ledger.state import State
 
 NODE, RUN = "node", "run"
-MODEL = "hmchain model show"
+MODEL = "model show"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Step:
 
     words: str
     command: str = ""
-    """Without its folder; empty where no command does it."""
+    """What stands after the program's name, without a folder; empty where no command does it."""
     who: tuple[str, ...] = ()
     """Whose people can do it; empty for everybody's."""
     place: str = ""
@@ -91,28 +91,28 @@ def _finished(study: Study, *, has_model: bool) -> Iterator[Step]:
     if has_model:
         yield Step("see the model, and how to use it", f"{MODEL} --study {name}", participants, NODE)
         yield Step("see the model, and how to use it", MODEL, place=RUN)
-    yield Step("see how it went", f"hmchain report --study {name}", participants, NODE)
-    yield Step("see what made it", f"hmchain audit trace --study {name}")
-    yield Step("check the whole record", "hmchain node audit", place=NODE)
-    yield Step("check the whole record", "hmchain audit verify", place=RUN)
+    yield Step("see how it went", f"report --study {name}", participants, NODE)
+    yield Step("see what made it", f"audit trace --study {name}")
+    yield Step("check the whole record", "node audit", place=NODE)
+    yield Step("check the whole record", "audit verify", place=RUN)
 
 
 def _paused(state: State, study: Study) -> Iterator[Step]:
     name, who = study.spec.name, _resumers(state, study)
-    yield Step("scientist: go on", f"hmchain study resume {name}", who, NODE)
-    yield Step("scientist: end it, with its last accepted model", f"hmchain study close {name}", who, NODE)
+    yield Step("scientist: go on", f"study resume {name}", who, NODE)
+    yield Step("scientist: end it, with its last accepted model", f"study close {name}", who, NODE)
     others = study.spec.participants
-    yield Step("steward: vote for its end", f"hmchain study close {name} --vote", others, NODE)
+    yield Step("steward: vote for its end", f"study close {name} --vote", others, NODE)
     if approved := _said(state, study, approvals.APPROVED):
-        yield Step("steward: let it use nothing more of this hospital", f"hmchain study revoke {name}", approved, NODE)
+        yield Step("steward: let it use nothing more of this hospital", f"study revoke {name}", approved, NODE)
 
 
 def _proposed(study: Study, deciders: tuple[str, ...]) -> Iterator[Step]:
     name = study.spec.name
-    yield Step("read all that it pins", f"hmchain study show {name}")
+    yield Step("read all that it pins", f"study show {name}")
     if deciders:
-        yield Step("steward: allow it", f"hmchain study approve {name}", deciders, NODE)
-        yield Step("steward: say no", f"hmchain study refuse {name} --reason ethics", deciders, NODE)
+        yield Step("steward: allow it", f"study approve {name}", deciders, NODE)
+        yield Step("steward: say no", f"study refuse {name} --reason ethics", deciders, NODE)
 
 
 def _resumers(state: State, study: Study) -> tuple[str, ...]:

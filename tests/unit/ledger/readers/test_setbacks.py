@@ -50,8 +50,8 @@ def test_two_rejected_rounds_say_who_voted_against_them_and_who_for(bed: Bed) ->
     ]
     assert "round 3: north and south voted against" in found.next
     proposer = found.proposer
-    assert commands(found, proposer)[:2] == [f"hmchain study resume {STUDY}", f"hmchain study close {STUDY}"]
-    others = [f"hmchain study close {STUDY} --vote", f"hmchain study revoke {STUDY}"]
+    assert commands(found, proposer)[:2] == [f"study resume {STUDY}", f"study close {STUDY}"]
+    others = [f"study close {STUDY} --vote", f"study revoke {STUDY}"]
     assert all(commands(found, name) == others for name in bed.names if name != proposer)
 
 

@@ -15,10 +15,11 @@ from hmchain.application.node.health import NetworkHealth, network_health
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import hints, output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
 from hmchain.interfaces.cli.runs import Run
+from hmchain.interfaces.program import NAME
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.next_steps import MODEL, NODE, RUN, Step
 from hmchain.ledger.readers.setbacks import REJECTED
@@ -71,7 +72,7 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
         health = network_health(NodeFolder(place.path), ledger.verified.state) if place.is_node else None
         if study is None and len(ledger.meant) > 1:
             found = [_here(each, place, health) for each in ledger.studies()]
-            output.show(found, lambda all_: _show_all(all_, place), json=lambda all_: [_as_json(each) for each in all_])
+            output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
         else:
             output.show(_here(ledger.study(study), place, health), _show, json=_as_json)
 
@@ -80,7 +81,7 @@ def _here(found: StudyStatus, place: Run, health: NetworkHealth | None) -> Study
     hospital = locate(place.path) if place.is_node else None
     kind, who = (NODE, hospital.organisation) if hospital else (RUN if place.is_run else "", "")
     steps = (
-        replace(step, command=step.command and step.command + place.option)
+        step
         for step in (_possible(hospital, found.name, each) for each in found.steps)
         if step.place in ("", kind) and (not step.who or who in step.who)
     )
@@ -92,14 +93,15 @@ def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
     if hospital is None or not step.command.startswith(MODEL) or hospital.study(study).model.exists():
         return step
     words = "the agent leaves the model here, by itself, when it runs; or write it to a file"
-    return replace(step, words=words, command=f"hmchain model export {study}")
+    return replace(step, words=words, command=f"model export {study}")
 
 
 def _as_json(here: StudyHere) -> Any:
-    return {**plain(here.status), "steps": plain(here.steps), "own": plain(here.own), "health": plain(here.health)}
+    steps = [replace(step, command=step.command and hints.called(step.command)) for step in here.steps]
+    return {**plain(here.status), "steps": plain(steps), "own": plain(here.own), "health": plain(here.health)}
 
 
-def _show_all(found: list[StudyHere], place: Run) -> None:
+def _show_all(found: list[StudyHere]) -> None:
     rows = (
         (
             each.status.name,
@@ -119,7 +121,7 @@ def _show_all(found: list[StudyHere], place: Run) -> None:
     alive = (each.status for each in found if each.status.status not in ("refused", "closed"))
     output.fields((each.name, each.next) for each in alive)
     output.say()
-    output.say(f"All about one: `hmchain study status --study {found[0].status.name}{place.option}`", style="dim")
+    output.say(f"All about one: `hmchain study status --study {found[0].status.name}`", style="dim")
 
 
 def _show(here: StudyHere) -> None:
@@ -185,7 +187,7 @@ def _show_steps(steps: tuple[Step, ...]) -> None:
     for step in steps:
         output.say(step.words + (":" if step.command else ""), style="dim")
         if step.command:
-            output.say(f"  {step.command}")
+            output.say(f"  {NAME} {step.command}")
 
 
 def _round_fields(current: CurrentRound) -> Iterator[tuple[str, str]]:
