@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -35,6 +36,7 @@ from hmchain.ledger.engines.cometbft.events import BlockEvents
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from support.ledger_state_damage import retitle
+from support.printed_commands import printed
 from support.sites import (
     NAMES,
     SCHEMA,
@@ -50,6 +52,7 @@ from support.sites import (
     until,
 )
 from support.sites import consortium as consortium
+from support.whole_words import broken
 
 pytestmark = pytest.mark.network
 
@@ -332,3 +335,31 @@ def agent(site: Site, out: Path, said: Path | None = None) -> subprocess.Popen[b
         return subprocess.Popen(
             command, stdout=file, stderr=log if said else None, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
+
+
+READING = (
+    ("node", "status"), ("network", "status"), ("network", "ballots"), ("network", "parameters"),
+    ("network", "upgrade", "show"), ("study", "list"), ("study", "status"), ("study", "show", "brightness"),
+    ("data", "list"), ("model", "list"), ("ledger", "blocks", "--limit", "5"),
+    ("audit", "trace", "--study", "brightness"), ("node", "audit"),
+)  # fmt: skip
+
+
+def test_whoever_reads_at_a_node_copies_whole_ids_and_types_what_is_printed(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 and 60 columns; what is printed is given again as it stands there."""
+    at = ("--dir", str(consortium.sites["north"].folder.path))
+    said = []
+    for command in READING:
+        warned, start, rest = hmchain(*command, *at, "--json").partition("{")
+        found = json.loads(start + rest if "[" not in warned else f"{warned}{start}{rest}")
+        for columns in ("80", "60"):
+            monkeypatch.setenv("COLUMNS", columns)
+            said.append(hmchain(*command, *at))
+            assert not broken(found, said[-1]), command
+    offered = {tuple(shlex.split(each)) for each in printed("\n".join(said)) if not re.search(r"\b[A-Z]{3,}\b", each)}
+    reading = {words for words in offered if words[:2] in {each[:2] for each in READING} or words[0] == "report"}
+    assert reading
+    for words in sorted(reading):
+        hmchain(*words)
