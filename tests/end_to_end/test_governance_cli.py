@@ -248,6 +248,7 @@ def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
     shown = answer("model", "show", "--model", "relapse.safetensors")
     assert (shown["ledger"], shown["weights"]) == ("matches", 12)
     assert "no CNN of images" in hmchain("model", "predict", "logistic.py", "--model", "relapse.safetensors", status=2)
+    assert ".html" in hmchain("report", "--dir", str(consortium.sites["west"].folder.path), "--study", "relapse")
     found = runpy.run_path("use.py")
     shares = found["logistic"](found["schema"], {}).predict(found["model"].arrays(), found["rows"])
     assert np.argmax(shares, 1).tolist() == [1, 0], "it tells high risk from low"
