@@ -332,12 +332,7 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
 
     Raises `KeyFileError` if it is missing, damaged or of another kind, `WrongPassphraseError` if it does not open.
     """
-    try:
-        content = msgspec.json.decode(path.read_bytes(), type=_KeyFile)
-    except OSError as error:
-        raise KeyFileError(f"{path} cannot be read", "check the path and its owner") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{path} is not a key file", "restore it from its backup") from error
+    content = _key_file(path)
     if content.kind != kind.kind:
         raise KeyFileError(f"{path} holds a {content.kind} key", f"a {kind.kind} key is needed here")
     if content.protection == "none":
@@ -351,6 +346,20 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
     except (InvalidTag, ValueError) as error:
         raise WrongPassphraseError(f"the passphrase does not open {path}", "try again, or restore the file") from error
     return kind.from_secret_bytes(secret)
+
+
+def _key_file(path: Path) -> _KeyFile:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_KeyFile)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read", "check the path and its owner") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path} is not a key file", "restore it from its backup") from error
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a key file needs a passphrase. Raises `KeyFileError`."""
+    return _key_file(path).protection != "none"
 
 
 def passphrase_key(passphrase: str, salt: bytes) -> bytes:

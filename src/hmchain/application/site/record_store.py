@@ -30,14 +30,26 @@ class RecordsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 def open_record_store(folder: Path) -> ObjectStore:
     """The store of the hospital in `folder`. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""
+    settings = _settings(folder)
+    if settings is None:
+        return ObjectStore.directory(folder / FOLDER)
+    return ObjectStore.open(settings.location, credentials=Path(settings.credentials) if settings.credentials else None)
+
+
+def chosen_location(folder: Path) -> str:
+    """The place that `records.toml` names; empty if there is none. Raises `RecordsSettingsError`."""
+    settings = _settings(folder)
+    return settings.location if settings else ""
+
+
+def _settings(folder: Path) -> RecordsSettings | None:
     path = folder / SETTINGS
     if not path.exists():
-        return ObjectStore.directory(folder / FOLDER)
+        return None
     try:
-        settings = read_toml(path, RecordsSettings, lambda reason: _wrong(path, reason))
+        return read_toml(path, RecordsSettings, lambda reason: _wrong(path, reason))
     except OSError as error:
         raise _wrong(path, str(error)) from error
-    return ObjectStore.open(settings.location, credentials=Path(settings.credentials) if settings.credentials else None)
 
 
 def _wrong(path: Path, reason: str) -> RecordsSettingsError:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hmchain.application.governance import trainers
 from hmchain.application.learning.memory import tune_allocator
-from hmchain.application.node import agent_process, joining, process
+from hmchain.application.node import agent_process, joining, process, units
 from hmchain.application.node import status as node_status
 from hmchain.application.node.health import Health
 from hmchain.application.site.node import NodeFolder
@@ -26,6 +29,7 @@ from hmchain.interfaces.cli.options import (
     parse_digest,
     passphrase,
 )
+from hmchain.interfaces.program import NAME
 
 app = typer.Typer()
 
@@ -86,6 +90,25 @@ def agent(
     folder = NodeFolder(directory)
     learn = trainers.learning(folder, trainer or ())
     output.show(agent_process.run_agent(folder, passphrase(), show.tell, learn), show.nothing)
+
+
+@app.command("units", cls=WriteCommand, epilog=example("hmchain node units --output /etc/systemd/system"))
+def write_units(
+    directory: NodeOption = DEFAULT_FOLDER,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who runs them.", show_default="the folder's owner")
+    ] = None,
+    output_: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Write them there.", show_default="print them"),
+    ] = None,
+) -> None:
+    """Give the units by which systemd runs this node and its agent, with no more rights than they need."""
+    folder = NodeFolder(directory)
+    found = units.units(folder, Path(sys.executable).with_name(NAME), user or folder.path.owner())
+    if output_ is not None:
+        units.write(found, output_)
+    output.show(found, partial(show.show_units, written=output_))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain node status"))

@@ -9,6 +9,7 @@ from typing import Any
 from hmchain.application.governance.key_rotation import KeyRotation
 from hmchain.application.node.ledger_export import ExportedLedger
 from hmchain.application.node.status import NodeAudit, NodeStatus
+from hmchain.application.node.units import AGENT_UNIT, NODE_UNIT, Units
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
@@ -101,6 +102,17 @@ def show_window(window: dict[str, int]) -> None:
     """Say when a node may be down."""
     output.fields((("from", output.when(window["from_ms"])), ("until", output.when(window["until_ms"]))))
     output.say("Stop the node when its time has come. When it is back and has caught up: `hmchain node unjail`.")
+
+
+def show_units(found: Units, written: Path | None) -> None:
+    """Show the units, or say where they are and what is to be done."""
+    if written is None:
+        output.say(f"# {NODE_UNIT}\n{found.node}\n# {AGENT_UNIT}\n{found.agent}")
+        return
+    output.say(f"{written / NODE_UNIT} and {written / AGENT_UNIT} run this node and its agent as {found.user}.")
+    if found.passphrase is not None:
+        output.say(f"Put the passphrase of the keys into {found.passphrase}: one line, mode 600, owner root.")
+    output.say(f"Then: systemctl daemon-reload && systemctl enable --now {NODE_UNIT} {AGENT_UNIT}")
 
 
 def show_rotated(done: KeyRotation, role: str, folder: NodeFolder) -> None:
