@@ -11,6 +11,7 @@ import typer
 
 from hmchain.application.data import record_proof
 from hmchain.application.data.record_proof import VerifiedRecord
+from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node import folder_audit
 from hmchain.application.node.folder_audit import Finding, FolderAudit
 from hmchain.application.node.reading import open_ledger
@@ -214,7 +215,7 @@ def _show_study(made: StudyTrace) -> None:
     output.heading(f"Study {spec.name}")
     output.fields((
         ("proposed by", f"{made.proposal.organisation}, {_where(made.proposal)}"),
-        ("purpose", spec.purpose),
+        ("purpose", purpose_words(spec.purpose)),
         ("training code", spec.code.hex()),
         ("participants", output.listed(spec.participants)),
         ("rounds", f"{sum(each.number > 0 for each in made.rounds)} of {spec.rounds}, after one that counts classes"),
@@ -238,7 +239,7 @@ def _show_dataset(used: DatasetTrace) -> None:
         updates = [update for round_ in study.rounds for update in round_.updates]
         output.fields((
             ("proposed by", f"{study.proposal.organisation}, {_where(study.proposal)}"),
-            ("purpose", study.spec.purpose),
+            ("purpose", purpose_words(study.spec.purpose)),
             ("updates sent", f"{len(updates)}, of which {sum(update.summed for update in updates)} were summed"),
             ("model", study.model_root.hex() or "none"),
         ))  # fmt: skip

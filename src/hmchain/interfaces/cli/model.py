@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models import export as model_export
 from hmchain.application.models import inference, prediction, results
 from hmchain.application.models.inference import DIFFERS, MATCHES, UNKNOWN, ModelFile
@@ -206,7 +207,8 @@ def _python(found: ModelFile, ledger: Path | None) -> Iterator[str]:
 
 def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:
     if origin is not None:
-        yield "study", f"{origin.study}, round {origin.round}, {origin.participants} hospitals, {origin.purpose}"
+        yield "study", f"{origin.study}, round {origin.round}, {origin.participants} hospitals"
+        yield "purpose", purpose_words(origin.purpose)
         yield "chain", origin.chain_id
         yield "genesis", origin.genesis
         yield "model root", origin.model_root

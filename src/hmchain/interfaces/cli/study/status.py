@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import RoundScore, StudyScores
 from hmchain.application.node.health import NetworkHealth, network_health
@@ -136,7 +137,7 @@ def _show(here: StudyHere) -> None:
                    f"{found.rejected} rejected"),
         *(_round_fields(found.current) if found.current and found.status == "running" else ()),
         ("setbacks in a row", f"{found.setbacks} (two pause the study)"),
-        ("purpose", found.purpose),
+        ("purpose", purpose_words(found.purpose)),
         ("proposed by", found.proposer),
         ("model", found.model_root.hex() or "none yet"),
         ("as of", f"block {found.height}, {found.vouched}"),
