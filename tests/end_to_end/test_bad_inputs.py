@@ -223,7 +223,7 @@ def test_a_demo_with_other_settings_says_which_before_it_loads_anything(
     command = ["demo", "--rounds", "4", "--steps", "1", "--hospitals", "3", "--output", "used"]
     monkeypatch.setattr("hmchain.interfaces.demo.tune_allocator", lambda: pytest.fail("it has begun to load"))
     assert main(command) == 2
-    assert "used holds a run with rounds 2, not 4 [run_in_use]" in capsys.readouterr().err
+    assert "used holds a run with other settings: rounds 2, not 4 [run_in_use]" in capsys.readouterr().err
 
 
 def test_the_latest_run_of_a_folder_is_one_of_that_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

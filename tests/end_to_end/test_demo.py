@@ -168,7 +168,7 @@ def test_the_audit_command_that_is_printed_works(finished: tuple[Path, str]) -> 
 def test_the_model_predicts_an_image(finished: tuple[Path, str], images: Path) -> None:
     run, _ = finished
     model, image = str(run / "model.safetensors"), str(next((images / "high").iterdir()))
-    result = hmchain("model", "predict", image, "--model", model, "--json", cwd=run.parent)
+    result = hmchain("model", "predict", image, "--model", model, "--dir", str(run), "--json", cwd=run.parent)
     assert result.returncode == 0, result.stderr
     assert b"high" in result.stdout.encode()
     probabilities = re.findall(r'"(?:high|low|middle)":\s*([0-9.e-]+)', result.stdout)

@@ -65,7 +65,8 @@ def is_finished(folder: RunFolder, settings: DemoSettings) -> bool:
     path = folder.path
     if folder.settings.exists():
         if differing := _differing(_stored(folder), settings):
-            raise RunInUseError(f"{path} holds a run with {differing}", "choose another --output, or remove it")
+            what = f"{path} holds a run with other settings: {differing}"
+            raise RunInUseError(what, "choose another --output, or remove it")
         return folder.finished
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunInUseError(f"{path} exists and is no run", "choose another --output")
