@@ -321,6 +321,7 @@ def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(
     west.start()
     until(lambda: west.status().running, "the node")
     until(consortium.agree, "one state on four nodes")
+    until(lambda: str(west.status().health).startswith("HEALTHY"), "the network that goes on")
     assert "and was made anew" in answer("node", "status", "--dir", str(west.folder.path))["repairs"][0]
 
 

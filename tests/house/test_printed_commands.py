@@ -21,7 +21,6 @@ from support.printed_commands import fault, loose, printed
 
 SOURCE = Path(hmchain.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-COMING = ("report --study",)
 NO_TEXTS = {"digest", "derive", "_combine", "example"}
 """Calls whose first argument is no text for people, or a whole command by itself."""
 
@@ -56,7 +55,7 @@ def test_a_command_that_a_text_names_is_one_that_there_is(path: Path) -> None:
     for line, text in texts(ast.parse(path.read_text("utf-8"))):
         assert not (found := loose(text)), f"{path.name}:{line}: {found!r} stands without backticks in {text!r}"
         for words in printed(text):
-            wrong = "" if words.startswith(COMING) else fault(words)
+            wrong = fault(words)
             assert not wrong, f"{path.name}:{line}: `hmchain {words}`: {wrong}"
 
 
@@ -65,7 +64,7 @@ def test_the_ways_out_in_the_list_of_errors_are_commands() -> None:
     wrong = {
         words: why for words in printed(document) if (why := fault(words)).startswith(("there is no", "it takes no"))
     }
-    assert not {words: why for words, why in wrong.items() if not words.startswith(COMING)}
+    assert not wrong
 
 
 def test_the_example_of_every_command_is_one_of_it() -> None:

@@ -37,6 +37,7 @@ PUBLIC = {
     "PublicKey.raw": "a public key",
     "KeyRotation.key": "a public key",
     "WrittenBackup.key": "where it lies",
+    "Units.passphrase": "where its file is to lie",
 }
 
 

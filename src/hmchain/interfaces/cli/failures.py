@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 
 import typer
@@ -78,9 +77,13 @@ class Failure:
         if not self.what:
             return  # no command was given, and the help has been printed
         for write in (self._write_json, self._write_text) if as_json else (self._write_text,):
-            with suppress(OSError):  # no room for it: the other stream may have some, and the exit status says it too
+            try:
                 write()
-                break
+            except BrokenPipeError:
+                raise  # who read us has read enough
+            except OSError:
+                continue  # no room for it: the other stream may have some, and the exit status says it too
+            return
 
     def _write_json(self) -> None:
         output.write_json({"error": {**plain(self), "hint": hints.whole(self.hint)}}, sys.stdout)

@@ -92,7 +92,7 @@ def new_passphrase() -> str | None:
     Raises `PassphraseFileError` or `UnlikePassphrasesError`.
     """
     given = passphrase()
-    if given is not None or not _can_ask():
+    if given is not None or not can_ask():
         return given
     for _ in range(TIMES_ASKED):
         typed = read_unseen("Passphrase to seal the key files with (Enter: none): ")
@@ -112,7 +112,7 @@ def asked_for(run: Callable[[], T]) -> T:
         try:
             return run()
         except KeyMaterialError as error:
-            if error.code != _WRONG or not _can_ask():
+            if error.code != _WRONG or not can_ask():
                 raise
             output.say(f"{error.what}.", stderr=True)
             if not (typed := read_unseen("Passphrase: ")):
@@ -141,7 +141,7 @@ def _read(path: Path, *, private: bool) -> str:
     return found
 
 
-def _can_ask() -> bool:
+def can_ask() -> bool:
     """Tell whether a person is at the terminal, and this process is the one that it listens to."""
     with suppress(OSError):
         return at_terminal() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()

@@ -106,7 +106,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
     assert sum(map(len, kinds.values())) == len(commands())
     assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
     assert kinds[ReadCommand] == {
-        "version", "completion", "data inspect", "data selftest", "data list", "data show", "data verify",
+        "version", "completion", "data inspect", "data log", "data selftest", "data list", "data show", "data verify",
         "data quarantine list",
         "data vault verify", "study status", "study list", "study show", "model list", "model show", "model predict",
         "audit verify", "audit proof", "audit verify-record", "audit trace", "ledger blocks", "ledger tx",

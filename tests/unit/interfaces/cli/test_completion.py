@@ -11,6 +11,7 @@ import pytest
 
 from hmchain.interfaces.cli.main import main
 
+pytestmark = pytest.mark.process
 PROGRAM = Path(sys.executable).with_name("hmchain")
 
 

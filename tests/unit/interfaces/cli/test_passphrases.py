@@ -100,7 +100,7 @@ def test_a_service_without_a_terminal_is_asked_nothing(tmp_path: Path, monkeypat
 
 def test_a_new_passphrase_is_typed_twice(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     typed = iter(["horse", "house", "horse", "horse"])
-    monkeypatch.setattr(passphrases, "_can_ask", lambda: True)
+    monkeypatch.setattr(passphrases, "can_ask", lambda: True)
     monkeypatch.setattr(passphrases, "read_unseen", lambda _: next(typed))
     assert new_passphrase() == "horse" and "not the same" in capsys.readouterr().err
     typed = iter([""])
@@ -112,7 +112,7 @@ def test_a_new_passphrase_is_typed_twice(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_a_wrong_one_is_asked_for_again_three_times_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     typed, tried = iter(["a", "b", "c", "d"]), list[str | None]()
-    monkeypatch.setattr(passphrases, "_can_ask", lambda: True)
+    monkeypatch.setattr(passphrases, "can_ask", lambda: True)
     monkeypatch.setattr(passphrases, "read_unseen", lambda _: next(typed))
 
     def command() -> None:
