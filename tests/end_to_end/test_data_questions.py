@@ -9,7 +9,7 @@ import pytest
 
 from hmchain.application.data import erasure
 from hmchain.application.data.erasure import NothingToEraseError, Target
-from hmchain.application.site.hospital import locate
+from hmchain.application.site.hospital import locate, open_records
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
 from support.dicom_objects import ct, written
@@ -91,6 +91,29 @@ def test_labels_go_with_their_records_into_the_next_version(registered: Steward,
     assert registered.run("prepare", "head", "--into", "head-16", "--size", "16")["images"] == 9
     fixed = registered.run("register", "head", "--leave-waiting")
     assert fixed["labels"]["labelled"] == 9
+
+
+def test_a_label_stays_with_its_patient_when_a_scan_is_corrected_to_another(
+    registered: Steward, tmp_path: Path
+) -> None:
+    """The same objects again, under the identifier of whose they are: by patient the old label was somebody else's."""
+    corrected = tmp_path / "corrected"
+    corrected.mkdir()
+    owners = {1: f"{NUMBER}-0", 5: f"{NUMBER}-0", 2: f"{NUMBER}-9"}
+    for number in range(12):
+        owner = owners.get(number, f"{NUMBER}-{number % 4}")
+        made = ct(PatientID=owner, SOPInstanceUID=f"1.2.3.{number}")
+        made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+        (corrected / f"{number}.dcm").write_bytes(written(made))
+    found = registered.run("extract", str(corrected), "--into", "head")["labels"]
+    assert (found["carried"], found["moved"], found["unlabelled"]) == (9, 3, 3)
+    assert main(["data", "register", "head", "--yes", "--leave-waiting", "--dir", str(registered.folder)]) == 0
+    registered.capsys.readouterr()
+    with open_records(locate(registered.folder)) as records:
+        first, second = ({each.record: each for each in records.catalogue.records("head", n)} for n in (1, 2))
+    moved = [name for name in first if first[name].subject != second[name].subject]
+    assert len(moved) == 3 and all(second[name].label == "" for name in moved)
+    assert all(second[name].label == first[name].label for name in first if name not in moved)
 
 
 def test_a_version_that_lost_its_labels_is_not_registered_by_mistake(registered: Steward, tmp_path: Path) -> None:

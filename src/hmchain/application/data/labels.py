@@ -10,7 +10,7 @@ from pathlib import Path
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.errors import DataError
-from hmchain.records.catalogue import RecordEntry, Version
+from hmchain.records.catalogue import CarriedLabels, RecordEntry, Version
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.tabulated import csv_lines
 
@@ -53,6 +53,8 @@ class LabelState:
     """Its `classes`."""
     carried: int = 0
     """Records that took over their label from it just now."""
+    moved: int = 0
+    """Records without a label that had one in it, when they were of another patient."""
 
     @property
     def records(self) -> int:
@@ -68,7 +70,7 @@ class LabelState:
 def carry(records: Records, version: Version) -> LabelState:
     """Let records of an open version take over the labels that they had in the version before; a fixed one stays."""
     before = _before(records, version)
-    carried = 0
+    carried = CarriedLabels(0, 0)
     if before is not None and not version.closed:
         carried = records.catalogue.carry_labels(version.dataset, version.number, before)
     return _state(records, version, before, carried)
@@ -76,16 +78,17 @@ def carry(records: Records, version: Version) -> LabelState:
 
 def state(records: Records, version: Version) -> LabelState:
     """Say which records of a version are labelled."""
-    return _state(records, version, _before(records, version), 0)
+    return _state(records, version, _before(records, version), CarriedLabels(0, 0))
 
 
-def _state(records: Records, version: Version, before: int | None, carried: int) -> LabelState:
+def _state(records: Records, version: Version, before: int | None, carried: CarriedLabels) -> LabelState:
     counts = records.catalogue.labels(version.dataset, version.number)
     former = {} if before is None else records.catalogue.labels(version.dataset, before)
     unlabelled, had_labels = counts.pop("", 0), any(former)
     return LabelState(
-        sum(counts.values()), unlabelled, _classes(counts), before if had_labels else None, _classes(former), carried
-    )
+        sum(counts.values()), unlabelled, _classes(counts), before if had_labels else None, _classes(former),
+        carried.records, carried.moved,
+    )  # fmt: skip
 
 
 def _classes(counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from hmchain.records.catalogue.catalogue import Catalogue, CatalogueError, UnknownVersionError
 from hmchain.records.catalogue.entries import (
     ActionCount,
+    CarriedLabels,
     Dataset,
     HeldItem,
     ItemDone,
@@ -12,6 +13,7 @@ from hmchain.records.catalogue.entries import (
 
 __all__ = [
     "ActionCount",
+    "CarriedLabels",
     "Catalogue",
     "CatalogueError",
     "Dataset",

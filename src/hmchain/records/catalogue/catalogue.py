@@ -23,6 +23,7 @@ from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
     PENDING,
     ActionCount,
+    CarriedLabels,
     Dataset,
     ItemDone,
     RecordEntry,
@@ -206,19 +207,21 @@ class Catalogue:
             for entry in list(self.records(dataset, version)):
                 _index(database, dataset, version, entry)
 
-    def carry_labels(self, dataset: str, version: int, before: int) -> int:
+    def carry_labels(self, dataset: str, version: int, before: int) -> CarriedLabels:
         """Give records of an open version that have no label the one that they had in the version `before`.
 
-        Returns how many got one. Raises `VersionFixedError` if it is closed.
+        A record that is of another patient now gets none: its label may have been that patient's. Raises
+        `VersionFixedError` if the version is closed.
         """
         sql = """
-            SELECT new.record, old.label FROM records new JOIN records old
+            SELECT new.record, old.label, old.subject = new.subject FROM records new JOIN records old
             ON old.dataset = new.dataset AND old.version = ? AND old.record = new.record
             WHERE new.dataset = ? AND new.version = ? AND new.label = '' AND old.label <> ''"""
-        carried = dict(self._file.query(sql, (before, dataset, version)))
+        found = self._file.query(sql, (before, dataset, version))
+        carried = {record: label for record, label, is_same_patient in found if is_same_patient}
         if carried:
             self.label(dataset, version, carried)
-        return len(carried)
+        return CarriedLabels(len(carried), len(found) - len(carried))
 
     # Reading
 

@@ -83,6 +83,15 @@ class ActionCount:
 
 
 @dataclass(frozen=True)
+class CarriedLabels:
+    """The number of records that took over a label of the version before, or did not."""
+
+    records: int
+    moved: int
+    """Records that had one there, as another patient's."""
+
+
+@dataclass(frozen=True)
 class HeldItem:
     """An item in quarantine. The item itself lies encrypted in the vault until somebody decides."""
 

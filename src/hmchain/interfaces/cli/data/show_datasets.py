@@ -11,6 +11,7 @@ from hmchain.application.data.labels import LabelState
 from hmchain.application.data.publication import VersionCheck
 from hmchain.application.data.registration import Registration, RegistrationPreview, WrittenCard, WrittenProof
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.data.show_extraction import taken_over
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.plain import plain, size
 from hmchain.records.catalogue import RecordEntry, Version
@@ -111,7 +112,7 @@ def label_words(found: LabelState) -> str:
         said = "none"
     elif found.unlabelled and found.before is not None:
         said += f"; version {found.before}'s were"
-    return said + (f"\n{found.carried} taken over from version {found.before}" if found.carried else "")
+    return "\n".join((said, *taken_over(found)))
 
 
 def show_planned(found: RegistrationPreview) -> None:

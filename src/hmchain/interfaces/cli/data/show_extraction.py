@@ -122,8 +122,18 @@ def _labels(found: LabelState) -> list[tuple[str, str]]:
     """A row for labels, where the version before had some."""
     if found.before is None:
         return []
-    said = f"{found.carried} taken over from version {found.before}; " if found.carried else ""
-    return [("labels", f"{said}{found.labelled} of {found.records} records are labelled")]
+    said = [f"{found.labelled} of {found.records} records are labelled", *taken_over(found)]
+    return [("labels", "\n".join(said))]
+
+
+def taken_over(found: LabelState) -> list[str]:
+    """Say what became of the labels that the version before had."""
+    return [
+        f"{count} {what}" for count, what in (
+            (found.carried, f"taken over from version {found.before}"),
+            (found.moved, f"not taken over: of another patient in version {found.before}, to be labelled anew"),
+        ) if count
+    ]  # fmt: skip
 
 
 def show_labelled(found: LabelCounts) -> None:
