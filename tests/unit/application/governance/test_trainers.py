@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import pkgutil
 import py_compile
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -90,9 +93,16 @@ def test_of_a_module_the_digest_is_of_its_whole_package(tmp_path: Path, monkeypa
     assert read_source("ours.deep.logistic:Logistic").digest != before.digest
     with pytest.raises(TrainerCodeError, match=r"RuntimeError at __init__\.py:1"):
         before.load()
-    for name in ("__init__.py", "deep/__init__.py"):
-        (package / name).write_text("")
-    assert read_source("ours.deep.logistic:Logistic").load().__name__ == "Logistic"
+
+
+def test_a_trainer_deep_in_a_package_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / "of_depth" / "deep"
+    deep.mkdir(parents=True)
+    for folder in (deep.parent, deep):
+        (folder / "__init__.py").write_text("")
+    logistic(deep)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert read_source("of_depth.deep.logistic:Logistic").load().__name__ == "Logistic"
 
 
 def test_bytecode_beside_a_package_is_not_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +115,43 @@ def test_bytecode_beside_a_package_is_not_what_runs(tmp_path: Path, monkeypatch:
     evil.write_text("raise RuntimeError('the cache ran')")
     target = importlib.util.cache_from_source(str(package / "logistic.py"))
     py_compile.compile(str(evil), target, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    monkeypatch.setattr(sys, "pycache_prefix", None)
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert read_source("cached.logistic:Logistic").load().__name__ == "Logistic"
+
+
+def test_a_module_in_an_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No digest covers what lies in it: the digest of no files would be accepted."""
+    archive = tmp_path / "lib.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(logistic(tmp_path), "zipped/__init__.py")
+    (tmp_path / "nameless").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(archive))
+    for module in ("zipped", "nameless"):
+        with pytest.raises(TrainerCodeError, match="is no folder of Python files"):
+            read_source(f"{module}:Logistic")
+
+
+def test_only_the_bytes_that_were_looked_at_are_ever_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "looked_at"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "__pycache__" / "helper.py").write_text("told = 'in no digest'\n")
+    (package / "late.py").write_text("told = 'looked at'\n")
+    logistic(package).rename(package / "__init__.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
+    source = read_source("looked_at:Logistic")
+    for name in ("__init__.py", "late.py", "new.py"):
+        (package / name).write_text("told = 'changed since'\n")
+    loaded = source.load()
+    assert loaded.__name__ == "Logistic" and pkgutil.get_data("looked_at", "late.py") == b"told = 'looked at'\n"
+    assert importlib.import_module("looked_at.late").told == "looked at", "also what it imports late"
+    for name in ("new", "__pycache__.helper"):
+        with pytest.raises(ModuleNotFoundError, match="in what was accepted"):
+            importlib.import_module(f"looked_at.{name}")
+    assert source.load() is loaded
+    with pytest.raises(TrainerCodeError, match="another looked_at than the accepted one is loaded"):
+        read_source("looked_at:Logistic").load()
 
 
 def test_a_link_in_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +177,8 @@ def test_a_pipe_is_no_trainer(tmp_path: Path) -> None:
         ("none.py:Logistic", "cannot be read"),
         ("no_such_module_here:Logistic", "there is no module"),
         (":Logistic", "names no class"),
+        ("..:Logistic", "names no module"),
+        ("a\0.py:Logistic", "cannot be read"),
     ],
 )
 def test_what_names_no_code_is_explained(text: str, told: str) -> None:

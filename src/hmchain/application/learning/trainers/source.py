@@ -1,22 +1,23 @@
 """The code of somebody's own trainer: where it lies, the digest that a study pins, and how it becomes a class.
 
 A trainer is named as `FILE.py:CLASS` or `MODULE:CLASS`. What the digest is made of: the class's name and the bytes of
-that one file; of a module in a package the bytes of all files of its top-level package. What such code imports besides
-(numpy, other packages) is not in it. Nothing is imported before the digest is the one that was asked for.
+that one file; of a module in a package the bytes of all files of its top-level package. These very bytes are what is
+imported, also by an import that runs later. What such code imports besides (numpy, other packages) is not in it.
+Nothing is imported before the digest is the one that was asked for.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-import tempfile
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
 from inspect import isabstract
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
+from hmchain.application.learning.trainers.pinned_package import Files, OtherPackageError, pin_package
 from hmchain.application.learning.trainers.trainer import Trainer
 from hmchain.canonical import digest
 from hmchain.errors import InputError
@@ -25,7 +26,7 @@ INTERFACE = 1
 """Of trainers and the agent's part in training; in every digest, so that another version of either is another code."""
 _DIGEST_BYTES = 32
 _PASSED_OVER = {"__pycache__"}
-"""Files that Python makes of the sources, and that are not read here."""
+"""Files that Python makes of the sources: neither in the digest nor imported."""
 _BYTES_MAX = 64 << 20
 
 
@@ -44,7 +45,7 @@ class TrainerSource:
     name: str
     """Of the class."""
     digest: bytes
-    files: tuple[tuple[str, bytes], ...]
+    files: Files
     """What the digest is made of: paths within the package, with their bytes; of a file its bytes alone."""
     path: Path | None
     """The file; None for a module."""
@@ -56,6 +57,11 @@ class TrainerSource:
         """Import it: its code runs, with the rights of this process. Raises `TrainerCodeError`."""
         try:
             module = self._from_module() if self.path is None else self._from_file(self.path)
+        except OtherPackageError as error:
+            what = f"another {self.where.partition('.')[0]} than the accepted one is loaded in this process"
+            raise TrainerCodeError(
+                what, "start the agent, or Python, again; or give the package another name"
+            ) from error
         except Exception as error:
             hint = "see the whole error: python " + (self.where if self.path else f"-m {self.where}")
             raise TrainerCodeError(f"{self.where} cannot be imported: {place_of(error, self.where)}", hint) from error
@@ -66,8 +72,8 @@ class TrainerSource:
         return found
 
     def _from_module(self) -> ModuleType:
-        """Compiled from the sources that the digest is of: a cached file beside them could hold anything."""
-        sys.pycache_prefix, sys.dont_write_bytecode = tempfile.mkdtemp(prefix="hmchain-trainer-"), True
+        """The same, of a package: files that were changed, or lie where no digest looks, are never loaded."""
+        pin_package(self.where.partition(".")[0], self.files)
         return importlib.import_module(self.where)
 
     def _from_file(self, path: Path) -> ModuleType:
@@ -112,6 +118,8 @@ def read_source(text: str) -> TrainerSource:
     if not where or not name.isidentifier():
         raise TrainerCodeError(f"{text!r} names no class", "write FILE.py:CLASS or MODULE:CLASS")
     path = Path(where) if where.endswith(".py") else None
+    if path is None and not all(part.isidentifier() for part in where.split(".")):
+        raise TrainerCodeError(f"{where!r} names no module", "write FILE.py:CLASS or MODULE:CLASS")
     # How a hospital calls a file does not count, a module's name does: it says which file of a package has the class.
     module, files = (where, _of_module(where)) if path is None else ("", (_named(path, ""),))
     parts = [part for file, data in files for part in (file.encode(), data)]
@@ -128,14 +136,17 @@ def place_of(error: BaseException, within: str) -> str:
     return f"{type(error).__name__} at {own[-1][0]}:{own[-1][1]}"
 
 
-def _of_module(module: str) -> tuple[tuple[str, bytes], ...]:
+def _of_module(module: str) -> Files:
     """All files of a module's top-level package; finding it imports nothing."""
     top = module.partition(".")[0]
     spec = PathFinder.find_spec(top)
-    if spec is None or spec.origin is None:
+    if spec is None:
         hint = "is it installed where the agent runs? A file is named by its path: FILE.py:CLASS"
         raise TrainerCodeError(f"there is no module {top}", hint)
-    origin = Path(spec.origin)
+    if not isinstance(spec.loader, SourceFileLoader):  # an archive, a folder without __init__.py, bytecode, a library
+        hint = "put its Python files into a folder of their own, with __init__.py"
+        raise TrainerCodeError(f"the module {top} is no folder of Python files, or one file", hint)
+    origin = Path(spec.loader.path)
     if not spec.submodule_search_locations:
         return (_named(origin, origin.name),)
     root = origin.parent
@@ -144,10 +155,15 @@ def _of_module(module: str) -> tuple[tuple[str, bytes], ...]:
         raise TrainerCodeError(
             f"{linked} is a link: what it leads to is in no digest", "put the files themselves there"
         )
+    if odd := next((path for path in found if not path.name.isprintable()), None):
+        raise TrainerCodeError(f"{odd.name!r} is no name for a file of a trainer", "rename it")
     files = [path for path in found if path.is_file()]
     if sum(path.stat().st_size for path in files) > _BYTES_MAX:
         raise TrainerCodeError(f"the package {top} has more than {_BYTES_MAX >> 20} MiB", "name a package of your own")
-    return tuple(_named(path, path.relative_to(root).as_posix()) for path in files)
+    named = tuple(_named(path, path.relative_to(root).as_posix()) for path in files)
+    if origin.name not in dict(named):
+        raise TrainerCodeError(f"{origin} is not among the files of {top}", "put the file itself there")
+    return named
 
 
 def _named(path: Path, name: str) -> tuple[str, bytes]:
@@ -155,5 +171,5 @@ def _named(path: Path, name: str) -> tuple[str, bytes]:
         raise TrainerCodeError(f"{path} is no file", "write FILE.py:CLASS or MODULE:CLASS")
     try:
         return name, path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name that can be none
         raise TrainerCodeError(f"{path} cannot be read", "check the path and its owner") from error
