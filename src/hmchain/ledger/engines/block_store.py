@@ -159,10 +159,10 @@ class BlockStore:
 
     @property
     def holds_votes(self) -> bool:
-        """Whether blocks come with the votes for them; those of a node on CometBFT come without."""
+        """Whether there are blocks, and with the votes for them; those of a node on CometBFT come without."""
         first = next(self.blocks(), None)
         try:
-            return first is None or bool(first.commit.votes)
+            return first is not None and bool(first.commit.votes)
         except BlockStoreError:
             return True  # an audit finds the block
 
@@ -275,6 +275,11 @@ class BlockStore:
             sqlite.copy_to(self._db, path, *cuts, "VACUUM")
         return left_out
 
+    def count_blocks(self) -> int:
+        """How many blocks the log holds, under whatever heights."""
+        count: int = self._query("SELECT count(*) FROM blocks").fetchone()[0]
+        return count
+
     def count_indexed(self) -> int:
         """How many transactions the index holds."""
         count: int = self._query("SELECT count(*) FROM transactions").fetchone()[0]
@@ -302,13 +307,14 @@ class BlockStore:
 
 
 class IndexCheck:
-    """Holds the index of transactions against blocks that pass in order."""
+    """Holds the index of transactions against blocks that pass in order, and sees that none is passed over."""
 
     def __init__(self, store: BlockStore) -> None:
-        self._store, self._count = store, 0
+        self._store, self._blocks, self._count = store, 0, 0
 
     def follow(self, height: int, result: BlockResult) -> None:
         """See that a block's transactions are found in it. Raises `BlockStoreError`."""
+        self._blocks += 1
         for position, receipt in enumerate(result.receipts):
             place, found = (height, position), self._store.find(receipt.transaction)
             if found is None or found > place:  # one that came twice is found where it came first
@@ -316,6 +322,8 @@ class IndexCheck:
             self._count += found == place
 
     def finish(self) -> None:
-        """See that the index holds nothing else; each of its rows was met once. Raises `BlockStoreError`."""
+        """See that log and index hold nothing else; each row was met once. Raises `BlockStoreError`."""
+        if self._store.count_blocks() != self._blocks:
+            raise BlockStoreError(f"{self._store.path} holds blocks under heights that no block has", _WAY_OUT)
         if self._store.count_indexed() != self._count:
             raise BlockStoreError(f"the index in {self._store.path} holds transactions of no block", _WAY_OUT)

@@ -2,6 +2,7 @@
 
 The embedded engine's log holds the votes of every block. A node's on CometBFT does not: there the headers that are
 kept beside it are held against it (see `ledger.engines.cometbft.archive`), and the last one vouches for everything.
+Where headers lie there, they are read, whatever is left of the log.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
+from hmchain.ledger.engines.cometbft import archive as archive_file
 from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
 from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
 from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, DamagedLedgerError, TrustedHeader
-from hmchain.ledger.readers.states import cut_off
+from hmchain.ledger.readers.states import VALIDATORS, cut_off
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
@@ -35,7 +37,8 @@ def verify(
 ) -> AuditReport:
     """Audit the ledger in `directory`; for the arguments see `ledger.audit.verify`.
 
-    Raises `AuditError` for the first thing that does not hold.
+    Raises `AuditError` for the first thing that does not hold, `NoVotesError` if there are blocks that nothing at hand
+    signs.
     """
     with replayed(directory, anchor, trusted=trusted, progress=progress) as (report, _):
         return report
@@ -48,21 +51,29 @@ def replayed(
     *,
     trusted: TrustedHeader | None = None,
     progress: Progress | None = None,
+    passes_tip: bool = False,
 ) -> Iterator[tuple[AuditReport, State]]:
-    """The same, with the state that the blocks lead to, executed anew."""
+    """The same, with the state that the blocks lead to, executed anew; with `passes_tip` up to the last kept header."""
     with ExitStack() as stack:
         with replay.findings():
-            found = stack.enter_context(_replayed(directory, anchor, trusted, progress))
+            found = stack.enter_context(_replayed(directory, anchor, trusted, progress, passes_tip=passes_tip))
         yield found
 
 
 @contextmanager
 def _replayed(
-    directory: Path, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
+    directory: Path,
+    anchor: bytes | None,
+    trusted: TrustedHeader | None,
+    progress: Progress | None,
+    *,
+    passes_tip: bool,
 ) -> Iterator[tuple[AuditReport, State]]:
     genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
-        is_of_a_node = not store.holds_votes
+        is_of_a_node = (directory / archive_file.FILE).exists() or not (
+            store.holds_votes or (directory / VALIDATORS).is_dir()
+        )
         if cut := cut_off(directory, store):
             raise DamagedLedgerError(cut, "compare it with another member's copy, and restore it from there")
     if is_of_a_node:
@@ -70,7 +81,7 @@ def _replayed(
         archive = Archive.load(directory)
         if archive is None:
             raise NoVotesError(f"{directory} holds a node's blocks without the votes for them", FINISH)
-        with _log_replayed(directory, archive, anchor, trusted, progress) as found:
+        with _log_replayed(directory, archive, anchor, trusted, progress, passes_tip=passes_tip) as found:
             yield found
         return
     with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
@@ -82,7 +93,13 @@ def _replayed(
 
 @contextmanager
 def _log_replayed(
-    directory: Path, archive: Archive, anchor: bytes | None, trusted: TrustedHeader | None, progress: Progress | None
+    directory: Path,
+    archive: Archive,
+    anchor: bytes | None,
+    trusted: TrustedHeader | None,
+    progress: Progress | None,
+    *,
+    passes_tip: bool,
 ) -> Iterator[tuple[AuditReport, State]]:
     last = archive.last.header
     genesis = genesis_file.load(directory / genesis_file.FILE)
@@ -91,6 +108,8 @@ def _log_replayed(
     anchored = anchor is not None or trusted is not None
     votes = archive.check_votes(genesis)
     with audited(directory, archive, anchor, progress) as (found, state):
+        if found.unsigned and not passes_tip:
+            raise NoVotesError(f"{directory}: {found.unsigned[0]}", FINISH)
         report = AuditReport(
             chain_id=found.chain_id,
             genesis=found.genesis,

@@ -41,9 +41,9 @@ def executed(directory: Path, progress: Progress | None = None) -> Iterator[Veri
         if not store.holds_votes and Archive.load(directory) is None:
             require_whole(directory)
             with _unaudited(genesis, store, progress) as state:
-                yield VerifiedState(state, Endorsement(0), logged)
+                yield VerifiedState(state, Endorsement(0) if logged else founders(genesis), logged)
             return
-        with audit.replayed(directory, progress=progress) as (_, state):
+        with audit.replayed(directory, progress=progress, passes_tip=True) as (_, state):
             yield VerifiedState(state, _signers(directory, genesis, store, state), logged)
 
 

@@ -55,9 +55,7 @@ class SignedLog:
         Raises `DamagedBlockError`, or `BlockStoreError` for what is damaged.
         """
         last = self._store.last(self._store.height)
-        if last is None:
-            return Endorsement(0)
-        if self._is_of_a_node(last):
+        if last is None or self._is_of_a_node(last):
             return self._whole_by_headers()
         previous = self._genesis.digest
         for height, stored in enumerate(self._store.blocks(), start=1):

@@ -123,8 +123,44 @@ def test_headers_that_were_changed_are_found_out(kept: Kept) -> None:
 def test_the_tip_that_no_header_signs_is_shown_as_such(kept: Kept) -> None:
     kept.headers = kept.headers[:4]
     kept.save()
-    found = audit.verify(kept.directory)
-    assert found.height == 4 and "the last 2 blocks, after 3" in found.not_proven[-1]
+    with pytest.raises(NoVotesError, match="the last 2 blocks, after 3: no header that is kept signs them"):
+        audit.verify(kept.directory)
+    with audit.replayed(kept.directory, passes_tip=True) as (found, _):
+        assert found.height == 4 and "the last 2 blocks, after 3" in found.not_proven[-1]
+
+
+BEYOND = "INSERT INTO blocks SELECT {}, block, decided, result FROM blocks WHERE height = 6"
+
+
+@pytest.mark.parametrize(
+    ("sql", "finding"),
+    [
+        ("DELETE FROM blocks; DELETE FROM transactions", "the log ends at block 0, and"),
+        (BEYOND.format(99), "block 99: it does not follow the one before it"),
+        (BEYOND.format(-1), "holds blocks under heights that no block has"),
+        (
+            "UPDATE blocks SET decided = (SELECT decided FROM blocks WHERE height = 5) WHERE height = 6",
+            "block 6: what decided it is of another block",
+        ),
+    ],
+)
+def test_no_row_of_a_log_goes_unaudited(sql: str, finding: str, kept: Kept) -> None:
+    with closing(sqlite3.connect(kept.directory / "blocks.db")) as log:
+        log.executescript(sql)
+    with pytest.raises(AuditError, match=finding):
+        audit.verify(kept.directory)
+
+
+def test_a_log_that_was_emptied_is_held_against_the_headers_above_it(kept: Kept) -> None:
+    """With no state beside it, as it comes in a ledger's file."""
+    (kept.directory / "state.db").unlink()
+    with closing(sqlite3.connect(kept.directory / "blocks.db")) as log:
+        log.executescript("DELETE FROM blocks; DELETE FROM transactions")
+    with pytest.raises(ArchiveError, match="block 2: its transactions are not those of its header"):
+        audit.verify(kept.directory)
+    (kept.directory / archive.FILE).unlink()
+    with pytest.raises(NoVotesError, match="without the votes"):
+        audit.verify(kept.directory)
 
 
 def test_a_vote_that_is_not_genuine_is_found_out(kept: Kept) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from hmchain.canonical import encode
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.blocks import OK, BlockResult
+from hmchain.ledger.blocks import OK, BlockResult, Commit
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, IndexCheck, StoredBlock
 from hmchain.ledger.engines.cometbft.archive import Archive
@@ -120,7 +120,7 @@ def audited(
                 progress(stored.height, last)
         unsigned = 0
         for stored in store.blocks(last + 1):
-            index.follow(stored.height, stored.result)
+            index.follow(stored.height, replay.link(stored))
             unsigned += 1
         index.finish()
         yield replay.compare(archive.last, anchored=anchor is not None, unsigned=unsigned), state
@@ -178,20 +178,31 @@ class _Replay:
     def follow(self, stored: StoredBlock) -> BlockResult:
         """Execute one block, signatures and all, and compare with what was stored and with what was signed."""
         block, state = stored.block, self._machine.state
-        _require(block.header.previous == self._previous, stored.height, "it does not follow the one before it")
-        _require(block.header.height == stored.height, stored.height, "it is stored under another height")
+        self.link(stored)
         self._archive.require_inputs(block, state)
         result = self._machine.execute(block.input)
         _require(encode(result) == stored.result_bytes, stored.height, "executing it gives other receipts")
         same = state.commitment() == block.header.state_commitment
         _require(same, stored.height, "executing it gives another state")
         self._machine.commit(stored.height)
-        self._previous = block.header.hash
         self._blocks += 1
         self._transactions += len(block.transactions)
         self._refused += sum(receipt.code != OK for receipt in result.receipts)
         self._evidence += len(block.evidence)
         return result
+
+    def link(self, stored: StoredBlock) -> BlockResult:
+        """See that a block follows the one before it, and is stored as a node stores it; that is all of one at the end.
+
+        Returns what is stored of its execution.
+        """
+        header = stored.block.header
+        _require(header.previous == self._previous, stored.height, "it does not follow the one before it")
+        _require(header.height == stored.height, stored.height, "it is stored under another height")
+        decided = stored.commit == Commit(stored.height, 0, header.hash, (), ())
+        _require(decided, stored.height, "what decided it is of another block")
+        self._previous = header.hash
+        return stored.result
 
     def compare(self, signed: SignedHeader, *, anchored: bool, unsigned: int) -> NodeAudit:
         """Hold the state that was reached against the one that the members signed."""
