@@ -63,6 +63,15 @@ class Best(Record, frozen=True):
     auc_permyriad: int
 
 
+class Patience(Record, frozen=True):
+    """One has waited for a hospital beyond a deadline: once in a study, at this place of it."""
+
+    round: int
+    attempt: int
+    phase: str
+    until_ms: int
+
+
 class RoundingSecret(Redacted, Record, frozen=True):
     """From which batches, augmentation, stochastic rounding and count noise are drawn."""
 
@@ -97,6 +106,11 @@ def score_name(study: str, round_: int) -> str:
 def best_name(study: str) -> str:
     """Where the `Best` is kept."""
     return f"{study}/best"
+
+
+def patience_name(study: str, organisation: str) -> str:
+    """Where the `Patience` with a hospital is kept."""
+    return f"{study}/patience/{organisation}"
 
 
 def rounding_secret(store: AgentStore, random: Random) -> SecretKey:

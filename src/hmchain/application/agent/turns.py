@@ -9,8 +9,11 @@ STEP_MS = 200
 """How long each participant waits for the one before it to say that a deadline has passed."""
 OPENING_STEP_MS = 1_000
 """As `STEP_MS`, where a study did not open in time."""
-RESTART_MS = 600_000
-"""How long a phase may last that cannot end well without a hospital whose machine may be starting again."""
+AGENT_RESTART_MS = 90_000
+"""How long a phase may last, once for each hospital, that cannot end well without one whose agent is silent."""
+MACHINE_RESTART_MS = 600_000
+"""The same where its node is silent too: its machine may be starting again."""
+PATIENCE_WORDS = "where a round needs a hospital, it has 90 s once in a study, 10 min if its node is silent too"
 PATIENCE_MS = 2_000
 """How long those who need not answer wait for those who should: this, or a quarter of the phase."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hmchain.application.agent.turns import PATIENCE_WORDS
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.learning.pinned import cnn_plan, read_training
 from hmchain.application.learning.schedule import MILLION, Q16
@@ -127,4 +128,4 @@ def _deadlines(deadlines: Deadlines) -> str:
         ("vote on the model", deadlines.gate_ms),
     )
     within = ", ".join(f"{what} within {span_ms / 1000:g} s" for what, span_ms in spans_ms)
-    return f"{within}; who is late is charged for it"
+    return f"{within}; who is late is charged, but {PATIENCE_WORDS}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hmchain.application.agent import turns
+from hmchain.application.agent import kept, turns
 from hmchain.application.agent.desk import Desk, RoundDesk
+from hmchain.application.agent.kept import Patience
 from hmchain.ledger import sums
 from hmchain.ledger.contracts.learning import rounds, studies, summing
 from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
+from hmchain.ledger.contracts.members import attendance
+from hmchain.ledger.readers.study_status import awaited
 
 
 def lapse(desk: Desk) -> Iterator[Tick]:
@@ -28,17 +31,34 @@ def tick(desk: RoundDesk) -> Iterator[Tick]:
 
 
 def patient_tick(desk: RoundDesk) -> Iterator[Tick]:
-    """As `tick`; where the round cannot go on without those who are silent, give their machines time to start again.
+    """As `tick`; where the round cannot go on without those who are silent, give them time to start again, once.
 
     The ledger moves on when somebody says that a deadline has passed. Where that helps nobody, and only counts a
-    setback of the two that pause a study, an honest agent says it later: so a crash costs no study its run, and short
-    deadlines are for those rounds that can do without the hospital that is gone.
+    setback of the two that pause a study, an honest agent says it later: so a crash costs no study its run. It does so
+    once for each hospital in a study, so that nobody who is late on purpose holds up round after round.
     """
-    entry, due_ms = desk.entry, desk.entry.deadline_ms
-    if not _can_go_on(desk):
-        span_ms = rounds.span_ms(desk.study.spec.deadlines, entry.phase)
-        due_ms = max(due_ms, due_ms - span_ms + turns.RESTART_MS)
+    due_ms = desk.entry.deadline_ms
+    if desk.node.now_ms() > due_ms and not _can_go_on(desk):
+        due_ms = max(due_ms, _patient_until_ms(desk))
     return _tick(desk, due_ms)
+
+
+def _patient_until_ms(desk: RoundDesk) -> int:
+    """Until when those are waited for who are silent; 0 where one of them had its time before."""
+    entry = desk.entry
+    silent = attendance.silences(desk.state)
+    whom = awaited(desk.state, desk.study, entry)
+    span_ms = turns.MACHINE_RESTART_MS if all(name in silent for name in whom) else turns.AGENT_RESTART_MS
+    began_ms = entry.deadline_ms - rounds.span_ms(desk.study.spec.deadlines, entry.phase)
+    known = {name: desk.store.get(kept.patience_name(desk.name, name), Patience) for name in whom}
+    place = (*desk.place, entry.phase.value)
+    if any(each and (each.round, each.attempt, each.phase) != place for each in known.values()):
+        return 0
+    until_ms = max(began_ms + span_ms, *(each.until_ms for each in known.values() if each), 0)
+    for name, each in known.items():
+        if each is None or each.until_ms < until_ms:
+            desk.store.note(kept.patience_name(desk.name, name), Patience(*place, until_ms))
+    return until_ms
 
 
 def _tick(desk: RoundDesk, due_ms: int) -> Iterator[Tick]:

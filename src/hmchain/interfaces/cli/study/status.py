@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hmchain.application.agent.turns import PATIENCE_WORDS
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import RoundScore, StudyScores
@@ -16,6 +17,7 @@ from hmchain.application.node.health import NetworkHealth, network_health
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.node import NodeFolder
+from hmchain.clock import now_ms
 from hmchain.interfaces.cli import hints, output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
@@ -135,7 +137,7 @@ def _show(here: StudyHere) -> None:
           if found.opens_by_ms else ()),
         ("rounds", f"{found.accepted + found.rejected} of {found.rounds}: {found.accepted} accepted, "
                    f"{found.rejected} rejected"),
-        *(_round_fields(found.current) if found.current and found.status == "running" else ()),
+        *(_round_fields(found.current, here) if found.current and found.status == "running" else ()),
         ("setbacks in a row", f"{found.setbacks} (two pause the study)"),
         ("purpose", purpose_words(found.purpose)),
         ("proposed by", found.proposer),
@@ -191,11 +193,14 @@ def _show_steps(steps: tuple[Step, ...]) -> None:
             output.say(f"  {NAME} {step.command}")
 
 
-def _round_fields(current: CurrentRound) -> Iterator[tuple[str, str]]:
+def _round_fields(current: CurrentRound, here: StudyHere) -> Iterator[tuple[str, str]]:
     attempt = f", attempt {current.attempt + 1}" if current.attempt else ""
     yield "round", f"{current.number or 'class counts'}{attempt}"
-    yield "phase", f"{current.phase}, until {output.when(current.deadline_ms)} UTC"
-    yield "waits for", output.listed(current.waits_for)
+    is_past = now_ms() > current.deadline_ms
+    past = ", which is past: no block says so yet" if is_past else ""
+    yield "phase", f"{current.phase}, until {output.when(current.deadline_ms)} UTC{past}"
+    late = f" ({PATIENCE_WORDS})" if is_past and here.health and current.waits_for else ""
+    yield "waits for", f"{output.listed(current.waits_for)}{late}"
     yield "master", f"{current.master or 'none'} (backups: {output.listed(current.backups)})"
 
 
