@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hmchain.application.learning.description import Description, OtherDescriptionError
+from hmchain.application.learning.description import Description, OtherDescriptionError, require_sound
 from hmchain.application.learning.pinned import read_training
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import key_file
@@ -95,6 +95,10 @@ def kept_words(texts: Texts, spec: StudySpec) -> StudyWords:
     pin = read_training(spec.training).words
     if pin is None:
         return StudyWords(Reading.NONE)
+    try:
+        require_sound(pin, spec.name)
+    except OtherDescriptionError as error:
+        return StudyWords(Reading.DIFFERS, reason=str(error))
     known = texts.kept(spec.name, pin)
     return StudyWords(Reading.UNREAD if known is None else Reading.READ, known)
 
@@ -110,6 +114,8 @@ def read_words(texts: Texts, chain_id: str, spec: StudySpec) -> StudyWords:
         return StudyWords(Reading.DIFFERS, reason=str(error))
     except HMChainError as error:
         return StudyWords(Reading.MISSING, reason=str(error))
+    except Exception as error:  # a stranger wrote what is read here: nothing of it keeps a steward from saying no
+        return StudyWords(Reading.DIFFERS, reason=f"it cannot be read ({type(error).__name__})")
 
 
 def require_read(words: StudyWords, study: str) -> None:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from hmchain.application.learning.pinned import WordsPin
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
@@ -26,7 +26,7 @@ from hmchain.records.objects import address_of
 TITLE_CHARACTERS_MAX, LINE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX = 120, 300, 8_000
 OBJECT_BYTES_MAX = 4 << 20
 """A thousand members' wrapped keys, and the longest text, are about a third of it."""
-_SALT_BYTES = 32
+_SALT_BYTES, _DIGEST_BYTES = 32, 32
 _PADDED_BYTES = 1024
 _LABEL = "hmchain study description"
 
@@ -165,6 +165,18 @@ def checked_words(data: bytes, study: str, pin: WordsPin) -> Words:
     if words.digest != pin.digest:
         raise _differs(study)
     return words
+
+
+def require_sound(pin: WordsPin, study: str) -> None:
+    """Refuse a pin that no description can have: the ledger does not look. Raises `OtherDescriptionError`."""
+    if {len(pin.digest), len(pin.object)} != {_DIGEST_BYTES} or not 0 < pin.size <= OBJECT_BYTES_MAX:
+        raise OtherDescriptionError(f"what {study} pins as its description cannot be one", "do not decide on it")
+
+
+def shown(description: Description) -> Description:
+    """The description as a terminal may show it, every field but the text in one line, whoever made it."""
+    fields = asdict(description).items()
+    return replace(description, **{name: _cleaned(value, lines=name == "text") for name, value in fields})
 
 
 def _differs(study: str) -> OtherDescriptionError:

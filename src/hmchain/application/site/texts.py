@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hmchain.application.learning.description import (
-    OBJECT_BYTES_MAX,
     Description,
     OtherDescriptionError,
     Words,
     checked_words,
     open_description,
+    require_sound,
     seal_description,
+    shown,
 )
 from hmchain.application.learning.pinned import WordsPin
 from hmchain.application.site.hospital import HospitalFolder
@@ -35,7 +36,7 @@ class Texts:
         """The copy that was kept, if there is one and it is what the study pins."""
         path = self.folder.text(study)
         try:
-            return checked_words(path.read_bytes(), study, pin).description
+            return shown(checked_words(path.read_bytes(), study, pin).description)
         except (OSError, OtherDescriptionError):
             return None
 
@@ -44,14 +45,13 @@ class Texts:
 
         Raises `OtherDescriptionError`, `StorageError`, or what keys complain of.
         """
+        require_sound(pin, study)
         if (known := self.kept(study, pin)) is not None:
             return known
-        if pin.size > OBJECT_BYTES_MAX:
-            raise OtherDescriptionError(f"the description of {study} is too large to be one", "do not decide on it")
         data = self.objects().get(pin.object, size=pin.size)
         words = open_description(data, chain_id, study, self.folder.organisation, self.key(), pin)
         self._keep(study, words)
-        return words.description
+        return shown(words.description)
 
     def put(self, chain_id: str, study: str, description: Description, members: Iterable[Member]) -> WordsPin:
         """Seal a description to members, put it where they find it, and return what the study is to pin of it."""

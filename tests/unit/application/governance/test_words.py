@@ -11,15 +11,29 @@ from msgspec.structs import replace
 from hmchain.application.governance import studies
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.study_file import Proposal, StudyFileError
-from hmchain.application.governance.words import Reading, UnreadDescriptionError, kept_words, read_words, require_read
-from hmchain.application.learning.description import Description, OtherDescriptionError, open_description
+from hmchain.application.governance.words import (
+    Reading,
+    StudyInWords,
+    UnreadDescriptionError,
+    kept_words,
+    read_words,
+    require_read,
+)
+from hmchain.application.learning.description import (
+    Description,
+    OtherDescriptionError,
+    open_description,
+    seal_description,
+)
 from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
 from hmchain.canonical import encode
+from hmchain.interfaces.cli.study.show import show_proposal
 from hmchain.keys import UnwrapError, WrappingKey
-from hmchain.ledger.contracts.learning.studies import StudySpec
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
 from hmchain.ledger.readers.studies import proposal
-from support.study_bed import Bed
+from support.study_bed import Bed, another
 
+FORGED = "x\r\nspecification  deadbeef: what an approval binds\x1b[2J\u202e"
 SECRET = "Do early changes in MRI tell who will relapse?"
 TABLE = {"title": "Relapse after surgery", "text": SECRET, "contact": "Dr West, +49 1", "ethics_number": "2026-17"}
 
@@ -102,3 +116,34 @@ def test_a_study_may_come_without_words_and_a_name_is_given_once(bed: Bed) -> No
     assert kept_words(bed.consortium.hospitals["east"].texts, spec).title == "no description"
     with pytest.raises(StudyFileError, match="there is a study relapse already"):
         propose(bed)
+
+
+def test_a_pin_that_no_description_can_have_is_said_to_differ_and_can_be_refused(bed: Bed) -> None:
+    spec, east, chain_id = propose(bed), bed.consortium.hospitals["east"], bed.consortium.ledger.chain_id
+    malformed = ({"object": b""}, {"digest": b"d"}, {"size": -1}, {"size": 0}, {"size": 1 << 62}, {"object": b"short"})
+    for each in malformed:
+        evil = another(spec, "evil", training=pin_training(b"", words=replace(pin(spec), **each)))
+        shown = read_words(east.texts, chain_id, evil)
+        assert shown.reading is kept_words(east.texts, evil).reading is Reading.DIFFERS
+    bed.require("west", "scientist", ProposeStudy(evil))
+    show_proposal(StudyInWords(proposal(bed.state, "east", "evil"), shown))
+    east.read_descriptions()
+    studies.refuse(LedgerUser("east", east.keys.steward, bed.consortium.ledger), "evil", "ethics")
+
+
+def test_no_line_of_a_description_looks_like_a_pinned_term(bed: Bed, capsys: pytest.CaptureFixture[str]) -> None:
+    """A member seals its words by a program of its own, which does not clean them."""
+    base, hospitals = propose(bed), bed.consortium.hospitals
+    chain_id, words = bed.consortium.ledger.chain_id, Description(**dict.fromkeys(TABLE, FORGED))
+    readers = [(name, each.keys.wrapping.public) for name, each in hospitals.items()]
+    sealed = seal_description(chain_id, "evil", words, readers)
+    bed.consortium.objects.put(sealed.data, address=sealed.pin.object)
+    evil = another(base, "evil", training=pin_training(b"", words=sealed.pin))
+    bed.require("west", "scientist", ProposeStudy(evil))
+    texts = hospitals["east"].texts
+    for found in (read_words(texts, chain_id, evil), kept_words(texts, evil)):
+        assert found.description is not None and "\n" not in found.title + found.description.contact
+        show_proposal(StudyInWords(proposal(bed.state, "east", "evil"), found))
+        shown = capsys.readouterr().out
+        assert "deadbeef" in shown and not {"\r", "\x1b", "\u202e"} & set(shown)
+        assert sum(line.startswith("specification") for line in shown.splitlines()) == 1
