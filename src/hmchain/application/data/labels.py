@@ -144,7 +144,7 @@ def _read(path: Path, pseudonyms: Pseudonyms) -> tuple[str, dict[str, str]]:
                 hint = f"its first line must be '{PATIENT},label' or '{OBJECT},label' (an object's SOP Instance UID)"
                 raise LabelFileError(f"{path} has other columns", hint)
             continue
-        if len(line) != 2 or not (name := line[0].strip()) or not _is_label(label := line[1].strip()):
+        if len(line) != 2 or not (name := line[0].strip()) or not is_label(label := line[1].strip()):
             raise LabelFileError(
                 f"line {number} of {path} is no name and label", "write two values, with a comma between"
             )
@@ -156,5 +156,6 @@ def _read(path: Path, pseudonyms: Pseudonyms) -> tuple[str, dict[str, str]]:
     return column, labels
 
 
-def _is_label(text: str) -> bool:
+def is_label(text: str) -> bool:
+    """Tell whether a text can be a label: short, and printable."""
     return 0 < len(text) <= LABEL_MAX and text.isprintable()

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from hmchain.application.data.labels import is_label
 from hmchain.application.learning.trainers.trainer import TABLE
 from hmchain.canonical import digest
 from hmchain.errors import InputError
@@ -20,7 +21,13 @@ from hmchain.files import read_toml
 from hmchain.ledger.contracts.data.datasets import Schema
 
 FEATURES_MAX = 4096
+CATEGORIES_MAX = 256
+"""Of a feature, and of the label: a value out of more would point at persons."""
+FLOAT32_MAX = float.fromhex("0x1.fffffep127")
+"""Of the numbers that models read."""
 _DIGEST_LETTERS = 16
+_WHO = frozenset({"id", "identifier", "subject", "patient", "reference", "uid"})
+"""Elements of FHIR that say whose a resource is, or which: pseudonyms, and nothing to learn from."""
 
 
 class RowFormError(InputError):
@@ -47,6 +54,8 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise ValueError("a feature is of a `column` or of a `resource`")
         if self.resource and not self.path and self.take != "count":
             raise ValueError('of a resource either a `path` is taken, or `take = "count"`')
+        if who := _WHO.intersection(self.path.split(".")):
+            raise ValueError(f"`{min(who)}` says who somebody is: nothing is learnt from it")
 
     @property
     def name(self) -> str:
@@ -69,6 +78,10 @@ class Feature(Field, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Field.__post_init__(self)
         if not math.isfinite(self.centre) or not math.isfinite(self.scale) or self.scale == 0:
             raise ValueError("`centre` and `scale` must be numbers, and `scale` not 0")
+        if self.missing is not None and not is_readable((self.missing - self.centre) / self.scale):
+            raise ValueError("`missing` must be a number, and small enough when it is scaled")
+        if len(self.values) > CATEGORIES_MAX:
+            raise ValueError(f"{len(self.values)} categories: {CATEGORIES_MAX} can be")
         if len(set(self.values)) != len(self.values):
             raise ValueError("a category is listed twice")
 
@@ -90,11 +103,17 @@ class RowForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ValueError("at least two classes, each once")
+        if len(self.classes) > CATEGORIES_MAX or not all(is_label(name) for name in self.classes):
+            raise ValueError(f"{CATEGORIES_MAX} classes can be, each a short text that can be printed")
         if not 1 <= self.width <= FEATURES_MAX:
             raise ValueError(f"{self.width} features: 1 to {FEATURES_MAX} can be")
-        fields = (*self.features, *((self.label,) if self.label else ()))
-        if len({bool(field.column) for field in fields}) > 1:
+        if len({bool(field.column) for field in self.fields}) > 1:
             raise ValueError("features and label are all of columns, or all of FHIR resources")
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """All places that a row is made of."""
+        return (*self.features, *((self.label,) if self.label else ()))
 
     @property
     def width(self) -> int:
@@ -145,19 +164,30 @@ def as_word(value: Any) -> str:
 
 
 def numbers(feature: Feature, value: Any) -> list[float] | None:
-    """The numbers that a value gives; None if it is missing and nothing stands for it."""
+    """The numbers that a value gives; None if it is missing and nothing stands for it.
+
+    A model may be unable to read them: `is_readable`.
+    """
     if feature.values:
         word = None if value is None else as_word(value)
         return [float(word == each) for each in feature.values]
-    number = _number(value)
+    number = as_number(value)
     if number is None:
         number = feature.missing
     return None if number is None else [(number - feature.centre) / feature.scale]
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
+    """A value as a number, perhaps an infinite one; None if it is none, as NaN is."""
     try:
         number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return None if math.isnan(number) else number
+
+
+def is_readable(number: float) -> bool:
+    """Tell whether a model can read a number: in 32 bits it is finite."""
+    return abs(number) <= FLOAT32_MAX

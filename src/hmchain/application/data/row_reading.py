@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hmchain.application.data.row_form import Field, RowForm
+from hmchain.application.data.row_form import Field, RowForm, as_number
 
 Values = Mapping[Field, Any]
 """Of one row, by where they come from."""
@@ -20,21 +20,16 @@ def rows_of_table(form: RowForm, data: bytes) -> Iterator[Values]:
     import polars as pl  # takes a quarter of a second
 
     frame = pl.read_parquet(io.BytesIO(data))
-    fields = _fields(form)
-    if not {field.column for field in fields} <= set(frame.columns):
+    if not {field.column for field in form.fields} <= set(frame.columns):
         return
     for row in frame.iter_rows(named=True):
-        yield {field: row[field.column] for field in fields}
+        yield {field: row[field.column] for field in form.fields}
 
 
 def row_of_resources(form: RowForm, resources: Iterable[bytes]) -> Values:
     """The one row that a patient's FHIR resources give."""
     found = sorted((msgspec.json.decode(data) for data in resources), key=_when)
-    return {field: _taken(field, found) for field in _fields(form)}
-
-
-def _fields(form: RowForm) -> Sequence[Field]:
-    return (*form.features, *((form.label,) if form.label else ()))
+    return {field: _taken(field, found) for field in form.fields}
 
 
 def _when(resource: Mapping[str, Any]) -> tuple[str, str]:
@@ -50,7 +45,7 @@ def _taken(field: Field, resources: Sequence[Mapping[str, Any]]) -> Any:
     if not values:
         return None
     if field.take == "mean":
-        counted = [float(value) for value in values if isinstance(value, int | float)]
+        counted = [as_number(value) or 0.0 for value in values if isinstance(value, int | float)]
         return sum(counted) / len(counted) if counted else None
     return values[-1] if field.take == "last" else values[0]
 

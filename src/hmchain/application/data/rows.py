@@ -15,7 +15,7 @@ import numpy as np
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, validating
 from hmchain.application.data.registered import require_as_registered
-from hmchain.application.data.row_form import Field, RowForm, as_word, numbers
+from hmchain.application.data.row_form import Field, RowForm, RowFormError, as_word, is_readable, numbers
 from hmchain.application.data.row_reading import Values, row_of_resources, rows_of_table
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -72,10 +72,11 @@ def prepare_rows(
 ) -> PreparedRows:
     """Make the open version of dataset `name` of the records of `source`. The split follows from rows and `seed`.
 
-    Raises `UnfitForLearningError`, `OtherFormError`, `ChangedDatasetError` if `source` is not what it was registered
-    as, or an error of vault or catalogue.
+    Raises `UnfitForLearningError`, `OtherFormError`, `RowFormError` if the form takes who somebody is for a feature,
+    `ChangedDatasetError` if `source` is not what it was registered as, or an error of vault or catalogue.
     """
     require_as_registered(records, source)
+    _require_nobody(records, source, form)
     left_out: Counter[str] = Counter()
     patients = sorted(_patients(records, source, form, left_out, progress), key=lambda each: each.mark)
     first = np.array([int(each.rows.labels[0]) for each in patients], np.int64)
@@ -96,6 +97,20 @@ def prepare_rows(
         records.catalogue.version(name, version.number), form.classes, form.names, form.digest,
         sum(len(each.rows.labels) for each in patients), len(patients), len(patients) - held, held, left_out,
     )  # fmt: skip
+
+
+def _require_nobody(records: Records, source: Version, form: RowForm) -> None:
+    """Raise `RowFormError` if a column of the form says, by pseudonym, who somebody is."""
+    dataset = records.catalogue.dataset(source.dataset)
+    if form.is_fhir or dataset is None or not dataset.schema:
+        return
+    from hmchain.records.sources.tables import TableSchema  # polars takes a quarter of a second
+
+    tables = msgspec.json.decode(dataset.schema, type=TableSchema).tables.values()
+    who = {name for table in tables for role in ("subject", "identifier") for name in table.of_role(role)}
+    if named := sorted(who & {field.column for field in form.fields}):
+        what = f"column {named[0]} says who somebody is: nothing is learnt from it"
+        raise RowFormError(what, "take it out of the declaration")
 
 
 def _patients(
@@ -138,6 +153,9 @@ def _row(form: RowForm, values: Values, entry: RecordEntry, left_out: Counter[st
         found = numbers(feature, values[feature])
         if found is None:
             left_out[f"no {feature.name}"] += 1
+            return None
+        if not all(map(is_readable, found)):
+            left_out[f"{feature.name} too large"] += 1
             return None
         row += found
     return row, form.classes.index(label)

@@ -131,6 +131,21 @@ def test_who_has_no_value_that_nothing_stands_for_is_left_out_and_counted(cohort
         made(cohort, FORM.replace('"1"]', '"7"]'), into="sevens")
 
 
+def test_a_number_that_no_model_can_read_is_left_out_and_counted(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.toml"
+    schema.write_text(SCHEMA.replace("max = 100", "max = 1e300"))
+    source = visits(tmp_path / "visits.csv")
+    source.write_text(source.read_text() + "P1,50,I,1e200,1\n")
+    found, kept = made(extracted(tmp_path / "north", source, schema=str(schema)), FORM)
+    assert found.left_out == {"marker too large": 1} and found.rows == 80
+    assert all(np.isfinite(rows.values).all() for _, rows in kept.values())
+
+
+def test_who_a_patient_is_cannot_be_a_feature(cohort: HospitalFolder) -> None:
+    with pytest.raises(RowFormError, match="column pid says who somebody is"):
+        made(cohort, FORM.replace('column = "stage"', 'column = "pid"'))
+
+
 def test_fhir_resources_become_one_row_a_patient(tmp_path: Path) -> None:
     lines = []
     for number in range(40):
@@ -224,6 +239,13 @@ def test_a_real_clinical_table_goes_from_csv_to_a_registered_dataset(
         ('label = { column = "dead" }', 'label = { resource = "Patient", path = "gender" }', "all of columns"),
         ("scale = 25", "scale = 0", "not 0"),
         ('values = ["I", "II"]', 'values = ["I", "I"]', "listed twice"),
+        ("missing = 50", "missing = nan", "`missing` must be a number"),
+        ("missing = 50", "missing = -inf", "`missing` must be a number"),
+        ("missing = 50", "missing = 1e200", "small enough"),
+        ('values = ["I", "II"]', f"values = {[str(each) for each in range(300)]}", "300 categories"),
+        ('["0", "1"]', '["0", "1\\u001b"]', "can be printed"),
+        ('label = { column = "dead" }', 'label = { resource = "Patient", path = "id" }', "who somebody is"),
+        ('column = "marker"', 'resource = "Observation"\npath = "subject.reference"', "who somebody is"),
     ],
 )
 def test_a_declaration_that_cannot_be_says_what_is_wrong(tmp_path: Path, old: str, new: str, told: str) -> None:
