@@ -23,9 +23,10 @@ from hmchain.errors import HMChainError
 BUSY_SECONDS = 10.0
 """For so long a writer waits for another one."""
 
-LOG_SUFFIXES = ("-wal", "-shm")
+LOG_SUFFIXES = ("-wal", "-shm", "-journal")
 
 _PAUSE_SECONDS = 0.02
+_CHANGE_SECONDS = 1.0
 _COPIED_PAGES = 4096  # at a time, so that writers get their turn
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CODE_BITS = 0xFF  # an extended result code's low byte is the code that it refines
@@ -37,6 +38,7 @@ class Trouble(Enum):
     FULL = "the disk takes no more"
     BUSY = "another process has it"
     READ_ONLY = "it may be read, and not written"
+    CUT_SHORT = "a change of it was cut short: its -journal lies beside it"
     CLOSED = "it is not there, or may not be opened: nothing is known of what is in it"
     BROKEN = "it is damaged or of another kind"
 
@@ -92,8 +94,12 @@ def open_file(
 def open_read_only(path: Path, named: Named) -> sqlite3.Connection:
     """Open a file that another process may be writing, or that nobody may: it stays as it is, and nothing beside it.
 
-    What lies in SQLite's log beside it is read with it. Raises what `named` gives.
+    What lies in SQLite's log beside it is read with it; a link is followed first, to where that is. A change that was
+    cut short is not undone here: that would write. Raises what `named` gives.
     """
+    path = path.resolve()
+    if _is_changing(path.with_name(f"{path.name}-journal")):
+        raise named(Trouble.CUT_SHORT)
     with failures(named):
         try:
             database = _connect_to_read(path)
@@ -103,7 +109,7 @@ def open_read_only(path: Path, named: Named) -> sqlite3.Connection:
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    log, index = (path.with_name(path.name + suffix) for suffix in LOG_SUFFIXES)
+    log, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     if log.exists() and index.exists():  # whoever writes has both; SQLite reads them, and makes neither
         return _connect(_address(path, "mode=ro"))
     if log.exists() and log.stat().st_size:
@@ -112,6 +118,16 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
         # One that begins to write meanwhile is heeded, and who closes last takes the logs away; `mode=ro` leaves them.
         return _connect(_address(path, "mode=rw"))
     return _connect(_address(path, "mode=ro&immutable=1"))
+
+
+def _is_changing(journal: Path) -> bool:
+    """Whether there is what undoes a change, and stays: one that is made just now ends in a moment."""
+    deadline = time.monotonic() + _CHANGE_SECONDS
+    while journal.exists():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(_PAUSE_SECONDS)
+    return False
 
 
 def _merged(path: Path, log: Path) -> sqlite3.Connection:

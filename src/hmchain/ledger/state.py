@@ -104,6 +104,8 @@ class State:
     def _unsound(self, trouble: sqlite.Trouble) -> StateError:
         if trouble is sqlite.Trouble.CLOSED:
             return UnreadableStateError(f"{self._path} cannot be opened", "check its owner and its mode")
+        if trouble is sqlite.Trouble.CUT_SHORT:
+            return UnreadableStateError(f"a change of {self._path} was cut short", "delete it with its -journal")
         if trouble is sqlite.Trouble.READ_ONLY:
             return UnreadableStateError(f"{self._path} may not be written", "take a copy that may be")
         return StateError(f"{self._path} is not a sound state database", "delete it: it is replayed from blocks")

@@ -121,6 +121,42 @@ def test_a_copy_taken_while_somebody_wrote_is_read_with_its_log(taken: tuple[str
             assert names(copy) == [f"file.db{suffix}" for suffix in sorted(taken)]
 
 
+def test_a_change_that_was_cut_short_is_named_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal beside a file undoes it as soon as SQLite opens it to write: what an auditor holds would change."""
+    monkeypatch.setattr(sqlite, "_CHANGE_SECONDS", 0)
+    path, journal = tmp_path / "file.db", tmp_path / "file.db-journal"
+    with closing(opened(path)) as database:
+        database.execute("INSERT INTO words VALUES ('undone')")
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("BEGIN")
+        database.execute("DELETE FROM words")
+        undoes = journal.read_bytes()
+        database.execute("COMMIT")
+    journal.write_bytes(undoes)
+    before = path.read_bytes()
+    for place in (path, None):  # one that may be written, then one that may not
+        held = read_only(tmp_path) if place is None else nullcontext()
+        with held, pytest.raises(StorageError, match="CUT_SHORT"):
+            sqlite.open_read_only(path, named)
+        assert (path.read_bytes(), journal.read_bytes()) == (before, undoes)
+
+
+def test_a_link_is_read_with_the_log_beside_the_file_itself(tmp_path: Path) -> None:
+    path, link = tmp_path / "place" / "file.db", tmp_path / "link.db"
+    copy = tmp_path / "copy"
+    with closing(opened(path)) as database:
+        database.execute("PRAGMA wal_checkpoint")
+        database.execute("INSERT INTO words VALUES ('last')")
+        copy.mkdir()
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{path}{suffix}", copy / f"file.db{suffix}")
+    link.symlink_to(copy / "file.db")
+    with read_only(tmp_path), closing(sqlite.open_read_only(link, named)) as reader:
+        assert words(reader) == [("last",)]
+
+
 def test_a_writer_that_comes_while_somebody_reads_is_heeded(tmp_path: Path) -> None:
     path = tmp_path / "file.db"
     opened(path).close()

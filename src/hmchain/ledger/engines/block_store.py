@@ -301,6 +301,9 @@ class BlockStore:
             return UnreadableLogError(f"{self.path} is in use by another process", "wait for it, or stop it")
         if trouble is sqlite.Trouble.CLOSED:
             return UnreadableLogError(f"{self.path} cannot be opened", "check its owner and its mode")
+        if trouble is sqlite.Trouble.CUT_SHORT:
+            what = f"{self.path.name}-journal lies beside {self.path}: a change of it was cut short"
+            return UnreadableLogError(what, "take another copy; where it belongs, who writes it next finishes it")
         if trouble is sqlite.Trouble.READ_ONLY:
             return UnreadableLogError(f"{self.path} may not be written", "take a copy that may be")
         return BlockStoreError(f"{self.path} is damaged", _WAY_OUT)
