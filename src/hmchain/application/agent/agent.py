@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,13 @@ from hmchain.application.agent.participant import Participant
 from hmchain.application.agent.phases import HONEST, Phases
 from hmchain.application.agent.phases.confirm import deny
 from hmchain.application.agent.phases.join import is_due
-from hmchain.application.agent.pins import TooFewColludersError, UnpinnedError, require_first_model, require_floor
+from hmchain.application.agent.pins import (
+    NotApprovedError,
+    TooFewColludersError,
+    UnpinnedError,
+    require_first_model,
+    require_floor,
+)
 from hmchain.application.agent.protocols import Learner, LearnerFactory, Leaving, Outgoing, Random
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import PairAgreementError, StudyKeyStore
@@ -239,7 +245,8 @@ class Agent:
             try:
                 require_floor(spec, self.colluders_min)
                 learner = self.learner_factory(spec)
-                require_first_model(spec, learner)
+                with suppress(NotApprovedError):  # then it loads no code, and checks the model once it does
+                    require_first_model(spec, learner)
                 self._learners[spec.name] = learner
             except (UnpinnedError, TooFewColludersError) as error:
                 self.refusals[spec.name] = str(error)

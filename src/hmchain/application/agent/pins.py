@@ -15,6 +15,12 @@ class UnpinnedError(StudyError):
     code = "unpinned"
 
 
+class NotApprovedError(StudyError):
+    """Code of others is to run, and the steward's approval is not in force: it waits."""
+
+    code = "code_not_approved"
+
+
 class TooFewColludersError(StudyError):
     """A study withstands fewer colluders than this hospital asks for: it takes no part."""
 

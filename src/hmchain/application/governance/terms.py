@@ -91,8 +91,7 @@ def _trainer_plan(spec: StudySpec) -> tuple[Term, ...]:
     except HMChainError:
         return (("plan", "not one that this version can read: its agent will take no part"),)
     return (
-        ("plan", "each round the trainer gets one half of the training records, drawn anew, and does what it does; the "
-                 "next round it gets the other half"),
+        ("plan", "each round the trainer gets one half of the training records, drawn anew, and does what it does"),
         ("options", plan.options),
     )  # fmt: skip
 

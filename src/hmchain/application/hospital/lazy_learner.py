@@ -32,12 +32,17 @@ class LazyLearner:
     update, and for those no record is needed.
     """
 
-    def __init__(self, initial: npt.NDArray[np.float32], load: Callable[[], LearnerData]) -> None:
-        """`load` reads the data."""
-        self.initial = initial
+    def __init__(self, first: Callable[[], npt.NDArray[np.float32]], load: Callable[[], LearnerData]) -> None:
+        """`first` gives the first model; `load` reads the data."""
+        self._first = first
         self._load = load
         self._loaded: LearnerData | None = None
         self._counts: Counts | None = None
+
+    @property
+    def initial(self) -> npt.NDArray[np.float32]:
+        """The first model."""
+        return self._first()
 
     @property
     def trainer(self) -> LocalTrainer:

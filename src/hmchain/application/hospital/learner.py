@@ -72,4 +72,5 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         digest = records_digest(cohort.train_images, cohort.train_labels)
         return LearnerData(trainer, cohort.class_counts(arch.classes), digest, use_counts)
 
-    return LazyLearner(initial_vector(arch, first_model_seed(salt, spec.name)), load)
+    initial = initial_vector(arch, first_model_seed(salt, spec.name))
+    return LazyLearner(lambda: initial, load)

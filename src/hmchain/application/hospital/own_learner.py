@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.learning.trainer_study import (
     OwnStart,
-    TrainerPlan,
     pins_own_trainer,
     read_pins,
     start,
@@ -29,6 +28,7 @@ from hmchain.application.learning.trainers.source import (
 )
 from hmchain.application.learning.trainers.worker import TrainerBusyError, Worker
 from hmchain.errors import HMChainError
+from hmchain.ledger.contracts.learning import approvals
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
 
@@ -51,24 +51,45 @@ class OwnLearning:
     def __init__(self, accepted: Sequence[AcceptedTrainer]) -> None:
         self.accepted = tuple(accepted)
         self._starting: dict[tuple[str, str], Worker] = {}
+        self._begun: dict[tuple[str, str], OwnStart] = {}
 
     def __call__(self, hospital: Hospital, spec: StudySpec) -> Learner:
-        """The learner of a study. Raises `UnpinnedError`, or `TrainerBusyError` while its code is being imported."""
+        """The learner of a study. Raises `UnpinnedError`, or `TrainerBusyError` while its code is being imported.
+
+        Where the approval was taken back, nothing is imported: seeds may be owed, and for those no code is needed.
+        """
         if not pins_own_trainer(spec):
             return cnn_learner(hospital, spec)
+        if _is_approved(hospital, spec):
+            self._start(hospital, spec)
+        return LazyLearner(
+            lambda: self._start(hospital, spec).initial,
+            lambda: _data(hospital, spec, self._start(hospital, spec)),
+        )
+
+    def _start(self, hospital: Hospital, spec: StudySpec) -> OwnStart:
+        """Load the trainer, once, and hold the study against it. Raises `NotApprovedError`, and as `__call__`."""
+        key = hospital.organisation, spec.name
+        if key in self._begun:
+            return self._begun[key]
+        if not _is_approved(hospital, spec):
+            hint = "its steward approves it again, or it takes no further part"
+            raise NotApprovedError(f"the code of study {spec.name} is not loaded without an approval in force", hint)
+        salt = parameters.founding(hospital.node.state).salt
         try:
             _, plan = read_pins(spec)
             source = self._source(spec)
-            begun = self._begun(hospital, spec, source, plan)
+            worker = self._starting.setdefault(key, Worker(str(source)))
+            begun = worker.ask("initial", "initial", lambda: start(source, spec.schema, plan, salt, spec.name))
         except TrainerBusyError:
             raise
         except HMChainError as error:
             raise UnpinnedError(f"study {spec.name}: {error.what}", error.hint) from error
-        salt = parameters.founding(hospital.node.state).salt
         if others := trainer_differences(spec, source, plan, salt, begun):
             what = f"study {spec.name} pins what does not follow from its trainer and plan: {', '.join(others)}"
             raise UnpinnedError(what, "have it proposed again, by `hmchain study propose FILE`")
-        return LazyLearner(begun.initial, lambda: _data(hospital, spec, source, begun))
+        self._begun[key] = begun
+        return begun
 
     def _source(self, spec: StudySpec) -> TrainerSource:
         """The accepted code that the study pins, as it lies there now. Raises `TrainerCodeError`."""
@@ -88,13 +109,12 @@ class OwnLearning:
             )
         return source
 
-    def _begun(self, hospital: Hospital, spec: StudySpec, source: TrainerSource, plan: TrainerPlan) -> OwnStart:
-        salt = parameters.founding(hospital.node.state).salt
-        worker = self._starting.setdefault((hospital.organisation, spec.name), Worker(str(source)))
-        return worker.ask("initial", "initial", lambda: start(source, spec.schema, plan, salt, spec.name))
+
+def _is_approved(hospital: Hospital, spec: StudySpec) -> bool:
+    return approvals.authorised(hospital.node.state, hospital.organisation, spec.digest, hospital.node.now_ms())
 
 
-def _data(hospital: Hospital, spec: StudySpec, source: TrainerSource, begun: OwnStart) -> LearnerData:
+def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
     use = spec.use(hospital.organisation)
     examples = hospital.examples(use.dataset, use.version, spec.schema)
     train = examples["train"]
@@ -104,7 +124,7 @@ def _data(hospital: Hospital, spec: StudySpec, source: TrainerSource, begun: Own
     secret = hospital.agent.coins.derive("training", spec.name.encode())
     counts = np.bincount(train.labels, minlength=len(spec.schema.classes))
     return LearnerData(
-        OwnTrainer(begun.trainer, str(source), begun.layers, examples, secret.raw),
+        OwnTrainer(begun.trainer, begun.name, begun.layers, examples, secret.raw),
         counts,
         records_digest(train.inputs, train.labels),
         lambda _: None,  # what the classes' shares are for is the trainer's business, and it has none of others'

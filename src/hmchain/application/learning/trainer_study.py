@@ -98,6 +98,8 @@ class OwnStart:
     """A trainer that was loaded and made, and the first model that it gives."""
 
     trainer: Trainer
+    name: str
+    """Where its code lies, for people."""
     layers: Layers
     initial: Vector
 
@@ -123,7 +125,7 @@ def start(source: TrainerSource, schema: Schema, plan: TrainerPlan, salt: bytes,
         layers, initial = first_model(trainer, str(source), _first_seed(salt, study))
     except Exception as error:
         raise failed(str(source), "initial", error) from error
-    return OwnStart(trainer, layers, initial)
+    return OwnStart(trainer, str(source), layers, initial)
 
 
 def _first_seed(salt: bytes, study: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from hmchain.application.learning.trainers.trainer import Examples
 from hmchain.application.learning.trainers.worker import TrainerError
 from hmchain.application.models import inference, registry
 from hmchain.ledger.contracts.learning import models, rounds, studies
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
 from support.own_trainers import SCHEMA, TITLES, altered, block, logistic, rows
 
@@ -112,6 +113,33 @@ def test_accepted_code_waits_for_the_stewards_word(tmp_path: Path) -> None:
         assert not marker.exists()
 
 
+def test_code_whose_approval_was_taken_back_is_not_loaded_again(tmp_path: Path) -> None:
+    marker = tmp_path / "it ran"
+    path = altered(tmp_path, "mine.py", ("import hmchain\n", f"import hmchain\nopen({str(marker)!r}, 'w')\n"))
+    source = f"{path}:Logistic"
+    with proposed(tmp_path, source, source) as consortium:
+        for _ in range(400):
+            study = studies.require_study(consortium.ledger.state, STUDY)
+            if study.status is Status.RUNNING and study.progress.round == 1:
+                break
+            consortium.step()
+        consortium.require(consortium.hospitals["yew"].as_steward(RevokeApproval(STUDY)))
+    marker.unlink()
+    with Consortium.open(tmp_path / "run", learn=learning_with(source)) as consortium:
+        yew = consortium.hospitals["yew"]
+        consortium.hospitals = {"yew": yew}
+        for _ in range(10):
+            consortium.step()
+        study = studies.require_study(consortium.ledger.state, STUDY)
+        assert yew.agent.participant(study) is not None and not yew.agent.refusals, "it can still give its seeds"
+        assert not marker.exists()
+        consortium.require(
+            yew.as_steward(ApproveStudy(STUDY, study.spec.digest, consortium.ledger.now_ms() + 86_400_000))
+        )
+        desk = yew.agent.participant(study)
+        assert desk is not None and len(desk.desk.learner.initial) == 12 and marker.exists()
+
+
 def test_code_that_was_changed_after_it_was_accepted_is_refused(tmp_path: Path) -> None:
     path = logistic(tmp_path)
     source = f"{path}:Logistic"
@@ -173,12 +201,13 @@ def test_a_first_model_is_of_its_study_alone_and_the_same_everywhere(tmp_path: P
     assert np.abs(first).max() < 0.01
 
 
-def test_each_round_trains_on_another_half_of_the_records() -> None:
-    """The sums of two rounds over nearly the same model differ by more than who is in them (as `repeats_itself`)."""
+def test_each_round_trains_on_a_half_of_its_own() -> None:
+    """The sums of rounds over nearly the same model differ by more than who is in them (as `repeats_itself`)."""
     secret = bytes(range(32))
-    first, second = set(half(65, secret, 4).tolist()), set(half(65, secret, 5).tolist())
-    assert len(first) == len(second) == 32 and not first & second
-    assert first != set(half(65, secret, 6).tolist()) and first != set(half(65, bytes(32), 4).tolist())
+    halves = [set(half(65, secret, round).tolist()) for round in range(12)]
+    assert {len(each) for each in halves} == {32} and halves[4] != set(half(65, bytes(32), 4).tolist())
+    for first, second in combinations(halves, 2):
+        assert first & second and first != second, "two of them are all records: every such pair has the same sum"
 
 
 def test_too_few_records_are_refused(tmp_path: Path) -> None:

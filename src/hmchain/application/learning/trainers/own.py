@@ -2,8 +2,8 @@
 
 An agent's safety does not hang on the trainer. What it returns is a model of the study's layers or nothing; the update
 is clipped, ranged, rounded and masked as every other. And what a hospital sends must differ from round to round, or the
-sums of two rounds over nearly the same model would tell of whoever is in one of them alone: so each round trains on
-another half of the records, drawn from the hospital's own secret, whatever the trainer makes of it.
+sums of two rounds over nearly the same model would tell of whoever is in one of them alone: so each round trains on a
+half of the records that is drawn for it alone, from the hospital's own secret, whatever the trainer makes of it.
 """
 
 from __future__ import annotations
@@ -89,10 +89,12 @@ def as_vector(arrays: object, layers: Layers, name: str) -> Vector:
 
 
 def half(records: int, seed: bytes, round: int) -> npt.NDArray[np.int64]:
-    """Which records a round trains on: half of a shuffle of all; the next round has the other half."""
-    order = generator(seed, _HALVES_STREAM, round // 2).permutation(records)
-    middle = records // 2
-    return order[:middle] if round % 2 == 0 else order[middle : 2 * middle]
+    """Which records a round trains on: a half drawn for it alone.
+
+    No rounds may make up the whole together: the sums of two such pairs, over nearly the same model, would differ by
+    nothing but who is missing in one of them.
+    """
+    return generator(seed, _HALVES_STREAM, round).permutation(records)[: records // 2]
 
 
 class OwnTrainer:

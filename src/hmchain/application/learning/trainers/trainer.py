@@ -68,7 +68,7 @@ class Trainer(ABC):
     ) -> Mapping[str, npt.NDArray[Any]]:
         """Train a copy of the joint model on the hospital's records in a round counted from 0; returns the arrays.
 
-        `data` is half of the hospital's training records, drawn in secret; the next round gets the other half.
+        `data` is half of the hospital's training records, drawn in secret for each round anew.
         """
 
     @abstractmethod
