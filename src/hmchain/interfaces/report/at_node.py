@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from hmchain.application.data import activity
 from hmchain.application.governance.terms import terms
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import StudyScores
@@ -77,6 +78,8 @@ class _Known:
     own: StudyScores | None
     story: History | None
     """None of a log that begins with a snapshot: it cannot be executed from the start."""
+    sent: int | None
+    """Bytes of masked updates by the hospital's own activity log; None if it knows of none."""
     called: Callable[[str], str]
 
     @property
@@ -89,7 +92,7 @@ def summarise(
 ) -> RunSummary:
     """What a hospital may know of a study; `called` makes whole commands of what stands after the program's name.
 
-    Raises `NoStudyError`, `ScoresFileError`, and what `LedgerReader.require_whole` raises.
+    Raises `NoStudyError`, `ScoresFileError`, `ActivityLogError`, and what `LedgerReader.require_whole` raises.
     """
     ledger.require_whole()
     state, status = ledger.verified.state, ledger.study(study)
@@ -97,7 +100,8 @@ def summarise(
     members = [member.organisation for member in membership.active_members(state)]
     story = None if ledger.begins_after else history.read(directory, status.name, (*members, *entry.spec.participants))
     own = own_scores(hospital, status.name)
-    known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, called)
+    sent = activity.report(hospital).totals.updates.get(status.name)
+    known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, sent, called)
     return _summary(known, directory)
 
 
@@ -229,14 +233,14 @@ def _plan(study: Study) -> TrainingPlan:
 
 
 def _departures(known: _Known) -> tuple[Departure, ...]:
-    """What left this hospital in the study, from the ledger's own record of it."""
+    """What left this hospital in the study: by its own log, which knows what was sent again, else by the ledger."""
     if known.story is None or not known.takes_part:
         return ()
     update_bytes = sealed_size(known.study.spec.rule.chunks * vectors.UPDATE.leaf_bytes)
     return (
         Departure(
             hospital=known.organisation,
-            update_bytes=known.story.updates[known.organisation] * update_bytes,
+            update_bytes=known.story.updates[known.organisation] * update_bytes if known.sent is None else known.sent,
             transaction_bytes=known.story.transaction_bytes[known.organisation],
         ),
     )

@@ -20,6 +20,7 @@ from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts.learning import conduct, rounds
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
 from hmchain.ledger.contracts.learning.rounds import Verdict
+from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
@@ -48,6 +49,7 @@ class History:
     committed: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     transaction_bytes: Counter[str] = field(default_factory=Counter)
+    """Of what each hospital signed about the study."""
     updates: Counter[str] = field(default_factory=Counter)
     """Masked updates that each hospital sent, those of the class-count round left out."""
     decisions: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
@@ -103,6 +105,11 @@ def _believed(wire: bytes, chain_id: str) -> Authentic:
     return Authentic(decode_trusted(wire, SignedTransaction).transaction, transaction_digest(wire), wire)
 
 
+def _study_of(body: object) -> str | None:
+    """The study that a transaction is about, if it is about one."""
+    return body.spec.name if isinstance(body, ProposeStudy) else getattr(body, "study", None)
+
+
 class _Reader:
     """Collects a history block by block."""
 
@@ -127,7 +134,7 @@ class _Reader:
             fields = decode_trusted(wire, SignedTransaction).transaction
             body = contracts.decode_body(fields.body)
             sender = membership.credential(self._state, fields.sender)
-            if sender is not None:
+            if sender is not None and _study_of(body) == self._study:
                 self._history.transaction_bytes[sender.organisation] += len(wire)
                 if isinstance(body, CommitUpdate) and receipt.code == OK and body.round > 0:
                     self._history.updates[sender.organisation] += 1

@@ -72,6 +72,10 @@ def test_what_the_ledger_shows_is_not_done_again(tmp_path: Path) -> None:
     bed.consortium.run(STUDY)
     told = history.read(tmp_path / "run" / "ledger", STUDY)
     assert [incident.title for incident in told.all_incidents] == ["Dishonest master"]
+    assert all(told.updates[name] and told.transaction_bytes[name] for name in bed.names)
+    other = history.read(tmp_path / "run" / "ledger", "another study")
+    assert not other.updates
+    assert not other.transaction_bytes
     again = DishonestMaster(bed.consortium, STUDY)
     Incidents(bed.consortium, STUDY, 1, [again]).recall(tmp_path / "run" / "ledger")
     assert again.done
