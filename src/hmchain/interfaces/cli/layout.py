@@ -1,8 +1,9 @@
 """Tables and fields laid out for a width, with no word broken: ids, names, digests and commands can be copied.
 
-Lines break at spaces alone, and not within `commands` or times. A table that does not fit loses the columns that it can
-do without, in the order that it names; if it still does not fit, each row becomes a stack of fields. A word that is
-longer than the width stands whole on a line of its own, which the terminal wraps as it likes.
+Lines break at spaces alone, and not within `commands` or times, nor between a number and its unit. A table that does
+not fit loses the columns that it can do without, in the order that it names; if it still does not fit, each row becomes
+a stack of fields. A word that is longer than the width stands whole on a line of its own, which the terminal wraps as
+it likes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from dataclasses import dataclass
 Line = tuple[tuple[str, str], ...]
 """Texts with their styles, side by side."""
 
-_WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\S*|(?:[^\s`]|`[^`\n]*`)+|\S+")
+_WORD = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\S*"  # a time
+    r"|[(~≤≥]*[-+\d.,]+ (?:%|B|kB|MB|GB|TB|ms|s|min)(?![^\s,;.)])\S*"  # a number and its unit
+    r"|(?:[^\s`]|`[^`\n]*`)+|\S+"  # a word, a command
+)
 _GAP = 2
 _CELL_LINES_MAX = 3
 """A cell of more lines is no table any more that anybody reads."""

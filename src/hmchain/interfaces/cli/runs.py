@@ -15,7 +15,10 @@ from hmchain.errors import InputError
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER
 from hmchain.ledger import genesis
 
-_MAKE_ONE = "make one with `hmchain demo`, or name another with --dir or HMCHAIN_RUN"
+_NAME_ONE = (
+    "name the folder of a node, a run or a ledger with --dir, or the node's in HMCHAIN_NODE; "
+    "`hmchain demo` makes a run here"
+)
 
 
 class NoRunError(InputError):
@@ -79,10 +82,11 @@ def find(*given: Path | None) -> Run:
     """
     path = _chosen(*given)
     if not path.is_dir():
-        raise NoRunError(f"there is no run at {path}", _MAKE_ONE)
+        what = f"{path} is a file, and a folder is wanted here" if path.is_file() else f"there is no run at {path}"
+        raise NoRunError(what, _NAME_ONE)
     run = Run(path)
     if not (run.ledger / genesis.FILE).is_file():
-        raise NoRunError(f"{path} holds no ledger", _MAKE_ONE)
+        raise NoRunError(f"{path} holds no ledger", _NAME_ONE)
     return run
 
 

@@ -89,3 +89,9 @@ def test_wide_shows_all_columns_and_whole_digests(
     finally:
         output.widen(False)
     assert HASH in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_number_keeps_its_unit() -> None:
+    found = layout.fields([("sent", "in all 34.6 MB to members, 25.0 % of 13.5 kB (3 min)")], 16)
+    lines = ["".join(text for text, _ in line).strip() for line in found.lines]
+    assert [line for line in lines if line.endswith(("34.6", "25.0", "13.5", "(3"))] == []
