@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -29,6 +30,11 @@ FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
 """Everything that a ledger needs to be audited, and nothing else."""
 
 _PIECE_BYTES = 1 << 20
+_MOST_BYTES = {CHECKSUMS: 4 << 10, WORDS: 64 << 10}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 1
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
+"""What reading a zip file raises of one that is broken."""
 _NEVER = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: the same ledger gives the same file
 _READ_ONLY = 0o444
 _WAY_OUT = "give the folder of a ledger, or a file that `hmchain node export-ledger FILE` wrote"
@@ -62,14 +68,14 @@ def unpacked(file: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(file) as packed:
                 _unpack(packed, file, place)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except _BROKEN as error:
             raise LedgerFileError(f"{file} is no ledger's file, or was cut short", _WAY_OUT) from error
         yield place
 
 
 def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
     names = packed.namelist()
-    if sorted(names) != sorted((*FILES, CHECKSUMS, WORDS)):
+    if sorted(names) != sorted((*FILES, CHECKSUMS, WORDS)) or not all(map(_is_ours, packed.infolist())):
         raise LedgerFileError(f"{file} is no ledger's file", _WAY_OUT)
     needed, free = sum(packed.getinfo(name).file_size for name in FILES), shutil.disk_usage(place).free
     if needed > free:
@@ -82,10 +88,17 @@ def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
             raise _damaged(name, file)
 
 
+def _is_ours(entry: zipfile.ZipInfo) -> bool:
+    """True of an entry that we may have written: others are left to no decoder."""
+    small = entry.file_size <= _MOST_BYTES.get(entry.filename, entry.file_size)
+    return small and entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
+
+
 def _text(packed: zipfile.ZipFile, file: Path) -> str:
     try:
-        return packed.read(CHECKSUMS).decode("ascii")
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        with packed.open(CHECKSUMS) as source:
+            return source.read(_MOST_BYTES[CHECKSUMS]).decode("ascii")  # no more of it is unpacked, whatever it says
+    except _BROKEN as error:
         raise _damaged(CHECKSUMS, file) from error
 
 
@@ -97,8 +110,11 @@ def _copied(packed: zipfile.ZipFile, name: str, target: Path, file: Path) -> str
             while piece := source.read(_PIECE_BYTES):
                 digest.update(piece)
                 sink.write(piece)
-    except (zipfile.BadZipFile, zlib.error) as error:
+            whole = sink.tell() == packed.getinfo(name).file_size
+    except _BROKEN as error:
         raise _damaged(name, file) from error
+    if not whole:
+        raise _damaged(name, file)
     return digest.hexdigest()
 
 

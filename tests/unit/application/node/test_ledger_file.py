@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import tracemalloc
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -119,6 +120,48 @@ def test_what_the_post_damaged_is_named(exported: Path, tmp_path: Path, capsys: 
         (other, 2, "ledger_file"), (Path(__file__), 2, "ledger_file"),
     ):  # fmt: skip
         assert answer(capsys, "audit", "verify", str(file), status=status)["error"]["code"] == code, file
+
+
+def marked_encrypted(exported: Path, file: Path) -> None:
+    whole = bytearray(exported.read_bytes())
+    for signature, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        place = -1
+        while (place := whole.find(signature, place + 1)) >= 0:
+            whole[place + flags] |= 1
+    file.write_bytes(whole)
+
+
+def filled(exported: Path, file: Path, name: str, content: bytes, method: int) -> None:
+    """The file with one of its parts replaced, and with another method of packing."""
+    with zipfile.ZipFile(exported) as packed, zipfile.ZipFile(file, "w", method) as anew:
+        for each in packed.namelist():
+            anew.writestr(each, content if each == name else packed.read(each))
+
+
+def test_what_we_never_write_is_given_to_no_decoder(exported: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Encrypted, packed by another method, or with checksums of many megabytes: refused, and nothing is unpacked."""
+    files = [tmp_path / f"{name}.zip" for name in ("encrypted", "lzma", "bzip2", "sums", "words")]
+    marked_encrypted(exported, files[0])
+    filled(exported, files[1], "", b"", zipfile.ZIP_LZMA)
+    filled(exported, files[2], "", b"", zipfile.ZIP_BZIP2)
+    filled(exported, files[3], "SHA256SUMS", bytes(10 << 20), zipfile.ZIP_DEFLATED)
+    filled(exported, files[4], "README.txt", bytes(10 << 20), zipfile.ZIP_DEFLATED)
+    for file in files:
+        assert answer(capsys, "audit", "verify", str(file), status=2)["error"]["code"] == "ledger_file", file
+
+
+def test_checksums_that_are_larger_than_they_say_are_not_unpacked(
+    exported: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    file = tmp_path / "sums.zip"
+    filled(exported, file, "SHA256SUMS", bytes(10 << 20), zipfile.ZIP_DEFLATED)
+    claimed, small = (10 << 20).to_bytes(4, "little"), (300).to_bytes(4, "little")
+    file.write_bytes(file.read_bytes().replace(claimed, small))
+    tracemalloc.start()
+    assert answer(capsys, "audit", "verify", str(file), status=7)["error"]["code"] == "damaged_ledger"
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 << 20
 
 
 def test_blocks_that_no_header_signs_are_left_out_and_told(node: Path, tmp_path: Path, capsys: Captured) -> None:
