@@ -50,7 +50,7 @@ class LedgerUser:
         if self.outbox is None:
             require(self.ledger, [sign()])
         else:
-            self.outbox.send(self.ledger, body, sign)
+            self.outbox.send(self.ledger, body, self.signer.public, sign)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from hmchain.application.node.sent import Kept, may_come
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record
 from hmchain.errors import InputError, LedgerError
+from hmchain.keys import PublicKey
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.engines.cometbft.rpc import RpcError
 from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, submit
@@ -50,12 +51,12 @@ class Outbox:
     def __init__(self, folder: NodeFolder, talk: Talk = SILENT) -> None:
         self._folder, self._talk = folder, talk
 
-    def send(self, ledger: Ledger, body: Record, sign: Callable[[], bytes]) -> None:
-        """Send a transaction, or wait for the one that asks for the same and may still come.
+    def send(self, ledger: Ledger, body: Record, sender: PublicKey, sign: Callable[[], bytes]) -> None:
+        """Send a transaction, or wait for one of the same sender that asks for the same and may still come.
 
         Raises as `LedgerUser.send`.
         """
-        pending = self._pending()
+        pending = self._pending(ledger, sender)
         if (again := next((each for each in pending if sent.same(each.body, body)), None)) is not None:
             self._deliver_again(ledger, again)
             return
@@ -63,19 +64,17 @@ class Outbox:
         if contrary := [each for each in pending if about and each.about == about and self._outcome(each) is None]:
             self._ask(contrary[-1], wanted)
         wire = sign()
-        sent.keep(self._folder, wire, ledger.now_ms())
-        kept = next(each for each in sent.kept(self._folder) if each.wire == wire)
-        self._deliver(ledger, kept)
+        self._deliver(ledger, sent.keep(self._folder, wire, body, ledger.now_ms()))
 
-    def _pending(self) -> list[Kept]:
+    def _pending(self, ledger: Ledger, sender: PublicKey) -> list[Kept]:
         """What may still come into a block, or came into one and was not told; what is long over is forgotten."""
-        if not (kept := sent.kept(self._folder)):
+        if not (kept := sent.kept(self._folder, ledger.chain_id, ledger.now_ms())):
             return []
         time_ms = sent.block_time_ms(self._folder)
         for each in kept:
             if time_ms >= each.expires_ms + sent.SHOWN_MS:
                 sent.forget(self._folder, each.wire)
-        return [each for each in kept if time_ms < each.expires_ms]
+        return [each for each in kept if time_ms < each.expires_ms and each.sender == sender.raw]
 
     def _outcome(self, kept: Kept) -> str | None:
         found = sent.outcome(self._folder, kept.digest)

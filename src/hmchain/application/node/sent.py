@@ -19,9 +19,11 @@ from msgspec.structs import replace
 from hmchain import files
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
-from hmchain.canonical import Record
+from hmchain.canonical import Record, decode
 from hmchain.clock import now_ms, utc
 from hmchain.errors import LedgerError
+from hmchain.ledger import contracts
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
@@ -37,12 +39,12 @@ from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.cometbft.light import LightProofError, milliseconds
 from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.engines.ledger import EXPIRY_MS
-from hmchain.ledger.readers.transactions import decoded
-from hmchain.ledger.transactions import transaction_digest
+from hmchain.ledger.transactions import Refusal, SignedTransaction, authenticate, transaction_digest
 
 SHOWN_MS = 24 * 60 * 60 * 1000
 """What became of a transaction is shown for so long after its expiry."""
 _MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
 _ANSWER_SECONDS = 2.0
 
 
@@ -57,6 +59,8 @@ class Kept:
 
     wire: bytes
     body: Record
+    sender: bytes
+    """The public key that signed it."""
     sent_ms: int
     expires_ms: int
 
@@ -135,10 +139,12 @@ def may_come(expires_ms: int) -> str:
 # -- the folder --------------------------------------------------------------------------------------------------------
 
 
-def keep(folder: NodeFolder, wire: bytes, sent_ms: int) -> None:
-    """Write a transaction down before it is sent; on disk when this returns."""
+def keep(folder: NodeFolder, wire: bytes, body: Record, sent_ms: int) -> Kept:
+    """Write a transaction of this body down before it is sent; on disk when this returns."""
     content = msgspec.json.encode(_File(sent_ms, wire))
     files.write_whole(_place(folder, wire), content, durable=True, mode=files.PRIVATE)
+    fields = decode(wire, SignedTransaction).transaction
+    return Kept(wire, body, fields.sender, sent_ms, fields.expires_ms)
 
 
 def forget(folder: NodeFolder, wire: bytes) -> None:
@@ -150,18 +156,30 @@ def _place(folder: NodeFolder, wire: bytes) -> Path:
     return folder.sent / f"{transaction_digest(wire).hex()}.json"
 
 
-def kept(folder: NodeFolder) -> list[Kept]:
-    """All that is kept, in the order in which it was sent. What is no such file is passed over."""
-    return sorted(_read(folder.sent), key=lambda each: each.sent_ms)
+def kept(folder: NodeFolder, chain_id: str, time_ms: int) -> list[Kept]:
+    """All that is kept, in the order in which it was sent.
+
+    What is no such file is passed over: a name, a signature or a chain that does not fit, or an expiry further from
+    when it was sent, or from now, than the ledger allows.
+    """
+    found = (each for each in _read(folder.sent, chain_id) if each.expires_ms <= time_ms + _HOUR_MS)
+    return sorted(found, key=lambda each: each.sent_ms)
 
 
-def _read(directory: Path) -> Iterator[Kept]:
+def _read(directory: Path, chain_id: str) -> Iterator[Kept]:
     for path in sorted(directory.glob("*.json")):
-        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            found = msgspec.json.decode(path.read_bytes(), type=_File)
-            fields, body = decoded(found.wire)
-            if fields is not None and body is not None:
-                yield Kept(found.wire, body, found.sent_ms, fields.expires_ms)
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, Refusal):
+            file = msgspec.json.decode(path.read_bytes(), type=_File)
+            found = _taken(file.wire, chain_id, file.sent_ms)
+            named = path.stem == found.digest.hex()
+            if named and 0 <= found.sent_ms <= found.expires_ms <= found.sent_ms + _HOUR_MS:
+                yield found
+
+
+def _taken(wire: bytes, chain_id: str, sent_ms: int) -> Kept:
+    """A transaction whose form, chain and signature hold. Raises `Refusal`."""
+    fields = authenticate(wire, chain_id).transaction
+    return Kept(wire, contracts.decode_body(fields.body), fields.sender, sent_ms, fields.expires_ms)
 
 
 # -- what became of it -------------------------------------------------------------------------------------------------
@@ -169,9 +187,14 @@ def _read(directory: Path) -> Iterator[Kept]:
 
 def look(folder: NodeFolder) -> tuple[Sent, ...]:
     """What was undecided when its command ended, and what became of it as far as this node knows."""
-    if not (found := kept(folder)):
+    if not any(folder.sent.glob("*.json")):
+        return ()
+    try:
+        chain_id = genesis_file.load(folder.genesis).chain_id
+    except LedgerError:  # nothing was sent anywhere
         return ()
     time_ms = block_time_ms(folder)
+    found = kept(folder, chain_id, max(time_ms, now_ms()))
     shown = (_sent(folder, each, time_ms) for each in found)
     return tuple(each for each in shown if time_ms < each.expires_ms + SHOWN_MS)
 

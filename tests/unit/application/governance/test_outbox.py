@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hmchain.application.governance.delegate import LedgerUser
@@ -15,13 +17,17 @@ from hmchain.application.node import sent
 from hmchain.application.node.sent import Outcome
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.settings import NodeSettings
+from hmchain.canonical import encode
+from hmchain.keys import SigningKey
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import maintenance, standings
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, StoredStates
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 from hmchain.ledger.engines.ledger import NotIncludedError, RefusedTransactionError
+from hmchain.ledger.transactions import sign, transaction_digest
 from support.abci_chain import Chain
-from support.ledger_network import signing_key
+from support.ledger_network import CHAIN, signing_key
 from support.played_rpc import Engine
 
 HOUR_MS = 3_600_000
@@ -61,6 +67,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         NodeSettings(organisation="a", title="A", address=nowhere, p2p_listen=nowhere, rpc_listen=nowhere)
     )
     chain = Chain.found(folder.ledger)
+    genesis_file.save(chain.founding, folder.genesis)
     yield Desk(chain, Engine(chain), folder)
     chain.app.close()
 
@@ -107,7 +114,7 @@ def test_a_kill_between_writing_and_sending_loses_nothing(desk: Desk, monkeypatc
     with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
         cut.setattr(CometLedger, "submit", killed)
         announce_maintenance(desk.steward(), 120)
-    (kept,) = sent.kept(desk.folder)
+    (kept,) = sent.kept(desk.folder, CHAIN, desk.chain.clock())
     assert not desk.engine.taken
     announce_maintenance(desk.steward(), 120)
     assert desk.engine.taken == [kept.wire]
@@ -185,6 +192,47 @@ def test_the_same_is_told_from_what_differs_in_more_than_the_moment() -> None:
     assert sent.same(one, AnnounceMaintenance(60_000, 120))
     assert not sent.same(one, AnnounceMaintenance(HOUR_MS, 120))
     assert not sent.same(one, AnnounceMaintenance(0, 60))
+
+
+@pytest.mark.parametrize(
+    ("signer", "chain", "lasts_ms", "decided"),
+    [
+        (SigningKey.generate(), CHAIN, 600_000, False),  # nobody's key
+        (signing_key("b", "steward"), CHAIN, 600_000, True),  # another member's, which is in a block
+        (signing_key("a", "steward"), "other", 600_000, False),
+        (signing_key("a", "steward"), CHAIN, 10**15, False),
+    ],
+)
+def test_what_a_steward_sends_is_sent_whatever_else_lies_there(
+    signer: SigningKey, chain: str, lasts_ms: int, decided: bool, desk: Desk
+) -> None:
+    """Of the same body, and never to come from this steward: neither waited for nor taken for done."""
+    now, body = desk.chain.clock(), AnnounceMaintenance(desk.chain.clock() + 5000, 120)
+    wire = sign(signer, chain, encode(body), b"n" * 16, now + lasts_ms)
+    desk.folder.sent.mkdir()
+    file = desk.folder.sent / f"{transaction_digest(wire).hex()}.json"
+    file.write_bytes(msgspec.json.encode({"sent_ms": now, "wire": wire}))
+    if decided:
+        desk.chain.block(wire)
+    with suppress(RefusedTransactionError):  # the ledger's own word: b has announced the same window
+        desk.steward().send(body)
+    assert not desk.said and len(desk.engine.taken) == 1 and desk.engine.taken[0] != wire
+
+
+def test_a_file_under_another_name_or_of_absurd_times_is_passed_over(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        announce_maintenance(desk.steward(), 120)
+    (file,) = desk.files()
+    assert sent.look(desk.folder)
+    for sent_ms in (-1, 10**18, 2**63):
+        kept = msgspec.json.decode(file.read_bytes()) | {"sent_ms": sent_ms}
+        file.write_bytes(msgspec.json.encode(kept))
+        assert not sent.look(desk.folder)
+    file.write_bytes(msgspec.json.encode(kept | {"sent_ms": desk.chain.clock()}))
+    assert sent.look(desk.folder)
+    file.rename(file.with_name(f"{'0' * 64}.json"))
+    assert not sent.look(desk.folder)
 
 
 def test_a_file_that_is_none_of_ours_is_passed_over(desk: Desk) -> None:
