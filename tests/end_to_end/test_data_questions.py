@@ -71,6 +71,19 @@ def test_an_erasure_shows_what_it_would_destroy_and_does_it_after_a_yes_alone(
     assert registered.run("show", "head")["records"] == 9
 
 
+def test_a_record_that_is_erased_takes_along_the_image_that_was_made_of_it(registered: Steward) -> None:
+    registered.run("prepare", "head", "--into", "other-8", "--size", "8")  # open still
+    record = registered.run("show", "head")["entries"][0]["record"]
+    seen = registered.run("erase", "head", "--record", record, "--preview")
+    places = [("head", 1), ("head-16", 1), ("other-8", 1)]
+    assert [(each["dataset"], each["version"]) for each in seen["losses"]] == places
+    done = registered.run("erase", "head", "--record", record)
+    assert done["records"] == 3 and [tuple(each) for each in done["versions"]] == places
+    for name in ("head", "head-16", "other-8"):
+        assert record not in [each["record"] for each in registered.run("show", name)["entries"]]
+    assert registered.run("verify", "head-16", expect=2)["error"]["code"] == "version_erased"
+
+
 def test_an_erasure_names_the_studies_that_used_the_records(run_directory: Path) -> None:
     north = locate(run_directory / "hospitals" / "north")
     found = erasure.preview(north, DATASET, Target(record="000003"))

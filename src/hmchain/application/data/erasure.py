@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import publication
+from hmchain.application.data.derivation import copies
 from hmchain.application.data.uses import VersionUses, uses_of
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
@@ -154,9 +155,9 @@ def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase
 def destroy(records: Records, dataset: str | None, target: Target) -> ErasedRecords:
     """Destroy the keys of what is named, then the ciphertext, then what the catalogue says of it, and opt it out.
 
-    A record is erased from all versions of `dataset`; a patient from every dataset, whichever is named. Opting out
-    comes first, so that no extraction brings back what an erasure that was cut short has destroyed. Raises
-    `NothingToEraseError` or `NoSuchDatasetError`; nothing is changed then.
+    A record is erased from all versions of `dataset`, and with it what was made of it in other datasets; a patient
+    from every dataset, whichever is named. Opting out comes first, so that no extraction brings back what an erasure
+    that was cut short has destroyed. Raises `NothingToEraseError` or `NoSuchDatasetError`; nothing is changed then.
     """
     held = _require_something(records, dataset, target)
     _opt_out(records, target)
@@ -174,7 +175,7 @@ def _require_something(records: Records, dataset: str | None, target: Target) ->
     if target.record is not None:
         if dataset is None:
             raise NoSuchDatasetError("it is not said of which dataset the record is", "name the dataset")
-        if not _versions_of(records, dataset, target.record):
+        if not _versions_of(records, copies(records, dataset, target.record)):
             raise NothingToEraseError(
                 f"dataset {dataset} has no such record", f"list them: `hmchain data show {dataset}`"
             )
@@ -191,14 +192,16 @@ def _losses(records: Records, dataset: str | None, target: Target) -> tuple[Vers
     """What each version would lose, by the catalogue; of records that only the vault has, the versions."""
     catalogue = records.catalogue
     if target.record is not None:
-        found = catalogue.holding(dataset, record=target.record)
+        assert dataset is not None
+        made = copies(records, dataset, target.record)
+        found = [row for name, each in made for row in catalogue.holding(name, record=each)]
     else:
         found = [row for subject in _subjects(records, target) for row in catalogue.holding(None, subject=subject)]
     counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for name, number, kind, count in found:
         counts[name, number][kind] += count
     if target.record is not None and dataset is not None:
-        for name, number in _versions_of(records, dataset, target.record):
+        for name, number in _versions_of(records, made):
             counts[name, number] = counts[name, number] or Counter({"record": 1})
     return tuple(_loss(records, name, number, counts[name, number]) for name, number in sorted(counts))
 
@@ -259,9 +262,11 @@ def _erase_subjects(records: Records, subjects: list[str], held: list[HeldItem])
 
 
 def _erase_record(records: Records, dataset: str, record: str) -> ErasedRecords:
-    versions = _versions_of(records, dataset, record)
-    count = records.vault.erase(dataset, record)
-    versions = versions.union(records.catalogue.forget(dataset, now_ms(), record=record))
+    made = copies(records, dataset, record)
+    versions, count = _versions_of(records, made), 0
+    for name, each in made:  # the record that was named last: until then a run that was cut short finds the others
+        count += records.vault.erase(name, each)
+        records.catalogue.forget(name, now_ms(), record=each)
     cards, fixed = _drop_cards(records.folder, versions), _fixed(records, versions)
     return ErasedRecords(count, tuple(sorted(versions)), cards=cards, fixed=fixed)
 
@@ -270,11 +275,14 @@ def _fixed(records: Records, versions: Iterable[tuple[str, int]]) -> tuple[tuple
     return tuple(version for version in sorted(versions) if records.vault.is_closed(*version))
 
 
-def _versions_of(records: Records, dataset: str, record: str) -> set[tuple[str, int]]:
-    """The versions that hold a record, by the vault or by the catalogue."""
-    catalogue, vault = records.catalogue, records.vault
-    kept = {(name, number) for name, number in vault.versions() if name == dataset and vault.has(name, number, record)}
-    return kept | {(name, number) for name, number, _, _ in catalogue.holding(dataset, record=record)}
+def _versions_of(records: Records, made: Iterable[tuple[str, str]]) -> set[tuple[str, int]]:
+    """The versions that hold one of these datasets' records, by the vault or by the catalogue."""
+    found: set[tuple[str, int]] = set()
+    kept = list(records.vault.versions())
+    for dataset, record in made:
+        found |= {(name, at) for name, at in kept if name == dataset and records.vault.has(name, at, record)}
+        found |= {(name, at) for name, at, _, _ in records.catalogue.holding(dataset, record=record)}
+    return found
 
 
 def _dataset_names(records: Records) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from hmchain.application.data.derivation import origin_of
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, validating
 from hmchain.application.data.registered import require_as_registered
@@ -184,7 +185,7 @@ def _open_version(records: Records, source: Version, name: str, form: RowForm) -
         records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
     elif known.form != written or known.project != origin.project:
         raise OtherFormError(f"dataset {name} holds records of another form", "choose another name with --into")
-    return records.catalogue.open_version(name, f"dataset {source.dataset}, version {source.number}", now_ms())
+    return records.catalogue.open_version(name, origin_of(source), now_ms())
 
 
 def _store(

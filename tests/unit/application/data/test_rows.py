@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hmchain.application.data import extraction, publication, registration
+from hmchain.application.data import erasure, extraction, publication, registration
+from hmchain.application.data.erasure import Target
 from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError
 from hmchain.application.data.row_form import RowFormError, load_row_form
 from hmchain.application.data.rows import PreparedRows, prepare_rows
@@ -180,6 +181,21 @@ def test_fhir_resources_become_one_row_a_patient(tmp_path: Path) -> None:
     assert (found.patients, found.rows) == (40, 40) and not found.left_out
     for _, rows in kept.values():
         assert rows.values.tolist() == [[[-1.0, 0.0][int(rows.labels[0])], 2.0]]
+    _a_record_that_is_erased_takes_along_its_patients_rows(place)
+
+
+def _a_record_that_is_erased_takes_along_its_patients_rows(place: HospitalFolder) -> None:
+    """The rows have the id of one of the patient's three records: any other must find them too."""
+    with hospital.open_records(place) as records:
+        kept = {each.subject: each.record for each in records.catalogue.records("rows", 1)}
+        erased = next(each for each in records.catalogue.records("cohort", 1) if each.record != kept[each.subject])
+    target = Target(record=erased.record)
+    assert [loss.dataset for loss in erasure.preview(place, "cohort", target).losses] == ["cohort", "rows"]
+    done = erasure.erase(place, "cohort", target).done
+    assert (done.records, done.versions) == (2, (("cohort", 1), ("rows", 1)))
+    with hospital.open_records(place) as records:
+        left = {each.subject for each in records.catalogue.records("rows", 1)}
+        assert left == set(kept) - {erased.subject} and len(records.vault.records("rows", 1)) == 39
 
 
 def brca(folder: Path) -> Path:
