@@ -28,6 +28,7 @@ PRIVATE = 0o600
 """Mode of a file that its owner alone reads."""
 
 _ANYBODY = 0o666  # less the process's mask, as with any file
+_NUMBER_LETTERS = 20
 _LOOK_SECONDS = 0.2
 """For so long a lock may seem taken because somebody looks who holds it."""
 
@@ -136,9 +137,9 @@ def sync_open(handle: int) -> None:
 def hold(path: Path, refused: Callable[[str], HMChainError]) -> IO[str]:
     """Hold the lock at `path` until the returned file is closed.
 
-    Raises what `refused` makes of its holder (`process ID`) if another process has it.
+    Raises what `refused` makes of its holder (`process ID`) if another process has it, and `OSError` for a link.
     """
-    file = path.open("a+")
+    file = os.fdopen(_open_no_link(path, os.O_RDWR | os.O_CREAT), "r+")
     if not _taken(file, fcntl.LOCK_EX, time.monotonic() + _LOOK_SECONDS):
         with file:
             raise refused(_named(file))
@@ -151,10 +152,15 @@ def hold(path: Path, refused: Callable[[str], HMChainError]) -> IO[str]:
 def holder(path: Path) -> str | None:
     """Who holds the lock at `path` (`process ID`); None if nobody does."""
     try:
-        with path.open() as file:
+        with os.fdopen(_open_no_link(path, os.O_RDONLY)) as file:
             return None if _taken(file, fcntl.LOCK_SH) else _named(file)
     except FileNotFoundError:
         return None
+
+
+def _open_no_link(path: Path, flags: int) -> int:
+    """Open a lock: who holds it writes into it, and never into what a link leads to."""
+    return os.open(path, flags | os.O_NOFOLLOW, _ANYBODY)
 
 
 def _taken(file: IO[str], kind: int, deadline: float = 0.0) -> bool:
@@ -171,5 +177,5 @@ def _taken(file: IO[str], kind: int, deadline: float = 0.0) -> bool:
 
 def _named(file: IO[str]) -> str:
     file.seek(0)
-    number = file.read().strip()
-    return f"process {number}" if number else "another process"
+    number = file.read(_NUMBER_LETTERS).strip()
+    return f"process {number}" if number.isdecimal() else "another process"

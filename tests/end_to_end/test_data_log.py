@@ -50,6 +50,16 @@ def test_a_steward_reads_what_was_done_by_whom_and_what_left(steward: Steward, s
     assert steward.run("log", "--what", "nothing", expect=2)["error"]["code"] == "no_such_activity"
 
 
+def test_what_was_typed_for_a_dataset_is_not_kept_for_ever(steward: Steward) -> None:
+    """A patient's name, at the place of the dataset's."""
+    slip = "Meier-Anna-1950"
+    steward.run("erase", slip, "--subject", "nobody", expect=2)
+    steward.run("prepare", slip, "--into", "x", expect=2)
+    steward.run("prove", "nothing", "--dataset", slip, "--output", str(steward.folder / "proof"), expect=2)
+    kept = b"".join(path.read_bytes() for path in steward.folder.glob("activity.db*"))
+    assert slip.encode() not in kept
+
+
 def test_what_was_killed_in_between_shows(tmp_path: Path) -> None:
     """A kill leaves the line of the beginning: nothing was waiting to be written."""
     path = tmp_path / "activity.db"

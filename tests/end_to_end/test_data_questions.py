@@ -148,6 +148,9 @@ def test_a_version_that_lost_its_labels_is_not_registered_by_mistake(registered:
 def test_what_cannot_be_meant_is_refused_and_what_is_shown_is_so(registered: Steward, scans: Path) -> None:
     """A blank reviewer, two channels, no worker; images that were made have the size that they were made with."""
     item = registered.run("quarantine", "list")[0]["item"]
+    assert main(["data", "quarantine", "reject", item, "--reviewer", "Curie", "--dir", str(registered.folder)]) == 2
+    assert "this asks first" in registered.capsys.readouterr().err
+    assert registered.run("quarantine", "list")[0]["item"] == item, "it is not taken back, so a yes is needed"
     for refused, code in (
         (["quarantine", "reject", item, "--reviewer", " "], "no_reviewer"),
         (["quarantine", "release", item, "--reviewer", "\t"], "no_reviewer"),

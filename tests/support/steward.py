@@ -18,7 +18,7 @@ Captured = pytest.CaptureFixture[str]
 NAME, NUMBER = "Quince", "MRN-449-207"
 
 
-ASKS = ("erase", "register", "withdraw", "vault rotate")
+ASKS = ("erase", "register", "withdraw", "vault rotate", "quarantine reject")
 """Commands that ask before they do it."""
 
 

@@ -66,6 +66,20 @@ def test_one_holds_a_lock_and_others_hear_who(tmp_path: Path) -> None:
     files.hold(path, HMChainError).close()
 
 
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Somebody put a link to a key in its place: nothing is written into that, and nothing is made."""
+    path, key = tmp_path / "lock", tmp_path / "key"
+    key.write_text("a secret")
+    for target in (key, tmp_path / "nothing"):
+        path.symlink_to(target)
+        with pytest.raises(OSError, match="symbolic"):
+            files.hold(path, HMChainError)
+        with pytest.raises(OSError, match="symbolic"):
+            files.holder(path)
+        path.unlink()
+    assert key.read_text() == "a secret" and list(tmp_path.iterdir()) == [key]
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     height: int
 

@@ -141,10 +141,11 @@ def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase
 
     What is destroyed is gone, whatever the hospital's node says then. Raises as `destroy` and `open_records`.
     """
-    about = Deed(What.ERASE, dataset=dataset or "", kind=target.kind)
-    with open_records(place, passphrase) as records, recorded(place.activity, about) as deed:
-        done = destroy(records, dataset, target)
-        deed.add(records=done.records, held=done.quarantined)
+    with open_records(place, passphrase) as records:
+        known = dataset if dataset in _dataset_names(records) else None  # lines stay: no slip of the pen goes there
+        with recorded(place.activity, Deed(What.ERASE, dataset=known or "", kind=target.kind)) as deed:
+            done = destroy(records, dataset, target)
+            deed.add(records=done.records, held=done.quarantined)
         erased = publication.erased_versions(records)
     try:
         return ErasureOutcome(done, tuple(publication.withdraw_at(place, erased, passphrase)))

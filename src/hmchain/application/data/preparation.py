@@ -98,6 +98,7 @@ def prepare(
     """
     if channels not in CHANNELS:
         raise InputError(f"no image has {channels} channels", "give --channels 1 for grey, or 3 for colour")
+    require_name(name)
     require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
     if entries and {entry.kind for entry in entries} <= {FHIR, TABLE}:
@@ -215,7 +216,6 @@ def _open_version(records: Records, source: Version, name: str, form: ImageForm)
     assert origin is not None, "a version belongs to a dataset"
     written = msgspec.json.encode(form).decode()
     if known is None:
-        require_name(name)
         title = f"{origin.title}: images for learning"
         records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
     elif known.form != written or known.project != origin.project:

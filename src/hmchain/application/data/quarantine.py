@@ -80,10 +80,15 @@ def release(records: Records, prefix: str, reviewer: str, *, replacing: bool = F
     return ReleaseOutcome(held, tally)
 
 
+def to_reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
+    """The item that `reject` would keep out. Raises as it does."""
+    _require_reviewer(reviewer)
+    return review.find_held(records.catalogue, prefix)
+
+
 def reject(records: Records, prefix: str, reviewer: str) -> HeldItem:
     """Keep an item out for good. Raises `NoReviewerError` or `NotHeldError`."""
-    _require_reviewer(reviewer)
-    held = review.find_held(records.catalogue, prefix)
+    held = to_reject(records, prefix, reviewer)
     with recorded(records.folder.activity, _deed(What.REJECT, held, reviewer)):
         review.reject(records.catalogue, records.vault, held, reviewer, now_ms())
     return held

@@ -153,7 +153,7 @@ def prove(
     records: Records, record: str, file: Path, dataset: str | None = None, number: int | None = None
 ) -> WrittenProof:
     """Prove to an auditor that a registered version holds a record, in a new file. Raises as `record_proof.prove`."""
-    with recorded(records.folder.activity, Deed(What.PROVE, dataset=dataset or "", where="file")) as deed:
+    with recorded(records.folder.activity, Deed(What.PROVE, where="file")) as deed:
         made = record_proof.prove(records, record, dataset, number)
         record_proof.write(made, file)
         version = records.catalogue.version(made.proof.dataset, made.proof.version)

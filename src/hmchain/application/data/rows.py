@@ -73,9 +73,11 @@ def prepare_rows(
 ) -> PreparedRows:
     """Make the open version of dataset `name` of the records of `source`. The split follows from rows and `seed`.
 
-    Raises `UnfitForLearningError`, `OtherFormError`, `RowFormError` if the form takes who somebody is for a feature,
-    `ChangedDatasetError` if `source` is not what it was registered as, or an error of vault or catalogue.
+    Raises `DatasetNameError`, `UnfitForLearningError`, `OtherFormError`, `RowFormError` if the form takes who somebody
+    is for a feature, `ChangedDatasetError` if `source` is not what it was registered as, or an error of vault or
+    catalogue.
     """
+    require_name(name)
     require_as_registered(records, source)
     _require_nobody(records, source, form)
     left_out: Counter[str] = Counter()
@@ -180,7 +182,6 @@ def _open_version(records: Records, source: Version, name: str, form: RowForm) -
     assert origin is not None, "a version belongs to a dataset"
     written = msgspec.json.encode(form).decode()
     if known is None:
-        require_name(name)
         title = f"{origin.title}: rows for learning"
         records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
     elif known.form != written or known.project != origin.project:

@@ -222,7 +222,10 @@ def _meaning(model: Model, origin: Origin) -> Meaning:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a safetensors file: one tensor a layer, all else as JSON in its header. Equal models, equal bytes."""
+    """Write a safetensors file: one tensor a layer, all else as JSON in its header. Equal models, equal bytes.
+
+    Only its owner can read it, until that person lets others: it was learnt from patients.
+    """
     header = {
         "architecture": msgspec.structs.asdict(model.arch),
         "preprocessing": msgspec.structs.asdict(model.preprocessing),
@@ -230,7 +233,8 @@ def save_model(path: Path, model: Model) -> None:
     }
     # One key: safetensors writes several in an order of its own that changes from run to run.
     text = msgspec.json.encode(header, order="sorted").decode()
-    files.write_whole(path, save(_tensors(model.arch, model.vector), {_METADATA_KEY: text}), durable=True)
+    content = save(_tensors(model.arch, model.vector), {_METADATA_KEY: text})
+    files.write_whole(path, content, durable=True, mode=files.PRIVATE)
 
 
 def _read(path: Path) -> Model:

@@ -90,7 +90,7 @@ def write(state: State, exchange: Exchange, key: SecretKey, study: str, target: 
     tune_allocator()
     from hmchain.application.models import registry  # torch takes seconds
 
-    files.make_folder(target.parent)
+    files.make_folder(target.parent, mode=0o700)
     return registry.export(state, _CachedObjects(exchange), key, study, target, genesis)
 
 

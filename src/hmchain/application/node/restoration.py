@@ -28,7 +28,16 @@ _PLAN = "plan.json"
 """In the folder of what is put in place: it is whole if this is there."""
 _LEDGER = (STATE, BLOCKS, BEGINNING)
 
+_NAMES = (DATA, *_LEDGER, genesis_file.FILE)
+"""All that a restoration moves."""
+
 Move = tuple[Path, Path]
+
+
+class RestorationPlanError(LedgerError):
+    """A restoration that was stopped cannot be finished: its plan is none that this program wrote."""
+
+    code = "restoration_plan"
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -45,7 +54,7 @@ def put_in_place(folder: NodeFolder, unpacked: Path) -> None:
     write_secret(unpacked / DATA / SIGNED, (folder.engine / DATA / SIGNED).read_bytes())
     if not _has_genesis(folder):
         genesis_file.save(folder.joined().genesis, unpacked / genesis_file.FILE)
-    fresh = tuple(name for name in (DATA, *_LEDGER, genesis_file.FILE) if (unpacked / name).exists())
+    fresh = tuple(name for name in _NAMES if (unpacked / name).exists())
     write_whole(unpacked / _PLAN, msgspec.json.encode(_Plan(kept.name, fresh)), durable=True)
     sync_tree(unpacked)
     rename(unpacked, folder.restoring)
@@ -74,7 +83,10 @@ def is_unfinished(folder: NodeFolder) -> bool:
 
 
 def finish(folder: NodeFolder) -> bool:
-    """Finish a restoration that was stopped; whether there was one. The folder must be held."""
+    """Finish a restoration that was stopped; whether there was one. The folder must be held.
+
+    Raises `RestorationPlanError`; nothing is moved then.
+    """
     if is_unfinished(folder):
         _finish(folder, [])
         return True
@@ -83,7 +95,7 @@ def finish(folder: NodeFolder) -> bool:
 
 
 def _finish(folder: NodeFolder, done: list[Move]) -> None:
-    plan = msgspec.json.decode((folder.restoring / _PLAN).read_bytes(), type=_Plan)
+    plan = _read_plan(folder)
     kept = folder.path / plan.kept
     for needed in (kept, folder.ledger, folder.engine):
         make_folder(needed)
@@ -93,6 +105,25 @@ def _finish(folder: NodeFolder, done: list[Move]) -> None:
             done.append((source, target))
     (folder.restoring / _PLAN).unlink()
     shutil.rmtree(folder.restoring, ignore_errors=True)
+
+
+def _read_plan(folder: NodeFolder) -> _Plan:
+    """The plan, if all that it names is of this folder. Raises `RestorationPlanError`."""
+    path = folder.restoring / _PLAN
+    try:
+        plan = msgspec.json.decode(path.read_bytes(), type=_Plan)
+    except msgspec.DecodeError:
+        plan = None
+    prefix = f"{folder.before_restore.name}-"
+    if (
+        plan is None
+        or Path(plan.kept).name != plan.kept
+        or not plan.kept.startswith(prefix)
+        or set(plan.fresh).difference(_NAMES)
+    ):
+        hint = "nothing was moved: put that folder elsewhere, and restore the backup again"
+        raise RestorationPlanError(f"{path} is not as a restoration writes it", hint)
+    return plan
 
 
 def _place(folder: NodeFolder, name: str) -> Path:

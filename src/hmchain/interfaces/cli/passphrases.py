@@ -27,6 +27,8 @@ CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 """Set by systemd for a service with `LoadCredential`; it names a folder that the service alone reads."""
 CREDENTIAL = "hmchain-passphrase"
 TIMES_ASKED = 3
+_FILE_BYTES_MAX = 4096
+"""A larger file is not one of a passphrase, and is not read further."""
 _WRONG = "wrong_passphrase"
 """The code of `keys.WrongPassphraseError`, whose module takes long to import."""
 
@@ -129,15 +131,18 @@ def _path_of(variable: str) -> Path | None:
 def _read(path: Path, *, private: bool) -> str:
     """The passphrase in a file, without the end of its line; `private` refuses one that others can read."""
     try:
-        if private and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise PassphraseFileError(f"{path} can be read by others", f"run: chmod 600 {path}")
-        found = path.read_bytes().decode().rstrip("\r\n")
+        with path.open("rb") as file:
+            if private and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise PassphraseFileError(f"{path} can be read by others", f"run: chmod 600 {path}")
+            content = file.read(_FILE_BYTES_MAX + 1)
+        found = content.decode("utf-8-sig").rstrip("\r\n")  # some editors begin a file with a mark
     except OSError as error:
         raise PassphraseFileError(f"{path} cannot be read", "check the path and its owner") from error
     except UnicodeDecodeError:
         found = ""  # no error may show any of it
-    if not found or "\n" in found:
-        raise PassphraseFileError(f"{path} does not hold a passphrase", "it is one line of text, and nothing else")
+    if not found or "\n" in found or len(content) > _FILE_BYTES_MAX:
+        hint = "it is one line of text, of 4 KiB at most, and nothing else"
+        raise PassphraseFileError(f"{path} does not hold a passphrase", hint)
     return found
 
 

@@ -82,6 +82,7 @@ def test_a_model_file_round_trip(path: Path) -> None:
     assert (model.arch, model.preprocessing, model.origin) == made()[:1] + made()[2:]
     assert np.array_equal(model.vector, made().vector)
     assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
+    assert path.stat().st_mode & 0o777 == 0o600, "learnt from patients: its owner says who reads it"
 
 
 def test_equal_models_are_equal_files(tmp_path: Path) -> None:

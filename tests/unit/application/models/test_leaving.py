@@ -51,7 +51,7 @@ def test_a_scientist_reads_her_own_hospitals_scores_of_every_round(bed: Bed) -> 
     ]
     assert [each.best_before for each in found.rounds] == [None, 0.9, 0.9, 0.9]
     assert found.best is not None and found.best.round == 1 and found.images == 40
-    assert place(bed).scores.stat().st_mode & 0o777 == 0o600
+    assert place(bed).scores.stat().st_mode & 0o777 == 0o600 and place(bed).path.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_crash_between_the_end_and_the_writing_costs_no_scores(bed: Bed) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hmchain.application.node import backup, home, joining, restoration
 from hmchain.application.node.backup import BackupError
 from hmchain.application.node.joining import WrongNetworkError
+from hmchain.application.node.restoration import RestorationPlanError
 from hmchain.application.node.status import node_status
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import BadAddressError, Introduction, Network
@@ -398,6 +399,18 @@ def test_a_restoration_that_is_killed_halfway_is_finished_by_the_next_command(
     state = State(stopped.state)
     assert (state.height, state.commitment()) == kept
     state.close()
+
+
+@pytest.mark.parametrize(
+    "plan", ['{"kept":"../outside","fresh":[]}', '{"kept":"before-restore-1","fresh":["../../key"]}', "{"]
+)
+def test_a_plan_that_leads_out_of_the_folder_moves_nothing(stopped: NodeFolder, plan: str) -> None:
+    stopped.restoring.mkdir()
+    (stopped.restoring / "plan.json").write_text(plan)
+    before = contents(stopped)
+    with pytest.raises(RestorationPlanError):
+        restoration.finish(stopped)
+    assert contents(stopped) == before and not (stopped.path.parent / "outside").exists()
 
 
 def test_a_backup_that_the_disk_cannot_hold_changes_nothing(

@@ -68,7 +68,14 @@ def test_a_file_that_others_can_read_is_refused_with_the_way_out(tmp_path: Path,
     assert caught.value.hint == f"run: chmod 600 {tmp_path / 'file'}"
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"horse\nbattery\n", b"horse \xff"])
+def test_the_mark_that_an_editor_puts_before_a_text_is_no_part_of_it(tmp_path: Path) -> None:
+    path = secret(tmp_path / "file")
+    path.write_bytes(b"\xef\xbb\xbfcorrect horse\r\n")
+    take_file(path)
+    assert passphrase() == "correct horse"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"horse\nbattery\n", b"horse \xff", b"horse" * 900, b"\xef\xbb\xbf\n"])
 def test_no_error_shows_what_is_in_the_file(tmp_path: Path, content: bytes) -> None:
     path = secret(tmp_path / "file")
     path.write_bytes(content)

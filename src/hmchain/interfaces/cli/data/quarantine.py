@@ -9,6 +9,7 @@ import typer
 
 from hmchain.application.data import quarantine
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data import show_decisions as views
 from hmchain.interfaces.cli.data.sources import changing, reading
@@ -76,10 +77,18 @@ def reject(
     item: ItemArgument,
     reviewer: ReviewerOption,
     directory: HospitalOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
-    """Keep an item out for good. Its copy here is erased; at its source it stays."""
+    """Keep an item out for good; asks first. Its copy here is erased; at its source it stays."""
+    with reading(directory) as records:
+        held = quarantine.to_reject(records, item, reviewer)
+    confirm(
+        "Keep this out for good, and erase its copy here?",
+        yes=yes,
+        about=lambda: views.show_waiting([quarantine.QuarantineEntry(held)], names=False),
+    )
     with changing(directory) as records:
-        held = quarantine.reject(records, item, reviewer)
+        quarantine.reject(records, held.item.hex(), reviewer)
     output.show(
         held,
         lambda one: output.say(f"It stays out of dataset {one.dataset}, and its copy here is erased."),

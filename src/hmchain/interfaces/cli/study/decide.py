@@ -94,13 +94,13 @@ def approve(
     node: PersonOption = DEFAULT_FOLDER,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the approval holds.")] = 90,
     unread: Annotated[
-        bool, typer.Option("--unread", help="Decide although the study's description cannot be read.")
+        bool, typer.Option("--unread", help="With --yes: decide although the study's description cannot be read.")
     ] = False,
     yes: YesOption = False,
 ) -> None:
     """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time.
 
-    A description that cannot be had, or is not what the study pins, has to be waived (--unread).
+    Of a description that cannot be had, or is not what the study pins, the question says so; --yes needs --unread then.
     """
     with open_steward(node, yes=yes) as steward:
         shown = _in_words(node, steward, proposal_to(steward.state, steward.organisation, study))
