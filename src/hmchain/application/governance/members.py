@@ -31,11 +31,13 @@ from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 _DIGITS_MAX = 12
+_PREFIX_MIN = 4
+"""Digits that name a ballot: nothing at all, as from a variable that is empty, must not mean the only one."""
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 
 
 class NoBallotError(InputError):
-    """No open ballot, or more than one, begins with what was given."""
+    """No open ballot, or more than one, begins with what was given, or that is too short to name one."""
 
     code = "no_ballot"
 
@@ -189,7 +191,10 @@ def _ballot(state: State, ballot_id: bytes) -> BallotView:
 
 
 def open_ballot(steward: LedgerUser, prefix: str) -> BallotView:
-    """The open ballot whose id begins with `prefix`. Raises `NoBallotError`."""
+    """The open ballot whose id begins with `prefix`, 4 digits or more. Raises `NoBallotError`."""
+    if len(prefix) < _PREFIX_MIN:
+        what = f"{prefix!r} is too short to name a ballot"
+        raise NoBallotError(what, f"give {_PREFIX_MIN} digits or more of its id: `hmchain network ballots`")
     found = [ballot for ballot in ballots(steward.state) if ballot.open and ballot.id.hex().startswith(prefix.lower())]
     if len(found) != 1:
         what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"

@@ -42,6 +42,22 @@ def test_a_vote_is_signed_where_the_key_lies(network: Network, signer: RemoteSig
     assert (found.yes, found.needed, found.open) == (("a", "b"), 3, True)
 
 
+def test_an_empty_variable_names_no_ballot(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hmchain network vote "$BALLOT" --yes` must not agree to whatever is open just now."""
+    a = LedgerUser("a", signing_key("a", "steward"), network.ledger)
+    ballot = members.propose(a, members.removal(a, "d"))
+    for prefix in ("", ballot.id.hex()[:3]):
+        with pytest.raises(members.NoBallotError, match="too short") as told:
+            members.open_ballot(a, prefix)
+        assert "`hmchain network ballots`" in told.value.hint
+        with pytest.raises(members.NoBallotError, match="too short"):
+            members.withdraw(a, prefix)
+    assert members.open_ballot(a, ballot.id.hex()[:4]).yes == ("a",)
+    monkeypatch.setattr(members, "ballots", lambda state: [ballot, ballot])
+    with pytest.raises(members.NoBallotError, match="2 open ballots begin"):
+        members.open_ballot(a, ballot.id.hex())
+
+
 def test_what_the_signer_does_not_know_is_not_signed_and_nothing_is_sent(
     network: Network, signer: RemoteSigner
 ) -> None:

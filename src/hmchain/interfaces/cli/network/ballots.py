@@ -23,7 +23,7 @@ app = typer.Typer()
 
 PROPOSE = "Put this to the members' vote, with the yes of this hospital? Once it is carried it is done"
 VOTE = "Vote yes? Once enough members did, it is done, and no vote can be taken back"
-BallotArgument = Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first digits.")]
+BallotArgument = Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first 4 digits.")]
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain network ballots"))
