@@ -25,7 +25,7 @@ from support.paths import REPOSITORY
 from support.s3_server import S3Server, running_s3
 from support.sites import answer, hmchain
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(1200)]
 
 GUIDE = REPOSITORY / "docs" / "how-to" / "consortium.md"
 AUDITOR = REPOSITORY / "docs" / "how-to" / "auditor.md"

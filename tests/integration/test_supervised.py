@@ -127,6 +127,7 @@ def test_why_a_process_ended_is_told_each_time(tmp_path: Path, caplog: pytest.Lo
             "Traceback (most recent call last):\n  x\nsqlite3.OperationalError: unable to open",
             "OperationalError: unabl",
         ),
+        ('E[2026-11-25|12:00:00.000] Error serving server err="use of closed network connection"', ""),
         ("panic: leveldb/table: corruption on data-block", "leveldb/table: corruption"),
     ],
 )

@@ -101,7 +101,7 @@ def restore(
     that stays as it is.
     """
     height, commitment = backup.restore(NodeFolder(directory), file)
-    output.show({"file": file, "height": height, "commitment": commitment}, show.show_backup)
+    output.show({"file": file, "height": height, "commitment": commitment}, show.show_restored)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain node recover"))

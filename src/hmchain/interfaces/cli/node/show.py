@@ -127,6 +127,17 @@ def show_backup(kept: dict[str, Any]) -> None:
     output.fields((("file", kept["file"]), ("height", kept["height"]), ("state commitment", kept["commitment"].hex())))
 
 
+def show_restored(restored: dict[str, Any]) -> None:
+    """Say what is in the node now, and what comes next."""
+    output.fields((
+        ("restored", f"blocks up to {restored['height']}, from {restored['file']}"),
+        ("state commitment", restored["commitment"].hex()),
+        ("before", "what was there is kept in the node's folder, in the before-restore-N of the highest number"),
+    ))  # fmt: skip
+    output.say("Start the node: it fetches what it missed from the others.")
+    output.say("  hmchain node start")
+
+
 def show_export(found: ExportedLedger) -> None:
     """Say what is in a ledger's file, and how an outsider checks it."""
     output.fields((

@@ -24,8 +24,8 @@ _CORRUPT = re.compile(r"leveldb[^\n]*(?:corrupt|missing|bad magic)[^\n]*")
 _FILE = re.compile(r"\[file=([\w.-]+)\]|(CURRENT) file")
 _COMPLAINT = re.compile(r"^(?:ERROR: |panic: |E\[[^\]]*\] |.* app ERROR |(?=[\w.]+Error: ))(.+)$", re.MULTILINE)
 """The last words of CometBFT and the application: a line of a command, a log, or a trace."""
-_OF_PEERS = re.compile(r"module=(?:p2p|pex|blocksync)\b")
-"""A complaint of another node: it keeps none from running."""
+_HARMLESS = re.compile(r"module=(?:p2p|pex|blocksync)\b|use of closed network connection")
+"""A complaint of another node, or of a server that was told to stop: neither keeps a node from running."""
 _COMPLAINT_CHARACTERS = 400
 _DISAGREE = re.compile(
     r"app block height \(\d+\) is (?:higher than core|too far below)[^\n]*"
@@ -131,8 +131,8 @@ def last_words(log: Path, start: int = 0) -> str:
 
 
 def last_error(words: str) -> str:
-    """The last complaint of a node's processes among their words, but for those of peers; empty if there is none."""
-    found = [each for each in _COMPLAINT.findall(words) if not _OF_PEERS.search(each)]
+    """The last complaint of a node's processes among their words, but for harmless ones; empty if there is none."""
+    found = [each for each in _COMPLAINT.findall(words) if not _HARMLESS.search(each)]
     return found[-1].strip()[:_COMPLAINT_CHARACTERS] if found else ""
 
 
