@@ -68,6 +68,8 @@ def test_an_erasure_shows_what_it_would_destroy_and_does_it_after_a_yes_alone(
     assert main(erase) == 0
     told = registered.capsys.readouterr().out
     assert "Records destroyed: 6" in told and "The root of head version 1 can no longer be checked." in told
+    assert "hmchain data extract SOURCE --into head --dir" in told
+    assert "hmchain data prepare head --into head-16 --dir" in " ".join(told.split())
     assert registered.run("show", "head")["records"] == 9
 
 
@@ -81,7 +83,8 @@ def test_a_record_that_is_erased_takes_along_the_image_that_was_made_of_it(regis
     assert done["records"] == 3 and [tuple(each) for each in done["versions"]] == places
     for name in ("head", "head-16", "other-8"):
         assert record not in [each["record"] for each in registered.run("show", name)["entries"]]
-    assert registered.run("verify", "head-16", expect=2)["error"]["code"] == "version_erased"
+    refused = registered.run("verify", "head-16", expect=2)["error"]
+    assert refused["code"] == "version_erased" and "hmchain data prepare head --into head-16" in refused["hint"]
 
 
 def test_an_erasure_names_the_studies_that_used_the_records(run_directory: Path) -> None:
@@ -155,6 +158,8 @@ def test_what_cannot_be_meant_is_refused_and_what_is_shown_is_so(registered: Ste
         (["quarantine", "reject", item, "--reviewer", " "], "no_reviewer"),
         (["quarantine", "release", item, "--reviewer", "\t"], "no_reviewer"),
         (["prepare", "head", "--into", "two", "--channels", "2"], "input"),
+        (["prepare", "head", "--into", "two", "--classes", ","], "input"),
+        (["prepare", "head", "--into", "two", "--classes", "ill,,well"], "input"),
         (["extract", str(scans), "--into", "head", "--workers", "0"], "usage"),
     ):
         assert registered.run(*refused, expect=2)["error"]["code"] == code

@@ -22,6 +22,14 @@ def made_of(version: Version) -> str | None:
     return found and found[1]
 
 
+def way_on(version: Version) -> str:
+    """The command that puts into the next version what is left of this one."""
+    source = made_of(version)
+    if source is None:
+        return f"`hmchain data extract SOURCE --into {version.dataset}`"
+    return f"`hmchain data prepare {source} --into {version.dataset}`, with the options that it was made with"
+
+
 def copies(records: Records, dataset: str, record: str) -> list[tuple[str, str]]:
     """A record of a dataset and all that was made of it: datasets and ids of records, what was made last first.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hmchain.application.data import publication
-from hmchain.application.data.derivation import copies
+from hmchain.application.data.derivation import copies, way_on
 from hmchain.application.data.uses import VersionUses, uses_of
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
@@ -47,6 +47,8 @@ class ErasedRecords:
     """Items in quarantine whose patients cannot be told: a person must reject those of the patient."""
     fixed: tuple[tuple[str, int], ...] = ()
     """Those of the versions that were registered: their roots can no longer be checked."""
+    next: Mapping[str, str] = field(default_factory=dict)
+    """For each dataset of these, the command that puts what is left into its next version."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class ErasureOutcome:
 
     done: ErasedRecords
     withdrawn: tuple[tuple[str, int], ...]
-    """Datasets and versions that the ledger calls withdrawn."""
+    """Datasets and versions that the ledger calls withdrawn now, and did not before."""
     pending: HMChainError | None = None
     """The reason why the ledger could not be told; `publication.withdraw_at` tells it later."""
 
@@ -259,7 +261,10 @@ def _erase_subjects(records: Records, subjects: list[str], held: list[HeldItem])
     versions = [version for subject in subjects for version in catalogue.forget(None, now_ms(), subject=subject)]
     cards = _drop_cards(records.folder, versions)
     waiting, fixed = len(catalogue.quarantine.of("")), _fixed(records, versions)
-    return ErasedRecords(sum(each.records for each in done), tuple(sorted(versions)), len(held), cards, waiting, fixed)
+    count = sum(each.records for each in done)
+    return ErasedRecords(
+        count, tuple(sorted(versions)), len(held), cards, waiting, fixed, next=_ways_on(records, fixed)
+    )
 
 
 def _erase_record(records: Records, dataset: str, record: str) -> ErasedRecords:
@@ -269,7 +274,12 @@ def _erase_record(records: Records, dataset: str, record: str) -> ErasedRecords:
         count += records.vault.erase(name, each)
         records.catalogue.forget(name, now_ms(), record=each)
     cards, fixed = _drop_cards(records.folder, versions), _fixed(records, versions)
-    return ErasedRecords(count, tuple(sorted(versions)), cards=cards, fixed=fixed)
+    return ErasedRecords(count, tuple(sorted(versions)), cards=cards, fixed=fixed, next=_ways_on(records, fixed))
+
+
+def _ways_on(records: Records, fixed: Iterable[tuple[str, int]]) -> dict[str, str]:
+    found = [version for name, _ in fixed for version in records.catalogue.versions(name)]
+    return {version.dataset: way_on(version) for version in found}
 
 
 def _fixed(records: Records, versions: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

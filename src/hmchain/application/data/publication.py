@@ -180,23 +180,26 @@ def publish(steward: LedgerUser, version: Version, schema: Schema | RecordSchema
     elif last < number:
         hint = f"register version {last + 1} first: `hmchain data register {name} --version {last + 1}`"
         raise OutOfStepError(f"the ledger's newest version of {name} is {last}", hint)
-    withdrawn = bool(version.erased_ms and withdraw(steward, [(name, number)]))
-    return Publication(version, rounded_count(version.records), published=True, withdrawn=withdrawn)
+    if version.erased_ms:
+        withdraw(steward, [(name, number)])
+    return Publication(version, rounded_count(version.records), published=True, withdrawn=version.erased_ms is not None)
 
 
 def withdraw(steward: LedgerUser, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Have the ledger say of versions that records of them were erased; returns those that it says it of now.
+    """Have the ledger say of versions that records of them were erased; returns those of which it did not say it yet.
 
     Versions that were never published are passed over. Raises `RefusedTransactionError` if the ledger refuses.
     """
-    said = []
-    for name, number in versions:
-        found = datasets.version(steward.state, steward.organisation, name, number)
-        if found is not None and not found.withdrawn:
-            steward.send(WithdrawVersion(name, number))
-        if found is not None:
-            said.append((name, number))
-    return said
+    unsaid = usable(steward, versions)
+    for name, number in unsaid:
+        steward.send(WithdrawVersion(name, number))
+    return unsaid
+
+
+def usable(steward: LedgerUser, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Those of the versions that are on the ledger, and not withdrawn there."""
+    found = {each: datasets.version(steward.state, steward.organisation, *each) for each in versions}
+    return [each for each, version in found.items() if version is not None and not version.withdrawn]
 
 
 def check(
@@ -251,6 +254,17 @@ def withdraw_at(
         return []
     with open_steward(node, passphrase) as steward:
         return withdraw(steward, versions)
+
+
+def usable_at(
+    place: HospitalFolder, versions: Iterable[tuple[str, int]], passphrase: str | None = None
+) -> list[tuple[str, int]]:
+    """As `usable`, at the hospital's own running node. A hospital in no network has none."""
+    node = node_in_network(place)
+    if node is None:
+        return []
+    with open_steward(node, passphrase) as steward:
+        return usable(steward, versions)
 
 
 def erased_versions(records: Records) -> list[tuple[str, int]]:

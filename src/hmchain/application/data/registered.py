@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hmchain.application.data.derivation import way_on
 from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
 from hmchain.records.catalogue import Version
@@ -94,5 +95,5 @@ def require_whole(version: Version) -> None:
         day = datetime.fromtimestamp(version.erased_ms / 1000, UTC).date()
         name = version.dataset
         what = f"records of {name} version {version.number} were erased on {day}: no new study may use it"
-        hint = f"what is left goes into the next version: `hmchain data extract SOURCE --into {name}`, then register it"
+        hint = f"what is left goes into the next version: {way_on(version)}; then register it"
         raise ErasedVersionError(what, hint)

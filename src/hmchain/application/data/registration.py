@@ -133,8 +133,15 @@ def verify(
         return publication.check(records, version, anchor, record, progress)
 
 
+def to_withdraw(place: HospitalFolder, passphrase: str | None = None) -> tuple[tuple[str, int], ...]:
+    """Datasets and versions that `withdraw` would have the ledger call withdrawn. Raises as `withdraw`."""
+    with open_records(place, passphrase) as records:
+        erased = publication.erased_versions(records)
+    return tuple(publication.usable_at(place, erased, passphrase))
+
+
 def withdraw(place: HospitalFolder, passphrase: str | None = None) -> tuple[tuple[str, int], ...]:
-    """Have the ledger call all versions withdrawn of which records were erased; returns datasets and numbers.
+    """Have the ledger call all versions withdrawn of which records were erased; returns those that were not yet.
 
     Raises as `publication.withdraw_at` and `open_records`.
     """

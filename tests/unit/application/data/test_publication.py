@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from hmchain.application.data import publication
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.site.node import NodeFolder
+from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
@@ -82,7 +84,7 @@ def test_an_erasure_withdraws_the_version_and_the_next_one_follows(bed: Bed, tmp
     assert main(["audit", "trace", "--dataset", "north/pictures", "--dir", str(tmp_path / "run")]) == 0
 
 
-def test_a_withdrawal_that_the_node_missed_is_made_up_for(bed: Bed) -> None:
+def test_a_withdrawal_that_the_node_missed_is_made_up_for(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     bed.run("register", "pictures")
     record = bed.run("show", "pictures")["entries"][0]["record"]
     bed.awake = False
@@ -90,9 +92,18 @@ def test_a_withdrawal_that_the_node_missed_is_made_up_for(bed: Bed) -> None:
     assert (done["records"], done["withdrawn"], done["withdrawal_pending"]) == (1, [], True)
     bed.awake = True
     assert not bed.version(1).withdrawn
+    withdraw = ["data", "withdraw", "--dir", str(bed.folder)]
+    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    assert main(withdraw) == 2 and "pictures version 1" in bed.capsys.readouterr().err
+    assert not bed.version(1).withdrawn
     assert bed.run("withdraw")["withdrawn"] == [["pictures", 1]]
     height = bed.version(1).withdrawn
-    assert bed.run("withdraw")["withdrawn"] == [["pictures", 1]] and bed.version(1).withdrawn == height > 0
+    assert main(withdraw) == 0, "nothing is left, so nothing is asked"
+    assert bed.capsys.readouterr().out.strip() == "There is nothing to withdraw."
+    assert bed.run("withdraw")["withdrawn"] == [] and bed.version(1).withdrawn == height > 0
+    other = bed.run("show", "pictures")["entries"][0]["record"]
+    assert bed.run("erase", "pictures", "--record", other)["withdrawn"] == [], "it was before"
 
 
 def test_what_was_erased_before_it_was_published_is_published_and_withdrawn(bed: Bed, tmp_path: Path) -> None:

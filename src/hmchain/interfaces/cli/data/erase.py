@@ -66,9 +66,16 @@ def erase(
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data withdraw"))
 def withdraw(directory: HospitalOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
-    """Have the ledger say of which versions records were erased: what `data erase` does, if the node ran then."""
-    confirm("Have the ledger call them withdrawn for good? No new study may use them then", yes=yes)
-    withdrawn = registration.withdraw(hospital.locate(directory), passphrase())
+    """Have the ledger say of which versions records were erased: what `data erase` does, if the node ran then.
+
+    It shows first which versions those are, and asks.
+    """
+    place = hospital.locate(directory)
+    left = registration.to_withdraw(place, passphrase())
+    if left:
+        question = "Have the ledger call them withdrawn for good? No new study may use them then"
+        confirm(question, yes=yes, about=lambda: views.show_to_withdraw(left))
+    withdrawn = registration.withdraw(place, passphrase()) if left else ()
     output.show(withdrawn, views.show_withdrawn, json=lambda versions: {"withdrawn": versions})
 
 

@@ -9,6 +9,7 @@ import typer
 
 from hmchain.application.data import labels, preparation, row_form
 from hmchain.application.data import rows as row_service
+from hmchain.errors import InputError
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_extraction as views
@@ -46,8 +47,9 @@ def prepare(
     size: Annotated[int, typer.Option(metavar="PIXELS", min=8, max=1024, help="Side of the square images.")] = 64,
     channels: Annotated[int, typer.Option(metavar="N", min=1, max=3, help="1 for grey, 3 for colour.")] = 1,
     classes: Annotated[
-        str, typer.Option(metavar="A,B,...", help="Labels in the order that all hospitals use.", show_default="sorted")
-    ] = "",
+        str | None,
+        typer.Option(metavar="A,B,...", help="Labels in the order that all hospitals use.", show_default="sorted"),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help=SEED_HELP)] = 0,
     rows: Annotated[
         Path | None,
@@ -68,10 +70,18 @@ def prepare(
             made_rows = row_service.prepare_rows(records, source, into, form, seed=seed, progress=progress)
         output.show(made_rows, views.show_prepared_rows)
         return
-    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    names = () if classes is None else _names(classes)
     with changing(directory) as records, output.progress_bar("preparing images") as progress:
         made = preparation.prepare(
             records, records.catalogue.version(dataset, number), into,
             size=size, channels=channels, classes=names, seed=seed, progress=progress,
         )  # fmt: skip
     output.show(made, views.show_prepared)
+
+
+def _names(classes: str) -> tuple[str, ...]:
+    """Labels that were given. Raises `InputError` if one is empty: a script's variable that nothing was put into."""
+    names = tuple(name.strip() for name in classes.split(","))
+    if not all(names):
+        raise InputError("--classes has a name that is empty", "give all labels, or leave --classes out for all")
+    return names

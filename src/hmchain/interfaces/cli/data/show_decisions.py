@@ -10,8 +10,6 @@ from hmchain.interfaces.cli import output
 from hmchain.plain import plain
 from hmchain.records.sources.item import IMAGE
 
-NEXT_VERSION = "What is left goes into the next version: `hmchain data extract SOURCE --into {0}`"
-
 
 def waiting(found: Sequence[QuarantineEntry]) -> list[dict[str, object]]:
     """The same as JSON."""
@@ -97,7 +95,9 @@ def show_erased(found: ErasureOutcome) -> None:
     done = found.done
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.fixed:
-        output.say(f"The root of {name} version {number} can no longer be checked. {NEXT_VERSION.format(name)}")
+        output.say(f"The root of {name} version {number} can no longer be checked.")
+    for way in done.next.values():
+        output.say(f"What is left goes into the next version: {way}.")
     for name, number in found.withdrawn:
         output.say(f"The ledger says that {name} version {number} is withdrawn: no new study may use it.")
     if found.pending is not None:
@@ -115,8 +115,14 @@ def show_erased(found: ErasureOutcome) -> None:
     output.say("Later extractions pass over it, until it is lifted: `hmchain data opt-out --lift --patient -`")
 
 
+def show_to_withdraw(versions: Sequence[tuple[str, int]]) -> None:
+    """Say which versions the ledger would call withdrawn."""
+    named = output.listed(f"{name} version {number}" for name, number in versions)
+    output.say(f"To be withdrawn, since records of them were erased: {named}.")
+
+
 def show_withdrawn(versions: Sequence[tuple[str, int]]) -> None:
-    """Say which versions the ledger calls withdrawn."""
+    """Say which versions the ledger calls withdrawn now, and did not before."""
     if versions:
         output.say("Withdrawn on the ledger: " + output.listed(f"{name} version {number}" for name, number in versions))
     else:
