@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -22,9 +23,9 @@ from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, Q16, PlanError
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own import Layers, TrainerLayer, first_model
-from hmchain.application.learning.trainers.source import TrainerSource
+from hmchain.application.learning.trainers.source import TrainerSource, require_class_name
 from hmchain.application.learning.trainers.trainer import Option, Trainer
-from hmchain.application.learning.trainers.worker import failed
+from hmchain.application.learning.trainers.worker import of_others
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import ModelRule
@@ -33,6 +34,7 @@ from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, Stu
 from hmchain.ledger.reputation import faults_tolerated
 
 _OPTIONS = msgspec.json.Decoder(dict[str, Option])
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
 class TrainerModel(Record, frozen=True, tag="trainer model"):
@@ -40,6 +42,9 @@ class TrainerModel(Record, frozen=True, tag="trainer model"):
 
     trainer: str
     layers: tuple[TrainerLayer, ...]
+
+    def __post_init__(self) -> None:
+        require_class_name(self.trainer)
 
     @property
     def size(self) -> int:
@@ -52,7 +57,10 @@ class TrainerPlan(Record, frozen=True, kw_only=True):
 
     rounds: int
     options: str
-    """JSON that the trainer gets as a dict; no float of it is computed with before the ledger's integers."""
+    """JSON that the trainer gets as a dict: numbers, yes or no, and short words, since all members read it.
+
+    No float of it is computed with before the ledger's integers.
+    """
     clip_norm_millionths: int
     """Largest L2 norm of an update of all arrays together."""
     server_momentum_q16: int
@@ -66,6 +74,7 @@ class TrainerPlan(Record, frozen=True, kw_only=True):
             raise PlanError("the largest norm of an update must lie between {:g} and {:g}".format(*CLIP_NORM_RANGE))
         if not 0 <= self.server_momentum_q16 < Q16:
             raise PlanError("the server's momentum must be at least 0 and less than 1")
+        self.settings()
 
     @classmethod
     def of(
@@ -79,7 +88,7 @@ class TrainerPlan(Record, frozen=True, kw_only=True):
         """A plan of federated averaging; `clip_norm` bounds what one hospital may change in a round."""
         return cls(
             rounds=rounds,
-            options=msgspec.json.encode(dict(options or {}), order="sorted").decode(),
+            options=_as_json(options or {}),
             clip_norm_millionths=round(clip_norm * MILLION),
             server_momentum_q16=round(server_momentum * Q16),
             server_learning_rate_q16=Q16,
@@ -88,9 +97,19 @@ class TrainerPlan(Record, frozen=True, kw_only=True):
     def settings(self) -> dict[str, Option]:
         """The options, as the trainer gets them. Raises `PlanError`."""
         try:
-            return _OPTIONS.decode(self.options)
-        except msgspec.MsgspecError as error:
-            raise PlanError("the options are no table of numbers, texts and lists of them") from error
+            found = _OPTIONS.decode(self.options)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise PlanError("the options are no table of numbers, words and lists of them") from error
+        listed = [each for value in found.values() for each in (value if isinstance(value, list) else [value])]
+        if not all(_WORD.fullmatch(each) for each in (*found, *listed) if isinstance(each, str)):
+            raise PlanError("an option is longer than a word of 32 letters, digits, _ . or -: all members read it")
+        if _as_json(found) != self.options:
+            raise PlanError("the options are not as this version writes them")
+        return found
+
+
+def _as_json(options: Mapping[str, Option]) -> str:
+    return msgspec.json.encode(dict(options), order="sorted").decode()
 
 
 @dataclass(frozen=True)
@@ -120,11 +139,8 @@ def read_pins(spec: StudySpec) -> tuple[TrainerModel, TrainerPlan]:
 def start(source: TrainerSource, schema: Schema, plan: TrainerPlan, salt: bytes, study: str) -> OwnStart:
     """Load a trainer and ask it for the first model of a study: its code runs. Raises as `load` and `first_model`."""
     kind, options = source.load(), plan.settings()
-    try:
-        trainer = kind(schema, options)
-        layers, initial = first_model(trainer, str(source), _first_seed(salt, study))
-    except Exception as error:
-        raise failed(str(source), "initial", error) from error
+    trainer = of_others(str(source), "__init__", lambda: kind(schema, options))
+    layers, initial = first_model(trainer, str(source), _first_seed(salt, study))
     return OwnStart(trainer, str(source), layers, initial)
 
 

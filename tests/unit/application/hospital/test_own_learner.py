@@ -21,10 +21,11 @@ from hmchain.application.learning.model_file import (
     load_model,
     save_model,
 )
+from hmchain.application.learning.schedule import PlanError
 from hmchain.application.learning.trainer_study import TrainerPlan, start, trainer_spec
 from hmchain.application.learning.trainers import worker
 from hmchain.application.learning.trainers.local import SPLITS
-from hmchain.application.learning.trainers.own import OwnTrainer, half
+from hmchain.application.learning.trainers.own import OwnTrainer, TrainerLayer, half
 from hmchain.application.learning.trainers.source import read_source
 from hmchain.application.learning.trainers.trainer import Examples
 from hmchain.application.learning.trainers.worker import TrainerError
@@ -163,7 +164,10 @@ def test_a_trainer_that_raises_holds_up_its_study_alone_and_quotes_no_patient(tm
     ("change", "told"),
     [
         (("        return weights\n", "        return {k: v * np.nan for k, v in weights.items()}\n"), "not finite"),
-        (("        return weights\n", "        return {k: v[:1] for k, v in weights.items()}\n"), "shape (1, 2)"),
+        (
+            ("        return weights\n", "        return {k: v[:1] for k, v in weights.items()}\n"),
+            "another shape than (5, 2)",
+        ),
         (("        return weights\n", "        return {k: v.astype(str) for k, v in weights.items()}\n"), "of numbers"),
         (("        return weights\n", "        return None\n"), "something else than arrays named slopes, offsets"),
         (("        return weights\n", "        raise SystemExit(3)\n"), "SystemExit at bad.py:"),
@@ -179,6 +183,74 @@ def test_what_is_no_model_and_no_score_is_not_taken(tmp_path: Path, change: tupl
     trainer = OwnTrainer(begun.trainer, str(source), begun.layers, examples, bytes(32))
     with pytest.raises(TrainerError, match=re.escape(told)):
         trainer.evaluate(trainer.fit(begun.initial, 0).weights, "validation")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "raise hmchain.errors.TrainerError('Mrs Jones', 'Jones')",
+        "raise type('Jones', (ValueError,), {})('Mrs Jones')",
+        "exec(compile('1 / 0', 'Jones', 'exec'))",
+        "return {'slopes': np.zeros(1, [('Jones', 'f4')]), 'offsets': np.zeros(2)}",
+        "return type('D', (dict,), {'__getitem__': lambda *_: 1 / 0})(Jones=1)",
+    ],
+    ids=["our error", "a class", "a file", "a dtype", "a name"],
+)
+def test_no_word_of_a_trainer_is_told(tmp_path: Path, line: str) -> None:
+    line = line.replace("hmchain.errors", "__import__('hmchain.application.learning.trainers.worker', fromlist=['_'])")
+    source = read_source(f"{altered(tmp_path, 'bad.py', ('        return weights', '        ' + line))}:Logistic")
+    begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
+    examples = {split: Examples(rows(32, 1).values, rows(32, 1).labels) for split in SPLITS}
+    with pytest.raises(TrainerError) as told:
+        OwnTrainer(begun.trainer, str(source), begun.layers, examples, bytes(32)).fit(begun.initial, 0)
+    assert "Jones" not in str(told.value) + repr(told.value.hint)
+
+
+def test_a_score_cannot_change_the_records_for_later_votes(tmp_path: Path) -> None:
+    change = (
+        "    def score(self, weights, data):\n",
+        "    def score(self, weights, data):\n        data.inputs[:] -= 1\n",
+    )
+    source = read_source(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
+    begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
+    held = Examples(rows(32, 1).values, rows(32, 1).labels)
+    trainer = OwnTrainer(begun.trainer, str(source), begun.layers, dict.fromkeys(SPLITS, held), bytes(32))
+    with pytest.raises(TrainerError, match=r"ValueError at bad\.py:"):
+        trainer.evaluate(begun.initial, "validation")
+    assert np.array_equal(held.inputs, rows(32, 1).values)
+
+
+@pytest.mark.parametrize("name", ["__metadata__", "\ud800", "a\x1b[31m\n", "x" * 70, ""])
+def test_an_array_has_a_name_that_all_can_read(tmp_path: Path, name: str) -> None:
+    path = altered(tmp_path, "bad.py", ('"slopes": np', f"{name!r}: np"))
+    source = read_source(f"{path}:Logistic")
+    with pytest.raises(TrainerError, match="by names of letters"):
+        start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
+    with pytest.raises(TrainerError, match="has a name of other than"):
+        TrainerLayer(name, (1,))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '{"note":"Anna Meier, born 1950"}',
+        '{"a":["x y"]}',
+        '{"a b":1}',
+        '{"a":"Anna","a":1}',
+        '{"a": 1}',
+        '{"a":{"b":1}}',
+        '{"a":"' + "x" * 33 + '"}',
+        "[" * 9000,
+        '{"a":"\\u001b[2J"}',
+        '{"a":NaN}',
+    ],
+)
+def test_options_say_nothing_of_people(options: str) -> None:
+    """They lie on the ledger in clear, for ever."""
+    plan = TrainerPlan.of(1, {"loss": "log-loss", "rate": 0.5, "l2": True, "sizes": [1, 2]})
+    assert plan.settings()["loss"] == "log-loss"
+    with pytest.raises(PlanError, match="option"):
+        replace(plan, options=options)
 
 
 def test_a_trainer_that_never_ends_holds_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

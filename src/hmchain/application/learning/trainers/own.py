@@ -8,6 +8,7 @@ half of the records that is drawn for it alone, from the hospital's own secret, 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +20,7 @@ from blake3 import blake3
 from hmchain.application.learning.schedule import generator
 from hmchain.application.learning.trainers.local import FitResult, Scores, Split, Vector
 from hmchain.application.learning.trainers.trainer import Examples, Trainer, Weights
-from hmchain.application.learning.trainers.worker import TrainerError, Worker
+from hmchain.application.learning.trainers.worker import TrainerError, Worker, of_others
 from hmchain.canonical import Record
 from hmchain.ledger.arithmetic import FRACTION_BITS, START_LIMIT
 
@@ -28,6 +29,9 @@ RECORDS_MIN = 16
 _HALVES_STREAM, _TRAINING_STREAM = 0, 1
 _WEIGHT_LIMIT = float(START_LIMIT >> FRACTION_BITS)
 _START_NOISE = 1e-3
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+"""Of an array. All members read it, and a model's file has words of its own that begin with _."""
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class TrainerLayer(Record, frozen=True):
@@ -35,6 +39,10 @@ class TrainerLayer(Record, frozen=True):
 
     name: str
     shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise TrainerError("an array of a model has a name of other than letters, digits, _ and .", "rename it")
 
     @property
     def size(self) -> int:
@@ -50,10 +58,11 @@ def first_model(trainer: Trainer, name: str, seed: bytes) -> tuple[Layers, Vecto
 
     Raises `TrainerError`.
     """
-    made = trainer.initial(generator(seed, 0))
-    if not isinstance(made, Mapping) or not made or not all(isinstance(key, str) and key for key in made):
-        raise TrainerError(f"the first model of {name} is no dict of arrays by name", "return {'w': array, ...}")
-    arrays = {key: np.asarray(value, np.float64) for key, value in made.items()}
+    made = of_others(name, "initial", lambda: _plain(trainer.initial(generator(seed, 0))))
+    if not made or not all(_NAME.fullmatch(key) for key in made):
+        what = f"the first model of {name} is no dict of arrays, by names of letters, digits, _ and ."
+        raise TrainerError(what, "return {'w': array, ...}")
+    arrays = of_others(name, "initial", lambda: {key: value.astype(np.float64) for key, value in made.items()})
     layers = tuple(TrainerLayer(key, tuple(array.shape)) for key, array in arrays.items())
     vector = np.concatenate([array.reshape(-1) for array in arrays.values()])
     vector = (vector + _START_NOISE * generator(seed, 1).standard_normal(vector.size)).astype(np.float32)
@@ -70,16 +79,16 @@ def as_arrays(vector: Vector, layers: Layers) -> Weights:
     return {layer.name: part.reshape(layer.shape) for layer, part in zip(layers, parts, strict=True)}
 
 
-def as_vector(arrays: object, layers: Layers, name: str) -> Vector:
+def as_vector(arrays: Arrays | None, layers: Layers, name: str) -> Vector:
     """Arrays by name as one vector, if they are those of the layers and finite. Raises `TrainerError`."""
-    if not isinstance(arrays, Mapping) or set(arrays) != {layer.name for layer in layers}:
+    if arrays is None or set(arrays) != {layer.name for layer in layers}:
         wanted = ", ".join(layer.name for layer in layers)
         raise TrainerError(f"{name} returned something else than arrays named {wanted}", "return the weights it got")
     parts: list[npt.NDArray[np.float32]] = []
     for layer in layers:
-        part = np.asarray(arrays[layer.name])
+        part = arrays[layer.name]
         if part.shape != layer.shape or part.dtype.kind not in "fiub":
-            what = f"{name} returned {layer.name} with shape {part.shape} of {part.dtype}, not {layer.shape} of numbers"
+            what = f"{name} returned {layer.name} with another shape than {layer.shape}, or not of numbers"
             raise TrainerError(what, "the shapes of the first model stay")
         parts.append(part.astype(np.float32).reshape(-1))
     vector = np.concatenate(parts)
@@ -105,7 +114,7 @@ class OwnTrainer:
     ) -> None:
         """`seed` is the hospital's secret."""
         self._trainer, self._name, self._layers, self._seed = trainer, name, layers, seed
-        self._examples = examples
+        self._examples = {split: each.as_read_only() for split, each in examples.items()}
         self._worker = Worker(name)
 
     def fit(self, weights: Vector, round: int) -> FitResult:
@@ -116,7 +125,8 @@ class OwnTrainer:
         random = generator(self._seed, _TRAINING_STREAM, round)
 
         def work() -> Vector:
-            after: Any = self._trainer.train(as_arrays(weights, self._layers), chosen, round, random)
+            given = as_arrays(weights, self._layers)
+            after = of_others(self._name, "train", lambda: _plain(self._trainer.train(given, chosen, round, random)))
             return as_vector(after, self._layers, f"{self._name} in train")
 
         vector = self._worker.ask("train", ("train", round, _mark(weights)), work)
@@ -127,20 +137,29 @@ class OwnTrainer:
         data = self._examples[split]
 
         def work() -> float:
-            return _score(self._trainer.score(as_arrays(weights, self._layers), data), self._name)
+            given = as_arrays(weights, self._layers)
+            value = of_others(self._name, "score", lambda: _number(self._trainer.score(given, data)))
+            if not 0 <= value <= 1:
+                what = f"{self._name} in score returned no number from 0 to 1"
+                raise TrainerError(what, "1 is best; accuracy or AUC, say")
+            return value
 
         value = self._worker.ask("score", ("score", split, _mark(weights)), work)
         return Scores(len(data), float("nan"), float("nan"), value)
 
 
-def _score(value: object, name: str) -> float:
+def _plain(made: object) -> Arrays | None:
+    """What such code returned, as arrays of numpy's own kind by plain names; None if it is no mapping of texts."""
+    if not isinstance(made, Mapping) or not all(isinstance(key, str) for key in made):
+        return None
+    return {str(key): np.asarray(value) for key, value in made.items()}
+
+
+def _number(value: Any) -> float:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        return float(value)
     except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 <= number <= 1:
-        raise TrainerError(f"{name} in score returned no number from 0 to 1", "1 is best; accuracy or AUC, say")
-    return number
+        return float("nan")
 
 
 def _mark(weights: Vector) -> bytes:

@@ -28,6 +28,11 @@ def pin_package(top: str, files: Files) -> None:
         raise OtherPackageError(top)
 
 
+def is_pinned(filename: str) -> bool:
+    """True for the name that a module of such a package has in tracebacks."""
+    return any(isinstance(each, _PinnedPackage) and each.has(filename) for each in sys.meta_path)
+
+
 class _PinnedPackage(MetaPathFinder, Loader):
     """Finds and loads what is in one package; of its name nothing else can be imported."""
 
@@ -61,6 +66,10 @@ class _PinnedPackage(MetaPathFinder, Loader):
             return self._files[path.removeprefix(_ORIGIN)]
         except KeyError as error:
             raise FileNotFoundError(path) from error
+
+    def has(self, path: str) -> bool:
+        """True for a path of one of its files, as its modules have it."""
+        return path.startswith(_ORIGIN) and path.removeprefix(_ORIGIN) in self._files
 
     def _source(self, fullname: str) -> str | None:
         stem = fullname.replace(".", "/")

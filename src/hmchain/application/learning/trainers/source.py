@@ -8,6 +8,7 @@ Nothing is imported before the digest is the one that was asked for.
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import sys
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
-from hmchain.application.learning.trainers.pinned_package import Files, OtherPackageError, pin_package
+from hmchain.application.learning.trainers.pinned_package import Files, OtherPackageError, is_pinned, pin_package
 from hmchain.application.learning.trainers.trainer import Trainer
 from hmchain.canonical import digest
 from hmchain.errors import InputError
@@ -28,6 +29,8 @@ _DIGEST_BYTES = 32
 _PASSED_OVER = {"__pycache__"}
 """Files that Python makes of the sources: neither in the digest nor imported."""
 _BYTES_MAX = 64 << 20
+_NAME_LETTERS_MAX = 64
+_KINDS = frozenset(kind for kind in vars(builtins).values() if isinstance(kind, type))
 
 
 class TrainerCodeError(InputError):
@@ -115,8 +118,9 @@ def parse_accepted(text: str, base: Path | None = None) -> AcceptedTrainer:
 def read_source(text: str) -> TrainerSource:
     """Read the code of `FILE.py:CLASS` or `MODULE:CLASS`, without running any of it. Raises `TrainerCodeError`."""
     where, _, name = text.rpartition(":")
-    if not where or not name.isidentifier():
+    if not where:
         raise TrainerCodeError(f"{text!r} names no class", "write FILE.py:CLASS or MODULE:CLASS")
+    require_class_name(name)
     path = Path(where) if where.endswith(".py") else None
     if path is None and not all(part.isidentifier() for part in where.split(".")):
         raise TrainerCodeError(f"{where!r} names no module", "write FILE.py:CLASS or MODULE:CLASS")
@@ -127,13 +131,24 @@ def read_source(text: str) -> TrainerSource:
     return TrainerSource(where, name, pinned, files, path)
 
 
+def require_class_name(name: str) -> None:
+    """Refuse a class's name that all members could not read safely. Raises `TrainerCodeError`."""
+    if not (name.isascii() and name.isidentifier() and len(name) <= _NAME_LETTERS_MAX):
+        raise TrainerCodeError(f"{name[:_NAME_LETTERS_MAX]!r} names no class", "take letters, digits and _")
+
+
 def place_of(error: BaseException, within: str) -> str:
-    """Kind and place of an error, the innermost in a file; not its text, which may quote a patient's data."""
-    frames = [(Path(frame.filename).name, frame.lineno) for frame in extract_tb(error.__traceback__)]
+    """Kind and place of an error, the innermost in a file; not its text, which may quote a patient's data.
+
+    Names are those of Python's own kinds of errors, and of files that there are: code may give others any name.
+    """
+    frames = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
-        frames.append((Path(error.filename).name, error.lineno))
-    own = [frame for frame in frames if frame[0] == Path(within).name] or frames or [("?", 0)]
-    return f"{type(error).__name__} at {own[-1][0]}:{own[-1][1]}"
+        frames.append((error.filename, error.lineno))
+    known = [(Path(name).name, line) for name, line in frames if is_pinned(name) or Path(name).is_file()]
+    own = [frame for frame in known if frame[0] == Path(within).name] or known or [("?", 0)]
+    kind = next(kind.__name__ for kind in type(error).__mro__ if kind in _KINDS)
+    return f"{kind} at {own[-1][0]}:{own[-1][1]}"
 
 
 def _of_module(module: str) -> Files:

@@ -45,6 +45,12 @@ class Examples:
         """Some of them, by their places."""
         return Examples(self.inputs[chosen], self.labels[chosen])
 
+    def as_read_only(self) -> Examples:
+        """The same, which a slip of the code that gets them cannot change for later calls."""
+        inputs, labels = self.inputs.view(), self.labels.view()
+        inputs.flags.writeable = labels.flags.writeable = False
+        return Examples(inputs, labels)
+
 
 class Trainer(ABC):
     """A model and the way in which one hospital trains it: give it these methods, in a file of its own.
@@ -73,7 +79,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def score(self, weights: Weights, data: Examples) -> float:
-        """How good a model is on the hospital's validation records: from 0 to 1, higher is better."""
+        """How good a model is on the hospital's validation records, read-only: from 0 to 1, higher is better."""
 
     def predict(self, weights: Weights, inputs: Inputs) -> npt.NDArray[Any]:
         """Shares of each class, shape (n, classes). Only who uses the model asks for them."""

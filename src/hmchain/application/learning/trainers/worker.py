@@ -84,10 +84,22 @@ class _Call:
             self.done.set()
 
 
+def of_others(name: str, doing: str, call: Callable[[], T]) -> T:
+    """What a call into such code gives. Raises `TrainerError`, which says none of the words that the code raised."""
+    try:
+        return call()
+    except (Exception, SystemExit) as error:
+        raise _untold(name, doing, error) from None
+
+
 def failed(name: str, doing: str, error: BaseException) -> TrainerError:
-    """The error to tell: kind and place alone, since its text may quote a patient's data."""
+    """The error to tell: one of our checks, or kind and place alone, since a text may quote a patient's data."""
     if isinstance(error, TrainerError):
         return error
+    return _untold(name, doing, error)
+
+
+def _untold(name: str, doing: str, error: BaseException) -> TrainerError:
     return TrainerError(f"the trainer {name} failed in {doing}: {place_of(error, name.rpartition(':')[0])}", _TRY)
 
 
