@@ -23,10 +23,12 @@ from hmchain.errors import HMChainError
 BUSY_SECONDS = 10.0
 """For so long a writer waits for another one."""
 
+CHANGE_SECONDS = 1.0
+"""A change that is under way may take so long until a reader takes it for cut short."""
+
 LOG_SUFFIXES = ("-wal", "-shm", "-journal")
 
 _PAUSE_SECONDS = 0.02
-_CHANGE_SECONDS = 1.0
 _COPIED_PAGES = 4096  # at a time, so that writers get their turn
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CODE_BITS = 0xFF  # an extended result code's low byte is the code that it refines
@@ -122,7 +124,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 
 def _is_changing(journal: Path) -> bool:
     """Whether there is what undoes a change, and stays: one that is made just now ends in a moment."""
-    deadline = time.monotonic() + _CHANGE_SECONDS
+    deadline = time.monotonic() + CHANGE_SECONDS
     while journal.exists():
         if time.monotonic() > deadline:
             return True

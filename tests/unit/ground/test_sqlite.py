@@ -125,7 +125,7 @@ def test_a_change_that_was_cut_short_is_named_and_left_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A journal beside a file undoes it as soon as SQLite opens it to write: what an auditor holds would change."""
-    monkeypatch.setattr(sqlite, "_CHANGE_SECONDS", 0)
+    monkeypatch.setattr(sqlite, "CHANGE_SECONDS", 0)
     path, journal = tmp_path / "file.db", tmp_path / "file.db-journal"
     with closing(opened(path)) as database:
         database.execute("INSERT INTO words VALUES ('undone')")
