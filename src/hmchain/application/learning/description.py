@@ -122,11 +122,18 @@ def _cleaned(text: str, *, lines: bool) -> str:
 
 
 def seal_description(
-    chain_id: str, study: str, description: Description, members: Iterable[tuple[str, WrappingPublicKey]]
+    chain_id: str,
+    study: str,
+    description: Description,
+    members: Iterable[tuple[str, WrappingPublicKey]],
+    salt: bytes | None = None,
 ) -> SealedWords:
-    """Seal a description to members, by name and public key. Raises `DescriptionError` or `KeyMaterialError`."""
+    """Seal a description to members, by name and public key; with its earlier `salt` its digest stays.
+
+    Raises `DescriptionError` or `KeyMaterialError`.
+    """
     require_readable(description)
-    salt = secrets.token_bytes(_SALT_BYTES)
+    salt = salt or secrets.token_bytes(_SALT_BYTES)
     words = Words(salt, description, bytes(-len(encode(Words(salt, description, b""))) % _PADDED_BYTES))
     key = SecretKey.generate()
     readers = tuple(

@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hmchain import files
+from hmchain.application.learning.pinned import pin_training, read_training
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
@@ -265,8 +266,10 @@ def same(one: Record, other: Record) -> bool:
 
 
 def _timeless(body: Record) -> tuple[Record, int]:
-    """A body without the moment that follows from when it was asked for, and that moment."""
+    """A body without what follows from when and how often it was asked for, and the moment that does."""
     match body:
+        case ProposeStudy(spec=spec):
+            return replace(body, spec=replace(spec, training=_unplaced(spec.training))), 0
         case ApproveStudy():
             return replace(body, expires_ms=0), body.expires_ms
         case AnnounceMaintenance():
@@ -276,6 +279,15 @@ def _timeless(body: Record) -> tuple[Record, int]:
         case RotateKey():
             return replace(body, proof=b""), 0
     return body, 0
+
+
+def _unplaced(training: bytes) -> bytes:
+    """The same without the place of the description: sealed again it lies elsewhere, and its digest is the same."""
+    pinned = read_training(training)
+    if pinned.words is None:
+        return training
+    words = replace(pinned.words, object=b"", size=0)
+    return pin_training(pinned.plan, trainer=pinned.trainer, words=words)
 
 
 def about(body: Record) -> str:

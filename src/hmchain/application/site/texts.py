@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hmchain.application.learning.description import (
@@ -17,7 +18,7 @@ from hmchain.application.learning.description import (
 )
 from hmchain.application.learning.pinned import WordsPin
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.canonical import encode
+from hmchain.canonical import NotCanonicalError, decode, encode
 from hmchain.files import PRIVATE, make_folder, write_whole
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.members.membership import Member
@@ -54,12 +55,22 @@ class Texts:
         return shown(words.description)
 
     def put(self, chain_id: str, study: str, description: Description, members: Iterable[Member]) -> WordsPin:
-        """Seal a description to members, put it where they find it, and return what the study is to pin of it."""
+        """Seal a description to members, put it where they find it, and return what the study is to pin of it.
+
+        The digest of the same words for the same study is the same again: whoever repeats a proposal asks for no other.
+        """
         keys = ((member.organisation, member.wrapping) for member in members)
-        sealed = seal_description(chain_id, study, description, keys)
+        sealed = seal_description(chain_id, study, description, keys, self._salt(study, description))
         self.objects().put(sealed.data, address=sealed.pin.object)
         self._keep(study, sealed.words)
         return sealed.pin
+
+    def _salt(self, study: str, description: Description) -> bytes | None:
+        """The salt of the copy that was kept, if there is one and it has just these words."""
+        with suppress(OSError, NotCanonicalError):
+            known = decode(self.folder.text(study).read_bytes(), Words)
+            return known.salt if known.description == description else None
+        return None
 
     def _keep(self, study: str, words: Words) -> None:
         make_folder(self.folder.texts, mode=0o700)

@@ -26,10 +26,12 @@ from hmchain.application.learning.description import (
     seal_description,
 )
 from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
-from hmchain.canonical import encode
+from hmchain.application.node import sent
+from hmchain.canonical import Record, encode
 from hmchain.interfaces.cli.study.show import show_proposal
 from hmchain.keys import UnwrapError, WrappingKey
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.engines.ledger import NotIncludedError
 from hmchain.ledger.readers.studies import proposal
 from support.study_bed import Bed, another
 
@@ -65,6 +67,29 @@ def test_a_steward_reads_in_words_what_an_approval_binds(bed: Bed) -> None:
     assert SECRET.encode() not in encode(spec)
     other = pin_training(read_training(spec.training).plan, words=replace(pin(spec), digest=bytes(32)))
     assert replace(spec, training=other).digest != spec.digest
+
+
+def test_the_same_file_again_asks_for_the_same_and_other_words_do_not(bed: Bed) -> None:
+    """An undecided proposal is known again, though its description is sealed anew: nothing is said to contradict it."""
+    wanted: list[ProposeStudy] = []
+
+    class Undecided(LedgerUser):
+        def send(self, body: Record) -> None:
+            assert isinstance(body, ProposeStudy)
+            wanted.append(body)
+            raise NotIncludedError("sent, and not in a block yet", "give it again")
+
+    west = bed.consortium.hospitals["west"]
+    scientist = Undecided("west", west.keys.scientist, bed.consortium.ledger)
+    for table in (TABLE, TABLE, TABLE | {"text": "Other words."}):
+        asked = Proposal(name="relapse", datasets=dict.fromkeys(bed.names, "brain"), rounds=2, description=table)
+        with pytest.raises(NotIncludedError):
+            studies.propose(scientist, asked, west.texts)
+    first, again, other = wanted
+    assert first != again and pin(first.spec).digest == pin(again.spec).digest
+    assert sent.same(first, again) and sent.words(first) == "propose study relapse"
+    assert not sent.same(first, other)
+    assert not sent.same(first, replace(again, spec=replace(again.spec, rounds=3)))
 
 
 def pin(spec: StudySpec) -> WordsPin:
