@@ -93,7 +93,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "bad_reason": ("an unknown reason code", "one of the listed ones; no free text goes on a ledger"),
     "not_approved": ("no approval is in force", "the steward approves first"),
-    "study_closed": ("the study is over", ""),
+    "study_closed": ("the study is over", "nothing is left to decide: `hmchain study status`"),
     "study_exists": ("the name is taken", "choose another"),
     "no_such_study": ("unknown study", "check its name"),
     "model_taken": (

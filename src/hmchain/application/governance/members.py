@@ -110,7 +110,9 @@ def _require_use(state: State, action: Action, time_ms: int) -> None:
         name = action.member.organisation if isinstance(action, Admit) else ""
         name = action.organisation if isinstance(action, Remove) else name
         what = _OBSTACLES.get(refusal.code, refusal.code).format(name=name)
-        raise UselessProposalError(what, "`hmchain network status` lists the members") from refusal
+        of_rules = isinstance(action, Upgrade | CallOff)
+        hint = "`hmchain network upgrade show`" if of_rules else "`hmchain network status` lists the members"
+        raise UselessProposalError(what, hint) from refusal
 
 
 def admission(steward: LedgerUser, member: Member) -> Motion:

@@ -12,10 +12,10 @@ from pathlib import Path
 from hmchain import files
 from hmchain.application.node import restoration, snapshot_join
 from hmchain.application.node.signing_record import record
-from hmchain.application.site.node import RUN_BEGINS, NodeFolder
+from hmchain.application.site.node import RUN_BEGINS, NodeFolder, NotJoinedError
 from hmchain.ledger.engines.block_store import BLOCKS
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
-from hmchain.ledger.engines.cometbft.home import write_secret
+from hmchain.ledger.engines.cometbft.home import config_file, write_secret
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 from hmchain.ledger.engines.cometbft.storage import SNAPSHOTS, STATE
 
@@ -27,9 +27,12 @@ def recover(folder: NodeFolder, signs_above: int | None = None) -> Path:
 
     The record of what the validator has signed stays. Where it is lost, damaged or older than what was signed since,
     `signs_above` replaces it: a height at or below which the validator will sign nothing. Raises `NodeRunningError`,
-    `NotJoinedError`, `SignedRecordError` if that height is needed and `SignsAboveError` if the record says more.
+    `NotJoinedError` also if CometBFT's home is gone, `SignedRecordError` if that height is needed and
+    `SignsAboveError` if the record says more or it is no height.
     """
     folder.joined()
+    if not config_file(folder.engine).is_file():
+        raise NotJoinedError(f"{folder.engine} holds no home of CometBFT", "make it: `hmchain network join FILE`")
     with folder.held():
         restoration.finish(folder)
         _finish(folder)

@@ -13,6 +13,9 @@ from hmchain.ledger.engines.cometbft.damage import (
     signed_record,
 )
 
+HEIGHT_MAX = 10**12
+"""No chain comes so far: ten blocks a second for three thousand years. A slip would silence a validator for good."""
+
 
 class SignsAboveError(InputError):
     """A height was given below one that the node knows to have signed, or one that cannot be."""
@@ -28,7 +31,7 @@ def record(folder: NodeFolder, signs_above: int | None) -> bytes:
     if signs_above is None:
         check_signed(folder.engine)
         return (folder.engine / DATA / SIGNED).read_bytes()
-    if signs_above < 0:
+    if not 0 <= signs_above <= HEIGHT_MAX:
         raise SignsAboveError(f"{signs_above} is no height", "give the height that the other members are at, plus ten")
     try:
         known = signed_record(folder.engine)

@@ -73,8 +73,11 @@ def test_a_lost_record_asks_for_a_height_and_a_whole_one_for_none(damaged: NodeF
     record.write_text(RECORD[:20])
     with pytest.raises(SignedRecordError, match="--signs-above"):
         recover(damaged)
-    with pytest.raises(SignsAboveError, match="no height"):
-        recover(damaged, -1)
+    for slip in (-1, 10**12 + 1, int("9" * 20)):  # beyond an int64 too
+        with pytest.raises(SignsAboveError, match="no height"):
+            recover(damaged, slip)
+        with pytest.raises(SignsAboveError, match="no height"):
+            joining.adopt(damaged, damaged.joined(), signs_above=slip)
     assert (damaged.ledger / "state.db").exists()  # nothing has changed so far
     recover(damaged, 9)
     assert json.loads(record.read_text()) == {"height": "10", "round": 0, "step": 0}
@@ -107,6 +110,14 @@ def test_a_new_record_takes_a_height(damaged: NodeFolder) -> None:
     (damaged.engine / DATA / SIGNED).write_text(json.dumps({"height": "0", "round": 0, "step": 0}))
     recover(damaged, 9)
     assert json.loads((damaged.engine / DATA / SIGNED).read_text())["height"] == "10"
+
+
+def test_a_folder_whose_engine_is_gone_is_joined_again_first(damaged: NodeFolder) -> None:
+    shutil.rmtree(damaged.engine)
+    with pytest.raises(NotJoinedError, match="holds no home of CometBFT") as told:
+        recover(damaged, 9)
+    assert "`hmchain network join FILE`" in told.value.hint
+    assert not damaged.engine.exists() and (damaged.ledger / "state.db").exists()
 
 
 def test_a_running_node_is_left_alone(damaged: NodeFolder) -> None:
