@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmchain import verify
+from hmchain import study_scores, verify
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.model_file import load_model, save_model
 from hmchain.application.models.leaving import Leaver
+from hmchain.application.models.scores import ScoresFileError
 from hmchain.application.node.questions import open_ledger
 from hmchain.errors import StorageError
 from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.cli.study import status
 from hmchain.interfaces.report import at_node, render
 from hmchain.ledger.engines.block_store import BlockStore
 from support.cli_run import copy as copy
@@ -216,3 +218,12 @@ def test_a_hospital_s_page_shows_its_own_scores_and_nobody_else_s(run_directory:
         "This hospital&#39;s own scores" in page and "as north knows it" in page and "seed" not in page.split("nav")[0]
     )
     assert all(step.name.endswith(" --dir there") for step in summary.next_commands)
+    assert study_scores(folder.path, STUDY).rounds[-1].auc == summary.own.rounds[-1].auc
+    folder.study(STUDY).scores.write_text(scores_of_south)  # whoever puts other scores there is noticed
+    with open_ledger(run) as ledger:
+        with pytest.raises(ScoresFileError, match="its organisation is 'south', not 'north'"):
+            at_node.summarise(folder, run / "ledger", ledger, STUDY, "hmchain {} --dir there".format)
+        here = status.study_here(ledger.study(STUDY), ledger, folder, is_run=False)
+        assert here.own is None and "'south'" in here.own_lost and here.status.status == "finished"
+    with pytest.raises(ScoresFileError, match="is not what its agent wrote"):
+        study_scores(folder.path, STUDY)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.kept import Score, scores_prefix
 from hmchain.application.models import export, scores
+from hmchain.application.models.scores import ScoresFileError
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning import models, studies
@@ -83,7 +84,7 @@ class Leaver:
         name = study.spec.name
         place, kept = self.folder.study(name), list(self.agent.store.all(scores_prefix(name), Score))
         is_over = study.status in OVER
-        if kept and not (is_over and place.scores.exists() and scores.load(place.scores).reason):
+        if kept and not (is_over and self._has_last_scores(state, study)):
             found = scores.collect(state, study, self.folder.organisation, self.genesis, (each for _, each in kept))
             scores.save(place.scores, found)
         if study.status is Status.PAUSED:
@@ -93,6 +94,15 @@ class Leaver:
             return
         export.write(state, self.agent.exchange(name), key, name, place.model, self.genesis)
         self.say(f"study {name} is over: its model, and this hospital's own scores by round, are in {place.path}")
+
+    def _has_last_scores(self, state: State, study: Study) -> bool:
+        """Whether the file of scores is there as it was left when the study was over."""
+        try:
+            found = scores.load(self.folder.study(study.spec.name).scores)
+            scores.held(found, state, study, self.folder.organisation, self.genesis)
+        except ScoresFileError:  # nor is it if it is damaged, or of another study
+            return False
+        return bool(found.reason)
 
     @property
     def _where(self) -> str:

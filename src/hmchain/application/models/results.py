@@ -26,10 +26,17 @@ class SeveralStudiesError(InputError):
     code = "several_studies"
 
 
-def own_scores(hospital: HospitalFolder, study: str) -> StudyScores | None:
-    """A hospital's own scores of a study; None if there are none yet. Raises `ScoresFileError`."""
+def own_scores(hospital: HospitalFolder, ledger: LedgerReader, study: str) -> StudyScores | None:
+    """A hospital's own scores of a study, held against the ledger; None if there are none yet.
+
+    Raises `ScoresFileError`.
+    """
     place = hospital.study(study).scores
-    return scores.load(place) if place.exists() else None
+    if not place.exists():
+        return None
+    state = ledger.verified.state
+    entry = studies.require_study(state, study)
+    return scores.held(scores.load(place), state, entry, hospital.organisation, ledger.genesis)
 
 
 def kept_scores(hospital: HospitalFolder, ledger: LedgerReader, study: str, passphrase: str | None) -> StudyScores:

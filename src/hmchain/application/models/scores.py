@@ -1,19 +1,20 @@
 """A hospital's own scores of a study, round by round: typed, and kept as `scores.json` in the hospital's own folder.
 
 They are measured by its agent on its own validation images, to vote with; nothing of them stands on the ledger, and no
-other hospital learns them. Votes and outcomes beside them are those of the ledger.
+other hospital learns them. Votes and outcomes beside them are those of the ledger, whatever the file says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from hmchain import files
 from hmchain.application.agent.kept import UNDEFINED, Score
+from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.contracts.learning.rounds import Verdict
@@ -22,10 +23,12 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 
 SCHEMA = 1
+AGAIN = "delete it: the hospital's agent writes it again when it starts"
+AUC, SCORE = "AUC", "score"
 
 
 class ScoresFileError(InputError):
-    """A file of scores cannot be read."""
+    """A file of scores cannot be read, or is not of the study that it lies with."""
 
     code = "scores_file"
 
@@ -36,7 +39,7 @@ class RoundScore:
 
     round: int
     auc: float | None
-    """None where a class is missing from the hospital's validation images."""
+    """None where a class is missing from the hospital's validation images; of a trainer of one's own its score."""
     acc: float | None
     best_before: float | None
     """The best AUC of the models accepted before, which the vote compared with."""
@@ -51,6 +54,8 @@ class StudyScores:
     """One hospital's own scores of a study, up to a height of the ledger."""
 
     schema: int = SCHEMA
+    measure: str = AUC
+    """In words, of what `auc` and `best_before` are: `AUC`, or `score` of a trainer of one's own."""
     study: str
     organisation: str
     chain_id: str
@@ -70,7 +75,11 @@ class StudyScores:
     rounds: tuple[RoundScore, ...]
 
     def __str__(self) -> str:
-        best = f"best accepted AUC {self.best.auc:.3f} in round {self.best.round}" if self.best else "none accepted"
+        best = (
+            f"best accepted {self.measure} {self.best.auc:.3f} in round {self.best.round}"
+            if self.best
+            else "none accepted"
+        )
         return f"{self.study} at {self.organisation}: {len(self.rounds)} rounds on {self.images} images, {best}"
 
     @property
@@ -83,8 +92,8 @@ def collect(state: State, study: Study, organisation: str, genesis: Genesis, kep
     """What a hospital measured in a study, with what the ledger says of each round."""
     measured = list(kept)
     found = tuple(_round_score(state, study, score) for score in measured)
-    accepted = [each for each in found if each.outcome == Verdict.ACCEPTED and each.auc is not None]
     return StudyScores(
+        measure=SCORE if pins_own_trainer(study.spec) else AUC,
         study=study.spec.name,
         organisation=organisation,
         chain_id=genesis.chain_id,
@@ -95,9 +104,49 @@ def collect(state: State, study: Study, organisation: str, genesis: Genesis, kep
         height=state.height,
         images=measured[-1].images if measured else 0,
         tolerance=study.spec.gate_tolerance_permyriad / 10_000,
-        best=max(accepted, key=lambda each: each.auc or 0.0, default=None),
+        best=_best(found),
         rounds=found,
     )
+
+
+def held(found: StudyScores, state: State, study: Study, organisation: str, genesis: Genesis) -> StudyScores:
+    """The scores of a file with all that the ledger says of them as the ledger says it.
+
+    What was measured is the hospital's own, and nobody can check it. Raises `ScoresFileError` for the scores of
+    another study, hospital or ledger, and for rounds that there were not.
+    """
+    now = collect(state, study, organisation, genesis, ())
+    for name in ("schema", "study", "organisation", "chain_id", "genesis", "specification"):
+        if getattr(found, name) != getattr(now, name):
+            raise _other(study, f"its {name.replace('_', ' ')} is {getattr(found, name)!r}, not {getattr(now, name)!r}")
+    numbers = [each.round for each in found.rounds]
+    if numbers != sorted(set(numbers)) or any(number < 1 for number in numbers) or found.images < 0:
+        raise _other(study, "its rounds are none that a study has")
+    rounds_ = tuple(_held_round(state, study, organisation, each) for each in found.rounds)
+    return replace(now, images=found.images, best=_best(rounds_), rounds=rounds_)
+
+
+def _held_round(state: State, study: Study, organisation: str, found: RoundScore) -> RoundScore:
+    entry = rounds.round_(state, study.spec.name, found.round)
+    if entry is None:
+        raise _other(study, f"the ledger has no round {found.round}")
+    if any(value is not None and not 0 <= value <= 1 for value in (found.auc, found.acc, found.best_before)):
+        raise _other(study, f"round {found.round} has a score that is none")
+    opened = {each.organisation: each.verdict for each in rounds.gate_ballots(state, entry)}
+    vote = opened.get(organisation, Verdict.OPEN).value or found.vote
+    if vote not in (Verdict.ACCEPTED, Verdict.REJECTED):
+        raise _other(study, f"round {found.round} has a vote that is none")
+    return replace(found, vote=vote, outcome=entry.outcome.value)
+
+
+def _best(found: Iterable[RoundScore]) -> RoundScore | None:
+    accepted = [each for each in found if each.outcome == Verdict.ACCEPTED and each.auc is not None]
+    return max(accepted, key=lambda each: each.auc or 0.0, default=None)
+
+
+def _other(study: Study, why: str) -> ScoresFileError:
+    what = f"the file of scores that lies with study {study.spec.name} is not what its agent wrote: {why}"
+    return ScoresFileError(what, AGAIN)
 
 
 def _round_score(state: State, study: Study, score: Score) -> RoundScore:
@@ -127,6 +176,5 @@ def load(path: Path) -> StudyScores:
     """Read a hospital's scores. Raises `ScoresFileError`."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=StudyScores)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "delete it: the hospital's agent writes it again when it starts"
-        raise ScoresFileError(f"{path} holds no scores that can be read", hint) from error
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ScoresFileError(f"{path} holds no scores that can be read", AGAIN) from error

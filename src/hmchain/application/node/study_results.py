@@ -40,5 +40,5 @@ def study_scores(folder: Path | str, study: str | None = None, *, passphrase: st
     place = export.locate(Path(folder))
     with reading.open_ledger(place.ledger) as ledger:
         name = ledger.study(study).name
-        found = results.own_scores(place.hospital, name)
+        found = results.own_scores(place.hospital, ledger, name)
         return found or results.kept_scores(place.hospital, ledger, name, passphrase)

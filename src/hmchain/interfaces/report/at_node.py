@@ -99,7 +99,7 @@ def summarise(
     entry = studies.require_study(state, status.name)
     members = [member.organisation for member in membership.active_members(state)]
     story = None if ledger.begins_after else history.read(directory, status.name, (*members, *entry.spec.participants))
-    own = own_scores(hospital, status.name)
+    own = own_scores(hospital, ledger, status.name)
     sent = activity.report(hospital).totals.updates.get(status.name)
     known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, sent, called)
     return _summary(known, directory)
@@ -165,6 +165,7 @@ def _participants(status: StudyStatus) -> list[Participant]:
 def _own(found: StudyScores) -> OwnScores:
     return OwnScores(
         hospital=found.organisation,
+        measure=found.measure,
         images=found.images,
         tolerance=found.tolerance,
         rounds=tuple(
@@ -270,7 +271,7 @@ def _verdicts(known: _Known) -> tuple[Verdict, ...]:
     own = _own(known.own).model if known.own else None
     here = ""
     if own is not None and known.own is not None and own.auc is not None:
-        here = f" Here the model has AUC {own.auc:.3f} on {known.own.images} validation images."
+        here = f" Here the model has {known.own.measure} {own.auc:.3f} on {known.own.images} validation images."
     done = f"{status.accepted} of {status.rounds} rounds were accepted, {status.rejected} rejected."
     found.append(Verdict(role="scientist", good=status.accepted > 0, sentence=done + here))
     if status.went_wrong:

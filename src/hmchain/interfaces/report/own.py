@@ -11,6 +11,7 @@ from hmchain.interfaces.report.parts import OwnRound, OwnScores, Participant
 from hmchain.interfaces.report.summary import RunSummary
 
 MOST_ROWS = 20
+ACCURACY = "Accuracy"
 
 
 def participants(found: tuple[Participant, ...]) -> h.Element:
@@ -43,18 +44,18 @@ def scores(summary: RunSummary) -> h.Element | None:
         f"Measured by {own.hospital} alone, on its own {figures.plural(own.images, 'validation image')}: this is what "
         "its votes rest on, and no other hospital sees it. Few images leave much to chance."
     )
-    charts = [_chart(own, "AUC"), _chart(own, "Accuracy")]
+    charts = [_chart(own, own.measure), _chart(own, ACCURACY)]
     return section("own", "This hospital's own scores", lead, h.div(".pair")[charts], _against(own))
 
 
 def _chart(own: OwnScores, name: str) -> h.Element | None:
-    points = [(float(one.number), one.auc if name == "AUC" else one.acc) for one in own.rounds]
+    points = [(float(one.number), one.acc if name == ACCURACY else one.auc) for one in own.rounds]
     known = [(x, value) for x, value in points if value is not None]
     if not known:
         return None
     (first, start), (last, end) = known[0], known[-1]
     series = [Series(f"{own.hospital}'s images", points, 0, heavy=True)]
-    if name == "AUC" and any(one.best_before is not None for one in own.rounds):
+    if name != ACCURACY and any(one.best_before is not None for one in own.rounds):
         before = [(float(one.number), one.best_before) for one in own.rounds]
         series.append(Series("best accepted before", before, 1))
     return line_chart(
@@ -64,7 +65,7 @@ def _chart(own: OwnScores, name: str) -> h.Element | None:
         y=Axis(name),
         label=f"{name} on {own.hospital}'s own images: {figures.score(start)} after round {first:.0f}, "
         f"{figures.score(end)} after round {last:.0f}",
-        note=f"a model more than {own.tolerance:g} below the best accepted is voted against" if name == "AUC" else "",
+        note="" if name == ACCURACY else f"a model over {own.tolerance:g} below the best accepted is voted against",
     )
 
 
@@ -76,7 +77,7 @@ def _against(own: OwnScores) -> h.Element | None:
     shown = found[-MOST_ROWS:]
     older = f" The last {MOST_ROWS} of {len(found)}." if len(found) > MOST_ROWS else ""
     rows = [_row(one) for one in shown]
-    head = ["Round", "Own AUC", "Best accepted before", "This hospital's vote", "All together"]
+    head = ["Round", f"Own {own.measure}", "Best accepted before", "This hospital's vote", "All together"]
     return panel(
         "Rounds that were voted against",
         h.p[f"Why this hospital voted as it did; how the others measured is theirs to know.{older}"],

@@ -55,8 +55,9 @@ def _key_figures(summary: RunSummary) -> list[tuple[str, str, str]]:
             mean = f"mean {figures.signed(sum(gains) / len(gains))}"
             shown.append((figures.signed(min(gains)), "AUC gained by the hospital that gains least", mean))
     if summary.own is not None and (model := summary.own.model) is not None:
+        measure = summary.own.measure[0].upper() + summary.own.measure[1:]
         told = f"on its own {figures.plural(summary.own.images, 'validation image')}"
-        shown.append((figures.score(model.auc), f"AUC of the model at {summary.own.hospital}", told))
+        shown.append((figures.score(model.auc), f"{measure} of the model at {summary.own.hospital}", told))
     if summary.participants:
         accepted = sum(turn.outcome == "accepted" for turn in summary.rounds)
         planned = f"of {summary.plan.rounds} planned" if summary.plan else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.application.learning.pinned import pin_training
 from hmchain.application.models import scores
 from hmchain.application.models.leaving import Leaver
 from hmchain.application.models.scores import ScoresFileError, StudyScores
@@ -106,3 +109,35 @@ def test_a_file_of_scores_that_is_damaged_says_how_to_have_it_again(tmp_path: Pa
     (tmp_path / "scores.json").write_text("{")
     with pytest.raises(ScoresFileError, match="delete it"):
         scores.load(tmp_path / "scores.json")
+
+
+def held(bed: Bed, **changes: object) -> StudyScores:
+    genesis = bed.consortium.ledger.genesis
+    return scores.held(dataclasses.replace(left(bed), **changes), bed.state, bed.study, "north", genesis)
+
+
+def test_scores_are_held_against_the_ledger_where_they_are_shown(bed: Bed) -> None:
+    bed.run()
+    bed.step()
+    leaver(bed)[0].leave(bed.state)
+    assert held(bed) == left(bed)
+    forged = (
+        {"study": "another"}, {"organisation": "south"}, {"chain_id": "other"}, {"genesis": "00"},
+        {"specification": "11"}, {"schema": 99}, {"rounds": (dataclasses.replace(left(bed).rounds[0], round=77),)},
+        {"rounds": left(bed).rounds[:1] * 2}, {"rounds": (dataclasses.replace(left(bed).rounds[0], auc=1.5),)},
+    )  # fmt: skip
+    for changes in forged:
+        with pytest.raises(ScoresFileError, match="is not what its agent wrote"):
+            held(bed, **changes)
+    invented = dataclasses.replace(left(bed).rounds[0], outcome="rejected", vote="rejected")
+    found = held(bed, status="running", reason="x", tolerance=0.9, height=1, best=invented, rounds=(invented,))
+    assert (found.status, found.reason, found.tolerance) == ("finished", "completed", 0.05)
+    assert found.best == found.rounds[0] == left(bed).rounds[0]
+    training = pin_training(b"", trainer="own.py:Rows")
+    foreign = dataclasses.replace(bed.study, spec=structs.replace(bed.study.spec, training=training))
+    assert scores.collect(bed.state, foreign, "north", bed.consortium.ledger.genesis, ()).measure == "score"
+    whole = left(bed)
+    for damaged in (b"{", place(bed).scores.read_bytes().replace(STUDY.encode(), b"another")):
+        place(bed).scores.write_bytes(damaged)
+        leaver(bed)[0].leave(bed.state)  # as the agent does when it starts again
+        assert left(bed) == whole

@@ -12,7 +12,7 @@ import typer
 from hmchain.application.agent.turns import PATIENCE_WORDS
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models.results import own_scores
-from hmchain.application.models.scores import RoundScore, StudyScores
+from hmchain.application.models.scores import RoundScore, ScoresFileError, StudyScores
 from hmchain.application.node.health import NetworkHealth, network_health
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder, locate
@@ -21,9 +21,9 @@ from hmchain.clock import now_ms
 from hmchain.interfaces.cli import hints, output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
-from hmchain.interfaces.cli.runs import Run
 from hmchain.interfaces.program import NAME
 from hmchain.ledger.readers.datasets import count_words
+from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.next_steps import MODEL, NODE, RUN, Step
 from hmchain.ledger.readers.setbacks import REJECTED
 from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
@@ -31,7 +31,7 @@ from hmchain.plain import plain
 
 app = typer.Typer(no_args_is_help=True)
 
-OVERVIEW_COLUMNS = ("study", "status", "rounds", "accepted#", "rejected#", "own AUC#", "proposed by")
+OVERVIEW_COLUMNS = ("study", "status", "rounds", "accepted#", "rejected#", "own score#", "proposed by")
 PARTICIPANT_COLUMNS = ("hospital", "name", "dataset", "records", "approval", "until (UTC)", "weight#")
 REPUTATION_COLUMNS = ("hospital", "consensus#", "learning#", "voting power#", "remarks")
 
@@ -52,6 +52,8 @@ class StudyHere:
     status: StudyStatus
     own: StudyScores | None
     """At a node: its hospital's own scores."""
+    own_lost: str
+    """Why they cannot be shown."""
     steps: tuple[Step, ...]
     """What can be done from here, with commands as they can be given here."""
     health: NetworkHealth | None = None
@@ -73,22 +75,40 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         health = network_health(NodeFolder(place.path), ledger.verified.state) if place.is_node else None
+        hospital = locate(place.path) if place.is_node else None
+
+        def here(found: StudyStatus) -> StudyHere:
+            return study_here(found, ledger, hospital, is_run=place.is_run, health=health)
+
         if study is None and len(ledger.meant) > 1:
-            found = [_here(each, place, health) for each in ledger.studies()]
+            found = [here(each) for each in ledger.studies()]
             output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
         else:
-            output.show(_here(ledger.study(study), place, health), _show, json=_as_json)
+            output.show(here(ledger.study(study)), _show, json=_as_json)
 
 
-def _here(found: StudyStatus, place: Run, health: NetworkHealth | None) -> StudyHere:
-    hospital = locate(place.path) if place.is_node else None
-    kind, who = (NODE, hospital.organisation) if hospital else (RUN if place.is_run else "", "")
+def study_here(
+    found: StudyStatus,
+    ledger: LedgerReader,
+    hospital: HospitalFolder | None,
+    *,
+    is_run: bool,
+    health: NetworkHealth | None = None,
+) -> StudyHere:
+    """A study with what this hospital, if it is a node's, has measured in it and can do."""
+    kind, who = (NODE, hospital.organisation) if hospital else (RUN if is_run else "", "")
     steps = (
         step
         for step in (_possible(hospital, found.name, each) for each in found.steps)
         if step.place in ("", kind) and (not step.who or who in step.who)
     )
-    return StudyHere(found, own_scores(hospital, found.name) if hospital else None, tuple(steps), health)
+    own, lost = None, ""
+    if hospital:
+        try:
+            own = own_scores(hospital, ledger, found.name)
+        except ScoresFileError as error:  # all else is the ledger's, and stands
+            lost = str(error)
+    return StudyHere(found, own, lost, tuple(steps), health)
 
 
 def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
@@ -101,7 +121,13 @@ def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
 
 def _as_json(here: StudyHere) -> Any:
     steps = [replace(step, command=step.command and hints.called(step.command)) for step in here.steps]
-    return {**plain(here.status), "steps": plain(steps), "own": plain(here.own), "health": plain(here.health)}
+    return {
+        **plain(here.status),
+        "steps": plain(steps),
+        "own": plain(here.own),
+        "own_lost": here.own_lost,
+        "health": plain(here.health),
+    }
 
 
 def _show_all(found: list[StudyHere]) -> None:
@@ -117,7 +143,7 @@ def _show_all(found: list[StudyHere]) -> None:
         )
         for each in found
     )
-    output.table(OVERVIEW_COLUMNS, rows, drop=("proposed by", "rejected#", "own AUC#"))
+    output.table(OVERVIEW_COLUMNS, rows, drop=("proposed by", "rejected#", "own score#"))
     if (health := found[0].health) is not None:
         output.say(f"Network {health}.")
     output.heading("Next")
@@ -148,6 +174,8 @@ def _show(here: StudyHere) -> None:
         output.heading("Why it waits" if found.status == "paused" else "What went wrong since the last accepted round")
         for setback in found.went_wrong:
             output.say(str(setback))
+    if here.own_lost:
+        output.say(f"THIS HOSPITAL'S OWN SCORES CANNOT BE SHOWN: {here.own_lost}", style="bold red")
     if here.own is not None and here.own.rounds:
         _show_own(here.own, found)
     output.heading("Participants")
@@ -163,19 +191,20 @@ def _show_own(own: StudyScores, found: StudyStatus) -> None:
     output.heading(f"This hospital's own scores, on its {own.images} validation images (nobody else sees them)")
     rejected = {setback.round for setback in found.went_wrong if setback.kind == REJECTED}
     output.fields((
-        *((("best accepted", _scored(own.best)),) if own.best else ()),
-        *((("newest", _scored(own.last)),) if own.last else ()),
+        *((("best accepted", _scored(own.best, own)),) if own.best else ()),
+        *((("newest", _scored(own.last, own)),) if own.last else ()),
         *((f"round {each.round}", _reason(each, own)) for each in own.rounds if each.round in rejected),
     ))  # fmt: skip
 
 
-def _scored(each: RoundScore) -> str:
-    return f"round {each.round}: AUC {_fraction(each.auc)}, accuracy {_fraction(each.acc)}"
+def _scored(each: RoundScore, own: StudyScores) -> str:
+    accuracy = f", accuracy {_fraction(each.acc)}" if each.acc is not None else ""
+    return f"round {each.round}: {own.measure} {_fraction(each.auc)}{accuracy}"
 
 
 def _reason(each: RoundScore, own: StudyScores) -> str:
     """Why this hospital voted as it did."""
-    compared = f"AUC {_fraction(each.auc)}, the best accepted before {_fraction(each.best_before)}"
+    compared = f"{own.measure} {_fraction(each.auc)}, the best accepted before {_fraction(each.best_before)}"
     vote = "against" if each.vote == "rejected" else "for"
     return f"{compared}; up to {own.tolerance:g} less is let pass: this hospital voted {vote} the model"
 

@@ -36,6 +36,8 @@ class OwnScores(Part, frozen=True, kw_only=True):
     """One hospital's own scores by round; no other hospital sees them."""
 
     hospital: str
+    measure: str = "AUC"
+    """`AUC`, or `score` of a trainer that a scientist brought."""
     images: int
     """Of validation, that they are measured on."""
     tolerance: float
