@@ -94,6 +94,14 @@ def test_the_model_is_exported_at_any_hospital_that_took_part(
     whole = (run_directory / "model.safetensors").read_bytes()
     assert [file.read_bytes() for file in files] == [whole, whole]
     hospital = sorted((run_directory / "hospitals").iterdir())[0]
+    for taken in (tmp_path, Path("/dev/full"), run_directory / "summary.json"):
+        before = taken.stat().st_mtime_ns
+        refused = answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(taken), status=2)
+        assert refused["error"]["code"] == "model_there" and str(taken) in refused["error"]["what"]
+        assert taken.stat().st_mtime_ns == before
+    assert "is this model already" in text(
+        capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(files[-1])
+    )
     unknown = answer(capsys, "model", "export", "no-such-study", "--dir", str(hospital), status=8)["error"]
     assert unknown["code"] == "no_study_key" and "no-such-study" in unknown["what"]
     nowhere = answer(capsys, "model", "export", STUDY, "--dir", str(tmp_path), status=2)["error"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,13 @@ from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.learning.memory import tune_allocator
+from hmchain.application.models import inference
 from hmchain.application.site import hospital as hospital_folder
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
-from hmchain.errors import StudyError
+from hmchain.errors import HMChainError, InputError, StudyError
 from hmchain.keys import SecretKey, load_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.genesis import Genesis
@@ -26,13 +27,19 @@ from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.model_file import Model
+    from hmchain.application.learning.model_file import Model, Registry
 
 
 class NoStudyKeyError(StudyError):
     """A hospital has no key for a study's objects."""
 
     code = "no_study_key"
+
+
+class ModelThereError(InputError):
+    """Something else stands where a model was to be written."""
+
+    code = "model_there"
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,19 @@ def locate(directory: Path) -> ExportPlace:
         what = f"the hospital in {directory} belongs to no network and no run"
         raise hospital_folder.NoHospitalError(what, "name a node's folder, or runs/latest/hospitals/NAME")
     return ExportPlace(place, ledger, run.objects)
+
+
+def is_there(study: str, target: Path, registry: Registry) -> bool:
+    """Tell whether a file is a study's model already. Raises `ModelThereError` if the name is taken otherwise."""
+    if not (target.exists() or target.is_symlink()):
+        return False
+    if target.is_file():
+        with suppress(HMChainError):
+            found = inference.describe(target, registry)
+            if found.ledger == inference.MATCHES and found.origin is not None and found.origin.study == study:
+                return True
+    what = "is a folder" if target.is_dir() else "exists, and is not this model"
+    raise ModelThereError(f"{target} {what}", "nothing is overwritten: name another file by --output")
 
 
 def export(place: ExportPlace, state: State, study: str, target: Path, passphrase: str | None = None) -> Model:

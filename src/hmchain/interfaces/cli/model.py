@@ -97,12 +97,15 @@ def export(
 ) -> None:
     """Write a study's model into a file, at any hospital that took part; its node may run or not.
 
-    Whatever is written was held against the ledger: weights, classes, prior and origin.
+    Whatever is written was held against the ledger: weights, classes, prior and origin. No file is overwritten.
     """
     place = model_export.locate(directory)
     path = target or Path(f"{study}.safetensors")
     with open_ledger(place.ledger) as ledger:
-        model_export.export(place, ledger.verified.state, study, path, passphrase())
+        if model_export.is_there(study, path, inference.known(ledger)):
+            output.say(f"{path} is this model already.", stderr=True)
+        else:
+            model_export.export(place, ledger.verified.state, study, path, passphrase())
     output.show(inference.describe(path, _known(place.ledger)), partial(_show, ledger=place.ledger))
 
 
