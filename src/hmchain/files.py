@@ -7,18 +7,20 @@ left out there may be half a file afterwards, or none.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, BinaryIO, TypeVar
 
 import msgspec
 
-from hmchain.errors import HMChainError
+from hmchain.errors import HMChainError, InputError
 
 T = TypeVar("T")
 
@@ -29,10 +31,41 @@ PRIVATE = 0o600
 
 _ANYBODY = 0o666  # less the process's mask, as with any file
 _NUMBER_LETTERS = 20
+_READ_MAX = 64 << 20
+"""More than any file that is read in one piece has."""
 _LOOK_SECONDS = 0.2
 """For so long a lock may seem taken because somebody looks who holds it."""
 
 Buffer = bytes | bytearray | memoryview
+
+
+class NoRegularFileError(InputError):
+    """A named pipe or a device stands where a file is read: whoever opens it may wait for ever, or never end."""
+
+    code = "no_regular_file"
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to be read. Raises `OSError`, and `NoRegularFileError` where another open would hang."""
+    return open(path, "rb", opener=_regular)
+
+
+def _regular(name: str, flags: int) -> int:
+    handle = os.open(name, flags | os.O_NONBLOCK)  # of a regular file it changes nothing
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # a folder is refused by who asked for this handle
+        return handle
+    os.close(handle)
+    raise NoRegularFileError(f"{name} is a named pipe or a device, not a file", "save what it gives into a file first")
+
+
+def read(path: Path, *, limit: int = _READ_MAX) -> bytes:
+    """The bytes of a regular file. Raises as `open_regular`, and `OSError` if there are more than `limit`."""
+    with open_regular(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
 
 
 def write_whole(
@@ -51,7 +84,7 @@ def write_whole(
 def read_toml(path: Path, kind: type[T], wrong: Callable[[str], HMChainError]) -> T:
     """Read a TOML file into a type. Raises `OSError`, and what `wrong` makes of the reason why it is no such file."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
+        return msgspec.toml.decode(read(path), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise wrong(str(error)) from error
 

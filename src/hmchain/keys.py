@@ -350,7 +350,7 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
 
 def _key_file(path: Path) -> _KeyFile:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_KeyFile)
+        return msgspec.json.decode(files.read(path), type=_KeyFile)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -147,7 +147,7 @@ def to_json(genesis: Genesis) -> bytes:
 def load(path: Path) -> Genesis:
     """Read a genesis file. Raises `GenesisError` and `ProtocolError`."""
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(files.read(path))
         require_protocol_of(content)
         return msgspec.convert(content, Genesis)
     except FileNotFoundError as error:

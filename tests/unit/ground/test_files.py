@@ -101,3 +101,16 @@ def test_what_is_wrong_with_a_toml_file_is_the_callers_to_say(tmp_path: Path, co
         files.read_toml(path, Settings, InputError)
     with pytest.raises(FileNotFoundError):
         files.read_toml(tmp_path / "other.toml", Settings, InputError)
+
+
+def test_a_pipe_or_a_device_is_refused_by_name_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(files.NoRegularFileError, match=str(place)):
+            files.read(place)
+    with pytest.raises(IsADirectoryError):
+        files.read(tmp_path)
+    (tmp_path / "file").write_bytes(b"four")
+    assert files.read(tmp_path / "file", limit=4) == b"four"
+    with pytest.raises(OSError, match="large"):
+        files.read(tmp_path / "file", limit=3)

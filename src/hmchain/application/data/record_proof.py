@@ -12,6 +12,7 @@ from hmchain.application.data.publication import NotRegisteredError
 from hmchain.application.data.registered import require_as_registered, require_whole
 from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
+from hmchain.files import open_regular
 from hmchain.keys import Redacted
 from hmchain.ledger.readers import audit, lineage
 from hmchain.ledger.readers.lineage import TracedTransaction, VersionTrace
@@ -135,7 +136,7 @@ def write(handed: HandedProof, path: Path) -> None:
 def read(path: Path) -> HandedProof:
     """Read a proof that somebody handed over. Raises `RecordProofFileError`."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = msgspec.json.decode(file.read(FILE_BYTES_MAX + 1), type=_File)
         proof = RecordProof(
             found.dataset,

@@ -239,6 +239,7 @@ def save_model(path: Path, model: Model) -> None:
 
 def _read(path: Path) -> Model:
     try:
+        files.open_regular(path).close()
         with safe_open(path, "numpy") as file:
             arch, preprocessing, origin = _parse_header((file.metadata() or {})[_METADATA_KEY])
             parts = [file.get_tensor(layer.name).reshape(-1) for layer in _layers(arch)]

@@ -21,7 +21,7 @@ from hmchain import sqlite
 from hmchain.application.node import restoration
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import StorageError
-from hmchain.files import replacing
+from hmchain.files import open_regular, replacing
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
@@ -122,7 +122,7 @@ def _check_files(file: Path, scratch: Path, manifest: Manifest) -> None:
 def unpack(file: Path, scratch: Path) -> None:
     """Take the files out of a backup, and nothing that a backup does not have. Raises `BackupError`."""
     try:
-        with tarfile.open(file) as archive:
+        with open_regular(file) as source, tarfile.open(fileobj=source) as archive:
             _require_room(file, sum(member.size for member in archive), scratch.parent)
             archive.extractall(scratch, filter="data")
     except (OSError, tarfile.TarError, EOFError) as error:

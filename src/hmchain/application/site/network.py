@@ -16,7 +16,7 @@ import msgspec
 
 from hmchain.canonical import Record
 from hmchain.errors import InputError
-from hmchain.files import write_whole
+from hmchain.files import read, write_whole
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.parameters import Parameters
@@ -180,7 +180,7 @@ def load(path: Path) -> Network:
 
 def _load(path: Path, kind: type[R]) -> R:
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(read(path))
         if kind is Network and isinstance(content, list) and content:
             genesis_file.require_protocol_of(content[0])
         return msgspec.convert(_in_order(content, kind), kind)

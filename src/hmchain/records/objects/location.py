@@ -15,6 +15,7 @@ import msgspec
 from obstore import exceptions
 from obstore.store import MemoryStore, S3Store
 
+from hmchain.files import read
 from hmchain.records.objects.bucket import Bucket
 from hmchain.records.objects.errors import LocationError, StoreCredentialsError, StoreUnavailableError
 from hmchain.records.objects.folder import Folder
@@ -68,7 +69,7 @@ class S3Access:
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise StoreCredentialsError(f"{path} can be read by others", f"run: chmod 600 {path}")
-            return msgspec.toml.decode(path.read_bytes(), type=cls)
+            return msgspec.toml.decode(read(path), type=cls)
         except OSError as error:
             raise StoreCredentialsError(f"{path} cannot be read", "check the path and its owner") from error
         except (msgspec.DecodeError, UnicodeDecodeError):
