@@ -64,7 +64,7 @@ def words(state: State, study: Study, left: Left, went_wrong: tuple[Setback, ...
         case Status.CONFIRMING:
             return f"the agents of {agents} confirm keys; keep them running"
         case Status.RUNNING:
-            return f"keep the agents of {agents} running"
+            return f"see that the agents of {agents} run"
         case _:
             assert_never(study.status)
 

@@ -99,5 +99,5 @@ def test_a_study_without_approvals_enough_names_those_that_are_gone(bed: Bed) ->
 def test_nothing_that_people_are_told_speaks_of_a_demo(bed: Bed) -> None:
     bed.until(1, "commit")
     found = status(bed)
-    assert found.next == "keep the agents of east, north, south, west running"
+    assert found.next == "see that the agents of east, north, south, west run"
     assert [step.place for step in found.steps if "demo" in step.words] == ["run"]
