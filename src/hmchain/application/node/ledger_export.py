@@ -20,6 +20,8 @@ from hmchain.ledger.engines.cometbft.process import CometBFTMissingError
 from hmchain.ledger.engines.cometbft.stopped import ClosedStoreError
 from hmchain.plain import Progress
 
+RUNNING = "the running node"
+"""Where the headers are from, if they are from there."""
 _START = "start the node, and run this again"
 
 
@@ -84,7 +86,7 @@ def _headers(folder: NodeFolder, progress: Progress) -> tuple[Archive, str]:
             found = archive.keep(
                 folder.ledger, lambda: client.status().sync_info.latest_block_height, client.signed_header, progress
             )
-        return found, "the running node"
+        return found, RUNNING
     try:
         with folder.held(), stopped.answering(folder.engine) as client:
             last = client.signed_header().header.height

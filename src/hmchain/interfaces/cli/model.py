@@ -198,7 +198,9 @@ def _python(found: ModelFile, ledger: Path | None) -> Iterator[str]:
     """Lines that have the model in hand, and ask it; they work as they stand but for IMAGE."""
     use = "" if found.trainer else "predict, "
     yield "from pathlib import Path"
-    node = runs.Run(ledger.parent) if ledger is not None and found.path.is_relative_to(ledger.parent) else None
+    node = runs.Run(ledger.parent) if ledger is not None else None
+    if node is not None and found.ledger != MATCHES and not found.path.is_relative_to(node.path):
+        node = None  # the node's own model is another one
     if node is not None and node.is_node and found.origin is not None:
         yield f"from hmchain import {use}study_model"
         yield f'model = study_model("{node.path}", "{found.origin.study}")'

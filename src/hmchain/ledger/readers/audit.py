@@ -25,7 +25,7 @@ from hmchain.ledger.readers.states import VALIDATORS, cut_off
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
-FINISH = "finish the run (the same command goes on), or ask the node while it runs: `hmchain node audit`"
+FINISH = "at a node, `hmchain node audit` fetches them; of a run, give its command again: it goes on to the end"
 
 
 def verify(

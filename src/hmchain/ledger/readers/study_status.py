@@ -135,7 +135,7 @@ def default_study(state: State) -> str:
     names = meant(state)
     if len(names) != 1:
         hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
-        raise NoStudyError(f"the ledger holds {len(names) or 'no'} studies", hint)
+        raise NoStudyError(f"{len(names)} studies may be meant" if names else "the ledger holds no study", hint)
     return names[0]
 
 

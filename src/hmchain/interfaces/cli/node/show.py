@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hmchain.application.governance.key_rotation import KeyRotation
-from hmchain.application.node.ledger_export import ExportedLedger
+from hmchain.application.node.ledger_export import RUNNING, ExportedLedger
 from hmchain.application.node.status import NodeAudit, NodeStatus
 from hmchain.application.node.units import AGENT_UNIT, NODE_UNIT, Units
 from hmchain.application.site.network import Introduction
@@ -148,7 +148,8 @@ def show_export(found: ExportedLedger) -> None:
     ))  # fmt: skip
     if found.left_out:
         left = f"The last {found.left_out} blocks are left out: no header at hand signs them."
-        output.say(f"{left} Start the node and export again, if they matter.", style="bold yellow", stderr=True)
+        then = "Once the next block is there" if found.headers == RUNNING else "Start the node and"
+        output.say(f"{left} {then} export again, if they matter.", style="bold yellow", stderr=True)
     output.say("Send it to whoever is to check it, and the digest of the genesis by another way. Anywhere, offline:")
     output.say(f"hmchain audit verify {shlex.quote(str(found.file))} --genesis {found.genesis.hex()}", style="bold")
 
