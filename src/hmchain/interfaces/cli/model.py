@@ -188,13 +188,13 @@ def _show(found: ModelFile, ledger: Path | None) -> None:
         ("ledger", _KNOWN[found.ledger].format(found.difference)),
     ))  # fmt: skip
     output.heading("From Python")
-    for line in _python(found, ledger):
+    for line in python_lines(found, ledger):
         output.say(line)
     output.say()
     output.say(RESEARCH_ONLY, style="bold yellow")
 
 
-def _python(found: ModelFile, ledger: Path | None) -> Iterator[str]:
+def python_lines(found: ModelFile, ledger: Path | None) -> Iterator[str]:
     """Lines that have the model in hand, and ask it; they work as they stand but for IMAGE."""
     use = "" if found.trainer else "predict, "
     yield "from pathlib import Path"

@@ -21,10 +21,10 @@ def test_an_exported_model_is_opened_at_a_node_that_was_never_audited(tmp_path: 
     found = SimpleNamespace(
         path=Path("elsewhere"), ledger=MATCHES, origin=SimpleNamespace(study="relapse"), trainer=trainer
     )
-    lines = "\n".join(model._python(cast("Any", found), tmp_path / "ledger"))
+    lines = "\n".join(model.python_lines(cast("Any", found), tmp_path / "ledger"))
     assert f'study_model("{tmp_path}", "relapse")' in lines and "verify" not in lines
     found.ledger = DIFFERS
-    assert 'load_model(Path("elsewhere")' in "\n".join(model._python(cast("Any", found), tmp_path / "ledger"))
+    assert 'load_model(Path("elsewhere")' in "\n".join(model.python_lines(cast("Any", found), tmp_path / "ledger"))
 
 
 @pytest.mark.parametrize("origin", [RUNNING, "the stopped node's own store"])
