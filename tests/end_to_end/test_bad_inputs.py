@@ -196,6 +196,7 @@ def run(script: str, run: Path, **environment: str) -> subprocess.CompletedProce
     return subprocess.run(["bash", "-c", script], env=env, capture_output=True, timeout=60, check=False, text=True)
 
 
+@pytest.mark.network  # a process each
 @pytest.mark.parametrize(
     ("script", "status"),
     [
@@ -215,6 +216,7 @@ def test_streams_full_or_closed_and_an_empty_environment(script: str, status: in
     assert "Traceback" not in done.stderr + done.stdout and "unexpected" not in done.stderr + done.stdout
 
 
+@pytest.mark.network
 def test_a_terminal_without_unicode_gets_what_it_can_show(run_directory: Path) -> None:
     done = run("$HM ledger blocks --limit 1", run_directory, PYTHONIOENCODING="ascii")
     assert done.returncode == 0 and "height" in done.stdout and "\\u2500" in done.stdout
@@ -224,6 +226,7 @@ def test_a_demo_with_other_settings_says_which_before_it_loads_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HMCHAIN_DATA_DIR", raising=False)
     settings = {"dataset": "br35h", "rounds": 2, "steps": 1, "hospitals": 3}
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "run.json").write_text(json.dumps(settings))
