@@ -120,7 +120,7 @@ def prepare(
     modality = Counter(entry.attributes.get("modality", "image") for entry in kept).most_common(1)[0][0]
     form = ImageForm(size, channels, modality, wanted)
     with recorded(records.folder.activity, Deed(What.PREPARE, dataset=name)) as deed:
-        version = _open_version(records, source, name, form)
+        version = open_prepared(records, source, name, form, "images")
         _store(records, source, version, kept, images, labels, validation)
         version = records.catalogue.version(name, version.number)
         deed.add(version=version.number, records=len(kept), bytes=version.size)
@@ -210,13 +210,13 @@ def form_of(records: Records, version: Version) -> ImageForm:
     return msgspec.json.decode(dataset.form, type=ImageForm)
 
 
-def _open_version(records: Records, source: Version, name: str, form: ImageForm) -> Version:
-    """The version to fill. Raises `OtherFormError` if the dataset is made of something else."""
+def open_prepared(records: Records, source: Version, name: str, form: msgspec.Struct, what: str) -> Version:
+    """The version of a dataset made of `source`, to fill with `what`. Raises `OtherFormError` if it is another's."""
     origin, known = records.catalogue.dataset(source.dataset), records.catalogue.dataset(name)
     assert origin is not None, "a version belongs to a dataset"
     written = msgspec.json.encode(form).decode()
     if known is None:
-        title = f"{origin.title}: images for learning"
+        title = f"{origin.title}: {what} for learning"
         records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
     elif known.form != written or known.project != origin.project:
         raise OtherFormError(f"dataset {name} holds records of another form", "choose another name with --into")

@@ -12,18 +12,16 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from hmchain.application.data.derivation import origin_of
 from hmchain.application.data.extraction import require_name
-from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, validating
+from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, open_prepared, validating
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.data.row_form import Field, RowForm, RowFormError, as_word, is_readable, numbers
 from hmchain.application.data.row_reading import Values, row_of_resources, rows_of_table
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
-from hmchain.clock import now_ms
 from hmchain.plain import Progress, tell
-from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
+from hmchain.records.catalogue import ItemDone, RecordEntry, Version
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION
 from hmchain.records.prepared_rows import MEDIA_TYPE, RowSet, encode_rows
 from hmchain.records.sources.item import FHIR, TABLE
@@ -92,7 +90,7 @@ def prepare_rows(
             raise UnfitForLearningError(f"{what} ({reasons})", "check columns, label and classes of the declaration")
     validation = validating(np.arange(len(patients)), first, seed)
     with recorded(records.folder.activity, Deed(What.PREPARE, dataset=name)) as deed:
-        version = _open_version(records, source, name, form)
+        version = open_prepared(records, source, name, form, "rows")
         _store(records, source, version, form, patients, validation.tolist())
         deed.add(version=version.number, records=len(patients))
     held = int(validation.sum())
@@ -174,19 +172,6 @@ def row_form_of(records: Records, version: Version) -> RowForm:
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
     return msgspec.json.decode(dataset.form, type=RowForm)
-
-
-def _open_version(records: Records, source: Version, name: str, form: RowForm) -> Version:
-    """The version to fill. Raises `OtherFormError` if the dataset is made of something else."""
-    origin, known = records.catalogue.dataset(source.dataset), records.catalogue.dataset(name)
-    assert origin is not None, "a version belongs to a dataset"
-    written = msgspec.json.encode(form).decode()
-    if known is None:
-        title = f"{origin.title}: rows for learning"
-        records.catalogue.add_dataset(Dataset(name, title, origin.project, origin.profile, now_ms(), form=written))
-    elif known.form != written or known.project != origin.project:
-        raise OtherFormError(f"dataset {name} holds records of another form", "choose another name with --into")
-    return records.catalogue.open_version(name, origin_of(source), now_ms())
 
 
 def _store(
