@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hmchain.application.data.labels import LabelState, carry
@@ -234,14 +235,24 @@ def check(
     return VersionCheck(version, count, ledger_root is not None)
 
 
+@contextmanager
+def _steward_at(place: HospitalFolder, passphrase: str | None) -> Iterator[LedgerUser | None]:
+    """The steward at a hospital's own running node; None of a hospital in no network."""
+    node = node_in_network(place)
+    if node is None:
+        yield None
+        return
+    with open_steward(node, passphrase) as steward:
+        yield steward
+
+
 def publish_at(
     place: HospitalFolder, version: Version, schema: Schema | RecordSchema, passphrase: str | None = None
 ) -> Publication:
     """As `publish`, at the hospital's own running node. A hospital in no network publishes nothing."""
-    node = node_in_network(place)
-    if node is None:
-        return Publication(version, rounded_count(version.records), published=False)
-    with open_steward(node, passphrase) as steward:
+    with _steward_at(place, passphrase) as steward:
+        if steward is None:
+            return Publication(version, rounded_count(version.records), published=False)
         return publish(steward, version, schema)
 
 
@@ -249,22 +260,16 @@ def withdraw_at(
     place: HospitalFolder, versions: Iterable[tuple[str, int]], passphrase: str | None = None
 ) -> list[tuple[str, int]]:
     """As `withdraw`, at the hospital's own running node. A hospital in no network has nothing to withdraw."""
-    node = node_in_network(place)
-    if node is None:
-        return []
-    with open_steward(node, passphrase) as steward:
-        return withdraw(steward, versions)
+    with _steward_at(place, passphrase) as steward:
+        return withdraw(steward, versions) if steward else []
 
 
 def usable_at(
     place: HospitalFolder, versions: Iterable[tuple[str, int]], passphrase: str | None = None
 ) -> list[tuple[str, int]]:
     """As `usable`, at the hospital's own running node. A hospital in no network has none."""
-    node = node_in_network(place)
-    if node is None:
-        return []
-    with open_steward(node, passphrase) as steward:
-        return usable(steward, versions)
+    with _steward_at(place, passphrase) as steward:
+        return usable(steward, versions) if steward else []
 
 
 def erased_versions(records: Records) -> list[tuple[str, int]]:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from hmchain.application.learning.defaults import (
-    BITS,
-    CLIP_NORM,
-    DEADLINES,
-    GATE_TOLERANCE_PERMYRIAD,
-    HEALTH_RESEARCH,
-)
+from hmchain.application.learning.defaults import CLIP_NORM, DEADLINES, HEALTH_RESEARCH
 from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
-from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
+from hmchain.application.learning.specification import fields_that_differ, specification
 from hmchain.application.learning.trainers.cnn import (
     Architecture,
     code_digest,
@@ -20,11 +14,8 @@ from hmchain.application.learning.trainers.cnn import (
     layers,
 )
 from hmchain.canonical import encode
-from hmchain.ledger import arithmetic, vectors
-from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
-from hmchain.ledger.reputation import faults_tolerated
 
 PASSES_MAX = 4
 """Through a hospital's images in a round, each time altered."""
@@ -48,32 +39,20 @@ def study_spec(
     `colluders` is f of the participants if not given; a consortium of more members wants its own f. All that is pinned
     follows from these: every agent makes it again, see `differences`.
     """
-    sizes = [layer.size for layer in layers(arch)]
-    model = arithmetic.padded(to_fixed(initial_vector(arch, first_model_seed(salt, name))))
-    rule = ModelRule(
-        layer_steps(sizes, CLIP_NORM, BITS),
-        plan.server_momentum_q16,
-        plan.server_learning_rate_q16,
-        len(uses),
-        plan.rounds,
-        BITS,
-    )
-    return StudySpec(
-        name=name,
-        purpose=purpose,
-        schema=schema,
-        uses=uses,
+    return specification(
+        name,
+        schema,
+        uses,
+        plan,
+        [layer.size for layer in layers(arch)],
+        initial_vector(arch, first_model_seed(salt, name)),
         architecture=encode(arch),
         code=code_digest(),
         training=pin_training(encode(plan), words=words),
-        rule=rule,
         clip_norm_millionths=round(CLIP_NORM * MILLION),
-        rounds=plan.rounds,
-        initial_root=vectors.model_root(model, model * 0),
-        initial_weights=vectors.weights_root(model),
+        purpose=purpose,
         deadlines=deadlines,
-        gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
-        colluders=faults_tolerated(len(uses)) if colluders is None else colluders,
+        colluders=colluders,
     )
 
 
@@ -98,4 +77,4 @@ def differences(spec: StudySpec, arch: Architecture, plan: TrainingPlan, salt: b
         colluders=spec.colluders, purpose=spec.purpose, deadlines=spec.deadlines,
         words=read_training(spec.training).words,
     )  # fmt: skip
-    return tuple(name for name in spec.__struct_fields__ if getattr(spec, name) != getattr(right, name))
+    return fields_that_differ(spec, right)

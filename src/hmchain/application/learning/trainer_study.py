@@ -10,28 +10,18 @@ from typing import Self
 import msgspec
 from blake3 import blake3
 
-from hmchain.application.learning.defaults import (
-    BITS,
-    CLIP_NORM,
-    CLIP_NORM_RANGE,
-    DEADLINES,
-    GATE_TOLERANCE_PERMYRIAD,
-    HEALTH_RESEARCH,
-)
+from hmchain.application.learning.defaults import CLIP_NORM, CLIP_NORM_RANGE, DEADLINES, HEALTH_RESEARCH
 from hmchain.application.learning.pinned import FL_CNN, WordsPin, pin_training, read_training
-from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.learning.schedule import MILLION, Q16, PlanError
+from hmchain.application.learning.specification import fields_that_differ, specification
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own import Layers, TrainerLayer, first_model
 from hmchain.application.learning.trainers.source import TrainerSource, require_class_name
 from hmchain.application.learning.trainers.trainer import Option, Trainer
 from hmchain.application.learning.trainers.worker import of_others
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
-from hmchain.ledger import arithmetic, vectors
-from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
-from hmchain.ledger.reputation import faults_tolerated
 
 _OPTIONS = msgspec.json.Decoder(dict[str, Option])
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}")
@@ -167,28 +157,20 @@ def trainer_spec(
     `begun` is what `start` gave for the same, where it was called already.
     """
     first = begun or start(source, schema, plan, salt, name)
-    clip_norm = plan.clip_norm_millionths / MILLION
-    model = arithmetic.padded(to_fixed(first.initial))
-    steps = layer_steps([layer.size for layer in first.layers], clip_norm, BITS)
-    rule = ModelRule(
-        steps, plan.server_momentum_q16, plan.server_learning_rate_q16, len(uses), plan.rounds, BITS
-    )  # fmt: skip
-    return StudySpec(
-        name=name,
-        purpose=purpose,
-        schema=schema,
-        uses=uses,
+    return specification(
+        name,
+        schema,
+        uses,
+        plan,
+        [layer.size for layer in first.layers],
+        first.initial,
         architecture=encode(TrainerModel(source.name, first.layers)),
         code=source.digest,
         training=pin_training(encode(plan), trainer=source.name, words=words),
-        rule=rule,
         clip_norm_millionths=plan.clip_norm_millionths,
-        rounds=plan.rounds,
-        initial_root=vectors.model_root(model, model * 0),
-        initial_weights=vectors.weights_root(model),
+        purpose=purpose,
         deadlines=deadlines,
-        gate_tolerance_permyriad=GATE_TOLERANCE_PERMYRIAD,
-        colluders=faults_tolerated(len(uses)) if colluders is None else colluders,
+        colluders=colluders,
     )
 
 
@@ -201,4 +183,4 @@ def trainer_differences(
         colluders=spec.colluders, purpose=spec.purpose, deadlines=spec.deadlines,
         words=read_training(spec.training).words, begun=begun,
     )  # fmt: skip
-    return tuple(name for name in spec.__struct_fields__ if getattr(spec, name) != getattr(right, name))
+    return fields_that_differ(spec, right)

@@ -32,7 +32,6 @@ from hmchain.interfaces.report.parts import (
     Count,
     Fact,
     Hospital,
-    LedgerStatistics,
     Quarantined,
     Round,
     RunIdentity,
@@ -41,7 +40,6 @@ from hmchain.interfaces.report.parts import (
     TrainingPlan,
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
-from hmchain.ledger import reputation
 from hmchain.ledger.contracts.learning import approvals, models, studies
 from hmchain.records.catalogue import HeldItem
 
@@ -86,7 +84,7 @@ def summarise(
         lineage=replace(
             read_lineage(prepared.folder.ledger, prepared.study), model_transaction=history.registered.hex()
         ),
-        ledger=_ledger(prepared, history),
+        ledger=history.statistics(prepared.settings.hospitals),
         timings=timings,
         limits=(*engine.limits, *PRIVACY_LIMITS),
         next_commands=next_commands(prepared.folder.path, consortium.ledger.genesis.digest, prepared.names[0]),
@@ -195,19 +193,6 @@ def _with_scores(entry: Round, curve: Curve) -> Round:
         return entry
     auc, acc = curve[entry.number]
     return replace(entry, auc=auc, acc=acc)
-
-
-def _ledger(prepared: Prepared, history: History) -> LedgerStatistics:
-    members = prepared.settings.hospitals
-    return LedgerStatistics(
-        blocks=history.blocks,
-        transactions=history.kinds.total(),
-        bytes=history.stored_bytes,
-        validators=members,
-        tolerated=reputation.faults_tolerated(members),
-        refused=history.refused,
-        kinds=tuple(Count(name=name, count=count) for name, count in history.kinds.most_common()),
-    )
 
 
 def next_commands(folder: Path, anchor: bytes, organisation: str) -> tuple[Fact, ...]:

@@ -24,12 +24,10 @@ from hmchain.interfaces.report.history import History
 from hmchain.interfaces.report.lineage import read_lineage
 from hmchain.interfaces.report.parts import (
     Approval,
-    Count,
     Decision,
     Departure,
     Fact,
     Hospital,
-    LedgerStatistics,
     OwnRound,
     OwnScores,
     Participant,
@@ -39,7 +37,7 @@ from hmchain.interfaces.report.parts import (
     Verdict,
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
-from hmchain.ledger import reputation, vectors
+from hmchain.ledger import vectors
 from hmchain.ledger.contracts.learning import approvals, rounds, studies
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import membership, standings
@@ -127,7 +125,7 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
         incidents=story.all_incidents if story else (),
         departures=_departures(known),
         lineage=replace(lineage, model_transaction=story.registered.hex()) if story and lineage else None,
-        ledger=_ledger(known, story) if story else None,
+        ledger=story.statistics(standings.validator_count(known.state)) if story else None,
         limits=(OWN_SCORES, NOT_AUDITED, *PRIVACY_LIMITS),
         next_commands=_next_commands(known),
     )
@@ -244,19 +242,6 @@ def _departures(known: _Known) -> tuple[Departure, ...]:
             update_bytes=known.story.updates[known.organisation] * update_bytes if known.sent is None else known.sent,
             transaction_bytes=known.story.transaction_bytes[known.organisation],
         ),
-    )
-
-
-def _ledger(known: _Known, story: History) -> LedgerStatistics:
-    validators = standings.validator_count(known.state)
-    return LedgerStatistics(
-        blocks=story.blocks,
-        transactions=story.kinds.total(),
-        bytes=story.stored_bytes,
-        validators=validators,
-        tolerated=reputation.faults_tolerated(validators),
-        refused=story.refused,
-        kinds=tuple(Count(name=name, count=count) for name, count in story.kinds.most_common()),
     )
 
 

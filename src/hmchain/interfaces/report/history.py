@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hmchain.canonical import decode_trusted, encode
-from hmchain.interfaces.report.parts import FailedMaster, Incident, Proposer, ReputationPoint, Round
+from hmchain.interfaces.report.parts import (
+    Count,
+    FailedMaster,
+    Incident,
+    LedgerStatistics,
+    Proposer,
+    ReputationPoint,
+    Round,
+)
 from hmchain.interfaces.report.silence import Silences
 from hmchain.ledger import contracts, events, genesis, proposer
 from hmchain.ledger.blocks import OK, Block, BlockResult
@@ -24,6 +32,7 @@ from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
+from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -67,6 +76,18 @@ class History:
         """Blocks proposed and turns failed, by hospital."""
         return tuple(
             Proposer(hospital=name, committed=self.committed[name], failed=self.failed[name]) for name in self.members
+        )
+
+    def statistics(self, validators: int) -> LedgerStatistics:
+        """Size and content of the ledger, which so many validators keep."""
+        return LedgerStatistics(
+            blocks=self.blocks,
+            transactions=self.kinds.total(),
+            bytes=self.stored_bytes,
+            validators=validators,
+            tolerated=faults_tolerated(validators),
+            refused=self.refused,
+            kinds=tuple(Count(name=name, count=count) for name, count in self.kinds.most_common()),
         )
 
 
