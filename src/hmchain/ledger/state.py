@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 import struct
+import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class State:
             self._db.close()
             raise self._unsound(sqlite.Trouble.BROKEN) from error
         self._lookup = self._db.cursor()
+        self._looking = threading.Lock()  # a cursor that two threads use at once crashes, or answers one the other's
         self._overlay: dict[bytes, bytes | None] = {}
         self._touched: list[bytes] = []  # its keys in order: a scan must not sort what a whole block wrote
         self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
@@ -204,9 +206,10 @@ class State:
         try:
             return self._cache[key]
         except KeyError:
-            if not self._db.in_transaction:
-                self._db.execute("BEGIN")  # one read lock a block; else every look-up takes and leaves its own
-            row = self._lookup.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+            with self._looking:
+                if not self._db.in_transaction:
+                    self._db.execute("BEGIN")  # one read lock a block; else every look-up takes and leaves its own
+                row = self._lookup.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
             value = row[0] if row else None
             if len(self._cache) >= _CACHE_KEYS_MAX:
                 self._cache.clear()

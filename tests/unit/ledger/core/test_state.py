@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,29 @@ def test_the_commitment_depends_on_the_content_alone(blocks: list[list[tuple[byt
     assert state.commitment() == fresh.commitment()
     assert list(state.snapshot()) == sorted((k, v) for k, v in twin.items() if v is not None)
     assert state.is_sound()
+
+
+def test_threads_that_read_at_once_get_each_its_own_answer(tmp_path: Path) -> None:
+    path, keys = tmp_path / "state.db", [b"%d" % number for number in range(5_000)]
+    state = State(path)
+    for key in keys:
+        state.put(key, b"value of " + key)
+    state.commit(1)
+    state.close()
+    state, interval = State(path), sys.getswitchinterval()  # opened anew: nothing is in its cache
+
+    def looked_up(step: int) -> list[bytes | None]:
+        return [state.get(keys[number * step % len(keys)]) for number in range(len(keys))]
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(looked_up, (1, 3, 7, 11)))
+    finally:
+        sys.setswitchinterval(interval)
+        state.close()
+    for step, values in zip((1, 3, 7, 11), found, strict=True):
+        assert values == [b"value of " + keys[number * step % len(keys)] for number in range(len(keys))]
 
 
 @settings(max_examples=60, deadline=None)
