@@ -154,7 +154,8 @@ class Story:
         """Something dishonest was caught."""
         where = f"block {incident.height}" if incident.height else ""
         self.line(f"[bold red]✗ {incident.title}[/] [dim]({where})[/]: {escape(incident.sentence)}")
-        self.line(f"  [dim]{incident.score} {incident.before} → {incident.after}; {incident.consequence}[/]")
+        after = "as yet, its epoch has not closed" if incident.after is None else f"→ {incident.after}"
+        self.line(f"  [dim]{incident.score} {incident.before} {after}; {incident.consequence}[/]")
 
     def milestone(self, number: int, auc: float, acc: float, master: str) -> None:
         """How the model does on the test set after some rounds."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from hmchain.interfaces.report.parts import Incident
 from hmchain.ledger import events
 from hmchain.ledger.blocks import ABSENT, Block, BlockResult
@@ -65,7 +67,7 @@ class Silences:
         if not any(isinstance(event, events.EpochClosed) for event in happened):
             return []  # an incident is settled when an epoch closes after the return
         over = [name for name, silence in self._silences.items() if silence.returned]
-        return [_told(name, self._silences.pop(name)) for name in over]
+        return [_settled(name, self._silences.pop(name)) for name in over]
 
     @property
     def open(self) -> list[Incident]:
@@ -79,6 +81,7 @@ class Silences:
 
 
 def _told(name: str, silence: _Silence) -> Incident:
+    """What is known before the epochs of the silence have closed: the score has not answered yet."""
     last = silence.last
     back = f"took it back in block {silence.returned}, when it had caught up" if silence.returned else "wait for it"
     until = f"to block {silence.returned}" if silence.returned else "on"
@@ -90,7 +93,10 @@ def _told(name: str, silence: _Silence) -> Incident:
         height=silence.jailed,
         score="consensus score",
         before=last.consensus,
-        after=silence.lowest,
         consequence=f"voting power {last.power} → {POWER_JAILED} from block {silence.jailed} {until}; the score halves "
         "with an epoch in which a fifth of the votes was missing, and grows again with the next ones",
     )
+
+
+def _settled(name: str, silence: _Silence) -> Incident:
+    return msgspec.structs.replace(_told(name, silence), after=silence.lowest)
