@@ -202,7 +202,9 @@ def run(script: str, run: Path, **environment: str) -> subprocess.CompletedProce
     [
         ("$HM ledger blocks >/dev/full", 4),
         ("$HM ledger blocks --json >/dev/full", 4),
-        ("$HM ledger blocks --json >&-", 0),
+        ("$HM ledger blocks >&-", 4),
+        ("$HM ledger blocks --json >&-", 4),
+        ("$HM ledger tx zz --json >&-", 2),
         ("$HM ledger tx zz 2>&-", 2),
         ("$HM ledger tx zz 2>/dev/full", 2),
         ("$HM data erase --patient - --dir $HMCHAIN_RUN/hospitals/west <&-", 2),
@@ -213,6 +215,7 @@ def run(script: str, run: Path, **environment: str) -> subprocess.CompletedProce
 def test_streams_full_or_closed_and_an_empty_environment(script: str, status: int, run_directory: Path) -> None:
     done = run(script, run_directory)
     assert done.returncode == status
+    assert done.stderr.count("error ") == (status != 0 and "2>" not in script)
     assert "Traceback" not in done.stderr + done.stdout and "unexpected" not in done.stderr + done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import typer
 
 from hmchain.errors import HMChainError, InputError, StorageError
-from hmchain.interfaces.cli import hints, output
+from hmchain.interfaces.cli import hints, output, streams
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.program import program
 from hmchain.plain import plain
@@ -86,8 +87,14 @@ class Failure:
             return
 
     def _write_json(self) -> None:
-        output.write_json({"error": {**plain(self), "hint": hints.whole(self.hint)}}, sys.stdout)
-        sys.stdout.flush()
+        try:
+            output.write_json({"error": {**plain(self), "hint": hints.whole(self.hint)}}, sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            streams.drop_output()  # or it would be tried, and fail, once more at the end
+            raise
 
     def _write_text(self) -> None:
         console = output.console(stderr=True)
@@ -104,6 +111,10 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, ModuleNotFoundError) and (extra := _extra(error)):
         missing = f"{error.name} is not installed"
         error = MissingExtraError(missing, f"install it with this package: pip install 'hmchain[{extra}]'")
+    elif isinstance(error, OSError) and error.errno == errno.EBADF and error.filename is None:
+        error = FileAccessError(
+            "standard output is closed, and nobody gets the answer", "leave it open, or give a file"
+        )
     elif isinstance(error, OSError) and error.errno:
         where = "what is read or written" if error.filename is None else error.filename
         error = FileAccessError(f"{where}: {os.strerror(error.errno)}", "check the path, its owner and the free space")

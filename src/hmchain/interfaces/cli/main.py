@@ -114,6 +114,7 @@ def run() -> None:
         with suppress(Exception):  # whoever presses Tab wants no message
             _complete()
         return
+    status = 0
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
@@ -124,6 +125,7 @@ def run() -> None:
     except OSError as error:  # no room for what was printed last
         streams.drop_output()
         failure = failures.explain(error)
-        failure.show(as_json=False)
+        if status != failure.exit_code:  # else it was told when it was first met
+            failure.show(as_json=False)
         status = failure.exit_code
     sys.exit(status)

@@ -10,10 +10,15 @@ _STREAMS = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
 
 
 def prepare() -> None:
-    """Open those that are closed to nowhere, so that no file takes their number; write what they lack as escapes."""
+    """Open those that are closed to nowhere, so that no file takes their number; write what they lack as escapes.
+
+    Nothing can be written to a standard output that was closed: an answer that nobody gets is no success.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) in _STREAMS:
         pass
     os.close(number)
+    if sys.stdout is None:
+        _point_output(os.O_RDONLY)
     for number, (name, mode) in _STREAMS.items():
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
@@ -24,4 +29,10 @@ def prepare() -> None:
 
 def drop_output() -> None:
     """Let nothing more be written to standard output: it has no room, or nobody reads it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _point_output(os.O_WRONLY)
+
+
+def _point_output(flags: int) -> None:
+    nowhere = os.open(os.devnull, flags)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
