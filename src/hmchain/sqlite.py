@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -63,6 +64,11 @@ Values: TypeAlias = Sequence[str | int | bytes | None]
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 """What a power cut takes: FULL nothing that was committed; NORMAL the last commits, and it leaves a sound file; OFF
 perhaps all."""
+
+
+def one_at_a_time() -> threading.Lock:
+    """A lock for threads that share a cursor: SQLite serialises a connection's calls, not what a cursor holds."""
+    return threading.Lock()
 
 
 def open_file(

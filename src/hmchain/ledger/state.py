@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import sqlite3
 import struct
-import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -122,7 +121,7 @@ class State:
             self._db.close()
             raise self._unsound(sqlite.Trouble.BROKEN) from error
         self._lookup = self._db.cursor()
-        self._looking = threading.Lock()  # a cursor that two threads use at once crashes, or answers one the other's
+        self._looking = sqlite.one_at_a_time()  # agents read one state from their own threads
         self._overlay: dict[bytes, bytes | None] = {}
         self._touched: list[bytes] = []  # its keys in order: a scan must not sort what a whole block wrote
         self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
