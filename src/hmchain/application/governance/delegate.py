@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from hmchain.application.governance.outbox import SILENT, Outbox, Talk
+from hmchain.application.governance.outbox import SILENT, Included, Outbox, Talk
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.keys import SigningKey, load_key
@@ -51,6 +51,13 @@ class LedgerUser:
             require(self.ledger, [sign()])
         else:
             self.outbox.send(self.ledger, body, self.signer.public, sign)
+
+    def included(self, body: contracts.Body) -> Included | None:
+        """What was undecided when its command ended, asks for the same, came into a block, and is so still.
+
+        `send` says so and sends nothing then; who looks before sending whether something can be asked looks here first.
+        """
+        return None if self.outbox is None else self.outbox.included(self.ledger, body, self.signer.public)
 
 
 @contextmanager

@@ -77,10 +77,15 @@ class Motion:
     needed: int
     """Votes that carry it."""
     members: int
+    ballot: BallotView | None = None
+    """It is before the members: it was undecided when its command ended, and came into a block."""
 
 
 def propose(steward: LedgerUser, moved: Motion) -> BallotView:
     """Put what is moved to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
+    if moved.ballot is not None:
+        steward.send(ProposeAction(moved.action))  # which says that it is there
+        return _ballot(steward.state, moved.ballot.id)
     known = {ballot for ballot, _ in membership.ballots(steward.state)}
     steward.send(ProposeAction(moved.action))
     fresh = [
@@ -94,8 +99,11 @@ def propose(steward: LedgerUser, moved: Motion) -> BallotView:
 def motion(steward: LedgerUser, action: Action) -> Motion:
     """The motion to carry out an action. Raises `UselessProposalError`."""
     state = steward.state
-    _require_use(state, action, steward.ledger.now_ms())
     count = len(membership.active_members(state))
+    if (known := steward.included(ProposeAction(action))) is not None and isinstance(known.body, ProposeAction):
+        ballot = _ballot(state, membership.ballot_id(known.body.action, known.height))
+        return Motion(known.body.action, ballot.action, needed_votes(count), count, ballot)
+    _require_use(state, action, steward.ledger.now_ms())
     return Motion(action, action_words(action, parameters.current(state)), needed_votes(count), count)
 
 
@@ -183,7 +191,7 @@ def vote(steward: LedgerUser, ballot: BallotView) -> BallotView:
 
 def withdraw(steward: LedgerUser, prefix: str) -> BallotView:
     """Take back this hospital's yes. Raises `NoBallotError` and `RefusedTransactionError`."""
-    found = open_ballot(steward, prefix)
+    found = open_ballot(steward, prefix, WithdrawVote)
     steward.send(WithdrawVote(found.id))
     return _ballot(steward.state, found.id)
 
@@ -192,12 +200,16 @@ def _ballot(state: State, ballot_id: bytes) -> BallotView:
     return next(ballot for ballot in ballots(state) if ballot.id == ballot_id)
 
 
-def open_ballot(steward: LedgerUser, prefix: str) -> BallotView:
-    """The open ballot whose id begins with `prefix`, 4 digits or more. Raises `NoBallotError`."""
+def open_ballot(steward: LedgerUser, prefix: str, asked: type[VoteAction | WithdrawVote] = VoteAction) -> BallotView:
+    """The open ballot whose id begins with `prefix`, 4 digits or more. Raises `NoBallotError`.
+
+    One that is over is found too where what is `asked` came into a block when its command had ended.
+    """
     if len(prefix) < _PREFIX_MIN:
         what = f"{prefix!r} is too short to name a ballot"
         raise NoBallotError(what, f"give {_PREFIX_MIN} digits or more of its id: `hmchain network ballots`")
-    found = [ballot for ballot in ballots(steward.state) if ballot.open and ballot.id.hex().startswith(prefix.lower())]
+    named = [ballot for ballot in ballots(steward.state) if ballot.id.hex().startswith(prefix.lower())]
+    found = [ballot for ballot in named if ballot.open or steward.included(asked(ballot.id))]
     if len(found) != 1:
         what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"
         raise NoBallotError(f"{what} with {prefix}", "`hmchain network ballots` lists them")

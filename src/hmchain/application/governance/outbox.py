@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hmchain.application.governance.effects import is_so
 from hmchain.application.node import sent
 from hmchain.application.node.health import obstacle
 from hmchain.application.node.sent import Kept, may_come
@@ -17,6 +18,7 @@ from hmchain.canonical import Record
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import PublicKey
 from hmchain.ledger.blocks import OK
+from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.cometbft.rpc import RpcError
 from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, submit
 from hmchain.ledger.refusals import refusal_hint, refusal_words
@@ -45,6 +47,14 @@ class Talk:
 SILENT = Talk(lambda text: None, _refuse)
 
 
+@dataclass(frozen=True)
+class Included:
+    """A transaction that came into a block after its command had ended, so that nobody was told."""
+
+    body: Record
+    height: int
+
+
 class Outbox:
     """What the people of a node send."""
 
@@ -56,29 +66,52 @@ class Outbox:
 
         Raises as `LedgerUser.send`.
         """
-        pending = self._pending(ledger, sender)
-        if (again := next((each for each in pending if sent.same(each.body, body)), None)) is not None:
+        kept = self._kept(ledger, sender)
+        if (again := self._again(ledger, kept, body)) is not None:
             self._deliver_again(ledger, again)
             return
         about, wanted = sent.about(body), sent.words(body)
-        if contrary := [each for each in pending if about and each.about == about and self._outcome(each) is None]:
+        pending = [each for each, fresh in kept if fresh and self._outcome(each) is None]
+        if contrary := [each for each in pending if about and each.about == about]:
             self._ask(contrary[-1], wanted)
         wire = sign()
         self._deliver(ledger, sent.keep(self._folder, wire, body, ledger.now_ms()))
 
-    def _pending(self, ledger: Ledger, sender: PublicKey) -> list[Kept]:
-        """What may still come into a block, or came into one and was not told; what is long over is forgotten."""
+    def included(self, ledger: Ledger, body: Record, sender: PublicKey) -> Included | None:
+        """The transaction that asks for the same, and came into a block when its command had ended; None if none did.
+
+        What was undone since, is none.
+        """
+        again = self._again(ledger, self._kept(ledger, sender), body)
+        found = self._outcome(again) if again is not None else None
+        return Included(again.body, found[0]) if again is not None and found is not None and found[1] == OK else None
+
+    def _again(self, ledger: Ledger, kept: list[tuple[Kept, bool]], body: Record) -> Kept | None:
+        """What asks for the same, and is meant by whoever asks again: it may still come, or what it did is so still."""
+        for each, fresh in kept:
+            if sent.same(each.body, body) and (fresh if (so := self._is_so(ledger, each)) is None else so):
+                return each
+        return None
+
+    def _is_so(self, ledger: Ledger, kept: Kept) -> bool | None:
+        found, sender = self._outcome(kept), membership.credential(ledger.state, kept.sender)
+        if found is None or found[1] != OK or sender is None:
+            return None
+        return is_so(ledger.state, sender.organisation, kept.body, found[0])
+
+    def _kept(self, ledger: Ledger, sender: PublicKey) -> list[tuple[Kept, bool]]:
+        """All of this sender, each with whether a block to come may have it; what is long over is forgotten."""
         if not (kept := sent.kept(self._folder, ledger.chain_id, ledger.now_ms())):
             return []
         time_ms = sent.block_time_ms(self._folder)
         for each in kept:
             if time_ms >= each.expires_ms + sent.SHOWN_MS:
                 sent.forget(self._folder, each.wire)
-        return [each for each in kept if time_ms < each.expires_ms and each.sender == sender.raw]
+        shown = (each for each in kept if time_ms < each.expires_ms + sent.SHOWN_MS)
+        return [(each, time_ms < each.expires_ms) for each in shown if each.sender == sender.raw]
 
-    def _outcome(self, kept: Kept) -> str | None:
-        found = sent.outcome(self._folder, kept.digest)
-        return found[1] if found else None
+    def _outcome(self, kept: Kept) -> tuple[int, str] | None:
+        return sent.outcome(self._folder, kept.digest)
 
     def _ask(self, undecided: Kept, wanted: str) -> None:
         self._talk.ask(
@@ -106,18 +139,27 @@ class Outbox:
 
     def _deliver_again(self, ledger: Ledger, kept: Kept) -> None:
         """The same bytes: a node that has them takes them for one, and one that lost them has them again."""
-        if (code := self._outcome(kept)) is None:
-            self._talk.say(
-                f"{kept.words} was sent before, and {may_come(kept.expires_ms)}: waiting for it, sending no second"
-            )
-            try:
-                (code,) = submit(ledger, [kept.wire])
-            except (NotIncludedError, LedgerError) as error:
-                raise self._undecided(ledger, kept, error) from error
-            except RefusedTransactionError as error:  # it came into a block just now, or the mempool is full
-                if (code := self._outcome(kept)) is None:
-                    raise self._undecided(ledger, kept, error) from error
+        if (found := self._outcome(kept)) is not None:
+            height, code = found
+            if code == OK:
+                self._talk.say(f"{kept.words} was sent before, and is there since block {height}: nothing is sent")
+        else:
+            code = self._wait_for(ledger, kept)
         self._settle(kept, code)
+
+    def _wait_for(self, ledger: Ledger, kept: Kept) -> str:
+        self._talk.say(
+            f"{kept.words} was sent before, and {may_come(kept.expires_ms)}: waiting for it, sending no second"
+        )
+        try:
+            (code,) = submit(ledger, [kept.wire])
+        except (NotIncludedError, LedgerError) as error:
+            raise self._undecided(ledger, kept, error) from error
+        except RefusedTransactionError as error:  # it came into a block just now, or the mempool is full
+            if (found := self._outcome(kept)) is None:
+                raise self._undecided(ledger, kept, error) from error
+            code = found[1]
+        return code
 
     def _settle(self, kept: Kept, code: str) -> None:
         sent.forget(self._folder, kept.wire)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.proposals import specification, with_words
 from hmchain.application.governance.study_file import Proposal, StudyFileError, require_sound
+from hmchain.application.learning.description import shown
+from hmchain.application.learning.pinned import read_training
 from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
-from hmchain.ledger.contracts.learning.studies import ProposeStudy
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.readers.studies import StudyRequest, known_names, proposal, proposal_to
 
@@ -69,16 +71,39 @@ def resume(user: LedgerUser, name: str) -> StudyRequest:
 def propose(user: LedgerUser, asked: Proposal, texts: Texts | None = None) -> StudyRequest:
     """Scientist: put a study before the stewards of its participants, and its description before the members.
 
-    `texts` is where the description goes, if the study has one. Raises `StudyFileError` and `DescriptionError` too.
+    `texts` is where the description goes, if the study has one. One that came into a block when the command had ended
+    is not sent again. Raises `StudyFileError` and `DescriptionError` too.
     """
     require_sound(asked)
     if asked.name in known_names(user.state).split(", "):
-        raise StudyFileError(f"there is a study {asked.name} already", "a name is given once: choose another")
-    spec, described = specification(user.state, asked), asked.described()
-    if described is not None:
-        if texts is None:
-            raise StudyFileError("a description needs a store that the members share", "name one in node.toml")
-        members = membership.active_members(user.state)
-        spec = with_words(spec, texts.put(user.ledger.chain_id, asked.name, described, members))
-    user.send(ProposeStudy(spec))
+        user.send(_included(user, asked, texts))
+    else:
+        user.send(ProposeStudy(_specification(user, asked, texts)))
     return proposal(user.state, user.organisation, asked.name).asked
+
+
+def _specification(user: LedgerUser, asked: Proposal, texts: Texts | None) -> StudySpec:
+    spec, described = specification(user.state, asked), asked.described()
+    if described is None:
+        return spec
+    if texts is None:
+        raise StudyFileError("a description needs a store that the members share", "name one in node.toml")
+    members = membership.active_members(user.state)
+    return with_words(spec, texts.put(user.ledger.chain_id, asked.name, described, members))
+
+
+def _included(user: LedgerUser, asked: Proposal, texts: Texts | None) -> ProposeStudy:
+    """The proposal of this name, if it is just what is asked, and nobody was told that it is there."""
+    known = proposal(user.state, user.organisation, asked.name).specification
+    found = ProposeStudy(known)
+    if user.included(found) is None or not _is_asked(user, asked, known, texts):
+        raise StudyFileError(f"there is a study {asked.name} already", "a name is given once: choose another")
+    return found
+
+
+def _is_asked(user: LedgerUser, asked: Proposal, known: StudySpec, texts: Texts | None) -> bool:
+    """Tell whether a proposal asks for this study, its description with it; nothing is put anywhere."""
+    spec, described, pin = specification(user.state, asked), asked.described(), read_training(known.training).words
+    if pin is None or described is None or texts is None:
+        return spec == known and described is None
+    return with_words(spec, pin) == known and texts.kept(asked.name, pin) == shown(described)

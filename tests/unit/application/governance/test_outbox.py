@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hmchain.application.governance import members
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import announce_maintenance, unjail
 from hmchain.application.governance.outbox import ContraryError, Outbox, Talk
@@ -108,6 +109,36 @@ def test_what_was_decided_meanwhile_is_reported_and_not_sent_again(desk: Desk) -
     assert (found.outcome, found.height) == (Outcome.DONE, 1) and "done in block 1" in str(found)
     assert announce_maintenance(desk.steward(), 120) == maintenance.window(desk.chain.app.state, "a")
     assert len(desk.engine.taken) == 1 and not desk.files() and not sent.look(desk.folder)
+
+
+def test_a_ballot_that_was_opened_meanwhile_is_there_until_its_yes_is_taken_back(desk: Desk) -> None:
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        members.propose(desk.steward(), members.removal(desk.steward(), "d"))
+    desk.chain.block(desk.engine.taken[0])
+    desk.chain.clock.ms += 2 * HOUR_MS
+    desk.chain.fill(1, first=1)
+    moved = members.removal(desk.steward(), "d")
+    assert moved.ballot is not None and moved.ballot.opened_height == 1
+    assert members.propose(desk.steward(), moved).id == moved.ballot.id
+    assert desk.said == ["propose to remove d was sent before, and is there since block 1: nothing is sent"]
+    assert len(desk.engine.taken) == 1 and not desk.files()
+    with pytest.raises(members.UselessProposalError, match="asked just this already"):
+        members.removal(desk.steward(), "d")
+
+
+def test_a_vote_that_came_meanwhile_is_told_and_one_taken_back_can_be_given_anew(desk: Desk) -> None:
+    ballot = members.propose(desk.steward(), members.removal(desk.steward(), "d")).id.hex()
+    members.withdraw(desk.steward(), ballot)
+    assert members.removal(desk.steward(), "d").ballot is None
+    ballot = members.propose(desk.steward(), members.removal(desk.steward(), "d")).id.hex()
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        members.withdraw(desk.steward(), ballot)
+    desk.chain.block(desk.engine.taken[-1])
+    assert not members.withdraw(desk.steward(), ballot).open and "is there since block" in desk.said[-1]
+    with pytest.raises(members.NoBallotError):
+        members.withdraw(desk.steward(), ballot)
 
 
 def test_a_kill_between_writing_and_sending_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.governance import studies
+from hmchain.application.governance import outbox, studies
 from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.outbox import Outbox, Talk
 from hmchain.application.governance.study_file import Proposal, StudyFileError
 from hmchain.application.governance.words import (
     Reading,
@@ -27,13 +28,16 @@ from hmchain.application.learning.description import (
 )
 from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
 from hmchain.application.node import sent
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
 from hmchain.canonical import Record, encode
 from hmchain.interfaces.cli.study.show import show_proposal
 from hmchain.keys import UnwrapError, WrappingKey
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
-from hmchain.ledger.engines.ledger import NotIncludedError
-from hmchain.ledger.readers.studies import proposal
-from support.study_bed import Bed, another
+from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, submit
+from hmchain.ledger.readers.studies import StudyRequest, proposal
+from support.study_bed import SCHEMA, Bed, another
 
 FORGED = "x\r\nspecification  deadbeef: what an approval binds\x1b[2J\u202e"
 SECRET = "Do early changes in MRI tell who will relapse?"
@@ -90,6 +94,40 @@ def test_the_same_file_again_asks_for_the_same_and_other_words_do_not(bed: Bed) 
     assert sent.same(first, again) and sent.words(first) == "propose study relapse"
     assert not sent.same(first, other)
     assert not sent.same(first, replace(again, spec=replace(again.spec, rounds=3)))
+
+
+def test_a_proposal_that_came_when_its_command_had_ended_is_there(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scientist was told "undecided", and gives the command again, now and hours later: it says since when."""
+    west, ledger, said = bed.consortium.hospitals["west"], bed.consortium.ledger, list[str]()
+    folder, nowhere = NodeFolder(bed.consortium.directory), "127.0.0.1:1"
+    ports = {"address": nowhere, "p2p_listen": nowhere, "rpc_listen": nowhere}
+    folder.write_settings(NodeSettings(organisation="west", title="West", **ports))
+
+    def ask(name: str = "relapse", **changes: object) -> StudyRequest:
+        box = Outbox(folder, Talk(said.append, lambda contrary: pytest.fail(contrary.what)))
+        user = LedgerUser("west", west.keys.scientist, ledger, box)
+        table = {"name": name, "datasets": dict.fromkeys(bed.names, "brain"), "rounds": 2, "description": TABLE}
+        return studies.propose(user, Proposal(**table | changes), west.texts)
+
+    def undecided(ledger: Ledger, wires: Sequence[bytes]) -> list[str]:
+        raise NotIncludedError("not in a block", "")
+
+    for name, later_ms in (("relapse", 60_000), ("relapse-2", 2 * 3_600_000)):
+        with monkeypatch.context() as broken, pytest.raises(NotIncludedError):
+            broken.setattr(outbox, "submit", undecided)
+            ask(name)
+        (kept,) = sent.kept(folder, ledger.chain_id, ledger.now_ms())
+        assert submit(ledger, [kept.wire]) == ["ok"]
+        height = ledger.state.height
+        bed.now_ms += later_ms
+        bed.require("west", "steward", RegisterDataset(f"after-{name}", SCHEMA))  # a block, and its time
+        with pytest.raises(StudyFileError, match="there is a study"):
+            ask(name, description=TABLE | {"text": "Other words."})
+        with pytest.raises(StudyFileError, match="there is a study"):
+            ask(name, rounds=3)
+        assert (ask(name).status, ledger.state.height) == ("proposed", height + 1)
+        assert said.pop() == f"propose study {name} was sent before, and is there since block {height}: nothing is sent"
+        assert not list(folder.sent.glob("*"))
 
 
 def pin(spec: StudySpec) -> WordsPin:

@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import members
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.members import Motion
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site import network
+from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -24,6 +27,13 @@ app = typer.Typer()
 PROPOSE = "Put this to the members' vote, with the yes of this hospital? Once it is carried it is done"
 VOTE = "Vote yes? Once enough members did, it is done, and no vote can be taken back"
 BallotArgument = Annotated[str, typer.Argument(metavar="BALLOT", help="Id of the ballot, or its first 4 digits.")]
+
+
+def put(steward: LedgerUser, motion: Motion, *, yes: bool, newcomer: Introduction | None = None) -> None:
+    """Show a motion, ask, and put it to the vote; what came there when its command had ended is only shown."""
+    if motion.ballot is None:
+        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion, newcomer))
+    output.show(members.propose(steward, motion), show.show_ballot)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain network ballots"))
@@ -44,9 +54,7 @@ def admit(
     """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
     newcomer = network.load_introduction(file)
     with open_steward(directory, yes=yes) as steward:
-        motion = members.admission(steward, newcomer.member)
-        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion, newcomer))
-        output.show(members.propose(steward, motion), show.show_ballot)
+        put(steward, members.admission(steward, newcomer.member), yes=yes, newcomer=newcomer)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network remove west"))
@@ -57,9 +65,7 @@ def remove(
 ) -> None:
     """Propose that a member leaves, for good. Two thirds of the members must vote for it."""
     with open_steward(directory, yes=yes) as steward:
-        motion = members.removal(steward, organisation)
-        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
-        output.show(members.propose(steward, motion), show.show_ballot)
+        put(steward, members.removal(steward, organisation), yes=yes)
 
 
 @app.command("parameters", cls=ReadCommand, epilog=example("hmchain network parameters"))
@@ -78,9 +84,7 @@ def set_parameters(
 ) -> None:
     """Propose other network parameters; `network parameters` lists them. Two thirds of the members must vote for it."""
     with open_steward(directory, yes=yes) as steward:
-        motion = members.setting(steward, settings)
-        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
-        output.show(members.propose(steward, motion), show.show_ballot)
+        put(steward, members.setting(steward, settings), yes=yes)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))

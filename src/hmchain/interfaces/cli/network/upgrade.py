@@ -11,10 +11,10 @@ from hmchain.application.governance import members
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.asking import YesOption, confirm
+from hmchain.interfaces.cli.asking import YesOption
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
-from hmchain.interfaces.cli.network.ballots import PROPOSE
+from hmchain.interfaces.cli.network.ballots import put
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
 from hmchain.interfaces.cli.people import open_steward
 
@@ -41,18 +41,14 @@ def propose(
     """
     after_ms = None if after is None else int(after.replace(tzinfo=UTC).timestamp() * 1000)
     with open_steward(directory, yes=yes) as steward:
-        motion = members.upgrade(steward, protocol, after_ms, after_block)
-        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
-        output.show(members.propose(steward, motion), show.show_ballot)
+        put(steward, members.upgrade(steward, protocol, after_ms, after_block), yes=yes)
 
 
 @app.command("call-off", cls=WriteCommand, epilog=example("hmchain network upgrade call-off"))
 def call_off(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Propose that the agreed upgrade does not take place. Two thirds of the members must vote for it."""
     with open_steward(directory, yes=yes) as steward:
-        motion = members.calling_off(steward)
-        confirm(PROPOSE, yes=yes, about=lambda: show.show_motion(motion))
-        output.show(members.propose(steward, motion), show.show_ballot)
+        put(steward, members.calling_off(steward), yes=yes)
 
 
 @app.command("show", cls=ReadCommand, epilog=example("hmchain network upgrade show"))
