@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hmchain.application.site import network as network_file
@@ -12,12 +13,16 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy
+from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.records.objects import address_of
 from support.abci_chain import Chain
 from support.abci_headers import headers_of
 from support.ledger_network import genesis, member, signing_key
+from support.study_bed import SCHEMA, STUDY, make_spec
 
 OBJECT = b"sealed"
 NAME = address_of(OBJECT).hex()
@@ -29,7 +34,17 @@ def keyring(name: str) -> Keyring:
     return Keyring(*roles, WrappingKey(seed * 2, seed), SecretKey.generate())
 
 
-def make_node(place: Path, blocks: int = 6) -> Path:
+def propose_study(chain: Chain) -> None:
+    """All four hospitals publish a dataset, a's scientist proposes a study of them, and a's steward approves it."""
+    for name in "abcd":
+        chain.block(chain.send(name, RegisterDataset("brain", SCHEMA)))
+        chain.block(chain.send(name, PublishVersion("brain", 1, bytes(32), 512)))
+    spec = make_spec(tuple("abcd"))
+    chain.block(chain.send("a", ProposeStudy(spec), "scientist"))
+    chain.block(chain.send("a", ApproveStudy(STUDY, spec.digest, chain.clock.ms + 86_400_000)))
+
+
+def make_node(place: Path, fill: Callable[[Chain], None] = lambda chain: chain.fill(6)) -> Path:
     """Hospital a's node, stopped, its headers kept by an audit; other files stand for what an audit cannot check."""
     folder = NodeFolder(place)
     folder.write_settings(NodeSettings(organisation="a", title="A", address="a.example.org:26656"))
@@ -40,7 +55,7 @@ def make_node(place: Path, blocks: int = 6) -> Path:
     peers = tuple(Peer(name, name * 40, f"{name}.example.org:26656") for name in "abcd")
     network_file.save(Network(genesis(), peers), folder.network)
     chain = Chain.found(folder.ledger)
-    chain.fill(blocks)
+    fill(chain)
     genesis_file.save(chain.founding, folder.ledger / "genesis.json")
     Archive(headers_of(chain)).save(folder.ledger)
     chain.app.close()

@@ -25,6 +25,8 @@ class Reading(StrEnum):
 
     NONE = "none"
     """The study has none."""
+    MEMBERS = "members"
+    """The members have it, and no ledger does: this is a ledger alone."""
     UNREAD = "unread"
     """This hospital has not read it yet."""
     READ = "read"
@@ -53,7 +55,10 @@ class StudyWords:
         """The title, or what is to be said in its place; one line."""
         if self.description is not None:
             return self.description.title
-        return {Reading.NONE: "no description", Reading.UNREAD: "not read yet"}.get(self.reading, "CANNOT BE READ")
+        return _SAID.get(self.reading, "CANNOT BE READ")
+
+
+_SAID = {Reading.NONE: "no description", Reading.MEMBERS: "with the members", Reading.UNREAD: "not read yet"}
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def texts_in(run: RunFolder, organisation: str, passphrase: Callable[[], str | N
     )
 
 
-def kept_words(texts: Texts, spec: StudySpec) -> StudyWords:
-    """What this hospital has read of a study's description: no store is asked."""
+def kept_words(texts: Texts | None, spec: StudySpec) -> StudyWords:
+    """What this hospital has read of a study's description: no store is asked. `texts` is None of a ledger alone."""
     pin = read_training(spec.training).words
     if pin is None:
         return StudyWords(Reading.NONE)
@@ -99,6 +104,8 @@ def kept_words(texts: Texts, spec: StudySpec) -> StudyWords:
         require_sound(pin, spec.name)
     except OtherDescriptionError as error:
         return StudyWords(Reading.DIFFERS, reason=str(error))
+    if texts is None:
+        return StudyWords(Reading.MEMBERS)
     known = texts.kept(spec.name, pin)
     return StudyWords(Reading.UNREAD if known is None else Reading.READ, known)
 

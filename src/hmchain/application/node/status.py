@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hmchain.application.node import pace, restoration, sent
 from hmchain.application.node.health import NetworkHealth, clock_words, judge, measure, members_of
+from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.link import connected, require_own
 from hmchain.application.node.pace import Pace
-from hmchain.application.node.reading import verified_state
+from hmchain.application.node.reading import open_ledger, verified_state
 from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
+from hmchain.application.site.run import ledger_in
 from hmchain.clock import utc
 from hmchain.errors import LedgerError
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, verify
@@ -25,7 +29,7 @@ from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.plain import Progress
 
-__all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "network_status", "node_status", "with_pace"]
+__all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "network_at", "node_status", "with_pace"]
 
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
@@ -92,7 +96,8 @@ class NetworkStatus:
     validators: tuple[ValidatorStatus, ...]
     vouched: str
     """Whose signatures the state rests on that this was read from."""
-    health: NetworkHealth
+    health: NetworkHealth | None
+    """None of a ledger without its node."""
 
 
 def node_status(folder: NodeFolder) -> NodeStatus:
@@ -192,8 +197,26 @@ def _damage(folder: NodeFolder) -> str:
     return str(diagnose(folder.engine, folder.log, RUN_BEGINS) or "")
 
 
-def network_status(folder: NodeFolder) -> NetworkStatus:
-    """Validators, power, reputation and proposers. Raises `NoEndpointError` if the node does not run."""
+def network_at(place: Path) -> NetworkStatus:
+    """Validators, power, reputation and proposers: at a node as it sees them, else as a ledger or its file has them.
+
+    Raises `NoEndpointError` if the node does not run, and what `ledger_at` and `open_ledger` raise.
+    """
+    folder = NodeFolder(place)
+    is_ledger = place.is_file() or (ledger_in(place) / genesis_file.FILE).is_file()
+    return _of_ledger(place) if is_ledger and not folder.toml.is_file() else _of_node(folder)
+
+
+def _of_ledger(place: Path) -> NetworkStatus:
+    with ledger_at(place) as directory, open_ledger(directory) as ledger:
+        found, read = ledger.members(), ledger.verified
+        proposed = sum(each.proposed for each in found)
+        return NetworkStatus(
+            ledger.genesis.chain_id, read.state.height, tolerated(found), proposed, found, read.words, None
+        )
+
+
+def _of_node(folder: NodeFolder) -> NetworkStatus:
     network = folder.joined()
     with connected(folder) as client, verified_state(folder.ledger) as read:
         headers, health = client.headers(HEADERS_SHOWN), judge(measure(folder, client, read.state))

@@ -26,6 +26,12 @@ class TwoFoldersError(InputError):
     code = "two_folders"
 
 
+class NoFolderError(InputError):
+    """A file was given to a command that needs a folder, with keys or settings that no file of a ledger has."""
+
+    code = "no_folder"
+
+
 class WriteCommand(TyperCommand):
     """A command that changes something.
 
@@ -50,6 +56,7 @@ class WriteCommand(TyperCommand):
         _began.set(type(self))
         for name in [name for name in ctx.params if name.startswith(_AS_ARGUMENT)]:
             _take_folder(ctx, name)
+        _require_folder(ctx, self.params)
         _remember_folder(ctx, self.params)
         return super().invoke(ctx)
 
@@ -76,6 +83,19 @@ def _take_folder(ctx: Any, argument: str) -> None:
         raise TwoFoldersError(f"{given} and {ctx.params[option]} are two folders", f"name one, by {_FOLDER} or without")
     ctx.params[option] = given
     ctx.set_parameter_source(option, source.__class__[_TYPED])
+
+
+def _require_folder(ctx: Any, options: list[Any]) -> None:
+    """Refuse a file where only a folder has what is needed: a ledger's file is for those who read a ledger."""
+    words = ctx.command_path.partition(" ")[2]
+    if hints.takes(words) is hints.Takes.RUN:
+        return
+    for option in options:
+        if _FOLDER in option.opts and (given := ctx.params[option.name]) is not None and Path(given).is_file():
+            whose = "hospital" if hints.takes(words) is hints.Takes.HOSPITAL else "node"
+            what = f"{given} is a file, and this needs the folder of a {whose}"
+            hint = "name it by --dir; what a ledger's file tells, `hmchain audit verify FILE` and others show"
+            raise NoFolderError(what, hint)
 
 
 def _remember_folder(ctx: Any, options: list[Any]) -> None:

@@ -31,12 +31,13 @@ _OTHERS = {
     ),
     **dict.fromkeys(("network init",), Takes.NOTHING),
     **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
+    **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     "model export": Takes.HOSPITAL,
 }
 ABOUT_ONE = ("study show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
 """Commands on a run that have an argument of their own, which is no folder."""
-_LEAST = {"report": 1}
-"""Words of a command; one alone is a group of commands."""
+_LEAST = {"report": 1, "network upgrade": 3}
+"""Words of a command, where they are not two; one alone is a group of commands."""
 _LINE = re.compile(rf"^( *){NAME} ([a-z].*)$", re.MULTILINE)
 _COMMAND = re.compile(rf"`{NAME}( [^`\n]*)?`")
 
@@ -46,8 +47,8 @@ _given: ContextVar[tuple[str, Path] | None] = ContextVar("given", default=None)
 
 def takes(words: str) -> Takes:
     """The folder that a command takes, which is given as it is typed: `study status --wide`."""
-    one, two = " ".join(words.split()[:1]), " ".join(words.split()[:2])
-    return _OTHERS.get(two) or _OTHERS.get(one) or _GROUPS.get(one, Takes.RUN)
+    one, two, three = (" ".join(words.split()[:count]) for count in (1, 2, 3))
+    return _OTHERS.get(three) or _OTHERS.get(two) or _OTHERS.get(one) or _GROUPS.get(one, Takes.RUN)
 
 
 def remember(command: str, folder: Path) -> None:
@@ -74,13 +75,21 @@ def called(words: str) -> str:
 
 
 def _goes_there(words: str, running: str, folder: Path) -> bool:
-    """Tell whether a command wants the folder of the one that runs, and does not name one itself."""
+    """Tell whether a command wants the folder of the one that runs, and does not name one itself.
+
+    A folder without a ledger that is asked about its network is to become a node's.
+    """
     from hmchain.application.site.node import NodeFolder
+    from hmchain.application.site.run import ledger_in
+    from hmchain.ledger.genesis import FILE as GENESIS
 
     parts, wants = words.split(), takes(words)
-    size = _LEAST.get("".join(parts[:1]), 2)
+    size = next((least for begin, least in _LEAST.items() if words.strip().startswith(begin)), 2)
     if {"--dir", "--node", "--help"} & set(parts) or len(parts) < size:
         return False
     if wants is Takes.RUN and " ".join(parts[:2]) not in ABOUT_ONE and parts[size:] and parts[size][0] != "-":
         return False  # the folder is its argument
-    return wants is not Takes.NOTHING and (wants is takes(running) or NodeFolder(folder).toml.is_file())
+    meant = takes(running)
+    if running.startswith("network ") and not folder.is_file() and not (ledger_in(folder) / GENESIS).is_file():
+        meant = Takes.NODE
+    return wants is not Takes.NOTHING and (wants is meant or NodeFolder(folder).toml.is_file())

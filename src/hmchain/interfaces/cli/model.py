@@ -56,6 +56,12 @@ class NoLedgerError(InputError):
     code = "no_ledger"
 
 
+class NoModelHereError(InputError):
+    """A model was to be held against a ledger, and only the ledger was named."""
+
+    code = "no_model_here"
+
+
 class UnreadableImagesError(DataError):
     """Some of the images could not be read; the others were."""
 
@@ -144,7 +150,9 @@ def predict(
 
 def _file_and_ledger(directory: Path | None, study: str | None, model: Path | None) -> tuple[Path, Path | None]:
     """A model file and the ledger to hold it against; a file by itself has none."""
-    if model is not None and directory is not None and directory.is_file():
+    if directory is not None and directory.is_file():
+        if model is None:
+            raise NoModelHereError(f"{directory} is a ledger, and holds no model", "name the model's file by --model")
         return model, directory
     try:
         place = runs.find(directory)

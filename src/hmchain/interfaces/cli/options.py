@@ -38,6 +38,17 @@ NodeOption = Annotated[
     typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
 ]
 
+MembersOption = Annotated[
+    Path,
+    typer.Option(
+        "--dir",
+        envvar=["HMCHAIN_NODE", "HMCHAIN_RUN"],
+        metavar="DIR",
+        help="Folder of a run, a node or a ledger.",
+    ),
+]
+"""For what the ledger alone says of a network."""
+
 PersonOption = Annotated[
     Path,
     typer.Option("--dir", "--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),

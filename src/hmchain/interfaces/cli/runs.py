@@ -19,6 +19,7 @@ _NAME_ONE = (
     "name the folder of a node, a run or a ledger with --dir, or the node's in HMCHAIN_NODE; "
     "`hmchain demo` makes a run here"
 )
+_MORE_THAN_A_LEDGER = "give the folder of the run or node: this needs more than a ledger's file holds"
 
 
 class NoRunError(InputError):
@@ -82,8 +83,9 @@ def find(*given: Path | None) -> Run:
     """
     path = _chosen(*given)
     if not path.is_dir():
-        what = f"{path} is a file, and a folder is wanted here" if path.is_file() else f"there is no run at {path}"
-        raise NoRunError(what, _NAME_ONE)
+        if path.is_file():
+            raise NoRunError(f"{path} is a file, and a folder is wanted here", _MORE_THAN_A_LEDGER)
+        raise NoRunError(f"there is no run at {path}", _NAME_ONE)
     run = Run(path)
     if not (run.ledger / genesis.FILE).is_file():
         raise NoRunError(f"{path} holds no ledger", _NAME_ONE)

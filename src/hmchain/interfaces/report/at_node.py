@@ -1,6 +1,6 @@
-"""The report of a study on a real network as one hospital may know it: from the ledger and from its own files.
+"""The report of a study on a real network as one hospital may know it, or somebody who has the ledger and nothing else.
 
-Nothing is measured for it. What a hospital cannot know, the others' scores above all, is left out.
+Nothing is measured for it. What they cannot know, the others' scores above all, is left out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.ledger import LedgerReader
-from hmchain.ledger.readers.next_steps import RUN
+from hmchain.ledger.readers.next_steps import NODE
 from hmchain.ledger.readers.study_status import StudyStatus
 from hmchain.ledger.state import State
 from hmchain.plain import size
@@ -57,11 +57,18 @@ OWN_SCORES = Fact(
     "not at the other hospitals, and on few images chance has a large part. No model of its own was trained to compare "
     "with: a fair one takes as much computing as the study.",
 )
+NO_SCORES = Fact(
+    name="No scores are on this page.",
+    text="Each hospital measures the model on its own images and keeps what it found; no ledger holds it. How good the "
+    "model is, the hospitals alone can tell.",
+)
 NOT_AUDITED = Fact(
     name="This page is no audit.",
-    text="It was drawn from this node's copy of the ledger, held against the newest header that members signed. An "
-    "audit executes all of it again and checks every signature; its command stands below.",
+    text="It was drawn from one copy of the ledger, held against the newest header that members signed. An audit "
+    "executes all of it again and checks every signature; its command stands below.",
 )
+_AUDIT = Fact(name="audit verify", text="check the whole record")
+"""For who has no node; there the steps of the study say it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class _Known:
     """All that the page is drawn from."""
 
     organisation: str
+    """The hospital at whose node the page is drawn; empty of a ledger alone, which is nobody's."""
     genesis: Genesis
     state: State
     study: Study
@@ -86,9 +94,15 @@ class _Known:
 
 
 def summarise(
-    hospital: HospitalFolder, directory: Path, ledger: LedgerReader, study: str | None, called: Callable[[str], str]
+    hospital: HospitalFolder | None,
+    directory: Path,
+    ledger: LedgerReader,
+    study: str | None,
+    called: Callable[[str], str],
 ) -> RunSummary:
-    """What a hospital may know of a study; `called` makes whole commands of what stands after the program's name.
+    """What a hospital may know of a study, or without one what the ledger tells everybody.
+
+    `called` makes whole commands of what stands after the program's name.
 
     Raises `NoStudyError`, `ScoresFileError`, `ActivityLogError`, and what `LedgerReader.require_whole` raises.
     """
@@ -97,9 +111,11 @@ def summarise(
     entry = studies.require_study(state, status.name)
     members = [member.organisation for member in membership.active_members(state)]
     story = None if ledger.begins_after else history.read(directory, status.name, (*members, *entry.spec.participants))
-    own = own_scores(hospital, ledger, status.name)
-    sent = activity.report(hospital).totals.updates.get(status.name)
-    known = _Known(hospital.organisation, ledger.genesis, state, entry, status, own, story, sent, called)
+    own, sent, organisation = None, None, ""
+    if hospital is not None:
+        own, organisation = own_scores(hospital, ledger, status.name), hospital.organisation
+        sent = activity.report(hospital).totals.updates.get(status.name)
+    known = _Known(organisation, ledger.genesis, state, entry, status, own, story, sent, called)
     return _summary(known, directory)
 
 
@@ -109,9 +125,8 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
     ended = f" ({status.reason})" if status.reason else ""
     lineage = read_lineage(directory, status.name) if story else None
     return RunSummary(
-        title=f"Study {status.name}, as {known.organisation} knows it",
-        notice=f"The study is {status.status}{ended}. Scores on this page are {known.organisation}'s own; no hospital "
-        "learns another's.",
+        title=f"Study {status.name}, as {known.organisation or 'its ledger'} knows it",
+        notice=f"The study is {status.status}{ended}. {_whose_scores(known.organisation)}",
         identity=_identity(known),
         hospitals=tuple(Hospital(name=name, class_counts=(0,) * len(spec.schema.classes)) for name in names),
         participants=tuple(_participants(status)),
@@ -126,13 +141,20 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
         departures=_departures(known),
         lineage=replace(lineage, model_transaction=story.registered.hex()) if story and lineage else None,
         ledger=story.statistics(standings.validator_count(known.state)) if story else None,
-        limits=(OWN_SCORES, NOT_AUDITED, *PRIVACY_LIMITS),
+        limits=(OWN_SCORES if known.organisation else NO_SCORES, NOT_AUDITED, *PRIVACY_LIMITS),
         next_commands=_next_commands(known),
     )
 
 
+def _whose_scores(organisation: str) -> str:
+    if not organisation:
+        return "No scores are on this page: hospitals keep them."
+    return f"Scores on this page are {organisation}'s own; no hospital learns another's."
+
+
 def _identity(known: _Known) -> RunIdentity:
     spec = known.study.spec
+    at = f" at the node of {known.organisation}" if known.organisation else ""
     as_of = datetime.fromtimestamp(standings.time_ms(known.state) / 1000, UTC)
     return RunIdentity(
         dataset=", ".join(spec.schema.classes),
@@ -142,7 +164,7 @@ def _identity(known: _Known) -> RunIdentity:
         model_digest=known.status.model_root.hex(),
         finished=as_of.isoformat(timespec="seconds"),
         software=f"hmchain {version('hmchain')}, Python {platform.python_version()}",
-        engine=f"block {known.status.height} at the node of {known.organisation}, {known.status.vouched}",
+        engine=f"block {known.status.height}{at}, {known.status.vouched}",
     )
 
 
@@ -265,11 +287,13 @@ def _verdicts(known: _Known) -> tuple[Verdict, ...]:
 
 
 def _next_commands(known: _Known) -> tuple[Fact, ...]:
-    return tuple(
-        Fact(name=known.called(step.command), text=step.words)
+    places, audit = ("", NODE) if known.organisation else ("",), () if known.organisation else (_AUDIT,)
+    steps = (
+        Fact(name=step.command, text=step.words)
         for step in known.status.steps
         if step.command
-        and step.place != RUN
+        and step.place in places
         and "report" not in step.command
         and (not step.who or known.organisation in step.who)
     )
+    return tuple(Fact(name=known.called(step.name), text=step.text) for step in (*steps, *audit))

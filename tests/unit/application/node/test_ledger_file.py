@@ -15,9 +15,10 @@ import pytest
 
 import hmchain
 from hmchain.interfaces.cli.main import main
-from support.kept_node import make_node
+from support.kept_node import make_node, propose_study
 from support.ledger_network import genesis
 from support.read_only import read_only
+from support.study_bed import STUDY
 
 GENESIS = genesis().digest.hex()
 Captured = pytest.CaptureFixture[str]
@@ -72,6 +73,71 @@ def test_it_is_read_from_python(exported: Path) -> None:
     assert hmchain.verify(exported, bytes.fromhex(GENESIS)).height == 7
     with hmchain.open_ledger(exported) as ledger:
         assert [each.organisation for each in ledger.members()] == ["a", "b", "c", "d"]
+
+
+@pytest.fixture(scope="module")
+def of_a_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a network that was asked for a study, alone in a folder."""
+    place = tmp_path_factory.mktemp("study")
+    file = place / "post" / "ledger.zip"
+    file.parent.mkdir()
+    node = make_node(place / "node", propose_study)
+    assert main(["node", "export-ledger", str(file), "--dir", str(node)]) == 0
+    return file
+
+
+def test_an_outsider_reads_who_decided_what_from_it(of_a_study: Path, capsys: Captured) -> None:
+    place = str(of_a_study)
+    with read_only(of_a_study.parent):
+        (listed,) = answer(capsys, "study", "list", place)
+        shown = answer(capsys, "study", "show", STUDY, "--dir", place)
+        said = {each["organisation"]: each["decision"] for each in shown["asked"]["answers"]}
+        assert said == {"a": "approved", "b": "undecided", "c": "undecided", "d": "undecided"}
+        assert (listed["study"], listed["sent"], listed["description"]["reading"]) == (STUDY, [], "none")
+        found = answer(capsys, "network", "status", place)
+        assert [each["organisation"] for each in found["validators"]] == list("abcd") and found["health"] is None
+        assert (found["height"], found["blocks"], found["vouched"]) == (10, 10, "signed by 4 of 4 founders")
+        assert answer(capsys, "network", "ballots", place) == []
+        assert answer(capsys, "network", "parameters", place)["parameters"]["round_trip_ms"] == 50
+        assert answer(capsys, "network", "upgrade", "show", place)["protocol"] == 2
+        assert main(["network", "status", place]) == 0
+    assert "only a running node can say" in capsys.readouterr().out
+
+
+def test_an_outsider_s_page_of_a_study_has_what_the_ledger_tells_and_overwrites_nothing(
+    of_a_study: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with read_only(of_a_study.parent):
+        found = answer(capsys, "report", str(of_a_study))
+    page = tmp_path / f"{STUDY}.html"
+    assert found["report"] == str(page) and page.is_file()
+    summary = found["summary"]
+    assert (summary["own"], summary["departures"]) == (None, []) and "keep them" in summary["notice"]
+    assert [each["approval"] for each in summary["participants"]] == ["approved", *["undecided"] * 3]
+    assert f"audit verify --dir {of_a_study}" in summary["next_commands"][-1]["name"]
+    assert "This hospital" not in page.read_text("utf-8")
+    page.write_text("mine")
+    assert answer(capsys, "report", str(of_a_study), status=2)["error"]["code"] == "page_there"
+    assert page.read_text() == "mine"
+    answer(capsys, "report", str(of_a_study), "--output", "other.html")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("study", "approve", STUDY), "no_folder"), (("node", "status"), "no_folder"),
+        (("network", "vote", "3f9a"), "no_folder"), (("data", "log"), "no_folder"),
+        (("model", "export", STUDY), "no_folder"), (("model", "show"), "no_model_here"),
+        (("ledger", "rebuild"), "no_run"),
+    ],
+)  # fmt: skip
+def test_what_needs_more_than_a_ledger_refuses_its_file_and_makes_nothing_there(
+    command: tuple[str, ...], code: str, exported: Path, capsys: Captured
+) -> None:
+    error = answer(capsys, *command, "--dir", str(exported), status=2)["error"]
+    assert error["code"] == code and error["hint"] and "init" not in error["hint"]
+    assert [path.name for path in exported.parent.iterdir()] == ["ledger.zip"]
 
 
 def test_unpacked_it_is_a_ledger_s_folder(exported: Path, tmp_path: Path, capsys: Captured) -> None:

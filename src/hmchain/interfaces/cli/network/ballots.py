@@ -11,6 +11,7 @@ from hmchain.application.governance import members
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import Motion
 from hmchain.application.node import sent
+from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site import network
 from hmchain.application.site.network import Introduction
@@ -19,7 +20,7 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, example
 from hmchain.interfaces.cli.people import open_steward
 
 app = typer.Typer()
@@ -37,9 +38,9 @@ def put(steward: LedgerUser, motion: Motion, *, yes: bool, newcomer: Introductio
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain network ballots"))
-def ballots(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def ballots(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """List what the members were asked to decide, the newest first."""
-    with open_ledger(NodeFolder(directory).ledger) as ledger:
+    with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
         undecided = sent.about_the_network(NodeFolder(directory))
         output.show(ledger.ballots(), lambda found: show.show_all_ballots(found, undecided))
@@ -69,9 +70,9 @@ def remove(
 
 
 @app.command("parameters", cls=ReadCommand, epilog=example("hmchain network parameters"))
-def show_parameters(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def show_parameters(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show the rules that the members agreed on, and what is proposed to change."""
-    with open_ledger(NodeFolder(directory).ledger) as ledger:
+    with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
         output.show(ledger.parameters(), show.show_parameters)
 

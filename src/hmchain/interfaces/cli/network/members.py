@@ -20,6 +20,7 @@ from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     GENESIS_HELP,
+    MembersOption,
     NodeOption,
     SignsAboveOption,
     example,
@@ -102,12 +103,12 @@ def _snapshot_source(trust: str | None, servers: list[str], *, wanted: bool) -> 
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain network status"))
-def status(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def status(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show whether the network goes on, validators, voting power, reputation and who proposed, as this node sees it.
 
-    Exit status 6 if it stands still.
+    Exit status 6 if it stands still. Of a ledger without its node it shows the members as the ledger has them.
     """
-    found = node_status.network_status(NodeFolder(directory))
+    found = node_status.network_at(directory)
     output.show(found, show.show_network)
-    if found.health.verdict is Health.STANDS_STILL:
+    if found.health is not None and found.health.verdict is Health.STANDS_STILL:
         raise typer.Exit(6)

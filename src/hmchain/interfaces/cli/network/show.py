@@ -52,14 +52,16 @@ def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> 
 def show_network(found: NetworkStatus) -> None:
     """Show the validators of a network."""
     output.heading(f"Network {found.chain_id}, block {found.height}, {found.vouched}")
-    output.say(f"{found.health}.")
+    output.say(f"{found.health}." if found.health else "Whether it goes on only a running node can say.")
     rows = (
         (each.organisation, each.title, each.power, f"{each.share_permyriad / 100:.1f} %", each.consensus,
          each.learning, each.proposed, _standing(each))
         for each in found.validators
     )  # fmt: skip
     output.table(VALIDATOR_COLUMNS, rows, drop=("blocks proposed#", "name", "learning#"))
-    output.say(f"Proposers of the last {found.blocks} blocks. At most {found.tolerated} members may fail or lie.")
+    counted = "" if found.health else " that hold anything"
+    output.say(f"Proposers of the last {found.blocks} blocks{counted}. "
+               f"At most {found.tolerated} members may fail or lie.")  # fmt: skip
 
 
 def _standing(found: ValidatorStatus) -> str:

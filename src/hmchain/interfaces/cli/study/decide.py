@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example, passphrase
 from hmchain.interfaces.cli.people import open_scientist, open_steward
+from hmchain.interfaces.cli.runs import Run
 from hmchain.interfaces.cli.study.show import show_list, show_proposal
 from hmchain.interfaces.cli.study.status import app
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest, proposal, proposal_to
@@ -58,8 +60,7 @@ def list_studies(folder: NodeOrRun = None) -> None:
 
     Where there is no node, the studies of the latest run.
     """
-    place = _place(folder)
-    with open_ledger(place.ledger) as ledger:
+    with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         asked = [ledger.proposal(place.organisation, each.study) for each in ledger.requests(place.organisation)]
     found = [StudyInWords(each, kept_words(place.texts(each), each.specification)) for each in asked]
@@ -79,11 +80,11 @@ def show(study: StudyName, folder: NodeOrRun = None) -> None:
 
     Where there is no node, the study of the latest run.
     """
-    place = _place(folder)
-    with open_ledger(place.ledger) as ledger:
+    with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         chain_id, found = ledger.genesis.chain_id, ledger.proposal(place.organisation, study)
-    shown = StudyInWords(found, read_words(place.texts(found), chain_id, found.specification))
+    texts, spec = place.texts(found), found.specification
+    shown = StudyInWords(found, kept_words(None, spec) if texts is None else read_words(texts, chain_id, spec))
     asks = bool(place.organisation)
     output.show(shown, lambda shown: show_proposal(shown, asks=asks), lambda shown: _told(shown.proposal, shown))
 
@@ -195,21 +196,27 @@ def propose(
 
 @dataclass(frozen=True)
 class _Place:
-    """A ledger that is meant, and whose it is: a node's hospital's, or of a run nobody's."""
+    """A ledger that is meant, and whose it is: a node's hospital's, or nobody's, of a run or by itself."""
 
     ledger: Path
     organisation: str
-    texts: Callable[[StudyProposal], Texts]
+    texts: Callable[[StudyProposal], Texts | None]
     """Where the description of a study is looked for: at the node, or with whoever proposed it in the run."""
 
 
-def _place(folder: Path | None) -> _Place:
+@contextmanager
+def _place(folder: Path | None) -> Iterator[_Place]:
     node = NodeFolder(folder or DEFAULT_FOLDER)
     if node.toml.is_file():
         texts = texts_at(node, passphrase)
-        return _Place(node.ledger, texts.folder.organisation, lambda _: texts)
-    found = runs.find(folder)
-    return _Place(found.ledger, "", lambda study: texts_in(RunFolder(found.path), study.asked.proposer, passphrase))
+        yield _Place(node.ledger, texts.folder.organisation, lambda _: texts)
+        return
+    with runs.opened(folder) as found:
+        yield _Place(found.ledger, "", lambda study: _texts_of(found, study.asked.proposer))
+
+
+def _texts_of(run: Run, proposer: str) -> Texts | None:
+    return texts_in(RunFolder(run.path), proposer, passphrase) if run.is_run else None
 
 
 def _in_words(node: Path, person: LedgerUser, found: StudyProposal) -> StudyInWords:

@@ -42,11 +42,16 @@ def show_proposal(shown: StudyInWords, *, asks: bool = True) -> None:
         output.say(f"THE DESCRIPTION CANNOT BE SHOWN: {shown.words.reason}", style="bold red")
 
 
+_UNSAID = {
+    Reading.NONE: "none: this study came without title, text and contact",
+    Reading.MEMBERS: "its members have it, sealed; the ledger pins its digest",
+}
+
+
 def _words(words: StudyWords) -> tuple[Term, ...]:
     found = words.description
     if found is None:
-        said = "none: this study came without title, text and contact" if words.reading is Reading.NONE else words.title
-        return (("description", said),)
+        return (("description", _UNSAID.get(words.reading, words.title)),)
     ethics = ", ".join(part for part in (found.ethics_number, found.ethics_committee) if part)
     return (
         ("title", found.title),
