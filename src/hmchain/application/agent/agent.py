@@ -33,7 +33,7 @@ from hmchain.application.agent.pins import (
 from hmchain.application.agent.protocols import Learner, LearnerFactory, Leaving, Outgoing, Random
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import PairAgreementError, StudyKeyStore
-from hmchain.application.learning.trainers.worker import StillAtWorkError
+from hmchain.application.learning.trainers.worker import StillAtWorkError, TrainerEndedError
 from hmchain.canonical import encode
 from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
@@ -72,6 +72,8 @@ class Agent:
     """Studies this agent takes no part in, with the reason."""
     troubles: dict[str, str] = field(default_factory=dict)
     """Studies that wait for something, with the last error."""
+    news: list[str] = field(default_factory=list)
+    """Happenings to tell people, from any thread; who tells one takes it out."""
 
     def __post_init__(self) -> None:
         self.keys = StudyKeyStore(self.store)
@@ -145,6 +147,8 @@ class Agent:
             yield
         except StillAtWorkError:  # as a trainer usually is: nothing to tell
             pass
+        except TrainerEndedError:  # it is among the news, and holds up nobody
+            self.troubles.pop(study.spec.name, None)
         except HMChainError as error:  # an object out of reach, a full disk
             self.troubles[study.spec.name] = str(error)
         except Exception as error:  # a participant may send what no line here foresees

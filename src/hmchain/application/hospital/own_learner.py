@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,9 @@ from hmchain.application.learning.trainer_study import (
     start,
     trainer_differences,
 )
-from hmchain.application.learning.trainers.own import RECORDS_MIN, OwnTrainer
+from hmchain.application.learning.trainers.own import RECORDS_MIN
+from hmchain.application.learning.trainers.own_child import Begin
+from hmchain.application.learning.trainers.own_trainer import OwnTrainer
 from hmchain.application.learning.trainers.source import (
     AcceptedTrainer,
     TrainerCodeError,
@@ -122,9 +125,12 @@ def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
         what = f"study {spec.name} trains on {use.dataset}, which has {len(train)} records to train on"
         raise UnpinnedError(what, f"{RECORDS_MIN} are needed: what a hospital sends must differ from round to round")
     secret = hospital.agent.coins.derive("training", spec.name.encode())
+    apart = Begin(begun.source, spec.schema, begun.options, begun.layers, dict(examples), sys.path)
     counts = np.bincount(train.labels, minlength=len(spec.schema.classes))
     return LearnerData(
-        OwnTrainer(begun.trainer, begun.name, begun.layers, examples, secret.raw),
+        OwnTrainer(
+            apart, secret.raw, spec.deadlines, lambda text: hospital.agent.news.append(f"study {spec.name}: {text}")
+        ),
         counts,
         records_digest(train.inputs, train.labels),
         lambda _: None,  # what the classes' shares are for is the trainer's business, and it has none of others'

@@ -17,7 +17,7 @@ from hmchain.application.learning.specification import fields_that_differ, speci
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own import Layers, TrainerLayer, first_model
 from hmchain.application.learning.trainers.source import TrainerSource, require_class_name
-from hmchain.application.learning.trainers.trainer import Option, Trainer
+from hmchain.application.learning.trainers.trainer import Option
 from hmchain.application.learning.trainers.worker import of_others
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.ledger.contracts.data.datasets import Schema
@@ -104,11 +104,10 @@ def _as_json(options: Mapping[str, Option]) -> str:
 
 @dataclass(frozen=True)
 class OwnStart:
-    """A trainer that was loaded and made, and the first model that it gives."""
+    """A trainer that could be loaded and made, and the first model that it gives."""
 
-    trainer: Trainer
-    name: str
-    """Where its code lies, for people."""
+    source: TrainerSource
+    options: dict[str, Option]
     layers: Layers
     initial: Vector
 
@@ -131,7 +130,7 @@ def start(source: TrainerSource, schema: Schema, plan: TrainerPlan, salt: bytes,
     kind, options = source.load(), plan.settings()
     trainer = of_others(str(source), "__init__", lambda: kind(schema, options))
     layers, initial = first_model(trainer, str(source), _first_seed(salt, study))
-    return OwnStart(trainer, str(source), layers, initial)
+    return OwnStart(source, options, layers, initial)
 
 
 def _first_seed(salt: bytes, study: str) -> bytes:

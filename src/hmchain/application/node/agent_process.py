@@ -155,8 +155,10 @@ class _Acting:
         return False
 
     def _tell_troubles(self) -> None:
-        """Say what holds studies up, and what holds them up no more."""
+        """Say what happened, what holds studies up, and what holds them up no more."""
         agent = self._at_node.hospital.agent
+        while agent.news:
+            self._log.tell(agent.news.pop(0))
         for study, reason in agent.refusals.items():
             if self._told.get(study) != reason:
                 self._log.tell(f"study {study}: this hospital takes no part: {reason}")

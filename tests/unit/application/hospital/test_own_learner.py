@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.agent import turns
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.own_learner import learning_with
+from hmchain.application.learning.defaults import DEADLINES
 from hmchain.application.learning.model_file import (
     ModelDiffersError,
     NoNetworkError,
@@ -24,28 +31,43 @@ from hmchain.application.learning.model_file import (
 from hmchain.application.learning.schedule import PlanError
 from hmchain.application.learning.trainer_study import TrainerPlan, start, trainer_spec
 from hmchain.application.learning.trainers import worker
-from hmchain.application.learning.trainers.local import SPLITS
-from hmchain.application.learning.trainers.own import OwnTrainer, TrainerLayer, half
+from hmchain.application.learning.trainers.local import SPLITS, Vector
+from hmchain.application.learning.trainers.own import TrainerLayer, half, score_once, train_once
+from hmchain.application.learning.trainers.own_child import Begin
+from hmchain.application.learning.trainers.own_trainer import OwnTrainer
 from hmchain.application.learning.trainers.source import read_source
 from hmchain.application.learning.trainers.trainer import Examples
-from hmchain.application.learning.trainers.worker import TrainerError
+from hmchain.application.learning.trainers.worker import StillAtWorkError, TrainerEndedError, TrainerError
 from hmchain.application.models import inference, registry
+from hmchain.clock import now_ms
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RevokeApproval
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, Status
 from support.own_trainers import SCHEMA, TITLES, altered, block, logistic, rows
 
 STUDY = "risk"
+YEWS = 48
+"""Records of one hospital that has fewer than the others."""
+T = TypeVar("T")
 
 
 @contextmanager
 def proposed(
-    folder: Path, source: str, accepted: str, *, approve: tuple[str, ...] = tuple(TITLES), records: int = 64
+    folder: Path,
+    source: str,
+    accepted: str,
+    *,
+    approve: tuple[str, ...] = tuple(TITLES),
+    records: int = 64,
+    yews: int | None = None,
+    clock_ms: Callable[[], int] = now_ms,
 ) -> Iterator[Consortium]:
     """Four hospitals with rows, and a study of a trainer before them that all but some have approved."""
-    with Consortium.create(folder / "run", "own", TITLES, learn=learning_with(accepted)) as consortium:
-        for order, hospital in enumerate(consortium.hospitals.values()):
-            hospital.store_rows("rows", {"train": rows(records, order), "validation": rows(32, 10 + order)})
+    learn = learning_with(accepted)
+    with Consortium.create(folder / "run", "own", TITLES, learn=learn, clock_ms=clock_ms) as consortium:
+        for order, (name, hospital) in enumerate(consortium.hospitals.items()):
+            count = yews if yews and name == "yew" else records
+            hospital.store_rows("rows", {"train": rows(count, order), "validation": rows(32, 10 + order)})
             consortium.require(hospital.register("rows", SCHEMA), hospital.publish("rows", 1))
         uses = tuple(DatasetUse(name, "rows", 1) for name in TITLES)
         plan = TrainerPlan.of(rounds=3, options={"steps": 5, "rate": 0.5})
@@ -57,23 +79,29 @@ def proposed(
         yield consortium
 
 
-def test_a_data_scientists_own_trainer_learns_with_four_hospitals(tmp_path: Path) -> None:
+def test_the_guides_example_on_one_machine_runs_as_printed_and_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     source = f"{logistic(tmp_path)}:Logistic"
-    with proposed(tmp_path, source, source) as consortium:
-        consortium.run(STUDY)
+    exec(compile(block("embedded"), "own-trainer.md", "exec"), {"__name__": "guide"})
+    with Consortium.open(tmp_path / "own-run") as consortium:
+        assert studies.require_study(consortium.ledger.state, "risk").status is Status.FINISHED
         model = models.model(consortium.ledger.state, STUDY)
-        assert model is not None and model.round == 3
+        assert model is not None and model.round == 2
         key, genesis, path = consortium.study_key(STUDY), consortium.ledger.genesis, tmp_path / "risk.safetensors"
         registry.export(consortium.ledger.state, consortium.objects, key, STUDY, path, genesis)
     known = RegisteredModels(genesis.digest, (model,))
     held = load_model(path, known)
-    assert {name: array.shape for name, array in held.arrays().items()} == {"slopes": (5, 2), "offsets": (2,)}
+    assert {name: array.shape for name, array in held.arrays().items()} == {"slopes": (3, 2), "offsets": (2,)}
     with pytest.raises(NoNetworkError, match="of the trainer Logistic"):
         held.network()
-    test, trainer = rows(200, 99), read_source(source).load()(SCHEMA, {})
-    assert (trainer.predict(held.arrays(), test.values).argmax(1) == test.labels).mean() > 0.9
+    labels = np.arange(400) % 2
+    values = np.random.default_rng(99).normal(0, 1, (400, 3)) + labels[:, None]
+    trainer = read_source(source).load()(SCHEMA, {})
+    assert (trainer.predict(held.arrays(), values).argmax(1) == labels).mean() > 0.7
     described = inference.describe(path, known)
-    assert described.ledger == "matches" and described.trainer == "Logistic" and "slopes 5 x 2" in described.network
+    assert described.ledger == "matches" and described.trainer == "Logistic" and "slopes 3 x 2" in described.network
     save_model(path, held._replace(preprocessing=replace(held.preprocessing, classes=("yes", "no"))))
     with pytest.raises(ModelDiffersError):
         load_model(path, known)
@@ -179,10 +207,10 @@ def test_a_trainer_that_raises_holds_up_its_study_alone_and_quotes_no_patient(tm
 def test_what_is_no_model_and_no_score_is_not_taken(tmp_path: Path, change: tuple[str, str], told: str) -> None:
     source = read_source(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
     begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
-    examples = {split: Examples(rows(32, 1).values, rows(32, 1).labels) for split in SPLITS}
-    trainer = OwnTrainer(begun.trainer, str(source), begun.layers, examples, bytes(32))
+    made, held = source.load()(SCHEMA, begun.options), Examples(rows(32, 1).values, rows(32, 1).labels)
+    given = made, str(source), begun.layers
     with pytest.raises(TrainerError, match=re.escape(told)):
-        trainer.evaluate(trainer.fit(begun.initial, 0).weights, "validation")
+        score_once(*given, train_once(*given, begun.initial, held, 0, np.random.default_rng(1)), held)
 
 
 @pytest.mark.parametrize(
@@ -200,9 +228,9 @@ def test_no_word_of_a_trainer_is_told(tmp_path: Path, line: str) -> None:
     line = line.replace("hmchain.errors", "__import__('hmchain.application.learning.trainers.worker', fromlist=['_'])")
     source = read_source(f"{altered(tmp_path, 'bad.py', ('        return weights', '        ' + line))}:Logistic")
     begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
-    examples = {split: Examples(rows(32, 1).values, rows(32, 1).labels) for split in SPLITS}
+    made, held = source.load()(SCHEMA, begun.options), Examples(rows(32, 1).values, rows(32, 1).labels)
     with pytest.raises(TrainerError) as told:
-        OwnTrainer(begun.trainer, str(source), begun.layers, examples, bytes(32)).fit(begun.initial, 0)
+        train_once(made, str(source), begun.layers, begun.initial, held, 0, np.random.default_rng(1))
     assert "Jones" not in str(told.value) + repr(told.value.hint)
 
 
@@ -211,13 +239,9 @@ def test_a_score_cannot_change_the_records_for_later_votes(tmp_path: Path) -> No
         "    def score(self, weights, data):\n",
         "    def score(self, weights, data):\n        data.inputs[:] -= 1\n",
     )
-    source = read_source(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
-    begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
-    held = Examples(rows(32, 1).values, rows(32, 1).labels)
-    trainer = OwnTrainer(begun.trainer, str(source), begun.layers, dict.fromkeys(SPLITS, held), bytes(32))
+    trainer, weights = apart(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
     with pytest.raises(TrainerError, match=r"ValueError at bad\.py:"):
-        trainer.evaluate(begun.initial, "validation")
-    assert np.array_equal(held.inputs, rows(32, 1).values)
+        answered(lambda: trainer.evaluate(weights, "validation"))
 
 
 @pytest.mark.parametrize("name", ["__metadata__", "\ud800", "a\x1b[31m\n", "x" * 70, ""])
@@ -253,16 +277,100 @@ def test_options_say_nothing_of_people(options: str) -> None:
         replace(plan, options=options)
 
 
-def test_a_trainer_that_never_ends_holds_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+HANGS_ONCE = """
+        import os, pathlib, threading
+        mark = pathlib.Path({mark!r})
+        if {where} and not mark.exists():
+            mark.with_suffix(".new").write_text(str(os.getpid()))
+            mark.with_suffix(".new").rename(mark)
+            threading.Event().wait()
+        for _ in range("""
+
+
+def hanging(folder: Path, mark: Path, where: str) -> str:
+    """The guide's trainer; the first `train` that a condition holds for never ends, and leaves its process's number."""
+    change = ("\n        for _ in range(", HANGS_ONCE.format(mark=str(mark), where=where))
+    return f"{altered(folder, 'bad.py', change)}:Logistic"
+
+
+def is_gone(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def trained(consortium: Consortium) -> list[str]:
+    """Who has sent an update in the round."""
+    state = consortium.ledger.state
+    entry = rounds.current(state, studies.require_study(state, STUDY))
+    return [each.organisation for each in rounds.contributions(state, entry) if entry.number == 1]
+
+
+def answered(ask: Callable[[], T]) -> T:
+    while True:
+        try:
+            return ask()
+        except StillAtWorkError:  # which it says after a while, waiting
+            pass
+
+
+def apart(source_text: str, deadlines: Deadlines = DEADLINES) -> tuple[OwnTrainer, Vector]:
+    source = read_source(source_text)
+    begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
+    held = Examples(rows(32, 1).values, rows(32, 1).labels)
+    given = Begin(source, SCHEMA, begun.options, begun.layers, dict.fromkeys(SPLITS, held), sys.path)
+    return OwnTrainer(given, bytes(32), deadlines), begun.initial
+
+
+@pytest.mark.process
+def test_a_trainer_that_sleeps_for_ever_misses_its_round_and_trains_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator reads one line that says so; nobody starts the agent again."""
     monkeypatch.setattr(worker, "LONG_SECONDS", 0.0)
-    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.01)
-    change = ("        return weights\n", "        import threading\n        threading.Event().wait()\n")
-    source = f"{altered(tmp_path, 'bad.py', change)}:Logistic"
-    with proposed(tmp_path, source, source) as consortium:
-        assert "has been in train for" in steps(consortium, "has been in train")
-        consortium.require(consortium.hospitals["elm"].register("another", SCHEMA))
-        entry = rounds.current(consortium.ledger.state, studies.require_study(consortium.ledger.state, STUDY))
-        assert entry.number == 1
+    mark, ahead_ms = tmp_path / "sleeps", [0]
+    source = hanging(tmp_path, mark, f"len(data) == {YEWS // 2}")
+    with proposed(tmp_path, source, source, yews=YEWS, clock_ms=lambda: now_ms() + ahead_ms[0]) as consortium:
+        assert "it is ended" in steps(consortium, "has been in train for", at="yew")
+        while len(trained(consortium)) < 3:
+            consortium.step()
+        ahead_ms[0] = DEADLINES.commit_ms + turns.MACHINE_RESTART_MS
+        news = consortium.hospitals["yew"].agent.news
+        while not news:
+            consortium.step()
+        assert "study risk: the trainer" in news[0] and "was ended: after" in news[0] and "\n" not in news[0]
+        assert "goes on without this hospital" in news[0] and "commit under [deadlines]" in news[0]
+        assert is_gone(mark.read_text())
+        consortium.run(STUDY)
+        made = [rounds.round_(consortium.ledger.state, STUDY, number) for number in (1, 2, 3)]
+        assert ["yew" in each.frozen for each in made if each] == [False, True, True]
+        assert len(news) == 1 and not consortium.hospitals["yew"].agent.troubles
+
+
+@pytest.mark.process
+def test_what_took_too_long_is_ended_and_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *given, **named: started.append(real(*given, **named)) or started[-1]
+    )
+    source = hanging(tmp_path, tmp_path / "sleeps", "True")
+    trainer, weights = apart(source, replace(DEADLINES, commit_ms=1))
+    for _ in range(2):
+        with pytest.raises(TrainerEndedError):
+            answered(lambda: trainer.fit(weights, 0))
+    assert [process.poll() for process in started] == [-signal.SIGKILL]
+
+
+@pytest.mark.process
+def test_a_trainer_that_takes_its_process_down_leaves_the_agents(tmp_path: Path) -> None:
+    change = ("        return weights", "        import os; os._exit(0)")
+    trainer, weights = apart(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
+    with pytest.raises(TrainerError, match="ended by itself in train"):
+        answered(lambda: trainer.fit(weights, 0))
+    assert 0 <= answered(lambda: trainer.evaluate(weights, "validation")).auc <= 1
 
 
 def test_a_first_model_is_of_its_study_alone_and_the_same_everywhere(tmp_path: Path) -> None:
@@ -286,11 +394,3 @@ def test_too_few_records_are_refused(tmp_path: Path) -> None:
     source = f"{logistic(tmp_path)}:Logistic"
     with proposed(tmp_path, source, source, records=12) as consortium:
         assert "has 12 records to train on" in steps(consortium, "records to train on")
-
-
-def test_the_guides_example_on_one_machine_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    logistic(tmp_path)
-    exec(compile(block("embedded"), "own-trainer.md", "exec"), {"__name__": "guide"})
-    with Consortium.open(tmp_path / "own-run") as consortium:
-        assert studies.require_study(consortium.ledger.state, "risk").status is Status.FINISHED

@@ -9,24 +9,22 @@ half of the records that is drawn for it alone, from the hospital's own secret, 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from hmchain.application.learning.schedule import generator
-from hmchain.application.learning.trainers.local import FitResult, Scores, Split, Vector
+from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.trainer import Examples, Trainer, Weights
-from hmchain.application.learning.trainers.worker import TrainerError, Worker, of_others
+from hmchain.application.learning.trainers.worker import TrainerError, of_others
 from hmchain.canonical import Record
 from hmchain.ledger.arithmetic import FRACTION_BITS, START_LIMIT
 
 RECORDS_MIN = 16
 """Of training, at one hospital: half of fewer are nearly the same in every round."""
-_HALVES_STREAM, _TRAINING_STREAM = 0, 1
+_HALVES_STREAM = 0
 _WEIGHT_LIMIT = float(START_LIMIT >> FRACTION_BITS)
 _START_NOISE = 1e-3
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
@@ -106,46 +104,28 @@ def half(records: int, seed: bytes, round: int) -> npt.NDArray[np.int64]:
     return generator(seed, _HALVES_STREAM, round).permutation(records)[: records // 2]
 
 
-class OwnTrainer:
-    """A trainer of somebody's own, on one hospital's records."""
+def train_once(
+    trainer: Trainer,
+    name: str,
+    layers: Layers,
+    weights: Vector,
+    data: Examples,
+    round: int,
+    random: np.random.Generator,
+) -> Vector:
+    """What a trainer makes of some weights in a round. Raises `TrainerError`."""
+    given = as_arrays(weights, layers)
+    after = of_others(name, "train", lambda: _plain(trainer.train(given, data, round, random)))
+    return as_vector(after, layers, f"{name} in train")
 
-    def __init__(
-        self, trainer: Trainer, name: str, layers: Layers, examples: Mapping[Split, Examples], seed: bytes
-    ) -> None:
-        """`seed` is the hospital's secret."""
-        self._trainer, self._name, self._layers, self._seed = trainer, name, layers, seed
-        self._examples = {split: each.as_read_only() for split, each in examples.items()}
-        self._worker = Worker(name)
 
-    def fit(self, weights: Vector, round: int) -> FitResult:
-        """Train on the round's half. Raises `TrainerError`, or `StillAtWorkError` until it is done."""
-        started = time.perf_counter()
-        train = self._examples["train"]
-        chosen = train[half(len(train), self._seed, round)]
-        random = generator(self._seed, _TRAINING_STREAM, round)
-
-        def work() -> Vector:
-            given = as_arrays(weights, self._layers)
-            after = of_others(self._name, "train", lambda: _plain(self._trainer.train(given, chosen, round, random)))
-            return as_vector(after, self._layers, f"{self._name} in train")
-
-        vector = self._worker.ask("train", ("train", round, _mark(weights)), work)
-        return FitResult(vector, len(train), float("nan"), time.perf_counter() - started)
-
-    def evaluate(self, weights: Vector, split: Split) -> Scores:
-        """Its score, in the place of an AUC. Raises what `fit` raises."""
-        data = self._examples[split]
-
-        def work() -> float:
-            given = as_arrays(weights, self._layers)
-            value = of_others(self._name, "score", lambda: _number(self._trainer.score(given, data)))
-            if not 0 <= value <= 1:
-                what = f"{self._name} in score returned no number from 0 to 1"
-                raise TrainerError(what, "1 is best; accuracy or AUC, say")
-            return value
-
-        value = self._worker.ask("score", ("score", split, _mark(weights)), work)
-        return Scores(len(data), float("nan"), float("nan"), value)
+def score_once(trainer: Trainer, name: str, layers: Layers, weights: Vector, data: Examples) -> float:
+    """A trainer's score of some weights, from 0 to 1. Raises `TrainerError`."""
+    given = as_arrays(weights, layers)
+    value = of_others(name, "score", lambda: _number(trainer.score(given, data)))
+    if not 0 <= value <= 1:
+        raise TrainerError(f"{name} in score returned no number from 0 to 1", "1 is best; accuracy or AUC, say")
+    return value
 
 
 def _plain(made: object) -> Arrays | None:
@@ -160,7 +140,3 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return float("nan")
-
-
-def _mark(weights: Vector) -> bytes:
-    return blake3(np.ascontiguousarray(weights).view(np.uint8).data).digest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from hmchain.application.learning.quantise import UpdateError
 from hmchain.application.learning.trainers.source import place_of
@@ -35,32 +35,63 @@ class TrainerError(UpdateError):
     code = "trainer"
 
 
+class TrainerEndedError(TrainerError):
+    """A trainer took longer than its study gives it, and was ended."""
+
+    code = "trainer_ended"
+
+    @classmethod
+    def of(cls, name: str, doing: str, seconds: float) -> Self:
+        """One that was ended after so long in a method."""
+        what = f"the trainer {name} was ended: after {seconds:.0f} s in {doing} its study's time for it was over"
+        phase = "commit" if doing == "train" else "gate"
+        hint = f"the round goes on without this hospital; {phase} under [deadlines] in study.toml gives a study more"
+        return cls(what, hint)
+
+
 class Worker:
     """Runs the calls of one study's trainer. Asked the same again, it gives the answer of the call that runs."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, end: Callable[[str, float], object] | None = None) -> None:
+        """`end` has a call that runs fail soon, if there is a way to; it gets the method, and for how long it ran."""
+        self._name, self._end = name, end
         self._call: _Call | None = None
+        self._ended: tuple[Hashable, TrainerEndedError] | None = None
 
     def ask(self, doing: str, key: Hashable, work: Callable[[], T]) -> T:
-        """What `work` returns, once. Raises `StillAtWorkError`, `TrainerBusyError`, or `TrainerError` if it failed."""
-        call = self._call
-        if call is not None and call.key != key and call.done.wait(PATIENCE_SECONDS):
-            call = None  # nobody asks for its answer any more
-        if call is None:
-            call = self._call = _Call(doing, key, work)
-        if call.key != key or not call.done.wait(PATIENCE_SECONDS):
+        """What `work` returns, once. Raises `StillAtWorkError`, `TrainerBusyError`, or `TrainerError` if it failed.
+
+        What took too long is not tried again.
+        """
+        if self._call is not None and self._call.key != key:
+            self._drop(self._call)
+        if self._ended is not None and self._ended[0] == key:
+            raise self._ended[1]
+        call = self._call = self._call or _Call(doing, key, work)
+        if not call.done.wait(PATIENCE_SECONDS):
             raise self._busy(call)
         self._call = None
+        if isinstance(call.error, TrainerEndedError):
+            self._ended = key, call.error
         if call.error is not None:
             raise failed(self._name, doing, call.error)
         return cast(T, call.answer)  # of this very `work`, or of the same that was asked before
+
+    def _drop(self, call: _Call) -> None:
+        """Nobody asks for its answer any more."""
+        if not call.done.wait(PATIENCE_SECONDS) and self._end is not None:
+            self._end(call.doing, time.monotonic() - call.started)
+        if not call.done.wait(PATIENCE_SECONDS):
+            raise self._busy(call)
+        self._call = None
 
     def _busy(self, call: _Call) -> TrainerBusyError:
         minutes = int((time.monotonic() - call.started) // 60)
         if time.monotonic() - call.started < LONG_SECONDS:
             return StillAtWorkError(f"the trainer {self._name} is at work")
         what = f"the trainer {self._name} has been in {call.doing} for {minutes} minute{'s' * (minutes > 1)}"
+        if self._end is not None:
+            return TrainerBusyError(what, "wait: when its study's time for it is over, it is ended")
         return TrainerBusyError(what, "if it never ends, start the agent again; revoke or close the study")
 
 

@@ -1,0 +1,75 @@
+"""Somebody's own trainer, as an agent drives it: on this hospital's records, in a process of its own, for so long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from blake3 import blake3
+
+from hmchain.application.learning.schedule import generator
+from hmchain.application.learning.trainers.local import FitResult, Scores, Split, Vector
+from hmchain.application.learning.trainers.own import half
+from hmchain.application.learning.trainers.own_child import Begin, Score, Train
+from hmchain.application.learning.trainers.own_process import TrainerProcess
+from hmchain.application.learning.trainers.worker import TrainerEndedError, Worker
+from hmchain.ledger.contracts.learning.studies import Deadlines
+
+_TRAINING_STREAM = 1
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+def _to_nobody(_: str) -> None:
+    """Whoever has no log."""
+
+
+class OwnTrainer:
+    """A trainer of somebody's own, on one hospital's records."""
+
+    def __init__(
+        self, begin: Begin, seed: bytes, deadlines: Deadlines, tell: Callable[[str], object] = _to_nobody
+    ) -> None:
+        """`seed` is the hospital's secret; nothing may take longer than the study gives the phase it is asked in.
+
+        `tell` is told of what was ended, once, by whatever thread.
+        """
+        self._examples, self._seed = begin.examples, seed
+        self._train_seconds, self._score_seconds = deadlines.commit_ms / 1000, deadlines.gate_ms / 1000
+        self._process = TrainerProcess(begin)
+        self._name, self._tell = str(begin.source), tell
+        self._worker = Worker(self._name, self._end_late)
+
+    def fit(self, weights: Vector, round: int) -> FitResult:
+        """Train on the round's half. Raises `TrainerError`, or `StillAtWorkError` until it is done."""
+        started = time.perf_counter()
+        records = len(self._examples["train"])
+        chosen = half(records, self._seed, round)
+        asked = Train(weights, chosen, round, generator(self._seed, _TRAINING_STREAM, round))
+        key = ("train", round, _mark(weights))
+        vector = self._worker.ask("train", key, lambda: self._told(self._process.train, asked, self._train_seconds))
+        return FitResult(vector, records, float("nan"), time.perf_counter() - started)
+
+    def evaluate(self, weights: Vector, split: Split) -> Scores:
+        """Its score, in the place of an AUC. Raises what `fit` raises."""
+        asked, key = Score(weights, split), ("score", split, _mark(weights))
+        value = self._worker.ask("score", key, lambda: self._told(self._process.score, asked, self._score_seconds))
+        return Scores(len(self._examples[split]), float("nan"), float("nan"), value)
+
+    def _told(self, ask: Callable[[A, float], T], asked: A, limit_seconds: float) -> T:
+        try:
+            return ask(asked, limit_seconds)
+        except TrainerEndedError as error:
+            self._tell(str(error))
+            raise
+
+    def _end_late(self, doing: str, seconds: float) -> None:
+        """The round went on while it was at work."""
+        self._process.end()
+        self._tell(str(TrainerEndedError.of(self._name, doing, seconds)))
+
+
+def _mark(weights: Vector) -> bytes:
+    return blake3(np.ascontiguousarray(weights).view(np.uint8).data).digest()
