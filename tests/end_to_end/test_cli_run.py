@@ -39,9 +39,13 @@ def genesis_digest(directory: Path) -> str:
     return genesis_file.load(directory / "genesis.json").digest.hex()
 
 
-def first_of_kind(capsys: Captured, kind: str) -> dict[str, str]:
+def of_kind(capsys: Captured, kind: str) -> list[dict[str, str]]:
     blocks = answer(capsys, "ledger", "blocks", "--from", "1", "--limit", "1000")
-    return next(line for block in blocks for line in block["transactions"] if line["kind"] == kind)
+    return [line for block in blocks for line in block["transactions"] if line["kind"] == kind]
+
+
+def first_of_kind(capsys: Captured, kind: str) -> dict[str, str]:
+    return of_kind(capsys, kind)[0]
 
 
 # -- hmchain ledger --------------------------------------------------------------------------------------------------
@@ -74,6 +78,19 @@ def test_a_transaction_is_found_by_the_first_digits_of_its_digest(capsys: Captur
         assert answer(capsys, "ledger", "tx", digest[:digits].upper()) == whole
     shown = text(capsys, "ledger", "tx", digest)
     assert "with the steward's key" in shown and whole["body"]["specification"] in shown
+
+
+def test_an_auditor_reads_in_the_proposal_itself_what_stewards_were_asked(capsys: Captured) -> None:
+    found = [answer(capsys, "ledger", "tx", line["digest"]) for line in of_kind(capsys, "propose_study")]
+    whole = next(each for each in found if each["body"]["spec"]["name"] == STUDY)
+    pinned = answer(capsys, "study", "show", STUDY, "--dir", os.environ["HMCHAIN_RUN"])
+    assert pinned["asked"]["specification"] in whole["terms"]["specification"]
+    assert whole["terms"]["model"].startswith("fl-cnn") and "learning rate" in whole["terms"]["plan"]
+    assert whole["terms"]["description"].startswith("digest ")
+    shown = text(capsys, "ledger", "tx", whole["digest"])
+    assert "asked to approve" in shown and whole["terms"]["description"].split()[1].strip(";") in shown
+    assert TITLE not in shown, "the ledger has no words of a description"
+    assert answer(capsys, "ledger", "tx", first_of_kind(capsys, "approve_study")["digest"])["terms"] == {}
 
 
 def test_a_study_is_shown_with_all_that_it_pins(capsys: Captured) -> None:

@@ -10,7 +10,9 @@ from hmchain.application.learning.trainer_study import pins_own_trainer, read_pi
 from hmchain.application.learning.trainers.trainer import is_rows
 from hmchain.canonical import Record, decode
 from hmchain.errors import HMChainError
-from hmchain.ledger.contracts.learning.studies import Deadlines, StudySpec
+from hmchain.ledger.blocks import OK
+from hmchain.ledger.contracts.learning.studies import Deadlines, ProposeStudy, StudySpec
+from hmchain.ledger.readers.transactions import TransactionView
 
 
 class _Network(Record, frozen=True):
@@ -60,9 +62,15 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
                  f"{'records, by the trainer,' if own else 'images'} is lower than the best "
                  f"accepted by more than {spec.gate_tolerance_permyriad / 100:g} points"),
         ("deadlines", _deadlines(spec.deadlines)),
+        ("description", _description(spec.training)),
         ("training code", f"{OWN_CODE if own else 'digest'} {spec.code.hex()}"),
         ("specification", f"{spec.digest.hex()}: what an approval binds"),
     )  # fmt: skip
+
+
+def terms_of(found: TransactionView) -> tuple[Term, ...]:
+    """The terms of a study in the transaction that proposed it; none of other kinds, nor of one that was refused."""
+    return terms(found.body.spec) if isinstance(found.body, ProposeStudy) and found.receipt.code == OK else ()
 
 
 def _model(spec: StudySpec) -> str:
@@ -83,6 +91,15 @@ def _withstood(spec: StudySpec) -> str:
     together = f"{spec.colluders} of {len(spec.uses)} participants that pool all they know"
     promise = "they see what two others or more sent, added up, never one alone"
     return f"{together}: {promise}. Of {spec.colluders + 1} nothing is promised"
+
+
+def _description(training: bytes) -> str:
+    words = read_training(training).words
+    if words is None:
+        return "none"
+    return (
+        f"digest {words.digest.hex()}; {words.size} bytes sealed to the members, in their store as {words.object.hex()}"
+    )
 
 
 def _trainer_plan(spec: StudySpec) -> tuple[Term, ...]:

@@ -6,10 +6,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from hmchain.application.governance.terms import terms_of
 from hmchain.application.node import reading, rebuilding
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.node.rebuilding import RebuiltState
@@ -80,7 +81,7 @@ def tx(digest: Prefix, run: RunOption = None) -> None:
         open_ledger(place.ledger, progress) as ledger,
     ):
         found = ledger.transaction(digest)
-    output.show(found, _show)
+    output.show(found, _show, json=_told_transaction)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain ledger proof 3f9a --out proof.json"))
@@ -212,9 +213,16 @@ def _show(found: TransactionView) -> None:
         ("vouched for", found.vouched or UNSIGNED),
         ("events", "\n".join(" ".join((event.kind, *event.keys)) for event in found.receipt.events) or "-"),
     ))  # fmt: skip
+    if pinned := terms_of(found):
+        output.heading("What its stewards are asked to approve")
+        output.fields(pinned)
     if found.body is not None:
         output.heading("What it says")
         output.fields(_flat(plain(found.body)))
+
+
+def _told_transaction(found: TransactionView) -> dict[str, Any]:
+    return {**plain(found), "terms": dict(terms_of(found))}
 
 
 def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
