@@ -102,6 +102,10 @@ def test_anyone_audits_the_network_from_a_file_of_one_member(consortium: Consort
         audited = answer("audit", "verify", str(tmp_path / name), "--genesis", consortium.genesis.hex())
         assert (audited["height"], audited["head"]) == (found[-1]["height"] + 1, found[-1]["head"])
         if name == "running.zip":
+            register(consortium.sites["north"], "exported-later")
+            until(consortium.agree, "one state again")
+            later = answer("audit", "verify", str(site.folder.path), status=6)  # with the headers that the export kept
+            assert later["holds"] is None and later["head"] == found[-1]["head"] and "no header" in later["missing"][0]
             site.stop()
     assert [each["headers"] for each in found] == ["the running node", "the stopped node's own store"]
     site.start()

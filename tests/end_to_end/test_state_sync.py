@@ -161,6 +161,12 @@ def test_a_guest_joins_from_a_snapshot_and_proves_what_came_after(network: Hoste
     assert f"begins after block {begins}" in guest.hmchain("node", "status").stdout
     offline = guest.give("audit", "verify", "node/ledger")
     assert offline.returncode == 6 and "begins after block" in offline.stderr and "node recover" in offline.stderr
+    exported = guest.hmchain("node", "export-ledger", "part.zip")
+    assert exported.returncode == 0 and f"snapshot after block {begins}" in exported.stderr, exported.stderr
+    audited = guest.give("audit", "verify", "part.zip", "--genesis", found["genesis"], "--json")
+    part = json.loads(audited.stdout)
+    assert audited.returncode == 6 and part["holds"] is None and part["begins_after"] == begins, audited.stderr
+    assert guest.give("network", "status", "part.zip").returncode == 0
     again = join(guest, "--trust", block(network), *rpc(network, "a", "b"))
     assert again[0] == 2 and "has blocks already" in again[1]
 

@@ -74,6 +74,17 @@ class Chain:
         chain.app.init_chain(init_request(chain.founding))
         return chain
 
+    @classmethod
+    def from_snapshot(cls, directory: Path, giver: Chain) -> Chain:
+        """Another node of a chain, which joins from its only snapshot, after its last block."""
+        (offer,) = giver.app.storage.snapshots.offers()
+        taker = cls(directory, giver.founding, giver.send)
+        taker.app.offer_snapshot(abci.RequestOfferSnapshot(snapshot=offer, app_hash=giver.app.state.commitment()))
+        chunk = giver.app.storage.snapshots.chunk(offer.height, 0)
+        taker.app.apply_snapshot_chunk(abci.RequestApplySnapshotChunk(index=0, chunk=chunk))
+        taker.decided += giver.decided
+        return taker
+
     def opened(self) -> Application:
         return Application(self.directory, self.founding, clock_ms=self.clock, threads=1, snapshot_blocks=5)
 

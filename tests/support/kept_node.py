@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def propose_study(chain: Chain) -> None:
     chain.block(chain.send("a", ApproveStudy(STUDY, spec.digest, chain.clock.ms + 86_400_000)))
 
 
+def begin_with_snapshot(node: Path) -> int:
+    """Have a node's log begin after block 5, where it joined from a snapshot; returns that height."""
+    folder, giver = NodeFolder(node), Chain.found(node.parent / "giver")
+    giver.fill(5)
+    shutil.rmtree(folder.ledger)
+    taker = Chain.from_snapshot(folder.ledger, giver)
+    taker.fill(3, first=5)
+    _keep(taker, 5)
+    giver.app.close()
+    return 5
+
+
+def _keep(chain: Chain, begins: int = 0) -> None:
+    """Leave beside a log what an audit keeps, and stop the node."""
+    genesis_file.save(chain.founding, chain.directory / "genesis.json")
+    Archive(headers_of(chain)[begins:]).save(chain.directory)
+    chain.app.close()
+
+
 def make_node(place: Path, fill: Callable[[Chain], None] = lambda chain: chain.fill(6)) -> Path:
     """Hospital a's node, stopped, its headers kept by an audit; other files stand for what an audit cannot check."""
     folder = NodeFolder(place)
@@ -56,9 +76,7 @@ def make_node(place: Path, fill: Callable[[Chain], None] = lambda chain: chain.f
     network_file.save(Network(genesis(), peers), folder.network)
     chain = Chain.found(folder.ledger)
     fill(chain)
-    genesis_file.save(chain.founding, folder.ledger / "genesis.json")
-    Archive(headers_of(chain)).save(folder.ledger)
-    chain.app.close()
+    _keep(chain)
     for place, content in {
         f"objects/{NAME[:2]}/{NAME}": OBJECT, f"hospitals/a/cache/{NAME}": OBJECT, "engine/data/blockstore.db/1": b"x",
         "engine/data/priv_validator_state.json": b"{}", "hospitals/a/agent.db": b"x",

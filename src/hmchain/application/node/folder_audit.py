@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,8 @@ from hmchain.ledger.unreadable import UnreadableError
 from hmchain.plain import Progress
 from hmchain.records.objects import address_of_file
 
+_OF_THE_STATE = (Kind.INTRODUCTION, Kind.KEY, Kind.MODEL, Kind.SUMMARY)
+"""What is held against the members and models that a state knows."""
 _COMPARE = "compare it with a copy, or with another member's"
 
 
@@ -85,11 +88,12 @@ def verify(
 ) -> FolderAudit:
     """Audit the ledger and every other file in `folder`; `passphrase` opens sealed keys, to see whose they are.
 
+    Of a ledger that is not whole, or whose end nobody at hand signed, what can be audited is; its report says so.
     Raises `AuditError` for the first thing that does not hold, `UnreadableError` or `OSError` for what cannot be read.
     """
-    with auditing.replayed(ledger, anchor, trusted=trusted, progress=progress) as (found, state):
+    with auditing.replayed(ledger, anchor, trusted=trusted, progress=progress, partial=True) as (found, state):
         audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, reports, passphrase)
-        audit.check(contents(folder))
+        audit.check(contents(folder), found)
         return FolderAudit(found, tuple(audit.checked), tuple(audit.not_checked))
 
 
@@ -110,10 +114,13 @@ class _Audit:
         self.checked: list[Finding] = []
         self.not_checked: list[Finding] = []
 
-    def check(self, found: dict[Kind, list[Path]]) -> None:
-        """Check what can be checked, kind by kind, and name the rest."""
+    def check(self, found: dict[Kind, list[Path]], report: AuditReport) -> None:
+        """Check what can be checked, kind by kind, and name the rest.
+
+        What does not fit the state may fit a later one, if blocks follow that nobody signed yet: nobody is accused.
+        """
         checks: dict[Kind, Callable[[list[Path]], None]] = {
-            Kind.LEDGER: self._ledger_files,
+            Kind.LEDGER: partial(self._ledger_files, report),
             Kind.NODE_LEDGER: self._node_ledgers,
             Kind.STATE: self._states,
             Kind.OBJECT: self._objects,
@@ -127,6 +134,8 @@ class _Audit:
             Kind.SUMMARY: self._summaries,
             Kind.REPORT: self._reports,
         }
+        for kind in _OF_THE_STATE if report.unsigned else ():
+            self._pass_over(found.pop(kind, []), f"blocks follow that no kept header signs, after {report.height - 1}")
         for kind, check in checks.items():
             if kind in found:
                 with _findings(self._folder):
@@ -148,8 +157,10 @@ class _Audit:
 
     # -- ledger --------------------------------------------------------------------------------------------------------
 
-    def _ledger_files(self, files: list[Path]) -> None:
-        self._held(files, "replayed from the genesis, every block, signature and state")
+    def _ledger_files(self, report: AuditReport, files: list[Path]) -> None:
+        start = f"from block {report.begins_after + 1} on" if report.begins_after else "from the genesis"
+        end = f" up to block {report.height - 1}" if report.unsigned else ""
+        self._held(files, f"replayed {start}{end}, every block, signature and state")
 
     def _states(self, files: list[Path]) -> None:
         whole: list[Path] = []

@@ -14,10 +14,11 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft import archive, stopped
 from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
-from hmchain.ledger.engines.cometbft.audit import require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
 from hmchain.ledger.engines.cometbft.stopped import ClosedStoreError
+from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
 RUNNING = "the running node"
@@ -42,18 +43,20 @@ class ExportedLedger:
     """Blocks at the end of the node's log that no header at hand signs; they are not in the file."""
     headers: str
     """Where the signed headers are from, in words."""
+    begins_after: int = 0
+    """The block after which the log begins, with the state that it led to; 0 for a whole log."""
 
 
 def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger:
     """Write a node's ledger into a new file. The node may run, or be stopped.
 
-    Raises `LedgerFileError` if there is such a file, `NotJoinedError`, `PartialLogError` for a log that begins with a
-    snapshot, `NoVotesError` where no signed headers are to be had.
+    A log that begins with a snapshot takes that along. Raises `LedgerFileError` if there is such a file,
+    `NotJoinedError`, `NoVotesError` where no signed headers are to be had, `SnapshotError` for a damaged snapshot.
     """
     if file.exists():
         raise ledger_file.exists(file)
     genesis = folder.joined().genesis
-    require_whole(folder.ledger)
+    snapshot, begins = SnapshotStore(folder.ledger / BEGINNING), begins_after(folder.ledger)
     headers, origin = _headers(folder, progress)
     last = headers.last.header
     with tempfile.TemporaryDirectory(dir=file.resolve().parent, prefix="hmchain-export-") as scratch:
@@ -63,10 +66,15 @@ def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger
         headers.save(place)
         with closing(BlockStore(place / BLOCKS, read_only=True)) as store:
             headers.check(store)
+        if begins:
+            with closing(State(place / "state.db", durable=False)) as state:
+                snapshot.restore(state, bytes.fromhex(headers.first.header.app_hash))
         words = _WORDS.format(
-            chain=genesis.chain_id, height=last.height - 1, genesis=genesis.digest.hex(), file=file.name
-        )
-        ledger_file.write(file, {name: place / name for name in ledger_file.FILES}, words, progress)
+            chain=genesis.chain_id, height=last.height - 1, genesis=genesis.digest.hex(), file=file.name,
+            part=_PART.format(begins=begins) if begins else "",
+        )  # fmt: skip
+        chunks = {path.relative_to(folder.ledger).as_posix(): path for path in snapshot.files()}
+        ledger_file.write(file, {name: place / name for name in ledger_file.FILES} | chunks, words, progress)
     return ExportedLedger(
         file,
         file.stat().st_size,
@@ -76,6 +84,7 @@ def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger
         header_hash(last),
         left_out,
         origin,
+        begins,
     )
 
 
@@ -107,9 +116,13 @@ def _copy_blocks(source: Path, target: Path, last: int) -> int:
         return store.copy_to(target, last)
 
 
+_PART = """\
+IT IS NOT WHOLE: the log begins after block {begins}, with the state that it led to. What happened before is not in
+here: ask a member whose node has the whole log.
+"""
 _WORDS = """\
 The ledger of {chain}, up to block {height}: genesis, blocks, and the headers that its members signed.
-It holds no key and no record of a patient. To check it, anywhere, without a network:
+{part}It holds no key and no record of a patient. To check it, anywhere, without a network:
 
     `hmchain audit verify {file} --genesis {genesis}`
 

@@ -7,6 +7,7 @@ it; whether what it says is true is an audit's to say, which believes none of it
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import struct
 import tempfile
@@ -22,15 +23,18 @@ from hmchain.files import replacing
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.block_store import BLOCKS
 from hmchain.ledger.engines.cometbft import archive
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
 from hmchain.ledger.readers.replay import DamagedLedgerError
 from hmchain.plain import Progress
 
 CHECKSUMS, WORDS = "SHA256SUMS", "README.txt"
 FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
-"""Everything that a ledger needs to be audited, and nothing else."""
+"""Everything that a ledger needs to be audited, and nothing else; where it begins with a snapshot, that comes too."""
 
 _PIECE_BYTES = 1 << 20
-_MOST_BYTES = {CHECKSUMS: 4 << 10, WORDS: 64 << 10}
+_WORDS_BYTES_MAX, _SUMS_BYTES_MAX, _SUM_BYTES_MAX = 64 << 10, 4 << 10, 128
+"""Of the words for people, of the checksums of `FILES`, and of each other one."""
+_CHUNK = re.compile(rf"{BEGINNING}/([1-9][0-9]{{0,17}})/(0|[1-9][0-9]{{0,3}})")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
@@ -75,29 +79,42 @@ def unpacked(file: Path) -> Iterator[Path]:
 
 def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
     names = packed.namelist()
-    if sorted(names) != sorted((*FILES, CHECKSUMS, WORDS)) or not all(map(_is_ours, packed.infolist())):
+    chunks = [name for name in names if name.startswith(f"{BEGINNING}/")]
+    most = {CHECKSUMS: _SUMS_BYTES_MAX + _SUM_BYTES_MAX * len(chunks), WORDS: _WORDS_BYTES_MAX}
+    expected = sorted(names) == sorted((*FILES, *chunks, CHECKSUMS, WORDS)) and _is_one_snapshot(chunks)
+    if not expected or not all(_is_ours(entry, most) for entry in packed.infolist()):
         raise LedgerFileError(f"{file} is no ledger's file", _WAY_OUT)
-    needed, free = sum(packed.getinfo(name).file_size for name in FILES), shutil.disk_usage(place).free
+    contents = (*FILES, *chunks)
+    needed, free = sum(packed.getinfo(name).file_size for name in contents), shutil.disk_usage(place).free
     if needed > free:
         what = f"{file} needs {needed >> 20:,} MiB to be unpacked, and {place.parent} has {free >> 20:,}"
         raise LedgerFileError(what, "free some space, or name a larger place in TMPDIR")
-    lines = (line.partition("  ") for line in _text(packed, file).splitlines())
+    lines = (line.partition("  ") for line in _text(packed, file, most[CHECKSUMS]).splitlines())
     promised = {name: digest for digest, _, name in lines}
-    for name in FILES:
+    for name in contents:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
         if _copied(packed, name, place / name, file) != promised.get(name):
             raise _damaged(name, file)
 
 
-def _is_ours(entry: zipfile.ZipInfo) -> bool:
-    """True of an entry that we may have written: others are left to no decoder."""
-    small = entry.file_size <= _MOST_BYTES.get(entry.filename, entry.file_size)
+def _is_one_snapshot(chunks: list[str]) -> bool:
+    """True of the names of all chunks of one snapshot, and of none."""
+    found = [_CHUNK.fullmatch(name) for name in chunks]
+    heights = {each[1] if each else "" for each in found}
+    numbers = sorted(int(each[2]) for each in found if each)
+    return not chunks or ("" not in heights and len(heights) == 1 and numbers == list(range(len(chunks))))
+
+
+def _is_ours(entry: zipfile.ZipInfo, most: Mapping[str, int]) -> bool:
+    """True of an entry that we may have written, of so many bytes at most: others are left to no decoder."""
+    small = entry.file_size <= most.get(entry.filename, entry.file_size)
     return small and entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
 
 
-def _text(packed: zipfile.ZipFile, file: Path) -> str:
+def _text(packed: zipfile.ZipFile, file: Path, most: int) -> str:
     try:
         with packed.open(CHECKSUMS) as source:
-            return source.read(_MOST_BYTES[CHECKSUMS]).decode("ascii")  # no more of it is unpacked, whatever it says
+            return source.read(most).decode("ascii")  # no more of it is unpacked, whatever it says
     except _BROKEN as error:
         raise _damaged(CHECKSUMS, file) from error
 

@@ -15,7 +15,7 @@ from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node import folder_audit
 from hmchain.application.node.folder_audit import Finding, FolderAudit
 from hmchain.application.node.reading import open_ledger
-from hmchain.errors import InputError
+from hmchain.errors import InputError, LedgerError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.ledger import check_proof
@@ -48,8 +48,8 @@ _NO_ANCHOR = (
 )
 
 _PARTIAL = (
-    "This node joined from a snapshot: what happened up to block {} is missing here. Ask a member with the whole log, "
-    "or fetch it: stop the node, `hmchain node recover`, start it."
+    "This log begins after block {}, with a snapshot: what happened before is missing here. Ask a member with the "
+    "whole log, or fetch it: stop the node, `hmchain node recover`, start it."
 )
 
 
@@ -57,6 +57,9 @@ _UNSIGNED = (
     "The blocks of this log are {}. What no header signs is shown as it stands there: `hmchain node audit` beside the "
     "running node fetches the headers and checks everything."
 )
+
+
+_UNAUDITED = "Not audited: {}. `hmchain node audit` beside the running node fetches the headers; then audit again."
 
 
 class BadAnchorError(InputError):
@@ -77,7 +80,8 @@ def verify(
     """Replay the ledger from genesis, check every signature, link, root and state, and every other file of the folder.
 
     Needs no network and no key; HMCHAIN_PASSPHRASE opens sealed keys, to see whose they are. Exit status 0 only if all
-    holds, 7 if anything does not: the first such thing is named. So is every file that was not checked.
+    holds, 7 if anything does not: the first such thing is named. So is every file that was not checked. Status 6 if
+    all that could be checked holds and the ledger is not whole: it begins with a snapshot, or nobody signed its end.
     """
     anchor = None if genesis is None else parse_digest(genesis)
     trusted = None if block is None else parse_block(block)
@@ -87,7 +91,13 @@ def verify(
             trusted=trusted, progress=progress, passphrase=passphrase(),
         )  # fmt: skip
     files = {"checked": found.checked, "not_checked": found.not_checked}
-    output.show({"holds": True, **plain(found.ledger), "files": files}, lambda _: _show_report(found))
+    missing = found.ledger.missing
+    holds = None if missing else True
+    output.show(
+        {"holds": holds, **plain(found.ledger), "missing": missing, "files": files}, lambda _: _show_report(found)
+    )
+    if missing:
+        raise typer.Exit(LedgerError.exit_code)
 
 
 app.command("proof", cls=ReadCommand, epilog=example("hmchain audit proof proof.json --genesis DIGEST"))(check_proof)
@@ -153,7 +163,10 @@ def parse_block(text: str) -> TrustedHeader:
 
 def _show_report(found: FolderAudit) -> None:
     report = found.ledger
-    output.say("Everything that was checked holds.", style="bold green")
+    if report.missing:
+        output.say("ONLY A PART OF THE LEDGER WAS AUDITED. What was checked holds.", style="bold yellow")
+    else:
+        output.say("Everything that was checked holds.", style="bold green")
     output.fields((
         ("chain", report.chain_id),
         ("anchor", report.anchor),
@@ -172,6 +185,10 @@ def _show_report(found: FolderAudit) -> None:
     output.heading("Not proven, not checked")
     for line in (*report.not_proven, *map(_finding, found.not_checked)):
         output.say(f"  - {line}")
+    if report.begins_after:
+        output.say(_PARTIAL.format(report.begins_after), style="bold yellow", stderr=True)
+    if report.unsigned:
+        output.say(_UNAUDITED.format(report.unsigned[0]), style="bold yellow", stderr=True)
     if not report.anchored:
         output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hmchain.ledger import genesis as genesis_file
@@ -17,7 +18,7 @@ from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft import archive as archive_file
 from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
-from hmchain.ledger.engines.cometbft.audit import audited, require_whole
+from hmchain.ledger.engines.cometbft.audit import PartialLogError, audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
 from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, DamagedLedgerError, TrustedHeader
@@ -51,12 +52,15 @@ def replayed(
     *,
     trusted: TrustedHeader | None = None,
     progress: Progress | None = None,
-    passes_tip: bool = False,
+    partial: bool = False,
 ) -> Iterator[tuple[AuditReport, State]]:
-    """The same, with the state that the blocks lead to, executed anew; with `passes_tip` up to the last kept header."""
+    """The same, with the state that the blocks lead to, executed anew.
+
+    With `partial` what can be audited is: after the snapshot that a log begins with, up to the last kept header.
+    """
     with ExitStack() as stack:
         with replay.findings():
-            found = stack.enter_context(_replayed(directory, anchor, trusted, progress, passes_tip=passes_tip))
+            found = stack.enter_context(_replayed(directory, anchor, trusted, progress, partial=partial))
         yield found
 
 
@@ -67,7 +71,7 @@ def _replayed(
     trusted: TrustedHeader | None,
     progress: Progress | None,
     *,
-    passes_tip: bool,
+    partial: bool,
 ) -> Iterator[tuple[AuditReport, State]]:
     genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
@@ -77,11 +81,12 @@ def _replayed(
         if cut := cut_off(directory, store):
             raise DamagedLedgerError(cut, "compare it with another member's copy, and restore it from there")
     if is_of_a_node:
-        require_whole(directory)
+        if not partial:
+            require_whole(directory)
         archive = Archive.load(directory)
         if archive is None:
             raise NoVotesError(f"{directory} holds a node's blocks without the votes for them", FINISH)
-        with _log_replayed(directory, archive, anchor, trusted, progress, passes_tip=passes_tip) as found:
+        with _log_replayed(directory, archive, anchor, trusted, progress, partial=partial) as found:
             yield found
         return
     with tempfile.TemporaryDirectory(prefix="hmchain-audit-") as scratch:
@@ -99,16 +104,16 @@ def _log_replayed(
     trusted: TrustedHeader | None,
     progress: Progress | None,
     *,
-    passes_tip: bool,
+    partial: bool,
 ) -> Iterator[tuple[AuditReport, State]]:
     last = archive.last.header
     genesis = genesis_file.load(directory / genesis_file.FILE)
     replay.check_anchor(genesis, anchor)
-    _check_trusted(archive, trusted)
+    _check_trusted(directory, archive, trusted)
     anchored = anchor is not None or trusted is not None
     votes = archive.check_votes(genesis)
     with audited(directory, archive, anchor, progress) as (found, state):
-        if found.unsigned and not passes_tip:
+        if found.unsigned and not partial:
             raise NoVotesError(f"{directory}: {found.unsigned[0]}", FINISH)
         report = AuditReport(
             chain_id=found.chain_id,
@@ -124,22 +129,35 @@ def _log_replayed(
             vote_signatures=votes,
             evidence=found.evidence,
             models=tuple(models.models(state)),
-            checked=_CHECKED,
-            not_proven=(*(() if anchored else (replay.REWRITTEN,)), *replay.NOT_PROVEN, *found.unsigned),
+            checked=(*((_BEGINNING.format(found.begins),) if found.begins else ()), *_CHECKED),
+            not_proven=(*(() if anchored else (replay.REWRITTEN,)), *replay.NOT_PROVEN),
+            begins_after=found.begins,
+            unsigned=found.unsigned,
         )
-        yield report, state
+        yield replace(report, not_proven=(*report.missing, *report.not_proven)), state
 
 
-def _check_trusted(archive: Archive, trusted: TrustedHeader | None) -> None:
+def _check_trusted(directory: Path, archive: Archive, trusted: TrustedHeader | None) -> None:
     if trusted is None:
         return
     signed = archive.get(trusted.height)
+    if trusted.height < archive.first.header.height:
+        raise PartialLogError(f"the log in {directory} begins after the trusted block {trusted.height}", _ASK)
+    if signed is None and _goes_on(directory, archive):
+        raise NoVotesError(f"no header that is kept in {directory} is of the trusted block {trusted.height}", FINISH)
     if signed is None or header_hash(signed.header) != trusted.hash:
         raise AnchorMismatchError(
             f"block {trusted.height} is not the trusted one", "compare it with another member's copy"
         )
 
 
+def _goes_on(directory: Path, archive: Archive) -> bool:
+    with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+        return store.height >= archive.last.header.height
+
+
+_ASK = "give a later one, or ask a member whose log is whole"
+_BEGINNING = "the state after block {} is the one that more than two thirds of the founders signed"
 _CHECKED = (
     "every header of CometBFT names the one before it and the votes for it",
     "more than two thirds of the members signed the last header, and with it all before",

@@ -32,8 +32,8 @@ _COMPARE = "compare it with another member's copy"
 def executed(directory: Path, progress: Progress | None = None) -> Iterator[VerifiedState]:
     """The state after the last block that can be executed; it lies in a folder of its own until the block ends.
 
-    Raises `AuditError` for what does not hold, `PartialLogError` for a log that begins with no genesis, or a
-    `LedgerError` for what cannot be read.
+    Raises `AuditError` for what does not hold, `PartialLogError` for a log that begins with a snapshot and has no
+    signed headers, or with one that nothing anchors, or a `LedgerError` for what cannot be read.
     """
     genesis = genesis_file.load(directory / genesis_file.FILE)
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
@@ -43,7 +43,7 @@ def executed(directory: Path, progress: Progress | None = None) -> Iterator[Veri
             with _unaudited(genesis, store, progress) as state:
                 yield VerifiedState(state, Endorsement(0) if logged else founders(genesis), logged)
             return
-        with audit.replayed(directory, progress=progress, passes_tip=True) as (_, state):
+        with audit.replayed(directory, progress=progress, partial=True) as (_, state):
             yield VerifiedState(state, _signers(directory, genesis, store, state), logged)
 
 

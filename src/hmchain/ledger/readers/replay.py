@@ -94,10 +94,21 @@ class AuditReport:
     """What the studies produced: a model file belongs to this ledger if its root is among these."""
     checked: tuple[str, ...]
     not_proven: tuple[str, ...]
+    begins_after: int = 0
+    """The block after which the log begins, with the state that it led to; 0 for a log from the genesis on."""
+    unsigned: tuple[str, ...] = ()
+    """In words, of blocks at the end that no header at hand signs."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Parts of the ledger that nobody audited, in words, as in `not_proven` too; empty if it is whole."""
+        before = f"all that happened up to block {self.begins_after}: this log begins after it"
+        return (*((before,) if self.begins_after else ()), *self.unsigned)
 
     def __str__(self) -> str:
         signatures = self.transaction_signatures + self.vote_signatures
-        return f"{self.chain_id}: {self.height} blocks and {signatures} signatures hold, compared with {self.anchor}"
+        held = f"{self.chain_id}: {self.height} blocks and {signatures} signatures hold, compared with {self.anchor}"
+        return f"{held}; NOT AUDITED: {'; '.join(self.missing)}" if self.missing else held
 
 
 @dataclass(slots=True)

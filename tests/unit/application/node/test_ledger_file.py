@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 import hmchain
+from hmchain.canonical import decode, encode
 from hmchain.interfaces.cli.main import main
-from support.kept_node import make_node, propose_study
+from hmchain.ledger.engines.cometbft.audit import PartialLogError
+from hmchain.ledger.engines.cometbft.snapshots import Chunk
+from support.kept_node import begin_with_snapshot, make_node, propose_study
 from support.ledger_network import genesis
 from support.read_only import read_only
 from support.study_bed import STUDY
@@ -259,3 +262,83 @@ def test_a_log_that_was_changed_is_not_exported(node: Path, tmp_path: Path, caps
         answer(capsys, "node", "export-ledger", str(file), "--dir", str(copy), status=7)["error"]["code"] == "archive"
     )
     assert not file.exists()
+
+
+# -- a node that joined from a snapshot --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a node whose log begins after block 5."""
+    node = make_node(tmp_path_factory.mktemp("joined") / "node")
+    begin_with_snapshot(node)
+    file = node.parent / "post" / "ledger.zip"
+    file.parent.mkdir()
+    assert main(["node", "export-ledger", str(file), "--dir", str(node)]) == 0
+    return file
+
+
+def test_a_node_that_joined_from_a_snapshot_exports_what_it_has(
+    partial: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    with zipfile.ZipFile(partial) as packed:
+        assert {"beginning/5/0", "blocks.db", "headers.jsonl"} <= set(packed.namelist())
+        assert "IT IS NOT WHOLE: the log begins after block 5" in packed.read("README.txt").decode()
+    node = partial.parent.parent / "node"
+    assert answer(capsys, "node", "export-ledger", str(tmp_path / "again.zip"), "--dir", str(node))["begins_after"] == 5
+    assert main(["node", "export-ledger", str(tmp_path / "told.zip"), "--dir", str(node)]) == 0
+    out, err = capsys.readouterr()
+    assert "after 5, up to 8" in out and "NOT WHOLE" in err and "node recover" in err
+
+
+def test_a_part_of_a_ledger_is_audited_and_never_looks_whole(partial: Path, capsys: Captured) -> None:
+    with read_only(partial.parent):
+        found = answer(capsys, "audit", "verify", str(partial), "--genesis", GENESIS, status=6)
+        assert (found["holds"], found["begins_after"], found["height"], found["transactions"]) == (None, 5, 9, 3)
+        assert found["missing"] == ["all that happened up to block 5: this log begins after it"]
+        assert "after block 5" in found["checked"][0] and "founders signed" in found["checked"][0]
+        assert main(["audit", "verify", str(partial)]) == 6
+        out, err = capsys.readouterr()
+        assert "ONLY A PART" in out and "Everything" not in out and "begins after block 5" in err
+        assert answer(capsys, "network", "status", str(partial))["vouched"] == "signed by 4 of 4 founders"
+        with pytest.raises(PartialLogError, match="begins after block 5"):
+            hmchain.verify(partial)
+    early = f"3:{'0' * 64}"
+    error = answer(capsys, "audit", "verify", str(partial), "--block", early, status=6)["error"]
+    assert error["code"] == "partial_log" and "begins after the trusted block 3" in error["what"]
+
+
+def test_a_snapshot_that_nobody_signed_is_found_in_a_file(partial: Path, tmp_path: Path, capsys: Captured) -> None:
+    with zipfile.ZipFile(partial) as packed:
+        packed.extractall(tmp_path)
+        chunk = tmp_path / "beginning" / "5" / "0"
+        content = decode(chunk.read_bytes(), Chunk)
+        chunk.write_bytes(encode(Chunk(content.pairs[:-1])))
+    assert answer(capsys, "audit", "verify", str(tmp_path), status=7)["error"]["code"] == "node_audit"
+    for name in ("beginning/5/2", "beginning/6/0", "beginning/5/../0", "beginning/x"):
+        other = tmp_path / "other.zip"
+        shutil.copy(partial, other)
+        with zipfile.ZipFile(other, "a") as packed:
+            packed.writestr(name, b"")
+        assert answer(capsys, "audit", "verify", str(other), status=2)["error"]["code"] == "ledger_file", name
+
+
+def test_the_end_that_nobody_at_hand_signed_is_said_to_be_unaudited(
+    of_a_study: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """A running node's headers are older than its log: what they vouch for is audited, and nobody is accused."""
+    node = Path(shutil.copytree(of_a_study.parent.parent / "node", tmp_path / "node"))
+    headers = node / "ledger" / "headers.jsonl"
+    headers.write_bytes(b"".join(headers.read_bytes().splitlines(keepends=True)[:4]))
+    found = answer(capsys, "audit", "verify", str(node), "--genesis", GENESIS, status=6)
+    assert (found["holds"], found["height"], found["transactions"]) == (None, 4, 3)
+    assert found["missing"] == ["the last 7 blocks, after 3: no header that is kept signs them"]
+    behind = {
+        name for each in found["files"]["not_checked"] if "blocks follow" in each["what"] for name in each["files"]
+    }
+    assert "member.json" in behind and "keys/steward.key" in behind
+    assert main(["audit", "verify", str(node)]) == 6
+    out, err = capsys.readouterr()
+    assert "ONLY A PART" in out and "node audit --dir" in " ".join(err.split())
+    later = answer(capsys, "audit", "verify", str(node), "--block", f"9:{'0' * 64}", status=6)["error"]
+    assert later["code"] == "no_votes" and "trusted block 9" in later["what"]

@@ -296,8 +296,7 @@ def _blocks(node: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, ob
 
 def test_headers_that_were_cut_leave_a_tip_that_nobody_signed(node: Path) -> None:
     cut_headers(node)
-    with pytest.raises(NoVotesError, match="the last 3 blocks, after 3: no header that is kept signs them"):
-        verified(node)
+    assert verified(node).ledger.missing == ("the last 3 blocks, after 3: no header that is kept signs them",)
 
 
 def test_sealed_keys_are_compared_with_the_passphrase_alone(node: Path) -> None:

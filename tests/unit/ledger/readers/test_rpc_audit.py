@@ -18,7 +18,6 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDatas
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.engines.block_store import BlockStore
-from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError
 from hmchain.ledger.engines.cometbft.audit import NodeAuditError, PartialLogError, verify
@@ -230,13 +229,7 @@ def joined(tmp_path: Path) -> Iterator[tuple[Chain, list[SignedHeader]]]:
     """A node that joined from a snapshot at block 5, and the headers from there on."""
     giver = Chain.found(tmp_path / "giver")
     giver.fill(5)
-    (offer,) = giver.app.storage.snapshots.offers()
-    taker = Chain(tmp_path / "taker", giver.founding, giver.send)
-    taker.app.offer_snapshot(abci.RequestOfferSnapshot(snapshot=offer, app_hash=giver.app.state.commitment()))
-    taker.app.apply_snapshot_chunk(
-        abci.RequestApplySnapshotChunk(index=0, chunk=giver.app.storage.snapshots.chunk(5, 0))
-    )
-    taker.decided += giver.decided
+    taker = Chain.from_snapshot(tmp_path / "taker", giver)
     taker.fill(3, first=5)
     genesis_file.save(taker.founding, taker.directory / "genesis.json")
     yield taker, headers_of(taker)[5:]

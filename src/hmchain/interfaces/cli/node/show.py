@@ -140,12 +140,19 @@ def show_restored(restored: dict[str, Any]) -> None:
 
 def show_export(found: ExportedLedger) -> None:
     """Say what is in a ledger's file, and how an outsider checks it."""
+    since = f"after {found.begins_after}, " if found.begins_after else ""
     output.fields((
         ("file", f"{found.file}, {found.size:,} bytes"),
         ("network", found.chain_id),
-        ("blocks", f"up to {found.height}; the header after it is {found.height + 1}:{found.head.hex()}"),
+        ("blocks", f"{since}up to {found.height}; the header after it is {found.height + 1}:{found.head.hex()}"),
         ("headers", f"signed, from {found.headers}"),
     ))  # fmt: skip
+    if found.begins_after:
+        part = (
+            f"NOT WHOLE: this node's log begins with a snapshot after block {found.begins_after}, and the file with it."
+        )
+        rest = "Let a member export whose node has the whole log, or fetch it: stop the node, `hmchain node recover`"
+        output.say(f"{part} {rest}, start it.", style="bold yellow", stderr=True)
     if found.left_out:
         left = f"The last {found.left_out} blocks are left out: no header at hand signs them."
         then = "Once the next block is there" if found.headers == RUNNING else "Start the node and"

@@ -144,8 +144,8 @@ def require_whole(directory: Path) -> None:
 def _partial(begins: int, cannot: str) -> PartialLogError:
     return PartialLogError(
         f"this node joined from a snapshot: its log begins after block {begins} and {cannot}",
-        "`hmchain node audit` proves what came after; for the rest ask a member with the whole log, or fetch it: stop "
-        "the node, `hmchain node recover`, start it",
+        "`hmchain audit verify` proves what came after; for the rest ask a member with the whole log, or fetch it: "
+        "stop the node, `hmchain node recover`, start it",
     )
 
 

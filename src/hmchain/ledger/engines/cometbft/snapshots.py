@@ -72,6 +72,11 @@ class SnapshotStore:
         """Height of the last snapshot, 0 if there is none."""
         return max(self._heights(), default=0)
 
+    def files(self) -> list[Path]:
+        """The files of the last snapshot, in order."""
+        place = self._directory / str(self.height)
+        return sorted(place.iterdir(), key=lambda path: int(path.name)) if place.is_dir() else []
+
     def restore(self, state: State, commitment: bytes) -> None:
         """Fill an empty state from the last snapshot. Raises `SnapshotError`, also for a damaged file."""
         place = self._directory / str(self.height)
