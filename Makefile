@@ -25,8 +25,9 @@ demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a 
 	@$(BIN)/hmchain demo --engine cometbft $(ARGS)
 	@echo "To have hmchain as a command, as it is named above: . $(BIN)/activate"
 
-# Three at a time: tests of real processes wait more than they work.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
+# Three at a time: tests of real processes wait more than they work. What Python compiled is kept, whatever this machine
+# says: each of the many processes would compile torch and the other libraries again.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
 
 test: $(STAMPS)/test  ## Run the tests, but for those of real networks: about four minutes on two cores
 	$(PYTEST) -m "not network" $(ARGS)
