@@ -21,24 +21,25 @@ HEAVY = {"numpy", "obstore", "cryptography", "blake3", "msgspec", "sqlite3", *OF
 PROBE = """
 import json, sys
 from hmchain.interfaces.cli.main import main
-status = main(sys.argv[1:])
-print("\\n" + json.dumps([status, sorted(sys.modules)]))
+for command in sys.argv[1:]:
+    status = main(command.split())
+    print("\\nPROBED", json.dumps([status, sorted(sys.modules)]))
 """
 
 
-def imported(*arguments: str) -> set[str]:
-    """The modules that a command has imported when it ends."""
+def imported(*commands: str) -> list[set[str]]:
+    """The modules that are imported when each of the commands has ended, in one process."""
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", PROBE, *commands], capture_output=True, text=True, check=True, timeout=60
     )
-    status, modules = json.loads(done.stdout.splitlines()[-1])
-    assert status == 0
-    return set(modules)
+    answers = [json.loads(line.removeprefix("PROBED ")) for line in done.stdout.splitlines() if "PROBED " in line]
+    assert [status for status, _ in answers] == [0] * len(commands)
+    return [set(modules) for _, modules in answers]
 
 
 @pytest.mark.parametrize("command", ["--help", "version"])
 def test_what_is_asked_first_imports_nothing_heavy(command: str) -> None:
-    modules = imported(command)
+    (modules,) = imported(command)
     assert "typer" in modules
     assert not modules & HEAVY
     assert not {name for name in modules if name.startswith(("hmchain.ledger", "hmchain.records"))}
@@ -46,11 +47,11 @@ def test_what_is_asked_first_imports_nothing_heavy(command: str) -> None:
     assert modules & groups == {"hmchain.interfaces.cli.about"}
 
 
-@pytest.mark.parametrize("group", [each.called for each in Commands.deferred])
-def test_the_help_of_a_group_imports_no_library_of_an_extra(group: str) -> None:
-    modules = imported(group, "--help")
-    assert "typer" in modules
-    assert not modules & OF_EXTRAS
+def test_the_help_of_a_group_imports_no_library_of_an_extra() -> None:
+    groups = [each.called for each in Commands.deferred]
+    after = dict(zip(groups, imported(*(f"{group} --help" for group in groups)), strict=True))
+    assert all("typer" in modules for modules in after.values())
+    assert not {group: modules & OF_EXTRAS for group, modules in after.items() if modules & OF_EXTRAS}
 
 
 def test_reading_a_ledger_needs_no_learning_library() -> None:

@@ -50,13 +50,22 @@ def _text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_a_command_that_a_text_names_is_one_that_there_is(path: Path) -> None:
-    for line, text in texts(ast.parse(path.read_text("utf-8"))):
-        assert not (found := loose(text)), f"{path.name}:{line}: {found!r} stands without backticks in {text!r}"
-        for words in printed(text):
-            wrong = fault(words)
-            assert not wrong, f"{path.name}:{line}: `hmchain {words}`: {wrong}"
+def faults(text: str) -> Iterator[str]:
+    if found := loose(text):
+        yield f"{found!r} stands without backticks in {text!r}"
+    for words in printed(text):
+        if wrong := fault(words):
+            yield f"`hmchain {words}`: {wrong}"
+
+
+def test_a_command_that_a_text_names_is_one_that_there_is() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}: {wrong}"
+        for path in FILES
+        for line, text in texts(ast.parse(path.read_text("utf-8")))
+        for wrong in faults(text)
+    ]
+    assert not found, found
 
 
 def test_the_ways_out_in_the_list_of_errors_are_commands() -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def test_of_a_tool(missing):
 """
 
 
+@cache
 def imported(path: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -44,25 +46,29 @@ def test_each_test_is_run_by_one_of_the_two_targets() -> None:
     assert [line.split()[1] for line in ci if line.startswith("make test")] == ["test", "test-network"]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if imported(path) & NODES], ids=lambda path: path.stem)
-def test_whoever_starts_nodes_is_marked(path: Path) -> None:
-    marks = [line for line in path.read_text("utf-8").splitlines() if line.startswith("pytestmark")]
-    assert "pytest.mark.network" in "".join(marks), f"{path.name} starts nodes: set pytestmark = pytest.mark.network"
+def test_whoever_starts_nodes_is_marked() -> None:
+    starting = [path for path in FILES if imported(path) & NODES]
+    assert starting
+    found = [path.name for path in starting if "pytest.mark.network" not in mark_of_all(path)]
+    assert not found, f"these start nodes: set pytestmark = pytest.mark.network in {found}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if path.parent.name != "house" and imported(path) & PROCESSES],
-    ids=lambda path: path.stem,
-)
-def test_whoever_starts_processes_is_marked(path: Path) -> None:
-    marks = re.findall(r"pytest\.mark\.(\w+)", path.read_text("utf-8"))
-    assert {"process", "network"} & set(marks), f"{path.name} starts processes: mark it, or its test, `process`"
+def mark_of_all(path: Path) -> str:
+    return "".join(line for line in path.read_text("utf-8").splitlines() if line.startswith("pytestmark"))
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "tests" / "integration").glob("test_*.py")), ids=lambda p: p.stem)
-def test_all_of_integration_starts_processes(path: Path) -> None:
-    assert "\npytestmark = pytest.mark.process\n" in path.read_text("utf-8")
+def test_whoever_starts_processes_is_marked() -> None:
+    starting = [path for path in FILES if path.parent.name != "house" and imported(path) & PROCESSES]
+    assert starting
+    marks = {path.name: set(re.findall(r"pytest\.mark\.(\w+)", path.read_text("utf-8"))) for path in starting}
+    found = [name for name, of in marks.items() if not {"process", "network"} & of]
+    assert not found, f"these start processes: mark them, or their test, `process`: {found}"
+
+
+def test_all_of_integration_starts_processes() -> None:
+    files = sorted((REPOSITORY / "tests" / "integration").glob("test_*.py"))
+    assert files
+    assert not [path.name for path in files if "\npytestmark = pytest.mark.process\n" not in path.read_text("utf-8")]
 
 
 @pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)], ids=["CI", "elsewhere"])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics as oracle
 
 from hmchain.application.learning import metrics
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Any:
+    """Of scikit-learn, which is imported when it is needed: each worker collects this file."""
+    from sklearn import metrics as of_scikit_learn
+
+    return of_scikit_learn
 
 
 def random_case(seed: int, n: int, classes: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +40,7 @@ cases = st.builds(
 
 @settings(deadline=None)
 @given(cases)
-def test_auc_and_accuracy_as_medmnist_computes_them(case: tuple[np.ndarray, np.ndarray]) -> None:
+def test_auc_and_accuracy_as_medmnist_computes_them(oracle: Any, case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case
     classes = probabilities.shape[1]
     each = [oracle.roc_auc_score(labels == k, probabilities[:, k]) for k in range(classes)]
@@ -48,7 +57,7 @@ def test_auc_and_accuracy_as_medmnist_computes_them(case: tuple[np.ndarray, np.n
 
 @settings(deadline=None)
 @given(cases)
-def test_confusion_sensitivity_specificity_and_losses(case: tuple[np.ndarray, np.ndarray]) -> None:
+def test_confusion_sensitivity_specificity_and_losses(oracle: Any, case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case
     classes = range(probabilities.shape[1])
     predicted = metrics.predictions(probabilities)
@@ -65,7 +74,7 @@ def test_confusion_sensitivity_specificity_and_losses(case: tuple[np.ndarray, np
 
 @settings(deadline=None)
 @given(cases)
-def test_roc_points_enclose_the_area(case: tuple[np.ndarray, np.ndarray]) -> None:
+def test_roc_points_enclose_the_area(oracle: Any, case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case
     false_rate, true_rate = metrics.roc_points(probabilities[:, 1], labels == 1)
     assert (false_rate[0], true_rate[0]) == (0, 0)
@@ -74,7 +83,7 @@ def test_roc_points_enclose_the_area(case: tuple[np.ndarray, np.ndarray]) -> Non
     assert oracle.auc(false_rate, true_rate) == pytest.approx(expected)
 
 
-def test_brier_of_two_classes_is_that_of_the_positive() -> None:
+def test_brier_of_two_classes_is_that_of_the_positive(oracle: Any) -> None:
     probabilities, labels = random_case(0, 50, 2, ties=False)
     expected = oracle.brier_score_loss(labels, probabilities[:, 1])
     assert metrics.brier(probabilities, labels) == pytest.approx(expected)

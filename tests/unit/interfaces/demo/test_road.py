@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +17,6 @@ from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.demo.settings import DemoSettings
 from hmchain.ledger.contracts.data import datasets
 from support.demo_run import write_images
-
-NODE_LIBRARIES = ("httpx", "google", "websockets", "pydicom", "polars")
 
 
 class PowerCutError(Exception):
@@ -103,19 +99,3 @@ def _cut(prepared: Prepared, where: str, patch: pytest.MonkeyPatch) -> Prepared:
         torn[last] = replace(torn[last], read=stop)
         return replace(prepared, images=replace(prepared.images, originals=tuple(torn)))
     return prepared
-
-
-@pytest.mark.process
-def test_a_demo_in_one_process_needs_no_library_of_nodes_and_other_data() -> None:
-    code = f"""
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {NODE_LIBRARIES!r}:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Missing())
-import hmchain.interfaces.demo.run, hmchain.interfaces.demo.on_embedded
-import hmchain.records.deidentification.pictures
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
