@@ -97,6 +97,11 @@ def widen(wanted: bool) -> bool:
     return wanted
 
 
+def is_wide() -> bool:
+    """Tell whether the command that runs was given `--wide`."""
+    return _wide.get()
+
+
 def in_json() -> bool:
     """Tell whether the command that runs was given `--json`."""
     return _as_json.get()

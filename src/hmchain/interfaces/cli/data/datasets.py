@@ -23,7 +23,7 @@ from hmchain.interfaces.cli.options import (
     example,
 )
 
-RECORDS_SHOWN = 20
+RECORDS_SHOWN = 10
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def show(
     record: Annotated[str | None, typer.Option(metavar="ID", help=RECORD_HELP)] = None,
     limit: LimitOption = RECORDS_SHOWN,
 ) -> None:
-    """Show what a version holds and what was done to it, or one record's entry."""
+    """Show what a version holds and what was done to it, or one record's entry; all of that with --wide."""
     with reading(directory) as records:
         if record is not None:
             output.show(datasets.entry(records, dataset, number, record), views.show_entry)

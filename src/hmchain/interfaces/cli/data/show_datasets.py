@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from hmchain.application.data.datasets import Description, Hit
 from hmchain.application.data.export import INDEX, ExportedRecords
@@ -14,8 +15,12 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.data.show_extraction import taken_over
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.plain import plain, size
-from hmchain.records.catalogue import RecordEntry, Version
+from hmchain.records.catalogue import ActionCount, RecordEntry, Version
 from hmchain.records.quality import Finding
+
+_ACTIONS_SHOWN = 8
+"""So many kinds of deeds are listed one by one; more are summed up."""
+_ELEMENTS_NAMED = 3
 
 
 def state(version: Version) -> str:
@@ -65,29 +70,46 @@ def description(found: Description) -> dict[str, object]:
 
 
 def show_version(found: Description) -> None:
-    """Show what a version holds and what was done to it."""
+    """Show what a version holds and what was done to it: all of it with `--wide`, else an overview."""
     version, about = found.version, found.dataset
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
+        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
+        ("in quarantine", version.held),
+        ("given twice", found.duplicates),
         ("title", about.title),
         ("from", version.source),
-        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
-        ("given twice", found.duplicates),
-        ("in quarantine", version.held),
         ("project, profile", f"{about.project}, {about.profile.name}: {about.profile.title}"),
         ("root", version.root.hex() if version.root else f"- (open: `hmchain data register {version.dataset}`)"),
     ))  # fmt: skip
     if found.actions:
         output.heading("What de-identification did")
-        output.table(("element", "done", "times#"), ((a.element, a.done, a.count) for a in found.actions))
+        if output.is_wide() or len(found.actions) <= _ACTIONS_SHOWN:
+            output.table(("element", "done", "times#"), ((a.element, a.done, a.count) for a in found.actions))
+        else:
+            output.table(("done", "elements#", "times#", "most often"), _summed(found.actions))
+            whole = f"hmchain data show {version.dataset} --version {version.number} --wide"
+            output.say(f"Each element: `{whole}`", style="dim")
     if found.entries:
         shown = len(found.entries)
-        output.heading(f"Records{'' if version.records <= shown else f' (the first {shown})'}")
+        output.heading(f"Records{'' if version.records <= shown else f' (the first {shown}; --limit N shows more)'}")
         output.table(
             ("record", "patient", "type", "size#", "label", "attributes"),
             ((e.record, e.subject[:12], e.media_type, size(e.size), e.label,
               ", ".join(f"{k} {v}" for k, v in e.attributes.items() if k != "label")) for e in found.entries),
+            drop=("attributes", "type", "label"),
         )  # fmt: skip
+
+
+def _summed(actions: Sequence[ActionCount]) -> Iterator[tuple[object, ...]]:
+    """What was done, with how many elements, how often, and with which of them most."""
+    by_deed: dict[str, list[ActionCount]] = defaultdict(list)
+    for action in sorted(actions, key=lambda action: -action.count):
+        by_deed[action.done].append(action)
+    for done, which in sorted(by_deed.items(), key=lambda item: -len(item[1])):
+        most = [each.element.rpartition(") ")[2] for each in which[:_ELEMENTS_NAMED]]
+        more = ", ..." if len(which) > len(most) else ""
+        yield done, len(which), sum(each.count for each in which), ", ".join(most) + more
 
 
 def findings(found: Sequence[Finding]) -> str:
