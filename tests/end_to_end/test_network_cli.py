@@ -155,7 +155,9 @@ def test_a_network_that_stands_still_says_so_and_what_was_sent_meanwhile_is_unde
     for site in dead:
         site.start()
     until(lambda: sent.look(consortium.sites["west"].folder)[0].outcome is Outcome.DONE, "the transaction")
-    hmchain("node", "maintenance", "--minutes", "5", "--dir", west)  # says what became of it, and sends nothing
+    hmchain(
+        "node", "maintenance", "--minutes", "5", "--yes", "--dir", west
+    )  # says what became of it, and sends nothing
     assert not sent.look(consortium.sites["west"].folder)
     hmchain("node", "unjail", "--dir", west)
     until(consortium.agree, "one state again")

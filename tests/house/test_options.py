@@ -59,3 +59,15 @@ def test_whoever_needs_a_folder_is_told_it_by_dir(command: str) -> None:
 def test_every_command_takes_json_and_wide() -> None:
     for command, of in all_commands().items():
         assert {"--json", "--wide"} <= {name for option in options(of) for name in option.opts}, command
+
+
+SPEAK = {"open_steward", "open_scientist"}
+
+
+@pytest.mark.parametrize("command", sorted(all_commands()))
+def test_a_script_that_says_yes_everywhere_may_say_it_wherever_people_tell_the_ledger_something(command: str) -> None:
+    of = all_commands()[command]
+    names = set(of.callback.__wrapped__.__code__.co_names)
+    takes = any("--yes" in option.opts for option in options(of))
+    assert takes or not names & SPEAK, f"{command} tells the ledger something: let it take YesOption"
+    assert not takes or "yes" in of.callback.__wrapped__.__code__.co_varnames

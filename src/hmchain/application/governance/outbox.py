@@ -118,7 +118,7 @@ class Outbox:
             ContraryError(
                 f"{undecided.words}: sent and not decided; {may_come(undecided.expires_ms)}, before or after what is "
                 f"asked for now: {wanted}",
-                f"wait until it is decided, or can come no more: {self._look(undecided)} shows it",
+                f"wait until it is decided, or can come no more: {self._look(undecided)} shows it; --yes sends it too",
             )
         )
 

@@ -98,7 +98,7 @@ def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: Ye
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network withdraw 3f9a"))
-def withdraw(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
+def withdraw(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Take back this hospital's yes to an open ballot; with the last one the ballot is over."""
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         output.show(members.withdraw(steward, ballot), show.show_ballot)

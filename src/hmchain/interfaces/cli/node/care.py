@@ -23,9 +23,9 @@ DAY_MINUTES = 24 * 60
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain node unjail"))
-def unjail(directory: NodeOption = DEFAULT_FOLDER) -> None:
+def unjail(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Say that this node is back from a long silence or from maintenance, so that its votes count again."""
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         members.unjail(steward)
     output.show({"unjailed": True}, lambda _: output.say("Its votes count again."))
 
@@ -37,12 +37,13 @@ def maintenance(
         int, typer.Option("--in-minutes", metavar="N", min=0, max=7 * DAY_MINUTES, help="From when on; 0 is at once.")
     ] = 0,
     directory: NodeOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
     """Announce that this node will be down: it loses no reputation, and the others do not wait for its votes.
 
     The node must run. Once a week. When it is back, `hmchain node unjail` makes its votes count again.
     """
-    with open_steward(directory) as steward:
+    with open_steward(directory, yes=yes) as steward:
         window = members.announce_maintenance(steward, minutes, in_minutes)
     output.show({"from_ms": window.from_ms, "until_ms": window.until_ms}, show.show_window)
 

@@ -153,9 +153,9 @@ def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study resume brain-tumour"))
-def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER) -> None:
+def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
-    with open_scientist(node) as scientist:
+    with open_scientist(node, yes=yes) as scientist:
         done = studies.resume(scientist, study)
     _tell(done, f"{study} goes on.")
 
@@ -185,10 +185,11 @@ def close(
 def propose(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The proposal, in TOML.")],
     node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
 ) -> None:
     """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
     wanted = load_proposal(file)
-    with open_scientist(node) as scientist:
+    with open_scientist(node, yes=yes) as scientist:
         done = studies.propose(scientist, wanted, texts_at(NodeFolder(node), passphrase))
     _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
                 f"Each decides: `hmchain study approve {done.study}`")  # fmt: skip
