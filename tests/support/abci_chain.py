@@ -76,8 +76,8 @@ class Chain:
 
     @classmethod
     def from_snapshot(cls, directory: Path, giver: Chain) -> Chain:
-        """Another node of a chain, which joins from its only snapshot, after its last block."""
-        (offer,) = giver.app.storage.snapshots.offers()
+        """Another node of a chain, which joins from its last snapshot, after its last block."""
+        offer = giver.app.storage.snapshots.offers()[-1]
         taker = cls(directory, giver.founding, giver.send)
         taker.app.offer_snapshot(abci.RequestOfferSnapshot(snapshot=offer, app_hash=giver.app.state.commitment()))
         chunk = giver.app.storage.snapshots.chunk(offer.height, 0)

@@ -28,6 +28,7 @@ from hmchain.interfaces.cli.options import (
     passphrase,
 )
 from hmchain.interfaces.report.reader import ReportReader
+from hmchain.ledger.readers.audit import FINISH
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.lineage import (
     DatasetTrace,
@@ -57,9 +58,6 @@ _UNSIGNED = (
     "The blocks of this log are {}. What no header signs is shown as it stands there: `hmchain node audit` beside the "
     "running node fetches the headers and checks everything."
 )
-
-
-_UNAUDITED = "Not audited: {}. `hmchain node audit` beside the running node fetches the headers; then audit again."
 
 
 class BadAnchorError(InputError):
@@ -188,7 +186,7 @@ def _show_report(found: FolderAudit) -> None:
     if report.begins_after:
         output.say(_PARTIAL.format(report.begins_after), style="bold yellow", stderr=True)
     if report.unsigned:
-        output.say(_UNAUDITED.format(report.unsigned[0]), style="bold yellow", stderr=True)
+        output.say(f"Not audited: {report.unsigned[0]}. Headers for all: {FINISH}.", style="bold yellow", stderr=True)
     if not report.anchored:
         output.say(_NO_ANCHOR, style="bold yellow", stderr=True)
 

@@ -67,6 +67,11 @@ NOT_AUDITED = Fact(
     text="It was drawn from one copy of the ledger, held against the newest header that members signed. An audit "
     "executes all of it again and checks every signature; its command stands below.",
 )
+NOT_WHOLE = Fact(
+    name="This copy of the ledger is not whole.",
+    text="It begins with a snapshot, which its founders signed. What only the blocks before it tell is left out: ask a "
+    "member whose node has the whole log.",
+)
 _AUDIT = Fact(name="audit verify", text="check the whole record")
 """For who has no node; there the steps of the study say it."""
 
@@ -141,7 +146,12 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
         departures=_departures(known),
         lineage=replace(lineage, model_transaction=story.registered.hex()) if story and lineage else None,
         ledger=story.statistics(standings.validator_count(known.state)) if story else None,
-        limits=(OWN_SCORES if known.organisation else NO_SCORES, NOT_AUDITED, *PRIVACY_LIMITS),
+        limits=(
+            OWN_SCORES if known.organisation else NO_SCORES,
+            *(() if known.story else (NOT_WHOLE,)),
+            NOT_AUDITED,
+            *PRIVACY_LIMITS,
+        ),
         next_commands=_next_commands(known),
     )
 

@@ -14,6 +14,7 @@ from hmchain.errors import InputError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
+from hmchain.ledger.engines.cometbft.audit import partial_log
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import (
@@ -31,7 +32,7 @@ from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import BlockDecision, Decisions
 from hmchain.ledger.readers.executed import executed
-from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
+from hmchain.ledger.readers.lineage import DatasetTrace, NothingToTraceError, StudyTrace
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.models import ModelView
@@ -199,10 +200,18 @@ class LedgerReader:
     def trace(self, study: str | None = None, dataset: str | None = None) -> StudyTrace | DatasetTrace:
         """The making of a study's model, or the use of a dataset, written as ORGANISATION/NAME.
 
-        Without either, of the only study. Raises `BadTraceError`, `NoStudyError`, `NothingToTraceError`, and what
-        `require_whole` raises.
+        Without either, of the only study. Raises `BadTraceError`, `NoStudyError`, `NothingToTraceError`, or
+        `PartialLogError` where it may have begun before the log, and what `require_whole` raises.
         """
         self.require_whole()
+        try:
+            return self._trace(study, dataset)
+        except NothingToTraceError as error:
+            if begins := self.begins_after:
+                raise partial_log(begins, f"does not show what began before: {error.what} in it") from error
+            raise
+
+    def _trace(self, study: str | None, dataset: str | None) -> StudyTrace | DatasetTrace:
         if dataset is None:
             return lineage.trace_study(self._directory, study or study_status.default_study(self._names))
         if study is not None:

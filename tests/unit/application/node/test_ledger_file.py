@@ -308,6 +308,28 @@ def test_a_part_of_a_ledger_is_audited_and_never_looks_whole(partial: Path, caps
     assert error["code"] == "partial_log" and "begins after the trusted block 3" in error["what"]
 
 
+def test_what_began_before_a_snapshot_is_not_denied(partial: Path, capsys: Captured) -> None:
+    """The dataset is there: it is the log that does not show how it came about."""
+    assert main(["audit", "trace", str(partial), "--dataset", "a/d0", "--json"]) == 6
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "partial_log" and "no dataset a/d0 in it" in error["what"]
+    assert main(["audit", "trace", str(partial), "--dataset", "c/d6"]) == 0
+    assert "what happened before is missing here" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_page_of_a_study_that_began_before_a_snapshot_says_that_its_ledger_is_not_whole(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node(tmp_path / "node")
+    begin_with_snapshot(node, propose_study)
+    monkeypatch.chdir(tmp_path)
+    answer(capsys, "node", "export-ledger", "part.zip", "--dir", str(node))
+    summary = answer(capsys, "report", "part.zip")["summary"]
+    assert [each["approval"] for each in summary["participants"]] == ["approved", *["undecided"] * 3]
+    assert "not whole" in summary["limits"][1]["name"] and summary["lineage"] is None
+    assert answer(capsys, "audit", "trace", "part.zip", status=6)["error"]["code"] == "partial_log"
+
+
 def test_a_snapshot_that_nobody_signed_is_found_in_a_file(partial: Path, tmp_path: Path, capsys: Captured) -> None:
     with zipfile.ZipFile(partial) as packed:
         packed.extractall(tmp_path)

@@ -138,10 +138,11 @@ def _scratch() -> Iterator[State]:
 def require_whole(directory: Path) -> None:
     """See that the log in `directory` begins with the genesis. Raises `PartialLogError`."""
     if begins := begins_after(directory):
-        raise _partial(begins, "shows nothing of what came before")
+        raise partial_log(begins, "shows nothing of what came before")
 
 
-def _partial(begins: int, cannot: str) -> PartialLogError:
+def partial_log(begins: int, cannot: str) -> PartialLogError:
+    """The error for what a log that begins after a snapshot cannot do."""
     return PartialLogError(
         f"this node joined from a snapshot: its log begins after block {begins} and {cannot}",
         "`hmchain audit verify` proves what came after; for the rest ask a member with the whole log, or fetch it: "
@@ -155,7 +156,7 @@ def _restore_beginning(directory: Path, genesis: Genesis, signed: SignedHeader, 
     _require(signed.header.height == begins + 1, begins, "the header is not the one after the snapshot")
     founders = {member.organisation: member.validator for member in genesis.members}
     if 3 * len(signers(signed, genesis.chain_id, founders)) <= 2 * len(founders):
-        raise _partial(begins, "too few founders signed there: the members have changed since the genesis")
+        raise partial_log(begins, "too few founders signed there: the members have changed since the genesis")
     try:
         SnapshotStore(directory / BEGINNING).restore(state, bytes.fromhex(signed.header.app_hash))
     except SnapshotError as error:
