@@ -108,7 +108,8 @@ def _trainer_plan(spec: StudySpec) -> tuple[Term, ...]:
     except HMChainError:
         return (("plan", "not one that this version can read: its agent will take no part"),)
     return (
-        ("plan", "each round the trainer gets one half of the training records, drawn anew, and does what it does"),
+        ("plan", "each round the trainer gets an eighth of the training records, drawn anew, and does what it does"),
+        ("absence", "a hospital that misses rounds tells the others of its records, more with each: stay in, or out"),
         ("options", plan.options),
     )  # fmt: skip
 

@@ -45,7 +45,8 @@ def test_what_a_steward_reads_says_whose_code_it_is_and_with_which_rights(
     assert said["training code"].startswith("NOT OURS. It runs with all rights of your hospital's agent")
     assert digest.hex() in said["training code"]
     assert "of somebody's own: 'Logistic'" in said["model"] and "rows of 5 numbers" in said["learns"]
-    assert said["options"] == '{"rate":0.5,"steps":5}' and "one half" in said["plan"]
+    assert said["options"] == '{"rate":0.5,"steps":5}' and "an eighth" in said["plan"]
+    assert "stay in, or out" in said["absence"]
     assert "score" in said["gate"] and "train within 120 s" in said["deadlines"]
 
 

@@ -45,6 +45,7 @@ def test_a_steward_reads_a_trainer_and_accepts_it(
     assert main(["node", "trainers", "logistic.py:Logistic", "--accept", *at]) == 2, "it asks, and nobody is there"
     assert folder.settings().trainers == ()
     assert main(["node", "trainers", "logistic.py:Logistic", "--accept", "--yes", *at]) == 0
+    assert "Stay in such a study from beginning to end, or out." in " ".join(capsys.readouterr().out.split())
     assert "# our own remark" in folder.toml.read_text()
     (held,) = trainers.accepted(folder)
     assert held.source == f"{tmp_path}/logistic.py:Logistic" and held.digest == read_source(held.source).digest

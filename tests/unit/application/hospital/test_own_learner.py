@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from hmchain.application.agent import turns
 from hmchain.application.hospital.consortium import Consortium
@@ -32,7 +33,7 @@ from hmchain.application.learning.schedule import PlanError
 from hmchain.application.learning.trainer_study import TrainerPlan, start, trainer_spec
 from hmchain.application.learning.trainers import worker
 from hmchain.application.learning.trainers.local import SPLITS, Vector
-from hmchain.application.learning.trainers.own import TrainerLayer, half, score_once, train_once
+from hmchain.application.learning.trainers.own import TrainerLayer, drawn, score_once, train_once
 from hmchain.application.learning.trainers.own_child import Begin
 from hmchain.application.learning.trainers.own_trainer import OwnTrainer
 from hmchain.application.learning.trainers.source import read_source
@@ -331,7 +332,7 @@ def test_a_trainer_that_sleeps_for_ever_misses_its_round_and_trains_in_the_next(
     """The operator reads one line that says so; nobody starts the agent again."""
     monkeypatch.setattr(worker, "LONG_SECONDS", 0.0)
     mark, ahead_ms = tmp_path / "sleeps", [0]
-    source = hanging(tmp_path, mark, f"len(data) == {YEWS // 2}")
+    source = hanging(tmp_path, mark, f"len(data) == {YEWS // 8}")
     with proposed(tmp_path, source, source, yews=YEWS, clock_ms=lambda: now_ms() + ahead_ms[0]) as consortium:
         assert "it is ended" in steps(consortium, "has been in train for", at="yew")
         while len(trained(consortium)) < 3:
@@ -381,13 +382,47 @@ def test_a_first_model_is_of_its_study_alone_and_the_same_everywhere(tmp_path: P
     assert np.abs(first).max() < 0.01
 
 
-def test_each_round_trains_on_a_half_of_its_own() -> None:
+def test_each_round_trains_on_an_eighth_of_its_own() -> None:
     """The sums of rounds over nearly the same model differ by more than who is in them (as `repeats_itself`)."""
     secret = bytes(range(32))
-    halves = [set(half(65, secret, round).tolist()) for round in range(12)]
-    assert {len(each) for each in halves} == {32} and halves[4] != set(half(65, bytes(32), 4).tolist())
-    for first, second in combinations(halves, 2):
-        assert first & second and first != second, "two of them are all records: every such pair has the same sum"
+    eighths = [set(drawn(65, secret, round).tolist()) for round in range(12)]
+    assert {len(each) for each in eighths} == {8} and eighths[4] != set(drawn(65, bytes(32), 4).tolist())
+    assert all(first != second for first, second in combinations(eighths, 2))
+    overlaps = [len(first & second) for first, second in combinations(eighths, 2)]
+    assert 0 in overlaps and max(overlaps) > 1, "drawn, not dealt: no known rounds make up all records together"
+
+
+def told_by_an_absence(kind: float, chosen: Callable[[bytes, int], NDArray[np.int64]]) -> float:
+    """Correlation of what a hospital sent with the sum that it is in, less the next one, which it is not in.
+
+    One model that never moves; four hospitals, one of them curious, with 64 records each whose mean lies `kind` from
+    the others'. An update is the mean of the records that are chosen for the round.
+    """
+    random, found = np.random.default_rng(3), []
+    for _ in range(150):
+        cohorts = random.normal(size=(3, 64, 12)) + kind * random.normal(size=(3, 1, 12))
+        secrets = [random.bytes(32) for _ in cohorts]
+        first, second = (
+            np.array([own[chosen(secret, round)].mean(0) for own, secret in zip(cohorts, secrets, strict=True)])
+            for round in (0, 1)
+        )
+        found.append(float(np.corrcoef(first.sum(0) - second[1:].sum(0), first[0])[0, 1]))
+    return float(np.mean(found))
+
+
+def a_half(secret: bytes, round: int) -> NDArray[np.int64]:
+    return np.random.default_rng([*secret, round]).permutation(64)[:32]
+
+
+def an_eighth(secret: bytes, round: int) -> NDArray[np.int64]:
+    return drawn(64, secret, round)
+
+
+def test_an_eighth_hides_who_missed_a_round_where_hospitals_are_alike_and_less_where_they_are_not() -> None:
+    """The figures of the threat model, in small: what a steward is told when a trainer is accepted."""
+    assert told_by_an_absence(0.0, lambda secret, round: np.arange(64)) > 0.99, "nothing else tells rounds apart"
+    assert told_by_an_absence(0.0, an_eighth) < 0.5 < told_by_an_absence(0.0, a_half)
+    assert 0.8 < told_by_an_absence(1.0, an_eighth) < 0.9 < told_by_an_absence(1.0, a_half)
 
 
 def test_too_few_records_are_refused(tmp_path: Path) -> None:

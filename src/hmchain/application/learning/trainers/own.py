@@ -2,8 +2,9 @@
 
 An agent's safety does not hang on the trainer. What it returns is a model of the study's layers or nothing; the update
 is clipped, ranged, rounded and masked as every other. And what a hospital sends must differ from round to round, or the
-sums of two rounds over nearly the same model would tell of whoever is in one of them alone: so each round trains on a
-half of the records that is drawn for it alone, from the hospital's own secret, whatever the trainer makes of it.
+sums of two rounds over nearly the same model would tell of whoever is in one of them alone: so each round trains on an
+eighth of the records that is drawn for it alone, from the hospital's own secret, whatever the trainer makes of it. How
+far a round moves the model does not count (`benchmarks/trainer_leakage.py`): what differs is what was drawn.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from hmchain.application.learning.trainers.worker import TrainerError, of_others
 from hmchain.canonical import Record
 from hmchain.ledger.arithmetic import FRACTION_BITS, START_LIMIT
 
+DRAWN_SHARE = 8
+"""One in so many training records is drawn for a round: at a half, sums of few rounds told of who missed one."""
 RECORDS_MIN = 16
-"""Of training, at one hospital: half of fewer are nearly the same in every round."""
-_HALVES_STREAM = 0
+"""Of training, at one hospital: of fewer, a round would draw a single one."""
+_DRAWN_STREAM = 0
 _WEIGHT_LIMIT = float(START_LIMIT >> FRACTION_BITS)
 _START_NOISE = 1e-3
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
@@ -95,13 +98,13 @@ def as_vector(arrays: Arrays | None, layers: Layers, name: str) -> Vector:
     return vector
 
 
-def half(records: int, seed: bytes, round: int) -> npt.NDArray[np.int64]:
-    """Which records a round trains on: a half drawn for it alone.
+def drawn(records: int, seed: bytes, round: int) -> npt.NDArray[np.int64]:
+    """Which records a round trains on: an eighth, drawn for it alone.
 
-    No rounds may make up the whole together: the sums of two such pairs, over nearly the same model, would differ by
-    nothing but who is missing in one of them.
+    No rounds may make up the whole together: the sums of two such sets of rounds, over nearly the same model, would
+    differ by nothing but who is missing in one of them.
     """
-    return generator(seed, _HALVES_STREAM, round).permutation(records)[: records // 2]
+    return generator(seed, _DRAWN_STREAM, round).permutation(records)[: records // DRAWN_SHARE]
 
 
 def train_once(

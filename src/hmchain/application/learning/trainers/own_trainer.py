@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from hmchain.application.learning.schedule import generator
 from hmchain.application.learning.trainers.local import FitResult, Scores, Split, Vector
-from hmchain.application.learning.trainers.own import half
+from hmchain.application.learning.trainers.own import drawn
 from hmchain.application.learning.trainers.own_child import Begin, Score, Train
 from hmchain.application.learning.trainers.own_process import TrainerProcess
 from hmchain.application.learning.trainers.worker import TrainerEndedError, Worker
@@ -43,10 +43,10 @@ class OwnTrainer:
         self._worker = Worker(self._name, self._end_late)
 
     def fit(self, weights: Vector, round: int) -> FitResult:
-        """Train on the round's half. Raises `TrainerError`, or `StillAtWorkError` until it is done."""
+        """Train on the round's records. Raises `TrainerError`, or `StillAtWorkError` until it is done."""
         started = time.perf_counter()
         records = len(self._examples["train"])
-        chosen = half(records, self._seed, round)
+        chosen = drawn(records, self._seed, round)
         asked = Train(weights, chosen, round, generator(self._seed, _TRAINING_STREAM, round))
         key = ("train", round, _mark(weights))
         vector = self._worker.ask("train", key, lambda: self._told(self._process.train, asked, self._train_seconds))

@@ -23,7 +23,7 @@ from hmchain.application.learning.trainers.trainer import Trainer
 from hmchain.canonical import digest
 from hmchain.errors import InputError
 
-INTERFACE = 1
+INTERFACE = 2
 """Of trainers and the agent's part in training; in every digest, so that another version of either is another code."""
 _DIGEST_BYTES = 32
 _PASSED_OVER = {"__pycache__"}

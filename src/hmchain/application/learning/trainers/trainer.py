@@ -74,7 +74,7 @@ class Trainer(ABC):
     ) -> Mapping[str, npt.NDArray[Any]]:
         """Train a copy of the joint model on the hospital's records in a round counted from 0; returns the arrays.
 
-        `data` is half of the hospital's training records, drawn in secret for each round anew.
+        `data` is an eighth of the hospital's training records, drawn in secret for each round anew.
         """
 
     @abstractmethod

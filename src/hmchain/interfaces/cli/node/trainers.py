@@ -17,6 +17,10 @@ from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
 app = typer.Typer()
 
 RIGHTS = "Such code runs with all rights of the agent: it can read what the agent can read, and nothing confines it."
+ABSENCE = (
+    "No agent can tell how alike its updates are: a hospital that misses rounds of its studies tells the others of its "
+    "records, more with each round that it misses. Stay in such a study from beginning to end, or out."
+)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain node trainers logistic.py:Logistic"))
@@ -54,6 +58,7 @@ def _show(found: TrainerView) -> None:
         ("made of", _files(found)),
         ("accepted", _said(found)),
     ))  # fmt: skip
+    output.say(ABSENCE)
     if found.accepted:
         output.say("The agent runs it, from its next start, in studies that pin this digest and your steward approves.")
     else:
