@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from hmchain.records.sources.item import DICOM
 from hmchain.records.sources.recognition import HEAD_BYTES, kind_of
 
 BATCH = 64
+
+Given = TypeVar("Given")
+Unread = TypeVar("Unread")
 
 
 def predict(model: Model, image: Images | bytes) -> dict[str, float]:
@@ -27,12 +32,26 @@ def predict(model: Model, image: Images | bytes) -> dict[str, float]:
 
 def predict_many(model: Model, images: Iterable[Images | bytes]) -> Iterator[dict[str, float]]:
     """As `predict`, for any number of images, in their order: the network is built once and takes batches."""
-    network = model.network()
-    how = model.preprocessing
-    rest = iter(images)
-    while batch := [as_input(image, how) for image in islice(rest, BATCH)]:
-        for shares in predict_probabilities(network, np.stack(batch), how.prior):
-            yield dict(zip(how.classes, shares.tolist(), strict=True))
+    return answers(model, images, lambda image: as_input(image, model.preprocessing))
+
+
+def answers(
+    model: Model, given: Iterable[Given], read: Callable[[Given], Images | Unread], pool: Executor | None = None
+) -> Iterator[dict[str, float] | Unread]:
+    """The model's word on whatever `read` makes an image of, in order, or what it gives in place of one.
+
+    No more than a batch is in memory; with a `pool` its threads read one.
+    """
+    network, how, rest = model.network(), model.preprocessing, iter(given)
+    while batch := list(islice(rest, BATCH)):
+        found = list(pool.map(read, batch) if pool else map(read, batch))
+        images = [each for each in found if isinstance(each, np.ndarray)]
+        shares = iter(predict_probabilities(network, np.stack(images), how.prior) if images else ())
+        for each in found:
+            if isinstance(each, np.ndarray):
+                yield dict(zip(how.classes, next(shares).tolist(), strict=True))
+            else:
+                yield each
 
 
 def as_input(image: Images | bytes, how: Preprocessing) -> Images:

@@ -6,10 +6,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.models.inference import MATCHES, UNKNOWN, ModelFile, described
@@ -104,26 +103,15 @@ def predict(path: Path, files: ImageFiles, registry: Registry | None, progress: 
     """
     tune_allocator()
     from hmchain.application.learning import model_file, prediction
-    from hmchain.application.learning.trainers import cnn
 
-    model = model_file.load_model(path, registry, unregistered=registry is None)
-    network, how = model.network(), model.preprocessing
-    answers: list[Prediction] = []
+    model, found = model_file.load_model(path, registry, unregistered=registry is None), list[Prediction]()
+    read = partial(_read, how=model.preprocessing)
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files.images), prediction.BATCH):
-            batch = files.images[start : start + prediction.BATCH]
-            read = list(pool.map(lambda image: _read(image, how), batch))
-            inputs = [each for each in read if not isinstance(each, str)]
-            shares = iter(cnn.predict_probabilities(network, np.stack(inputs), how.prior) if inputs else ())
-            for image, each in zip(batch, read, strict=True):
-                if isinstance(each, str):
-                    answers.append(Prediction(image, {}, each))
-                else:
-                    named: dict[str, float] = dict(zip(how.classes, next(shares).tolist(), strict=True))
-                    answers.append(Prediction(image, named, ""))
-            tell(progress, len(answers), len(files.images))
+        for image, word in zip(files.images, prediction.answers(model, files.images, read, pool), strict=True):
+            found.append(Prediction(image, {}, word) if isinstance(word, str) else Prediction(image, word, ""))
+            tell(progress, len(found), len(files.images))
     compared, why = (MATCHES, "") if registry else (UNKNOWN, "compared with no ledger, as was asked")
-    return Predictions(described(path, model, compared, why), tuple(answers), files.passed_over)
+    return Predictions(described(path, model, compared, why), tuple(found), files.passed_over)
 
 
 def _read(image: Path, how: Preprocessing) -> Images | str:
