@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pytest
@@ -35,6 +35,24 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=place)
     assert result.returncode == 0, result.stdout + result.stderr
     return place / "run", result.stdout
+
+
+class Here(Protocol):
+    """Runs a command in this process, in a folder."""
+
+    def __call__(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(cwd)
+        status = main(list(arguments))
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 def test_everything_is_left_behind(finished: tuple[Path, str]) -> None:
@@ -105,12 +123,12 @@ def test_the_hospitals_take_the_road_of_every_hospital(finished: tuple[Path, str
     assert "From files to records" in page and held.reviewer in page
 
 
-def test_the_commands_of_a_steward_work_on_a_hospital_of_the_demo(finished: tuple[Path, str]) -> None:
+def test_the_commands_of_a_steward_work_on_a_hospital_of_the_demo(finished: tuple[Path, str], here: Here) -> None:
     run, _ = finished
     hospital, told = run / "hospitals" / "alder", summary_of(run).hospitals[0]
 
     def data(*arguments: str) -> Any:
-        result = hmchain("data", *arguments, "--dir", str(hospital), "--json", cwd=run.parent)
+        result = here("data", *arguments, "--dir", str(hospital), "--json", cwd=run.parent)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
@@ -142,33 +160,33 @@ def test_the_report_needs_nothing_from_outside(finished: tuple[Path, str]) -> No
     assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
 
 
-def test_a_finished_run_is_shown_again_and_not_changed(finished: tuple[Path, str], images: Path) -> None:
+def test_a_finished_run_is_shown_again_and_not_changed(finished: tuple[Path, str], images: Path, here: Here) -> None:
     run, _ = finished
     before = (run / "summary.json").read_bytes()
-    result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=run.parent)
+    result = here("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=run.parent)
     assert result.returncode == 0
     assert "This run is finished" in result.stdout
     assert (run / "summary.json").read_bytes() == before
 
 
-def test_the_audit_command_that_is_printed_works(finished: tuple[Path, str]) -> None:
+def test_the_audit_command_that_is_printed_works(finished: tuple[Path, str], here: Here) -> None:
     run, _ = finished
     digest = summary_of(run).identity.genesis_digest
-    sound = hmchain("audit", "verify", "run", "--genesis", digest, "--json", cwd=run.parent)
+    sound = here("audit", "verify", "run", "--genesis", digest, "--json", cwd=run.parent)
     assert sound.returncode == 0, sound.stderr
     found = json.loads(sound.stdout)["files"]
     accounted = {name for part in found.values() for finding in part for name in finding["files"]}
     everything = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {name for name in everything - accounted if not name.endswith(("lock", "-wal", "-shm"))} == set()
-    wrong = hmchain("audit", "verify", "run", "--genesis", "00" * 32, cwd=run.parent)
+    wrong = here("audit", "verify", "run", "--genesis", "00" * 32, cwd=run.parent)
     assert wrong.returncode == 7
     assert "genesis" in wrong.stderr
 
 
-def test_the_model_predicts_an_image(finished: tuple[Path, str], images: Path) -> None:
+def test_the_model_predicts_an_image(finished: tuple[Path, str], images: Path, here: Here) -> None:
     run, _ = finished
     model, image = str(run / "model.safetensors"), str(next((images / "high").iterdir()))
-    result = hmchain("model", "predict", image, "--model", model, "--dir", str(run), "--json", cwd=run.parent)
+    result = here("model", "predict", image, "--model", model, "--dir", str(run), "--json", cwd=run.parent)
     assert result.returncode == 0, result.stderr
     assert b"high" in result.stdout.encode()
     probabilities = re.findall(r'"(?:high|low|middle)":\s*([0-9.e-]+)', result.stdout)
@@ -202,41 +220,50 @@ def test_killed_at_any_moment_and_run_again_it_gives_the_same_model(
     assert [incident.title for incident in resumed.incidents] == [i.title for i in undisturbed.incidents]
 
 
-def test_ctrl_c_says_how_to_go_on(images: Path, tmp_path: Path) -> None:
-    process = start(images, tmp_path)
-    wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 15)
-    process.send_signal(signal.SIGINT)
-    printed, complaint = process.communicate(timeout=DEMO_SECONDS)
-    assert process.returncode == 130, printed + complaint
-    assert "same command" in complaint + printed
-    assert "Traceback" not in complaint + printed
+class Interrupted(NamedTuple):
+    """A run in the middle of which a second process was tried, and then Ctrl-C."""
+
+    place: Path
+    second: subprocess.CompletedProcess[str]
+    status: int
+    said: str
+
+
+@pytest.fixture(scope="module")
+def interrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    place = tmp_path_factory.mktemp("interrupted")
+    process = start(images, place)
+    try:
+        wait_for_blocks(process, place / "run/ledger/blocks.db", 15)
+        process.send_signal(signal.SIGSTOP)  # or it might be finished before the second one looks
+        second = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=place)
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGINT)
+        printed, complaint = process.communicate(timeout=DEMO_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    return Interrupted(place, second, process.returncode, complaint + printed)
+
+
+def test_ctrl_c_says_how_to_go_on(interrupted: Interrupted) -> None:
+    assert interrupted.status == 130, interrupted.said
+    assert "same command" in interrupted.said
+    assert "Traceback" not in interrupted.said
+
+
+def test_a_second_process_on_the_same_run_is_refused(interrupted: Interrupted) -> None:
+    assert interrupted.second.returncode == 6
+    assert re.search(r"process \d+ writes the ledger", interrupted.second.stderr)
 
 
 def test_a_run_of_other_training_code_is_not_gone_on_with(
-    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    images: Path, interrupted: Interrupted, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start(images, tmp_path)
-    wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 15)
-    process.kill()
-    process.communicate()
     monkeypatch.setattr(decisions, "code_digest", lambda: bytes(32))
-    monkeypatch.chdir(tmp_path)
-    status = main(["demo", "--dataset", str(images), *TINY, "--output", "run"])
-    complaint = capsys.readouterr().err
-    assert (status, "[run_in_use]" in complaint, "other training code" in complaint) == (2, True, True), complaint
-
-
-def test_a_second_process_on_the_same_run_is_refused(images: Path, tmp_path: Path) -> None:
-    process = start(images, tmp_path)
-    try:
-        wait_for_blocks(process, tmp_path / "run/ledger/blocks.db", 1)
-        process.send_signal(signal.SIGSTOP)  # or it might be finished before the second one looks
-        second = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
-        assert second.returncode == 6
-        assert re.search(r"process \d+ writes the ledger", second.stderr)
-    finally:
-        process.kill()
-        process.communicate()
+    tried = here("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=interrupted.place)
+    assert tried.returncode == 2 and "[run_in_use]" in tried.stderr, tried.stderr
+    assert "other training code" in tried.stderr
 
 
 @pytest.mark.parametrize(
@@ -289,24 +316,26 @@ def test_bad_images_name_the_thing(tmp_path: Path) -> None:
     assert len(summary_of(tmp_path / "c").incidents) == 2  # in the shortest run there is, too
 
 
-def test_a_folder_in_use_is_left_alone(images: Path, tmp_path: Path) -> None:
+def test_a_folder_in_use_is_left_alone(images: Path, tmp_path: Path, here: Here) -> None:
     place = tmp_path / "run"
     place.mkdir()
     (place / "thesis.txt").write_text("years of work")
-    result = hmchain("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
+    result = here("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
     assert result.returncode == 2
     assert "choose another --output" in result.stderr
     assert [path.name for path in place.iterdir()] == ["thesis.txt"]
 
 
-def test_other_settings_do_not_resume_a_run(finished: tuple[Path, str], images: Path) -> None:
+def test_other_settings_do_not_resume_a_run(finished: tuple[Path, str], images: Path, here: Here) -> None:
     run, _ = finished
-    result = hmchain("demo", "--dataset", str(images), *TINY, "--seed", "6", "--output", "run", cwd=run.parent)
+    result = here("demo", "--dataset", str(images), *TINY, "--seed", "6", "--output", "run", cwd=run.parent)
     assert result.returncode == 2
     assert "other settings" in result.stderr
 
 
-def test_keys_are_protected_by_a_passphrase(images: Path, tmp_path: Path) -> None:
+def test_keys_are_protected_by_a_passphrase(
+    images: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hmchain", "demo", "--dataset", str(images), *TINY, "--output", "run"],
         cwd=tmp_path,
@@ -321,9 +350,8 @@ def test_keys_are_protected_by_a_passphrase(images: Path, tmp_path: Path) -> Non
         process.wait()
     for path in tmp_path.glob("run/hospitals/*/keys/*.key"):
         assert msgspec.json.decode(path.read_bytes())["protection"] == "scrypt-aes256gcm"
-    wrong = hmchain(
-        "demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path, HMCHAIN_PASSPHRASE="battery staple"
-    )
+    monkeypatch.setenv("HMCHAIN_PASSPHRASE", "battery staple")
+    wrong = here("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=tmp_path)
     assert wrong.returncode == 5
     assert "passphrase" in wrong.stderr
     assert "battery" not in wrong.stderr + wrong.stdout
