@@ -250,7 +250,7 @@ def test_records_can_be_looked_at_while_a_listener_fills_them(steward: Steward, 
         assert b"MSA|AA|" in send(port, message(2))
     finally:
         listener.send_signal(signal.SIGTERM)
-        listener.communicate(timeout=60)
+        listener.communicate(timeout=120)
     assert steward.run("show", "lab")["records"] == 2
     assert steward.run("erase", "--subject", subject)["records"] == 3
 
@@ -361,7 +361,7 @@ def test_a_listener_acknowledges_what_is_kept_and_ends_with_a_signal(steward: St
             assert b"MSA|AA|" in send(port, message(number))
             assert b"MSA|AA|" in send(port, message(number))  # again: it is known
         listener.send_signal(signal.SIGTERM)
-        out, err = listener.communicate(timeout=30)
+        out, err = listener.communicate(timeout=120)
     finally:
         listener.kill()
     assert listener.returncode == 0, err

@@ -79,7 +79,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     wait_for_blocks(process, run / "nodes/alder/blocks.db", 40)
     process.kill()
     process.communicate()
-    eventually(lambda: not processes_of(run), "all nodes end with the process that started them", 10)
+    eventually(lambda: not processes_of(run), "all nodes end with the process that started them", 60)
 
     result = hmchain(*demo, cwd=place)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -239,7 +239,7 @@ def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
             until(lambda: (left / "scores.json").exists(), "what the agent leaves in west's folder")
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
     scores = [each["auc"] for each in json.loads((left / "scores.json").read_bytes())["rounds"]]
     assert len(scores) == 6 and scores[-1] > 0.7, "the trainer's own score"
     at(monkeypatch, north, places["north"])

@@ -196,7 +196,7 @@ def test_a_node_stops_cleanly_and_comes_back_from_a_backup_under_its_agent(
     held = [link.readlink() for link in Path(f"/proc/{agent.pid}/fd").glob("*") if link.is_symlink()]
     assert not [path for path in held if "ledger" in path.parts and path.name.endswith("(deleted)")]
     agent.send_signal(signal.SIGTERM)
-    assert agent.wait(timeout=60) == 0
+    assert agent.wait(timeout=120) == 0
 
 
 def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
             until(lambda: (left / "model.safetensors").exists(), "the model in west's folder")
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
     assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
     status = answer("study", "status", str(west.folder.path))
     assert (status["status"], status["accepted"], status["health"]["verdict"]) == ("finished", 1, "healthy")

@@ -95,7 +95,7 @@ def test_an_agent_that_is_started_before_its_node_waits_for_it(tmp_path: Path) -
                     assert f"process {agent.pid} acts as the agent of alone already" in second
         finally:
             agent.send_signal(signal.SIGTERM)
-            assert agent.wait(timeout=60) == 0
+            assert agent.wait(timeout=120) == 0
     told = folder.agent_log.read_text()
     assert re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  .+\n)+", told)
     assert told.count("waiting for the node") == 2 and "the node answers after" in told

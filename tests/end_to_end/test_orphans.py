@@ -34,8 +34,8 @@ def test_a_node_killed_at_any_moment_of_its_start_leaves_no_process(tmp_path: Pa
             seen.add(len(node.host.processes()))
             assert node.process is not None
             node.process.kill()
-            node.process.wait(timeout=10)
-            eventually(lambda: not node.host.processes(), f"all processes end (killed after {moment} s)", 10)
+            node.process.wait(timeout=60)
+            eventually(lambda: not node.host.processes(), f"all processes end (killed after {moment} s)", 60)
         node.start()  # and nothing is in the way of the next start
         eventually(lambda: len(node.host.processes()) == 3, "the command, the application and CometBFT", 60)
         assert node.stop() == 0

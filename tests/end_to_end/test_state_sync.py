@@ -139,7 +139,7 @@ def test_a_node_whose_servers_tell_another_story_later_ends_and_says_so(network:
     kept = guest.folder.state_sync.read_text()
     guest.folder.state_sync.write_text(kept.replace(trust.partition(":")[2].upper(), "0" * 63 + "1"))
     guest.start()
-    assert guest.process is not None and guest.process.wait(timeout=60) == 6
+    assert guest.process is not None and guest.process.wait(timeout=120) == 6
     assert "the snapshot did not come" in guest.said() and "--from-snapshot" in guest.said()
     assert "the snapshot did not come" in guest.hmchain("node", "status").stdout
 
@@ -185,7 +185,7 @@ def test_a_guest_comes_back_and_a_damaged_one_fetches_the_whole_log(network: Hos
         data[len(data) * number // 40] ^= 0x10
     guest.folder.state.write_bytes(data)
     guest.start()
-    assert guest.process is not None and guest.process.wait(timeout=60) == 6
+    assert guest.process is not None and guest.process.wait(timeout=120) == 6
     assert "hmchain node recover" in guest.said()
     assert guest.hmchain("node", "recover").returncode == 0
     guest.start()

@@ -288,7 +288,7 @@ def race(folder: Path, location: str) -> None:
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    answers = [int(writer.communicate(timeout=60)[0]) for writer in writers]
+    answers = [int(writer.communicate(timeout=120)[0]) for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert sum(answers) == 60
     with Vault.open(folder / "vault", ObjectStore.open(location), KEY) as vault:

@@ -33,7 +33,7 @@ from hmchain.ledger.transactions import sign
 from support.paths import APPS
 
 NAME = "end-to-end"
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 90.0
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
 _ROLES = ("steward", "scientist", "agent", "validator")
 

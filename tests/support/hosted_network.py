@@ -87,13 +87,13 @@ class HostedNode:
         """Ask it to end; its exit status."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def power_off(self) -> None:
         """End everything at once."""
         self.host.power_off()
         if self.process is not None:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=120)
 
     def hmchain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Give a command on its machine, for this node."""
@@ -103,7 +103,7 @@ class HostedNode:
         """Give a command on its machine."""
         command = self.host.command(sys.executable, "-m", "hmchain", *arguments)
         wide = {**os.environ, "COLUMNS": "400"}
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=wide)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, env=wide)
 
     def said(self) -> str:
         """What its processes printed or logged."""

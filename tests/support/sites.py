@@ -34,7 +34,7 @@ NAMES = ("east", "north", "south", "west")
 SCHEMA = Schema("image", 1, 16, 16, ("dark", "bright"))
 
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 def hmchain(*arguments: str, status: int = 0) -> str:
@@ -78,7 +78,7 @@ class Site:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def kill(self) -> None:
         """Power off: the command, the application and CometBFT, with no time for anything."""
@@ -86,7 +86,7 @@ class Site:
         for process in [self.process.pid, *processes_of(self.folder.path)]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
     def status(self) -> NodeStatus:
         return node_status(self.folder)

@@ -90,7 +90,7 @@ def test_a_validator_that_fell_silent_is_told_with_its_price(tmp_path: Path) -> 
     open_ = history.read(tmp_path, "none")
     assert open_.incidents == []
     (still_away,) = open_.unsettled
-    assert (still_away.hospital, still_away.before, still_away.after) == ("d", 5000, 5000)
+    assert (still_away.hospital, still_away.before, still_away.after) == ("d", 5000, None)
     assert "fell silent after block 3." in still_away.sentence
     assert "wait for it" in still_away.sentence
     network.ledger.set_behaviour("d", Behaviour.HONEST)
