@@ -29,6 +29,7 @@ from hmchain.application.node import opening, sent
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.sent import Outcome
 from hmchain.application.site.node import NodeFolder
+from hmchain.ledger.contracts.data.datasets import PublishVersion
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
 from hmchain.ledger.engines.cometbft import light
@@ -131,10 +132,11 @@ def test_three_go_on_without_the_fourth_and_it_catches_up_after_a_kill(consortiu
 
 
 def test_a_network_that_stands_still_says_so_and_what_was_sent_meanwhile_is_undecided_not_refused(
-    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+    consortium: Consortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two of four machines lose power: whose is missing, since when, and what became of the steward's command."""
+    """Two of four machines lose power: whose is missing, since when, and what became of what was sent meanwhile."""
     west, dead = str(consortium.sites["west"].folder.path), [consortium.sites[name] for name in ("east", "south")]
+    asked = proposed(consortium, tmp_path / "asked.toml")
     monkeypatch.setattr(opening, "CometLedger", partial(CometLedger, patience_seconds=1.0))
     assert answer("node", "status", "--dir", west)["health"]["verdict"] == "healthy"
     dead[0].kill()
@@ -151,17 +153,33 @@ def test_a_network_that_stands_still_says_so_and_what_was_sent_meanwhile_is_unde
     assert "sent, and not in a block yet" in told and "STANDS STILL since" in told
     assert f"node status --dir {west}` before you give another command" in told
     assert "contrary_undecided" in hmchain("node", "unjail", "--dir", west, status=2)
-    assert [each["outcome"] for each in answer("node", "status", "--dir", west, status=6)["sent"]] == ["undecided"]
+    commands = (("study", "propose", str(asked)), ("network", "set", "round_trip_ms=60", "--yes"))
+    for command in commands:
+        assert "sent, and not in a block yet" in hmchain(*command, "--dir", west, status=9)
+    assert [each["outcome"] for each in answer("node", "status", "--dir", west, status=6)["sent"]] == ["undecided"] * 3
     for site in dead:
         site.start()
-    until(lambda: sent.look(consortium.sites["west"].folder)[0].outcome is Outcome.DONE, "the transaction")
-    hmchain(
-        "node", "maintenance", "--minutes", "5", "--yes", "--dir", west
-    )  # says what became of it, and sends nothing
+    until(lambda: {each.outcome for each in sent.look(consortium.sites["west"].folder)} == {Outcome.DONE}, "all three")
+    for command in (*commands, ("node", "maintenance", "--minutes", "5", "--yes")):
+        told = hmchain(*command, "--dir", west)  # says what became of it, and sends nothing
+        assert re.search(r"was sent before, and is there since block \d+: nothing is sent", told), told
     assert not sent.look(consortium.sites["west"].folder)
     hmchain("node", "unjail", "--dir", west)
+    hmchain("network", "withdraw", answer("network", "ballots", "--dir", west)[0]["id"], "--yes", "--dir", west)
+    assert "asked is closed" in hmchain("study", "close", "asked", "--yes", "--dir", west)
     until(consortium.agree, "one state again")
     until(lambda: str(consortium.sites["west"].status().health).startswith("HEALTHY"), "all four")
+
+
+def proposed(consortium: Consortium, file: Path) -> Path:
+    """A study of datasets that all four have published, in a file."""
+    for site in consortium.sites.values():
+        register(site, "asked")
+        with open_hospital(site.folder) as member:
+            member.require(member.hospital.as_steward(PublishVersion("asked", 1, bytes(32), 512)))
+    uses = "".join(f'{name} = "asked"\n' for name in NAMES)
+    file.write_text(f'name = "asked"\nrounds = 2\nsteps = 2\n[datasets]\n{uses}')
+    return file
 
 
 def test_a_crashed_cometbft_is_started_again(consortium: Consortium) -> None:
@@ -270,9 +288,9 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=120) == 0
     assert json.loads((tmp_path / "agent.json").read_text())["organisation"] == "west"
-    status = answer("study", "status", str(west.folder.path))
+    status = answer("study", "status", str(west.folder.path), "--study", "brightness")
     assert (status["status"], status["accepted"], status["health"]["verdict"]) == ("finished", 1, "healthy")
-    page = answer("report", "--dir", str(west.folder.path))
+    page = answer("report", "--study", "brightness", "--dir", str(west.folder.path))
     assert (page["report"], page["study"]) == (str(left / "report.html"), "brightness")
     told = page["summary"]
     assert [each["hospital"] for each in told["departures"]] == ["west"]
@@ -280,7 +298,7 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     assert told["departures"][0]["update_bytes"] == logged["brightness"] > 0
     assert told["own"]["hospital"] == "west" and told["own"]["rounds"][0]["auc"] is not None
     assert "west" in (left / "report.html").read_text("utf-8")
-    stood = answer("study", "status", "--dir", str(west.folder.path))
+    stood = answer("study", "status", "--study", "brightness", "--dir", str(west.folder.path))
     for step in stood["steps"]:
         hmchain(*shlex.split(step["command"])[1:])  # as it is printed
     _, _, lines = hmchain("model", "show", "--dir", str(west.folder.path)).partition("From Python\n")
