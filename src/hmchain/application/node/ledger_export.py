@@ -67,7 +67,7 @@ def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger
         with closing(BlockStore(place / BLOCKS, read_only=True)) as store:
             headers.check(store)
         if begins:
-            with closing(State(place / "state.db", durable=False)) as state:
+            with closing(State(place / "beginning.db", durable=False)) as state:
                 snapshot.restore(state, bytes.fromhex(headers.first.header.app_hash))
         words = _WORDS.format(
             chain=genesis.chain_id, height=last.height - 1, genesis=genesis.digest.hex(), file=file.name,
