@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 
@@ -16,6 +17,11 @@ settings.load_profile("fixed")
 def pytest_report_header() -> str:
     """Say where chance comes from."""
     return "seeds: fixed in each test; hypothesis examples derived from the test (derandomize)"
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests hold stays to the end, so no collection of garbage looks through it again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
