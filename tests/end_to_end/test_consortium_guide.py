@@ -305,7 +305,7 @@ def test_an_outsider_follows_the_auditor_s_guide(
     north = followed.departments["north"]
     shown = json.loads(north.type("hmchain data show scans --json"))
     gaps = {"DIGEST": followed.genesis, "NODE": "$HMCHAIN_NODE", "RECORD": shown["entries"][0]["record"],
-            "ROOT": shown["root"], "alder/images": "north/scans"}  # fmt: skip
+            "ROOT": shown["root"], "alder/images": "north/scans", "brain-tumour": "brightness"}  # fmt: skip
     north.type("rm -f ledger.zip; hmchain model export brightness --output model.safetensors")
     given = [line for block in re.findall(r"^```sh.*\n((?:.*\n)+?)```$", AUDITOR.read_text("utf-8"), re.M)
              for line in block.splitlines()]  # fmt: skip
@@ -321,9 +321,9 @@ def test_an_outsider_follows_the_auditor_s_guide(
     outside = [line for line in given if line not in at_home]
     for line in outside:
         hmchain(*(gaps.get(word, word) for word in shlex.split(line, comments=True)[1:]))
-    assert len(at_home) == 2 and len(outside) == 10
+    assert len(at_home) == 2 and len(outside) == 15
     assert answer("study", "status", "ledger.zip")["status"] == "finished"
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*sent, "proof.json"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*sent, "proof.json", "brightness.html"))
     assert not any(secret in (tmp_path / "ledger.zip").read_bytes() for secret in private_keys(north))
 
 
