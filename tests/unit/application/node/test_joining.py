@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.keys import WrongPassphraseError
 from hmchain.ledger.engines.cometbft.home import config_file
 
+NAMES = ("north", "south", "west")
+
 
 def made(place: Path, name: str, port: int) -> NodeFolder:
     folder = NodeFolder(place / name)
@@ -23,16 +26,26 @@ def made(place: Path, name: str, port: int) -> NodeFolder:
     return folder
 
 
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of three who have not joined yet; sealing their keys takes its time."""
+    place = tmp_path_factory.mktemp("sealed")
+    for port, name in enumerate(NAMES, 26656):
+        made(place, name, port)
+    return place
+
+
 @pytest.fixture
-def founders(tmp_path: Path) -> list[NodeFolder]:
-    return [made(tmp_path, name, port) for port, name in enumerate(("north", "south", "west"), 26656)]
+def founders(sealed: Path, tmp_path: Path) -> list[NodeFolder]:
+    shutil.copytree(sealed, tmp_path, dirs_exist_ok=True)
+    return [NodeFolder(tmp_path / name) for name in NAMES]
 
 
 @pytest.fixture
 def file(tmp_path: Path, founders: list[NodeFolder]) -> Path:
     target = tmp_path / "net.json"
     founded = joining.found([each.introduction for each in founders], "net", target, round_trip_ms=160)
-    assert founded.names == ["north", "south", "west"] and founded.tolerated == 0
+    assert founded.names == list(NAMES) and founded.tolerated == 0
     assert founded.network == network_file.load(target) and founded.network.genesis.parameters.round_trip_ms == 160
     return target
 
