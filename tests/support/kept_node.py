@@ -45,13 +45,17 @@ def propose_study(chain: Chain) -> None:
     chain.block(chain.send("a", ApproveStudy(STUDY, spec.digest, chain.clock.ms + 86_400_000)))
 
 
-def begin_with_snapshot(node: Path, fill: Callable[[Chain], None] = lambda chain: chain.fill(5)) -> None:
+def begin_with_snapshot(
+    node: Path,
+    fill: Callable[[Chain], None] = lambda chain: chain.fill(5),
+    after: Callable[[Chain], object] = lambda chain: chain.fill(3, first=5),
+) -> None:
     """Have a node's log begin after block 5, or what fills five or ten, where it joined from a snapshot."""
     folder, giver = NodeFolder(node), Chain.found(node.parent / "giver")
     fill(giver)
     shutil.rmtree(folder.ledger)
     taker = Chain.from_snapshot(folder.ledger, giver)
-    taker.fill(3, first=5)
+    after(taker)
     _keep(taker, giver.height)
     giver.app.close()
 

@@ -18,7 +18,7 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.errors import InputError, LedgerError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.ledger import check_proof
+from hmchain.interfaces.cli.ledger import PARTIAL, check_proof
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
     RunOption,
@@ -47,12 +47,6 @@ _NO_ANCHOR = (
     "No anchor: a wholly rewritten ledger would pass. Give --genesis with the digest that was printed when the network "
     "was made."
 )
-
-_PARTIAL = (
-    "This log begins after block {}, with a snapshot: what happened before is missing here. Ask a member with the "
-    "whole log, or fetch it: stop the node, `hmchain node recover`, start it."
-)
-
 
 _UNSIGNED = (
     "The blocks of this log are {}. What no header signs is shown as it stands there: `hmchain node audit` beside the "
@@ -144,7 +138,7 @@ def trace(
         open_ledger(place.ledger, progress) as ledger,
     ):
         if ledger.begins_after:
-            output.say(_PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
+            output.say(PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
         if unsigned := ledger.require_whole().words:
             output.say(_UNSIGNED.format(unsigned), style="bold yellow", stderr=True)
         found = ledger.trace(study, dataset)
@@ -184,7 +178,7 @@ def _show_report(found: FolderAudit) -> None:
     for line in (*report.not_proven, *map(_finding, found.not_checked)):
         output.say(f"  - {line}")
     if report.begins_after:
-        output.say(_PARTIAL.format(report.begins_after), style="bold yellow", stderr=True)
+        output.say(PARTIAL.format(report.begins_after), style="bold yellow", stderr=True)
     if report.unsigned:
         output.say(f"Not audited: {report.unsigned[0]}. Headers for all: {FINISH}.", style="bold yellow", stderr=True)
     if not report.anchored:

@@ -38,6 +38,10 @@ Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the tra
 
 COLUMNS = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
 UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `hmchain node audit` fetches"
+PARTIAL = (
+    "This log begins after block {}, with a snapshot: what happened before is missing here. Ask a member with the "
+    "whole log, or fetch it: stop the node, `hmchain node recover`, start it."
+)
 _UNSIGNED_EVENT = "*"
 _UNSIGNED_EVENTS = "no header holds these: they are this log's word, until `hmchain node audit` executes the blocks"
 _BODY_BYTES_SHOWN = 32
@@ -68,8 +72,10 @@ def blocks(
         output.progress_bar("executing blocks") as progress,
         open_ledger(place.ledger, progress) as ledger,
     ):
-        found = ledger.blocks(first, limit)
-    output.show(found, _show_blocks)
+        if ledger.begins_after:
+            output.say(PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
+        found, last = ledger.blocks(first, limit), ledger.height
+    output.show(found, lambda _: _show_blocks(found, last))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain ledger tx 3f9a"))
@@ -144,7 +150,10 @@ def check_proof(
     output.show(found, lambda _: _show_proven(proven, given))
 
 
-def _show_blocks(found: list[BlockView]) -> None:
+def _show_blocks(found: list[BlockView], last: int) -> None:
+    if not found:
+        output.say(f"The last block is {last}." if last else "No block with transactions is in this log yet.")
+        return
     output.table(COLUMNS, map(_row, found), drop=("round#", "refused#", "signed", "transactions", "time (UTC)"))
     if any(not block.vouched for block in found):
         output.say(f"Some of these blocks are {UNSIGNED}.", style="bold yellow", stderr=True)

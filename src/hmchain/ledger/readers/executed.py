@@ -50,10 +50,10 @@ def executed(directory: Path, progress: Progress | None = None) -> Iterator[Veri
 def _signers(directory: Path, genesis: Genesis, store: BlockStore, state: State) -> Endorsement:
     """The signers of a state that an audit has come to; it has counted their votes."""
     witnesses, archive, last = Witnesses(genesis, state), Archive.load(directory), store.last(state.height)
-    if last is None:
-        return founders(genesis)
     if archive is not None:
         return witnesses.of_header(archive.last, archive.last.header.height - 1) or Endorsement(0)
+    if last is None:
+        return founders(genesis)
     return witnesses.of_commit(last.block.header, last.commit) or Endorsement(0)
 
 

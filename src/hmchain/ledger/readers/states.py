@@ -16,9 +16,11 @@ from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.signers import Endorsement, Headers, NoHeaders, Witnesses
-from hmchain.ledger.state import State, StateError, UnreadableStateError
+from hmchain.ledger.state import SnapshotError, State, StateError, UnreadableStateError
+from hmchain.ledger.unreadable import UnreadableError
 
 VALIDATORS, STATE = "validators", "state.db"
 """Where the embedded engine keeps the states of all, and a node its own."""
@@ -111,14 +113,32 @@ def cut_off(directory: Path, store: BlockStore) -> str:
         try:
             with closing(State.open_read_only(path)) as state:
                 height, commitment = state.height, state.commitment()
-            last = store.last(height)
-            given = last.block.header.state_commitment if last is not None else b""
+            if height <= store.height or (path.name == STATE and _is_of_log(directory, store, height, commitment)):
+                continue
         except LedgerError:
             continue
-        if height > store.height and (path.name != STATE or given != commitment):
-            ends = f"the log ends at block {store.height}, and {path} is of block {height}"
+        else:
+            ends = f"the log ends at block {store.height or begins_after(directory)}, and {path} is of block {height}"
             return f"{ends}: the last blocks were cut off, or that state was changed"
     return ""
+
+
+def _is_of_log(directory: Path, store: BlockStore, height: int, commitment: bytes) -> bool:
+    """True of the state that a node's log leads to: blocks that are not in it changed nothing."""
+    if (last := store.last(height)) is not None:
+        return last.block.header.state_commitment == commitment
+    beginning = SnapshotStore(directory / BEGINNING)
+    with closing(State()) as scratch:
+        if not beginning.height:
+            genesis_file.initialise(scratch, genesis_file.load(directory / genesis_file.FILE))
+            return scratch.commitment() == commitment
+        try:
+            beginning.restore(scratch, commitment)
+        except UnreadableError:
+            raise
+        except SnapshotError:
+            return False
+        return True
 
 
 def state_files(directory: Path) -> list[Path]:
