@@ -158,8 +158,12 @@ class _Audit:
     # -- ledger --------------------------------------------------------------------------------------------------------
 
     def _ledger_files(self, report: AuditReport, files: list[Path]) -> None:
-        start = f"from block {report.begins_after + 1} on" if report.begins_after else "from the genesis"
-        end = f" up to block {report.height - 1}" if report.unsigned else ""
+        signed, begins = report.height - 1, report.begins_after
+        if signed == begins and report.unsigned:
+            self._held(files, f"no block of it is signed: compared is the state after block {begins} alone")
+            return
+        start = f"from block {begins + 1} on" if begins else "from the genesis"
+        end = f" up to block {signed}" if report.unsigned else ""
         self._held(files, f"replayed {start}{end}, every block, signature and state")
 
     def _states(self, files: list[Path]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hmchain.errors import InputError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import membership
-from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, NoSuchTransactionError, StoredBlock
 from hmchain.ledger.engines.cometbft.audit import partial_log
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
@@ -147,8 +147,11 @@ class LedgerReader:
         return self._decisions.of(block, commit)
 
     def transaction(self, prefix: str) -> TransactionView:
-        """The transaction whose digest begins with `prefix`: see `transactions.find` for what is raised."""
-        digest = transactions.find(self._store, prefix)
+        """The transaction whose digest begins with `prefix`.
+
+        Raises what `transactions.find` raises, or `PartialLogError` where it may lie before the log.
+        """
+        digest = self._found(prefix)
         stored, position = self._store.require(digest)
         block, _, result = contents(stored)
         fields, body = transactions.decoded(block.transactions[position])
@@ -168,9 +171,19 @@ class LedgerReader:
         )
 
     def proof(self, prefix: str) -> ProofFile:
-        """The inclusion proof of the transaction whose digest begins with `prefix`; see `proof_files.prove`."""
-        found = transactions.find(self._store, prefix)
-        return proof_files.prove(self._store, self.genesis, self._log.headers, found)
+        """The inclusion proof of the transaction whose digest begins with `prefix`; see `proof_files.prove`.
+
+        Raises what that raises, and `transaction`.
+        """
+        return proof_files.prove(self._store, self.genesis, self._log.headers, self._found(prefix))
+
+    def _found(self, prefix: str) -> bytes:
+        try:
+            return transactions.find(self._store, prefix)
+        except NoSuchTransactionError as error:
+            if begins := self.begins_after:
+                raise partial_log(begins, f"does not show what came before: {error.what} in it") from error
+            raise
 
     def require_whole(self) -> WholeLog:
         """See, once, that the whole log is as it was signed. Raises `DamagedBlockError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import tracemalloc
@@ -328,6 +329,68 @@ def test_the_page_of_a_study_that_began_before_a_snapshot_says_that_its_ledger_i
     assert [each["approval"] for each in summary["participants"]] == ["approved", *["undecided"] * 3]
     assert "not whole" in summary["limits"][1]["name"] and summary["lineage"] is None
     assert answer(capsys, "audit", "trace", "part.zip", status=6)["error"]["code"] == "partial_log"
+
+
+def test_a_transaction_before_a_snapshot_is_not_denied(partial: Path, capsys: Captured) -> None:
+    with closing(sqlite3.connect(partial.parent.parent / "giver" / "blocks.db")) as db:
+        true = db.execute("SELECT digest FROM transactions LIMIT 1").fetchone()[0].hex()
+    for command in ("tx", "proof"):
+        error = answer(capsys, "ledger", command, true, "--dir", str(partial), status=6)["error"]
+        assert error["code"] == "partial_log" and "after block 5 and does not show what came before" in error["what"]
+        assert "ask a member with the whole log" in error["hint"]
+    assert main(["ledger", "blocks", str(partial)]) == 0
+    assert "This log begins after block 5" in capsys.readouterr().err
+
+
+def damaged_snapshot(partial: Path, place: Path, name: str) -> Path:
+    """The folder of a part, unpacked, with something done to what it begins with."""
+    with zipfile.ZipFile(partial) as packed:
+        packed.extractall(place)
+    snapshot = place / "beginning" / "5"
+    match name:
+        case "missing":
+            (snapshot / "0").unlink()
+        case "pipe":
+            (snapshot / "0").unlink()
+            os.mkfifo(snapshot / "0")
+        case "gap":
+            (snapshot / "2").write_bytes(b"")
+        case "no folder":
+            shutil.rmtree(snapshot)
+            snapshot.write_bytes(b"")
+    return place
+
+
+@pytest.mark.parametrize(("name", "file"), [("missing", "5/0"), ("pipe", "5/0"), ("gap", "5/1"), ("no folder", "5/0")])
+def test_a_snapshot_that_cannot_be_read_accuses_nobody(
+    partial: Path, tmp_path: Path, capsys: Captured, name: str, file: str
+) -> None:
+    place = damaged_snapshot(partial, tmp_path, name)
+    for command in (("audit", "verify"), ("network", "status")):
+        error = answer(capsys, *command, str(place), status=6)["error"]
+        assert error["code"] == "unreadable" and f"beginning/{file} " in error["what"]
+
+
+def test_what_a_desktop_leaves_beside_a_snapshot_is_passed_over(
+    partial: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    place = damaged_snapshot(partial, tmp_path, "")
+    (place / "beginning" / "²").mkdir()
+    for stray in (place / "beginning" / ".DS_Store", place / "beginning" / "5" / ".DS_Store"):
+        stray.write_bytes(b"x")
+    assert answer(capsys, "audit", "verify", str(place), status=6)["begins_after"] == 5
+    assert answer(capsys, "network", "status", str(place))["vouched"] == "signed by 4 of 4 founders"
+
+
+def test_no_block_is_said_to_be_replayed_where_one_header_signs_the_snapshot_alone(
+    partial: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    place = damaged_snapshot(partial, tmp_path, "")
+    headers = place / "headers.jsonl"
+    headers.write_bytes(headers.read_bytes().splitlines(keepends=True)[0])
+    found = answer(capsys, "audit", "verify", str(place), status=6)
+    assert found["missing"][1] == "the last 3 blocks, after 5: no header that is kept signs them"
+    assert "compared is the state after block 5 alone" in found["files"]["checked"][0]["what"]
 
 
 def test_a_snapshot_that_nobody_signed_is_found_in_a_file(partial: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -28,6 +28,7 @@ from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, 
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import SnapshotError, State
 from hmchain.ledger.transition import Machine
+from hmchain.ledger.unreadable import UnreadableError
 from hmchain.plain import Progress
 
 
@@ -159,6 +160,8 @@ def _restore_beginning(directory: Path, genesis: Genesis, signed: SignedHeader, 
         raise partial_log(begins, "too few founders signed there: the members have changed since the genesis")
     try:
         SnapshotStore(directory / BEGINNING).restore(state, bytes.fromhex(signed.header.app_hash))
+    except UnreadableError:
+        raise
     except SnapshotError as error:
         raise NodeAuditError(f"block {begins}: {error.what}", "compare it with another member's ledger") from error
 

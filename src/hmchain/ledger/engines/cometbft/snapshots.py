@@ -7,6 +7,7 @@ chunk is bad and who sent it; in the end the whole state must have the app hash.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from hmchain import files
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.ledger.state import SnapshotError, State
+from hmchain.ledger.unreadable import UnreadableError
 
 if TYPE_CHECKING:
     from hmchain.ledger.engines.cometbft import abci_pb2 as abci
@@ -30,6 +32,13 @@ CHUNK_BYTES_MAX = 4 << 20
 CHUNKS_MAX = 10_000
 KEPT = 2
 _HASH_BYTES = 32
+_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
+
+
+class UnreadableSnapshotError(SnapshotError, UnreadableError):
+    """A file of a snapshot is not there, or may not be opened."""
+
+    code = "unreadable"
 
 
 class Chunk(Record, frozen=True):
@@ -75,26 +84,25 @@ class SnapshotStore:
     def files(self) -> list[Path]:
         """The files of the last snapshot, in order."""
         place = self._directory / str(self.height)
-        return sorted(place.iterdir(), key=lambda path: int(path.name)) if place.is_dir() else []
+        return _numbered(place) if place.is_dir() else []
 
     def restore(self, state: State, commitment: bytes) -> None:
-        """Fill an empty state from the last snapshot. Raises `SnapshotError`, also for a damaged file."""
-        place = self._directory / str(self.height)
-        try:
-            chunks = [decode((place / str(number)).read_bytes(), Chunk) for number in range(len(list(place.iterdir())))]
-        except (OSError, NotCanonicalError) as error:
-            raise SnapshotError(f"the snapshot in {place} is damaged", "fetch it from another member") from error
+        """Fill an empty state from the last snapshot.
+
+        Raises `SnapshotError`, also for a damaged file, and `UnreadableSnapshotError` for one that cannot be read.
+        """
+        place, known = self._directory / str(self.height), self.files()
+        count = int(known[-1].name) + 1 if known else 1
+        chunks = [_read(place / str(number)) for number in range(count)]
         state.restore((pair for chunk in chunks for pair in chunk.pairs), self.height, commitment)
 
     def _heights(self) -> list[int]:
-        if not self._directory.is_dir():
-            return []
-        return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
+        return [int(path.name) for path in _numbered(self._directory)] if self._directory.is_dir() else []
 
     def _offer(self, height: int) -> abci.Snapshot:
         from hmchain.ledger.engines.cometbft import abci_pb2 as abci  # an auditor needs no protobuf
 
-        paths = sorted((self._directory / str(height)).iterdir(), key=lambda path: int(path.name))
+        paths = _numbered(self._directory / str(height))
         hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)
         return abci.Snapshot(
             height=height, format=FORMAT, chunks=len(paths), hash=hashlib.sha256(hashes).digest(), metadata=hashes
@@ -104,6 +112,22 @@ class SnapshotStore:
 def begins_after(directory: Path) -> int:
     """The height after which the log in a ledger's directory begins: 0 unless the node joined from a snapshot."""
     return SnapshotStore(directory / BEGINNING).height
+
+
+def _numbered(place: Path) -> list[Path]:
+    """What lies in a folder under a number, in order: a desktop may leave other things there."""
+    found = (path for path in place.iterdir() if _NUMBER.fullmatch(path.name))
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _read(path: Path) -> Chunk:
+    try:
+        with files.open_regular(path) as file:
+            return decode(file.read(), Chunk)
+    except (OSError, files.NoRegularFileError) as error:
+        raise UnreadableSnapshotError(f"{path} cannot be read", "check path, owner and mode") from error
+    except NotCanonicalError as error:
+        raise SnapshotError(f"{path} is damaged", "fetch it from another member") from error
 
 
 def _chunks(state: State) -> Iterator[bytes]:
