@@ -10,7 +10,13 @@ import pytest
 from hmchain.canonical import decode, encode
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import snapshots
-from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, Chunk, SnapshotStore, begins_after
+from hmchain.ledger.engines.cometbft.snapshots import (
+    BEGINNING,
+    Chunk,
+    SnapshotStore,
+    UnreadableSnapshotError,
+    begins_after,
+)
 from hmchain.ledger.state import SnapshotError, State
 from support.abci_chain import Chain
 from support.ledger_network import genesis
@@ -98,6 +104,19 @@ def test_the_state_that_a_log_begins_with_is_kept(giver: Chain, taker: Chain) ->
         kept.restore(State(), bytes(32))
     (taker.directory / BEGINNING / "15" / "0").write_bytes(b"damaged")
     with pytest.raises(SnapshotError, match="is damaged"):
+        kept.restore(State(), commitment)
+
+
+def test_the_last_chunk_of_what_is_kept_is_missed_by_its_name(giver: Chain, taker: Chain) -> None:
+    """All but the last are full: after a full one another is to follow, and nobody is accused of its content."""
+    commitment = restored(giver, taker)
+    kept, place = SnapshotStore(taker.directory / BEGINNING), taker.directory / BEGINNING / "15"
+    last = place / str(len(chunks(giver)) - 1)
+    last.unlink()
+    with pytest.raises(UnreadableSnapshotError, match=f"15/{last.name} is missing"):
+        kept.restore(State(), commitment)
+    (place / "0").unlink()
+    with pytest.raises(UnreadableSnapshotError, match="15/0 cannot be read"):
         kept.restore(State(), commitment)
 
 

@@ -46,6 +46,11 @@ class Chunk(Record, frozen=True):
 
     pairs: tuple[tuple[bytes, bytes], ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of its keys and values."""
+        return sum(len(key) + len(value) for key, value in self.pairs)
+
 
 class SnapshotStore:
     """The last snapshots of one node: a directory a height, a file a chunk."""
@@ -94,7 +99,13 @@ class SnapshotStore:
         place, known = self._directory / str(self.height), self.files()
         count = int(known[-1].name) + 1 if known else 1
         chunks = [_read(place / str(number)) for number in range(count)]
-        state.restore((pair for chunk in chunks for pair in chunk.pairs), self.height, commitment)
+        try:
+            state.restore((pair for chunk in chunks for pair in chunk.pairs), self.height, commitment)
+        except SnapshotError as error:
+            if chunks[-1].size < CHUNK_BYTES_MAX:
+                raise
+            what = f"{place / str(count)} is missing, or a chunk before it was changed"  # the last is hardly ever full
+            raise UnreadableSnapshotError(what, "fetch it from another member") from error
 
     def _heights(self) -> list[int]:
         return [int(path.name) for path in _numbered(self._directory)] if self._directory.is_dir() else []
