@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -16,6 +17,10 @@ Say = Callable[[str], None]
 """Takes a line for people, while something runs."""
 
 
+_BEYOND_ASCII = re.compile(r"[^ -~]")
+"""All but letters that are printable for certain: few, so that a page of megabytes takes no time."""
+
+
 def tell(progress: Progress | None, done: int, of: int | None) -> None:
     """Report, if anybody listens."""
     if progress is not None:
@@ -24,7 +29,12 @@ def tell(progress: Progress | None, done: int, of: int | None) -> None:
 
 def printable(text: str, *, keep: str = "") -> str:
     """`text` with its control characters made visible, but for those to `keep`."""
-    return "".join(letter if letter.isprintable() or letter in keep else repr(letter)[1:-1] for letter in text)
+
+    def shown(found: re.Match[str]) -> str:
+        letter = found[0]
+        return letter if letter.isprintable() or letter in keep else repr(letter)[1:-1]
+
+    return _BEYOND_ASCII.sub(shown, text)
 
 
 def plain(value: Any) -> Any:

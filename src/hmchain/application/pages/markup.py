@@ -1,8 +1,9 @@
 """The document around a page, and the pieces that pages share.
 
 Elements are htpy's, HTML and SVG alike: a text among them is escaped wherever it stands, so no name of a ledger or a
-hospital can become markup. The page may fetch nothing, and runs no script but its own, whose hash its content security
-policy names; even text that slipped through escaping could therefore do nothing.
+hospital can become markup; control characters are made visible in the whole page. It may fetch nothing, and runs no
+script but its own, whose hash its content security policy names; even text that slipped through escaping could
+therefore do nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from importlib import resources
 
 import htpy as h
 from markupsafe import Markup, escape
+
+from hmchain.application.pages.figures import NARROW_SPACE
+from hmchain.plain import printable
 
 
 def document(title: str, *content: h.Node, style: str, script: str = "", pictures: bool = False) -> str:
@@ -30,7 +34,7 @@ def document(title: str, *content: h.Node, style: str, script: str = "", picture
         ],
         h.body[content, h.script[_ours(script)] if script else None],
     ]
-    return f"{page}\n"
+    return printable(f"{page}\n", keep="\n" + NARROW_SPACE)
 
 
 def asset(package: str, name: str) -> str:

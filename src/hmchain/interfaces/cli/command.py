@@ -108,7 +108,7 @@ def _remember_folder(ctx: Any, options: list[Any]) -> None:
 
 
 def forget() -> None:
-    """Begin afresh: no command began, and people are to read what is shown."""
+    """Leave nothing of a command to the next one in this process: that it began, and how its answer was wanted."""
     _began.set(None)
     output.answer_in_json(False)
     output.widen(False)

@@ -75,8 +75,15 @@ def hmchain(
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status; whatever goes wrong is told in a line or two."""
+    command.forget()  # what others left who called a command without this
+    try:
+        return _told(arguments)
+    finally:
+        command.forget()
+
+
+def _told(arguments: list[str]) -> int:
     as_json = "--json" in arguments
-    command.forget()
     output.tame_terminal()
     try:
         with passphrase_taken():

@@ -121,9 +121,14 @@ def write(text: str) -> None:
 
 
 def write_json(value: Any, stream: TextIO) -> None:
-    """Print plain JSON and a newline."""
+    """Print plain JSON and a newline; control characters, and what is no text in a file's name, as JSON's escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")  # a file's name may be no text
+    lines = (line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n"))
+    stream.write("\n".join(lines) + "\n")
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() else json.dumps(letter)[1:-1]
 
 
 def safe(text: str) -> str:

@@ -78,6 +78,14 @@ def test_no_text_becomes_markup_anywhere(text: str) -> None:
     assert (page.all("title")[0], page.words[0]) == ({}, text)
 
 
+def test_control_characters_of_a_text_are_made_visible_in_every_place() -> None:
+    text = everything("N\x1b]0;t\x07\u202eevil\u2028\x9bRöntgen 1\u202f000")
+    assert all(letter.isprintable() or letter in "\n\u202f" for letter in text)
+    page = Page(text)
+    shown = r"N\x1b]0;t\x07\u202eevil\u2028\x9bRöntgen 1" + "\u202f000"
+    assert page.words[0] == shown and {given["aria-label"] for given in page.all("svg") if given.get("role")} == {shown}
+
+
 def test_markup_is_kept_and_nothing_is_left_out() -> None:
     assert str(h.p["a<b", Markup("<i>x</i>"), None, ("c", ["d"])]) == "<p>a&lt;b<i>x</i>cd</p>"
     drawn = str(h.line(x1="1.5", stroke_width=2, hidden=True, role=None, class_=""))

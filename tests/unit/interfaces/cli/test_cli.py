@@ -230,10 +230,11 @@ def test_records_become_json_with_hex_and_their_tag() -> None:
 def test_one_value_is_shown_as_text_or_as_json(
     kind: type[WriteCommand], monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    small = typer.Typer()
+    small, begun = typer.Typer(), []
 
     @small.command(cls=kind)
     def look() -> None:
+        begun.append(began())
         output.show(Leaf(b"\x01", ("x",)), lambda leaf: output.say(f"leaf of {leaf.names[0]}"))
 
     monkeypatch.setattr("hmchain.interfaces.cli.main.app", small)
@@ -241,7 +242,26 @@ def test_one_value_is_shown_as_text_or_as_json(
     assert json.loads(capsys.readouterr().out) == {"type": "leaf", "root": "01", "names": ["x"]}
     assert main([]) == 0
     assert capsys.readouterr().out == "leaf of x\n"
-    assert began() is kind
+    assert begun == [kind, kind] and began() is None
+
+
+def test_how_one_answer_was_wanted_is_nothing_to_the_next_program_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    small = typer.Typer()
+    small.command(cls=ReadCommand)(lambda: output.say(output.short(bytes(32))))
+    monkeypatch.setattr("hmchain.interfaces.cli.main.app", small)
+    assert main(["--wide", "--json"]) == 0
+    assert capsys.readouterr().out == "0" * 64 + "\n"
+    assert not output.is_wide() and not output.in_json()
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;t\x07", "\u202eevil", "\u2028", "\x9b31m", "\udc80", "\U000e0041", "Röntgen"])
+def test_json_sends_no_control_character_to_the_terminal_and_says_the_same(text: str, capsys: Captured) -> None:
+    output.write_json({text: [text]}, sys.stdout)
+    shown = capsys.readouterr().out
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    assert json.loads(shown) == {text: [text]} and ("Röntgen" in shown) == (text == "Röntgen")
 
 
 @given(st.text())

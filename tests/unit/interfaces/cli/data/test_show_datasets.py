@@ -30,7 +30,6 @@ FOUND = Description(
 @pytest.fixture
 def page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("COLUMNS", "80")
-    output.widen(False)  # the last command of this process may have been wide
     show_version(FOUND)
     return capsys.readouterr().out.splitlines()
 
