@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -132,6 +133,9 @@ def initialise(state: State, genesis: Genesis) -> None:
 
 FILE = "genesis.json"
 """Its name in the directory of a ledger."""
+GENESIS_BYTES_MAX = 4 << 20
+"""Of the file: a member takes two kilobytes of it."""
+_RESTORE = "restore it; a node's `hmchain network join FILE` writes it anew"
 
 
 def save(genesis: Genesis, path: Path) -> None:
@@ -147,7 +151,7 @@ def to_json(genesis: Genesis) -> bytes:
 def load(path: Path) -> Genesis:
     """Read a genesis file. Raises `GenesisError` and `ProtocolError`."""
     try:
-        content = msgspec.json.decode(files.read(path))
+        content = msgspec.json.decode(files.read(path, limit=GENESIS_BYTES_MAX))
         require_protocol_of(content)
         return msgspec.convert(content, Genesis)
     except FileNotFoundError as error:
@@ -155,7 +159,9 @@ def load(path: Path) -> Genesis:
             f"there is no ledger in {path.parent}", "give the directory of a ledger"
         ) from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            what = f"{path} has more than {GENESIS_BYTES_MAX >> 20} MiB, which is more than any genesis"
+            raise GenesisError(what, _RESTORE) from error
         raise UnreadableGenesisError(f"{path} cannot be read", "check its owner and its mode") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "restore it; a node's `hmchain network join FILE` writes it anew"
-        raise GenesisError(f"{path} is not a genesis file", hint) from error
+        raise GenesisError(f"{path} is not a genesis file", _RESTORE) from error

@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hmchain.application.site.run import ledger_in
-from hmchain.errors import InputError
+from hmchain.errors import HMChainError, InputError
 from hmchain.files import replacing
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.block_store import BLOCKS
 from hmchain.ledger.engines.cometbft import archive
-from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, CHUNK_FILE_BYTES_MAX
+from hmchain.ledger.genesis import GENESIS_BYTES_MAX
 from hmchain.ledger.readers.replay import DamagedLedgerError
-from hmchain.plain import Progress
+from hmchain.plain import Progress, size
 
 CHECKSUMS, WORDS = "SHA256SUMS", "README.txt"
 FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
@@ -34,6 +35,9 @@ FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
 _PIECE_BYTES = 1 << 20
 _WORDS_BYTES_MAX, _SUMS_BYTES_MAX, _SUM_BYTES_MAX = 64 << 10, 4 << 10, 128
 """Of the words for people, of the checksums of `FILES`, and of each other one."""
+_BYTES_MAX = {genesis_file.FILE: GENESIS_BYTES_MAX, WORDS: _WORDS_BYTES_MAX}
+_GROWTH_MAX, _SMALL_BYTES = 50, 1 << 20
+"""So many times its size a file may have unpacked, or so many bytes: digests and signatures can't be packed."""
 _CHUNK = re.compile(rf"{BEGINNING}/([1-9][0-9]{{0,17}})/(0|[1-9][0-9]{{0,3}})")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
@@ -74,22 +78,35 @@ def unpacked(file: Path) -> Iterator[Path]:
                 _unpack(packed, file, place)
         except _BROKEN as error:
             raise LedgerFileError(f"{file} is no ledger's file, or was cut short", _WAY_OUT) from error
-        yield place
+        try:
+            yield place
+        except HMChainError as error:
+            error.what, error.hint = (_named(text, place, file) for text in (error.what, error.hint))
+            error.args = (error.what,)
+            raise
+
+
+def _named(text: str, place: Path, file: Path) -> str:
+    """A text with the files of a passing folder, which nobody finds afterwards, called by where they came from."""
+    inside = re.sub(rf"{re.escape(str(place))}/([\w/]+(?:\.\w+)?)", lambda found: f"{found[1]} in {file}", text)
+    return inside.replace(str(place), str(file))
 
 
 def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
     names = packed.namelist()
     chunks = [name for name in names if name.startswith(f"{BEGINNING}/")]
-    most = {CHECKSUMS: _SUMS_BYTES_MAX + _SUM_BYTES_MAX * len(chunks), WORDS: _WORDS_BYTES_MAX}
+    sums = _SUMS_BYTES_MAX + _SUM_BYTES_MAX * len(chunks)
+    most = _BYTES_MAX | dict.fromkeys(chunks, CHUNK_FILE_BYTES_MAX) | {CHECKSUMS: sums}
     expected = sorted(names) == sorted((*FILES, *chunks, CHECKSUMS, WORDS)) and _is_one_snapshot(chunks)
-    if not expected or not all(_is_ours(entry, most) for entry in packed.infolist()):
+    if not expected or not all(map(_is_ours, packed.infolist())):
         raise LedgerFileError(f"{file} is no ledger's file", _WAY_OUT)
     contents = (*FILES, *chunks)
     needed, free = sum(packed.getinfo(name).file_size for name in contents), shutil.disk_usage(place).free
+    _require_bounds(packed, file, most, needed)
     if needed > free:
         what = f"{file} needs {needed >> 20:,} MiB to be unpacked, and {place.parent} has {free >> 20:,}"
         raise LedgerFileError(what, "free some space, or name a larger place in TMPDIR")
-    lines = (line.partition("  ") for line in _text(packed, file, most[CHECKSUMS]).splitlines())
+    lines = (line.partition("  ") for line in _text(packed, file, sums).splitlines())
     promised = {name: digest for digest, _, name in lines}
     for name in contents:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -105,10 +122,21 @@ def _is_one_snapshot(chunks: list[str]) -> bool:
     return not chunks or ("" not in heights and len(heights) == 1 and numbers == list(range(len(chunks))))
 
 
-def _is_ours(entry: zipfile.ZipInfo, most: Mapping[str, int]) -> bool:
-    """True of an entry that we may have written, of so many bytes at most: others are left to no decoder."""
-    small = entry.file_size <= most.get(entry.filename, entry.file_size)
-    return small and entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
+def _is_ours(entry: zipfile.ZipInfo) -> bool:
+    """True of an entry that is packed as we pack: others are left to no decoder."""
+    return entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
+
+
+def _require_bounds(packed: zipfile.ZipFile, file: Path, most: Mapping[str, int], needed: int) -> None:
+    """Refuse what would be more than a ledger has, before any of it is unpacked; no entry gives more than it says."""
+    for entry in packed.infolist():
+        if entry.file_size > most.get(entry.filename, entry.file_size):
+            what = f"{entry.filename} in {file} would have {size(entry.file_size)}, and a ledger's has"
+            raise LedgerFileError(f"{what} {size(most[entry.filename])} at most", _WAY_OUT)
+    packed_size = file.stat().st_size
+    if needed > max(_GROWTH_MAX * packed_size, _SMALL_BYTES):
+        what = f"{file} has {size(packed_size)} and would have {size(needed)} unpacked"
+        raise LedgerFileError(f"{what}: no ledger is packed so small", _WAY_OUT)
 
 
 def _text(packed: zipfile.ZipFile, file: Path, most: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -161,6 +162,15 @@ def test_a_genesis_of_later_rules_is_named_although_its_fields_are_others(tmp_pa
     path.write_text(json.dumps([7, "later", {"whatever": "it holds"}]))
     with pytest.raises(ProtocolError, match="later follows protocol 7, and this program knows 2"):
         genesis_file.load(path)
+
+
+def test_what_is_too_large_for_a_genesis_is_told_as_that_and_not_as_a_matter_of_rights(tmp_path: Path) -> None:
+    path = tmp_path / "genesis.json"
+    path.touch()
+    os.truncate(path, 1 << 30)
+    with pytest.raises(GenesisError, match="has more than 4 MiB") as refused:
+        genesis_file.load(path)
+    assert refused.value.code == "genesis"
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[2]", b'[true, "test"]', b'[2, "test", 5]', b"\xff"])

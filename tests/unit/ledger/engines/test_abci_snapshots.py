@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -102,9 +104,24 @@ def test_the_state_that_a_log_begins_with_is_kept(giver: Chain, taker: Chain) ->
     assert (state.height, state.commitment()) == (15, commitment)
     with pytest.raises(SnapshotError, match="does not match"):
         kept.restore(State(), bytes(32))
-    (taker.directory / BEGINNING / "15" / "0").write_bytes(b"damaged")
+
+
+def test_a_damaged_or_endless_chunk_leaves_the_state_as_it_was(giver: Chain, taker: Chain) -> None:
+    commitment, state = restored(giver, taker), State()
+    kept, second = SnapshotStore(taker.directory / BEGINNING), taker.directory / BEGINNING / "15" / "1"
+    whole, empty = second.read_bytes(), state.commitment()
+    os.truncate(second, 1 << 30)
+    tracemalloc.start()
     with pytest.raises(SnapshotError, match="is damaged"):
-        kept.restore(State(), commitment)
+        kept.restore(state, commitment)
+    assert tracemalloc.get_traced_memory()[1] < 5 * snapshots.CHUNK_FILE_BYTES_MAX
+    tracemalloc.stop()
+    second.write_bytes(b"damaged")
+    with pytest.raises(SnapshotError, match="is damaged"):
+        kept.restore(state, commitment)
+    assert (state.height, state.commitment()) == (0, empty)
+    second.write_bytes(whole)
+    kept.restore(state, commitment)
 
 
 def test_the_last_chunk_of_what_is_kept_is_missed_by_its_name(giver: Chain, taker: Chain) -> None:

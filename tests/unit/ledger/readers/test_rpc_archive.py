@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -16,7 +20,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import ABSENT, COMMIT, Receipt
 from hmchain.ledger.engines.block_store import BlockStore, NoSuchTransactionError
 from hmchain.ledger.engines.cometbft import archive, light
-from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError, NoVotesError
+from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError, NoVotesError, TooManyHeadersError
 from hmchain.ledger.engines.cometbft.light import LightProofError, OutcomeProof, SignedHeader
 from hmchain.ledger.readers import audit
 from hmchain.ledger.readers.replay import AnchorMismatchError, TrustedHeader
@@ -185,6 +189,29 @@ def test_a_gap_in_the_headers_is_named(kept: Kept) -> None:
         Archive.load(kept.directory)
 
 
+def test_no_file_of_headers_takes_more_memory_than_it_has(kept: Kept) -> None:
+    """A height of many millions, a line without end, and lines of nothing: each is told by what it is."""
+    file, lines = kept.directory / archive.FILE, (kept.directory / archive.FILE).read_bytes()
+    far = lines.replace(b'"height":"7"', b'"height":"150000000"').replace(b'"height":7', b'"height":150000000')
+    tracemalloc.start()
+    for content, size, refused, words in (
+        (far, 0, NoVotesError, "lacks headers"),
+        (b"\n" * (4 << 20), 0, ArchiveError, "is damaged"),
+        (lines, 1 << 30, ArchiveError, "a line has more than 1 MiB"),
+        (lines, 5 << 30, TooManyHeadersError, "more than 4 GiB"),
+    ):
+        file.write_bytes(content)
+        if size:
+            os.truncate(file, size)
+        del content
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(refused, match=words):
+            Archive.load(kept.directory)
+        assert tracemalloc.get_traced_memory()[1] - before < 8 << 20
+    tracemalloc.stop()
+
+
 # -- proofs ------------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +249,39 @@ def test_a_proof_of_anything_else_does_not_hold(kept: Kept) -> None:
         light.verify_outcome(proof, light.header_hash(kept.headers[2].header))
     with pytest.raises(LightProofError, match="belongs to chain"):
         light.verify_outcome(proof, genesis("efgh"))
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each text and number of a proof, as the container and the key that it stands under."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        if isinstance(value[key], dict | list):
+            yield from places(value[key])
+        elif value[key] is not None:
+            yield value, key
+
+
+def test_whatever_stands_in_a_proof_nothing_but_an_audit_s_error_comes_of_it(kept: Kept) -> None:
+    """A proof is a stranger's file: one whose time was no time ended as unexpected."""
+    proof = msgspec.json.decode(msgspec.json.encode(proof_of(kept)))
+    trusted = light.header_hash(kept.headers[3].header)
+    seen = 0
+    for container, key in places(proof):
+        was = container[key]
+        for other in ("zz", "x023-01-01T00:00:00Z", "2023-99-99T00:00:00Z", -1, (1 << 63) - 1):
+            container[key] = other
+            try:
+                changed = msgspec.convert(proof, OutcomeProof)
+            except msgspec.ValidationError:
+                continue
+            seen += 1
+            for anchor in (kept.chain.founding, trusted):
+                with suppress(LightProofError):
+                    light.verify_outcome(changed, anchor)
+        container[key] = was
+    assert seen > 100
+    proof["decided"]["signed_header"]["header"]["time"] = "x023-01-01T00:00:00Z"
+    with pytest.raises(LightProofError, match="malformed"):
+        light.verify_outcome(msgspec.convert(proof, OutcomeProof), trusted)
 
 
 def test_what_is_in_no_block_is_not_proven(kept: Kept) -> None:

@@ -6,8 +6,9 @@ before it by its hash, so the votes for the last one vouch for all.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,11 @@ FILE = "headers.jsonl"
 PATIENCE_SECONDS = 10.0
 """For so long the header after the last block is waited for."""
 _LOOK_SECONDS = 0.05
+_FILE_BYTES_MAX = 4 << 30
+"""Of all headers, which are held in memory: three and a half years of four hospitals with a block a minute."""
+_LINE_BYTES_MAX = 1 << 20
+"""Of one header with the votes of thousands."""
+_ANOTHER = "get it from another member"
 _NOTHING = merkle.root([]).hex().upper()
 
 
@@ -56,6 +62,12 @@ class NoVotesError(LedgerError):
     code = "no_votes"
 
 
+class TooManyHeadersError(LedgerError):
+    """The file of the headers that are kept is larger than is read."""
+
+    code = "too_many_headers"
+
+
 class Archive:
     """The headers of a chain, each with its votes: from height 1 on, or from the first after a snapshot."""
 
@@ -66,18 +78,22 @@ class Archive:
     def load(cls, directory: Path) -> Archive | None:
         """The headers kept in a ledger's directory, or None.
 
-        Raises `ArchiveError` if there is no sense in them, `NoVotesError` if some are missing.
+        Raises `ArchiveError` if there is no sense in them, `NoVotesError` if some are missing, `TooManyHeadersError`.
         """
         path = directory / FILE
         if not path.is_file():
             return None
+        headers: list[SignedHeader] = []
+        first = begins_after(directory) + 1
         try:
-            headers = [msgspec.json.decode(line, type=SignedHeader) for line in path.read_bytes().splitlines()]
+            for line in _lines(path):
+                headers.append(msgspec.json.decode(line, type=SignedHeader))
+                if headers[-1].header.height != first + len(headers) - 1:
+                    raise _lacking(path)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ArchiveError(f"{path} is damaged", "get it from another member") from error
-        heights = [signed.header.height for signed in headers]
-        if not headers or heights != list(range(begins_after(directory) + 1, heights[-1] + 1)):
-            raise NoVotesError(f"{path} lacks headers", "get it from another member")
+            raise ArchiveError(f"{path} is damaged", _ANOTHER) from error
+        if not headers:
+            raise _lacking(path)
         return cls(headers)
 
     def save(self, directory: Path) -> None:
@@ -169,6 +185,22 @@ class Archive:
     def prove(self, store: BlockStore, transaction: bytes) -> OutcomeProof:
         """That a transaction of the log was decided, and what became of it. Raises `NoSuchTransactionError`."""
         return prove(store, transaction, self.get)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file of headers, one at a time. Raises `ArchiveError`, `TooManyHeadersError`."""
+    with files.open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _FILE_BYTES_MAX:
+            what = f"{path} has more than {_FILE_BYTES_MAX >> 30} GiB, and no more headers are read"
+            raise TooManyHeadersError(what, "audit a ledger that begins later: that of a member who joined since")
+        while line := file.readline(_LINE_BYTES_MAX + 1):
+            if len(line) > _LINE_BYTES_MAX:
+                raise ArchiveError(f"{path} is damaged: a line has more than {_LINE_BYTES_MAX >> 20} MiB", _ANOTHER)
+            yield line
+
+
+def _lacking(path: Path) -> NoVotesError:
+    return NoVotesError(f"{path} lacks headers", _ANOTHER)
 
 
 def prove(store: BlockStore, transaction: bytes, header: Callable[[int], SignedHeader | None]) -> OutcomeProof:

@@ -11,6 +11,7 @@ import calendar
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 
 import msgspec
@@ -125,8 +126,9 @@ class OutcomeProof(msgspec.Struct, frozen=True):
 
 def verify(proof: LightProof, genesis: Genesis) -> None:
     """Check a proof. Raises `LightProofError` that names what does not hold."""
-    _check_founders(proof.signed_header, genesis)
-    _check_included(proof)
+    with _well_formed():
+        _check_founders(proof.signed_header, genesis)
+        _check_included(proof)
 
 
 def verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
@@ -135,6 +137,11 @@ def verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
     That block is the one after the transaction's: it names it, and holds what became of it. Raises `LightProofError`
     that names what does not hold.
     """
+    with _well_formed():
+        _verify_outcome(proof, anchor)
+
+
+def _verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
     header, following = proof.decided.signed_header.header, proof.following.header
     if isinstance(anchor, Genesis):
         _check_founders(proof.following, anchor)
@@ -187,11 +194,18 @@ def signers(signed: SignedHeader, chain_id: str, validators: Mapping[str, bytes]
     Raises `LightProofError` if the votes are for another block, or the header is of another chain.
     """
     header, commit = signed.header, signed.commit
-    try:
+    with _well_formed():
         _require(header_hash(header) == bytes.fromhex(commit.block_id.hash), "the votes are for another block")
         _require(header.height == commit.height, "the votes are of another height")
         _require(header.chain_id == chain_id, f"the header belongs to chain {header.chain_id}")
         return set(_signers(commit, chain_id, validators))
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    """Say of what is no hash, number or time, where one stands, that the proof is malformed."""
+    try:
+        yield
     except (ValueError, OverflowError):
         raise LightProofError("the proof does not hold: it is malformed", "get it from another member") from None
 

@@ -29,6 +29,8 @@ BEGINNING = "beginning"
 FORMAT = 1
 CHUNK_BYTES_MAX = 4 << 20
 """Of keys and values; CometBFT takes chunks below 16 MB, and one value adds 64 KiB at most."""
+CHUNK_FILE_BYTES_MAX = 2 * CHUNK_BYTES_MAX + (64 << 10)
+"""Of a chunk with its last value, encoded: what stands between the least keys and values is shorter than they are."""
 CHUNKS_MAX = 10_000
 KEPT = 2
 _HASH_BYTES = 32
@@ -98,11 +100,14 @@ class SnapshotStore:
         """
         place, known = self._directory / str(self.height), self.files()
         count = int(known[-1].name) + 1 if known else 1
-        chunks = [_read(place / str(number)) for number in range(count)]
+        numbers, last = range(count), 0
+        for number in numbers:
+            last = _read(place / str(number)).size  # and once more below: one at a time is in memory
+        pairs = (pair for number in numbers for pair in _read(place / str(number)).pairs)
         try:
-            state.restore((pair for chunk in chunks for pair in chunk.pairs), self.height, commitment)
+            state.restore(pairs, self.height, commitment)
         except SnapshotError as error:
-            if chunks[-1].size < CHUNK_BYTES_MAX:
+            if last < CHUNK_BYTES_MAX:
                 raise
             what = f"{place / str(count)} is missing, or a chunk before it was changed"  # the last is hardly ever full
             raise UnreadableSnapshotError(what, "fetch it from another member") from error
@@ -134,7 +139,10 @@ def _numbered(place: Path) -> list[Path]:
 def _read(path: Path) -> Chunk:
     try:
         with files.open_regular(path) as file:
-            return decode(file.read(), Chunk)
+            data = file.read(CHUNK_FILE_BYTES_MAX + 1)
+        if len(data) > CHUNK_FILE_BYTES_MAX:
+            raise SnapshotError(f"{path} is damaged: it has more than a chunk has", "fetch it from another member")
+        return decode(data, Chunk)
     except (OSError, files.NoRegularFileError) as error:
         raise UnreadableSnapshotError(f"{path} cannot be read", "check path, owner and mode") from error
     except NotCanonicalError as error:
