@@ -1,4 +1,4 @@
-"""Processes: what one that holds secrets leaves to nobody, and how a signal ends one."""
+"""Processes: what one that holds secrets leaves to nobody, and how one is ended, with those that it started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 PASSPHRASE = "HMCHAIN_PASSPHRASE"  # noqa: S105 - its name
 """The environment variable by which a person gives the passphrase of key files."""
@@ -20,6 +21,9 @@ _PASSED_ON = {
 """By the first one CometBFT is told to die at a certain step."""
 _PASSED_ON_FAMILIES = ("LC_", "PYTHON", "GO")  # languages, and settings of the two runtimes
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+_SEARCHES = 16
+"""For what was started while others were being stopped; what starts faster than that means to."""
 
 
 def child_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -68,3 +72,44 @@ def leave_no_core_dump() -> None:
     if sys.platform == "linux":
         # If the system refuses, the limit holds still.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def keep_orphans() -> None:
+    """Let what this process started stay below it when what is between them ends, as Linux can: PR_SET_CHILD_SUBREAPER.
+
+    So `kill_descendants` finds daemons and sessions of their own too.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def kill_descendants(process: int) -> None:
+    """Kill all that a process started, and what those started, as far as Linux's /proc shows them."""
+    stopped: set[int] = set()
+    for _ in range(_SEARCHES):
+        found = _descendants(process) - stopped
+        _signal(found, signal.SIGSTOP)  # first: a shell whose command was killed would go on to its next one
+        stopped |= found
+        if not found:
+            break
+    _signal(stopped, signal.SIGKILL)
+
+
+def _signal(processes: set[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)
+
+
+def _descendants(process: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            _, parent, *_ = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            children.setdefault(int(parent), []).append(int(stat.parent.name))
+    found: set[int] = set()
+    level = children.get(process, [])
+    while level:
+        found.update(level)
+        level = [child for each in level for child in children.get(each, [])]
+    return found

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
+from hmchain.application.learning.trainer_study import TrainerPlan, start
+from hmchain.application.learning.trainers.local import Vector
+from hmchain.application.learning.trainers.own_child import Begin
+from hmchain.application.learning.trainers.source import read_source
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.records.prepared_rows import RowSet
 from support.paths import REPOSITORY
@@ -48,3 +53,10 @@ def rows(count: int, seed: int) -> RowSet:
     values = random.normal(0, 1, (count, SCHEMA.width)).astype(np.float32)
     values[:, :2] += np.where(labels, 1.2, -1.2)[:, None]
     return RowSet(values, labels)
+
+
+def beginning(source_text: str) -> tuple[Begin, Vector]:
+    """What a trainer's process is given first in a study of few steps, and the first model."""
+    source = read_source(source_text)
+    made = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), "risk")
+    return Begin(source, SCHEMA, made.options, made.layers, sys.path), made.initial

@@ -125,11 +125,15 @@ def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
         what = f"study {spec.name} trains on {use.dataset}, which has {len(train)} records to train on"
         raise UnpinnedError(what, f"{RECORDS_MIN} are needed: what a hospital sends must differ from round to round")
     secret = hospital.agent.coins.derive("training", spec.name.encode())
-    apart = Begin(begun.source, spec.schema, begun.options, begun.layers, dict(examples), sys.path)
+    apart = Begin(begun.source, spec.schema, begun.options, begun.layers, sys.path)
     counts = np.bincount(train.labels, minlength=len(spec.schema.classes))
     return LearnerData(
         OwnTrainer(
-            apart, secret.raw, spec.deadlines, lambda text: hospital.agent.news.append(f"study {spec.name}: {text}")
+            apart,
+            examples,
+            secret.raw,
+            spec.deadlines,
+            lambda text: hospital.agent.news.append(f"study {spec.name}: {text}"),
         ),
         counts,
         records_digest(train.inputs, train.labels),

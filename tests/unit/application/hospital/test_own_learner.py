@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import combinations
@@ -34,7 +33,6 @@ from hmchain.application.learning.trainer_study import TrainerPlan, start, train
 from hmchain.application.learning.trainers import worker
 from hmchain.application.learning.trainers.local import SPLITS, Vector
 from hmchain.application.learning.trainers.own import TrainerLayer, drawn, score_once, train_once
-from hmchain.application.learning.trainers.own_child import Begin
 from hmchain.application.learning.trainers.own_trainer import OwnTrainer
 from hmchain.application.learning.trainers.source import read_source
 from hmchain.application.learning.trainers.trainer import Examples
@@ -44,7 +42,7 @@ from hmchain.clock import now_ms
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, Status
-from support.own_trainers import SCHEMA, TITLES, altered, block, logistic, rows
+from support.own_trainers import SCHEMA, TITLES, altered, beginning, block, logistic, rows
 
 STUDY = "risk"
 YEWS = 48
@@ -318,11 +316,9 @@ def answered(ask: Callable[[], T]) -> T:
 
 
 def apart(source_text: str, deadlines: Deadlines = DEADLINES) -> tuple[OwnTrainer, Vector]:
-    source = read_source(source_text)
-    begun = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), STUDY)
+    begin, initial = beginning(source_text)
     held = Examples(rows(32, 1).values, rows(32, 1).labels)
-    given = Begin(source, SCHEMA, begun.options, begun.layers, dict.fromkeys(SPLITS, held), sys.path)
-    return OwnTrainer(given, bytes(32), deadlines), begun.initial
+    return OwnTrainer(begin, dict.fromkeys(SPLITS, held), bytes(32), deadlines), initial
 
 
 @pytest.mark.process
@@ -372,6 +368,21 @@ def test_a_trainer_that_takes_its_process_down_leaves_the_agents(tmp_path: Path)
     with pytest.raises(TrainerError, match="ended by itself in train"):
         answered(lambda: trainer.fit(weights, 0))
     assert 0 <= answered(lambda: trainer.evaluate(weights, "validation")).auc <= 1
+
+
+@pytest.mark.process
+def test_a_trainers_process_has_no_records_but_those_of_the_round(tmp_path: Path) -> None:
+    """Of 32; its methods could find all that their process has."""
+    lines = (
+        "        import gc",
+        "        held = sum(len(each) for each in gc.get_objects() if type(each) is type(data))",
+        "        return weights | {'offsets': weights['offsets'] * 0 + held}\n",
+    )
+    change = ("        return weights\n", "\n".join(lines))
+    trainer, weights = apart(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
+    assert 4.0 in answered(lambda: trainer.fit(weights, 0)).weights
+    answered(lambda: trainer.evaluate(weights, "validation"))
+    assert 4.0 in answered(lambda: trainer.fit(weights, 1)).weights
 
 
 def test_a_first_model_is_of_its_study_alone_and_the_same_everywhere(tmp_path: Path) -> None:

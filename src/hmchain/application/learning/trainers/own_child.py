@@ -2,11 +2,13 @@
 
 What is asked comes as pickles from the agent, which started this and may be trusted; answers are plain bytes, since
 code of somebody else's is behind them. A thread serves, so that the main one notices at once when the agent is gone.
+Records come with each question, and no others than it is about.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,26 +19,27 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from hmchain.application.learning.trainers.local import Split, Vector
+from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own import Layers, score_once, train_once
 from hmchain.application.learning.trainers.source import TrainerSource
 from hmchain.application.learning.trainers.trainer import Examples, Option, Trainer
 from hmchain.application.learning.trainers.worker import failed, of_others
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.data.datasets import Schema
-from hmchain.processes import leave_no_core_dump
+from hmchain.processes import keep_orphans, kill_descendants, leave_no_core_dump
+
+TEXT_MAX = 400
+"""Letters of each text of an answer."""
 
 
 class Begin(NamedTuple):
-    """What such a process is given first: accepted code, what a study pins for it, and the hospital's records."""
+    """What such a process is given first: accepted code, and what a study pins for it."""
 
     source: TrainerSource
     schema: Schema
     options: dict[str, Option]
     layers: Layers
-    examples: dict[Split, Examples]
     search: list[str]
     """Where the agent looks for what the code imports besides."""
 
@@ -45,8 +48,8 @@ class Train(NamedTuple):
     """Ask for a round of training."""
 
     weights: Vector
-    chosen: npt.NDArray[np.int64]
-    """The places of the records of the round."""
+    data: Examples
+    """The records of the round."""
     round: int
     random: np.random.Generator
 
@@ -55,7 +58,7 @@ class Score(NamedTuple):
     """Ask for the score of a model."""
 
     weights: Vector
-    split: Split
+    data: Examples
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -68,21 +71,19 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Bench:
-    """The trainer with its records."""
+    """The trainer of a study."""
 
     def __init__(self, given: Begin) -> None:
         sys.path[:] = given.search
         kind = given.source.load()
         self._name, self._layers = str(given.source), given.layers
         self._trainer: Trainer = of_others(self._name, "__init__", lambda: kind(given.schema, given.options))
-        self._examples = {split: each.as_read_only() for split, each in given.examples.items()}
 
     def do(self, asked: Train | Score) -> Answer:
         if isinstance(asked, Score):
-            data = self._examples[asked.split]
+            data = asked.data.as_read_only()
             return Answer(score=score_once(self._trainer, self._name, self._layers, asked.weights, data))
-        data = self._examples["train"][asked.chosen]
-        given = (self._trainer, self._name, self._layers, asked.weights, data, asked.round, asked.random)
+        given = (self._trainer, self._name, self._layers, *asked)
         return Answer(weights=train_once(*given).tobytes())
 
 
@@ -90,10 +91,13 @@ def _answered(name: str, doing: str, work: Callable[[], Answer]) -> Answer:
     try:
         return work()
     except HMChainError as error:
-        return Answer(failure=error.what, hint=error.hint or "")
+        return _failure(error)
     except BaseException as error:  # whatever it is, the agent is told its kind and place
-        told = failed(name, doing, error)
-        return Answer(failure=told.what, hint=told.hint or "")
+        return _failure(failed(name, doing, error))
+
+
+def _failure(error: HMChainError) -> Answer:
+    return Answer(failure=error.what[:TEXT_MAX], hint=(error.hint or "")[:TEXT_MAX])
 
 
 def _serve(connection: Connection, requests: SimpleQueue[Any]) -> None:
@@ -114,9 +118,18 @@ def _serve(connection: Connection, requests: SimpleQueue[Any]) -> None:
 def main() -> None:
     """Serve until the agent hangs up."""
     leave_no_core_dump()  # it holds patients' data
+    keep_orphans()
     connection, requests = Connection(int(sys.argv[1])), SimpleQueue[Any]()
     Thread(target=_serve, args=(connection, requests), daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
             requests.put(connection.recv())
-    os._exit(0)  # whatever the trainer is doing
+    _end()
+
+
+def _end() -> None:
+    """With all that the trainer started, and whatever it is doing: an agent that was killed ends nothing any more."""
+    kill_descendants(os.getpid())
+    with suppress(ProcessLookupError):
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)

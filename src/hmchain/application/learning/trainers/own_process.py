@@ -7,23 +7,27 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
+from socket import SHUT_RDWR, socketpair
+from threading import Event, Lock, Timer
 
 import msgspec
 import numpy as np
 
 from hmchain.application.learning.trainers.local import Vector
-from hmchain.application.learning.trainers.own_child import Answer, Begin, Score, Train
+from hmchain.application.learning.trainers.own_child import TEXT_MAX, Answer, Begin, Score, Train
 from hmchain.application.learning.trainers.worker import TrainerEndedError, TrainerError
-from hmchain.processes import child_environment
+from hmchain.processes import child_environment, kill_descendants
 
+CHILD = (sys.executable, "-P", "-c", "from hmchain.application.learning.trainers.own_child import main; main()")
+"""The command of such a process, which takes the number of its end of the line."""
 _LIBRARIES = ("OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_")
 """Settings of what trainers compute with, by how their names begin."""
-_CHILD = "from hmchain.application.learning.trainers.own_child import main; main()"
 _GONE_SECONDS = 5.0
-_TEXT_MAX = 400
+_BESIDE_WEIGHTS = 4096
+"""Bytes of an answer: its other fields, and texts of letters of up to four bytes each."""
 
 
 class TrainerProcess:
@@ -32,8 +36,7 @@ class TrainerProcess:
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
         self._name = str(begin.source)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        self._child: _Child | None = None
         self._stop: Callable[[], object] = _nothing
 
     def train(self, asked: Train, limit_seconds: float) -> Vector:
@@ -52,63 +55,105 @@ class TrainerProcess:
 
     def end(self) -> None:
         """End the process, from another thread than the one that asks; what was asked fails."""
-        if self._process is not None:
-            _kill(self._process)
+        if self._child is not None:
+            self._child.end()
 
     def _ask(self, asked: Train | Score, doing: str, limit_seconds: float) -> Answer:
         try:
-            connection = self._connection or self._start()
-            connection.send(asked)
-            if not connection.poll(limit_seconds):
-                raise TrainerEndedError.of(self._name, doing, limit_seconds)
-            answer = msgspec.msgpack.decode(connection.recv_bytes(), type=Answer)
-        except TrainerEndedError:
+            answer = msgspec.msgpack.decode(self._answer(asked, limit_seconds), type=Answer)
+        except TimeoutError:
             self._forget()
-            raise
+            raise TrainerEndedError.of(self._name, doing, limit_seconds) from None
         except (EOFError, OSError, msgspec.MsgspecError) as error:
             self._forget()
-            what = f"the process of the trainer {self._name} ended by itself in {doing}"
+            what = f"the process of the trainer {self._name} ended by itself in {doing}, or gave no answer to be read"
             raise TrainerError(what, "see that there is memory for it; the rest is its author's to mend") from error
         if answer.failure:
             raise TrainerError(_one_line(answer.failure), _one_line(answer.hint))
         return answer
 
-    def _start(self) -> Connection:
-        ours, theirs = Pipe()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CHILD, str(theirs.fileno())],
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C reaches the agent alone, and what the trainer starts ends with it
-            )
-        self._process, self._connection = process, ours
-        self._stop = weakref.finalize(self, _stopped, process, ours)
-        ours.send(self._begin)
-        return ours
+    def _answer(self, asked: Train | Score, limit_seconds: float) -> bytes:
+        bytes_max = asked.weights.nbytes + _BESIDE_WEIGHTS
+        if self._child is not None and not self._child.ended.is_set():
+            return self._child.ask([asked], bytes_max, limit_seconds)
+        self._forget()
+        self._child = child = _Child()
+        self._stop = weakref.finalize(self, child.close)
+        return child.ask([self._begin, asked], bytes_max, limit_seconds)
 
     def _forget(self) -> None:
         self._stop()
-        self._process = self._connection = None
+        self._child = None
 
 
 def _nothing() -> None:
     """No process is there to stop."""
 
 
-def _stopped(process: subprocess.Popen[bytes], connection: Connection) -> None:
-    _kill(process)
-    connection.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_GONE_SECONDS)
+class _Child:
+    """One such process, and the line to it."""
+
+    def __init__(self) -> None:
+        self._line, theirs = socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*CHILD, str(theirs.fileno())],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl-C reaches the agent alone
+            )
+        self._connection = Connection(os.dup(self._line.fileno()))
+        self._killing = Lock()
+        self.ended = Event()
+        """Set once somebody ended it."""
+
+    def ask(self, requests: Iterable[object], bytes_max: int, limit_seconds: float) -> bytes:
+        """What it answers to the last request. Raises `EOFError` or `OSError`: `TimeoutError` if it was late.
+
+        Whatever it does: it may read nothing, or begin an answer and never finish it.
+        """
+        late = Event()
+
+        def end_late() -> None:
+            late.set()
+            self.end()
+
+        timer = Timer(limit_seconds, end_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            for each in requests:
+                self._connection.send(each)
+            return self._connection.recv_bytes(bytes_max)
+        finally:
+            timer.cancel()
+            if late.is_set():
+                raise TimeoutError
+
+    def end(self) -> None:
+        """End it, with all that it started, from any thread."""
+        self.ended.set()
+        with self._killing:
+            if self._process.returncode is None:  # so its number is nobody else's
+                _kill(self._process.pid)
+        with suppress(OSError):
+            self._line.shutdown(SHUT_RDWR)  # whoever asks wakes up, even if somebody still holds the other end
+
+    def close(self) -> None:
+        """End it, and let go of it."""
+        self.end()
+        self._connection.close()
+        self._line.close()
+        with self._killing, suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GONE_SECONDS)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """With all that it started; the number of one that has ended and was not waited for is nobody else's."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+def _kill(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGSTOP)  # so that it starts no more
+        kill_descendants(leader)
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
@@ -117,4 +162,4 @@ def _environment() -> dict[str, str]:
 
 
 def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:_TEXT_MAX])
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:TEXT_MAX])

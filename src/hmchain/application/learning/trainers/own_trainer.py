@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from hmchain.application.learning.trainers.local import FitResult, Scores, Split
 from hmchain.application.learning.trainers.own import drawn
 from hmchain.application.learning.trainers.own_child import Begin, Score, Train
 from hmchain.application.learning.trainers.own_process import TrainerProcess
+from hmchain.application.learning.trainers.trainer import Examples
 from hmchain.application.learning.trainers.worker import TrainerEndedError, Worker
 from hmchain.ledger.contracts.learning.studies import Deadlines
 
@@ -30,13 +31,18 @@ class OwnTrainer:
     """A trainer of somebody's own, on one hospital's records."""
 
     def __init__(
-        self, begin: Begin, seed: bytes, deadlines: Deadlines, tell: Callable[[str], object] = _to_nobody
+        self,
+        begin: Begin,
+        examples: Mapping[Split, Examples],
+        seed: bytes,
+        deadlines: Deadlines,
+        tell: Callable[[str], object] = _to_nobody,
     ) -> None:
         """`seed` is the hospital's secret; nothing may take longer than the study gives the phase it is asked in.
 
         `tell` is told of what was ended, once, by whatever thread.
         """
-        self._examples, self._seed = begin.examples, seed
+        self._examples, self._seed = examples, seed
         self._train_seconds, self._score_seconds = deadlines.commit_ms / 1000, deadlines.gate_ms / 1000
         self._process = TrainerProcess(begin)
         self._name, self._tell = str(begin.source), tell
@@ -45,16 +51,20 @@ class OwnTrainer:
     def fit(self, weights: Vector, round: int) -> FitResult:
         """Train on the round's records. Raises `TrainerError`, or `StillAtWorkError` until it is done."""
         started = time.perf_counter()
-        records = len(self._examples["train"])
-        chosen = drawn(records, self._seed, round)
-        asked = Train(weights, chosen, round, generator(self._seed, _TRAINING_STREAM, round))
         key = ("train", round, _mark(weights))
-        vector = self._worker.ask("train", key, lambda: self._told(self._process.train, asked, self._train_seconds))
-        return FitResult(vector, records, float("nan"), time.perf_counter() - started)
+        vector = self._worker.ask(
+            "train", key, lambda: self._told(self._process.train, self._round(weights, round), self._train_seconds)
+        )
+        return FitResult(vector, len(self._examples["train"]), float("nan"), time.perf_counter() - started)
+
+    def _round(self, weights: Vector, round: int) -> Train:
+        train = self._examples["train"]
+        random = generator(self._seed, _TRAINING_STREAM, round)
+        return Train(weights, train[drawn(len(train), self._seed, round)], round, random)
 
     def evaluate(self, weights: Vector, split: Split) -> Scores:
         """Its score, in the place of an AUC. Raises what `fit` raises."""
-        asked, key = Score(weights, split), ("score", split, _mark(weights))
+        asked, key = Score(weights, self._examples[split]), ("score", split, _mark(weights))
         value = self._worker.ask("score", key, lambda: self._told(self._process.score, asked, self._score_seconds))
         return Scores(len(self._examples[split]), float("nan"), float("nan"), value)
 
