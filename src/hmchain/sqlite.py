@@ -182,6 +182,8 @@ def failures(named: Named) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         raise named(_TROUBLES.get(code & _CODE_BITS, Trouble.BROKEN)) from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes a name in a damaged file that is no text
+        raise named(Trouble.BROKEN) from error
 
 
 @contextmanager

@@ -81,6 +81,14 @@ def words(database: sqlite3.Connection) -> list[tuple[str]]:
     return database.execute("SELECT word FROM words").fetchall()
 
 
+def test_a_damaged_name_that_sqlite_s_own_message_cannot_say_is_told_as_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    opened(path).close()
+    path.write_bytes(path.read_bytes().replace(b"tablewords", b"tableword\xf3"))
+    with pytest.raises(StorageError, match="BROKEN"):
+        sqlite.open_read_only(path, named)
+
+
 def test_who_only_reads_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
     path = tmp_path / "file.db"
     with closing(opened(path)) as database:
