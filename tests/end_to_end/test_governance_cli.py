@@ -305,6 +305,7 @@ def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> 
         until(new_key_votes, "votes by the new key")
         powers = {entry.address: entry.voting_power for entry in client.validators()}
     assert addresses[0] not in powers and powers[addresses[1]] == status["power"]
+    until(lambda: len(site.status().peers) == 3, "the others connect to it again")
     after = next(v for v in answer("network", "status", "--dir", south)["validators"] if v["organisation"] == "south")
     assert after["consensus"] == status["consensus"] and not after["tombstoned"]
     until(lambda: site.status().running and published.agree(), "one state on four nodes")

@@ -144,6 +144,7 @@ def test_a_network_that_stands_still_says_so_and_what_was_sent_meanwhile_is_unde
     assert "DEGRADED: east not connected" in hmchain("network", "status", "--dir", west)
     dead[1].kill()
     until(lambda: consortium.sites["west"].status().peers == ("north",), "the second one")
+    until(lambda: str(consortium.sites["west"].status().health).startswith("STANDS STILL"), "its last block is old")
     found = answer("node", "status", "--dir", west, status=6)["health"]
     assert (found["verdict"], found["missing"]) == ("stands_still", ["east", "south"])
     assert found["connected_power"] < found["needed_power"] and found["since_ms"] > 0

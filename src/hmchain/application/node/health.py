@@ -28,6 +28,9 @@ from hmchain.ledger.state import State
 
 SILENCE_MS = 2 * Timing.empty_blocks
 """An idle network makes a block in half of that; over it something keeps the members from deciding."""
+FRESH_MS = 5_000
+"""A block that this node saw decided so lately shows that the others reach each other, whoever this node reaches: one
+that has just started again is connected to few."""
 CLOCK_MS = 30_000
 """By so much a machine's clock may differ from the others'."""
 
@@ -88,7 +91,10 @@ def judge(facts: Facts) -> NetworkHealth:
     missing = tuple(sorted(name for name, power in facts.powers.items() if power and name not in there))
     have, spare = sum(there.values()), _may_fail(there, needed)
     fetches = facts.catching_up and len(facts.connected) > 1
-    if have < needed and not fetches:
+    fresh = bool(facts.since_ms) and facts.silence_ms < FRESH_MS
+    if have < needed and fresh and not fetches:
+        verdict, words = Health.DEGRADED, f": {', '.join(missing)} not connected to this node; blocks come all the same"
+    elif have < needed and not fetches:
         verdict = Health.STANDS_STILL
         words = f"{_since(facts)}: {_share(have, total)} of the power is connected, more than 67 % is needed; "
         words += f"not connected: {', '.join(missing)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hmchain.application.node.health import SILENCE_MS, Facts, Health, clock_ahead_ms, judge
+from hmchain.application.node.health import FRESH_MS, SILENCE_MS, Facts, Health, clock_ahead_ms, judge
 from hmchain.clock import utc
 from hmchain.ledger.engines.cometbft.light import BlockId, Commit, Header, Parts, Signature, SignedHeader, Version
 
@@ -14,7 +14,7 @@ SINCE_MS = 1_795_753_669_000
 
 def facts(connected: str, powers: dict[str, int] = FOUR, **more: object) -> Facts:
     names = {name for name in powers if name[0] in connected}
-    return Facts(powers, frozenset(names), **{"since_ms": SINCE_MS, **more})  # type: ignore[arg-type]
+    return Facts(powers, frozenset(names), **{"since_ms": SINCE_MS, "silence_ms": FRESH_MS, **more})  # type: ignore[arg-type]
 
 
 def test_all_are_there() -> None:
@@ -39,6 +39,14 @@ def test_two_of_four_are_missing_and_it_stands_still() -> None:
         "not connected: east, south"
     )
     assert found.since_ms == SINCE_MS
+
+
+def test_a_block_that_has_just_come_shows_that_the_others_reach_each_other() -> None:
+    """A node that started again is connected to one of three, and votes of all are in the block that it sees."""
+    found = judge(facts("nw", silence_ms=FRESH_MS - 1))
+    assert (found.verdict, found.since_ms) == (Health.DEGRADED, 0)
+    assert str(found) == "DEGRADED: east, south not connected to this node; blocks come all the same"
+    assert judge(facts("nw", silence_ms=0, since_ms=0)).verdict is Health.STANDS_STILL
 
 
 def test_exactly_two_thirds_decide_nothing() -> None:
