@@ -197,12 +197,6 @@ def test_1_2_kill_9_at_each_abci_step_replays_to_the_same_state(tmp_path: Path) 
         assert network.register("d").height > 0
 
 
-def is_at_rest(network: RunningNetwork, name: str) -> bool:
-    """Whether a node has decided a block and nothing is left to: the last header has the state's commitment already."""
-    height, commitment = network.commitment(name)
-    return height > 0 and height == network.height(name) and network.app_hash(name, height).lower() == commitment.hex()
-
-
 FAIL_POINTS = 11
 """Places in CometBFT 0.38 where it ends itself if $FAIL_TEST_INDEX says so (`fail.Fail`), in the order of one block of
 one validator: after each of its two votes is in its log; before and after the block, the end of its height, what
@@ -218,7 +212,7 @@ def test_1_2_cometbft_dies_at_each_of_its_own_fail_points(
         node = network.node("a")
         for index in range(FAIL_POINTS):
             # Else the first block to come to the point is one that CometBFT makes by itself, at every start again.
-            eventually(lambda: is_at_rest(network, "a"), f"all is decided before {index}")
+            eventually(lambda: network.is_at_rest("a"), f"all is decided before {index}")
             node.engine.kill()
             monkeypatch.setenv("FAIL_TEST_INDEX", str(index))
             node.engine.start()

@@ -150,6 +150,11 @@ class RunningNetwork:
 
         return int(eventually(same, f"one state on {names or self.names} from height {least} on"))
 
+    def is_at_rest(self, name: str) -> bool:
+        """Whether a node has a block and nothing is left to decide: the last header has the state's commitment."""
+        height, commitment = self.commitment(name)
+        return height > 0 and height == self.height(name) and self.app_hash(name, height).lower() == commitment.hex()
+
     # -- harming -----------------------------------------------------------------------------------------------------
 
     @staticmethod
