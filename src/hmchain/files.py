@@ -45,6 +45,13 @@ class NoRegularFileError(InputError):
     code = "no_regular_file"
 
 
+class TooLargeError(OSError):
+    """A file has more bytes than one of its kind has; it was not read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file to be read. Raises `OSError`, and `NoRegularFileError` where another open would hang."""
     return open(path, "rb", opener=_regular)
@@ -60,11 +67,11 @@ def _regular(name: str, flags: int) -> int:
 
 
 def read(path: Path, *, limit: int = _READ_MAX) -> bytes:
-    """The bytes of a regular file. Raises as `open_regular`, and `OSError` if there are more than `limit`."""
+    """The bytes of a regular file. Raises as `open_regular`, and `TooLargeError` if there are more than `limit`."""
     with open_regular(path) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        raise TooLargeError(path)
     return data
 
 

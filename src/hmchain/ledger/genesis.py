@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -158,10 +157,10 @@ def load(path: Path) -> Genesis:
         raise UnreadableGenesisError(
             f"there is no ledger in {path.parent}", "give the directory of a ledger"
         ) from error
+    except files.TooLargeError as error:
+        what = f"{path} has more than {GENESIS_BYTES_MAX >> 20} MiB, which is more than any genesis"
+        raise GenesisError(what, _RESTORE) from error
     except OSError as error:
-        if error.errno == errno.EFBIG:
-            what = f"{path} has more than {GENESIS_BYTES_MAX >> 20} MiB, which is more than any genesis"
-            raise GenesisError(what, _RESTORE) from error
         raise UnreadableGenesisError(f"{path} cannot be read", "check its owner and its mode") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise GenesisError(f"{path} is not a genesis file", _RESTORE) from error

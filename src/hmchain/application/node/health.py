@@ -91,10 +91,10 @@ def judge(facts: Facts) -> NetworkHealth:
     missing = tuple(sorted(name for name, power in facts.powers.items() if power and name not in there))
     have, spare = sum(there.values()), _may_fail(there, needed)
     fetches = facts.catching_up and len(facts.connected) > 1
-    fresh = bool(facts.since_ms) and facts.silence_ms < FRESH_MS
-    if have < needed and fresh and not fetches:
+    reaches_few = have < needed and not fetches
+    if reaches_few and facts.since_ms and facts.silence_ms < FRESH_MS:
         verdict, words = Health.DEGRADED, f": {', '.join(missing)} not connected to this node; blocks come all the same"
-    elif have < needed and not fetches:
+    elif reaches_few:
         verdict = Health.STANDS_STILL
         words = f"{_since(facts)}: {_share(have, total)} of the power is connected, more than 67 % is needed; "
         words += f"not connected: {', '.join(missing)}"

@@ -13,10 +13,9 @@ from hmchain.application.node.pace import Pace
 from hmchain.application.node.reading import open_ledger, verified_state
 from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
-from hmchain.application.site.run import ledger_in
+from hmchain.application.site.run import holds_ledger
 from hmchain.clock import utc
 from hmchain.errors import LedgerError
-from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, verify
@@ -203,7 +202,7 @@ def network_at(place: Path) -> NetworkStatus:
     Raises `NoEndpointError` if the node does not run, and what `ledger_at` and `open_ledger` raise.
     """
     folder = NodeFolder(place)
-    is_ledger = place.is_file() or (ledger_in(place) / genesis_file.FILE).is_file()
+    is_ledger = place.is_file() or holds_ledger(place)
     return _of_ledger(place) if is_ledger and not folder.toml.is_file() else _of_node(folder)
 
 

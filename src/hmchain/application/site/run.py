@@ -92,6 +92,11 @@ def ledger_in(folder: Path) -> Path:
     return folder if (folder / "genesis.json").is_file() else RunFolder(folder).ledger
 
 
+def holds_ledger(folder: Path) -> bool:
+    """Tell whether there is a ledger in a run's or a node's folder, or the folder is one."""
+    return (ledger_in(folder) / "genesis.json").is_file()
+
+
 def point_latest(folder: Path) -> None:
     """Make `latest` in a folder `runs` point to a run that lies there; a run elsewhere is nobody's latest."""
     runs = folder.absolute().parent

@@ -18,7 +18,7 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.errors import InputError, LedgerError
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.ledger import PARTIAL, check_proof
+from hmchain.interfaces.cli.ledger import check_proof, warn_of_part
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
     RunOption,
@@ -137,8 +137,7 @@ def trace(
         output.progress_bar("executing blocks") as progress,
         open_ledger(place.ledger, progress) as ledger,
     ):
-        if ledger.begins_after:
-            output.say(PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
+        warn_of_part(ledger.begins_after)
         if unsigned := ledger.require_whole().words:
             output.say(_UNSIGNED.format(unsigned), style="bold yellow", stderr=True)
         found = ledger.trace(study, dataset)
@@ -177,8 +176,7 @@ def _show_report(found: FolderAudit) -> None:
     output.heading("Not proven, not checked")
     for line in (*report.not_proven, *map(_finding, found.not_checked)):
         output.say(f"  - {line}")
-    if report.begins_after:
-        output.say(PARTIAL.format(report.begins_after), style="bold yellow", stderr=True)
+    warn_of_part(report.begins_after)
     if report.unsigned:
         output.say(f"Not audited: {report.unsigned[0]}. Headers for all: {FINISH}.", style="bold yellow", stderr=True)
     if not report.anchored:

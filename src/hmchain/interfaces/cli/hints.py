@@ -80,8 +80,7 @@ def _goes_there(words: str, running: str, folder: Path) -> bool:
     A folder without a ledger that is asked about its network is to become a node's.
     """
     from hmchain.application.site.node import NodeFolder
-    from hmchain.application.site.run import ledger_in
-    from hmchain.ledger.genesis import FILE as GENESIS
+    from hmchain.application.site.run import holds_ledger
 
     parts, wants = words.split(), takes(words)
     size = next((least for begin, least in _LEAST.items() if words.strip().startswith(begin)), 2)
@@ -90,6 +89,6 @@ def _goes_there(words: str, running: str, folder: Path) -> bool:
     if wants is Takes.RUN and " ".join(parts[:2]) not in ABOUT_ONE and parts[size:] and parts[size][0] != "-":
         return False  # the folder is its argument
     meant = takes(running)
-    if running.startswith("network ") and not folder.is_file() and not (ledger_in(folder) / GENESIS).is_file():
+    if running.startswith("network ") and not folder.is_file() and not holds_ledger(folder):
         meant = Takes.NODE
     return wants is not Takes.NOTHING and (wants is meant or NodeFolder(folder).toml.is_file())

@@ -38,7 +38,7 @@ Prefix = Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of the tra
 
 COLUMNS = ("height#", "time (UTC)", "proposer", "round#", "signed", "transactions", "refused#", "events", "hash")
 UNSIGNED = "not vouched for by a header at hand: the next block's, or one that `hmchain node audit` fetches"
-PARTIAL = (
+_PARTIAL = (
     "This log begins after block {}, with a snapshot: what happened before is missing here. Ask a member with the "
     "whole log, or fetch it: stop the node, `hmchain node recover`, start it."
 )
@@ -72,8 +72,7 @@ def blocks(
         output.progress_bar("executing blocks") as progress,
         open_ledger(place.ledger, progress) as ledger,
     ):
-        if ledger.begins_after:
-            output.say(PARTIAL.format(ledger.begins_after), style="bold yellow", stderr=True)
+        warn_of_part(ledger.begins_after)
         found, last = ledger.blocks(first, limit), ledger.height
     output.show(found, lambda _: _show_blocks(found, last))
 
@@ -148,6 +147,12 @@ def check_proof(
     about = {"transaction": line.digest, "kind": line.kind, "outcome": line.code}
     found = {"holds": True, **about, "height": proven.height, "time_ms": proven.time_ms, "anchors": given}
     output.show(found, lambda _: _show_proven(proven, given))
+
+
+def warn_of_part(begins: int) -> None:
+    """Say of a log that begins after a block, if it does, that what happened before is not in it."""
+    if begins:
+        output.say(_PARTIAL.format(begins), style="bold yellow", stderr=True)
 
 
 def _show_blocks(found: list[BlockView], last: int) -> None:

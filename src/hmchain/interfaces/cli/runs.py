@@ -10,10 +10,9 @@ from pathlib import Path
 
 from hmchain.application.node.ledger_file import unpacked
 from hmchain.application.site.node import NodeFolder
-from hmchain.application.site.run import LATEST, RunFolder, ledger_in
+from hmchain.application.site.run import LATEST, RunFolder, holds_ledger, ledger_in
 from hmchain.errors import InputError
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER
-from hmchain.ledger import genesis
 
 _NAME_ONE = (
     "name the folder of a node, a run or a ledger with --dir, or the node's in HMCHAIN_NODE; "
@@ -86,10 +85,9 @@ def find(*given: Path | None) -> Run:
         if path.is_file():
             raise NoRunError(f"{path} is a file, and a folder is wanted here", _MORE_THAN_A_LEDGER)
         raise NoRunError(f"there is no run at {path}", _NAME_ONE)
-    run = Run(path)
-    if not (run.ledger / genesis.FILE).is_file():
+    if not holds_ledger(path):
         raise NoRunError(f"{path} holds no ledger", _NAME_ONE)
-    return run
+    return Run(path)
 
 
 def _chosen(*given: Path | None) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
 from hmchain.interfaces.report.parts import Incident
 from hmchain.ledger import events
 from hmchain.ledger.blocks import ABSENT, Block, BlockResult
@@ -67,12 +65,13 @@ class Silences:
         if not any(isinstance(event, events.EpochClosed) for event in happened):
             return []  # an incident is settled when an epoch closes after the return
         over = [name for name, silence in self._silences.items() if silence.returned]
-        return [_settled(name, self._silences.pop(name)) for name in over]
+        closed = [(name, self._silences.pop(name)) for name in over]
+        return [_told(name, silence, silence.lowest) for name, silence in closed]
 
     @property
     def open(self) -> list[Incident]:
         """The incidents that are not settled."""
-        return [_told(name, silence) for name, silence in self._silences.items()]
+        return [_told(name, silence, None) for name, silence in self._silences.items()]
 
     def _jailed(self, name: str, height: int) -> None:
         entry = standings.standing(self._state, name)
@@ -80,8 +79,8 @@ class Silences:
         self._silences[name] = _Silence(last, height, lowest=entry.consensus)
 
 
-def _told(name: str, silence: _Silence) -> Incident:
-    """What is known before the epochs of the silence have closed: the score has not answered yet."""
+def _told(name: str, silence: _Silence, after: int | None) -> Incident:
+    """A silence and its price; `after` is None before its epochs have closed: the score has not answered yet."""
     last = silence.last
     back = f"took it back in block {silence.returned}, when it had caught up" if silence.returned else "wait for it"
     until = f"to block {silence.returned}" if silence.returned else "on"
@@ -93,10 +92,7 @@ def _told(name: str, silence: _Silence) -> Incident:
         height=silence.jailed,
         score="consensus score",
         before=last.consensus,
+        after=after,
         consequence=f"voting power {last.power} → {POWER_JAILED} from block {silence.jailed} {until}; the score halves "
         "with an epoch in which a fifth of the votes was missing, and grows again with the next ones",
     )
-
-
-def _settled(name: str, silence: _Silence) -> Incident:
-    return msgspec.structs.replace(_told(name, silence), after=silence.lowest)

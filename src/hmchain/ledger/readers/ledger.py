@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from hmchain.errors import InputError
+from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, NoSuchTransactionError, StoredBlock
@@ -178,11 +178,17 @@ class LedgerReader:
         return proof_files.prove(self._store, self.genesis, self._log.headers, self._found(prefix))
 
     def _found(self, prefix: str) -> bytes:
-        try:
+        with self._denying_nothing(NoSuchTransactionError, "came"):
             return transactions.find(self._store, prefix)
-        except NoSuchTransactionError as error:
+
+    @contextmanager
+    def _denying_nothing(self, unknown: type[HMChainError], happened: str) -> Iterator[None]:
+        """Raise `PartialLogError` for what is `unknown` in a log that begins with a snapshot: it may lie before."""
+        try:
+            yield
+        except unknown as error:
             if begins := self.begins_after:
-                raise partial_log(begins, f"does not show what came before: {error.what} in it") from error
+                raise partial_log(begins, f"does not show what {happened} before: {error.what} in it") from error
             raise
 
     def require_whole(self) -> WholeLog:
@@ -217,12 +223,8 @@ class LedgerReader:
         `PartialLogError` where it may have begun before the log, and what `require_whole` raises.
         """
         self.require_whole()
-        try:
+        with self._denying_nothing(NothingToTraceError, "began"):
             return self._trace(study, dataset)
-        except NothingToTraceError as error:
-            if begins := self.begins_after:
-                raise partial_log(begins, f"does not show what began before: {error.what} in it") from error
-            raise
 
     def _trace(self, study: str | None, dataset: str | None) -> StudyTrace | DatasetTrace:
         if dataset is None:

@@ -138,11 +138,10 @@ def _numbered(place: Path) -> list[Path]:
 
 def _read(path: Path) -> Chunk:
     try:
-        with files.open_regular(path) as file:
-            data = file.read(CHUNK_FILE_BYTES_MAX + 1)
-        if len(data) > CHUNK_FILE_BYTES_MAX:
-            raise SnapshotError(f"{path} is damaged: it has more than a chunk has", "fetch it from another member")
-        return decode(data, Chunk)
+        return decode(files.read(path, limit=CHUNK_FILE_BYTES_MAX), Chunk)
+    except files.TooLargeError as error:
+        what = f"{path} is damaged: it has more than a chunk has"
+        raise SnapshotError(what, "fetch it from another member") from error
     except (OSError, files.NoRegularFileError) as error:
         raise UnreadableSnapshotError(f"{path} cannot be read", "check path, owner and mode") from error
     except NotCanonicalError as error:
