@@ -10,6 +10,7 @@ from hmchain.application.governance.members import Motion
 from hmchain.application.node.joining import FoundedNetwork, JoinedNetwork
 from hmchain.application.node.sent import Sent
 from hmchain.application.node.status import NetworkStatus
+from hmchain.application.pages.figures import plural
 from hmchain.application.site import network
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
@@ -59,9 +60,9 @@ def show_network(found: NetworkStatus) -> None:
         for each in found.validators
     )  # fmt: skip
     output.table(VALIDATOR_COLUMNS, rows, drop=("blocks proposed#", "name", "learning#"))
-    counted = "" if found.health else " that hold anything"
-    output.say(f"Proposers of the last {found.blocks} blocks{counted}. "
-               f"At most {found.tolerated} members may fail or lie.")  # fmt: skip
+    counted = "" if found.health else " with transactions"
+    output.say(f"Proposers of the last {plural(found.blocks, 'block')}{counted}. "
+               f"At most {plural(found.tolerated, 'member')} may fail or lie.")  # fmt: skip
 
 
 def _standing(found: ValidatorStatus) -> str:
