@@ -9,7 +9,9 @@ from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_UPGRADES = {2: "ALTER TABLE held ADD COLUMN regions TEXT NOT NULL DEFAULT '[]'"}
+"""What each version before this one lacks of the next, so that a hospital's catalogue goes on."""
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -34,7 +36,8 @@ CREATE TABLE actions (
 CREATE TABLE held (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, releasable INTEGER NOT NULL, state TEXT NOT NULL,
-    reviewer TEXT NOT NULL, reviewed_ms INTEGER, PRIMARY KEY (dataset, version, item)) WITHOUT ROWID;
+    reviewer TEXT NOT NULL, reviewed_ms INTEGER, regions TEXT NOT NULL DEFAULT '[]',
+    PRIMARY KEY (dataset, version, item)) WITHOUT ROWID;
 -- Whom an item in quarantine is about, by pseudonym; '' stands for patients who cannot be told.
 CREATE TABLE held_subjects (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, subject TEXT NOT NULL,
@@ -70,7 +73,12 @@ class Database(sqlite.Database):
         if found == 0:
             with sqlite.failures(self._trouble):
                 connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        elif found != SCHEMA_VERSION:
+        while found in _UPGRADES:
+            with self.transaction() as database:
+                database.execute(_UPGRADES[found])
+                found += 1
+                database.execute(f"PRAGMA user_version = {found}")
+        if found not in (0, SCHEMA_VERSION):
             raise CatalogueError(f"{path} is of another version", "use the version of hmchain that made it")
 
     def shred(self) -> None:

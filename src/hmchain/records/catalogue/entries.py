@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hmchain.records.deidentification.outcome import Action, Edition
 from hmchain.records.deidentification.profile import Profile
+from hmchain.records.sources.item import Rectangles
 
 PENDING, RELEASED, REJECTED = "pending", "released", "rejected"
 """What a reviewer said of an item in quarantine: nothing yet, that it may pass, that it may not."""
@@ -107,6 +108,8 @@ class HeldItem:
     state: str = PENDING
     reviewer: str = ""
     reviewed_ms: int | None = None
+    regions: Rectangles = ()
+    """Where the reviewer should look in an image; what a release with these as its item's `blank` sets to 0."""
 
 
 @dataclass(frozen=True)

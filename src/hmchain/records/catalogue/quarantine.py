@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from hmchain.records.catalogue.database import Database
 from hmchain.records.catalogue.entries import HeldItem
+from hmchain.records.sources.item import Rectangles
 
-_COLUMNS = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
+_COLUMNS = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms, regions"
 _ONE = "dataset = ? AND version = ? AND item = ?"
 
 
@@ -39,9 +42,9 @@ class Quarantine:
     def write(self, database: sqlite3.Connection, held: HeldItem, subjects: Iterable[str]) -> None:
         """Write down an item that waits, within a transaction, and the pseudonyms of all whom it is about."""
         database.execute(
-            f"INSERT OR REPLACE INTO held ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO held ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (held.item, held.dataset, held.version, held.kind, held.label, held.code, held.reason, held.releasable,
-             held.state, held.reviewer, held.reviewed_ms),
+             held.state, held.reviewer, held.reviewed_ms, msgspec.json.encode(held.regions).decode()),
         )  # fmt: skip
         database.executemany(
             "INSERT OR IGNORE INTO held_subjects VALUES (?, ?, ?, ?)", [(*_key(held), subject) for subject in subjects]
@@ -68,7 +71,7 @@ def _key(held: HeldItem) -> tuple[str, int, bytes]:
 
 
 def _held(row: tuple[Any, ...]) -> HeldItem:
-    return replace(HeldItem(*row), releasable=bool(row[7]))
+    return replace(HeldItem(*row), releasable=bool(row[7]), regions=msgspec.json.decode(row[11], type=Rectangles))
 
 
 def _forget_subjects(database: sqlite3.Connection, held: HeldItem) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hmchain.records.envelope import Buffer
-from hmchain.records.sources.item import Item
+from hmchain.records.sources.item import Item, Rectangles
 
 REMOVED, EMPTIED, REPLACED, SHIFTED, GENERALISED, KEPT = (
     "removed", "emptied", "replaced", "shifted", "generalised", "kept",
@@ -76,6 +76,8 @@ class Held:
     """Whether a reviewer may let it through (`reviewed=True`); a damaged file can only be mended or rejected."""
     subjects: tuple[str, ...] = ()
     """Pseudonyms of all patients that it is about; none if that cannot be told."""
+    regions: Rectangles = ()
+    """Where a reviewer should look in an image: places, not what is written there."""
 
 
 Outcome = Clean | Held

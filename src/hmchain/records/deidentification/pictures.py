@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import EMPTIED, GENERALISED, REMOVED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten, metadata_kinds, readers
-from hmchain.records.sources.item import Item
+from hmchain.records.sources.item import Item, Rectangles
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -67,25 +67,29 @@ class ImageDeidentifier:
                 known = {"label": item.label}
                 if item.patient:
                     subject, known["patient"] = self._pseudonyms.subject(item.patient), PATIENT_KNOWN
-                yield from self._frames(image, digest, subject, known)
+                yield from self._frames(image, digest, subject, known, item.blank)
         except Image.DecompressionBombError:
             yield Held("too_large", _TOO_MANY_PIXELS, False)
         except Exception:  # decoders raise almost anything on damaged bytes
             yield Held("damaged", "not an image of a format that is read, or a damaged one", False)
 
-    def _frames(self, image: Image.Image, digest: str, subject: str, known: dict[str, str]) -> Iterator[Outcome]:
+    def _frames(
+        self, image: Image.Image, digest: str, subject: str, known: dict[str, str], blank: Rectangles
+    ) -> Iterator[Outcome]:
         count = _frame_count(image)
         for index in range(count if count > 1 else 0):  # all of a file, or nothing
             image.seek(index)
             image.load()
         for index in range(count):
             image.seek(index)
-            yield self._frame(image, f"{digest} {index}", subject, {**known, "frame": f"{index + 1}/{count}"})
+            yield self._frame(image, f"{digest} {index}", subject, {**known, "frame": f"{index + 1}/{count}"}, blank)
 
-    def _frame(self, image: Image.Image, name: str, subject: str, known: dict[str, str]) -> Clean:
+    def _frame(self, image: Image.Image, name: str, subject: str, known: dict[str, str], blank: Rectangles) -> Clean:
         removed = metadata_kinds(image)
         form, mode = image.format or "", image.mode
         bare = bare_pixels(image)
+        for left, top, width, height in blank:
+            bare.paste(0, (left, top, left + width, top + height))
         with io.BytesIO() as png:
             bare.save(png, "PNG", compress_level=_COMPRESSION, compress_type=_strategy(bare.mode))
             data = png.getvalue()
@@ -100,6 +104,8 @@ class ImageDeidentifier:
         actions = [Action(kind, REMOVED) for kind in removed]
         if mode not in ("L", "RGB") and bare.mode != mode:
             actions.append(Action(f"pixels of mode {mode}", GENERALISED))
+        if blank:
+            actions.append(Action("parts of the pixels", EMPTIED))
         return Clean(
             record=self._pseudonyms.identifier("image", name),
             subject=subject,

@@ -303,7 +303,15 @@ class Extraction:
         reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
         releasable = all(entry.releasable for entry in held)
         return HeldItem(
-            name, self._dataset.name, self._version, item.kind, item.label, held[0].code, reasons, releasable
+            name,
+            self._dataset.name,
+            self._version,
+            item.kind,
+            item.label,
+            held[0].code,
+            reasons,
+            releasable,
+            regions=tuple(dict.fromkeys(region for entry in held for region in entry.regions)),
         )
 
     def _quarantine_id(self, item: Item, file: BinaryIO) -> bytes:

@@ -14,7 +14,7 @@ from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.objects import DiskFullError
 from hmchain.records.pipeline.extraction import CONFLICT, Extraction, ExtractionTally, name_record, quarantine_of
-from hmchain.records.sources.item import Item
+from hmchain.records.sources.item import Item, Rectangles
 from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault
 
@@ -84,9 +84,11 @@ def release(
     now_ms: int,
     *,
     replacing: bool = False,
+    blank: Rectangles = (),
 ) -> ExtractionTally:
     """Let an item through: it is de-identified like any other, and becomes records.
 
+    `blank` is set to 0 in every frame of an image first: `held.regions`, say, or what the reviewer drew.
     `replacing` says of one with the identifier of other records that it takes their place. Raises `NotReleasableError`
     for one that no reviewer can let through, or for such a one if that is not said.
     """
@@ -98,7 +100,7 @@ def release(
         raise NotReleasableError(
             what, "say which to take: release it with --replace, or reject it to stay with the other"
         )
-    item = Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label)
+    item = Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label, blank=blank)
     tally = extraction.release(item, held.item, replacing=replacing)
     if tally.held == 0:
         _close(catalogue, vault, held, RELEASED, reviewer, now_ms)

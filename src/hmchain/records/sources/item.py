@@ -12,6 +12,9 @@ from typing import BinaryIO, Protocol
 
 from hmchain.errors import DataError
 
+Rectangles = tuple[tuple[int, int, int, int], ...]
+"""Parts of a picture: left, top, width and height of each, in pixels."""
+
 DICOM, IMAGE, FHIR, HL7, TABLE = "dicom", "image", "fhir", "hl7", "table"
 ARRAYS = "arrays"
 """What a file is that holds many items of kind `IMAGE`."""
@@ -52,6 +55,8 @@ class Item:
     mark: str = ""
     """What it is remembered by (`marks`): the same at every run for the same content, and another for another content.
     Nothing: its name, which then stands for one content for good."""
+    blank: Rectangles = ()
+    """What a reviewer saw writing in, of an image: set to 0 in every frame."""
 
     @property
     def known_by(self) -> str:

@@ -174,3 +174,17 @@ def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path, damage: str) -> No
             database.execute("PRAGMA user_version = 99")
     with pytest.raises(CatalogueError, match=r"catalogue\.db"):
         Catalogue(path, LOCAL)
+
+
+def test_a_catalogue_of_the_version_before_goes_on_with_what_waits_in_it(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.close()
+    with sqlite3.connect(tmp_path / "catalogue.db") as database:
+        database.execute("ALTER TABLE held DROP COLUMN regions")
+        held = (b"x" * 32, "brain", 1, "dicom", "", "burned_in_text", "why", 1, "pending", "", None)
+        columns = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
+        database.execute(f"INSERT INTO held ({columns}) VALUES ({', '.join('?' * 11)})", held)
+        database.execute("PRAGMA user_version = 2")
+    with Catalogue(tmp_path / "catalogue.db", LOCAL) as again:
+        (waiting,) = again.quarantine.items()
+        assert waiting.code == "burned_in_text" and waiting.regions == ()
+        again.quarantine.decide(waiting, "rejected", "Curie", 1)

@@ -6,6 +6,7 @@ import io
 import resource
 import struct
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,14 @@ def test_a_length_that_lies_takes_no_memory() -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert isinstance(found, Held) and found.code == "damaged" and peak < 8 << 20
+
+
+def test_what_a_reviewer_saw_writing_in_is_black_in_the_record() -> None:
+    before = ct(Modality="US", Rows=8, Columns=8)
+    before.PixelData = np.full(64, 999, "<u2").tobytes()
+    seen = replace(item(written(before)), blank=((1, 2, 3, 4), (7, 7, 9, 9)))
+    after = pydicom.dcmread(io.BytesIO(content(collected(deidentifier(), seen, reviewed=True))))
+    black = after.pixel_array == 0
+    assert black[2:6, 1:4].all() and black[7, 7] and black.sum() == 13
+    assert after.BurnedInAnnotation == "NO"
+    assert "113101" in {code.CodeValue for code in after.DeidentificationMethodCodeSequence}

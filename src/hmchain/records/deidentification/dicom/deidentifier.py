@@ -66,13 +66,13 @@ class DicomDeidentifier:
         Raises `SourceError` where the item cannot be read at all; bytes that make no sense are `Held`.
         """
         with item.open() as file:
-            yield self._outcome(file, item.label, reviewed)
+            yield self._outcome(file, item, reviewed)
 
-    def _outcome(self, file: BinaryIO, label: str, reviewed: bool) -> Outcome:
+    def _outcome(self, file: BinaryIO, item: Item, reviewed: bool) -> Outcome:
         opened: DicomHeader | None = None
         try:
             opened = open_dicom(file)
-            return self._clean(opened, label, reviewed)
+            return self._clean(opened, item, reviewed)
         except Hold as hold:
             return self._whose(hold.held, opened)
         except (SourceError, MemoryError):
@@ -94,10 +94,11 @@ class DicomDeidentifier:
         except Exception:  # as above: what holds it is known already
             return held
 
-    def _clean(self, opened: DicomHeader, label: str, reviewed: bool) -> Clean:
+    def _clean(self, opened: DicomHeader, item: Item, reviewed: bool) -> Clean:
         refuse(opened)
         rules = self._profile.dicom
-        blank = rectangles(opened, rules)
+        known = rectangles(opened, rules)
+        blank = (*known, *item.blank)
         subject = self._subject(opened)
         cleaning = Cleaning(
             self._rules,
@@ -112,7 +113,7 @@ class DicomDeidentifier:
         left = cleaning.clean(opened.elements)
         coincidence = cleaning.guard.check(cleaning.kept)
         if not reviewed:
-            review(opened, rules, blanked=bool(blank), coincidence=coincidence)
+            review(opened, rules, blanked=bool(known), coincidence=coincidence)
         image, pixels = None, None
         if opened.pixels is not None:
             image = image_pixels(opened, opened.pixels)
@@ -137,7 +138,7 @@ class DicomDeidentifier:
             subject=subject,
             media_type=MEDIA_TYPE,
             pieces=lambda: chain((start,), pixels.pieces() if pixels else ()),
-            attributes=attributes(left, image, label),
+            attributes=attributes(left, image, item.label),
             actions=(*cleaning.actions(), *_own_actions(pixels)),
         )
 

@@ -24,13 +24,12 @@ from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import ALLOCATED, PHOTOMETRIC, PLANAR, ImagePixels
 from hmchain.records.deidentification.dicom.reading import NATIVE, PIXEL_DATA, DicomHeader, PixelElement
 from hmchain.records.envelope import Buffer
-from hmchain.records.sources.item import SourceError
+from hmchain.records.sources.item import Rectangles, SourceError
 
 PIECE_BYTES = 1 << 20
 EAGER_BYTES = 64 << 20
 """Frames of less than this together are worked on once and held; more are gone through twice, a frame at a time."""
 
-Rectangles = tuple[tuple[int, int, int, int], ...]
 Samples = npt.NDArray[Any]
 
 _JPEG, _UNDEFINED = "1.2.840.10008.1.2.4.", 0xFFFFFFFF

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS
-from hmchain.records.deidentification.dicom.pixels import Rectangles
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import DicomRules
+from hmchain.records.sources.item import Rectangles
 
 BURNED_IN = 0x00280301
 IMAGE_TYPE, MANUFACTURER, MODEL = 0x00080008, 0x00080070, 0x00081090
