@@ -18,6 +18,7 @@ FOLDERS = {
 }
 """What `--dir` may be, and the variable that stands for it."""
 SEVERAL = {
+    "--as": "what a source holds, or the form in which an export is written",
     "--dir": "see FOLDERS",
     "--node": "what `--dir` is, as those once named it who decide on studies",
     "--output": "where a command writes: a file or a folder, as it needs",

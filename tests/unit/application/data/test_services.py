@@ -95,7 +95,8 @@ def test_an_erasure_says_what_went_and_what_the_ledger_knows(north: HospitalFold
 def test_files_leave_the_vault_as_they_are_asked_for(north: HospitalFolder, pictures: Path, tmp_path: Path) -> None:
     with hospital.read_records(north) as records:
         version = records.catalogue.version("pictures", None)
-        assert export.export(records, version, tmp_path / "out") == export.ExportedRecords(tmp_path / "out", PICTURES)
+        written = export.export(records, version, tmp_path / "out")
+        assert written == export.ExportedRecords(tmp_path / "out", PICTURES, "files", "index.csv")
         with open_source(read_request(str(pictures))) as source:
             clean = deidentification.deidentify(records, source, tmp_path / "clean", "another")
     assert clean.trial.records.total() == PICTURES

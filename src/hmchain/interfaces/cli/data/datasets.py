@@ -24,6 +24,7 @@ from hmchain.interfaces.cli.options import (
 )
 
 RECORDS_SHOWN = 10
+_FORM_HELP = "One file a record (files), or FHIR resources as a bulk export (ndjson)."
 
 app = typer.Typer()
 
@@ -75,11 +76,12 @@ def export(
     target: Annotated[Path, typer.Option("--output", metavar="DIR", help="A new folder.")],
     directory: HospitalOption = DEFAULT_FOLDER,
     number: VersionOption = None,
+    form: Annotated[exports.Form, typer.Option("--as", metavar="FORM", help=_FORM_HELP)] = "files",
 ) -> None:
     """Write the records of a version, de-identified but decrypted, into a folder, with an index.
 
     If it is cut short, the same command goes on in the same folder.
     """
     with reading(directory) as records, output.progress_bar("writing records") as progress:
-        written = exports.export(records, records.catalogue.version(dataset, number), target, progress)
+        written = exports.export(records, records.catalogue.version(dataset, number), target, progress, form)
     output.show(written, views.show_exported)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from hmchain.application.data.datasets import Description, Hit
-from hmchain.application.data.export import INDEX, ExportedRecords
+from hmchain.application.data.export import ExportedRecords
 from hmchain.application.data.labels import LabelState
 from hmchain.application.data.publication import VersionCheck
 from hmchain.application.data.registration import Registration, RegistrationPreview, WrittenCard, WrittenProof
@@ -124,7 +124,9 @@ def show_card(made: WrittenCard) -> None:
 
 def show_exported(made: ExportedRecords) -> None:
     """Say where clean files are."""
-    output.say(f"{made.records} records are in {made.folder}, with {INDEX}. They are not encrypted there.")
+    output.say(f"{made.records} records are in {made.folder}, with {made.listing}. They are not encrypted there.")
+    for note in made.notes:
+        output.say(note)
 
 
 def label_words(found: LabelState) -> str:

@@ -1,0 +1,46 @@
+"""Each record as a file of its own, as it lies in the vault, and an index of what they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from hmchain.application.data.exports.job import ExportForm, ExportJob, Written
+from hmchain.records.catalogue import RecordEntry
+from hmchain.records.pipeline import clean_files
+
+INDEX = "index.csv"
+
+
+def write(job: ExportJob) -> Written:
+    """Write the files that an earlier run did not, drop those of records that were erased since, and the index."""
+    names = [clean_files.file_name(entry.record, entry.media_type) for entry in job.entries]
+    clean_files.drop_others(job.folder, {*names, INDEX})
+    for done, (entry, name) in enumerate(zip(job.entries, names, strict=True), 1):
+        if not _is_written(job.folder / name, entry.size):
+            job.write(name, job.stream(entry))
+        job.tell(done)
+    job.write(INDEX, [_index(job.entries, names).encode()])
+    return Written(INDEX)
+
+
+FORM = ExportForm(write)
+
+
+def _is_written(path: Path, size: int) -> bool:
+    """Tell whether an earlier run wrote a record; what a power cut left of it is shorter."""
+    return path.exists() and path.stat().st_size == size
+
+
+def _index(entries: Sequence[RecordEntry], names: Sequence[str]) -> str:
+    columns = sorted({name for entry in entries for name in entry.attributes} - {"label"})
+    with io.StringIO(newline="") as text:
+        table = csv.writer(text)
+        table.writerow(["file", "subject", "label", *columns])
+        for entry, name in zip(entries, names, strict=True):
+            table.writerow(
+                [name, entry.subject, entry.label, *(entry.attributes.get(column, "") for column in columns)]
+            )
+        return text.getvalue()

@@ -1,0 +1,61 @@
+"""What `data export` writes for other programs: FHIR resources as a bulk export has them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.data import export, extraction
+from hmchain.application.data.exports.job import ExportFormError
+from hmchain.application.site import hospital
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.records.sources.opening import open_source
+from hmchain.records.sources.request import SourceRequest
+from support.health_records import Resource, bundle, observation, patient
+
+
+def extracted(place: Path, files: dict[str, bytes], dataset: str, **said: str) -> HospitalFolder:
+    """A hospital in no network that extracted some files."""
+    source = place / "source"
+    for name, data in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(data)
+    made = hospital.create(place / "north")
+    with hospital.open_records(made) as records, open_source(SourceRequest(place=str(source), **said)) as opened:
+        extraction.extract_into(records, dataset, opened, title="A dataset")
+    return made
+
+
+def lines(file: Path) -> list[Resource]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_an_analyst_reads_fhir_resources_a_file_a_type_and_is_told_what_is_missing(tmp_path: Path) -> None:
+    resources = [patient(1), observation(1, 1)]
+    north = extracted(tmp_path, {"ward.json": json.dumps(bundle(resources)).encode()}, "ward")
+    with hospital.read_records(north) as records:
+        made = export.export(records, records.catalogue.version("ward"), tmp_path / "out", form="ndjson")
+    assert sorted(path.name for path in made.folder.iterdir()) == ["Observation.ndjson", "Patient.ndjson", made.listing]
+    (seen,), (person,) = lines(made.folder / "Observation.ndjson"), lines(made.folder / "Patient.ndjson")
+    assert seen["subject"] == {"reference": f"Patient/{person['id']}"}
+    assert made.notes == ("References to resources that are not in this version: 1 to Encounter.",)
+    manifest = json.loads((made.folder / made.listing).read_text())
+    assert [(each["type"], each["url"], each["count"]) for each in manifest["output"]] == [
+        ("Observation", "Observation.ndjson", 1), ("Patient", "Patient.ndjson", 1),
+    ]  # fmt: skip
+    assert manifest["extension"] == {"references": 2, "referencesToOthers": {"Encounter": 1}}
+
+
+def test_what_is_no_resource_is_not_written_as_one_and_no_folder_is_begun(tmp_path: Path) -> None:
+    table = b"patient,value\n" + b"".join(b"%d,1\n" % number for number in range(6))
+    (tmp_path / "t.toml").write_text(
+        'title = "T"\n[tables.t.columns]\npatient = { type = "integer", role = "subject" }\n'
+        'value = { type = "integer", role = "value", min = 0, max = 9 }\n'
+    )
+    north = extracted(tmp_path, {"t.csv": table}, "t", schema=str(tmp_path / "t.toml"))
+    with hospital.read_records(north) as records:
+        with pytest.raises(ExportFormError, match="ndjson is for FHIR resources"):
+            export.export(records, records.catalogue.version("t"), tmp_path / "out", form="ndjson")
+        assert not (tmp_path / "out").exists()
