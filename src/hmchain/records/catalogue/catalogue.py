@@ -70,7 +70,7 @@ class Catalogue:
         self._file = Database(path)
         people = local.derive("hmchain patients")
         self.projects = Projects(self._file, local, people=people)
-        self.quarantine = Quarantine(self._file)
+        self.quarantine = Quarantine(self._file, local.derive("hmchain reviewed content"))
         self.opt_outs = OptOuts(self._file, people=people, key=local.derive("hmchain opt-outs"))
         self._editions = Editions(local)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from hmchain import files, sqlite
@@ -9,9 +10,25 @@ from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 3
-_UPGRADES = {2: "ALTER TABLE held ADD COLUMN regions TEXT NOT NULL DEFAULT '[]'"}
-"""What each version before this one lacks of the next, so that a hospital's catalogue goes on."""
+SCHEMA_VERSION = 4
+_REVIEW = """
+-- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
+CREATE TABLE decisions (
+    content BLOB NOT NULL, told BLOB NOT NULL, state TEXT NOT NULL, reviewer TEXT NOT NULL, persons INTEGER NOT NULL,
+    decided_ms INTEGER NOT NULL, regions TEXT NOT NULL, PRIMARY KEY (content, told)) WITHOUT ROWID;
+CREATE INDEX held_by_item ON held (item);
+CREATE INDEX held_by_code ON held (state, code);
+CREATE INDEX held_by_series ON held (series);
+CREATE INDEX held_by_device ON held (device);
+CREATE INDEX held_by_patient ON held (patient);
+"""
+_MIGRATIONS = {
+    2: "ALTER TABLE held ADD COLUMN regions TEXT NOT NULL DEFAULT '[]'",
+    3: "".join(f"ALTER TABLE held ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in
+               ("series", "modality", "device", "patient"))
+    + f"ALTER TABLE held ADD COLUMN content BLOB NOT NULL DEFAULT x'';{_REVIEW}",
+}  # fmt: skip
+"""The change that brings a file from one version to the next."""
 _SCHEMA = f"""
 CREATE TABLE projects (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE datasets (
@@ -36,14 +53,15 @@ CREATE TABLE actions (
 CREATE TABLE held (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, releasable INTEGER NOT NULL, state TEXT NOT NULL,
-    reviewer TEXT NOT NULL, reviewed_ms INTEGER, regions TEXT NOT NULL DEFAULT '[]',
+    reviewer TEXT NOT NULL, reviewed_ms INTEGER, regions TEXT NOT NULL DEFAULT '[]', series TEXT NOT NULL,
+    modality TEXT NOT NULL, device TEXT NOT NULL, patient TEXT NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (dataset, version, item)) WITHOUT ROWID;
 -- Whom an item in quarantine is about, by pseudonym; '' stands for patients who cannot be told.
 CREATE TABLE held_subjects (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, subject TEXT NOT NULL,
     PRIMARY KEY (dataset, version, item, subject)) WITHOUT ROWID;
 CREATE INDEX held_by_subject ON held_subjects (subject);
-CREATE TABLE opt_outs (
+{_REVIEW}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
 {EDITIONS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
@@ -73,13 +91,22 @@ class Database(sqlite.Database):
         if found == 0:
             with sqlite.failures(self._trouble):
                 connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        while found in _UPGRADES:
-            with self.transaction() as database:
-                database.execute(_UPGRADES[found])
-                found += 1
-                database.execute(f"PRAGMA user_version = {found}")
-        if found not in (0, SCHEMA_VERSION):
-            raise CatalogueError(f"{path} is of another version", "use the version of hmchain that made it")
+        elif found != SCHEMA_VERSION:
+            self._migrate(connection, found)
+
+    def _migrate(self, connection: sqlite3.Connection, found: int) -> None:
+        """Bring a file of an earlier version to this one, all of the way or not at all.
+
+        Raises `CatalogueError` for one that is of no version that is known.
+        """
+        if found > SCHEMA_VERSION or found < min(_MIGRATIONS):
+            raise CatalogueError(f"{self._path} is of another version", "use the version of hmchain that made it")
+        with self.transaction():
+            ((now,),) = self.query("PRAGMA user_version")  # another process may have done it meanwhile
+            for number in range(now, SCHEMA_VERSION):
+                for statement in _MIGRATIONS[number].split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def shred(self) -> None:
         """Leave nothing of deleted entries in SQLite's log.

@@ -110,6 +110,13 @@ class HeldItem:
     reviewed_ms: int | None = None
     regions: Rectangles = ()
     """Where the reviewer should look in an image; what a release with these as its item's `blank` sets to 0."""
+    series: str = ""
+    modality: str = ""
+    device: str = ""
+    patient: str = ""
+    """Pseudonyms, where they can be told (`Origin`); those of series and patient go once somebody has decided."""
+    content: bytes = b""
+    """Keyed digest of its content: what a decision about it is found by later (`Decisions`)."""
 
 
 @dataclass(frozen=True)

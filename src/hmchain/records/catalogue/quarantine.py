@@ -1,32 +1,78 @@
-"""Items that wait for a person, whom they are about, and what was decided."""
+"""Items that wait for a person, whom they are about, and what was decided.
+
+A hundred thousand may wait: all that asks for some of them goes by an index, and answers a page at a time.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import msgspec
 
+from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
-from hmchain.records.catalogue.entries import HeldItem
+from hmchain.records.catalogue.decisions import Decision, Decisions
+from hmchain.records.catalogue.entries import PENDING, HeldItem
+from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.sources.item import Rectangles
 
-_COLUMNS = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms, regions"
+_NAMES = tuple(field.name for field in fields(HeldItem))
+_COLUMNS = ", ".join(_NAMES)
+_MARKS = ", ".join("?" * len(_NAMES))
 _ONE = "dataset = ? AND version = ? AND item = ?"
+_ORDER = "dataset, version, item"
+_PAGE = 1000
+GROUPED = ("code", "modality", "kind", "series", "device", "patient", "dataset")
+"""What waiting items can be counted by."""
 
 
 class Quarantine:
     """The part of the catalogue's file that is about items in quarantine."""
 
-    def __init__(self, file: Database) -> None:
+    def __init__(self, file: Database, key: SecretKey) -> None:
+        """`key` is the hospital's, for the digests of what was decided about."""
         self._file = file
+        self.decisions = Decisions(file, key)
 
     def items(self, dataset: str | None = None) -> list[HeldItem]:
-        """Items in quarantine, of one dataset or all."""
-        sql = f"SELECT {_COLUMNS} FROM held WHERE ? IN ('', dataset) ORDER BY dataset, version, item"  # noqa: S608
-        return [_held(row) for row in self._file.query(sql, (dataset or "",))]
+        """All items in quarantine, of one dataset or all."""
+        return list(self.chosen(HeldFilter(dataset or "")))
+
+    def chosen(self, wanted: HeldFilter) -> Iterator[HeldItem]:
+        """The items that a filter leaves, in order of dataset, version and id; a page at a time."""
+        after: HeldItem | None = None
+        while found := self.page(wanted, _PAGE, after):
+            yield from found
+            after = found[-1]
+
+    def page(self, wanted: HeldFilter, limit: int, after: HeldItem | None = None) -> list[HeldItem]:
+        """The next `limit` items of those that a filter leaves, after one of them."""
+        where, values = wanted.where()
+        last = _key(after) if after is not None else ("", 0, b"")
+        sql = f"SELECT {_COLUMNS} FROM held WHERE {where} AND ({_ORDER}) > (?, ?, ?) ORDER BY {_ORDER} LIMIT ?"  # noqa: S608
+        return [_held(row) for row in self._file.query(sql, (*values, *last, limit))]
+
+    def count(self, wanted: HeldFilter) -> int:
+        """Count the items that a filter leaves."""
+        where, values = wanted.where()
+        ((found,),) = self._file.query(f"SELECT count(*) FROM held WHERE {where}", values)  # noqa: S608
+        return int(found)
+
+    def counts(self, wanted: HeldFilter, column: str, limit: int = 100) -> dict[str, int]:
+        """Count the items that a filter leaves by one of `GROUPED`, the most first."""
+        assert column in GROUPED
+        where, values = wanted.where()
+        sql = f"SELECT {column}, count(*) FROM held WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"  # noqa: S608
+        return dict(self._file.query(sql, (*values, limit)))
+
+    def waiting(self, prefix: str, limit: int = 2) -> list[HeldItem]:
+        """The waiting items whose ids begin with some hexadecimal digits, at most `limit` of them."""
+        low, high = _bounds(prefix)
+        sql = f"SELECT {_COLUMNS} FROM held WHERE item >= ? AND item <= ? AND state = ? ORDER BY item LIMIT ?"  # noqa: S608
+        return [_held(row) for row in self._file.query(sql, (low, high, PENDING, limit))]
 
     def item(self, dataset: str, version: int, item: bytes) -> HeldItem | None:
         """One item in quarantine, whatever somebody decided about it; or None."""
@@ -35,29 +81,35 @@ class Quarantine:
 
     def of(self, subject: str) -> list[HeldItem]:
         """Items that wait and are about a patient; for an empty pseudonym, those whose patients cannot all be told."""
-        sql = "SELECT dataset, version, item FROM held_subjects WHERE subject = ?"
-        wanted = set(self._file.query(sql, (subject,)))
-        return [held for held in self.items() if _key(held) in wanted]
+        columns = ", ".join(f"held.{name}" for name in _NAMES)
+        sql = f"SELECT {columns} FROM held_subjects JOIN held USING (dataset, version, item) WHERE subject = ?"  # noqa: S608
+        return [_held(row) for row in self._file.query(sql, (subject,))]
 
     def write(self, database: sqlite3.Connection, held: HeldItem, subjects: Iterable[str]) -> None:
         """Write down an item that waits, within a transaction, and the pseudonyms of all whom it is about."""
-        database.execute(
-            f"INSERT OR REPLACE INTO held ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (held.item, held.dataset, held.version, held.kind, held.label, held.code, held.reason, held.releasable,
-             held.state, held.reviewer, held.reviewed_ms, msgspec.json.encode(held.regions).decode()),
-        )  # fmt: skip
-        database.executemany(
-            "INSERT OR IGNORE INTO held_subjects VALUES (?, ?, ?, ?)", [(*_key(held), subject) for subject in subjects]
-        )
+        row = {**vars(held), "regions": msgspec.json.encode(held.regions).decode()}
+        database.execute(f"INSERT OR REPLACE INTO held ({_COLUMNS}) VALUES ({_MARKS})", tuple(row.values()))  # noqa: S608
+        if held.state == PENDING:
+            rows = [(*_key(held), subject) for subject in subjects]
+            database.executemany("INSERT OR IGNORE INTO held_subjects VALUES (?, ?, ?, ?)", rows)
 
     def decide(self, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
         """Write down what a reviewer decided."""
+        self.decide_all([held], Decision(state, reviewer, 1, now_ms))
+
+    def decide_all(self, items: Sequence[HeldItem], decision: Decision, *, lasting: bool = True) -> None:
+        """Write down what was decided about some items, all or none; `lasting`, for their content in other versions
+        too."""
+        sql = f"""
+            UPDATE held SET state = ?, reviewer = ?, reviewed_ms = ?, series = '', patient = '', content = ?
+            WHERE {_ONE}"""  # noqa: S608
         with self._file.transaction() as database:
-            database.execute(
-                f"UPDATE held SET state = ?, reviewer = ?, reviewed_ms = ? WHERE {_ONE}",  # noqa: S608
-                (state, reviewer, now_ms, *_key(held)),
-            )
-            _forget_subjects(database, held)
+            for held in items:
+                said = (decision.state, decision.reviewer, decision.decided_ms, held.content)
+                database.execute(sql, (*said, *_key(held)))
+                _forget_subjects(database, held)
+                if lasting:
+                    self.decisions.write(database, held, decision)
 
     def forget(self, held: HeldItem) -> None:
         """Delete what is written of an item."""
@@ -71,7 +123,17 @@ def _key(held: HeldItem) -> tuple[str, int, bytes]:
 
 
 def _held(row: tuple[Any, ...]) -> HeldItem:
-    return replace(HeldItem(*row), releasable=bool(row[7]), regions=msgspec.json.decode(row[11], type=Rectangles))
+    named = dict(zip(_NAMES, row, strict=True))
+    regions = msgspec.json.decode(named["regions"], type=Rectangles)
+    return HeldItem(**{**named, "releasable": bool(named["releasable"]), "regions": regions})
+
+
+def _bounds(prefix: str) -> tuple[bytes, bytes]:
+    """The first and the last id that begin with some digits; of what is none, bounds that no id lies between."""
+    try:
+        return bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+    except ValueError:
+        return b"\xff", b""
 
 
 def _forget_subjects(database: sqlite3.Connection, held: HeldItem) -> None:

@@ -65,6 +65,18 @@ class Clean:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The place that a held item came from, as far as it could be told: what a reviewer goes by where many wait."""
+
+    series: str = ""
+    """Pseudonym of its series."""
+    modality: str = ""
+    """A defined term of DICOM's, or `other`: whatever else stands there may be anything."""
+    device: str = ""
+    """Pseudonym of its device and the size of its pictures: of all that one rule of a profile blanks alike."""
+
+
+@dataclass(frozen=True)
 class Held:
     """An item that must not pass as it is."""
 
@@ -78,6 +90,7 @@ class Held:
     """Pseudonyms of all patients that it is about; none if that cannot be told."""
     regions: Rectangles = ()
     """Where a reviewer should look in an image: places, not what is written there."""
+    origin: Origin = Origin()
 
 
 Outcome = Clean | Held

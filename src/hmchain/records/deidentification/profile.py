@@ -137,6 +137,13 @@ class TableRules(Section, frozen=True):
             raise ValueError("suppress_max must be from 0 to below 1")
 
 
+class ReviewRules(Section, frozen=True):
+    """People who decide about what no program may decide."""
+
+    persons: Literal[1, 2] = 1
+    """So many people, each with a key of their own, must say that an item may pass; one is enough to reject it."""
+
+
 class Profile(Section, frozen=True):
     """One profile."""
 
@@ -149,6 +156,7 @@ class Profile(Section, frozen=True):
     fhir: FhirRules = FhirRules()
     hl7: Hl7Rules = Hl7Rules()
     table: TableRules = TableRules()
+    review: ReviewRules = ReviewRules()
 
     def __post_init__(self) -> None:
         if self.dates not in ("remove", "shift"):

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
 
-from hmchain.canonical import digest
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
+from hmchain.records.catalogue.entries import REJECTED, RELEASED
 from hmchain.records.deidentification.outcome import Action, Clean, Held
 from hmchain.records.deidentification.report import count_actions
+from hmchain.records.pipeline.decided import CONFLICT as CONFLICT
+from hmchain.records.pipeline.decided import held_item, known_decision, quarantine_id
 from hmchain.records.pipeline.storing import KnownRecord, PutOutcome, VersionStore, clean_of, read, sha256_of
 from hmchain.records.pipeline.workers import Deidentifiers, ItemResults, Result, SealedRecord, deidentified, outcomes
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
 from hmchain.records.vault import Vault, Writer
 
-CONFLICT = "conflicting_identifier"
 OPTED_OUT = "opted_out"
 BATCH_ITEMS = 512
 _BATCH_BYTES = 64 << 20
@@ -47,6 +47,10 @@ class ExtractionTally:
     """Items that the source has and could not give; the next run asks for them again."""
     opted_out: int = 0
     """Records and held items that were passed over: they or their patients opted out."""
+    rejected: int = 0
+    """Items that were passed over: a reviewer rejected the same content before."""
+    released: int = 0
+    """Items that passed since a reviewer released the same content before, held for the same reasons."""
 
 
 @dataclass
@@ -189,17 +193,13 @@ class Extraction:
         `released` is the id in quarantine of an item that comes from there.
         """
         got = _Gathered()
-        for outcome in found:
-            if self._is_left_out(outcome):
-                got.opted_out += 1
-            elif isinstance(outcome, Held):
-                got.held.append(outcome)
-                got.subjects.update(outcome.subjects or ("",))
-            else:
-                self._take(writer, item, outcome, got)
+        self._gather(writer, item, found, got)
+        decided = None
         if got.held and got.opted_out:
             reason = "it is also about somebody who opted out: split it at its source"
-            got.held = [Held(OPTED_OUT, reason, releasable=False)]
+            got.held = [Held(OPTED_OUT, reason, releasable=False, origin=got.held[0].origin)]
+        elif got.held and released is None:
+            decided = self._decided(writer, item, got)
         whose = tuple(sorted(got.subjects))
         waiting = self._quarantine(item, got.held, released, whose) if got.held else None
         got.duplicates += bool(got.held) and waiting is None
@@ -207,14 +207,14 @@ class Extraction:
             name,
             tuple(got.entries.values()),
             got.duplicates,
-            waiting,
+            waiting or decided,
             tuple(Action(*key, count) for key, count in got.actions.items()),
             held_subjects=whose,
             replaced=tuple(sorted(got.again)),
         )
         if got.labels and not got.entries:
             self._late.add(done, got.labels)
-        elif got.entries or got.duplicates or waiting or not got.opted_out:  # else it comes again after an opt-in
+        elif got.entries or got.duplicates or done.held or not got.opted_out:  # else it comes again after an opt-in
             if got.labels:
                 self._catalogue.label(self._dataset.name, self._version, got.labels)
             self._batch.items.append(done)
@@ -227,7 +227,37 @@ class Extraction:
             duplicates=self._tally.duplicates + got.duplicates,
             held=self._tally.held + (waiting is not None),
             opted_out=self._tally.opted_out + got.opted_out,
+            rejected=self._tally.rejected + (decided is not None and decided.state == REJECTED),
+            released=self._tally.released + (decided is not None and decided.state == RELEASED),
         )
+
+    def _gather(self, writer: Writer, item: Item, found: Iterable[Result], got: _Gathered) -> None:
+        """Take the outcomes of one item; those of its records that were taken are not taken again."""
+        for outcome in found:
+            if self._is_left_out(outcome):
+                got.opted_out += 1
+            elif isinstance(outcome, Held):
+                got.held.append(outcome)
+                got.subjects.update(outcome.subjects or ("",))
+            else:
+                self._take(writer, item, outcome, got)
+
+    def _decided(self, writer: Writer, item: Item, got: _Gathered) -> HeldItem | None:
+        """Apply what a reviewer decided about the same content before; None if a person is to be asked.
+
+        An item that is still held after a release waits for that.
+        """
+        known = known_decision(self._catalogue, self._dataset, self._version, item, got.held)
+        if known is None:
+            return None
+        held, decision = known
+        got.held.clear()
+        if decision.state == RELEASED:
+            taken, got.duplicates = dict(got.entries), 0
+            again = outcomes(replace(item, blank=decision.regions), self._rules, reviewed=True)
+            new = (each for each in again if isinstance(each, Held) or clean_of(each).record not in taken)
+            self._gather(writer, item, new, got)
+        return None if got.held else held
 
     def _is_left_out(self, outcome: Result) -> bool:
         """Tell whether what became of an item, or its patient, opted out; nothing is kept of it then."""
@@ -291,8 +321,10 @@ class Extraction:
         None if it waits already, or somebody has decided.
         """
         whose = subjects[0] if len(subjects) == 1 else ""
+        place, number = self._dataset, self._version
         with item.open() as file:
-            name = released or self._quarantine_id(item, file)
+            content = sha256_of(read(file))
+            name = released or quarantine_id(self._catalogue, place, number, item, content)
             waiting = self._catalogue.quarantine
             if released is None and waiting.item(self._dataset.name, self._version, name) is not None:
                 return None
@@ -300,25 +332,7 @@ class Extraction:
                 file.seek(0)
                 self._put_aside(name.hex(), whose, read(file))
         self._put_aside(name_record(name), whose, iter([item.name.encode()]))
-        reasons = "; ".join(dict.fromkeys(entry.reason for entry in held))
-        releasable = all(entry.releasable for entry in held)
-        return HeldItem(
-            name,
-            self._dataset.name,
-            self._version,
-            item.kind,
-            item.label,
-            held[0].code,
-            reasons,
-            releasable,
-            regions=tuple(dict.fromkeys(region for entry in held for region in entry.regions)),
-        )
-
-    def _quarantine_id(self, item: Item, file: BinaryIO) -> bytes:
-        """Of an item's name and content, wherever it lay; it waits anew in every dataset and version."""
-        place = (self._dataset.name.encode(), str(self._version).encode())
-        named = digest("held item", *place, item.name.encode(), sha256_of(read(file)))
-        return self._catalogue.projects.item_digest(self._dataset.project, named.hex())
+        return replace(held_item(self._catalogue, place, number, item, held, content), item=name, patient=whose)
 
     def _put_aside(self, record: str, subject: str, pieces: Iterator[bytes]) -> None:
         place = quarantine_of(self._dataset.name)

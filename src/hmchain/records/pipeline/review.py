@@ -13,7 +13,8 @@ from hmchain.errors import InputError
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.objects import DiskFullError
-from hmchain.records.pipeline.extraction import CONFLICT, Extraction, ExtractionTally, name_record, quarantine_of
+from hmchain.records.pipeline.decided import CONFLICT
+from hmchain.records.pipeline.extraction import Extraction, ExtractionTally, name_record, quarantine_of
 from hmchain.records.sources.item import Item, Rectangles
 from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault

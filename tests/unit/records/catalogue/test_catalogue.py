@@ -22,6 +22,7 @@ from hmchain.records.catalogue import (
     UnknownVersionError,
 )
 from hmchain.records.catalogue.entries import PENDING, RELEASED
+from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.deidentification.outcome import REMOVED, SHIFTED, Action
 from hmchain.records.deidentification.profile import load_profile
 
@@ -176,15 +177,46 @@ def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path, damage: str) -> No
         Catalogue(path, LOCAL)
 
 
-def test_a_catalogue_of_the_version_before_goes_on_with_what_waits_in_it(catalogue: Catalogue, tmp_path: Path) -> None:
-    catalogue.close()
-    with sqlite3.connect(tmp_path / "catalogue.db") as database:
-        database.execute("ALTER TABLE held DROP COLUMN regions")
-        held = (b"x" * 32, "brain", 1, "dicom", "", "burned_in_text", "why", 1, "pending", "", None)
-        columns = "item, dataset, version, kind, label, code, reason, releasable, state, reviewer, reviewed_ms"
-        database.execute(f"INSERT INTO held ({columns}) VALUES ({', '.join('?' * 11)})", held)
-        database.execute("PRAGMA user_version = 2")
-    with Catalogue(tmp_path / "catalogue.db", LOCAL) as again:
-        (waiting,) = again.quarantine.items()
-        assert waiting.code == "burned_in_text" and waiting.regions == ()
-        again.quarantine.decide(waiting, "rejected", "Curie", 1)
+def test_a_catalogue_of_the_version_before_is_brought_along(tmp_path: Path) -> None:
+    """Its items still wait, and what is new about them is not known."""
+    path = tmp_path / "old.db"
+    with Catalogue(path, LOCAL) as made:
+        made.add_dataset(BRAIN)
+        made.open_version("brain", "a folder", 2000)
+        name = made.projects.item_digest("tumours", "a")
+        made.add_items("brain", 1, [ItemDone(name, held=HeldItem(name, "brain", 1, "dicom", "", "x", "a scan", True))])
+    with sqlite3.connect(path) as old:
+        for index in ("item", "code", "series", "device", "patient"):
+            old.execute(f"DROP INDEX held_by_{index}")
+        for column in ("regions", "series", "modality", "device", "patient", "content"):
+            old.execute(f"ALTER TABLE held DROP COLUMN {column}")
+        old.execute("DROP TABLE decisions")
+        old.execute("PRAGMA user_version = 2")
+    with Catalogue(path, LOCAL) as found:
+        (held,) = found.quarantine.waiting(name.hex()[:8])
+        assert (held.reason, held.regions, held.series, held.content) == ("a scan", (), "", b"")
+        found.quarantine.decide(held, RELEASED, "M. Curie", 9000)
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(CatalogueError, match="another version"):
+        Catalogue(path, LOCAL)
+
+
+def test_a_hundred_waiting_items_are_chosen_counted_and_paged_by_what_is_known_of_them(catalogue: Catalogue) -> None:
+    held = [
+        HeldItem(
+            bytes([number]) * 32, "brain", 1, "dicom", "", "damaged" if number % 10 == 0 else "burned_in_text", "why",
+            True, series=f"{number % 4}aa", modality="US" if number % 2 else "MR", device="d", patient=f"p{number % 5}",
+        )
+        for number in range(100)
+    ]  # fmt: skip
+    catalogue.add_items("brain", 1, [ItemDone(each.item, held=each) for each in held])
+    waiting = catalogue.quarantine
+    assert waiting.count(HeldFilter(code="damaged")) == 10
+    assert waiting.counts(HeldFilter(state=PENDING), "modality") == {"MR": 50, "US": 50}
+    chosen = list(waiting.chosen(HeldFilter(series="1", modality="US", patient="p1")))
+    assert chosen == [each for each in held if each.series == "1aa" and each.patient == "p1"]
+    first = waiting.page(HeldFilter(dataset="brain"), 30)
+    assert [*first, *waiting.page(HeldFilter(dataset="brain"), 100, first[-1])] == held
+    assert waiting.waiting("07") == [held[7]] and waiting.waiting("0", 20) == held[:16]
+    assert waiting.waiting("zz") == waiting.waiting("'; --") == []

@@ -21,6 +21,7 @@ from hmchain.records.deidentification.dicom.guard import Guard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION, image_pixels
 from hmchain.records.deidentification.dicom.options import taken
+from hmchain.records.deidentification.dicom.origin import origin_of
 from hmchain.records.deidentification.dicom.pixels import PixelOutput, pixel_output
 from hmchain.records.deidentification.dicom.reading import (
     PATIENT_ID,
@@ -83,10 +84,11 @@ class DicomDeidentifier:
             return self._whose(damaged("it does not follow the structure of DICOM").held, opened)
 
     def _whose(self, held: Held, opened: DicomHeader | None) -> Held:
-        """The same with the patient's pseudonym, if the header says whose it is."""
+        """The same with its series and the patient's pseudonym, if the header says them."""
         if opened is None:
             return held
         try:
+            held = replace(held, origin=origin_of(opened, self._pseudonyms))
             patient = opened.text(PATIENT_ID)
             return replace(held, subjects=(self._pseudonyms.subject(patient),)) if patient else held
         except (SourceError, MemoryError):

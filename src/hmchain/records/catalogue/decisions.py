@@ -1,0 +1,75 @@
+"""What people decided about items in quarantine, kept for the same content in later versions and other projects.
+
+A content is known by a digest under the hospital's own key, which tells nothing to who lacks that key. A rejection
+holds whatever the content is held for next time. A release holds for the reasons that the reviewer was told, and for
+no other: a stronger detector or another profile that finds more has the content wait again.
+"""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from hmchain.canonical import digest
+from hmchain.keys import SecretKey
+from hmchain.records.catalogue.database import Database
+from hmchain.records.catalogue.entries import REJECTED, RELEASED, HeldItem
+from hmchain.records.sources.item import Rectangles
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about a content."""
+
+    state: str
+    reviewer: str
+    """All of them, where it took several."""
+    persons: int
+    decided_ms: int
+    regions: Rectangles = ()
+    """What is blanked in its images before it passes."""
+
+
+class Decisions:
+    """The part of the catalogue's file that outlives versions."""
+
+    def __init__(self, file: Database, key: SecretKey) -> None:
+        self._file, self._key = file, key
+
+    def content(self, kind: str, sha256: bytes) -> bytes:
+        """Digest a content of a kind under the hospital's key; `sha256` is never kept by itself."""
+        return hmac.digest(self._key.raw, digest("hmchain held content", kind.encode(), sha256), "sha256")
+
+    def of(self, content: bytes, reason: str) -> Decision | None:
+        """Find what holds for a content that is held for `reason`; None if a person is to be asked."""
+        sql = """
+            SELECT state, reviewer, persons, decided_ms, regions FROM decisions
+            WHERE content = ? AND (state = ? OR told = ?) ORDER BY state = ? DESC LIMIT 1"""
+        found = self._file.query(sql, (content, REJECTED, _told(reason), REJECTED))
+        if not found:
+            return None
+        state, reviewer, persons, decided_ms, regions = found[0]
+        return Decision(state, reviewer, persons, decided_ms, msgspec.json.decode(regions, type=Rectangles))
+
+    def write(self, database: sqlite3.Connection, held: HeldItem, decision: Decision) -> None:
+        """Write a decision down within a transaction, if it is one that holds for later versions."""
+        if not held.content or decision.state not in (RELEASED, REJECTED):
+            return
+        told = _told(held.reason) if decision.state == RELEASED else b""
+        regions = msgspec.json.encode(decision.regions).decode()
+        values = (held.content, told, decision.state, decision.reviewer, decision.persons, decision.decided_ms, regions)
+        database.execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def forget(self, contents: Iterable[bytes]) -> int:
+        """Have these contents wait for a person when they come again; returns how many decisions that undoes."""
+        with self._file.transaction() as database:
+            sql = "DELETE FROM decisions WHERE content = ?"
+            return sum(database.execute(sql, (content,)).rowcount for content in contents)
+
+
+def _told(reason: str) -> bytes:
+    return digest("hmchain held for", reason.encode())
