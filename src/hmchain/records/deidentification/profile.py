@@ -68,8 +68,10 @@ class DicomRules(Section, frozen=True):
 
     retain: tuple[Literal["patient_characteristics", "device_identity", "institution_identity"], ...] = ()
     """The options Retain Patient Characteristics, Device Identity and Institution Identity."""
+    private: tuple[Literal["standard", "acquisition"], ...] = ()
+    """The option Retain Safe Private: `standard` is PS3.15 Table E.3.10-1, `acquisition` what images need beside it."""
     safe_private: tuple[SafePrivate, ...] = ()
-    """The option Retain Safe Private, for these elements."""
+    """The same, for further elements that the hospital knows to be safe."""
     remove: tuple[str, ...] = ()
     """Keywords of further elements to remove, for instance `BodyPartExamined`."""
     blank: tuple[BlankedDevice, ...] = ()

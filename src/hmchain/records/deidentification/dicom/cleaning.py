@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import numpy as np
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import dictionary_has_tag, private_dictionary_VR
+from pydicom.datadict import dictionary_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
@@ -23,12 +23,11 @@ from hmchain.records.deidentification.dicom.encoding import WIDTHS
 from hmchain.records.deidentification.dicom.guard import Guard, KeptValue
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.moments import shifted
+from hmchain.records.deidentification.dicom.private import PrivateRules, private_vr
 from hmchain.records.deidentification.dicom.reading import Element, in_order
 from hmchain.records.deidentification.dicom.rules import (
     CODE_SCHEME,
     CODE_VALUE,
-    FORMS,
-    PRINTABLE,
     PRIVATE,
     Rule,
     Rules,
@@ -50,7 +49,6 @@ ITEM_DEPTH_MAX = 32
 
 _SCHEMES: Mapping[str, Callable[[str], bool]] = {"LN": is_loinc, "SCT": is_sctid, "UCUM": is_unit}
 """Schemes with more to their codes than their letters and digits."""
-_PRIVATE_NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 
 
 @dataclass
@@ -58,6 +56,7 @@ class Cleaning:
     """The cleaning of one object."""
 
     rules: Rules
+    private: PrivateRules
     pseudonyms: Pseudonyms
     subject: str
     """The patient's pseudonym."""
@@ -87,7 +86,7 @@ class Cleaning:
             rule = self.rules[tag]
             self.guard.learn(tag, rule, element)
             if rule.name == PRIVATE:
-                kept = self._private(tag, element, creators, left)
+                kept = self._private(tag, element, creators, left, depth)
             elif rule.vr == "SQ":
                 kept = self._sequence(tag, rule, element, depth)
             else:
@@ -111,6 +110,8 @@ class Cleaning:
         if rule.treatment is Treatment.PSEUDONYM:
             self._count(rule.name, REPLACED)
             return encoding.element(tag, rule.vr, self.subject)
+        if rule.treatment is Treatment.REPACKED:
+            return self._repacked(tag, rule, element)
         vr = self._vr(rule, element)
         if vr is None:
             return None
@@ -233,27 +234,38 @@ class Cleaning:
         except Exception as error:  # its parser raises whatever the bytes led it to
             raise damaged("a sequence that is none") from error
 
-    def _private(self, tag: int, element: Element, creators: dict[int, str], left: dict[int, bytes]) -> bytes | None:
-        """A private element: kept if the profile names it and it is a number, and then with its creator's name."""
-        if not isinstance(element, RawDataElement) or not element.value:
-            return None
+    def _private(
+        self, tag: int, element: Element, creators: dict[int, str], left: dict[int, bytes], depth: int
+    ) -> bytes | None:
+        """A private element: kept as the profile's tables say, and then with its creator's name; None if it goes."""
         group, number = tag >> 16, tag & 0xFFFF
         if 0x10 <= number <= 0xFF:
-            creators[tag] = bytes(element.value).decode("ascii", "replace").strip(" \0")
+            creators[tag] = _creator(element)
             return None
         block = group << 16 | number >> 8
         creator = creators.get(block, "")
-        if not self.rules.is_safe_private(tag, creator):
+        said = element.VR if element.VR not in (None, "UN") else private_vr(tag, creator)
+        rule = self.private.rule(tag, creator, said)
+        if rule is None:
             return None
-        vr = element.VR or _private_vr(tag, creator)
-        if vr not in _PRIVATE_NUMBERS:
+        if rule.vr == "SQ":
+            kept = self._sequence(tag, rule, element, depth)
+        elif isinstance(element, RawDataElement) and (element.value or element.length):
+            kept = self._single(tag, rule, element)
+        else:
             return None
-        treatment = Treatment.TEXT if vr in FORMS else Treatment.BYTES
-        name = f"({group:04X},xx{number & 0xFF:02X}) {creator}"
-        kept = self._single(tag, Rule(name, treatment, vr, FORMS.get(vr, PRINTABLE), option=True), element)
         if kept is not None:
             left[block] = encoding.element(block, "LO", creator)
         return kept
+
+    def _repacked(self, tag: int, rule: Rule, element: RawDataElement) -> bytes | None:
+        """Bytes of a known structure, written anew with what may stay; None if they have another structure."""
+        repacked = rule.repack(self._value(element)) if rule.repack else None
+        if repacked is None:
+            return None
+        self._count(rule.name, GENERALISED)
+        self.kept += [KeptValue(rule, "DS", value) for value in repacked.values]
+        return encoding.element(tag, rule.vr, repacked.data)
 
     def _count(self, name: str, done: str) -> None:
         self.done[name, done] += 1
@@ -274,12 +286,9 @@ def _are_tags(data: bytes) -> bool:
     return all(dictionary_has_tag(group << 16 | number) for group, number in groups)
 
 
-def _private_vr(tag: int, creator: str) -> str:
-    """The VR of a private element that pydicom knows, for objects that do not say their VRs."""
-    try:
-        return private_dictionary_VR(tag, creator)
-    except KeyError:
-        return ""
+def _creator(element: Element) -> str:
+    value = element.value if isinstance(element, RawDataElement) else b""
+    return bytes(value or b"").decode("ascii", "replace").strip(" \0")
 
 
 def is_standard(value: str) -> bool:

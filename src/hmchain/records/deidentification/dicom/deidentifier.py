@@ -23,6 +23,7 @@ from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTA
 from hmchain.records.deidentification.dicom.options import taken
 from hmchain.records.deidentification.dicom.origin import origin_of
 from hmchain.records.deidentification.dicom.pixels import PixelOutput, pixel_output
+from hmchain.records.deidentification.dicom.private import PrivateRules
 from hmchain.records.deidentification.dicom.reading import (
     PATIENT_ID,
     SOP_CLASS,
@@ -59,6 +60,7 @@ class DicomDeidentifier:
         self._pseudonyms = pseudonyms
         self._as_of = as_of or date.today()
         self._rules = Rules(profile)
+        self._private = PrivateRules(profile.dicom)
         self._method = (f"FL-HMChain {metadata.version('hmchain')}", f"PS3.15 {EDITION}", f"profile {profile.name}")
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
@@ -104,6 +106,7 @@ class DicomDeidentifier:
         subject = self._subject(opened)
         cleaning = Cleaning(
             self._rules,
+            self._private,
             self._pseudonyms,
             subject,
             self._pseudonyms.shift(subject),

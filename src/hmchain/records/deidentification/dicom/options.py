@@ -68,6 +68,6 @@ def taken(profile: Profile, *, pixels_cleaned: bool) -> list[tuple[str, str]]:
         names.append("clean_pixels")
     if profile.dates == "shift":
         names.append("modified_dates")
-    if profile.dicom.safe_private:
+    if profile.dicom.private or profile.dicom.safe_private:
         names.append("safe_private")
     return sorted(CODES[name] for name in names)

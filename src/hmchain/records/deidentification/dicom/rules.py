@@ -18,7 +18,8 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, k
 
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.options import RETAINED
-from hmchain.records.deidentification.profile import DicomRules, Profile, ProfileError
+from hmchain.records.deidentification.dicom.packed import Repack
+from hmchain.records.deidentification.profile import Profile, ProfileError
 
 EDITION = "2026c"
 
@@ -112,6 +113,8 @@ class Treatment(Enum):
     """Keep it: numbers, or a lookup table."""
     INSIDE = auto()
     """A sequence: treat what is in it."""
+    REPACKED = auto()
+    """Bytes of a known structure: write it anew with what may stay."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class Rule:
     """Whether its form leaves it a short list of defined terms."""
     values_max: int | None = None
     """As many values as the standard lets it have; None without a limit."""
+    repack: Repack | None = None
+    """Writes a structure of bytes anew."""
 
     def allows(self, values: int) -> bool:
         """Tell whether it may have so many values."""
@@ -147,7 +152,6 @@ class Rules:
         self._table = _table()
         self._retained = {_tag(keyword) for option in profile.dicom.retain for keyword in RETAINED[option]}
         self._removed = {_tag(keyword) for keyword in profile.dicom.remove}
-        self._safe = safe_private(profile.dicom)
         self._rules: dict[int, Rule] = {}
 
     def __getitem__(self, tag: int) -> Rule:
@@ -159,10 +163,6 @@ class Rules:
             if rule.vr:  # the standard knows it: there are only so many
                 self._rules[tag] = rule
         return rule
-
-    def is_safe_private(self, tag: int, creator: str) -> bool:
-        """Tell whether the profile keeps this private element of this creator."""
-        return (creator, tag >> 16, tag & 0xFF) in self._safe
 
     def _work_out(self, tag: int) -> Rule:
         group = tag >> 16
@@ -197,11 +197,6 @@ class Rules:
             return Treatment.AGE
         known = vr in _CODED_VRS or (vr in _TEXT_VRS and (option or tag in _TEXT_FORMS))
         return Treatment.TEXT if known and not listed else gone
-
-
-def safe_private(rules: DicomRules) -> frozenset[tuple[str, int, int]]:
-    """Creator, group and last two digits of the private elements that a profile keeps."""
-    return frozenset((entry.creator, entry.group, entry.element) for entry in rules.safe_private)
 
 
 def _values_max(tag: int) -> int | None:
