@@ -35,6 +35,8 @@ PUBLIC = {
     "Proposal.seed": "public in a study's specification",
     "MaskedUpdate.key": "a digest of what is public",
     "PublicKey.raw": "a public key",
+    "Person.key": "a public key",
+    "Approval.key": "a public key",
     "KeyRotation.key": "a public key",
     "WrittenBackup.key": "where it lies",
     "Units.passphrase": "where its file is to lie",

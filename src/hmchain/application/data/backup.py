@@ -31,10 +31,11 @@ from hmchain.application.site.hospital import (
     open_records,
 )
 from hmchain.application.site.keyring import key_file, replaced_key_file
+from hmchain.application.site.persons import FILE as PERSONS
 from hmchain.application.site.record_store import SETTINGS
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
-from hmchain.files import make_folder, rename
+from hmchain.files import make_folder, read, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
 from hmchain.plain import Progress
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
@@ -44,6 +45,8 @@ from hmchain.records.vault import Repair
 from hmchain.records.vault.database import FILE as VAULT
 
 _KEYS: dict[str, type[StoredKey]] = {"wrapping": WrappingKey, "local": SecretKey}
+_PLAIN = (SETTINGS, PERSONS)
+"""Small files beside them, as they are."""
 _CONTEXT = digest("hmchain records backup")
 _LENGTH_BYTES = 4
 _MANIFEST_BYTES_MAX = 1 << 20
@@ -107,8 +110,9 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         records.vault.backup(scratch / VAULT)
         with closing(ActivityLog(place.activity)) as log:
             log.backup(scratch / ACTIVITY)
-        if (place.records_settings).exists():
-            (scratch / SETTINGS).write_bytes((place.records_settings).read_bytes())
+        for name in _PLAIN:
+            if (place.path / name).exists():
+                (scratch / name).write_bytes(read(place.path / name))
         parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
         for role, kind in _KEYS.items():
             parts[role] = load_key(kind, key_file(place.keys, role), passphrase).secret_bytes()
@@ -138,8 +142,9 @@ def restore(
         manifest, secrets = _unpack(path, key, scratch)
         for role, kind in _KEYS.items():
             _put_key(kind.from_secret_bytes(secrets[role]), place, role, passphrase)
-        if (scratch / SETTINGS).exists() and not (place.records_settings).exists():
-            rename(scratch / SETTINGS, place.records_settings)
+        for name in _PLAIN:
+            if (scratch / name).exists() and not (place.path / name).exists():
+                rename(scratch / name, place.path / name)
         make_folder(place.vault, mode=0o700)
         rename(scratch / VAULT, place.vault_database)
         rename(scratch / CATALOGUE, place.catalogue)
@@ -203,7 +208,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         raise EOFError
     manifest = msgspec.json.decode(reader.read(length), type=Manifest)
     needed = {VAULT, CATALOGUE, *_KEYS}
-    if not needed <= manifest.parts.keys() <= needed | {SETTINGS, ACTIVITY}:
+    if not needed <= manifest.parts.keys() <= needed | {*_PLAIN, ACTIVITY}:
         raise EOFError
     secrets = {}
     for name, size in manifest.parts.items():

@@ -73,6 +73,7 @@ class What(Enum):
     MODEL = "model"
     EVIDENCE = "evidence"
     COPY = "copy"
+    PERSON = "person"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
