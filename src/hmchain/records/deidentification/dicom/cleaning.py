@@ -17,17 +17,17 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
 from hmchain.records.deidentification.ages import capped_as
-from hmchain.records.deidentification.check_digits import is_loinc, is_sctid
-from hmchain.records.deidentification.dicom import encoding, lookup
+from hmchain.records.deidentification.dicom import codes, encoding, lookup
+from hmchain.records.deidentification.dicom.dummies import Dummies
+from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
 from hmchain.records.deidentification.dicom.guard import Guard, KeptValue
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
+from hmchain.records.deidentification.dicom.image import DESCRIPTION
 from hmchain.records.deidentification.dicom.moments import shifted
 from hmchain.records.deidentification.dicom.private import PrivateRules, private_vr
 from hmchain.records.deidentification.dicom.reading import Element, in_order
 from hmchain.records.deidentification.dicom.rules import (
-    CODE_SCHEME,
-    CODE_VALUE,
     PRIVATE,
     Rule,
     Rules,
@@ -43,12 +43,8 @@ from hmchain.records.deidentification.outcome import (
     Action,
 )
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.deidentification.terminology import is_unit
 
 ITEM_DEPTH_MAX = 32
-
-_SCHEMES: Mapping[str, Callable[[str], bool]] = {"LN": is_loinc, "SCT": is_sctid, "UCUM": is_unit}
-"""Schemes with more to their codes than their letters and digits."""
 
 
 @dataclass
@@ -68,6 +64,7 @@ class Cleaning:
     """Reads a deferred value: offset, length."""
     signed: bool
     """What 'US or SS' means in this object."""
+    dummies: Dummies = field(default_factory=Dummies)
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     kept: list[KeptValue] = field(default_factory=list)
     """All values that are left, at every depth."""
@@ -76,21 +73,24 @@ class Cleaning:
         """List what was done so far."""
         return tuple(Action(name, done, count) for (name, done), count in sorted(self.done.items()))
 
-    def clean(self, elements: Mapping[int, Element], depth: int = 0) -> dict[int, bytes]:
-        """Clean a data set: its elements as encoded, by tag."""
+    def clean(
+        self, elements: Mapping[int, Element], types: Types, depth: int = 0, *, emptied: bool = False
+    ) -> dict[int, bytes]:
+        """Clean a data set: its elements as encoded, by tag; `emptied` leaves no sequence but those that must be."""
         if depth > ITEM_DEPTH_MAX:
             raise damaged(f"sequences nested more than {ITEM_DEPTH_MAX} deep")
         left: dict[int, bytes] = {}
         creators: dict[int, str] = {}
         for tag, element in elements.items():
             rule = self.rules[tag]
+            kind = types.get(tag, ElementType.OPTIONAL)
             self.guard.learn(tag, rule, element)
             if rule.name == PRIVATE:
-                kept = self._private(tag, element, creators, left, depth)
+                kept = None if emptied else self._private(tag, element, creators, left, depth)
             elif rule.vr == "SQ":
-                kept = self._sequence(tag, rule, element, depth)
+                kept = self._sequence(tag, rule, element, kind, depth, emptied=emptied)
             else:
-                kept = self._single(tag, rule, element)
+                kept = self._single(tag, rule, element) or self._stand_in(tag, rule, element, kind)
             if kept is not None:
                 left[tag] = kept
             else:
@@ -101,12 +101,9 @@ class Cleaning:
         return dict(sorted(left.items()))
 
     def _single(self, tag: int, rule: Rule, element: Element) -> bytes | None:
-        """An element that is no sequence; None if it goes."""
-        if rule.treatment is Treatment.DROP or not isinstance(element, RawDataElement):
+        """An element that is no sequence; None if its value goes."""
+        if rule.treatment in (Treatment.DROP, Treatment.BLANK) or not isinstance(element, RawDataElement):
             return None
-        if rule.treatment is Treatment.BLANK:
-            self._count(rule.name, EMPTIED)
-            return encoding.element(tag, rule.vr, b"")
         if rule.treatment is Treatment.PSEUDONYM:
             self._count(rule.name, REPLACED)
             return encoding.element(tag, rule.vr, self.subject)
@@ -126,6 +123,30 @@ class Cleaning:
             return encoding.element(tag, vr, text)
         except ValueError:
             return None
+
+    def _stand_in(self, tag: int, rule: Rule, element: Element, kind: ElementType) -> bytes | None:
+        """What stands for a value that goes: none, or a dummy where the type wants one; None if the element goes."""
+        if (
+            not rule.vr
+            or tag in DESCRIPTION
+            or (kind is ElementType.OPTIONAL and rule.treatment is not Treatment.BLANK)
+        ):
+            return None
+        if not element.value and not getattr(element, "length", 0):  # pydicom makes its own elements of empty names
+            return encoding.element(tag, rule.vr.split(" or ")[0], b"")
+        if not isinstance(element, RawDataElement):
+            return None
+        vr = self._vr(rule, element) or rule.vr.split(" or ")[0]
+        if kind is not ElementType.VALUE:
+            self._count(rule.name, EMPTIED)
+            return encoding.element(tag, vr, b"")
+        if (rule.treatment is Treatment.BYTES and vr != "AT") or (rule.treatment is Treatment.TEXT and vr == "DS"):
+            return None  # a measure is not made up
+        self._count(rule.name, REPLACED)
+        data = self._value(element)
+        if vr == "UI":
+            return encoding.element(tag, vr, self.pseudonyms.uid(data.decode("ascii", "replace").strip(" \0")))
+        return encoding.element(tag, vr, self.dummies.value(tag, vr, data))
 
     def _vr(self, rule: Rule, element: RawDataElement) -> str | None:
         """The VR to write; None if the file says one that the standard does not, and that reads otherwise."""
@@ -147,7 +168,8 @@ class Cleaning:
 
     def _numbers(self, tag: int, rule: Rule, vr: str, data: bytes, little: bool) -> bytes | None:
         width = WIDTHS[vr]
-        values = 1 if vr.startswith("O") else len(data) // width  # a string of bytes or words counts as one (PS3.5 6.4)
+        count = len(data) // (width * 2 if vr == "AT" else width)  # a tag is two words
+        values = 1 if vr.startswith("O") else count  # a string of bytes or words counts as one (PS3.5 6.4)
         if len(data) % width or not rule.allows(values):
             return None
         if not little and width > 1:
@@ -190,22 +212,40 @@ class Cleaning:
     def _uid(self, value: str) -> str:
         return value if not value or is_standard(value) else self.pseudonyms.uid(value)
 
-    def _sequence(self, tag: int, rule: Rule, element: Element, depth: int) -> bytes | None:
+    def _sequence(
+        self, tag: int, rule: Rule, element: Element, kind: ElementType, depth: int, *, emptied: bool
+    ) -> bytes | None:
         """A sequence; None if it goes."""
-        if rule.treatment is not Treatment.INSIDE:
+        emptied = emptied or rule.treatment is not Treatment.INSIDE
+        if emptied and kind is not ElementType.VALUE:
             with suppress(Hold):  # it goes, whatever it is
                 self._learn(element, depth)
-            return None
+            return None if kind is ElementType.OPTIONAL else encoding.sequence(tag, ())
+        types, wanted = in_items(tag), kind is ElementType.VALUE
+        came = list(self._items(element))
         items = []
-        for inner in self._items(element):
-            left = self.clean(inner, depth + 1)
-            if CODE_VALUE in inner and not _is_code(left):
-                self._count(rule.name, REMOVED)  # a code of nobody knows what
-            elif lookup.LUT_DATA in inner and lookup.LUT_DATA not in left:
+        for inner in came:
+            left = self.clean(inner, types, depth + 1, emptied=emptied)
+            whole = self._whole(inner, left, wanted=wanted, emptied=emptied)
+            if whole is None:
                 self._count(rule.name, REMOVED)
-            elif left or not inner:
-                items.append(b"".join(left.values()))
-        return encoding.sequence(tag, items)
+            elif whole or wanted or not inner:
+                items.append(b"".join(whole.values()))
+        gone = came and not items and kind is not ElementType.PLACE
+        return None if gone else encoding.sequence(tag, items)
+
+    def _whole(
+        self, inner: Mapping[int, Element], left: dict[int, bytes], *, wanted: bool, emptied: bool
+    ) -> dict[int, bytes] | None:
+        """A cleaned item made whole; None if it goes: a code of nobody knows what, or a table without its values."""
+        if lookup.LUT_DATA in inner and lookup.LUT_DATA not in left:
+            return None
+        if not codes.is_coded(inner):
+            return left
+        meaning = inner.get(codes.CODE_MEANING)
+        came = self._value(meaning) if isinstance(meaning, RawDataElement) else b""
+        coded = None if emptied else codes.meant(left, came.decode("ascii", "replace").strip(" \0"))
+        return coded or (codes.removed(left) if wanted else None)
 
     def _learn(self, element: Element, depth: int) -> None:
         """Let the guard see what a sequence held that goes as a whole."""
@@ -249,7 +289,7 @@ class Cleaning:
         if rule is None:
             return None
         if rule.vr == "SQ":
-            kept = self._sequence(tag, rule, element, depth)
+            kept = self._sequence(tag, rule, element, ElementType.OPTIONAL, depth, emptied=False)
         elif isinstance(element, RawDataElement) and (element.value or element.length):
             kept = self._single(tag, rule, element)
         else:
@@ -269,15 +309,6 @@ class Cleaning:
 
     def _count(self, name: str, done: str) -> None:
         self.done[name, done] += 1
-
-
-def _is_code(left: Mapping[int, bytes]) -> bool:
-    """Tell whether an item has a code and its scheme, and the code is built as those of the scheme are."""
-    if CODE_VALUE not in left or CODE_SCHEME not in left:
-        return False
-    code, scheme = (left[tag][8:].decode("ascii").strip(" \0") for tag in (CODE_VALUE, CODE_SCHEME))
-    check = _SCHEMES.get(scheme)
-    return check is None or check(code)
 
 
 def _are_tags(data: bytes) -> bool:

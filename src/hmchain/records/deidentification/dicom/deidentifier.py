@@ -17,6 +17,7 @@ from typing import BinaryIO
 from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
+from hmchain.records.deidentification.dicom.element_types import in_object
 from hmchain.records.deidentification.dicom.guard import Guard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION, image_pixels
@@ -115,7 +116,7 @@ class DicomDeidentifier:
             opened.read,
             opened.number(REPRESENTATION) == 1,
         )
-        left = cleaning.clean(opened.elements)
+        left = cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
         coincidence = cleaning.guard.check(cleaning.kept)
         if not reviewed:
             review(opened, rules, blanked=bool(known), coincidence=coincidence)

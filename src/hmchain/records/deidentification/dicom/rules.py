@@ -16,6 +16,7 @@ from enum import Enum, auto
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector  # type: ignore[import-untyped]
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, keyword_for_tag, tag_for_keyword
 
+from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.options import RETAINED
 from hmchain.records.deidentification.dicom.packed import Repack
@@ -25,7 +26,6 @@ EDITION = "2026c"
 
 PRIVATE, UNKNOWN, OVERLAYS = "private elements", "elements that the standard does not know", "overlays and curves"
 
-CODE_VALUE, CODE_SCHEME = 0x00080100, 0x00080102
 _NAME, _ID = 0x00100010, 0x00100020
 _BIRTH = (0x00100030, 0x00100032)  # date and time
 

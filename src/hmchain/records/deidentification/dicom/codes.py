@@ -1,0 +1,70 @@
+"""Coded entries (PS3.3 8.8): a code of a published scheme stays, and means what its scheme says.
+
+The meaning that came with it is free text which somebody typed or configured. It stays where it is one that the scheme
+has for the code (`code_meanings.tsv.gz`, made by `scripts/dicom_meanings.py`), and gives way to the scheme's first
+one otherwise; a code that is in no table means itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from hmchain.records.deidentification.check_digits import is_loinc, is_sctid
+from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.terminology import is_unit
+
+CODE_VALUE, CODE_SCHEME, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
+_LONG_CODE, _URN_CODE = 0x00080119, 0x00080120
+_CODES = (CODE_VALUE, _LONG_CODE, _URN_CODE)
+
+_CHECKS: Mapping[str, Callable[[str], bool]] = {"LN": is_loinc, "SCT": is_sctid, "UCUM": is_unit}
+"""Schemes with more to their codes than their letters and digits."""
+_SAME = {"SNM3": "SRT"}
+_HEADER_BYTES = 8
+_NOTHING = {
+    CODE_VALUE: encoding.element(CODE_VALUE, "SH", "REMOVED"),
+    CODE_SCHEME: encoding.element(CODE_SCHEME, "SH", "99HMCHAIN"),
+    CODE_MEANING: encoding.element(CODE_MEANING, "LO", "Removed"),
+}
+
+
+def is_coded(item: Collection[int]) -> bool:
+    """Tell whether an item that has these elements is a coded entry."""
+    return any(tag in item for tag in _CODES)
+
+
+def meant(left: Mapping[int, bytes], came: str) -> dict[int, bytes] | None:
+    """A cleaned coded entry with its meaning, which `came` as that; None if its code is none of its scheme's."""
+    if CODE_VALUE not in left or CODE_SCHEME not in left:
+        return None
+    code, scheme = (_text(left[tag]) for tag in (CODE_VALUE, CODE_SCHEME))
+    check = _CHECKS.get(scheme)
+    if not code or not scheme or (check is not None and not check(code)):
+        return None
+    known = _meanings().get((_SAME.get(scheme, scheme), code), (code,))
+    meaning = next((one for one in known if one.casefold() == came.casefold()), known[0])
+    return _ordered({**left, CODE_MEANING: encoding.element(CODE_MEANING, "LO", meaning)})
+
+
+def removed(left: Mapping[int, bytes]) -> dict[int, bytes]:
+    """A cleaned coded entry whose code goes, where the standard wants one."""
+    others = {tag: data for tag, data in left.items() if tag not in _CODES}
+    return _ordered(others | _NOTHING)
+
+
+def _ordered(left: Mapping[int, bytes]) -> dict[int, bytes]:
+    return dict(sorted(left.items()))
+
+
+def _text(element: bytes) -> str:
+    return element[_HEADER_BYTES:].decode("ascii").strip(" \0")
+
+
+@functools.cache
+def _meanings() -> dict[tuple[str, str], tuple[str, ...]]:
+    lines = gzip.decompress(Path(__file__).with_name("code_meanings.tsv.gz").read_bytes()).decode("ascii")
+    rows = (line.split("\t") for line in lines.split("\n"))
+    return {(scheme, code): tuple(meanings) for scheme, code, *meanings in rows}
