@@ -1,57 +1,71 @@
 """The identity of an item's patient, as the item itself tells it, and the search for values that tell it again.
 
-Long words and numbers are looked for inside values. Short ones would be met by chance there: they are compared with
-whole words and runs of digits, numbers with whole numbers, and what is met may be a coincidence that a person can see.
+A name is looked for as people write it (`spellings`), a number and a day likewise (`figures`). Long words are looked
+for inside values. Short ones would be met by chance there: they are compared with whole words and runs of digits,
+numbers with whole numbers, and what is met may be a coincidence that a person can see. All forms are made once an
+identity, and a text is folded once: what costs time is one look at all texts together, which nearly always finds none.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import IntEnum
-from itertools import chain
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-LETTERS_MIN, DIGITS_MIN = 4, 6
-"""A word or number of at least so many characters that is met by itself is no coincidence."""
-INSIDE_LETTERS_MIN = 6
-"""Words of so many letters are looked for inside others too: `anna` is not found inside `savannah`."""
+from hmchain.records.deidentification.figures import (
+    DIGITS_MIN,
+    PART_DIGITS_MIN,
+    SHORT_DIGITS_MIN,
+    day_forms,
+    number_forms,
+)
+from hmchain.records.deidentification.forms import Facts, Forms, Trace, occurs
+from hmchain.records.deidentification.spellings import (
+    LETTERS_MIN,
+    NameForms,
+    coarse,
+    fold,
+    folded_with_places,
+    name_forms,
+    skeleton,
+    spellings,
+)
+from hmchain.records.deidentification.terms import HARMLESS, PLACES
+
+__all__ = ["NUMBER_DIGITS_MIN", "Identity", "Mention", "Trace", "worst"]
+
 BYTES_MIN = 6
 """Shorter words would be met by chance in long values of bytes."""
-SHORT_LETTERS_MIN, SHORT_DIGITS_MIN = 2, 4
-"""What is shorter still tells nobody from others."""
 NUMBER_DIGITS_MIN = 5
 """Numbers of fewer digits are met by chance among measurements: 512 rows, 1024 columns."""
+PLACE_LETTERS_MIN = 5
 SHORT_BYTES_MAX = 4096
 FEW_NUMBERS = 64
 
-_HARMLESS = frozenset(
-    b"ABDOMEN ANKLE ARM AXIAL BRAIN BREAST CHEST ELBOW FOOT HAND HEAD HEART KNEE LEFT LIVER NECK ORIGINAL PELVIS "
-    b"PRIMARY RIGHT SKULL SPINE WRIST "
-    b"ALL ANY AP AR AS AU AXI BW CC CG CM COR CR CT DS DX EC ECG EP ES FC FFE FFP FFS FIX FP FS GE GR HFP HFS HI HO HU "
-    b"IP IR IS LAT LIN LL LO LOC LOG LR MAG MAX MG MIN ML MLO MM MPR MR MSK MTC NEW NM NO NOT OD OFF OFM ON OP OSP OT "
-    b"PA PC PCT PER PET PFF PFP PHA PPG PT PX RAW REC RF RG RGB RL RM RR SAG SC SE SK SP SPI SR SS SUM SUV TOF TRA US "
-    b"VAR VOL XA XC YES".lower().split()
-)
-"""Names that are also defined terms of elements that stay."""
 _INTEGERS = ("<u2", "<i2")
-_WORD = re.compile(rb"[^\s^=\\,.\x00]+")
-_TOKEN, _DIGITS = re.compile(rb"[a-z0-9]+"), re.compile(rb"\d+")
-_BETWEEN_TOKENS = bytes(set(range(256)) - {*b"abcdefghijklmnopqrstuvwxyz0123456789"})
+_TOKEN, _LETTERS, _DIGITS = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+"), re.compile(r"\d{4,}", re.ASCII)
+_SEPARATED = re.compile(r"\d{1,4}(?:[ ./()+-]+\d+)+", re.ASCII)
+_BETWEEN_TOKENS = {code: None for code in range(128) if not chr(code).isalnum()}
+_LOOKALIKES = (str.maketrans("013457", "oieast"), str.maketrans("013458", "oleasb"))
+"""Digits that stand for letters."""
 _SPELLED = re.compile(rb"[ -~]{3,64}")
 
+_Find = tuple[int, int, Trace]
 
-class Trace(IntEnum):
-    """A trace of the patient in a value."""
 
-    NONE = 0
-    POSSIBLE = 1
-    """A short word or number that is also the patient's: maybe by chance."""
-    CERTAIN = 2
+@dataclass(frozen=True)
+class Mention:
+    """A place in a text that tells who the patient is."""
+
+    start: int
+    end: int
+    trace: Trace
 
 
 class Identity:
@@ -60,80 +74,108 @@ class Identity:
     def __init__(self, digits_min: int = SHORT_DIGITS_MIN) -> None:
         """`digits_min` is how short a number may be: in some data shorter ones are met by chance in many codes."""
         self._digits_min = digits_min
-        self._words: set[bytes] = set()
-        self._numbers: set[bytes] = set()
-        self._short: set[bytes] = set()
-        self._joined: set[bytes] = set()
+        self._facts = Facts()
+        self._own: Forms | None = None
+        self._others: list[Identity] = []
 
-    @property
-    def long_words(self) -> frozenset[bytes]:
-        """List what may be looked for in any bytes, in lower case."""
-        return frozenset(word for word in self._words | self._joined if len(word) >= BYTES_MIN)
+    # -- what is known ---------------------------------------------------------------------------------------------
 
     def include(self, other: Identity) -> None:
-        """Remember all that another one remembers."""
-        self._words |= other._words
-        self._numbers |= other._numbers
-        self._short |= other._short
-        self._joined |= other._joined
+        """Look for all that another one looks for."""
+        self._others.append(other)
 
-    def add_name(self, name: bytes, *, own: bool) -> None:
-        """Remember a name; of the patient's `own` also its short parts, and the parts together."""
-        for script in name.lower().split(b"="):
-            for part in _WORD.findall(script):
-                self._add(part, short=own)
-            if own:
-                self._add_joined([b"".join(_TOKEN.findall(part)) for part in re.split(rb"[\^,]", script)[:2]])
-                self._add_joined(_TOKEN.findall(script)[:2])
+    def add_name(self, name: str, *, own: bool) -> None:
+        """Remember a name; of the patient's `own` also its short parts."""
+        self._add_names(name_forms(name.strip(" \0")), short=own)
 
-    def add_number(self, value: bytes, *, own: bool) -> None:
+    def add_place(self, words: str) -> None:
+        """Remember the words of an institution's name or of an address, but for those that many have."""
+        for word in re.split(r"[^\w]+", words.strip(" \0")):
+            found = {spelled for spelled in spellings(word) if len(spelled) >= PLACE_LETTERS_MIN}
+            if found and not found & PLACES and not any(spelled.isdigit() for spelled in found):
+                self._add_names(NameForms(words=found), short=False)
+
+    def add_number(self, value: str, *, own: bool) -> None:
         """Remember an identifier as a whole; of the patient's `own` also the numbers in it, and its digits alone."""
-        word = value.strip(b" \0").lower()
-        self._add(word, short=own)
+        self._own = None
+        word = fold(value.strip(" \0"))
+        if word.isdigit():
+            self._facts.add_number(word, self._digits_min if own else DIGITS_MIN)
+        elif len(word) >= LETTERS_MIN and word not in HARMLESS:
+            self._facts.whole.add(word)
+            if "@" in word:
+                self.add_name(word.split("@")[0].replace(".", " "), own=own)
+        elif own and len(word) >= 2 and word not in HARMLESS:
+            self._facts.short.add(word)
         if own:
-            for run in (*_DIGITS.findall(word), b"".join(_DIGITS.findall(word))):
-                self._add_run(run)
-                self._add_run(run.lstrip(b"0"))
+            for digits in number_forms(word):
+                self._facts.add_number(digits, self._digits_min)
 
-    def add_day(self, value: bytes) -> None:
+    def add_day(self, value: str) -> None:
         """Remember a date of birth (`19670318`, `1967-03-18`) in all ways in which dates are written."""
-        digits = b"".join(_DIGITS.findall(value))[:8]
-        if len(digits) == 8:
-            year, month, day = digits[:4], digits[4:6], digits[6:]
-            for parts in ((year, month, day), (day, month, year), (month, day, year)):
-                self._words |= {mark.join(parts) for mark in (b"", b"-", b".", b"/")}
+        numeric, named = day_forms(value)
+        for digits in numeric:
+            self._facts.add_number(digits, 0, Trace.CERTAIN if len(digits) > DIGITS_MIN else Trace.POSSIBLE)
+        self._facts.dated |= named
+        self._own = None
 
-    def is_nowhere_in(self, text: bytes) -> bool:
+    def _add_names(self, forms: NameForms, *, short: bool) -> None:
+        self._facts.add_names(forms, short=short, terms=HARMLESS)
+        self._own = None
+
+    def _forms(self) -> Iterator[Forms]:
+        if self._own is None:
+            self._own = self._facts.forms()
+        yield self._own
+        for other in self._others:
+            yield from other._forms()
+
+    # -- the search ------------------------------------------------------------------------------------------------
+
+    def is_nowhere_in(self, text: str) -> bool:
         """Tell whether none of many values, one a line, tells anything: a quick look before a look at each."""
-        folded = text.lower()
-        if any(word in folded for word in chain(self._words, self._short, self._numbers)):  # seldom, and maybe a part
-            found = {*_TOKEN.findall(folded), *_DIGITS.findall(folded)}
-            if found & self._words or found & self._short or found & self._numbers or self.is_whole_in(folded):
+        folded = fold(text)
+        together = folded.translate(_BETWEEN_TOKENS)
+        alike = (together, *(together.translate(table) for table in _LOOKALIKES))
+        runs: set[str] = set()
+        for forms in self._forms():
+            if forms.numbers and not runs:
+                runs = _runs(folded)
+            if not runs.isdisjoint(forms.numbers) or _ends_in(runs, forms.days):
                 return False
-        together = folded.translate(None, _BETWEEN_TOKENS) if self._joined else b""
-        return not any(word in together for word in self._joined)
+            if any(needle in letters for needle in forms.needles for letters in alike):
+                return False
+            if any(word in folded for word in forms.whole):
+                return False
+            if any(word in folded for word in forms.short) and not _tokens(folded).isdisjoint(forms.short):
+                return False
+            if (forms.coarse or forms.skeletons) and any(
+                trace for word in _tokens(folded) for *_, trace in _in_token(forms, word, 0)
+            ):
+                return False
+        return True
 
-    def in_text(self, value: bytes) -> Trace:
+    def in_text(self, value: str) -> Trace:
         """Find what a short text tells: a code, or words in capitals."""
-        text = value.lower()
-        tokens, runs = set(_TOKEN.findall(text)), set(_DIGITS.findall(text))
-        together = b"".join(_TOKEN.findall(text))
-        if self.is_whole_in(text) or runs & self._numbers or {*tokens, together} & self._joined:
-            return Trace.CERTAIN
-        return Trace.POSSIBLE if (tokens | runs) & self._short else Trace.NONE
+        return worst(trace for _, _, trace in self._finds(fold(value)))
 
-    def is_whole_in(self, text: bytes) -> bool:
-        """Tell whether a word or a whole identifier is in a text in lower case; a part of a number does not count."""
-        return any(_occurs(word, text) for word in self._words)
+    def mentions(self, text: str) -> list[Mention]:
+        """The places in a text that tell who the patient is, in order; they may overlap."""
+        folded, places = folded_with_places(text)
+        found = {Mention(places[start], places[end - 1] + 1, trace) for start, end, trace in self._finds(folded)}
+        return sorted(found, key=lambda mention: (mention.start, mention.end))
 
     def in_number(self, value: int | float | Decimal) -> Trace:
-        """Find what a number tells, as a whole."""
-        if value != value or value in (float("inf"), float("-inf")) or value != int(value):
+        """Find what a number tells, as a whole, or by all its digits if it has many."""
+        if value != value or value in (float("inf"), float("-inf")):
             return Trace.NONE
-        digits = str(abs(int(value))).encode()
-        if digits in self._words or digits in self._numbers:
-            return Trace.CERTAIN
-        return Trace.POSSIBLE if len(digits) >= NUMBER_DIGITS_MIN and digits in self._short else Trace.NONE
+        if value != int(value):
+            digits = str(abs(value)).replace(".", "").lstrip("0")
+            is_told = len(digits) >= PART_DIGITS_MIN and any(digits in each.numbers for each in self._forms())
+            return Trace.POSSIBLE if is_told else Trace.NONE
+        digits = str(abs(int(value)))
+        found = worst(each.numbers.get(digits, Trace.NONE) for each in self._forms())
+        return found if found is Trace.CERTAIN or len(digits) >= NUMBER_DIGITS_MIN else Trace.NONE
 
     def in_numbers(self, data: bytes, kind: str) -> Trace:
         """Find what binary numbers tell (`kind` is a type of NumPy's): by their bytes, as characters, or by value."""
@@ -146,30 +188,28 @@ class Identity:
         values = numbers.tolist() if 0 < numbers.size <= FEW_NUMBERS and numbers.itemsize > 1 else []
         return max([found, *(self.in_number(value) for value in values)])
 
+    def words(self, letters_min: int = BYTES_MIN) -> frozenset[bytes]:
+        """List what may be looked for in bytes of any kind, in lower case."""
+        return frozenset(word for forms in self._forms() for word in forms.in_bytes if len(word) >= letters_min)
+
     def _in_bytes(self, view: bytes) -> Trace:
         data = view.lower().strip(b" \0")
-        words = self._words | self._numbers | self._joined if len(data) <= SHORT_BYTES_MAX else self.long_words
-        if any(word in data for word in words):
+        if any(word in data for word in self.words(LETTERS_MIN if len(data) <= SHORT_BYTES_MAX else BYTES_MIN)):
             return Trace.CERTAIN
-        return self.in_text(data) if _SPELLED.fullmatch(data) else Trace.NONE
+        return self.in_text(data.decode("ascii")) if _SPELLED.fullmatch(data) else Trace.NONE
 
-    def _add(self, word: bytes, *, short: bool) -> None:
-        number = word.isdigit()
-        if word in _HARMLESS:
-            return
-        if len(word) >= (DIGITS_MIN if number else LETTERS_MIN):
-            self._words.add(word)
-        elif short and len(word) >= (self._digits_min if number else SHORT_LETTERS_MIN):
-            self._short.add(word)
-
-    def _add_run(self, run: bytes) -> None:
-        if len(run) >= self._digits_min:
-            (self._numbers if len(run) >= DIGITS_MIN else self._short).add(run)
-
-    def _add_joined(self, parts: list[bytes]) -> None:
-        """Two parts of a name in both orders: `KIM SU` is nobody's defined term although `SU` might be."""
-        if len(parts) == 2 and all(parts):
-            self._joined |= {word for word in (parts[0] + parts[1], parts[1] + parts[0]) if len(word) >= LETTERS_MIN}
+    def _finds(self, folded: str) -> Iterator[_Find]:
+        """What a folded text tells, and where."""
+        tokens = [(token[0], token.start()) for token in _TOKEN.finditer(folded)]
+        for forms in self._forms():
+            for word, start in tokens:
+                if word not in HARMLESS:
+                    yield from _in_token(forms, word, start)
+            yield from _in_digits(forms, folded)
+            yield from _glued(forms, tokens)
+            for word in forms.whole:
+                if occurs(word, folded):
+                    yield folded.index(word), folded.index(word) + len(word), Trace.CERTAIN
 
 
 def worst(traces: Iterable[Trace]) -> Trace:
@@ -177,16 +217,83 @@ def worst(traces: Iterable[Trace]) -> Trace:
     return max(traces, default=Trace.NONE)
 
 
-def _occurs(word: bytes, text: bytes) -> bool:
-    """Tell whether a word occurs; a short one or a number by itself."""
-    if len(word) >= INSIDE_LETTERS_MIN and not word.isdigit():
-        return word in text
-    start = text.find(word)
-    while start >= 0:
-        if not _TOKEN.search(text[max(start - 1, 0) : start] + text[start + len(word) : start + len(word) + 1]):
-            return True
-        start = text.find(word, start + 1)
-    return False
+def _tokens(folded: str) -> set[str]:
+    return {*_TOKEN.findall(folded), *_LETTERS.findall(folded)}
+
+
+def _runs(folded: str) -> set[str]:
+    """Runs of digits, also those between which separators stand, without leading zeros, and without a check digit."""
+    runs = set(_DIGITS.findall(folded))
+    runs |= {"".join(filter(str.isdigit, run)) for run in _SEPARATED.findall(folded)}
+    runs |= {run.lstrip("0") for run in runs}
+    return runs | {run[:-1] for run in runs if len(run) > PART_DIGITS_MIN}
+
+
+def _in_token(forms: Forms, word: str, start: int) -> Iterator[_Find]:
+    """A word by itself, beside digits, with digits for letters, or put into Latin letters in another way."""
+    end = start + len(word)
+    if trace := forms.exact.get(word):
+        yield start, end, trace
+    if not word.isalpha() and not word.isdigit():
+        for run in _LETTERS.finditer(word):
+            if len(run[0]) > 2 and (trace := forms.exact.get(run[0])):
+                yield start + run.start(), start + run.end(), trace
+        for table in _LOOKALIKES:
+            alike = word.translate(table)
+            trace = forms.exact.get(alike) if len(alike) >= LETTERS_MIN else None
+            if trace is Trace.CERTAIN or any(name in alike for name in forms.inside):
+                yield start, end, Trace.POSSIBLE
+    elif len(word) >= LETTERS_MIN and word.isalpha():
+        if forms.coarse and coarse(word) in forms.coarse:
+            yield start, end, Trace.POSSIBLE
+        if forms.skeletons and skeleton(word) in forms.skeletons:
+            yield start, end, Trace.POSSIBLE
+
+
+def _glued(forms: Forms, tokens: list[tuple[str, int]]) -> Iterator[_Find]:
+    """Long words inside others, over several, and in spaced letters."""
+    if len(tokens) == 1 and tokens[0][0] in HARMLESS:
+        return
+    together = "".join(word for word, _ in tokens)
+    places = [start + step for word, start in tokens for step in range(len(word))]
+    for name in forms.inside:
+        at = together.find(name)
+        while at >= 0:
+            yield places[at], places[at + len(name) - 1] + 1, Trace.CERTAIN
+            at = together.find(name, at + 1)
+    if len(tokens) > 1:
+        alike = [together.translate(table) for table in _LOOKALIKES]
+        whole = max(forms.exact.get(word, Trace.NONE) for word in (together, *alike))
+        if whole or any(name in word for name in forms.inside for word in alike if name not in together):
+            yield places[0], places[-1] + 1, whole or Trace.POSSIBLE
+    for (first, start), (second, at) in pairwise(tokens):
+        if forms.exact.get(first + second) is Trace.CERTAIN and not (first in forms.exact or second in forms.exact):
+            yield start, at + len(second), Trace.CERTAIN
+
+
+def _in_digits(forms: Forms, folded: str) -> Iterator[_Find]:
+    """Runs of digits, with or without separators, a check digit more, or a day at either end."""
+    if not forms.numbers:
+        return
+    for run in _DIGITS.finditer(folded):
+        if trace := _in_run(forms, run[0]):
+            yield run.start(), run.end(), trace
+    for run in _SEPARATED.finditer(folded):
+        if trace := _in_run(forms, "".join(filter(str.isdigit, run[0]))):
+            yield run.start(), run.end(), trace
+
+
+def _in_run(forms: Forms, digits: str) -> Trace:
+    found = max(forms.numbers.get(run, Trace.NONE) for run in (digits, digits.lstrip("0")))
+    if found or len(digits) <= PART_DIGITS_MIN:
+        return found
+    is_longer = digits[:-1] in forms.numbers or _ends_in([digits], forms.days)
+    return Trace.POSSIBLE if is_longer else Trace.NONE
+
+
+def _ends_in(runs: Iterable[str], days: frozenset[str]) -> bool:
+    """Tell whether a run of more than eight digits begins or ends with a day."""
+    return bool(days) and any(len(run) > 8 and (run[:8] in days or run[-8:] in days) for run in runs)
 
 
 def _views(data: bytes, numbers: npt.NDArray[Any]) -> Iterator[bytes]:

@@ -64,7 +64,7 @@ def test_a_number_is_not_found_within_a_longer_one() -> None:
         ({"PatientName": "KIM^SU", "ScanOptions": "SU_KIM"}, "identifier_left"),
         ({"PatientName": "KIM^SU", "ScanOptions": "KIM"}, "identifier_suspected"),
         ({"PatientName": "Ng^Li", "OtherPatientNames": "KIM^SU", "ScanOptions": "X KIM"}, "identifier_suspected"),
-        ({"PatientTelephoneNumbers": "555-0123 4567", "InstanceNumber": "1234567"}, ""),
+        ({"PatientTelephoneNumbers": "555-0123 4567", "InstanceNumber": "1234567"}, "identifier_left"),
         ({"PatientTelephoneNumbers": "555-0123", "InstanceNumber": "5550123"}, "identifier_left"),
         ({"PatientBirthDate": "19310203", "InstanceNumber": "19310203"}, "identifier_left"),
     ],

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
-from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -21,7 +20,7 @@ from hmchain.records.deidentification.dicom import codes, encoding, lookup
 from hmchain.records.deidentification.dicom.dummies import Dummies
 from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
-from hmchain.records.deidentification.dicom.guard import Guard, KeptValue
+from hmchain.records.deidentification.dicom.guard import Guard, KeptValue, is_standard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION
 from hmchain.records.deidentification.dicom.moments import shifted
@@ -320,8 +319,3 @@ def _are_tags(data: bytes) -> bool:
 def _creator(element: Element) -> str:
     value = element.value if isinstance(element, RawDataElement) else b""
     return bytes(value or b"").decode("ascii", "replace").strip(" \0")
-
-
-def is_standard(value: str) -> bool:
-    """Tell whether a UID is one that DICOM itself defines."""
-    return value in UID_dictionary

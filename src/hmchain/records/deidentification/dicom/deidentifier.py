@@ -112,7 +112,7 @@ class DicomDeidentifier:
             subject,
             self._pseudonyms.shift(subject),
             self._as_of,
-            Guard(),
+            Guard(opened.encodings),
             opened.read,
             opened.number(REPRESENTATION) == 1,
         )

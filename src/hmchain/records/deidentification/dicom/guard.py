@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
+from pydicom import charset
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 
@@ -24,13 +29,24 @@ _OWN_NUMBERS = frozenset(
 _WHOLE = _OWN_NUMBERS | {
     tag_for_keyword(keyword)
     for keyword in (
-        "DeviceSerialNumber", "FillerOrderNumberImagingServiceRequest", "FrameOfReferenceUID", "InstitutionAddress",
-        "InstitutionName", "PatientAddress", "PlacerOrderNumberImagingServiceRequest", "ReferringPhysicianAddress",
-        "ReferringPhysicianTelephoneNumbers", "RequestedProcedureID", "SOPInstanceUID", "ScheduledProcedureStepID",
-        "SeriesInstanceUID", "ServiceEpisodeID", "StudyID", "StudyInstanceUID",
+        "DeviceSerialNumber", "FillerOrderNumberImagingServiceRequest", "InstitutionAddress", "InstitutionName",
+        "PatientAddress", "PersonAddress", "PersonTelephoneNumbers", "PlacerOrderNumberImagingServiceRequest",
+        "ReferringPhysicianAddress", "ReferringPhysicianTelephoneNumbers", "RequestedProcedureID",
+        "ScheduledProcedureStepID", "ServiceEpisodeID", "StudyID",
     )
 }  # fmt: skip
 """Elements whose value identifies as a whole."""
+_UIDS = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in ("FrameOfReferenceUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+)
+_PLACES = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in (
+        "InstitutionAddress", "InstitutionName", "PatientAddress", "PersonAddress", "ReferringPhysicianAddress",
+    )
+)  # fmt: skip
+"""Elements whose words are those of a place."""
 _BIRTH = 0x00100030
 _OWN_NAMES = frozenset(
     tag_for_keyword(keyword)
@@ -42,7 +58,19 @@ _KINDS = {
 }  # fmt: skip
 """NumPy's types of the numbers of each VR."""
 _ZEROS = re.compile(rb"(?<![\d.])0+(?=\d)")
-_NUMBERS_IN_TEXT, _OWN_FORM = ("DS", "IS"), ("DA", "DT", "TM", "UI")
+_NUMBERS_IN_TEXT = ("DS", "IS")
+_OURS = frozenset({"DA", "DT", "UI"})
+"""VRs of which no value stays as it was but the UIDs of the standard. Values that can be nothing but one of the
+standard's terms (`Rule.closed`) are nobody's name either."""
+
+
+Fact = tuple[int, bool, bytes]
+"""A value that tells who somebody is: its tag, whether it is a name, its bytes."""
+
+
+def is_standard(uid: str) -> bool:
+    """Tell whether a UID is one that DICOM itself defines."""
+    return uid in UID_dictionary
 
 
 @dataclass(frozen=True)
@@ -57,21 +85,37 @@ class KeptValue:
 class Guard:
     """Remembers what identifies, and looks for it."""
 
-    def __init__(self) -> None:
-        self._identity = Identity()
+    def __init__(self, encodings: Sequence[str] = ()) -> None:
+        """`encodings` are the character sets of the object's names, as Python calls them."""
+        self._encodings = tuple(encodings)
+        self._facts: set[Fact] = set()
+        self._uids: set[str] = set()
 
     def learn(self, tag: int, rule: Rule, element: Element) -> None:
         """Remember the value of an element, if it is one that tells who somebody is and that is not kept on purpose."""
         if rule.option or not isinstance(element, RawDataElement) or not element.value:
             return
-        if tag == _BIRTH:
-            self._identity.add_day(bytes(element.value))
-        elif tag in _WHOLE:
-            for value in bytes(element.value).split(b"\\"):
-                self._identity.add_number(value, own=tag in _OWN_NUMBERS)
-        elif rule.vr == "PN":
-            for value in bytes(element.value).split(b"\\"):
-                self._identity.add_name(value.rstrip(b" \0"), own=tag in _OWN_NAMES)
+        if tag in _UIDS:
+            self._uids.add(bytes(element.value).decode("ascii", "replace").strip(" \0"))
+        elif tag == _BIRTH or tag in _WHOLE or rule.vr == "PN":
+            self._facts.add((tag, rule.vr == "PN", bytes(element.value)))
+
+    @property
+    def identity(self) -> Identity:
+        """All that is remembered so far, to look for."""
+        people, places = self._known()
+        people.include(places)
+        return people
+
+    def _known(self) -> tuple[Identity, Identity]:
+        """The people and numbers that are remembered, and the places."""
+        own = Identity()
+        people, places = _identities(frozenset(self._facts), self._encodings)
+        own.include(people)
+        for uid in self._uids:
+            if not is_standard(uid):
+                own.add_number(uid, own=False)
+        return own, places
 
     def check(self, kept: Sequence[KeptValue]) -> str:
         """The name of an element that stays and may tell who the patient is; nothing if there is none.
@@ -79,47 +123,94 @@ class Guard:
         Raises `Hold` if what is remembered is certainly in a value that stays.
         """
         doubtful = ""
-        for value in self._worth_a_look(kept):
-            trace = self._trace(value)
+        for value, identity in self._worth_a_look(kept):
+            trace = _trace(identity, value)
             if trace is Trace.CERTAIN:
                 raise Hold("identifier_left", f"what identifies the patient would be left in {value.rule.name}")
             doubtful = doubtful or (value.rule.name if trace is Trace.POSSIBLE else "")
         return doubtful
 
+    def _worth_a_look(self, kept: Sequence[KeptValue]) -> Iterator[tuple[KeptValue, Identity]]:
+        """All binary values, and the texts, unless a look at them together shows that nothing is in any.
+
+        What an option of the profile keeps may name a place: a station is called after its hospital.
+        """
+        people, places = self._known()
+        texts = [value for value in kept if _may_tell(value)]
+        yield from ((value, people) for value in kept if value.vr in _KINDS)
+        if not _are_nowhere_in(people, texts):
+            yield from ((value, people) for value in texts)
+        texts = [value for value in texts if not value.rule.option]
+        if not _are_nowhere_in(places, texts):
+            yield from ((value, places) for value in texts)
+
     def check_frames(self, frames: Iterable[bytes]) -> None:
         """Raise `Hold` if anything remembered is in compressed frames."""
-        words = {form for word in self._identity.long_words for form in _cases(word)}
+        words = self.identity.words()
         for frame in frames:
-            if any(word in frame for word in words):
+            folded = frame.lower()
+            if any(word in folded for word in words):
                 raise Hold("identifier_left", "what identifies the patient would be left in compressed pixels")
 
-    def _worth_a_look(self, kept: Sequence[KeptValue]) -> Iterator[KeptValue]:
-        """All binary values, and the texts, unless a look at them together shows that nothing is in any."""
-        texts = [value for value in kept if value.vr not in _KINDS]
-        numbers = b"\n".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT).lower()
-        together = b"\n".join(value.value for value in texts if value.vr not in _NUMBERS_IN_TEXT)
-        yield from (value for value in kept if value.vr in _KINDS)
-        if b"e" in numbers or not self._identity.is_nowhere_in(together + b"\n" + _ZEROS.sub(b"", numbers)):
-            yield from texts
 
-    def _trace(self, kept: KeptValue) -> Trace:
-        if kept.vr in _KINDS:
-            return self._identity.in_numbers(kept.value, _KINDS[kept.vr])
-        if kept.vr in _NUMBERS_IN_TEXT:
-            return worst(self._identity.in_number(number) for number in _numbers(kept.value))
-        if kept.rule.closed or kept.vr in _OWN_FORM:  # defined terms, UIDs of ours, and times, of which ids are made
-            return Trace.CERTAIN if self._identity.is_whole_in(kept.value.lower()) else Trace.NONE
-        return self._identity.in_text(kept.value)
+@lru_cache(maxsize=256)
+def _identities(facts: frozenset[Fact], encodings: tuple[str, ...]) -> tuple[Identity, Identity]:
+    """The people and the places that some elements tell: the same for all images of a series, or nearly."""
+    people, places = Identity(), Identity()
+    for tag, is_name, value in facts:
+        for text in _texts(value, encodings):
+            for part in text.split("\\"):
+                if tag == _BIRTH:
+                    people.add_day(part)
+                elif is_name:
+                    people.add_name(part, own=tag in _OWN_NAMES)
+                elif tag in _PLACES:
+                    places.add_place(part)
+                else:
+                    people.add_number(part, own=tag in _OWN_NUMBERS)
+    return people, places
 
 
-def _numbers(value: bytes) -> Iterable[float]:
+def _texts(value: bytes, encodings: tuple[str, ...]) -> Iterator[str]:
+    """A value in the character set that its object declares, and in those that it may be in if that is not true."""
+    if value.isascii() and b"\x1b" not in value:
+        yield value.decode("ascii")
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield charset.decode_bytes(value, list(encodings), set(b"^=\\"))
+    for encoding in ("utf-8", "latin-1"):
+        with suppress(UnicodeDecodeError):
+            yield value.decode(encoding)
+            return
+
+
+def _may_tell(value: KeptValue) -> bool:
+    """Tell whether a text that stays may hold a name: dates and UIDs of ours and terms of the standard hold none."""
+    return value.vr not in _KINDS and value.vr not in _OURS and not value.rule.closed
+
+
+def _are_nowhere_in(identity: Identity, texts: Sequence[KeptValue]) -> bool:
+    """Look at texts together."""
+    numbers = b"\n".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT).lower()
+    words = b"\n".join(value.value for value in texts if value.vr not in _NUMBERS_IN_TEXT)
+    look = b"\n".join((words, _ZEROS.sub(b"", numbers), numbers.replace(b".", b"")))
+    return b"e" not in numbers and identity.is_nowhere_in(look.decode("ascii"))
+
+
+def _trace(identity: Identity, kept: KeptValue) -> Trace:
+    if kept.vr in _KINDS:
+        return identity.in_numbers(kept.value, _KINDS[kept.vr])
+    text = kept.value.decode("ascii")
+    if kept.vr in _NUMBERS_IN_TEXT:
+        return worst(identity.in_number(number) for number in _numbers(text))
+    return identity.in_text(text.partition(".")[2] if kept.vr == "TM" else text)  # ids are made of times
+
+
+def _numbers(value: str) -> Iterable[float]:
     """The numbers of an IS or DS value."""
-    for part in value.split(b"\\"):
+    for part in value.split("\\"):
         try:
             yield float(part)
         except ValueError:
             continue
-
-
-def _cases(word: bytes) -> tuple[bytes, bytes, bytes]:
-    return word, word.upper(), word.title()

@@ -84,7 +84,7 @@ class DicomHeader:
 
     def text(self, tag: int) -> str:
         """The text of an element in its character set, normalised (NFC), without padding."""
-        decoded = charset.decode_bytes(self.value(tag), self._encodings(), set())
+        decoded = charset.decode_bytes(self.value(tag), self.encodings, set())
         return unicodedata.normalize("NFC", decoded).strip(" \0")
 
     def number(self, tag: int) -> int | None:
@@ -102,7 +102,9 @@ class DicomHeader:
             raise damaged("the file is cut short in its header")
         return data
 
-    def _encodings(self) -> list[str]:
+    @property
+    def encodings(self) -> list[str]:
+        """The character sets of its text, as Python calls them."""
         names = self.ascii(_CHARACTER_SET).split("\\")
         return charset.convert_encodings([name.strip() for name in names])
 

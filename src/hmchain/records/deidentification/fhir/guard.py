@@ -26,7 +26,7 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
     for pointer in _objects(resource.get(patient_element)) if patient_element else ():
         reference = pointer.get("reference")
         if type(reference) is str:
-            found.add_number(reference.split("/_history/")[0].split("/")[-1].encode(), own=True)
+            found.add_number(reference.split("/_history/")[0].split("/")[-1], own=True)
         _add_name(found, pointer.get("display"))
         _add_numbers(found, pointer.get("identifier"))
     _add_numbers(found, resource.get("identifier"))
@@ -37,14 +37,14 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
 
 def trace(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> Trace:
     """Find what the numbers and codes that stay tell; `encoded` is all of `kept`."""
-    return Trace.NONE if identity.is_nowhere_in(encoded) else worst(_traces(identity, kept))
+    return Trace.NONE if identity.is_nowhere_in(encoded.decode()) else worst(_traces(identity, kept))
 
 
 def _traces(identity: Identity, value: Any) -> Iterator[Trace]:
     if type(value) is dict:
         code = value.get("code")
         if type(code) is str and value.get("system") not in _TOLD:
-            yield identity.in_text(code.encode())
+            yield identity.in_text(code)
         for inner in value.values():
             yield from _traces(identity, inner)
     elif type(value) is list:
@@ -57,7 +57,7 @@ def _traces(identity: Identity, value: Any) -> Iterator[Trace]:
 def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:
     own = patient.get("id")
     if type(own) is str:
-        found.add_number(own.encode(), own=True)
+        found.add_number(own, own=True)
     for name in _objects(patient.get("name")):
         given = name.get("given")
         parts = [name.get("family"), *(given if type(given) is list else [given])]
@@ -67,12 +67,12 @@ def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:
         _add_number(found, contact.get("value"))
     born = patient.get("birthDate")
     if type(born) is str:
-        found.add_day(born.encode("utf-8", "replace"))
+        found.add_day(born)
 
 
 def _add_name(found: Identity, name: Any) -> None:
     if type(name) is str:
-        found.add_name(name.encode("utf-8", "replace"), own=True)
+        found.add_name(name, own=True)
 
 
 def _add_numbers(found: Identity, identifiers: Any) -> None:
@@ -82,7 +82,7 @@ def _add_numbers(found: Identity, identifiers: Any) -> None:
 
 def _add_number(found: Identity, value: Any) -> None:
     if type(value) is str:
-        found.add_number(value.encode("utf-8", "replace"), own=True)
+        found.add_number(value, own=True)
 
 
 def _objects(element: Any) -> list[dict[str, Any]]:

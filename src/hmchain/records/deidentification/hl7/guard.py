@@ -30,13 +30,13 @@ def identity_of(message: Message) -> Identity:
         for number in _NUMBERS.get(segment.name, ()):
             for repetition in segment.field(number).split(marks.repetition):
                 for part in repetition.split(marks.component):
-                    found.add_number(marks.unescape(part).encode(), own=True)
+                    found.add_number(marks.unescape(part), own=True)
         if segment.name == "PID":
-            found.add_day(segment.field(7).encode())
+            found.add_day(segment.field(7))
         for number in _NAMES.get(segment.name, ()):
             for repetition in segment.field(number).split(marks.repetition):
                 parts = [marks.unescape(part) for part in repetition.split(marks.component)]
-                found.add_name("^".join(parts).encode(), own=segment.name == "PID")
+                found.add_name("^".join(parts), own=segment.name == "PID")
     return found
 
 
@@ -49,7 +49,7 @@ def _traces(identity: Identity, field: str) -> Iterator[Trace]:
     for repetition in field.split("~"):
         parts = repetition.split("^")
         if len(parts) == 3 and not parts[1]:  # code^^system
-            yield Trace.NONE if parts[2] in _TOLD else identity.in_text(parts[0].encode())
+            yield Trace.NONE if parts[2] in _TOLD else identity.in_text(parts[0])
         else:
-            yield Trace.CERTAIN if identity.is_whole_in(repetition.lower().encode()) else Trace.NONE
+            yield Trace.CERTAIN if identity.in_text(repetition) is Trace.CERTAIN else Trace.NONE
             yield from (identity.in_number(Decimal(number)) for number in _NUMBER.findall(repetition))

@@ -1,0 +1,126 @@
+"""The forms in which an identity is looked for: what is compared whole, and what may stand inside other words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from hmchain.records.deidentification.figures import DIGITS_MIN
+from hmchain.records.deidentification.spellings import INSIDE_LETTERS_MIN, LETTERS_MIN, NameForms, titled
+
+_PREFIX_CERTAIN = 8
+
+
+class Trace(IntEnum):
+    """A trace of the patient in a value."""
+
+    NONE = 0
+    POSSIBLE = 1
+    """A short word or number that is also the patient's: maybe by chance."""
+    CERTAIN = 2
+
+
+@dataclass(frozen=True)
+class Forms:
+    """All forms of one identity, made once and looked into often."""
+
+    exact: Mapping[str, Trace] = field(default_factory=dict)
+    """Words that count if they stand by themselves, whatever the case, beside digits or spelled with spaces."""
+    inside: tuple[str, ...] = ()
+    """Long words that count inside others, forwards and backwards."""
+    needles: tuple[str, ...] = ()
+    """One of these is in whatever text has a word of four letters or more of `exact`, or one of `inside`."""
+    short: frozenset[str] = frozenset()
+    """The shorter words of `exact`."""
+    numbers: Mapping[str, Trace] = field(default_factory=dict)
+    days: frozenset[str] = frozenset()
+    """Days in eight digits: they count at either end of longer runs of digits too."""
+    whole: frozenset[str] = frozenset()
+    """Identifiers with their punctuation."""
+    coarse: frozenset[str] = frozenset()
+    skeletons: frozenset[str] = frozenset()
+    in_bytes: frozenset[bytes] = frozenset()
+    """What may be looked for in bytes of any kind."""
+
+
+@dataclass
+class Facts:
+    """Everything that is known of an identity, as it is collected."""
+
+    words: set[str] = field(default_factory=set)
+    short: set[str] = field(default_factory=set)
+    glued: set[str] = field(default_factory=set)
+    coarse: set[str] = field(default_factory=set)
+    skeletons: set[str] = field(default_factory=set)
+    numbers: dict[str, Trace] = field(default_factory=dict)
+    dated: set[str] = field(default_factory=set)
+    """Days with the names of their months."""
+    whole: set[str] = field(default_factory=set)
+
+    def add_names(self, forms: NameForms, *, short: bool, terms: frozenset[str]) -> None:
+        """Take in a name; `terms` are words that tell nobody by themselves."""
+        words = forms.words - terms
+        self.words |= {word for word in words if len(word) >= LETTERS_MIN}
+        if short:
+            self.short |= {word for word in words if len(word) < LETTERS_MIN}
+        self.glued |= forms.glued - terms
+        self.coarse |= forms.coarse
+        self.skeletons |= forms.skeletons
+
+    def add_number(self, digits: str, digits_min: int, trace: Trace | None = None) -> None:
+        """Take in a run of digits."""
+        if len(digits) >= digits_min:
+            found = trace or (Trace.CERTAIN if len(digits) >= DIGITS_MIN else Trace.POSSIBLE)
+            self.numbers[digits] = max(found, self.numbers.get(digits, Trace.NONE))
+
+    def forms(self) -> Forms:
+        """Make what is looked for of what is known."""
+        certain = self.words | self.glued | self.dated
+        long = {word for word in certain if len(word) >= INSIDE_LETTERS_MIN}
+        backwards = {word[::-1] for word in long - self.dated}
+        long_numbers = {digits for digits in self.numbers if len(digits) >= DIGITS_MIN}
+        exact: dict[str, Trace] = dict.fromkeys(self.short, Trace.POSSIBLE)
+        for word in self.words | self.glued:
+            for end in range(INSIDE_LETTERS_MIN, len(word)):
+                exact.setdefault(word[:end], Trace.CERTAIN if end >= _PREFIX_CERTAIN else Trace.POSSIBLE)
+        for word in self.words:
+            exact |= dict.fromkeys(titled(word), Trace.CERTAIN)
+        exact |= dict.fromkeys(certain, Trace.CERTAIN)
+        return Forms(
+            exact,
+            _shortest(long | backwards),
+            _shortest({word[:INSIDE_LETTERS_MIN] for word in certain} | backwards),
+            frozenset(self.short),
+            self.numbers,
+            frozenset(day for day in self.numbers if len(day) == 8),
+            frozenset(self.whole),
+            frozenset(self.coarse),
+            frozenset(self.skeletons),
+            frozenset(word.encode() for word in certain | self.whole | long_numbers),
+        )
+
+
+def occurs(word: str, text: str) -> bool:
+    """Tell whether a word occurs; a short one or a number by itself."""
+    if len(word) >= INSIDE_LETTERS_MIN and not word.isdigit():
+        return word in text
+    start = text.find(word)
+    while start >= 0:
+        if not _TOKEN.search(text[max(start - 1, 0) : start] + text[start + len(word) : start + len(word) + 1]):
+            return True
+        start = text.find(word, start + 1)
+    return False
+
+
+_TOKEN = re.compile(r"[a-z0-9]")
+
+
+def _shortest(words: Iterable[str]) -> tuple[str, ...]:
+    """Words without those that hold another."""
+    kept: list[str] = []
+    for word in sorted(words, key=lambda word: (len(word), word)):
+        if not any(shorter in word for shorter in kept):
+            kept.append(word)
+    return tuple(kept)
