@@ -8,6 +8,9 @@ _SHORT_CONCEPT = re.compile(r"(?:1\d{9}|[1-9]\d{5,8})", re.ASCII)
 _LONG_CONCEPT = re.compile(r"[1-9]\d{0,7}1000\d{3}10\d", re.ASCII)
 """An item, a namespace (those that were given out begin with 1000), the partition and the check digit."""
 _LOINC = re.compile(r"(L[AP])?(\d{1,6})-(\d)", re.ASCII)
+_PZN = re.compile(r"\d{6,8}", re.ASCII)
+_UNII = re.compile(r"[0-9A-Z]{10}", re.ASCII)
+_CAS = re.compile(r"([1-9]\d{1,6})-(\d\d)-(\d)", re.ASCII)
 _PREFIXES = {"": (0, 0), "LA": (5, 2), "LP": (2, 7)}
 """What the letters of an answer or part code add to its check digit, before an even and an odd number of digits."""
 
@@ -34,6 +37,27 @@ def is_loinc(code: str) -> bool:
         return False
     prefix, digits, check = found[1] or "", found[2], int(found[3])
     return check == (_luhn(digits) + _PREFIXES[prefix][len(digits) % 2]) % 10
+
+
+def is_pzn(code: str) -> bool:
+    """Tell whether a number is a German PZN: eight digits, of which those that are 0 may be left out in front."""
+    if not _PZN.fullmatch(code):
+        return False
+    digits = code.zfill(8)
+    return sum(place * int(digit) for place, digit in enumerate(digits[:7], 1)) % 11 == int(digits[7])
+
+
+def is_unii(code: str) -> bool:
+    """Tell whether a code is built as a Unique Ingredient Identifier of the FDA."""
+    return _UNII.fullmatch(code) is not None and sum(int(digit, 36) for digit in code[:9]) % 36 == int(code[9], 36)
+
+
+def is_cas(code: str) -> bool:
+    """Tell whether a number is built as a CAS Registry Number (50-00-0)."""
+    found = _CAS.fullmatch(code)
+    if found is None:
+        return False
+    return sum(place * int(digit) for place, digit in enumerate(reversed(found[1] + found[2]), 1)) % 10 == int(found[3])
 
 
 def _verhoeff(digits: str) -> str:

@@ -17,6 +17,7 @@ from hmchain.errors import InputError
 from hmchain.records import shipped
 
 _SHIPPED = Path(__file__).parent / "profiles"
+_AFTER_CODE = re.compile(r"[\t;,|]")
 
 
 class ProfileError(InputError):
@@ -98,28 +99,32 @@ def _check_patterns(systems: Mapping[str, str]) -> None:
             raise ValueError(f"the pattern of system {name} is no regular expression: {error}") from error
 
 
-class FhirRules(Section, frozen=True):
+class CodedRules(Section, frozen=True):
+    """What FHIR and HL7 v2 have in common: codes of systems that the program does not know, and elements to drop."""
+
+    systems: dict[str, str] = {}
+    """Code systems of the hospital's own whose codes may stay: URI (in HL7 v2 name), and what a code looks like."""
+    lists: dict[str, str | tuple[str, ...]] = {}
+    """Lists of codes that the hospital has, in the place of any pattern: the codes, or the path of a file with one a
+    line, relative to the profile. A profile that was read holds the codes."""
+    drop: tuple[str, ...] = ()
+    """Elements or fields to drop although they are on the list, such as `Patient.address` or `PID-11`."""
+
+    def __post_init__(self) -> None:
+        _check_patterns(self.systems)
+
+    @property
+    def listed(self) -> dict[str, frozenset[str]]:
+        """The codes of each list."""
+        return {name: frozenset(codes) for name, codes in self.lists.items() if not isinstance(codes, str)}
+
+
+class FhirRules(CodedRules, frozen=True):
     """FHIR resources: the allow list is `rules/fhir_r4.toml`."""
 
-    systems: dict[str, str] = {}
-    """Code systems of the hospital's own whose codes may stay: URI, and the pattern of a code as a whole."""
-    drop: tuple[str, ...] = ()
-    """Elements to drop although they are on the list, such as `Patient.address`."""
 
-    def __post_init__(self) -> None:
-        _check_patterns(self.systems)
-
-
-class Hl7Rules(Section, frozen=True):
+class Hl7Rules(CodedRules, frozen=True):
     """HL7 v2 messages: the allow list is `rules/hl7_v2.toml`."""
-
-    systems: dict[str, str] = {}
-    """Coding systems of the hospital's own whose codes may stay: name as in messages, and the pattern of a code."""
-    drop: tuple[str, ...] = ()
-    """Fields to drop although they are on the list, such as `PID-11`."""
-
-    def __post_init__(self) -> None:
-        _check_patterns(self.systems)
 
 
 class TableRules(Section, frozen=True):
@@ -171,8 +176,28 @@ def profiles() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """Read a profile: the name of a shipped one, or the path of a TOML file.
+    """Read a profile: the name of a shipped one, or the path of a TOML file, with the lists of codes that it names.
 
     Raises `ProfileError` if there is none, or saying which entry is wrong.
     """
-    return shipped.load(name, _SHIPPED, Profile, "profile", ProfileError)
+    read = shipped.load(name, _SHIPPED, Profile, "profile", ProfileError)
+    folder = Path(name).parent
+    fhir, hl7 = (msgspec.structs.replace(each, lists=_read_lists(each, folder)) for each in (read.fhir, read.hl7))
+    return msgspec.structs.replace(read, fhir=fhir, hl7=hl7)
+
+
+def _read_lists(rules: CodedRules, folder: Path) -> dict[str, str | tuple[str, ...]]:
+    return {
+        system: _codes(folder / codes, system) if isinstance(codes, str) else codes
+        for system, codes in rules.lists.items()
+    }
+
+
+def _codes(path: Path, system: str) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"the list of {system} cannot be read: {path}"
+        raise ProfileError(what, "give a file in UTF-8 with one code a line") from error
+    found = (_AFTER_CODE.split(line.strip(), maxsplit=1)[0].strip('"') for line in lines)
+    return tuple(sorted({code for code in found if code and not code.startswith("#")}))

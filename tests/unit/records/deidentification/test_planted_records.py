@@ -21,7 +21,7 @@ from hmchain.records.deidentification.hl7.deidentifier import Hl7Deidentifier
 from hmchain.records.deidentification.hl7.rules import load_segments
 from hmchain.records.deidentification.outcome import Clean, Outcome
 from hmchain.records.deidentification.pictures import ImageDeidentifier
-from hmchain.records.deidentification.profile import Profile, TableRules
+from hmchain.records.deidentification.profile import FhirRules, Hl7Rules, Profile, TableRules
 from hmchain.records.deidentification.tables.deidentifier import TableDeidentifier
 from hmchain.records.deidentification.terminology import fhir_systems, hl7_systems
 from hmchain.records.sources.item import FHIR, HL7, IMAGE, TABLE, Item
@@ -34,7 +34,7 @@ PROFILES = ("basic", "longitudinal")
 BOOK = load_book()
 FHIR_BY = {name: FhirDeidentifier(profile(name), pseudonyms(), AS_OF) for name in PROFILES}
 HL7_BY = {name: Hl7Deidentifier(profile(name), pseudonyms(), AS_OF) for name in PROFILES}
-SYSTEMS = sorted(fhir_systems({}))
+SYSTEMS = sorted(fhir_systems(FhirRules()))
 
 
 def come_out(outcomes: list[Outcome], who: Person) -> list[str]:
@@ -137,8 +137,8 @@ def test_nothing_of_a_person_comes_out_of_any_leaf_of_fhir(kind: str) -> None:
 
 # --- HL7 v2
 
-SEGMENTS = load_segments(hl7_systems({}), str, frozenset())
-HL7_SYSTEMS = sorted(hl7_systems({}))
+SEGMENTS = load_segments(hl7_systems(Hl7Rules()), str, frozenset())
+HL7_SYSTEMS = sorted(hl7_systems(Hl7Rules()))
 
 
 def message(who: Person, segment: str, number: int, text: str, value_type: str) -> bytes:

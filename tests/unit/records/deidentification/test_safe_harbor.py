@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmchain.records.deidentification.ages import capped, capped_as, in_a_year, years
-from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.deidentification.profile import FhirRules, Hl7Rules, load_profile
 from hmchain.records.deidentification.safe_harbor import RESTRICTED_ZIP3, Dates, birth_year_min, zip3
 from hmchain.records.deidentification.terminology import fhir_systems, hl7_systems, is_unit
 from hmchain.records.sources.tables import load_schema
@@ -127,11 +127,14 @@ def test_words_are_no_units(text: str) -> None:
 
 
 def test_systems_are_found_by_both_names_and_a_hospital_adds_its_own() -> None:
-    fhir, hl7 = fhir_systems({"urn:own": "[A-Z]{3}"}), hl7_systems({"L": "[A-Z]{3}"})
+    fhir, hl7 = (
+        fhir_systems(FhirRules(systems={"urn:own": "[A-Z]{3}"})),
+        hl7_systems(Hl7Rules(systems={"L": "[A-Z]{3}"})),
+    )
     assert fhir["http://loinc.org"]("8302-2") and hl7["LN"]("8302-2") and not hl7["LN"]("Ada Muster")
     assert fhir["urn:own"]("GLU") and hl7["L"]("GLU") and not hl7["L"]("GLUCOSE")
     assert fhir["http://unitsofmeasure.org"]("kg") and hl7["UCUM"]("kg")
-    assert "L" not in hl7_systems({}) and "urn:own" not in fhir_systems({})
+    assert "L" not in hl7_systems(Hl7Rules()) and "urn:own" not in fhir_systems(FhirRules())
     assert not fhir["http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"]("Ada")
 
 
@@ -140,6 +143,6 @@ def test_the_examples_of_the_guide_can_be_used(tmp_path: Path) -> None:
     for name, text in (("own", own), ("labs", labs), ("table", f'name = "t"\ntitle = ""\n{table}')):
         (tmp_path / f"{name}.toml").write_text(text)
     profile = load_profile(str(tmp_path / "own.toml"))
-    assert fhir_systems(profile.fhir.systems)["https://north.example.org/codes/lab"]("GLU1")
+    assert fhir_systems(profile.fhir)["https://north.example.org/codes/lab"]("GLU1")
     assert load_schema(str(tmp_path / "labs.toml")).table("labs.parquet") is not None
     assert load_profile(str(tmp_path / "table.toml")).table == load_profile("basic").table  # the defaults

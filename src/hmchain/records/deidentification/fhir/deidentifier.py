@@ -118,7 +118,7 @@ class FhirDeidentifier:
         self._name = lru_cache(maxsize=1 << 16)(self._new_name)
         self._dates = lru_cache(maxsize=1 << 12)(self._new_dates)
         names = Names(self._name, pseudonyms.uid)
-        compiler = Compiler(self._book, names, fhir_systems(profile.fhir.systems), frozenset(profile.fhir.drop))
+        compiler = Compiler(self._book, names, fhir_systems(profile.fhir), frozenset(profile.fhir.drop))
         self._rules: dict[str, Rule] = {kind: compiler.resource(kind) for kind in self._book.resources}
         self._patient_in = {kind: compiler.patient_element(kind) for kind in self._book.resources}
 

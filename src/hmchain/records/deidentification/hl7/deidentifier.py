@@ -39,7 +39,7 @@ class Hl7Deidentifier:
         self._made_of = (profile, pseudonyms, self._as_of)
         self._shifts = profile.dates == "shift"
         self._segments = load_segments(
-            hl7_systems(profile.hl7.systems),
+            hl7_systems(profile.hl7),
             lambda number: pseudonyms.identifier("hl7", number),
             frozenset(profile.hl7.drop),
         )
