@@ -1,8 +1,8 @@
 """Image files: decoded, and written again with nothing but their pixels.
 
 EXIF, XMP, IPTC, PNG text, comments, colour profiles, thumbnails, what lies under transparent pixels and what follows
-the end of a file: none of it is copied, because nothing is. A file of several frames becomes as many records. Whether
-a name is written into the pixels, no program can tell.
+the end of a file: none of it is copied, because nothing is. A file of several frames becomes as many records. What is
+written into the pixels is looked for; where there is some, or may be, all of the file is held.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import hashlib
 import io
 import warnings
 import zlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hmchain.records.deidentification.outcome import EMPTIED, GENERALISED, REMOVED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.deidentification.writing.answer import Verdict, Writing
+from hmchain.records.deidentification.writing.judging import detector, doubts, judge, widened
 from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten, metadata_kinds, readers
 from hmchain.records.sources.item import Item, Rectangles
 
@@ -37,11 +41,25 @@ _COMPRESSION = 3
 """zlib's level: the higher ones take several times as long for a few per cent."""
 
 
+@dataclass(frozen=True)
+class _Page:
+    """A frame of a file."""
+
+    form: str
+    mode: str
+    removed: tuple[str, ...]
+    bare: Image.Image
+
+
+_Pages = Callable[[], Iterable[_Page]]
+
+
 class ImageDeidentifier:
     """De-identifies image files, for one project."""
 
     def __init__(self, profile: Profile, pseudonyms: Pseudonyms) -> None:
-        """An image file gives a profile no choice: only its pixels are ever kept."""
+        """An image file gives a profile one choice: what is done about writing in its pixels."""
+        self._rules = profile.pixels
         self._pseudonyms = pseudonyms
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
@@ -62,48 +80,52 @@ class ImageDeidentifier:
                 if problem:
                     yield Held("too_large", problem, False)
                     return
-                digest = hashlib.sha256(data).hexdigest()
-                subject = self._pseudonyms.identifier("image file", digest)
-                known = {"label": item.label}
-                if item.patient:
-                    subject, known["patient"] = self._pseudonyms.subject(item.patient), PATIENT_KNOWN
-                yield from self._frames(image, digest, subject, known, item.blank)
+                yield from self._outcomes(image, hashlib.sha256(data).hexdigest(), item, reviewed)
         except Image.DecompressionBombError:
             yield Held("too_large", _TOO_MANY_PIXELS, False)
         except Exception:  # decoders raise almost anything on damaged bytes
             yield Held("damaged", "not an image of a format that is read, or a damaged one", False)
 
-    def _frames(
-        self, image: Image.Image, digest: str, subject: str, known: dict[str, str], blank: Rectangles
-    ) -> Iterator[Outcome]:
-        count = _frame_count(image)
-        for index in range(count if count > 1 else 0):  # all of a file, or nothing
-            image.seek(index)
-            image.load()
-        for index in range(count):
-            image.seek(index)
-            yield self._frame(image, f"{digest} {index}", subject, {**known, "frame": f"{index + 1}/{count}"}, blank)
+    def _outcomes(self, image: Image.Image, digest: str, item: Item, reviewed: bool) -> Iterator[Outcome]:
+        subject = self._pseudonyms.identifier("image file", digest)
+        known = {"label": item.label}
+        if item.patient:
+            subject, known["patient"] = self._pseudonyms.subject(item.patient), PATIENT_KNOWN
+        count, pages = _frame_count(image), _pages(image)
+        blank, unsure = item.blank, list[Held]()
+        if self._rules.find_writing and not reviewed:
+            blank, unsure = self._judged(pages, count, blank)
+        if unsure:
+            yield replace(unsure[0], subjects=(subject,))
+            return
+        for index, page in enumerate(pages()):
+            yield self._clean(page, f"{digest} {index}", subject, {**known, "frame": f"{index + 1}/{count}"}, blank)
 
-    def _frame(self, image: Image.Image, name: str, subject: str, known: dict[str, str], blank: Rectangles) -> Clean:
-        removed = metadata_kinds(image)
-        form, mode = image.format or "", image.mode
-        bare = bare_pixels(image)
-        for left, top, width, height in blank:
-            bare.paste(0, (left, top, left + width, top + height))
+    def _judged(self, pages: _Pages, count: int, blank: Rectangles) -> tuple[Rectangles, list[Held]]:
+        """What is to be set to 0, and why a person must look."""
+        found = _look(pages(), count, blank)
+        if found.verdict is Verdict.UNSAFE and self._rules.blank_found:
+            wider = (*blank, *widened(found))
+            if _look(pages(), count, wider).verdict is Verdict.CLEAN:
+                return wider, []
+        return blank, doubts(found)
+
+    def _clean(self, page: _Page, name: str, subject: str, known: dict[str, str], blank: Rectangles) -> Clean:
+        bare = _blanked(page.bare, blank)
         with io.BytesIO() as png:
             bare.save(png, "PNG", compress_level=_COMPRESSION, compress_type=_strategy(bare.mode))
             data = png.getvalue()
         found = {
-            "format": form,
+            "format": page.form,
             "rows": str(bare.height),
             "columns": str(bare.width),
             "bits": "16" if bare.mode.startswith("I") else "8",
             "photometric": "RGB" if bare.mode == "RGB" else "MONOCHROME2",
             **known,
         }
-        actions = [Action(kind, REMOVED) for kind in removed]
-        if mode not in ("L", "RGB") and bare.mode != mode:
-            actions.append(Action(f"pixels of mode {mode}", GENERALISED))
+        actions = [Action(kind, REMOVED) for kind in page.removed]
+        if page.mode not in ("L", "RGB") and bare.mode != page.mode:
+            actions.append(Action(f"pixels of mode {page.mode}", GENERALISED))
         if blank:
             actions.append(Action("parts of the pixels", EMPTIED))
         return Clean(
@@ -114,6 +136,42 @@ class ImageDeidentifier:
             attributes={key: value for key, value in found.items() if value},
             actions=tuple(actions),
         )
+
+
+def _pages(image: Image.Image) -> _Pages:
+    """The frames of a file, as often as they are asked for; those of several, once all are known to be whole."""
+    count = _frame_count(image)
+    if count == 1:
+        only = (_page(image),)
+        return lambda: only
+    for index in range(count):
+        image.seek(index)
+        image.load()
+    return lambda: (_page(image, index) for index in range(count))
+
+
+def _page(image: Image.Image, index: int = 0) -> _Page:
+    image.seek(index)
+    removed = metadata_kinds(image)
+    return _Page(image.format or "", image.mode, tuple(removed), bare_pixels(image))
+
+
+def _look(pages: Iterable[_Page], count: int, blank: Rectangles) -> Writing:
+    frames = (_planes(np.asarray(_blanked(page.bare, blank))) for page in pages)
+    return judge(frames, count, detector().look)
+
+
+def _planes(pixels: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    return [pixels] if pixels.ndim == 2 else [np.ascontiguousarray(pixels[..., colour]) for colour in range(3)]
+
+
+def _blanked(bare: Image.Image, blank: Rectangles) -> Image.Image:
+    if not blank:
+        return bare
+    changed = bare.copy()
+    for left, top, width, height in blank:
+        changed.paste(0, (left, top, left + width, top + height))
+    return changed
 
 
 def bare_pixels(image: Image.Image) -> Image.Image:

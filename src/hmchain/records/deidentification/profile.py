@@ -79,9 +79,11 @@ class DicomRules(Section, frozen=True):
     """The option Clean Pixel Data, for these devices: blanked where they write, and not held for a review."""
     decode_pixels: bool = False
     """Decode compressed pixels and store them as they are, which leaves no place for anything else; larger files."""
-    review_modalities: tuple[str, ...] = ("ES", "GM", "IVOCT", "OP", "OT", "RF", "SM", "US", "XA", "XC")
-    """Modalities whose images are held for a review of their pixels. Secondary captures and images that say that they
-    have burned-in annotation always are."""
+    review_modalities: tuple[str, ...] | None = None
+    """Modalities whose images are held for a review, and with them what else belongs to their families
+    (`dicom/families.py`): by itself ES, GM, IVOCT, OP, OPT, OT, RF, SM, US, XA and XC; where no writing is looked for
+    also CR, DX, IO, MG, PX and RTIMAGE. One that is left out passes if its pixels show no writing. Secondary captures,
+    images that say that they have burned-in annotation, and what is of no known modality always are."""
     derived_pass: tuple[str, ...] = ()
     """Modalities whose derived images are not held for that alone (a mammogram for presentation is a derived image)."""
 
@@ -97,6 +99,16 @@ def _check_patterns(systems: Mapping[str, str]) -> None:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"the pattern of system {name} is no regular expression: {error}") from error
+
+
+class PixelRules(Section, frozen=True):
+    """The pixels of DICOM objects and image files."""
+
+    find_writing: bool = False
+    """Look for writing in all pixels that would pass, and hold what has some. If not, only objects that say of
+    themselves that they are slices of CT, MR, PET or nuclear medicine pass without a review."""
+    blank_found: bool = False
+    """Set the writing that is found to 0, look again, and let pass what shows none then."""
 
 
 class CodedRules(Section, frozen=True):
@@ -159,6 +171,7 @@ class Profile(Section, frozen=True):
     """One line for people."""
     dates: str = "remove"
     """`remove`, or `shift` by a number of days of the patient's own."""
+    pixels: PixelRules = PixelRules()
     dicom: DicomRules = DicomRules()
     fhir: FhirRules = FhirRules()
     hl7: Hl7Rules = Hl7Rules()

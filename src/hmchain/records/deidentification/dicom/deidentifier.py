@@ -20,10 +20,11 @@ from hmchain.records.deidentification.dicom.cleaning import Cleaning
 from hmchain.records.deidentification.dicom.element_types import in_object
 from hmchain.records.deidentification.dicom.guard import Guard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
-from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION, image_pixels
+from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION
 from hmchain.records.deidentification.dicom.options import taken
 from hmchain.records.deidentification.dicom.origin import origin_of
-from hmchain.records.deidentification.dicom.pixels import PixelOutput, pixel_output
+from hmchain.records.deidentification.dicom.picture import Picture, picture
+from hmchain.records.deidentification.dicom.pixels import PixelOutput
 from hmchain.records.deidentification.dicom.private import PrivateRules
 from hmchain.records.deidentification.dicom.reading import (
     PATIENT_ID,
@@ -38,7 +39,7 @@ from hmchain.records.deidentification.dicom.screening import BURNED_IN, rectangl
 from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.sources.item import Item, SourceError
+from hmchain.records.sources.item import Item, Rectangles, SourceError
 
 MEDIA_TYPE = "application/dicom"
 IMPLEMENTATION_UID = "2.25.245834087103471260157432819094621380214"
@@ -101,9 +102,7 @@ class DicomDeidentifier:
 
     def _clean(self, opened: DicomHeader, item: Item, reviewed: bool) -> Clean:
         refuse(opened)
-        rules = self._profile.dicom
-        known = rectangles(opened, rules)
-        blank = (*known, *item.blank)
+        known = rectangles(opened, self._profile.dicom)
         subject = self._subject(opened)
         cleaning = Cleaning(
             self._rules,
@@ -118,19 +117,13 @@ class DicomDeidentifier:
         )
         left = cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
         coincidence = cleaning.guard.check(cleaning.kept)
+        seen = self._picture(opened, (*known, *item.blank), left, cleaning.guard, reviewed)
         if not reviewed:
-            review(opened, rules, blanked=bool(known), coincidence=coincidence)
-        image, pixels = None, None
-        if opened.pixels is not None:
-            image = image_pixels(opened, opened.pixels)
-            pixels = pixel_output(opened, opened.pixels, image, blank, decode=rules.decode_pixels)
-            left |= pixels.changed
-            if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
-                raise damaged("an element that describes its pixels has a wrong VR or value")
-            if lookup.lacks_palette(left):
-                raise damaged("its colours are indices into a palette that it does not have")
-            cleaning.guard.check_frames(pixels.frames())
-        left |= self._statement(subject, pixels_cleaned=bool(blank), clear=bool(blank) or reviewed)
+            doubts = seen.doubts if seen else ()
+            review(opened, self._profile, blanked=bool(known), coincidence=coincidence, seen=doubts)
+        blanked = seen is not None and seen.blanked
+        left |= self._statement(subject, pixels_cleaned=blanked, clear=blanked or reviewed)
+        image, pixels = (seen.image, seen.output) if seen else (None, None)
         syntax = str(pixels.syntax) if pixels else _EXPLICIT
         start = b"".join(
             (
@@ -147,6 +140,21 @@ class DicomDeidentifier:
             attributes=attributes(left, image, item.label),
             actions=(*cleaning.actions(), *_own_actions(pixels)),
         )
+
+    def _picture(
+        self, opened: DicomHeader, blank: Rectangles, left: dict[int, bytes], guard: Guard, reviewed: bool
+    ) -> Picture | None:
+        """The object's picture, if it has one; `left` then says how it is coded."""
+        if opened.pixels is None:
+            return None
+        seen = picture(opened, opened.pixels, self._profile, blank, reviewed=reviewed)
+        left |= seen.output.changed
+        if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
+            raise damaged("an element that describes its pixels has a wrong VR or value")
+        if lookup.lacks_palette(left):
+            raise damaged("its colours are indices into a palette that it does not have")
+        guard.check_frames(seen.output.frames())
+        return seen
 
     def _subject(self, opened: DicomHeader) -> str:
         """The patient's pseudonym; of an object that names no patient, its study's."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from hmchain.records.deidentification.outcome import Held
+from hmchain.records.sources.item import Rectangles
 
 
 class Hold(Exception):
     """Raised inside this package only: the object becomes `held`."""
 
-    def __init__(self, code: str, reason: str, *, releasable: bool = False) -> None:
+    def __init__(self, code: str, reason: str, *, releasable: bool = False, regions: Rectangles = ()) -> None:
         super().__init__(reason)
-        self.held = Held(code, reason, releasable)
+        self.held = Held(code, reason, releasable, regions=regions)
 
 
 def damaged(reason: str) -> Hold:

@@ -8,7 +8,7 @@ where a region is to be blanked, where the profile wants it, and where they are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -43,6 +43,8 @@ class PixelOutput:
     syntax: UID
     header: bytes
     pieces: Callable[[], Iterator[Buffer]]
+    image: ImagePixels
+    """The shape in which the samples are written, or coded."""
     changed: Mapping[int, bytes] = field(default_factory=dict)
     """Elements of the data set, as encoded, that say how the pixels are now coded."""
     frames: Callable[[], Iterable[bytes]] = tuple
@@ -73,6 +75,7 @@ def _native(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> P
         ExplicitVRLittleEndian,
         encoding.header(element.tag, vr, total + total % 2),
         lambda: _pieces(opened.file, element.offset, total, convert),
+        image,
         trimmed=length > total + total % 2,
     )
 
@@ -120,6 +123,30 @@ def used_bits(samples: Samples, image: ImagePixels) -> Samples:
     return result
 
 
+def goes_beyond(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> bool:
+    """Tell whether samples that are not compressed have bits set that are not among those stored: a larger value than
+    the header admits, or something else. Signs that are filled up to the highest bit, or are not, are neither."""
+    if opened.syntax not in NATIVE or image.floating or image.allocated not in (8, 16, 32) or element.length is None:
+        return False
+    if image.stored == image.allocated:
+        return False
+    bits = image.allocated // 8
+    kind = np.dtype(f"{'<' if opened.little else '>'}{'i' if image.signed else 'u'}{bits}")
+    return any(
+        _loses_bits(np.frombuffer(bytes(piece), kind), image)
+        for piece in _pieces(opened.file, element.offset, image.total_bytes, bytes)
+    )
+
+
+def _loses_bits(samples: Samples, image: ImagePixels) -> bool:
+    """Tell whether samples lose more than copies of a sign where only the bits stored stay."""
+    changed = samples != used_bits(samples, image)
+    if not changed.any():
+        return False
+    below = samples & ((1 << (image.high + 1 - image.stored)) - 1)
+    return bool((below[changed] != 0).any() or ((samples >> (image.high + 1))[changed] != 0).any())
+
+
 def _stripped(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> PixelOutput:
     if element.length is not None:
         raise damaged("its pixels are not stored as its transfer syntax says")
@@ -132,7 +159,7 @@ def _stripped(opened: DicomHeader, element: PixelElement, image: ImagePixels) ->
             yield from encoding.item(frame)
         yield encoding.SEQUENCE_END
 
-    return PixelOutput(opened.syntax, encoding.header(PIXEL_DATA, "OB", _UNDEFINED), pieces, frames=frames)
+    return PixelOutput(opened.syntax, encoding.header(PIXEL_DATA, "OB", _UNDEFINED), pieces, image, frames=frames)
 
 
 def _decoded(opened: DicomHeader, element: PixelElement, image: ImagePixels, blank: Rectangles) -> PixelOutput:
@@ -145,6 +172,7 @@ def _decoded(opened: DicomHeader, element: PixelElement, image: ImagePixels, bla
         ALLOCATED: encoding.element(ALLOCATED, "US", (width * 8).to_bytes(2, "little")),
         PHOTOMETRIC: encoding.element(PHOTOMETRIC, "CS", photometric),
     }
+    written = replace(image, allocated=width * 8, photometric=photometric, planar=0, signed=first.dtype.kind == "i")
     if image.samples > 1:
         changed[PLANAR] = encoding.element(PLANAR, "US", b"\0\0")
 
@@ -158,12 +186,22 @@ def _decoded(opened: DicomHeader, element: PixelElement, image: ImagePixels, bla
 
     frames = _once_or_again(work, total)
     header = encoding.header(PIXEL_DATA, "OW" if width > 1 else "OB", total + total % 2)
-    return PixelOutput(ExplicitVRLittleEndian, header, lambda: _padded(_unchanged(frames()), total), changed, frames)
+    pieces = lambda: _padded(_unchanged(frames()), total)  # noqa: E731
+    return PixelOutput(ExplicitVRLittleEndian, header, pieces, written, changed, frames)
 
 
 def _decode(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> Iterator[tuple[Samples, str]]:
     """The frames as (rows, columns) or (rows, columns, samples), and their photometric interpretation."""
-    decoder = get_decoder(opened.syntax)
+    for frame in _frames(opened, element, image):
+        samples, photometric = decoded(frame, opened.syntax, image, element.vr)
+        native = samples.astype(samples.dtype.newbyteorder("<"), copy=True)
+        if image.stored < image.allocated and image.samples == 1:
+            native = used_bits(native, image)
+        yield native, photometric
+
+
+def decoded(frame: bytes, syntax: UID, image: ImagePixels, vr: str = "OB") -> tuple[Samples, str]:
+    """One frame's samples with all their bits, and their photometric interpretation; raises `Hold`."""
     options: dict[str, Any] = {
         "rows": image.rows,
         "columns": image.columns,
@@ -175,17 +213,13 @@ def _decode(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> I
         "pixel_representation": int(image.signed),
         "planar_configuration": image.planar,
         "pixel_keyword": "PixelData",
-        "pixel_vr": element.vr,
+        "pixel_vr": vr,
     }
-    for frame in _frames(opened, element, image):
-        try:
-            samples, properties = decoder.as_array(frame, index=0, **options)
-        except Exception as error:  # decoders raise almost anything on damaged bytes
-            raise damaged("a frame does not decode") from error
-        native = samples.astype(samples.dtype.newbyteorder("<"), copy=True)
-        if image.stored < image.allocated and image.samples == 1:
-            native = used_bits(native, image)
-        yield native, str(properties["photometric_interpretation"])
+    try:
+        samples, properties = get_decoder(syntax).as_array(frame, index=0, **options)
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise damaged("a frame does not decode") from error
+    return samples, str(properties["photometric_interpretation"])
 
 
 def _frames(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> Iterator[bytes]:

@@ -87,6 +87,10 @@ class DicomHeader:
         decoded = charset.decode_bytes(self.value(tag), self.encodings, set())
         return unicodedata.normalize("NFC", decoded).strip(" \0")
 
+    def folded(self, tag: int) -> str:
+        """The text of an element in capitals, with underscores as spaces."""
+        return self.text(tag).upper().replace("_", " ")
+
     def number(self, tag: int) -> int | None:
         """The first value of a US element; None if it is absent or of another length."""
         value = self.value(tag)

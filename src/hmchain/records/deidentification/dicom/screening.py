@@ -1,27 +1,40 @@
 """Screening: objects that a person must look at first, and objects that no program can clean.
 
-Text that is burned into pixels cannot be found reliably by a program: images that may have it are held, by what they
-are, unless the profile knows where their device writes.
+An object says in several places what it is, and in words that somebody configured: whatever any of them says of it,
+be it that its pixels may show a name or a word that nobody knows here, holds it for a person, unless the profile knows
+where its device writes. Its pixels themselves are judged elsewhere (`picture`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence, Set
 
+from hmchain.records.deidentification.dicom import families
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
-from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS
+from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS, SAMPLES
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
 from hmchain.records.deidentification.outcome import Held
-from hmchain.records.deidentification.profile import DicomRules
+from hmchain.records.deidentification.profile import DicomRules, Profile
 from hmchain.records.sources.item import Rectangles
 
 BURNED_IN = 0x00280301
 IMAGE_TYPE, MANUFACTURER, MODEL = 0x00080008, 0x00080070, 0x00081090
 
+_SERIES_DESCRIPTION, _PROTOCOL_NAME, _CONVERSION_TYPE = 0x0008103E, 0x00181030, 0x00080064
+
+_GREY = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "PX"})
+_SCREEN = re.compile(
+    r"SCREEN ?(SAVE|SHOT|CAPT|DUMP|COPY)|SECONDARY CAPTURE|BILDSCHIRM|CAPTURE D.?.?CRAN|CAPTURA DE|"
+    r"\bDOS(E|IS|I)[ -]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE|BERICHT|PROTO)|DOSISBERICHT|DOSISPROTO|"
+    r"(RAPPORT|INFORME|RELATORIO|REFERTO) (DE |DI )?DOS|\b(PATIENT|EXAM)(EN)?[ -]?PROTO[CK]OL|"
+    r"\bSOM\d+ PROT\b|\bCSA REPORT\b|MEVIS|\bPROTOCOL PAGE|\bWORKSHEET\b|\bSCANNED (DOC|PAGE|SHEET)|EVIDENCE DOC"
+)
+"""How makers call what they store of their screens, in the type of an image or in its description."""
+
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _REPORTS = (f"{_STORAGE}88.", f"{_STORAGE}9.1.88.")
 _DOCUMENTS = (f"{_STORAGE}104.",)
-_SECONDARY = (f"{_STORAGE}7",)
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _CONTENT_SEQUENCE, _DOCUMENT, _DIRECTORY_RECORDS = 0x0040A730, 0x00420011, 0x00041220
 
@@ -39,25 +52,30 @@ def refuse(opened: DicomHeader) -> None:
         raise Hold("structured_report", "a structured report, whose text may name anybody")
 
 
-def review(opened: DicomHeader, rules: DicomRules, *, blanked: bool, coincidence: str) -> None:
+def review(
+    opened: DicomHeader, profile: Profile, *, blanked: bool, coincidence: str, seen: Iterable[Held] = ()
+) -> None:
     """Raise a releasable `Hold`, with all its reasons, for an object that a person must judge.
 
     `blanked` says that its device is known, and where it writes; `coincidence` names an element with a value that may
-    be the patient's by chance.
+    be the patient's by chance; `seen` is what its pixels show.
     """
-    doubts = [] if blanked else list(_doubts(opened, rules))
+    doubts = [] if blanked else list(_doubts(opened, profile))
+    doubts += seen
     if coincidence:
         what = "a word or number that is also the patient's, perhaps by chance"
         doubts.append(Hold("identifier_suspected", f"{coincidence} has {what}").held)
     if doubts:
-        raise Hold(doubts[0].code, "; ".join(doubt.reason for doubt in doubts), releasable=True)
+        reasons = "; ".join(doubt.reason for doubt in doubts)
+        regions = tuple(region for doubt in doubts for region in doubt.regions)
+        raise Hold(doubts[0].code, reasons, releasable=True, regions=regions)
 
 
-def _doubts(opened: DicomHeader, rules: DicomRules) -> Iterator[Held]:
-    """List why a person must look at the pixels, or at an object without any."""
+def _doubts(opened: DicomHeader, profile: Profile) -> Iterator[Held]:
+    """List why a person must look at an object, by what it says of itself."""
     if opened.pixels is None:
         yield Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like").held
-    elif reason := _suspicion(opened, rules):
+    elif reason := _suspicion(opened, profile):
         yield Hold("burned_in_text", f"{reason}: its pixels may show a name").held
 
 
@@ -71,18 +89,45 @@ def rectangles(opened: DicomHeader, rules: DicomRules) -> Rectangles:
     return ()
 
 
-def _suspicion(opened: DicomHeader, rules: DicomRules) -> str:
+def _suspicion(opened: DicomHeader, profile: Profile) -> str:
     """Say why the pixels may hold text; nothing if there is no reason to think so."""
-    kinds = opened.ascii(IMAGE_TYPE).upper().split("\\")
-    modality = opened.ascii(MODALITY)
-    if opened.ascii(BURNED_IN).upper() == "YES":
+    if opened.ascii(BURNED_IN).upper() not in ("", "NO"):
         return "it says that it has burned-in annotation"
-    if opened.ascii(SOP_CLASS).startswith(_SECONDARY):
+    kinds = [value.strip(" \0").upper() for value in opened.ascii(IMAGE_TYPE).split("\\")]
+    made = families.of_modality(opened.ascii(MODALITY)) | {families.of_class(opened.ascii(SOP_CLASS))}
+    return _capture(opened, kinds, made) or _family(opened, profile, made) or _derivation(kinds, made, profile.dicom)
+
+
+def _capture(opened: DicomHeader, kinds: Sequence[str], made: Set[str]) -> str:
+    """Say why it is a picture of a screen, a film or a page."""
+    if families.SECONDARY in made or opened.value(_CONVERSION_TYPE).strip(b" \0"):
         return "a secondary capture"
-    if modality in rules.review_modalities or not modality:
-        return f"of modality {modality}" if modality else "of no modality"
-    if "SECONDARY" in kinds[1:2] or "SCREEN SAVE" in kinds:
+    if "SECONDARY" in kinds[1:2]:
         return "a secondary image"
-    if kinds[0] == "DERIVED" and modality not in rules.derived_pass:
-        return "a derived image"
+    texts = map(opened.folded, (_SERIES_DESCRIPTION, _PROTOCOL_NAME, MANUFACTURER))
+    if _SCREEN.search(" ".join((*(kind.replace("_", " ") for kind in kinds), *texts))):
+        return "a screen or a page of a report, by its type or description"
+    if made & _GREY and (opened.number(SAMPLES) or 1) > 1:
+        return "a picture in colour of a device that makes grey ones"
     return ""
+
+
+def _family(opened: DicomHeader, profile: Profile, made: Set[str]) -> str:
+    if families.UNKNOWN in made:
+        said = opened.ascii(MODALITY)
+        return "of a modality or class that is not known" if said else "of no modality"
+    reviewed = profile.dicom.review_modalities
+    if reviewed is None:
+        reviewed = families.REVIEWED if profile.pixels.find_writing else (*families.REVIEWED, *families.PROJECTIONS)
+    if known := sorted(made & _all(reviewed)):
+        return f"of modality {known[0]}"
+    return ""
+
+
+def _derivation(kinds: Sequence[str], made: Set[str], rules: DicomRules) -> str:
+    return "a derived image" if kinds[0] == "DERIVED" and not made <= _all((*rules.derived_pass, "SEG")) else ""
+
+
+def _all(modalities: Iterable[str]) -> set[str]:
+    """The families of some modalities."""
+    return {family for modality in modalities for family in families.of_modality(modality)} - {families.UNKNOWN}

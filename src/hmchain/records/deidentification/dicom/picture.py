@@ -1,0 +1,71 @@
+"""The picture of one object: how its pixels are written, what writing they show, and what of it is blanked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hmchain.records.deidentification.dicom.frames import planes_of
+from hmchain.records.deidentification.dicom.holding import Hold
+from hmchain.records.deidentification.dicom.image import ImagePixels, image_pixels
+from hmchain.records.deidentification.dicom.pixels import PixelOutput, goes_beyond, pixel_output
+from hmchain.records.deidentification.dicom.reading import DicomHeader, Element, PixelElement
+from hmchain.records.deidentification.outcome import Held
+from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.writing.answer import Verdict, Writing
+from hmchain.records.deidentification.writing.judging import combined, detector, doubts, judge, widened
+from hmchain.records.sources.item import Rectangles
+
+_OVERLAYS, _OVERLAY_BIT = range(0x6000, 0x6020, 2), 0x0102
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The pixels of an object, judged."""
+
+    image: ImagePixels
+    """Their shape in the file."""
+    output: PixelOutput
+    blanked: bool
+    """Whether parts of them are set to 0."""
+    doubts: tuple[Held, ...] = ()
+    """Why a person must look at them."""
+
+
+def picture(
+    opened: DicomHeader, element: PixelElement, profile: Profile, blank: Rectangles, *, reviewed: bool
+) -> Picture:
+    """Decide how the pixels are written, with `blank` set to 0; raises `Hold` if they cannot be.
+
+    Writing is looked for in what would be written, unless somebody has `reviewed` it or the profile says not to.
+    """
+    image = image_pixels(opened, element)
+    output = pixel_output(opened, element, image, blank, decode=profile.dicom.decode_pixels)
+    if reviewed:
+        return Picture(image, output, bool(blank))
+    unsure = []
+    if not _has_overlays(opened) and goes_beyond(opened, element, image):
+        unsure.append(Held("unused_bits", "samples have more bits than it says, which a release clears", True))
+    if not profile.pixels.find_writing:
+        return Picture(image, output, bool(blank), tuple(unsure))
+    found = _look(output, opened.elements)
+    if found.verdict is Verdict.UNSAFE and profile.pixels.blank_found:
+        wider = (*blank, *widened(found))
+        again = pixel_output(opened, element, image, wider, decode=profile.dicom.decode_pixels)
+        if (left := _look(again, opened.elements)).verdict is Verdict.CLEAN:
+            return Picture(image, again, True, tuple(unsure))
+        found = combined((found, left))
+    return Picture(image, output, bool(blank), (*unsure, *doubts(found)))
+
+
+def _look(output: PixelOutput, elements: Mapping[int, Element]) -> Writing:
+    """Judge what would be written; frames that do not decode here are for a person, who may have a viewer for them."""
+    try:
+        return judge(planes_of(output, elements), output.image.frames, detector().look)
+    except Hold:
+        return Writing(Verdict.LOOK)
+
+
+def _has_overlays(opened: DicomHeader) -> bool:
+    """Tell whether it says that overlays, which go, lie in bits of its pixels."""
+    return any(opened.number(group << 16 | _OVERLAY_BIT) for group in _OVERLAYS)

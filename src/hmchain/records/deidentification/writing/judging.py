@@ -1,0 +1,94 @@
+"""Many frames, one verdict.
+
+A few frames are looked at one by one. Of many, neighbours are looked at together: the brightest and the darkest value
+of each pixel of some show what is drawn into any of them, and one of them is looked at alone. Memory holds one frame
+of each, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hmchain.records.deidentification.outcome import Held
+from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
+from hmchain.records.deidentification.writing.detector import Detector
+from hmchain.records.deidentification.writing.regions import merged
+from hmchain.records.sources.item import Rectangles
+
+ALONE_MAX = 16
+"""Up to so many frames are looked at one by one; of more, so many are looked at together."""
+SIDE_MIN = 32
+"""Of an image that is smaller both ways nothing is asked: a line of it holds three letters that can be read."""
+_MARGIN = 8
+"""Regions of several frames that lie closer than this are one."""
+_WORST = (Verdict.UNSAFE, Verdict.LOOK, Verdict.CLEAN)
+
+Plane = npt.NDArray[Any]
+Look = Callable[[Plane], Writing]
+
+
+def judge(frames: Iterable[Sequence[Plane]], count: int, look: Look) -> Writing:
+    """The verdict on `count` frames, each of one plane or several (of its colours, say)."""
+    together = iter(frames) if count <= ALONE_MAX else _in_groups(frames)
+    large = (plane for planes in together for plane in planes if max(plane.shape) >= SIDE_MIN)
+    return combined(look(plane) for plane in large)
+
+
+def combined(found: Iterable[Writing]) -> Writing:
+    """The worst of several verdicts, and all regions."""
+    verdicts, regions = {Verdict.CLEAN}, list[Region]()
+    for writing in found:
+        verdicts.add(writing.verdict)
+        regions += writing.regions
+    return Writing(next(verdict for verdict in _WORST if verdict in verdicts), tuple(merged(regions, _MARGIN)))
+
+
+def widened(writing: Writing) -> Rectangles:
+    """The regions of a verdict, with a margin for what a letter may stand out."""
+    return tuple(_widened(region) for region in writing.regions)
+
+
+def doubts(writing: Writing) -> list[Held]:
+    """Why a person must look at an image of this verdict, and where; none if it is clean."""
+    where = widened(writing)
+    if writing.verdict is Verdict.UNSAFE:
+        return [Held("burned_in_text", "its pixels show writing", True, regions=where)]
+    if writing.verdict is Verdict.LOOK:
+        why = "its pixels show marks that may be letters" if where else "its pixels cannot be searched for writing"
+        return [Held("writing_suspected", why, True, regions=where)]
+    return []
+
+
+@cache
+def detector() -> Detector:
+    """The detector of this process, made when the first image is looked at."""
+    return Detector()
+
+
+def _widened(region: Region) -> tuple[int, int, int, int]:
+    margin = 2 + min(region.width, region.height) // 4
+    left, top = max(region.left - margin, 0), max(region.top - margin, 0)
+    return left, top, region.left + region.width + margin - left, region.top + region.height + margin - top
+
+
+def _in_groups(frames: Iterable[Sequence[Plane]]) -> Iterator[Sequence[Plane]]:
+    """Of each group of neighbours the first frame, the brightest and the darkest values."""
+    rest = iter(frames)
+    while first := next(rest, None):
+        brightest, darkest = [plane.copy() for plane in first], [plane.copy() for plane in first]
+        yield first
+        for planes in islice(rest, ALONE_MAX - 1):
+            if [plane.shape for plane in planes] != [plane.shape for plane in first]:
+                yield planes  # a frame that is grey among coloured ones, or of another size
+                continue
+            for bright, dark, plane in zip(brightest, darkest, planes, strict=True):
+                np.maximum(bright, plane, out=bright)
+                np.minimum(dark, plane, out=dark)
+        yield brightest
+        yield darkest
