@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hmchain.keys import SecretKey
+from hmchain.records.deidentification import pictures
 from hmchain.records.deidentification.canary.images import plant
 from hmchain.records.deidentification.canary.survivors import survivors
-from hmchain.records.deidentification.outcome import Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import EMPTIED, Action, Clean, Held, Outcome
 from hmchain.records.deidentification.pictures import ImageDeidentifier
-from hmchain.records.deidentification.profile import load_profile
+from hmchain.records.deidentification.profile import PixelRules, Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.sources.item import IMAGE, Item
+from hmchain.records.deidentification.writing import Region, Verdict, Writing
+from hmchain.records.sources.item import IMAGE, Item, Rectangles
 
 BY = ImageDeidentifier(load_profile("basic"), Pseudonyms(SecretKey(bytes(32)), "a project"))
 RAMP = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40)
@@ -156,3 +158,65 @@ def test_damage_raises_nothing_and_lets_no_canary_out(draw: st.DataObject) -> No
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
     found = survivors(entry, BY.deidentify(Item("x", IMAGE, lambda: io.BytesIO(bytes(data)))))
     assert not found, found
+
+
+class Ink:
+    """A detector that takes for writing what is white."""
+
+    def look(self, image: npt.NDArray[Any]) -> Writing:
+        rows, columns = np.nonzero(image >= 255)
+        if not len(rows):
+            return Writing(Verdict.CLEAN)
+        left, top = int(columns.min()), int(rows.min())
+        region = Region(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top, 0.9)
+        return Writing(Verdict.LOOK if len(rows) == 1 else Verdict.UNSAFE, (region,))
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "detector", Ink)
+
+
+def judged(data: bytes, *, blank_found: bool = False, reviewed: bool = False, blank: Rectangles = ()) -> list[Outcome]:
+    profile = Profile(name="t", title="", pixels=PixelRules(find_writing=True, blank_found=blank_found))
+    by = ImageDeidentifier(profile, Pseudonyms(SecretKey(bytes(32)), "a project"))
+    return list(by.deidentify(Item("x", IMAGE, lambda: io.BytesIO(data), blank=blank), reviewed=reviewed))
+
+
+def scan(*, ink: int = 9, colour: int | None = None) -> npt.NDArray[Any]:
+    pixels = np.full((40, 60) if colour is None else (40, 60, 3), 7, np.uint8)
+    pixels[(20, slice(10, 10 + ink), *(() if colour is None else (colour,)))] = 255
+    return pixels
+
+
+@pytest.mark.usefixtures("looking")
+@pytest.mark.parametrize("colour", [None, 0, 1, 2])
+def test_a_photograph_with_a_name_on_it_is_held_with_the_place(colour: int | None) -> None:
+    (found,) = judged(saved(scan(colour=colour), "PNG"))
+    assert isinstance(found, Held) and found.releasable and found.code == "burned_in_text"
+    assert found.regions == ((8, 18, 13, 5),) and found.subjects
+    assert isinstance(judged(saved(scan(colour=colour), "PNG"), reviewed=True)[0], Clean)
+
+
+@pytest.mark.usefixtures("looking")
+def test_a_photograph_with_a_mark_is_for_a_person_and_one_without_passes() -> None:
+    (doubtful,) = judged(saved(scan(ink=1), "PNG"))
+    assert isinstance(doubtful, Held) and doubtful.code == "writing_suspected"
+    assert isinstance(judged(saved(scan(ink=0), "PNG"))[0], Clean)
+
+
+@pytest.mark.usefixtures("looking")
+def test_one_page_with_a_name_holds_the_whole_file() -> None:
+    pages = [Image.fromarray(scan(ink=9 * (page == 2))) for page in range(4)]
+    (found,) = judged(saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert isinstance(found, Held) and found.regions
+
+
+@pytest.mark.usefixtures("looking")
+def test_writing_is_blanked_in_a_photograph_by_the_profile_or_by_a_reviewer() -> None:
+    data = saved(scan(colour=1), "PNG")
+    for outcome in (*judged(data, blank_found=True), *judged(data, reviewed=True, blank=((8, 18, 13, 5),))):
+        assert isinstance(outcome, Clean)
+        pixels = np.asarray(Image.open(io.BytesIO(b"".join(map(bytes, outcome.pieces())))))
+        assert (pixels[18:23, 8:21] == 0).all() and (pixels[:18] == 7).all()
+        assert Action("parts of the pixels", EMPTIED) in outcome.actions

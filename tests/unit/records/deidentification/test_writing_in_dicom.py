@@ -19,6 +19,8 @@ from hmchain.records.deidentification.profile import DicomRules, PixelRules, Pro
 from hmchain.records.deidentification.writing import Region, Verdict, Writing
 from support.dicom_objects import PSEUDONYMS, clean, content, ct, held, item, outcome, written
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 INK = 250
 

@@ -140,9 +140,10 @@ def goes_beyond(opened: DicomHeader, element: PixelElement, image: ImagePixels) 
 
 def _loses_bits(samples: Samples, image: ImagePixels) -> bool:
     """Tell whether samples lose more than copies of a sign where only the bits stored stay."""
-    changed = samples != used_bits(samples, image)
-    if not changed.any():
+    used = ((1 << image.stored) - 1) << (image.high + 1 - image.stored)
+    if not int(np.bitwise_or.reduce(samples)) & ~used & ((1 << image.allocated) - 1):
         return False
+    changed = samples != used_bits(samples, image)
     below = samples & ((1 << (image.high + 1 - image.stored)) - 1)
     return bool((below[changed] != 0).any() or ((samples >> (image.high + 1))[changed] != 0).any())
 

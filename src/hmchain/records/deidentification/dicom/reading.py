@@ -88,8 +88,8 @@ class DicomHeader:
         return unicodedata.normalize("NFC", decoded).strip(" \0")
 
     def folded(self, tag: int) -> str:
-        """The text of an element in capitals, with underscores as spaces."""
-        return self.text(tag).upper().replace("_", " ")
+        """The text of an element in capitals, with underscores as spaces; letters beyond ASCII as they come."""
+        return self.value(tag).decode("latin-1").upper().replace("_", " ")
 
     def number(self, tag: int) -> int | None:
         """The first value of a US element; None if it is absent or of another length."""

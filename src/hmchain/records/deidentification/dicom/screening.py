@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence, Set
+from functools import cache
 
 from hmchain.records.deidentification.dicom import families
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
@@ -25,7 +26,7 @@ _SERIES_DESCRIPTION, _PROTOCOL_NAME, _CONVERSION_TYPE = 0x0008103E, 0x00181030, 
 
 _GREY = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "PX"})
 _SCREEN = re.compile(
-    r"SCREEN ?(SAVE|SHOT|CAPT|DUMP|COPY)|SECONDARY CAPTURE|BILDSCHIRM|CAPTURE D.?.?CRAN|CAPTURA DE|"
+    r"SCREEN ?(SAVE|SHOT|CAPT|DUMP|COPY)|SECONDARY CAPTURE|BILDSCHIRM|CAPTURE D.{0,3}CRAN|CAPTURA DE|"
     r"\bDOS(E|IS|I)[ -]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE|BERICHT|PROTO)|DOSISBERICHT|DOSISPROTO|"
     r"(RAPPORT|INFORME|RELATORIO|REFERTO) (DE |DI )?DOS|\b(PATIENT|EXAM)(EN)?[ -]?PROTO[CK]OL|"
     r"\bSOM\d+ PROT\b|\bCSA REPORT\b|MEVIS|\bPROTOCOL PAGE|\bWORKSHEET\b|\bSCANNED (DOC|PAGE|SHEET)|EVIDENCE DOC"
@@ -128,6 +129,7 @@ def _derivation(kinds: Sequence[str], made: Set[str], rules: DicomRules) -> str:
     return "a derived image" if kinds[0] == "DERIVED" and not made <= _all((*rules.derived_pass, "SEG")) else ""
 
 
-def _all(modalities: Iterable[str]) -> set[str]:
+@cache
+def _all(modalities: tuple[str, ...]) -> Set[str]:
     """The families of some modalities."""
     return {family for modality in modalities for family in families.of_modality(modality)} - {families.UNKNOWN}
