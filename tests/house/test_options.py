@@ -23,6 +23,7 @@ SEVERAL = {
     "--node": "what `--dir` is, as those once named it who decide on studies",
     "--output": "where a command writes: a file or a folder, as it needs",
     "--dataset": "of the demo a place of images, of an audit with its hospital",
+    "--reason": "why a change is voted on, or for what an item is held",
     "--rpc": "of one's own node, or of two others",
 }
 """Names of which the help says more than one thing, and why that is no surprise."""

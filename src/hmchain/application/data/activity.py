@@ -43,6 +43,7 @@ class Activity:
     kind: str
     where: str
     records: int
+    items: int
     held: int
     bytes: int
     outcome: str

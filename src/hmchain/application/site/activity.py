@@ -105,6 +105,8 @@ class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
     where: str = ""
     """Kind of place that it goes to: folder, file, s3."""
     records: int = 0
+    items: int = 0
+    """Held items that somebody decided about."""
     held: int = 0
     """Items that wait in quarantine."""
     bytes: int = 0

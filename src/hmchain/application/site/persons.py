@@ -111,6 +111,24 @@ def remove(place: HospitalFolder, name: str) -> None:
         _write(place, left)
 
 
+def of_keys(
+    place: HospitalFolder, key_files: Sequence[Path], passphrase: str | None = None
+) -> tuple[tuple[Person, SigningKey], ...]:
+    """The people whose keys are in some files, with the keys.
+
+    Raises `UnknownPersonError` for a key of nobody's, `KeyFileError` or `WrongPassphraseError`.
+    """
+    people, found = {person.key.id: person for person in known(place)}, []
+    for path in key_files:
+        key = load_key(SigningKey, path, passphrase)
+        person = people.get(key.public.id)
+        if person is None:
+            hint = f"`hmchain data person add NAME {path}` makes it a person's"
+            raise UnknownPersonError(f"{path} is the key of nobody who is known here", hint)
+        found.append((person, key))
+    return tuple(found)
+
+
 def approve(
     place: HospitalFolder,
     key_files: Sequence[Path],
@@ -125,15 +143,10 @@ def approve(
     are `needed`, `KeyFileError` or `WrongPassphraseError`.
     """
     statement = digest("hmchain approval", *(word.encode() for word in words))
-    people = {person.key.id: person for person in known(place)}
-    approvals: dict[str, Approval] = {}
-    for path in key_files:
-        key = load_key(SigningKey, path, passphrase)
-        person = people.get(key.public.id)
-        if person is None:
-            hint = f"`hmchain data person add NAME {path}` makes it a person's"
-            raise UnknownPersonError(f"{path} is the key of nobody who is known here", hint)
-        approvals[person.name] = Approval(person.name, person.key, statement, key.sign(statement))
+    approvals = {
+        person.name: Approval(person.name, person.key, statement, key.sign(statement))
+        for person, key in of_keys(place, key_files, passphrase)
+    }
     if len(approvals) < needed:
         what = f"this takes {needed} people, and {len(approvals)} signed"
         raise PersonsMissingError(what, "give the key file of each: --person FILE --person FILE")

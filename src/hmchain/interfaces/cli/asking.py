@@ -44,12 +44,21 @@ def confirm(question: str, *, yes: bool, about: Callable[[], None] | None = None
 
 def _answer(question: str) -> str:
     """The line that is typed."""
-    sys.stderr.write(f"{output.safe(question)} [y/N]: ")
+    return _typed(f"{output.safe(question)} [y/N]: ").lower()
+
+
+def _typed(prompt: str) -> str:
+    sys.stderr.write(prompt)
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip().lower()
+        return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         raise typer.Abort from None
+
+
+def read_line(question: str) -> str:
+    """The line that a person types. Raises `typer.Abort` at Ctrl-C."""
+    return _typed(f"{output.safe(question)}: ")
 
 
 def read_unseen(prompt: str) -> str:

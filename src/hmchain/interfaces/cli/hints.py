@@ -27,7 +27,8 @@ class Takes(Enum):
 _GROUPS = {"data": Takes.HOSPITAL, "node": Takes.NODE, "network": Takes.NODE, "study": Takes.NODE}
 _OTHERS = {
     **dict.fromkeys(
-        ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"), Takes.NOTHING
+        ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"),
+        Takes.NOTHING,
     ),
     **dict.fromkeys(("network init",), Takes.NOTHING),
     **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),

@@ -33,6 +33,11 @@ HospitalOption = Annotated[
     ),
 ]
 
+SignersOption = Annotated[
+    list[Path],
+    typer.Option("--person", metavar="FILE", help="The key file of a person who signs for it; once for each of two."),
+]
+
 NodeOption = Annotated[
     Path,
     typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),

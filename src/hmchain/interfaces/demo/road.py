@@ -26,6 +26,7 @@ from hmchain.records.catalogue import Catalogue, HeldItem, Version
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.deidentification.outcome import REMOVED
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION
+from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.quality import Finding
 from hmchain.records.sources.item import IMAGE
 from hmchain.records.sources.open_source import OpenSource
@@ -116,9 +117,9 @@ def _prepare(records: Records, prepared: Prepared, name: str, progress: Progress
 
 def _review(records: Records, name: str) -> None:
     """Pictures are held for damage alone, which nobody may let through: the steward rejects them."""
-    for held in records.catalogue.quarantine.items(SCANS):
-        if held.state == PENDING and not held.releasable:
-            quarantine.reject(records, held.item.hex(), steward_of(name))
+    held = [each for each in records.catalogue.quarantine.items(SCANS) if each.state == PENDING]
+    if damaged := tuple(each.item.hex() for each in held if not each.releasable):
+        quarantine.reject(records, quarantine.Choice(damaged), [Reviewer(steward_of(name))])
 
 
 def _fix(records: Records, dataset: str) -> None:

@@ -10,7 +10,7 @@ from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
@@ -22,7 +22,18 @@ CREATE INDEX held_by_series ON held (series);
 CREATE INDEX held_by_device ON held (device);
 CREATE INDEX held_by_patient ON held (patient);
 """
+_VOTES = """
+-- Who said what of an item that waits, with a signature where that person gave a key.
+CREATE TABLE votes (
+    dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, state TEXT NOT NULL, reviewer TEXT NOT NULL,
+    key BLOB NOT NULL, signature BLOB NOT NULL, regions TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (dataset, version, item, state, reviewer, key)) WITHOUT ROWID;
+-- Devices of which a reviewer said what is blanked from then on, whatever the profile says.
+CREATE TABLE blanked_devices (
+    rule TEXT PRIMARY KEY, reviewer TEXT NOT NULL, since_ms INTEGER NOT NULL) WITHOUT ROWID;
+"""
 _MIGRATIONS = {
+    4: _VOTES,
     2: "ALTER TABLE held ADD COLUMN regions TEXT NOT NULL DEFAULT '[]'",
     3: "".join(f"ALTER TABLE held ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in
                ("series", "modality", "device", "patient"))
@@ -61,7 +72,7 @@ CREATE TABLE held_subjects (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, subject TEXT NOT NULL,
     PRIMARY KEY (dataset, version, item, subject)) WITHOUT ROWID;
 CREATE INDEX held_by_subject ON held_subjects (subject);
-{_REVIEW}CREATE TABLE opt_outs (
+{_REVIEW}{_VOTES}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
 {EDITIONS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);

@@ -18,6 +18,7 @@ from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
 from hmchain.records.catalogue.entries import REJECTED, RELEASED, HeldItem
+from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.sources.item import Rectangles
 
 
@@ -32,6 +33,26 @@ class Decision:
     decided_ms: int
     regions: Rectangles = ()
     """What is blanked in its images before it passes."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one person said of an item that waits."""
+
+    state: str
+    reviewer: str
+    at_ms: int
+    regions: Rectangles = ()
+    """What that person wants blanked."""
+    public: bytes = b""
+    """The person's public key (Ed25519), if one was given; `signature` is then by it."""
+    signature: bytes = b""
+
+    def message(self, held: HeldItem) -> bytes:
+        """The bytes that the person signs: the item, what it is held for, and what is said of it."""
+        about = (held.dataset, str(held.version), held.reason, self.state, self.reviewer, str(self.at_ms))
+        regions = msgspec.json.encode(self.regions)
+        return digest("hmchain review", held.item, *(part.encode() for part in about), regions)
 
 
 class Decisions:
@@ -60,15 +81,48 @@ class Decisions:
         if not held.content or decision.state not in (RELEASED, REJECTED):
             return
         told = _told(held.reason) if decision.state == RELEASED else b""
-        regions = msgspec.json.encode(decision.regions).decode()
+        regions = _encoded(decision.regions)
         values = (held.content, told, decision.state, decision.reviewer, decision.persons, decision.decided_ms, regions)
         database.execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def vote(self, database: sqlite3.Connection, held: HeldItem, vote: Vote) -> None:
+        """Write down within a transaction what one person said; what the same key said before gives way."""
+        if vote.public:
+            again = "dataset = ? AND version = ? AND item = ? AND state = ? AND key = ?"
+            database.execute(f"DELETE FROM votes WHERE {again}", (*held.place, vote.state, vote.public))  # noqa: S608
+        said = (vote.state, vote.reviewer, vote.public, vote.signature, _encoded(vote.regions), vote.at_ms)
+        database.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*held.place, *said))
+
+    def votes(self, held: HeldItem) -> list[Vote]:
+        """What people said of an item, in the order in which they did."""
+        sql = """
+            SELECT state, reviewer, at_ms, regions, key, signature FROM votes
+            WHERE dataset = ? AND version = ? AND item = ? ORDER BY at_ms, reviewer"""
+        return [
+            Vote(state, reviewer, at_ms, msgspec.json.decode(regions, type=Rectangles), key, signature)
+            for state, reviewer, at_ms, regions, key, signature in self._file.query(sql, held.place)
+        ]
+
+    def blank_from_now_on(self, device: BlankedDevice, reviewer: str, now_ms: int) -> None:
+        """Add a device to the hospital's own list of those whose images are blanked."""
+        with self._file.transaction() as database:
+            values = (msgspec.json.encode(device).decode(), reviewer, now_ms)
+            database.execute("INSERT OR REPLACE INTO blanked_devices VALUES (?, ?, ?)", values)
+
+    def blanked_devices(self) -> tuple[BlankedDevice, ...]:
+        """The hospital's own list."""
+        rows = self._file.query("SELECT rule FROM blanked_devices ORDER BY since_ms, rule")
+        return tuple(msgspec.json.decode(rule, type=BlankedDevice) for (rule,) in rows)
 
     def forget(self, contents: Iterable[bytes]) -> int:
         """Have these contents wait for a person when they come again; returns how many decisions that undoes."""
         with self._file.transaction() as database:
             sql = "DELETE FROM decisions WHERE content = ?"
             return sum(database.execute(sql, (content,)).rowcount for content in contents)
+
+
+def _encoded(regions: Rectangles) -> str:
+    return msgspec.json.encode(regions).decode()
 
 
 def _told(reason: str) -> bytes:

@@ -118,6 +118,11 @@ class HeldItem:
     content: bytes = b""
     """Keyed digest of its content: what a decision about it is found by later (`Decisions`)."""
 
+    @property
+    def place(self) -> tuple[str, int, bytes]:
+        """What no other item has in common with it, and items are in order of."""
+        return self.dataset, self.version, self.item
+
 
 @dataclass(frozen=True)
 class ItemDone:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
+from hmchain.records.catalogue.entries import PENDING, HeldItem
+
 _PREFIXED = ("series", "device", "patient")
 """Pseudonyms: their first letters are enough."""
 _ABOVE_HEX = "g"
@@ -40,7 +42,20 @@ class HeldFilter:
             elif value:
                 yield f"{field.name} = ?", (value,)
 
+    def fits(self, held: HeldItem) -> bool:
+        """Tell whether an item is one of those that it leaves."""
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return all(
+            str(getattr(held, name)).startswith(value.lower()) if name in _PREFIXED else getattr(held, name) == value
+            for name, value in given
+            if value
+        )
+
     @property
     def is_empty(self) -> bool:
         """Tell whether it leaves nothing out."""
         return self == HeldFilter(state=self.state)
+
+
+ANYTHING = HeldFilter()
+WAITING = HeldFilter(state=PENDING)

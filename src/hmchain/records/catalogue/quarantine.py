@@ -14,7 +14,7 @@ import msgspec
 
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
-from hmchain.records.catalogue.decisions import Decision, Decisions
+from hmchain.records.catalogue.decisions import Decision, Decisions, Vote
 from hmchain.records.catalogue.entries import PENDING, HeldItem
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.sources.item import Rectangles
@@ -51,7 +51,7 @@ class Quarantine:
     def page(self, wanted: HeldFilter, limit: int, after: HeldItem | None = None) -> list[HeldItem]:
         """The next `limit` items of those that a filter leaves, after one of them."""
         where, values = wanted.where()
-        last = _key(after) if after is not None else ("", 0, b"")
+        last = after.place if after is not None else ("", 0, b"")
         sql = f"SELECT {_COLUMNS} FROM held WHERE {where} AND ({_ORDER}) > (?, ?, ?) ORDER BY {_ORDER} LIMIT ?"  # noqa: S608
         return [_held(row) for row in self._file.query(sql, (*values, *last, limit))]
 
@@ -90,36 +90,39 @@ class Quarantine:
         row = {**vars(held), "regions": msgspec.json.encode(held.regions).decode()}
         database.execute(f"INSERT OR REPLACE INTO held ({_COLUMNS}) VALUES ({_MARKS})", tuple(row.values()))  # noqa: S608
         if held.state == PENDING:
-            rows = [(*_key(held), subject) for subject in subjects]
+            rows = [(*held.place, subject) for subject in subjects]
             database.executemany("INSERT OR IGNORE INTO held_subjects VALUES (?, ?, ?, ?)", rows)
 
     def decide(self, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
         """Write down what a reviewer decided."""
-        self.decide_all([held], Decision(state, reviewer, 1, now_ms))
+        self.decide_all([(held, Decision(state, reviewer, 1, now_ms))])
 
-    def decide_all(self, items: Sequence[HeldItem], decision: Decision, *, lasting: bool = True) -> None:
+    def decide_all(self, decided: Sequence[tuple[HeldItem, Decision]], *, lasting: bool = True) -> None:
         """Write down what was decided about some items, all or none; `lasting`, for their content in other versions
         too."""
         sql = f"""
             UPDATE held SET state = ?, reviewer = ?, reviewed_ms = ?, series = '', patient = '', content = ?
             WHERE {_ONE}"""  # noqa: S608
         with self._file.transaction() as database:
-            for held in items:
+            for held, decision in decided:
                 said = (decision.state, decision.reviewer, decision.decided_ms, held.content)
-                database.execute(sql, (*said, *_key(held)))
+                database.execute(sql, (*said, *held.place))
                 _forget_subjects(database, held)
                 if lasting:
                     self.decisions.write(database, held, decision)
 
+    def vote(self, items: Iterable[tuple[HeldItem, Vote]]) -> None:
+        """Write down what one person said of some items, which may take another to be decided; all or none."""
+        with self._file.transaction() as database:
+            for held, vote in items:
+                self.decisions.vote(database, held, vote)
+
     def forget(self, held: HeldItem) -> None:
         """Delete what is written of an item."""
         with self._file.transaction() as database:
-            database.execute(f"DELETE FROM held WHERE {_ONE}", _key(held))  # noqa: S608
+            database.execute(f"DELETE FROM held WHERE {_ONE}", held.place)  # noqa: S608
+            database.execute(f"DELETE FROM votes WHERE {_ONE}", held.place)  # noqa: S608
             _forget_subjects(database, held)
-
-
-def _key(held: HeldItem) -> tuple[str, int, bytes]:
-    return held.dataset, held.version, held.item
 
 
 def _held(row: tuple[Any, ...]) -> HeldItem:
@@ -137,4 +140,4 @@ def _bounds(prefix: str) -> tuple[bytes, bytes]:
 
 
 def _forget_subjects(database: sqlite3.Connection, held: HeldItem) -> None:
-    database.execute(f"DELETE FROM held_subjects WHERE {_ONE}", _key(held))  # noqa: S608
+    database.execute(f"DELETE FROM held_subjects WHERE {_ONE}", held.place)  # noqa: S608

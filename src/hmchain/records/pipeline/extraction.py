@@ -163,11 +163,19 @@ class Extraction:
 
         `held` is its id in quarantine; `replacing` lets its records take the place of others.
         """
-        self._tally, self._replacing = ExtractionTally(), replacing
+        (tally,) = self.release_all([(item, held)], replacing=replacing)
+        return tally
+
+    def release_all(self, items: Iterable[tuple[Item, bytes]], *, replacing: bool = False) -> list[ExtractionTally]:
+        """As `release`, of many, which become durable together: what became of each."""
+        tallies, self._replacing = [], replacing
         with self._writer() as writer:
-            self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
+            for item, held in items:
+                self._tally = ExtractionTally()
+                self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
+                tallies.append(self._tally)
             self._finish(writer)
-        return self._tally
+        return tallies
 
     def _is_done(self, mark: str) -> bool:
         done = self._catalogue.is_done(self._dataset.name, self._version, self._digest(mark))

@@ -1,20 +1,26 @@
-"""Quarantine: a person looks at what no program may decide, and lets it through or rejects it.
+"""Quarantine: people look at what no program may decide, and let it through or reject it.
 
 Whatever the decision, the item as it came is then erased from the vault; what stays is the decision and who took it.
+Where a profile wants two people, the first one's release waits beside the item for the second one's.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from hmchain.errors import InputError
+from hmchain.keys import ED25519, PublicKey, SigningKey
 from hmchain.records.catalogue import Catalogue, HeldItem
+from hmchain.records.catalogue.decisions import Decision, Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.objects import DiskFullError
 from hmchain.records.pipeline.decided import CONFLICT
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally, name_record, quarantine_of
+from hmchain.records.pipeline.storing import read, sha256_of
 from hmchain.records.sources.item import Item, Rectangles
 from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault
@@ -32,13 +38,46 @@ class NotReleasableError(InputError):
     code = "not_releasable"
 
 
+@dataclass(frozen=True)
+class Reviewer:
+    """A person who decides, and the key that this person signs with, if there is one."""
+
+    name: str
+    key: SigningKey | None = None
+
+    def vote(self, held: HeldItem, state: str, now_ms: int, regions: Rectangles = ()) -> Vote:
+        """What this person says of an item, signed."""
+        if self.key is None:
+            return Vote(state, self.name, now_ms, regions)
+        vote = Vote(state, self.name, now_ms, regions, self.key.public.raw)
+        return replace(vote, signature=self.key.sign(vote.message(held)))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The people whom it takes to let an item through."""
+
+    persons: int = 1
+    people: frozenset[bytes] = frozenset()
+    """The public keys that count where it takes several."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """The results of releasing some items."""
+
+    tallies: tuple[ExtractionTally, ...] = ()
+    """Of those that became records, or are held for another reason now."""
+    seconded: tuple[HeldItem, ...] = ()
+    """Those that another person must release too."""
+
+
 def find_held(catalogue: Catalogue, prefix: str) -> HeldItem:
     """The waiting item whose id begins with `prefix`. Raises `NotHeldError`."""
-    waiting = [held for held in catalogue.quarantine.items() if held.state == PENDING]
-    found = [held for held in waiting if held.item.hex().startswith(prefix.lower())]
-    if len(found) > 1 and prefix:
-        raise NotHeldError(f"{len(found)} waiting items begin with {prefix!r}", "give more letters of the item's id")
-    if len(found) != 1 or not prefix:
+    found = catalogue.quarantine.waiting(prefix.lower()) if prefix else []
+    if len(found) > 1:
+        raise NotHeldError(f"several waiting items begin with {prefix!r}", "give more letters of the item's id")
+    if not found:
         raise NotHeldError(f"no waiting item begins with {prefix!r}", "`hmchain data quarantine list` shows them")
     return found[0]
 
@@ -48,13 +87,18 @@ def original_name(vault: Vault, held: HeldItem) -> str:
     return vault.get(quarantine_of(held.dataset), held.version, name_record(held.item)).decode()
 
 
+def is_kept(vault: Vault, held: HeldItem) -> bool:
+    """Tell whether the item as it came is here: nothing is kept of what is about somebody who opted out."""
+    return vault.has(quarantine_of(held.dataset), held.version, held.item.hex())
+
+
 def write_content(vault: Vault, held: HeldItem, path: Path) -> None:
     """Write the item as it came into a new file that only its owner can read: it shows a patient.
 
     Raises `InputError` if there is such a file, or `DiskFullError` if it cannot be written: then none is left.
     Raises `NotHeldError` if the item was not kept, since it is about somebody who opted out.
     """
-    if not vault.has(quarantine_of(held.dataset), held.version, held.item.hex()):
+    if not is_kept(vault, held):
         raise NotHeldError("nothing of this item was kept: it is about somebody who opted out", "look at its source")
     try:
         with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
@@ -76,6 +120,18 @@ def held_content(vault: Vault, held: HeldItem) -> BinaryIO:
     return spooled(vault.get_stream(quarantine_of(held.dataset), held.version, held.item.hex()))
 
 
+def require_releasable(held: HeldItem, *, replacing: bool = False) -> None:
+    """Raise `NotReleasableError` for what no reviewer can let through, or only by saying which of two to take."""
+    if not held.releasable:
+        hint = "mend it at its source and extract it again, or reject it"
+        raise NotReleasableError(f"item {held.item.hex()[:12]} is held: {held.reason}", hint)
+    if CONFLICT in held.code and not replacing:
+        what = f"item {held.item.hex()[:12]} has an identifier of which other content was kept"
+        raise NotReleasableError(
+            what, "say which to take: release it with --replace, or reject it to stay with the other"
+        )
+
+
 def release(
     extraction: Extraction,
     catalogue: Catalogue,
@@ -87,44 +143,123 @@ def release(
     replacing: bool = False,
     blank: Rectangles = (),
 ) -> ExtractionTally:
-    """Let an item through: it is de-identified like any other, and becomes records.
+    """Let one item through on one person's word; as `release_all`. Raises `NotReleasableError`."""
+    require_releasable(held, replacing=replacing)
+    chosen = [(held, blank)]
+    done = release_all(extraction, catalogue, vault, chosen, [Reviewer(reviewer)], now_ms, replacing=replacing)
+    return done.tallies[0]
 
-    `blank` is set to 0 in every frame of an image first: `held.regions`, say, or what the reviewer drew.
-    `replacing` says of one with the identifier of other records that it takes their place. Raises `NotReleasableError`
-    for one that no reviewer can let through, or for such a one if that is not said.
+
+def release_all(
+    extraction: Extraction,
+    catalogue: Catalogue,
+    vault: Vault,
+    items: Sequence[tuple[HeldItem, Rectangles]],
+    who: Sequence[Reviewer],
+    now_ms: int,
+    *,
+    needs: Needs = Needs(),
+    replacing: bool = False,
+) -> Released:
+    """Let items of one version through: each is de-identified like any other, and becomes records.
+
+    The rectangles beside an item are set to 0 in every frame of its images first: `held.regions`, say, or what the
+    reviewer drew. Of the people whom it `needs` the last one's word lets it through, without all that any
+    of them wanted blanked. `replacing` says of one with the identifier of other records that it takes their place.
     """
-    if not held.releasable:
-        hint = "mend it at its source and extract it again, or reject it"
-        raise NotReleasableError(f"item {held.item.hex()[:12]} is held: {held.reason}", hint)
-    if CONFLICT in held.code and not replacing:
-        what = f"item {held.item.hex()[:12]} has an identifier of which other content was kept"
-        raise NotReleasableError(
-            what, "say which to take: release it with --replace, or reject it to stay with the other"
-        )
-    item = Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label, blank=blank)
-    tally = extraction.release(item, held.item, replacing=replacing)
-    if tally.held == 0:
-        _close(catalogue, vault, held, RELEASED, reviewer, now_ms)
-    return tally
+    voted = [(held, [each.vote(held, RELEASED, now_ms, blank) for each in who]) for held, blank in items]
+    if needs.persons > 1 or any(each.key for each in who):
+        catalogue.quarantine.vote((held, vote) for held, votes in voted for vote in votes)
+    agreed, seconded = [], []
+    for held, said in voted:
+        votes = _votes(catalogue, held, needs.people) if needs.persons > 1 else said
+        if len({vote.public for vote in votes}) >= needs.persons or needs.persons == 1:
+            agreed.append((held, votes))
+        else:
+            seconded.append(held)
+    return Released(_release(extraction, catalogue, vault, agreed, now_ms, replacing=replacing), tuple(seconded))
 
 
 def reject(catalogue: Catalogue, vault: Vault, held: HeldItem, reviewer: str, now_ms: int) -> None:
     """Keep an item out for good."""
-    _close(catalogue, vault, held, REJECTED, reviewer, now_ms)
+    reject_all(catalogue, vault, [held], [Reviewer(reviewer)], now_ms)
+
+
+def reject_all(
+    catalogue: Catalogue, vault: Vault, items: Iterable[HeldItem], who: Sequence[Reviewer], now_ms: int
+) -> None:
+    """Keep items out for good: one person is enough."""
+    known = [_known(catalogue, vault, held) for held in items]
+    signing = [each for each in who if each.key]
+    catalogue.quarantine.vote((held, each.vote(held, REJECTED, now_ms)) for each in signing for held in known)
+    names = " and ".join(each.name for each in who)
+    _close(catalogue, vault, [(held, Decision(REJECTED, names, len(who), now_ms)) for held in known])
 
 
 def forget(catalogue: Catalogue, vault: Vault, held: HeldItem) -> None:
     """Erase an item and all that is written of it: its patient is erased."""
-    _erase(vault, held)
+    _erase(vault, [held])
     catalogue.quarantine.forget(held)
 
 
-def _close(catalogue: Catalogue, vault: Vault, held: HeldItem, state: str, reviewer: str, now_ms: int) -> None:
+def _votes(catalogue: Catalogue, held: HeldItem, people: Container[bytes]) -> list[Vote]:
+    """What known people said for letting an item through, each with a signature that is right."""
+    said = catalogue.quarantine.decisions.votes(held)
+    counting = [vote for vote in said if vote.state == RELEASED and vote.public in people]
+    return [vote for vote in counting if PublicKey(ED25519, vote.public).verify(vote.signature, vote.message(held))]
+
+
+def _release(
+    extraction: Extraction,
+    catalogue: Catalogue,
+    vault: Vault,
+    agreed: Sequence[tuple[HeldItem, list[Vote]]],
+    now_ms: int,
+    *,
+    replacing: bool,
+) -> tuple[ExtractionTally, ...]:
+    if not agreed:
+        return ()
+    given = []
+    for held, votes in agreed:
+        blank = tuple(dict.fromkeys(region for vote in votes for region in vote.regions))
+        given.append((_known(catalogue, vault, held), blank, votes))
+    tallies = extraction.release_all(
+        ((_item(vault, held, blank), held.item) for held, blank, _ in given), replacing=replacing
+    )
+    passed = [
+        (held, Decision(RELEASED, " and ".join(vote.reviewer for vote in votes), len(votes), now_ms, blank))
+        for (held, blank, votes), tally in zip(given, tallies, strict=True)
+        if tally.held == 0
+    ]
+    _close(catalogue, vault, passed, lasting=not replacing)
+    return tuple(tallies)
+
+
+def _item(vault: Vault, held: HeldItem, blank: Rectangles) -> Item:
+    return Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label, blank=blank)
+
+
+def _known(catalogue: Catalogue, vault: Vault, held: HeldItem) -> HeldItem:
+    """The same with the digest of its content, which items that wait since an earlier version of hmchain lack."""
+    if held.content or held.state != PENDING or not is_kept(vault, held):
+        return held
+    with held_content(vault, held) as file:
+        content = catalogue.quarantine.decisions.content(held.kind, sha256_of(read(file)))
+    return replace(held, content=content)
+
+
+def _close(
+    catalogue: Catalogue, vault: Vault, decided: Sequence[tuple[HeldItem, Decision]], *, lasting: bool = True
+) -> None:
     # First: an item whose content is erased must not seem to wait.
-    catalogue.quarantine.decide(held, state, reviewer, now_ms)
-    _erase(vault, held)
+    catalogue.quarantine.decide_all(decided, lasting=lasting)
+    _erase(vault, [held for held, _ in decided])
 
 
-def _erase(vault: Vault, held: HeldItem) -> None:
-    for record in (held.item.hex(), name_record(held.item)):
-        vault.erase(quarantine_of(held.dataset), record)
+def _erase(vault: Vault, items: Sequence[HeldItem]) -> None:
+    places: dict[tuple[str, int], list[str]] = {}
+    for held in items:
+        places.setdefault((held.dataset, held.version), []).extend((held.item.hex(), name_record(held.item)))
+    for (dataset, version), records in places.items():
+        vault.erase_many(quarantine_of(dataset), version, records)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -313,6 +313,11 @@ class Vault:
         its key is gone by then, and `open` tries again. Raises `VaultError` if another process keeps SQLite's log.
         """
         return erasure.erase(self._database, self._store, "dataset = ? AND record = ?", (dataset, record)).records
+
+    def erase_many(self, dataset: str, version: int, records: Sequence[str]) -> int:
+        """Erase records of one version at once, which is much faster; returns how many there were. As `erase`."""
+        chosen = f"dataset = ? AND version = ? AND record IN ({', '.join('?' * len(records))})"
+        return erasure.erase(self._database, self._store, chosen, (dataset, version, *records)).records
 
     def withdraw(self, dataset: str, version: int, record: str) -> None:
         """Erase a record from one version that nobody has committed to yet, so that another can take its place.

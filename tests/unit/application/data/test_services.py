@@ -76,7 +76,7 @@ def test_datasets_are_told_as_the_catalogue_has_them(north: HospitalFolder) -> N
         assert {hit.record for hit in datasets.search(records, "png")} >= {one.record}
         with pytest.raises(UnknownVersionError):
             datasets.entry(records, "pictures", None, "nothing of the kind")
-        assert quarantine.waiting(records) == ()
+        assert quarantine.waiting(records).total == 0
 
 
 def test_an_erasure_says_what_went_and_what_the_ledger_knows(north: HospitalFolder) -> None:

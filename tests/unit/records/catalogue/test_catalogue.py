@@ -190,7 +190,8 @@ def test_a_catalogue_of_the_version_before_is_brought_along(tmp_path: Path) -> N
             old.execute(f"DROP INDEX held_by_{index}")
         for column in ("regions", "series", "modality", "device", "patient", "content"):
             old.execute(f"ALTER TABLE held DROP COLUMN {column}")
-        old.execute("DROP TABLE decisions")
+        for table in ("decisions", "votes", "blanked_devices"):
+            old.execute(f"DROP TABLE {table}")
         old.execute("PRAGMA user_version = 2")
     with Catalogue(path, LOCAL) as found:
         (held,) = found.quarantine.waiting(name.hex()[:8])

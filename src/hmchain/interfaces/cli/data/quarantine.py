@@ -1,4 +1,4 @@
-"""`hmchain data quarantine`: a person decides about what no program may decide."""
+"""`hmchain data quarantine`: people decide about what no program may decide."""
 
 from __future__ import annotations
 
@@ -8,89 +8,189 @@ from typing import Annotated
 import typer
 
 from hmchain.application.data import quarantine
+from hmchain.application.data.quarantine import Choice
+from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.asking import YesOption, confirm
+from hmchain.interfaces.cli.asking import YesOption, at_terminal, confirm, read_line
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.data import show_decisions as views
+from hmchain.interfaces.cli.data import show_quarantine as views
+from hmchain.interfaces.cli.data.erase import SubjectOption
 from hmchain.interfaces.cli.data.sources import changing, reading
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, SignersOption, example, passphrase
+from hmchain.records.catalogue.entries import PENDING
+from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.pipeline.review import Reviewer
 
 app = typer.Typer(
     no_args_is_help=True, help="Items that were held back: look at them, let them through or reject them."
 )
 
-ItemArgument = Annotated[str, typer.Argument(metavar="ITEM", help="The first letters of the item's id.")]
-ReviewerOption = Annotated[
-    str, typer.Option("--reviewer", envvar="USER", metavar="NAME", help="Who decides; it is written down.")
+ItemsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ITEM]...", help="The first letters of the items' ids.")
 ]
+ReviewerOption = Annotated[
+    str,
+    typer.Option(
+        "--reviewer",
+        envvar="HMCHAIN_REVIEWER",
+        metavar="NAME",
+        help="Who decides; it is written down.",
+        show_default="whose key --person is; else it is asked for",
+    ),
+]
+DatasetOption = Annotated[str, typer.Option("--dataset", metavar="NAME", help="Only of this dataset.")]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="CODE", help="Only held for this: burned_in_text, say.")]
+KindOption = Annotated[str, typer.Option("--as", metavar="KIND", help="Only dicom, image, fhir, hl7 or table.")]
+ModalityOption = Annotated[str, typer.Option("--modality", metavar="TERM", help="Only of this modality: US, say.")]
+SeriesOption = Annotated[str, typer.Option("--series", metavar="ID", help="Only of this series, by its pseudonym.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="ID", help="Only of this device and size of picture, by its pseudonym.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All that wait, where nothing narrows it down.")]
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain data quarantine list"))
+@app.command("list", cls=ReadCommand, epilog=example("hmchain data quarantine list --reason burned_in_text"))
 def list_items(
-    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="Only of this dataset.")] = None,
+    named: Annotated[str, typer.Argument(metavar="[DATASET]", help="Only of this dataset.")] = "",
     directory: HospitalOption = DEFAULT_FOLDER,
+    reason: ReasonOption = "",
+    kind: KindOption = "",
+    modality: ModalityOption = "",
+    series: SeriesOption = "",
+    device: DeviceOption = "",
+    subject: SubjectOption = None,
     names: Annotated[
         bool, typer.Option("--names", help="Also show what the source calls them: such names may tell who it is.")
     ] = False,
     decided: Annotated[bool, typer.Option("--decided", help="Also those that somebody decided about.")] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many, at most.")] = 1000,
 ) -> None:
-    """List the items that wait, and why they were held."""
+    """List the items that wait, and why they were held; of many, how many there are of each sort."""
+    wanted = HeldFilter(
+        named, 0, kind, reason, modality.upper(), series, device, subject or "", "" if decided else PENDING
+    )
     with reading(directory) as records:
-        found = quarantine.waiting(records, dataset, decided=decided, names=names)
-    output.show(found, lambda items: views.show_waiting(items, names=names), json=views.waiting)
+        found = quarantine.waiting(records, wanted, limit=limit, names=names)
+    output.show(found, lambda page: views.show_waiting(page, names=names), json=views.waiting)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data quarantine look 3f2a --output held.dcm"))
 def look(
-    item: ItemArgument,
-    target: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new file, which only you can read.")],
+    target: Annotated[
+        Path, typer.Option("--output", metavar="PATH", help="A new file, which only you can read; of many, a folder.")
+    ],
+    items: ItemsArgument = None,
     directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: DatasetOption = "",
+    reason: ReasonOption = "",
+    kind: KindOption = "",
+    modality: ModalityOption = "",
+    series: SeriesOption = "",
+    device: DeviceOption = "",
+    subject: SubjectOption = None,
 ) -> None:
-    """Write an item as it came into a file, to be looked at. It shows a patient: delete it afterwards."""
+    """Write items as they came into files, to be looked at. They show patients: delete them afterwards."""
+    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
     with reading(directory) as records:
-        held = quarantine.look(records, item, target)
-    output.show(
-        held,
-        lambda one: output.say(f"{target} is the item as it came ({one.kind}). Delete it when you have looked at it."),
-        json=lambda one: {"item": one.item, "file": target},
-    )
+        found = quarantine.look(records, Choice(tuple(items or ()), wanted), target)
+    output.show(found, lambda held: views.show_looked_at(held, target), json=lambda held: views.looked_at(held, target))
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data quarantine release 3f2a --reviewer 'M. Curie'"))
 def release(
-    item: ItemArgument,
-    reviewer: ReviewerOption,
+    items: ItemsArgument = None,
+    reviewer: ReviewerOption = "",
+    person: SignersOption = [],  # noqa: B006
     directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: DatasetOption = "",
+    reason: ReasonOption = "",
+    kind: KindOption = "",
+    modality: ModalityOption = "",
+    series: SeriesOption = "",
+    device: DeviceOption = "",
+    subject: SubjectOption = None,
+    everything: AllOption = False,
     replace: Annotated[
         bool,
         typer.Option("--replace", help="Of two with one identifier take this one; to keep the other, reject this."),
     ] = False,
+    blank: Annotated[
+        bool, typer.Option("--blank-found", help="Blank the places where writing was found, in every frame.")
+    ] = False,
+    yes: YesOption = False,
 ) -> None:
-    """Let an item through, after you looked at it and found nothing that tells who it is."""
-    with changing(directory) as records:
-        found = quarantine.release(records, item, reviewer, replacing=replace)
+    """Let items through, after you looked at them and found nothing that tells who it is; of several, asks first.
+
+    Where the profile wants two people, the first one's release waits for the second one's.
+    """
+    who = _reviewers(directory, reviewer, person)
+    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
+    choice = Choice(tuple(items or ()), wanted, everything)
+    if len(choice.ids) != 1:
+        _ask("Let these through?", choice, directory, yes=yes)
+    with changing(directory) as records, output.progress_bar("releasing") as progress:
+        found = quarantine.release(
+            records, choice, who, replacing=replace, progress=progress,
+            blank=lambda held: held.regions if blank else (),
+        )  # fmt: skip
     output.show(found, views.show_released, json=views.released)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain data quarantine reject 3f2a --reviewer 'M. Curie'"))
+@app.command(cls=WriteCommand, epilog=example("hmchain data quarantine reject --reason damaged --reviewer 'M. Curie'"))
 def reject(
-    item: ItemArgument,
-    reviewer: ReviewerOption,
+    items: ItemsArgument = None,
+    reviewer: ReviewerOption = "",
+    person: SignersOption = [],  # noqa: B006
     directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: DatasetOption = "",
+    reason: ReasonOption = "",
+    kind: KindOption = "",
+    modality: ModalityOption = "",
+    series: SeriesOption = "",
+    device: DeviceOption = "",
+    subject: SubjectOption = None,
+    everything: AllOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Keep an item out for good; asks first. Its copy here is erased; at its source it stays."""
-    with reading(directory) as records:
-        held = quarantine.to_reject(records, item, reviewer)
-    confirm(
-        "Keep this out for good, and erase its copy here?",
-        yes=yes,
-        about=lambda: views.show_waiting([quarantine.QuarantineEntry(held)], names=False),
-    )
+    """Keep items out for good; asks first. Their copies here are erased; at their source they stay."""
+    who = _reviewers(directory, reviewer, person)
+    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
+    choice = Choice(tuple(items or ()), wanted, everything)
+    _ask("Keep these out for good, and erase their copies here?", choice, directory, yes=yes)
+    with changing(directory) as records, output.progress_bar("rejecting") as progress:
+        found = quarantine.reject(records, choice, who, progress=progress)
+    output.show(found, views.show_rejected, json=views.rejected)
+
+
+@app.command("ask-again", cls=WriteCommand, epilog=example("hmchain data quarantine ask-again --reason damaged"))
+def ask_again(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: DatasetOption = "",
+    reason: ReasonOption = "",
+    kind: KindOption = "",
+    modality: ModalityOption = "",
+    device: DeviceOption = "",
+) -> None:
+    """Take decisions back for what comes later: the same content waits for a person again in the next version."""
+    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), "", device)
     with changing(directory) as records:
-        quarantine.reject(records, held.item.hex(), reviewer)
+        count = quarantine.ask_again(records, wanted)
     output.show(
-        held,
-        lambda one: output.say(f"It stays out of dataset {one.dataset}, and its copy here is erased."),
-        json=lambda one: {"item": one.item, "rejected": True},
+        count,
+        lambda number: output.say(f"{number} decisions are taken back: what they were about waits when it comes again"),
+        json=lambda number: {"taken_back": number},
     )
+
+
+def _reviewers(directory: Path, name: str, keys: list[Path]) -> tuple[Reviewer, ...]:
+    """Who decide: asked for at a terminal where neither option says it."""
+    if not name.strip() and not keys and at_terminal():
+        name = read_line("Who decides (your name)")
+    return quarantine.reviewers(hospital.locate(directory), name, keys, passphrase())
+
+
+def _ask(question: str, choice: Choice, directory: Path, *, yes: bool) -> None:
+    """Show how many items of what sort are meant, and go on after a yes."""
+    with reading(directory) as records:
+        meant = quarantine.preview(records, choice)
+    confirm(question, yes=yes, about=lambda: views.show_waiting(meant, names=False))

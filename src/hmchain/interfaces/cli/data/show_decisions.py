@@ -1,53 +1,13 @@
-"""Views of people's decisions about records: quarantine, erasure, opting out."""
+"""Views of people's decisions about records: erasure, opting out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hmchain.application.data.erasure import ErasureOutcome, ErasurePreview, OptOutChange, VersionLoss
-from hmchain.application.data.quarantine import QuarantineEntry, ReleaseOutcome
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
 from hmchain.records.sources.item import IMAGE
-
-
-def waiting(found: Sequence[QuarantineEntry]) -> list[dict[str, object]]:
-    """The same as JSON."""
-    return [{**plain(each.item), **({} if each.name is None else {"name": each.name})} for each in found]
-
-
-def show_waiting(found: Sequence[QuarantineEntry], *, names: bool) -> None:
-    """List items that were held back, and why."""
-    if not found:
-        output.say("Nothing waits.")
-        return
-    output.table(
-        ("item", "dataset", "version#", "kind", "why", "may pass", "decision", *(["name"] if names else [])),
-        ((*_row(each), *([each.name or "-"] if names else [])) for each in found),
-    )
-
-
-def _row(each: QuarantineEntry) -> tuple[object, ...]:
-    item = each.item
-    passes = "if a reviewer says so" if item.releasable else "no: mend it at its source"
-    decision = f"{item.state} by {item.reviewer}" if each.decided else item.state
-    why = f"{item.reason} [{item.code}]"
-    return output.short(item.item), item.dataset, item.version, item.kind, why, passes, decision
-
-
-def released(found: ReleaseOutcome) -> dict[str, object]:
-    """The same as JSON."""
-    tally = found.tally
-    return {"item": found.item.item, "released": found.released, "records": tally.records, "updated": tally.updated}
-
-
-def show_released(found: ReleaseOutcome) -> None:
-    """Say where an item is that a reviewer let through."""
-    if not found.released:
-        output.say("It is still held, now for another reason: `hmchain data quarantine list`")
-        return
-    count = found.tally.records + found.tally.updated
-    output.say(f"It is in dataset {found.item.dataset} now, as {count} record(s), de-identified like the others.")
 
 
 def show_losses(found: ErasurePreview) -> None:

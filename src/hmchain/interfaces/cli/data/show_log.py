@@ -56,6 +56,7 @@ def _how_much(each: Activity, count: int) -> str:
     said = [
         *([f"{count} times"] if count > 1 else []),
         *([plural(each.records, "record")] if each.records else []),
+        *([plural(each.items, "item")] if each.items else []),
         *([f"{each.held} held"] if each.held else []),
         *([size(each.bytes)] if each.bytes else []),
     ]

@@ -1,0 +1,136 @@
+"""Views of quarantine: what waits, and what was decided about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hmchain.application.data.quarantine import QuarantineEntry, QuarantinePage, ReviewOutcome
+from hmchain.application.pages.figures import plural
+from hmchain.interfaces.cli import output
+from hmchain.plain import plain
+from hmchain.records.catalogue import HeldItem
+from hmchain.records.catalogue.entries import PENDING
+
+_SHOWN = 40
+"""Of more than so many, how many there are of each sort says more than a list."""
+_WORDS = {"code": "why", "kind": "kind", "modality": "modality", "device": "device", "series": "series"}
+
+
+def waiting(found: QuarantinePage) -> list[dict[str, object]]:
+    """The same as JSON."""
+    return [_plain(each) for each in found.entries]
+
+
+def _plain(each: QuarantineEntry) -> dict[str, object]:
+    known = plain(each.item)
+    known.pop("content")
+    votes = {"released_by": [vote.reviewer for vote in each.votes]} if each.votes else {}
+    return {**known, **({} if each.name is None else {"name": each.name}), **votes}
+
+
+def show_waiting(found: QuarantinePage, *, names: bool) -> None:
+    """List items that were held back, and why; of many, count them."""
+    if not found.total:
+        output.say("Nothing waits.")
+        return
+    shown = found.entries if output.is_wide() or names else found.entries[:_SHOWN]
+    output.table(
+        ("item", "dataset", "version#", "kind", "why", "may pass", "decision", "modality", "series", "device",
+         "patient", *(["name"] if names else [])),
+        ((*_row(each), *([each.name or "-"] if names else [])) for each in shown),
+        drop=("patient", "series", "device", "modality"),
+    )  # fmt: skip
+    if found.total > len(shown):
+        _show_counts(found, len(shown))
+
+
+def _show_counts(found: QuarantinePage, shown: int) -> None:
+    output.say()
+    output.say(f"{shown} of {found.total:,} are shown. Of all of them:", style="bold")
+    output.table(
+        ("by", "which", "items#", "take them by"),
+        (
+            (word, output.short(value) if column in ("device", "series") else value or "-", f"{count:,}",
+             f"--{_OPTIONS[column]} {output.short(value)}" if value else "-")
+            for column, word in _WORDS.items()
+            for value, count in list(found.counts.get(column, {}).items())[:6]
+        ),
+    )  # fmt: skip
+
+
+_OPTIONS = {"code": "reason", "kind": "as", "modality": "modality", "device": "device", "series": "series"}
+
+
+def _row(each: QuarantineEntry) -> tuple[object, ...]:
+    item = each.item
+    passes = "if a reviewer says so" if item.releasable else "no: mend it at its source"
+    why = f"{item.reason} [{item.code}]"
+    return (
+        output.short(item.item), item.dataset, item.version, item.kind, why, passes, _decision(each),
+        item.modality or "-", output.short(item.series), output.short(item.device), output.short(item.patient),
+    )  # fmt: skip
+
+
+def _decision(each: QuarantineEntry) -> str:
+    if each.item.state != PENDING:
+        return f"{each.item.state} by {each.item.reviewer}"
+    if each.votes:
+        return f"released by {output.listed(vote.reviewer for vote in each.votes)}, one more must"
+    return PENDING
+
+
+def looked_at(found: Sequence[HeldItem], target: Path) -> dict[str, object]:
+    """The same as JSON."""
+    if len(found) == 1:
+        return {"item": found[0].item, "file": target}
+    return {"items": [held.item for held in found], "folder": target}
+
+
+def show_looked_at(found: Sequence[HeldItem], target: Path) -> None:
+    """Say where the items are."""
+    if len(found) == 1 and not target.is_dir():
+        output.say(f"{target} is the item as it came ({found[0].kind}). Delete it when you have looked at it.")
+        return
+    output.say(f"{target} holds {plural(len(found), 'item')} as they came. Delete them when you have looked at them.")
+
+
+def released(found: ReviewOutcome) -> dict[str, object]:
+    """The same as JSON."""
+    done = {
+        "released": found.items, "records": found.records, "updated": found.updated, "held_again": found.held_again,
+        "waiting_for_another": found.seconded, "refused": found.refused,
+    }  # fmt: skip
+    return {**({"item": found.item.item} if found.item else {}), **done}
+
+
+def show_released(found: ReviewOutcome) -> None:
+    """Say what became of items that a reviewer let through."""
+    count = found.records + found.updated
+    if found.item and found.items:
+        output.say(f"It is in dataset {found.item.dataset} now, as {count} record(s), de-identified like the others.")
+    elif found.items:
+        output.say(f"{plural(found.items, 'item')} released: {plural(count, 'record')}, de-identified like the others.")
+    if found.seconded:
+        output.say(f"{plural(found.seconded, 'item')} must be released by another person too, with a key of their own.")
+    if found.held_again:
+        output.say(f"Still held, now for another reason: {found.held_again}. `hmchain data quarantine list`")
+    for why, number in found.refused.items():
+        output.say(f"Nobody can release {plural(number, 'item')} [{why}]: reject them, or mend them at their source.")
+    if not (found.items or found.seconded or found.held_again or found.refused):
+        output.say("Nothing waits that fits.")
+
+
+def rejected(found: ReviewOutcome) -> dict[str, object]:
+    """The same as JSON."""
+    return {**({"item": found.item.item} if found.item else {}), "rejected": found.items}
+
+
+def show_rejected(found: ReviewOutcome) -> None:
+    """Say what became of items that a reviewer keeps out."""
+    if found.item and found.items == 1:
+        output.say(f"It stays out of dataset {found.item.dataset}, and its copy here is erased.")
+    elif found.items:
+        output.say(f"{plural(found.items, 'item')} stay out, and their copies here are erased.")
+    else:
+        output.say("Nothing waits that fits.")
