@@ -93,6 +93,21 @@ class Held:
     origin: Origin = Origin()
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something in what would stay of an item that tells who its patient is: for the eyes of who reviews it alone.
+
+    It is worked out from the item whenever it is asked for, and written down nowhere.
+    """
+
+    place: str
+    """The element or field, for instance `(0018,0022) ScanOptions`."""
+    word: str = field(repr=False)
+    """What was found there, as it stands."""
+    certain: bool
+    """False of a short word or number, which may be met by chance."""
+
+
 Outcome = Clean | Held
 
 
@@ -102,6 +117,11 @@ class Deidentifier(Protocol):
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
         """De-identify `item` into one or several records, or a `Held`; bad bytes raise nothing, they are `Held`.
 
-        `reviewed` says that a person looked at it and found no identifier where no program can look (its pixels).
+        `reviewed` says that a person looked at it and found no identifier where no program can look (its pixels). What
+        the program itself finds is then removed, but for the places that the person keeps (`Item.keep`).
         """
+        ...
+
+    def findings(self, item: Item) -> tuple[Finding, ...]:
+        """List what would stay of an item and tells who its patient is; nothing of one that cannot be read."""
         ...

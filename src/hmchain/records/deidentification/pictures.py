@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.records.deidentification.outcome import EMPTIED, GENERALISED, REMOVED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import (
+    EMPTIED,
+    GENERALISED,
+    REMOVED,
+    Action,
+    Clean,
+    Finding,
+    Held,
+    Outcome,
+)
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
@@ -61,6 +70,10 @@ class ImageDeidentifier:
         """An image file gives a profile one choice: what is done about writing in its pixels."""
         self._rules = profile.pixels
         self._pseudonyms = pseudonyms
+
+    def findings(self, item: Item) -> tuple[Finding, ...]:
+        """None: what a picture says besides its pixels goes."""
+        return ()
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
         """The frames of an image file as PNG, or a `Held`.

@@ -17,10 +17,12 @@ from hmchain.keys import ED25519, PublicKey, SigningKey
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.decisions import Decision, Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.objects import DiskFullError
 from hmchain.records.pipeline.decided import CONFLICT
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally, name_record, quarantine_of
 from hmchain.records.pipeline.storing import read, sha256_of
+from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import Item, Rectangles
 from hmchain.records.sources.spool import spooled
 from hmchain.records.vault import Vault
@@ -130,6 +132,12 @@ def require_releasable(held: HeldItem, *, replacing: bool = False) -> None:
         raise NotReleasableError(
             what, "say which to take: release it with --replace, or reject it to stay with the other"
         )
+
+
+def findings(rules: Deidentifiers, vault: Vault, held: HeldItem) -> tuple[Finding, ...]:
+    """What would stay of an item and tells who it is about: for the reviewer's eyes, and written down nowhere."""
+    item = Item(held.item.hex(), held.kind, lambda: held_content(vault, held), held.label)
+    return rules[held.kind].findings(item)
 
 
 def release(

@@ -57,6 +57,8 @@ class Item:
     Nothing: its name, which then stands for one content for good."""
     blank: Rectangles = ()
     """What a reviewer saw writing in, of an image: set to 0 in every frame."""
+    keep: frozenset[str] = frozenset()
+    """Places of findings (`Finding.place`) of which a reviewer said that they stay: what is found elsewhere goes."""
 
     @property
     def known_by(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hmchain.records.deidentification.fhir.deidentifier import FhirDeidentifier
 from hmchain.records.deidentification.fhir.rules import load_book
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, SHIFTED, Clean, Held
 from hmchain.records.deidentification.profile import FhirRules, Profile
+from hmchain.records.sources.item import Item
 from support.fhir_outcomes import BASIC, LONGITUDINAL, clean, content, held, outcomes
 from support.health_records import (
     AS_OF,
@@ -168,7 +170,15 @@ def test_the_patients_own_numbers_are_not_left_in_results(elements: Resource, co
     data = ndjson([observation(1, 1, **{"valueQuantity": None, "subject": subject} | elements)])
     [found] = outcomes(data)
     assert (found.code if isinstance(found, Held) else "") == code
-    assert isinstance(outcomes(data, reviewed=True)[0], Held) is (code == "identifier_left")
+    [after] = outcomes(data, reviewed=True)
+    left = set(content(after)) & set(elements)
+    assert left == (set() if code else set(elements))
+    found = BASIC.findings(Item("x", "fhir", lambda: io.BytesIO(data)))
+    assert [each.certain for each in found] == ([code == "identifier_left"] if code else [])
+    if found:
+        keeping = Item("x", "fhir", lambda: io.BytesIO(data), keep=frozenset({found[0].place}))
+        [kept] = BASIC.deidentify(keeping, reviewed=True)
+        assert set(content(kept)) & set(elements) == set(elements) and found[0].place.startswith("Observation.")
 
 
 @pytest.mark.parametrize("as_bundle", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -272,6 +273,12 @@ def test_the_patients_own_numbers_are_not_left_in_results(segment: str, code: st
     text = message(segment).replace("7^^^H^MR", "48213^^^H^MR~A-4821^^^H^PI||KIM^SU||||||||555-019")
     found = outcome(text)
     assert (found.code if isinstance(found, Held) else "") == code
-    if isinstance(found, Held) and found.releasable:
-        [released] = BASIC.deidentify(Item("x", HL7, lambda: io.BytesIO(text.encode())), reviewed=True)
-        assert isinstance(released, Clean)
+    held = Item("x", HL7, lambda: io.BytesIO(text.encode()))
+    findings = BASIC.findings(held)
+    assert [each.certain for each in findings] == ([code == "identifier_left"] if code else [])
+    if findings:
+        assert findings[0].place in ("OBX-5", "OBX-7") and isinstance(found, Held) and found.releasable
+        [without] = BASIC.deidentify(held, reviewed=True)
+        [kept] = BASIC.deidentify(replace(held, keep=frozenset({findings[0].place})), reviewed=True)
+        assert isinstance(without, Clean) and findings[0].word not in str(b"".join(map(bytes, without.pieces())))
+        assert isinstance(kept, Clean) and findings[0].word in str(b"".join(map(bytes, kept.pieces())))

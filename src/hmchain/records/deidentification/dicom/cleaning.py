@@ -117,11 +117,19 @@ class Cleaning:
         text = self._text(rule, data)
         if text is None:
             return None
-        self.kept.append(KeptValue(rule, vr, text.encode("ascii")))
+        value = text.encode("ascii")
         try:
-            return encoding.element(tag, vr, text)
+            return self._left(tag, rule, vr, value)
         except ValueError:
             return None
+
+    def _left(self, tag: int, rule: Rule, vr: str, value: bytes) -> bytes | None:
+        """A value that stays, as encoded; None if a reviewer had it removed."""
+        passed = self.guard.passed(rule, value)
+        if value and not passed:
+            return None
+        self.kept.append(KeptValue(rule, vr, passed))
+        return encoding.element(tag, vr, passed)
 
     def _stand_in(self, tag: int, rule: Rule, element: Element, kind: ElementType) -> bytes | None:
         """What stands for a value that goes: none, or a dummy where the type wants one; None if the element goes."""
@@ -177,8 +185,7 @@ class Cleaning:
             return None
         if rule.option:
             self._count(rule.name, KEPT)
-        self.kept.append(KeptValue(rule, vr, data))
-        return encoding.element(tag, vr, data)
+        return self._left(tag, rule, vr, data)
 
     def _text(self, rule: Rule, data: bytes) -> str | None:
         """The value of an element of text, treated; None if it goes."""
@@ -301,6 +308,8 @@ class Cleaning:
         """Bytes of a known structure, written anew with what may stay; None if they have another structure."""
         repacked = rule.repack(self._value(element)) if rule.repack else None
         if repacked is None:
+            return None
+        if any(self.guard.passed(rule, value) != value for value in repacked.values):
             return None
         self._count(rule.name, GENERALISED)
         self.kept += [KeptValue(rule, "DS", value) for value in repacked.values]

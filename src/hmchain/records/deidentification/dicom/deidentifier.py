@@ -7,7 +7,7 @@ curves go; so do bytes after the data set. Memory does not grow with the pixels:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from importlib import metadata
@@ -18,7 +18,7 @@ from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
 from hmchain.records.deidentification.dicom.element_types import in_object
-from hmchain.records.deidentification.dicom.guard import Guard
+from hmchain.records.deidentification.dicom.guard import Found, Guard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION
 from hmchain.records.deidentification.dicom.options import taken
@@ -36,7 +36,7 @@ from hmchain.records.deidentification.dicom.reading import (
 )
 from hmchain.records.deidentification.dicom.rules import EDITION, Rules
 from hmchain.records.deidentification.dicom.screening import BURNED_IN, rectangles, refuse, review
-from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Finding, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import Item, Rectangles, SourceError
@@ -73,6 +73,18 @@ class DicomDeidentifier:
         with item.open() as file:
             yield self._outcome(file, item, reviewed)
 
+    def findings(self, item: Item) -> tuple[Finding, ...]:
+        """List what would stay in the header and tells who the patient is."""
+        with item.open() as file:
+            try:
+                opened = open_dicom(file)
+                cleaning, _ = self._cleaned(opened, self._subject(opened))
+                return tuple(each.finding() for each in cleaning.guard.found(cleaning.kept))
+            except (SourceError, MemoryError):
+                raise
+            except Exception:  # it is held as damaged
+                return ()
+
     def _outcome(self, file: BinaryIO, item: Item, reviewed: bool) -> Outcome:
         opened: DicomHeader | None = None
         try:
@@ -104,23 +116,16 @@ class DicomDeidentifier:
         refuse(opened)
         known = rectangles(opened, self._profile.dicom)
         subject = self._subject(opened)
-        cleaning = Cleaning(
-            self._rules,
-            self._private,
-            self._pseudonyms,
-            subject,
-            self._pseudonyms.shift(subject),
-            self._as_of,
-            Guard(opened.encodings),
-            opened.read,
-            opened.number(REPRESENTATION) == 1,
-        )
-        left = cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
-        coincidence = cleaning.guard.check(cleaning.kept)
+        cleaning, left = self._cleaned(opened, subject)
+        found = cleaning.guard.found(cleaning.kept)
+        removed = [each for each in found if each.kept.rule.name not in item.keep] if reviewed else []
+        if removed:
+            cleaning, left = self._cleaned(opened, subject, removed)
         seen = self._picture(opened, (*known, *item.blank), left, cleaning.guard, reviewed)
         if not reviewed:
             doubts = seen.doubts if seen else ()
-            review(opened, self._profile, blanked=bool(known), coincidence=coincidence, seen=doubts)
+            findings = [each.finding() for each in found]
+            review(opened, self._profile, blanked=bool(known), found=findings, seen=doubts)
         blanked = seen is not None and seen.blanked
         left |= self._statement(subject, pixels_cleaned=blanked, clear=blanked or reviewed)
         image, pixels = (seen.image, seen.output) if seen else (None, None)
@@ -155,6 +160,23 @@ class DicomDeidentifier:
             raise damaged("its colours are indices into a palette that it does not have")
         guard.check_frames(seen.output.frames())
         return seen
+
+    def _cleaned(
+        self, opened: DicomHeader, subject: str, removed: Iterable[Found] = ()
+    ) -> tuple[Cleaning, dict[int, bytes]]:
+        """The data set as it would be written, without what a reviewer had removed."""
+        cleaning = Cleaning(
+            self._rules,
+            self._private,
+            self._pseudonyms,
+            subject,
+            self._pseudonyms.shift(subject),
+            self._as_of,
+            Guard(opened.encodings, removed),
+            opened.read,
+            opened.number(REPRESENTATION) == 1,
+        )
+        return cleaning, cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
 
     def _subject(self, opened: DicomHeader) -> str:
         """The patient's pseudonym; of an object that names no patient, its study's."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
 from pydicom import charset
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
@@ -18,6 +20,7 @@ from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.dicom.reading import Element
 from hmchain.records.deidentification.dicom.rules import Rule
 from hmchain.records.deidentification.identity import Identity, Trace, worst
+from hmchain.records.deidentification.outcome import Finding
 
 _OWN_NUMBERS = frozenset(
     tag_for_keyword(keyword)
@@ -58,6 +61,7 @@ _KINDS = {
 }  # fmt: skip
 """NumPy's types of the numbers of each VR."""
 _ZEROS = re.compile(rb"(?<![\d.])0+(?=\d)")
+SHOWN_NUMBERS = 8
 _NUMBERS_IN_TEXT = ("DS", "IS")
 _OURS = frozenset({"DA", "DT", "UI"})
 """VRs of which no value stays as it was but the UIDs of the standard. Values that can be nothing but one of the
@@ -82,12 +86,29 @@ class KeptValue:
     value: bytes
 
 
+@dataclass(frozen=True)
+class Found:
+    """A value that stays and tells who the patient is."""
+
+    kept: KeptValue
+    trace: Trace
+    word: str
+    """What tells it."""
+    rest: bytes
+    """The value without the parts that tell it."""
+
+    def finding(self) -> Finding:
+        """The same for a reviewer."""
+        return Finding(self.kept.rule.name, self.word, self.trace is Trace.CERTAIN)
+
+
 class Guard:
     """Remembers what identifies, and looks for it."""
 
-    def __init__(self, encodings: Sequence[str] = ()) -> None:
-        """`encodings` are the character sets of the object's names, as Python calls them."""
+    def __init__(self, encodings: Sequence[str] = (), removed: Iterable[Found] = ()) -> None:
+        """`encodings` are the character sets of the object's names, as Python calls them; `removed` must not stay."""
         self._encodings = tuple(encodings)
+        self._removed = {(each.kept.rule.name, each.kept.value): each.rest for each in removed}
         self._facts: set[Fact] = set()
         self._uids: set[str] = set()
 
@@ -117,18 +138,17 @@ class Guard:
                 own.add_number(uid, own=False)
         return own, places
 
-    def check(self, kept: Sequence[KeptValue]) -> str:
-        """The name of an element that stays and may tell who the patient is; nothing if there is none.
+    def passed(self, rule: Rule, value: bytes) -> bytes:
+        """A value that would stay, without what a reviewer had removed; nothing if it goes."""
+        return self._removed.get((rule.name, value), value) if self._removed else value
 
-        Raises `Hold` if what is remembered is certainly in a value that stays.
-        """
-        doubtful = ""
+    def found(self, kept: Sequence[KeptValue]) -> tuple[Found, ...]:
+        """The values that stay and tell who the patient is."""
+        found: defaultdict[KeptValue, list[Identity]] = defaultdict(list)
         for value, identity in self._worth_a_look(kept):
-            trace = _trace(identity, value)
-            if trace is Trace.CERTAIN:
-                raise Hold("identifier_left", f"what identifies the patient would be left in {value.rule.name}")
-            doubtful = doubtful or (value.rule.name if trace is Trace.POSSIBLE else "")
-        return doubtful
+            if _trace(identity, value) is not Trace.NONE:
+                found[value].append(identity)
+        return tuple(_found(value, identities) for value, identities in found.items())
 
     def _worth_a_look(self, kept: Sequence[KeptValue]) -> Iterator[tuple[KeptValue, Identity]]:
         """All binary values, and the texts, unless a look at them together shows that nothing is in any.
@@ -205,6 +225,24 @@ def _trace(identity: Identity, kept: KeptValue) -> Trace:
     if kept.vr in _NUMBERS_IN_TEXT:
         return worst(identity.in_number(number) for number in _numbers(text))
     return identity.in_text(text.partition(".")[2] if kept.vr == "TM" else text)  # ids are made of times
+
+
+def _found(kept: KeptValue, identities: Sequence[Identity]) -> Found:
+    """What tells in a value who the patient is, and the value without the parts that do."""
+
+    def trace(value: bytes) -> Trace:
+        return worst(_trace(identity, replace(kept, value=value)) for identity in identities)
+
+    if kept.vr in _KINDS:
+        numbers = np.frombuffer(kept.value, _KINDS[kept.vr])[:SHOWN_NUMBERS].tolist()
+        return Found(kept, trace(kept.value), ", ".join(map(str, numbers)), b"")
+    parts = kept.value.split(b"\\")
+    told = [trace(part) is not Trace.NONE for part in parts]
+    rest = b"\\".join(b"" if tells else part for part, tells in zip(parts, told, strict=True)).rstrip(b"\\")
+    if not any(told) or trace(rest) is not Trace.NONE:  # over several of them
+        return Found(kept, trace(kept.value), kept.value.decode("ascii"), b"")
+    words = ", ".join(part.decode("ascii").strip() for part, tells in zip(parts, told, strict=True) if tells)
+    return Found(kept, trace(kept.value), words, rest)
 
 
 def _numbers(value: str) -> Iterable[float]:

@@ -15,7 +15,7 @@ from hmchain.records.deidentification.dicom import families
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS, SAMPLES
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
-from hmchain.records.deidentification.outcome import Held
+from hmchain.records.deidentification.outcome import Finding, Held
 from hmchain.records.deidentification.profile import DicomRules, Profile
 from hmchain.records.sources.item import Rectangles
 
@@ -54,18 +54,23 @@ def refuse(opened: DicomHeader) -> None:
 
 
 def review(
-    opened: DicomHeader, profile: Profile, *, blanked: bool, coincidence: str, seen: Iterable[Held] = ()
+    opened: DicomHeader, profile: Profile, *, blanked: bool, found: Sequence[Finding], seen: Iterable[Held] = ()
 ) -> None:
     """Raise a releasable `Hold`, with all its reasons, for an object that a person must judge.
 
-    `blanked` says that its device is known, and where it writes; `coincidence` names an element with a value that may
-    be the patient's by chance; `seen` is what its pixels show.
+    `blanked` says that its device is known, and where it writes; `found` is what the guard found in what would stay;
+    `seen` is what its pixels show.
     """
     doubts = [] if blanked else list(_doubts(opened, profile))
     doubts += seen
-    if coincidence:
-        what = "a word or number that is also the patient's, perhaps by chance"
-        doubts.append(Hold("identifier_suspected", f"{coincidence} has {what}").held)
+    certain = ", ".join(dict.fromkeys(each.place for each in found if each.certain))
+    possible = ", ".join(dict.fromkeys(each.place for each in found if not each.certain))
+    if certain:
+        what = f"what identifies the patient would be left in {certain}"
+        doubts.insert(0, Hold("identifier_left", what).held)
+    if possible:
+        what = f"{possible} has a word or number that is also the patient's, perhaps by chance"
+        doubts.append(Hold("identifier_suspected", what).held)
     if doubts:
         reasons = "; ".join(doubt.reason for doubt in doubts)
         regions = tuple(region for doubt in doubts for region in doubt.regions)

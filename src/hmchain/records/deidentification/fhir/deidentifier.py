@@ -22,7 +22,16 @@ import msgspec
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, Action, Clean, Edition, Held, Outcome
+from hmchain.records.deidentification.outcome import (
+    GENERALISED,
+    REMOVED,
+    Action,
+    Clean,
+    Edition,
+    Finding,
+    Held,
+    Outcome,
+)
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
@@ -82,6 +91,9 @@ class _Run:
     people: Mapping[str, guard.Identity]
     """What identifies the patients of the item, by the ids of their resources."""
     reviewed: bool
+    keep: frozenset[str] = frozenset()
+    """Places of findings that a reviewer keeps."""
+    found: list[Finding] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     """Resources of types that are dropped whole."""
 
@@ -102,7 +114,7 @@ _REASONS = {
     "modifier_extension": "changed in meaning by a modifier extension, which would be dropped: {}",
 }
 
-_RELEASABLE = frozenset({"identifier_suspected", "modifier_extension"})
+_RELEASABLE = frozenset({"identifier_left", "identifier_suspected", "modifier_extension"})
 
 
 class FhirDeidentifier:
@@ -126,11 +138,22 @@ class FhirDeidentifier:
         """Compiled rules do not travel to other processes; what they are made of does."""
         return FhirDeidentifier, self._made_of
 
+    def findings(self, item: Item) -> tuple[Finding, ...]:
+        """List what would stay of an item and tells who its patients are."""
+        with item.open() as file:
+            raws = list(_resources(file.read(ITEM_BYTES_MAX)))
+        run = _Run(dict(_people(raws)), reviewed=True)
+        for raw in raws:
+            with suppress(_Refused):
+                self._clean(raw, run)
+        return tuple(dict.fromkeys(run.found))
+
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
         """A `Clean` a resource; then a `Held` for each reason why others may not pass.
 
         Nothing comes of an item whose resources are all of types that are dropped whole, such as Practitioner.
-        `reviewed` lets resources pass that have a modifier extension, or a number that is the patient's by chance.
+        `reviewed` lets resources pass that have a modifier extension, and those with a number or name of the patient's
+        without it, but for the places that `item.keep` names.
         """
         with item.open() as file:
             data = file.read(ITEM_BYTES_MAX + 1)
@@ -140,7 +163,7 @@ class FhirDeidentifier:
         refused: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         last: Clean | None = None
         raws = list(_resources(data))
-        run = _Run(dict(_people(raws)), reviewed)
+        run = _Run(dict(_people(raws)), reviewed, item.keep)
         for raw in raws:
             try:
                 clean = self._clean(raw, run)
@@ -194,8 +217,8 @@ class FhirDeidentifier:
         kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
         kept["meta"] = _PSEUDONYMISED
         data = _encode(kept)
-        if code := self._trace(kind, resource, raw, kept, data, run):
-            raise _Refused(code, kind, subject)
+        if found := self._found(kind, resource, raw, kept, data, run):
+            kept, data = self._reviewed(kind, subject, kept, found, run)
         return Clean(
             record=self._pseudonyms.identifier("fhir record", name),
             subject=subject,
@@ -206,17 +229,27 @@ class FhirDeidentifier:
             edition=_edition(resource),
         )
 
-    def _trace(
+    def _found(
         self, kind: str, resource: dict[str, Any], raw: _Raw, kept: dict[str, Any], data: bytes, run: _Run
-    ) -> str:
-        """The code of a refusal if what identifies the patient is in what is left of a resource."""
+    ) -> tuple[guard.Found, ...]:
+        """Find what identifies the patient in what is left of a resource."""
         element = self._patient_in[kind]
-        found = target(resource.get(element), raw.aliases) if element else None
-        identity = guard.identity_of(resource, element, run.people.get(found[1]) if found else None)
-        left = guard.trace(identity, kept, data)
-        if left is guard.Trace.CERTAIN:
-            return "identifier_left"
-        return "identifier_suspected" if left is guard.Trace.POSSIBLE and not run.reviewed else ""
+        patient = target(resource.get(element), raw.aliases) if element else None
+        identity = guard.identity_of(resource, element, run.people.get(patient[1]) if patient else None)
+        return guard.found(identity, kept, data)
+
+    def _reviewed(
+        self, kind: str, subject: str, kept: dict[str, Any], found: tuple[guard.Found, ...], run: _Run
+    ) -> tuple[dict[str, Any], bytes]:
+        """What is left without what was found, but for what a reviewer keeps. Raises `_Refused` if nobody looked."""
+        findings = [each.finding(kind) for each in found]
+        run.found += findings
+        if not run.reviewed:
+            certain = any(each.certain for each in findings)
+            raise _Refused("identifier_left" if certain else "identifier_suspected", kind, subject)
+        gone = {each.path for each, finding in zip(found, findings, strict=True) if finding.place not in run.keep}
+        left = guard.without(kept, gone) or {}
+        return left, _encode(left)
 
     def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
         """The pseudonym of the patient that a resource is about."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
+from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace
+from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import UCUM, closed_systems
 
-__all__ = ["Identity", "Trace", "identity_of", "trace"]
+__all__ = ["Found", "Identity", "found", "identity_of", "without"]
 
 _TOLD = closed_systems() | {UCUM, "urn:ietf:rfc:3986"}
 """Systems whose codes nobody's number or name is."""
@@ -35,23 +37,51 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
     return found
 
 
-def trace(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> Trace:
+@dataclass(frozen=True)
+class Found:
+    """A code or number that stays and tells who the patient is."""
+
+    path: tuple[str | int, ...]
+    """Where it is within the resource."""
+    trace: Trace
+    word: str
+
+    def finding(self, kind: str) -> Finding:
+        """The same for a reviewer; `kind` is the type of the resource."""
+        place = ".".join((kind, *(step for step in self.path if type(step) is str)))
+        return Finding(place, self.word, self.trace is Trace.CERTAIN)
+
+
+def found(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> tuple[Found, ...]:
     """Find what the numbers and codes that stay tell; `encoded` is all of `kept`."""
-    return Trace.NONE if identity.is_nowhere_in(encoded.decode()) else worst(_traces(identity, kept))
+    return () if identity.is_nowhere_in(encoded.decode()) else tuple(_found(identity, kept, ()))
 
 
-def _traces(identity: Identity, value: Any) -> Iterator[Trace]:
+def without(value: Any, paths: Collection[tuple[str | int, ...]], here: tuple[str | int, ...] = ()) -> Any:
+    """A resource without what is at some paths: with its coding, or its quantity; None if nothing is left."""
+    if type(value) is dict:
+        if any(path[:-1] == here and path[-1] in ("code", "value") for path in paths) and here:
+            return None
+        left = {name: without(inner, paths, (*here, name)) for name, inner in value.items()}
+        return {name: inner for name, inner in left.items() if inner is not None} or None
+    if type(value) is list:
+        kept = [without(inner, paths, (*here, index)) for index, inner in enumerate(value)]
+        return [inner for inner in kept if inner is not None] or None
+    return None if here in paths else value
+
+
+def _found(identity: Identity, value: Any, here: tuple[str | int, ...]) -> Iterator[Found]:
     if type(value) is dict:
         code = value.get("code")
-        if type(code) is str and value.get("system") not in _TOLD:
-            yield identity.in_text(code)
-        for inner in value.values():
-            yield from _traces(identity, inner)
+        if type(code) is str and value.get("system") not in _TOLD and (trace := identity.in_text(code)):
+            yield Found((*here, "code"), trace, code)
+        for name, inner in value.items():
+            yield from _found(identity, inner, (*here, name))
     elif type(value) is list:
-        for inner in value:
-            yield from _traces(identity, inner)
-    elif type(value) is int or type(value) is Decimal:
-        yield identity.in_number(value)
+        for index, inner in enumerate(value):
+            yield from _found(identity, inner, (*here, index))
+    elif (type(value) is int or type(value) is Decimal) and (trace := identity.in_number(value)):
+        yield Found(here, trace, str(value))
 
 
 def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:

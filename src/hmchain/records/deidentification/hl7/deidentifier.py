@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,9 +12,20 @@ from decimal import Decimal
 from hmchain.canonical import digest
 from hmchain.records.deidentification.ages import capped, in_a_year
 from hmchain.records.deidentification.hl7 import guard
+from hmchain.records.deidentification.hl7.guard import KeptSegment
 from hmchain.records.deidentification.hl7.rules import OTHER_SEGMENTS, STANDARD_SEGMENTS, Context, load_segments
 from hmchain.records.deidentification.hl7.rules import Segment as Rules
-from hmchain.records.deidentification.outcome import GENERALISED, KEPT, REMOVED, SHIFTED, Action, Clean, Held, Outcome
+from hmchain.records.deidentification.outcome import (
+    GENERALISED,
+    KEPT,
+    REMOVED,
+    SHIFTED,
+    Action,
+    Clean,
+    Finding,
+    Held,
+    Outcome,
+)
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
@@ -68,43 +79,56 @@ class Hl7Deidentifier:
         elif patients in (set(), {""}):
             yield Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
         else:
-            yield self._clean(message, patients.pop(), data, reviewed)
+            yield self._clean(message, patients.pop(), data, item.keep if reviewed else None)
 
-    def _clean(self, message: Message, patient: str, data: bytes, reviewed: bool) -> Clean | Held:
+    def findings(self, item: Item) -> tuple[Finding, ...]:
+        """List what would stay of a message and tells who its patient is."""
+        with item.open() as file:
+            data = file.read(MESSAGE_BYTES_MAX)
+        try:
+            message = parse(data)
+        except MessageError:
+            return ()
+        kept = self._kept(message, "", Counter())
+        return tuple(dict.fromkeys(each.finding() for each in guard.found(guard.identity_of(message), kept)))
+
+    def _clean(self, message: Message, patient: str, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
+        """The record; `keep` names places whose findings stay, and is None if nobody looked."""
         subject = self._pseudonyms.subject(patient)
-        at = Context(Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of), subject)
         log: _Log = Counter()
-        kept = []
-        told: list[str] = []
-        for segment in message.segments:
-            rules = self._segments.get(segment.name)
-            fields = self._fields(segment, rules, message, at, log) if rules else None
-            if fields is None:
-                log[segment.name if segment.name in STANDARD_SEGMENTS else OTHER_SEGMENTS, REMOVED] += 1
-            else:
-                kept.append([segment.name, *fields])
-                if rules and segment.name != "MSH":
-                    told += [
-                        fields[number - 1]
-                        for number, done in rules.done.items()
-                        if done == KEPT and fields[number - 1 :]
-                    ]
-        left = guard.trace(guard.identity_of(message), told)
-        if left is guard.Trace.CERTAIN:
-            return Held("identifier_left", "what identifies the patient would be left in a field that stays", False)
-        if left is guard.Trace.POSSIBLE and not reviewed:
-            return Held(
-                "identifier_suspected", "a field has a number that is also the patient's, perhaps by chance", True
-            )
-        text = "".join("|".join(fields).rstrip("|") + "\r" for fields in kept).encode("ascii")
+        kept = self._kept(message, subject, log)
+        found = guard.found(guard.identity_of(message), kept)
+        if found and keep is None:
+            return replace(_held(found), subjects=(subject,))
+        for each in found:
+            if each.place not in (keep or ()):
+                kept[each.segment].fields[each.number - 1] = ""
+                log[each.place, REMOVED] += 1
+        left = [segment.whole() for segment in kept if segment.is_whole]
+        text = "".join("|".join(fields).rstrip("|") + "\r" for fields in left).encode("ascii")
         return Clean(
             record=self._pseudonyms.identifier("hl7 record", _name(message, data)),
             subject=subject,
             media_type=MEDIA_TYPE,
             pieces=lambda: (text,),
-            attributes=_attributes(kept),
+            attributes=_attributes(left),
             actions=tuple(Action(element, done, count) for (element, done), count in log.items()),
         )
+
+    def _kept(self, message: Message, subject: str, log: _Log) -> list[KeptSegment]:
+        """What the allow list leaves of a message."""
+        shift = self._pseudonyms.shift(subject) if self._shifts else None
+        at = Context(Dates(shift, self._as_of), subject)
+        kept = []
+        for segment in message.segments:
+            rules = self._segments.get(segment.name)
+            fields = self._fields(segment, rules, message, at, log) if rules else None
+            if fields is None or rules is None:
+                log[segment.name if segment.name in STANDARD_SEGMENTS else OTHER_SEGMENTS, REMOVED] += 1
+            else:
+                as_they_were = [number for number, done in rules.done.items() if done == KEPT]
+                kept.append(KeptSegment(segment.name, fields, as_they_were, rules.needs))
+        return kept
 
     def _fields(self, segment: Segment, rules: Rules, message: Message, at: Context, log: _Log) -> list[str] | None:
         """The fields that stay, empty where one does not; None if the segment says nothing without them."""
@@ -129,6 +153,15 @@ class Hl7Deidentifier:
         if segment.name == "MSH":
             kept[:2] = ["^~\\&"]  # MSH-1 is the separator itself
         return kept
+
+
+def _held(found: Sequence[guard.Found]) -> Held:
+    """Say where a person must look."""
+    places = ", ".join(dict.fromkeys(each.place for each in found))
+    if any(each.trace is guard.Trace.CERTAIN for each in found):
+        return Held("identifier_left", f"what identifies the patient would be left in {places}", releasable=True)
+    reason = f"{places} has a number that is also the patient's, perhaps by chance"
+    return Held("identifier_suspected", reason, releasable=True)
 
 
 def _repetitions(text: str, message: Message) -> Iterator[list[str]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
+from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import closed_systems
 from hmchain.records.sources.hl7.message import Message
 
-__all__ = ["Trace", "identity_of", "trace"]
+__all__ = ["Found", "KeptSegment", "Trace", "found", "identity_of"]
 
 _NUMBERS: Mapping[str, tuple[int, ...]] = {
     "PID": (2, 3, 4, 13, 14, 18, 19, 20, 21), "PV1": (5, 19, 50), "NK1": (5, 6, 12), "GT1": (2, 6, 7, 12),
@@ -40,9 +42,61 @@ def identity_of(message: Message) -> Identity:
     return found
 
 
-def trace(identity: Identity, fields: Iterable[str]) -> Trace:
+@dataclass(frozen=True)
+class KeptSegment:
+    """What is left of a segment."""
+
+    name: str
+    fields: list[str]
+    as_they_were: Sequence[int]
+    """The fields that stay as they were."""
+    needs: Sequence[int]
+    """The fields without which it says nothing."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it has all that it needs."""
+        return all(self.fields[number - 1 : number] not in ([], [""]) for number in self.needs)
+
+    def whole(self) -> list[str]:
+        """Its name and its fields."""
+        return [self.name, *self.fields]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A field that stays and tells who the patient is."""
+
+    segment: int
+    """Which of the segments that are left."""
+    number: int
+    place: str
+    trace: Trace
+    word: str = field(repr=False)
+
+    def finding(self) -> Finding:
+        """The same for a reviewer."""
+        return Finding(self.place, self.word, self.trace is Trace.CERTAIN)
+
+
+def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
     """Find what fields tell that stay as they are: numbers, and codes with their systems."""
-    return worst(found for field in fields for found in _traces(identity, field))
+    told = [
+        (index, number, segment.fields[number - 1])
+        for index, segment in enumerate(kept)
+        if segment.name != "MSH"
+        for number in segment.as_they_were
+        if segment.fields[number - 1 : number] not in ([], [""])
+    ]
+    together = "\n".join(text for *_, text in told)
+    if identity.is_nowhere_in(f"{together}\n{together.replace('.', '')}"):
+        return []
+    traces = ((index, number, text, worst(_traces(identity, text))) for index, number, text in told)
+    return [
+        Found(index, number, f"{kept[index].name}-{number}", trace, text)
+        for index, number, text, trace in traces
+        if trace is not Trace.NONE
+    ]
 
 
 def _traces(identity: Identity, field: str) -> Iterator[Trace]:

@@ -24,6 +24,7 @@ from hmchain.records.deidentification.outcome import (
     SHIFTED,
     Action,
     Clean,
+    Finding,
     Held,
     Outcome,
 )
@@ -57,6 +58,10 @@ class TableDeidentifier:
         self._shifts = profile.dates == "shift"
         rules = profile.table
         self._demand = Demand(rules.k_min, rules.l_min, rules.suppress_max)
+
+    def findings(self, item: Item) -> tuple[Finding, ...]:
+        """None: what a column may hold is declared."""
+        return ()
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
         """A `Clean` a patient; or one `Held` for a table that is not as declared, or not anonymous enough."""
