@@ -121,7 +121,9 @@ def _patients(
     wanted = FHIR if form.is_fhir else TABLE
     entries: dict[str, list[RecordEntry]] = {}
     for entry in records.catalogue.records(source.dataset, source.number):
-        if entry.kind == wanted:
+        if entry.kind == wanted and not entry.subject:
+            left_out["a record that is nobody's"] += 1
+        elif entry.kind == wanted:
             entries.setdefault(entry.subject, []).append(entry)
         else:
             left_out[f"a record of kind {entry.kind}"] += 1

@@ -58,7 +58,7 @@ class Trial:
             return
         self.records[outcome.media_type] += 1
         self.labels[outcome.attributes.get("label", label)] += 1
-        self.subjects.add(outcome.subject)
+        self.subjects.update(filter(None, [outcome.subject]))
         count_actions(self.actions, outcome.actions)
 
 

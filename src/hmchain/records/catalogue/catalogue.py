@@ -39,7 +39,8 @@ __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError", "VersionFixedEr
 
 _PAGE = 500
 _RECORD = "record, subject, kind, media_type, size, label, attributes"
-_CHOSEN = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ?)"
+_CHOSEN = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ? AND subject <> '')"
+"""Of nobody's records, which say no subject, each is chosen by itself alone."""
 _DELETE_RECORD = "DELETE FROM records WHERE dataset = ? AND version = ? AND record = ?"
 _DELETE_WORDS = "DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?"
 
@@ -151,7 +152,8 @@ class Catalogue:
         sql = """
             SELECT dataset, number, source,
                 (SELECT count(*) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
-                (SELECT count(DISTINCT subject) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
+                (SELECT count(DISTINCT nullif(subject, '')) FROM records r
+                    WHERE r.dataset = v.dataset AND r.version = v.number),
                 (SELECT coalesce(sum(size), 0) FROM records r WHERE r.dataset = v.dataset AND r.version = v.number),
                 (SELECT count(*) FROM held h WHERE h.dataset = v.dataset AND h.version = v.number AND state = ?),
                 root, created_ms, closed_ms, erased_ms

@@ -40,6 +40,7 @@ class Version:
     """What it was extracted from, as the source describes itself; no credentials, no patient."""
     records: int
     subjects: int
+    """Patients; records that are nobody's (a kind of medication) have none."""
     size: int
     """Bytes of plaintext."""
     held: int

@@ -52,7 +52,7 @@ class Clean:
     record: str
     """Its id: a keyed pseudonym, the same whenever the same thing is extracted for the same project."""
     subject: str
-    """The patient's keyed pseudonym; what erasure down to one patient goes by."""
+    """The patient's keyed pseudonym; what erasure down to one patient goes by. Nothing for what is nobody's."""
     media_type: str
     """For instance `application/dicom`, `application/fhir+json`, `image/png`, `application/vnd.apache.parquet`."""
     pieces: Callable[[], Iterable[Buffer]]

@@ -15,6 +15,7 @@ from hmchain.records.deidentification.code_lists import code_lists
 from hmchain.records.deidentification.profile import CodedRules
 
 UCUM = "http://unitsofmeasure.org"
+_UNITS = frozenset({"http://standardterms.edqm.eu", "https://fhir.kbv.de/CodeSystem/KBV_CS_SFHIR_BMP_DOSIEREINHEIT"})
 
 AGE_CODES = frozenset({
     "30525-0",  # LOINC: age
@@ -86,6 +87,11 @@ class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Systems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system: tuple[System, ...]
+
+
+def is_unit_of(system: str, code: str) -> bool:
+    """Tell whether a code is a unit of a system of units: UCUM, EDQM's units of presentation, or KBV's of doses."""
+    return is_unit(code) if system == UCUM else system in _UNITS and bool(_shipped()[system](code))
 
 
 def is_unit(text: str) -> bool:

@@ -280,7 +280,7 @@ class Extraction:
     def _take(self, writer: Writer, item: Item, found: Clean | SealedRecord, got: _Gathered) -> None:
         """Put one record into the vault, and say what that means for the catalogue."""
         clean = clean_of(found)
-        got.subjects.add(clean.subject)
+        got.subjects.update(filter(None, [clean.subject]))
         known = self._known(writer, clean.record, got.entries)
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.data import export, extraction
+from hmchain.application.data import erasure, export, extraction
+from hmchain.application.data.erasure import Target
 from hmchain.application.data.exports.job import ExportFormError
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder
@@ -59,3 +60,25 @@ def test_what_is_no_resource_is_not_written_as_one_and_no_folder_is_begun(tmp_pa
         with pytest.raises(ExportFormError, match="ndjson is for FHIR resources"):
             export.export(records, records.catalogue.version("t"), tmp_path / "out", form="ndjson")
         assert not (tmp_path / "out").exists()
+
+
+def test_what_is_nobodys_counts_for_no_patient_and_outlives_each_of_them(tmp_path: Path) -> None:
+    medication = {"resourceType": "Medication", "id": "m1", "status": "active"}
+    taken = {"resourceType": "MedicationStatement", "id": "s1", "status": "active"}
+    taken |= {"subject": {"reference": "Patient/p1"}, "medicationReference": {"reference": "Medication/m1"}}
+    both = bundle([patient(1), patient(2), medication, taken])
+    north = extracted(tmp_path, {"ward.json": json.dumps(both).encode()}, "ward")
+    with hospital.open_records(north) as records:
+        assert (records.catalogue.version("ward").records, records.catalogue.version("ward").subjects) == (4, 2)
+        made = export.export(records, records.catalogue.version("ward"), tmp_path / "out", form="ndjson")
+        assert made.notes == ()
+        (one,) = [
+            each
+            for each in records.catalogue.records("ward", 1)
+            if each.attributes["resource"] == "MedicationStatement"
+        ]
+        erasure.destroy(records, "ward", Target(record=one.record))
+        assert records.catalogue.version("ward").records == 3
+        erasure.destroy(records, None, Target(patient="p1"))
+        left = {each.attributes["resource"] for each in records.catalogue.records("ward", 1)}
+        assert left == {"Patient", "Medication"} and records.catalogue.version("ward").subjects == 1

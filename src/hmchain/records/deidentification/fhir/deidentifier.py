@@ -21,7 +21,9 @@ import msgspec
 
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
-from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, observed_age, target
+from hmchain.records.deidentification.fhir.contained import Contained
+from hmchain.records.deidentification.fhir.quantities import observed_age
+from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, target
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
     REMOVED,
@@ -46,6 +48,8 @@ _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
 }
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_BUNDLE = re.compile(rb'"resourceType"\s*:\s*"Bundle"')
+_BUNDLES_DEEP_MAX = 8
 _PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
@@ -209,10 +213,13 @@ class FhirDeidentifier:
             own = ""
         subject = self._subject(kind, resource, own, raw.aliases)
         name = f"{kind}/{own}" if own else digest("fhir", bytes(raw.data)).hex()
-        at = Pass(self._dates(subject), raw.aliases)
+        inside = Contained(resource.get("contained"), self._book.contained)
+        at = Pass(self._dates(subject), raw.aliases, inside.names)
         if kind == "Observation":
             resource = _with_ages(resource, at)
         kept = rule(resource, at) or {}
+        if within := inside.kept(kept, self._rules, at):
+            kept["contained"] = within
         kept["resourceType"] = kind
         kept["id"] = self._name(kind, own) if own else self._pseudonyms.identifier("fhir", name)
         kept["meta"] = _PSEUDONYMISED
@@ -235,7 +242,10 @@ class FhirDeidentifier:
         """Find what identifies the patient in what is left of a resource."""
         element = self._patient_in[kind]
         patient = target(resource.get(element), raw.aliases) if element else None
-        identity = guard.identity_of(resource, element, run.people.get(patient[1]) if patient else None)
+        known = run.people.get(patient[1]) if patient else None
+        if patient is None and len(run.people) == 1:  # nobody's, beside one patient
+            known = next(iter(run.people.values()))
+        identity = guard.identity_of(resource, element if kind == "Patient" else element or "patient", known)
         return guard.found(identity, kept, data)
 
     def _reviewed(
@@ -254,6 +264,8 @@ class FhirDeidentifier:
     def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
         """The pseudonym of the patient that a resource is about."""
         element = self._patient_in[kind]
+        if kind in self._book.nobodys and element not in resource:
+            return ""
         found = target(resource.get(element), aliases) if element else ("Patient", own)
         if found is None or found[0] != "Patient" or not found[1]:
             raise _Refused("no_subject", kind)
@@ -299,20 +311,28 @@ def _people(raws: Iterable[_Raw]) -> Iterator[tuple[str, guard.Identity]]:
                     yield str(resource.get("id", raw.name)), guard.identity_of(resource, "")
 
 
-def _read(data: bytes) -> _Document | None:
+def _read(data: bytes | msgspec.Raw) -> _Document | None:
     try:
         return _decode_document(data)
     except _BAD_JSON:
         return None
 
 
-def _opened(data: bytes, document: _Document | None) -> Iterator[_Raw]:
-    """A bundle's entries, or the resource itself."""
+def _opened(
+    data: bytes | msgspec.Raw, document: _Document | None, outer: Mapping[str, str] = {}, depth: int = 0
+) -> Iterator[_Raw]:
+    """A bundle's entries, those of bundles within it among them, or the resource itself."""
     if document is None or document.resourceType != "Bundle":
         yield _Raw(data, {})
         return
-    aliases = {entry.fullUrl: name for entry in document.entry if entry.fullUrl and (name := _full_name(entry))}
+    own = {entry.fullUrl: name for entry in document.entry if entry.fullUrl and (name := _full_name(entry))}
+    aliases = {**outer, **own}
     for entry in document.entry:
+        if _BUNDLE.search(entry.resource) and depth < _BUNDLES_DEEP_MAX:
+            inner = _read(entry.resource)
+            if inner is not None and inner.resourceType == "Bundle":
+                yield from _opened(entry.resource, inner, aliases, depth + 1)
+                continue
         if bytes(entry.resource):
             yield _Raw(entry.resource, aliases, _name_in_bundle(entry))
 

@@ -9,21 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from hmchain.records.deidentification.ages import capped, in_a_year
+from hmchain.records.deidentification.fhir.quantities import BARE_LIMIT, age, number, quantity
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, SHIFTED, Action
 from hmchain.records.deidentification.safe_harbor import Dates, zip3
-from hmchain.records.deidentification.terminology import RULES, UCUM, Check, is_unit
+from hmchain.records.deidentification.terminology import RULES, Check, text_of
 
 Spec = str | list[str] | dict[str, Any]
 Rule = Callable[[Any, "Pass"], Any]
-
-NUMBER_LIMIT, BARE_LIMIT = 10**8, 10**6
-"""Numbers from here on are dropped, those without a unit sooner: they are as long as a telephone or record number."""
 
 MASKED = {"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "masked"}
 """Stands where FHIR requires a code and the one that was there may not stay."""
@@ -33,7 +29,9 @@ _REFERENCE = re.compile(
 )
 _UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*)){1,62}", re.ASCII)
 _SOP_CLASS = re.compile(r"(?:urn:oid:)?(1\.2\.840\.10008\.5\.1\.4\.[\d.]{1,20})", re.ASCII)
-_COMPARATORS = ("<", "<=", ">=", ">", "ad")
+_VERSION = re.compile(
+    r"(19|20)\d\d(-\d\d){0,2}|\d{1,2}(\.\d{1,3}){1,2}|http://snomed\.info/sct/\d{6,18}(/version/20\d{6})?", re.ASCII
+)
 _OTHER = "(other)"
 
 
@@ -41,7 +39,10 @@ class Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `rules/fhir_r4.toml`."""
 
     dropped: frozenset[str]
-    targets: frozenset[str]
+    logical: frozenset[str]
+    nobodys: frozenset[str]
+    contained: frozenset[str]
+    extensions: frozenset[str]
     reported: frozenset[str]
     held: frozenset[str]
     types: dict[str, dict[str, Spec]]
@@ -71,6 +72,8 @@ class Pass:
     """What becomes of its patient's dates."""
     aliases: Mapping[str, str]
     """What a bundle calls its entries (`fullUrl`), as `Type/id`."""
+    contained: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the resources within it that stay, and what they are called from now on."""
     log: list[Action] = field(default_factory=list)
     """What was done, an entry each time."""
 
@@ -90,6 +93,7 @@ class Compiler:
     def __init__(self, book: Book, names: Names, systems: Mapping[str, Check], dropped: frozenset[str]) -> None:
         """`dropped` are elements that the profile drops although the list has them, as `Patient.address`."""
         self._book, self._names, self._systems, self._dropped = book, names, systems, dropped
+        self._said: Rule | None = None
 
     def resource(self, kind: str) -> Rule:
         """The function for resources of type `kind`; it leaves out `resourceType` and `id`."""
@@ -111,11 +115,13 @@ class Compiler:
         make: Callable[[str], Rule] = getattr(self, f"_{spec}")
         return make(path)
 
-    def _elements(self, path: str, specs: Mapping[str, Spec]) -> Rule:
+    def _elements(self, path: str, specs: Mapping[str, Spec], *, inner: bool = True) -> Rule:
         paths = {name: f"{path}.{name}" for name in specs}
         rules = {name: self._rule(paths[name], spec) for name, spec in specs.items() if spec != "ignored"}
         for name in [name for name in rules if paths[name] in self._dropped]:
             del rules[name]
+        if inner:
+            rules["extension"] = self._extension(path)
         silent = {name for name, spec in specs.items() if spec == "ignored"}
         removed = {name: Action(f"{path}.{name}", REMOVED) for name in self._book.reported | set(rules)}
         other = Action(f"{path}.{_OTHER}", REMOVED)
@@ -146,22 +152,22 @@ class Compiler:
         return lambda value, at: value if type(value) is int and abs(value) < BARE_LIMIT else None
 
     def _number(self, path: str) -> Rule:
-        return lambda value, at: _number(value)
+        return lambda value, at: number(value)
 
     def _quantity(self, path: str) -> Rule:
-        return self._measured(path, _quantity)
+        return self._measured(path, quantity)
 
     def _age(self, path: str) -> Rule:
-        return self._measured(path, _age)
+        return self._measured(path, age)
 
     def _measured(self, path: str, measure: Callable[[Any], dict[str, Any] | None]) -> Rule:
         capped = Action(path, GENERALISED)
 
         def rule(value: Any, at: Pass) -> dict[str, Any] | None:
-            quantity = measure(value)
-            if quantity and quantity["value"] != value["value"]:
+            measured = measure(value)
+            if measured and measured["value"] != value["value"]:
                 at.log.append(capped)
-            return quantity
+            return measured
 
         return rule
 
@@ -186,26 +192,50 @@ class Compiler:
 
         return rule
 
-    def _coding(self, path: str) -> Rule:
-        display = Action(f"{path}.display", REMOVED)
+    def _extension(self, path: str) -> Rule:
+        """An extension whose URL is on the list, with a value of a kind that says nothing of itself."""
 
-        def rule(value: Any, at: Pass) -> dict[str, str] | None:
+        def rule(value: Any, at: Pass) -> dict[str, Any] | None:
+            if type(value) is not dict or value.get("url") not in self._book.extensions:
+                return None
+            said: dict[str, Any] | None = self._value_of_extension()(value, at)
+            return {"url": value["url"]} | said if said else None
+
+        return rule
+
+    def _value_of_extension(self) -> Rule:
+        """Compiled when the first is met, and once: codings have extensions, whose values are codings."""
+        if self._said is None:
+            self._said = self._elements("extension", self._book.types["Extension"] | {"url": "ignored"}, inner=False)
+        return self._said
+
+    def _coding(self, path: str) -> Rule:
+        display, extension = Action(f"{path}.display", REMOVED), self._extension(path)
+
+        def rule(value: Any, at: Pass) -> dict[str, Any] | None:
             if type(value) is not dict:
                 return None
             system, code = value.get("system"), value.get("code")
-            if "display" in value:
+            kept: dict[str, Any] = {}
+            if type(system) is str and type(code) is str and (check := self._systems.get(system)) and check(code):
+                kept = {"system": system, "code": code}
+            text = text_of(kept["system"], kept["code"]) if kept and "display" in value else ""
+            if text:
+                kept["display"] = text
+            elif "display" in value:
                 at.log.append(display)
-            if type(system) is not str or type(code) is not str:
-                return None
-            check = self._systems.get(system)
-            return {"system": system, "code": code} if check is not None and check(code) else None
+            if kept and type(value.get("version")) is str and _VERSION.fullmatch(value["version"]):
+                kept["version"] = value["version"]
+            if kept and type(value.get("extension")) is list and (more := _each(extension, value["extension"], at)):
+                kept["extension"] = more
+            return kept or None
 
         return rule
 
     def _required_coding(self, path: str) -> Rule:
         coding, masked = self._coding(path), Action(path, REPLACED)
 
-        def rule(value: Any, at: Pass) -> dict[str, str]:
+        def rule(value: Any, at: Pass) -> dict[str, Any]:
             left = coding(value, at)
             if left is None:
                 at.log.append(masked)
@@ -225,7 +255,23 @@ class Compiler:
         return rule
 
     def _reference(self, path: str) -> Rule:
-        return self._pointer(path, self._book.targets)
+        """A reference to a resource of a type that stays; to others what tells them apart, or nothing."""
+        pointer = self._pointer(path, frozenset(self._book.resources))
+        replaced = Action(path, REPLACED)
+
+        def rule(value: Any, at: Pass) -> dict[str, Any] | None:
+            text = value.get("reference") if type(value) is dict else None
+            if type(text) is str and text.startswith("#"):
+                inside = at.contained.get(text[1:])
+                return {"reference": f"#{inside}"} if inside else None
+            found = target(value, at.aliases)
+            if found is None or found[0] not in self._book.logical:
+                kept: dict[str, Any] | None = pointer(value, at)
+                return kept
+            at.log.append(replaced)
+            return {"type": found[0], "identifier": {"value": self._names.resource(*found)}}
+
+        return rule
 
     def _patient(self, path: str) -> Rule:
         return self._pointer(path, frozenset({"Patient"}))
@@ -233,7 +279,7 @@ class Compiler:
     def _pointer(self, path: str, targets: frozenset[str]) -> Rule:
         replaced = Action(path, REPLACED)
 
-        def rule(value: Any, at: Pass) -> dict[str, str] | None:
+        def rule(value: Any, at: Pass) -> dict[str, Any] | None:
             found = target(value, at.aliases)
             if found is None or found[0] not in targets:
                 return None
@@ -305,58 +351,6 @@ class Compiler:
         return rule
 
 
-def observed_age(name: str, value: Any) -> Any:
-    """The value of an Observation of an age, `name` being its element: as it is, or as one that may stay; else None."""
-    if name == "valueInteger":
-        return capped(value, "a") if type(value) is int else None
-    if name == "valueQuantity":
-        return _age(value)
-    if name in ("valueRange", "valueRatio"):
-        return {part: _age(inner) for part, inner in value.items()} if type(value) is dict else None
-    return value
-
-
 def _each(rule: Rule, values: list[Any], at: Pass) -> list[Any] | None:
     kept = [left for value in values if (left := rule(value, at)) is not None]
     return kept or None
-
-
-def _number(value: Any) -> int | Decimal | None:
-    if type(value) is Decimal or type(value) is int:
-        return value if -NUMBER_LIMIT < value < NUMBER_LIMIT else None
-    return None
-
-
-def _age(value: Any) -> dict[str, Any] | None:
-    """As `_quantity`, but of time alone. An age without a unit is one in years."""
-    unit = _said_unit(value)
-    if type(value) is not dict or not (unit == "" or in_a_year(unit)):
-        return None
-    return _quantity(value, "" if unit else "a")
-
-
-def _said_unit(value: Any) -> str:
-    """Read what a Quantity says that its unit is: by its code, which means more than its word."""
-    said = [value.get("code"), value.get("unit")] if type(value) is dict else []
-    return next((str(unit) for unit in said if unit), "")
-
-
-def _quantity(value: Any, understood: str = "") -> dict[str, Any] | None:
-    """Number and unit; a unit in words stays only if the word is a unit of UCUM. Times over 90 years are 90 years.
-
-    `understood` is the unit of a number that has none.
-    """
-    number = _number(value.get("value")) if type(value) is dict else None
-    if number is None:
-        return None
-    units = (understood, str(value.get("code")), str(value.get("unit")))
-    kept: dict[str, Any] = {"value": min(capped(number, unit) for unit in units)}
-    if value.get("comparator") in _COMPARATORS and kept["value"] == number:
-        kept["comparator"] = value["comparator"]
-    code, unit = value.get("code"), value.get("unit")
-    if value.get("system") == UCUM and type(code) is str and is_unit(code):
-        kept |= {"system": UCUM, "code": code}
-    elif type(unit) is str and is_unit(unit):
-        kept["unit"] = unit
-    is_bare = "code" not in kept and "unit" not in kept
-    return kept if not is_bare or -BARE_LIMIT < number < BARE_LIMIT else None
