@@ -31,7 +31,7 @@ from hmchain.records.deidentification.outcome import (
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
-from hmchain.records.deidentification.writing.judging import detector, doubts, judge, widened
+from hmchain.records.deidentification.writing.judging import detector, doubts, judge, to_blank
 from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten, metadata_kinds, readers
 from hmchain.records.sources.item import Item, Rectangles
 
@@ -117,10 +117,11 @@ class ImageDeidentifier:
     def _judged(self, pages: _Pages, count: int, blank: Rectangles) -> tuple[Rectangles, list[Held]]:
         """What is to be set to 0, and why a person must look."""
         found = _look(pages(), count, blank)
-        if found.verdict is Verdict.UNSAFE and self._rules.blank_found:
-            wider = (*blank, *widened(found))
-            if _look(pages(), count, wider).verdict is Verdict.CLEAN:
-                return wider, []
+        if self._rules.blank_found:
+            first = next(iter(pages())).bare
+            where = to_blank(found, first.height, first.width)
+            if where and _look(pages(), count, (*blank, *where)).verdict is Verdict.CLEAN:
+                return (*blank, *where), []
         return blank, doubts(found)
 
     def _clean(self, page: _Page, name: str, subject: str, known: dict[str, str], blank: Rectangles) -> Clean:

@@ -180,6 +180,13 @@ def test_what_still_shows_writing_when_it_is_blanked_waits(detector: Inked, monk
     assert held(image(drawn()), looking(blank_found=True)).regions
 
 
+def test_an_image_of_which_blanking_would_leave_little_waits_instead(detector: Inked) -> None:
+    page = np.full((1, 40, 48), 3, np.uint8)
+    page[0, 2:38:4, 2:46:4] = 255
+    found = held(image(page), looking(blank_found=True))
+    assert found.code == "burned_in_text" and found.regions
+
+
 def test_a_reviewer_has_the_last_word(detector: Inked) -> None:
     assert clean(image(drawn()), looking(), reviewed=True).BurnedInAnnotation == "NO" and not detector.looks
 

@@ -13,7 +13,7 @@ from hmchain.records.deidentification.dicom.reading import DicomHeader, Element,
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
-from hmchain.records.deidentification.writing.judging import combined, detector, doubts, judge, widened
+from hmchain.records.deidentification.writing.judging import combined, detector, doubts, judge, to_blank
 from hmchain.records.sources.item import Rectangles
 
 _OVERLAYS, _OVERLAY_BIT = range(0x6000, 0x6020, 2), 0x0102
@@ -49,9 +49,8 @@ def picture(
     if not profile.pixels.find_writing:
         return Picture(image, output, bool(blank), tuple(unsure))
     found = _look(output, opened.elements)
-    if found.verdict is Verdict.UNSAFE and profile.pixels.blank_found:
-        wider = (*blank, *widened(found))
-        again = pixel_output(opened, element, image, wider, decode=profile.dicom.decode_pixels)
+    if profile.pixels.blank_found and (where := to_blank(found, image.rows, image.columns)):
+        again = pixel_output(opened, element, image, (*blank, *where), decode=profile.dicom.decode_pixels)
         if (left := _look(again, opened.elements)).verdict is Verdict.CLEAN:
             return Picture(image, again, True, tuple(unsure))
         found = combined((found, left))

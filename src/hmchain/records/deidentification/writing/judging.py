@@ -25,6 +25,8 @@ ALONE_MAX = 16
 """Up to so many frames are looked at one by one; of more, so many are looked at together."""
 SIDE_MIN = 32
 """Of an image that is smaller both ways nothing is asked: a line of it holds three letters that can be read."""
+BLANKED_MAX = 0.4
+"""The share of an image that is blanked without a person: of a page of a report nothing else would be left."""
 _MARGIN = 8
 """Regions of several frames that lie closer than this are one."""
 _WORST = (Verdict.UNSAFE, Verdict.LOOK, Verdict.CLEAN)
@@ -47,6 +49,15 @@ def combined(found: Iterable[Writing]) -> Writing:
         verdicts.add(writing.verdict)
         regions += writing.regions
     return Writing(next(verdict for verdict in _WORST if verdict in verdicts), tuple(merged(regions, _MARGIN)))
+
+
+def to_blank(writing: Writing, rows: int, columns: int) -> Rectangles:
+    """What to set to 0 in an image of this size; nothing if no writing is sure, or too little would be left of it."""
+    found = widened(writing) if writing.verdict is Verdict.UNSAFE else ()
+    covered = np.zeros((rows, columns), bool)
+    for left, top, width, height in found:
+        covered[top : top + height, left : left + width] = True
+    return found if covered.mean() <= BLANKED_MAX else ()
 
 
 def widened(writing: Writing) -> Rectangles:
