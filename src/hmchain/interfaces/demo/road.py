@@ -34,6 +34,8 @@ from hmchain.records.sources.pictures.listed import ListedPictures
 
 SCANS = "scans"
 """What a hospital extracts; `DATASET` is made of it for learning."""
+PUBLISHED = "published"
+"""The profile for images that are in everybody's hands already."""
 _STEPS = 2
 """With a picture: it is extracted, and prepared; and looked at in both forms."""
 
@@ -91,7 +93,9 @@ def _extract(records: Records, prepared: Prepared, name: str, progress: Progress
         return
     title, described = f"{prepared.images.name} at {name}", f"image: part of {prepared.images.name}"
     pictures = OpenSource(ListedPictures(prepared.pictures(name)), IMAGE, described)
-    extraction.extract(records, extraction.begin(records, SCANS, title=title), pictures, progress=progress)
+    extraction.extract(
+        records, extraction.begin(records, SCANS, title=title, profile=PUBLISHED), pictures, progress=progress
+    )
     _review(records, name)
     _fix(records, SCANS)
 

@@ -96,6 +96,8 @@ class ImageDeidentifier:
                 yield from self._outcomes(image, hashlib.sha256(data).hexdigest(), item, reviewed)
         except Image.DecompressionBombError:
             yield Held("too_large", _TOO_MANY_PIXELS, False)
+        except ImportError:
+            raise  # what is not installed is no fault of the file's
         except Exception:  # decoders raise almost anything on damaged bytes
             yield Held("damaged", "not an image of a format that is read, or a damaged one", False)
 

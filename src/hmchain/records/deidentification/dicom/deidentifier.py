@@ -92,8 +92,8 @@ class DicomDeidentifier:
             return self._clean(opened, item, reviewed)
         except Hold as hold:
             return self._whose(hold.held, opened)
-        except (SourceError, MemoryError):
-            raise
+        except (SourceError, MemoryError, ImportError):
+            raise  # what is not installed is no fault of the object's
         except OSError as error:
             raise SourceError("a file cannot be read", "check the disk or the share that it lies on") from error
         except Exception:  # parsers raise almost anything on bytes that are not what they say; all of it means the same

@@ -23,8 +23,8 @@ from hmchain.records.sources.item import Rectangles
 
 ALONE_MAX = 16
 """Up to so many frames are looked at one by one; of more, so many are looked at together."""
-SIDE_MIN = 32
-"""Of an image that is smaller both ways nothing is asked: a line of it holds three letters that can be read."""
+SIDE_MAX = 32
+"""An image of at most so many pixels both ways is not asked: a line of it holds three letters that can be read."""
 BLANKED_MAX = 0.4
 """The share of an image that is blanked without a person: of a page of a report nothing else would be left."""
 _MARGIN = 8
@@ -38,7 +38,7 @@ Look = Callable[[Plane], Writing]
 def judge(frames: Iterable[Sequence[Plane]], count: int, look: Look) -> Writing:
     """The verdict on `count` frames, each of one plane or several (of its colours, say)."""
     together = iter(frames) if count <= ALONE_MAX else _in_groups(frames)
-    large = (plane for planes in together for plane in planes if max(plane.shape) >= SIDE_MIN)
+    large = (plane for planes in together for plane in planes if max(plane.shape) > SIDE_MAX)
     return combined(look(plane) for plane in large)
 
 
