@@ -98,7 +98,7 @@ class Facts:
             frozenset(self.whole),
             frozenset(self.coarse),
             frozenset(self.skeletons),
-            frozenset(word.encode() for word in certain | self.whole | long_numbers),
+            frozenset(word.encode() for word in _shortest(certain | self.whole | long_numbers)),
         )
 
 

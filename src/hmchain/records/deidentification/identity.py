@@ -188,7 +188,7 @@ class Identity:
         values = numbers.tolist() if 0 < numbers.size <= FEW_NUMBERS and numbers.itemsize > 1 else []
         return max([found, *(self.in_number(value) for value in values)])
 
-    def words(self, letters_min: int = BYTES_MIN) -> frozenset[bytes]:
+    def words(self, letters_min: int = LETTERS_MIN) -> frozenset[bytes]:
         """List what may be looked for in bytes of any kind, in lower case."""
         return frozenset(word for forms in self._forms() for word in forms.in_bytes if len(word) >= letters_min)
 

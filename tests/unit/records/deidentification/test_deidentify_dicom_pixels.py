@@ -29,7 +29,7 @@ from pydicom.uid import (
 )
 
 from hmchain.records.deidentification.dicom import pixels
-from hmchain.records.deidentification.dicom.bitstreams import strip
+from hmchain.records.deidentification.dicom.bitstreams import holds_text, strip
 from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.outcome import Clean, Held
 from hmchain.records.deidentification.profile import BlankedDevice
@@ -213,11 +213,80 @@ def test_frames_that_are_missing_are_noticed() -> None:
     assert isinstance(found, Held) and found.code == "damaged"
 
 
-def test_a_name_within_compressed_data_holds_the_object() -> None:
-    frame = coded("JPEG")
-    at = frame.index(b"\xff\xda") + 30
-    found = outcome(compressed([frame[:at] + b"Archibald" + frame[at:]]))
-    assert isinstance(found, Held) and found.code == "identifier_left"
+@pytest.mark.parametrize("text", [b"Archibald", b"MRN-449-207", b"seen by Gundelinde of ward 7"])
+def test_text_between_the_coded_samples_and_the_end_goes_with_a_frame_that_is_decoded(text: bytes) -> None:
+    plain = coded("JPEG", quality=90)
+    after = outcome(compressed([plain[:-2] + text + plain[-2:]]))
+    assert text not in content(after)
+    dataset = pydicom.dcmread(io.BytesIO(content(after)))
+    assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert (dataset.pixel_array == np.asarray(Image.open(io.BytesIO(plain)))).all()
+
+
+def test_a_coded_picture_is_seldom_taken_for_text() -> None:
+    chance = np.random.default_rng(12)
+    words = [f"word{number}".encode() for number in range(40)]
+    assert not any(holds_text(chance.bytes(1 << 16), words) for _ in range(40))
+    pictures = [chance.normal(120, spread, (96, 96)).clip(0, 255).astype(np.uint8) for spread in (0, 1, 5, 40)]
+    frames = [coded("JPEG", each, quality=quality) for each in pictures for quality in (30, 75, 95)]
+    assert not any(holds_text(strip(frame), words) for frame in [*frames, *map(codestream, pictures)])
+
+
+TEXT = b"Leberknoedel-Hannelore-Strasse-77-5020-Salzburg.".ljust(64, b".")
+UNUSED_TABLES = {
+    "quantisation": struct.pack(">HHB", 0xFFDB, 67, 3) + TEXT,
+    "long quantisation": struct.pack(">HHB", 0xFFDB, 131, 0x13) + TEXT * 2,
+    "Huffman": struct.pack(">HHB", 0xFFC4, 35, 3) + bytes([0] * 7 + [16] + [0] * 8) + TEXT[:16],
+    "arithmetic": struct.pack(">HH", 0xFFCC, 10) + TEXT[:8],
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("table", UNUSED_TABLES.values(), ids=list(UNUSED_TABLES))
+def test_tables_that_no_scan_uses_go(table: bytes, options: dict[str, Any]) -> None:
+    plain = coded("JPEG", np.dstack([GREY, GREY.T, GREY]), quality=75, **options)
+    scan = plain.index(b"\xff\xda")
+    stripped = strip(plain[:2] + table + plain[2:scan] + table + plain[scan:-2] + table + plain[-2:])
+    assert stripped == strip(plain) and TEXT[:8] not in stripped
+    assert (np.asarray(Image.open(io.BytesIO(stripped))) == np.asarray(Image.open(io.BytesIO(plain)))).all()
+
+
+def test_a_table_that_is_defined_again_before_any_scan_goes() -> None:
+    plain = coded("JPEG", quality=75)
+    at = plain.index(b"\xff\xdb")
+    assert strip(plain[:at] + struct.pack(">HHB", 0xFFDB, 67, 0) + TEXT + plain[at:]) == strip(plain)
+
+
+def test_what_follows_within_a_segment_and_markers_of_no_use_go() -> None:
+    plain = coded("JPEG", quality=75)
+    frame = plain
+    for marker in (b"\xff\xc0", b"\xff\xda"):
+        at = frame.index(marker)
+        size = int.from_bytes(frame[at + 2 : at + 4], "big")
+        longer = (size + 8).to_bytes(2, "big")
+        frame = frame[: at + 2] + longer + frame[at + 4 : at + 2 + size] + b"Quince.." + frame[at + 2 + size :]
+    frame = frame[:2] + b"\xff\xd0\xff\x01\xff\xff" + frame[2:]
+    assert strip(frame) == strip(plain)
+
+
+def test_jpeg_2000_segments_are_as_long_as_what_they_say() -> None:
+    plain = codestream()
+    frame = plain
+    for marker in (b"\xff\x51", b"\xff\x52"):
+        at = frame.index(marker)
+        size = int.from_bytes(frame[at + 2 : at + 4], "big")
+        longer = (size + 8).to_bytes(2, "big")
+        frame = frame[: at + 2] + longer + frame[at + 4 : at + 2 + size] + b"Quince.." + frame[at + 2 + size :]
+    assert strip(frame) == strip(plain)
+    assert (np.asarray(Image.open(io.BytesIO(strip(plain)))) == GREY).all()
+
+
+def test_frames_with_parts_that_are_not_known_are_decoded() -> None:
+    plain = codestream()
+    main = 4 + int.from_bytes(plain[4:6], "big")
+    after = outcome(compressed([plain[:main] + comment(0xFF6F, b"Quince") + plain[main:]], JPEG2000Lossless))
+    dataset = pydicom.dcmread(io.BytesIO(content(after)))
+    assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian and (dataset.pixel_array == GREY).all()
 
 
 def test_run_lengths_are_decoded() -> None:

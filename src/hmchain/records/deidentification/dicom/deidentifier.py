@@ -152,13 +152,12 @@ class DicomDeidentifier:
         """The object's picture, if it has one; `left` then says how it is coded."""
         if opened.pixels is None:
             return None
-        seen = picture(opened, opened.pixels, self._profile, blank, reviewed=reviewed)
+        seen = picture(opened, opened.pixels, self._profile, blank, reviewed=reviewed, words=guard.identity.words())
         left |= seen.output.changed
         if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
             raise damaged("an element that describes its pixels has a wrong VR or value")
         if lookup.lacks_palette(left):
             raise damaged("its colours are indices into a palette that it does not have")
-        guard.check_frames(seen.output.frames())
         return seen
 
     def _cleaned(

@@ -16,7 +16,6 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 
-from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.dicom.reading import Element
 from hmchain.records.deidentification.dicom.rules import Rule
 from hmchain.records.deidentification.identity import Identity, Trace, worst
@@ -163,14 +162,6 @@ class Guard:
         texts = [value for value in texts if not value.rule.option]
         if not _are_nowhere_in(places, texts):
             yield from ((value, places) for value in texts)
-
-    def check_frames(self, frames: Iterable[bytes]) -> None:
-        """Raise `Hold` if anything remembered is in compressed frames."""
-        words = self.identity.words()
-        for frame in frames:
-            folded = frame.lower()
-            if any(word in folded for word in words):
-                raise Hold("identifier_left", "what identifies the patient would be left in compressed pixels")
 
 
 @lru_cache(maxsize=256)

@@ -17,3 +17,10 @@ class Hold(Exception):
 def damaged(reason: str) -> Hold:
     """The bytes are not what they should be; nobody can release that."""
     return Hold("damaged", reason)
+
+
+class UnknownParts(Hold):
+    """Raised where compressed pixels have parts that are not known: they can still be decoded and written plainly."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("unsupported_pixels", reason)

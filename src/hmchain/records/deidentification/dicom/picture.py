@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from hmchain.records.deidentification.dicom.bitstreams import holds_text
 from hmchain.records.deidentification.dicom.frames import planes_of
 from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.dicom.image import ImagePixels, image_pixels
 from hmchain.records.deidentification.dicom.pixels import PixelOutput, goes_beyond, pixel_output
-from hmchain.records.deidentification.dicom.reading import DicomHeader, Element, PixelElement
+from hmchain.records.deidentification.dicom.reading import NATIVE, DicomHeader, Element, PixelElement
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
@@ -33,14 +34,25 @@ class Picture:
 
 
 def picture(
-    opened: DicomHeader, element: PixelElement, profile: Profile, blank: Rectangles, *, reviewed: bool
+    opened: DicomHeader,
+    element: PixelElement,
+    profile: Profile,
+    blank: Rectangles,
+    *,
+    reviewed: bool,
+    words: Collection[bytes] = (),
 ) -> Picture:
     """Decide how the pixels are written, with `blank` set to 0; raises `Hold` if they cannot be.
 
+    Compressed pixels that seem to hold text, or one of `words` in lower case, between their markers are decoded.
     Writing is looked for in what would be written, unless somebody has `reviewed` it or the profile says not to.
     """
     image = image_pixels(opened, element)
-    output = pixel_output(opened, element, image, blank, decode=profile.dicom.decode_pixels)
+    decode = profile.dicom.decode_pixels
+    output = pixel_output(opened, element, image, blank, decode=decode)
+    if output.syntax not in NATIVE and any(holds_text(frame, words) for frame in output.frames()):
+        decode = True
+        output = pixel_output(opened, element, image, blank, decode=decode)
     if reviewed:
         return Picture(image, output, bool(blank))
     unsure = []
@@ -50,7 +62,7 @@ def picture(
         return Picture(image, output, bool(blank), tuple(unsure))
     found = _look(output, opened.elements)
     if profile.pixels.blank_found and (where := to_blank(found, image.rows, image.columns)):
-        again = pixel_output(opened, element, image, (*blank, *where), decode=profile.dicom.decode_pixels)
+        again = pixel_output(opened, element, image, (*blank, *where), decode=decode)
         if (left := _look(again, opened.elements)).verdict is Verdict.CLEAN:
             return Picture(image, again, True, tuple(unsure))
         found = combined((found, left))

@@ -20,7 +20,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 from hmchain.records.deidentification.dicom import encoding
 from hmchain.records.deidentification.dicom.bitstreams import strip
 from hmchain.records.deidentification.dicom.encapsulated import FRAME_BYTES_MAX, encapsulated
-from hmchain.records.deidentification.dicom.holding import Hold, damaged
+from hmchain.records.deidentification.dicom.holding import Hold, UnknownParts, damaged
 from hmchain.records.deidentification.dicom.image import ALLOCATED, PHOTOMETRIC, PLANAR, ImagePixels
 from hmchain.records.deidentification.dicom.reading import NATIVE, PIXEL_DATA, DicomHeader, PixelElement
 from hmchain.records.envelope import Buffer
@@ -62,7 +62,12 @@ def pixel_output(
         raise Hold("unsupported_syntax", f"pixels in {opened.syntax.name}")
     if blank or (compressed and (decode or opened.syntax == RLELossless)):
         return _decoded(opened, element, image, blank)
-    return _stripped(opened, element, image) if compressed else _native(opened, element, image)
+    if not compressed:
+        return _native(opened, element, image)
+    try:
+        return _stripped(opened, element, image)
+    except UnknownParts:  # what they say goes with them
+        return _decoded(opened, element, image, blank)
 
 
 def _native(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> PixelOutput:
