@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from hmchain.keys import SecretKey
+from hmchain.records.deidentification.patients import People
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
@@ -31,7 +32,7 @@ _NAMES = ("Ada", "Bela", "Cyra", "Dov", "Ewa", "Finn", "Gül", "Hugo", "Ines", "
 
 def pseudonyms(project: str = "project", secret: bytes = bytes(32)) -> Pseudonyms:
     """Pseudonyms under a secret that everybody knows."""
-    return Pseudonyms(SecretKey(secret), project)
+    return Pseudonyms(SecretKey(secret), project, people=People(home={"hl7": "north"}))
 
 
 def profile(name: str = "basic") -> Profile:

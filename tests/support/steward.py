@@ -18,7 +18,16 @@ Captured = pytest.CaptureFixture[str]
 NAME, NUMBER = "Quince", "MRN-449-207"
 
 
-ASKS = ("erase", "register", "withdraw", "vault rotate", "quarantine reject")
+ASKS = (
+    "erase",
+    "patients merge",
+    "patients part",
+    "person remove",
+    "register",
+    "withdraw",
+    "vault rotate",
+    "quarantine reject",
+)
 """Commands that ask before they do it."""
 
 

@@ -46,6 +46,9 @@ class Activity:
     items: int
     held: int
     bytes: int
+    subject: str
+    """The pseudonym that was turned back into a patient."""
+    reason: str
     outcome: str
 
 

@@ -38,6 +38,7 @@ from hmchain.errors import StorageError
 from hmchain.files import make_folder, read, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
 from hmchain.plain import Progress
+from hmchain.records.deidentification.patients import RULE_FILE as PATIENTS
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pipeline import clean_files
@@ -45,7 +46,7 @@ from hmchain.records.vault import Repair
 from hmchain.records.vault.database import FILE as VAULT
 
 _KEYS: dict[str, type[StoredKey]] = {"wrapping": WrappingKey, "local": SecretKey}
-_PLAIN = (SETTINGS, PERSONS)
+_PLAIN = (SETTINGS, PERSONS, PATIENTS)
 """Small files beside them, as they are."""
 _CONTEXT = digest("hmchain records backup")
 _LENGTH_BYTES = 4

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.data import provenance, trial
+from hmchain.application.data.patients import get_acquainted
 from hmchain.application.data.trial import Trial
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -55,8 +56,10 @@ def deidentify(
 
     Raises as `trial.project_rules`, `trial.clean_files` and the source.
     """
+    used = trial.rules_of(profile)
+    acquainted = get_acquainted(records, source, used)
     rules = trial.project_rules(records, project, source.kind, profile, schema)
-    items, used = source.filled(), trial.rules_of(profile)
+    items = acquainted if source.live else source.filled()
     by = f"project {project}, profile {used.name} {profile_digest(used)[:12]}"
     about = Deed(What.DEIDENTIFY, dataset=f"project {project}", kind=source.kind, where="folder")
     with recorded(records.folder.activity, about) as deed, trial.clean_files(folder, by, source.described) as take:

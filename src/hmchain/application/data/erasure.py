@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hmchain.application.data import publication
+from hmchain.application.data import publication, reidentification
 from hmchain.application.data.derivation import copies, way_on
 from hmchain.application.data.uses import VersionUses, uses_of
 from hmchain.application.site.activity import Deed, What, recorded
@@ -15,7 +15,8 @@ from hmchain.application.site.hospital import HospitalFolder, Records, open_reco
 from hmchain.clock import now_ms
 from hmchain.errors import HMChainError, InputError
 from hmchain.records.catalogue import HeldItem
-from hmchain.records.catalogue.optouts import OptOut
+from hmchain.records.catalogue.optouts import PATIENT, OptOut
+from hmchain.records.deidentification.patients import Patient
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import is_quarantine
 
@@ -110,16 +111,20 @@ class Target:
     """A patient or a record, by exactly one of its names. Raises `InputError` for none, or for more."""
 
     patient: str | None = None
-    """The hospital's own identifier: for all projects, those to come too."""
+    """The patient's number: for all projects, those to come too."""
     subject: str | None = None
     """A pseudonym: for its project alone."""
     record: str | None = None
+    issuer: str = ""
+    """Whoever issued the patient's number; nothing for the hospital itself."""
 
     def __post_init__(self) -> None:
         given = [name for name in (self.patient, self.subject, self.record) if name is not None]
         if len(given) != 1 or not given[0]:
             hint = "give one of --record, --subject and --patient"
             raise InputError("nothing, or more than one thing, is named", hint)
+        if self.issuer and self.patient is None:
+            raise InputError("an issuer is named, and no patient's number", "give --patient with it")
 
     @property
     def kind(self) -> str:
@@ -167,7 +172,9 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
     if target.record is not None:
         assert dataset is not None
         return _erase_record(records, dataset, target.record)
-    return _erase_subjects(records, _subjects(records, target), held)
+    subjects = _subjects(records, target)
+    records.catalogue.patients.forget({*_persons(records, target), *reidentification.persons(records, subjects)})
+    return _erase_subjects(records, subjects, held)
 
 
 def _require_something(records: Records, dataset: str | None, target: Target) -> list[HeldItem]:
@@ -236,12 +243,20 @@ def lift_opt_out(records: Records, target: Target) -> OptOutChange:
     return OptOutChange(False, lifted)
 
 
+def _persons(records: Records, target: Target) -> list[bytes]:
+    """All that a patient is known by who is named by a number: that one first, then those found to be the same."""
+    if target.patient is None:
+        return []
+    return records.catalogue.patients.persons_of(Patient(target.patient, target.issuer))
+
+
 def _subjects(records: Records, target: Target) -> list[str]:
-    """The pseudonyms of a patient: that which is given, or those of all projects."""
+    """The pseudonyms of a patient: that which is given, or those of all projects, also from before a merge."""
     if target.patient is None:
         return [target.subject] if target.subject else []
-    catalogue = records.catalogue
-    return [catalogue.projects.pseudonyms(project).subject(target.patient) for project in catalogue.projects.names()]
+    projects = records.catalogue.projects
+    persons = _persons(records, target)
+    return [projects.pseudonyms(name).alone(each) for name in projects.names() for each in persons]
 
 
 def _listed(records: Records, target: Target) -> list[OptOut]:
@@ -249,8 +264,8 @@ def _listed(records: Records, target: Target) -> list[OptOut]:
     catalogue = records.catalogue
     if target.record is not None:
         return [catalogue.opt_outs.of_record(target.record)]
-    by_pseudonym = [catalogue.opt_outs.of_subject(subject) for subject in _subjects(records, target)]
-    return by_pseudonym if target.patient is None else [catalogue.opt_outs.of_patient(target.patient), *by_pseudonym]
+    by_number = [OptOut(PATIENT, person) for person in _persons(records, target)]
+    return [*by_number, *(catalogue.opt_outs.of_subject(subject) for subject in _subjects(records, target))]
 
 
 def _erase_subjects(records: Records, subjects: list[str], held: list[HeldItem]) -> ErasedRecords:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hmchain.application.data.labels import LabelState, carry
+from hmchain.application.data.patients import get_acquainted
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
@@ -114,7 +115,8 @@ def extract(
     Raises `EmptySourceError`, `OtherRulesError`, or what `Extraction.run` raises.
     """
     _check_patients(records, dataset, opened)
-    source = opened.filled()
+    acquainted = get_acquainted(records, opened, dataset.profile)
+    source = acquainted if opened.live else opened.filled()
     with recorded(records.folder.activity, Deed(What.EXTRACT, dataset=dataset.name, kind=opened.kind)) as deed:
         version, tally = _extract(records, dataset, opened, source, workers=workers, progress=progress)
         deed.add(version=version.number, records=tally.records + tally.updated, bytes=tally.size, held=tally.held)

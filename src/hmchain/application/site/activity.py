@@ -74,6 +74,8 @@ class What(Enum):
     EVIDENCE = "evidence"
     COPY = "copy"
     PERSON = "person"
+    MERGE = "merge"
+    REIDENTIFY = "reidentify"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
@@ -110,6 +112,10 @@ class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
     held: int = 0
     """Items that wait in quarantine."""
     bytes: int = 0
+    subject: str = ""
+    """The pseudonym that was turned back into a patient."""
+    reason: str = ""
+    """Why, in the words of those who asked."""
     outcome: str = ""
     """`done`, or the code of what went wrong."""
 

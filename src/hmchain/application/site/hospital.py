@@ -21,6 +21,7 @@ from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue
+from hmchain.records.deidentification.patients import read_rule
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Vault, database
 
@@ -250,7 +251,10 @@ def read_records(folder: HospitalFolder, passphrase: str | None = None) -> Itera
         with open_records(folder, passphrase):
             pass  # makes them
     wrapping, local, store = _opened(folder, passphrase)
-    with Vault.look(folder.vault, store, wrapping) as vault, Catalogue(folder.catalogue, local) as catalogue:
+    with (
+        Vault.look(folder.vault, store, wrapping) as vault,
+        Catalogue(folder.catalogue, local, read_rule(folder.path)) as catalogue,
+    ):
         yield Records(folder, vault, catalogue)
 
 
@@ -258,14 +262,14 @@ def read_records(folder: HospitalFolder, passphrase: str | None = None) -> Itera
 def open_records(folder: HospitalFolder, passphrase: str | None = None) -> Iterator[Records]:
     """Open a hospital's records for this process alone, making vault and catalogue at first use.
 
-    Raises `RecordsInUseError`, `KeyFileError`, `WrongPassphraseError`, `VaultError`, `VaultKeyError` or
-    `CatalogueError`.
+    Raises `RecordsInUseError`, `KeyFileError`, `WrongPassphraseError`, `VaultError`, `VaultKeyError`,
+    `PatientRuleError` or `CatalogueError`.
     """
     wrapping, local, store = _opened(folder, passphrase)
     with (
         alone(folder),
         open_vault(folder, store, wrapping) as vault,
-        Catalogue(folder.catalogue, local) as catalogue,
+        Catalogue(folder.catalogue, local, read_rule(folder.path)) as catalogue,
     ):
         yield Records(folder, vault, catalogue)
 

@@ -33,6 +33,13 @@ HospitalOption = Annotated[
     ),
 ]
 
+IssuerOption = Annotated[
+    str,
+    typer.Option(
+        "--issuer", metavar="NAME", help="Who issued the patient's number, if it is not one of the hospital's own."
+    ),
+]
+
 SignersOption = Annotated[
     list[Path],
     typer.Option("--person", metavar="FILE", help="The key file of a person who signs for it; once for each of two."),

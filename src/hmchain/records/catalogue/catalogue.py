@@ -30,9 +30,11 @@ from hmchain.records.catalogue.entries import (
     Version,
 )
 from hmchain.records.catalogue.optouts import LeftOut, OptOuts
+from hmchain.records.catalogue.patients import Patients, write_merges, write_notes
 from hmchain.records.catalogue.projects import Projects
 from hmchain.records.catalogue.quarantine import Quarantine
 from hmchain.records.deidentification.outcome import Edition
+from hmchain.records.deidentification.patients import PatientRule
 from hmchain.records.deidentification.profile import Profile
 
 __all__ = ["Catalogue", "CatalogueError", "UnknownVersionError", "VersionFixedError"]
@@ -58,21 +60,25 @@ class VersionFixedError(InputError):
 
 
 class Catalogue:
-    """Datasets, versions and records in one SQLite file, beside `projects`, `quarantine` and `opt_outs`.
+    """Datasets, versions and records in one SQLite file, beside `projects`, `patients`, `quarantine` and
+    `opt_outs`.
 
     One thread at a time; close it.
     """
 
-    def __init__(self, path: Path, local: SecretKey) -> None:
+    def __init__(self, path: Path, local: SecretKey, rule: PatientRule | None = None) -> None:
         """Open the catalogue at `path`, or make it; `local` seals the keys of its projects.
+
+        `rule` is the hospital's for its patients' numbers.
 
         Raises `CatalogueError`.
         """
         self._file = Database(path)
         people = local.derive("hmchain patients")
-        self.projects = Projects(self._file, local, people=people)
+        self.patients = Patients(self._file, rule or PatientRule(), people)
+        self.projects = Projects(self._file, local, people=people, patients=self.patients)
         self.quarantine = Quarantine(self._file, local.derive("hmchain reviewed content"))
-        self.opt_outs = OptOuts(self._file, people=people, key=local.derive("hmchain opt-outs"))
+        self.opt_outs = OptOuts(self._file, local.derive("hmchain opt-outs"))
         self._editions = Editions(local)
 
     def close(self) -> None:
@@ -194,6 +200,8 @@ class Catalogue:
                 ON CONFLICT DO UPDATE SET count = count + excluded.count""",
                 (*key, action.element, action.done, action.count),
             )
+        write_notes(database, item.patients)
+        write_merges(database, item.same)
         if item.held is not None:
             self.quarantine.write(database, item.held, item.held_subjects)
 

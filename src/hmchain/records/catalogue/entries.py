@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hmchain.records.deidentification.outcome import Action, Edition
+from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.sources.item import Rectangles
 
@@ -140,3 +141,6 @@ class ItemDone:
     """Pseudonyms of all whom an item in quarantine is about, with an empty one if there are others unknown."""
     replaced: tuple[str, ...] = ()
     """Those of its records that take the place of an entry that is there."""
+    patients: tuple[PatientNote, ...] = ()
+    same: tuple[tuple[bytes, bytes], ...] = ()
+    """Persons whom it says to be another (`Clean.same`)."""

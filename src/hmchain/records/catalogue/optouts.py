@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
-from hmchain.records.deidentification.pseudonyms import Pseudonyms, person
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
 PATIENT, SUBJECT, RECORD = "patient", "subject", "record"
 """By what somebody or something is left out: the hospital's own patient identifier, a pseudonym, a record's id."""
@@ -24,6 +24,7 @@ class OptOut:
 
     kind: str
     digest: bytes
+    """Of a patient, the person's (`pseudonyms.person`)."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,9 @@ class LeftOut:
 class OptOuts:
     """The list, in the catalogue's file."""
 
-    def __init__(self, file: Database, *, people: SecretKey, key: SecretKey) -> None:
-        """`people` is the key by which the hospital's patients are known here, `key` that of pseudonyms and records."""
-        self._file, self._people, self._key = file, people, key
-
-    def of_patient(self, patient: str) -> OptOut:
-        """Make the entry of a patient, by the identifier that the hospital knows the patient by."""
-        return OptOut(PATIENT, person(self._people, patient))
+    def __init__(self, file: Database, key: SecretKey) -> None:
+        """`key` is that of pseudonyms and records."""
+        self._file, self._key = file, key
 
     def of_subject(self, subject: str) -> OptOut:
         """Make the entry of a patient by a pseudonym, and so in its project alone."""
@@ -87,8 +84,12 @@ class OptOuts:
     def left_out(self, pseudonyms: Pseudonyms) -> LeftOut:
         """List what an extraction of one project passes over."""
         known = self.entries()
-        subjects = frozenset(pseudonyms.subject_of(entry.digest) for entry in known if entry.kind == PATIENT)
-        return LeftOut(self._key, subjects, frozenset(entry.digest for entry in known if entry.kind != PATIENT))
+        subjects = {pseudonyms.subject_of(entry.digest) for entry in known if entry.kind == PATIENT}
+        by_pseudonym = frozenset(entry.digest for entry in known if entry.kind != PATIENT)
+        for one in pseudonyms.merged_persons():  # who opted out by a pseudonym, and has another one since a merge
+            if _digest(self._key, SUBJECT, pseudonyms.alone(one)) in by_pseudonym:
+                subjects.add(pseudonyms.subject_of(one))
+        return LeftOut(self._key, frozenset(subjects), by_pseudonym)
 
 
 def _digest(key: SecretKey, kind: str, name: str) -> bytes:

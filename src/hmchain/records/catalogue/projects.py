@@ -7,6 +7,7 @@ import hmac
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
+from hmchain.records.catalogue.patients import Patients
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.envelope import open_envelope, seal
 
@@ -14,9 +15,10 @@ from hmchain.records.envelope import open_envelope, seal
 class Projects:
     """The projects of a catalogue, each with a key that is sealed under the hospital's local one."""
 
-    def __init__(self, file: Database, local: SecretKey, *, people: SecretKey) -> None:
-        """`people` is the key by which the hospital's patients are known in all projects."""
+    def __init__(self, file: Database, local: SecretKey, *, people: SecretKey, patients: Patients) -> None:
+        """`people` is the key by which the hospital's `patients` are known in all projects."""
         self._file, self._local, self._people = file, local, people
+        self._patients = patients
         self._keys: dict[str, SecretKey] = {}
         self._item_keys: dict[str, SecretKey] = {}
 
@@ -32,7 +34,7 @@ class Projects:
 
     def pseudonyms(self, project: str) -> Pseudonyms:
         """A project's pseudonyms; its key is made at first use."""
-        return Pseudonyms(self.key(project), project, self._people)
+        return Pseudonyms(self.key(project), project, self._people, self._patients.people())
 
     def item_digest(self, project: str, name: str) -> bytes:
         """Digest an item's name; the 32 bytes, all that is kept, say nothing to who lacks the project's key."""

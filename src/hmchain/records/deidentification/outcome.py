@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.envelope import Buffer
 from hmchain.records.sources.item import Item, Rectangles
 
@@ -62,6 +63,10 @@ class Clean:
     actions: tuple[Action, ...] = ()
     edition: Edition | None = None
     """Of a resource that its source may change, where it says which edition this is."""
+    patient: PatientNote | None = None
+    """The patient's number, sealed; of a record of nobody's in particular, nothing."""
+    same: tuple[tuple[bytes, bytes], ...] = ()
+    """Persons whom the item says to be another: the digest of each, and of whom it is from now on."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class Held:
     regions: Rectangles = ()
     """Where a reviewer should look in an image: places, not what is written there."""
     origin: Origin = Origin()
+    same: tuple[tuple[bytes, bytes], ...] = ()
+    """As of `Clean`: what is said of numbers holds, whether the item passes or not."""
 
 
 @dataclass(frozen=True)

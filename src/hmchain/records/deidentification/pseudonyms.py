@@ -11,12 +11,18 @@ The first is what can be kept of a patient who opted out: it gives the pseudonym
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from datetime import timedelta
+
+import msgspec
 
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
+from hmchain.records.deidentification.patients import Patient, PatientNote, PatientRule, People
+from hmchain.records.envelope import open_envelope, seal
 
 SHIFT_DAYS_MIN, SHIFT_DAYS_MAX = 30, 3650
+_NUMBERS = "hmchain patient numbers"
 _UID_ROOT = "2.25."  # UIDs made of a UUID: PS3.5 B.2
 
 
@@ -25,25 +31,67 @@ def person(hospital: SecretKey, value: str) -> bytes:
     return hmac.digest(hospital.raw, digest("hmchain patient", value.encode()), "sha256")
 
 
+def seal_number(hospital: SecretKey, digested: bytes, patient: Patient) -> bytes:
+    """Seal a patient's number under a key of the hospital; `open_number` opens it."""
+    return seal(msgspec.msgpack.encode(patient), hospital.derive(_NUMBERS), digested)
+
+
+def open_number(hospital: SecretKey, digested: bytes, sealed: bytes) -> Patient:
+    """Open what `seal_number` sealed. Raises as `open_envelope`."""
+    return msgspec.msgpack.decode(open_envelope(sealed, hospital.derive(_NUMBERS), digested), type=Patient)
+
+
 class Pseudonyms:
     """The pseudonyms of one hospital's project."""
 
-    def __init__(self, secret: SecretKey, project: str, hospital: SecretKey | None = None) -> None:
-        """`secret` is the project's; `hospital` digests patients for all projects (without it, for this one alone)."""
+    def __init__(
+        self, secret: SecretKey, project: str, hospital: SecretKey | None = None, people: People | None = None
+    ) -> None:
+        """`secret` is the project's; `hospital` digests patients for all projects (without it, for this one alone).
+
+        `people` says which numbers mean one person; without it every issuer but none counts.
+        """
         self._key = secret.derive("hmchain pseudonyms", project.encode())
         self._hospital = hospital or secret.derive("hmchain patients")
+        self._people = people or People()
 
     def identifier(self, kind: str, value: str) -> str:
         """32 hexadecimal digits for an identifier; `kind` keeps equal values of different kinds apart."""
         return self._code(kind, value)[:16].hex()
 
-    def subject(self, value: str) -> str:
-        """The pseudonym of a patient, from the patient's identifier at this hospital."""
-        return self.subject_of(person(self._hospital, value))
+    def subject(self, number: str, issuer: str = "", kind: str = "") -> str:
+        """The pseudonym of a patient, from the patient's number, who issued it, and the kind of item that says so."""
+        return self.subject_of(self.person(Patient(number, issuer), kind))
 
     def subject_of(self, digested: bytes) -> str:
-        """The pseudonym of a patient, from what `person` gave."""
+        """The pseudonym of a patient, from what `person` gave: of one who turned out to be another, the other's."""
+        return self.alone(self._people.lasting(digested))
+
+    def alone(self, digested: bytes) -> str:
+        """The pseudonym that a patient had before turning out to be another."""
         return self.identifier("subject", digested.hex())
+
+    def merged_persons(self) -> set[bytes]:
+        """All persons who turned out to be another, and those whom they are."""
+        return {*self._people.merged, *self._people.merged.values()}
+
+    @property
+    def rule(self) -> PatientRule:
+        """The hospital's rule for patients' numbers."""
+        return self._people.rule
+
+    def best(self, numbers: Sequence[Patient]) -> Patient:
+        """The number to know a patient by among several: one of the hospital's own if its rule names issuers."""
+        return self._people.best(numbers)
+
+    def person(self, patient: Patient, kind: str) -> bytes:
+        """32 bytes for a patient, whatever the project."""
+        return person(self._hospital, self._people.name(patient, kind))
+
+    def note(self, patient: Patient, kind: str) -> PatientNote:
+        """A patient's number, sealed for those of the hospital who may go back to it."""
+        digested = self.person(patient, kind)
+        return PatientNote(digested, seal_number(self._hospital, digested, patient))
 
     def uid(self, value: str) -> str:
         """A DICOM UID for a UID, at most 44 characters (PS3.5 B.2: 2.25. and the integer of a version 8 UUID)."""

@@ -16,6 +16,7 @@ from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.catalogue.entries import REJECTED, RELEASED
 from hmchain.records.deidentification.outcome import Action, Clean, Held
+from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.deidentification.report import count_actions
 from hmchain.records.pipeline.decided import CONFLICT as CONFLICT
 from hmchain.records.pipeline.decided import held_item, known_decision, quarantine_id
@@ -86,6 +87,8 @@ class _Gathered:
     """Of records that the catalogue has without one."""
     actions: Counter[tuple[str, str]] = field(default_factory=Counter)
     held: list[Held] = field(default_factory=list)
+    patients: dict[bytes, PatientNote] = field(default_factory=dict)
+    same: dict[bytes, bytes] = field(default_factory=dict)
     subjects: set[str] = field(default_factory=set)
     """Pseudonyms of all whom it is about, with an empty one if there are others unknown."""
     duplicates: int = 0
@@ -219,6 +222,8 @@ class Extraction:
             tuple(Action(*key, count) for key, count in got.actions.items()),
             held_subjects=whose,
             replaced=tuple(sorted(got.again)),
+            patients=tuple(got.patients.values()),
+            same=tuple(got.same.items()),
         )
         if got.labels and not got.entries:
             self._late.add(done, got.labels)
@@ -242,6 +247,7 @@ class Extraction:
     def _gather(self, writer: Writer, item: Item, found: Iterable[Result], got: _Gathered) -> None:
         """Take the outcomes of one item; those of its records that were taken are not taken again."""
         for outcome in found:
+            got.same.update((outcome.clean if isinstance(outcome, SealedRecord) else outcome).same)
             if self._is_left_out(outcome):
                 got.opted_out += 1
             elif isinstance(outcome, Held):
@@ -281,6 +287,8 @@ class Extraction:
         """Put one record into the vault, and say what that means for the catalogue."""
         clean = clean_of(found)
         got.subjects.update(filter(None, [clean.subject]))
+        if clean.patient:
+            got.patients[clean.patient.person] = clean.patient
         known = self._known(writer, clean.record, got.entries)
         if clean.record in self._batch.records:
             self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have

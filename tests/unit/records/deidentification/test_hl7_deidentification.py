@@ -41,7 +41,7 @@ def clean(message: str, rules: Hl7Deidentifier = BASIC) -> list[str]:
 
 def message(*segments: str) -> str:
     """A message about patient 7 with some segments."""
-    return "\r".join(["MSH|^~\\&|A|B|||20240305||ORU^R01|1|P|2.5.1", "PID|||7^^^H^MR", *segments])
+    return "\r".join(["MSH|^~\\&|A|B|||20240305||ORU^R01|1|P|2.5.1", "PID|||7^^^NORTH^MR", *segments])
 
 
 def result(value_type: str, value: str, code: str = "2345-7^Glucose^LN", rest: str = "") -> str:
@@ -163,8 +163,8 @@ def test_a_profile_adds_coding_systems_and_drops_fields() -> None:
 @pytest.mark.parametrize(
     ("pid", "number"),
     [
-        ("PID|||9^^^X^PI~7^^^H^MR", "7"), ("PID|||7~9", "7"), ("PID||7", "7"), ("PID|||^^^H~7", "7"),
-        ("PID|||7 ^^^H^MR", "7"),
+        ("PID|||9^^^X^PI~7^^^NORTH^MR", "7"), ("PID|||7~9", "7"), ("PID||7", "7"), ("PID|||^^^NORTH~7", "7"),
+        ("PID|||7 ^^^NORTH^MR", "7"),
     ],
 )  # fmt: skip
 def test_a_patient_is_known_by_the_record_number(pid: str, number: str) -> None:
@@ -186,7 +186,7 @@ def test_what_is_held(data: bytes, code: str) -> None:
 
 
 def test_the_same_patient_twice_is_one() -> None:
-    assert isinstance(outcome(message("OBX|1|NM|2345-7^x^LN||1", "PID|||7^^^H^MR")), Clean)
+    assert isinstance(outcome(message("OBX|1|NM|2345-7^x^LN||1", "PID|||7^^^NORTH^MR")), Clean)
 
 
 def test_a_message_sent_again_is_the_same_record_and_another_one_is_not() -> None:
@@ -270,7 +270,7 @@ def test_numbers_of_people_are_no_results_and_no_codes(value_type: str, value: s
     ],
 )
 def test_the_patients_own_numbers_are_not_left_in_results(segment: str, code: str) -> None:
-    text = message(segment).replace("7^^^H^MR", "48213^^^H^MR~A-4821^^^H^PI||KIM^SU||||||||555-019")
+    text = message(segment).replace("7^^^NORTH^MR", "48213^^^NORTH^MR~A-4821^^^NORTH^PI||KIM^SU||||||||555-019")
     found = outcome(text)
     assert (found.code if isinstance(found, Held) else "") == code
     held = Item("x", HL7, lambda: io.BytesIO(text.encode()))

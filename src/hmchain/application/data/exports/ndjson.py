@@ -89,7 +89,7 @@ def _manifest(job: ExportJob, kinds: dict[str, list[RecordEntry]], lines: _Lines
     made = datetime.fromtimestamp((job.version.closed_ms or job.version.created_ms) / 1000, UTC)
     said = {
         "transactionTime": made.isoformat(timespec="milliseconds"),
-        "request": f"hmchain data export {job.version.dataset} --version {job.version.number} --as ndjson",
+        "request": f"hmchain data export {job.version.dataset} --version {job.version.number} --as ndjson --output DIR",
         "requiresAccessToken": False,
         "output": [
             {"type": kind, "url": f"{kind}.ndjson", "count": len(entries)} for kind, entries in sorted(kinds.items())

@@ -14,7 +14,14 @@ from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_decisions as views
 from hmchain.interfaces.cli.data.sources import changing
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, RECORD_HELP, HospitalOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    RECORD_HELP,
+    HospitalOption,
+    IssuerOption,
+    example,
+    passphrase,
+)
 
 app = typer.Typer()
 
@@ -27,7 +34,7 @@ PatientOption = Annotated[
     typer.Option(
         "--patient",
         metavar="ID",
-        help="The patient with this identifier of the hospital, in every project; - asks for it, unseen.",
+        help="The patient with this number, in every project; - asks for it, unseen.",
     ),
 ]
 
@@ -41,6 +48,7 @@ def erase(
     record: RecordOption = None,
     subject: SubjectOption = None,
     patient: PatientOption = None,
+    issuer: IssuerOption = "",
     only_show: Annotated[
         bool, typer.Option("--preview", help="Only show what would be destroyed; nothing is changed.")
     ] = False,
@@ -53,7 +61,7 @@ def erase(
     Later extractions pass over what was erased, until `hmchain data opt-out --lift`. On the ledger the versions that
     had some are withdrawn: no new study may use them.
     """
-    place, target = hospital.locate(directory), _target(record, subject, patient)
+    place, target = hospital.locate(directory), _target(record, subject, patient, issuer)
     if only_show or not yes:
         found = erasure.preview(place, dataset, target, passphrase())
         if only_show:
@@ -85,15 +93,16 @@ def opt_out(
     record: RecordOption = None,
     subject: SubjectOption = None,
     patient: PatientOption = None,
+    issuer: IssuerOption = "",
     lift: Annotated[bool, typer.Option("--lift", help="Take it back: later extractions take them again.")] = False,
 ) -> None:
     """Have later extractions pass over a patient or a record. What is here already stays: `hmchain data erase`."""
-    target = _target(record, subject, patient)
+    target = _target(record, subject, patient, issuer)
     with changing(directory) as records:
         said = erasure.lift_opt_out(records, target) if lift else erasure.opt_out(records, target)
     output.show(said, views.show_opt_out)
 
 
-def _target(record: str | None, subject: str | None, patient: str | None) -> Target:
+def _target(record: str | None, subject: str | None, patient: str | None, issuer: str) -> Target:
     """The patient or record; an identifier that is asked for stands in no list of processes and no shell's history."""
-    return Target(read_unseen("Patient's identifier: ") if patient == "-" else patient, subject, record)
+    return Target(read_unseen("Patient's identifier: ") if patient == "-" else patient, subject, record, issuer)

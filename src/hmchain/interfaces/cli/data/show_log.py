@@ -49,6 +49,8 @@ def _of(each: Activity) -> str:
         return each.study
     if each.dataset and each.version:
         return f"{each.dataset} v{each.version}"
+    if each.subject:
+        return f"pseudonym {each.subject[:12]}"
     return each.dataset or (f"a {each.kind}" if each.kind else "-")
 
 
@@ -59,6 +61,7 @@ def _how_much(each: Activity, count: int) -> str:
         *([plural(each.items, "item")] if each.items else []),
         *([f"{each.held} held"] if each.held else []),
         *([size(each.bytes)] if each.bytes else []),
+        *([each.reason] if each.reason else []),
     ]
     return ", ".join(said) + (f" to {each.where}" if each.where else "") or "-"
 

@@ -23,6 +23,7 @@ from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION, REPRESENTATION
 from hmchain.records.deidentification.dicom.options import taken
 from hmchain.records.deidentification.dicom.origin import origin_of
+from hmchain.records.deidentification.dicom.patient import patients_of
 from hmchain.records.deidentification.dicom.picture import Picture, picture
 from hmchain.records.deidentification.dicom.pixels import PixelOutput
 from hmchain.records.deidentification.dicom.private import PrivateRules
@@ -37,9 +38,10 @@ from hmchain.records.deidentification.dicom.reading import (
 from hmchain.records.deidentification.dicom.rules import EDITION, Rules
 from hmchain.records.deidentification.dicom.screening import BURNED_IN, rectangles, refuse, review
 from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Finding, Held, Outcome
+from hmchain.records.deidentification.patients import Patient
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.sources.item import Item, Rectangles, SourceError
+from hmchain.records.sources.item import DICOM, Item, Rectangles, SourceError
 
 MEDIA_TYPE = "application/dicom"
 IMPLEMENTATION_UID = "2.25.245834087103471260157432819094621380214"
@@ -78,7 +80,7 @@ class DicomDeidentifier:
         with item.open() as file:
             try:
                 opened = open_dicom(file)
-                cleaning, _ = self._cleaned(opened, self._subject(opened))
+                cleaning, _ = self._cleaned(opened, "")
                 return tuple(each.finding() for each in cleaning.guard.found(cleaning.kept))
             except (SourceError, MemoryError):
                 raise
@@ -105,8 +107,8 @@ class DicomDeidentifier:
             return held
         try:
             held = replace(held, origin=origin_of(opened, self._pseudonyms))
-            patient = opened.text(PATIENT_ID)
-            return replace(held, subjects=(self._pseudonyms.subject(patient),)) if patient else held
+            patient = self._patient(opened)
+            return replace(held, subjects=(self._named(patient),)) if patient else held
         except (SourceError, MemoryError):
             raise
         except Exception:  # as above: what holds it is known already
@@ -115,7 +117,8 @@ class DicomDeidentifier:
     def _clean(self, opened: DicomHeader, item: Item, reviewed: bool) -> Clean:
         refuse(opened)
         known = rectangles(opened, self._profile.dicom)
-        subject = self._subject(opened)
+        patient = self._patient(opened)
+        subject = self._named(patient) if patient else self._nobody(opened)
         cleaning, left = self._cleaned(opened, subject)
         found = cleaning.guard.found(cleaning.kept)
         removed = [each for each in found if each.kept.rule.name not in item.keep] if reviewed else []
@@ -144,6 +147,7 @@ class DicomDeidentifier:
             pieces=lambda: chain((start,), pixels.pieces() if pixels else ()),
             attributes=attributes(left, image, item.label),
             actions=(*cleaning.actions(), *_own_actions(pixels)),
+            patient=self._pseudonyms.note(patient, DICOM) if patient else None,
         )
 
     def _picture(
@@ -177,11 +181,15 @@ class DicomDeidentifier:
         )
         return cleaning, cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
 
-    def _subject(self, opened: DicomHeader) -> str:
-        """The patient's pseudonym; of an object that names no patient, its study's."""
-        patient = opened.text(PATIENT_ID)
-        if patient:
-            return self._pseudonyms.subject(patient)
+    def _patient(self, opened: DicomHeader) -> Patient | None:
+        numbers = patients_of(opened)
+        return self._pseudonyms.best(numbers) if numbers else None
+
+    def _named(self, patient: Patient) -> str:
+        return self._pseudonyms.subject(patient.number, patient.issuer, DICOM)
+
+    def _nobody(self, opened: DicomHeader) -> str:
+        """The pseudonym of an object that names no patient: its study's."""
         study = opened.ascii(STUDY_INSTANCE) or opened.ascii(SOP_INSTANCE)
         return self._pseudonyms.identifier("dicom study", study)
 

@@ -22,6 +22,7 @@ import msgspec
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.contained import Contained
+from hmchain.records.deidentification.fhir.patient import merges, patient_of
 from hmchain.records.deidentification.fhir.quantities import observed_age
 from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, target
 from hmchain.records.deidentification.outcome import (
@@ -34,11 +35,12 @@ from hmchain.records.deidentification.outcome import (
     Held,
     Outcome,
 )
+from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
 from hmchain.records.deidentification.terminology import AGE_CODES, fhir_systems
-from hmchain.records.sources.item import Item
+from hmchain.records.sources.item import FHIR, Item
 
 MEDIA_TYPE = "application/fhir+json"
 ITEM_BYTES_MAX = 512 << 20
@@ -133,6 +135,7 @@ class FhirDeidentifier:
         self._shifts = profile.dates == "shift"
         self._name = lru_cache(maxsize=1 << 16)(self._new_name)
         self._dates = lru_cache(maxsize=1 << 12)(self._new_dates)
+        self._note = lru_cache(maxsize=1 << 12)(self._new_note)
         names = Names(self._name, pseudonyms.uid)
         compiler = Compiler(self._book, names, fhir_systems(profile.fhir), frozenset(profile.fhir.drop))
         self._rules: dict[str, Rule] = {kind: compiler.resource(kind) for kind in self._book.resources}
@@ -234,7 +237,16 @@ class FhirDeidentifier:
             attributes=_attributes(kind, kept),
             actions=_summed(at.log),
             edition=_edition(resource),
+            patient=self._note(whose) if (whose := self._patient_id(kind, resource, own, raw.aliases)) else None,
+            same=self._same(own, resource, raw.aliases) if kind == "Patient" else (),
         )
+
+    def _same(
+        self, own: str, resource: Mapping[str, Any], aliases: Mapping[str, str]
+    ) -> tuple[tuple[bytes, bytes], ...]:
+        person = self._pseudonyms.person
+        pairs = merges(own, resource, aliases, self._pseudonyms.rule)
+        return tuple((person(prior, FHIR), person(lasting, FHIR)) for prior, lasting in pairs)
 
     def _found(
         self, kind: str, resource: dict[str, Any], raw: _Raw, kept: dict[str, Any], data: bytes, run: _Run
@@ -262,14 +274,19 @@ class FhirDeidentifier:
         return left, _encode(left)
 
     def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
-        """The pseudonym of the patient that a resource is about."""
+        """The pseudonym of the patient that a resource is about; nothing if it is nobody's."""
+        patient = self._patient_id(kind, resource, own, aliases)
+        return self._name("Patient", patient) if patient else ""
+
+    def _patient_id(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
+        """The id of the patient that a resource is about. Raises `_Refused` if that cannot be told."""
         element = self._patient_in[kind]
         if kind in self._book.nobodys and element not in resource:
             return ""
         found = target(resource.get(element), aliases) if element else ("Patient", own)
         if found is None or found[0] != "Patient" or not found[1]:
             raise _Refused("no_subject", kind)
-        return self._name(*found)
+        return found[1]
 
     def _whose(self, kind: str, resource: dict[str, Any], raw: _Raw) -> str:
         """The pseudonym of the patient whom a resource names that is refused; nothing if it names none."""
@@ -281,8 +298,12 @@ class FhirDeidentifier:
 
     def _new_name(self, kind: str, own: str) -> str:
         if kind == "Patient":
-            return self._pseudonyms.subject(own)
+            patient = patient_of(own, self._pseudonyms.rule)
+            return self._pseudonyms.subject(patient.number, patient.issuer, FHIR)
         return self._pseudonyms.identifier("fhir", f"{kind}/{own}")
+
+    def _new_note(self, own: str) -> PatientNote:
+        return self._pseudonyms.note(patient_of(own, self._pseudonyms.rule), FHIR)
 
     def _new_dates(self, subject: str) -> Dates:
         return Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of)

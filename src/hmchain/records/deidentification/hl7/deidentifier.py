@@ -13,6 +13,7 @@ from hmchain.canonical import digest
 from hmchain.records.deidentification.ages import capped, in_a_year
 from hmchain.records.deidentification.hl7 import guard
 from hmchain.records.deidentification.hl7.guard import KeptSegment
+from hmchain.records.deidentification.hl7.patient import merges, patients_of
 from hmchain.records.deidentification.hl7.rules import OTHER_SEGMENTS, STANDARD_SEGMENTS, Context, load_segments
 from hmchain.records.deidentification.hl7.rules import Segment as Rules
 from hmchain.records.deidentification.outcome import (
@@ -26,12 +27,13 @@ from hmchain.records.deidentification.outcome import (
     Held,
     Outcome,
 )
+from hmchain.records.deidentification.patients import Patient
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
 from hmchain.records.deidentification.terminology import AGE_CODES, hl7_systems, is_unit
 from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, Message, MessageError, Segment, parse
-from hmchain.records.sources.item import Item
+from hmchain.records.sources.item import HL7, Item
 
 MEDIA_TYPE = "x-application/hl7-v2+er7"
 
@@ -71,15 +73,21 @@ class Hl7Deidentifier:
         except MessageError as error:
             yield Held("damaged", str(error), releasable=False)
             return
-        patients = {_patient(segment, message) for segment in message.segments if segment.name == "PID"}
-        if len(patients) > 1:
-            subjects = tuple(sorted(self._pseudonyms.subject(patient) for patient in patients if patient))
+        same = tuple((self._person(prior), self._person(lasting)) for prior, lasting in merges(message))
+        yield replace(self._outcome(message, data, item.keep if reviewed else None), same=same)
+
+    def _outcome(self, message: Message, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
+        patients = [self._pseudonyms.best(numbers) if numbers else None for numbers in patients_of(message)]
+        subjects = {self._pseudonyms.subject(each.number, each.issuer, HL7) if each else "" for each in patients}
+        if len(subjects) > 1:
             several = Held("several_patients", "it is about more than one patient: split it", releasable=False)
-            yield several if "" in patients else replace(several, subjects=subjects)
-        elif patients in (set(), {""}):
-            yield Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
-        else:
-            yield self._clean(message, patients.pop(), data, item.keep if reviewed else None)
+            return several if "" in subjects else replace(several, subjects=tuple(sorted(subjects)))
+        if not patients or patients[0] is None:
+            return Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
+        return self._clean(message, patients[0], data, keep)
+
+    def _person(self, patient: Patient) -> bytes:
+        return self._pseudonyms.person(patient, HL7)
 
     def findings(self, item: Item) -> tuple[Finding, ...]:
         """List what would stay of a message and tells who its patient is."""
@@ -92,9 +100,9 @@ class Hl7Deidentifier:
         kept = self._kept(message, "", Counter())
         return tuple(dict.fromkeys(each.finding() for each in guard.found(guard.identity_of(message), kept)))
 
-    def _clean(self, message: Message, patient: str, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
+    def _clean(self, message: Message, patient: Patient, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
         """The record; `keep` names places whose findings stay, and is None if nobody looked."""
-        subject = self._pseudonyms.subject(patient)
+        subject = self._pseudonyms.subject(patient.number, patient.issuer, HL7)
         log: _Log = Counter()
         kept = self._kept(message, subject, log)
         found = guard.found(guard.identity_of(message), kept)
@@ -113,6 +121,7 @@ class Hl7Deidentifier:
             pieces=lambda: (text,),
             attributes=_attributes(left),
             actions=tuple(Action(element, done, count) for (element, done), count in log.items()),
+            patient=self._pseudonyms.note(patient, HL7),
         )
 
     def _kept(self, message: Message, subject: str, log: _Log) -> list[KeptSegment]:
@@ -169,14 +178,6 @@ def _repetitions(text: str, message: Message) -> Iterator[list[str]]:
     marks = message.delimiters
     for repetition in text.split(marks.repetition):
         yield [marks.unescape(part) for part in repetition.split(marks.component)]
-
-
-def _patient(segment: Segment, message: Message) -> str:
-    """The patient's number at this hospital: of PID-3 the one of type MR, else the first; in old messages PID-2."""
-    numbers = [parts for parts in _repetitions(segment.field(3), message) if parts[0]]
-    records = [parts for parts in numbers if len(parts) > 4 and parts[4] == "MR"]
-    fallback = next(_repetitions(segment.field(2), message))
-    return (records or numbers or [fallback])[0][0].strip()
 
 
 def _name(message: Message, data: bytes) -> str:

@@ -1,0 +1,87 @@
+"""The way back from a pseudonym to a patient, for an incidental finding, say: two people sign for it, and it is logged.
+
+The numbers lie sealed in the catalogue, so a hospital that destroys its keys, or erases a patient, closes this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.site import persons as people
+from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.hospital import Records
+from hmchain.errors import InputError
+from hmchain.records.deidentification.patients import Patient
+
+PERSONS = 2
+REASON_LETTERS_MAX = 500
+
+
+class NoReasonError(InputError):
+    """Nobody says why a pseudonym is to be turned back into a patient."""
+
+    code = "no_reason"
+
+
+class UnknownPseudonymError(InputError):
+    """No patient whose number is kept has this pseudonym."""
+
+    code = "unknown_pseudonym"
+
+
+@dataclass(frozen=True)
+class Reidentified:
+    """Who a pseudonym is: for the eyes of those who asked, and of nobody else."""
+
+    pseudonym: str
+    projects: tuple[str, ...]
+    """The projects in which the patient is called so."""
+    patients: tuple[Patient, ...]
+    """The patient's number; several if some turned out to be the same person's."""
+    approved_by: tuple[str, ...]
+
+
+def reidentify(
+    records: Records, pseudonym: str, reason: str, key_files: Sequence[Path], passphrase: str | None = None
+) -> Reidentified:
+    """Find whom a pseudonym stands for, once two people have signed for it.
+
+    It is written down who asked, for which pseudonym and why, before anything is shown. Raises `NoReasonError`,
+    `UnknownPseudonymError`, or as `persons.approve`.
+    """
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > REASON_LETTERS_MAX:
+        raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
+    place = records.folder
+    words = ("reidentify", pseudonym, reason)
+    approvals = people.approve(place, key_files, words, needed=PERSONS, passphrase=passphrase)
+    names = tuple(approval.name for approval in approvals)
+    deed = Deed(What.REIDENTIFY, person=" and ".join(names), subject=pseudonym, reason=reason)
+    with recorded(place.activity, deed):
+        return _found(records, pseudonym.strip().lower(), names)
+
+
+def persons(records: Records, pseudonyms: Iterable[str]) -> set[bytes]:
+    """The persons whose numbers are kept and who have one of these pseudonyms in any project."""
+    wanted, projects = set(pseudonyms), records.catalogue.projects
+    makers = [projects.pseudonyms(name) for name in projects.names()] if wanted else []
+    kept = list(records.catalogue.patients.persons()) if makers else []
+    return {one for one in kept for maker in makers if {maker.alone(one), maker.subject_of(one)} & wanted}
+
+
+def _found(records: Records, pseudonym: str, names: tuple[str, ...]) -> Reidentified:
+    patients, projects = records.catalogue.patients, records.catalogue.projects
+    found = sorted(persons(records, [pseudonym]))
+    numbers = [number for one in found if (number := patients.number(one)) is not None]
+    if not numbers:
+        hint = "see `hmchain data show DATASET --wide`, which lists pseudonyms; of an erased patient nothing is kept"
+        raise UnknownPseudonymError("no patient whose number is kept has this pseudonym", hint)
+    used = [name for name in projects.names() if pseudonym in _names(records, name, found)]
+    return Reidentified(pseudonym, tuple(used), tuple(dict.fromkeys(numbers)), names)
+
+
+def _names(records: Records, project: str, found: Iterable[bytes]) -> set[str]:
+    maker = records.catalogue.projects.pseudonyms(project)
+    return {name for one in found for name in (maker.alone(one), maker.subject_of(one))}

@@ -1,0 +1,42 @@
+"""Whose a resource is: ids and identifiers of Patient, and links between those that are one person (R4 8.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hmchain.records.deidentification.fhir.rules import target
+from hmchain.records.deidentification.patients import Patient, PatientRule, issuer_name
+
+_IDS = "fhir id"
+"""Stands for the issuer of the ids of resources where those are no numbers of the hospital's."""
+
+
+def patient_of(own: str, rule: PatientRule) -> Patient:
+    """The patient whose resource has an id."""
+    return Patient(own, "" if rule.fhir_ids else _IDS)
+
+
+def merges(
+    own: str, resource: Mapping[str, Any], aliases: Mapping[str, str], rule: PatientRule
+) -> Iterator[tuple[Patient, Patient]]:
+    """The patients whom a Patient resource says to be another: each with whom it is.
+
+    `replaced-by` says it of the resource itself, the other links of the one that they name. Where ids are no numbers,
+    an identifier of one of the hospital's own systems says whose the id is.
+    """
+    for link in _objects(resource.get("link")):
+        found = target(link.get("other"), aliases)
+        if found is not None and found[0] == "Patient" and found[1] not in ("", own):
+            pair = patient_of(own, rule), patient_of(found[1], rule)
+            yield pair if link.get("type") == "replaced-by" else pair[::-1]
+    systems = set(map(issuer_name, () if rule.fhir_ids else rule.own))
+    for identifier in _objects(resource.get("identifier")):
+        system, value = identifier.get("system"), identifier.get("value")
+        if type(system) is str and type(value) is str and value.strip() and issuer_name(system) in systems:
+            yield patient_of(own, rule), Patient(value, system)
+            return
+
+
+def _objects(element: Any) -> list[dict[str, Any]]:
+    return [each for each in element if type(each) is dict] if type(element) is list else []

@@ -1,0 +1,87 @@
+"""A steward's hospital whose numbers are not the only ones: issuers, merges, and the way back to a patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.dicom_objects import ct, written
+from support.steward import Steward
+from support.steward import steward as steward
+
+
+def message(folder: Path, number: int, numbers: str, more: str = "", event: str = "ORU^R01") -> None:
+    folder.mkdir(exist_ok=True)
+    lines = [
+        f"MSH|^~\\&|LAB|NORTH|||20240101||{event}|{number}|P|2.5.1", f"PID|1||{numbers}||Quince^A||19310203|M",
+        *([more] if more else []), "OBX|1|NM|8480-6^Systolic^LN||120|mm[Hg]|||||F",
+    ]  # fmt: skip
+    (folder / f"{number}.hl7").write_text("\r".join(lines))
+
+
+def subjects(steward: Steward, dataset: str) -> list[str]:
+    return [each["subject"] for each in steward.run("show", dataset)["entries"]]
+
+
+def test_two_people_of_one_number_stay_two_and_the_hospitals_own_are_linked(steward: Steward, tmp_path: Path) -> None:
+    images, messages = tmp_path / "images", tmp_path / "messages"
+    images.mkdir()
+    for index, issuer in enumerate(("NORTHPACS", "SOUTH")):
+        image = ct(PatientID="4711", IssuerOfPatientID=issuer, SOPInstanceUID=f"1.2.3.{index}")
+        (images / f"{index}.dcm").write_bytes(written(image))
+    message(messages, 1, "4711^^^NORTH^MR")
+    message(messages, 2, "4711^^^SOUTH^MR")
+    for source, name in ((images, "scans"), (messages, "lab")):
+        done = steward.run("extract", str(source), "--into", name, "--project", "one")
+        assert (done["records"], steward.run("show", name)["subjects"]) == (2, 2)
+    assert len({*subjects(steward, "scans"), *subjects(steward, "lab")}) == 2, "own with own, SOUTH with SOUTH"
+    known = steward.run("patients", "show")
+    assert known["own_issuers"] == {"dicom": "northpacs", "hl7": "north"}
+    assert steward.run("erase", "--patient", "4711", "--issuer", "south")["records"] == 2
+    assert steward.run("show", "lab")["subjects"] == 1
+
+
+def test_a_merge_is_heard_before_the_first_record_whatever_the_order(steward: Steward, tmp_path: Path) -> None:
+    message(tmp_path / "hl7", 1, "111^^^NORTH^MR")
+    message(tmp_path / "hl7", 2, "222^^^NORTH^MR", "MRG|111^^^NORTH^MR", "ADT^A40")
+    steward.run("extract", str(tmp_path / "hl7"), "--into", "lab")
+    assert len(set(subjects(steward, "lab"))) == 1
+    assert steward.run("patients", "show")["merged"] == 1
+    assert steward.run("erase", "--patient", "111")["records"] == 2
+
+
+def test_who_opted_out_by_a_pseudonym_stays_out_after_a_merge(steward: Steward, tmp_path: Path) -> None:
+    message(tmp_path / "before", 1, "111^^^NORTH^MR")
+    steward.run("extract", str(tmp_path / "before"), "--into", "lab", "--project", "one")
+    steward.run("opt-out", "--subject", subjects(steward, "lab")[0])
+    message(tmp_path / "after", 2, "222^^^NORTH^MR", "MRG|111^^^NORTH^MR", "ADT^A40")
+    message(tmp_path / "after", 3, "333^^^NORTH^MR")
+    done = steward.run("extract", str(tmp_path / "after"), "--into", "more", "--project", "one")
+    assert (done["records"], done["opted_out"]) == (1, 1)
+
+
+def test_two_people_go_back_to_the_patient_and_the_log_says_why(steward: Steward, tmp_path: Path) -> None:
+    message(tmp_path / "hl7", 1, "4711^^^NORTH^MR")
+    steward.run("extract", str(tmp_path / "hl7"), "--into", "lab")
+    (pseudonym,) = subjects(steward, "lab")
+    keys = [str(tmp_path / f"{name}.key") for name in ("ada", "marie")]
+    for name, key in zip(("Ada", "Marie"), keys, strict=True):
+        steward.run("person", "add", name, key)
+    ask = ("patients", "reidentify", pseudonym, "--reason", "nodule on CT", "--person", keys[0])
+    assert steward.run(*ask, expect=2)["error"]["code"] == "persons_missing"
+    assert steward.run(*ask, "--person", keys[0], expect=2)["error"]["code"] == "persons_missing"
+    found = steward.run(*ask, "--person", keys[1])
+    assert found["patients"] == [{"number": "4711", "issuer": "NORTH"}] and found["approved_by"] == ["Ada", "Marie"]
+    (line,) = steward.run("log", "--what", "reidentify")["entries"]
+    assert (line["person"], line["subject"], line["reason"]) == ("Ada and Marie", pseudonym, "nodule on CT")
+    steward.run("erase", "--patient", "4711")
+    assert steward.run(*ask, "--person", keys[1], expect=2)["error"]["code"] == "unknown_pseudonym"
+    for path in steward.folder.rglob("*"):
+        assert not path.is_file() or b"4711" not in path.read_bytes(), f"{path} tells the number"
+
+
+@pytest.mark.parametrize("rule", ["own = 7", "own = ['']"])
+def test_a_rule_that_cannot_be_read_stops_everything_and_names_the_file(steward: Steward, rule: str) -> None:
+    (steward.folder / "patients.toml").write_text(rule)
+    assert steward.run("list", expect=2)["error"]["code"] == "patient_rule"
