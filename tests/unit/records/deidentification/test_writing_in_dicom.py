@@ -300,6 +300,11 @@ def test_a_name_in_one_frame_of_a_cine_is_found_without_a_look_at_each(at: int, 
     assert detector.looks < 40
 
 
+def test_the_tiles_of_a_slide_are_for_a_person(detector: Inked) -> None:
+    found = held(image(np.zeros((2049, 4, 40), np.uint8)), looking())
+    assert found.code == "writing_suspected" and not detector.looks
+
+
 def test_frames_that_do_not_decode_here_are_for_a_person(detector: Inked) -> None:
     dataset = coded(drawn(1, "u1"), JPEG2000Lossless)
     dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.201")  # high throughput: no decoder is known

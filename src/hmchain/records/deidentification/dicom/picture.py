@@ -17,6 +17,7 @@ from hmchain.records.deidentification.writing.answer import Verdict, Writing
 from hmchain.records.deidentification.writing.judging import combined, detector, doubts, judge, to_blank
 from hmchain.records.sources.item import Rectangles
 
+FRAMES_MAX = 2048
 _OVERLAYS, _OVERLAY_BIT = range(0x6000, 0x6020, 2), 0x0102
 
 
@@ -70,7 +71,10 @@ def picture(
 
 
 def _look(output: PixelOutput, elements: Mapping[int, Element]) -> Writing:
-    """Judge what would be written; frames that do not decode here are for a person, who may have a viewer for them."""
+    """Judge what would be written; frames that do not decode here are for a person, who may have a viewer for them, and
+    so are the tiles of a slide, which nobody's patience would outlast."""
+    if output.image.frames > FRAMES_MAX:
+        return Writing(Verdict.LOOK)
     try:
         return judge(planes_of(output, elements), output.image.frames, detector().look)
     except Hold:
