@@ -37,7 +37,8 @@ _COUNTS = rb"[X\d]{1,3}(?:_\d{1,8}){0,24}"
 _CSA_MAGIC, _CSA_TAGS_MAX, _CSA_ITEMS_MAX = b"SV10\x04\x03\x02\x01", 1024, 8192
 _CSA_HEAD, _CSA_TAG, _CSA_ITEM = struct.Struct("<8sII"), struct.Struct("<64si4siii"), struct.Struct("<iiii")
 _CSA_SYNC = 77
-_PROTOCOL = b"MrPhoenixProtocol"
+_PROTOCOLS = (b"MrPhoenixProtocol", b"MrProtocol")
+"""The settings of the protocol, in new and in old scanners' series headers."""
 _CSA_FORMS = {
     **dict.fromkeys(
         b"""Actual3DImaPartNumber B_matrix B_value BandwidthPerPixelPhaseEncode Columns DiffusionGradientDirection
@@ -65,7 +66,7 @@ def siemens_csa(data: bytes) -> Repacked | None:
     tags: list[bytes] = []
     values: list[bytes] = []
     for name, meta, items in _csa_tags(data):
-        if name == _PROTOCOL:
+        if name in _PROTOCOLS:
             protocol = next((siemens_protocol(item) for item in items if item), None)
             if protocol is None:
                 continue
@@ -149,7 +150,7 @@ def siemens_protocol(data: bytes) -> Repacked | None:
         if word.fullmatch(value) if word else _SETTING_NAMES.fullmatch(name) and _SETTING_VALUES.fullmatch(value):
             lines.append(b"%s\t = \t%s\n" % (name, value))
             values.append(value.strip(b'"') if word else value)
-    text = b"### ASCCONV BEGIN ###\n" + b"".join(lines) + b"### ASCCONV END ###\n"
+    text = b"<XProtocol>\n### ASCCONV BEGIN ###\n" + b"".join(lines) + b"### ASCCONV END ###\n"
     return Repacked(text + b" " * (len(text) % 2), tuple(values))
 
 
