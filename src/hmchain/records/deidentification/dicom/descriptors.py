@@ -1,0 +1,277 @@
+"""Descriptions, word by word (PS3.15 E.3.4, Clean Descriptors): what scanners and their operators write of an image.
+
+A word stays if it is one of a vocabulary of anatomy, sequences and techniques (`rules/descriptors.toml`) or the
+hospital's own, and is not the patient's; a number if it can be nobody's date, telephone or identifier. All else goes,
+since a name is a word that no vocabulary has. Kept words stay as they were written, in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain, pairwise
+from pathlib import Path
+
+import msgspec
+from anyascii import anyascii
+
+RULES = Path(__file__).parent.parent / "rules"
+
+Told = Callable[[str], Iterable[tuple[int, int]]]
+"""The places (start, end) of a text that tell who the patient is."""
+
+NUMBER_DIGITS_MAX, CHAIN_DIGITS_MAX = 3, 5
+"""A number by itself, and numbers with nothing but marks between them, have no more digits."""
+UNIT_DIGITS_MAX = 4
+PART_LETTERS_MIN, STEM_LETTERS_MIN = 4, 5
+TEXTS_MAX = 4096
+
+_WORD = re.compile(r"[^\W_]+")
+_PIECE = re.compile(r"\d+|[^\W\d_]+")
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-ÿ]+|\d+|[^\W\d_]+?")
+_IDENTIFYING = r"accession|dob|fax|id|mrn|name|phone|pid|tel|pat(?:ient)?[\s_]?(?:id|nr|no|nummer|name)"
+_NUMBERED = r"case|fall|pat|patient|proband|room|sub|subj|subject"
+_TITLES = r"dott|dr|frau|fr\.|herr|hr\.|ing|miss|mlle|mme|monsieur|mr\.|mrs|ms\.|prof|sr\.|sra"
+_NEVER = re.compile(
+    rf"""
+    \S*@\S*                                                # an address
+    | (?<!\d)\d{{1,4}}([-./_])\d{{1,2}}\1\d{{1,4}}(?![\d.,]*\d)   # a date
+    | (?<!\d)\d{{1,2}}\.\s?\d{{1,2}}\.(?!\d)              # a day and month
+    | (?<!\d)\d{{1,2}}:\d{{2}}(:\d{{2}})?(?!\d)            # a time of day
+    | (?<!\d)(19|20)\d\d(?!\d|\s?(ms|mm|hz|m?s\b))        # a year
+    | \+?\d{{2,}}(?:[ ./()-]{{1,2}}\d+){{2,}}                # a telephone number
+    | (?<![^\W_])(?:{_IDENTIFYING})(?![^\W_])[\s:=\#._-]*[^\W_]+   # what follows a word that says that it identifies
+    | (?<![^\W_])(?:{_NUMBERED})(?![^\W\d_])[\s:=\#._-]*\d+[^\W_]*
+    | (?<![^\W_])(?:{_TITLES})(?![^\W_])\.?(?:[\s,]*(?:med|dr)(?![^\W_])\.?)*
+      [\s,_]*[^\W\d_]+(?:[\s,.-]+[^\W\d_]+)?             # a person, and the next word
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_UNITS = frozenset(
+    """b bar bq cc cm ct d deg degree degrees dir dirs directions echo echoes fps ge gy h hu hz k kbq kg khz kv kvp l ma
+    mas mb mbq mci mg mgy mhz min mins ml mm mm2 mm3 ms msec mt n ns p pct ph phase phases s sec secs sl slice slices t
+    te th ti tr um vol vols x""".split()  # noqa: SIM905
+)
+"""What a number may stand beside, be it a unit or a setting."""
+_PHRASES = frozenset(
+    f"{first} {second}"
+    for firsts, second in (
+        ("black bright dark white gray grey", "blood"),
+        ("dark", "fluid"),
+        ("white gray grey", "matter"),
+        ("great", "toe"),
+        ("cross", "section"),
+        ("of", "willis"),
+    )
+    for first in firsts.split()
+)
+"""Two words that stay together, of which one would not stay alone: it is a name as well."""
+_WITH = re.compile(
+    r"(?<![^\W_])(?:w/wo|w/o|w\+w/o|c/s|s/c|w/|[acfhilprsw](?:[-/&+_][acfhilprsw])+)(?![^\W_])", re.IGNORECASE
+)
+"""With and without, and letters of regions and sides that stand together: `C/A/P`, `R-L`."""
+_MEASURE = re.compile(r"(?<![\w.])\d{1,3}(?:[.,]\d{1,3})? ?(?:ma|hu)(?![^\W_])", re.IGNORECASE)
+"""Numbers with a unit that is a name as well."""
+_BESIDE = " _-/.,:;()[]+=^*<>#&%"
+_ENDINGS = ("s", "e", "es", "en", "er", "em", "n", "a", "y", "ego", "ych")
+_COUNTED = frozenset({"cm", "mm", "mm2", "mm3", "ml", "mg", "kg", "khz", "mhz", "msec", "sec", "kvp", "mgy", "mbq"})
+_NO_SETTING = frozenset("yj")
+"""An age is written with these letters after it."""
+
+
+@dataclass(frozen=True)
+class _Token:
+    start: int
+    end: int
+
+
+class Descriptors:
+    """A vocabulary, and the cleaning of descriptions by it."""
+
+    def __init__(self, own: Iterable[str] = ()) -> None:
+        """`own` are the hospital's words beside those that ship."""
+        self._words = shipped() | {form for word in own for form in _forms(word)}
+        self._seen: dict[str, tuple[_Token, ...]] = {}
+
+    def cleaned(self, text: str, told: Told) -> str:
+        """What of a text may stay, in its order; nothing if nothing may."""
+        spans = [*told(text), *(found.span() for found in _NEVER.finditer(text))]
+        kept = [token for token in self._known(text) if not any(_overlap(token, span) for span in spans)]
+        return _joined(text, [token for token in kept if not _is_loose(token, kept, text)])
+
+    def _known(self, text: str) -> tuple[_Token, ...]:
+        """The same for the same text, which all images of a series have."""
+        if len(self._seen) > TEXTS_MAX:
+            self._seen.clear()
+        if text not in self._seen:
+            self._seen[text] = self._kept(text)
+        return self._seen[text]
+
+    def _kept(self, text: str) -> tuple[_Token, ...]:
+        """The parts of a text that the vocabulary and the rules for numbers leave."""
+        found = list(_whole(text))
+        taken = [(token.start, token.end) for token in found]
+        for word in _WORD.finditer(text):
+            if not any(_overlap(_Token(*word.span()), span) for span in taken):
+                found += self._of_word(word[0], word.start())
+        return tuple(sorted(_without_chains(found, text), key=lambda token: token.start))
+
+    def _of_word(self, word: str, start: int) -> Iterator[_Token]:
+        """A run of letters and digits as a whole, or those of its parts that may stay."""
+        if self._is_known(word):
+            yield _Token(start, start + len(word))
+            return
+        for part in _CAMEL.finditer(word):
+            if not part[0].isdigit() and len(part[0]) >= PART_LETTERS_MIN and self._is_word(part[0]):
+                yield _Token(start + part.start(), start + part.end())
+
+    def _is_known(self, word: str) -> bool:
+        if self._is_word(word) or len(word) == 1 or fold(word) in _COUNTED:
+            return True
+        pieces = _PIECE.findall(word)
+        if len(pieces) == 1:
+            return word.isascii() and word.isdigit() and len(word) <= UNIT_DIGITS_MAX
+        return len(word) <= 32 and self._are_settings(pieces)
+
+    def _are_settings(self, pieces: list[str]) -> bool:
+        """Tell whether letters and digits in turn are settings: `b1000`, `64x64`, `30dir`, `B30f`, `tse21`, `5mm`."""
+        letters = [fold(piece) for piece in pieces if not piece.isdigit()]
+        if letters and letters[-1] in _NO_SETTING and pieces[0].isdigit():
+            return False
+        for before, after in pairwise(pieces):
+            digits, word = (before, after) if before.isdigit() else (after, before)
+            beside_unit = fold(word) in _UNITS
+            if len(digits) > (UNIT_DIGITS_MAX if beside_unit else NUMBER_DIGITS_MAX):
+                return False
+        short = sum(len(piece) for piece in letters if not self._is_word(piece) and piece not in _UNITS)
+        return short <= 2 and all(len(piece) == 1 or self._is_word(piece) or piece in _UNITS for piece in letters)
+
+    def _is_word(self, word: str) -> bool:
+        """Tell whether a word is one of the vocabulary, has an ending of one, or is put together of some."""
+        folded = fold(word)
+        if folded in self._words:
+            return True
+        if not folded.isascii() or not folded.isalpha():
+            return False
+        stems = (folded.removesuffix(end) for end in _ENDINGS if folded.endswith(end))
+        return any(len(stem) >= STEM_LETTERS_MIN and stem in self._words for stem in stems) or self._is_compound(folded)
+
+    def _is_compound(self, folded: str) -> bool:
+        if len(folded) < 2 * PART_LETTERS_MIN or len(folded) > 40:
+            return False
+        reached = {0}
+        for end in range(PART_LETTERS_MIN, len(folded) + 1):
+            if any(folded[start:end] in self._words for start in reached if end - start >= PART_LETTERS_MIN):
+                reached.add(end)
+        return len(folded) in reached
+
+
+@cache
+def shipped() -> frozenset[str]:
+    """The words that ship with the package, in all their forms."""
+    languages = msgspec.toml.decode((RULES / "descriptors.toml").read_bytes(), type=dict[str, dict[str, str]])
+    words = (word for groups in languages.values() for text in groups.values() for word in text.split())
+    return frozenset(form for word in words for form in _forms(word))
+
+
+_DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae", "ß": "ss"})
+
+
+def _forms(word: str) -> set[str]:
+    """A word without accents, in both ways of writing German and Nordic letters."""
+    return {fold(word), fold(word.lower().translate(_DIGRAPHS))}
+
+
+def fold(word: str) -> str:
+    """A word in small letters, without accents."""
+    return (word if word.isascii() else anyascii(word)).lower()
+
+
+def _whole(text: str) -> Iterator[_Token]:
+    """What stays as a whole although its parts would not: `w/o`, `black blood`."""
+    for found in chain(_WITH.finditer(text), _MEASURE.finditer(text)):
+        yield _Token(*found.span())
+    for first, second in pairwise(_WORD.finditer(text)):
+        if f"{fold(first[0])} {fold(second[0])}" in _PHRASES:
+            yield _Token(first.start(), second.end())
+
+
+def _without_chains(tokens: list[_Token], text: str) -> Iterator[_Token]:
+    """Leave out numbers that are long, or that make a long one together; those beside a unit may be longer."""
+    tokens = sorted(tokens, key=lambda token: token.start)
+    numbers = [token for token in tokens if text[token.start : token.end].isdigit()]
+    run: list[_Token] = []
+    for token in numbers:
+        if run and not text[run[-1].end : token.start].strip(" .-/()+"):
+            run.append(token)
+        else:
+            yield from _short(run, text)
+            run = [token]
+    yield from _short(run, text)
+    yield from (token for token in tokens if not text[token.start : token.end].isdigit())
+
+
+def _short(run: list[_Token], text: str) -> Iterator[_Token]:
+    digits = sum(token.end - token.start for token in run)
+    decimal = len(run) <= 2 and all(text[one.end : two.start] in (".", ",") for one, two in pairwise(run))
+    if digits > CHAIN_DIGITS_MAX and not decimal:
+        return
+    for token in run:
+        if token.end - token.start <= NUMBER_DIGITS_MAX or _has_unit(run, text):
+            yield token
+
+
+def _has_unit(run: list[_Token], text: str) -> bool:
+    """Tell whether a unit or a setting stands right beside numbers: `TR 2500`, `1000 ms`."""
+    after = re.match(r"\s?([^\W\d_]+)", text[run[-1].end :])
+    before = re.search(r"([^\W\d_]+)[\s=:_]?$", text[: run[0].start])
+    return any(found is not None and fold(found[1]) in _UNITS for found in (before, after))
+
+
+def _overlap(token: _Token, span: tuple[int, int]) -> bool:
+    return token.start < span[1] and span[0] < token.end
+
+
+def _is_loose(token: _Token, kept: list[_Token], text: str) -> bool:
+    """Tell whether a single letter, a side maybe, stands alone or beside a word that went: it could be an initial."""
+    if token.end - token.start > 1 or text[token.start].isdigit():
+        return False
+    if all(other.end - other.start == 1 for other in kept):
+        return True
+    ends = {other.end for other in kept} | {0}
+    starts = {other.start for other in kept} | {len(text)}
+    before = len(text[: token.start].rstrip(_BESIDE))
+    after = len(text) - len(text[token.end :].lstrip(_BESIDE))
+    return before not in ends or after not in starts
+
+
+_MARKS = re.compile(r"[^ -/:;=<>?\[\]^_{|}~*#&%'\"+]")
+
+
+def _joined(text: str, tokens: list[_Token]) -> str:
+    """Kept parts with what stood between them, or one mark where something went."""
+    if not tokens:
+        return ""
+    written = _lead(text[: tokens[0].start])
+    for token, following in pairwise((*tokens, None)):
+        assert token is not None
+        written += text[token.start : token.end]
+        if following is not None:
+            between = text[token.end : following.start]
+            written += between if not _WORD.search(between) and not _MARKS.search(between) else _mark(between)
+    return (written + _tail(text[tokens[-1].end :])).strip()
+
+
+def _mark(between: str) -> str:
+    return "_" if "_" in between and " " not in between else " "
+
+
+def _lead(text: str) -> str:
+    """The marks right before the first kept part, if nothing went before it."""
+    return text if not _WORD.search(text) and not _MARKS.search(text) else ""
+
+
+def _tail(text: str) -> str:
+    return text.rstrip() if not _WORD.search(text) and not _MARKS.search(text) else ""
