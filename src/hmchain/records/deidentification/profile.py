@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from hmchain.errors import InputError
+from hmchain.files import read
 from hmchain.records import shipped
 
 _SHIPPED = Path(__file__).parent / "profiles"
@@ -73,6 +74,12 @@ class DicomRules(Section, frozen=True):
     """The option Retain Safe Private: `standard` is PS3.15 Table E.3.10-1, `acquisition` what images need beside it."""
     safe_private: tuple[SafePrivate, ...] = ()
     """The same, for further elements that the hospital knows to be safe."""
+    descriptors: bool = False
+    """The option Clean Descriptors: descriptions of studies, series and protocols stay word by word."""
+    words: tuple[str, ...] = ()
+    """Words of the hospital's own that may stay in descriptions."""
+    words_file: str = ""
+    """A file of more of them, one or several a line; its path is relative to the profile's."""
     remove: tuple[str, ...] = ()
     """Keywords of further elements to remove, for instance `BodyPartExamined`."""
     blank: tuple[BlankedDevice, ...] = ()
@@ -189,28 +196,21 @@ def profiles() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """Read a profile: the name of a shipped one, or the path of a TOML file, with the lists of codes that it names.
+    """Read a profile: the name of a shipped one, or the path of a TOML file.
 
     Raises `ProfileError` if there is none, or saying which entry is wrong.
     """
-    read = shipped.load(name, _SHIPPED, Profile, "profile", ProfileError)
-    folder = Path(name).parent
-    fhir, hl7 = (msgspec.structs.replace(each, lists=_read_lists(each, folder)) for each in (read.fhir, read.hl7))
-    return msgspec.structs.replace(read, fhir=fhir, hl7=hl7)
+    profile = shipped.load(name, _SHIPPED, Profile, "profile", ProfileError)
+    return _with_words(profile, Path(name).parent) if profile.dicom.words_file else profile
 
 
-def _read_lists(rules: CodedRules, folder: Path) -> dict[str, str | tuple[str, ...]]:
-    return {
-        system: _codes(folder / codes, system) if isinstance(codes, str) else codes
-        for system, codes in rules.lists.items()
-    }
-
-
-def _codes(path: Path, system: str) -> tuple[str, ...]:
+def _with_words(profile: Profile, folder: Path) -> Profile:
+    """The profile with the words of its file in it: they are a part of what it says."""
+    rules = profile.dicom
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"the list of {system} cannot be read: {path}"
-        raise ProfileError(what, "give a file in UTF-8 with one code a line") from error
-    found = (_AFTER_CODE.split(line.strip(), maxsplit=1)[0].strip('"') for line in lines)
-    return tuple(sorted({code for code in found if code and not code.startswith("#")}))
+        words = read(folder / rules.words_file).decode("utf-8").split()
+    except (OSError, UnicodeDecodeError) as cause:
+        hint = "give the path of a text file in UTF-8, relative to the profile"
+        raise ProfileError(f"words_file {rules.words_file} cannot be read", hint) from cause
+    rules = msgspec.structs.replace(rules, words=(*rules.words, *words), words_file="")
+    return msgspec.structs.replace(profile, dicom=rules)

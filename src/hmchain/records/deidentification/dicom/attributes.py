@@ -8,6 +8,7 @@ from hmchain.records.deidentification.ages import AGE_TOP, as_years
 from hmchain.records.deidentification.dicom import image
 from hmchain.records.deidentification.dicom.image import ImagePixels
 from hmchain.records.deidentification.dicom.reading import MODALITY
+from hmchain.records.deidentification.dicom.rules import BODY_PARTS
 
 AGE_BAND_YEARS = 10
 
@@ -28,6 +29,8 @@ _AGE, _HEADER_BYTES = 0x00101010, 8
 def attributes(written: Mapping[int, bytes], pixels: ImagePixels | None, label: str) -> dict[str, str]:
     """Names and values for the catalogue, from the elements as encoded."""
     found = {name: _text(written, tag) for name, tag in _TEXTS.items()}
+    if not BODY_PARTS.fullmatch(found["body part"]):
+        found["body part"] = ""
     found["age"] = age_band(_text(written, _AGE))
     if pixels is not None:
         found |= {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
+from anyascii import anyascii
 from pydicom.datadict import dictionary_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -17,6 +18,7 @@ from pydicom.filereader import read_sequence
 
 from hmchain.records.deidentification.ages import capped_as
 from hmchain.records.deidentification.dicom import codes, encoding, lookup
+from hmchain.records.deidentification.dicom.descriptors import Descriptors
 from hmchain.records.deidentification.dicom.dummies import Dummies
 from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
@@ -32,6 +34,7 @@ from hmchain.records.deidentification.dicom.rules import (
     Rules,
     Treatment,
 )
+from hmchain.records.deidentification.identity import Identity
 from hmchain.records.deidentification.outcome import (
     EMPTIED,
     GENERALISED,
@@ -44,6 +47,8 @@ from hmchain.records.deidentification.outcome import (
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
 ITEM_DEPTH_MAX = 32
+FUNCTIONAL_GROUPS = 0x5200
+"""Of many frames, and of nobody's name."""
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Cleaning:
 
     rules: Rules
     private: PrivateRules
+    descriptors: Descriptors
     pseudonyms: Pseudonyms
     subject: str
     """The patient's pseudonym."""
@@ -67,6 +73,7 @@ class Cleaning:
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     kept: list[KeptValue] = field(default_factory=list)
     """All values that are left, at every depth."""
+    _identity: Identity | None = None
 
     def actions(self) -> tuple[Action, ...]:
         """List what was done so far."""
@@ -114,6 +121,8 @@ class Cleaning:
         data = self._value(element)
         if rule.treatment is Treatment.BYTES:
             return self._numbers(tag, rule, vr, data, element.is_little_endian)
+        if rule.treatment is Treatment.WORDS:
+            return self._words(tag, rule, vr, data)
         text = self._text(rule, data)
         if text is None:
             return None
@@ -214,6 +223,28 @@ class Cleaning:
         if done and data:
             self._count(rule.name, done)
         return "\\".join(new)
+
+    def _words(self, tag: int, rule: Rule, vr: str, data: bytes) -> bytes | None:
+        """A description, of which known words stay; None if none does."""
+        if self._identity is None:
+            self._identity = self.guard.identity
+        came = self.guard.text(data).rstrip(" \0")
+        left = self.descriptors.cleaned_values(came, vr, self._identity.mentions)
+        shown = anyascii(left).encode("ascii")
+        if not left or self.guard.passed(rule, shown) != shown:
+            return None
+        self._count(rule.name, KEPT if left == came.strip() else GENERALISED)
+        self.kept.append(KeptValue(rule, vr, shown))
+        return encoding.element(tag, vr, left.encode("latin-1"))
+
+    def foresee(self, elements: Mapping[int, Element]) -> None:
+        """Let the guard see who is named in an object before the first of its descriptions is cleaned."""
+        for tag, element in elements.items():
+            rule = self.rules[tag]
+            self.guard.learn(tag, rule, element)
+            if rule.vr == "SQ" and tag >> 16 != FUNCTIONAL_GROUPS:
+                with suppress(Hold):  # it is cleaned later
+                    self._learn(element, 1)
 
     def _uid(self, value: str) -> str:
         return value if not value or is_standard(value) else self.pseudonyms.uid(value)

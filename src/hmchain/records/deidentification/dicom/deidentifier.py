@@ -17,6 +17,7 @@ from typing import BinaryIO
 from hmchain.records.deidentification.dicom import encoding, lookup
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
+from hmchain.records.deidentification.dicom.descriptors import Descriptors
 from hmchain.records.deidentification.dicom.element_types import in_object
 from hmchain.records.deidentification.dicom.guard import Found, Guard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
@@ -65,6 +66,7 @@ class DicomDeidentifier:
         self._as_of = as_of or date.today()
         self._rules = Rules(profile)
         self._private = PrivateRules(profile.dicom)
+        self._descriptors = Descriptors(profile.dicom.words)
         self._method = (f"FL-HMChain {metadata.version('hmchain')}", f"PS3.15 {EDITION}", f"profile {profile.name}")
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
@@ -171,6 +173,7 @@ class DicomDeidentifier:
         cleaning = Cleaning(
             self._rules,
             self._private,
+            self._descriptors,
             self._pseudonyms,
             subject,
             self._pseudonyms.shift(subject),
@@ -179,6 +182,8 @@ class DicomDeidentifier:
             opened.read,
             opened.number(REPRESENTATION) == 1,
         )
+        if self._profile.dicom.descriptors or self._profile.dicom.private:
+            cleaning.foresee(opened.elements)
         return cleaning, cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
 
     def _patient(self, opened: DicomHeader) -> Patient | None:

@@ -13,20 +13,57 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from anyascii import anyascii
 
 RULES = Path(__file__).parent.parent / "rules"
 
-Told = Callable[[str], Iterable[tuple[int, int]]]
-"""The places (start, end) of a text that tell who the patient is."""
+CLEANED = frozenset(
+    """AcquisitionComments AcquisitionContextDescription AcquisitionDeviceProcessingDescription
+    AcquisitionFieldOfViewLabel AcquisitionProtocolDescription AnnotationGroupDescription AnnotationGroupLabel
+    BeamDescription BolusDescription ChannelDerivationDescription ChannelLabel CommentsOnRadiationDose
+    CommentsOnThePerformedProcedureStep CompensatorDescription ConceptualVolumeDescription ContainerDescription
+    ContrastBolusAgent DecompositionDescription DerivationDescription DoseReferenceDescription EntityLabel
+    EntityLongLabel FilterLookupTableDescription FixationDeviceDescription FractionGroupDescription FrameComments
+    ImageComments ImagePresentationComments ModifiedImageDescription MultienergyAcquisitionDescription
+    MultiplexGroupLabel PerformedProcedureStepDescription PositionAcquisitionTemplateName PrescriptionDescription
+    ProtocolName PyramidDescription PyramidLabel ROIDescription ROIGenerationDescription ROIName
+    ROIObservationDescription ROIObservationLabel RTPlanDescription RTPlanLabel RTPlanName RTPrescriptionLabel
+    RadiationDoseIdentificationLabel RequestedContrastAgent RequestedProcedureComments RequestedProcedureDescription
+    RequestedSeriesDescription RespiratoryMotionCompensationTechniqueDescription ScheduledProcedureStepDescription
+    SeriesDescription SetupTechniqueDescription ShieldingDeviceDescription SpecimenDetailedDescription
+    SpecimenShortDescription StructureSetDescription StructureSetLabel StructureSetName StudyComments StudyDescription
+    TreatmentSite TreatmentSites UnformattedTextValue UserContentLabel UserContentLongLabel WaveformFilterDescription
+    XRayDetectorLabel""".split()  # noqa: SIM905
+)
+"""Keywords of what PS3.15 removes and the option cleans: texts of images and procedures. Those of the patient stay out.
+What the standard does not remove at all (a kernel, a sequence's name) is cleaned in the same way."""
+
+
+class Place(Protocol):
+    """A place in a text."""
+
+    @property
+    def start(self) -> int:
+        """Where it begins."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """Where it is over."""
+        ...
+
+
+Told = Callable[[str], Iterable[Place]]
+"""Finds the places of a text that tell who the patient is."""
 
 NUMBER_DIGITS_MAX, CHAIN_DIGITS_MAX = 3, 5
 """A number by itself, and numbers with nothing but marks between them, have no more digits."""
 UNIT_DIGITS_MAX = 4
 PART_LETTERS_MIN, STEM_LETTERS_MIN = 4, 5
-TEXTS_MAX = 4096
+TEXTS_MAX, LETTERS_MAX = 4096, 32
 
 _WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"\d+|[^\W\d_]+")
@@ -74,9 +111,36 @@ _WITH = re.compile(
 """With and without, and letters of regions and sides that stand together: `C/A/P`, `R-L`."""
 _MEASURE = re.compile(r"(?<![\w.])\d{1,3}(?:[.,]\d{1,3})? ?(?:ma|hu)(?![^\W_])", re.IGNORECASE)
 """Numbers with a unit that is a name as well."""
+_MANY = frozenset({"CS", "LO", "SH", "UC"})
+"""VRs that take several values."""
 _BESIDE = " _-/.,:;()[]+=^*<>#&%"
 _ENDINGS = ("s", "e", "es", "en", "er", "em", "n", "a", "y", "ego", "ych")
-_COUNTED = frozenset({"cm", "mm", "mm2", "mm3", "ml", "mg", "kg", "khz", "mhz", "msec", "sec", "kvp", "mgy", "mbq"})
+_SETTINGS = frozenset({"b", "bw", "fov", "mb", "te", "ti", "tr", "tt"})
+_COUNTED = frozenset(
+    {
+        "hz",
+        "ms",
+        "s",
+        "vol",
+        "vols",
+        "slices",
+        "dir",
+        "cm",
+        "mm",
+        "mm2",
+        "mm3",
+        "ml",
+        "mg",
+        "kg",
+        "khz",
+        "mhz",
+        "msec",
+        "sec",
+        "kvp",
+        "mgy",
+        "mbq",
+    }
+)
 _NO_SETTING = frozenset("yj")
 """An age is written with these letters after it."""
 
@@ -97,9 +161,17 @@ class Descriptors:
 
     def cleaned(self, text: str, told: Told) -> str:
         """What of a text may stay, in its order; nothing if nothing may."""
-        spans = [*told(text), *(found.span() for found in _NEVER.finditer(text))]
+        spans = [(place.start, place.end) for place in told(text)]
+        spans += [found.span() for found in _NEVER.finditer(text)]
         kept = [token for token in self._known(text) if not any(_overlap(token, span) for span in spans)]
         return _joined(text, [token for token in kept if not _is_loose(token, kept, text)])
+
+    def cleaned_values(self, text: str, vr: str, told: Told) -> str:
+        """The same for the values of an element, in letters that ISO 8859-1 has; a code in those that codes have."""
+        values = text.split("\\") if vr in _MANY else [text]
+        kept = "\\".join(self.cleaned(value, told) for value in values)
+        kept = kept.upper().replace("/", " ") if vr == "CS" else kept
+        return kept if kept.strip("\\") and _is_latin(kept) else anyascii(kept).strip("\\")
 
     def _known(self, text: str) -> tuple[_Token, ...]:
         """The same for the same text, which all images of a series have."""
@@ -130,10 +202,11 @@ class Descriptors:
     def _is_known(self, word: str) -> bool:
         if self._is_word(word) or len(word) == 1 or fold(word) in _COUNTED:
             return True
-        pieces = _PIECE.findall(word)
-        if len(pieces) == 1:
-            return word.isascii() and word.isdigit() and len(word) <= UNIT_DIGITS_MAX
-        return len(word) <= 32 and self._are_settings(pieces)
+        if word.isdigit():
+            return word.isascii() and len(word) <= UNIT_DIGITS_MAX
+        return len(word) <= LETTERS_MAX and (
+            self._are_settings(_PIECE.findall(word)) or self._are_settings(_CAMEL.findall(word))
+        )
 
     def _are_settings(self, pieces: list[str]) -> bool:
         """Tell whether letters and digits in turn are settings: `b1000`, `64x64`, `30dir`, `B30f`, `tse21`, `5mm`."""
@@ -141,10 +214,14 @@ class Descriptors:
         if letters and letters[-1] in _NO_SETTING and pieces[0].isdigit():
             return False
         for before, after in pairwise(pieces):
+            if before.isdigit() == after.isdigit():
+                continue
             digits, word = (before, after) if before.isdigit() else (after, before)
             beside_unit = fold(word) in _UNITS
             if len(digits) > (UNIT_DIGITS_MAX if beside_unit else NUMBER_DIGITS_MAX):
                 return False
+        if any(len(piece) > NUMBER_DIGITS_MAX + 1 for piece in pieces if piece.isdigit()):
+            return False
         short = sum(len(piece) for piece in letters if not self._is_word(piece) and piece not in _UNITS)
         return short <= 2 and all(len(piece) == 1 or self._is_word(piece) or piece in _UNITS for piece in letters)
 
@@ -189,6 +266,10 @@ def fold(word: str) -> str:
     return (word if word.isascii() else anyascii(word)).lower()
 
 
+def _is_latin(text: str) -> bool:
+    return text.isascii() or all(ord(letter) < 256 for letter in text)
+
+
 def _whole(text: str) -> Iterator[_Token]:
     """What stays as a whole although its parts would not: `w/o`, `black blood`."""
     for found in chain(_WITH.finditer(text), _MEASURE.finditer(text)):
@@ -227,7 +308,8 @@ def _has_unit(run: list[_Token], text: str) -> bool:
     """Tell whether a unit or a setting stands right beside numbers: `TR 2500`, `1000 ms`."""
     after = re.match(r"\s?([^\W\d_]+)", text[run[-1].end :])
     before = re.search(r"([^\W\d_]+)[\s=:_]?$", text[: run[0].start])
-    return any(found is not None and fold(found[1]) in _UNITS for found in (before, after))
+    is_setting = before is not None and fold(before[1]) in _SETTINGS
+    return text[run[0].start] != "0" and (is_setting or (after is not None and fold(after[1]) in _COUNTED))
 
 
 def _overlap(token: _Token, span: tuple[int, int]) -> bool:

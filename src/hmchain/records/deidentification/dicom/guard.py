@@ -137,6 +137,10 @@ class Guard:
                 own.add_number(uid, own=False)
         return own, places
 
+    def text(self, value: bytes) -> str:
+        """A text in the character set that its object declares, or in the first that it may be in."""
+        return next(_texts(value, self._encodings), "")
+
     def passed(self, rule: Rule, value: bytes) -> bytes:
         """A value that would stay, without what a reviewer had removed; nothing if it goes."""
         return self._removed.get((rule.name, value), value) if self._removed else value

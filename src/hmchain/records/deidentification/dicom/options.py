@@ -7,6 +7,7 @@ from hmchain.records.deidentification.profile import Profile
 CODES = {
     "basic": ("113100", "Basic Application Confidentiality Profile"),
     "clean_pixels": ("113101", "Clean Pixel Data Option"),
+    "clean_descriptors": ("113105", "Clean Descriptors Option"),
     "modified_dates": ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
     "patient_characteristics": ("113108", "Retain Patient Characteristics Option"),
     "device_identity": ("113109", "Retain Device Identity Option"),
@@ -66,6 +67,8 @@ def taken(profile: Profile, *, pixels_cleaned: bool) -> list[tuple[str, str]]:
     names = ["basic", *sorted(profile.dicom.retain)]
     if pixels_cleaned:
         names.append("clean_pixels")
+    if profile.dicom.descriptors:
+        names.append("clean_descriptors")
     if profile.dates == "shift":
         names.append("modified_dates")
     if profile.dicom.private or profile.dicom.safe_private:

@@ -17,7 +17,7 @@ import msgspec
 from pydicom.datadict import private_dictionary_VR
 
 from hmchain.records.deidentification.dicom.packed import REPACKED
-from hmchain.records.deidentification.dicom.rules import FORMS, PRINTABLE, Rule, Treatment
+from hmchain.records.deidentification.dicom.rules import DESCRIBING_VRS, FORMS, PRINTABLE, Rule, Treatment
 from hmchain.records.deidentification.profile import DicomRules
 
 RULES = Path(__file__).parent.parent / "rules"
@@ -123,4 +123,6 @@ def _treatment(vr: str, form: str) -> Treatment | None:
         return Treatment.UIDS
     if vr in NUMBER_VRS or vr == "AT":
         return Treatment.BYTES
-    return Treatment.TEXT if form or vr in ("CS", "DS", "IS") else None
+    if form or vr in ("CS", "DS", "IS"):
+        return Treatment.TEXT
+    return Treatment.WORDS if vr in DESCRIBING_VRS else None

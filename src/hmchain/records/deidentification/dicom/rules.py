@@ -17,6 +17,7 @@ from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_se
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, keyword_for_tag, tag_for_keyword
 
 from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE
+from hmchain.records.deidentification.dicom.descriptors import CLEANED
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.options import RETAINED
 from hmchain.records.deidentification.dicom.packed import Repack
@@ -26,10 +27,12 @@ EDITION = "2026c"
 
 PRIVATE, UNKNOWN, OVERLAYS = "private elements", "elements that the standard does not know", "overlays and curves"
 
+BODY_PART = 0x00180015
 _NAME, _ID = 0x00100010, 0x00100020
 _BIRTH = (0x00100030, 0x00100032)  # date and time
 
 _TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+DESCRIBING_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _CODED_VRS = frozenset({"AS", "CS", "DS", "IS"})
 _NUMBER_VRS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"})
 
@@ -43,7 +46,7 @@ FORMS: Mapping[str, re.Pattern[str]] = {
 """What one value of a VR may look like (PS3.5 6.2). An integer of nine digits could be a telephone number."""
 
 PRINTABLE = re.compile(r"[ -~]*")
-_BODY_PARTS = re.compile(
+BODY_PARTS = re.compile(
     r"""
     ABDOMEN | ABDOMENPELVIS | ADRENAL | ANKLE | ANUS | AORTA | ARM | AXILLA | BACK | BLADDER | BRAIN | BREAST |
     BRONCHUS | BUTTOCK | CALCANEUS | CALF | CAROTID | CEREBELLUM | CERVIX | CHEEK | CHEST | CHESTABDOMEN |
@@ -79,7 +82,7 @@ _PHOTOMETRIC = re.compile(
 _VIEWS = re.compile(r"AP|PA|LL|RL|RLD|LLD|RLO|LLO|ML|LM|MLO|LMO|CC|FB|SIO|ISO|XCC[LM]?|LMLO|")
 _TEXT_FORMS = {
     0x00080060: _MODALITIES,
-    0x00180015: _BODY_PARTS,
+    BODY_PART: BODY_PARTS,
     0x00180020: re.compile(r"SE|IR|GR|EP|RM|"),  # Scanning Sequence
     0x00185101: _VIEWS,
     0x00200060: re.compile(r"[RLBU]?"),  # Laterality
@@ -113,6 +116,8 @@ class Treatment(Enum):
     """Keep it: numbers, or a lookup table."""
     INSIDE = auto()
     """A sequence: treat what is in it."""
+    WORDS = auto()
+    """A description: keep the words of it that are known (`descriptors`)."""
     REPACKED = auto()
     """Bytes of a known structure: write it anew with what may stay."""
 
@@ -152,6 +157,7 @@ class Rules:
         self._table = _table()
         self._retained = {_tag(keyword) for option in profile.dicom.retain for keyword in RETAINED[option]}
         self._removed = {_tag(keyword) for keyword in profile.dicom.remove}
+        self._described = profile.dicom.descriptors
         self._rules: dict[int, Rule] = {}
 
     def __getitem__(self, tag: int) -> Rule:
@@ -195,8 +201,17 @@ class Rules:
             return Treatment.DROP if listed else Treatment.BYTES
         if vr == "AS" and (option or not listed):
             return Treatment.AGE
+        if self._described and _is_described(tag, vr, listed) and not option:
+            return Treatment.WORDS
         known = vr in _CODED_VRS or (vr in _TEXT_VRS and (option or tag in _TEXT_FORMS))
         return Treatment.TEXT if known and not listed else gone
+
+
+def _is_described(tag: int, vr: str, listed: str) -> bool:
+    """Tell whether an element is a description of an image or a procedure."""
+    if tag == BODY_PART:
+        return True
+    return vr in DESCRIBING_VRS and tag not in _TEXT_FORMS and (not listed or keyword_for_tag(tag) in CLEANED)
 
 
 def _values_max(tag: int) -> int | None:
