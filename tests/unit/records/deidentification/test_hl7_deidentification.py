@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -65,7 +66,7 @@ def test_a_result_keeps_code_number_unit_and_range() -> None:
     segments = clean(result_message(1, 7))
     assert segments[0] == f"MSH|^~\\&|||||2024||ORU^R01^ORU_R01|{new.identifier('hl7', '1')}|P|2.5.1"
     assert segments[1] == f"PID|||{new.subject('7')}||||1956|F|||^^^^021"
-    assert segments[2] == "PV1||O"
+    assert segments[2] == "PV1|1|O"
     assert segments[4].startswith("OBX|1|NM|") and segments[4].endswith("|1.0 - 200.0|N|||F")
     assert len(segments) == 5  # no note
 
@@ -282,3 +283,28 @@ def test_the_patients_own_numbers_are_not_left_in_results(segment: str, code: st
         [kept] = BASIC.deidentify(replace(held, keep=frozenset({findings[0].place})), reviewed=True)
         assert isinstance(without, Clean) and findings[0].word not in str(b"".join(map(bytes, without.pieces())))
         assert isinstance(kept, Clean) and findings[0].word in str(b"".join(map(bytes, kept.pieces())))
+
+
+@pytest.mark.parametrize(
+    ("segment", "kept"),
+    [
+        ("RXA|0|1|20240305|20240305|140^Flu^CVX|0.5|mL^mL^UCUM||00^x^NIP001|1^Huber|||||LOT-4711||MSD^x^MVX|||CP|A",
+         "RXA|0|1|2024|2024|140^^CVX|0.5|mL^^UCUM|||||||||||||CP|A"),
+        ("RXE||L01XK02^Zejula for Ada^ATC|100|200|mg^mg^UCUM|10219000^Tab^EDQM",
+         "RXE||L01XK02^^ATC|100|200|mg^^UCUM|10219000^^EDQM"),
+        ("RXR|PO^Oral^HL70162", "RXR|PO^^HL70162"),
+        ("SCH|A1^H||||4711^Huber|ROUTINE^x^HL70276|||30|min^min^UCUM|^^30^20240305|Huber^Ada", None),
+        ("AIS|1|A|5-547.0^x^OPS|20240305101500|||30|min^^UCUM||Ada", "AIS|1||5-547.0^^OPS|2024|||30|min^^UCUM"),
+        ("FT1|1|T-1|B-1|20240305|20240305|CG|99213^x^C4|For Ada||2|120.50", "FT1|1|||2024|2024|CG|99213^^C4|||2"),
+        ("TXA|1|DS|TX|20240305|||||4711^Huber^Ada|||DOC-1||||Ada.pdf|AU||AV", None),
+        ("DG1|1||I10.90G^Hypertonie^I10GM2024", "DG1|1||I10.90G^^I10GM2024"),
+        ("IAM|1|DA^x^HL70127|387207008^x^SCT|SV^x^HL70128|Rash of Ada", "IAM|1|DA^^HL70127|387207008^^SCT|SV^^HL70128"),
+        ("AIP|1|A|4711^Huber^Ada", ""), ("GT1|1|G1|Huber^Ada", ""), ("ZPD|1|Huber", ""),
+    ],
+)  # fmt: skip
+def test_orders_doses_visits_and_services_keep_what_was_done_and_drop_who_did_it(
+    segment: str, kept: str | None
+) -> None:
+    lines = clean(message(segment))[2:]
+    assert not {"Huber", "Ada", "LOT", "4711", "120.50"} & set(re.findall(r"[A-Za-z]+|[\d.]+", " ".join(lines)))
+    assert len(lines) == 1 if kept is None else lines == [kept] * bool(kept)

@@ -44,7 +44,8 @@ def test_a_message_says_its_own_delimiters() -> None:
         (r"a\T\b\S\c\R\d\F\e\E\f", "a&b^c~d|e\\f"),
         (r"one\.br\two", "one two"),
         (r"\H\bold\N\ ", " bold  "),
-        (r"\X41\\Zx1\\C2842\ ", "    "),
+        (r"\X41\\Zx1\\C2842\ ", "A  "),
+        (r"M\XC3BC\ller\X0D0A\M\XFC\ller", "Müller  Müller"),
         (r"left \ alone", r"left \ alone"),
         ("plain", "plain"),
     ],
@@ -85,7 +86,7 @@ def test_the_second_byte_of_a_character_is_no_delimiter() -> None:
     [
         b"", b"PID|1", b"MSH", b"MSH|^~\\&", b"MSH|||||||||", b"MSHA^~\\&A", b"MSH|^^\\&|A\r", b"MSH|^~\\&|A\rpid|1",
         b"MSH|^~\\&|A\r|||", b"MSH|^~\\&|||||||ORU|1|P|2.5||||||EBCDIC\r",
-        b"MSH|^~\\&|||||||ORU|1|P|2.5||||||UNICODE UTF-8\rPID|\xff",
+        b"MSH|^~\\&|||||||ORU|1|P|2.5||||||GB 18030-2000\rPID|\xff",
     ],
 )  # fmt: skip
 def test_what_is_no_message_is_named_without_its_content(data: bytes) -> None:
@@ -162,3 +163,40 @@ def test_acknowledgements_in_a_log_are_passed_over(tmp_path: Path) -> None:
 def test_a_folder_without_messages_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no HL7 files"):
         list(Hl7Files(tmp_path).items(lambda name: False))
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        ("UTF-8", "utf-8"), ("UTF8", "utf-8"), ("utf-8", "utf-8"), ("UNICODE UTF-8", "utf-8"), ("UNICODE", "utf-8"),
+        ("ISO-8859-1", "latin-1"), ("8859/1", "latin-1"), ("ISO8859-15", "iso8859-15"), ("ISO_8859_2", "iso8859-2"),
+        ("WINDOWS-1252", "cp1252"), ("CP1252", "cp1252"), ("win1250", "cp1250"), ("CP850", "cp850"), ("ANSI", "cp1252"),
+        ("", "utf-8"), ("", "latin-1"), ("ASCII", "cp1252"), ("8859/1", "utf-8"), ("UTF-8", "cp1252"),
+        ("ISO IR100", "latin-1"), ("8859/1~ISO IR87", "latin-1"), ("UNICODE UTF-8~8859/1", "utf-8"),
+    ],
+)  # fmt: skip
+def test_what_engines_declare_is_read_and_what_they_send_in_its_place_too(declared: str, encoding: str) -> None:
+    message = parse(result_message(1, 1, charset=declared, name="Jürgens^Zoë").encode(encoding))
+    assert message.segments[1].field(5) == "Jürgens^Zoë"
+
+
+@pytest.mark.parametrize("declared", ["EBCDIC", "ISO 646-IN", "8859/99", "CP500000", "KLINGON"])
+def test_a_set_that_is_not_read_is_said_to_be_none(declared: str) -> None:
+    with pytest.raises(MessageError, match="in a character set that is not read"):
+        parse(result_message(1, 1, charset=declared).encode())
+
+
+def test_a_file_in_utf_16_is_read_and_so_is_one_of_an_engine_that_escapes_too_much() -> None:
+    text = result_message(1, 1, charset="UNICODE UTF-16", name="Jürgens^Zoë")
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        [data] = split_messages(io.BytesIO(text.encode(encoding)))
+        assert parse(data).segments[1].field(5) == "Jürgens^Zoë" == parse(text.encode(encoding)).segments[1].field(5)
+    assert parse(text.replace("^~\\&", "^~\\\\&").encode()).delimiters.subcomponent == "&"
+
+
+def test_a_text_that_is_broken_into_lines_belongs_to_its_segment_but_no_patient_is_guessed() -> None:
+    text = result_message(1, 1) + "OBX|9|TX|1^x^LN||Seen by\nDr. Huber|mg|4-6\r"
+    last = parse(text.encode()).segments[-1]
+    assert (last.name, last.field(5), last.field(6)) == ("OBX", "Seen by Dr. Huber", "mg")
+    with pytest.raises(MessageError, match="without a name"):
+        parse(b"MSH|^~\\&|A\rPID|1\rHuber^Ada|x")

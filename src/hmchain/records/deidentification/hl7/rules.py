@@ -35,6 +35,8 @@ _MESSAGE_TYPES = frozenset({
     "TBR", "TCR", "TCU", "UDM", "VXQ", "VXR", "VXU", "VXX",
 })  # fmt: skip
 """Table 0076: other three letters could be a name."""
+_YEAR = re.compile(r"[-_ ]?20\d\d$", re.ASCII)
+"""Of a system that comes out every year: `I10GM2024`."""
 _EVENT = re.compile(r"[A-Z]\d\d", re.ASCII)
 _STRUCTURE = re.compile(r"[A-Z]{3}_[A-Z]\d\d|ACK", re.ASCII)
 _SN = (
@@ -169,7 +171,7 @@ class _Rules:
         """CE or CWE: code and system, of the first of its two codings that may stay; never its text."""
         padded = [*parts, *[""] * 6]
         for code, system in ((padded[0], padded[2]), (padded[3], padded[5])):
-            check = self._systems.get(system)
+            check = self._systems.get(system) or self._systems.get(_YEAR.sub("", system))
             if check is not None and check(code):
                 return f"{escaped(code)}^^{escaped(system)}"
         return ""
@@ -186,6 +188,16 @@ class _Rules:
     def count(self, parts: Sequence[str], at: Context) -> str:
         """A sequence number or sub-identifier in numbers."""
         return parts[0] if _COUNT.fullmatch(parts[0]) else ""
+
+    def number(self, parts: Sequence[str], at: Context) -> str:
+        """A number that counts or measures something, of at most six digits before its point."""
+        return parts[0] if _NUMERIC.fullmatch(parts[0]) and not _is_long(parts[0]) else ""
+
+    def amount(self, parts: Sequence[str], at: Context) -> str:
+        """CQ: a number and a unit of UCUM."""
+        kept = self.number(parts, at)
+        unit = parts[1] if len(parts) > 1 and is_unit(parts[1]) else ""
+        return f"{kept}^{escaped(unit)}" if kept and unit else kept
 
     def message_type(self, parts: Sequence[str], at: Context) -> str:
         """Type, event and structure."""

@@ -7,9 +7,11 @@ send what no grammar foresees, and an allow list that drops what it does not kno
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+from hmchain.records.sources.hl7.charsets import codec, decoded, narrow, narrowed
 
 MESSAGE_BYTES_MAX = 16 << 20
 """A longer message is cut, and so given as damaged."""
@@ -19,17 +21,10 @@ ACKNOWLEDGEMENT = "an acknowledgement"
 
 _ACKNOWLEDGEMENTS = ("ACK", "MCF")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
+_ONE_LINE = ("MSH", "EVN", "PID")
+"""Segments without texts of several lines: what comes after them without a name is damage."""
 _ESCAPED = r"[FSTREHN]|\.[a-z]{2}[+-]?\d*|X(?:[0-9A-Fa-f]{2})+|[CMZ][0-9A-Za-z]*"
-
-# Table 0211, as far as Python reads it. Multi-byte sets must be decoded before anything is split: their second bytes
-# can look like a delimiter.
-_CHARSETS = {
-    "": "utf-8", "ASCII": "ascii", "UNICODE UTF-8": "utf-8", "UNICODE UTF-16": "utf-16", "8859/1": "latin-1",
-    "8859/2": "iso8859-2", "8859/3": "iso8859-3", "8859/4": "iso8859-4", "8859/5": "iso8859-5", "8859/6": "iso8859-6",
-    "8859/7": "iso8859-7", "8859/8": "iso8859-8", "8859/9": "iso8859-9", "8859/15": "iso8859-15",
-    "ISO IR6": "ascii", "ISO IR14": "shift_jis", "ISO IR87": "iso2022_jp", "ISO IR159": "iso2022_jp_1",
-    "GB 18030-2000": "gb18030", "KS X 1001": "euc_kr", "BIG-5": "big5", "CNS 11643-1992": "euc_tw",
-}  # fmt: skip
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class MessageError(ValueError):
@@ -45,14 +40,30 @@ class Delimiters:
     repetition: str
     escape: str
     subcomponent: str
+    charset: str = "utf-8"
+    """Of characters that are written as numbers (`\\X..\\`)."""
 
     def unescape(self, text: str) -> str:
-        """Text with its escape sequences resolved; formatting and unknown ones become a blank (chapter 2.7)."""
+        """Text with its escape sequences resolved; formatting and unknown ones become a blank (chapter 2.7).
+
+        A change of character set (`\\C..\\`, `\\M..\\`) is no character and becomes nothing.
+        """
         if self.escape not in text:
             return text
         named = {"F": self.field, "S": self.component, "T": self.subcomponent, "R": self.repetition, "E": self.escape}
         mark = re.escape(self.escape)
-        return re.sub(f"{mark}({_ESCAPED}){mark}", lambda found: named.get(found[1], " "), text)
+        return re.sub(f"{mark}({_ESCAPED}){mark}", lambda found: self._character(found[1], named), text)
+
+    def _character(self, sequence: str, named: Mapping[str, str]) -> str:
+        if sequence in named:
+            return named[sequence]
+        if sequence[0] != "X":
+            return "" if sequence[0] in "CM" else " "
+        data = bytes.fromhex(sequence[1:])
+        try:
+            return _UNPRINTED.sub(" ", data.decode(self.charset))
+        except UnicodeDecodeError:
+            return _UNPRINTED.sub(" ", data.decode("cp1252", "replace"))
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,11 @@ class Segment:
     def field(self, number: int) -> str:
         """Field `number`, counted from 1; empty if there are not so many."""
         return self.fields[number - 1] if number <= len(self.fields) else ""
+
+    def continued(self, text: str, fields: Sequence[str]) -> Segment:
+        """The same with what stands on the next line, where a sender broke a text into lines."""
+        *before, last = self.fields or ("",)
+        return Segment(self.name, (*before, f"{last} {text}", *fields))
 
 
 @dataclass(frozen=True)
@@ -89,12 +105,21 @@ class Message:
 
 def parse(data: bytes) -> Message:
     """Read one message. Raises `MessageError`."""
+    data = narrow(data)
     if not data.startswith(b"MSH"):
         raise MessageError("it does not begin with MSH")
-    text = _decoded(data)
-    delimiters = _delimiters(text)
-    lines = [line for line in re.split(r"[\r\n]+", text) if line]
-    return Message(delimiters, tuple(_segment(line, delimiters) for line in lines))
+    declared = _declared(data)
+    delimiters = replace(_delimiters(text := _decoded(data, declared)), charset=declared[0])
+    segments: list[Segment] = []
+    for line in filter(None, re.split(r"[\r\n]+", text)):
+        name, *fields = line.split(delimiters.field)
+        if _SEGMENT.fullmatch(name):
+            segments.append(Segment(name, (delimiters.field, *fields) if name == "MSH" else tuple(fields)))
+        elif not segments or segments[-1].name in _ONE_LINE:
+            raise MessageError("it has a segment without a name")
+        else:
+            segments[-1] = segments[-1].continued(name, fields)
+    return Message(delimiters, tuple(segments))
 
 
 def split_messages(file: BinaryIO) -> Iterator[bytes]:
@@ -103,7 +128,7 @@ def split_messages(file: BinaryIO) -> Iterator[bytes]:
     Segments end in CR, LF or both. Batch and file headers (FHS, BHS, BTS, FTS) are not given.
     """
     message = bytearray()
-    for line in _lines(file):
+    for line in _lines(narrowed(file)):
         kind = line[:3]
         if kind in (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS") and message:
             yield bytes(message)
@@ -127,34 +152,29 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
     yield rest.strip(b"\x0b\x1c\xef\xbb\xbf\x1a")
 
 
-def _decoded(data: bytes) -> str:
-    """The text of a message by the first character set of MSH-18; without one UTF-8, and else Latin-1."""
+def _declared(data: bytes) -> tuple[str, ...]:
+    """Python's names of the character sets of MSH-18, at least one. Raises `MessageError` for one that is not read."""
     header = re.split(rb"[\r\n]", data, maxsplit=1)[0]
     if len(header) < 8:
         raise MessageError("it declares delimiters that cannot be")
     fields = header.split(header[3:4])
-    declared = fields[17].split(header[5:6])[0] if len(fields) > 17 else b""  # header[5] repeats fields
-    name = " ".join(declared.decode("ascii", "replace").upper().split())
-    if name not in _CHARSETS:
+    declared = fields[17].split(header[5:6]) if len(fields) > 17 else [b""]  # header[5] repeats fields
+    names = [codec(each.decode("ascii", "replace")) for each in declared]
+    if None in names:
         raise MessageError("it is in a character set that is not read")
+    return tuple(filter(None, names)) or ("utf-8",)
+
+
+def _decoded(data: bytes, names: tuple[str, ...]) -> str:
     try:
-        return data.decode(_CHARSETS[name])
+        return decoded(data, names)
     except UnicodeDecodeError as error:
-        if name in ("", "ASCII", "ISO IR6"):  # what many systems send: Latin-1 that nobody declared
-            return data.decode("latin-1")
         raise MessageError("it is not in the characters that it declares") from error
 
 
 def _delimiters(text: str) -> Delimiters:
-    declared = text[4 : text.index(text[3], 4)] if text.find(text[3], 4) > 0 else ""
+    declared = "".join(dict.fromkeys(text[4 : text.index(text[3], 4)])) if text.find(text[3], 4) > 0 else ""
     characters = text[3] + (declared + "^~\\&"[len(declared) :])[:4]
     if len(declared) < 2 or len(set(characters)) != 5 or any(c.isalnum() or not c.isprintable() for c in characters):
         raise MessageError("it declares delimiters that cannot be")
     return Delimiters(*characters)
-
-
-def _segment(line: str, delimiters: Delimiters) -> Segment:
-    name, *fields = line.split(delimiters.field)
-    if not _SEGMENT.fullmatch(name):
-        raise MessageError("it has a segment without a name")
-    return Segment(name, (delimiters.field, *fields) if name == "MSH" else tuple(fields))
