@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from hmchain.records.deidentification.dicom import DicomDeidentifier, picture
-from hmchain.records.deidentification.outcome import Clean, Held
+from hmchain.records.deidentification.outcome import REMOVED, Action, Clean, Held
 from hmchain.records.deidentification.profile import DicomRules, PixelRules, Profile
 from hmchain.records.deidentification.writing import Region, Verdict, Writing
 from support.dicom_objects import PSEUDONYMS, clean, content, ct, held, item, outcome, written
@@ -322,6 +322,8 @@ def test_a_file_that_says_12_bits_and_uses_13_waits_and_a_release_clears_them() 
     found = held(dataset)
     assert found.code == "unused_bits" and found.releasable
     assert (clean(dataset, reviewed=True).pixel_array[3, :42] == 77).all()
+    released = outcome(written(dataset), reviewed=True)
+    assert isinstance(released, Clean) and Action("bits beyond those stored", REMOVED) in released.actions
 
 
 def test_overlays_in_unused_bits_go_without_a_question() -> None:

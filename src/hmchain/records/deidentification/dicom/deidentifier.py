@@ -26,7 +26,6 @@ from hmchain.records.deidentification.dicom.options import taken
 from hmchain.records.deidentification.dicom.origin import origin_of
 from hmchain.records.deidentification.dicom.patient import patients_of
 from hmchain.records.deidentification.dicom.picture import Picture, picture
-from hmchain.records.deidentification.dicom.pixels import PixelOutput
 from hmchain.records.deidentification.dicom.private import PrivateRules
 from hmchain.records.deidentification.dicom.reading import (
     PATIENT_ID,
@@ -38,7 +37,7 @@ from hmchain.records.deidentification.dicom.reading import (
 )
 from hmchain.records.deidentification.dicom.rules import EDITION, Rules
 from hmchain.records.deidentification.dicom.screening import BURNED_IN, rectangles, refuse, review
-from hmchain.records.deidentification.outcome import REMOVED, REPLACED, Action, Clean, Finding, Held, Outcome
+from hmchain.records.deidentification.outcome import EMPTIED, REMOVED, REPLACED, Action, Clean, Finding, Held, Outcome
 from hmchain.records.deidentification.patients import Patient
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -148,7 +147,7 @@ class DicomDeidentifier:
             media_type=MEDIA_TYPE,
             pieces=lambda: chain((start,), pixels.pieces() if pixels else ()),
             attributes=attributes(left, image, item.label),
-            actions=(*cleaning.actions(), *_own_actions(pixels)),
+            actions=(*cleaning.actions(), *_own_actions(seen)),
             patient=self._pseudonyms.note(patient, DICOM) if patient else None,
         )
 
@@ -236,11 +235,15 @@ class DicomDeidentifier:
         return bytes(128) + b"DICM" + encoding.element(0x00020000, "UL", length) + meta
 
 
-def _own_actions(pixels: PixelOutput | None) -> Iterator[Action]:
-    """List what is done to every object, whatever is in it."""
+def _own_actions(seen: Picture | None) -> Iterator[Action]:
+    """List what is done to every object, whatever is in it, and what was done to its pixels."""
     yield Action("preamble", REMOVED)
     yield Action("file meta information", REPLACED)
-    if pixels and pixels.trimmed:
+    if seen and seen.output.trimmed:
         yield Action("bytes after the pixels", REMOVED)
-    if pixels and pixels.frames is not tuple:
+    if seen and seen.output.frames is not tuple:
         yield Action("comments in compressed frames", REMOVED)
+    if seen and seen.blanked:
+        yield Action("parts of the pixels", EMPTIED)
+    if seen and seen.cut:
+        yield Action("bits beyond those stored", REMOVED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hmchain.records.deidentification.dicom.bitstreams import holds_text
 from hmchain.records.deidentification.dicom.frames import planes_of
@@ -30,6 +30,8 @@ class Picture:
     output: PixelOutput
     blanked: bool
     """Whether parts of them are set to 0."""
+    cut: bool
+    """Whether bits are cleared that are set and not among those stored."""
     doubts: tuple[Held, ...] = ()
     """Why a person must look at them."""
 
@@ -54,20 +56,18 @@ def picture(
     if output.syntax not in NATIVE and any(holds_text(frame, words) for frame in output.frames()):
         decode = True
         output = pixel_output(opened, element, image, blank, decode=decode)
-    if reviewed:
-        return Picture(image, output, bool(blank))
-    unsure = []
-    if not _has_overlays(opened) and goes_beyond(opened, element, image):
-        unsure.append(Held("unused_bits", "samples have more bits than it says, which a release clears", True))
-    if not profile.pixels.find_writing:
-        return Picture(image, output, bool(blank), tuple(unsure))
+    cut = goes_beyond(opened, element, image) and not _has_overlays(opened)
+    unsure = [Held("unused_bits", "samples have more bits than it says, which a release clears", True)] if cut else []
+    seen = Picture(image, output, bool(blank), cut, tuple(unsure))
+    if reviewed or not profile.pixels.find_writing:
+        return seen
     found = _look(output, opened.elements)
     if profile.pixels.blank_found and (where := to_blank(found, image.rows, image.columns)):
-        again = pixel_output(opened, element, image, (*blank, *where), decode=decode)
+        again = pixel_output(opened, element, image, (*blank, *where), decode=profile.dicom.decode_pixels)
         if (left := _look(again, opened.elements)).verdict is Verdict.CLEAN:
-            return Picture(image, again, True, tuple(unsure))
+            return replace(seen, output=again, blanked=True)
         found = combined((found, left))
-    return Picture(image, output, bool(blank), (*unsure, *doubts(found)))
+    return replace(seen, doubts=(*unsure, *doubts(found)))
 
 
 def _look(output: PixelOutput, elements: Mapping[int, Element]) -> Writing:
