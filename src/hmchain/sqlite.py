@@ -214,6 +214,11 @@ class Database:
         with failures(self._named):
             return self._connection.execute(statement, values).fetchall()
 
+    def rows(self, statement: str, values: Values = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement one by one, however many; change nothing meanwhile."""
+        with failures(self._named):
+            yield from self._connection.execute(statement, values)
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything in the block, or nothing; other writers wait."""

@@ -13,6 +13,8 @@ from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress
 from hmchain.records.deidentification.report import profile_digest
+from hmchain.records.pipeline import clean_files
+from hmchain.records.pipeline.accounting import Told
 from hmchain.records.sources.open_source import OpenSource
 
 
@@ -34,11 +36,13 @@ def inspect(
     schema: str = "",
     limit: int | None = None,
     progress: Progress | None = None,
+    told: Told | None = None,
 ) -> Inspection:
-    """De-identify `limit` items of a source and keep nothing. Raises as `trial.passing_rules` and the source."""
+    """De-identify `limit` items of a source and keep nothing. Raises as `trial.passing_bench` and the source."""
     items = source.filled()
-    rules = trial.passing_rules(source.kind, profile, schema)
-    return _inspected(trial.run(items, rules, limit=limit, progress=progress), source)
+    with trial.passing_bench(profile, schema) as bench:
+        found = trial.inspect(bench, items, source.kind, limit=limit, progress=progress, told=told)
+    return _inspected(found, source)
 
 
 def deidentify(
@@ -51,21 +55,24 @@ def deidentify(
     schema: str = "",
     workers: int = 1,
     progress: Progress | None = None,
+    told: Told | None = None,
 ) -> Inspection:
     """Write clean files into a folder, with a report and a Provenance; goes on in a folder where it stopped.
 
-    Raises as `trial.project_rules`, `trial.clean_files` and the source.
+    Of a record that comes twice the latest edition is written. Raises as `trial.project_dataset`,
+    `clean_files.filled`, `Extraction.run` and the source.
     """
-    used = trial.rules_of(profile)
+    dataset = trial.project_dataset(project, profile, schema)
+    used = dataset.profile
     acquainted = get_acquainted(records, source, used)
-    rules = trial.project_rules(records, project, source.kind, profile, schema)
     items = acquainted if source.live else source.filled()
-    by = f"project {project}, profile {used.name} {profile_digest(used)[:12]}"
+    by = f"clean files of project {project}, profile {used.name} {profile_digest(used)[:12]}, from {source.described}"
     about = Deed(What.DEIDENTIFY, dataset=f"project {project}", kind=source.kind, where="folder")
-    with recorded(records.folder.activity, about) as deed, trial.clean_files(folder, by, source.described) as take:
-        found = trial.run(
-            items, rules, workers=workers, left_out=records.catalogue.left_out(project), take=take, progress=progress
-        )
+    with recorded(records.folder.activity, about) as deed, clean_files.filled(folder, by):
+        with trial.folder_bench(records, folder, dataset) as bench:
+            found = trial.write_clean_files(
+                records, bench, folder, items, source.kind, workers=workers, progress=progress, told=told
+            )
         trial.write_report(found, folder)
         provenance.write_of_trial(found, folder, used, project, records.folder)
         deed.add(records=found.records.total(), held=found.held.total())

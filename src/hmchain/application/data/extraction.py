@@ -16,7 +16,9 @@ from hmchain.errors import InputError
 from hmchain.ledger.context import is_name
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, Version
+from hmchain.records.catalogue.accounts import Account
 from hmchain.records.deidentification.profile import Profile, load_profile
+from hmchain.records.pipeline.accounting import Told
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
@@ -39,6 +41,8 @@ class ExtractedVersion:
     unlabelled_folders: int
     """Folders of pictures whose labels nobody asked for."""
     labels: LabelState
+    account: Account
+    """What became of all files of the version, of this run and those before."""
 
 
 class DatasetNameError(InputError):
@@ -64,15 +68,16 @@ def extract_into(
     schema: str = "",
     workers: int = 1,
     progress: Progress | None = None,
+    told: Told | None = None,
 ) -> ExtractedVersion:
     """Extract, de-identify, encrypt and catalogue what a source holds; goes on where it stopped.
 
     Records that the version before had too take over their labels. Raises as `begin` and `extract`.
     """
     dataset = begin(records, name, title=title, project=project, profile=profile, schema=schema)
-    version, tally = extract(records, dataset, opened, workers=workers, progress=progress)
+    version, tally, account = _filled(records, dataset, opened, workers=workers, progress=progress, told=told)
     labels = carry(records, version)
-    return ExtractedVersion(version, tally, dict(opened.passed_over()), opened.unlabelled_folders(), labels)
+    return ExtractedVersion(version, tally, dict(opened.passed_over()), opened.unlabelled_folders(), labels, account)
 
 
 def begin(
@@ -112,15 +117,30 @@ def extract(
 ) -> tuple[Version, ExtractionTally]:
     """Fill the open version of a dataset from a source, both made if they are new and there is something to extract.
 
-    Raises `EmptySourceError`, `OtherRulesError`, or what `Extraction.run` raises.
+    Raises `EmptySourceError`, `OtherRulesError`, or what `Extraction.run` and `Extraction.account` raise.
     """
+    version, tally, _ = _filled(records, dataset, opened, workers=workers, progress=progress, told=None)
+    return version, tally
+
+
+def _filled(
+    records: Records,
+    dataset: Dataset,
+    opened: OpenSource,
+    *,
+    workers: int,
+    progress: Progress | None,
+    told: Told | None,
+) -> tuple[Version, ExtractionTally, Account]:
     _check_patients(records, dataset, opened)
     acquainted = get_acquainted(records, opened, dataset.profile)
     source = acquainted if opened.live else opened.filled()
     with recorded(records.folder.activity, Deed(What.EXTRACT, dataset=dataset.name, kind=opened.kind)) as deed:
-        version, tally = _extract(records, dataset, opened, source, workers=workers, progress=progress)
+        version, tally, account = _extract(
+            records, dataset, opened, source, workers=workers, progress=progress, told=told
+        )
         deed.add(version=version.number, records=tally.records + tally.updated, bytes=tally.size, held=tally.held)
-    return version, tally
+    return version, tally, account
 
 
 def _extract(
@@ -131,18 +151,19 @@ def _extract(
     *,
     workers: int,
     progress: Progress | None,
-) -> tuple[Version, ExtractionTally]:
+    told: Told | None,
+) -> tuple[Version, ExtractionTally, Account]:
     if records.catalogue.dataset(dataset.name) is None:
         records.catalogue.add_dataset(dataset)
     version = records.catalogue.open_version(dataset.name, opened.described, now_ms())
     run = Extraction(records.catalogue, records.vault, dataset, version.number, rules_of(records, dataset, opened.kind))
     total = source.count()
     if opened.live:  # whoever sends an item waits until it is durable
-        tally = run.run(source, batch=1, progress=progress)
+        tally = run.run(source, batch=1, progress=progress, told=told)
     else:
         few = total is not None and total < WORTH_WORKERS
-        tally = run.run(source, workers=1 if few else workers, progress=progress)
-    return records.catalogue.version(dataset.name, version.number), tally
+        tally = run.run(source, workers=1 if few else workers, progress=progress, told=told)
+    return records.catalogue.version(dataset.name, version.number), tally, run.account()
 
 
 def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> None:

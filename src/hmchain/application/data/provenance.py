@@ -33,7 +33,8 @@ def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, p
     held = Counter[str]()
     for (code, _, _), count in trial.held.items():
         held[code] += count
-    report = DeidentificationReport(profile, project, "", trial.records.total(), held, trial.actions)
+    counts = trial.records.total(), held, trial.actions, trial.account.as_json()
+    report = DeidentificationReport(profile, project, "", *counts)
     clean_files.write(
         folder / PROVENANCE,
         [_json(_provenance(report, f"clean files of {project}", place.organisation, datetime.now(UTC)))],
@@ -47,7 +48,9 @@ def _of_version(records: Records, version: Version) -> dict[str, Any]:
     held = Counter(item.code for item in catalogue.quarantine.items(name) if item.version == number)
     actions = Counter({(each.element, each.done): each.count for each in catalogue.actions(name, number)})
     root = version.root.hex() if version.root else ""
-    report = DeidentificationReport(dataset.profile, dataset.project, root, version.records, held, actions)
+    account = catalogue.account(name, number)
+    counts = version.records, held, actions, account.as_json() if account.files else {}
+    report = DeidentificationReport(dataset.profile, dataset.project, root, *counts)
     fixed = datetime.fromtimestamp((version.closed_ms or version.created_ms) / 1000, UTC)
     return _provenance(report, f"{name}/{number}", records.folder.organisation, fixed)
 

@@ -1,120 +1,72 @@
-"""De-identify without keeping: to see what a source holds and what would become of it, or to write clean files."""
+"""One run of the path of an extraction that ends elsewhere: in nothing, to see what would come of it, or in files."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
-from hmchain.plain import Progress, tell
-from hmchain.records.catalogue import Dataset
+from hmchain.plain import Progress
+from hmchain.records.catalogue import Catalogue, Dataset
+from hmchain.records.catalogue.accounts import Account
+from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.optouts import LeftOut
-from hmchain.records.deidentification.outcome import Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile, load_profile
-from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.deidentification.report import count_actions, listed
+from hmchain.records.deidentification.report import listed
 from hmchain.records.pipeline import clean_files as files
+from hmchain.records.pipeline.accounting import Told
+from hmchain.records.pipeline.extraction import Extraction
 from hmchain.records.pipeline.rules import deidentifiers
-from hmchain.records.pipeline.workers import Deidentifiers, SealedRecord, deidentified
-from hmchain.records.sources.item import ItemUnavailableError, Source
+from hmchain.records.pipeline.storing import DigestStore
+from hmchain.records.pipeline.tally import ExtractionTally
+from hmchain.records.sources.item import Item, Source
 
 REPORT, PROVENANCE = "report.json", "provenance.json"
 OWN_FILES = (REPORT, PROVENANCE)
 """Beside clean files."""
 
-Take = Callable[[Clean], None]
+_CATALOGUE = "bench.db"
+_VERSION = 1
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trial:
-    """Counts of what became of the items of a source."""
+    """The results of a run over all items of a source."""
 
-    items: int = 0
-    unavailable: int = 0
-    opted_out: int = 0
-    """Records and held items that were passed over: they or their patients opted out."""
-    records: Counter[str] = field(default_factory=Counter)
+    tally: ExtractionTally
+    account: Account
+    records: Counter[str]
     """By media type."""
-    labels: Counter[str] = field(default_factory=Counter)
-    subjects: set[str] = field(default_factory=set)
-    held: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    labels: Mapping[str, int]
+    patients: int
+    held: Counter[tuple[str, str, bool]]
     """By code, reason, and whether a reviewer may let it through."""
-    actions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    actions: Counter[tuple[str, str]]
     """By element and what was done."""
 
-    def add(self, outcome: Outcome, label: str) -> None:
-        """Count one outcome."""
-        if isinstance(outcome, Held):
-            self.held[outcome.code, outcome.reason, outcome.releasable] += 1
-            return
-        self.records[outcome.media_type] += 1
-        self.labels[outcome.attributes.get("label", label)] += 1
-        self.subjects.update(filter(None, [outcome.subject]))
-        count_actions(self.actions, outcome.actions)
+    @property
+    def items(self) -> int:
+        """Items, those included that an earlier run had done."""
+        return self.tally.items + self.tally.resumed + self.tally.unavailable
 
 
-def run(
-    source: Source,
-    rules: Deidentifiers,
-    *,
-    limit: int | None = None,
-    workers: int = 1,
-    left_out: LeftOut | None = None,
-    take: Take = lambda clean: None,
-    progress: Progress | None = None,
-) -> Trial:
-    """De-identify the items of a source, `limit` of them at most, and hand each record to `take`."""
-    trial = Trial()
-    total = source.count()
-    expected = min(total, limit) if total is not None and limit is not None else total
-    items = islice(source.items(lambda name: False), limit)
-    for handled in deidentified(items, rules, workers):
-        trial.items += 1
-        try:
-            for outcome in handled.results:
-                assert not isinstance(outcome, SealedRecord), "nothing is sealed without a sealer"
-                if left_out is not None and _is_left_out(outcome, left_out):
-                    trial.opted_out += 1
-                    continue
-                trial.add(outcome, handled.item.label)
-                if isinstance(outcome, Clean):
-                    take(outcome)
-        except ItemUnavailableError:
-            trial.unavailable += 1
-        tell(progress, trial.items, expected)
-    return trial
+@dataclass(frozen=True)
+class Bench:
+    """A catalogue of one run alone, and the dataset in it."""
 
-
-def _is_left_out(outcome: Outcome, left_out: LeftOut) -> bool:
-    if isinstance(outcome, Clean):
-        return left_out.record(outcome.record, outcome.subject)
-    return any(left_out.patient(subject) for subject in outcome.subjects)
-
-
-def passing_rules(kind: str, profile: str | None, schema: str) -> Deidentifiers:
-    """Rules with a key that is forgotten at once: pseudonyms that nobody can link to any other.
-
-    Raises `ProfileError` or `TableSchemaError`.
-    """
-    return _rules("trial", Pseudonyms(SecretKey.generate(), "trial"), kind, profile, schema)
-
-
-def project_rules(records: Records, project: str, kind: str, profile: str | None, schema: str) -> Deidentifiers:
-    """Rules with a project's own key: its pseudonyms are those of its datasets.
-
-    Raises `DatasetNameError`, `ProfileError` or `TableSchemaError`.
-    """
-    require_name(project)
-    return _rules(project, records.catalogue.projects.pseudonyms(project), kind, profile, schema)
+    catalogue: Catalogue
+    dataset: Dataset
 
 
 def rules_of(profile: str | None) -> Profile:
@@ -122,20 +74,85 @@ def rules_of(profile: str | None) -> Profile:
     return load_profile(profile or DEFAULT_PROFILE)
 
 
-def _rules(project: str, pseudonyms: Pseudonyms, kind: str, profile: str | None, schema: str) -> Deidentifiers:
-    rules = rules_of(profile)
-    return deidentifiers(Dataset(project, project, project, rules, now_ms(), read_schema(schema)), pseudonyms, [kind])
+@contextmanager
+def passing_bench(profile: str | None, schema: str) -> Iterator[Bench]:
+    """A bench that is gone afterwards, its keys too: pseudonyms that nobody can link to any other.
+
+    Raises `ProfileError` or `TableSchemaError`.
+    """
+    dataset = _dataset("trial", rules_of(profile), schema)
+    with TemporaryDirectory() as folder, _bench(Path(folder), SecretKey.generate(), dataset) as bench:
+        yield bench
+
+
+@contextmanager
+def folder_bench(records: Records, folder: Path, dataset: Dataset) -> Iterator[Bench]:
+    """A bench in a folder of clean files, of what is done there already.
+
+    If somebody opted out since, what is done begins anew.
+    """
+    key = records.catalogue.projects.key(dataset.project).derive("hmchain clean files")
+    left_out = records.catalogue.left_out(dataset.project)
+    work = folder / files.WORK
+    with _bench(work, key, dataset) as bench:
+        if not _holds_left_out(bench, left_out):
+            bench.catalogue.quarantine.decisions = records.catalogue.quarantine.decisions
+            yield bench
+            return
+    shutil.rmtree(work)
+    with _bench(work, key, dataset) as bench:
+        bench.catalogue.quarantine.decisions = records.catalogue.quarantine.decisions
+        yield bench
+
+
+def project_dataset(project: str, profile: str | None, schema: str) -> Dataset:
+    """A dataset of a project that no catalogue has. Raises `DatasetNameError`, `ProfileError`, `TableSchemaError`."""
+    require_name(project)
+    return _dataset(project, rules_of(profile), schema)
+
+
+def inspect(
+    bench: Bench, source: Source, kind: str, *, limit: int | None, progress: Progress | None, told: Told | None
+) -> Trial:
+    """Run the items of a source, `limit` of them at most, and keep nothing."""
+    rules = deidentifiers(bench.dataset, bench.catalogue.projects.pseudonyms(bench.dataset.project), [kind])
+    run = Extraction(bench.catalogue, DigestStore(), bench.dataset, _VERSION, rules)
+    tally = run.run(source if limit is None else _Some(source, limit), progress=progress, told=told)
+    return _result(bench, tally, run.account())
+
+
+def write_clean_files(
+    records: Records,
+    bench: Bench,
+    folder: Path,
+    source: Source,
+    kind: str,
+    *,
+    workers: int,
+    progress: Progress | None,
+    told: Told | None,
+) -> Trial:
+    """Run the items of a source that are not done yet, and write their records into a folder."""
+    project = bench.dataset.project
+    rules = deidentifiers(bench.dataset, records.catalogue.projects.pseudonyms(project), [kind])
+    left_out = records.catalogue.left_out(project)
+    store = files.FolderStore(folder)
+    run = Extraction(bench.catalogue, store, bench.dataset, _VERSION, rules, left_out=left_out)
+    tally = run.run(source, workers=workers, progress=progress, told=told)
+    files.drop_others(folder, _Names(bench))
+    return _result(bench, tally, run.account())
 
 
 def as_report(trial: Trial) -> dict[str, Any]:
     """The counts as plain JSON."""
     return {
         "items": trial.items,
-        "unavailable": trial.unavailable,
-        "opted_out": trial.opted_out,
+        "unavailable": trial.tally.unavailable,
+        "opted_out": trial.tally.opted_out,
         "records": dict(trial.records),
-        "patients": len(trial.subjects),
+        "patients": trial.patients,
         "labels": {label: count for label, count in sorted(trial.labels.items()) if label},
+        "account": trial.account.as_json(),
         "held": [
             {"code": code, "reason": reason, "releasable": releasable, "count": count}
             for (code, reason, releasable), count in trial.held.most_common()
@@ -149,20 +166,59 @@ def write_report(trial: Trial, folder: Path) -> None:
     files.write(folder / REPORT, [json.dumps(as_report(trial), indent=2).encode(), b"\n"])
 
 
+def _dataset(project: str, rules: Profile, schema: str) -> Dataset:
+    return Dataset(project, project, project, rules, now_ms(), read_schema(schema))
+
+
 @contextmanager
-def clean_files(folder: Path, rules: str, source: str) -> Iterator[Take]:
-    """A function that writes records as files into a folder; the same rules and source go on where they were cut short.
+def _bench(folder: Path, key: SecretKey, dataset: Dataset) -> Iterator[Bench]:
+    with Catalogue(folder / _CATALOGUE, key) as catalogue:
+        known = catalogue.dataset(dataset.name)
+        if known is None:
+            catalogue.add_dataset(dataset)
+        catalogue.open_version(dataset.name, "", now_ms())
+        yield Bench(catalogue, known or dataset)  # ages are counted at the day on which it was begun
 
-    A record that comes twice is written once. Raises `FolderInUseError` or `DiskFullError`.
-    """
-    written: set[str] = set()
 
-    def take(clean: Clean) -> None:
-        name = files.file_name(clean.record, clean.media_type)
-        if name not in written:
-            files.write(folder / name, clean.pieces())
-            written.add(name)
+def _holds_left_out(bench: Bench, left_out: LeftOut) -> bool:
+    entries = bench.catalogue.records(bench.dataset.name, _VERSION)
+    return any(left_out.record(entry.record, entry.subject) for entry in entries)
 
-    with files.filled(folder, f"clean files of {rules}, from {source}"):
-        yield take
-        files.drop_others(folder, {*written, *OWN_FILES})
+
+def _result(bench: Bench, tally: ExtractionTally, account: Account) -> Trial:
+    catalogue, name = bench.catalogue, bench.dataset.name
+    waiting = (each for each in catalogue.quarantine.items(name) if each.state == PENDING)
+    held = Counter((each.code, each.reason, each.releasable) for each in waiting)
+    media = Counter(entry.media_type for entry in catalogue.records(name, _VERSION))
+    actions = Counter({(each.element, each.done): each.count for each in catalogue.actions(name, _VERSION)})
+    patients = catalogue.version(name, _VERSION).subjects
+    return Trial(tally, account, media, catalogue.labels(name, _VERSION), patients, held, actions)
+
+
+@dataclass(frozen=True)
+class _Some:
+    """The first items of a source (a `Source`)."""
+
+    source: Source
+    limit: int
+
+    def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
+        """So many."""
+        yield from islice(self.source.items(done), self.limit)
+
+    def count(self) -> int | None:
+        """At most so many."""
+        total = self.source.count()
+        return None if total is None else min(total, self.limit)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names of the files of a bench's records (a `Container`), however many."""
+
+    bench: Bench
+
+    def __contains__(self, name: object) -> bool:
+        record = str(name).split(".")[0]
+        entry = self.bench.catalogue.record(self.bench.dataset.name, _VERSION, record)
+        return entry is not None and files.file_name(record, entry.media_type) == name

@@ -18,6 +18,7 @@ import msgspec
 
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
+from hmchain.records.catalogue.accounts import Account, Became, add_up, decode, encode
 from hmchain.records.catalogue.database import CatalogueError, Database
 from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
@@ -44,6 +45,7 @@ _RECORD = "record, subject, kind, media_type, size, label, attributes"
 _CHOSEN = "WHERE ? IN ('', dataset) AND (record = ? OR subject = ? AND subject <> '')"
 """Of nobody's records, which say no subject, each is chosen by itself alone."""
 _DELETE_RECORD = "DELETE FROM records WHERE dataset = ? AND version = ? AND record = ?"
+_DELETE_ITEM = "DELETE FROM items WHERE dataset = ? AND version = ? AND name = ?"
 _DELETE_WORDS = "DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?"
 
 
@@ -173,6 +175,12 @@ class Catalogue:
         sql = "SELECT 1 FROM items WHERE dataset = ? AND version = ? AND name = ?"
         return bool(self._file.query(sql, (dataset, version, name)))
 
+    def has_items(self, dataset: str, version: int) -> bool:
+        """Tell whether anything was extracted into a version."""
+        return bool(
+            self._file.query("SELECT 1 FROM items WHERE dataset = ? AND version = ? LIMIT 1", (dataset, version))
+        )
+
     def add_items(self, dataset: str, version: int, items: Iterable[ItemDone]) -> None:
         """Write down what became of items, all or none."""
         with self._file.transaction() as database:
@@ -181,7 +189,16 @@ class Catalogue:
 
     def _add_item(self, database: sqlite3.Connection, dataset: str, version: int, item: ItemDone) -> None:
         key = (dataset, version)
-        database.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", (*key, item.name, item.duplicates))
+        became = dict(item.became)
+        for cleared in item.clears:
+            database.execute(_DELETE_ITEM, (*key, cleared))
+        if item.clears:  # the same item twice in one run: a server's answers may overlap
+            for fate, parts in self.became(dataset, version, item.name).items():
+                became[fate] = became.get(fate, 0) + parts
+        database.execute(
+            "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
+            (*key, item.name, item.duplicates, item.file, encode(became) if became else ""),
+        )
         for record in item.replaced:
             database.execute(_DELETE_RECORD, (*key, record))
             database.execute(_DELETE_WORDS, (*key, record))
@@ -250,6 +267,11 @@ class Catalogue:
             last = found[-1][0]
             yield from map(_entry, found)
 
+    def count(self, dataset: str, version: int) -> int:
+        """The number of records of a version."""
+        sql = "SELECT count(*) FROM records WHERE dataset = ? AND version = ?"
+        return int(self._file.query(sql, (dataset, version))[0][0])
+
     def record(self, dataset: str, version: int, record: str) -> RecordEntry | None:
         """One record, or None."""
         sql = f"SELECT {_RECORD} FROM records WHERE dataset = ? AND version = ? AND record = ?"  # noqa: S608
@@ -296,6 +318,17 @@ class Catalogue:
         sql = "SELECT coalesce(sum(duplicates), 0) FROM items WHERE dataset = ? AND version = ?"
         (found,) = self._file.query(sql, (dataset, version))
         return int(found[0])
+
+    def became(self, dataset: str, version: int, name: bytes) -> Became:
+        """What became of the parts of an item; `name` is its `Projects.item_digest`."""
+        sql = "SELECT became FROM items WHERE dataset = ? AND version = ? AND name = ? AND became <> ''"
+        found = self._file.query(sql, (dataset, version, name))
+        return decode(found[0][0]) if found else {}
+
+    def account(self, dataset: str, version: int) -> Account:
+        """What became of all files of a version; of those that an earlier edition of this program took, nothing."""
+        sql = "SELECT file, became FROM items WHERE dataset = ? AND version = ? AND became <> '' ORDER BY file"
+        return add_up(self._file.rows(sql, (dataset, version)))
 
     # Erasure
 

@@ -10,7 +10,7 @@ from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
@@ -38,6 +38,8 @@ _MIGRATIONS = {
     3: "".join(f"ALTER TABLE held ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in
                ("series", "modality", "device", "patient"))
     + f"ALTER TABLE held ADD COLUMN content BLOB NOT NULL DEFAULT x'';{_REVIEW}",
+    5: "ALTER TABLE items ADD COLUMN file BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE items ADD COLUMN became TEXT NOT NULL DEFAULT ''",
 }  # fmt: skip
 """The change that brings a file from one version to the next."""
 _SCHEMA = f"""
@@ -57,6 +59,7 @@ CREATE TABLE records (
 CREATE INDEX records_by_subject ON records (subject);
 CREATE TABLE items (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, name BLOB NOT NULL, duplicates INTEGER NOT NULL,
+    file BLOB NOT NULL DEFAULT x'', became TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (dataset, version, name)) WITHOUT ROWID;
 CREATE TABLE actions (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, element TEXT NOT NULL, done TEXT NOT NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hmchain.records.catalogue.accounts import Became
 from hmchain.records.deidentification.outcome import Action, Edition
 from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.deidentification.profile import Profile
@@ -144,3 +145,9 @@ class ItemDone:
     patients: tuple[PatientNote, ...] = ()
     same: tuple[tuple[bytes, bytes], ...] = ()
     """Persons whom it says to be another (`Clean.same`)."""
+    file: bytes = b""
+    """Keyed digest of the mark of the file that it is, or is a part of; nothing of an item from quarantine."""
+    became: Became = field(default_factory=dict)
+    """What became of its parts, for the account."""
+    clears: tuple[bytes, ...] = ()
+    """Under which names it was written down when it could not be had, or was passed over."""

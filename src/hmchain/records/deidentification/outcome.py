@@ -1,4 +1,4 @@
-"""The outcomes of de-identification: records that may be kept, or an item that a person must look at.
+"""The outcomes of de-identification: records that may be kept, an item that a person must look at, or nothing.
 
 Nothing here may tell who a patient is: these values are shown, searched and written into reports.
 """
@@ -67,6 +67,10 @@ class Clean:
     """The patient's number, sealed; of a record of nobody's in particular, nothing."""
     same: tuple[tuple[bytes, bytes], ...] = ()
     """Persons whom the item says to be another: the digest of each, and of whom it is from now on."""
+    parts: int = 1
+    """The parts of the item that went into it: a resource, a message, a frame, the rows of a table."""
+    of: int = 1
+    """The parts of the item in all, counted before anything became of them: all its outcomes say the same."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,18 @@ class Held:
     origin: Origin = Origin()
     same: tuple[tuple[bytes, bytes], ...] = ()
     """As of `Clean`: what is said of numbers holds, whether the item passes or not."""
+    parts: int = 1
+    of: int = 1
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Parts of an item that are never taken, whatever they hold: nothing is kept of them but their number."""
+
+    reason: str
+    """Why, without any of the item's content: it goes into reports."""
+    parts: int = 1
+    of: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +131,7 @@ class Finding:
     """False of a short word or number, which may be met by chance."""
 
 
-Outcome = Clean | Held
+Outcome = Clean | Held | PassedOver
 
 
 class Deidentifier(Protocol):

@@ -111,10 +111,11 @@ class ImageDeidentifier:
         if self._rules.find_writing and not reviewed:
             blank, unsure = self._judged(pages, count, blank)
         if unsure:
-            yield replace(unsure[0], subjects=(subject,))
+            yield replace(unsure[0], subjects=(subject,), parts=count, of=count)
             return
         for index, page in enumerate(pages()):
-            yield self._clean(page, f"{digest} {index}", subject, {**known, "frame": f"{index + 1}/{count}"}, blank)
+            frame = {**known, "frame": f"{index + 1}/{count}"}
+            yield replace(self._clean(page, f"{digest} {index}", subject, frame, blank), of=count)
 
     def _judged(self, pages: _Pages, count: int, blank: Rectangles) -> tuple[Rectangles, list[Held]]:
         """What is to be set to 0, and why a person must look."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from hmchain.records.deidentification.outcome import Action, Clean, Outcome
+from hmchain.records.deidentification.outcome import Action, Clean, Held, Outcome
 from hmchain.records.deidentification.profile import Profile
 
 ELEMENTS_MAX = 20_000
@@ -39,13 +39,15 @@ class DeidentificationReport:
     """Items held, by the code of the reason."""
     actions: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Elements treated, by name and by what was done."""
+    account: Mapping[str, object] = field(default_factory=dict)
+    """What became of all files, and of the parts within them: sums, without a name."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         if isinstance(outcome, Clean):
             self.records += 1
             self.add_actions(outcome.actions)
-        else:
+        elif isinstance(outcome, Held):
             self.held[outcome.code] += 1
 
     def add_actions(self, actions: Iterable[Action]) -> None:
@@ -64,6 +66,7 @@ class DeidentificationReport:
                     "dates": self.profile.dates,
                     "records": self.records,
                     "held": dict(sorted(self.held.items())),
+                    **({"account": self.account} if self.account else {}),
                     "actions": listed(self.actions),
                 }
             ),

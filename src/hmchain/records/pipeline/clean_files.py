@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hmchain.errors import InputError
-from hmchain.files import PRIVATE, make_folder, sync_tree, write_whole
+from hmchain.files import PRIVATE, make_folder, sync, sync_tree, write_whole
+from hmchain.records.deidentification.outcome import Clean
 from hmchain.records.envelope import Buffer
 from hmchain.records.objects import DiskFullError
+from hmchain.records.pipeline.storing import CountedPieces, KnownRecord, PutResult, clean_of, decide, read, sha256_of
+from hmchain.records.pipeline.workers import SealedRecord
+from hmchain.records.vault import SealedContent
 
 _SUFFIXES = {
     "application/dicom": ".dcm",
@@ -25,6 +30,8 @@ _OTHER_SUFFIX = ".bin"
 
 _UNFINISHED = ".hmchain-unfinished"
 """While a folder is being written, this file in it says by what: the same command goes on with it."""
+WORK = ".hmchain-work"
+"""While clean files are written, this folder beside them knows what is done."""
 _RECORD_FILE = re.compile(r"[0-9a-f]{32}\.\w+(\.part)?")
 
 
@@ -50,6 +57,8 @@ def filled(folder: Path, what: str) -> Iterator[None]:
     write(marker, [what.encode()], durable=True)
     yield
     with writing(folder):
+        if (work := folder / WORK).exists():
+            shutil.rmtree(work)
         sync_tree(folder)  # all of it is on disk before the folder passes for whole
         marker.unlink()
 
@@ -62,6 +71,58 @@ def _require_same(folder: Path, marker: Path, what: str) -> None:
         hint = "run that command again to finish it, or give the name of a new folder"
         raise FolderInUseError(f"{folder} holds part of the {begun}", hint)
     raise FolderInUseError(f"{folder} is not empty", "give the name of a new folder")
+
+
+class FolderStore:
+    """Records as files in a folder (a `Store`); what is held is not kept here."""
+
+    sealer = None
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: list[Path] = []
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """At once."""
+        yield
+        self.flush()
+
+    def put(self, found: Clean | SealedRecord, known: KnownRecord | None, *, replacing: bool) -> PutResult:
+        """Write a record's file."""
+        clean = clean_of(found)
+        path = self._folder / file_name(clean.record, clean.media_type)
+        before = self._folder / file_name(clean.record, known.entry.media_type) if known else path
+        pieces = CountedPieces(clean.pieces())
+
+        def is_same() -> bool:
+            with before.open("rb") as file:
+                return sha256_of(read(file)) == sha256_of(pieces)
+
+        with writing(path):
+            is_there = known is not None and before.exists()
+            outcome = decide(is_there, is_same, clean, known, replacing=replacing)
+        if outcome.writes:
+            pieces = CountedPieces(clean.pieces())
+            write(path, pieces)
+            self._written.append(path)
+            if before != path:
+                before.unlink(missing_ok=True)
+        return PutResult(outcome, pieces.size)
+
+    def flush(self) -> None:
+        """Bring to the disk what was written since."""
+        with writing(self._folder):
+            for path in self._written:
+                sync(path)
+            sync(self._folder)
+        self._written.clear()
+
+    def discard(self, sealed: SealedContent) -> None:
+        """Do nothing: nothing is sealed."""
+
+    def put_aside(self, record: str, subject: str, pieces: Iterator[bytes]) -> None:
+        """Keep nothing: what is held stays where it is."""
 
 
 def drop_others(folder: Path, names: Container[str]) -> None:

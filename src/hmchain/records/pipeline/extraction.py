@@ -8,50 +8,34 @@ is an earlier one; if that cannot be told (two objects under one UID, say) it is
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
+from hmchain.records.catalogue.accounts import OPTED_OUT as OPTED_OUT_WHY
+from hmchain.records.catalogue.accounts import Account, Fate
 from hmchain.records.catalogue.entries import REJECTED, RELEASED
-from hmchain.records.deidentification.outcome import Action, Clean, Held
-from hmchain.records.deidentification.patients import PatientNote
+from hmchain.records.catalogue.optouts import LeftOut
+from hmchain.records.deidentification.outcome import Action, Clean, Held, PassedOver
 from hmchain.records.deidentification.report import count_actions
+from hmchain.records.pipeline.accounting import Accounting, Told
 from hmchain.records.pipeline.decided import CONFLICT as CONFLICT
 from hmchain.records.pipeline.decided import held_item, known_decision, quarantine_id
-from hmchain.records.pipeline.storing import KnownRecord, PutOutcome, VersionStore, clean_of, read, sha256_of
+from hmchain.records.pipeline.storing import KnownRecord, PutOutcome, Store, VersionStore, clean_of, read, sha256_of
+from hmchain.records.pipeline.storing import quarantine_of as quarantine_of
+from hmchain.records.pipeline.tally import ExtractionTally as ExtractionTally
+from hmchain.records.pipeline.tally import Gathered
 from hmchain.records.pipeline.workers import Deidentifiers, ItemResults, Result, SealedRecord, deidentified, outcomes
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import Item, ItemUnavailableError, Source, SourceError
-from hmchain.records.vault import Vault, Writer
+from hmchain.records.vault import Vault
 
 OPTED_OUT = "opted_out"
+REJECTED_WHY = "rejected by a reviewer before"
+
 BATCH_ITEMS = 512
 _BATCH_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class ExtractionTally:
-    """The counts of one run of an extraction."""
-
-    items: int = 0
-    records: int = 0
-    size: int = 0
-    """Bytes of the new records, before encryption."""
-    duplicates: int = 0
-    held: int = 0
-    resumed: int = 0
-    """Items that an earlier run had done."""
-    updated: int = 0
-    """Records that took the place of an earlier edition of themselves."""
-    unavailable: int = 0
-    """Items that the source has and could not give; the next run asks for them again."""
-    opted_out: int = 0
-    """Records and held items that were passed over: they or their patients opted out."""
-    rejected: int = 0
-    """Items that were passed over: a reviewer rejected the same content before."""
-    released: int = 0
-    """Items that passed since a reviewer released the same content before, held for the same reasons."""
 
 
 @dataclass
@@ -76,31 +60,6 @@ class _LateLabels:
         self.labels.update(labels)
 
 
-@dataclass
-class _Gathered:
-    """The results of one item, while they come."""
-
-    entries: dict[str, RecordEntry] = field(default_factory=dict)
-    again: set[str] = field(default_factory=set)
-    """Records among `entries` of which the catalogue has an entry already."""
-    labels: dict[str, str] = field(default_factory=dict)
-    """Of records that the catalogue has without one."""
-    actions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    held: list[Held] = field(default_factory=list)
-    patients: dict[bytes, PatientNote] = field(default_factory=dict)
-    same: dict[bytes, bytes] = field(default_factory=dict)
-    subjects: set[str] = field(default_factory=set)
-    """Pseudonyms of all whom it is about, with an empty one if there are others unknown."""
-    duplicates: int = 0
-    updated: int = 0
-    opted_out: int = 0
-
-
-def quarantine_of(dataset: str) -> str:
-    """The vault's name for the items of a dataset that wait for a reviewer."""
-    return f"{dataset}/quarantine"
-
-
 def is_quarantine(name: str) -> bool:
     """Tell whether a name in the vault is that of a quarantine; a dataset's has no slash."""
     return "/" in name
@@ -115,51 +74,67 @@ class Extraction:
     """Fills one open version of a dataset. One thread at a time."""
 
     def __init__(
-        self, catalogue: Catalogue, vault: Vault, dataset: Dataset, version: int, rules: Deidentifiers
+        self,
+        catalogue: Catalogue,
+        end: Vault | Store,
+        dataset: Dataset,
+        version: int,
+        rules: Deidentifiers,
+        *,
+        left_out: LeftOut | None = None,
     ) -> None:
+        """`end` is where records go: a vault, or another store; `left_out` what is passed over, if not the
+        catalogue's own."""
         self._catalogue = catalogue
-        self._vault = vault
-        self._version_store = VersionStore(vault, dataset.name, version)
+        self._store: Store = VersionStore(end, dataset.name, version) if isinstance(end, Vault) else end
         self._dataset = dataset
         self._version = version
         self._rules = rules
-        self._left_out = catalogue.left_out(dataset.project)
+        self._left_out = left_out or catalogue.left_out(dataset.project)
         self._tally = ExtractionTally()
         self._batch = _Batch()
         self._late = _LateLabels()
+        self._accounting = Accounting(catalogue, dataset, version)
         self._replacing = False
 
     def run(
-        self, source: Source, *, workers: int = 1, batch: int = BATCH_ITEMS, progress: Progress | None = None
+        self,
+        source: Source,
+        *,
+        workers: int = 1,
+        batch: int = BATCH_ITEMS,
+        progress: Progress | None = None,
+        told: Told | None = None,
     ) -> ExtractionTally:
         """Extract what is not extracted yet.
 
         At most `batch` items wait to become durable together. With 1, and one worker, an item is durable before the
-        next one is asked for: what a source needs that acknowledges its items to a sender.
+        next one is asked for: what a source needs that acknowledges its items to a sender. `told` is called with what
+        became of every file, by name, those included that an earlier run had done.
 
         Raises `SourceError` where the source cannot go on, or an error of vault or catalogue; what was done before
-        stays, and the same call goes on after it.
+        stays, and the same call goes on after it. Raises `AccountError` if what became of the items does not add up.
         """
-        self._tally, self._replacing = ExtractionTally(), False
+        accounting = self._begin(getattr(source, "finds", None), told)
         total = source.count()
-        with self._writer() as writer:
+        given = accounting.given(source, self._is_done)
+        with self._store.opened():
             try:
-                for handled in deidentified(source.items(self._is_done), self._rules, workers, self._vault.sealer()):
-                    self._try(writer, handled)
+                for handled in deidentified(given, self._rules, workers, self._store.sealer):
+                    self._try(handled)
                     tell(progress, self._tally.resumed + self._tally.items, total)
                     if len(self._batch.items) >= batch or self._batch.size >= _BATCH_BYTES:
-                        self._flush(writer)
+                        self._flush()
             except SourceError:  # after any other error it is not known which of the queued records the vault has
-                self._finish(writer)
+                self._finish()
                 raise
-            self._finish(writer)
+            self._finish()
+        accounting.check(self._tally.records)
         return self._tally
 
-    def _try(self, writer: Writer, handled: ItemResults) -> None:
-        try:
-            self._keep(writer, self._digest(handled.item.known_by), handled.item, handled.results)
-        except ItemUnavailableError:
-            self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
+    def account(self) -> Account:
+        """What became of all files of the version. Raises `AccountError` if it is not what the last run found."""
+        return self._accounting.account()
 
     def release(self, item: Item, held: bytes, *, replacing: bool = False) -> ExtractionTally:
         """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
@@ -171,46 +146,57 @@ class Extraction:
 
     def release_all(self, items: Iterable[tuple[Item, bytes]], *, replacing: bool = False) -> list[ExtractionTally]:
         """As `release`, of many, which become durable together: what became of each."""
+        self._begin()
         tallies, self._replacing = [], replacing
-        with self._writer() as writer:
+        with self._store.opened():
             for item, held in items:
                 self._tally = ExtractionTally()
-                self._keep(writer, held, item, outcomes(item, self._rules, reviewed=True), released=held)
+                self._keep(held, item, outcomes(item, self._rules, reviewed=True), released=held)
                 tallies.append(self._tally)
-            self._finish(writer)
+            self._finish()
         return tallies
 
+    def _begin(self, finds: Finds | None = None, told: Told | None = None) -> Accounting:
+        self._tally, self._replacing = ExtractionTally(), False
+        self._batch, self._late = _Batch(), _LateLabels()
+        self._accounting = Accounting(self._catalogue, self._dataset, self._version, finds, told)
+        return self._accounting
+
     def _is_done(self, mark: str) -> bool:
-        done = self._catalogue.is_done(self._dataset.name, self._version, self._digest(mark))
+        name = self._digest(mark)
+        done = self._catalogue.is_done(self._dataset.name, self._version, name)
         if done:
             self._tally = replace(self._tally, resumed=self._tally.resumed + 1)
+            self._accounting.resumed(mark, name)
         return done
 
     def _digest(self, mark: str) -> bytes:
         return self._catalogue.projects.item_digest(self._dataset.project, mark)
 
-    def _writer(self) -> Writer:
-        self._batch = _Batch()
-        self._late = _LateLabels()
-        return self._vault.writer(self._dataset.name, self._version)
-
     # -- one item ------------------------------------------------------------------------------------------------------
 
-    def _keep(
-        self, writer: Writer, name: bytes, item: Item, found: Iterable[Result], *, released: bytes | None = None
-    ) -> None:
-        """Hand the outcomes of one item to the vault, and remember what to write into the catalogue.
+    def _try(self, handled: ItemResults) -> None:
+        self._accounting.handled()
+        try:
+            self._keep(self._digest(handled.item.known_by), handled.item, handled.results)
+        except ItemUnavailableError:
+            self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
+            self._batch.items.append(self._accounting.not_had(handled.item))
+
+    def _keep(self, name: bytes, item: Item, found: Iterable[Result], *, released: bytes | None = None) -> None:
+        """Hand the outcomes of one item to the store, and remember what to write into the catalogue.
 
         `released` is the id in quarantine of an item that comes from there.
         """
-        got = _Gathered()
-        self._gather(writer, item, found, got)
+        got = Gathered()
+        self._gather(item, found, got)
         decided = None
         if got.held and got.opted_out:
             reason = "it is also about somebody who opted out: split it at its source"
-            got.held = [Held(OPTED_OUT, reason, releasable=False, origin=got.held[0].origin)]
+            held = Held(OPTED_OUT, reason, releasable=False, origin=got.held[0].origin)
+            got.held = [replace(held, parts=got.parts_held)]
         elif got.held and released is None:
-            decided = self._decided(writer, item, got)
+            decided = self._decided(item, got)
         whose = tuple(sorted(got.subjects))
         waiting = self._quarantine(item, got.held, released, whose) if got.held else None
         got.duplicates += bool(got.held) and waiting is None
@@ -225,12 +211,9 @@ class Extraction:
             patients=tuple(got.patients.values()),
             same=tuple(got.same.items()),
         )
-        if got.labels and not got.entries:
-            self._late.add(done, got.labels)
-        elif got.entries or got.duplicates or done.held or not got.opted_out:  # else it comes again after an opt-in
-            if got.labels:
-                self._catalogue.label(self._dataset.name, self._version, got.labels)
-            self._batch.items.append(done)
+        if released is None:
+            done = self._accounting.settled(item, done, got, waits=waiting is not None)
+        self._note(item, done, got)
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
@@ -244,19 +227,37 @@ class Extraction:
             released=self._tally.released + (decided is not None and decided.state == RELEASED),
         )
 
-    def _gather(self, writer: Writer, item: Item, found: Iterable[Result], got: _Gathered) -> None:
+    def _note(self, item: Item, done: ItemDone, got: Gathered) -> None:
+        """Remember what to write into the catalogue of an item."""
+        if got.labels and not got.entries:
+            self._late.add(done, got.labels)
+        elif got.entries or got.duplicates or done.held or not got.opted_out:
+            if got.labels:
+                self._catalogue.label(self._dataset.name, self._version, got.labels)
+            self._batch.items.append(done)
+        else:  # it comes again after an opt-in
+            self._batch.items.append(self._accounting.again(item, got.became))
+
+    def _gather(self, item: Item, found: Iterable[Result], got: Gathered) -> None:
         """Take the outcomes of one item; those of its records that were taken are not taken again."""
         for outcome in found:
-            got.same.update((outcome.clean if isinstance(outcome, SealedRecord) else outcome).same)
+            if isinstance(outcome, PassedOver):
+                got.of = max(got.of or 0, outcome.of)
+                got.add(Fate.PASSED, outcome.reason, outcome.parts)
+                continue
+            told = outcome if isinstance(outcome, Held) else clean_of(outcome)
+            got.of = max(got.of or 0, told.of)
+            got.same.update(told.same)
             if self._is_left_out(outcome):
                 got.opted_out += 1
+                got.add(Fate.PASSED, OPTED_OUT_WHY, told.parts)
             elif isinstance(outcome, Held):
                 got.held.append(outcome)
                 got.subjects.update(outcome.subjects or ("",))
             else:
-                self._take(writer, item, outcome, got)
+                self._take(item, outcome, got)
 
-    def _decided(self, writer: Writer, item: Item, got: _Gathered) -> HeldItem | None:
+    def _decided(self, item: Item, got: Gathered) -> HeldItem | None:
         """Apply what a reviewer decided about the same content before; None if a person is to be asked.
 
         An item that is still held after a release waits for that.
@@ -265,47 +266,58 @@ class Extraction:
         if known is None:
             return None
         held, decision = known
-        got.held.clear()
         if decision.state == RELEASED:
-            taken, got.duplicates = dict(got.entries), 0
+            got.held.clear()
+            got.only_written()
+            taken = dict(got.entries)
             again = outcomes(replace(item, blank=decision.regions), self._rules, reviewed=True)
-            new = (each for each in again if isinstance(each, Held) or clean_of(each).record not in taken)
-            self._gather(writer, item, new, got)
+            new = (each for each in again if not isinstance(each, Clean) or each.record not in taken)
+            self._gather(item, new, got)
+        else:
+            got.add(Fate.PASSED, REJECTED_WHY, got.parts_held)
+            got.held.clear()
         return None if got.held else held
 
-    def _is_left_out(self, outcome: Result) -> bool:
+    def _is_left_out(self, outcome: Held | Clean | SealedRecord) -> bool:
         """Tell whether what became of an item, or its patient, opted out; nothing is kept of it then."""
         if isinstance(outcome, Held):
             return any(self._left_out.patient(subject) for subject in outcome.subjects)
         clean = clean_of(outcome)
         left_out = self._left_out.record(clean.record, clean.subject)
         if left_out and isinstance(outcome, SealedRecord):
-            self._vault.discard(outcome.sealed)
+            self._store.discard(outcome.sealed)
         return left_out
 
-    def _take(self, writer: Writer, item: Item, found: Clean | SealedRecord, got: _Gathered) -> None:
-        """Put one record into the vault, and say what that means for the catalogue."""
+    def _take(self, item: Item, found: Clean | SealedRecord, got: Gathered) -> None:
+        """Put one record where it goes, and say what that means for the catalogue."""
         clean = clean_of(found)
         got.subjects.update(filter(None, [clean.subject]))
         if clean.patient:
             got.patients[clean.patient.person] = clean.patient
-        known = self._known(writer, clean.record, got.entries)
+        known = self._known(clean.record, got.entries)
         if clean.record in self._batch.records:
-            self._flush(writer)  # the vault tells of records that it has, not of those that it is about to have
-        put = self._version_store.put(writer, found, known, replacing=self._replacing)
+            self._flush()  # the vault tells of records that it has, not of those that it is about to have
+        put = self._store.put(found, known, replacing=self._replacing)
         entry = _entry(clean, put.size, item, known)
         if put.outcome is PutOutcome.REFUSED and known and known.supersedes(clean):
             got.duplicates += 1
+            got.add(Fate.OLDER, parts=clean.parts)
         elif put.outcome is PutOutcome.REFUSED:
-            got.held.append(Held(CONFLICT, "another object of this identifier has other content", releasable=True))
+            what = "another object of this identifier has other content"
+            got.held.append(Held(CONFLICT, what, releasable=True, parts=clean.parts))
         elif put.outcome is PutOutcome.SAME and known and known.entry.subject != clean.subject:
-            got.held.append(Held(CONFLICT, "the same content is another patient's already", releasable=False))
+            what = "the same content is another patient's already"
+            got.held.append(Held(CONFLICT, what, releasable=False, parts=clean.parts))
         elif put.outcome is PutOutcome.SAME and known and not known.is_superseded_by(clean):
             got.duplicates += 1
+            got.add(Fate.TWICE, parts=clean.parts)
             if known.is_catalogued and entry.label and not known.entry.label:
                 got.labels[entry.record] = entry.label
         else:
             got.updated += put.outcome is PutOutcome.REPLACED and known is not None
+            fate = Fate.UPDATED if known else Fate.WRITTEN
+            got.add(fate, parts=clean.parts)
+            got.written[entry.record] = (fate, clean.parts)
             if known and known.is_catalogued:
                 got.again.add(entry.record)
             got.entries[entry.record] = entry
@@ -313,13 +325,13 @@ class Extraction:
             self._batch.size += entry.size
             count_actions(got.actions, clean.actions)
 
-    def _known(self, writer: Writer, record: str, entries: Mapping[str, RecordEntry]) -> KnownRecord | None:
+    def _known(self, record: str, entries: Mapping[str, RecordEntry]) -> KnownRecord | None:
         """Find what an item before, or this one so far, listed under a record's id; the vault alone may have more
         after a crash."""
         if record in entries:
             return KnownRecord(entries[record], entries[record].edition, is_catalogued=False)
         if record in self._batch.records:
-            self._flush(writer)
+            self._flush()
         entry = self._catalogue.record(self._dataset.name, self._version, record)
         if entry is None:
             return None
@@ -346,28 +358,24 @@ class Extraction:
                 return None
             if held[0].code != OPTED_OUT:
                 file.seek(0)
-                self._put_aside(name.hex(), whose, read(file))
-        self._put_aside(name_record(name), whose, iter([item.name.encode()]))
+                self._store.put_aside(name.hex(), whose, read(file))
+        self._store.put_aside(name_record(name), whose, iter([item.name.encode()]))
         return replace(held_item(self._catalogue, place, number, item, held, content), item=name, patient=whose)
-
-    def _put_aside(self, record: str, subject: str, pieces: Iterator[bytes]) -> None:
-        place = quarantine_of(self._dataset.name)
-        if not self._vault.has(place, self._version, record):
-            self._vault.put_stream(place, self._version, record, subject, pieces)
 
     # -- durable ---------------------------------------------------------------------------------------------------
 
-    def _finish(self, writer: Writer) -> None:
+    def _finish(self) -> None:
         """Make all durable, and label what was labelled late."""
-        self._flush(writer)
+        self._flush()
+        self._accounting.write()
         if self._late.labels:
             self._catalogue.label(self._dataset.name, self._version, self._late.labels)
             self._catalogue.add_items(self._dataset.name, self._version, self._late.items)
             self._late = _LateLabels()
 
-    def _flush(self, writer: Writer) -> None:
+    def _flush(self) -> None:
         """Make everything durable: first the records, then the catalogue's entries for them."""
-        writer.flush()
+        self._store.flush()
         if self._batch.items:
             self._catalogue.add_items(self._dataset.name, self._version, self._batch.items)
             self._batch = _Batch()

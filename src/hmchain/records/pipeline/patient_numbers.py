@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 
-from hmchain.records.deidentification.outcome import Deidentifier
+from hmchain.records.deidentification.outcome import Deidentifier, PassedOver
 from hmchain.records.deidentification.patients import Patient, most_used
 from hmchain.records.sources.dicom.files import DicomFiles
 from hmchain.records.sources.fhir.files import FhirFiles
@@ -56,7 +56,7 @@ def merges(
             data = file.read()
         if all(each in data for each in marks):
             for outcome in rules.deidentify(item):
-                yield from outcome.same
+                yield from () if isinstance(outcome, PassedOver) else outcome.same
 
 
 def _until_it_stops(source: Source) -> Iterator[Item]:
@@ -70,6 +70,8 @@ class Acquainted:
 
     def __init__(self, source: Source, learn: Callable[[str], None]) -> None:
         self._source, self._learn = source, learn
+
+        self.finds = getattr(source, "finds", None)
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The items."""

@@ -212,7 +212,7 @@ def _outcomes(item: Item) -> _Answer:
 
 def _packed(outcome: Outcome) -> Outcome:
     """An outcome that holds its bytes, as one piece."""
-    if isinstance(outcome, Held):
+    if not isinstance(outcome, Clean):
         return outcome
     return replace(outcome, pieces=partial(tuple, (b"".join(bytes(piece) for piece in outcome.pieces()),)))
 

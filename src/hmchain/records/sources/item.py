@@ -39,6 +39,20 @@ class EmptySourceError(DataError):
 
 
 @dataclass(frozen=True)
+class FoundFile:
+    """A file that a source came upon: on disk, in an archive, or the one answer of a server."""
+
+    name: str
+    mark: str = ""
+    """What it is remembered by, if not by its name."""
+
+    @property
+    def known_by(self) -> str:
+        """The mark, or the name in its place."""
+        return self.mark or self.name
+
+
+@dataclass(frozen=True)
 class Item:
     """One file, message, resource or table."""
 
@@ -55,6 +69,8 @@ class Item:
     mark: str = ""
     """What it is remembered by (`marks`): the same at every run for the same content, and another for another content.
     Nothing: its name, which then stands for one content for good."""
+    within: FoundFile | None = None
+    """The file that it is a part of, or the file itself where its mark is another one; None: it is a file itself."""
     blank: Rectangles = ()
     """What a reviewer saw writing in, of an image: set to 0 in every frame."""
     keep: frozenset[str] = frozenset()
@@ -64,6 +80,16 @@ class Item:
     def known_by(self) -> str:
         """The mark, or the name in its place."""
         return self.mark or self.name
+
+    @property
+    def file(self) -> FoundFile:
+        """The file that it is, or is a part of."""
+        return self.within or FoundFile(self.name, self.mark)
+
+    @property
+    def part(self) -> str:
+        """Its name within its file; nothing if it is the file."""
+        return "" if self.file.name == self.name else self.name
 
 
 class Source(Protocol):

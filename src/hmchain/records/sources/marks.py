@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import BinaryIO
 
 from hmchain.canonical import digest
 
 _END_BYTES = 4096
+_READ_BYTES = 1 << 20
 
 
 def mark(name: str, *content: bytes) -> str:
@@ -20,10 +22,12 @@ def mark(name: str, *content: bytes) -> str:
     return f"{name} {digest('item', name.encode(), *content).hex()}"
 
 
-def mark_of_file(name: str, path: Path) -> str:
-    """Of a file, by all its bytes. Raises `OSError`."""
-    with path.open("rb") as file:
-        return mark(name, hashlib.file_digest(file, "sha256").digest())
+def mark_of_content(name: str, file: BinaryIO) -> str:
+    """Of a file, by all its bytes from where it is read."""
+    hasher = hashlib.sha256()
+    while piece := file.read(_READ_BYTES):
+        hasher.update(piece)
+    return mark(name, hasher.digest())
 
 
 def mark_of_large_file(name: str, path: Path) -> str:

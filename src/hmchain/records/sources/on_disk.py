@@ -9,7 +9,7 @@ from hmchain.records.sources.containers import open_container
 from hmchain.records.sources.dicom.files import DicomFiles
 from hmchain.records.sources.fhir.files import FhirFiles
 from hmchain.records.sources.hl7.files import Hl7Files
-from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, Source
+from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, Source
 from hmchain.records.sources.open_source import OpenSource
 from hmchain.records.sources.pictures.arrays import ImageArrays
 from hmchain.records.sources.pictures.files import ImageFiles
@@ -42,8 +42,6 @@ def _of_kind(request: SourceRequest, path: Path, kind: str) -> Source:
     if kind == IMAGE:
         labelled, patients = request.labels_from == FOLDERS, _patients(request.patients_from)
         return ImageFiles(open_container(path), labelled=labelled, patients=patients)
-    if path.suffix.lower() == ".zip" and kind in (FHIR, HL7, TABLE):
-        raise UnknownSourceError(f"{path} is an archive; of {kind} only files are read", "unpack it, give the folder")
     if kind == ARRAYS:
         if path.is_dir():
             raise UnknownSourceError(f"{path} is a folder of arrays", "give an .npz file itself")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import EmptySourceError, Item, Source
 from hmchain.records.sources.pictures.files import ImageFiles
-from hmchain.records.sources.skipped import SkippedItems
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class OpenSource:
 
     def passed_over(self) -> Mapping[str, int]:
         """Count the things that the last run found and that are no data of this kind, by reason."""
-        skipped = getattr(self.source, "skipped", None)
-        return skipped.counts if isinstance(skipped, SkippedItems) else {}
+        finds = getattr(self.source, "finds", None)
+        return finds.reasons if isinstance(finds, Finds) else {}
 
 
 class _Begun:
@@ -60,6 +60,7 @@ class _Begun:
         self._done: Callable[[str], bool] = lambda mark: False
         self._items = source.items(lambda mark: self._done(mark))
         self._first = next(self._items, None)
+        self.finds = getattr(source, "finds", None)
 
     @property
     def is_empty(self) -> bool:

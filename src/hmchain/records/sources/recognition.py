@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from hmchain.records.sources.addresses import UnknownSourceError
 from hmchain.records.sources.containers import open_container
 from hmchain.records.sources.dicom.header import why_not_dicom
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import ARRAYS, DICOM, FHIR, HL7, IMAGE, TABLE, EmptySourceError
 from hmchain.records.sources.pictures.files import SUFFIXES as IMAGE_SUFFIXES
 from hmchain.records.sources.pictures.files import begins_image
-from hmchain.records.sources.skipped import SkippedItems
 
 KINDS = (DICOM, IMAGE, ARRAYS, FHIR, HL7, TABLE)
 """What `--as` takes."""
@@ -57,7 +57,7 @@ def kinds_in(path: Path) -> Counter[str]:
         return Counter([ARRAYS])
     found: Counter[str] = Counter()
     tables = 0
-    for entry in islice(open_container(path).entries(SkippedItems()), LOOKED_AT):
+    for entry in islice(open_container(path).entries(Finds()), LOOKED_AT):
         kind = kind_of(entry.name, entry.head(HEAD_BYTES))
         if kind == TABLE and entry.name.lower().endswith(".csv"):
             tables += 1

@@ -10,17 +10,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import msgspec
 import polars as pl
 
 from hmchain.errors import InputError
 from hmchain.records import shipped
-from hmchain.records.sources.containers import files_below
-from hmchain.records.sources.item import TABLE, Item, SourceError
-from hmchain.records.sources.marks import mark_of_file
-from hmchain.records.sources.skipped import SkippedItems
+from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.finds import Finds
+from hmchain.records.sources.item import TABLE, Item, ItemUnavailableError, SourceError
+from hmchain.records.sources.marks import mark_of_content
 
 ROW = "\x00row"
 """The name of the row's number, counted from 1 without a header, while a table is at work."""
@@ -152,43 +152,46 @@ def load_schema(name: str) -> TableSchema:
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The CSV and Parquet files below a folder, or one file, that a schema has tables for."""
+    """The CSV and Parquet files of a folder or an archive, or one file, that a schema has tables for."""
 
     path: Path
     schema: TableSchema
-    skipped: SkippedItems = field(default_factory=SkippedItems, compare=False, repr=False)
-    """What the last run of `items` passed over."""
+    finds: Finds = field(default_factory=Finds, compare=False, repr=False)
+    """What the last run of `items` came upon."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """File after file in the order of their paths. Raises `SourceError` if none belongs to a table."""
-        self.skipped.clear()
-        for name, path in self._files(self.skipped).items():
+        self.finds.clear()
+        found = False
+        for entry in self._entries(self.finds):
+            found = True
             try:
-                known = mark_of_file(name, path)
-            except OSError as error:
-                raise _unreadable() from error
-            if not done(known):
-                yield Item(name, TABLE, _opener(path), mark=known)
+                with entry.open() as file:
+                    known = mark_of_content(entry.name, file)
+            except (ItemUnavailableError, OSError):
+                self.finds.passed("a file that cannot be read")
+                continue
+            if self.finds.wants(done, known):
+                yield Item(entry.name, TABLE, entry.open, mark=known, within=self.finds.current)
+        if not found:
+            names = ", ".join(f"{name}.csv" for name in list(self.schema.tables)[:3])
+            raise SourceError(f"{self.path} holds no table that the schema declares", f"files such as {names}")
 
     def count(self) -> int | None:
         """The number of files."""
-        return len(self._files(SkippedItems()))
+        return sum(1 for _ in self._entries(Finds()))
 
-    def _files(self, skipped: SkippedItems) -> dict[str, Path]:
-        alone = self.path.is_file()
-        paths = [self.path] if alone else files_below(self.path, self._why_not, skipped)
-        named = {self.path.name if alone else path.relative_to(self.path).as_posix(): path for path in paths}
-        known = {name: path for name, path in named.items() if self.schema.table(name) is not None}
-        if not known:
-            names = ", ".join(f"{name}.csv" for name in list(self.schema.tables)[:3])
-            raise SourceError(f"{self.path} holds no table that the schema declares", f"files such as {names}")
-        return known
+    def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
+        for entry in open_container(self.path).entries(finds):
+            if reason := self._why_not(entry.name):
+                finds.passed(reason)
+            else:
+                yield entry
 
-    def _why_not(self, path: Path) -> str:
-        if path.suffix.lower() not in _SUFFIXES:
+    def _why_not(self, name: str) -> str:
+        if PurePosixPath(name).suffix.lower() not in _SUFFIXES and not self.path.is_file():
             return "neither CSV nor Parquet"
-        known = self.schema.table(path.relative_to(self.path).as_posix())
-        return "" if known is not None else "of no table in the schema"
+        return "" if self.schema.table(name) is not None else "of no table in the schema"
 
 
 # -- reading and checking ----------------------------------------------------------------------------------------------
@@ -291,17 +294,3 @@ def _parsed(value: pl.Expr, column: Column, present: pl.DataType, name: str) -> 
     formats = _DAY_FORMATS if day else _TIME_FORMATS
     read = text.str.to_date if day else text.str.to_datetime
     return pl.coalesce(*(read(form, strict=False) for form in formats))
-
-
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    def read() -> BinaryIO:
-        try:
-            return path.open("rb")
-        except OSError as error:
-            raise _unreadable() from error
-
-    return read
-
-
-def _unreadable() -> SourceError:
-    return SourceError("a table cannot be opened", "check that you may read it")

@@ -192,10 +192,13 @@ def test_a_catalogue_of_the_version_before_is_brought_along(tmp_path: Path) -> N
             old.execute(f"ALTER TABLE held DROP COLUMN {column}")
         for table in ("decisions", "votes", "blanked_devices"):
             old.execute(f"DROP TABLE {table}")
+        for column in ("file", "became"):
+            old.execute(f"ALTER TABLE items DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 2")
     with Catalogue(path, LOCAL) as found:
         (held,) = found.quarantine.waiting(name.hex()[:8])
         assert (held.reason, held.regions, held.series, held.content) == ("a scan", (), "", b"")
+        assert found.is_done("brain", 1, name) and not found.account("brain", 1).files
         found.quarantine.decide(held, RELEASED, "M. Curie", 9000)
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hmchain.records.deidentification.fhir.deidentifier import FhirDeidentifier
 from hmchain.records.deidentification.fhir.rules import load_book
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, SHIFTED, Clean, Held
+from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, SHIFTED, Clean, Held, PassedOver
 from hmchain.records.deidentification.profile import FhirRules, Profile
 from hmchain.records.sources.item import Item
 from support.fhir_outcomes import BASIC, LONGITUDINAL, clean, content, held, outcomes
@@ -61,22 +61,19 @@ def test_a_byte_order_mark_is_no_damage() -> None:
     assert [content(each)["resourceType"] for each in outcomes(b"\xef\xbb\xbf" + ndjson([patient(1)]))] == ["Patient"]
 
 
-def test_unknown_types_are_held_and_named_only_if_fhir_knows_them() -> None:
+def test_unknown_types_are_passed_over_and_named_only_if_fhir_knows_them() -> None:
     found = outcomes(ndjson([{"resourceType": "Task"}, {"resourceType": "Ada Muster"}, {"resourceType": "Task"}]))
-    assert [outcome.reason for outcome in found if isinstance(outcome, Held)] == [
-        "2 resources of a type that is not taken: Task",
-        "1 resource of a type that is not taken: another type",
-    ]
+    assert found == [PassedOver("Task: never taken", 2, 3), PassedOver("another type: never taken", 1, 3)]
 
 
 def test_staff_and_bills_are_dropped_whole_and_counted() -> None:
     found = outcomes(ndjson([patient(1), {"resourceType": "Practitioner"}, {"resourceType": "Claim"}]))
-    assert len(found) == 1 and isinstance(found[0], Clean)
+    assert isinstance(found[0], Clean) and found[0].of == 3
+    assert found[1:] == [PassedOver("Claim: never taken", 1, 3), PassedOver("Practitioner: never taken", 1, 3)]
     assert {(a.element, a.done, a.count) for a in found[0].actions} >= {
         ("Practitioner", REMOVED, 1),
         ("Claim", REMOVED, 1),
     }
-    assert outcomes(ndjson([{"resourceType": "Claim"}])) == []
     assert held(outcomes(b'{"resourceType": "Bundle", "entry": []}')) == ["no_record"]
 
 

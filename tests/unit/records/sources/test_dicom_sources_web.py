@@ -244,7 +244,7 @@ def test_uids_that_would_lead_elsewhere_are_passed_over() -> None:
         pacs = source(url)
         assert list(pacs.items(NOBODY)) == []
     assert all(urlsplit(path).path.endswith("/studies") for path in seen)
-    assert pacs.skipped.counts == {"no valid UID": 5}
+    assert pacs.finds.reasons == {"no valid UID": 5}
 
 
 def test_conditions_that_a_server_ignores_are_checked_here() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hmchain.records.sources.hl7 import message as message_module
 from hmchain.records.sources.hl7.files import Hl7Files
 from hmchain.records.sources.hl7.message import Delimiters, MessageError, parse, split_messages
-from hmchain.records.sources.item import HL7, SourceError
+from hmchain.records.sources.item import HL7
 from support.health_records import admission_message, result_message
 
 STANDARD = Delimiters("|", "^", "~", "\\", "&")
@@ -141,11 +141,12 @@ def test_files_give_a_message_an_item_and_go_on_where_they_stopped(tmp_path: Pat
     (tmp_path / "d.pdf").write_text("other")
     source = Hl7Files(tmp_path)
     items = {item.name: item for item in source.items(lambda name: False)}
-    assert list(items) == ["a.HL7#1", "b/batch.hl7#1", "b/batch.hl7#2", "b/batch.hl7#3", "c.txt"]
+    assert list(items) == ["a.HL7#1", "b/batch.hl7#1", "b/batch.hl7#2", "b/batch.hl7#3"]
+    assert source.finds.reasons == {"no HL7 file": 1, "no HL7 message in it": 1}
     assert {item.kind for item in items.values()} == {HL7} and source.count() is None
     with items["b/batch.hl7#2"].open() as file:
         assert file.read() == MESSAGES[1].encode()
-    done = {items[name].mark for name in ("a.HL7#1", "b/batch.hl7#2", "c.txt")}
+    done = {items[name].mark for name in ("a.HL7#1", "b/batch.hl7#2")}
     rest = [item.name for item in source.items(done.__contains__)]
     assert rest == ["b/batch.hl7#1", "b/batch.hl7#3"]
     assert [item.name for item in Hl7Files(tmp_path / "a.HL7").items(lambda name: False)] == ["a.HL7#1"]
@@ -157,12 +158,12 @@ def test_acknowledgements_in_a_log_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "only.hl7").write_text(ack, newline="")
     source = Hl7Files(tmp_path)
     assert [item.name for item in source.items(lambda mark: False)] == ["log.hl7#1", "log.hl7#3"]
-    assert source.skipped.counts == {"an acknowledgement": 3}
+    assert source.finds.reasons == {"an acknowledgement": 3}
 
 
-def test_a_folder_without_messages_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no HL7 files"):
-        list(Hl7Files(tmp_path).items(lambda name: False))
+def test_a_file_called_hl7_without_a_message_is_given_to_be_seen(tmp_path: Path) -> None:
+    (tmp_path / "c.hl7").write_text("nothing of the kind")
+    assert [item.name for item in Hl7Files(tmp_path).items(lambda name: False)] == ["c.hl7"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_an_acknowledgement_is_neither_answered_nor_kept(ack: bytes) -> None:
         with pytest.raises(TimeoutError):
             sender.answer()
     assert len(taken.kept) == 1 and taken.error is None
-    assert taken.source.skipped.counts == {"an acknowledgement": 2}
+    assert taken.source.finds.reasons == {"an acknowledgement": 2}
 
 
 def test_what_answers_a_question_about_a_patient_is_a_message() -> None:

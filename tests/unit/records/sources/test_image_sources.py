@@ -63,7 +63,7 @@ def test_images_are_found_by_suffix_or_content_and_the_rest_is_counted(tmp_path:
     source = ImageFiles.at(folder, labelled=True)
     items = {item.name: item for item in source.items(NOBODY)}
     assert list(items) == ["a/1.png", "a/damaged.jpg", "a/no suffix", "loose.png"]
-    assert source.skipped.counts == {"not an image": 1}
+    assert source.finds.reasons == {"not an image": 1}
     assert items["loose.png"].label == "" and items["a/1.png"].kind == IMAGE
     with items["a/1.png"].open() as file:
         assert file.read() == png(0)

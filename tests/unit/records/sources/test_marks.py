@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hmchain.records.sources.marks import mark, mark_of_file, mark_of_large_file
+from hmchain.records.sources.marks import mark, mark_of_content, mark_of_large_file
+
+
+def mark_of_file(name: str, path: Path) -> str:
+    with path.open("rb") as file:
+        return mark_of_content(name, file)
+
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hmchain.records.deidentification.canary import tables as canaries
 from hmchain.records.deidentification.canary.planting import PlantedItem
 from hmchain.records.deidentification.canary.survivors import scan, survivors
-from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, Clean, Held
+from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, Clean, Held, Outcome, PassedOver
 from hmchain.records.deidentification.profile import Profile, ProfileError, TableRules, load_profile
 from hmchain.records.deidentification.safe_harbor import zip3
 from hmchain.records.deidentification.tables import deidentifier as tables_module
@@ -52,14 +52,15 @@ def schema(**columns: Column) -> TableSchema:
 
 def deidentify(
     data: bytes | pl.DataFrame, of: TableSchema, rules: Profile = OPEN, name: str = "t.csv"
-) -> list[Clean | Held]:  # fmt: skip
+) -> list[Outcome]:  # fmt: skip
     content = data.write_csv().encode() if isinstance(data, pl.DataFrame) else data
     item = Item(name, TABLE, lambda: io.BytesIO(content))
     return list(TableDeidentifier(rules, pseudonyms(), of, AS_OF).deidentify(item))
 
 
-def rows(found: list[Clean | Held]) -> pl.DataFrame:
-    assert all(isinstance(each, Clean) for each in found), found
+def rows(found: list[Outcome]) -> pl.DataFrame:
+    assert not any(isinstance(each, Held) for each in found), found
+    assert {each.of for each in found} == {sum(each.parts for each in found)}, "all rows are accounted for"
     return pl.concat([table_of(each) for each in found if isinstance(each, Clean)])
 
 
@@ -371,6 +372,7 @@ def test_a_table_that_gives_patients_away_is_refused_and_a_few_rows_are_left_out
     assert isinstance(found[0], Clean) and int(found[0].attributes["k"]) == groups["len"].min()
     left_out = [action.count for action in found[0].actions if action.element == "(rows of too small groups)"]
     assert left_out == [600 - kept.height]
+    assert found[-1] == PassedOver("rows of too small groups", 600 - kept.height, 600)
 
 
 def test_actions_say_what_became_of_each_column() -> None:

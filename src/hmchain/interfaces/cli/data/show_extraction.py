@@ -30,7 +30,7 @@ def extracted(found: ExtractedVersion) -> dict[str, object]:
     """The same as JSON."""
     version = found.version
     return {"dataset": version.dataset, "version": version.number, **plain(found.tally), "labels": found.labels,
-            **_of_source(found)}  # fmt: skip
+            "account": found.account.as_json(), **_of_source(found)}  # fmt: skip
 
 
 def show_extracted(found: ExtractedVersion) -> None:
@@ -71,10 +71,10 @@ def show_inspected(found: Inspection) -> None:
     output.fields((
         ("items", done.items),
         ("records", output.listed(f"{count} {kind}" for kind, count in done.records.most_common())),
-        ("patients", len(done.subjects)),
-        ("labels", output.listed(f"{label} {count}" for label, count in done.labels.most_common() if label)),
-        *([("passed over", f"{done.opted_out} of who or what opted out")] if done.opted_out else []),
-        *([("not had", done.unavailable)] if done.unavailable else []),
+        ("patients", done.patients),
+        ("labels", output.listed(f"{label} {count}" for label, count in done.labels.items() if label)),
+        *([("passed over", f"{done.tally.opted_out} of who or what opted out")] if done.tally.opted_out else []),
+        *([("not had", done.tally.unavailable)] if done.tally.unavailable else []),
         *_passed_over(found.passed_over),
     ))  # fmt: skip
     if done.held:

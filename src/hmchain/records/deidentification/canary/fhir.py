@@ -247,7 +247,7 @@ def _lines() -> PlantedItem:
 def _held() -> PlantedItem:
     at = Canaries("canary/held.ndjson")
     unknown = {"resourceType": at.word("resourceType"), "id": "u-1", "title": at.word("an unknown resource")}
-    return at.planted(FHIR, _encoded(unknown), held="resource_type")
+    return at.planted(FHIR, _encoded(unknown), held="passed_over")
 
 
 def _attached(at: Canaries, place: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hmchain.keys import SecretKey
 from hmchain.records.deidentification.canary.planting import PlantedItem
 from hmchain.records.deidentification.canary.survivors import Survivor, survivors
-from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held
+from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held, PassedOver
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
@@ -18,6 +18,8 @@ STRICT = ("basic", "longitudinal")
 
 BY_CHANCE = "identifier_suspected"
 """What an item is held as that has a short word or number of its patient's."""
+PASSED_OVER = "passed_over"
+"""What an item counts as of which nothing is ever taken."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,13 @@ def check(planted: PlantedItem, deidentifier: Deidentifier, profile: str, found:
 
 def _send(planted: PlantedItem, deidentifier: Deidentifier, found: KindReport, *, reviewed: bool) -> Held | None:
     """Collect what survived; the last `Held` that came out, if any."""
-    held, came_out = None, False
+    held, came_out, nothing = None, False, "nothing"
     for outcome in deidentifier.deidentify(planted.item, reviewed=reviewed):
         found.survivors += survivors(planted, (outcome,))
         held = outcome if isinstance(outcome, Held) else held
         came_out |= isinstance(outcome, Clean)
-    return held or (None if came_out else Held("nothing", "nothing came out", False))
+        nothing = PASSED_OVER if isinstance(outcome, PassedOver) else nothing
+    return held or (None if came_out else Held(nothing, "nothing came out", False))
 
 
 # Each kind has libraries of its own, which take time to load; loading a de-identifier keeps them from printing the

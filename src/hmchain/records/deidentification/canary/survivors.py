@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hmchain.records.deidentification.canary.planting import Canary, PlantedItem
-from hmchain.records.deidentification.outcome import Clean, Outcome
+from hmchain.records.deidentification.outcome import Clean, Outcome, PassedOver
 
 DEPTH_MAX = 3
 VIEWS_MAX = 2000
@@ -80,6 +80,9 @@ def views(data: bytes, depth: int = DEPTH_MAX) -> Iterator[bytes]:
 
 
 def _parts(outcome: Outcome) -> Iterator[tuple[str, bytes]]:
+    if isinstance(outcome, PassedOver):
+        yield "reason", outcome.reason.encode()
+        return
     if not isinstance(outcome, Clean):
         yield "reason", f"{outcome.code}\n{outcome.reason}".encode()
         return

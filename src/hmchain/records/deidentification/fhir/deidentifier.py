@@ -34,6 +34,7 @@ from hmchain.records.deidentification.outcome import (
     Finding,
     Held,
     Outcome,
+    PassedOver,
 )
 from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.deidentification.profile import Profile
@@ -102,6 +103,8 @@ class _Run:
     found: list[Finding] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     """Resources of types that are dropped whole."""
+    never_taken: Counter[str] = field(default_factory=Counter)
+    """Resources of types that no rule takes: they are counted, and not kept for anybody to look at."""
 
 
 class _Refused(Exception):
@@ -113,7 +116,6 @@ class _Refused(Exception):
 
 _REASONS = {
     "damaged": "that cannot be read as FHIR in JSON",
-    "resource_type": "of a type that is not taken: {}",
     "no_subject": "of no patient, or one that cannot be told: {}",
     "identifier_left": "with what identifies the patient in an element that stays: {}",
     "identifier_suspected": "with a number that is also the patient's, perhaps by chance: {}",
@@ -156,9 +158,9 @@ class FhirDeidentifier:
         return tuple(dict.fromkeys(run.found))
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
-        """A `Clean` a resource; then a `Held` for each reason why others may not pass.
+        """A `Clean` a resource; then a `Held` for each reason why others may not pass, and a `PassedOver` for each type
+        that is never taken, such as Practitioner.
 
-        Nothing comes of an item whose resources are all of types that are dropped whole, such as Practitioner.
         `reviewed` lets resources pass that have a modifier extension, and those with a number or name of the patient's
         without it, but for the places that `item.keep` names.
         """
@@ -179,19 +181,22 @@ class FhirDeidentifier:
                 continue
             if last is not None and clean is not None:
                 yield last
-            last = clean or last
+            last = replace(clean, of=len(raws)) if clean else last
         if last is not None:  # what was dropped whole is reported with a record that was kept
             whole = tuple(Action(kind, REMOVED, count) for kind, count in sorted(run.dropped.items()))
             yield replace(last, actions=last.actions + whole)
-        elif not refused and not run.dropped:
+        elif not raws:
             yield Held("no_record", "it holds no resource", releasable=False)
         for (code, kind), whose in refused.items():
             reason = f"{len(whose)} {'resource' if len(whose) == 1 else 'resources'} {_REASONS[code].format(kind)}"
             subjects = () if "" in whose else tuple(sorted(set(whose)))
-            yield Held(code, reason, releasable=code in _RELEASABLE, subjects=subjects)
+            held = Held(code, reason, releasable=code in _RELEASABLE, subjects=subjects)
+            yield replace(held, parts=len(whose), of=len(raws))
+        for kind, count in sorted((run.dropped + run.never_taken).items()):
+            yield PassedOver(f"{kind}: never taken", count, len(raws))
 
     def _clean(self, raw: _Raw, run: _Run) -> Clean | None:
-        """One resource's record; None if it is of a type that is dropped whole. Raises `_Refused`."""
+        """One resource's record; None if it is of a type that is never taken. Raises `_Refused`."""
         try:
             resource = _decode(raw.data)
         except _BAD_JSON as error:
@@ -204,8 +209,8 @@ class FhirDeidentifier:
             return None
         rule = self._rules.get(kind)
         if rule is None:
-            named = kind if kind in self._book.held else "another type"
-            raise _Refused("resource_type", named, self._whose(kind, resource, raw))
+            run.never_taken[kind if kind in self._book.held else "another type"] += 1
+            return None
         if b'"modifierExtension"' in bytes(raw.data) and not run.reviewed:
             raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
         return self._record(kind, resource, raw, rule, run)

@@ -27,6 +27,7 @@ from hmchain.records.deidentification.outcome import (
     Finding,
     Held,
     Outcome,
+    PassedOver,
 )
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -69,25 +70,28 @@ class TableDeidentifier:
         if table is None:
             yield Held("schema", "the schema declares no table of this name", releasable=False)
             return
+        rows = 0
         try:
             content = _content(item)
             if content is None:
                 yield Held("too_large", f"it is larger than {MEMORY_BYTES_MAX >> 20} MiB", releasable=False)
                 return
             raw = scan(content, self._schema)
-            yield from self._records(item, table, typed(raw, table), len(raw.collect_schema()) - len(table.columns))
+            rows = int(raw.select(pl.len()).collect(engine="streaming").item())
+            undeclared = len(raw.collect_schema()) - len(table.columns)
+            yield from self._records(item, table, typed(raw, table), undeclared, rows)
         except TableProblem as problem:
-            yield Held("schema", str(problem), releasable=False)
+            yield Held("schema", str(problem), releasable=False, parts=rows, of=rows)
         except AnonymityError as error:
-            yield Held("anonymity", f"{error.what}: {error.hint}", releasable=False)
+            yield Held("anonymity", f"{error.what}: {error.hint}", releasable=False, parts=rows, of=rows)
         except _UNREADABLE:  # their text may quote what is in the table
             what = f"it is neither Parquet nor CSV in UTF-8 with the separator {self._schema.separator!r}"
             yield Held("damaged", what, releasable=False)
 
-    def _records(self, item: Item, table: Table, frame: pl.LazyFrame, undeclared: int) -> Iterator[Outcome]:
+    def _records(self, item: Item, table: Table, frame: pl.LazyFrame, undeclared: int, total: int) -> Iterator[Outcome]:
         people = self._people(frame, table)
         if people.is_empty():
-            yield Held("no_record", "it has no rows", releasable=False)
+            yield Held("no_record", "it has no rows", releasable=False, parts=0, of=0)
             return
         known = frame.join(people.lazy(), on=table.subject, how="left", nulls_equal=True)
         changed = known.with_columns(self._changed(table))
@@ -101,8 +105,10 @@ class TableDeidentifier:
             if not weak.is_empty():
                 rows = rows.join(weak, on=quasi, how="anti", nulls_equal=True, maintain_order="left")
             for clean in self._parted(item, table, self._linked(rows, table), anonymity):
-                yield replace(clean, actions=clean.actions + notes)
+                yield replace(clean, actions=clean.actions + notes, of=total)
                 notes = ()
+        if anonymity and anonymity.suppressed:
+            yield PassedOver("rows of too small groups", anonymity.suppressed, total)
 
     def _people(self, frame: pl.LazyFrame, table: Table) -> pl.DataFrame:
         """A row a patient: the value in the table, the pseudonym, days of shift, and the part of the work."""
@@ -186,6 +192,7 @@ class TableDeidentifier:
                 pieces=partial(_parquet, kept),
                 attributes={"rows": str(kept.height)} | fulfilled,
                 actions=tuple(Action(name, what, kept.height) for name, what in done.items()),
+                parts=kept.height,
             )
 
     def _done(self, column: Column) -> str:

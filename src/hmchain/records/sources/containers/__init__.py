@@ -7,10 +7,10 @@ from pathlib import Path
 from hmchain.records.sources.containers import archive
 from hmchain.records.sources.containers.archive import Archive
 from hmchain.records.sources.containers.entry import Container, ContainerEntry
-from hmchain.records.sources.containers.folder import Folder, SingleFile, files_below, head_of
+from hmchain.records.sources.containers.folder import Folder, SingleFile, head_of
 from hmchain.records.sources.item import SourceError
 
-__all__ = ["Container", "ContainerEntry", "files_below", "open_container"]
+__all__ = ["Container", "ContainerEntry", "open_container"]
 
 
 def open_container(path: Path) -> Container:

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from hmchain.records.sources.containers.entry import ContainerEntry, text_of
+from hmchain.records.sources.containers.entry import ContainerEntry, text_of, why_not_data
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark
-from hmchain.records.sources.skipped import SkippedItems
 from hmchain.records.sources.spool import spooled
 
 ENTRIES_MAX = 1_000_000
@@ -69,24 +69,20 @@ class Archive:
     def _refused(self, why: str) -> SourceError:
         return SourceError(f"{self._path} {why}", "it may be made to fill disks; if not, unpack it, give the folder")
 
-    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
+    def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         """The files in the order of the archive."""
         taken: set[str] = set()
         for number, info in enumerate(self._zip.infolist(), start=1):
             if info.is_dir():
                 continue
             name = text_of(info.filename)
-            if info.compress_type not in _METHODS:
-                skipped.add(name, "an entry packed in an uncommon way")
-                continue
             if name in taken:  # an archive may hold two files of one name
                 name = f"{name}#{number}"
             taken.add(name)
             entry = self._entry(info, name, number)
-            if entry.head(len(BEGINNING)) == BEGINNING:
-                skipped.add(name, "an archive inside the archive")
-            elif name.rsplit("/", 1)[-1].startswith("."):
-                skipped.add(name, "a hidden file")
+            finds.file(name, entry.mark)
+            if reason := _why_not(entry, info):
+                finds.passed(reason)
             else:
                 yield entry
 
@@ -119,6 +115,15 @@ class Archive:
         sums = (info.CRC, info.file_size, info.compress_size)
         mark_it = partial(mark, name, *(str(each).encode() for each in sums))
         return ContainerEntry(name, label, info.file_size, head, opened, mark_it)
+
+
+def _why_not(entry: ContainerEntry, info: zipfile.ZipInfo) -> str:
+    """Say why an entry is not given; nothing if it is."""
+    if info.compress_type not in _METHODS:
+        return "an entry packed in an uncommon way"
+    if entry.head(len(BEGINNING)) == BEGINNING:
+        return "an archive inside the archive"
+    return why_not_data(entry.name, entry.size)
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from hmchain.records.sources.skipped import SkippedItems
+from hmchain.records.sources.finds import Finds
+
+_LEFT_BY_DESKTOPS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class ContainerEntry:
 class Container(Protocol):
     """A folder or an archive."""
 
-    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
-        """The files in a stable order; what cannot be a file of data is counted in `skipped`."""
+    def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
+        """The files in a stable order. `finds` is told of each file, and of why one is not given."""
         ...
 
     def tops(self) -> list[str]:
@@ -41,3 +43,15 @@ class Container(Protocol):
 def text_of(name: str) -> str:
     """A name that can be written as UTF-8, and differs for names that differ."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def why_not_data(name: str, size: int) -> str:
+    """Say why a file of that path and size is none of data, whatever is in it; nothing if it may be one."""
+    *folders, own = name.split("/")
+    if "__MACOSX" in folders or own.lower() in _LEFT_BY_DESKTOPS:
+        return "left by a desktop"
+    if own.startswith("."):
+        return "a hidden file"
+    if any(folder.startswith(".") for folder in folders):
+        return "in a hidden folder"
+    return "" if size else "an empty file"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from hmchain.records.sources.containers.entry import ContainerEntry, text_of
+from hmchain.records.sources.containers.entry import ContainerEntry, text_of, why_not_data
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark_of_large_file
-from hmchain.records.sources.skipped import SkippedItems
 
 
 class SingleFile:
@@ -20,59 +21,84 @@ class SingleFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
+    def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         """The file."""
-        yield _file_entry(self._path, text_of(self._path.name))
+        entry = _file_entry(self._path, text_of(self._path.name))
+        finds.file(entry.name, entry.mark)
+        yield entry
 
     def tops(self) -> list[str]:
         """None."""
         return []
 
 
+@dataclass
+class _Level:
+    """A folder on the way down."""
+
+    entries: Iterator[os.DirEntry[str]]
+    prefix: str
+
+
 class Folder:
-    """A folder; links to other folders are not followed, so that no loop is entered."""
+    """A folder and the folders below it.
+
+    A link is followed where it leads to a file of this folder that would not be given otherwise, as in a folder that
+    keeps its files in a hidden store. What else it leads to is given where it lies, or lies outside: it is passed over.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
+    def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         """The files in the order of their paths. Raises `SourceError` if the folder itself cannot be read."""
-        yield from self._below(self._path, "", skipped)
+        way = [_Level(iter(_listing(self._path)), "")]  # no recursion: folders may be deeper than that goes
+        while way:
+            found = next(way[-1].entries, None)
+            if found is None:
+                way.pop()
+                continue
+            name = way[-1].prefix + text_of(found.name)
+            if _is_folder(found):
+                try:
+                    way.append(_Level(iter(_listing(Path(found.path))), name + "/"))
+                except SourceError:
+                    finds.file(name + "/")
+                    finds.passed("a folder that cannot be read")
+                continue
+            entry = _file_entry(Path(found.path), name)
+            finds.file(name, entry.mark if _is_file(found) else None)
+            if reason := self._why_not(found, entry):
+                finds.passed(reason)
+            else:
+                yield entry
 
     def tops(self) -> list[str]:
         """The names of the folders at its top, sorted."""
         return [text_of(entry.name) for entry in _listing(self._path) if _is_folder(entry)]
 
-    def _below(self, folder: Path, prefix: str, skipped: SkippedItems) -> Iterator[ContainerEntry]:
+    def _why_not(self, found: os.DirEntry[str], entry: ContainerEntry) -> str:
+        """Say why a file is not given; nothing if it is."""
+        if found.is_symlink() and (reason := self._why_not_followed(Path(found.path))):
+            return reason
+        if not _is_file(found):
+            return "neither file nor folder"
+        if reason := why_not_data(entry.name, entry.size):
+            return reason
+        return "" if os.access(found.path, os.R_OK) else "a file that may not be read"
+
+    def _why_not_followed(self, link: Path) -> str:
         try:
-            found = _listing(folder)
-        except SourceError:
-            if not prefix:
-                raise
-            skipped.add(prefix, "a folder that cannot be read")
-            return
-        for entry in found:
-            name = prefix + text_of(entry.name)
-            if _is_folder(entry):
-                yield from self._below(Path(entry.path), name + "/", skipped)
-            elif entry.name.startswith("."):
-                skipped.add(name, "a hidden file")
-            elif _is_file(entry):
-                yield _file_entry(Path(entry.path), name)
-            else:
-                skipped.add(name, "a link, or no file")
-
-
-def files_below(folder: Path, why_not: Callable[[Path], str], skipped: SkippedItems) -> list[Path]:
-    """The files below a folder that `why_not` has nothing against, in the order of their paths; others are counted."""
-    found = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        reason = "a hidden file" if path.name.startswith(".") else why_not(path)
-        if reason:
-            skipped.add(path.name, reason)
-        else:
-            found.append(path)
-    return found
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):  # it leads to nothing, or round in a loop
+            return "a link to nothing"
+        root = self._path.resolve()
+        if not target.is_relative_to(root):
+            return "a link out of the folder"
+        inside = target.relative_to(root)
+        if target.is_dir() or not why_not_data(text_of(inside.as_posix()), 1):
+            return "a link to what lies here itself"
+        return ""
 
 
 def _listing(folder: Path) -> list[os.DirEntry[str]]:

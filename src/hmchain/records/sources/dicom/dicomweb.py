@@ -9,9 +9,9 @@ from typing import Any
 
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
 from hmchain.records.sources.dicom.web_client import WebClient
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.http import WebServer
 from hmchain.records.sources.item import DICOM, Item
-from hmchain.records.sources.skipped import SkippedItems
 
 PAGE = 500
 
@@ -35,8 +35,8 @@ class DicomWeb:
         self._client = WebClient(server)
         self._selection = selection
         self._page = page
-        self.skipped = SkippedItems()
-        """What the last run of `items` passed over."""
+        self.finds = Finds(answers=True)
+        """What the last run of `items` came upon."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -48,7 +48,7 @@ class DicomWeb:
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The selected objects, study by study, but for those that are `done`; each is fetched when it is opened."""
-        self.skipped.clear()
+        self.finds.clear()
         for study in self._studies():
             for series in self._below(f"studies/{study}/series", _SERIES, (_MODALITY,)):
                 if self._selection.takes_series(_text(series, _MODALITY)):
@@ -71,7 +71,8 @@ class DicomWeb:
         for match in self._below(path, _OBJECT, ()):
             uid = _text(match, _OBJECT)
             name = f"{study}/{series}/{uid}"
-            if not done(name):
+            self.finds.file(name)
+            if self.finds.wants(done, name):
                 yield Item(name, DICOM, partial(self._client.retrieve, f"{path}/{uid}"))
 
     def _studies(self) -> Iterator[str]:
@@ -111,7 +112,8 @@ class DicomWeb:
                 if _UID.fullmatch(_text(match, key)):
                     yield match
                 else:
-                    self.skipped.add(_text(match, key), "no valid UID")
+                    self.finds.file(f"{path}/{_text(match, key)}")
+                    self.finds.passed("no valid UID")
             if len(matches) > self._page:
                 return  # it gave all at once
             offset, before = offset + len(matches), uids

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from hmchain.records.sources.dicom.dimse_client import DimseClient, Pacs
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import DICOM, Item
-from hmchain.records.sources.skipped import SkippedItems
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -30,8 +30,8 @@ class Dimse:
     def __init__(self, pacs: Pacs, selection: Selection = EVERYTHING) -> None:
         self._client = DimseClient(pacs)
         self._selection = selection
-        self.skipped = SkippedItems()
-        """What the last run of `items` passed over."""
+        self.finds = Finds(answers=True)
+        """What the last run of `items` came upon."""
 
     def close(self) -> None:
         """Close connections, and stop listening."""
@@ -43,7 +43,7 @@ class Dimse:
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The selected objects, study by study, but for those that are `done`; each is fetched when it is opened."""
-        self.skipped.clear()
+        self.finds.clear()
         with tempfile.TemporaryFile("w+") as studies:
             studies.writelines(f"{_text(match, 'StudyInstanceUID')}\n" for match in self._matching_studies())
             studies.seek(0)
@@ -75,7 +75,8 @@ class Dimse:
             }
             for object_uid, sop_class in objects.items():
                 name = f"{study}/{uid}/{object_uid}"
-                if not done(name):
+                self.finds.file(name)
+                if self.finds.wants(done, name):
                     yield Item(name, DICOM, partial(self._client.retrieve, study, uid, object_uid, sop_class))
 
     def _matching_studies(self) -> Iterator[Dataset]:

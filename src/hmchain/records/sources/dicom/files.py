@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from hmchain.records.sources.containers import Container, ContainerEntry, open_container
 from hmchain.records.sources.dicom.header import HEAD_BYTES, read_header, why_not_dicom
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import DICOM, Item, ItemUnavailableError
-from hmchain.records.sources.skipped import SkippedItems
 
 _SUFFIXES = {".dcm", ".dicom", ".ima"}
 
@@ -24,8 +24,8 @@ class DicomFiles:
     def __init__(self, container: Container, selection: Selection = EVERYTHING) -> None:
         self._container = container
         self._selection = selection
-        self.skipped = SkippedItems()
-        """What the last run of `items` passed over."""
+        self.finds = Finds()
+        """What the last run of `items` came upon."""
 
     @classmethod
     def at(cls, path: Path, selection: Selection = EVERYTHING) -> DicomFiles:
@@ -34,22 +34,22 @@ class DicomFiles:
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The objects in the order of the container, but for those that are `done`."""
-        self.skipped.clear()
-        for entry in self._entries(self.skipped):
-            if not done(mark := entry.mark()) and self._takes(entry):
+        self.finds.clear()
+        for entry in self._entries(self.finds):
+            if self.finds.wants(done, mark := entry.mark()) and self._takes(entry):
                 yield Item(entry.name, DICOM, entry.open, mark=mark)
 
     def count(self) -> int | None:
         """The number of items; None with a selection, which would have to read every header first."""
         if not self._selection.everything:
             return None
-        return sum(1 for _ in self._entries(SkippedItems()))
+        return sum(1 for _ in self._entries(Finds()))
 
-    def _entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
-        for entry in self._container.entries(skipped):
+    def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
+        for entry in self._container.entries(finds):
             reason = why_not_dicom(entry.head(HEAD_BYTES))
             if reason == "a DICOMDIR" or (reason and PurePosixPath(entry.name).suffix.lower() not in _SUFFIXES):
-                skipped.add(entry.name, reason)
+                finds.passed(reason)
             else:
                 yield entry
 
@@ -67,5 +67,5 @@ class DicomFiles:
         taken = self._selection.takes_study(header.patient, header.study_date, header.description)
         if taken and self._selection.takes_series(header.modality):
             return True
-        self.skipped.add(entry.name, "not selected")
+        self.finds.passed("not selected")
         return False

@@ -1,4 +1,4 @@
-"""FHIR files of a folder: NDJSON of a bulk export, also as .gz, and JSON files of one resource or bundle.
+"""FHIR files in folders and archives: NDJSON of a bulk export, also as .gz, and JSON files of one resource or bundle.
 
 An NDJSON file is cut into blocks of lines, an item each, so that neither memory nor what is done again after a stop
 grows with the file. A JSON file is one item: it is in memory as a whole while it is de-identified.
@@ -15,97 +15,97 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from hmchain.records.sources.containers import files_below
-from hmchain.records.sources.item import FHIR, Item, SourceError
-from hmchain.records.sources.marks import mark, mark_of_file
-from hmchain.records.sources.skipped import SkippedItems
+from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.finds import Finds
+from hmchain.records.sources.item import FHIR, FoundFile, Item, ItemUnavailableError, SourceError
+from hmchain.records.sources.marks import mark, mark_of_content
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES_MAX = 64 << 20
 """A longer line is cut, and so given as damaged: no resource that could be kept is as large."""
 JSON_BYTES_MAX = 512 << 20
 
-_SUFFIXES = (".ndjson", ".ndjson.gz", ".json")
+_LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
+_WHOLE = (".json", ".fhir", ".bundle")
+_HEAD_BYTES = 4096
+_XML = b"http://hl7.org/fhir"
 
 
 @dataclass(frozen=True)
 class FhirFiles:
-    """The FHIR files below a folder, or one file."""
+    """The FHIR files of a folder or an archive, or one file."""
 
     path: Path
-    skipped: SkippedItems = field(default_factory=SkippedItems, compare=False, repr=False)
-    """What the last run of `items` passed over."""
+    finds: Finds = field(default_factory=Finds, compare=False, repr=False)
+    """What the last run of `items` came upon."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
-        """Blocks and files in the order of their paths.
-
-        Raises `SourceError` if there is nothing to read, or where a file cannot be read.
-        """
-        self.skipped.clear()
-        for path in self._files(self.skipped):
-            name = self._name(path)
+        """Blocks and files in the order of their paths. Raises `SourceError` where a compressed file breaks off."""
+        self.finds.clear()
+        for entry in self._entries(self.finds):
             try:
-                if path.suffix.lower() == ".json":
-                    yield from _whole(path, name, done)
-                else:
-                    yield from _blocks(path, name, done)
+                yield from (_blocks if _is_lines(entry.name) else _whole)(entry, done, self.finds)
+            except ItemUnavailableError:
+                self.finds.passed("a file that cannot be read")
             except (OSError, EOFError, zlib.error) as error:
                 hint = "check that it is complete and that you may read it; what came before it is kept"
                 raise SourceError(f"a FHIR file cannot be read: {type(error).__name__}", hint) from error
 
     def count(self) -> int | None:
         """The number of items; unknown if a file is compressed."""
-        files = self._files(SkippedItems())
-        if any(path.suffix.lower() == ".gz" for path in files):
+        entries = list(self._entries(Finds()))
+        if any(entry.name.lower().endswith(".gz") for entry in entries):
             return None
-        return sum(1 if path.suffix.lower() == ".json" else -(-path.stat().st_size // BLOCK_BYTES) for path in files)
+        return sum(-(-entry.size // BLOCK_BYTES) if _is_lines(entry.name) else 1 for entry in entries)
 
-    def _files(self, skipped: SkippedItems) -> list[Path]:
-        if self.path.is_file():
-            return [self.path]
-        found = files_below(self.path, _why_not_fhir, skipped)
-        if not found:
-            raise SourceError(f"{self.path} holds no FHIR files", "they end in .ndjson, .ndjson.gz or .json")
-        return found
-
-    def _name(self, path: Path) -> str:
-        return path.name if path == self.path else path.relative_to(self.path).as_posix()
+    def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
+        alone = self.path.is_file()
+        for entry in open_container(self.path).entries(finds):
+            reason = "" if alone and len(entry.name) == len(self.path.name) else _why_not_fhir(entry)
+            if reason:
+                finds.passed(reason)
+            else:
+                yield entry
 
 
-def _why_not_fhir(path: Path) -> str:
-    return "" if path.name.lower().endswith(_SUFFIXES) else "no FHIR file"
+def _is_lines(name: str) -> bool:
+    return name.lower().endswith(_LINES)
 
 
-def _whole(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
-    size = path.stat().st_size
-    if size > JSON_BYTES_MAX:
-        what = f"a JSON file has {size >> 20} MiB; it may have {JSON_BYTES_MAX >> 20}"
-        raise SourceError(what, "export it as NDJSON, which is read in blocks")
-
-    def read() -> BinaryIO:
-        try:
-            return path.open("rb")
-        except OSError as error:
-            raise SourceError("a FHIR file cannot be opened", "check that you may read it") from error
-
-    known = mark_of_file(name, path)
-    if not done(known):
-        yield Item(name, FHIR, read, mark=known)
+def _why_not_fhir(entry: ContainerEntry) -> str:
+    name = entry.name.lower()
+    if name.endswith(_LINES):
+        return ""
+    if name.endswith(_WHOLE):
+        if entry.size > JSON_BYTES_MAX:
+            return f"a JSON file of more than {JSON_BYTES_MAX >> 20} MiB: export it as NDJSON"
+        return ""
+    if name.endswith(".xml") and _XML in entry.head(_HEAD_BYTES):
+        return "FHIR in XML: export it as JSON"
+    return "no FHIR file"
 
 
-def _blocks(path: Path, name: str, done: Callable[[str], bool]) -> Iterator[Item]:
+def _whole(entry: ContainerEntry, done: Callable[[str], bool], finds: Finds) -> Iterator[Item]:
+    with entry.open() as file:
+        known = mark_of_content(entry.name, file)
+    if finds.wants(done, known):
+        yield Item(entry.name, FHIR, entry.open, mark=known, within=finds.current)
+
+
+def _blocks(entry: ContainerEntry, done: Callable[[str], bool], finds: Finds) -> Iterator[Item]:
     """The lines that begin within the same MiB of the file's text, as the item `NAME@MIB`."""
-    with _open(path) as file:
+    whole: FoundFile = finds.current
+    with _open(entry) as file:
         offset = 0
         while data := file.read(BLOCK_BYTES - offset % BLOCK_BYTES):
-            block = f"{name}@{offset // BLOCK_BYTES}"
+            block = f"{entry.name}@{offset // BLOCK_BYTES}"
             offset += len(data)
             if not data.endswith(b"\n"):
                 rest, skipped = _rest_of_line(file)
                 data += rest
                 offset += len(rest) + skipped
-            if data.strip() and not done(known := mark(block, data)):
-                yield Item(block, FHIR, partial(io.BytesIO, data), mark=known)
+            if data.strip() and finds.wants(done, known := mark(block, data)):
+                yield Item(block, FHIR, partial(io.BytesIO, data), mark=known, within=whole)
 
 
 def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:
@@ -118,5 +118,6 @@ def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:
     return rest, skipped
 
 
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
+def _open(entry: ContainerEntry) -> BinaryIO:
+    file = entry.open()
+    return cast(BinaryIO, gzip.open(file)) if entry.name.lower().endswith(".gz") else file

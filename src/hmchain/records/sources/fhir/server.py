@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +17,7 @@ import msgspec
 
 from hmchain.canonical import digest
 from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import FHIR, Item, SourceError
 from hmchain.records.sources.marks import mark
 
@@ -33,6 +34,7 @@ POLL_SECONDS = (2.0, 60.0)
 """Between two looks at an export: doubled from the first to the second, unless the server says how long."""
 
 _PAGING_HINT = "try another page size, or a bulk export; what was extracted is kept"
+_NOTE = "OperationOutcome"
 _TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}", re.ASCII)
 _SINCE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d))?", re.ASCII)
 _Shape = TypeVar("_Shape")
@@ -81,6 +83,8 @@ class _Query:
     types: tuple[str, ...] = DEFAULT_TYPES
     since: str = ""
     """Only what changed since then: a day (`2026-11-01`) or an instant (`2026-11-01T00:00:00Z`)."""
+    finds: Finds = field(default_factory=lambda: Finds(answers=True), compare=False, repr=False, kw_only=True)
+    """What the last run of `items` came upon."""
 
     def __post_init__(self) -> None:
         if not self.types or not all(_TYPE.fullmatch(kind) for kind in self.types):
@@ -101,9 +105,10 @@ class FhirSearch(_Query):
         Raises `SourceError` where the server refuses, does not answer, answers something else, or its pages go round in
         a loop.
         """
+        self.finds.clear()
         for kind in self.types:
             for resources in self._pages(kind):
-                yield from _items(resources, done)
+                yield from _items(resources, done, self.finds)
 
     def count(self) -> int | None:
         """The server's own count; None if it gives none."""
@@ -152,12 +157,13 @@ class FhirExport(_Query):
         Raises as `FhirSearch.items`, and if the export is not ready in time. After a stop a new export is made and what
         is kept is left out.
         """
+        self.finds.clear()
         job = self._kick_off()
         manifest = self._ready(job)
         for output in manifest.output:
             url = self.client.base.join(output.url)
             for line in self.client.lines(url, with_credential=manifest.requiresAccessToken):
-                yield from _items([line], done)
+                yield from _items([line], done, self.finds)
         self.client.delete(job)
 
     def count(self) -> int | None:
@@ -188,23 +194,26 @@ class FhirExport(_Query):
             self.client.pause(pause)
 
 
-def _items(resources: list[bytes], done: Callable[[str], bool]) -> Iterator[Item]:
+def _items(resources: list[bytes], done: Callable[[str], bool], finds: Finds) -> Iterator[Item]:
     for data in resources:
         name = _item_name(data)
-        if name and not done(known := mark(name, data)):
+        known = mark(name, data)
+        finds.file(name, lambda: known)  # noqa: B023 - asked for before the next resource
+        if name.startswith(_NOTE):
+            finds.passed("a server's note on what it gave")
+        elif finds.wants(done, known):
             yield Item(name, FHIR, partial(io.BytesIO, data), mark=known)
 
 
 def _item_name(data: bytes) -> str:
-    """`Type/id/_history/version`; a digest for what has no id; nothing for what is about the search itself."""
+    """`Type/id/_history/version`; a digest for what has no id, and for what is about the search itself."""
     try:
         identity = msgspec.json.decode(data, type=_Identity)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         identity = _Identity()
-    if identity.resourceType == "OperationOutcome":
-        return ""
-    if not identity.id:
-        return digest("fhir resource", data).hex()
+    if identity.resourceType == _NOTE or not identity.id:
+        own = digest("fhir resource", data).hex()
+        return f"{_NOTE}/{own}" if identity.resourceType == _NOTE else own
     version = f"/_history/{identity.meta.versionId}" if identity.meta.versionId else ""
     return f"{identity.resourceType}/{identity.id}{version}"
 

@@ -1,4 +1,4 @@
-"""Files of HL7 v2 messages: one, several, or batches a file."""
+"""Files of HL7 v2 messages, in folders and archives: one, several, or batches a file."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from hmchain.records.sources.containers import files_below
+from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, MessageError, parse, split_messages
-from hmchain.records.sources.item import HL7, Item, SourceError
-from hmchain.records.sources.marks import mark, mark_of_file
-from hmchain.records.sources.skipped import SkippedItems
+from hmchain.records.sources.item import HL7, Item, ItemUnavailableError
+from hmchain.records.sources.marks import mark, mark_of_content
 
 _SUFFIXES = (".hl7", ".er7", ".txt", ".msg")
+_TEXTS = (".txt", ".msg")
+"""Suffixes of files of anything."""
+_BEGINNINGS = (b"MSH", b"FHS", b"BHS")
 
 
 @dataclass(frozen=True)
 class Hl7Files:
-    """The HL7 v2 files below a folder, or one file of any name."""
+    """The HL7 v2 files of a folder or an archive, or one file of any name."""
 
     path: Path
-    skipped: SkippedItems = field(default_factory=SkippedItems, compare=False, repr=False)
-    """What the last run of `items` passed over."""
+    finds: Finds = field(default_factory=Finds, compare=False, repr=False)
+    """What the last run of `items` came upon."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
-        """Message after message, as `FILE#NUMBER`, in the order of the files' paths; a file without one as it is.
-
-        Raises `SourceError` if there is nothing to read, or where a file cannot be read.
-        """
-        self.skipped.clear()
-        for path in self._files():
-            name = path.name if path == self.path else path.relative_to(self.path).as_posix()
+        """Message after message, as `FILE#NUMBER`, in the order of the files' paths; a file without one as it is."""
+        self.finds.clear()
+        alone = self.path.is_file()
+        for entry in open_container(self.path).entries(self.finds):
+            reason = "" if alone and len(entry.name) == len(self.path.name) else _why_not_hl7(entry)
+            if reason:
+                self.finds.passed(reason)
+                continue
             try:
-                yield from _messages(path, name, done, self.skipped)
-            except OSError as error:
-                raise SourceError("an HL7 file cannot be read", "check that you may read it") from error
+                yield from _messages(entry, done, self.finds)
+            except (ItemUnavailableError, OSError):
+                self.finds.passed("a file that cannot be read")
 
     def count(self) -> int | None:
         """Not known before the files are read."""
         return None
 
-    def _files(self) -> list[Path]:
-        if self.path.is_file():
-            return [self.path]
-        found = files_below(self.path, _why_not_hl7, self.skipped)
-        if not found:
-            raise SourceError(f"{self.path} holds no HL7 files", f"they end in {', '.join(_SUFFIXES)}")
-        return found
 
-
-def _why_not_hl7(path: Path) -> str:
-    return "" if path.suffix.lower() in _SUFFIXES else "no HL7 file"
+def _why_not_hl7(entry: ContainerEntry) -> str:
+    if PurePosixPath(entry.name).suffix.lower() in _SUFFIXES or entry.head(8).lstrip(b"\x0b\r\n").startswith(
+        _BEGINNINGS
+    ):
+        return ""
+    return "no HL7 file"
 
 
 def _is_acknowledgement(data: bytes) -> bool:
@@ -64,15 +64,23 @@ def _is_acknowledgement(data: bytes) -> bool:
         return False
 
 
-def _messages(path: Path, name: str, done: Callable[[str], bool], skipped: SkippedItems) -> Iterator[Item]:
-    found = False
-    with path.open("rb") as file:
+def _messages(entry: ContainerEntry, done: Callable[[str], bool], finds: Finds) -> Iterator[Item]:
+    found, whole = False, finds.current
+    with entry.open() as file:
         for number, message in enumerate(split_messages(file), start=1):
             found = True
-            known = mark(f"{name}#{number}", message)
+            name = f"{entry.name}#{number}"
+            known = mark(name, message)
             if _is_acknowledgement(message):
-                skipped.add(f"{name}#{number}", ACKNOWLEDGEMENT)
-            elif not done(known):
-                yield Item(f"{name}#{number}", HL7, partial(io.BytesIO, message), mark=known)
-    if not found and not done(known := mark_of_file(name, path)):
-        yield Item(name, HL7, lambda: path.open("rb"), mark=known)
+                finds.passed(ACKNOWLEDGEMENT, 1)
+            elif finds.wants(done, known):
+                yield Item(name, HL7, partial(io.BytesIO, message), mark=known, within=whole)
+        if found:
+            return
+        if PurePosixPath(entry.name).suffix.lower() in _TEXTS:
+            finds.passed("no HL7 message in it")
+            return
+        file.seek(0)
+        known = mark_of_content(entry.name, file)
+    if finds.wants(done, known):
+        yield Item(entry.name, HL7, entry.open, mark=known, within=whole)

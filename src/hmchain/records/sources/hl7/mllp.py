@@ -21,9 +21,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from hmchain.canonical import digest
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, Message, MessageError, parse
 from hmchain.records.sources.item import HL7, Item, SourceError
-from hmchain.records.sources.skipped import SkippedItems
 
 START, END = b"\x0b", b"\x1c\r"
 ACCEPTED, FAILED, REFUSED = "AA", "AE", "AR"
@@ -57,7 +57,23 @@ class _Arrival:
 
     @property
     def name(self) -> str:
-        return f"mllp/{digest('hl7 message', self.data).hex()}"
+        return _name(self.data)
+
+
+@dataclass(frozen=True)
+class _NotKept:
+    """A message that nobody handles, and why."""
+
+    data: bytes
+    why: str
+
+    @property
+    def name(self) -> str:
+        return _name(self.data)
+
+
+def _name(data: bytes) -> str:
+    return f"mllp/{digest('hl7 message', data).hex()}"
 
 
 class MllpSource:
@@ -73,9 +89,9 @@ class MllpSource:
     ) -> None:
         """Port 0 takes a free one. Without `tls` messages travel in clear: leave `host` at this machine then."""
         self._host, self._port, self._tls, self._limits = host, port, tls, limits or Limits()
-        self.skipped = SkippedItems()
-        """What came and is no message to keep."""
-        self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
+        self.finds = Finds(answers=True)
+        """What came, kept or not."""
+        self._arrivals: queue.SimpleQueue[_Arrival | _NotKept | None] = queue.SimpleQueue()
         self._conversations: set[asyncio.Task[None]] = set()
         self._listening = threading.Event()
         self._stopped = False
@@ -113,7 +129,11 @@ class MllpSource:
                 what = f"cannot listen at {self._host} port {self._port}"
                 raise SourceError(what, "give a free port of this machine") from self._failure
             while (arrival := self._arrivals.get()) is not None:
-                if not done(arrival.name):
+                self.finds.file(arrival.name)
+                if isinstance(arrival, _NotKept):
+                    self.finds.passed(arrival.why, 1)
+                    continue
+                if self.finds.wants(done, arrival.name):
                     pending = arrival
                     yield Item(arrival.name, HL7, partial(io.BytesIO, arrival.data))
                     pending = None
@@ -191,9 +211,10 @@ class MllpSource:
         try:
             message = parse(data)
         except MessageError:
+            self._arrivals.put(_NotKept(data, "no HL7 message: refused"))
             return acknowledgement(None, REFUSED)
         if message.is_acknowledgement:
-            self.skipped.add("a message", ACKNOWLEDGEMENT)
+            self._arrivals.put(_NotKept(data, ACKNOWLEDGEMENT))
             return b""
         if self._stopped:
             return acknowledgement(message, FAILED)

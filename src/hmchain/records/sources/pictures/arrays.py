@@ -19,8 +19,10 @@ import numpy.typing as npt
 from hmchain.records.pictures import medmnist
 from hmchain.records.pictures.decode import PIXELS_MAX, as_png
 from hmchain.records.pictures.imageset import DatasetLayoutError
-from hmchain.records.sources.item import IMAGE, Item, SourceError
-from hmchain.records.sources.marks import mark
+from hmchain.records.sources.containers.entry import text_of
+from hmchain.records.sources.finds import Finds
+from hmchain.records.sources.item import IMAGE, FoundFile, Item, SourceError
+from hmchain.records.sources.marks import mark, mark_of_large_file
 
 _PARTS = ("train", "val", "test")
 _LAYOUTS = "train_images, train_labels, val_images, val_labels, test_images and test_labels, or images and labels"
@@ -42,17 +44,23 @@ class ImageArrays:
         self._path = path
         self._classes = classes or medmnist.CLASSES.get(path.stem.lower(), ())
         self._parts = self._find_parts()
+        self.finds = Finds()
+        """What the last run of `items` came upon: the one file."""
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The images in the order of the file, but for those that are `done`."""
+        file = FoundFile(text_of(self._path.name), mark_of_large_file(text_of(self._path.name), self._path))
+        self.finds.clear()
+        self.finds.file(file.name, lambda: file.mark)
         with self._opened() as archive:
             for part, prefix in self._parts:
                 labels = self._labels(archive, f"{prefix}labels")
                 for index, (pixels, shape) in enumerate(self._images(archive, f"{prefix}images")):
                     name = f"{part}/{index:06d}"
                     known = mark(name, str(shape).encode(), pixels)
-                    if not done(known):
-                        yield Item(name, IMAGE, partial(_png, pixels, shape), self._class(labels[index]), mark=known)
+                    if self.finds.wants(done, known):
+                        label = self._class(labels[index])
+                        yield Item(name, IMAGE, partial(_png, pixels, shape), label, mark=known, within=file)
 
     def count(self) -> int | None:
         """The number of images."""

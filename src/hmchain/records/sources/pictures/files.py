@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from hmchain.records.pictures.decode import FORMATS
 from hmchain.records.pictures.set_folders import are_splits
 from hmchain.records.sources.containers import Container, ContainerEntry, open_container
-from hmchain.records.sources.item import IMAGE, Item
+from hmchain.records.sources.finds import Finds
+from hmchain.records.sources.item import IMAGE, FoundFile, Item
 from hmchain.records.sources.marks import mark
 from hmchain.records.sources.pictures.patients import Patients
-from hmchain.records.sources.skipped import SkippedItems
 
 FOLDERS_COUNTED = 1000
 
@@ -37,8 +37,8 @@ class ImageFiles:
         self.labelled = labelled
         self.patients = patients
         self._folders: set[str] = set()
-        self.skipped = SkippedItems()
-        """What the last run of `items` passed over."""
+        self.finds = Finds()
+        """What the last run of `items` came upon."""
 
     @classmethod
     def at(cls, path: Path, *, labelled: bool = False) -> ImageFiles:
@@ -47,10 +47,10 @@ class ImageFiles:
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The images in the order of the container, but for those that are `done`."""
-        self.skipped.clear()
+        self.finds.clear()
         self._folders.clear()
         depth = 1 if are_splits(self._container.tops()) else 0
-        for entry in self._entries(self.skipped):
+        for entry in self._entries(self.finds):
             folder = _folder(entry.name, depth)
             if folder and len(self._folders) <= FOLDERS_COUNTED:
                 self._folders.add(folder)
@@ -59,11 +59,12 @@ class ImageFiles:
             if self.patients is not None:
                 patient = self.patients.of(entry.name, _folder(entry.name, depth + 1) if self.labelled else folder)
                 if not patient:
-                    self.skipped.add(entry.name, self.patients.unsaid)
+                    self.finds.passed(self.patients.unsaid)
                     continue
-            known = mark(entry.mark(), label.encode(), patient.encode()) if label or patient else entry.mark()
-            if not done(known):
-                yield Item(entry.name, IMAGE, entry.open, label, patient, known)
+            own = entry.mark()
+            known = mark(own, label.encode(), patient.encode()) if label or patient else own
+            if self.finds.wants(done, known):
+                yield Item(entry.name, IMAGE, entry.open, label, patient, known, FoundFile(entry.name, own))
 
     @property
     def folders(self) -> int:
@@ -72,14 +73,14 @@ class ImageFiles:
 
     def count(self) -> int | None:
         """The number of items."""
-        return sum(1 for _ in self._entries(SkippedItems()))
+        return sum(1 for _ in self._entries(Finds()))
 
-    def _entries(self, skipped: SkippedItems) -> Iterator[ContainerEntry]:
-        for entry in self._container.entries(skipped):
+    def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
+        for entry in self._container.entries(finds):
             if PurePosixPath(entry.name).suffix.lower() in SUFFIXES or begins_image(entry.head(_HEAD_BYTES)):
                 yield entry
             else:
-                skipped.add(entry.name, "not an image")
+                finds.passed("not an image")
 
 
 def _folder(name: str, depth: int) -> str:
