@@ -7,6 +7,7 @@ slices of real MR where a folder of them is given. Values from 0 to 1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -155,18 +156,39 @@ def plain(r: Generator, side: int) -> Plane:
     return np.clip(plane, 0, 1)
 
 
+def mosaic(r: Generator, side: int, sections: list[Plane]) -> Plane:
+    """Small sections in rows, as functional MR is stored: from afar they look like letters on a line."""
+    small = int(np.exp(r.uniform(np.log(14), np.log(110))))
+    plane = np.zeros((side + small, side + small), np.float32)
+    count = r.integers(3, 60)
+    first = sections[r.integers(len(sections))]
+    for place in range((side // small + 1) ** 2):
+        if place >= count and count < 40:
+            break
+        row, column = divmod(place, side // small + 1)
+        section = first if r.random() < 0.6 else sections[r.integers(len(sections))]
+        size = max(int(small * r.uniform(0.5, 1)), 6) if r.random() < 0.5 else small
+        edge = (small - size) // 2
+        shown = cv2.resize(section, (size, size), interpolation=cv2.INTER_AREA) * r.uniform(0.7, 1.1)
+        top, left = row * small + edge, column * small + edge
+        plane[top : top + size, left : left + size] = shown
+    return np.clip(plane[:side, :side], 0, 1)
+
+
 def tiles(r: Generator, side: int) -> Plane:
-    """A mosaic of small sections, as functional MR is stored, or a page of pictures."""
-    count = int(r.integers(2, 9))
-    small = side // count
-    one = organs if r.random() < 0.6 else folds
-    shown = cv2.resize(one(r, max(small * 2, 64)), (small, small), interpolation=cv2.INTER_AREA)
-    plane = np.zeros((side, side), np.float32)
-    for row in range(count):
-        for column in range(count):
-            level = r.uniform(0.7, 1.1)
-            plane[row * small : (row + 1) * small, column * small : (column + 1) * small] = shown * level
-    return np.clip(plane, 0, 1)
+    """A mosaic of composed sections."""
+    kinds = (organs, organs, folds, projection)
+    return mosaic(r, side, [kinds[r.integers(4)](r, 128) * round_mask(r, 128) for _ in range(4)])
+
+
+def round_mask(r: Generator, side: int) -> Plane:
+    """1 within an ellipse in the middle, 0 around it, or 1 everywhere."""
+    if r.random() < 0.3:
+        return np.ones((side, side), np.float32)
+    mask = np.zeros((side, side), np.float32)
+    axes = (int(side * r.uniform(0.25, 0.48)), int(side * r.uniform(0.25, 0.48)))
+    cv2.ellipse(mask, (side // 2, side // 2), axes, 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    return mask
 
 
 def pebbles(r: Generator, side: int) -> Plane:
@@ -183,24 +205,35 @@ def pebbles(r: Generator, side: int) -> Plane:
 
 
 KINDS: list[Callable[[Generator, int], Plane]] = [
-    organs, organs, organs, folds, folds, projection, projection, breast, ultrasound, nuclear, plain, tiles, pebbles,
+    organs, organs, organs, folds, folds, projection, projection, breast, ultrasound, nuclear, plain, tiles, tiles,
+    pebbles,
 ]  # fmt: skip
+
+
+@cache
+def _field() -> Plane:
+    """White noise to cut from: drawing new numbers takes longer than all else."""
+    return np.random.default_rng(0).standard_normal((2048, 2048), np.float32)
+
+
+def _white(r: Generator, side: int) -> Plane:
+    top, left = r.integers(0, 2048 - side, 2)
+    return _field()[top : top + side, left : left + side]
 
 
 def noisy(r: Generator, plane: Plane) -> Plane:
     """Noise as detectors, coils and interpolation make it: white, smooth, striped, or of a magnitude."""
     side = plane.shape[0]
-    level = float(np.exp(r.uniform(np.log(0.002), np.log(0.15))))
-    noise = r.standard_normal((side, side)).astype(np.float32)
+    level = np.float32(np.exp(r.uniform(np.log(0.002), np.log(0.15))))
+    noise = _white(r, side)
     kind = r.random()
     if kind < 0.4:
         noise = blur(noise, r.uniform(0.4, 2.5))
-        noise = noise / max(float(noise.std()), 1e-6)
+        noise = noise / noise.std()
     if kind < 0.06:
-        noise = noise + r.standard_normal((side, 1)).astype(np.float32)
+        noise = noise + r.standard_normal((side, 1), np.float32)
     if kind > 0.8:
-        other = r.standard_normal((side, side)).astype(np.float32)
-        return np.hypot(plane + level * noise, level * other).astype(np.float32)
+        return np.hypot(plane + level * noise, level * _white(r, side))
     return plane + level * noise
 
 

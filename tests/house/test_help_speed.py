@@ -15,7 +15,7 @@ from hmchain.interfaces.cli.main import Commands
 
 OF_EXTRAS = {
     "torch", "PIL", "safetensors", "medmnist", "httpx", "google.protobuf", "websockets", "dicomanonymizer", "gdcm",
-    "jpeg_ls", "polars", "pydicom", "pynetdicom",
+    "jpeg_ls", "onnxruntime", "polars", "pydicom", "pynetdicom",
 }  # fmt: skip
 HEAVY = {"numpy", "obstore", "cryptography", "blake3", "msgspec", "sqlite3", *OF_EXTRAS}
 PROBE = """

@@ -122,7 +122,18 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
     assert answer.stdout.strip() == "False"
 
 
-EXTRAS = {"dicomanonymizer", "gdcm", "google", "httpx", "jpeg_ls", "polars", "pydicom", "pynetdicom", "websockets"}
+EXTRAS = {
+    "dicomanonymizer",
+    "gdcm",
+    "google",
+    "httpx",
+    "jpeg_ls",
+    "onnxruntime",
+    "polars",
+    "pydicom",
+    "pynetdicom",
+    "websockets",
+}
 """Libraries of the extras `cometbft` and `data`, which `make demo` does not install."""
 WITHOUT_EXTRAS = (
     "ledger.readers.audit", "ledger.readers.decisions", "application.node.folder_audit",

@@ -32,6 +32,7 @@ _EXTRAS = {
     "dicomanonymizer": "data",
     "gdcm": "data",
     "jpeg_ls": "data",
+    "onnxruntime": "data",
     "polars": "data",
     "pydicom": "data",
     "pynetdicom": "data",

@@ -3,85 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
+from hmchain.records.deidentification.writing.net import CELL, Net
+from hmchain.records.deidentification.writing.planes import Plane, brightness, halved
 from hmchain.records.deidentification.writing.regions import merged, regions
 
 _SIDE_MIN = 8
-"""Pixels: no letter that a person can read, let alone a name, fits into less."""
+"""Pixels: no word that a person can read fits into less."""
 _PIXELS_MAX = 1 << 28
-_CELL = 4
-_UNSAFE = 0.25
-_LETTERS_MIN = 2.0
-"""Times as long as it is high: one letter alone is a marker (R, L), and a person looks at it."""
-_ROWS_A_TIME = 2048
-_OVERLAP = 128
+_SCALES = 3
+"""An image is looked at whole, at a half and at a quarter, for letters from 6 to 160 pixels."""
+_HALVED_MIN = 96
+"""Pixels to a side that are left to look at a smaller copy."""
+UNSAFE, LOOK = 0.8, 0.4
+"""Scores from which a region is writing, and from which a person looks: the operating curve is in the docs."""
+_CELLS_MIN = 3
+"""Cells of a region: fewer are less than two letters of the least size."""
+_REGIONS_MAX = 200
+"""Of a copy of the image: with more of them it is unsafe in any case."""
+_WORD = 1.6
+"""Times as long as high, from which a region is more than one letter."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the net says of an image of so many rows and columns: for each of its copies, how many times smaller."""
+
+    rows: int
+    columns: int
+    maps: tuple[tuple[int, Plane], ...]
+
+    def writing(self, unsafe: float = UNSAFE, look: float = LOOK) -> Writing:
+        """The verdict, with two thresholds."""
+        found = merged([one for times, scores in self.maps for one in self._regions(times, scores, look)], 2 * CELL)
+        if not found:
+            return Writing(Verdict.CLEAN)
+        sure = any(one.score >= unsafe and _is_word(one) for one in found)
+        return Writing(Verdict.UNSAFE if sure else Verdict.LOOK, tuple(found))
+
+    def _regions(self, times: int, scores: Plane, threshold: float) -> Iterator[Region]:
+        """Rectangles of pixels with a margin of a cell, since a letter's end may lie in the next."""
+        side = CELL * times
+        for one in regions(scores, threshold, _CELLS_MIN)[:_REGIONS_MAX]:
+            left, top = max(one.left - 1, 0) * side, max(one.top - 1, 0) * side
+            right, low = (one.left + one.width + 1) * side, (one.top + one.height + 1) * side
+            yield Region(left, top, min(right, self.columns) - left, min(low, self.rows) - top, one.score)
 
 
 class Detector:
     """Looks for writing in images. One serves a process for any number of images; it can be pickled."""
 
+    def __init__(self) -> None:
+        """The net is loaded at the first look."""
+        self._net = Net()
+
     def look(self, image: NDArray[np.generic]) -> Writing:
         """Judge an image of (rows, columns) or (rows, columns, 3), of any integer or float type.
 
-        What cannot be judged is for a person: too large, of another shape, without a finite value.
+        What cannot be judged is for a person: too large, of another shape, with a value that is no number. One letter
+        alone is as well: R and L at the side of a radiograph are no name, but what is left of one looks the same.
         """
-        if (
-            image.ndim not in (2, 3)
-            or (image.ndim == 3 and image.shape[2] not in (1, 3, 4))
-            or image.size > _PIXELS_MAX
-        ):
-            return Writing(Verdict.LOOK)
-        if min(image.shape[:2]) < _SIDE_MIN:
-            return Writing(Verdict.CLEAN)
-        found: list[Region] = []
-        for plane in _planes(image):
+        scores = self.scores(image)
+        return scores.writing() if scores else Writing(Verdict.LOOK)
+
+    def scores(self, image: NDArray[np.generic]) -> Scores | None:
+        """What the net says of every part of an image; nothing of what it cannot judge."""
+        if not _judgeable(image):
+            return None
+        maps: list[tuple[int, Plane]] = []
+        for plane in brightness(image) if min(image.shape[:2]) >= _SIDE_MIN else ():
             if not np.isfinite(plane).all():
-                return Writing(Verdict.LOOK)
-            for top in range(0, max(plane.shape[0] - _OVERLAP, 1), _ROWS_A_TIME - _OVERLAP):
-                part = regions(_scores(plane[top : top + _ROWS_A_TIME]), _UNSAFE, _CELL)
-                found += [Region(one.left, one.top + top, one.width, one.height, one.score) for one in part]
-        found = merged(found, 2 * _CELL)
-        return Writing(_verdict(found), tuple(found))
+                return None
+            for scale in range(_SCALES if np.ptp(plane) > 0 else 0):
+                if scale:
+                    plane = halved(plane)
+                if not scale or min(plane.shape) >= _HALVED_MIN:
+                    maps.append((1 << scale, self._net.scores(plane)))
+        return Scores(image.shape[0], image.shape[1], tuple(maps))
 
 
-def _planes(image: NDArray[np.generic]) -> Iterator[NDArray[np.float32]]:
-    """The brightness of an image and, of a colour image, what brightness does not show."""
-    if image.ndim == 2:
-        yield image.astype(np.float32)
-        return
-    colours = image[..., :3].astype(np.float32)
-    yield colours.max(axis=2)
-    spread = colours.max(axis=2) - colours.min(axis=2)
-    if spread.any():
-        yield spread
+def _judgeable(image: NDArray[np.generic]) -> bool:
+    shape = image.shape
+    of_planes = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    return of_planes and image.size <= _PIXELS_MAX and image.dtype.kind in "biuf"
 
 
-def _verdict(found: list[Region]) -> Verdict:
-    if not found:
-        return Verdict.CLEAN
-    words = any(max(one.width, one.height) >= _LETTERS_MIN * min(one.width, one.height) for one in found)
-    return Verdict.UNSAFE if words else Verdict.LOOK
-
-
-def _scores(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A score for every cell: steep steps around it. Letters have many; so has some anatomy, which is held."""
-    low, high = np.percentile(plane, (0.5, 99.5))
-    span = max(float(high - low), float(np.ptp(plane)) / 4)
-    if span <= 0:
-        return np.zeros((plane.shape[0] // _CELL, plane.shape[1] // _CELL), np.float32)
-    across, down = np.diff(plane, axis=1)[1:], np.diff(plane, axis=0)[:, 1:]
-    return _mean(np.maximum(np.abs(across), np.abs(down)) > span / 8)
-
-
-def _mean(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The share of pixels around every cell, within four cells."""
-    rows, columns = (size // _CELL for size in mask.shape)
-    cells = mask[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL).mean((1, 3), dtype=np.float32)
-    padded = np.pad(cells, 1)
-    near = [padded[down : down + rows, right : right + columns] for down in range(3) for right in range(3)]
-    mean: NDArray[np.float32] = np.mean(near, axis=0, dtype=np.float32)
-    return mean
+def _is_word(region: Region) -> bool:
+    """More than one letter: without its margins longer than high, or slanting and large."""
+    width, height = region.width - 2 * CELL, region.height - 2 * CELL
+    return max(width, height) >= _WORD * min(width, height) or min(width, height) >= 8 * CELL

@@ -8,6 +8,7 @@ ink has one value and tissue is noisy.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,52 +43,82 @@ def halved(plane: Plane) -> Plane:
     return quarter
 
 
-def channels(plane: Plane) -> Plane:
-    """The four renderings, each from -1 to 1: (4, rows, columns)."""
-    step = max(plane.size // _SAMPLES, 1)
-    sample = plane.reshape(-1)[::step]
-    low, dark, bright, high = (float(one) for one in np.percentile(sample, (0, 1, 99, 100)))
-    low, high = min(low, float(plane.min())), max(high, float(plane.max()))
-    if bright - dark <= 0.02 * (high - low):  # nearly all of it is one value
-        dark, bright = low, high
+@dataclass(frozen=True)
+class Levels:
+    """Where an image's values begin and end, and where those do that a viewer would show."""
+
+    low: float
+    dark: float
+    bright: float
+    high: float
+
+    @classmethod
+    def of(cls, plane: Plane) -> Levels:
+        """The levels of a whole image."""
+        low, high = float(plane.min()), float(plane.max())
+        sample = plane.reshape(-1)[:: max(plane.size // _SAMPLES, 1)]
+        dark, bright = (float(one) for one in np.percentile(sample, (1, 99)))
+        if bright <= dark:  # nearly all of it is one value
+            dark, bright = low, high
+        return cls(low, dark, bright, high)
+
+
+def channels(plane: Plane, levels: Levels | None = None) -> Plane:
+    """The four renderings, each from -1 to 1: (4, rows, columns); a part of an image has the levels of the whole."""
+    at = levels or Levels.of(plane)
+    shown = (plane - np.float32(at.dark)) * np.float32(1 / max(at.bright - at.dark, 1e-30))
     out = np.empty((CHANNELS, *plane.shape), np.float32)
-    out[0] = (plane - low) * (2 / max(high - low, 1e-30)) - 1
-    np.clip((plane - dark) * (2 / max(bright - dark, 1e-30)) - 1, -1, 1, out=out[1])
-    out[2] = _local((plane - dark) / max(bright - dark, 1e-30))
-    out[3] = _equal(plane)
+    out[0] = (plane - np.float32(at.low)) * np.float32(2 / max(at.high - at.low, 1e-30)) - 1
+    np.clip(shown * 2 - 1, -1, 1, out=out[1])
+    _local(np.clip(shown, -2, 3), out[2])
+    _equal(plane, out[3])
     return out
 
 
-def _local(plane: Plane) -> Plane:
+def _local(plane: Plane, out: Plane) -> None:
     """Each pixel against the mean of those around it, in their standard deviations."""
-    mean = _box(plane, _AROUND)
-    off = plane - mean
-    spread = np.sqrt(np.maximum(_box(off * off, _AROUND), 0)) + np.float32(_FAINT)
-    local: Plane = np.clip(off / (3 * spread), -1, 1)
-    return local
+    off = plane - _box(plane)
+    spread = _box(off * off)
+    np.sqrt(np.maximum(spread, 0, out=spread), out=spread)
+    spread += np.float32(_FAINT)
+    spread *= 3
+    off /= spread
+    np.clip(off, -1, 1, out=out)
 
 
-def _box(plane: Plane, reach: int) -> Plane:
-    """The mean over a square that reaches so far to each side; beyond the border the image is continued."""
-    side = 2 * reach + 1
-    for axis in (0, 1):
-        width = [(0, 0), (0, 0)]
-        width[axis] = (reach + 1, reach)
-        sums = np.cumsum(np.pad(plane, width, mode="edge"), axis=axis, dtype=np.float64)
-        sums = sums[side:] - sums[:-side] if axis == 0 else sums[:, side:] - sums[:, :-side]
-        plane = (sums / side).astype(np.float32)
-    return plane
+def _box(plane: Plane) -> Plane:
+    """The mean over a square of 21 pixels to a side; beyond the border the image is continued."""
+    padded = np.pad(plane, _AROUND, mode="edge")
+    rows = _sums(padded, 0)
+    mean = _sums(rows, 1)
+    mean *= np.float32(1 / (2 * _AROUND + 1) ** 2)
+    return mean
 
 
-def _equal(plane: Plane) -> Plane:
+def _sums(plane: Plane, axis: int) -> Plane:
+    """Sums of 21 neighbours: of 16, of 4 and of 1, each made of two halves."""
+    size = plane.shape[axis] - 2 * _AROUND
+
+    def part(of: Plane, begin: int, end: int | None) -> Plane:
+        return of[begin:end] if axis == 0 else of[:, begin:end]
+
+    two = part(plane, 0, -1) + part(plane, 1, None)
+    four = part(two, 0, -2) + part(two, 2, None)
+    eight = part(four, 0, -4) + part(four, 4, None)
+    sums = part(eight, 0, size) + part(eight, 8, 8 + size)
+    sums += part(four, 16, 16 + size)
+    sums += part(plane, 20, 20 + size)
+    return sums
+
+
+def _equal(plane: Plane, out: Plane) -> None:
     """1 where a pixel is equal to a neighbour in its row and to one in its column, 0 in one of them, else -1."""
     across, down = plane[:, 1:] == plane[:, :-1], plane[1:] == plane[:-1]
-    equal = np.full(plane.shape, -1, np.float32)
     row, column = np.zeros(plane.shape, bool), np.zeros(plane.shape, bool)
     row[:, 1:] |= across
     row[:, :-1] |= across
     column[1:] |= down
     column[:-1] |= down
-    equal += row
-    equal += column
-    return equal
+    out[:] = -1
+    out += row
+    out += column

@@ -8,14 +8,19 @@ from numpy.typing import NDArray
 from hmchain.records.deidentification.writing.answer import Region
 
 
-def regions(scores: NDArray[np.float32], threshold: float, cell: int) -> list[Region]:
-    """The connected cells that score more than `threshold`, as rectangles of pixels, the surest first."""
+def regions(scores: NDArray[np.float32], threshold: float, cells_min: int) -> list[Region]:
+    """The connected cells that score more than `threshold`, as rectangles of cells, the surest first.
+
+    Those of fewer than `cells_min` cells are left out.
+    """
     found: list[Region] = []
     for rows, columns in _components(scores > threshold):
+        if len(rows) < cells_min:
+            continue
         top, left = int(rows.min()), int(columns.min())
         height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
         score = float(scores[rows, columns].max())
-        found.append(Region(left * cell, top * cell, width * cell, height * cell, score))
+        found.append(Region(left, top, width, height, score))
     return sorted(found, key=lambda region: -region.score)
 
 
