@@ -31,7 +31,7 @@ from hmchain.records.deidentification.outcome import (
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
-from hmchain.records.deidentification.writing.judging import detector, doubts, judge, to_blank
+from hmchain.records.deidentification.writing.judging import detector, doubts, further, judge, to_blank
 from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten, metadata_kinds, readers
 from hmchain.records.sources.item import Item, Rectangles
 
@@ -110,6 +110,8 @@ class ImageDeidentifier:
         blank, unsure = item.blank, list[Held]()
         if self._rules.find_writing and not reviewed:
             blank, unsure = self._judged(pages, count, blank)
+        elif self._rules.find_writing and blank:
+            unsure = further(_look(pages(), count, ()), _look(pages(), count, blank), blank)
         if unsure:
             yield replace(unsure[0], subjects=(subject,), parts=count, of=count)
             return

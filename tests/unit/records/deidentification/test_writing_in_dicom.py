@@ -17,7 +17,7 @@ from hmchain.records.deidentification.dicom import DicomDeidentifier, picture
 from hmchain.records.deidentification.outcome import REMOVED, Action, Clean, Held
 from hmchain.records.deidentification.profile import DicomRules, PixelRules, Profile
 from hmchain.records.deidentification.writing import Region, Verdict, Writing
-from support.dicom_objects import PSEUDONYMS, clean, content, ct, held, item, outcome, written
+from support.dicom_objects import PSEUDONYMS, clean, collected, content, ct, held, item, outcome, written
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
@@ -340,11 +340,34 @@ def test_a_sign_is_no_further_bit(filled: bool) -> None:
     assert (clean(dataset).pixel_array == -5).all()
 
 
-def test_what_a_reviewer_saw_is_blanked_and_nobody_looks_again(detector: Inked) -> None:
-    seen = replace(item(written(image(drawn()))), blank=((5, 20, 9, 1),))
-    (found,) = looking().deidentify(seen, reviewed=True)
-    assert isinstance(found, Clean) and not detector.looks
-    assert pydicom.dcmread(io.BytesIO(content(found))).pixel_array.max() == 3
+def test_what_a_reviewer_saw_is_blanked_and_what_the_reviewer_left_stays(detector: Inked) -> None:
+    pixels = drawn()
+    pixels[0, 22, 5:14] += INK  # the detector makes one region of both
+    seen = replace(item(written(image(pixels))), blank=((5, 20, 9, 1),))
+    after = collected(looking(), seen, reviewed=True)
+    assert pydicom.dcmread(io.BytesIO(content(after))).pixel_array[22, 5] == 3 + INK
+
+
+class Dazzled(Inked):
+    """A detector that sees nothing beside what is brightest."""
+
+    def look(self, image: npt.NDArray[Any]) -> Writing:
+        brightest = np.where(image == image.max(), image, 0)
+        return super().look(brightest)
+
+
+def test_what_nobody_was_shown_before_the_blanking_waits_again_with_both_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(picture, "detector", Dazzled)
+    pixels = drawn()
+    pixels[0, 35, 20:40] = 400
+    by = looking()
+    first = held(image(pixels), by)
+    again = collected(by, replace(item(written(image(pixels))), blank=first.regions), reviewed=True)
+    assert isinstance(again, Held) and again.releasable and "more writing" in again.reason
+    assert again.regions[0] == first.regions[0] and len(again.regions) == 2
+    assert isinstance(collected(by, replace(item(written(image(pixels))), blank=again.regions), reviewed=True), Clean)
 
 
 def test_images_in_which_no_word_fits_are_not_asked(detector: Inked) -> None:

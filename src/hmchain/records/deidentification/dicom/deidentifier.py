@@ -125,9 +125,11 @@ class DicomDeidentifier:
         removed = [each for each in found if each.kept.rule.name not in item.keep] if reviewed else []
         if removed:
             cleaning, left = self._cleaned(opened, subject, removed)
-        seen = self._picture(opened, (*known, *item.blank), left, cleaning.guard, reviewed)
+        seen = self._picture(opened, known, item.blank, left, cleaning.guard, reviewed)
+        doubts = seen.doubts if seen else ()
+        if reviewed and doubts:
+            raise Hold(doubts[0].code, doubts[0].reason, releasable=True, regions=doubts[0].regions)
         if not reviewed:
-            doubts = seen.doubts if seen else ()
             findings = [each.finding() for each in found]
             review(opened, self._profile, blanked=bool(known), found=findings, seen=doubts)
         blanked = seen is not None and seen.blanked
@@ -152,12 +154,19 @@ class DicomDeidentifier:
         )
 
     def _picture(
-        self, opened: DicomHeader, blank: Rectangles, left: dict[int, bytes], guard: Guard, reviewed: bool
+        self,
+        opened: DicomHeader,
+        known: Rectangles,
+        drawn: Rectangles,
+        left: dict[int, bytes],
+        guard: Guard,
+        reviewed: bool,
     ) -> Picture | None:
         """The object's picture, if it has one; `left` then says how it is coded."""
         if opened.pixels is None:
             return None
-        seen = picture(opened, opened.pixels, self._profile, blank, reviewed=reviewed, words=guard.identity.words())
+        words = guard.identity.words()
+        seen = picture(opened, opened.pixels, self._profile, known, drawn, reviewed=reviewed, words=words)
         left |= seen.output.changed
         if any(tag in opened.elements and tag not in left for tag in DESCRIPTION):
             raise damaged("an element that describes its pixels has a wrong VR or value")

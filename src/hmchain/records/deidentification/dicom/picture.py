@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hmchain.records.deidentification.dicom.bitstreams import holds_text
 from hmchain.records.deidentification.dicom.frames import planes_of
@@ -14,7 +15,7 @@ from hmchain.records.deidentification.dicom.reading import NATIVE, DicomHeader, 
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
-from hmchain.records.deidentification.writing.judging import combined, detector, doubts, judge, to_blank
+from hmchain.records.deidentification.writing.judging import combined, detector, doubts, further, judge, to_blank
 from hmchain.records.sources.item import Rectangles
 
 FRAMES_MAX = 2048
@@ -40,32 +41,42 @@ def picture(
     opened: DicomHeader,
     element: PixelElement,
     profile: Profile,
-    blank: Rectangles,
+    known: Rectangles,
+    drawn: Rectangles,
     *,
     reviewed: bool,
     words: Collection[bytes] = (),
 ) -> Picture:
-    """Decide how the pixels are written, with `blank` set to 0; raises `Hold` if they cannot be.
+    """Decide how the pixels are written, with what its device writes to (`known`) and what a reviewer drew set to 0.
 
     Compressed pixels that seem to hold text, or one of `words` in lower case, between their markers are decoded.
-    Writing is looked for in what would be written, unless somebody has `reviewed` it or the profile says not to.
+    Writing is looked for in what would be written, unless the profile says not to. After a review that is done only
+    where something was drawn, and only what the reviewer cannot have seen is a doubt.
+
+    Raises `Hold` if the pixels cannot be written.
     """
-    image = image_pixels(opened, element)
+    image, blank = image_pixels(opened, element), (*known, *drawn)
+    write = partial(pixel_output, opened, element, image)
     decode = profile.dicom.decode_pixels
-    output = pixel_output(opened, element, image, blank, decode=decode)
+    output = write(blank, decode=decode)
     if output.syntax not in NATIVE and any(holds_text(frame, words) for frame in output.frames()):
         decode = True
-        output = pixel_output(opened, element, image, blank, decode=decode)
+        output = write(blank, decode=decode)
     cut = goes_beyond(opened, element, image) and not _has_overlays(opened)
-    unsure = [Held("unused_bits", "samples have more bits than it says, which a release clears", True)] if cut else []
-    seen = Picture(image, output, bool(blank), cut, tuple(unsure))
-    if reviewed or not profile.pixels.find_writing:
+    seen = Picture(image, output, bool(blank), cut)
+    if reviewed and drawn and profile.pixels.find_writing:
+        before = _look(write(known, decode=decode), opened.elements)
+        return replace(seen, doubts=tuple(further(before, _look(output, opened.elements), drawn)))
+    if reviewed:
         return seen
+    unsure = [Held("unused_bits", "samples have more bits than it says, which a release clears", True)] if cut else []
+    if not profile.pixels.find_writing:
+        return replace(seen, doubts=tuple(unsure))
     found = _look(output, opened.elements)
     if profile.pixels.blank_found and (where := to_blank(found, image.rows, image.columns)):
-        again = pixel_output(opened, element, image, (*blank, *where), decode=profile.dicom.decode_pixels)
+        again = write((*blank, *where), decode=decode)
         if (left := _look(again, opened.elements)).verdict is Verdict.CLEAN:
-            return replace(seen, output=again, blanked=True)
+            return replace(seen, output=again, blanked=True, doubts=tuple(unsure))
         found = combined((found, left))
     return replace(seen, doubts=(*unsure, *doubts(found)))
 
