@@ -82,6 +82,8 @@ class DicomRules(Section, frozen=True):
     """A file of more of them, one or several a line; its path is relative to the profile's."""
     remove: tuple[str, ...] = ()
     """Keywords of further elements to remove, for instance `BodyPartExamined`."""
+    keep_dose_reports: bool = False
+    """Keep radiation dose reports, without their texts and names; other structured reports are held."""
     blank: tuple[BlankedDevice, ...] = ()
     """The option Clean Pixel Data, for these devices: blanked where they write, and not held for a review."""
     decode_pixels: bool = False

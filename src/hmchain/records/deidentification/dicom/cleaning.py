@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
 from hmchain.records.deidentification.ages import capped_as
-from hmchain.records.deidentification.dicom import codes, encoding, lookup
+from hmchain.records.deidentification.dicom import codes, encoding, lookup, objects
 from hmchain.records.deidentification.dicom.descriptors import Descriptors
 from hmchain.records.deidentification.dicom.dummies import Dummies
 from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items
@@ -69,6 +69,8 @@ class Cleaning:
     """Reads a deferred value: offset, length."""
     signed: bool
     """What 'US or SS' means in this object."""
+    waveforms: bool
+    """Whether its waveforms stay."""
     dummies: Dummies = field(default_factory=Dummies)
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     kept: list[KeptValue] = field(default_factory=list)
@@ -171,7 +173,7 @@ class Cleaning:
         if said is None:
             if rule.vr == "US or SS":
                 return "SS" if self.signed else "US"
-            return allowed[-1] if rule.vr.startswith("US or") else allowed[0]
+            return allowed[-1] if rule.vr.startswith(("OB or", "US or")) else allowed[0]
         if said in allowed:
             return said
         is_text = said not in WIDTHS and allowed[0] not in WIDTHS and "SQ" not in (said, allowed[0])
@@ -254,6 +256,7 @@ class Cleaning:
     ) -> bytes | None:
         """A sequence; None if it goes."""
         emptied = emptied or rule.treatment is not Treatment.INSIDE
+        emptied = emptied or (tag == objects.WAVEFORM_SEQUENCE and not self.waveforms)
         if emptied and kind is not ElementType.VALUE:
             with suppress(Hold):  # it goes, whatever it is
                 self._learn(element, depth)
@@ -276,6 +279,8 @@ class Cleaning:
     ) -> dict[int, bytes] | None:
         """A cleaned item made whole; None if it goes: a code of nobody knows what, or a table without its values."""
         if lookup.LUT_DATA in inner and lookup.LUT_DATA not in left:
+            return None
+        if not emptied and not objects.is_whole(inner, left):
             return None
         if not codes.is_coded(inner):
             return left

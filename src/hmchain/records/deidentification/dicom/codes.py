@@ -23,6 +23,15 @@ _CODES = (CODE_VALUE, _LONG_CODE, _URN_CODE)
 _CHECKS: Mapping[str, Callable[[str], bool]] = {"LN": is_loinc, "SCT": is_sctid, "UCUM": is_unit}
 """Schemes with more to their codes than their letters and digits."""
 _SAME = {"SNM3": "SRT"}
+_LEADS: Mapping[str, str] = {
+    f"5.6.3-9-{number}": name
+    for number, name in {
+        1: "Lead I (Einthoven)", 2: "Lead II", 3: "Lead V1", 4: "Lead V2", 5: "Lead V3", 6: "Lead V4", 7: "Lead V5",
+        8: "Lead V6", 9: "Lead V7", 10: "Lead V2R", 11: "Lead V3R", 12: "Lead V4R", 13: "Lead V5R", 14: "Lead V6R",
+        15: "Lead V7R", 61: "Lead III", 62: "Lead aVR", 63: "Lead aVL", 64: "Lead aVF", 66: "Lead V8", 67: "Lead V9",
+    }.items()
+}  # fmt: skip
+"""The leads of an electrocardiogram (CID 3001)."""
 _HEADER_BYTES = 8
 _NOTHING = {
     CODE_VALUE: encoding.element(CODE_VALUE, "SH", "REMOVED"),
@@ -44,9 +53,17 @@ def meant(left: Mapping[int, bytes], came: str) -> dict[int, bytes] | None:
     check = _CHECKS.get(scheme)
     if not code or not scheme or (check is not None and not check(code)):
         return None
-    known = _meanings().get((_SAME.get(scheme, scheme), code), (code,))
+    known = _known(_SAME.get(scheme, scheme), code)
     meaning = next((one for one in known if one.casefold() == came.casefold()), known[0])
     return _ordered({**left, CODE_MEANING: encoding.element(CODE_MEANING, "LO", meaning)})
+
+
+def _known(scheme: str, code: str) -> tuple[str, ...]:
+    """The meanings of a code, the one to write first."""
+    if scheme == "SCPECG":
+        return (_LEADS.get(code, code),)
+    found = _meanings().get((scheme, code), (code,))
+    return (code, *found) if scheme == "UCUM" else found  # a unit says itself what it is
 
 
 def removed(left: Mapping[int, bytes]) -> dict[int, bytes]:

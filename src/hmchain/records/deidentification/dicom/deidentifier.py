@@ -14,7 +14,7 @@ from importlib import metadata
 from itertools import chain
 from typing import BinaryIO
 
-from hmchain.records.deidentification.dicom import encoding, lookup
+from hmchain.records.deidentification.dicom import encoding, lookup, objects
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
 from hmchain.records.deidentification.dicom.descriptors import Descriptors
@@ -116,11 +116,13 @@ class DicomDeidentifier:
             return held
 
     def _clean(self, opened: DicomHeader, item: Item, reviewed: bool) -> Clean:
-        refuse(opened)
+        refuse(opened, self._profile.dicom)
         known = rectangles(opened, self._profile.dicom)
         patient = self._patient(opened)
         subject = self._named(patient) if patient else self._nobody(opened)
         cleaning, left = self._cleaned(opened, subject)
+        if objects.WAVEFORM_SEQUENCE in opened.elements and objects.is_without(left, opened.ascii(SOP_CLASS)):
+            raise damaged("its samples are not as many as it says")
         found = cleaning.guard.found(cleaning.kept)
         removed = [each for each in found if each.kept.rule.name not in item.keep] if reviewed else []
         if removed:
@@ -189,6 +191,7 @@ class DicomDeidentifier:
             Guard(opened.encodings, removed),
             opened.read,
             opened.number(REPRESENTATION) == 1,
+            objects.has_waveforms(opened.ascii(SOP_CLASS)),
         )
         if self._profile.dicom.descriptors or self._profile.dicom.private:
             cleaning.foresee(opened.elements)

@@ -19,6 +19,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, k
 from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE
 from hmchain.records.deidentification.dicom.descriptors import CLEANED
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
+from hmchain.records.deidentification.dicom.objects import CONTENT_SEQUENCE, WAVEFORM_BYTES
 from hmchain.records.deidentification.dicom.options import RETAINED
 from hmchain.records.deidentification.dicom.packed import Repack
 from hmchain.records.deidentification.profile import Profile, ProfileError
@@ -90,8 +91,11 @@ _TEXT_FORMS = {
     0x00280004: _PHOTOMETRIC,
     0x00281054: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Rescale Type
     0x00283004: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Modality LUT Type
-    CODE_VALUE: re.compile(r"(?=.*\d)[A-Za-z0-9.-]{1,16}|[kcmunG]?(m|s|g|Hz|Gy|Bq|V|A|T)|mm2|cm2|mm3|cm3|ml|min|deg|%"),
-    CODE_SCHEME: re.compile(r"DCM|SRT|SCT|SNM3|LN|UCUM|RADLEX|FMA|UMLS|NCIt|MDC|ICD10|I10P?|I9C?|BI|ACR"),
+    CODE_VALUE: re.compile(
+        r"(?=.*\d)[A-Za-z0-9.-]{1,16}|[kcmunG]?(m|s|g|Hz|Gy|Bq|Sv|V|A|T)|mm2|cm2|mm3|cm3|ml|min|deg|%"
+        r"|[dcmu]?Gy\.[cm]?m2?|[mu]?A\.s|mm\[Hg\]|/min|\{(ratio|RATIO|beats)\}(/min)?"
+    ),
+    CODE_SCHEME: re.compile(r"DCM|SRT|SCT|SNM3|LN|UCUM|RADLEX|FMA|UMLS|NCIt|MDC|SCPECG|ICD10|I10P?|I9C?|BI|ACR"),
 }
 """The texts that stay, and what they must look like. The scheme of a code is one that is published."""
 
@@ -157,6 +161,7 @@ class Rules:
         self._table = _table()
         self._retained = {_tag(keyword) for option in profile.dicom.retain for keyword in RETAINED[option]}
         self._removed = {_tag(keyword) for keyword in profile.dicom.remove}
+        self._reports = profile.dicom.keep_dose_reports
         self._described = profile.dicom.descriptors
         self._rules: dict[int, Rule] = {}
 
@@ -190,6 +195,8 @@ class Rules:
         if tag in (_NAME, _ID):
             return Treatment.PSEUDONYM
         if vr == "SQ":
+            if tag == CONTENT_SEQUENCE and self._reports:
+                return Treatment.INSIDE
             return Treatment.INSIDE if listed in ("", "X/Z/U*") else Treatment.DROP
         if vr == "UI":
             return Treatment.DROP if listed == "X" else Treatment.UIDS
@@ -197,7 +204,7 @@ class Rules:
             if not self._shift or tag in _BIRTH:
                 return gone
             return Treatment.TEXT if vr == "TM" else Treatment.SHIFT
-        if vr in _NUMBER_VRS or tag in LOOKUP_TABLES:
+        if vr in _NUMBER_VRS or tag in LOOKUP_TABLES or tag in WAVEFORM_BYTES:
             return Treatment.DROP if listed else Treatment.BYTES
         if vr == "AS" and (option or not listed):
             return Treatment.AGE

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cache
 
-from hmchain.records.deidentification.dicom import families
+from hmchain.records.deidentification.dicom import families, objects
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS, SAMPLES
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
@@ -40,7 +40,7 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 _CONTENT_SEQUENCE, _DOCUMENT, _DIRECTORY_RECORDS = 0x0040A730, 0x00420011, 0x00041220
 
 
-def refuse(opened: DicomHeader) -> None:
+def refuse(opened: DicomHeader, rules: DicomRules) -> None:
     """Raise `Hold` for what is no object, and for objects whose content is text."""
     kind = opened.ascii(SOP_CLASS)
     if _DIRECTORY_RECORDS in opened.elements or kind == _DIRECTORY:
@@ -49,6 +49,10 @@ def refuse(opened: DicomHeader) -> None:
         raise damaged("it is no DICOM object, or lacks its class or instance UID")
     if _DOCUMENT in opened.elements or kind.startswith(_DOCUMENTS):
         raise Hold("encapsulated_document", "a document of another kind within DICOM, which may name anybody")
+    if objects.is_voice(kind):
+        raise Hold("voice", "a recording of speech, which nobody can take a name out of")
+    if rules.keep_dose_reports and objects.is_dose_report(kind):
+        return
     if kind.startswith(_REPORTS) or _CONTENT_SEQUENCE in opened.elements:
         raise Hold("structured_report", "a structured report, whose text may name anybody")
 
@@ -80,6 +84,8 @@ def review(
 def _doubts(opened: DicomHeader, profile: Profile) -> Iterator[Held]:
     """List why a person must look at an object, by what it says of itself."""
     if opened.pixels is None:
+        if objects.passes_unseen(opened.ascii(SOP_CLASS)):
+            return
         yield Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like").held
     elif reason := _suspicion(opened, profile):
         yield Hold("burned_in_text", f"{reason}: its pixels may show a name").held

@@ -1,0 +1,113 @@
+"""Objects without pixels: which pass as images do, since they hold numbers, and what must be whole in them.
+
+Waveforms of the heart and of the body are samples, plans and regions of radiotherapy are geometry, registrations are
+matrices; their texts are cleaned as those of images are. A voice is a person, whatever it says. A radiation dose report
+is a tree of numbers and coded concepts: what it says in words goes, entry by entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pydicom.uid as uids
+
+WAVEFORM_SEQUENCE, WAVEFORM_DATA = 0x54000100, 0x54001010
+WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
+"""Samples, and the numbers of the same width that stand for none, the least and the most."""
+_CHANNELS, _SAMPLES, _BITS = 0x003A0005, 0x003A0010, 0x54001004
+
+_SEQUENCE_HEADER_BYTES, _EMPTY_BYTES = 12, 8
+_GONE_CODE, _GONE_TEXT = b"99HMCHAIN", b"REMOVED"
+"""What stands in objects for a code and a text that went."""
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_VOICE = (f"{_STORAGE}9.4.",)
+_WAVEFORMS = tuple(f"{_STORAGE}9.{kind}." for kind in (1, 2, 3, 5, 6, 7, 8))
+_GEOMETRY = frozenset(
+    {
+        uids.RTStructureSetStorage,
+        uids.RTPlanStorage,
+        uids.RTIonPlanStorage,
+        uids.RTDoseStorage,
+        uids.SpatialRegistrationStorage,
+        uids.DeformableSpatialRegistrationStorage,
+        uids.SpatialFiducialsStorage,
+        uids.SurfaceSegmentationStorage,
+        uids.RealWorldValueMappingStorage,
+    }
+)
+_DOSE_REPORTS = frozenset(
+    {
+        uids.XRayRadiationDoseSRStorage,
+        uids.EnhancedXRayRadiationDoseSRStorage,
+        uids.RadiopharmaceuticalRadiationDoseSRStorage,
+        uids.PatientRadiationDoseSRStorage,
+    }
+)
+
+VALUE_TYPE, _RELATIONSHIP, _CONCEPT, CONTENT_SEQUENCE = 0x0040A040, 0x0040A010, 0x0040A043, 0x0040A730
+_CONTENT = {
+    b"CODE": 0x0040A168,
+    b"COMPOSITE": 0x00081199,
+    b"CONTAINER": 0x0040A050,
+    b"DATE": 0x0040A121,
+    b"DATETIME": 0x0040A120,
+    b"IMAGE": 0x00081199,
+    b"NUM": 0x0040A300,
+    b"TEXT": 0x0040A160,
+    b"TIME": 0x0040A122,
+    b"UIDREF": 0x0040A124,
+}
+"""Where the value of a content item stands, by its type. A person's name stays in none."""
+
+
+def is_dose_report(sop_class: str) -> bool:
+    """Tell whether objects of a class report radiation dose."""
+    return sop_class in _DOSE_REPORTS
+
+
+def is_voice(sop_class: str) -> bool:
+    """Tell whether objects of a class are recordings of speech, or may be."""
+    return sop_class.startswith(_VOICE)
+
+
+def has_waveforms(sop_class: str) -> bool:
+    """Tell whether the waveforms of a class are samples of a body's signals."""
+    return sop_class.startswith(_WAVEFORMS)
+
+
+def passes_unseen(sop_class: str) -> bool:
+    """Tell whether a person need not look at an object of a class that has no pixels."""
+    return sop_class in _GEOMETRY or has_waveforms(sop_class) or is_dose_report(sop_class)
+
+
+def is_without(left: Mapping[int, bytes], sop_class: str) -> bool:
+    """Tell whether an object of a class with waveforms is left without any."""
+    return has_waveforms(sop_class) and len(left.get(WAVEFORM_SEQUENCE, b"")) <= _SEQUENCE_HEADER_BYTES
+
+
+def is_whole(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
+    """Tell whether what is left of an item has what makes it one: its samples, all of them, or its content."""
+    if WAVEFORM_DATA in inner:
+        return _fits(left)
+    if VALUE_TYPE in inner and _RELATIONSHIP in inner:
+        return _says(inner, left)
+    return True
+
+
+def _fits(left: Mapping[int, bytes]) -> bool:
+    """Tell whether samples are as many as their item says, and nothing follows them."""
+    channels, samples, bits = (_number(left, tag) for tag in (_CHANNELS, _SAMPLES, _BITS))
+    length = channels * samples * bits // 8
+    return length > 0 and len(left.get(WAVEFORM_DATA, b"")[12:]) == length + length % 2
+
+
+def _number(left: Mapping[int, bytes], tag: int) -> int:
+    return int.from_bytes(left.get(tag, b"")[8:], "little")
+
+
+def _says(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
+    """Tell whether a content item still has a concept, where it had one, and its value."""
+    value = _CONTENT.get(left.get(VALUE_TYPE, b"")[8:].strip(b" \0"))
+    is_named = _CONCEPT not in inner or (_CONCEPT in left and _GONE_CODE not in left[_CONCEPT])
+    says = left.get(value or 0, b"")
+    return is_named and len(says) > _EMPTY_BYTES and not says.rstrip(b" ").endswith(_GONE_TEXT)
