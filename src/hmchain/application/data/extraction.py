@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -183,7 +183,17 @@ def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> N
 
 def rules_of(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
     """The de-identifiers of items of a kind for a dataset."""
-    return deidentifiers(dataset, records.catalogue.projects.pseudonyms(dataset.project), [kind])
+    return deidentifiers(blanking(records, dataset), records.catalogue.projects.pseudonyms(dataset.project), [kind])
+
+
+def blanking(records: Records, dataset: Dataset) -> Dataset:
+    """The same with the devices in its profile that reviewers of this hospital have had blanked from then on."""
+    own = records.catalogue.quarantine.decisions.blanked_devices()
+    if not own:
+        return dataset
+    profile = dataset.profile
+    dicom = msgspec.structs.replace(profile.dicom, blank=(*profile.dicom.blank, *own))
+    return replace(dataset, profile=msgspec.structs.replace(profile, dicom=dicom))
 
 
 def _check_same(known: Dataset, project: str | None, profile: Profile | None, schema: str) -> None:

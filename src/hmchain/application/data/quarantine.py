@@ -30,6 +30,8 @@ from hmchain.records.vault import VersionClosedError
 BATCH_ITEMS = 64
 """So many become durable together."""
 _COUNTED = 20
+SHOWN = 40
+"""Of more than so many, how many there are of each sort says more than a list."""
 
 
 class NoReviewerError(InputError):
@@ -127,7 +129,7 @@ def waiting(
     known = records.catalogue.quarantine
     total = known.count(wanted)
     entries = tuple(_entry(records, held, names) for held in known.page(wanted, limit, after))
-    counts = {column: known.counts(wanted, column, _COUNTED) for column in GROUPED} if total > len(entries) else {}
+    counts = {column: known.counts(wanted, column, _COUNTED) for column in GROUPED} if total > SHOWN else {}
     return QuarantinePage(entries, total, counts)
 
 

@@ -52,6 +52,7 @@ class What(Enum):
     LOOK = "look"
     RELEASE = "release"
     REJECT = "reject"
+    REVIEW = "review"
     PREPARE = "prepare"
     REGISTER = "register"
     WITHDRAW = "withdraw"

@@ -48,11 +48,14 @@ class Quarantine:
             yield from found
             after = found[-1]
 
-    def page(self, wanted: HeldFilter, limit: int, after: HeldItem | None = None) -> list[HeldItem]:
-        """The next `limit` items of those that a filter leaves, after one of them."""
+    def page(
+        self, wanted: HeldFilter, limit: int, after: HeldItem | None = None, *, backwards: bool = False
+    ) -> list[HeldItem]:
+        """The next `limit` items of those that a filter leaves, after one of them; or `backwards` from it."""
         where, values = wanted.where()
         last = after.place if after is not None else ("", 0, b"")
-        sql = f"SELECT {_COLUMNS} FROM held WHERE {where} AND ({_ORDER}) > (?, ?, ?) ORDER BY {_ORDER} LIMIT ?"  # noqa: S608
+        sign, order = ("<", f"{_ORDER.replace(',', ' DESC,')} DESC") if backwards else (">", _ORDER)
+        sql = f"SELECT {_COLUMNS} FROM held WHERE {where} AND ({_ORDER}) {sign} (?, ?, ?) ORDER BY {order} LIMIT ?"  # noqa: S608
         return [_held(row) for row in self._file.query(sql, (*values, *last, limit))]
 
     def count(self, wanted: HeldFilter) -> int:

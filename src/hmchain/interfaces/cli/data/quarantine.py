@@ -17,6 +17,8 @@ from hmchain.interfaces.cli.data import show_quarantine as views
 from hmchain.interfaces.cli.data.erase import SubjectOption
 from hmchain.interfaces.cli.data.sources import changing, reading
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, SignersOption, example, passphrase
+from hmchain.interfaces.portal.opening import quarantine_review
+from hmchain.processes import ended_by_signals
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import Reviewer
@@ -160,6 +162,36 @@ def reject(
     with changing(directory) as records, output.progress_bar("rejecting") as progress:
         found = quarantine.reject(records, choice, who, progress=progress)
     output.show(found, views.show_rejected, json=views.rejected)
+
+
+@app.command("review", cls=WriteCommand, epilog=example("hmchain data quarantine review --reviewer 'M. Curie'"))
+def review_page(
+    named: Annotated[str, typer.Argument(metavar="[DATASET]", help="Only of this dataset.")] = "",
+    reviewer: ReviewerOption = "",
+    person: SignersOption = [],  # noqa: B006
+    directory: HospitalOption = DEFAULT_FOLDER,
+    reason: ReasonOption = "",
+    modality: ModalityOption = "",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="On this machine.", show_default="a free one")
+    ] = 0,
+    browser: Annotated[bool, typer.Option("--open", help="Open it in the browser of this desktop.")] = False,
+    idle: Annotated[float, typer.Option("--idle", metavar="MINUTES", min=1, help="End when nobody asks so long.")] = 30,
+) -> None:
+    """Look at what waits in the browser: pictures and text, many at once, and decide. Ctrl-C ends it.
+
+    The page is on this machine alone; its address works once. Nothing is decided before Apply is pressed.
+    """
+    who = _reviewers(directory, reviewer, person)
+    wanted = HeldFilter(dataset=named, code=reason, modality=modality.upper())
+    with quarantine_review(hospital.locate(directory), passphrase(), who, wanted, port) as page:
+        output.say(f"{page.address}", stderr=output.in_json())
+        output.remark("It opens once, in one browser. Ctrl-C ends it.")
+        if browser:
+            page.open()
+        with ended_by_signals(page.stop):
+            page.run(idle * 60)
+    output.show(page.ended(), views.show_review, json=views.reviewed)
 
 
 @app.command("ask-again", cls=WriteCommand, epilog=example("hmchain data quarantine ask-again --reason damaged"))

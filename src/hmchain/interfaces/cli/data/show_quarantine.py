@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hmchain.application.data.quarantine import QuarantineEntry, QuarantinePage, ReviewOutcome
+from hmchain.application.data.quarantine import SHOWN, QuarantineEntry, QuarantinePage, ReviewOutcome
 from hmchain.application.pages.figures import plural
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.portal.opening import Ended
 from hmchain.plain import plain
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.entries import PENDING
 
-_SHOWN = 40
-"""Of more than so many, how many there are of each sort says more than a list."""
 _WORDS = {"code": "why", "kind": "kind", "modality": "modality", "device": "device", "series": "series"}
 
 
@@ -34,15 +33,16 @@ def show_waiting(found: QuarantinePage, *, names: bool) -> None:
     if not found.total:
         output.say("Nothing waits.")
         return
-    shown = found.entries if output.is_wide() or names else found.entries[:_SHOWN]
+    shown = found.entries if output.is_wide() or names else found.entries[:SHOWN]
     output.table(
-        ("item", "dataset", "version#", "kind", "why", "may pass", "decision", "modality", "series", "device",
-         "patient", *(["name"] if names else [])),
+        ("item", "dataset", "version#", "kind", "why", "decision", "in words", "may pass", "modality", "series",
+         "device", "patient", *(["name"] if names else [])),
         ((*_row(each), *([each.name or "-"] if names else [])) for each in shown),
-        drop=("patient", "series", "device", "modality"),
+        drop=("patient", "device", "series", "modality", "may pass", "in words"),
     )  # fmt: skip
     if found.total > len(shown):
         _show_counts(found, len(shown))
+        output.say("In the browser, with pictures: `hmchain data quarantine review`")
 
 
 def _show_counts(found: QuarantinePage, shown: int) -> None:
@@ -65,9 +65,8 @@ _OPTIONS = {"code": "reason", "kind": "as", "modality": "modality", "device": "d
 def _row(each: QuarantineEntry) -> tuple[object, ...]:
     item = each.item
     passes = "if a reviewer says so" if item.releasable else "no: mend it at its source"
-    why = f"{item.reason} [{item.code}]"
     return (
-        output.short(item.item), item.dataset, item.version, item.kind, why, passes, _decision(each),
+        output.short(item.item), item.dataset, item.version, item.kind, item.code, _decision(each), item.reason, passes,
         item.modality or "-", output.short(item.series), output.short(item.device), output.short(item.patient),
     )  # fmt: skip
 
@@ -134,3 +133,17 @@ def show_rejected(found: ReviewOutcome) -> None:
         output.say(f"{plural(found.items, 'item')} stay out, and their copies here are erased.")
     else:
         output.say("Nothing waits that fits.")
+
+
+def reviewed(found: Ended) -> dict[str, object]:
+    """The same as JSON."""
+    return {"looked_at": found.seen, "left": found.marks, "said": found.said}
+
+
+def show_review(found: Ended) -> None:
+    """Say what was decided on the page, and what was not."""
+    for sentence in found.said:
+        output.say(sentence)
+    if found.marks:
+        output.say(f"{plural(found.marks, 'mark')} were not applied: those items still wait.")
+    output.say(f"The page is closed; {plural(found.seen, 'item')} were looked at.")

@@ -1,0 +1,360 @@
+"""A reviewer's desk: items that wait, shown one by one or by the page, and marks that are applied together.
+
+A decision erases the item as it came, so none is taken by a single key: what a reviewer says of an item is a mark,
+which can be taken back, and `apply` makes decisions of all marks at once. Marks that are not applied are lost with the
+desk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import msgspec
+
+from hmchain.application.data import quarantine
+from hmchain.application.data.quarantine import Choice, QuarantinePage
+from hmchain.application.site import hospital
+from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.hospital import HospitalFolder, Records
+from hmchain.clock import now_ms
+from hmchain.errors import HMChainError
+from hmchain.records.catalogue import HeldItem
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.catalogue.quarantine import GROUPED
+from hmchain.records.deidentification.profile import BlankedDevice
+from hmchain.records.pipeline import review, viewing
+from hmchain.records.pipeline.review import Reviewer
+from hmchain.records.pipeline.viewing import View
+from hmchain.records.sources.item import Rectangles
+
+PAGE_ITEMS = 60
+_KEPT_VIEWS = 6
+_RECTANGLES_MAX = 64
+
+SCOPES = ("item", "series", "device", "filter")
+"""A mark's reach: items alone, their whole series, all of their device and reason, or all that the filter leaves."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a reviewer says of an item, until it is applied."""
+
+    state: str
+    regions: Rectangles = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item on the desk, by a number that says nothing outside it."""
+
+    number: int
+    item: HeldItem
+    mark: Mark | None
+    released_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeskPage:
+    """Some of the items, and how many there are of each sort."""
+
+    entries: tuple[Entry, ...]
+    total: int
+    counts: Mapping[str, Mapping[str, int]]
+    marks: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the marks are applied."""
+
+    done: int = 0
+    total: int = 0
+    running: bool = False
+    said: tuple[str, ...] = field(default=())
+    """What became of them, in sentences."""
+
+
+class Desk:
+    """One person's (or two people's) review of a hospital's quarantine. Threads may share it."""
+
+    def __init__(
+        self, folder: HospitalFolder, passphrase: str | None, who: Sequence[Reviewer], wanted: HeldFilter
+    ) -> None:
+        """Open the hospital's records, to be looked at: others may go on filling them."""
+        self._folder, self._passphrase, self.who = folder, passphrase, tuple(who)
+        self.wanted = replace(wanted, state=PENDING)
+        self.progress = Progress()
+        self._items: list[HeldItem] = []
+        self._numbers: dict[tuple[str, int, bytes], int] = {}
+        self._marks: dict[int, Mark] = {}
+        self._devices: list[BlankedDevice] = []
+        self._views: OrderedDict[int, View] = OrderedDict()
+        self._seen: set[int] = set()
+        self._lock = threading.RLock()
+        self._worker: threading.Thread | None = None
+        self._stack = ExitStack()
+        deed = Deed(What.REVIEW, person=self.names, dataset=wanted.dataset)
+        self._deed = self._stack.enter_context(recorded(folder.activity, deed))
+        self._records: Records = self._stack.enter_context(hospital.read_records(folder, passphrase))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+        self._deed.add(items=len(self._seen))
+        self._stack.close()
+
+    @property
+    def names(self) -> str:
+        """Who sits at it."""
+        return " and ".join(each.name for each in self.who)
+
+    @property
+    def seen(self) -> int:
+        """How many items were looked at."""
+        return len(self._seen)
+
+    @property
+    def organisation(self) -> str:
+        """Whose quarantine it is."""
+        return self._folder.organisation
+
+    # Looking
+
+    def filter(self, wanted: HeldFilter) -> None:
+        """Show other items from now on; marks stay."""
+        with self._lock:
+            self.wanted = replace(wanted, state=PENDING)
+
+    def page(self, after: int | None = None) -> DeskPage:
+        """The next items that the filter leaves, after one of them."""
+        with self._lock:
+            last = self._items[after] if after is not None and 0 <= after < len(self._items) else None
+            found: QuarantinePage = quarantine.waiting(self._records, self.wanted, limit=PAGE_ITEMS, after=last)
+            entries = tuple(
+                Entry(number := self._number(each.item), each.item, self._marks.get(number), _names(each.votes))
+                for each in found.entries
+            )
+            known = self._records.catalogue.quarantine
+            counts = found.counts or {name: known.counts(self.wanted, name) for name in GROUPED}
+            return DeskPage(entries, found.total, counts, self.marks())
+
+    def entry(self, number: int) -> Entry | None:
+        """An item by its number; None if there is none, or somebody decided about it meanwhile."""
+        with self._lock:
+            if not 0 <= number < len(self._items):
+                return None
+            held = self._records.catalogue.quarantine.item(*self._items[number].place)
+            if held is None or held.state != PENDING:
+                return None
+            votes = self._records.catalogue.quarantine.decisions.votes(held)
+            return Entry(number, held, self._marks.get(number), _names(votes))
+
+    def beside(self, number: int) -> tuple[int | None, int | None]:
+        """The items before and after one, in the order of the filter."""
+        with self._lock:
+            known, held = self._records.catalogue.quarantine, self._items[number]
+            later = known.page(self.wanted, 1, held)
+            before = known.page(self.wanted, 1, held, backwards=True)
+            return (
+                self._number(before[0]) if before else None,
+                self._number(later[0]) if later else None,
+            )
+
+    def view(self, number: int) -> View:
+        """An item as it came, ready to be looked at."""
+        with self._lock:
+            entry = self.entry(number)
+            if entry is None:
+                return View(problem="it does not wait any more")
+            if number not in self._views:
+                self._views[number] = self._view(entry.item)
+                while len(self._views) > _KEPT_VIEWS:
+                    self._views.popitem(last=False)
+            self._views.move_to_end(number)
+            self._seen.add(number)
+            return self._views[number]
+
+    def png(self, number: int, index: int, window: tuple[float, float] | None, side: int) -> bytes | None:
+        """A frame of an item as PNG."""
+        with self._lock:
+            return self.view(number).png(index, window=window, side=side)
+
+    def thumb(self, number: int, side: int) -> bytes | None:
+        """An item as a small picture: its middle frame, or how its text begins."""
+        with self._lock:
+            entry = self.entry(number)
+            if entry is None:
+                return None
+            view = self._views.get(number) or self._view(entry.item)
+            return view.thumb(side)
+
+    def findings(self, number: int) -> tuple[tuple[str, str], ...]:
+        """What in an item tells who its patient is: places and words, for the reviewer's eyes."""
+        return ()
+
+    def name(self, number: int) -> str:
+        """What the source calls an item."""
+        with self._lock:
+            entry = self.entry(number)
+            return review.original_name(self._records.vault, entry.item) if entry else ""
+
+    def count(self, number: int, scope: str) -> int:
+        """The number of waiting items that a mark of this reach would be about."""
+        with self._lock:
+            wanted = self._reach(number, scope)
+            return self._records.catalogue.quarantine.count(wanted) if wanted else 1
+
+    def _view(self, held: HeldItem) -> View:
+        if not review.is_kept(self._records.vault, held):
+            return View(problem="nothing of it was kept: it is about somebody who opted out")
+        with review.held_content(self._records.vault, held) as file:
+            return viewing.view(held.kind, file)
+
+    # Marking
+
+    def mark(self, numbers: Iterable[int], state: str, regions: Rectangles = (), scope: str = "item") -> int:
+        """Say of items, or of all like them, what is to become of them; an empty state takes it back.
+
+        Returns how many marks that changed. What nobody can release gets no such mark.
+        """
+        regions = tuple(dict.fromkeys(regions))[:_RECTANGLES_MAX]
+        with self._lock:
+            changed = 0
+            for number in self._reached(numbers, scope):
+                if not state:
+                    changed += self._marks.pop(number, None) is not None
+                elif state == REJECTED or (state == RELEASED and self._items[number].releasable):
+                    self._marks[number] = Mark(state, regions if state == RELEASED else ())
+                    changed += 1
+            return changed
+
+    def from_now_on(self, number: int, regions: Rectangles) -> bool:
+        """Have the images of an item's device blanked from now on, once marks are applied; False if it has none."""
+        with self._lock:
+            device = self.view(number).device
+            if device is None or not regions or not (device.manufacturer or device.model):
+                return False
+            self._devices.append(msgspec.structs.replace(device, rectangles=tuple(regions)))
+            return True
+
+    def marks(self) -> dict[str, int]:
+        """How many marks there are of each sort."""
+        with self._lock:
+            found = [mark.state for mark in self._marks.values()]
+            said = {state: found.count(state) for state in (RELEASED, REJECTED)}
+            return {**said, "blanked": sum(bool(mark.regions) for mark in self._marks.values()),
+                    "devices": len(self._devices)}  # fmt: skip
+
+    def states(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The marks of some items."""
+        with self._lock:
+            return {number: self._marks[number].state for number in numbers if number in self._marks}
+
+    def undo_all(self) -> None:
+        """Take all marks back."""
+        with self._lock:
+            self._marks.clear()
+            self._devices.clear()
+
+    # Deciding
+
+    def apply(self) -> bool:
+        """Begin to make decisions of all marks, in a thread of its own; False if that goes on already."""
+        with self._lock:
+            if self.progress.running:
+                return False
+            marks, devices = dict(self._marks), tuple(self._devices)
+            self.progress = Progress(0, len(marks), running=True)
+        self._worker = threading.Thread(target=self._apply, args=(marks, devices))
+        self._worker.start()
+        return True
+
+    def finish(self) -> None:
+        """Wait until what is being decided is decided."""
+        if self._worker is not None:
+            self._worker.join()
+
+    def _apply(self, marks: dict[int, Mark], devices: tuple[BlankedDevice, ...]) -> None:
+        said: list[str] = []
+        try:
+            with hospital.open_records(self._folder, self._passphrase) as records:
+                for device in devices:
+                    records.catalogue.quarantine.decisions.blank_from_now_on(device, self.names, now_ms())
+                for state in (RELEASED, REJECTED):
+                    said += self._decide(records, {each: mark for each, mark in marks.items() if mark.state == state})
+            done = set(marks)
+        except HMChainError as error:
+            said.append(f"{error.what}. {error.hint}")
+            done = {number for number in marks if self.entry(number) is None}
+        with self._lock:
+            for number in done:
+                self._marks.pop(number, None)
+                self._views.pop(number, None)
+            self._devices = [] if done == set(marks) else self._devices
+            self.progress = Progress(len(marks), len(marks), said=tuple(said))
+
+    def _decide(self, records: Records, marks: dict[int, Mark]) -> list[str]:
+        if not marks:
+            return []
+        before = self.progress.done
+        regions = {self._items[number].item: mark.regions for number, mark in marks.items()}
+        choice = Choice(tuple(item.hex() for item in regions))
+
+        def tell(done: int, of: int | None) -> None:
+            self.progress = replace(self.progress, done=before + done)
+
+        if next(iter(marks.values())).state == REJECTED:
+            found = quarantine.reject(records, choice, self.who, progress=tell)
+            return [f"{found.items} rejected; their copies here are erased."]
+        found = quarantine.release(
+            records, choice, self.who, blank=lambda held: regions.get(held.item, ()), progress=tell
+        )
+        return list(_released(found))
+
+    def _reached(self, numbers: Iterable[int], scope: str) -> Iterable[int]:
+        for number in numbers:
+            if not 0 <= number < len(self._items):
+                continue
+            wanted = self._reach(number, scope)
+            if wanted is None:
+                yield number
+            else:
+                yield from [self._number(held) for held in self._records.catalogue.quarantine.chosen(wanted)]
+
+    def _reach(self, number: int, scope: str) -> HeldFilter | None:
+        """The filter that leaves all that a mark is about; None for the item alone."""
+        held = self._items[number]
+        if scope == "series" and held.series:
+            return HeldFilter(dataset=held.dataset, series=held.series, state=PENDING)
+        if scope == "device" and held.device:
+            return HeldFilter(dataset=held.dataset, device=held.device, code=held.code, state=PENDING)
+        return self.wanted if scope == "filter" else None
+
+    def _number(self, held: HeldItem) -> int:
+        if held.place not in self._numbers:
+            self._numbers[held.place] = len(self._items)
+            self._items.append(held)
+        return self._numbers[held.place]
+
+
+def _released(found: quarantine.ReviewOutcome) -> Iterable[str]:
+    if found.items:
+        yield f"{found.items} released: {found.records + found.updated} records."
+    if found.seconded:
+        yield f"{found.seconded} wait for another person, who must release them too."
+    if found.held_again:
+        yield f"{found.held_again} are held again, for another reason."
+    for why, number in found.refused.items():
+        yield f"{number} cannot be released ({why})."
+
+
+def _names(votes: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(getattr(vote, "reviewer", "")) for vote in votes if getattr(vote, "state", "") == RELEASED)

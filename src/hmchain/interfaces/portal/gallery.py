@@ -1,0 +1,102 @@
+"""The gallery: what waits, by the page, with filters and the marks so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import htpy as h
+
+from hmchain.application.data.reviewing import DeskPage, Entry
+from hmchain.interfaces.portal.layout import document, help_box, tray
+from hmchain.records.catalogue.held_filter import HeldFilter
+
+FILTERS = {
+    "code": "Reason", "modality": "Modality", "kind": "Kind", "series": "Series", "device": "Device",
+    "patient": "Patient", "dataset": "Dataset",
+}  # fmt: skip
+_PSEUDONYMS = ("series", "device", "patient")
+_LETTERS = 8
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What stands around the items."""
+
+    root: str
+    organisation: str
+    who: str
+    wanted: HeldFilter
+
+
+def gallery(found: DeskPage, setting: Setting) -> str:
+    """Return the page of all."""
+    cards = h.ol("#cards.cards")[[card(each) for each in found.entries]] if found.entries else _nothing(setting)
+    last = found.entries[-1].number if found.entries else None
+    more = last is not None and found.total > len(found.entries)
+    return document(
+        f"Quarantine · {setting.organisation}",
+        setting.root,
+        h.header(".portal")[
+            h.p(".brand")[f"FL-HMChain · {setting.organisation}"],
+            h.h1["What waits for you"],
+            h.p(".about")[f"{found.total:,} items wait with this filter. Press ? for the keys."],
+        ],
+        h.main[_filters(found.counts, setting.wanted), cards, _more(last) if more else None],
+        tray(dict(found.marks), setting.who, setting.root),
+        help_box(),
+    )
+
+
+def card(entry: Entry) -> h.Element:
+    """Return one item of the gallery."""
+    held = entry.item
+    why = held.code.replace("_", " ")
+    state = entry.mark.state if entry.mark else ""
+    seen = h.img(src=f"thumb/{entry.number}", alt="", loading="lazy", width="176", height="176")
+    return h.li(class_=f"card {state}", data_number=str(entry.number))[
+        h.a(".shot", href=f"item/{entry.number}", aria_label=f"{why}, {held.kind}, item {entry.number + 1}")[seen],
+        h.label[h.input(type="checkbox", name="number", value=str(entry.number)), h.b[why]],
+        h.span(".mark")[state],
+        h.small[" · ".join(part for part in (held.kind, held.modality, f"{held.dataset} v{held.version}") if part)],
+        h.small[f"released by {', '.join(entry.released_by)}"] if entry.released_by else None,
+        None if held.releasable else h.small(".flag")["can only be rejected"],
+    ]
+
+
+def _filters(counts: Mapping[str, Mapping[str, int]], wanted: HeldFilter) -> h.Element:
+    chosen = {name: str(getattr(wanted, name)) for name in FILTERS}
+    return h.form("#filter", method="post", action="filter", role="search", aria_label="Filter")[
+        [_choice(name, title, counts.get(name, {}), chosen[name]) for name, title in FILTERS.items()],
+        h.button(type="submit")["Filter"],
+        h.button(type="submit", name="clear", value="1")["All"] if any(chosen.values()) else None,
+    ]
+
+
+def _choice(name: str, title: str, counts: Mapping[str, int], chosen: str) -> h.Element:
+    values = dict(counts)
+    if chosen and not any(value.startswith(chosen) for value in values):
+        values[chosen] = 0
+    options = [
+        h.option(value=value, selected=bool(chosen) and value.startswith(chosen))[f"{_short(name, value)} ({count:,})"]
+        for value, count in values.items()
+        if value
+    ]
+    return h.label[h.span[title], h.select(name=name)[h.option(value="")["any"], options]]
+
+
+def _short(name: str, value: str) -> str:
+    return value[:_LETTERS] if name in _PSEUDONYMS else value.replace("_", " ")
+
+
+def _more(last: int | None) -> h.Element:
+    return h.p(".more")[h.a("#more", href=f"?after={last}", rel="next")["More"]]
+
+
+def _nothing(setting: Setting) -> h.Element:
+    return h.p(".lead")["Nothing waits with this filter." if not setting.wanted.is_empty else "Nothing waits."]
+
+
+def numbers(values: Iterable[str]) -> list[int]:
+    """Read the items' numbers from a form; what is none is left out."""
+    return [int(value) for value in values if value.isascii() and value.isdigit() and len(value) < 9]

@@ -1,0 +1,148 @@
+"""One item: its picture or text as it came, why it is held, and what can be said of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import htpy as h
+
+from hmchain.application.data.reviewing import Entry
+from hmchain.interfaces.portal.gallery import Setting
+from hmchain.interfaces.portal.layout import document, help_box, tray
+from hmchain.records.pipeline.viewing import View
+
+_WORDS_MAX = 200
+
+
+def item(
+    entry: Entry,
+    view: View,
+    setting: Setting,
+    *,
+    name: str,
+    found: Sequence[tuple[str, str]],
+    reach: Mapping[str, int],
+    beside: tuple[int | None, int | None],
+    marks: dict[str, int],
+) -> str:
+    """Return the page of an item; `found` are places and words that tell who it is, `reach` how far a mark may go."""
+    held = entry.item
+    before, after = beside
+    return document(
+        f"Item {entry.number + 1} · quarantine",
+        setting.root,
+        h.header(".portal")[
+            h.p(".brand")[h.a("#back", href="../", rel="up")[f"FL-HMChain · {setting.organisation}"]],
+            h.h1[held.code.replace("_", " ")],
+            h.p(".about")[f"{held.reason}."],
+            h.nav(".steps", aria_label="Items")[
+                h.a("#before", href=str(before), rel="prev")["← before"] if before is not None else None,
+                h.a("#after", href=str(after), rel="next")["next →"] if after is not None else None,
+            ],
+        ],
+        h.main(".item")[
+            h.div(".seen")[_seen(entry, view, [word for _, word in found])],
+            h.div(".side")[_actions(entry, view, reach), _found(found), _facts(entry, view, name)],
+        ],
+        tray(marks, setting.who, setting.root),
+        help_box(),
+    )
+
+
+def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
+    if view.problem:
+        return h.p(".notice")[view.problem]
+    if view.pictures is None:
+        return h.pre(".text", tabindex="0")[_marked(view.text, words)]
+    centre, width = view.limits(view.pictures.frames // 2)
+    last = view.pictures.frames - 1
+    regions = entry.mark.regions if entry.mark and entry.mark.regions else ()
+    return [
+        h.div(
+            "#picture.picture",
+            data_number=str(entry.number), data_rows=str(view.pictures.rows), data_columns=str(view.pictures.columns),
+            data_centre=f"{centre:.3f}", data_width=f"{width:.3f}", data_frames=str(view.pictures.frames),
+            data_grey="1" if view.pictures.is_grey else "", data_regions=_written(regions),
+            data_found=_written(entry.item.regions),
+        )[
+            h.img("#frame", src=f"../frame/{entry.number}/{last // 2 + last % 2}", alt="the item as it came"),
+            h.canvas("#drawing", aria_hidden="true"),
+        ],
+        h.p(".quiet")[
+            "Drag to draw a rectangle that is blanked; drag with Shift to change the window. ",
+            h.button("#forget", type="button")["No rectangles"],
+            h.button("#take-found", type="button")[f"Those found ({len(entry.item.regions)})"]
+            if entry.item.regions
+            else None,
+        ],
+        h.label(".frames")[
+            h.span["Frame"],
+            h.input("#index", type="range", min="0", max=str(last), value=str(last // 2 + last % 2)),
+            h.output("#shown")[f"{last // 2 + last % 2 + 1} of {last + 1}"],
+        ]
+        if last
+        else None,
+    ]  # fmt: skip
+
+
+def _actions(entry: Entry, view: View, reach: Mapping[str, int]) -> h.Element:
+    held = entry.item
+    state = entry.mark.state if entry.mark else ""
+    reaches = {"item": "this item", "series": "its series", "device": "this device and reason", "filter": "the filter"}
+    options = [h.option(value=name)[f"{reaches[name]} ({count:,})"] for name, count in reach.items()]
+    can_blank = held.releasable and view.pictures is not None
+    return h.form("#mark.panel", method="post", action="../mark")[
+        h.input(type="hidden", name="number", value=str(entry.number)),
+        h.input("#regions", type="hidden", name="regions", value=""),
+        h.p(".verdict")[h.span("#state", class_=f"badge {state}")[state or "no mark"]],
+        h.label[h.span["About"], h.select("#scope", name="scope")[options]],
+        h.div(".buttons")[
+            h.button(name="state", value="released", type="submit", disabled=not held.releasable)["Release (r)"],
+            h.button(name="state", value="blanked", type="submit", disabled=not can_blank)["Blank, release (b)"],
+            h.button(name="state", value="rejected", type="submit")["Reject (x)"],
+            h.button(name="state", value="", type="submit")["Take back (u)"],
+        ],
+        h.label(".check")[
+            h.input("#from-now-on", type="checkbox", name="from_now_on", value="1"),
+            "Blank these places on this device from now on",
+        ]
+        if can_blank and held.device
+        else None,
+    ]
+
+
+def _found(found: Sequence[tuple[str, str]]) -> h.Element | None:
+    if not found:
+        return None
+    rows = [h.div[h.dt[place], h.dd[h.mark[word]]] for place, word in found[:_WORDS_MAX]]
+    return h.section(".panel", aria_label="What tells who it is")[h.h3["What tells who it is"], h.dl(".facts")[rows]]
+
+
+def _facts(entry: Entry, view: View, name: str) -> h.Element:
+    held = entry.item
+    known = [
+        *view.facts,
+        ("Kind", held.kind),
+        ("Dataset", f"{held.dataset}, version {held.version}"),
+        ("Series", held.series[:12]),
+        ("Patient", held.patient[:12]),
+        ("Item", held.item.hex()[:12]),
+        ("At its source", name),
+        ("Released by", ", ".join(entry.released_by)),
+    ]
+    rows = [h.div[h.dt[what], h.dd[value]] for what, value in known if value]
+    return h.section(".panel", aria_label="What is known of it")[h.h3["What is known of it"], h.dl(".facts")[rows]]
+
+
+def _marked(text: str, words: Iterable[str]) -> list[h.Node]:
+    """A text with words in it marked."""
+    known = sorted({word for word in words if word.strip()}, key=len, reverse=True)[:_WORDS_MAX]
+    if not known:
+        return [text]
+    parts = re.split("(" + "|".join(map(re.escape, known)) + ")", text, flags=re.IGNORECASE)
+    return [h.mark[part] if index % 2 else part for index, part in enumerate(parts)]
+
+
+def _written(regions: Sequence[tuple[int, int, int, int]]) -> str:
+    return " ".join(",".join(map(str, region)) for region in regions)

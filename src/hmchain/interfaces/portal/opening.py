@@ -1,0 +1,92 @@
+"""Opening the page of a desk, and what is left when it is closed."""
+
+from __future__ import annotations
+
+import tempfile
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from hmchain.application.data.reviewing import Desk
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.errors import InputError
+from hmchain.interfaces.portal.gate import Gate
+from hmchain.interfaces.portal.quarantine import QuarantinePages
+from hmchain.interfaces.portal.server import PortalServer
+from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.pipeline.review import Reviewer
+
+
+class PortalPortError(InputError):
+    """The portal cannot listen on the port that was asked for."""
+
+    code = "portal_port"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a review was."""
+
+    seen: int
+    """Items that were looked at."""
+    marks: int
+    """Marks that were not applied."""
+    said: tuple[str, ...]
+    """What the last application did."""
+
+
+class OpenPage:
+    """The page of one desk, while it is open."""
+
+    def __init__(self, desk: Desk, server: PortalServer, scratch: Path) -> None:
+        self._desk, self._server, self._scratch = desk, server, scratch
+        self._gate = Gate(server.authority)
+
+    @property
+    def address(self) -> str:
+        """The address that opens it, once."""
+        return self._gate.address
+
+    def open(self) -> None:
+        """Open it in the desktop's browser, by a file: what stands on a command line is seen by every user."""
+        path = self._scratch / "review.html"
+        path.touch(mode=0o600)
+        path.write_text(f'<meta http-equiv="refresh" content="0; url={escape(self.address)}">', encoding="utf-8")
+        webbrowser.open(path.as_uri())
+
+    def run(self, idle_seconds: float) -> None:
+        """Answer until `stop`, or until nobody has asked anything for so long."""
+        self._server.run(QuarantinePages(self._desk, self._gate).answer, idle_seconds)
+
+    def stop(self) -> None:
+        """Have `run` return."""
+        self._server.stop()
+
+    def ended(self) -> Ended:
+        """What it was, once it is closed."""
+        marks = self._desk.marks()
+        return Ended(self._desk.seen, marks["released"] + marks["rejected"], self._desk.progress.said)
+
+
+@contextmanager
+def quarantine_review(
+    folder: HospitalFolder, passphrase: str | None, who: Sequence[Reviewer], wanted: HeldFilter, port: int = 0
+) -> Iterator[OpenPage]:
+    """Open the review of a hospital's quarantine on this machine.
+
+    Raises `PortalPortError`, or what `read_records` raises.
+    """
+    try:
+        server = PortalServer(port)
+    except OSError as error:
+        raise PortalPortError(f"port {port} is in use", "leave --port out: a free one is taken") from error
+    with (
+        server,
+        tempfile.TemporaryDirectory(prefix="hmchain-") as scratch,
+        Desk(folder, passphrase, who, wanted) as desk,
+    ):
+        yield OpenPage(desk, server, Path(scratch))
+        desk.finish()

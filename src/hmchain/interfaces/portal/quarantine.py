@@ -1,0 +1,169 @@
+"""Which page answers what a reviewer's browser asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hmchain.application.data.reviewing import SCOPES, Desk
+from hmchain.interfaces.portal import gallery, layout
+from hmchain.interfaces.portal.exchange import CSS, JS, PNG, SVG, Request, Response, go_to, page, values
+from hmchain.interfaces.portal.gallery import FILTERS, Setting
+from hmchain.interfaces.portal.gate import Gate
+from hmchain.interfaces.portal.item import item
+from hmchain.records.catalogue.entries import REJECTED, RELEASED
+from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.sources.item import Rectangles
+
+_THUMB, _SIDE = 224, 2048
+_NUMBER_MAX = 1e9
+_TEXT_MAX = 200
+_FILES = {layout.STYLE: CSS, layout.SCRIPT: JS, layout.ICON: SVG}
+_REFUSED = Response(404, b"Nothing is here.", "text/plain")
+
+
+class QuarantinePages:
+    """The pages of one desk, behind a gate."""
+
+    def __init__(self, desk: Desk, gate: Gate) -> None:
+        self._desk, self._gate = desk, gate
+        self._get: dict[str, Callable[[Request, list[int]], Response]] = {
+            "": self._gallery,
+            "item": self._item,
+            "thumb": self._thumb,
+            "frame": self._frame,
+            "state": self._state,
+        }
+        self._post: dict[str, Callable[[Request], Response]] = {
+            "filter": self._filter,
+            "mark": self._mark,
+            "apply": self._apply,
+            "undo": self._undo,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request; who was not let in learns nothing, not even that there is a page."""
+        if entered := self._gate.enter(request):
+            return entered
+        path = self._gate.path(request)
+        if path is None:
+            return _REFUSED
+        name, *rest = path.split("/")
+        if request.method == "GET" and path in _FILES:
+            return Response(200, layout.file(path).encode(), _FILES[path])
+        given = gallery.numbers(rest)
+        if len(given) != len(rest):
+            return _REFUSED
+        if request.method == "GET" and name in self._get:
+            return self._get[name](request, given)
+        if request.method == "POST" and name in self._post and not rest:
+            return self._post[name](request)
+        return _REFUSED
+
+    # Looking
+
+    def _gallery(self, request: Request, given: list[int]) -> Response:
+        after = gallery.numbers([request.asked("after")])
+        return page(gallery.gallery(self._desk.page(after[0] if after else None), self._setting()))
+
+    def _item(self, request: Request, given: list[int]) -> Response:
+        entry = self._desk.entry(given[0]) if len(given) == 1 else None
+        if entry is None:
+            return go_to(self._gate.root)  # somebody decided about it meanwhile
+        number = entry.number
+        shown = item(
+            entry,
+            self._desk.view(number),
+            self._setting(),
+            name=self._desk.name(number),
+            found=self._desk.findings(number),
+            reach={scope: self._desk.count(number, scope) for scope in SCOPES},
+            beside=self._desk.beside(number),
+            marks=self._desk.marks(),
+        )
+        return page(shown)
+
+    def _thumb(self, request: Request, given: list[int]) -> Response:
+        if len(given) != 1:
+            return _REFUSED
+        return _picture(self._desk.thumb(given[0], _THUMB))
+
+    def _frame(self, request: Request, given: list[int]) -> Response:
+        if len(given) != 2:
+            return _REFUSED
+        window = _window(request.asked("centre"), request.asked("width"))
+        return _picture(self._desk.png(given[0], given[1], window, _SIDE))
+
+    def _state(self, request: Request, given: list[int]) -> Response:
+        return values({"marks": layout.said(self._desk.marks()), "total": self._total(), **self._progress()})
+
+    def _progress(self) -> dict[str, object]:
+        found = self._desk.progress
+        return {"running": found.running, "done": found.done, "of": found.total, "said": list(found.said)}
+
+    def _total(self) -> int:
+        marks = self._desk.marks()
+        return marks["released"] + marks["rejected"]
+
+    # Saying
+
+    def _filter(self, request: Request) -> Response:
+        chosen = {name: "" if request.field("clear") else request.field(name)[:_TEXT_MAX] for name in FILTERS}
+        self._desk.filter(HeldFilter(version=0, state="", **chosen))
+        return go_to(self._gate.root)
+
+    def _mark(self, request: Request) -> Response:
+        numbers = gallery.numbers(request.form.get("number", ()))
+        regions, said = _regions(request.field("regions")), request.field("state")
+        scope = request.field("scope", "item")
+        state = {"released": RELEASED, "blanked": RELEASED, "rejected": REJECTED, "": ""}.get(said)
+        if state is None or scope not in SCOPES or (said == "blanked" and not regions):
+            return Response(400, b"That cannot be said of an item.", "text/plain")
+        changed = self._desk.mark(numbers, state, regions if said == "blanked" else (), scope)
+        if said == "blanked" and request.field("from_now_on") and numbers:
+            self._desk.from_now_on(numbers[0], regions)
+        if request.header("accept") != "application/json":
+            return go_to(f"{self._gate.root}item/{numbers[0]}" if numbers else self._gate.root)
+        shown = gallery.numbers(request.form.get("shown", ()))
+        states = self._desk.states({*numbers, *shown})
+        return values(
+            {"changed": changed, "marks": layout.said(self._desk.marks()), "total": self._total(), "states": states}
+        )
+
+    def _apply(self, request: Request) -> Response:
+        self._desk.apply()
+        return self._said(request)
+
+    def _undo(self, request: Request) -> Response:
+        self._desk.undo_all()
+        return self._said(request)
+
+    def _said(self, request: Request) -> Response:
+        if request.header("accept") == "application/json":
+            return self._state(request, [])
+        return go_to(self._gate.root)
+
+    def _setting(self) -> Setting:
+        desk = self._desk
+        return Setting(self._gate.root, desk.organisation, desk.names, desk.wanted)
+
+
+def _picture(png: bytes | None) -> Response:
+    return Response(200, png, PNG) if png else _REFUSED
+
+
+def _window(centre: str, width: str) -> tuple[float, float] | None:
+    try:
+        found = float(centre), float(width)
+    except ValueError:
+        return None
+    return found if all(abs(value) < _NUMBER_MAX for value in found) and found[1] > 0 else None
+
+
+def _regions(text: str) -> Rectangles:
+    """Read rectangles: four numbers each, commas between them, spaces between rectangles; others are left out."""
+    found = []
+    for part in text.split():
+        numbers = gallery.numbers(part.split(","))
+        if len(numbers) == 4 and numbers[2] and numbers[3]:
+            found.append((numbers[0], numbers[1], numbers[2], numbers[3]))
+    return tuple(found)

@@ -1,0 +1,233 @@
+"""The review page as its user and its attacker meet it: over the socket, and in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from hmchain.application.site import hospital
+from hmchain.interfaces.portal.opening import OpenPage, quarantine_review
+from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.pipeline.review import Reviewer
+from support.browser import BROWSER, BROWSERS, browser
+from support.dicom_objects import ct, written
+from support.steward import Steward
+from support.steward import steward as steward
+
+pytestmark = pytest.mark.process
+NAME = "<img src=x onerror=alert(1)>Quince"
+
+
+@pytest.fixture
+def waiting(steward: Steward, tmp_path: Path) -> Steward:
+    """Six ultrasound images of two series of one device, and a damaged file, all held."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for number in range(6):
+        pixels = np.full((60, 80), 40, np.uint8)
+        pixels[5:12, 5:50] = 250
+        shot = ct(
+            SOPInstanceUID=f"1.2.4.{number}", SeriesInstanceUID=f"1.2.5.{number % 2}", PatientID="p1", Modality="US",
+            Manufacturer="Acme", ManufacturerModelName="Sono 3", Rows=60, Columns=80, BitsAllocated=8, BitsStored=8,
+            HighBit=7, PixelData=pixels.tobytes(), SeriesDescription=NAME, BurnedInAnnotation="YES",
+        )  # fmt: skip
+        shot.file_meta.MediaStorageSOPInstanceUID = shot.SOPInstanceUID
+        (folder / f"{NAME.replace('/', '')} {number}.dcm").write_bytes(written(shot))
+    (folder / "short.dcm").write_bytes(written(ct(SOPInstanceUID="1.2.6.1"))[:300])
+    steward.run("extract", str(folder), "--into", "us")
+    return steward
+
+
+@contextmanager
+def opened(steward: Steward) -> Iterator[OpenPage]:
+    """The page, answering."""
+    who = [Reviewer("M. Curie")]
+    with quarantine_review(hospital.locate(steward.folder), None, who, HeldFilter()) as page:
+        thread = threading.Thread(target=page.run, args=(600,))
+        thread.start()
+        try:
+            yield page
+        finally:
+            page.stop()
+            thread.join()
+
+
+class Client:
+    """Speaks HTTP as a program does that minds no rule of browsers."""
+
+    def __init__(self, page: OpenPage) -> None:
+        self.host = urlsplit(page.address).netloc
+        self.cookie = self.root = ""
+        status, headers, _ = self.ask("GET", urlsplit(page.address).path)
+        assert status == 303
+        self.root, self.cookie = headers["location"], headers["set-cookie"].partition(";")[0]
+
+    def ask(
+        self, method: str, path: str, form: dict[str, str] | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        known = {"Host": self.host, "Cookie": self.cookie}
+        if form is not None:
+            known |= {"Origin": f"http://{self.host}", "Content-Type": "application/x-www-form-urlencoded"}
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection.request(method, path, urlencode(form) if form is not None else None, known | headers)
+        answer = connection.getresponse()
+        found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        connection.close()
+        return found
+
+
+def test_who_was_let_in_sees_what_waits_and_nothing_of_a_patient_stands_in_an_address(waiting: Steward) -> None:
+    with opened(waiting) as page:
+        client = Client(page)
+        status, headers, body = client.ask("GET", client.root)
+        assert (
+            status == 200
+            and headers["cache-control"] == "no-store"
+            and "script-src 'self'" in (headers["content-security-policy"])
+        )
+        text = body.decode()
+        assert "7 items wait" in text and "unsafe" not in headers["content-security-policy"]
+        assert "<script>" not in text and " style=" not in text
+        hexes = [held["item"] for held in waiting.run("quarantine", "list")]
+        hexes += [held["patient"] for held in waiting.run("quarantine", "list") if held["patient"]]
+        addresses = [part.split('"')[0] for part in text.split("href=")[1:] + text.split("src=")[1:]]
+        assert not [each for each in hexes if any(each[:12] in address for address in addresses)]
+        pages = [client.ask("GET", f"{client.root}item/{number}")[2].decode() for number in range(7)]
+        assert any("&lt;img src=x" in text for text in pages) and not any("<img src=x" in text for text in pages)
+        status, headers, png = client.ask("GET", f"{client.root}frame/{first(pages)}/0")
+        assert (status, headers["content-type"]) == (200, "image/png")
+        assert Image.open(io.BytesIO(png)).size == (80, 60)
+
+
+def first(pages: list[str]) -> int:
+    return next(number for number, text in enumerate(pages) if "burned in text" in text)
+
+
+def test_strangers_learn_nothing(waiting: Steward) -> None:
+    with opened(waiting) as page:
+        client = Client(page)
+        known = {client.ask("GET", path)[0] for path in (client.root, f"{client.root}item/0", f"{client.root}state")}
+        assert known == {200}
+        entering = urlsplit(page.address).path
+        attacks = [
+            ("GET", entering, None, {}),
+            ("GET", client.root, None, {"Cookie": "hmchain_portal=guess"}),
+            ("GET", client.root, None, {"Host": "evil.example"}),
+            ("GET", client.root, None, {"Sec-Fetch-Site": "cross-site"}),
+            ("POST", f"{client.root}apply", {}, {"Origin": "http://evil.example"}),
+            ("POST", f"{client.root}apply", {}, {"Origin": "null"}),
+            ("GET", f"{client.root}../../etc/passwd", None, {}),
+            ("GET", f"{client.root}%2e%2e/%2e%2e/etc/passwd", None, {}),
+            ("GET", f"{client.root}page.css/../../../../keys/local.key", None, {}),
+            ("GET", f"{client.root}item/99999", None, {}),
+            ("GET", f"{client.root}frame/0/-1", None, {}),
+            ("GET", f"{client.root}frame/0/999999", None, {}),
+            ("GET", f"{client.root}thumb/0/0/0", None, {}),
+            ("POST", f"{client.root}item/0", {}, {}),
+            ("DELETE", client.root, None, {}),
+            ("GET", "//evil.example/", None, {}),
+        ]
+        for method, path, form, headers in attacks:
+            status, _, body = client.ask(method, path, form, **headers)
+            assert status in (303, 404, 501) and b"us v1" not in body and b"/etc" not in body, (method, path, status)
+        assert waiting.run("quarantine", "list") == waiting.run("quarantine", "list", "--decided")
+
+
+def test_what_is_too_large_or_makes_no_sense_is_refused_and_the_page_goes_on(waiting: Steward) -> None:
+    with opened(waiting) as page:
+        client = Client(page)
+        mark = f"{client.root}mark"
+        assert client.ask("POST", mark, {"number": "1" * 300_000})[0] == 413
+        assert client.ask("POST", mark, {str(number): "1" for number in range(5000)})[0] == 400
+        assert client.ask("POST", mark, {"number": "0", "state": "published"})[0] == 400
+        assert client.ask("POST", mark, {"number": "0", "state": "blanked", "regions": "a,b,c,d 1,2"})[0] == 400
+        assert client.ask("POST", mark, {"number": "0", "state": "rejected", "scope": "world"})[0] == 400
+        assert client.ask("POST", f"{client.root}filter", {"code": "' OR 1=1 --", "series": "\x00<b>"})[0] == 303
+        assert b"0 items wait" in client.ask("GET", client.root)[2]
+        assert client.ask("POST", f"{client.root}filter", {"clear": "1"})[0] == 303
+        assert b"7 items wait" in client.ask("GET", client.root)[2]
+
+
+def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: Steward) -> None:
+    with opened(waiting) as page:
+        client = Client(page)
+        text = client.ask("GET", client.root)[2].decode()
+        damaged = text.split("can only be rejected")[0].rpartition('data-number="')[2].split('"')[0]
+        everything = {"number": damaged, "state": "released", "scope": "filter"}
+        said = client.ask("POST", f"{client.root}mark", everything, Accept="application/json")[2]
+        assert b"6 to release, 0 to reject" in said, "what is damaged cannot be released"
+        assert len(waiting.run("quarantine", "list")) == 7
+        client.ask("POST", f"{client.root}undo", {})
+        client.ask("POST", f"{client.root}mark", {"number": damaged, "state": "rejected"})
+        client.ask("POST", f"{client.root}apply", {})
+        while b'"running": true' in (state := client.ask("GET", f"{client.root}state")[2]):
+            pass
+        assert b"1 rejected" in state
+        assert len(waiting.run("quarantine", "list")) == 6
+        client.ask("POST", f"{client.root}mark", {"number": "0", "state": "rejected"})
+    assert page.ended().marks == 1 and len(waiting.run("quarantine", "list")) == 6
+    deeds = {each["what"]: each for each in waiting.run("log")["entries"]}
+    assert deeds["review"]["person"] == deeds["reject"]["person"] == "M. Curie"
+    assert (deeds["reject"]["items"], deeds["review"]["outcome"]) == (1, "done")
+
+
+@pytest.mark.skipif(BROWSER is None, reason=f"no browser found (looked for {', '.join(BROWSERS)})")
+def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys(
+    waiting: Steward, tmp_path: Path
+) -> None:
+    with opened(waiting) as page, browser(tmp_path) as seen:
+        for width, dark in ((390, True), (1280, False)):
+            seen.be(width, dark=dark)
+            seen.open(page.address if width == 390 else seen.see("location.href"))
+            seen.wait("document.body.dataset.ready && document.querySelectorAll('.card').length === 7")
+            assert seen.see("document.documentElement.scrollWidth") <= width
+            assert seen.see("getComputedStyle(document.body).backgroundColor") == (
+                "rgb(15, 20, 26)" if dark else "rgb(246, 247, 249)"
+            )
+        number = seen.see(
+            "Array.from(document.querySelectorAll('.card'))"
+            ".find((one) => one.textContent.includes('burned')).dataset.number"
+        )
+        seen.open(seen.see("location.href") + f"item/{number}")
+        seen.wait(
+            "document.querySelector('#frame').naturalWidth === 80 && document.querySelector('#drawing').width > 300"
+        )
+        left, top, width, height = seen.see(
+            "(({left, top, width, height}) => [left, top, width, height])"
+            "(document.querySelector('#frame').getBoundingClientRect())"
+        )
+        seen.drag((left + width * 4 / 80, top + height * 4 / 60), (left + width * 52 / 80, top + height * 14 / 60))
+        seen.see(
+            "document.querySelector('#scope').value = 'device', document.querySelector('#from-now-on').checked = true"
+        )
+        seen.press("b")
+        seen.wait("document.querySelector('#marks').textContent.startsWith('6 to release, 0 to reject, 6 with parts')")
+        seen.press("A")
+        seen.wait("document.querySelector('#progress').textContent.includes('6 released: 6 records.')")
+        seen.wait("document.querySelectorAll('.card').length === 1")
+        assert seen.complaints == []
+    (damaged,) = waiting.run("quarantine", "list")
+    assert damaged["code"] == "damaged"
+    waiting.run("quarantine", "reject", damaged["item"], "--reviewer", "Curie")
+    waiting.run("register", "us")
+    waiting.run("export", "us", "--output", str(tmp_path / "out"))
+    for path in (tmp_path / "out").rglob("*.dcm"):
+        pixels = pydicom.dcmread(path).pixel_array
+        assert (pixels[5:12, 5:50] == 0).all() and (pixels[20:] == 40).all()
+    another = ct(
+        SOPInstanceUID="1.2.9.9", PatientID="p2", Modality="US", Manufacturer="Acme", ManufacturerModelName="Sono 3",
+        Rows=60, Columns=80, BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(4800),
+    )  # fmt: skip
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "x.dcm").write_bytes(written(another))
+    assert waiting.run("extract", str(tmp_path / "later"), "--into", "us")["held"] == 0
