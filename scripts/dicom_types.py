@@ -33,6 +33,9 @@ CODES = {
 }  # fmt: skip
 """What the item of every sequence of codes has (PS3.3 Table 8.8-1), which is not said again for each."""
 
+EARLIER = {"HL7StructuredDocumentReferenceSequence": {"RetrieveURI": "1"}}
+"""Types of earlier editions that validators still ask for."""
+
 Types = dict[str, list[str]]
 """Keywords by type: `1` must have a value, `2` may be empty."""
 
@@ -52,6 +55,8 @@ def main(folder: Path) -> None:
             kind = str(row["type"])[0]
             if kind in "12":
                 place[row["keyword"]] = min(kind, place.get(row["keyword"], kind))
+    for sequence, kinds in EARLIER.items():
+        inside[sequence] |= kinds
     used = {iod: [module["key"] for module in modules[iod] if tops.get(module["key"])] for iod in set(iods.values())}
     table = {
         "edition": EDITION,

@@ -269,10 +269,12 @@ class Cleaning:
             whole = self._whole(inner, left, wanted=wanted, emptied=emptied)
             if whole is None:
                 self._count(rule.name, REMOVED)
-            elif whole or wanted or not inner:
+            else:  # without anything in it too: which frame an item is about is told by its place
                 items.append(b"".join(whole.values()))
-        gone = came and not items and kind is not ElementType.PLACE
-        return None if gone else encoding.sequence(tag, items)
+        empty = not any(items) and not wanted and any(came)
+        if (empty and kind is ElementType.OPTIONAL) or (came and not items and wanted):
+            return None
+        return encoding.sequence(tag, () if empty else items)
 
     def _whole(
         self, inner: Mapping[int, Element], left: dict[int, bytes], *, wanted: bool, emptied: bool

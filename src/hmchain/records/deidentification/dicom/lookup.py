@@ -20,13 +20,20 @@ SEGMENTED = {0x00281221: 0x00281101, 0x00281222: 0x00281102, 0x00281223: 0x00281
 KEPT = frozenset({LUT_DATA, *PALETTE, *PALETTE.values(), *SEGMENTED})
 """Elements of tables that may stay."""
 COLOURED = b"PALETTE COLOR"
+_PRESENTATION, _WITH_COLOUR = 0x00089205, (b"COLOR", b"MIXED")
+"""Grey frames that a table colours above a threshold (PS3.3 C.8.13.3.1, Pixel Presentation)."""
+_CLASS = 0x00080016
+_PALETTES = (b"1.2.840.10008.5.1.4.1.1.11.3", b"1.2.840.10008.5.1.4.1.1.11.4", b"1.2.840.10008.5.1.4.39.1")
+"""Presentation states and palettes, which are objects for the sake of their table."""
 
 _DESCRIPTOR_BYTES, _ENTRIES_MAX = 6, 1 << 16
 
 
 def unneeded(left: Mapping[int, bytes]) -> Iterator[int]:
     """The tables among the encoded elements of one data set that it does not need, or that hold something else."""
-    colours = left.get(PHOTOMETRIC, b"")[8:].strip(b" \0") == COLOURED
+    colours = (
+        _is(left, PHOTOMETRIC, COLOURED) or _is(left, _PRESENTATION, *_WITH_COLOUR) or _is(left, _CLASS, *_PALETTES)
+    )
     for tag, descriptor in (*PALETTE.items(), *SEGMENTED.items()):
         if not colours:
             yield from (tag, descriptor)
@@ -40,9 +47,14 @@ def unneeded(left: Mapping[int, bytes]) -> Iterator[int]:
 
 def lacks_palette(left: Mapping[int, bytes]) -> bool:
     """Tell whether colours are indices into a palette that is not there."""
-    coloured = left.get(PHOTOMETRIC, b"")[8:].strip(b" \0") == COLOURED
+    coloured = _is(left, PHOTOMETRIC, COLOURED)
     red = left.keys() & {0x00281201, 0x00281221}
     return coloured and not red
+
+
+def _is(left: Mapping[int, bytes], tag: int, *values: bytes) -> bool:
+    """Tell whether an element of a VR with a length of two bytes has one of these values."""
+    return left.get(tag, b"")[8:].strip(b" \0") in values
 
 
 def _value(element: bytes) -> bytes:

@@ -88,6 +88,7 @@ _TEXT_FORMS = {
     0x00185101: _VIEWS,
     0x00200060: re.compile(r"[RLBU]?"),  # Laterality
     0x00200062: re.compile(r"[RLBU]?"),  # Image Laterality
+    0x00209056: re.compile(r"\d{1,4}"),  # Stack ID
     0x00280004: _PHOTOMETRIC,
     0x00281054: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Rescale Type
     0x00283004: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Modality LUT Type
