@@ -13,8 +13,8 @@ from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.envelope import Buffer
 from hmchain.records.sources.item import Item, Rectangles
 
-REMOVED, EMPTIED, REPLACED, SHIFTED, GENERALISED, KEPT = (
-    "removed", "emptied", "replaced", "shifted", "generalised", "kept",
+REMOVED, EMPTIED, REPLACED, SHIFTED, GENERALISED, KEPT, READ = (
+    "removed", "emptied", "replaced", "shifted", "generalised", "kept", "read",
 )  # fmt: skip
 
 

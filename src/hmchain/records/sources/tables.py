@@ -18,18 +18,36 @@ import polars as pl
 from hmchain.errors import InputError
 from hmchain.records import shipped
 from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.csv_form import CsvForm, Stated, TableProblem, as_utf8, find_form
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import TABLE, Item, ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark_of_content
+
+__all__ = [
+    "LONG_NUMBER", "ROW", "Column", "OpenTable", "Table", "TableFiles", "TableProblem", "TableSchema",
+    "TableSchemaError", "load_schema", "open_table", "schemas", "typed",
+]  # fmt: skip
 
 ROW = "\x00row"
 """The name of the row's number, counted from 1 without a header, while a table is at work."""
 
 _SHIPPED = Path(__file__).parent / "schemas"
 _SUFFIXES = (".csv", ".parquet")
-_DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d")
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", *_DAY_FORMATS)
+_DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y")
+_TIME_FORMATS = (
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    *_DAY_FORMATS,
+)
 AGE_YEARS_MAX = 90
+LONG_NUMBER = 10**6
+"""From here on a number has the length of a telephone or record number."""
+_LONG_NUMBER = "as long as a telephone or record number: give the column min and max, or the role identifier or drop"
+_WITH_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?$"
+"""A number where commas stand for points, and points between thousands."""
 _AGE_NAME = re.compile(r"(^|_)ages?(_|$)", re.IGNORECASE)
 _TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
@@ -63,10 +81,14 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unit: Literal["a", "mo", "wk", "d", "h"] = "a"
     """Of an age: years, months, weeks, days or hours."""
     width: int = 1
+    round: float = 0.0
+    """Of a number: it is kept as a multiple of this, since exact ones could be matched with another copy of them."""
     bottom: int | None = None
     top: int | None = None
 
     def __post_init__(self) -> None:
+        if self.round < 0 or (self.round and self.type != "number"):
+            raise ValueError("round is for the type number, and above 0")
         told = self.values or self.pattern or self.generalise == "zip3"
         if self.type == "text" and self.role in ("quasi", "sensitive", "value") and not told:
             raise ValueError("text that is kept needs `values` or a `pattern`, since free text may say anything")
@@ -89,6 +111,12 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             re.compile(self.pattern)
         except re.error as error:
             raise ValueError(f"the pattern is no regular expression: {error}") from error
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Tell whether it keeps numbers of any length, of which nobody said how large they can be."""
+        stays = self.type in ("integer", "number") and self.role in ("value", "sensitive", "quasi")
+        return stays and not self.generalise and not self.values and self.min is None and self.max is None
 
     @property
     def may_tell_old_age(self) -> bool:
@@ -125,16 +153,24 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     title: str
     tables: dict[str, Table]
-    separator: str = ","
-    """Between the fields of a CSV file."""
+    separator: str = ""
+    """Between the fields of a CSV file; nothing: found out by the declared columns. Likewise the next two."""
+    encoding: str = ""
+    """The characters of a CSV file, such as `utf-8`, `cp1252` or `utf-16`."""
+    decimal: Literal["", ".", ","] = ""
+    """Between the whole part of a number in a CSV file and the rest."""
     comment: str = ""
     """What lines of a CSV file begin with that are not read."""
 
     def table(self, item: str) -> Table | None:
         """The table that a file belongs to: of the file's own name, or of its folder's."""
+        return self.tables.get(self.name_of(item))
+
+    def name_of(self, item: str) -> str:
+        """The name of that table; nothing if there is none."""
         path = PurePosixPath(item)
         names = (path.name.split(".")[0].lower(), path.parent.name.lower())
-        return next((self.tables[name] for name in names if name in self.tables), None)
+        return next((name for name in names if name in self.tables), "")
 
 
 def schemas() -> list[str]:
@@ -197,29 +233,56 @@ class TableFiles:
 # -- reading and checking ----------------------------------------------------------------------------------------------
 
 
-class TableProblem(Exception):
-    """A table is not what its schema says. The text names columns and rows, never what is in them."""
+@dataclass(frozen=True)
+class OpenTable:
+    """A table as it is in a file, and how that is written; of CSV all is text."""
+
+    frame: pl.LazyFrame
+    form: CsvForm | None
+    """None of Parquet."""
+
+    @property
+    def decimal(self) -> str:
+        """What stands in numbers that are text."""
+        return self.form.decimal if self.form else "."
 
 
-def scan(content: Path | bytes, schema: TableSchema) -> pl.LazyFrame:
-    """A table as it is in a file (Parquet by its first bytes, else CSV, all of it text)."""
+def open_table(content: Path | bytes, schema: TableSchema, table: Table) -> OpenTable:
+    """A table in a file: Parquet by its first bytes, else CSV. Its columns are called as they are declared.
+
+    Raises `TableProblem` if it is written otherwise than the schema says.
+    """
     if isinstance(content, Path):
         with content.open("rb") as file:
             head = file.read(4)
     else:
         head = content[:4]
     if head == b"PAR1":
-        return pl.scan_parquet(content)
-    return pl.scan_csv(
-        content,
-        separator=schema.separator,
+        return OpenTable(_renamed(pl.scan_parquet(content), table), None)
+    numbers = [name for name, column in table.columns.items() if column.type == "number"]
+    stated = Stated(schema.separator, schema.encoding, schema.decimal, schema.comment)
+    form = find_form(content, list(table.columns), numbers, stated)
+    frame = pl.scan_csv(
+        content if form.encoding == "utf-8" else as_utf8(content, form),
+        separator=form.separator,
         comment_prefix=schema.comment or None,
         infer_schema=False,
         raise_if_empty=False,
     )
+    return OpenTable(_renamed(frame, table), form)
 
 
-def typed(frame: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+def _renamed(frame: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """Columns as they are declared where only case and blanks are other ones, and none is meant twice."""
+    present = frame.collect_schema().names()
+    meant = {name.strip().casefold(): name for name in present}
+    if len(meant) < len(present):
+        return frame
+    found = {meant[name.casefold()]: name for name in table.columns if name not in present and name.casefold() in meant}
+    return frame.rename(found) if found else frame
+
+
+def typed(frame: pl.LazyFrame, table: Table, decimal: str = ".") -> pl.LazyFrame:
     """The declared columns in their types, and `ROW`. Raises `TableProblem` if one is wrong, saying where.
 
     Reads the table once.
@@ -231,7 +294,7 @@ def typed(frame: pl.LazyFrame, table: Table) -> pl.LazyFrame:
     declared = {name: column for name, column in table.columns.items() if column.role != "drop"}
     floats = [name for name in declared if present[name].is_float()]  # in them missing values may be NaN
     numbered = frame.select(list(declared)).with_columns(pl.col(floats).fill_nan(None)).with_row_index(ROW, offset=1)
-    parsed = {name: _parsed(pl.col(name), column, present[name], name) for name, column in declared.items()}
+    parsed = {name: _parsed(pl.col(name), column, present[name], name, decimal) for name, column in declared.items()}
     _check(numbered, declared, parsed)
     return numbered.select(ROW, *(expression.alias(name) for name, expression in parsed.items()))
 
@@ -261,6 +324,8 @@ def _faults(name: str, column: Column, value: pl.Expr) -> Iterator[tuple[str, pl
         yield "empty", raw.is_null()
     if column.min is not None:
         yield f"below {column.min:g}", (value < column.min).fill_null(False)
+    if column.is_unbounded:
+        yield _LONG_NUMBER, (value.abs() >= LONG_NUMBER).fill_null(False)
     if column.max is not None:
         yield f"above {column.max:g}", (value > column.max).fill_null(False)
     if column.values:
@@ -270,7 +335,7 @@ def _faults(name: str, column: Column, value: pl.Expr) -> Iterator[tuple[str, pl
         yield "not of the pattern that it must have", (~matches).fill_null(False)
 
 
-def _parsed(value: pl.Expr, column: Column, present: pl.DataType, name: str) -> pl.Expr:
+def _parsed(value: pl.Expr, column: Column, present: pl.DataType, name: str, decimal: str) -> pl.Expr:
     """A column's values in its declared type; null where they are of another one."""
     if not (present.is_numeric() or present.is_temporal() or present in (pl.String, pl.Boolean, pl.Null)):
         raise TableProblem(f"column {name} is of a type that is not read")
@@ -280,10 +345,14 @@ def _parsed(value: pl.Expr, column: Column, present: pl.DataType, name: str) -> 
     if column.type == "boolean":
         return value if present == pl.Boolean else text.str.to_lowercase().replace_strict(_TRUTH, default=None)
     if column.type in ("integer", "number"):
+        if decimal == ",":
+            point = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+            text = pl.when(text.str.contains(_WITH_COMMA)).then(point)
         source = text if present == pl.String else value
         number = source.cast(pl.Float64, strict=False)
         if column.type == "number":
-            return pl.when(number.is_finite()).then(number)
+            rounded = (number / column.round).round() * column.round if column.round else number
+            return pl.when(number.is_finite()).then(rounded)
         if present.is_integer():
             return value.cast(pl.Int64, strict=False)
         exact = pl.when((number == number.round()) & (number.abs() < 2**53)).then(number).cast(pl.Int64)

@@ -19,6 +19,7 @@ from hmchain.records.deidentification.ages import AGE_TOP, in_a_year
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
     KEPT,
+    READ,
     REMOVED,
     REPLACED,
     SHIFTED,
@@ -33,8 +34,9 @@ from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import RESTRICTED_ZIP3, birth_year_min
 from hmchain.records.deidentification.tables.anonymity import Anonymity, AnonymityError, Demand, suppress
+from hmchain.records.sources.csv_form import CsvForm
 from hmchain.records.sources.item import Item
-from hmchain.records.sources.tables import ROW, Column, Table, TableProblem, TableSchema, scan, typed
+from hmchain.records.sources.tables import ROW, Column, Table, TableProblem, TableSchema, open_table, typed
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 MEMORY_BYTES_MAX = 1 << 30
@@ -76,16 +78,20 @@ class TableDeidentifier:
             if content is None:
                 yield Held("too_large", f"it is larger than {MEMORY_BYTES_MAX >> 20} MiB", releasable=False)
                 return
-            raw = scan(content, self._schema)
-            rows = int(raw.select(pl.len()).collect(engine="streaming").item())
-            undeclared = len(raw.collect_schema()) - len(table.columns)
-            yield from self._records(item, table, typed(raw, table), undeclared, rows)
+            opened = open_table(content, self._schema, table)
+            rows = int(opened.frame.select(pl.len()).collect(engine="streaming").item())
+            frame = typed(opened.frame, table, opened.decimal)
+            form, undeclared = opened.form, len(opened.frame.collect_schema()) - len(table.columns)
+            written = (Action(f"(CSV: {form.words})", READ),) if form and form != CsvForm() else ()
+            for outcome in self._records(item, table, frame, undeclared, rows):
+                yield replace(outcome, actions=outcome.actions + written) if isinstance(outcome, Clean) else outcome
+                written = ()
         except TableProblem as problem:
             yield Held("schema", str(problem), releasable=False, parts=rows, of=rows)
         except AnonymityError as error:
             yield Held("anonymity", f"{error.what}: {error.hint}", releasable=False, parts=rows, of=rows)
         except _UNREADABLE:  # their text may quote what is in the table
-            what = f"it is neither Parquet nor CSV in UTF-8 with the separator {self._schema.separator!r}"
+            what = "it is neither Parquet nor CSV that can be read: state separator and encoding in the schema"
             yield Held("damaged", what, releasable=False)
 
     def _records(self, item: Item, table: Table, frame: pl.LazyFrame, undeclared: int, total: int) -> Iterator[Outcome]:
@@ -190,7 +196,7 @@ class TableDeidentifier:
                 subject=str(person),
                 media_type=MEDIA_TYPE,
                 pieces=partial(_parquet, kept),
-                attributes={"rows": str(kept.height)} | fulfilled,
+                attributes={"rows": str(kept.height), "table": self._schema.name_of(item.name)} | fulfilled,
                 actions=tuple(Action(name, what, kept.height) for name, what in done.items()),
                 parts=kept.height,
             )
@@ -202,6 +208,8 @@ class TableDeidentifier:
             return REPLACED if column.domain else REMOVED
         if column.role == "quasi":
             return GENERALISED if column.generalise else KEPT
+        if column.round:
+            return GENERALISED
         return {"subject": REPLACED, "drop": REMOVED}.get(column.role, KEPT)
 
 
