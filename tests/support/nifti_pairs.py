@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,16 +56,26 @@ def _volume(path: Path) -> Volume:
     return Volume(header, data[offset:], sidecar, (bval, bvec))
 
 
-def differences(before: Iterable[Volume], after: Iterable[Volume]) -> list[str]:
+def differences(before: Sequence[Volume], after: Sequence[Volume]) -> list[str]:
     """What differs, in words; nothing if an analysis could not tell them apart."""
-    first, second = (sorted(volumes, key=_order) for volumes in (before, after))
-    if len(first) != len(second):
-        return [f"{len(first)} volumes before, {len(second)} after"]
-    return [found for pair in zip(first, second, strict=True) for found in _differences(*pair)]
+    alone = unlike(before, after)
+    if len(before) != len(after):
+        return [f"{len(before)} volumes before, {len(after)} after"]
+    others = unlike(after, before)
+    return [found for pair in zip(alone, others, strict=True) for found in _differences(*pair)]
 
 
-def _order(volume: Volume) -> tuple[str, bytes]:
-    return volume.series, volume.voxels
+def unlike(these: Sequence[Volume], those: Sequence[Volume]) -> list[Volume]:
+    """Those of the first that have no like one among the second, in a stable order."""
+    left = list(those)
+    alone = []
+    for volume in sorted(these, key=lambda volume: (volume.series, volume.voxels)):
+        like = next((other for other in left if not list(_differences(volume, other))), None)
+        if like is None:
+            alone.append(volume)
+        else:
+            left.remove(like)
+    return alone
 
 
 def _differences(before: Volume, after: Volume) -> Iterable[str]:

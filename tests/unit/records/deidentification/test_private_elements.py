@@ -99,7 +99,7 @@ def test_a_name_is_kept_in_no_private_element() -> None:
     )
     fill(before, "Philips Imaging DD 001", 0x2001, x5A=("ST", "Jane Marple"), x20=("LO", "Marple"))
     fill(before, "GEMS_ACQU_01", 0x19, x9C=("LO", "epi2 of Marple"))
-    fill(before, "GEMS_PARM_01", 0x43, x39=("IS", ["1000000800", "8", "0", "0"]), xA4=("LO", "Marple"))
+    fill(before, "GEMS_PARM_01", 0x43, x39=("IS", ["1000000800", "8", "1342177280", "0"]), xA4=("LO", "Marple"))
     assert left(before) == {"x0B": "64*64", "x0E": "Tra>Cor(-6.2)", "x9C": "epi2 of", "x39": [1000000800, 8, 0, 0]}
 
 

@@ -223,10 +223,23 @@ def ge_user(data: bytes) -> Repacked | None:
     return Repacked(bytes(written), (b"%.3f" % version,))
 
 
+_B_VALUE, _FEW_DIGITS = re.compile(rb" *(?:1000\d{6}|\d{1,6}) *"), re.compile(rb" *-?\d{0,8} *")
+
+
+def ge_b_value(data: bytes) -> Repacked | None:
+    """Four whole numbers, of which the first is the b-value, often a thousand million more; the others are bits."""
+    first, *others = data.rstrip(b" \0").split(b"\\")
+    if not _B_VALUE.fullmatch(first):
+        return None
+    values = (first, *(value if _FEW_DIGITS.fullmatch(value) else b"0" for value in others[:3]))
+    return Repacked(b"\\".join(values), values)
+
+
 REPACKED: Mapping[str, Repack] = {
     "siemens_csa": siemens_csa,
     "siemens_protocol": siemens_protocol,
     "ge_protocol": ge_protocol,
     "ge_user": ge_user,
+    "ge_b_value": ge_b_value,
 }
 """By the names of the table of elements."""

@@ -44,7 +44,7 @@ class _Elements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     forms: dict[str, str] = {}
     """The form of a text, by its digits."""
-    repacked: dict[str, Literal["siemens_csa", "siemens_protocol", "ge_protocol", "ge_user"]] = {}
+    repacked: dict[str, Literal["siemens_csa", "siemens_protocol", "ge_protocol", "ge_user", "ge_b_value"]] = {}
     """How bytes are written anew, by their digits."""
 
 
