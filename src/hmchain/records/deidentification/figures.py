@@ -69,6 +69,14 @@ def day_forms(value: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(form for form in numeric if len(form) >= DIGITS_MIN), frozenset(named)
 
 
+def day_separated(value: str) -> frozenset[str]:
+    """A day with its year, month and day apart, as they may stand among bytes."""
+    digits = "".join(_DIGITS.findall(value))[:8]
+    year, month, day = digits[:4], digits[4:6], digits[6:]
+    orders = ((year, month, day), (day, month, year), (month, day, year)) if len(digits) == 8 else ()
+    return frozenset(mark.join(parts) for parts in orders for mark in "-./")
+
+
 def _days_within(digits: str) -> Iterator[str]:
     """The day of birth with which many countries' personal numbers begin, or that they hold."""
     if len(digits) in (10, 11) and (_is_day(digits[:6], "dmy") or _is_day(digits[:6], "ymd")):  # DK, FI, NO, SE, PL

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hmchain.records.deidentification.figures import DIGITS_MIN
+from hmchain.records.deidentification.figures import DIGITS_MIN, PART_DIGITS_MIN
 from hmchain.records.deidentification.spellings import INSIDE_LETTERS_MIN, LETTERS_MIN, NameForms, titled
 
+NUMBER_DIGITS_MIN = 5
+"""Numbers of fewer digits are met by chance among measurements: 512 rows, 1024 columns."""
 _PREFIX_CERTAIN = 8
+_DECIMAL_DIGITS_MAX = 17  # more than a number of 64 bits tells apart
 
 
 class Trace(IntEnum):
@@ -41,7 +45,9 @@ class Forms:
     """Identifiers with their punctuation."""
     coarse: frozenset[str] = frozenset()
     skeletons: frozenset[str] = frozenset()
-    in_bytes: frozenset[bytes] = frozenset()
+    values: Mapping[float, Trace] = field(default_factory=dict)
+    """What numbers as values may be: those of `numbers`, and the long ones with a point somewhere."""
+    in_bytes: tuple[bytes, ...] = ()
     """What may be looked for in bytes of any kind."""
 
 
@@ -57,6 +63,8 @@ class Facts:
     numbers: dict[str, Trace] = field(default_factory=dict)
     dated: set[str] = field(default_factory=set)
     """Days with the names of their months."""
+    separated: set[str] = field(default_factory=set)
+    """Days with their parts apart."""
     whole: set[str] = field(default_factory=set)
 
     def add_names(self, forms: NameForms, *, short: bool, terms: frozenset[str]) -> None:
@@ -75,12 +83,24 @@ class Facts:
             found = trace or (Trace.CERTAIN if len(digits) >= DIGITS_MIN else Trace.POSSIBLE)
             self.numbers[digits] = max(found, self.numbers.get(digits, Trace.NONE))
 
+    def _values(self) -> Iterator[tuple[float, Trace]]:
+        for digits in self.numbers:
+            if PART_DIGITS_MIN <= len(digits.lstrip("0")) <= _DECIMAL_DIGITS_MAX:
+                for places in range(1, len(digits)):
+                    value = int(digits) / 10**places
+                    yield value, Trace.POSSIBLE
+                    yield struct.unpack("f", struct.pack("f", value))[0], Trace.POSSIBLE
+        for digits, trace in self.numbers.items():
+            if len(digits.lstrip("0")) >= NUMBER_DIGITS_MIN:
+                yield float(digits), trace
+
     def forms(self) -> Forms:
         """Make what is looked for of what is known."""
         certain = self.words | self.glued | self.dated
         long = {word for word in certain if len(word) >= INSIDE_LETTERS_MIN}
         backwards = {word[::-1] for word in long - self.dated}
         long_numbers = {digits for digits in self.numbers if len(digits) >= DIGITS_MIN}
+        in_bytes = (certain - self.dated) | self.separated | self.whole | long_numbers
         exact: dict[str, Trace] = dict.fromkeys(self.short, Trace.POSSIBLE)
         for word in self.words | self.glued:
             for end in range(INSIDE_LETTERS_MIN, len(word)):
@@ -98,7 +118,8 @@ class Facts:
             frozenset(self.whole),
             frozenset(self.coarse),
             frozenset(self.skeletons),
-            frozenset(word.encode() for word in _shortest(certain | self.whole | long_numbers)),
+            dict(self._values()),
+            tuple(word.encode() for word in _shortest(in_bytes)),
         )
 
 

@@ -9,7 +9,8 @@ identity, and a text is folded once: what costs time is one look at all texts to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -23,9 +24,10 @@ from hmchain.records.deidentification.figures import (
     PART_DIGITS_MIN,
     SHORT_DIGITS_MIN,
     day_forms,
+    day_separated,
     number_forms,
 )
-from hmchain.records.deidentification.forms import Facts, Forms, Trace, occurs
+from hmchain.records.deidentification.forms import NUMBER_DIGITS_MIN, Facts, Forms, Trace, occurs
 from hmchain.records.deidentification.spellings import (
     LETTERS_MIN,
     NameForms,
@@ -42,13 +44,11 @@ __all__ = ["NUMBER_DIGITS_MIN", "Identity", "Mention", "Trace", "worst"]
 
 BYTES_MIN = 6
 """Shorter words would be met by chance in long values of bytes."""
-NUMBER_DIGITS_MIN = 5
-"""Numbers of fewer digits are met by chance among measurements: 512 rows, 1024 columns."""
 PLACE_LETTERS_MIN = 5
 SHORT_BYTES_MAX = 4096
 FEW_NUMBERS = 64
 
-_INTEGERS = ("<u2", "<i2")
+_INTEGERS, _FLOATS = ("<u2", "<i2"), ("<f4", "<f8")
 _TOKEN, _LETTERS, _DIGITS = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+"), re.compile(r"\d{4,}", re.ASCII)
 _SEPARATED = re.compile(r"\d{1,4}(?:[ ./()+-]+\d+)+", re.ASCII)
 _BETWEEN_TOKENS = {code: None for code in range(128) if not chr(code).isalnum()}
@@ -117,6 +117,7 @@ class Identity:
         for digits in numeric:
             self._facts.add_number(digits, 0, Trace.CERTAIN if len(digits) > DIGITS_MIN else Trace.POSSIBLE)
         self._facts.dated |= named
+        self._facts.separated |= day_separated(value)
         self._own = None
 
     def _add_names(self, forms: NameForms, *, short: bool) -> None:
@@ -167,15 +168,11 @@ class Identity:
 
     def in_number(self, value: int | float | Decimal) -> Trace:
         """Find what a number tells, as a whole, or by all its digits if it has many."""
-        if value != value or value in (float("inf"), float("-inf")):
-            return Trace.NONE
-        if value != int(value):
-            digits = str(abs(value)).replace(".", "").lstrip("0")
-            is_told = len(digits) >= PART_DIGITS_MIN and any(digits in each.numbers for each in self._forms())
-            return Trace.POSSIBLE if is_told else Trace.NONE
-        digits = str(abs(int(value)))
-        found = worst(each.numbers.get(digits, Trace.NONE) for each in self._forms())
-        return found if found is Trace.CERTAIN or len(digits) >= NUMBER_DIGITS_MIN else Trace.NONE
+        return worst(forms.values.get(abs(float(value)), Trace.NONE) for forms in self._forms())
+
+    def is_nowhere_in_values(self, values: Collection[float]) -> bool:
+        """Tell whether none of many numbers tells anything."""
+        return all(forms.values.keys().isdisjoint(map(abs, values)) for forms in self._forms())
 
     def in_numbers(self, data: bytes, kind: str) -> Trace:
         """Find what binary numbers tell (`kind` is a type of NumPy's): by their bytes, as characters, or by value."""
@@ -188,14 +185,38 @@ class Identity:
         values = numbers.tolist() if 0 < numbers.size <= FEW_NUMBERS and numbers.itemsize > 1 else []
         return max([found, *(self.in_number(value) for value in values)])
 
-    def words(self, letters_min: int = LETTERS_MIN) -> frozenset[bytes]:
+    def is_nowhere_in_numbers(self, values: Sequence[tuple[str, bytes]]) -> bool:
+        """Tell whether none of many binary values tells anything: a quick look, as `in_numbers` looks at each.
+
+        They are given with the types of their numbers.
+        """
+        by_kind: defaultdict[str, list[bytes]] = defaultdict(list)
+        for kind, data in values:
+            by_kind[kind].append(data)
+            if _may_be_spelled(data, kind) and self.in_numbers(data, kind):
+                return False
+        for kind, parts in by_kind.items():
+            numbers = np.frombuffer(b"".join(parts), kind)
+            few = [part for part in parts if len(part) <= FEW_NUMBERS * numbers.itemsize]
+            counted = np.frombuffer(b"".join(few), kind).tolist() if numbers.itemsize > 1 else []
+            looks = [view.lower() for view in _views(b"".join(parts), numbers)]
+            for forms in self._forms():
+                if not forms.values.keys().isdisjoint(map(abs, counted)):
+                    return False
+                if any(word in look for word in forms.in_bytes for look in looks):
+                    return False
+        return True
+
+    def words(self) -> frozenset[bytes]:
         """List what may be looked for in bytes of any kind, in lower case."""
-        return frozenset(word for forms in self._forms() for word in forms.in_bytes if len(word) >= letters_min)
+        return frozenset(word for forms in self._forms() for word in forms.in_bytes)
 
     def _in_bytes(self, view: bytes) -> Trace:
         data = view.lower().strip(b" \0")
-        if any(word in data for word in self.words(LETTERS_MIN if len(data) <= SHORT_BYTES_MAX else BYTES_MIN)):
-            return Trace.CERTAIN
+        shortest = LETTERS_MIN if len(data) <= SHORT_BYTES_MAX else BYTES_MIN
+        for forms in self._forms():
+            if any(word in data for word in forms.in_bytes if len(word) >= shortest):
+                return Trace.CERTAIN
         return self.in_text(data.decode("ascii")) if _SPELLED.fullmatch(data) else Trace.NONE
 
     def _finds(self, folded: str) -> Iterator[_Find]:
@@ -294,6 +315,17 @@ def _in_run(forms: Forms, digits: str) -> Trace:
 def _ends_in(runs: Iterable[str], days: frozenset[str]) -> bool:
     """Tell whether a run of more than eight digits begins or ends with a day."""
     return bool(days) and any(len(run) > 8 and (run[:8] in days or run[-8:] in days) for run in runs)
+
+
+def _may_be_spelled(data: bytes, kind: str) -> bool:
+    """Tell whether a short value of binary numbers may be text, a character a byte or a number."""
+    if len(data) > FEW_NUMBERS * 8 or len(data) < 3:
+        return False
+    if _SPELLED.fullmatch(data.replace(b"\0", b"")):
+        return True
+    return (
+        "f" in kind and len(data) % int(kind[2:]) == 0 and all(31 < value < 127 for value in np.frombuffer(data, kind))
+    )
 
 
 def _views(data: bytes, numbers: npt.NDArray[Any]) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     particles: str
     places: str
     makers: str
+    technique: str
 
 
 _WORDS = msgspec.toml.decode((Path(__file__).parent / "rules" / "words.toml").read_bytes(), type=_Words)
@@ -22,3 +23,5 @@ PARTICLES = frozenset(_WORDS.particles.split())
 """Words of names that are nobody's: particles, titles and degrees."""
 PLACES = frozenset((_WORDS.places + _WORDS.makers).split())
 """Words of institutions' names and addresses that tell none of them from others, and makers of devices."""
+TECHNIQUE = frozenset(_WORDS.technique.split())
+"""Words that makers write into coded elements: by themselves there they are nobody's name, whoever is called so."""

@@ -328,3 +328,53 @@ def test_damage_of_any_kind_raises_nothing_and_lets_no_canary_out(draw: st.DataO
     damaged = Item("x", "dicom", lambda: io.BytesIO(bytes(data[:cut])))
     found = survivors(entry, deidentifier().deidentify(damaged))
     assert not found, found
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Norm^Anna", {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"]}),
+        ("Mosaic^Ed", {"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}),
+        ("Mean^Jo", {"ImageType": ["ORIGINAL", "PRIMARY", "MEAN"]}), ("Round^Li", {"FieldOfViewShape": "ROUND"}),
+        ("Small^Bob", {"FieldOfViewShape": "SMALL"}), ("Long^Shi", {"ScanOptions": "LONG"}),
+        ("Block^Eva", {"ScanOptions": ["FS", "BLOCK"]}), ("Rice^Tim", {"ScanOptions": "RICE_FILTER"}),
+        ("Head^Ann", {"ScanOptions": "HEAD"}),
+    ],
+)  # fmt: skip
+def test_a_surname_that_is_a_term_of_its_element_is_no_find(name: str, values: dict[str, Any]) -> None:
+    after = clean(ct(PatientName=name, **values))
+    assert all(after[keyword].value == before for keyword, before in values.items())
+    whole = " ".join(name.upper().split("^"))
+    assert held(ct(PatientName=name, ScanOptions=whole)).code == "identifier_left"
+
+
+def test_a_maker_that_is_its_own_institution_and_a_station_called_after_its_hospital_are_no_finds() -> None:
+    device = deidentifier(retain=("device_identity",))
+    values = {"InstitutionName": "TOSHIBA Nasu", "Manufacturer": "TOSHIBA_MEC", "StationName": "NASU MR 1"}
+    after = clean(ct(**values), device)
+    assert after.StationName == "NASU MR 1" and after.Manufacturer == "TOSHIBA_MEC"
+    assert held(ct(InstitutionName="Klinikum Hintertupfingen", ScanOptions="HINTERTUPFINGEN")).code == "identifier_left"
+
+
+def test_of_elements_that_come_twice_both_are_known() -> None:
+    data = written(ct(PatientName="Duplicatedus^A", ScanOptions="DUPLICATEDUS"))
+    at = data.index(b"\x10\0\x10\0PN")
+    end = at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")
+    second = b"\x10\0\x10\0PN\x06\0ANON^X"
+    found = outcome(data[:end] + second + data[end:])
+    assert isinstance(found, Held) and found.code == "identifier_left"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "code", "stays"),
+    [
+        ("DCM", "PFEFFER1", False), ("DCM", "5551990", False), ("DCM", "110100", True), ("SRT", "5551990124", False),
+        ("SRT", "R-102B8", True), ("RADLEX", "RID13159", True), ("RADLEX", "5551990", False),
+        ("ICD10", "J0H.NDOE", False),
+    ],
+)  # fmt: skip
+def test_a_code_looks_like_those_of_its_scheme(scheme: str, code: str, stays: bool) -> None:
+    view = Dataset()
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = code, scheme, "x"
+    after = clean(ct(AnatomicRegionSequence=Sequence([view])))
+    assert [entry.CodeValue for entry in after.get("AnatomicRegionSequence", [])] == ([code] if stays else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -20,8 +21,30 @@ CODE_VALUE, CODE_SCHEME, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 _LONG_CODE, _URN_CODE = 0x00080119, 0x00080120
 _CODES = (CODE_VALUE, _LONG_CODE, _URN_CODE)
 
-_CHECKS: Mapping[str, Callable[[str], bool]] = {"LN": is_loinc, "SCT": is_sctid, "UCUM": is_unit}
-"""Schemes with more to their codes than their letters and digits."""
+_FORMS = {
+    "DCM": r"1[0-3]\d{4}",
+    "SRT": r"[A-Z][0-9A-F]?-[0-9A-F]{3,6}",
+    "SNM3": r"[A-Z][0-9A-F]?-[0-9A-F]{3,6}",
+    "RADLEX": r"RP?ID\d{1,6}",
+    "FMA": r"\d{1,6}",
+    "UMLS": r"C\d{7}",
+    "NCIt": r"C\d{3,6}",
+    "MDC": r"(\d{1,3}:)?\d{1,6}",
+    "ICD10": r"[A-Z]\d\d(\.\d{1,2})?",
+    "I10": r"[A-Z]\d\d(\.\d{1,2})?",
+    "I10P": r"[0-9A-HJ-NP-Z]{7}",
+    "I9": r"[EV]?\d{2,3}(\.\d{1,2})?",
+    "I9C": r"[EV]?\d{2,3}(\.\d{1,2})?",
+    "SCPECG": r"5\.6\.3-9-\d{1,3}",
+    "ACR": r"\d{1,4}(\.\d{1,4})?",
+}
+_CHECKS: Mapping[str, Callable[[str], object]] = {
+    **{scheme: re.compile(form, re.ASCII).fullmatch for scheme, form in _FORMS.items()},
+    "LN": is_loinc,
+    "SCT": is_sctid,
+    "UCUM": is_unit,
+}
+"""What the codes of a scheme look like: a name with a digit, or a telephone number, is none of them."""
 _SAME = {"SNM3": "SRT"}
 _LEADS: Mapping[str, str] = {
     f"5.6.3-9-{number}": name
@@ -51,9 +74,11 @@ def meant(left: Mapping[int, bytes], came: str) -> dict[int, bytes] | None:
         return None
     code, scheme = (_text(left[tag]) for tag in (CODE_VALUE, CODE_SCHEME))
     check = _CHECKS.get(scheme)
-    if not code or not scheme or (check is not None and not check(code)):
+    scheme = _SAME.get(scheme, scheme)
+    is_listed = (scheme, code) in _meanings()
+    if not code or not scheme or (not is_listed and check is not None and not check(code)):
         return None
-    known = _known(_SAME.get(scheme, scheme), code)
+    known = _known(scheme, code)
     meaning = next((one for one in known if one.casefold() == came.casefold()), known[0])
     return _ordered({**left, CODE_MEANING: encoding.element(CODE_MEANING, "LO", meaning)})
 

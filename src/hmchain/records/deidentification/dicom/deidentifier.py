@@ -193,6 +193,8 @@ class DicomDeidentifier:
             opened.number(REPRESENTATION) == 1,
             objects.has_waveforms(opened.ascii(SOP_CLASS)),
         )
+        for element in opened.repeated:
+            cleaning.guard.learn(int(element.tag), self._rules[int(element.tag)], element)
         if self._profile.dicom.descriptors or self._profile.dicom.private:
             cleaning.foresee(opened.elements)
         return cleaning, cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))

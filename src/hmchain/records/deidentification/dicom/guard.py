@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from pydicom.dataelem import RawDataElement
 
 from hmchain.records.deidentification.dicom.reading import Element
 from hmchain.records.deidentification.dicom.rules import Rule
+from hmchain.records.deidentification.dicom.terms import is_term
 from hmchain.records.deidentification.identity import Identity, Trace, worst
 from hmchain.records.deidentification.outcome import Finding
 
@@ -59,7 +59,6 @@ _KINDS = {
     "SL": "<i4", "SS": "<i2", "SV": "<i8", "UL": "<u4", "US": "<u2", "UV": "<u8",
 }  # fmt: skip
 """NumPy's types of the numbers of each VR."""
-_ZEROS = re.compile(rb"(?<![\d.])0+(?=\d)")
 SHOWN_NUMBERS = 8
 _NUMBERS_IN_TEXT = ("DS", "IS")
 _OURS = frozenset({"DA", "DT", "UI"})
@@ -160,7 +159,9 @@ class Guard:
         """
         people, places = self._known()
         texts = [value for value in kept if _may_tell(value)]
-        yield from ((value, people) for value in kept if value.vr in _KINDS)
+        numbers = [value for value in kept if value.vr in _KINDS]
+        if not people.is_nowhere_in_numbers([(_KINDS[value.vr], value.value) for value in numbers]):
+            yield from ((value, people) for value in numbers)
         if not _are_nowhere_in(people, texts):
             yield from ((value, people) for value in texts)
         texts = [value for value in texts if not value.rule.option]
@@ -207,10 +208,10 @@ def _may_tell(value: KeptValue) -> bool:
 
 def _are_nowhere_in(identity: Identity, texts: Sequence[KeptValue]) -> bool:
     """Look at texts together."""
-    numbers = b"\n".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT).lower()
+    numbers = b"\\".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT)
     words = b"\n".join(value.value for value in texts if value.vr not in _NUMBERS_IN_TEXT)
-    look = b"\n".join((words, _ZEROS.sub(b"", numbers), numbers.replace(b".", b"")))
-    return b"e" not in numbers and identity.is_nowhere_in(look.decode("ascii"))
+    are_none = identity.is_nowhere_in_values(list(_numbers(numbers.decode("ascii"))))
+    return are_none and identity.is_nowhere_in(words.decode("ascii"))
 
 
 def _trace(identity: Identity, kept: KeptValue) -> Trace:
@@ -219,7 +220,10 @@ def _trace(identity: Identity, kept: KeptValue) -> Trace:
     text = kept.value.decode("ascii")
     if kept.vr in _NUMBERS_IN_TEXT:
         return worst(identity.in_number(number) for number in _numbers(text))
-    return identity.in_text(text.partition(".")[2] if kept.vr == "TM" else text)  # ids are made of times
+    if kept.vr == "TM":  # ids are made of times
+        return identity.in_text(text.partition(".")[2])
+    keyword = kept.rule.name.rpartition(" ")[2]
+    return identity.in_text("\\".join(part for part in text.split("\\") if not is_term(keyword, kept.vr, part)))
 
 
 def _found(kept: KeptValue, identities: Sequence[Identity]) -> Found:

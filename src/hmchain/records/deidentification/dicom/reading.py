@@ -73,6 +73,8 @@ class DicomHeader:
     elements: Mapping[int, Element]
     """The data set's elements by tag: raw, with the bytes of the file; of those deferred the value is None."""
     pixels: PixelElement | None
+    repeated: tuple[Element, ...] = ()
+    """Elements of which there was another one later, which counts; the standard forbids that."""
 
     def value(self, tag: int) -> bytes:
         """The bytes of an element that is no sequence; none if it is absent."""
@@ -120,7 +122,7 @@ def open_dicom(file: BinaryIO) -> DicomHeader:
     header.seek(0)
     if header.read(132)[128:] != b"DICM":
         header.seek(0)  # objects from before PS3.10 have no preamble
-    meta = _parse(header, implicit=False, little=True, until=lambda tag: tag >> 16 != 2)
+    meta = in_order(_parse(header, implicit=False, little=True, until=lambda tag: tag >> 16 != 2))
     named = _bytes(meta.get(_TRANSFER_SYNTAX)).decode("ascii", "replace").strip(" \0")
     syntax = uid.UID(named or uid.ImplicitVRLittleEndian, validation_mode=config.IGNORE)
     if syntax == uid.DeflatedExplicitVRLittleEndian:
@@ -130,10 +132,12 @@ def open_dicom(file: BinaryIO) -> DicomHeader:
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise Hold("unsupported_syntax", "a transfer syntax that is not known")
     little = syntax != uid.ExplicitVRBigEndian
-    elements = _parse(header, implicit=_is_implicit(header), little=little, until=lambda tag: tag >= FLOAT_PIXELS)
+    came = _parse(header, implicit=_is_implicit(header), little=little, until=lambda tag: tag >= FLOAT_PIXELS)
+    elements = in_order(came)
     if header.tell() > size:
         raise damaged("the file is cut short in its header")
-    return DicomHeader(file, size, syntax, little, elements, _pixel_element(header, little))
+    repeated = tuple(each for each in came if elements[int(each.tag)] is not each) if len(came) > len(elements) else ()
+    return DicomHeader(file, size, syntax, little, elements, _pixel_element(header, little), repeated)
 
 
 def in_order(elements: Iterable[Element]) -> dict[int, Element]:
@@ -167,7 +171,7 @@ class _Bounded:
             raise SourceError("a file cannot be read", "check the disk or the share that it lies on") from error
 
 
-def _parse(header: _Bounded, *, implicit: bool, little: bool, until: Callable[[int], bool]) -> dict[int, Element]:
+def _parse(header: _Bounded, *, implicit: bool, little: bool, until: Callable[[int], bool]) -> list[Element]:
     elements = data_element_generator(
         cast(BinaryIO, header),
         implicit,
@@ -176,7 +180,7 @@ def _parse(header: _Bounded, *, implicit: bool, little: bool, until: Callable[[i
         defer_size=DEFERRED_BYTES,
     )
     try:
-        return in_order(elements)
+        return list(elements)
     except OSError as error:  # pydicom's, of a sequence that breaks off; those of the file are `SourceError` by now
         raise damaged("the file is cut short in its header") from error
 
