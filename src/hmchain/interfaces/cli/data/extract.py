@@ -41,7 +41,6 @@ from hmchain.interfaces.cli.options import (
     new_passphrase,
 )
 from hmchain.processes import ended_by_signals
-from hmchain.records.deidentification.canary import gate
 from hmchain.records.sources.open_source import OpenSource
 from hmchain.records.sources.opening import open_source
 
@@ -164,15 +163,6 @@ def deidentify(
             workers=_processes(workers), progress=progress,
         )  # fmt: skip
     output.show(found, lambda made: views.show_clean_files(made, target), json=views.inspected)
-
-
-@app.command(cls=ReadCommand, epilog=example("hmchain data selftest"))
-def selftest() -> None:
-    """De-identify made-up records full of planted identifiers; exit status 3 if a single one comes out."""
-    found = gate.selftest()
-    output.show(found, views.show_selftest, json=views.selftest)
-    if not found.passed:
-        raise typer.Exit(3)
 
 
 def _processes(wanted: int | None) -> int:

@@ -14,7 +14,6 @@ from hmchain.application.data.rows import PreparedRows
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, size
-from hmchain.records.deidentification.canary.gate import GateReport
 
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
@@ -176,26 +175,3 @@ def show_prepared_rows(made: PreparedRows) -> None:
         f"Next: `hmchain data register {name}`. It puts the declaration's digest, the number of features and the "
         "classes' names on the ledger."
     )
-
-
-def selftest(report: GateReport) -> dict[str, object]:
-    """The same as JSON."""
-    return {
-        "passed": report.passed, "canaries": report.canaries, "profiles": report.profiles, "kinds": report.kinds,
-    }  # fmt: skip
-
-
-def show_selftest(report: GateReport) -> None:
-    """Say what became of planted identifiers."""
-    output.table(
-        ("kind", "items#", "identifiers planted#", "survived#", "not as expected#"),
-        ((kind, found.items, found.canaries, len(found.survivors), len(found.surprises))
-         for kind, found in report.kinds.items()),
-    )  # fmt: skip
-    for kind, found in report.kinds.items():
-        for survivor in found.survivors:
-            output.say(f"{kind}: {survivor.canary.place} survived in the {survivor.where} of {survivor.item}")
-        for surprise in found.surprises:
-            output.say(f"{kind}: {surprise}")
-    if report.passed:
-        output.say(f"None of {report.canaries} planted identifiers came out.", style="bold green")
