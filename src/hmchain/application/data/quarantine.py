@@ -19,7 +19,6 @@ from hmchain.records.catalogue import Dataset, HeldItem
 from hmchain.records.catalogue.decisions import Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import ANYTHING, WAITING, HeldFilter
-from hmchain.records.catalogue.quarantine import GROUPED
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.decided import persons_of
 from hmchain.records.pipeline.extraction import Extraction
@@ -129,7 +128,7 @@ def waiting(
     known = records.catalogue.quarantine
     total = known.count(wanted)
     entries = tuple(_entry(records, held, names) for held in known.page(wanted, limit, after))
-    counts = {column: known.counts(wanted, column, _COUNTED) for column in GROUPED} if total > SHOWN else {}
+    counts = known.counts(wanted, _COUNTED) if total > SHOWN else {}
     return QuarantinePage(entries, total, counts)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 import msgspec
 
 from hmchain.application.data import quarantine
+from hmchain.application.data.extraction import rules_of
 from hmchain.application.data.quarantine import Choice, QuarantinePage
 from hmchain.application.site import hospital
 from hmchain.application.site.activity import Deed, What, recorded
@@ -26,11 +27,11 @@ from hmchain.errors import HMChainError
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import HeldFilter
-from hmchain.records.catalogue.quarantine import GROUPED
 from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.pipeline import review, viewing
 from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.pipeline.viewing import View
+from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import Rectangles
 
 PAGE_ITEMS = 60
@@ -96,6 +97,7 @@ class Desk:
         self._devices: list[BlankedDevice] = []
         self._views: OrderedDict[int, View] = OrderedDict()
         self._seen: set[int] = set()
+        self._rules: dict[tuple[str, str], Deidentifiers] = {}
         self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
         self._stack = ExitStack()
@@ -143,7 +145,7 @@ class Desk:
                 for each in found.entries
             )
             known = self._records.catalogue.quarantine
-            counts = found.counts or {name: known.counts(self.wanted, name) for name in GROUPED}
+            counts = found.counts or known.counts(self.wanted)
             return DeskPage(entries, found.total, counts, self.marks())
 
     def entry(self, number: int) -> Entry | None:
@@ -197,8 +199,21 @@ class Desk:
             return view.thumb(side)
 
     def findings(self, number: int) -> tuple[tuple[str, str], ...]:
-        """What in an item tells who its patient is: places and words, for the reviewer's eyes."""
-        return ()
+        """What would stay of an item and tells who its patient is: places and words, for the reviewer's eyes."""
+        with self._lock:
+            entry = self.entry(number)
+            if entry is None or not review.is_kept(self._records.vault, entry.item):
+                return ()
+            held = entry.item
+            if (held.dataset, held.kind) not in self._rules:
+                dataset = self._records.catalogue.dataset(held.dataset)
+                assert dataset is not None, "items are held for datasets of the catalogue"
+                self._rules[held.dataset, held.kind] = rules_of(self._records, dataset, held.kind)
+            with suppress(Exception):  # bytes that are not what they say raise almost anything
+                found = review.findings(self._rules[held.dataset, held.kind], self._records.vault, held)
+                ordered = sorted(dict.fromkeys(found), key=lambda each: not each.certain)
+                return tuple((each.place, each.word) for each in ordered)
+            return ()
 
     def name(self, number: int) -> str:
         """What the source calls an item."""

@@ -10,18 +10,18 @@ from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
     content BLOB NOT NULL, told BLOB NOT NULL, state TEXT NOT NULL, reviewer TEXT NOT NULL, persons INTEGER NOT NULL,
     decided_ms INTEGER NOT NULL, regions TEXT NOT NULL, PRIMARY KEY (content, told)) WITHOUT ROWID;
-CREATE INDEX held_by_item ON held (item);
-CREATE INDEX held_by_code ON held (state, code);
-CREATE INDEX held_by_series ON held (series);
-CREATE INDEX held_by_device ON held (device);
-CREATE INDEX held_by_patient ON held (patient);
 """
+_INDEXED = ("code", "modality", "kind", "series", "device", "patient", "dataset")
+_INDEXES = "CREATE INDEX held_by_item ON held (item); CREATE INDEX held_by_state ON held (state);" + "".join(
+    f"CREATE INDEX held_by_{name} ON held (state, {name});" for name in _INDEXED
+)
+"""Each holds what waiting items are counted by, so that no count reads the items themselves."""
 _VOTES = """
 -- Who said what of an item that waits, with a signature where that person gave a key.
 CREATE TABLE votes (
@@ -33,13 +33,14 @@ CREATE TABLE blanked_devices (
     rule TEXT PRIMARY KEY, reviewer TEXT NOT NULL, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 """
 _MIGRATIONS = {
-    4: _VOTES,
     2: "ALTER TABLE held ADD COLUMN regions TEXT NOT NULL DEFAULT '[]'",
     3: "".join(f"ALTER TABLE held ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in
                ("series", "modality", "device", "patient"))
     + f"ALTER TABLE held ADD COLUMN content BLOB NOT NULL DEFAULT x'';{_REVIEW}",
+    4: _VOTES,
     5: "ALTER TABLE items ADD COLUMN file BLOB NOT NULL DEFAULT x'';"
     "ALTER TABLE items ADD COLUMN became TEXT NOT NULL DEFAULT ''",
+    6: "".join(f"DROP INDEX IF EXISTS held_by_{name};" for name in ("item", *_INDEXED)) + _INDEXES,
 }  # fmt: skip
 """The change that brings a file from one version to the next."""
 _SCHEMA = f"""
@@ -75,7 +76,7 @@ CREATE TABLE held_subjects (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, subject TEXT NOT NULL,
     PRIMARY KEY (dataset, version, item, subject)) WITHOUT ROWID;
 CREATE INDEX held_by_subject ON held_subjects (subject);
-{_REVIEW}{_VOTES}CREATE TABLE opt_outs (
+{_REVIEW}{_VOTES}{_INDEXES}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
 {EDITIONS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);

@@ -6,6 +6,7 @@ A hundred thousand may wait: all that asks for some of them goes by an index, an
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
@@ -27,6 +28,8 @@ _ORDER = "dataset, version, item"
 _PAGE = 1000
 GROUPED = ("code", "modality", "kind", "series", "device", "patient", "dataset")
 """What waiting items can be counted by."""
+_NARROW = ("patient", "series", "device")
+"""What leaves few of many: the first that is given says by which index items are found."""
 
 
 class Quarantine:
@@ -55,21 +58,24 @@ class Quarantine:
         where, values = wanted.where()
         last = after.place if after is not None else ("", 0, b"")
         sign, order = ("<", f"{_ORDER.replace(',', ' DESC,')} DESC") if backwards else (">", _ORDER)
-        sql = f"SELECT {_COLUMNS} FROM held WHERE {where} AND ({_ORDER}) {sign} (?, ?, ?) ORDER BY {order} LIMIT ?"  # noqa: S608
-        return [_held(row) for row in self._file.query(sql, (*values, *last, limit))]
+        chosen = f"{_from(wanted)} WHERE {where} AND ({_ORDER}) {sign} (?, ?, ?) ORDER BY {order} LIMIT ?"
+        return [_held(row) for row in self._file.query(f"SELECT {_COLUMNS} FROM {chosen}", (*values, *last, limit))]  # noqa: S608
 
     def count(self, wanted: HeldFilter) -> int:
         """Count the items that a filter leaves."""
         where, values = wanted.where()
-        ((found,),) = self._file.query(f"SELECT count(*) FROM held WHERE {where}", values)  # noqa: S608
+        ((found,),) = self._file.query(f"SELECT count(*) FROM {_from(wanted)} WHERE {where}", values)  # noqa: S608
         return int(found)
 
-    def counts(self, wanted: HeldFilter, column: str, limit: int = 100) -> dict[str, int]:
-        """Count the items that a filter leaves by one of `GROUPED`, the most first."""
-        assert column in GROUPED
+    def counts(self, wanted: HeldFilter, limit: int = 100) -> dict[str, dict[str, int]]:
+        """Count the items that a filter leaves by each of `GROUPED`, the most first."""
         where, values = wanted.where()
-        sql = f"SELECT {column}, count(*) FROM held WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"  # noqa: S608
-        return dict(self._file.query(sql, (*values, limit)))
+        if wanted.is_empty and wanted.state:  # each count is read from an index of its own
+            sql = "SELECT {0}, count(*) FROM held WHERE state = ? GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+            return {name: dict(self._file.query(sql.format(name), (wanted.state, limit))) for name in GROUPED}
+        rows = self._file.query(f"SELECT {', '.join(GROUPED)} FROM {_from(wanted)} WHERE {where}", values)  # noqa: S608
+        columns = zip(*rows, strict=True) if rows else [()] * len(GROUPED)
+        return {name: _most(column, limit) for name, column in zip(GROUPED, columns, strict=True)}
 
     def waiting(self, prefix: str, limit: int = 2) -> list[HeldItem]:
         """The waiting items whose ids begin with some hexadecimal digits, at most `limit` of them."""
@@ -126,6 +132,19 @@ class Quarantine:
             database.execute(f"DELETE FROM held WHERE {_ONE}", held.place)  # noqa: S608
             database.execute(f"DELETE FROM votes WHERE {_ONE}", held.place)  # noqa: S608
             _forget_subjects(database, held)
+
+
+def _from(wanted: HeldFilter) -> str:
+    """The table, and the index that leads to the items of a filter; SQLite cannot know which of them leaves few."""
+    if not wanted.state:
+        return "held"
+    narrow = [name for name in _NARROW if getattr(wanted, name)]
+    return f"held INDEXED BY held_by_{narrow[0] if narrow else 'state'}"
+
+
+def _most(values: Iterable[str], limit: int) -> dict[str, int]:
+    found = sorted(Counter(values).items(), key=lambda each: (-each[1], each[0]))
+    return dict(found[:limit])
 
 
 def _held(row: tuple[Any, ...]) -> HeldItem:

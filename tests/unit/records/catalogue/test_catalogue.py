@@ -186,7 +186,7 @@ def test_a_catalogue_of_the_version_before_is_brought_along(tmp_path: Path) -> N
         name = made.projects.item_digest("tumours", "a")
         made.add_items("brain", 1, [ItemDone(name, held=HeldItem(name, "brain", 1, "dicom", "", "x", "a scan", True))])
     with sqlite3.connect(path) as old:
-        for index in ("item", "code", "series", "device", "patient"):
+        for index in ("item", "state", "code", "modality", "kind", "series", "device", "patient", "dataset"):
             old.execute(f"DROP INDEX held_by_{index}")
         for column in ("regions", "series", "modality", "device", "patient", "content"):
             old.execute(f"ALTER TABLE held DROP COLUMN {column}")
@@ -217,7 +217,8 @@ def test_a_hundred_waiting_items_are_chosen_counted_and_paged_by_what_is_known_o
     catalogue.add_items("brain", 1, [ItemDone(each.item, held=each) for each in held])
     waiting = catalogue.quarantine
     assert waiting.count(HeldFilter(code="damaged")) == 10
-    assert waiting.counts(HeldFilter(state=PENDING), "modality") == {"MR": 50, "US": 50}
+    assert waiting.counts(HeldFilter(state=PENDING))["modality"] == {"MR": 50, "US": 50}
+    assert waiting.counts(HeldFilter(state=PENDING)) == waiting.counts(HeldFilter(dataset="brain", state=PENDING))
     chosen = list(waiting.chosen(HeldFilter(series="1", modality="US", patient="p1")))
     assert chosen == [each for each in held if each.series == "1aa" and each.patient == "p1"]
     first = waiting.page(HeldFilter(dataset="brain"), 30)

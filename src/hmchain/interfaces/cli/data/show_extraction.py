@@ -43,6 +43,8 @@ def show_extracted(found: ExtractedVersion) -> None:
         *([("updated", tally.updated)] if tally.updated else []),
         ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: `hmchain data quarantine list`" if tally.held else 0),
+        *([("decided before", f"{tally.released} released, {tally.rejected} rejected by a reviewer")]
+          if tally.released or tally.rejected else []),
         *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
         *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
         *_passed_over(found.passed_over),
