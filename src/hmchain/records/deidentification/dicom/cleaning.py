@@ -26,7 +26,7 @@ from hmchain.records.deidentification.dicom.guard import Guard, KeptValue, is_st
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION
 from hmchain.records.deidentification.dicom.moments import shifted
-from hmchain.records.deidentification.dicom.private import PrivateRules, private_vr
+from hmchain.records.deidentification.dicom.private import FIRST_PRIVATE, GROUPS, PrivateRules, private_vr
 from hmchain.records.deidentification.dicom.reading import Element, in_order
 from hmchain.records.deidentification.dicom.rules import (
     PRIVATE,
@@ -360,7 +360,10 @@ class Cleaning:
 def _are_tags(data: bytes) -> bool:
     """Tell whether values of an AT element are tags that the standard knows: four letters would fit in one as well."""
     groups = np.frombuffer(data, "<u2").reshape(-1, 2).tolist() if len(data) % 4 == 0 else [[0, 0]]
-    return all(dictionary_has_tag(group << 16 | number) for group, number in groups)
+    return all(
+        dictionary_has_tag(group << 16 | number) or (group in GROUPS and number >= FIRST_PRIVATE)
+        for group, number in groups
+    )
 
 
 def _creator(element: Element) -> str:

@@ -30,6 +30,9 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
 """A private decimal has no more digits before its point than a whole number: ten could be a telephone number's."""
 _NUMBERS_ONLY = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 
+GROUPS, FIRST_PRIVATE = frozenset({0x0019, 0x0021, 0x2001, 0x2005}), 0x1000
+"""Groups of private elements that a dimension of many frames may be of, and the first element number in any block."""
+
 Key = tuple[str, int]
 """A private creator, and a tag without the number of its block."""
 

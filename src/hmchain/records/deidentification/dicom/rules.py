@@ -81,11 +81,18 @@ _PHOTOMETRIC = re.compile(
     r"MONOCHROME[12]|PALETTE COLOR|RGB|HSV|ARGB|CMYK|YBR_(FULL|FULL_422|PARTIAL_42[02]|ICT|RCT)|XYB"
 )
 _VIEWS = re.compile(r"AP|PA|LL|RL|RLD|LLD|RLO|LLO|ML|LM|MLO|LMO|CC|FB|SIO|ISO|XCC[LM]?|LMLO|")
+_CREATORS = re.compile(
+    r"Philips (MR |CT |US |PET |X-ray )?Imaging DD \d{3}|SIEMENS MR (HEADER|SDS 01|SDI 02|SDR 01)|SIEMENS CSA HEADER"
+    r"|GEMS_[A-Z]{4}_\d{2}|Image Private Header"
+)
+"""Private creators that a dimension or a functional group of many frames may be of."""
 _TEXT_FORMS = {
     0x00080060: _MODALITIES,
     BODY_PART: BODY_PARTS,
     0x00180020: re.compile(r"SE|IR|GR|EP|RM|"),  # Scanning Sequence
     0x00185101: _VIEWS,
+    0x00209213: _CREATORS,
+    0x00209238: _CREATORS,
     0x00200060: re.compile(r"[RLBU]?"),  # Laterality
     0x00200062: re.compile(r"[RLBU]?"),  # Image Laterality
     0x00209056: re.compile(r"\d{1,4}"),  # Stack ID
