@@ -45,7 +45,7 @@ __all__ = ["NUMBER_DIGITS_MIN", "Identity", "Mention", "Trace", "worst"]
 BYTES_MIN = 6
 """Shorter words would be met by chance in long values of bytes."""
 PLACE_LETTERS_MIN = 5
-SHORT_BYTES_MAX = 4096
+SHORT_BYTES_MAX, NUMBER_BYTES_MAX = 4096, 8
 FEW_NUMBERS = 64
 
 _INTEGERS, _FLOATS = ("<u2", "<i2"), ("<f4", "<f8")
@@ -54,7 +54,8 @@ _SEPARATED = re.compile(r"\d{1,4}(?:[ ./()+-]+\d+)+", re.ASCII)
 _BETWEEN_TOKENS = {code: None for code in range(128) if not chr(code).isalnum()}
 _LOOKALIKES = (str.maketrans("013457", "oieast"), str.maketrans("013458", "oleasb"))
 """Digits that stand for letters."""
-_SPELLED = re.compile(rb"[ -~]{3,64}")
+_SPELLED, _SPELLED_IN_ONE = re.compile(rb"[ -~]{3,64}"), re.compile(rb"[0-9a-z ^]{3,8}")
+"""Bytes that read as text; those of one number (eight at most) have marks among them by chance."""
 
 _Find = tuple[int, int, Trace]
 
@@ -217,7 +218,8 @@ class Identity:
         for forms in self._forms():
             if any(word in data for word in forms.in_bytes if len(word) >= shortest):
                 return Trace.CERTAIN
-        return self.in_text(data.decode("ascii")) if _SPELLED.fullmatch(data) else Trace.NONE
+        spelled = _SPELLED_IN_ONE if len(view) <= NUMBER_BYTES_MAX else _SPELLED
+        return self.in_text(data.decode("ascii")) if spelled.fullmatch(data) else Trace.NONE
 
     def _finds(self, folded: str) -> Iterator[_Find]:
         """What a folded text tells, and where."""

@@ -121,6 +121,12 @@ def test_the_patients_own_word_in_a_private_code_holds_the_object() -> None:
     assert held(scan("Philips Imaging DD 001", 0x2001, x04=("CS", "QUINCE")), BY).code == "identifier_left"
 
 
+def test_one_number_is_not_read_as_a_short_name_between_marks() -> None:
+    before = scan("GEMS_IMAG_01", 0x27, x41=("FL", struct.unpack("<f", b"`ff?")[0]))
+    before.PatientName = "FF^Laser"
+    assert list(left(before)) == ["x41"]
+
+
 # -- what makers pack -
 
 
