@@ -27,6 +27,8 @@ class Inspection:
     """Things that are no data of the source's kind, by reason."""
     unlabelled_folders: int
     """Folders of pictures whose labels nobody asked for."""
+    kind: str
+    """Of the source's items."""
 
 
 def inspect(
@@ -80,4 +82,4 @@ def deidentify(
 
 
 def _inspected(found: Trial, source: OpenSource) -> Inspection:
-    return Inspection(found, dict(source.passed_over()), source.unlabelled_folders())
+    return Inspection(found, dict(source.passed_over()), source.unlabelled_folders(), source.kind)

@@ -43,6 +43,8 @@ class ExtractedVersion:
     labels: LabelState
     account: Account
     """What became of all files of the version, of this run and those before."""
+    kind: str
+    """Of the source's items."""
 
 
 class DatasetNameError(InputError):
@@ -77,7 +79,8 @@ def extract_into(
     dataset = begin(records, name, title=title, project=project, profile=profile, schema=schema)
     version, tally, account = _filled(records, dataset, opened, workers=workers, progress=progress, told=told)
     labels = carry(records, version)
-    return ExtractedVersion(version, tally, dict(opened.passed_over()), opened.unlabelled_folders(), labels, account)
+    passed, folders = dict(opened.passed_over()), opened.unlabelled_folders()
+    return ExtractedVersion(version, tally, passed, folders, labels, account, opened.kind)
 
 
 def begin(

@@ -30,6 +30,7 @@ from hmchain.records.pipeline.extraction import Extraction
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.storing import DigestStore
 from hmchain.records.pipeline.tally import ExtractionTally
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import Item, Source
 
 REPORT, PROVENANCE = "report.json", "provenance.json"
@@ -201,6 +202,12 @@ class _Some:
 
     source: Source
     limit: int
+
+    @property
+    def finds(self) -> Finds | None:
+        """As the source's, as far as it is read."""
+        found = getattr(self.source, "finds", None)
+        return found if isinstance(found, Finds) else None
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """So many."""

@@ -22,9 +22,9 @@ Told = Callable[[FoundFile, Mapping[str, int]], None]
 class Finds:
     """Counts files as a source finds them, one after the other; by one thread."""
 
-    def __init__(self, *, answers: bool = False) -> None:
-        """`answers` says that they are a server's: the same may come several times."""
-        self.answers = answers
+    def __init__(self, *, answers: bool = False, counting: bool = False) -> None:
+        """`answers` says that they are a server's: the same may come several times; `counting` that nothing is read."""
+        self.answers, self.counting = answers, counting
         self.files = 0
         """How many were found."""
         self._teller: Told | None = None
@@ -46,6 +46,12 @@ class Finds:
         self.end()
         self.files += 1
         self._name, self._mark, self._is_quiet = name, mark or _no_mark, True
+
+    def opened(self) -> bool:
+        """Say that the file is an archive, whose files follow in its place; returns True."""
+        self.files -= 1
+        self._is_quiet = False
+        return True
 
     def passed(self, reason: str, parts: int = 0) -> None:
         """Say that the file is passed over, or that so many parts of it are."""

@@ -17,7 +17,7 @@ import polars as pl
 
 from hmchain.errors import InputError
 from hmchain.records import shipped
-from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.containers import ContainerEntry, Uncounted, open_container
 from hmchain.records.sources.csv_form import CsvForm, Stated, TableProblem, as_utf8, find_form
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import TABLE, Item, ItemUnavailableError, SourceError
@@ -214,8 +214,11 @@ class TableFiles:
             raise SourceError(f"{self.path} holds no table that the schema declares", f"files such as {names}")
 
     def count(self) -> int | None:
-        """The number of files."""
-        return sum(1 for _ in self._entries(Finds()))
+        """The number of files; None where archives would have to be opened first."""
+        try:
+            return sum(1 for _ in self._entries(Finds(counting=True)))
+        except Uncounted:
+            return None
 
     def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         for entry in open_container(self.path).entries(finds):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
 from support.dicom_objects import ct, written
 from support.health_records import patient
-from support.steward import message
+from support.steward import Steward, message
+from support.steward import scans as scans
+from support.steward import steward as steward
 
 ENDS = ("folder", "vault")
 
@@ -81,3 +85,24 @@ def test_messages_and_files_are_both_counted(tmp_path: Path, end: str) -> None:
         {"found": 6, "written": 2, "twice": 1, "passed_over": 3},
     )
     assert account["passed_over"]["an acknowledgement"] == {"files": 1, "parts": 3} and len(contents) == 2
+
+
+def test_a_steward_sees_by_name_which_file_became_what(steward: Steward, scans: Path, tmp_path: Path) -> None:
+    (scans / "Quince report.pdf").write_bytes(b"%PDF")
+    listed = tmp_path / "became.csv"
+    shown = steward.show("extract", str(scans), "--into", "head", "--as", "dicom", "--list", str(listed))
+    assert "passed over: not DICOM" in shown and "held: damaged" in shown
+    assert stat.S_IMODE(listed.stat().st_mode) == 0o600
+    with listed.open() as file:
+        lines = {line["file"]: line for line in csv.DictReader(file)}
+    assert len(lines) == 15 and lines["Quince report.pdf"]["why"] == "not DICOM"
+    assert lines["short.dcm"]["became"] == "held"
+    records = {entry["record"] for entry in steward.run("show", "head", "--limit", "100")["entries"]}
+    assert {line["record"] for line in lines.values() if line["became"] == "written"} == records
+    steward.run("extract", str(scans), "--into", "head", "--as", "dicom", "--list", str(listed))
+    with listed.open() as file:
+        again = {line["file"]: line["became"] for line in csv.DictReader(file)}
+    assert again == {name: line["became"] for name, line in lines.items()}, "told again, and extracted once"
+    within = str(tmp_path / "clean" / "became.csv")
+    said = ("deidentify", str(scans), "--project", "p", "--output", str(tmp_path / "clean"), "--list", within)
+    assert steward.run(*said, expect=2)["error"]["code"] == "list_place"

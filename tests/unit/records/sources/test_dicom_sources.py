@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import os
 import shutil
 import struct
+import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -124,8 +128,6 @@ def test_every_file_of_pydicom_is_recognised_or_a_directory() -> None:
 @given(st.binary(max_size=600))
 def test_any_bytes_have_an_answer(head: bytes) -> None:
     assert why_not_dicom(head) in ("", "not DICOM", "a DICOMDIR")
-    import io
-
     read_header(io.BytesIO(head))
 
 
@@ -304,15 +306,49 @@ def test_an_encrypted_archive_is_refused(archive: Path, tmp_path: Path) -> None:
     assert "password" in failure.value.hint
 
 
-def test_an_archive_inside_an_archive_is_not_opened(archive: Path, tmp_path: Path) -> None:
+def test_archives_are_opened_wherever_they_lie_and_whatever_they_are_called(archive: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
     inner = zipped(archive, tmp_path / "inner.zip")
-    outer = tmp_path / "outer.zip"
-    with zipfile.ZipFile(outer, "w") as file:
-        file.write(inner, "inner.dcm")
-        file.write(CT, "one.dcm")
-    source = DicomFiles.at(outer)
+    with tarfile.open(folder / "all.tgz", "w:gz") as tar:
+        tar.add(inner, "./cd/inner")
+        tar.add(CT, "one.dcm")
+        tar.add(inner, "link")
+    (folder / "two.dcm.bz2").write_bytes(bz2.compress(MR.read_bytes()))
+    (folder / "letter.docx").write_bytes(document())
+    (folder / "old.7z").write_bytes(b"7z\xbc\xaf\x27\x1c")
+    source = DicomFiles.at(folder)
+    found = {item.name: item for item in source.items(NOBODY)}
+    assert {"all.tgz/cd/inner/b.dcm", "all.tgz/link/cut.dcm", "all.tgz/one.dcm", "two.dcm.bz2/two.dcm"} < set(found)
+    assert source.count() is None and source.finds.files == 2 * 9 + 4
+    with found["all.tgz/cd/inner/b.dcm"].open() as file, found["two.dcm.bz2/two.dcm"].open() as other:
+        assert file.read() == other.read() == MR.read_bytes()
+    assert "an archive of a kind that is not opened (7z): unpack it" in source.finds.reasons
+
+
+def test_an_archive_that_is_damaged_or_too_deep_is_passed_over_and_the_rest_is_taken(
+    archive: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    deep = zipped(archive, tmp_path / "0.zip")
+    for number in range(1, 5):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as outer:
+            outer.write(deep, f"{number - 1}.zip")
+        deep = tmp_path / f"{number}.zip"
+    shutil.copy(deep, folder)
+    (folder / "cut.tgz").write_bytes(gzip.compress(CT.read_bytes() * 3)[:-2000])
+    shutil.copy(CT, folder / "one.dcm")
+    source = DicomFiles.at(folder)
     assert names(source) == ["one.dcm"]
-    assert source.finds.reasons == {"an archive inside the archive": 1}
+    assert source.finds.reasons == {"an archive that is not read: damaged": 1, "an archive within 3 others": 1}
+
+
+def document() -> bytes:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w") as packed:
+            packed.writestr("[Content_Types].xml", b"<Types/>")
+        return file.getvalue()
 
 
 def test_entries_packed_in_a_way_that_can_fill_memory_are_not_unpacked(archive: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hmchain.application.data import deidentification, extraction
+from hmchain.application.data.listing import listing
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand
@@ -20,6 +21,7 @@ from hmchain.interfaces.cli.data.sources import (
     InsecureOption,
     KindOption,
     LabelsOption,
+    ListOption,
     PatientsOption,
     ProfileOption,
     SchemaOption,
@@ -97,18 +99,20 @@ def extract(
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
     workers: WorkersOption = None,
+    names: ListOption = None,
 ) -> None:
     """Extract, de-identify, encrypt and catalogue what a source holds. The same command goes on where it stopped."""
     wanted = requested(place, kind, schema, credential, insecure_http, labels_from, patients_from)
     with (
         changing(directory) as records,
         open_source(wanted) as source,
+        listing(names) as told,
         output.progress_bar("extracting") as progress,
         _ended(source),
     ):
         found = extraction.extract_into(
             records, into, source, title=title, project=project, profile=profile, schema=wanted.schema,
-            workers=_processes(workers), progress=progress,
+            workers=_processes(workers), progress=progress, told=told,
         )  # fmt: skip
     output.show(found, views.show_extracted, json=views.extracted)
 
@@ -125,11 +129,14 @@ def inspect(
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
     limit: LimitOption = 1000,
+    names: ListOption = None,
 ) -> None:
     """Show what a source holds and what de-identification would do to it. Nothing is kept."""
     wanted = requested(place, kind, schema, credential, insecure_http, labels_from, patients_from)
-    with open_source(wanted) as source, output.progress_bar("looking") as progress:
-        found = deidentification.inspect(source, profile=profile, schema=wanted.schema, limit=limit, progress=progress)
+    with open_source(wanted) as source, listing(names) as told, output.progress_bar("looking") as progress:
+        found = deidentification.inspect(
+            source, profile=profile, schema=wanted.schema, limit=limit, progress=progress, told=told
+        )
     output.show(found, views.show_inspected, json=views.inspected)
 
 
@@ -147,6 +154,7 @@ def deidentify(
     labels_from: LabelsOption = None,
     patients_from: PatientsOption = "",
     workers: WorkersOption = None,
+    names: ListOption = None,
 ) -> None:
     """Write clean files into a folder, with a report of what was done. Held items are left out and counted.
 
@@ -156,11 +164,12 @@ def deidentify(
     with (
         reading(directory) as records,
         open_source(wanted) as source,
+        listing(names, beside=target) as told,
         output.progress_bar("de-identifying") as progress,
     ):
         found = deidentification.deidentify(
             records, source, target, project, profile=profile, schema=wanted.schema,
-            workers=_processes(workers), progress=progress,
+            workers=_processes(workers), progress=progress, told=told,
         )  # fmt: skip
     output.show(found, lambda made: views.show_clean_files(made, target), json=views.inspected)
 

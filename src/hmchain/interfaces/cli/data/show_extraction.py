@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from hmchain.application.data import trial
@@ -14,7 +13,16 @@ from hmchain.application.data.rows import PreparedRows
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, size
+from hmchain.records.catalogue.accounts import FATES, IN_PART, TAKEN, Account, Fate
+from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
 
+_FATES = {
+    TAKEN: "written", IN_PART: "written, and some of it held", Fate.TWICE: "given twice",
+    Fate.OLDER: "older editions", Fate.NOT_HAD: "not had",
+}  # fmt: skip
+"""How a row is called; what is held and what is passed over have a row for each reason."""
+_PARTS = {TAKEN: Fate.WRITTEN, Fate.TWICE: Fate.TWICE, Fate.OLDER: Fate.OLDER, Fate.NOT_HAD: Fate.NOT_HAD}
+_UNITS = {DICOM: "objects", IMAGE: "pictures", FHIR: "resources", HL7: "messages", TABLE: "rows"}
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
 
@@ -40,16 +48,12 @@ def show_extracted(found: ExtractedVersion) -> None:
                     f"{version.subjects} patients, {size(version.size)}"),
         ("extracted now", f"{tally.records} records of {tally.items} items"
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
-        *([("updated", tally.updated)] if tally.updated else []),
-        ("given twice", tally.duplicates),
         ("held back", f"{tally.held}: `hmchain data quarantine list`" if tally.held else 0),
         *([("decided before", f"{tally.released} released, {tally.rejected} rejected by a reviewer")]
           if tally.released or tally.rejected else []),
-        *([("passed over", f"{tally.opted_out} of who or what opted out")] if tally.opted_out else []),
-        *([("not had", f"{tally.unavailable} items; run the same again for them")] if tally.unavailable else []),
-        *_passed_over(found.passed_over),
         *_labels(found.labels),
     ))  # fmt: skip
+    _show_account(found.account, found.kind)
     if found.labels.unlabelled:
         _say_of_folders(found.unlabelled_folders)
     if version.held:
@@ -74,10 +78,8 @@ def show_inspected(found: Inspection) -> None:
         ("records", output.listed(f"{count} {kind}" for kind, count in done.records.most_common())),
         ("patients", done.patients),
         ("labels", output.listed(f"{label} {count}" for label, count in done.labels.items() if label)),
-        *([("passed over", f"{done.tally.opted_out} of who or what opted out")] if done.tally.opted_out else []),
-        *([("not had", done.tally.unavailable)] if done.tally.unavailable else []),
-        *_passed_over(found.passed_over),
     ))  # fmt: skip
+    _show_account(done.account, found.kind)
     if done.held:
         output.heading("Held back")
         output.table(
@@ -114,9 +116,20 @@ def _say_of_folders(folders: int) -> None:
         )
 
 
-def _passed_over(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """A row for what a source found that is no data of its kind."""
-    return [("passed over", output.listed(f"{count} ({reason})" for reason, count in counts.items()))] if counts else []
+def _show_account(account: Account, kind: str) -> None:
+    """Say what became of the files that were found: the rows below the first add up to it."""
+    found, files, parts = account.found, account.files, account.parts
+    rows: list[tuple[str, int, int | str]] = [("found", found.files, found.parts)]
+    rows += [(_FATES[fate], files.get(fate, 0), parts.get(_PARTS[fate], 0) if fate in _PARTS else "")
+             for fate in FATES if fate in _FATES and (files.get(fate) or parts.get(_PARTS.get(fate, "")))]  # fmt: skip
+    rows += [(f"held: {code}", count.files, count.parts) for code, count in account.held.items()]
+    rows += [(f"passed over: {why}", count.files, count.parts) for why, count in account.passed_over.items()]
+    output.heading("What became of the files")
+    output.table(("", "files#", f"{_UNITS.get(kind, 'parts')}#"), rows)
+    if Fate.NOT_HAD in files:
+        output.say("Run the same again for what was not had.")
+    if set(files) - {TAKEN}:
+        output.say("With --list FILE the same command writes what became of each, by name.")
 
 
 def _labels(found: LabelState) -> list[tuple[str, str]]:

@@ -59,6 +59,15 @@ PatientsOption = Annotated[
         show_default="each file is a patient of its own",
     ),
 ]
+ListOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--list",
+        metavar="FILE",
+        help="A CSV file to write what became of every file into, by name. Names may tell who a patient is.",
+        show_default="no list",
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", min=1, help="Processes that share the work.", show_default="all cores"),

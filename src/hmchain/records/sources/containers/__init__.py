@@ -1,23 +1,35 @@
-"""Files that lie together: in a folder and the folders below it, or in a .zip file; given in a stable order."""
+"""Files that lie together: in a folder and the folders below it, or in an archive; given in a stable order."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from hmchain.records.sources.containers import archive
-from hmchain.records.sources.containers.archive import Archive
-from hmchain.records.sources.containers.entry import Container, ContainerEntry
-from hmchain.records.sources.containers.folder import Folder, SingleFile, head_of
+from hmchain.records.sources.containers.entry import Container, ContainerEntry, Packed, text_of
+from hmchain.records.sources.containers.folder import Folder, SingleFile, head_of, open_file
+from hmchain.records.sources.containers.unpacking import Uncounted, Unpacked, opener_of
 from hmchain.records.sources.item import SourceError
+from hmchain.records.sources.marks import mark_of_large_file
 
-__all__ = ["Container", "ContainerEntry", "open_container"]
+__all__ = ["Container", "ContainerEntry", "Uncounted", "open_container"]
+
+_HEAD_BYTES = 512
 
 
 def open_container(path: Path) -> Container:
-    """The container at `path`. Raises `SourceError` if there is none, or it must not be unpacked."""
+    """The container at `path`, with what is in the archives in it.
+
+    Raises `SourceError` if there is none, or it is an archive that must not be unpacked.
+    """
     if path.is_dir():
-        return Folder(path)
+        return Unpacked(Folder(path))
     if not path.is_file():
-        raise SourceError(f"{path} does not exist", "give a folder, a file or a .zip file")
-    packed = path.suffix.lower() == ".zip" or head_of(path, len(archive.BEGINNING)) == archive.BEGINNING
-    return Archive(path) if packed else SingleFile(path)
+        raise SourceError(f"{path} does not exist", "give a folder, a file or an archive")
+    name = text_of(path.name)
+    open_it = opener_of(name, head_of(path, _HEAD_BYTES))
+    if open_it is None and path.suffix.lower() in (".zip", ".tar", ".tgz"):
+        raise SourceError(f"{path} is no {path.suffix.lower()} file, or is damaged", "pack it again")
+    if open_it is None:
+        return SingleFile(path)
+    mark = partial(mark_of_large_file, name, path)
+    return Unpacked(open_it(Packed(str(path), path.stat().st_size, partial(open_file, path), mark)))

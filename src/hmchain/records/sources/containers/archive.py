@@ -8,10 +8,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
-from hmchain.records.sources.containers.entry import ContainerEntry, text_of, why_not_data
+from hmchain.records.sources.containers.entry import ContainerEntry, Packed, plain_path, text_of, why_not_data
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark
@@ -36,38 +35,36 @@ BEGINNING = b"PK\x03\x04"
 class Archive:
     """A .zip file, of stored or deflated entries.
 
-    Raises `SourceError` if it is none, is encrypted, or would unpack to more than the limits above. An archive inside
-    it is passed over, not opened.
+    Raises `SourceError` if it is none, is encrypted, or would unpack to more than the limits above.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            file = _Bounded(path, "rb")
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read", "check the path and its owner") from error
+    def __init__(self, packed: Packed) -> None:
+        self._packed = packed
+        file = Bounded(packed.open())
         weakref.finalize(self, file.close)
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, MemoryError) as error:
             file.close()
-            raise SourceError(f"{path} is no .zip file, or is damaged", "pack it again") from error
-        self._check()
+            raise SourceError(f"{packed.label} is no .zip file, or is damaged", "pack it again") from error
+        self._check(packed.size)
 
-    def _check(self) -> None:
+    def _check(self, size: int) -> None:
         entries = self._zip.infolist()
         if len(entries) > ENTRIES_MAX:
             raise self._refused(f"holds more than {ENTRIES_MAX} files")
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-            raise SourceError(f"{self._path} is encrypted", "unpack it with its password, and give the folder")
+            raise SourceError(f"{self._packed.label} is encrypted", "unpack it with its password, and give the folder")
         unpacked = sum(entry.file_size for entry in entries)
         if any(entry.file_size > ENTRY_BYTES_MAX for entry in entries) or unpacked > ARCHIVE_BYTES_MAX:
             raise self._refused(f"would unpack to {unpacked >> 30} GiB")
-        if unpacked > RATIO_FREE_BYTES and unpacked > RATIO_MAX * self._path.stat().st_size:
+        if unpacked > RATIO_FREE_BYTES and unpacked > RATIO_MAX * size:
             raise self._refused(f"would unpack to more than {RATIO_MAX} times its size")
 
     def _refused(self, why: str) -> SourceError:
-        return SourceError(f"{self._path} {why}", "it may be made to fill disks; if not, unpack it, give the folder")
+        return SourceError(
+            f"{self._packed.label} {why}", "it may be made to fill disks; if not, unpack it, give the folder"
+        )
 
     def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         """The files in the order of the archive."""
@@ -75,7 +72,7 @@ class Archive:
         for number, info in enumerate(self._zip.infolist(), start=1):
             if info.is_dir():
                 continue
-            name = text_of(info.filename)
+            name = self._packed.prefix + plain_path(text_of(info.filename))
             if name in taken:  # an archive may hold two files of one name
                 name = f"{name}#{number}"
             taken.add(name)
@@ -88,11 +85,11 @@ class Archive:
 
     def tops(self) -> list[str]:
         """The names of the folders at its top, sorted."""
-        names = (text_of(info.filename) for info in self._zip.infolist())
+        names = (plain_path(text_of(info.filename)) for info in self._zip.infolist())
         return sorted({name.split("/", 1)[0] for name in names if "/" in name})
 
     def _entry(self, info: zipfile.ZipInfo, name: str, number: int) -> ContainerEntry:
-        label = f"entry {number} of {self._path}"
+        label = f"entry {number} of {self._packed.label}"
 
         def head(count: int) -> bytes:
             try:
@@ -121,18 +118,37 @@ def _why_not(entry: ContainerEntry, info: zipfile.ZipInfo) -> str:
     """Say why an entry is not given; nothing if it is."""
     if info.compress_type not in _METHODS:
         return "an entry packed in an uncommon way"
-    if entry.head(len(BEGINNING)) == BEGINNING:
-        return "an archive inside the archive"
     return why_not_data(entry.name, entry.size)
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError)
 
 
-class _Bounded(io.FileIO):
+class Bounded(io.RawIOBase):
     """A file of which no more is read at once than a .zip file's directory may take."""
 
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As the file's."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As the file's."""
+        return self._file.tell()
+
     def read(self, size: int | None = -1, /) -> bytes:
+        """As the file's. Raises `ValueError` for too much."""
         if size is not None and size > DIRECTORY_BYTES_MAX:
             raise ValueError("the directory is too long")
-        return super().read(-1 if size is None else size) or b""
+        return self._file.read(-1 if size is None else size) or b""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()

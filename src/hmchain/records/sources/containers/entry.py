@@ -40,6 +40,26 @@ class Container(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Packed:
+    """An archive, wherever it lies."""
+
+    label: str
+    """The name in words that may be shown."""
+    size: int
+    open: Callable[[], BinaryIO]
+    mark: Callable[[], str]
+    prefix: str = ""
+    """What the names of its files begin with: its own, if it lies with others."""
+
+
+def plain_path(name: str) -> str:
+    """A path without `./` before it."""
+    while name.startswith("./"):
+        name = name[2:].lstrip("/")
+    return name
+
+
 def text_of(name: str) -> str:
     """A name that can be written as UTF-8, and differs for names that differ."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -52,6 +72,6 @@ def why_not_data(name: str, size: int) -> str:
         return "left by a desktop"
     if own.startswith("."):
         return "a hidden file"
-    if any(folder.startswith(".") for folder in folders):
+    if any(folder.startswith(".") and folder.strip(".") for folder in folders):
         return "in a hidden folder"
     return "" if size else "an empty file"

@@ -127,10 +127,11 @@ def _file_entry(path: Path, name: str) -> ContainerEntry:
         size = 0
     # Functions of this module, so that other processes can be handed what opens a file.
     mark_it = partial(mark_of_large_file, name, path)
-    return ContainerEntry(name, "a file", size, partial(head_of, path), partial(_open_file, path), mark_it)
+    return ContainerEntry(name, "a file", size, partial(head_of, path), partial(open_file, path), mark_it)
 
 
-def _open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
+    """A file to be read. Raises `ItemUnavailableError`."""
     try:
         return path.open("rb")
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from hmchain.records.sources.containers import Container, ContainerEntry, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, Uncounted, open_container
 from hmchain.records.sources.dicom.header import HEAD_BYTES, read_header, why_not_dicom
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
 from hmchain.records.sources.finds import Finds
@@ -40,10 +40,13 @@ class DicomFiles:
                 yield Item(entry.name, DICOM, entry.open, mark=mark)
 
     def count(self) -> int | None:
-        """The number of items; None with a selection, which would have to read every header first."""
+        """The number of items; None where headers or archives would have to be read first."""
         if not self._selection.everything:
             return None
-        return sum(1 for _ in self._entries(Finds()))
+        try:
+            return sum(1 for _ in self._entries(Finds(counting=True)))
+        except Uncounted:
+            return None
 
     def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         for entry in self._container.entries(finds):

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.containers import ContainerEntry, Uncounted, open_container
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import FHIR, FoundFile, Item, ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark, mark_of_content
@@ -53,7 +53,10 @@ class FhirFiles:
 
     def count(self) -> int | None:
         """The number of items; unknown if a file is compressed."""
-        entries = list(self._entries(Finds()))
+        try:
+            entries = list(self._entries(Finds(counting=True)))
+        except Uncounted:
+            return None
         if any(entry.name.lower().endswith(".gz") for entry in entries):
             return None
         return sum(-(-entry.size // BLOCK_BYTES) if _is_lines(entry.name) else 1 for entry in entries)
