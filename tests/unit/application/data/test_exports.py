@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from hmchain.application.data import erasure, export, extraction
@@ -14,10 +15,12 @@ from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
-from support.health_records import Resource, bundle, observation, patient
+from support.health_records import Resource, bundle, observation, omop_measurement, omop_person, patient
 
 
-def extracted(place: Path, files: dict[str, bytes], dataset: str, **said: str) -> HospitalFolder:
+def extracted(
+    place: Path, files: dict[str, bytes], dataset: str, profile: str | None = None, **said: str
+) -> HospitalFolder:
     """A hospital in no network that extracted some files."""
     source = place / "source"
     for name, data in files.items():
@@ -25,7 +28,9 @@ def extracted(place: Path, files: dict[str, bytes], dataset: str, **said: str) -
         (source / name).write_bytes(data)
     made = hospital.create(place / "north")
     with hospital.open_records(made) as records, open_source(SourceRequest(place=str(source), **said)) as opened:
-        extraction.extract_into(records, dataset, opened, title="A dataset")
+        extraction.extract_into(
+            records, dataset, opened, title="A dataset", profile=profile, schema=said.get("schema", "")
+        )
     return made
 
 
@@ -57,8 +62,10 @@ def test_what_is_no_resource_is_not_written_as_one_and_no_folder_is_begun(tmp_pa
     )
     north = extracted(tmp_path, {"t.csv": table}, "t", schema=str(tmp_path / "t.toml"))
     with hospital.read_records(north) as records:
-        with pytest.raises(ExportFormError, match="ndjson is for FHIR resources"):
+        with pytest.raises(ExportFormError, match="cannot be written as ndjson: it is for FHIR resources"):
             export.export(records, records.catalogue.version("t"), tmp_path / "out", form="ndjson")
+        with pytest.raises(ExportFormError, match="OMOP has no table t"):
+            export.export(records, records.catalogue.version("t"), tmp_path / "out", form="omop")
         assert not (tmp_path / "out").exists()
 
 
@@ -82,3 +89,24 @@ def test_what_is_nobodys_counts_for_no_patient_and_outlives_each_of_them(tmp_pat
         erasure.destroy(records, None, Target(patient="p1"))
         left = {each.attributes["resource"] for each in records.catalogue.records("ward", 1)}
         assert left == {"Patient", "Medication"} and records.catalogue.version("ward").subjects == 1
+
+
+@pytest.mark.parametrize("dates", ["remove", "shift"])
+def test_what_came_as_omop_leaves_as_omop_with_ids_that_join_and_real_dates(tmp_path: Path, dates: str) -> None:
+    profile = tmp_path / "own.toml"
+    profile.write_text(f'name = "own"\ntitle = ""\ndates = "{dates}"\n[table]\nk_min = 1\nl_min = 1\n')
+    people, seen = omop_person(40), omop_measurement(40, 3)
+    files = {"person.csv": people.write_csv().encode(), "measurement.csv": seen.write_csv().encode()}
+    north = extracted(tmp_path, files, "cohort", profile=str(profile), schema="omop")
+    with hospital.read_records(north) as records:
+        made = export.export(records, records.catalogue.version("cohort"), tmp_path / "out", form="omop")
+    person, measured = (pl.read_parquet(made.folder / f"{name}.parquet") for name in ("person", "measurement"))
+    assert person["person_id"].dtype == pl.Int64 and set(measured["person_id"]) <= set(person["person_id"])
+    assert measured.height == seen.height and measured["measurement_date"].dtype == pl.Date
+    assert not set(person["person_id"]) & set(people["person_id"]), "no id of the hospital's"
+    assert (person["ethnicity_concept_id"] == 0).all() and sorted(measured["value_as_number"]) == sorted(
+        seen["value_as_number"]
+    )
+    assert any("first of July" in note for note in made.notes) is (dates == "remove")
+    told = json.loads((made.folder / made.listing).read_text())["tables"]
+    assert [(each["table"], each["rows"]) for each in told] == [("measurement", seen.height), ("person", person.height)]

@@ -57,21 +57,34 @@ class ExportJob:
         tell(self.progress, done, len(self.entries))
 
 
+Refusal = Callable[[Sequence[RecordEntry]], str]
+"""Says why records cannot be written in a form; nothing if they can."""
+
+
+def only(media_type: str, called: str) -> Refusal:
+    """Refuse whatever is not of one type; `called` names that for people."""
+
+    def refuses(entries: Sequence[RecordEntry]) -> str:
+        found = {entry.media_type for entry in entries}
+        return "" if found == {media_type} else f"it is for {called}, and there is {', '.join(sorted(found)) or 'none'}"
+
+    return refuses
+
+
+def anything(entries: Sequence[RecordEntry]) -> str:
+    """Refuse nothing."""
+    return ""
+
+
 @dataclass(frozen=True)
 class ExportForm:
     """One form that records can be written in."""
 
     write: Callable[[ExportJob], Written]
-    takes: str = ""
-    """The one media type that it is for; nothing: all."""
-    called: str = "records"
-    """Those records, in words."""
+    refuses: Refusal = anything
 
     def require(self, name: str, version: Version, entries: Sequence[RecordEntry]) -> None:
         """Raise `ExportFormError` unless the form, called `name`, is for all of these records."""
-        found = {entry.media_type for entry in entries}
-        if self.takes and found != {self.takes}:
-            what = (
-                f"{name} is for {self.called}, and dataset {version.dataset} holds {', '.join(sorted(found)) or 'none'}"
-            )
-            raise ExportFormError(what, f"leave it out: `hmchain data export {version.dataset} --output DIR`")
+        if reason := self.refuses(entries):
+            what = f"dataset {version.dataset} cannot be written as {name}: {reason}"
+            raise ExportFormError(what, f"leave --as out: `hmchain data export {version.dataset} --output DIR`")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from hmchain.application.data.exports.job import ExportForm, ExportJob, Written
+from hmchain.application.data.exports.job import ExportForm, ExportJob, Written, only
 from hmchain.records.catalogue import RecordEntry
 from hmchain.records.deidentification.fhir.deidentifier import MEDIA_TYPE
 
@@ -37,7 +37,7 @@ def write(job: ExportJob) -> Written:
     return Written(MANIFEST, tuple(_notes(missing)))
 
 
-FORM = ExportForm(write, MEDIA_TYPE, "FHIR resources")
+FORM = ExportForm(write, only(MEDIA_TYPE, "FHIR resources"))
 
 
 class _Lines:

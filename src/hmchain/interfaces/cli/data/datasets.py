@@ -24,7 +24,7 @@ from hmchain.interfaces.cli.options import (
 )
 
 RECORDS_SHOWN = 10
-_FORM_HELP = "One file a record (files), or FHIR resources as a bulk export (ndjson)."
+_FORM_HELP = "One file a record (files), FHIR as a bulk export (ndjson), or OMOP's tables (omop)."
 
 app = typer.Typer()
 
