@@ -1,14 +1,17 @@
-"""Make the lists of codes that ship with the program: HL7's own, the Human Phenotype Ontology's and DICOM's.
+"""Make the lists of codes that ship with the program: HL7's own, those of HPO, of DICOM, and of oncology in Germany.
 
     git clone https://github.com/HL7/UTG
     git clone https://github.com/obophenotype/human-phenotype-ontology
-    python scripts/code_lists.py UTG human-phenotype-ontology src/hmchain/records/deidentification/rules/codes
+    git clone https://github.com/medizininformatik-initiative/kerndatensatzmodul-onkologie
+    python scripts/code_lists.py UTG human-phenotype-ontology kerndatensatzmodul-onkologie \
+        src/hmchain/records/deidentification/rules/codes
 
 Only a new release needs this. The form of a list is told in `records/deidentification/code_lists.py`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -56,14 +59,20 @@ HPO_HEAD = """\
 # {commit} of {day}). Find out more at http://www.human-phenotype-ontology.org; its terms of use:
 # https://hpo.jax.org/app/license (free use; name the consortium and the version; change no content).
 """
+MII_HEAD = """\
+# Code systems of the German core data set for oncology (MII, after oBDS): codes and texts, unchanged; those of the UICC
+# are left out. Made by scripts/code_lists.py.
+# Source: https://github.com/medizininformatik-initiative/kerndatensatzmodul-onkologie, commit {commit} of {day}.
+# Licence: CC0 1.0 (its package.json).
+"""
 DICOM_HEAD = """\
 # The numbers of DICOM's own terms (coding scheme DCM, PS3.16 Annex D), as ranges. Made by scripts/code_lists.py.
 # Source: the table of concepts in pydicom {version} (MIT licence), which is made of the DICOM standard.
 """
 
 
-def main(utg: Path, hpo: Path, folder: Path) -> None:
-    """Write the three lists into `folder`."""
+def main(utg: Path, hpo: Path, mii: Path, folder: Path) -> None:
+    """Write the lists into `folder`."""
     (folder / "hl7.tsv").write_text(HL7_HEAD.format(**_standing(utg)) + "".join(_hl7(utg)), encoding="utf-8")
     uris = (
         "http://human-phenotype-ontology.org",
@@ -71,6 +80,7 @@ def main(utg: Path, hpo: Path, folder: Path) -> None:
         "urn:oid:2.16.840.1.113883.6.339",
     )
     (folder / "hpo.tsv").write_text(HPO_HEAD.format(**_standing(hpo)) + "".join(_ranged((*uris, "HPO"), _terms(hpo))))
+    (folder / "mii.tsv").write_text(MII_HEAD.format(**_standing(mii)) + "".join(_mii(mii)), encoding="utf-8")
     numbers = {code for each in concepts["DCM"].values() for code in each if code.isdigit()}
     uris = ("http://dicom.nema.org/resources/ontology/DCM", "urn:oid:1.2.840.10008.2.16.4", "DCM")
     (folder / "dicom.tsv").write_text(DICOM_HEAD.format(version=pydicom.__version__) + "".join(_ranged(uris, numbers)))
@@ -92,6 +102,14 @@ def _hl7(repository: Path) -> Iterator[str]:
             whole = told["content"] == "complete" and "CC0" in told["copyright"] and system.tag == f"{FHIR}CodeSystem"
             if whole and _is_clinical(told["url"]):
                 yield from _listed([told["url"], *_other_names(told["url"], system)], list(_codes(system)))
+
+
+def _mii(repository: Path) -> Iterator[str]:
+    for path in sorted((repository / "fsh-generated/resources").glob("CodeSystem-*.json")):
+        system = json.loads(path.read_text(encoding="utf-8"))
+        if "tnm-uicc" not in path.name:
+            codes = ((each["code"], " ".join(each.get("display", "").split())) for each in system["concept"])
+            yield from _listed([system["url"]], list(codes))
 
 
 def _is_clinical(url: str) -> bool:
@@ -156,4 +174,4 @@ def _ranged(names: Sequence[str], codes: Iterable[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:4]))
+    main(*(Path(argument) for argument in sys.argv[1:5]))
