@@ -136,8 +136,8 @@ class CodedRules(Section, frozen=True):
 
     @property
     def listed(self) -> dict[str, frozenset[str]]:
-        """The codes of each list."""
-        return {name: frozenset(codes) for name, codes in self.lists.items() if not isinstance(codes, str)}
+        """The codes of each list; none of a list whose file was not read."""
+        return {name: frozenset(() if isinstance(codes, str) else codes) for name, codes in self.lists.items()}
 
 
 class FhirRules(CodedRules, frozen=True):
@@ -198,12 +198,32 @@ def profiles() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """Read a profile: the name of a shipped one, or the path of a TOML file.
+    """Read a profile: the name of a shipped one, or the path of a TOML file, with the lists and words of its files.
 
     Raises `ProfileError` if there is none, or saying which entry is wrong.
     """
-    profile = shipped.load(name, _SHIPPED, Profile, "profile", ProfileError)
-    return _with_words(profile, Path(name).parent) if profile.dicom.words_file else profile
+    profile, folder = shipped.load(name, _SHIPPED, Profile, "profile", ProfileError), Path(name).parent
+    fhir, hl7 = (msgspec.structs.replace(each, lists=_lists(each, folder)) for each in (profile.fhir, profile.hl7))
+    profile = msgspec.structs.replace(profile, fhir=fhir, hl7=hl7)
+    return _with_words(profile, folder) if profile.dicom.words_file else profile
+
+
+def _lists(rules: CodedRules, folder: Path) -> dict[str, str | tuple[str, ...]]:
+    """The lists of codes with the codes of their files in them."""
+    return {
+        system: _codes(folder / codes, system) if isinstance(codes, str) else codes
+        for system, codes in rules.lists.items()
+    }
+
+
+def _codes(path: Path, system: str) -> tuple[str, ...]:
+    try:
+        lines = read(path).decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"the list of {system} cannot be read: {path}"
+        raise ProfileError(what, "give a file in UTF-8 with one code a line") from error
+    found = (_AFTER_CODE.split(line.strip(), maxsplit=1)[0].strip('"') for line in lines)
+    return tuple(sorted({code for code in found if code and not code.startswith("#")}))
 
 
 def _with_words(profile: Profile, folder: Path) -> Profile:
