@@ -158,6 +158,23 @@ def test_what_is_too_large_or_makes_no_sense_is_refused_and_the_page_goes_on(wai
         assert b"7 items wait" in client.ask("GET", client.root)[2]
 
 
+def test_the_reviewer_is_shown_the_word_that_an_item_is_held_for_and_what_does_not_decode(
+    waiting: Steward, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    told = ct(SOPInstanceUID="1.2.8.1", PatientName="KIM^SU", PatientID="p7", ScanOptions="KIM")
+    (tmp_path / "more" / "told.dcm").write_bytes(written(told))
+    (tmp_path / "more" / "short.dcm").write_bytes(written(ct(SOPInstanceUID="1.2.8.2", Modality="US"))[:-60])
+    waiting.run("extract", str(tmp_path / "more"), "--into", "more")
+    with opened(waiting) as page:
+        client = Client(page)
+        client.ask("POST", f"{client.root}filter", {"dataset": "more"})
+        numbers = [part.split('"')[0] for part in client.ask("GET", client.root)[2].decode().split('data-number="')[1:]]
+        pages = [client.ask("GET", f"{client.root}item/{number}")[2].decode() for number in numbers]
+    assert any("<mark>KIM</mark>" in text and "ScanOptions" in text for text in pages), pages
+    assert any("do not decode here" in text for text in pages)
+
+
 def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: Steward) -> None:
     with opened(waiting) as page:
         client = Client(page)

@@ -35,7 +35,7 @@ from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import Rectangles
 
 PAGE_ITEMS = 60
-_KEPT_VIEWS = 6
+_KEPT_VIEWS, _KEPT_THUMBS = 6, 600
 _RECTANGLES_MAX = 64
 
 SCOPES = ("item", "series", "device", "filter")
@@ -96,6 +96,7 @@ class Desk:
         self._marks: dict[int, Mark] = {}
         self._devices: list[BlankedDevice] = []
         self._views: OrderedDict[int, View] = OrderedDict()
+        self._thumbs: OrderedDict[int, bytes | None] = OrderedDict()
         self._seen: set[int] = set()
         self._rules: dict[tuple[str, str], Deidentifiers] = {}
         self._lock = threading.RLock()
@@ -195,8 +196,12 @@ class Desk:
             entry = self.entry(number)
             if entry is None:
                 return None
-            view = self._views.get(number) or self._view(entry.item)
-            return view.thumb(side)
+            if number not in self._thumbs:
+                view = self._views.get(number) or self._view(entry.item)
+                self._thumbs[number] = view.thumb(side)
+                while len(self._thumbs) > _KEPT_THUMBS:
+                    self._thumbs.popitem(last=False)
+            return self._thumbs[number]
 
     def findings(self, number: int) -> tuple[tuple[str, str], ...]:
         """What would stay of an item and tells who its patient is: places and words, for the reviewer's eyes."""
@@ -306,8 +311,9 @@ class Desk:
                 for state in (RELEASED, REJECTED):
                     said += self._decide(records, {each: mark for each, mark in marks.items() if mark.state == state})
             done = set(marks)
-        except HMChainError as error:
-            said.append(f"{error.what}. {error.hint}")
+        except Exception as error:  # whatever it is, the page must not wait for ever; its words may quote an item
+            known = error if isinstance(error, HMChainError) else None
+            said.append(f"{known.what}. {known.hint}" if known else f"It stopped: {type(error).__name__}.")
             done = {number for number in marks if self.entry(number) is None}
         with self._lock:
             for number in done:

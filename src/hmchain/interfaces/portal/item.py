@@ -51,10 +51,9 @@ def item(
 
 
 def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
-    if view.problem:
-        return h.p(".notice")[view.problem]
     if view.pictures is None:
-        return h.pre(".text", tabindex="0")[_marked(view.text, words)]
+        text = h.pre(".text", tabindex="0")[_marked(view.text, words)] if view.text else None
+        return [h.p(".notice")[f"{view.problem}."] if view.problem else None, text]
     centre, width = view.limits(view.pictures.frames // 2)
     last = view.pictures.frames - 1
     regions = entry.mark.regions if entry.mark and entry.mark.regions else ()

@@ -27,7 +27,7 @@ def document(title: str, root: str, *content: h.Node, foot: str = "") -> str:
         ],
         h.body(data_root=root)[content, h.footer[h.p[RESEARCH_ONLY], h.p[foot] if foot else None]],
     ]
-    return printable(f"<!doctype html>{made}\n", keep="\n")
+    return printable(f"{made}\n", keep="\n")
 
 
 def file(name: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TEXT_LETTERS_MAX = 200_000
 """More of a text is not shown."""
 SIDE_MAX = 2048
+UNSEEN = "its pixels do not decode here: look at it with another program before you release it"
 _FRAMES_MAX = 1 << 16
 _THUMB_LETTERS, _THUMB_LINES = 44, 15
 _PERCENT = (1, 99)
@@ -177,7 +178,11 @@ def _dicom(file: BinaryIO) -> View:
     facts = tuple((pydicom.datadict.dictionary_description(name), text) for name, text in _facts(dataset))
     if "PixelData" not in dataset or "Rows" not in dataset:
         return View(text=str(dataset)[:TEXT_LETTERS_MAX], facts=facts)
-    pictures = _DicomPictures(dataset)
+    try:
+        pictures = _DicomPictures(dataset)
+        pictures.samples(pictures.frames // 2)
+    except Exception:  # decoders raise almost anything on damaged bytes
+        return View(text=str(dataset)[:TEXT_LETTERS_MAX], facts=facts, problem=UNSEEN)
     return View(pictures, facts=facts, device=_device(dataset, pictures), window=_said_window(dataset, pictures))
 
 

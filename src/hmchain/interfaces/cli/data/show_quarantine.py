@@ -13,7 +13,12 @@ from hmchain.plain import plain
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.entries import PENDING
 
-_WORDS = {"code": "why", "kind": "kind", "modality": "modality", "device": "device", "series": "series"}
+_SORTS = {
+    "code": ("why", "reason"), "kind": ("kind", "as"), "modality": ("modality", "modality"),
+    "device": ("device", "device"), "series": ("series", "series"),
+}  # fmt: skip
+"""By what many are counted: in a word, and the option that takes them."""
+_SORTS_SHOWN = 6
 
 
 def waiting(found: QuarantinePage) -> list[dict[str, object]]:
@@ -45,21 +50,18 @@ def show_waiting(found: QuarantinePage, *, names: bool) -> None:
         output.say("In the browser, with pictures: `hmchain data quarantine review`")
 
 
-def _show_counts(found: QuarantinePage, shown: int) -> None:
+def _show_counts(found: QuarantinePage, listed: int) -> None:
     output.say()
-    output.say(f"{shown} of {found.total:,} are shown. Of all of them:", style="bold")
+    output.say(f"{listed} of {found.total:,} are shown. Of all of them:", style="bold")
     output.table(
         ("by", "which", "items#", "take them by"),
         (
-            (word, output.short(value) if column in ("device", "series") else value or "-", f"{count:,}",
-             f"--{_OPTIONS[column]} {output.short(value)}" if value else "-")
-            for column, word in _WORDS.items()
-            for value, count in list(found.counts.get(column, {}).items())[:6]
+            (word, shown, f"{count:,}", f"--{option} {shown}")
+            for column, (word, option) in _SORTS.items()
+            for value, count in list(found.counts.get(column, {}).items())[:_SORTS_SHOWN]
+            if value and (shown := output.short(value) if column in ("device", "series") else value)
         ),
     )  # fmt: skip
-
-
-_OPTIONS = {"code": "reason", "kind": "as", "modality": "modality", "device": "device", "series": "series"}
 
 
 def _row(each: QuarantineEntry) -> tuple[object, ...]:
