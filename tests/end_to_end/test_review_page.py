@@ -248,3 +248,9 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "x.dcm").write_bytes(written(another))
     assert waiting.run("extract", str(tmp_path / "later"), "--into", "us")["held"] == 0
+    (rule,) = waiting.run("quarantine", "devices")
+    assert rule["reviewer"] == "M. Curie" and "Sono 3" in waiting.show("quarantine", "devices")
+    assert waiting.run("quarantine", "devices", "--drop", "1") == []
+    another.SOPInstanceUID = another.file_meta.MediaStorageSOPInstanceUID = "1.2.9.10"
+    (tmp_path / "later" / "y.dcm").write_bytes(written(another))
+    assert waiting.run("extract", str(tmp_path / "later"), "--into", "us")["held"] == 1

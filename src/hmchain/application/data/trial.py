@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name
+from hmchain.application.data.extraction import DEFAULT_PROFILE, blanking, read_schema, require_name
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
@@ -135,7 +135,8 @@ def write_clean_files(
 ) -> Trial:
     """Run the items of a source that are not done yet, and write their records into a folder."""
     project = bench.dataset.project
-    rules = deidentifiers(bench.dataset, records.catalogue.projects.pseudonyms(project), [kind])
+    dataset = blanking(records, bench.dataset)
+    rules = deidentifiers(dataset, records.catalogue.projects.pseudonyms(project), [kind])
     left_out = records.catalogue.left_out(project)
     store = files.FolderStore(folder)
     run = Extraction(bench.catalogue, store, bench.dataset, _VERSION, rules, left_out=left_out)

@@ -55,6 +55,15 @@ class Vote:
         return digest("hmchain review", held.item, *(part.encode() for part in about), regions)
 
 
+@dataclass(frozen=True)
+class DeviceRule:
+    """A device on the hospital's own list, and who put it there."""
+
+    device: BlankedDevice
+    reviewer: str
+    since_ms: int
+
+
 class Decisions:
     """The part of the catalogue's file that outlives versions."""
 
@@ -109,10 +118,19 @@ class Decisions:
             values = (msgspec.json.encode(device).decode(), reviewer, now_ms)
             database.execute("INSERT OR REPLACE INTO blanked_devices VALUES (?, ?, ?)", values)
 
+    def device_rules(self) -> tuple[DeviceRule, ...]:
+        """The hospital's own list, the oldest first."""
+        rows = self._file.query("SELECT rule, reviewer, since_ms FROM blanked_devices ORDER BY since_ms, rule")
+        return tuple(DeviceRule(msgspec.json.decode(rule, type=BlankedDevice), *rest) for rule, *rest in rows)
+
     def blanked_devices(self) -> tuple[BlankedDevice, ...]:
-        """The hospital's own list."""
-        rows = self._file.query("SELECT rule FROM blanked_devices ORDER BY since_ms, rule")
-        return tuple(msgspec.json.decode(rule, type=BlankedDevice) for (rule,) in rows)
+        """The devices on it."""
+        return tuple(rule.device for rule in self.device_rules())
+
+    def drop_device(self, device: BlankedDevice) -> None:
+        """Take a device off the list: its images are held again."""
+        with self._file.transaction() as database:
+            database.execute("DELETE FROM blanked_devices WHERE rule = ?", (msgspec.json.encode(device).decode(),))
 
     def forget(self, contents: Iterable[bytes]) -> int:
         """Have these contents wait for a person when they come again; returns how many decisions that undoes."""

@@ -214,6 +214,22 @@ def ask_again(
     )
 
 
+@app.command(cls=WriteCommand, epilog=example("hmchain data quarantine devices --drop 1"))
+def devices(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    drop: Annotated[
+        int | None, typer.Option("--drop", metavar="N", min=1, help="Take this one off the list: it is held again.")
+    ] = None,
+) -> None:
+    """List the devices whose images are blanked since a reviewer said so, instead of being held."""
+    if drop is not None:
+        with changing(directory) as records:
+            quarantine.drop_device_rule(records, drop)
+    with reading(directory) as records:
+        found = quarantine.device_rules(records)
+    output.show(found, views.show_devices)
+
+
 def _reviewers(directory: Path, name: str, keys: list[Path]) -> tuple[Reviewer, ...]:
     """Who decide: asked for at a terminal where neither option says it."""
     if not name.strip() and not keys and at_terminal():

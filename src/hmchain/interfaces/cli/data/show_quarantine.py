@@ -11,6 +11,7 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.portal.opening import Ended
 from hmchain.plain import plain
 from hmchain.records.catalogue import HeldItem
+from hmchain.records.catalogue.decisions import DeviceRule
 from hmchain.records.catalogue.entries import PENDING
 
 _SORTS = {
@@ -149,3 +150,23 @@ def show_review(found: Ended) -> None:
     if found.marks:
         output.say(f"{plural(found.marks, 'mark')} were not applied: those items still wait.")
     output.say(f"The page is closed; {plural(found.seen, 'item')} were looked at.")
+
+
+def show_devices(found: Sequence[DeviceRule]) -> None:
+    """List devices whose images are blanked, and where."""
+    if not found:
+        output.say("No device: the review page puts them on the list.")
+        return
+    output.table(
+        ("number#", "modality", "maker", "model", "picture", "blanked (left, top, width, height)", "by", "since (UTC)"),
+        (_device(number, rule) for number, rule in enumerate(found, start=1)),
+        drop=("since (UTC)",),
+    )
+
+
+def _device(number: int, rule: DeviceRule) -> tuple[object, ...]:
+    device = rule.device
+    parts = "; ".join(", ".join(map(str, part)) for part in device.rectangles)
+    size = f"{device.columns} x {device.rows}"
+    since = output.when(rule.since_ms)
+    return number, device.modality, device.manufacturer, device.model, size, parts, rule.reviewer, since
