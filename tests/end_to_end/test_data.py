@@ -192,7 +192,7 @@ def test_an_extraction_that_is_killed_goes_on(tmp_path: Path, steward: Steward) 
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (160, 160), dtype=np.uint8)).save(path)
     command = [sys.executable, "-m", "hmchain", "data", "extract", str(folder), "--into", "pictures",
-               "--workers", "1", "--dir", str(steward.folder)]  # fmt: skip
+               "--profile", "published", "--workers", "1", "--dir", str(steward.folder)]  # fmt: skip
     killed = 0
     for wait_s in (0.9, 1.1, 1.3):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -91,7 +91,7 @@ def test_registering_twice_changes_nothing(steward: Steward, scans: Path) -> Non
 
 def test_a_second_version_of_the_same_records_takes_no_room(steward: Steward, tmp_path: Path) -> None:
     source = pictures(tmp_path / "pictures", 12, 200)
-    steward.run("extract", str(source), "--into", "head")
+    steward.run("extract", str(source), "--into", "head", "--profile", "published")
     steward.run("register", "head")
     objects = steward.folder / "records"
     before = sorted(path for path in objects.rglob("*") if path.is_file())
@@ -151,7 +151,9 @@ def test_images_of_a_patient_do_not_change_sides_when_more_are_prepared(
     prepare = ("prepare", "head", "--into", "head-16", "--size", "16")
     steward.run(*prepare)
     assert steward.run(*prepare)["version"]["records"] == 12  # the same again is no harm
-    put(scans, "later.dcm", written(ct(SOPInstanceUID="1.2.9", PatientID=f"{NUMBER}-1", PixelData=bytes(range(128)))))
+    put(
+        scans, "later.dcm", written(ct(SOPInstanceUID="1.2.9", PatientID=f"{NUMBER}-1", PixelData=bytes(range(16)) * 8))
+    )
     steward.run("extract", str(scans), "--into", "head")
     steward.run("label", "head", str(table))
     assert steward.run(*prepare, expect=2)["error"]["code"] == "other_form"

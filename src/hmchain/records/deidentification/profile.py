@@ -113,7 +113,7 @@ def _check_patterns(systems: Mapping[str, str]) -> None:
 class PixelRules(Section, frozen=True):
     """The pixels of DICOM objects and image files."""
 
-    find_writing: bool = False
+    find_writing: bool = True
     """Look for writing in all pixels that would pass, and hold what has some. If not, only objects that say of
     themselves that they are slices of CT, MR, PET or nuclear medicine pass without a review."""
     blank_found: bool = False

@@ -161,15 +161,15 @@ def test_damage_raises_nothing_and_lets_no_canary_out(draw: st.DataObject) -> No
 
 
 class Ink:
-    """A detector that takes for writing what is white."""
+    """A detector that takes for writing what is light, once small images are doubled."""
 
     def look(self, image: npt.NDArray[Any]) -> Writing:
-        rows, columns = np.nonzero(image >= 255)
+        rows, columns = np.nonzero(image > 140)
         if not len(rows):
             return Writing(Verdict.CLEAN)
         left, top = int(columns.min()), int(rows.min())
         region = Region(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top, 0.9)
-        return Writing(Verdict.LOOK if len(rows) == 1 else Verdict.UNSAFE, (region,))
+        return Writing(Verdict.LOOK if len(rows) <= 4 else Verdict.UNSAFE, (region,))
 
 
 @pytest.fixture

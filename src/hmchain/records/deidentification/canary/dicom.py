@@ -49,6 +49,7 @@ def plant() -> list[PlantedItem]:
             _jpeg2000(),
             _secondary_capture(),
             _burned_in(),
+            _written_into_pixels(),
             _in_lookup_tables(),
             _name_in_a_code(),
             _name_in_a_palette(),
@@ -276,6 +277,22 @@ def _burned_in() -> PlantedItem:
     canaries = Canaries("dicom burned in")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
     dataset.BurnedInAnnotation = "YES"
+    return canaries.planted(DICOM, _written(dataset), "burned_in_text")
+
+
+def _written_into_pixels() -> PlantedItem:
+    """A slice that says nothing of the name that is drawn into it."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    canaries = Canaries("dicom written into pixels")
+    dataset = _ct(canaries, ExplicitVRLittleEndian)
+    dataset.Rows, dataset.Columns = 160, 256
+    row, column = np.mgrid[-1:1:160j, -1:1:256j]
+    noise = np.random.default_rng(1).normal(0, 12, row.shape)
+    drawn = Image.new("L", (256, 160))
+    ImageDraw.Draw(drawn).text((12, 8), str(dataset.PatientName), fill=1, font=ImageFont.load_default(16))
+    tissue = np.where(row**2 + column**2 < 0.6, 1040, 24) + noise
+    dataset.PixelData = np.clip(tissue + 900.0 * np.asarray(drawn), 0, 4095).astype("<u2").tobytes()
     return canaries.planted(DICOM, _written(dataset), "burned_in_text")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,8 +10,9 @@ from hmchain.records.deidentification.dicom.bitstreams import holds_text
 from hmchain.records.deidentification.dicom.frames import planes_of
 from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.dicom.image import ImagePixels, image_pixels
+from hmchain.records.deidentification.dicom.mosaics import by_tiles, tile_shape
 from hmchain.records.deidentification.dicom.pixels import PixelOutput, goes_beyond, pixel_output
-from hmchain.records.deidentification.dicom.reading import NATIVE, DicomHeader, Element, PixelElement
+from hmchain.records.deidentification.dicom.reading import NATIVE, DicomHeader, PixelElement
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
@@ -65,29 +66,30 @@ def picture(
     cut = goes_beyond(opened, element, image) and not _has_overlays(opened)
     seen = Picture(image, output, bool(blank), cut)
     if reviewed and drawn and profile.pixels.find_writing:
-        before = _look(write(known, decode=decode), opened.elements)
-        return replace(seen, doubts=tuple(further(before, _look(output, opened.elements), drawn)))
+        before = _look(opened, write(known, decode=decode))
+        return replace(seen, doubts=tuple(further(before, _look(opened, output), drawn)))
     if reviewed:
         return seen
     unsure = [Held("unused_bits", "samples have more bits than it says, which a release clears", True)] if cut else []
     if not profile.pixels.find_writing:
         return replace(seen, doubts=tuple(unsure))
-    found = _look(output, opened.elements)
+    found = _look(opened, output)
     if profile.pixels.blank_found and (where := to_blank(found, image.rows, image.columns)):
         again = write((*blank, *where), decode=decode)
-        if (left := _look(again, opened.elements)).verdict is Verdict.CLEAN:
+        if (left := _look(opened, again)).verdict is Verdict.CLEAN:
             return replace(seen, output=again, blanked=True, doubts=tuple(unsure))
         found = combined((found, left))
     return replace(seen, doubts=(*unsure, *doubts(found)))
 
 
-def _look(output: PixelOutput, elements: Mapping[int, Element]) -> Writing:
+def _look(opened: DicomHeader, output: PixelOutput) -> Writing:
     """Judge what would be written; frames that do not decode here are for a person, who may have a viewer for them, and
     so are the tiles of a slide, which nobody's patience would outlast."""
     if output.image.frames > FRAMES_MAX:
         return Writing(Verdict.LOOK)
+    look, tile = detector().look, tile_shape(opened)
     try:
-        return judge(planes_of(output, elements), output.image.frames, detector().look)
+        return judge(planes_of(output, opened.elements), output.image.frames, by_tiles(look, tile) if tile else look)
     except Hold:
         return Writing(Verdict.LOOK)
 
