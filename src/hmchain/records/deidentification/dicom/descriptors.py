@@ -62,7 +62,7 @@ Told = Callable[[str], Iterable[Place]]
 NUMBER_DIGITS_MAX, CHAIN_DIGITS_MAX = 3, 5
 """A number by itself, and numbers with nothing but marks between them, have no more digits."""
 UNIT_DIGITS_MAX = 4
-PART_LETTERS_MIN, STEM_LETTERS_MIN = 4, 5
+PART_LETTERS_MIN, LONG_PART_LETTERS_MIN, STEM_LETTERS_MIN = 4, 6, 5
 TEXTS_MAX, LETTERS_MAX = 4096, 32
 
 _WORD = re.compile(r"[^\W_]+")
@@ -77,8 +77,8 @@ _NEVER = re.compile(
     | (?<!\d)\d{{1,4}}([-./_])\d{{1,2}}\1\d{{1,4}}(?![\d.,]*\d)   # a date
     | (?<!\d)\d{{1,2}}\.\s?\d{{1,2}}\.(?!\d)              # a day and month
     | (?<!\d)\d{{1,2}}:\d{{2}}(:\d{{2}})?(?!\d)            # a time of day
-    | (?<!\d)(19|20)\d\d(?!\d|\s?(ms|mm|hz|m?s\b))        # a year
-    | \+?\d{{2,}}(?:[ ./()-]{{1,2}}\d+){{2,}}                # a telephone number
+    | (?<![^\W_])(19|20)\d\d(?!\d|\s?(ms|mm|hz|m?s\b))        # a year
+    | (?:\+\d|(?<![\d.,])0)\d+(?:[ ./()-]{{1,2}}\d+)+            # a telephone number
     | (?<![^\W_])(?:{_IDENTIFYING})(?![^\W_])[\s:=\#._-]*[^\W_]+   # what follows a word that says that it identifies
     | (?<![^\W_])(?:{_NUMBERED})(?![^\W\d_])[\s:=\#._-]*\d+[^\W_]*
     | (?<![^\W_])(?:{_TITLES})(?![^\W_])\.?(?:[\s,]*(?:med|dr)(?![^\W_])\.?)*
@@ -106,7 +106,7 @@ _PHRASES = frozenset(
 )
 """Two words that stay together, of which one would not stay alone: it is a name as well."""
 _WITH = re.compile(
-    r"(?<![^\W_])(?:w/wo|w/o|w\+w/o|c/s|s/c|w/|[acfhilprsw](?:[-/&+_][acfhilprsw])+)(?![^\W_])", re.IGNORECASE
+    r"(?<![^\W_])(?:(?:w/wo|w/o|w\+w/o|c/s|s/c|[acfhilprsw](?:[-/&+_][acfhilprsw])+)(?![^\W_])|w/)", re.IGNORECASE
 )
 """With and without, and letters of regions and sides that stand together: `C/A/P`, `R-L`."""
 _MEASURE = re.compile(r"(?<![\w.])\d{1,3}(?:[.,]\d{1,3})? ?(?:ma|hu)(?![^\W_])", re.IGNORECASE)
@@ -211,6 +211,8 @@ class Descriptors:
     def _are_settings(self, pieces: list[str]) -> bool:
         """Tell whether letters and digits in turn are settings: `b1000`, `64x64`, `30dir`, `B30f`, `tse21`, `5mm`."""
         letters = [fold(piece) for piece in pieces if not piece.isdigit()]
+        if len(letters) == len(pieces) and not all(len(piece) > 2 and self._is_word(piece) for piece in letters):
+            return False
         if letters and letters[-1] in _NO_SETTING and pieces[0].isdigit():
             return False
         for before, after in pairwise(pieces):
@@ -236,13 +238,15 @@ class Descriptors:
         return any(len(stem) >= STEM_LETTERS_MIN and stem in self._words for stem in stems) or self._is_compound(folded)
 
     def _is_compound(self, folded: str) -> bool:
-        if len(folded) < 2 * PART_LETTERS_MIN or len(folded) > 40:
+        """Tell whether it is a word of some length and others put together; two short ones are a name as easily."""
+        if not PART_LETTERS_MIN + LONG_PART_LETTERS_MIN <= len(folded) <= LETTERS_MAX:
             return False
-        reached = {0}
+        reached = {0: False}  # up to where parts go, and whether one of them is long
         for end in range(PART_LETTERS_MIN, len(folded) + 1):
-            if any(folded[start:end] in self._words for start in reached if end - start >= PART_LETTERS_MIN):
-                reached.add(end)
-        return len(folded) in reached
+            for start, is_long in list(reached.items()):
+                if end - start >= PART_LETTERS_MIN and folded[start:end] in self._words:
+                    reached[end] = reached.get(end, False) or is_long or end - start >= LONG_PART_LETTERS_MIN
+        return reached.get(len(folded), False)
 
 
 @cache
@@ -297,7 +301,7 @@ def _without_chains(tokens: list[_Token], text: str) -> Iterator[_Token]:
 def _short(run: list[_Token], text: str) -> Iterator[_Token]:
     digits = sum(token.end - token.start for token in run)
     decimal = len(run) <= 2 and all(text[one.end : two.start] in (".", ",") for one, two in pairwise(run))
-    if digits > CHAIN_DIGITS_MAX and not decimal:
+    if digits > CHAIN_DIGITS_MAX and not decimal and not _is_set(run, text):
         return
     for token in run:
         if token.end - token.start <= NUMBER_DIGITS_MAX or _has_unit(run, text):
@@ -307,9 +311,14 @@ def _short(run: list[_Token], text: str) -> Iterator[_Token]:
 def _has_unit(run: list[_Token], text: str) -> bool:
     """Tell whether a unit or a setting stands right beside numbers: `TR 2500`, `1000 ms`."""
     after = re.match(r"\s?([^\W\d_]+)", text[run[-1].end :])
+    is_counted = after is not None and fold(after[1]) in _COUNTED
+    return text[run[0].start] != "0" and (is_counted or _is_set(run, text))
+
+
+def _is_set(run: list[_Token], text: str) -> bool:
+    """Tell whether numbers follow the name of a setting: `b 50 400 800`."""
     before = re.search(r"([^\W\d_]+)[\s=:_]?$", text[: run[0].start])
-    is_setting = before is not None and fold(before[1]) in _SETTINGS
-    return text[run[0].start] != "0" and (is_setting or (after is not None and fold(after[1]) in _COUNTED))
+    return before is not None and fold(before[1]) in _SETTINGS
 
 
 def _overlap(token: _Token, span: tuple[int, int]) -> bool:
