@@ -106,6 +106,10 @@ class Held:
     of: int = 1
 
 
+NEVER_TAKEN = frozenset({"dicomdir", "encapsulated_document", "structured_report", "voice"})
+"""Codes of what is never taken, whoever looks at it: it is counted, and no copy of it kept for a reviewer."""
+
+
 @dataclass(frozen=True)
 class PassedOver:
     """Parts of an item that are never taken, whatever they hold: nothing is kept of them but their number."""

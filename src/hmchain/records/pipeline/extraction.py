@@ -17,7 +17,7 @@ from hmchain.records.catalogue.accounts import OPTED_OUT as OPTED_OUT_WHY
 from hmchain.records.catalogue.accounts import Account, Fate
 from hmchain.records.catalogue.entries import REJECTED, RELEASED
 from hmchain.records.catalogue.optouts import LeftOut
-from hmchain.records.deidentification.outcome import Action, Clean, Held, PassedOver
+from hmchain.records.deidentification.outcome import NEVER_TAKEN, Action, Clean, Held, PassedOver
 from hmchain.records.deidentification.report import count_actions
 from hmchain.records.pipeline.accounting import Accounting, Told
 from hmchain.records.pipeline.decided import CONFLICT as CONFLICT
@@ -251,6 +251,8 @@ class Extraction:
             if self._is_left_out(outcome):
                 got.opted_out += 1
                 got.add(Fate.PASSED, OPTED_OUT_WHY, told.parts)
+            elif isinstance(outcome, Held) and outcome.code in NEVER_TAKEN:
+                got.add(Fate.PASSED, f"{outcome.code}: never taken", outcome.parts)
             elif isinstance(outcome, Held):
                 got.held.append(outcome)
                 got.subjects.update(outcome.subjects or ("",))

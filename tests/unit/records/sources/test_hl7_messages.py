@@ -156,9 +156,10 @@ def test_acknowledgements_in_a_log_are_passed_over(tmp_path: Path) -> None:
     ack = "MSH|^~\\&|||||20240101||ACK^R01|7|P|2.5\rMSA|AA|1\r"
     (tmp_path / "log.hl7").write_text(MESSAGES[0] + ack + MESSAGES[1] + ack, newline="")
     (tmp_path / "only.hl7").write_text(ack, newline="")
+    (tmp_path / "torn.hl7").write_text("PID|1||7\rPV1|1\r" + MESSAGES[0], newline="")
     source = Hl7Files(tmp_path)
-    assert [item.name for item in source.items(lambda mark: False)] == ["log.hl7#1", "log.hl7#3"]
-    assert source.finds.reasons == {"an acknowledgement": 3}
+    assert [item.name for item in source.items(lambda mark: False)] == ["log.hl7#1", "log.hl7#3", "torn.hl7#1"]
+    assert source.finds.reasons == {"an acknowledgement": 3, "lines outside any message": 1}
 
 
 def test_a_file_called_hl7_without_a_message_is_given_to_be_seen(tmp_path: Path) -> None:

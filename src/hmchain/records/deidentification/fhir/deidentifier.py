@@ -197,6 +197,9 @@ class FhirDeidentifier:
 
     def _clean(self, raw: _Raw, run: _Run) -> Clean | None:
         """One resource's record; None if it is of a type that is never taken. Raises `_Refused`."""
+        if isinstance(raw.data, msgspec.Raw) and not bytes(raw.data):
+            run.never_taken["bundle entry without a resource"] += 1
+            return None
         try:
             resource = _decode(raw.data)
         except _BAD_JSON as error:
@@ -359,8 +362,7 @@ def _opened(
             if inner is not None and inner.resourceType == "Bundle":
                 yield from _opened(entry.resource, inner, aliases, depth + 1)
                 continue
-        if bytes(entry.resource):
-            yield _Raw(entry.resource, aliases, _name_in_bundle(entry))
+        yield _Raw(entry.resource, aliases, _name_in_bundle(entry))
 
 
 def _full_name(entry: _Entry) -> str:

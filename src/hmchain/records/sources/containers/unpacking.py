@@ -43,6 +43,9 @@ _STREAMS: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
 _OTHERS = {
     b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard", b"\x1f\x9d": "compress",
 }  # fmt: skip
+_NIFTI_AT, _NIFTI = 344, (b"n+1\0", b"ni1\0")
+_HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 _DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
@@ -112,8 +115,8 @@ def _opened(entries: Iterator[ContainerEntry], finds: Finds, depth: int) -> Iter
         head = entry.head(_HEAD_BYTES)
         open_it = opener_of(entry.name, head)
         if open_it is None:
-            if other := next((name for beginning, name in _OTHERS.items() if head.startswith(beginning)), ""):
-                finds.passed(f"an archive of a kind that is not opened ({other}): unpack it")
+            if reason := _why_not(entry.name, head):
+                finds.passed(reason)
             else:
                 yield replace(entry, head=partial(_begun, entry.head, head))
         elif finds.counting:
@@ -122,6 +125,17 @@ def _opened(entries: Iterator[ContainerEntry], finds: Finds, depth: int) -> Iter
             finds.passed(f"an archive within {DEPTH_MAX} others")
         else:
             yield from _inside(entry, open_it, finds, depth)
+
+
+def _why_not(name: str, head: bytes) -> str:
+    """Say why a file of a known format is not taken, and the way out; nothing of others."""
+    if other := next((other for beginning, other in _OTHERS.items() if head.startswith(beginning)), ""):
+        return f"an archive of a kind that is not opened ({other}): unpack it"
+    if name.lower().endswith((".nii", ".nii.gz")) or head[_NIFTI_AT : _NIFTI_AT + 4] in _NIFTI:
+        return "NIfTI: give the DICOM files it was made of"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+        return "HEIC or AVIF: save it as PNG or JPEG"
+    return "JPEG XL: save it as PNG or JPEG" if head.startswith(_JPEG_XL) else ""
 
 
 def _inside(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,7 +68,8 @@ def _is_acknowledgement(data: bytes) -> bool:
 def _messages(entry: ContainerEntry, done: Callable[[str], bool], finds: Finds) -> Iterator[Item]:
     found, whole = False, finds.current
     with entry.open() as file:
-        for number, message in enumerate(split_messages(file), start=1):
+        stray = Counter[str]()
+        for number, message in enumerate(split_messages(file, lambda: stray.update(lines=1)), start=1):
             found = True
             name = f"{entry.name}#{number}"
             known = mark(name, message)
@@ -76,6 +78,8 @@ def _messages(entry: ContainerEntry, done: Callable[[str], bool], finds: Finds) 
             elif finds.wants(done, known):
                 yield Item(name, HL7, partial(io.BytesIO, message), mark=known, within=whole)
         if found:
+            if stray:
+                finds.passed("lines outside any message", 1)
             return
         if PurePosixPath(entry.name).suffix.lower() in _TEXTS:
             finds.passed("no HL7 message in it")

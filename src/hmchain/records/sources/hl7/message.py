@@ -7,7 +7,7 @@ send what no grammar foresees, and an allow list that drops what it does not kno
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ MESSAGE_BYTES_MAX = 16 << 20
 ACKNOWLEDGEMENT = "an acknowledgement"
 """Why one is passed over."""
 
+_AROUND = (b"FHS", b"BHS", b"BTS", b"FTS")
 _ACKNOWLEDGEMENTS = ("ACK", "MCF")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
 _ONE_LINE = ("MSH", "EVN", "PID")
@@ -122,17 +123,19 @@ def parse(data: bytes) -> Message:
     return Message(delimiters, tuple(segments))
 
 
-def split_messages(file: BinaryIO) -> Iterator[bytes]:
-    """The messages of a file, one after the other, in batches or not; what is before the first one is left out.
+def split_messages(file: BinaryIO, outside: Callable[[], None] = lambda: None) -> Iterator[bytes]:
+    """The messages of a file, one after the other, in batches or not; `outside` is called for each line in no message.
 
     Segments end in CR, LF or both. Batch and file headers (FHS, BHS, BTS, FTS) are not given.
     """
     message = bytearray()
     for line in _lines(narrowed(file)):
         kind = line[:3]
-        if kind in (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS") and message:
+        if kind in (b"MSH", *_AROUND) and message:
             yield bytes(message)
             message.clear()
+        elif line and kind != b"MSH" and kind not in _AROUND and not message:
+            outside()
         if kind == b"MSH" or (message and line and len(message) <= MESSAGE_BYTES_MAX):
             message += line + b"\r"
     if message:
