@@ -196,6 +196,7 @@ class Desk:
             entry = self.entry(number)
             if entry is None:
                 return None
+            self._seen.add(number)
             if number not in self._thumbs:
                 view = self._views.get(number) or self._view(entry.item)
                 self._thumbs[number] = view.thumb(side)

@@ -58,7 +58,7 @@ def show_extracted(found: ExtractedVersion) -> None:
         _say_of_folders(found.unlabelled_folders)
     if version.held:
         output.say(
-            f"Next: decide about what waits (`hmchain data quarantine list {version.dataset}`), then "
+            f"Next: decide about what waits (`hmchain data quarantine review {version.dataset}`), then "
             f"`hmchain data register {version.dataset}`; --leave-waiting leaves it out."
         )
     elif version.records:

@@ -1,0 +1,103 @@
+"""A reviewer's desk: marks reach what they say, are taken back, and outlive what goes wrong; two people decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.data import extraction
+from hmchain.application.data.reviewing import Desk
+from hmchain.application.site import hospital, persons
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.keys import SigningKey, load_key
+from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.pipeline.review import Reviewer
+from hmchain.records.sources.opening import open_source
+from hmchain.records.sources.request import SourceRequest
+from support.dicom_objects import ct, written
+
+TWO = 'name = "careful"\ntitle = "Two people release"\n[review]\npersons = 2\n'
+
+
+@pytest.fixture
+def north(tmp_path: Path) -> HospitalFolder:
+    """A hospital in which six images of two series wait, and a damaged one; two people must release."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for number in range(6):
+        shot = ct(SOPInstanceUID=f"1.2.4.{number}", SeriesInstanceUID=f"1.2.5.{number % 2}", BurnedInAnnotation="YES")
+        (folder / f"{number}.dcm").write_bytes(written(shot))
+    (folder / "short.dcm").write_bytes(written(ct(SOPInstanceUID="1.2.6.1"))[:300])
+    (tmp_path / "careful.toml").write_text(TWO)
+    place = hospital.create(tmp_path / "north")
+    with hospital.open_records(place) as records, open_source(SourceRequest(place=str(folder))) as source:
+        extraction.extract_into(records, "head", source, profile=str(tmp_path / "careful.toml"))
+    return place
+
+
+@contextmanager
+def desk(place: HospitalFolder, *who: Reviewer) -> Iterator[Desk]:
+    with Desk(place, None, who or [Reviewer("Curie")], HeldFilter()) as opened:
+        yield opened
+
+
+def person(place: HospitalFolder, name: str) -> Reviewer:
+    key = place.path / f"{name}.key"
+    persons.add(place, name, key)
+    return Reviewer(name, load_key(SigningKey, key))
+
+
+def applied(opened: Desk) -> tuple[str, ...]:
+    assert opened.apply()
+    opened.finish()
+    return opened.progress.said
+
+
+def test_a_mark_reaches_a_series_or_all_and_passes_over_what_nobody_can_release(north: HospitalFolder) -> None:
+    with desk(north) as opened:
+        page = opened.page()
+        (damaged,) = [each.number for each in page.entries if not each.item.releasable]
+        first = next(each.number for each in page.entries if each.item.releasable)
+        assert opened.count(first, "series") == opened.mark([first], "released", scope="series") == 3
+        assert opened.mark([damaged], "released") == 0
+        assert opened.mark([damaged], "released", scope="filter") == 6
+        assert opened.marks() == {"released": 6, "rejected": 0, "blanked": 0, "devices": 0}
+        assert opened.mark([first], "") == 1 and opened.marks()["released"] == 5
+        opened.undo_all()
+        assert opened.page().total == 7 and not any(opened.marks().values())
+
+
+def test_two_people_decide_in_turn_and_what_either_wanted_blanked_is(north: HospitalFolder) -> None:
+    curie, meitner = person(north, "Curie"), person(north, "Meitner")
+    with desk(north) as opened:
+        opened.page()
+        opened.mark([0], "released", scope="filter")
+        (said,) = applied(opened)
+        assert "wants 2 people" in said and opened.marks()["released"] == 6, "marks outlive what went wrong"
+    with desk(north, curie) as opened:
+        opened.page()
+        opened.mark([0], "released", ((0, 0, 2, 2),), scope="filter")
+        assert applied(opened) == ("6 wait for another person, who must release them too.",)
+        assert {each.released_by for each in opened.page().entries} == {("Curie",), ()}
+    with desk(north, meitner) as opened:
+        opened.page()
+        opened.mark([0], "released", ((4, 4, 1, 1),), scope="filter")
+        assert applied(opened) == ("6 released: 6 records.",)
+        assert opened.page().total == 1
+    with hospital.read_records(north) as records:
+        done = {(each.element, each.done) for each in records.catalogue.actions("head", 1)}
+        assert any(element == "parts of the pixels" for element, _ in done), done
+
+
+def test_while_another_command_changes_the_records_marks_wait(north: HospitalFolder) -> None:
+    with desk(north) as opened:
+        number = opened.page().entries[0].number
+        opened.mark([number], "rejected")
+        with hospital.alone(north):
+            (said,) = applied(opened)
+        assert "changes the records" in said and opened.marks()["rejected"] == 1
+        assert applied(opened) == ("1 rejected; their copies here are erased.",)
+        assert opened.entry(number) is None and "does not wait" in opened.view(number).problem
