@@ -61,6 +61,8 @@ class Facts:
     coarse: set[str] = field(default_factory=set)
     skeletons: set[str] = field(default_factory=set)
     numbers: dict[str, Trace] = field(default_factory=dict)
+    pointed: set[str] = field(default_factory=set)
+    """Numbers that are looked for with a point somewhere too."""
     dated: set[str] = field(default_factory=set)
     """Days with the names of their months."""
     separated: set[str] = field(default_factory=set)
@@ -84,8 +86,8 @@ class Facts:
             self.numbers[digits] = max(found, self.numbers.get(digits, Trace.NONE))
 
     def _values(self) -> Iterator[tuple[float, Trace]]:
-        for digits in self.numbers:
-            if PART_DIGITS_MIN <= len(digits.lstrip("0")) <= _DECIMAL_DIGITS_MAX:
+        for digits in self.pointed:
+            if PART_DIGITS_MIN <= len(digits) <= _DECIMAL_DIGITS_MAX:
                 for places in range(1, len(digits)):
                     value = int(digits) / 10**places
                     yield value, Trace.POSSIBLE
@@ -97,6 +99,13 @@ class Facts:
     def forms(self) -> Forms:
         """Make what is looked for of what is known."""
         certain = self.words | self.glued | self.dated
+        if not certain and not self.short:
+            return Forms(
+                numbers=self.numbers,
+                whole=frozenset(self.whole),
+                values=dict(self._values()),
+                in_bytes=tuple(word.encode() for word in self.whole.union(self.numbers) if len(word) >= DIGITS_MIN),
+            )
         long = {word for word in certain if len(word) >= INSIDE_LETTERS_MIN}
         backwards = {word[::-1] for word in long - self.dated}
         long_numbers = {digits for digits in self.numbers if len(digits) >= DIGITS_MIN}

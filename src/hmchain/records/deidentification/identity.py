@@ -50,7 +50,7 @@ FEW_NUMBERS = 64
 
 _INTEGERS, _FLOATS = ("<u2", "<i2"), ("<f4", "<f8")
 _TOKEN, _LETTERS, _DIGITS = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+"), re.compile(r"\d{4,}", re.ASCII)
-_SEPARATED = re.compile(r"\d{1,4}(?:[ ./()+-]+\d+)+", re.ASCII)
+_SEPARATED = re.compile(r"\d+(?:[ ./()+-]+\d+)+", re.ASCII)
 _BETWEEN_TOKENS = {code: None for code in range(128) if not chr(code).isalnum()}
 _LOOKALIKES = (str.maketrans("013457", "oieast"), str.maketrans("013458", "oleasb"))
 """Digits that stand for letters."""
@@ -111,6 +111,8 @@ class Identity:
         if own:
             for digits in number_forms(word):
                 self._facts.add_number(digits, self._digits_min)
+            runs = _DIGITS.findall(word)
+            self._facts.pointed |= {run.lstrip("0") for run in (*runs, "".join(runs))}
 
     def add_day(self, value: str) -> None:
         """Remember a date of birth (`19670318`, `1967-03-18`) in all ways in which dates are written."""

@@ -30,6 +30,7 @@ _DIGRAPHS = {
     "ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ő": "oe", "ű": "ue", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe",
     "þ": "th", "ð": "dh", "đ": "dj", "ş": "sh", "š": "sh", "č": "ch", "ž": "zh", "ñ": "ny",
 }  # fmt: skip
+_GERMANIC = frozenset("äöüßøåæ")
 _SIMPLE = {"ß": "s", "æ": "a", "œ": "o", "þ": "t"}
 """What some write where anyascii has two letters."""
 _SHORTENED = re.compile(r"(?<=[aou])e|(?<=a)a|(?<=s)s")
@@ -99,13 +100,14 @@ def spellings(word: str) -> set[str]:
     count = 1
     for letters in options:
         count *= len(letters)
-    if count > _SPELLINGS_MAX:
-        found = {"".join(letters[0] for letters in options), "".join(letters[-1] for letters in options)}
+    if count > _SPELLINGS_MAX:  # nobody mixes so many
+        core = (_DIGRAPHS[letter] if letter in _GERMANIC else _letter(letter)[0] for letter in word)
+        found = {"".join(core), *("".join(letters[index] for letters in options) for index in (0, -1))}
     else:
         found = {"".join(letters) for letters in product(*options)}
     if not word.isascii():
         found.add("".join(letter for letter in word if letter.isascii() and letter.isalnum()))
-    found |= {_SHORTENED.sub("", letters) for letters in found}
+    found |= {_SHORTENED.sub("", letters) for letters in found} | {letters.replace("ss", "s") for letters in found}
     return {letters for letters in found if len(letters) >= SHORT_LETTERS_MIN}
 
 

@@ -201,6 +201,22 @@ def test_the_patients_own_name_is_not_left_in_a_code() -> None:
     )
 
 
+@pytest.mark.parametrize("code", ["LOKATUS", "MUTTERER", "HINTERTUPFING", "MULLERSCHON"])
+def test_all_people_and_places_that_a_patient_names_are_looked_for(code: str) -> None:
+    rules = FhirDeidentifier(
+        Profile(name="own", title="", fhir=FhirRules(systems={"urn:own": "[A-Z]+"})), pseudonyms(), AS_OF
+    )
+    named = patient(
+        1,
+        name=[{"family": "Müllerschön", "given": ["Jörg"]}],
+        contact=[{"name": {"family": "Mutterer", "given": ["Ida"]}}],
+        address=[{"line": ["Am Bach 3"], "city": "Hintertupfing"}],
+        generalPractitioner=[{"reference": "Practitioner/9", "display": "Dr. Eva Lokatus"}],
+        maritalStatus={"coding": [{"system": "urn:own", "code": code}]},
+    )
+    assert held(outcomes(ndjson([named]), rules)) == ["identifier_left"]
+
+
 @pytest.mark.parametrize(
     ("system", "code", "stays"),
     [

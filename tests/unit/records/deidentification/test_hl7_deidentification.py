@@ -308,3 +308,18 @@ def test_orders_doses_visits_and_services_keep_what_was_done_and_drop_who_did_it
     lines = clean(message(segment))[2:]
     assert not {"Huber", "Ada", "LOT", "4711", "120.50"} & set(re.findall(r"[A-Za-z]+|[\d.]+", " ".join(lines)))
     assert len(lines) == 1 if kept is None else lines == [kept] * bool(kept)
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        ["PV1|1|I|||||1234^Lokatus^Eva", "OBX|1|CWE|2345-7^^LN||LOKATUS^x^own"],
+        ["MRG|M99881^^^H^MR", "OBX|1|NM|2345-7^^LN||99881"],
+        ["NK1|1|Mutterer^Ida", "OBX|1|CWE|2345-7^^LN||MUTTERER^x^own"],
+    ],
+    ids=["physician", "the number before a merge", "next of kin"],
+)
+def test_all_people_and_numbers_that_a_message_names_are_looked_for(segments: list[str]) -> None:
+    rules = Hl7Deidentifier(Profile(name="own", title="", hl7=Hl7Rules(systems={"own": "[A-Z]+"})), pseudonyms(), AS_OF)
+    found = outcome(message("\r".join(segments)), rules)
+    assert isinstance(found, Held) and found.code in ("identifier_left", "identifier_suspected")

@@ -15,6 +15,7 @@ __all__ = ["Found", "Identity", "found", "identity_of", "without"]
 
 _TOLD = closed_systems() | {UCUM, "urn:ietf:rfc:3986"}
 """Systems whose codes nobody's number or name is."""
+_REFERENCE_DEPTH_MAX = 3
 
 
 def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Identity | None = None) -> Identity:
@@ -32,6 +33,8 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
         _add_name(found, pointer.get("display"))
         _add_numbers(found, pointer.get("identifier"))
     _add_numbers(found, resource.get("identifier"))
+    for name in _named(resource):
+        found.add_name(name, own=False)
     if not patient_element:
         _add_patient(found, resource)
     return found
@@ -88,16 +91,38 @@ def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:
     own = patient.get("id")
     if type(own) is str:
         found.add_number(own, own=True)
-    for name in _objects(patient.get("name")):
-        given = name.get("given")
-        parts = [name.get("family"), *(given if type(given) is list else [given])]
-        _add_name(found, "^".join(part for part in parts if type(part) is str))
-        _add_name(found, name.get("text"))
-    for contact in _objects(patient.get("telecom")):
-        _add_number(found, contact.get("value"))
+    for person in (patient, *_objects(patient.get("contact"))):  # the patient, and those to call
+        for name in _objects(person.get("name")):
+            given = name.get("given")
+            parts = [name.get("family"), *(given if type(given) is list else [given])]
+            _add_name(found, "^".join(part for part in parts if type(part) is str))
+            _add_name(found, name.get("text"))
+        for contact in _objects(person.get("telecom")):
+            _add_number(found, contact.get("value"))
+        for address in _objects(person.get("address")):
+            lines = address.get("line")
+            for words in (*(lines if type(lines) is list else ()), address.get("city"), address.get("district")):
+                if type(words) is str:
+                    found.add_place(words)
     born = patient.get("birthDate")
     if type(born) is str:
         found.add_day(born)
+
+
+def _named(value: Any, depth: int = 0) -> Iterator[str]:
+    """The names that references give to whom they point to: who ordered, performed, interpreted."""
+    if depth > _REFERENCE_DEPTH_MAX:
+        return
+    if type(value) is dict:
+        name = value.get("display")
+        if type(name) is str and "code" not in value and "system" not in value:
+            yield name
+        for inner in value.values():
+            if type(inner) is dict or type(inner) is list:
+                yield from _named(inner, depth + 1)
+    elif type(value) is list:
+        for inner in value:
+            yield from _named(inner, depth)
 
 
 def _add_name(found: Identity, name: Any) -> None:

@@ -10,16 +10,23 @@ from decimal import Decimal
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import closed_systems
-from hmchain.records.sources.hl7.message import Message
+from hmchain.records.sources.hl7.message import Message, Segment
 
 __all__ = ["Found", "KeptSegment", "Trace", "found", "identity_of"]
 
 _NUMBERS: Mapping[str, tuple[int, ...]] = {
-    "PID": (2, 3, 4, 13, 14, 18, 19, 20, 21), "PV1": (5, 19, 50), "NK1": (5, 6, 12), "GT1": (2, 6, 7, 12),
-    "IN1": (36, 49), "ORC": (2, 3), "OBR": (2, 3),
+    "PID": (2, 3, 4, 13, 14, 18, 19, 20, 21), "MRG": (1, 2, 3, 4, 5, 6), "PV1": (5, 19, 50), "NK1": (5, 6, 12),
+    "GT1": (2, 6, 7, 12), "IN1": (36, 49), "ORC": (2, 3), "OBR": (2, 3),
 }  # fmt: skip
 """Fields that identify by a number: the patient, the visit, next of kin, guarantor, insurance and order."""
-_NAMES: Mapping[str, tuple[int, ...]] = {"PID": (5, 6, 9), "NK1": (2,), "GT1": (3,), "IN1": (16,)}
+_NAMES: Mapping[str, tuple[int, ...]] = {"PID": (5, 6, 9), "MRG": (7,), "NK1": (2, 30), "GT1": (3,), "IN1": (16,)}
+_STAFF: Mapping[str, tuple[int, ...]] = {
+    "PV1": (7, 8, 9, 17, 52), "OBR": (10, 16, 28, 32, 33, 34, 35), "ORC": (10, 11, 12), "OBX": (16,), "DG1": (16,),
+    "PR1": (8, 11, 12), "PD1": (4,), "ROL": (4,), "TXA": (5, 9, 10, 11),
+}  # fmt: skip
+"""Names after a number: physicians and others who are named."""
+_ADDRESSES: Mapping[str, tuple[int, ...]] = {"PID": (11,), "NK1": (4,), "GT1": (5,), "IN1": (19,), "MSH": (4, 6)}
+_STREET, _CITY = 0, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _TOLD = closed_systems()
 
@@ -27,19 +34,30 @@ _TOLD = closed_systems()
 def identity_of(message: Message) -> Identity:
     """Collect what identifies, of all segments of a message."""
     found = Identity(NUMBER_DIGITS_MIN)
-    marks = message.delimiters
     for segment in message.segments:
-        for number in _NUMBERS.get(segment.name, ()):
-            for repetition in segment.field(number).split(marks.repetition):
-                for part in repetition.split(marks.component):
-                    found.add_number(marks.unescape(part), own=True)
+        is_own = segment.name in ("PID", "MRG")
+        for parts in _each(message, segment, _NUMBERS):
+            for part in parts:
+                found.add_number(part, own=True)
+        for parts in _each(message, segment, _NAMES):
+            found.add_name("^".join(parts), own=is_own)
+        for parts in _each(message, segment, _STAFF):
+            found.add_name("^".join(parts[1:3]), own=False)
+        for parts in _each(message, segment, _ADDRESSES):
+            for part in (parts[_STREET], *parts[_CITY : _CITY + 1]):
+                found.add_place(part)
         if segment.name == "PID":
             found.add_day(segment.field(7))
-        for number in _NAMES.get(segment.name, ()):
-            for repetition in segment.field(number).split(marks.repetition):
-                parts = [marks.unescape(part) for part in repetition.split(marks.component)]
-                found.add_name("^".join(parts), own=segment.name == "PID")
     return found
+
+
+def _each(message: Message, segment: Segment, fields: Mapping[str, tuple[int, ...]]) -> Iterator[list[str]]:
+    """The components of each repetition of some fields of a segment, without escapes."""
+    marks = message.delimiters
+    for number in fields.get(segment.name, ()):
+        if text := segment.field(number):
+            for repetition in text.split(marks.repetition):
+                yield [marks.unescape(part) for part in repetition.split(marks.component)]
 
 
 @dataclass(frozen=True)
