@@ -370,6 +370,15 @@ def test_what_a_reviewer_saw_is_blanked_and_what_the_reviewer_left_stays(detecto
     assert pydicom.dcmread(io.BytesIO(content(after))).pixel_array[22, 5] == 3 + INK
 
 
+def test_what_a_profile_blanks_is_blanked_too_where_a_person_was_asked_for_another_reason(detector: Inked) -> None:
+    ultrasound, by = image(drawn(), Modality="US"), looking(blank_found=True)
+    waiting = held(ultrasound, by)
+    assert waiting.regions and "modality US" in waiting.reason
+    for blank in ((), waiting.regions):
+        after = collected(by, replace(item(written(ultrasound)), blank=blank), reviewed=True)
+        assert pydicom.dcmread(io.BytesIO(content(after))).pixel_array.max() == 3
+
+
 class Dazzled(Inked):
     """A detector that sees nothing beside what is brightest."""
 

@@ -133,7 +133,8 @@ class DicomDeidentifier:
             raise Hold(doubts[0].code, doubts[0].reason, releasable=True, regions=doubts[0].regions)
         if not reviewed:
             findings = [each.finding() for each in found]
-            review(opened, self._profile, blanked=bool(known), found=findings, seen=doubts)
+            places = seen.found if seen else ()
+            review(opened, self._profile, blanked=bool(known), found=findings, seen=doubts, places=places)
         blanked = seen is not None and seen.blanked
         left |= self._statement(subject, pixels_cleaned=blanked, clear=blanked or reviewed)
         image, pixels = (seen.image, seen.output) if seen else (None, None)

@@ -34,6 +34,8 @@ class Picture:
     """Whether parts of them are set to 0."""
     cut: bool
     """Whether bits are cleared that are set and not among those stored."""
+    found: Rectangles = ()
+    """Those parts that showed writing and were blanked for it."""
     doubts: tuple[Held, ...] = ()
     """Why a person must look at them."""
 
@@ -51,8 +53,9 @@ def picture(
     """Decide how the pixels are written, with what its device writes to (`known`) and what a reviewer drew set to 0.
 
     Compressed pixels that seem to hold text, or one of `words` in lower case, between their markers are decoded.
-    Writing is looked for in what would be written, unless the profile says not to. After a review that is done only
-    where something was drawn, and only what the reviewer cannot have seen is a doubt.
+    Writing is looked for in what would be written, unless the profile says not to. After a review that is done where
+    something was drawn, and only what the reviewer cannot have seen is a doubt; and where the profile blanks what is
+    found, also of what a reviewer lets pass for another reason.
 
     Raises `Hold` if the pixels cannot be written.
     """
@@ -68,7 +71,7 @@ def picture(
     if reviewed and drawn and profile.pixels.find_writing:
         before = _look(opened, write(known, decode=decode))
         return replace(seen, doubts=tuple(further(before, _look(opened, output), drawn)))
-    if reviewed:
+    if reviewed and not (profile.pixels.find_writing and profile.pixels.blank_found):
         return seen
     unsure = [Held("unused_bits", "samples have more bits than it says, which a release clears", True)] if cut else []
     if not profile.pixels.find_writing:
@@ -77,9 +80,9 @@ def picture(
     if profile.pixels.blank_found and (where := to_blank(found, image.rows, image.columns)):
         again = write((*blank, *where), decode=decode)
         if (left := _look(opened, again)).verdict is Verdict.CLEAN:
-            return replace(seen, output=again, blanked=True, doubts=tuple(unsure))
+            return replace(seen, output=again, blanked=True, found=where, doubts=() if reviewed else tuple(unsure))
         found = combined((found, left))
-    return replace(seen, doubts=(*unsure, *doubts(found)))
+    return seen if reviewed else replace(seen, doubts=(*unsure, *doubts(found)))
 
 
 def _look(opened: DicomHeader, output: PixelOutput) -> Writing:

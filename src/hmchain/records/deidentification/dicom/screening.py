@@ -58,12 +58,18 @@ def refuse(opened: DicomHeader, rules: DicomRules) -> None:
 
 
 def review(
-    opened: DicomHeader, profile: Profile, *, blanked: bool, found: Sequence[Finding], seen: Iterable[Held] = ()
+    opened: DicomHeader,
+    profile: Profile,
+    *,
+    blanked: bool,
+    found: Sequence[Finding],
+    seen: Iterable[Held] = (),
+    places: Rectangles = (),
 ) -> None:
     """Raise a releasable `Hold`, with all its reasons, for an object that a person must judge.
 
     `blanked` says that its device is known, and where it writes; `found` is what the guard found in what would stay;
-    `seen` is what its pixels show.
+    `seen` is what its pixels show, and `places` is where they showed writing that the profile blanks.
     """
     doubts = [] if blanked else list(_doubts(opened, profile))
     doubts += seen
@@ -77,7 +83,7 @@ def review(
         doubts.append(Hold("identifier_suspected", what).held)
     if doubts:
         reasons = "; ".join(doubt.reason for doubt in doubts)
-        regions = tuple(region for doubt in doubts for region in doubt.regions)
+        regions = (*places, *(region for doubt in doubts for region in doubt.regions))
         raise Hold(doubts[0].code, reasons, releasable=True, regions=regions)
 
 
