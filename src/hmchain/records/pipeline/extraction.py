@@ -235,6 +235,7 @@ class Extraction:
             if got.labels:
                 self._catalogue.label(self._dataset.name, self._version, got.labels)
             self._batch.items.append(done)
+            self._batch.records.update(got.entries)  # a flush within the item forgot those from before it
         else:  # it comes again after an opt-in
             self._batch.items.append(self._accounting.again(item, got.became))
 

@@ -110,3 +110,14 @@ def test_what_came_as_omop_leaves_as_omop_with_ids_that_join_and_real_dates(tmp_
     assert any("first of July" in note for note in made.notes) is (dates == "remove")
     told = json.loads((made.folder / made.listing).read_text())["tables"]
     assert [(each["table"], each["rows"]) for each in told] == [("measurement", seen.height), ("person", person.height)]
+
+
+def test_bundles_that_share_resources_are_taken_and_each_is_kept_once(tmp_path: Path) -> None:
+    """The second shares with the first one, and has what the third has too: all of them are in one batch."""
+    one, two = observation(1, 1), observation(2, 1)
+    some = {"a.json": [one], "b.json": [two, one], "c.json": [two]}
+    files = {name: json.dumps(bundle(each)).encode() for name, each in some.items()}
+    north = extracted(tmp_path, files, "ward")
+    with hospital.read_records(north) as records:
+        assert records.catalogue.version("ward").records == 2
+        assert records.catalogue.duplicates("ward", 1) == 2
