@@ -155,6 +155,24 @@ def test_a_name_that_was_given_without_a_value_stays_so() -> None:
     assert after.RTROIObservationsSequence[0].ROIInterpreter == ""
 
 
+def test_the_laterality_of_a_body_part_that_is_not_said_is_unknown() -> None:
+    assert clean(ct(BodyPartExamined="Mr Quince's head")).Laterality == ""
+    assert "Laterality" not in clean(ct(BodyPartExamined="HEAD"))
+
+
+def test_the_version_of_a_scheme_stays_if_it_is_one() -> None:
+    def version(came: str) -> str:
+        region = code("T-D1100", "SRT", "Head")
+        region.CodingSchemeVersion = came
+        return (
+            clean(ct(AnatomicRegionSequence=Sequence([region])))
+            .AnatomicRegionSequence[0]
+            .get("CodingSchemeVersion", "")
+        )
+
+    assert [version(came) for came in ("1.3", "20090108", "55501234", "Quince")] == ["1.3", "20090108", "", ""]
+
+
 def test_pointers_to_elements_stay() -> None:
     index = Dataset()
     index.DimensionIndexPointer, index.FunctionalGroupPointer = 0x00209057, 0x00209111

@@ -20,7 +20,7 @@ from hmchain.records.deidentification.ages import capped_as
 from hmchain.records.deidentification.dicom import codes, encoding, lookup, objects
 from hmchain.records.deidentification.dicom.descriptors import Descriptors
 from hmchain.records.deidentification.dicom.dummies import Dummies
-from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items
+from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items, wanted_now
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
 from hmchain.records.deidentification.dicom.guard import Guard, KeptValue, is_standard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
@@ -103,6 +103,8 @@ class Cleaning:
                 left[tag] = kept
             else:
                 self._count(rule.name, REMOVED)
+        if depth == 0:
+            left |= {tag: encoding.element(tag, "CS", b"") for tag in wanted_now(elements, left, types)}
         for tag in lookup.unneeded(left):
             if left.pop(tag, None) is not None:
                 self._count(self.rules[tag].name, REMOVED)

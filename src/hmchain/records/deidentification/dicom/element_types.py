@@ -9,7 +9,7 @@ where it stood for a reason the reason is still there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class ElementType(IntEnum):
 Types = Mapping[int, ElementType]
 """Types by tag; those that are not there are optional."""
 
+_BODY_PART, _LATERALITY, _IMAGE_LATERALITY = 0x00180015, 0x00200060, 0x00200062
+_FUNCTIONAL_GROUPS = (0x52009229, 0x52009230)
 _NO_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture: what any image has at least."""
 _CODED: Types = dict.fromkeys((0x00080105, 0x00080106), ElementType.VALUE)
@@ -77,6 +79,17 @@ def in_object(sop_class: str) -> Types:
 def in_items(sequence: int) -> Types:
     """Types in the items of a sequence."""
     return _sequences().get(sequence, _CODED)
+
+
+def wanted_now(came: Container[int], left: Container[int], types: Types) -> Iterator[int]:
+    """Attributes that an object needs, empty, since what made them needless went.
+
+    An object that says a part of the body that is no pair has no laterality; one that says no part has an unknown one,
+    unless that is said of its frames.
+    """
+    said = any(tag in left for tag in (_BODY_PART, _LATERALITY, _IMAGE_LATERALITY, *_FUNCTIONAL_GROUPS))
+    if _BODY_PART in came and not said and _LATERALITY in types:
+        yield _LATERALITY
 
 
 @functools.cache
