@@ -124,8 +124,8 @@ def test_a_code_means_what_its_scheme_says_and_nothing_that_a_site_typed(came: s
 
 
 def test_a_code_that_no_table_has_means_itself() -> None:
-    after = clean(ct(AnatomicRegionSequence=Sequence([code("XX-99999", "SRT", "Quince")])))
-    assert after.AnatomicRegionSequence[0].CodeMeaning == "XX-99999"
+    after = clean(ct(AnatomicRegionSequence=Sequence([code("T-99999", "SRT", "Quince")])))
+    assert after.AnatomicRegionSequence[0].CodeMeaning == "T-99999"
 
 
 def test_a_sites_own_code_goes_and_leaves_a_dummy_where_one_is_required() -> None:
