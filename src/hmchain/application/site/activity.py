@@ -77,13 +77,24 @@ class What(Enum):
     PERSON = "person"
     MERGE = "merge"
     REIDENTIFY = "reidentify"
+    SEND = "send"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
 """What an agent sends, sealed: halves of keys; masked updates; and as a master the joint model, what proves it, and
 objects that the store had lost."""
 LEAVES = frozenset(
-    (*SENT_BY_AGENTS, What.EXPORT, What.DEIDENTIFY, What.LOOK, What.PROVE, What.BACKUP, What.MIRROR, What.MODEL_EXPORT)
+    (
+        *SENT_BY_AGENTS,
+        What.EXPORT,
+        What.SEND,
+        What.DEIDENTIFY,
+        What.LOOK,
+        What.PROVE,
+        What.BACKUP,
+        What.MIRROR,
+        What.MODEL_EXPORT,
+    )
 )
 """What goes to others, or lies outside the vault afterwards."""
 

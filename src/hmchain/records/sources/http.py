@@ -141,6 +141,7 @@ class WebConnection:
         *,
         params: Mapping[str, str | list[str]] | None = None,
         headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         with_credential: bool = True,
     ) -> Iterator[httpx.Response]:
         """The answer to a request, whatever its status, to be read piece by piece; `url` may be below the base."""
@@ -150,7 +151,8 @@ class WebConnection:
         if self.server.credential is not None and with_credential:
             sent["Authorization"] = self.server.credential.authorization
         try:
-            with self._client.stream(method, url, params=dict(params) if params else None, headers=sent) as response:
+            asked = dict(params) if params else None
+            with self._client.stream(method, url, params=asked, headers=sent, content=content) as response:
                 yield response
         except httpx.TimeoutException as error:
             raise self._named(WebTrouble.SILENT, self.base.host) from error

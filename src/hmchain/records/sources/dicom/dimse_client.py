@@ -227,7 +227,7 @@ class DimseClient:
         from pynetdicom import build_role
 
         storage = {str(context.abstract_syntax) for context in contexts[1:]}
-        encryption = _encryption(self._pacs)
+        encryption = encryption_of(self._pacs)
         try:
             association = self._entity.associate(
                 self._pacs.host,
@@ -324,7 +324,8 @@ def _storage_contexts(sop_class: str) -> list[PresentationContext]:
     return [_context(context.abstract_syntax) for context in StoragePresentationContexts[: _CONTEXTS_MAX - 1]]
 
 
-def _encryption(pacs: Pacs) -> tuple[ssl.SSLContext, str] | None:
+def encryption_of(pacs: Pacs) -> tuple[ssl.SSLContext, str] | None:
+    """What an association is encrypted with; None if it is not. Raises `SourceError`."""
     if pacs.ca_file is None:
         return None
     try:

@@ -1,0 +1,181 @@
+"""MR as NIfTI in the layout of BIDS 1.10: dcm2niix converts each series, its words and numbers say what it is.
+
+What cannot be told (a localizer, a derived map) lies under `sourcedata/unclassified`, where BIDS lets anything lie.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hmchain.application.data.exports.job import ExportForm, ExportFormError, ExportJob, Written
+from hmchain.application.data.exports.objects import described
+from hmchain.errors import MissingExtraError
+from hmchain.files import write_whole
+from hmchain.records.deidentification.dicom.deidentifier import MEDIA_TYPE
+from hmchain.records.pipeline import clean_files
+
+DESCRIPTION, PARTICIPANTS, SCANS = "dataset_description.json", "participants.tsv", "scans.tsv"
+_WORK = ".series"
+_LABEL_LETTERS = 12
+_SECONDS = 1800
+_FUNCTIONAL = re.compile(r"bold|fmri|rest|task|ep2d_(?!diff)|fe_epi", re.IGNORECASE)
+_ANATOMY = (
+    ("FLAIR", re.compile(r"flair|tirm.*dark|darkfluid", re.IGNORECASE)),
+    ("T2star", re.compile(r"t2\s*\*|t2star|swi|hemo", re.IGNORECASE)),
+    ("T1w", re.compile(r"\bt1|_t1|t1_|mprage|bravo|fspgr|tfl3d", re.IGNORECASE)),
+    ("T2w", re.compile(r"\bt2|_t2|t2_", re.IGNORECASE)),
+    ("PDw", re.compile(r"\bpd\b|pd_|proton", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image that dcm2niix made, and what it is."""
+
+    nifti: Path
+    folder: str
+    suffix: str
+
+
+def write(job: ExportJob) -> Written:
+    """Convert series by series, then write who the participants are."""
+    work = job.folder / _WORK
+    with clean_files.writing(work):
+        for left in (work, *job.folder.glob("sub-*"), job.folder / "sourcedata"):
+            shutil.rmtree(left, ignore_errors=True)
+        work.mkdir()
+    series: defaultdict[tuple[str, str, str], list[Path]] = defaultdict(list)
+    for done, entry in enumerate(job.entries, 1):
+        path = work / f"{entry.record}.dcm"
+        clean_files.write(path, job.stream(entry))
+        study, uid, *_ = described(path)
+        series[entry.subject, study, uid].append(path)
+        job.tell(done)
+    scans = [row for key, paths in sorted(series.items()) for row in _convert(job.folder, key, sorted(paths), series)]
+    with clean_files.writing(work):
+        shutil.rmtree(work)
+    if not scans:
+        raise ExportFormError("dcm2niix makes no image of these objects", "export them as DICOM: --as dicomdir")
+    subjects = sorted({key[0] for key in series})
+    job.write(DESCRIPTION, [_json({"Name": job.version.dataset, "BIDSVersion": "1.10.0", "DatasetType": "raw",
+                                   "GeneratedBy": [{"Name": "FL-HMChain"}, {"Name": "dcm2niix"}]})])  # fmt: skip
+    job.write(PARTICIPANTS, [_table(["participant_id", "subject"], [[f"sub-{_label(each)}", each] for each in subjects])])
+    job.write(SCANS, [_table(["file", "subject", "study", "series"], scans)])
+    left = sum("unclassified" in row[0] for row in scans)
+    note = (f"{left} of {len(scans)} images lie under sourcedata/unclassified: what they are cannot be told",)
+    return Written(DESCRIPTION, note if left else ())
+
+
+FORM = ExportForm(write, MEDIA_TYPE, "DICOM objects")
+
+
+def _convert(
+    folder: Path, key: tuple[str, str, str], paths: list[Path], series: dict[tuple[str, str, str], list[Path]]
+) -> Iterator[list[str]]:
+    """The images of one series, each in its place; a row for each."""
+    subject, study, uid = key
+    work = paths[0].parent / "one"
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "in").mkdir(parents=True)
+    for path in paths:
+        path.rename(work / "in" / path.name)
+    studies = sorted({other[1] for other in series if other[0] == subject})
+    session = studies.index(study) + 1
+    text = " ".join(described(next((work / "in").iterdir()))[3:])
+    for made in _images(work, text):
+        place = _place(folder, subject, session, made)
+        for file in sorted(made.nifti.parent.glob(f"{made.nifti.name.removesuffix('.nii.gz')}.*")):
+            ending = file.name.removeprefix(made.nifti.name.removesuffix(".nii.gz"))
+            with clean_files.writing(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.rename(place.with_name(place.name + ending))
+        yield [str(place.relative_to(folder)) + ".nii.gz", subject, study, uid]
+    shutil.rmtree(work)
+
+
+def _images(work: Path, text: str) -> Iterator[_Image]:
+    """Run dcm2niix on one series, and tell what each image is."""
+    (work / "out").mkdir()
+    command = [_program(), "-b", "y", "-ba", "y", "-z", "y", "-f", "%s_%d", "-o", str(work / "out"), str(work / "in")]
+    # What it prints has descriptions of series: it is not shown. An image that it does not make is counted as missing.
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_SECONDS, check=False)
+    for nifti in sorted((work / "out").glob("*.nii.gz")):
+        name = nifti.name.removesuffix(".nii.gz")
+        sidecar = nifti.with_name(f"{name}.json")
+        told: dict[str, Any] = json.loads(sidecar.read_bytes()) if sidecar.exists() else {}
+        words = f"{text} {told.get('SeriesDescription', '')} {told.get('ProtocolName', '')}"
+        derived = "DERIVED" in told.get("ImageType", [])
+        if (nifti.with_name(f"{name}.bval")).exists():
+            yield _Image(nifti, "dwi", "dwi")
+        elif derived or told.get("Modality", "MR") != "MR":
+            yield _Image(nifti, "", "")
+        elif _FUNCTIONAL.search(words) and _volumes(nifti) > 1:
+            _add_task(sidecar, told)
+            yield _Image(nifti, "func", "task-unknown_bold")
+        else:
+            suffix = next((suffix for suffix, pattern in _ANATOMY if pattern.search(words)), "")
+            yield _Image(nifti, "anat" if suffix else "", suffix)
+
+
+def _place(folder: Path, subject: str, session: int, made: _Image) -> Path:
+    """Where an image goes, without an ending; several of one kind are runs."""
+    stem = f"sub-{_label(subject)}_ses-{session}"
+    if not made.folder:
+        at = folder / "sourcedata" / "unclassified" / f"sub-{_label(subject)}" / f"ses-{session}"
+        head, tail = f"{stem}_image", ""
+    else:
+        at = folder / f"sub-{_label(subject)}" / f"ses-{session}" / made.folder
+        task, _, suffix = made.suffix.rpartition("_")
+        head, tail = f"{stem}_{task}" if task else stem, f"_{suffix}"
+    run = 1
+    while (at / f"{head}_run-{run}{tail}.nii.gz").exists():
+        run += 1
+    return at / f"{head}_run-{run}{tail}"
+
+
+def _volumes(nifti: Path) -> int:
+    """The fourth dimension of an image, from its header (NIfTI-1: eight 16-bit numbers from byte 40)."""
+    import gzip
+
+    with gzip.open(nifti) as file:
+        header = file.read(56)
+    return int.from_bytes(header[48:50], "little") if len(header) == 56 else 1
+
+
+def _add_task(sidecar: Path, told: dict[str, Any]) -> None:
+    """BIDS wants the task's name, which no header has."""
+    write_whole(sidecar, [_json(told | {"TaskName": "unknown"})], durable=False)
+
+
+def _program() -> str:
+    try:
+        import dcm2niix
+    except ImportError as error:
+        raise MissingExtraError("dcm2niix is not installed", "pip install 'hmchain[data]'") from error
+    return str(dcm2niix.bin)
+
+
+def _label(subject: str) -> str:
+    return subject[:_LABEL_LETTERS]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=2).encode() + b"\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> bytes:
+    with io.StringIO(newline="") as text:
+        table = csv.writer(text, delimiter="\t", lineterminator="\n")
+        table.writerow(head)
+        table.writerows(rows)
+        return text.getvalue().encode()
