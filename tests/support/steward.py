@@ -19,6 +19,7 @@ NAME, NUMBER = "Quince", "MRN-449-207"
 
 
 ASKS = (
+    "send",
     "erase",
     "patients merge",
     "patients part",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hmchain.application.data.exports import ndjson, omop, one_file_each
+from hmchain.application.data.exports import bids, dicomdir, ndjson, omop, one_file_each
 from hmchain.application.data.exports.job import ExportForm, ExportJob
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
@@ -16,10 +16,17 @@ from hmchain.plain import Progress
 from hmchain.records.catalogue import Version
 from hmchain.records.pipeline import clean_files
 
-Form = Literal["files", "ndjson", "omop"]
-"""How records are written: one file each with an index, FHIR resources as a bulk export has them, or OMOP's tables."""
+Form = Literal["files", "dicomdir", "bids", "ndjson", "omop"]
+"""How records are written: one file each with an index, DICOM as a file set or (MR) as NIfTI in the layout of BIDS,
+FHIR resources as a bulk export has them, or OMOP's tables."""
 
-FORMS: Mapping[Form, ExportForm] = {"files": one_file_each.FORM, "ndjson": ndjson.FORM, "omop": omop.FORM}
+FORMS: Mapping[Form, ExportForm] = {
+    "files": one_file_each.FORM,
+    "dicomdir": dicomdir.FORM,
+    "bids": bids.FORM,
+    "ndjson": ndjson.FORM,
+    "omop": omop.FORM,
+}
 
 
 @dataclass(frozen=True)

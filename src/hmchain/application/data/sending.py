@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hmchain.application.data.exports.job import ExportFormError
+from hmchain.application.data.exports.objects import MEDIA_TYPE
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Version
-from hmchain.records.deidentification.dicom.deidentifier import MEDIA_TYPE
 from hmchain.records.destinations.destination import Destination, ObjectRefusedError
 
 

@@ -17,16 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hmchain.application.data.exports.job import ExportForm, ExportFormError, ExportJob, Written
-from hmchain.application.data.exports.objects import described
-from hmchain.errors import MissingExtraError
+from hmchain.application.data.exports.job import ExportForm, ExportFormError, ExportJob, Written, only
+from hmchain.application.data.exports.objects import MEDIA_TYPE, described
 from hmchain.files import write_whole
-from hmchain.records.deidentification.dicom.deidentifier import MEDIA_TYPE
 from hmchain.records.pipeline import clean_files
 
 DESCRIPTION, PARTICIPANTS, SCANS = "dataset_description.json", "participants.tsv", "scans.tsv"
 _WORK = ".series"
-_LABEL_LETTERS = 12
+_LABEL_LETTERS, _ACQUISITION_LETTERS = 12, 24
 _SECONDS = 1800
 _FUNCTIONAL = re.compile(r"bold|fmri|rest|task|ep2d_(?!diff)|fe_epi", re.IGNORECASE)
 _ANATOMY = (
@@ -43,16 +41,18 @@ class _Image:
     """One image that dcm2niix made, and what it is."""
 
     nifti: Path
-    folder: str
-    suffix: str
+    folder: str = ""
+    suffix: str = ""
+    """Nothing if that cannot be told."""
+    task: str = ""
 
 
 def write(job: ExportJob) -> Written:
     """Convert series by series, then write who the participants are."""
     work = job.folder / _WORK
     with clean_files.writing(work):
-        for left in (work, *job.folder.glob("sub-*"), job.folder / "sourcedata"):
-            shutil.rmtree(left, ignore_errors=True)
+        for earlier in (work, *job.folder.glob("sub-*"), job.folder / "sourcedata"):
+            shutil.rmtree(earlier, ignore_errors=True)
         work.mkdir()
     series: defaultdict[tuple[str, str, str], list[Path]] = defaultdict(list)
     for done, entry in enumerate(job.entries, 1):
@@ -69,14 +69,15 @@ def write(job: ExportJob) -> Written:
     subjects = sorted({key[0] for key in series})
     job.write(DESCRIPTION, [_json({"Name": job.version.dataset, "BIDSVersion": "1.10.0", "DatasetType": "raw",
                                    "GeneratedBy": [{"Name": "FL-HMChain"}, {"Name": "dcm2niix"}]})])  # fmt: skip
-    job.write(PARTICIPANTS, [_table(["participant_id", "subject"], [[f"sub-{_label(each)}", each] for each in subjects])])
+    people = [[f"sub-{_label(each)}", each] for each in subjects]
+    job.write(PARTICIPANTS, [_table(["participant_id", "subject"], people)])
     job.write(SCANS, [_table(["file", "subject", "study", "series"], scans)])
     left = sum("unclassified" in row[0] for row in scans)
     note = (f"{left} of {len(scans)} images lie under sourcedata/unclassified: what they are cannot be told",)
     return Written(DESCRIPTION, note if left else ())
 
 
-FORM = ExportForm(write, MEDIA_TYPE, "DICOM objects")
+FORM = ExportForm(write, only(MEDIA_TYPE, "DICOM objects"))
 
 
 def _convert(
@@ -91,9 +92,9 @@ def _convert(
         path.rename(work / "in" / path.name)
     studies = sorted({other[1] for other in series if other[0] == subject})
     session = studies.index(study) + 1
-    text = " ".join(described(next((work / "in").iterdir()))[3:])
-    for made in _images(work, text):
-        place = _place(folder, subject, session, made)
+    words = described(next((work / "in").iterdir()))[3:]
+    for made in _images(work, " ".join(words)):
+        place = _place(folder, subject, session, words[-1], made)
         for file in sorted(made.nifti.parent.glob(f"{made.nifti.name.removesuffix('.nii.gz')}.*")):
             ending = file.name.removeprefix(made.nifti.name.removesuffix(".nii.gz"))
             with clean_files.writing(place):
@@ -118,29 +119,27 @@ def _images(work: Path, text: str) -> Iterator[_Image]:
         if (nifti.with_name(f"{name}.bval")).exists():
             yield _Image(nifti, "dwi", "dwi")
         elif derived or told.get("Modality", "MR") != "MR":
-            yield _Image(nifti, "", "")
-        elif _FUNCTIONAL.search(words) and _volumes(nifti) > 1:
+            yield _Image(nifti)
+        elif _volumes(nifti) > 1 and (_FUNCTIONAL.search(words) or "EP" in str(told.get("ScanningSequence", ""))):
             _add_task(sidecar, told)
-            yield _Image(nifti, "func", "task-unknown_bold")
+            yield _Image(nifti, "func", "bold", "task-unknown")
         else:
             suffix = next((suffix for suffix, pattern in _ANATOMY if pattern.search(words)), "")
             yield _Image(nifti, "anat" if suffix else "", suffix)
 
 
-def _place(folder: Path, subject: str, session: int, made: _Image) -> Path:
-    """Where an image goes, without an ending; several of one kind are runs."""
-    stem = f"sub-{_label(subject)}_ses-{session}"
-    if not made.folder:
-        at = folder / "sourcedata" / "unclassified" / f"sub-{_label(subject)}" / f"ses-{session}"
-        head, tail = f"{stem}_image", ""
-    else:
-        at = folder / f"sub-{_label(subject)}" / f"ses-{session}" / made.folder
-        task, _, suffix = made.suffix.rpartition("_")
-        head, tail = f"{stem}_{task}" if task else stem, f"_{suffix}"
+def _place(folder: Path, subject: str, session: int, series: str, made: _Image) -> Path:
+    """Where an image goes, without an ending; several of one kind and series description are runs."""
+    person, visit = f"sub-{_label(subject)}", f"ses-{session}"
+    base = folder if made.folder else folder / "sourcedata" / "unclassified"
+    at = base / person / visit / made.folder
+    acquisition = "".join(letter for letter in series if letter.isascii() and letter.isalnum())[:_ACQUISITION_LETTERS]
+    parts = [person, visit, made.task, f"acq-{acquisition}" if acquisition else ""]
+    head, tail = "_".join(filter(None, parts)), made.suffix or "image"
     run = 1
-    while (at / f"{head}_run-{run}{tail}.nii.gz").exists():
+    while (at / f"{head}_run-{run}_{tail}.nii.gz").exists():
         run += 1
-    return at / f"{head}_run-{run}{tail}"
+    return at / f"{head}_run-{run}_{tail}"
 
 
 def _volumes(nifti: Path) -> int:
@@ -158,10 +157,8 @@ def _add_task(sidecar: Path, told: dict[str, Any]) -> None:
 
 
 def _program() -> str:
-    try:
-        import dcm2niix
-    except ImportError as error:
-        raise MissingExtraError("dcm2niix is not installed", "pip install 'hmchain[data]'") from error
+    import dcm2niix
+
     return str(dcm2niix.bin)
 
 

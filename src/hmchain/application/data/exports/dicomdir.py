@@ -5,46 +5,69 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hmchain.application.data.exports.job import ExportForm, ExportJob, Written
-from hmchain.application.data.exports.objects import COLUMNS, described
-from hmchain.records.deidentification.dicom.deidentifier import MEDIA_TYPE
+from hmchain.application.data.exports.job import ExportForm, ExportJob, Written, only
+from hmchain.application.data.exports.objects import COLUMNS, MEDIA_TYPE, described
 from hmchain.records.pipeline import clean_files
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 DICOMDIR, INDEX = "DICOMDIR", "index.csv"
-_SOURCES = ".objects"
+_STAGED = ".objects"
+_REQUIRED = {"StudyDate": "19000101", "StudyTime": "000000", "StudyID": "1", "SeriesNumber": "1", "InstanceNumber": "1"}
+"""What a record of a DICOMDIR must have (PS3.3 F.5), and what stands there if the object has it no longer."""
 
 
 def write(job: ExportJob) -> Written:
     """Write the objects, then the DICOMDIR: viewers and PACS import the folder, or a disc of it."""
     from pydicom.fileset import FileSet
 
-    staged = job.folder / _SOURCES  # pydicom copies from here, and names the copies
-    files = FileSet()
-    places = {}
+    staged = job.folder / _STAGED
+    with clean_files.writing(staged):
+        staged.mkdir(exist_ok=True)
+    files, records = FileSet(), {}
     for done, entry in enumerate(job.entries, 1):
         path = staged / f"{entry.record}.dcm"
-        with clean_files.writing(path):
-            staged.mkdir(exist_ok=True)
         clean_files.write(path, job.stream(entry))
-        places[entry.record] = files.add(path)
+        header = _header(path)
+        files.add(header)
+        records[str(header.SOPInstanceUID)] = entry.record
         job.tell(done)
     with clean_files.writing(job.folder):
-        for left in ("PT*", DICOMDIR):  # of an earlier run
-            for path in job.folder.glob(left):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for pattern in ("PT*", DICOMDIR):  # of an earlier run
+            for old in job.folder.glob(pattern):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
         files.write(job.folder)
-    rows = []
-    for entry in job.entries:
-        name = str(places[entry.record].FileID).replace("\\", "/")
-        rows.append([name, entry.subject, entry.label, *described(job.folder / name)])
-    with clean_files.writing(staged):
-        shutil.rmtree(staged, ignore_errors=True)
+        top = job.folder.resolve()
+        paths = {records[str(each.SOPInstanceUID)]: Path(each.path).resolve() for each in files}
+        names = {record: path.relative_to(top).as_posix() for record, path in paths.items()}
+        for record, name in names.items():  # the object itself for its header
+            (staged / f"{record}.dcm").replace(job.folder / name)
+        shutil.rmtree(staged)
+    rows = [
+        [name, entry.subject, entry.label, *described(job.folder / name)]
+        for entry in job.entries
+        for name in [names[entry.record]]
+    ]
     job.write(INDEX, [_table(rows)])
     return Written(DICOMDIR)
 
 
-FORM = ExportForm(write, MEDIA_TYPE, "DICOM objects")
+FORM = ExportForm(write, only(MEDIA_TYPE, "DICOM objects"))
+
+
+def _header(path: Path) -> Dataset:
+    """The header of an object, with all that its record in the DICOMDIR needs."""
+    from pydicom import dcmread
+
+    header = dcmread(path, stop_before_pixels=True)
+    for keyword, value in _REQUIRED.items():
+        if not header.get(keyword):
+            setattr(header, keyword, value)
+    return header
 
 
 def _table(rows: list[list[str]]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+MEDIA_TYPE = "application/dicom"
 COLUMNS = ("study", "series", "instance", "study description", "series description")
 """Of an index, for DICOM objects: keyed UIDs, and descriptions as far as the profile keeps them."""
 _KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "StudyDescription", "SeriesDescription")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hmchain.application.data.exports.job import ExportForm, ExportJob, Written
+from hmchain.application.data.exports.objects import COLUMNS, MEDIA_TYPE, described
 from hmchain.records.catalogue import RecordEntry
 from hmchain.records.pipeline import clean_files
 
@@ -22,7 +23,7 @@ def write(job: ExportJob) -> Written:
         if not _is_written(job.folder / name, entry.size):
             job.write(name, job.stream(entry))
         job.tell(done)
-    job.write(INDEX, [_index(job.entries, names).encode()])
+    job.write(INDEX, [_index(job.folder, job.entries, names).encode()])
     return Written(INDEX)
 
 
@@ -34,13 +35,16 @@ def _is_written(path: Path, size: int) -> bool:
     return path.exists() and path.stat().st_size == size
 
 
-def _index(entries: Sequence[RecordEntry], names: Sequence[str]) -> str:
+def _index(folder: Path, entries: Sequence[RecordEntry], names: Sequence[str]) -> str:
     columns = sorted({name for entry in entries for name in entry.attributes} - {"label"})
+    has_objects = any(entry.media_type == MEDIA_TYPE for entry in entries)
+    nothing = [""] * len(COLUMNS)
     with io.StringIO(newline="") as text:
         table = csv.writer(text)
-        table.writerow(["file", "subject", "label", *columns])
+        table.writerow(["file", "subject", "label", *(COLUMNS if has_objects else ()), *columns])
         for entry, name in zip(entries, names, strict=True):
-            table.writerow(
-                [name, entry.subject, entry.label, *(entry.attributes.get(column, "") for column in columns)]
-            )
+            row = [name, entry.subject, entry.label]
+            if has_objects:
+                row += described(folder / name) if entry.media_type == MEDIA_TYPE else nothing
+            table.writerow([*row, *(entry.attributes.get(column, "") for column in columns)])
         return text.getvalue()

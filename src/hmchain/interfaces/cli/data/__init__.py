@@ -15,11 +15,12 @@ from hmchain.interfaces.cli.data import (
     quarantine,
     register,
     selftest,
+    send,
     vault,
 )
 
 app = typer.Typer(no_args_is_help=True)
-for each in (extract, prepare, datasets, register, erase, log, selftest):  # in the order of a steward's work
+for each in (extract, prepare, datasets, register, send, erase, log, selftest):  # in the order of a steward's work
     app.add_typer(each.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(patients.app, name="patients")

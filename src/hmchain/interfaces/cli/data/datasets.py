@@ -24,7 +24,9 @@ from hmchain.interfaces.cli.options import (
 )
 
 RECORDS_SHOWN = 10
-_FORM_HELP = "One file a record (files), FHIR as a bulk export (ndjson), or OMOP's tables (omop)."
+_FORM_HELP = (
+    "Records (files), DICOM with a DICOMDIR (dicomdir), MR as NIfTI (bids), FHIR in bulk (ndjson), OMOP (omop)."
+)
 
 app = typer.Typer()
 
