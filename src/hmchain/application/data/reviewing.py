@@ -241,19 +241,25 @@ class Desk:
 
     # Marking
 
-    def mark(self, numbers: Iterable[int], state: str, regions: Rectangles = (), scope: str = "item") -> int:
+    def mark(
+        self, numbers: Iterable[int], state: str, regions: Rectangles = (), scope: str = "item", *, found: bool = False
+    ) -> int:
         """Say of items, or of all like them, what is to become of them; an empty state takes it back.
 
-        Returns how many marks that changed. What nobody can release gets no such mark.
+        `regions` are blanked in all of them, and in each, if `found`, where writing was found in it: those in which
+        nothing is to be blanked then get no mark. Returns how many marks that changed. What nobody can release gets no
+        such mark either.
         """
         regions = tuple(dict.fromkeys(regions))[:_RECTANGLES_MAX]
         with self._lock:
             changed = 0
             for number in self._reached(numbers, scope):
+                held = self._items[number]
+                parts = tuple(dict.fromkeys((*regions, *(held.regions if found else ()))))
                 if not state:
                     changed += self._marks.pop(number, None) is not None
-                elif state == REJECTED or (state == RELEASED and self._items[number].releasable):
-                    self._marks[number] = Mark(state, regions if state == RELEASED else ())
+                elif state == REJECTED or (held.releasable and (parts or not found)):
+                    self._marks[number] = Mark(state, parts if state == RELEASED else ())
                     changed += 1
             return changed
 

@@ -41,7 +41,7 @@ HELP = (
     ("j k", "next, previous"),
     ("Enter", "open the item; Esc back to all"),
     ("r", "release"),
-    ("b", "blank the rectangles, and release"),
+    ("b", "blank the rectangles, and release; in the gallery those where writing was found"),
     ("x", "reject"),
     ("u", "take the mark back"),
     ("Space", "select in the gallery"),

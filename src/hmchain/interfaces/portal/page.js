@@ -268,7 +268,7 @@ const keys = {
   r: () => mark("released"),
   x: () => mark("rejected"),
   u: () => mark(""),
-  b: () => picture && (rectangles.length ? mark("blanked") : (one("#progress").textContent = "Draw a rectangle first.")),
+  b: () => !picture ? cards.length && mark("found") : (rectangles.length ? mark("blanked") : (one("#progress").textContent = "Draw a rectangle first.")),
   f: () => picture && takeFound(),
   "[": () => step(-1),
   "]": () => step(1),

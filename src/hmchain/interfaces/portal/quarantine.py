@@ -18,6 +18,8 @@ _THUMB, _SIDE = 224, 2048
 _NUMBER_MAX = 1e9
 _TEXT_MAX = 200
 _FILES = {layout.STYLE: CSS, layout.SCRIPT: JS, layout.ICON: SVG}
+_STATES = {"released": RELEASED, "blanked": RELEASED, "found": RELEASED, "rejected": REJECTED, "": ""}
+"""What a page says of items: blanked where somebody drew, and, of many, where writing was found in each."""
 _REFUSED = Response(404, b"Nothing is here.", "text/plain")
 
 
@@ -115,10 +117,11 @@ class QuarantinePages:
         numbers = gallery.numbers(request.form.get("number", ()))
         regions, said = _regions(request.field("regions")), request.field("state")
         scope = request.field("scope", "item")
-        state = {"released": RELEASED, "blanked": RELEASED, "rejected": REJECTED, "": ""}.get(said)
+        state = _STATES.get(said)
+        found = said == "found" or (said == "blanked" and scope != "item")
         if state is None or scope not in SCOPES or (said == "blanked" and not regions):
             return Response(400, b"That cannot be said of an item.", "text/plain")
-        changed = self._desk.mark(numbers, state, regions if said == "blanked" else (), scope)
+        changed = self._desk.mark(numbers, state, regions if said == "blanked" else (), scope, found=found)
         if said == "blanked" and request.field("from_now_on") and numbers:
             self._desk.from_now_on(numbers[0], regions)
         if request.header("accept") != "application/json":

@@ -66,6 +66,8 @@ def test_a_mark_reaches_a_series_or_all_and_passes_over_what_nobody_can_release(
         assert opened.mark([damaged], "released", scope="filter") == 6
         assert opened.marks() == {"released": 6, "rejected": 0, "blanked": 0, "devices": 0}
         assert opened.mark([first], "") == 1 and opened.marks()["released"] == 5
+        assert opened.mark([first], "released", scope="filter", found=True) == 0, "no writing was found in any"
+        assert opened.mark([first], "released", ((0, 0, 1, 1),), scope="filter", found=True) == 6
         opened.undo_all()
         assert opened.page().total == 7 and not any(opened.marks().values())
 
