@@ -25,7 +25,7 @@ ALONE_MAX = 16
 """Up to so many frames are looked at one by one; of more, so many are looked at together."""
 SIDE_MAX = 32
 """An image of at most so many pixels both ways is not asked: a line of it holds three letters that can be read."""
-SMALL_MAX = 128
+SMALL_MAX = 96
 """An image of at most so many pixels both ways is looked at in twice its size."""
 BLANKED_MAX = 0.4
 """The share of an image that is blanked without a person: of a page of a report nothing else would be left."""
