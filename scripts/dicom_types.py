@@ -36,6 +36,9 @@ CODES = {
 EARLIER = {"HL7StructuredDocumentReferenceSequence": {"RetrieveURI": "1"}}
 """Types of earlier editions that validators still ask for."""
 
+OCCUPIED = {"AnatomicRegionSequence"}
+"""Of type 2 here and there, and yet no validator takes an empty one beside a body part that is said."""
+
 Types = dict[str, list[str]]
 """Keywords by type: `1` must have a value, `2` may be empty."""
 
@@ -54,6 +57,7 @@ def main(folder: Path) -> None:
             place = inside[row["path"][-1]] if row["path"] else tops[module]
             kind = str(row["type"])[0]
             if kind in "12":
+                kind = "1" if row["keyword"] in OCCUPIED else kind
                 place[row["keyword"]] = min(kind, place.get(row["keyword"], kind))
     for sequence, kinds in EARLIER.items():
         inside[sequence] |= kinds

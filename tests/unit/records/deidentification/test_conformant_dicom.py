@@ -11,7 +11,7 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedMRImageStorage, SegmentationStorage
+from pydicom.uid import DigitalXRayImageStorageForPresentation, EnhancedMRImageStorage, SegmentationStorage
 
 from hmchain.records.deidentification.outcome import Clean
 from hmchain.records.deidentification.profile import load_profile, profiles
@@ -138,6 +138,12 @@ def test_a_sites_own_code_goes_and_leaves_a_dummy_where_one_is_required() -> Non
     (entry,) = after.SegmentSequence[0].SegmentedPropertyCategoryCodeSequence
     assert (entry.CodeValue, entry.CodingSchemeDesignator, entry.CodeMeaning) == ("REMOVED", "99HMCHAIN", "Removed")
     assert "AnatomicRegionSequence" not in after
+
+
+def test_a_radiograph_whose_region_a_site_coded_itself_still_says_that_it_has_one() -> None:
+    before = ct(AnatomicRegionSequence=Sequence([code("Q-7", "99QUINCE", "Quince")]), BodyPartExamined="CHEST")
+    before.SOPClassUID = before.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    assert [entry.CodeValue for entry in clean(before).AnatomicRegionSequence] == ["REMOVED"]
 
 
 def test_colours_that_a_table_gives_to_grey_frames_keep_their_table() -> None:
