@@ -41,6 +41,7 @@ def test_a_registered_version_has_a_provenance_beside_its_card(steward: Steward,
     assert resource["agent"][0]["who"]["display"] == "north"
     assert (report["project"], report["root"], report["records"]) == ("tumours", done["version"]["root"], 12)
     assert sum(report["held"].values()) == 2 and report["dates"] == "shift"
+    assert report["account"]["files"] == {"found": 14, "taken": 12, "held": 2}
     assert report["actions"] == steward.run("show", "head")["actions"]
     assert resource["recorded"].endswith("+00:00")
     before = path.read_bytes()
@@ -54,4 +55,6 @@ def test_clean_files_come_with_their_provenance(steward: Steward, scans: Path, t
     resource, report = read(out / "provenance.json")
     assert (report["records"], report["project"], report["profile"]) == (12, "head", "basic")
     assert report["profile_digest"] in resource["policy"][0]
-    assert report["actions"] == json.loads((out / "report.json").read_text())["actions"]
+    written = json.loads((out / "report.json").read_text())
+    assert report["actions"] == written["actions"] and report["account"] == written["account"]
+    assert report["account"]["files"] == {"found": 14, "taken": 12, "held": 2}

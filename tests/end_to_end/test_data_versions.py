@@ -206,7 +206,7 @@ def test_a_release_that_is_killed_leaves_no_file_of_the_patient(steward: Steward
     spool.mkdir()
     killed = (
         "import os, signal, sys; from hmchain.records.pipeline.extraction import Extraction;"
-        "Extraction._keep = lambda self, writer, name, item, *_, **__:"
+        "Extraction._keep = lambda self, name, item, *_, **__:"
         " (item.open(), os.kill(os.getpid(), signal.SIGKILL));"
         "from hmchain.interfaces.cli.main import main; main(sys.argv[1:])"
     )

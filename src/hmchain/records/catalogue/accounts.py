@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -82,8 +83,9 @@ def encode(became: Became) -> str:
     return json.dumps(sorted([fate, why, parts] for (fate, why), parts in became.items()))
 
 
-def decode(kept: str) -> dict[tuple[Fate, str], int]:
-    """As it was."""
+@lru_cache(maxsize=1 << 12)
+def decode(kept: str) -> Became:
+    """As it was; most items of a version became the same."""
     return {(Fate(fate), why): parts for fate, why, parts in json.loads(kept)}
 
 

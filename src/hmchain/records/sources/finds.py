@@ -31,6 +31,7 @@ class Finds:
         self._untold: list[tuple[FoundFile, Mapping[str, int]]] = []
         self._reasons: Counter[str] = Counter()
         self._name, self._mark = "", _no_mark
+        self._current: FoundFile | None = None
         self._passed: Counter[str] = Counter()
         self._is_quiet = False
 
@@ -46,6 +47,7 @@ class Finds:
         self.end()
         self.files += 1
         self._name, self._mark, self._is_quiet = name, mark or _no_mark, True
+        self._current = None
 
     def opened(self) -> bool:
         """Say that the file is an archive, whose files follow in its place; returns True."""
@@ -86,8 +88,10 @@ class Finds:
 
     @property
     def current(self) -> FoundFile:
-        """The file that was begun last."""
-        return FoundFile(self._name, self._mark())
+        """The file that was begun last; its mark is made once, though the file may change meanwhile."""
+        if self._current is None:
+            self._current = FoundFile(self._name, self._mark())
+        return self._current
 
     @property
     def reasons(self) -> Mapping[str, int]:
