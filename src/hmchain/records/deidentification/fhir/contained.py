@@ -26,7 +26,7 @@ class Contained:
     def kept(self, outer: Mapping[str, Any], rules: Mapping[str, Rule], at: Pass) -> list[dict[str, Any]]:
         """What stays of those that `outer`, or one that stays itself, refers to."""
         found: dict[str, dict[str, Any]] = {}
-        waiting = _pointed_at(outer)
+        waiting = _pointed_at(outer) if self._resources else set()
         while waiting:
             name = waiting.pop()
             own = next((own for own, new in self.names.items() if new == name), None)
