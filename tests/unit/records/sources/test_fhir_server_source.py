@@ -13,7 +13,7 @@ import pytest
 from hmchain.records.sources import http
 from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
-from hmchain.records.sources.fhir.server import FhirExport, FhirSearch
+from hmchain.records.sources.fhir.server import DEFAULT_TYPES, FhirExport, FhirSearch
 from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import Item, SourceError
 from support.health_records import bundle, ndjson, observation, patient
@@ -337,3 +337,23 @@ def test_an_export_file_that_breaks_off_keeps_what_came_before() -> None:
         for item in FhirExport(server.client).items(lambda name: False):
             names.append(item.name)
     assert names == ["Patient/p1/_history/1"]
+
+
+def test_a_server_without_every_usual_type_gives_what_it_has_and_one_without_any_is_named() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        kind = request.url.path.rsplit("/", 1)[-1]
+        served = {"Patient": patient(1), "Medication": {"resourceType": "Medication", "id": "m"}}
+        return page(served[kind])(request) if kind in served else httpx.Response(404)
+
+    assert Server(answer).names(DEFAULT_TYPES) == ["Patient/p1/_history/1", "Medication/m"]
+    with pytest.raises(SourceError, match="answers 404"):
+        Server(answer).names(("Patient", "Observation"))
+    with pytest.raises(SourceError, match="answers 404"):
+        Server(status(404)).names(DEFAULT_TYPES)
+
+
+def test_an_export_that_refuses_a_type_is_asked_for_all() -> None:
+    server = Server(status(400), status(202, Content_Location=f"{BASE}/job"), page())
+    with pytest.raises(SourceError):  # what comes then is no manifest
+        list(FhirExport(server.client).items(lambda mark: False))
+    assert "_type" in server.requests[0].url.params and "_type" not in server.requests[1].url.params

@@ -20,11 +20,17 @@ PATIENCE = Patience((0.5, 1.0, 2.0, 4.0))
 
 _FHIR = {"Accept": "application/fhir+json"}
 
+_NOT_SERVED = (400, 404, 405, 422, 501)
+
 
 class FhirRequestError(InputError):
     """The address, the types or the time that a FHIR server is to be asked for cannot be."""
 
     code = "fhir_request"
+
+
+class NotServedError(SourceError):
+    """A server does not have what it was asked for, such as a type of resources."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,8 @@ class FhirClient:
             raise SourceError(f"{self.base.host} refuses access ({status})", hint)
         if status < 400:
             raise SourceError(f"{self.base.host} redirects ({status})", "give the address that it redirects to")
-        raise SourceError(f"{self.base.host} answers {status}", "check the address, and that it serves these types")
+        kind = NotServedError if status in _NOT_SERVED else SourceError
+        raise kind(f"{self.base.host} answers {status}", "check the address, and that it serves these types")
 
 
 def _named(trouble: WebTrouble, where: str) -> Exception:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from hmchain.canonical import digest
-from hmchain.records.sources.fhir.client import FhirClient, FhirRequestError
+from hmchain.records.sources.fhir.client import Answer, FhirClient, FhirRequestError, NotServedError
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import FHIR, Item, SourceError
 from hmchain.records.sources.marks import mark
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 DEFAULT_TYPES = (
     "Patient", "Encounter", "Condition", "Observation", "DiagnosticReport", "ImagingStudy", "Procedure",
-    "MedicationRequest", "Immunization", "AllergyIntolerance",
+    "MedicationRequest", "Immunization", "AllergyIntolerance", "Medication", "MedicationStatement",
+    "MedicationAdministration", "Specimen", "ServiceRequest", "Device", "EpisodeOfCare", "CarePlan",
 )  # fmt: skip
+"""What is asked for where nobody says it: a server need not have all of them."""
 EMPTY_PAGES_MAX = 100
 """So many empty pages in a row, each pointing to a next one, are a loop."""
 POLL_SECONDS = (2.0, 60.0)
@@ -106,9 +108,16 @@ class FhirSearch(_Query):
         a loop.
         """
         self.finds.clear()
+        answered = 0
         for kind in self.types:
-            for resources in self._pages(kind):
-                yield from _items(resources, done, self.finds)
+            before = answered
+            try:
+                for resources in self._pages(kind):
+                    answered += 1
+                    yield from _items(resources, done, self.finds)
+            except NotServedError:
+                if self.types != DEFAULT_TYPES or not before or answered > before:
+                    raise
 
     def count(self) -> int | None:
         """The server's own count; None if it gives none."""
@@ -174,11 +183,19 @@ class FhirExport(_Query):
         parameters = {"_type": ",".join(self.types)}
         if self.since:  # here an instant is required
             parameters["_since"] = self.since if "T" in self.since else f"{self.since}T00:00:00Z"
-        answer = self.client.get(self.client.address("$export", **parameters), headers={"Prefer": "respond-async"})
+        try:
+            answer = self._export(parameters)
+        except NotServedError:
+            if self.types != DEFAULT_TYPES:
+                raise
+            answer = self._export({name: value for name, value in parameters.items() if name != "_type"})
         status_url = answer.headers.get("Content-Location", "")
         if answer.status != 202 or not status_url:
             raise SourceError(f"{self.client.base.host} makes no bulk export", "extract by search")
         return self.client.follow(status_url)
+
+    def _export(self, parameters: Mapping[str, str]) -> Answer:
+        return self.client.get(self.client.address("$export", **parameters), headers={"Prefer": "respond-async"})
 
     def _ready(self, job: httpx.URL) -> _Manifest:
         waited, (wait, longest) = 0.0, POLL_SECONDS
