@@ -19,6 +19,7 @@ from hmchain.records.catalogue import Dataset, HeldItem
 from hmchain.records.catalogue.decisions import DeviceRule, Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import ANYTHING, WAITING, HeldFilter
+from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.decided import persons_of
 from hmchain.records.pipeline.extraction import Extraction
@@ -179,9 +180,12 @@ def release(
     *,
     replacing: bool = False,
     blank: Callable[[HeldItem], Rectangles] = lambda held: (),
+    keep: frozenset[str] = frozenset(),
     progress: Progress | None = None,
 ) -> ReviewOutcome:
     """Let items through that wait, `replacing` what has their identifiers, without what `blank` says of each.
+
+    What tells who they are about (`findings`) is removed but at the places to `keep`.
 
     Of several, those that nobody can release are counted and stay. Raises `NothingChosenError`, `NotHeldError`,
     `NoReviewerError` where two people must sign, or for a single item `NotReleasableError`, or `VersionClosedError` if
@@ -207,7 +211,7 @@ def release(
                     pairs = [(each, blank(each)) for each in some]
                     done = review.release_all(
                         runs[kind], records.catalogue, records.vault, pairs, who, now_ms(),
-                        needs=Needs(needed, people), replacing=replacing,
+                        needs=Needs(needed, people), replacing=replacing, keep=keep,
                     )  # fmt: skip
                     batch.add(done)
                 batch.tell(deed, len(held))
@@ -246,6 +250,11 @@ def drop_device_rule(records: Records, number: int) -> DeviceRule:
         raise NotHeldError(f"there is no device {number} on the list", "`hmchain data quarantine devices` shows them")
     records.catalogue.quarantine.decisions.drop_device(known[number - 1].device)
     return known[number - 1]
+
+
+def findings(records: Records, held: HeldItem) -> tuple[Finding, ...]:
+    """What would stay of an item and tells who it is about: for the reviewer's eyes, and written down nowhere."""
+    return review.findings(rules_of(records, _dataset(records, held.dataset), held.kind), records.vault, held)
 
 
 def look(records: Records, choice: Choice, output: Path) -> tuple[HeldItem, ...]:

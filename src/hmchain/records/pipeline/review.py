@@ -168,12 +168,14 @@ def release_all(
     *,
     needs: Needs = Needs(),
     replacing: bool = False,
+    keep: frozenset[str] = frozenset(),
 ) -> Released:
     """Let items of one version through: each is de-identified like any other, and becomes records.
 
     The rectangles beside an item are set to 0 in every frame of its images first: `held.regions`, say, or what the
     reviewer drew. Of the people whom it `needs` the last one's word lets it through, without all that any
-    of them wanted blanked. `replacing` says of one with the identifier of other records that it takes their place.
+    of them wanted blanked. What `findings` tells is removed but at the places to `keep`; where it takes several people,
+    everywhere. `replacing` says of one with the identifier of other records that it takes their place.
     """
     voted = [(held, [each.vote(held, RELEASED, now_ms, blank) for each in who]) for held, blank in items]
     if needs.persons > 1 or any(each.key for each in who):
@@ -185,7 +187,9 @@ def release_all(
             agreed.append((held, votes))
         else:
             seconded.append(held)
-    return Released(_release(extraction, catalogue, vault, agreed, now_ms, replacing=replacing), tuple(seconded))
+    keep = keep if needs.persons == 1 else frozenset()
+    tallies = _release(extraction, catalogue, vault, agreed, now_ms, replacing=replacing, keep=keep)
+    return Released(tallies, tuple(seconded))
 
 
 def reject(catalogue: Catalogue, vault: Vault, held: HeldItem, reviewer: str, now_ms: int) -> None:
@@ -225,6 +229,7 @@ def _release(
     now_ms: int,
     *,
     replacing: bool,
+    keep: frozenset[str],
 ) -> tuple[ExtractionTally, ...]:
     if not agreed:
         return ()
@@ -233,19 +238,20 @@ def _release(
         blank = tuple(dict.fromkeys(region for vote in votes for region in vote.regions))
         given.append((_known(catalogue, vault, held), blank, votes))
     tallies = extraction.release_all(
-        ((_item(vault, held, blank), held.item) for held, blank, _ in given), replacing=replacing
+        ((_item(vault, held, blank, keep), held.item) for held, blank, _ in given), replacing=replacing
     )
     passed = [
         (held, Decision(RELEASED, " and ".join(vote.reviewer for vote in votes), len(votes), now_ms, blank))
         for (held, blank, votes), tally in zip(given, tallies, strict=True)
         if tally.held == 0
     ]
-    _close(catalogue, vault, passed, lasting=not replacing)
+    _close(catalogue, vault, passed, lasting=not replacing and not keep)
     return tuple(tallies)
 
 
-def _item(vault: Vault, held: HeldItem, blank: Rectangles) -> Item:
-    return Item(original_name(vault, held), held.kind, lambda: held_content(vault, held), held.label, blank=blank)
+def _item(vault: Vault, held: HeldItem, blank: Rectangles, keep: frozenset[str]) -> Item:
+    name = original_name(vault, held)
+    return Item(name, held.kind, lambda: held_content(vault, held), held.label, blank=blank, keep=keep)
 
 
 def _known(catalogue: Catalogue, vault: Vault, held: HeldItem) -> HeldItem:

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.keys import SecretKey
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.deidentification.hl7.deidentifier import Hl7Deidentifier
+from hmchain.records.deidentification.profile import Profile
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.objects import MissingObjectError
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, quarantine_of
@@ -127,3 +131,23 @@ def test_with_batches_of_one_an_item_is_durable_before_the_next_is_asked_for(bed
                 yield item
 
     assert bed.extraction().run(Watching({str(i): letter(i) for i in range(3)}), batch=1).records == 3
+
+
+@pytest.mark.parametrize(("keep", "stays"), [(frozenset(), False), (frozenset({"OBX-5"}), True)], ids=str)
+def test_what_a_reviewer_is_told_of_goes_with_the_release_unless_its_place_is_kept(
+    bed: Bed, keep: frozenset[str], stays: bool
+) -> None:
+    header, patient = "MSH|^~\\&|A|B|C|D|2024||ORU^R01|1|P|2.5.1", "PID|1||48213^^^H^MR||Roe^Jane"
+    message = "\r".join((header, patient, "OBX|1|NM|2345-7^^LN||48213"))
+    rules = {LETTERS: Hl7Deidentifier(Profile(name="p", title=""), Pseudonyms(SecretKey(bytes(32)), "a project"))}
+    run = Extraction(bed.catalogue, bed.vault, BOOK, 1, rules)
+    assert run.run(Letters({"a": message.encode()})).held == 1
+    (held,) = bed.catalogue.quarantine.items("book")
+    assert "48213" not in held.reason
+    (finding,) = review.findings(rules, bed.vault, held)
+    assert (finding.place, finding.word) == ("OBX-5", "48213")
+    who = [review.Reviewer("M. Curie")]
+    done = review.release_all(run, bed.catalogue, bed.vault, [(held, ())], who, 5, keep=keep)
+    assert [tally.records for tally in done.tallies] == [1]
+    (text,) = bed.texts().values()
+    assert (b"48213" in text) is stays

@@ -95,7 +95,12 @@ def look(
     wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
     with reading(directory) as records:
         found = quarantine.look(records, Choice(tuple(items or ()), wanted), target)
-    output.show(found, lambda held: views.show_looked_at(held, target), json=lambda held: views.looked_at(held, target))
+        told = quarantine.findings(records, found[0]) if len(found) == 1 else ()
+    output.show(
+        found,
+        lambda held: views.show_looked_at(held, target, told),
+        json=lambda held: views.looked_at(held, target, told),
+    )
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data quarantine release 3f2a --reviewer 'M. Curie'"))
@@ -119,6 +124,10 @@ def release(
     blank: Annotated[
         bool, typer.Option("--blank-found", help="Blank the places where writing was found, in every frame.")
     ] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="PLACE", help="Keep what `look` shows there; all else of it is removed."),
+    ] = None,
     yes: YesOption = False,
 ) -> None:
     """Let items through, after you looked at them and found nothing that tells who it is; of several, asks first.
@@ -133,7 +142,7 @@ def release(
     with changing(directory) as records, output.progress_bar("releasing") as progress:
         found = quarantine.release(
             records, choice, who, replacing=replace, progress=progress,
-            blank=lambda held: held.regions if blank else (),
+            blank=lambda held: held.regions if blank else (), keep=frozenset(keep or ()),
         )  # fmt: skip
     output.show(found, views.show_released, json=views.released)
 

@@ -13,6 +13,7 @@ from hmchain.plain import plain
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.decisions import DeviceRule
 from hmchain.records.catalogue.entries import PENDING
+from hmchain.records.deidentification.outcome import Finding
 
 _SORTS = {
     "code": ("why", "reason"), "kind": ("kind", "as"), "modality": ("modality", "modality"),
@@ -82,19 +83,23 @@ def _decision(each: QuarantineEntry) -> str:
     return PENDING
 
 
-def looked_at(found: Sequence[HeldItem], target: Path) -> dict[str, object]:
+def looked_at(found: Sequence[HeldItem], target: Path, told: Sequence[Finding]) -> dict[str, object]:
     """The same as JSON."""
     if len(found) == 1:
-        return {"item": found[0].item, "file": target}
+        words = [{"place": each.place, "word": each.word} for each in told]
+        return {"item": found[0].item, "file": target, "told": words}
     return {"items": [held.item for held in found], "folder": target}
 
 
-def show_looked_at(found: Sequence[HeldItem], target: Path) -> None:
-    """Say where the items are."""
+def show_looked_at(found: Sequence[HeldItem], target: Path, told: Sequence[Finding]) -> None:
+    """Say where the items are, and of one what would stay of it and tells who it is about."""
     if len(found) == 1 and not target.is_dir():
         output.say(f"{target} is the item as it came ({found[0].kind}). Delete it when you have looked at it.")
-        return
-    output.say(f"{target} holds {plural(len(found), 'item')} as they came. Delete them when you have looked at them.")
+    else:
+        output.say(f"{target} holds {plural(len(found), 'item')} as they came. Delete them after you looked at them.")
+    if told:
+        output.say("This would stay and is the patient's, or may be. A release removes it, but not at --keep PLACE:")
+        output.fields([(each.place, each.word) for each in told])
 
 
 def released(found: ReviewOutcome) -> dict[str, object]:
