@@ -141,3 +141,10 @@ def test_the_composed_collection_is_the_same_each_time_and_its_key_finds_what_is
     assert score.leaks == sum(score.required[action] for action in LEAKS), "nothing was taken out"
     for action in set(Action) - set(LEAKS):
         assert score.passed[action] == score.required[action], action
+
+
+def test_a_sample_of_the_composed_collection_is_done_to_the_last_action_and_nothing_leaks() -> None:
+    score = scoring.score_composed(24).score
+    assert (score.leaks, score.missing.total(), score.ambiguous) == (0, 0, 0), score.failures
+    assert score.share >= 0.999, score.failures
+    assert set(score.required) == set(Action)

@@ -141,6 +141,11 @@ _COUNTED = frozenset(
         "mbq",
     }
 )
+_OF_NAMES = frozenset(
+    """af al am an auf by da das de del della dem den der des di do dos du e el et i im la las le les lo los mac san st
+    te ten ter van vom von y zu zum zur""".split()  # noqa: SIM905
+)
+"""Small words that stand in names as well as in descriptions."""
 _NO_SETTING = frozenset("yj")
 """An age is written with these letters after it."""
 
@@ -326,16 +331,24 @@ def _overlap(token: _Token, span: tuple[int, int]) -> bool:
 
 
 def _is_loose(token: _Token, kept: list[_Token], text: str) -> bool:
-    """Tell whether a single letter, a side maybe, stands alone or beside a word that went: it could be an initial."""
-    if token.end - token.start > 1 or text[token.start].isdigit():
+    """Tell whether a single letter, a side maybe, or the small word of a name stands alone or beside a word that went.
+
+    It could be an initial, or the `der` of `van der Meulen`.
+    """
+    if not _is_small(token, text):
         return False
-    if all(other.end - other.start == 1 for other in kept):
+    if all(_is_small(other, text) for other in kept):
         return True
     ends = {other.end for other in kept} | {0}
     starts = {other.start for other in kept} | {len(text)}
     before = len(text[: token.start].rstrip(_BESIDE))
     after = len(text) - len(text[token.end :].lstrip(_BESIDE))
     return before not in ends or after not in starts
+
+
+def _is_small(token: _Token, text: str) -> bool:
+    written = text[token.start : token.end]
+    return (len(written) == 1 and not written.isdigit()) or fold(written) in _OF_NAMES
 
 
 _MARKS = re.compile(r"[^ -/:;=<>?\[\]^_{|}~*#&%'\"+]")

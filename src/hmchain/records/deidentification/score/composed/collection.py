@@ -13,7 +13,7 @@ from numpy.random import PCG64, Generator
 from pydicom import config
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from hmchain.records.deidentification.score.answers import Action, Answer
 from hmchain.records.deidentification.score.composed.modalities import MODALITIES, Modality
@@ -193,7 +193,16 @@ class _Object:
         self._set.BitsAllocated, self._set.BitsStored, self._set.HighBit = allocated, modality.bits, modality.bits - 1
         self._set.PixelRepresentation = 0
         samples = np.round(plane * (2**modality.bits - 1)).astype("<u2" if allocated == 16 else "u1")
+        if modality.colour:
+            self._set.SamplesPerPixel, self._set.PhotometricInterpretation = 3, "RGB"
+            self._set.PlanarConfiguration = 0
+            samples = np.repeat(samples[..., None], 3, axis=2)
+        if modality.frames > 1:
+            self._set.NumberOfFrames = str(modality.frames)
+            samples = np.repeat(samples[None], modality.frames, axis=0)
         self._set.add_new("PixelData", "OW" if allocated == 16 else "OB", samples.tobytes())
+        if modality.compressed:
+            self._set.compress(RLELossless, generate_instance_uid=False)
         self._must(Action.PIXELS_HIDDEN if boxes else Action.PIXELS_RETAINED, "(7fe0,0010)", boxes=boxes)
 
 

@@ -37,6 +37,9 @@ class Modality:
     writes: float = 0.0
     """The share of its images that have writing in the pixels."""
     image_type: tuple[str, ...] = ("ORIGINAL", "PRIMARY")
+    colour: bool = False
+    frames: int = 1
+    compressed: bool = False
     private: Mapping[tuple[int, str, int], tuple[str, Any]] = field(default_factory=dict)
     """Elements of PS3.15's safe private table, which stay: group, creator, element; VR and value."""
 
@@ -68,7 +71,7 @@ MODALITIES = (
     Modality(
         "CR", ComputedRadiographyImageStorage, "FUJIFILM Corporation", "FCR",
         ("XR CHEST 2 VIEWS", "Röntgen Hand links"), ("PA CHEST", "LAT", "Hand ap"),
-        {"ViewPosition": "PA", "KVP": "110"}, bits=10, writes=0.2,
+        {"ViewPosition": "PA", "KVP": "110"}, bits=10, writes=0.2, compressed=True,
     ),
     Modality(
         "DX", DigitalXRayImageStorageForPresentation, "Philips Medical Systems", "DigitalDiagnost",
@@ -85,12 +88,12 @@ MODALITIES = (
     Modality(
         "US", UltrasoundImageStorage, "GE Healthcare", "LOGIQ E9",
         ("US ABDOMEN COMPLETE", "Sonographie Schilddrüse"), ("Abdomen", "Liver long", "Thyroid trans"),
-        {"ScanningSequence": ""}, bits=8, writes=0.6,
+        {}, bits=8, writes=0.6, colour=True,
     ),
     Modality(
         "XA", XRayAngiographicImageStorage, "SIEMENS", "AXIOM-Artis",
         ("CORONARY ANGIOGRAM", "Angiographie Becken"), ("LAO 30 CRAN 15", "RCA", "LV"),
-        {"KVP": "80", "PositionerPrimaryAngle": "30", "PositionerSecondaryAngle": "15"}, bits=8, writes=0.4,
+        {"KVP": "80", "PositionerPrimaryAngle": "30", "PositionerSecondaryAngle": "15"}, bits=8, writes=0.4, frames=3,
     ),
     Modality(
         "NM", NuclearMedicineImageStorage, "Philips Medical Systems", "BrightView",
