@@ -32,7 +32,8 @@ Types = Mapping[int, ElementType]
 """Types by tag; those that are not there are optional."""
 
 _BODY_PART, _LATERALITY, _IMAGE_LATERALITY = 0x00180015, 0x00200060, 0x00200062
-_FUNCTIONAL_GROUPS = (0x52009229, 0x52009230)
+_ELSEWHERE = (0x52009229, 0x52009230, 0x54000100)
+"""Functional groups, which say it of frames, and waveforms, which have no sides."""
 _NO_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture: what any image has at least."""
 _CODED: Types = dict.fromkeys((0x00080105, 0x00080106), ElementType.VALUE)
@@ -84,10 +85,9 @@ def in_items(sequence: int) -> Types:
 def wanted_now(came: Container[int], left: Container[int], types: Types) -> Iterator[int]:
     """Attributes that an object needs, empty, since what made them needless went.
 
-    An object that says a part of the body that is no pair has no laterality; one that says no part has an unknown one,
-    unless that is said of its frames.
+    An object that says a part of the body that is no pair has no laterality; one that says no part has an unknown one.
     """
-    said = any(tag in left for tag in (_BODY_PART, _LATERALITY, _IMAGE_LATERALITY, *_FUNCTIONAL_GROUPS))
+    said = any(tag in left for tag in (_BODY_PART, _LATERALITY, _IMAGE_LATERALITY, *_ELSEWHERE))
     if _BODY_PART in came and not said and _LATERALITY in types:
         yield _LATERALITY
 
