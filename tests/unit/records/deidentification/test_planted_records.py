@@ -29,7 +29,7 @@ from hmchain.records.sources.tables import Column, Table, TableSchema
 from support.health_records import AS_OF, profile, pseudonyms
 from support.planted_people import Person, person, told
 
-WAYS = 8
+WAYS = 4
 PROFILES = ("basic", "longitudinal")
 BOOK = load_book()
 FHIR_BY = {name: FhirDeidentifier(profile(name), pseudonyms(), AS_OF) for name in PROFILES}
