@@ -23,7 +23,8 @@ class Finds:
     """Counts files as a source finds them, one after the other; by one thread."""
 
     def __init__(self, *, answers: bool = False, counting: bool = False) -> None:
-        """`answers` says that they are a server's: the same may come several times; `counting` that nothing is read."""
+        """`answers` says that they are a server's: the same may come several times; `counting` that
+        files are only counted: nobody is told of any."""
         self.answers, self.counting = answers, counting
         self.files = 0
         """How many were found."""
@@ -67,6 +68,8 @@ class Finds:
 
     def end(self) -> None:
         """End with the last file."""
+        if self.counting:
+            return
         if self._is_quiet and not self._passed:
             self.passed(NOTHING)
         if self._passed:
