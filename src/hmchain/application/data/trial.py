@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from hmchain.keys import SecretKey
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue, Dataset
 from hmchain.records.catalogue.accounts import Account
+from hmchain.records.catalogue.catalogue import CatalogueError
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.profile import Profile, load_profile
@@ -90,18 +91,25 @@ def passing_bench(profile: str | None, schema: str) -> Iterator[Bench]:
 def folder_bench(records: Records, folder: Path, dataset: Dataset) -> Iterator[Bench]:
     """A bench in a folder of clean files, of what is done there already.
 
-    If somebody opted out since, what is done begins anew.
+    What is done begins anew if somebody opted out since, or if the bench is damaged; on a disk that no database can lie
+    on, a share of another machine say, it lies elsewhere and is gone when the run ends, however it does.
     """
     key = records.catalogue.projects.key(dataset.project).derive("hmchain clean files")
     left_out = records.catalogue.left_out(dataset.project)
     work = folder / files.WORK
-    with _bench(work, key, dataset) as bench:
-        if not _holds_left_out(bench, left_out):
-            bench.catalogue.quarantine.decisions = records.catalogue.quarantine.decisions
-            yield bench
-            return
-    shutil.rmtree(work)
-    with _bench(work, key, dataset) as bench:
+    with ExitStack() as stack:
+        try:
+            bench = stack.enter_context(_bench(work, key, dataset))
+            usable = not _holds_left_out(bench, left_out)
+        except CatalogueError:
+            usable = False
+        if not usable:
+            stack.close()
+            shutil.rmtree(work, ignore_errors=True)
+            try:
+                bench = stack.enter_context(_bench(work, key, dataset))
+            except CatalogueError:
+                bench = stack.enter_context(_bench(Path(stack.enter_context(TemporaryDirectory())), key, dataset))
         bench.catalogue.quarantine.decisions = records.catalogue.quarantine.decisions
         yield bench
 
@@ -190,7 +198,8 @@ def _holds_left_out(bench: Bench, left_out: LeftOut) -> bool:
 def _result(bench: Bench, tally: ExtractionTally, account: Account) -> Trial:
     catalogue, name = bench.catalogue, bench.dataset.name
     waiting = (each for each in catalogue.quarantine.items(name) if each.state == PENDING)
-    held = Counter((each.code, each.reason, each.releasable) for each in waiting)
+    counted = Counter((each.code, each.reason, each.releasable) for each in waiting)
+    held = Counter(dict(sorted(counted.items())))  # of equal counts the first by name comes first, in every report
     media = Counter(entry.media_type for entry in catalogue.records(name, _VERSION))
     actions = Counter({(each.element, each.done): each.count for each in catalogue.actions(name, _VERSION)})
     patients = catalogue.version(name, _VERSION).subjects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import stat
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from hmchain.application.data import deidentification, extraction
 from hmchain.application.site import hospital
+from hmchain.records.pipeline import clean_files
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
 from support.dicom_objects import ct, written
@@ -106,3 +108,32 @@ def test_a_steward_sees_by_name_which_file_became_what(steward: Steward, scans: 
     within = str(tmp_path / "clean" / "became.csv")
     said = ("deidentify", str(scans), "--project", "p", "--output", str(tmp_path / "clean"), "--list", within)
     assert steward.run(*said, expect=2)["error"]["code"] == "list_place"
+
+
+@pytest.mark.parametrize("what", ["as it was", "damaged", "on a share"])
+def test_clean_files_go_on_whatever_became_of_what_is_known_of_them(
+    steward: Steward, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    said = ("deidentify", str(scans), "--project", "p", "--workers", "1", "--as", "dicom", "--output")
+    with monkeypatch.context() as full:
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+        full.setattr(clean_files, "sync_tree", fail)
+        steward.run(*said, str(out), expect=4)
+    work = out / clean_files.WORK
+    assert not work.exists(), "all was written"
+    if what != "as it was":
+        work.mkdir()
+        (work / "bench.db").write_bytes(b"no database" * 100)
+    if what == "on a share":
+        (work / "bench.db").unlink()
+        (work / "bench.db").mkdir()
+    found, expected = steward.run(*said, str(out)), steward.run(*said, str(whole))
+    assert found == expected and found["records"] == {"application/dicom": 12}
+    assert {path.name: path.read_bytes() for path in out.glob("*.dcm")} == {
+        path.name: path.read_bytes() for path in whole.glob("*.dcm")
+    }
+    assert not (out / clean_files.WORK).exists()
