@@ -250,13 +250,24 @@ def compose(r: Generator, side: int) -> Plane:
 
 
 def slices(folder: Path, names: tuple[str, ...], every: int) -> list[Plane]:
-    """Real MR slices of the named series, the largest value 1."""
+    """Real MR slices of the named series, from 0 to 1."""
+    return _read([path for name in names for path in sorted((folder / name).rglob("*.dcm"))[::every]])
+
+
+def own(names: tuple[str, ...]) -> list[Plane]:
+    """Images that come with pydicom, from 0 to 1."""
+    from pydicom.data import get_testdata_file
+
+    return _read([Path(str(get_testdata_file(f"{name}.dcm", download=False))) for name in names])
+
+
+def _read(paths: list[Path]) -> list[Plane]:
     from pydicom import dcmread
 
     found: list[Plane] = []
-    for name in names:
-        for path in sorted((folder / name).rglob("*.dcm"))[::every]:
-            pixels = np.squeeze(dcmread(path).pixel_array).astype(np.float32)
-            if pixels.ndim == 2 and np.ptp(pixels) > 0:
-                found.append((pixels - pixels.min()) / np.float32(np.ptp(pixels)))
+    for path in paths:
+        pixels = np.squeeze(dcmread(path).pixel_array).astype(np.float32)
+        if pixels.ndim == 2 and np.ptp(pixels) > 0:
+            low, high = pixels.min(), np.percentile(pixels, 99.8)
+            found.append(np.clip((pixels - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32))
     return found

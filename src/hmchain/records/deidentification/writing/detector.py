@@ -20,10 +20,10 @@ _SCALES = 3
 """An image is looked at whole, at a half and at a quarter, for letters from 6 to 160 pixels."""
 _HALVED_MIN = 96
 """Pixels to a side that are left to look at a smaller copy."""
-UNSAFE, LOOK = 0.8, 0.4
+UNSAFE, LOOK = 0.8, 0.5
 """Scores from which a region is writing, and from which a person looks: the operating curve is in the docs."""
-_CELLS_MIN = 3
-"""Cells of a region: fewer are less than two letters of the least size."""
+_OUTSKIRTS = 0.5
+"""A region reaches as far as cells score so much of its threshold: not all of a word is equally sure."""
 _REGIONS_MAX = 200
 """Of a copy of the image: with more of them it is unsafe in any case."""
 _WORD = 1.6
@@ -47,9 +47,13 @@ class Scores:
         return Writing(Verdict.UNSAFE if sure else Verdict.LOOK, tuple(found))
 
     def _regions(self, times: int, scores: Plane, threshold: float) -> Iterator[Region]:
-        """Rectangles of pixels with a margin of a cell, since a letter's end may lie in the next."""
-        side = CELL * times
-        for one in regions(scores, threshold, _CELLS_MIN)[:_REGIONS_MAX]:
+        """Rectangles of pixels with a margin of a cell, since a letter's end may lie in the next.
+
+        A smaller copy must be surer: from afar a row of sections or of vertebrae looks like letters, and those that are
+        found in the whole image need no second look.
+        """
+        side, surer = CELL * times, 1 - (1 - threshold) / times**2
+        for one in regions(scores, surer, surer * _OUTSKIRTS)[:_REGIONS_MAX]:
             left, top = max(one.left - 1, 0) * side, max(one.top - 1, 0) * side
             right, low = (one.left + one.width + 1) * side, (one.top + one.height + 1) * side
             yield Region(left, top, min(right, self.columns) - left, min(low, self.rows) - top, one.score)

@@ -8,19 +8,18 @@ from numpy.typing import NDArray
 from hmchain.records.deidentification.writing.answer import Region
 
 
-def regions(scores: NDArray[np.float32], threshold: float, cells_min: int) -> list[Region]:
-    """The connected cells that score more than `threshold`, as rectangles of cells, the surest first.
+def regions(scores: NDArray[np.float32], threshold: float, outskirts: float) -> list[Region]:
+    """Connected cells as rectangles of cells, the surest first.
 
-    Those of fewer than `cells_min` cells are left out.
+    One of them at least scores more than `threshold`, all of them more than `outskirts`.
     """
     found: list[Region] = []
-    for rows, columns in _components(scores > threshold):
-        if len(rows) < cells_min:
-            continue
-        top, left = int(rows.min()), int(columns.min())
-        height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
+    for rows, columns in _components(scores > outskirts) if (scores > threshold).any() else ():
         score = float(scores[rows, columns].max())
-        found.append(Region(left, top, width, height, score))
+        if score > threshold:
+            top, left = int(rows.min()), int(columns.min())
+            height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
+            found.append(Region(left, top, width, height, score))
     return sorted(found, key=lambda region: -region.score)
 
 

@@ -17,7 +17,7 @@ def test_components_are_those_that_another_library_finds() -> None:
         labels, count = ndimage.label(hot, np.ones((3, 3)))
         boxes = {(s[1].start, s[0].start, s[1].stop - s[1].start, s[0].stop - s[0].start)
                  for s in ndimage.find_objects(labels)}  # fmt: skip
-        found = regions(scores, 1 - share, 1)
+        found = regions(scores, 1 - share, 1 - share)
         assert len(found) == count
         assert {(one.left, one.top, one.width, one.height) for one in found} == boxes
         assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
@@ -29,14 +29,15 @@ def test_a_spiral_is_one_region() -> None:
         scores[ring, ring : 31 - ring] = scores[30 - ring, ring : 31 - ring] = 1
         scores[ring : 31 - ring, 30 - ring] = scores[ring + 2 : 31 - ring, ring] = 1
         scores[ring + 2, ring + 1] = 1
-    assert len(regions(scores, 0.5, 1)) == 1
+    assert len(regions(scores, 0.5, 0.5)) == 1
 
 
-def test_single_cells_are_left_out() -> None:
+def test_a_region_has_a_sure_cell_and_reaches_as_far_as_its_outskirts() -> None:
     scores = np.zeros((9, 9), np.float32)
-    scores[2, 2] = scores[6, 4:8] = 0.9
-    assert regions(scores, 0.5, 3) == [Region(4, 6, 4, 1, scores[2, 2].item())]
-    assert regions(scores, 0.9, 1) == []
+    scores[2, 2:5] = 0.5
+    scores[6, 4:8] = (0.4, 0.9, 0.4, 0.2)
+    assert regions(scores, 0.6, 0.3) == [Region(4, 6, 3, 1, scores[6, 5].item())]
+    assert regions(scores, 0.9, 0.1) == []
 
 
 def test_letters_of_a_word_are_merged_and_a_far_one_stays() -> None:
