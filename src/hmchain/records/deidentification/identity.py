@@ -198,17 +198,17 @@ class Identity:
             by_kind[kind].append(data)
             if _may_be_spelled(data, kind) and self.in_numbers(data, kind):
                 return False
+        counted: list[float] = []
+        looks: list[bytes] = []
         for kind, parts in by_kind.items():
             numbers = np.frombuffer(b"".join(parts), kind)
             few = [part for part in parts if len(part) <= FEW_NUMBERS * numbers.itemsize]
-            counted = np.frombuffer(b"".join(few), kind).tolist() if numbers.itemsize > 1 else []
-            looks = [view.lower() for view in _views(b"".join(parts), numbers)]
-            for forms in self._forms():
-                if not forms.values.keys().isdisjoint(map(abs, counted)):
-                    return False
-                if any(word in look for word in forms.in_bytes for look in looks):
-                    return False
-        return True
+            counted += np.frombuffer(b"".join(few), kind).tolist() if numbers.itemsize > 1 else []
+            looks += _views(b"".join(parts), numbers)
+        together = b"\0".join(looks).lower()
+        return self.is_nowhere_in_values(counted) and not any(
+            word in together for forms in self._forms() for word in forms.in_bytes
+        )
 
     def words(self) -> frozenset[bytes]:
         """List what may be looked for in bytes of any kind, in lower case."""

@@ -162,10 +162,10 @@ class Guard:
         numbers = [value for value in kept if value.vr in _KINDS]
         if not people.is_nowhere_in_numbers([(_KINDS[value.vr], value.value) for value in numbers]):
             yield from ((value, people) for value in numbers)
-        if not _are_nowhere_in(people, texts):
+        if not (_is_in_no_number(people, texts) and people.is_nowhere_in(_words(texts))):
             yield from ((value, people) for value in texts)
-        texts = [value for value in texts if not value.rule.option]
-        if not _are_nowhere_in(places, texts):
+        texts = [value for value in texts if not value.rule.option and value.vr not in _NUMBERS_IN_TEXT]
+        if not places.is_nowhere_in(_words(texts)):
             yield from ((value, places) for value in texts)
 
 
@@ -206,12 +206,15 @@ def _may_tell(value: KeptValue) -> bool:
     return value.vr not in _KINDS and value.vr not in _OURS and not value.rule.closed
 
 
-def _are_nowhere_in(identity: Identity, texts: Sequence[KeptValue]) -> bool:
-    """Look at texts together."""
+def _words(texts: Sequence[KeptValue]) -> str:
+    """Texts together, but for numbers."""
+    return b"\n".join(value.value for value in texts if value.vr not in _NUMBERS_IN_TEXT).decode("ascii")
+
+
+def _is_in_no_number(identity: Identity, texts: Sequence[KeptValue]) -> bool:
+    """Look at numbers in texts together."""
     numbers = b"\\".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT)
-    words = b"\n".join(value.value for value in texts if value.vr not in _NUMBERS_IN_TEXT)
-    are_none = identity.is_nowhere_in_values(list(_numbers(numbers.decode("ascii"))))
-    return are_none and identity.is_nowhere_in(words.decode("ascii"))
+    return identity.is_nowhere_in_values(list(_numbers(numbers.decode("ascii"))))
 
 
 def _trace(identity: Identity, kept: KeptValue) -> Trace:
