@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hmchain.application.data import scoring
-from hmchain.records.deidentification.score.scorer import as_table
+from hmchain.records.deidentification.score.score import as_table
 
 WANTED = 0.999
 QUICK_PATIENTS = 60

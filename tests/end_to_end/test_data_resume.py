@@ -52,7 +52,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_export_that_is_killed_goes_on(steward: Steward, pictures: Path, tmp_path: Path) -> None:
-    steward.run("extract", str(pictures), "--into", "pictures")
+    steward.run("extract", str(pictures), "--into", "pictures", "--profile", "published")
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert 20 <= killed(steward, out, "export", "pictures") < COUNT, "it was too fast to be killed"
     cut = next(out.glob("*.png"))
@@ -69,7 +69,7 @@ def test_an_export_that_is_killed_goes_on(steward: Steward, pictures: Path, tmp_
 
 
 def test_what_was_erased_meanwhile_is_not_left_in_an_export(steward: Steward, pictures: Path, tmp_path: Path) -> None:
-    steward.run("extract", str(pictures), "--into", "pictures")
+    steward.run("extract", str(pictures), "--into", "pictures", "--profile", "published")
     out = tmp_path / "out"
     assert killed(steward, out, "export", "pictures") < COUNT
     (out / "notes.txt").write_text("mine")
@@ -82,9 +82,9 @@ def test_what_was_erased_meanwhile_is_not_left_in_an_export(steward: Steward, pi
 
 def test_clean_files_that_are_cut_short_are_finished(steward: Steward, pictures: Path, tmp_path: Path) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
-    command = ("deidentify", str(pictures), "--project", "p", "--workers", "1")
+    command = ("deidentify", str(pictures), "--project", "p", "--workers", "1", "--profile", "published")
     assert 20 <= killed(steward, out, *command) < COUNT, "it was too fast to be killed"
-    other = ("deidentify", str(pictures), "--project", "other", "--output", str(out))
+    other = ("deidentify", str(pictures), "--project", "other", "--profile", "published", "--output", str(out))
     error = steward.run(*other, expect=2)["error"]
     assert error["code"] == "folder_in_use" and "project p" in error["what"]
     steward.run(*command, "--output", str(out))
@@ -96,13 +96,16 @@ def test_clean_files_that_are_cut_short_are_finished(steward: Steward, pictures:
 
 
 def test_a_folder_of_something_else_is_left_alone(steward: Steward, pictures: Path, tmp_path: Path) -> None:
-    steward.run("extract", str(pictures), "--into", "pictures")
+    steward.run("extract", str(pictures), "--into", "pictures", "--profile", "published")
     for content in ({"notes.txt": b"x"}, {".hmchain-unfinished": b"\xff\xfe not ours"}):
         out = tmp_path / f"out-{len(content)}-{next(iter(content))}"
         out.mkdir()
         for name, data in content.items():
             (out / name).write_bytes(data)
-        for command in (("export", "pictures"), ("deidentify", str(pictures), "--project", "p")):
+        for command in (
+            ("export", "pictures"),
+            ("deidentify", str(pictures), "--project", "p", "--profile", "published"),
+        ):
             error = steward.run(*command, "--output", str(out), expect=2)["error"]
             assert error["code"] == "folder_in_use"
         assert files(out) == content

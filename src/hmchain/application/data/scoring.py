@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,8 +18,11 @@ from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held
 from hmchain.records.deidentification.profile import PixelRules, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.score.answers import Answer, read_answers
-from hmchain.records.deidentification.score.scorer import Score, Scorer
+from hmchain.records.deidentification.score.score import Score
 from hmchain.records.sources.item import DICOM, Item
+
+if TYPE_CHECKING:
+    from hmchain.records.deidentification.score.scorer import Scorer
 
 PROFILE = "tcia"
 """The challenge's own options: those that The Cancer Imaging Archive takes."""
@@ -73,6 +77,7 @@ def _scored(
     answered: Iterable[tuple[Item, Iterable[Answer]]], profile: str, total: int | None, progress: Progress | None
 ) -> Score:
     from hmchain.records.deidentification.dicom.deidentifier import DicomDeidentifier
+    from hmchain.records.deidentification.score.scorer import Scorer
 
     rules = msgspec.structs.replace(load_profile(profile), pixels=PixelRules(find_writing=True, blank_found=True))
     by, scorer = DicomDeidentifier(rules, Pseudonyms(SecretKey.generate(), "score")), Scorer()

@@ -107,7 +107,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
     assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
     assert kinds[ReadCommand] == {
         "version", "completion", "data inspect", "data log", "data selftest", "data list", "data show", "data verify",
-        "data quarantine list",
+        "data patients show", "data person list", "data quarantine list",
         "data vault verify", "study status", "study list", "study show", "model list", "model show", "model predict",
         "audit verify", "audit proof", "audit verify-record", "audit trace", "ledger blocks", "ledger tx",
         "ledger proof", "ledger check-proof", "network status", "network ballots", "network parameters",

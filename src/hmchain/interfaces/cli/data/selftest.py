@@ -15,7 +15,7 @@ from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import example
 from hmchain.records.deidentification.canary import gate
 from hmchain.records.deidentification.canary.gate import GateReport
-from hmchain.records.deidentification.score.scorer import as_table
+from hmchain.records.deidentification.score.score import as_table
 
 app = typer.Typer()
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ CELL = 4
 """Pixels to a side that share a score."""
 _STEP = 8
 """The net halves an image three times."""
-_PIXELS_A_TIME = 3 << 19
+PIXELS_A_TIME = 3 << 19
 _OVERLAP = 144
 """Rows that a strip shares with the next: as far as the net looks."""
 
@@ -37,7 +38,7 @@ class Net:
     def scores(self, plane: Plane) -> Plane:
         """A score from 0 to 1 for every cell of an image, strip by strip, so that memory is bounded by a strip."""
         levels = Levels.of(plane)
-        strip = max(_PIXELS_A_TIME // plane.shape[1] // _STEP * _STEP, 2 * _OVERLAP + _STEP)
+        strip = max(PIXELS_A_TIME // plane.shape[1] // _STEP * _STEP, 2 * _OVERLAP + _STEP)
         if plane.shape[0] <= strip:
             return self._strip(plane, levels)
         rows = -(-plane.shape[0] // CELL)
@@ -60,7 +61,10 @@ class Net:
 
     def _loaded(self) -> InferenceSession:
         if self._session is None:
-            from onnxruntime import InferenceSession, SessionOptions
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # heard at the import, by builds from 1.31 on
+            from onnxruntime import InferenceSession, SessionOptions, disable_telemetry_events
+
+            disable_telemetry_events()
 
             options = SessionOptions()
             options.intra_op_num_threads = options.inter_op_num_threads = 1

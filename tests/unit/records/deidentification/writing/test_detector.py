@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -59,3 +64,12 @@ def test_a_detector_travels_to_a_worker() -> None:
     detector = Detector()
     before = detector.look(image)
     assert pickle.loads(pickle.dumps(detector)).look(image) == before
+
+
+def test_a_look_writes_no_file_and_opens_no_connection(tmp_path: Path) -> None:
+    """Some builds of the library that runs the net report their use to its maker: none of them may be installed."""
+    look = "import numpy; from hmchain.records.deidentification.writing import Detector; Detector().look(numpy.eye(64))"
+    subprocess.run([sys.executable, "-c", look], check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    assert not any(b"OneDsTelemetry" in path.read_bytes() for path in folder.glob("onnxruntime_pybind11_state*"))

@@ -70,6 +70,6 @@ def test_a_large_image_is_scored_strip_by_strip_as_it_would_be_whole(monkeypatch
     image[300:312, 20:70:3] = 500
     net = Net()
     whole = net.scores(image)
-    monkeypatch.setattr("hmchain.records.deidentification.writing.net._PIXELS_A_TIME", 90 * 300)
+    monkeypatch.setattr("hmchain.records.deidentification.writing.net.PIXELS_A_TIME", 90 * 300)
     assert np.abs(net.scores(image) - whole).max() < 0.05
     assert whole.shape == (175, 23)
