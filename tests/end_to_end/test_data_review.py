@@ -68,6 +68,8 @@ def test_several_ids_and_what_nobody_can_release(steward: Steward, screens: Path
     steward.run("quarantine", "look", *two, "--output", str(tmp_path / "seen"))
     assert sorted(path.stem for path in (tmp_path / "seen").iterdir()) == sorted(two)
     assert steward.run("quarantine", "release", *two, "--reviewer", "Curie", "--yes")["released"] == 2
+    nowhere = steward.run("quarantine", "release", "--all", "--blank-found", "--reviewer", "Curie", "--yes")
+    assert (nowhere["released"], nowhere["refused"]["burned_in_text"]) == (0, 7), "there is no place to blank"
     rest = steward.run("quarantine", "release", "--all", "--reviewer", "Curie", "--yes")
     assert (rest["released"], rest["refused"]) == (7, {"damaged": 2})
     for arguments, code in (

@@ -82,6 +82,10 @@ class Choice:
     """Said where nothing narrows it down."""
 
 
+Blanking = Callable[[HeldItem], Rectangles | None]
+"""Says what of an item is set to 0 when it is let through; None lets it wait."""
+
+
 @dataclass(frozen=True)
 class ReviewOutcome:
     """The results of a decision about some items."""
@@ -179,11 +183,13 @@ def release(
     who: Sequence[Reviewer],
     *,
     replacing: bool = False,
-    blank: Callable[[HeldItem], Rectangles] = lambda held: (),
+    blank: Blanking = lambda held: (),
     keep: frozenset[str] = frozenset(),
     progress: Progress | None = None,
 ) -> ReviewOutcome:
     """Let items through that wait, `replacing` what has their identifiers, without what `blank` says of each.
+
+    An item of which `blank` says None is not let through.
 
     What tells who they are about (`findings`) is removed but at the places to `keep`.
 
@@ -203,12 +209,12 @@ def release(
         runs: dict[str, Extraction] = {}
         with recorded(records.folder.activity, _deed(What.RELEASE, name, version, _names(who))) as deed:
             for held in _batches(items):
-                able = [each for each in held if batch.is_able(each, is_closed=is_closed, replacing=replacing)]
+                able = [each for each in held if batch.is_able(each, is_closed, replacing, blank)]
                 for kind, some in groupby(sorted(able, key=lambda each: each.kind), key=lambda each: each.kind):
                     if kind not in runs:
                         rules = rules_of(records, dataset, kind)
                         runs[kind] = Extraction(records.catalogue, records.vault, dataset, version, rules)
-                    pairs = [(each, blank(each)) for each in some]
+                    pairs = [(each, blank(each) or ()) for each in some]
                     done = review.release_all(
                         runs[kind], records.catalogue, records.vault, pairs, who, now_ms(),
                         needs=Needs(needed, people), replacing=replacing, keep=keep,
@@ -290,12 +296,16 @@ class _Batch:
         self._seen = 0
         self._refused: Counter[str] = Counter()
 
-    def is_able(self, held: HeldItem, *, is_closed: bool, replacing: bool) -> bool:
+    def is_able(self, held: HeldItem, is_closed: bool, replacing: bool, blank: Blanking) -> bool:
         """Tell whether an item can be released; raises why not if it is the only one."""
         if self.is_single:
             self.outcome = replace(self.outcome, item=held)
         try:
             review.require_releasable(held, replacing=replacing)
+            if blank(held) is None:
+                what = f"item {held.item.hex()[:12]} has no place to blank: no writing was found in it"
+                hint = "look at it, `hmchain data quarantine review`; release it without --blank-found if it has none"
+                raise NotReleasableError(what, hint)
             if is_closed:
                 hint = "extract the next version and decide about it there, before that one is registered; reject this"
                 raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without it", hint)

@@ -122,7 +122,7 @@ def release(
         typer.Option("--replace", help="Of two with one identifier take this one; to keep the other, reject this."),
     ] = False,
     blank: Annotated[
-        bool, typer.Option("--blank-found", help="Blank the places where writing was found, in every frame.")
+        bool, typer.Option("--blank-found", help="Blank the places where writing was found; what has none stays.")
     ] = False,
     keep: Annotated[
         list[str] | None,
@@ -142,7 +142,7 @@ def release(
     with changing(directory) as records, output.progress_bar("releasing") as progress:
         found = quarantine.release(
             records, choice, who, replacing=replace, progress=progress,
-            blank=lambda held: held.regions if blank else (), keep=frozenset(keep or ()),
+            blank=lambda held: (held.regions or None) if blank else (), keep=frozenset(keep or ()),
         )  # fmt: skip
     output.show(found, views.show_released, json=views.released)
 
