@@ -202,7 +202,7 @@ def test_an_extraction_that_is_killed_goes_on(tmp_path: Path, steward: Steward) 
             killed += 1
         process.wait()
     assert killed, "the extraction was too fast to be killed"
-    done = steward.run("extract", str(folder), "--into", "pictures")
+    done = steward.run("extract", str(folder), "--into", "pictures", "--profile", "published")
     assert done["resumed"] + done["items"] == 400
     shown = steward.run("show", "pictures")
     assert shown["records"] == 400 and shown["duplicates"] == 0

@@ -14,6 +14,10 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet
 
+from hmchain.records.destinations.destination import DestinationError
+from hmchain.records.destinations.opening import open_destination
+from hmchain.records.sources.http import Patience
+from hmchain.records.sources.request import SourceRequest
 from support.dicom_objects import ct, written
 from support.pacs import HOST, TITLE, Orthanc, free_ports, running_orthanc
 from support.steward import Steward
@@ -124,16 +128,12 @@ def test_a_pacs_has_the_objects_that_the_vault_has(steward: Steward, scans: Path
     assert (line["records"], line["where"], line["leaves"]) == (count, "server", True)
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("address", ["dimse://NOBODY@127.0.0.1:{}", "dicomweb+http://127.0.0.1:{}/dicom-web"])
-def test_a_place_that_does_not_answer_is_named(
-    steward: Steward, scans: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    extracted(steward, scans)
+def test_a_place_that_does_not_answer_is_named(address: str) -> None:
     (port,) = free_ports(1)
-    failed = steward.run("send", "set", address.format(port), expect=4)["error"]
-    assert failed["code"] == "destination" and str(port) in failed["what"]
+    to = SourceRequest(place=address.format(port))
+    with open_destination(to, Patience((0.01,))) as place, pytest.raises(DestinationError, match=str(port)):
+        place.send(written(ct()))
 
 
 @pytest.mark.parametrize("address", ["/mnt/folder", "fhir+https://x.example/r4", "mllp://127.0.0.1:1", "dimse://"])

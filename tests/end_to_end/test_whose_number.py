@@ -32,14 +32,43 @@ def test_two_people_of_one_number_stay_two_and_the_hospitals_own_are_linked(stew
         (images / f"{index}.dcm").write_bytes(written(image))
     message(messages, 1, "4711^^^NORTH^MR")
     message(messages, 2, "4711^^^SOUTH^MR")
+    (steward.folder / "patients.toml").write_text('own = ["NORTH", "NORTHPACS"]')
     for source, name in ((images, "scans"), (messages, "lab")):
         done = steward.run("extract", str(source), "--into", name, "--project", "one")
         assert (done["records"], steward.run("show", name)["subjects"]) == (2, 2)
     assert len({*subjects(steward, "scans"), *subjects(steward, "lab")}) == 2, "own with own, SOUTH with SOUTH"
-    known = steward.run("patients", "show")
-    assert known["own_issuers"] == {"dicom": "northpacs", "hl7": "north"}
     assert steward.run("erase", "--patient", "4711", "--issuer", "south")["records"] == 2
     assert steward.run("show", "lab")["subjects"] == 1
+
+
+def test_without_a_rule_another_hospitals_disc_is_nobodys_here_and_messages_say_whose_numbers_are_ours(
+    steward: Steward, tmp_path: Path
+) -> None:
+    for number, issuer in enumerate(("SOUTH", "")):
+        folder = tmp_path / f"images{number}"
+        folder.mkdir()
+        image = ct(PatientID="4711", IssuerOfPatientID=issuer, SOPInstanceUID=f"1.2.3.{number}")
+        (folder / "1.dcm").write_bytes(written(image))
+        steward.run("extract", str(folder), "--into", f"scans{number}", "--project", "one")
+    message(tmp_path / "hl7", 1, "4711^^^NORTH^MR")
+    steward.run("extract", str(tmp_path / "hl7"), "--into", "lab", "--project", "one")
+    assert steward.run("patients", "show")["own_issuers"] == {"hl7": "north"}
+    (disc,), (own,), (lab,) = (subjects(steward, name) for name in ("scans0", "scans1", "lab"))
+    assert own == lab != disc
+    assert steward.run("erase", "--patient", "4711")["records"] == 2
+    assert steward.run("show", "scans0")["records"] == 1
+
+
+def test_erasing_and_opting_out_by_any_of_a_patients_numbers_takes_all_of_it(steward: Steward, tmp_path: Path) -> None:
+    message(tmp_path / "hl7", 1, "A100^^^NORTH^MR")
+    message(tmp_path / "hl7", 2, "X1^^^REGISTRY^MR~A100^^^NORTH^MR")
+    message(tmp_path / "hl7", 3, "B200^^^NORTH^MR~B201^^^NORTH^PI")
+    steward.run("extract", str(tmp_path / "hl7"), "--into", "lab", "--project", "one")
+    assert len(set(subjects(steward, "lab"))) == 2
+    assert steward.run("erase", "--patient", "A100")["records"] == 2
+    assert steward.run("erase", "--patient", "B201")["records"] == 1
+    again = steward.run("extract", str(tmp_path / "hl7"), "--into", "more", "--project", "one")
+    assert (again["records"], again["opted_out"]) == (0, 3)
 
 
 def test_a_merge_is_heard_before_the_first_record_whatever_the_order(steward: Steward, tmp_path: Path) -> None:

@@ -193,7 +193,8 @@ def _require_something(records: Records, dataset: str | None, target: Target) ->
     subjects, catalogue = _subjects(records, target), records.catalogue
     held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
     if not held and not any(records.vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
-        hint = "compare the identifier; to keep out whom no record is of yet: `hmchain data opt-out --patient -`"
+        hint = "compare the number, and say --issuer NAME if it is not yours; to keep out whom no record is of yet: "
+        hint += "`hmchain data opt-out --patient -`"
         raise NothingToEraseError("no record is of this patient", hint)
     return held
 

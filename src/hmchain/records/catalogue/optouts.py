@@ -34,15 +34,17 @@ class LeftOut:
     key: SecretKey
     subjects: frozenset[str]
     """Pseudonyms of patients who opted out."""
+    persons: frozenset[bytes]
+    """The same by the digests of their numbers."""
     digests: frozenset[bytes]
 
     def patient(self, subject: str) -> bool:
         """Tell whether a patient, by the pseudonym, is left out."""
         return subject in self.subjects or self._has(SUBJECT, subject)
 
-    def record(self, record: str, subject: str) -> bool:
-        """Tell whether a record is left out: for itself, or for its patient."""
-        return self.patient(subject) or self._has(RECORD, record)
+    def record(self, record: str, subject: str, others: Iterable[bytes] = ()) -> bool:
+        """Tell whether a record is left out, for itself or its patient; `others` are the patient's other numbers."""
+        return self.patient(subject) or self._has(RECORD, record) or not self.persons.isdisjoint(others)
 
     def _has(self, kind: str, name: str) -> bool:
         return bool(self.digests) and _digest(self.key, kind, name) in self.digests
@@ -89,7 +91,8 @@ class OptOuts:
         for one in pseudonyms.merged_persons():  # who opted out by a pseudonym, and has another one since a merge
             if _digest(self._key, SUBJECT, pseudonyms.alone(one)) in by_pseudonym:
                 subjects.add(pseudonyms.subject_of(one))
-        return LeftOut(self._key, frozenset(subjects), by_pseudonym)
+        persons = {each for entry in known if entry.kind == PATIENT for each in pseudonyms.all_of(entry.digest)}
+        return LeftOut(self._key, frozenset(subjects), frozenset(persons), by_pseudonym)
 
 
 def _digest(key: SecretKey, kind: str, name: str) -> bytes:

@@ -13,6 +13,8 @@ from hmchain.records.deidentification.pseudonyms import Pseudonyms, open_number,
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS own_issuers (kind TEXT PRIMARY KEY, issuer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS same_persons (person BLOB PRIMARY KEY, same_as BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS other_numbers (
+    other BLOB NOT NULL, person BLOB NOT NULL, PRIMARY KEY (other, person)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS patient_numbers (person BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -23,7 +25,7 @@ class Patients:
     def __init__(self, file: Database, rule: PatientRule, people: SecretKey) -> None:
         """`people` is the key by which the hospital's patients are known here."""
         self._file, self._rule, self._key = file, rule, people
-        if not file.query("SELECT 1 FROM sqlite_master WHERE name = 'patient_numbers'"):  # of an earlier version
+        if not file.query("SELECT 1 FROM sqlite_master WHERE name = 'other_numbers'"):  # of an earlier version
             with file.transaction() as database:
                 for statement in SCHEMA.split(";"):
                     database.execute(statement)
@@ -60,9 +62,15 @@ class Patients:
         self._home |= dict(self._file.query("SELECT kind, issuer FROM own_issuers"))
 
     def persons_of(self, patient: Patient) -> list[bytes]:
-        """The digests of a patient: of the number itself, then of those that turned out to be the same person's."""
+        """The digests of a patient: of the number itself, then of those that turned out to be the same person's.
+
+        Those who have the number among their others are among them.
+        """
         people = self.people()
-        return people.all_of(person(self._key, people.name(patient, "")))
+        named = person(self._key, people.name(patient))
+        known = self._file.query("SELECT person FROM other_numbers WHERE other = ? ORDER BY person", (named,))
+        found = (each for one in (named, *(row[0] for row in known)) for each in people.all_of(one))
+        return list(dict.fromkeys(found))
 
     def merge(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """Let persons be others from now on: the digest of each, and of whom it is."""
@@ -86,7 +94,9 @@ class Patients:
 
     def forget(self, persons: Iterable[bytes]) -> None:
         """Delete the numbers of persons who are erased."""
+        persons = list(persons)
         with self._file.transaction() as database:
+            database.executemany("DELETE FROM other_numbers WHERE person = ?", [(one,) for one in persons])
             database.executemany("DELETE FROM patient_numbers WHERE person = ?", [(one,) for one in persons])
 
 
@@ -98,5 +108,8 @@ def write_merges(database: sqlite3.Connection, pairs: Iterable[tuple[bytes, byte
 
 def write_notes(database: sqlite3.Connection, notes: Iterable[PatientNote]) -> None:
     """Write down sealed numbers within a transaction; those that are known stay."""
+    notes = list(notes)
     rows = [(note.person, note.sealed) for note in notes]
+    others = [(other, note.person) for note in notes for other in note.others]
+    database.executemany("INSERT OR IGNORE INTO other_numbers VALUES (?, ?)", others)
     database.executemany("INSERT OR IGNORE INTO patient_numbers VALUES (?, ?)", rows)

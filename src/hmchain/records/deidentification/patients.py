@@ -2,7 +2,8 @@
 
 A number alone is no patient: two issuers give the same one to two people (PS3.3 C.7.1.1 Issuer of Patient ID; HL7 v2
 CX.4 assigning authority; FHIR Identifier.system). A number without an issuer is the hospital's own. So are the numbers
-of the issuers that the hospital's rule calls its own, or, where it says nothing, of the one that it was seen to use.
+of the issuers that the hospital's rule calls its own, or, where it says nothing, of the authority that its HL7 messages
+name: those always name one, while an object of DICOM that names an issuer may be another hospital's.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class PatientNote:
     person: bytes
     """32 bytes (`pseudonyms.person`)."""
     sealed: bytes = field(repr=False)
+    others: tuple[bytes, ...] = ()
+    """The same of the patient's other numbers in the item: who opts out by one of them opts out."""
 
 
 @dataclass(frozen=True)
@@ -73,32 +76,31 @@ class People:
 
     rule: PatientRule = field(default_factory=PatientRule)
     home: Mapping[str, str] = field(default_factory=dict)
-    """The issuer whose numbers are the hospital's own, by kind of item, where the rule names none."""
+    """The issuers whose numbers are the hospital's own where the rule names none, by the kind of item that says so."""
     merged: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     """Digests of persons that turned out to be another's."""
 
-    def name(self, patient: Patient, kind: str) -> str:
+    def name(self, patient: Patient) -> str:
         """The name of a patient among all others: the number, and the issuer's name if it is not the hospital's own."""
         number = patient.number.strip().replace(_APART, "")
         if self.rule.fold_case:
             number = number.casefold()
         if self.rule.strip_zeros:
             number = number.lstrip("0") or number[:1]
-        issuer = self.issuer(patient.issuer, kind)
+        issuer = self.issuer(patient.issuer)
         return f"{number}{_APART}{issuer}" if issuer else number
 
-    def issuer(self, named: str, kind: str) -> str:
+    def issuer(self, named: str) -> str:
         """The issuer that counts: nothing for the hospital's own, else the first of those that are one with it."""
         name = issuer_name(named)
-        if name in map(issuer_name, self.rule.own) or (not self.rule.own and name == self.home.get(kind, "")):
+        if name in (map(issuer_name, self.rule.own) if self.rule.own else self.home.values()):
             return ""
         groups = [[issuer_name(each) for each in group] for group in self.rule.same]
         return next((min(group) for group in groups if name in group), name)
 
     def best(self, numbers: Sequence[Patient]) -> Patient:
-        """Of a patient's numbers, the first by an issuer that the rule calls the hospital's own; else the first."""
-        own = set(map(issuer_name, self.rule.own))
-        return next((each for each in numbers if issuer_name(each.issuer) in own), numbers[0])
+        """Of a patient's numbers, the first that is the hospital's own; else the first."""
+        return next((each for each in numbers if not self.issuer(each.issuer)), numbers[0])
 
     def lasting(self, person: bytes) -> bytes:
         """Whom a person was found to be, or the same; of persons that are said to be each other, one."""

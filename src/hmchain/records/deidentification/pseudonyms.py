@@ -59,9 +59,9 @@ class Pseudonyms:
         """32 hexadecimal digits for an identifier; `kind` keeps equal values of different kinds apart."""
         return self._code(kind, value)[:16].hex()
 
-    def subject(self, number: str, issuer: str = "", kind: str = "") -> str:
-        """The pseudonym of a patient, from the patient's number, who issued it, and the kind of item that says so."""
-        return self.subject_of(self.person(Patient(number, issuer), kind))
+    def subject(self, number: str, issuer: str = "") -> str:
+        """The pseudonym of a patient, from the patient's number and who issued it."""
+        return self.subject_of(self.person(Patient(number, issuer)))
 
     def subject_of(self, digested: bytes) -> str:
         """The pseudonym of a patient, from what `person` gave: of one who turned out to be another, the other's."""
@@ -70,6 +70,10 @@ class Pseudonyms:
     def alone(self, digested: bytes) -> str:
         """The pseudonym that a patient had before turning out to be another."""
         return self.identifier("subject", digested.hex())
+
+    def all_of(self, digested: bytes) -> list[bytes]:
+        """All persons that are one with this one, itself first."""
+        return self._people.all_of(digested)
 
     def merged_persons(self) -> set[bytes]:
         """All persons who turned out to be another, and those whom they are."""
@@ -84,14 +88,15 @@ class Pseudonyms:
         """The number to know a patient by among several: one of the hospital's own if its rule names issuers."""
         return self._people.best(numbers)
 
-    def person(self, patient: Patient, kind: str) -> bytes:
+    def person(self, patient: Patient) -> bytes:
         """32 bytes for a patient, whatever the project."""
-        return person(self._hospital, self._people.name(patient, kind))
+        return person(self._hospital, self._people.name(patient))
 
-    def note(self, patient: Patient, kind: str) -> PatientNote:
-        """A patient's number, sealed for those of the hospital who may go back to it."""
-        digested = self.person(patient, kind)
-        return PatientNote(digested, seal_number(self._hospital, digested, patient))
+    def note(self, patient: Patient, numbers: Sequence[Patient] = ()) -> PatientNote:
+        """A patient's number, sealed for those of the hospital who may go back to it; `numbers` are all that it has."""
+        digested = self.person(patient)
+        others = {self.person(each) for each in numbers} - {digested}
+        return PatientNote(digested, seal_number(self._hospital, digested, patient), tuple(sorted(others)))
 
     def uid(self, value: str) -> str:
         """A DICOM UID for a UID, at most 44 characters (PS3.5 B.2: 2.25. and the integer of a version 8 UUID)."""

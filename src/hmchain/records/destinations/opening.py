@@ -12,7 +12,7 @@ from hmchain.records.destinations.stow import StowDestination
 from hmchain.records.sources.addresses import UnknownSourceError, is_address, parse_address
 from hmchain.records.sources.credentials import read_credential
 from hmchain.records.sources.dicom.dimse_client import Pacs
-from hmchain.records.sources.http import WebServer
+from hmchain.records.sources.http import PATIENT, Patience, WebServer
 from hmchain.records.sources.request import SourceRequest
 
 FORMS = "dicomweb+https://HOST/PATH or dimse://TITLE@HOST:PORT"
@@ -20,8 +20,10 @@ _DIMSE_PORT = 104
 
 
 @contextmanager
-def open_destination(request: SourceRequest) -> Iterator[Destination]:
+def open_destination(request: SourceRequest, patience: Patience = PATIENT) -> Iterator[Destination]:
     """The destination at an address, closed afterwards; it is asked nothing before the first object.
+
+    What fails for a moment is tried again with `patience`.
 
     Raises `UnknownSourceError`, `CredentialError` or `DestinationError`.
     """
@@ -32,10 +34,12 @@ def open_destination(request: SourceRequest) -> Iterator[Destination]:
     made: StowDestination | StoreDestination
     if address.protocol == "dicomweb" and address.over_http:
         credential = read_credential(request.credential) if request.credential else None
-        made = StowDestination(WebServer(address.url, credential, ca_file, allow_plain=request.insecure_http))
+        server = WebServer(address.url, credential, ca_file, allow_plain=request.insecure_http, patience=patience)
+        made = StowDestination(server)
     elif address.protocol == "dimse" and not address.over_http:
         title, port = address.user or "ANY-SCP", address.port or _DIMSE_PORT
-        made = StoreDestination(Pacs(address.host, port, title, own_title=request.own_title, ca_file=ca_file))
+        pacs = Pacs(address.host, port, title, own_title=request.own_title, ca_file=ca_file, patience=patience)
+        made = StoreDestination(pacs)
     else:
         raise UnknownSourceError("objects are sent by DICOMweb or DIMSE", f"give {FORMS}")
     with closing(made):

@@ -286,7 +286,7 @@ class Extraction:
         if isinstance(outcome, Held):
             return any(self._left_out.patient(subject) for subject in outcome.subjects)
         clean = clean_of(outcome)
-        left_out = self._left_out.record(clean.record, clean.subject)
+        left_out = self._left_out.record(clean.record, clean.subject, clean.patient.others if clean.patient else ())
         if left_out and isinstance(outcome, SealedRecord):
             self._store.discard(outcome.sealed)
         return left_out

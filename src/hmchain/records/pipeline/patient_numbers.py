@@ -11,34 +11,38 @@ from contextlib import suppress
 from itertools import islice
 
 from hmchain.records.deidentification.outcome import Deidentifier, PassedOver
-from hmchain.records.deidentification.patients import Patient, most_used
-from hmchain.records.sources.dicom.files import DicomFiles
+from hmchain.records.deidentification.patients import most_used
 from hmchain.records.sources.fhir.files import FhirFiles
 from hmchain.records.sources.hl7.files import Hl7Files
-from hmchain.records.sources.item import DICOM, FHIR, HL7, Item, Source, SourceError
+from hmchain.records.sources.item import FHIR, HL7, Item, Source, SourceError
 
-_FIRST_ON_DISK, _FIRST_OF_SERVERS = 16, 1
-"""Items that are asked who issued their patients' numbers: a server must give each of them twice."""
+_FIRST = 16
+"""Messages that are asked who issued their patients' numbers."""
 _MERGE_MARKS: Mapping[str, tuple[bytes, ...]] = {FHIR: (b'"Patient"', b'"link"'), HL7: (b"MRG",)}
 """Bytes that are in every item that says of a patient to be another."""
 
 
 def own_issuer(source: Source, kind: str) -> str:
-    """The issuer of patients' numbers that the first items of a source name most; nothing if they name none."""
-    if kind not in _NUMBERS:
+    """The authority of patients' numbers that the first messages of a source name most; nothing if they name none.
+
+    Only HL7 says so: an object of DICOM that names an issuer may come from another hospital's disc.
+    """
+    if kind != HL7:
         return ""
-    first = _FIRST_ON_DISK if isinstance(source, DicomFiles | Hl7Files) else _FIRST_OF_SERVERS
-    return most_used(issuer_of(item) for item in islice(_until_it_stops(source), first))
+    return most_used(issuer_of(item) for item in islice(_until_it_stops(source), _FIRST))
 
 
 def issuer_of(item: Item) -> str:
-    """Whoever issued the number of an item's patient; nothing if it does not say so, or cannot be read."""
-    read = _NUMBERS.get(item.kind)
+    """Whoever issued the number of a message's patient; nothing if it does not say so, or cannot be read."""
+    from hmchain.records.deidentification.hl7.patient import patients_of
+    from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, parse
+
     try:
-        numbers = read(item) if read else []
+        with item.open() as file:
+            numbers = patients_of(parse(file.read(MESSAGE_BYTES_MAX)))
     except Exception:  # what cannot be had or read says nothing here; the extraction says why
         return ""
-    return numbers[0].issuer if numbers else ""
+    return numbers[0][0].issuer if numbers and numbers[0] else ""
 
 
 def merges(
@@ -66,11 +70,10 @@ def _until_it_stops(source: Source) -> Iterator[Item]:
 
 
 class Acquainted:
-    """A source whose items tell `learn` who issued their patients' numbers, each before it is given."""
+    """A source whose messages tell `learn` who issued their patients' numbers, each before it is given."""
 
     def __init__(self, source: Source, learn: Callable[[str], None]) -> None:
         self._source, self._learn = source, learn
-
         self.finds = getattr(source, "finds", None)
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
@@ -82,22 +85,3 @@ class Acquainted:
     def count(self) -> int | None:
         """As the source says."""
         return self._source.count()
-
-
-def _of_dicom(item: Item) -> list[Patient]:
-    from hmchain.records.deidentification.dicom.patient import patients_of
-    from hmchain.records.deidentification.dicom.reading import open_dicom
-
-    with item.open() as file:
-        return patients_of(open_dicom(file))
-
-
-def _of_hl7(item: Item) -> list[Patient]:
-    from hmchain.records.deidentification.hl7.patient import patients_of
-    from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, parse
-
-    with item.open() as file:
-        return next(iter(patients_of(parse(file.read(MESSAGE_BYTES_MAX)))), [])
-
-
-_NUMBERS: Mapping[str, Callable[[Item], list[Patient]]] = {DICOM: _of_dicom, HL7: _of_hl7}

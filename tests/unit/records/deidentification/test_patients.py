@@ -23,7 +23,7 @@ from hmchain.records.deidentification.patients import (
 from hmchain.records.deidentification.pseudonyms import Pseudonyms, open_number
 from hmchain.records.envelope import EnvelopeError
 from hmchain.records.sources.hl7.message import parse
-from hmchain.records.sources.item import DICOM, HL7
+from hmchain.records.sources.item import HL7
 from support.paths import REPOSITORY
 
 GUIDE = REPOSITORY / "docs" / "how-to" / "clinical-data.md"
@@ -39,25 +39,34 @@ def pseudonyms(people: People | None = None) -> Pseudonyms:
 @given(numbers, st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8))
 def test_one_number_of_two_issuers_is_two_people(number: str, one: str, other: str) -> None:
     people = People()
-    same = people.issuer(one, DICOM) == people.issuer(other, DICOM)
+    same = people.issuer(one) == people.issuer(other)
     new = pseudonyms()
-    assert (new.subject(number, one, DICOM) == new.subject(number, other, DICOM)) is same
+    assert (new.subject(number, one) == new.subject(number, other)) is same
 
 
 def test_what_the_rule_calls_one_is_one() -> None:
     rule = PatientRule(own=("NORTH", "urn:oid:1.2.3"), same=(("South", "SOUTHPACS"),), fold_case=True, strip_zeros=True)
     new = pseudonyms(People(rule, home={HL7: "elsewhere"}))
     own = new.subject("42a")
-    assert own == new.subject("0042A", "north ", DICOM) == new.subject("42A", "1.2.3", HL7)
-    assert new.subject("7", "SOUTH", HL7) == new.subject("07", "southpacs", DICOM) != new.subject("7")
-    assert new.subject("42a", "elsewhere", HL7) != own, "a rule comes before what was seen"
+    assert own == new.subject("0042A", "north ") == new.subject("42A", "1.2.3")
+    assert new.subject("7", "SOUTH") == new.subject("07", "southpacs") != new.subject("7")
+    assert new.subject("42a", "elsewhere") != own, "a rule comes before what was seen"
     assert new.subject("000") == new.subject("0") != new.subject("")
 
 
 def test_without_a_rule_case_and_zeros_count_and_the_issuer_that_was_seen_is_the_hospitals() -> None:
     new = pseudonyms(People(home={HL7: "north"}))
     assert new.subject("pxx1") != new.subject("PXX1") and new.subject("042") != new.subject("42")
-    assert new.subject("42", "NORTH", HL7) == new.subject("42") != new.subject("42", "NORTH", DICOM)
+    assert new.subject("42", "NORTH") == new.subject("42") != new.subject("42", "SOUTH")
+
+
+def test_of_several_numbers_the_hospitals_own_counts_whatever_their_order() -> None:
+    own, other, bare = Patient("1", "NORTH"), Patient("2", "REGISTRY"), Patient("3")
+    people = People(home={HL7: "north"})
+    assert people.best([other, own]) == people.best([own, other]) == own
+    assert people.best([bare, own]) == bare and people.best([other]) == other
+    note = pseudonyms(people).note(own, [other, own])
+    assert note.others == (pseudonyms(people).person(other),)
 
 
 def test_no_number_reads_like_one_of_another_issuer() -> None:
@@ -78,7 +87,7 @@ def test_merges_end_at_one_person_whatever_was_said(merged: dict[bytes, bytes], 
 
 def test_a_sealed_number_opens_for_its_person_alone() -> None:
     new, patient = pseudonyms(), Patient("4711", "SOUTH")
-    note = new.note(patient, HL7)
+    note = new.note(patient)
     assert open_number(KEY, note.person, note.sealed) == patient
     assert b"4711" not in note.sealed and "sealed" not in repr(note)
     with pytest.raises(EnvelopeError):

@@ -41,7 +41,7 @@ from hmchain.records.deidentification.outcome import EMPTIED, REMOVED, REPLACED,
 from hmchain.records.deidentification.patients import Patient
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.sources.item import DICOM, Item, Rectangles, SourceError
+from hmchain.records.sources.item import Item, Rectangles, SourceError
 
 MEDIA_TYPE = "application/dicom"
 IMPLEMENTATION_UID = "2.25.245834087103471260157432819094621380214"
@@ -153,7 +153,7 @@ class DicomDeidentifier:
             pieces=lambda: chain((start,), pixels.pieces() if pixels else ()),
             attributes=attributes(left, image, item.label),
             actions=(*cleaning.actions(), *_own_actions(seen)),
-            patient=self._pseudonyms.note(patient, DICOM) if patient else None,
+            patient=self._pseudonyms.note(patient, patients_of(opened)) if patient else None,
         )
 
     def _picture(
@@ -205,7 +205,7 @@ class DicomDeidentifier:
         return self._pseudonyms.best(numbers) if numbers else None
 
     def _named(self, patient: Patient) -> str:
-        return self._pseudonyms.subject(patient.number, patient.issuer, DICOM)
+        return self._pseudonyms.subject(patient.number, patient.issuer)
 
     def _nobody(self, opened: DicomHeader) -> str:
         """The pseudonym of an object that names no patient: its study's."""

@@ -41,7 +41,7 @@ from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
 from hmchain.records.deidentification.terminology import AGE_CODES, fhir_systems
-from hmchain.records.sources.item import FHIR, Item
+from hmchain.records.sources.item import Item
 
 MEDIA_TYPE = "application/fhir+json"
 ITEM_BYTES_MAX = 512 << 20
@@ -254,7 +254,7 @@ class FhirDeidentifier:
     ) -> tuple[tuple[bytes, bytes], ...]:
         person = self._pseudonyms.person
         pairs = merges(own, resource, aliases, self._pseudonyms.rule)
-        return tuple((person(prior, FHIR), person(lasting, FHIR)) for prior, lasting in pairs)
+        return tuple((person(prior), person(lasting)) for prior, lasting in pairs)
 
     def _found(
         self, kind: str, resource: dict[str, Any], raw: _Raw, kept: dict[str, Any], data: bytes, run: _Run
@@ -307,11 +307,11 @@ class FhirDeidentifier:
     def _new_name(self, kind: str, own: str) -> str:
         if kind == "Patient":
             patient = patient_of(own, self._pseudonyms.rule)
-            return self._pseudonyms.subject(patient.number, patient.issuer, FHIR)
+            return self._pseudonyms.subject(patient.number, patient.issuer)
         return self._pseudonyms.identifier("fhir", f"{kind}/{own}")
 
     def _new_note(self, own: str) -> PatientNote:
-        return self._pseudonyms.note(patient_of(own, self._pseudonyms.rule), FHIR)
+        return self._pseudonyms.note(patient_of(own, self._pseudonyms.rule))
 
     def _new_dates(self, subject: str) -> Dates:
         return Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of)

@@ -33,7 +33,7 @@ from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.deidentification.safe_harbor import Dates
 from hmchain.records.deidentification.terminology import AGE_CODES, hl7_systems, is_unit
 from hmchain.records.sources.hl7.message import MESSAGE_BYTES_MAX, Message, MessageError, Segment, parse
-from hmchain.records.sources.item import HL7, Item
+from hmchain.records.sources.item import Item
 
 MEDIA_TYPE = "x-application/hl7-v2+er7"
 
@@ -73,21 +73,19 @@ class Hl7Deidentifier:
         except MessageError as error:
             yield Held("damaged", str(error), releasable=False)
             return
-        same = tuple((self._person(prior), self._person(lasting)) for prior, lasting in merges(message))
+        person = self._pseudonyms.person
+        same = tuple((person(prior), person(lasting)) for prior, lasting in merges(message))
         yield replace(self._outcome(message, data, item.keep if reviewed else None), same=same)
 
     def _outcome(self, message: Message, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
         patients = [self._pseudonyms.best(numbers) if numbers else None for numbers in patients_of(message)]
-        subjects = {self._pseudonyms.subject(each.number, each.issuer, HL7) if each else "" for each in patients}
+        subjects = {self._pseudonyms.subject(each.number, each.issuer) if each else "" for each in patients}
         if len(subjects) > 1:
             several = Held("several_patients", "it is about more than one patient: split it", releasable=False)
             return several if "" in subjects else replace(several, subjects=tuple(sorted(subjects)))
         if not patients or patients[0] is None:
             return Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
         return self._clean(message, patients[0], data, keep)
-
-    def _person(self, patient: Patient) -> bytes:
-        return self._pseudonyms.person(patient, HL7)
 
     def findings(self, item: Item) -> tuple[Finding, ...]:
         """List what would stay of a message and tells who its patient is."""
@@ -102,7 +100,7 @@ class Hl7Deidentifier:
 
     def _clean(self, message: Message, patient: Patient, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
         """The record; `keep` names places whose findings stay, and is None if nobody looked."""
-        subject = self._pseudonyms.subject(patient.number, patient.issuer, HL7)
+        subject = self._pseudonyms.subject(patient.number, patient.issuer)
         log: _Log = Counter()
         kept = self._kept(message, subject, log)
         found = guard.found(guard.identity_of(message), kept)
@@ -121,7 +119,7 @@ class Hl7Deidentifier:
             pieces=lambda: (text,),
             attributes=_attributes(left),
             actions=tuple(Action(element, done, count) for (element, done), count in log.items()),
-            patient=self._pseudonyms.note(patient, HL7),
+            patient=self._pseudonyms.note(patient, next(iter(patients_of(message)))),
         )
 
     def _kept(self, message: Message, subject: str, log: _Log) -> list[KeptSegment]:

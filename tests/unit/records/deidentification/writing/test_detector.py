@@ -66,6 +66,7 @@ def test_a_detector_travels_to_a_worker() -> None:
     assert pickle.loads(pickle.dumps(detector)).look(image) == before
 
 
+@pytest.mark.process
 def test_a_look_writes_no_file_and_opens_no_connection(tmp_path: Path) -> None:
     """Some builds of the library that runs the net report their use to its maker: none of them may be installed."""
     look = "import numpy; from hmchain.records.deidentification.writing import Detector; Detector().look(numpy.eye(64))"
