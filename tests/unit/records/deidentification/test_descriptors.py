@@ -30,7 +30,8 @@ AS_SCANNERS_WRITE_THEM = """
     Kniegelenk links | IRM cérébrale sans et avec injection | Epaule droite coupes axiales
     RM encefalo senza e con mdc | RMN columna lumbar sin contraste | MR kręgosłupa lędźwiowego
     MRI hjärna med kontrast | CT hersenen zonder contrast | PTV_60 | GTVp | Parotid_L | SpinalCord | Lung Right
-    HEART | DWI b 50 400 800 | ep2d_diff_b2000
+    HEART | DWI b 50 400 800 | ep2d_diff_b2000 | iMAR 3.0 | L. Knee | P. Venous 2.0 | EPI 256x256 | fMRI 64x64x36
+    ep2d_b0b1000b2000
 """
 
 
@@ -69,6 +70,31 @@ def nobody(text: str) -> list[slice]:
         ("A123456 knee", "knee"),
         ("Room 12 knee Prof. Dr. med. Kopf", "knee"),
         ("12345678", ""),
+        ("Kontrolle 14 OCT 23", "Kontrolle"),
+        ("CT 14OCT23", "CT"),
+        ("CT 14-OCT-23", "CT"),
+        ("CT Oct 14 23", "CT"),
+        ("MRT 14. of Oct 57", "MRT"),
+        ("Thorax 14 mar 23", "Thorax"),
+        ("Thorax 14 set 23", "Thorax"),
+        ("Thorax 14 décembre", "Thorax"),
+        ("Thorax Okt '57", "Thorax"),
+        ("H1234T5678 brain", "brain"),
+        ("A123B456 brain", "brain"),
+        ("4711H0815 brain", "brain"),
+        ("brain 0151x2345x6789", "brain"),
+        ("brain 14x10x57", "brain"),
+        ("Thorax 92 J", "Thorax"),
+        ("Thorax 92 Jahre", "Thorax"),
+        ("Thorax 92 ans", "Thorax"),
+        ("CT Hr.Fuß", "CT"),
+        ("CT Ms.Back", "CT"),
+        ("CT Mr.Head", "CT"),
+        ("CT Fr.Herz", "CT"),
+        ("CT DrBauch", "CT"),
+        ("CT FrauHerz", "CT"),
+        ("Kopf C. Bauch", "Kopf"),
+        ("Kopf M. H.", "Kopf"),
     ],
 )
 def test_what_tells_who_somebody_is_goes_and_the_rest_stays(text: str, left: str) -> None:
@@ -112,6 +138,26 @@ def test_who_is_named_deep_in_an_object_is_known_before_its_descriptions_are_cle
     other.RequestingPhysician, other.RequestedProcedureDescription = "Grimm^Anna", "CT knee"
     before = ct(StudyDescription="CT knee Grimm", RequestAttributesSequence=Sequence([other]))
     assert clean(before, deidentifier(descriptors=True, words=("grimm",))).StudyDescription == "CT knee"
+
+
+@pytest.mark.parametrize(
+    "written", ["1234x5678", "1234T5678", "12x34x56x78", "b1234 b5678", "TE 1234 TR 5678", "123 mm, 456 mm, 78 mm"]
+)
+def test_the_patients_own_number_goes_whatever_stands_between_its_digits(written: str) -> None:
+    before = ct(StudyDescription=f"Head {written}", PatientID="12345678")
+    left = "".join(filter(str.isdigit, clean(before, deidentifier(descriptors=True)).StudyDescription))
+    assert left in ("", "78")
+
+
+@pytest.mark.parametrize("written", ["14X1957", "14x10x57", "14t10t57", "14. of Oct 57"])
+def test_the_patients_birth_date_goes_whatever_stands_between_its_digits(written: str) -> None:
+    before = ct(StudyDescription=f"Head {written}", PatientBirthDate="19571014")
+    assert clean(before, deidentifier(descriptors=True)).StudyDescription == "Head"
+
+
+def test_the_patients_name_goes_where_it_is_glued_to_a_word() -> None:
+    before = ct(StudyDescription="Head HerzMRT", PatientName="Herz^Anna")
+    assert clean(before, deidentifier(descriptors=True)).StudyDescription == "Head"
 
 
 def test_the_words_of_an_institution_go() -> None:

@@ -8,15 +8,16 @@ since a name is a word that no vocabulary has. Kept words stay as they were writ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from anyascii import anyascii
+
+from hmchain.records.deidentification.dicom.telling import CAMEL, Told, telling
 
 RULES = Path(__file__).parent.parent / "rules"
 
@@ -41,50 +42,19 @@ CLEANED = frozenset(
 """Keywords of what PS3.15 removes and the option cleans: texts of images and procedures. Those of the patient stay out.
 What the standard does not remove at all (a kernel, a sequence's name) is cleaned in the same way."""
 
-
-class Place(Protocol):
-    """A place in a text."""
-
-    @property
-    def start(self) -> int:
-        """Where it begins."""
-        ...
-
-    @property
-    def end(self) -> int:
-        """Where it is over."""
-        ...
-
-
-Told = Callable[[str], Iterable[Place]]
-"""Finds the places of a text that tell who the patient is."""
-
 NUMBER_DIGITS_MAX, CHAIN_DIGITS_MAX = 3, 5
 """A number by itself, and numbers with nothing but marks between them, have no more digits."""
 UNIT_DIGITS_MAX = 4
+WORD_DIGITS_MAX = 5
+"""A word of letters and digits has no more of them, but for sizes, b-values and echo times (`_SIZES`)."""
 PART_LETTERS_MIN, LONG_PART_LETTERS_MIN, STEM_LETTERS_MIN = 4, 6, 5
 TEXTS_MAX, LETTERS_MAX = 4096, 32
 
 _WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"\d+|[^\W\d_]+")
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-ÿ]+|\d+|[^\W\d_]+?")
-_IDENTIFYING = r"accession|dob|fax|id|mrn|name|phone|pid|tel|pat(?:ient)?[\s_]?(?:id|nr|no|nummer|name)"
-_NUMBERED = r"case|fall|pat|patient|proband|room|sub|subj|subject"
-_TITLES = r"dott|dr|frau|fr\.|herr|hr\.|ing|miss|mlle|mme|monsieur|mr\.|mrs|ms\.|prof|sr\.|sra"
-_NEVER = re.compile(
-    rf"""
-    \S*@\S*                                                # an address
-    | (?<!\d)\d{{1,4}}([-./_])\d{{1,2}}\1\d{{1,4}}(?![\d.,]*\d)   # a date
-    | (?<!\d)\d{{1,2}}\.\s?\d{{1,2}}\.(?!\d)              # a day and month
-    | (?<!\d)\d{{1,2}}:\d{{2}}(:\d{{2}})?(?!\d)            # a time of day
-    | (?<![^\W_])(19|20)\d\d(?!\d|\s?(ms|mm|hz|m?s\b))        # a year
-    | (?:\+\d|(?<![\d.,])0)\d+(?:[ ./()-]{{1,2}}\d+)+            # a telephone number
-    | (?<![^\W_])(?:{_IDENTIFYING})(?![^\W_])[\s:=\#._-]*[^\W_]+   # what follows a word that says that it identifies
-    | (?<![^\W_])(?:{_NUMBERED})(?![^\W\d_])[\s:=\#._-]*\d+[^\W_]*
-    | (?<![^\W_])(?:{_TITLES})(?![^\W_])\.?(?:[\s,]*(?:med|dr)(?![^\W_])\.?)*
-      [\s,_]*[^\W\d_]+(?:[\s,.-]+[^\W\d_]+)?             # a person, and the next word
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_SIZES = re.compile(
+    r"(\d{2,4})[x*](\1)(?:[x*]\d{1,3})?|\d{2,3}x\d{2,3}|(?:b(?:0|\d{0,2}[05]0))+|(?:tr\d{2,3}0)?te\d{1,3}(?:tr\d{2,3}0)?",
+    re.IGNORECASE | re.ASCII,
 )
 _UNITS = frozenset(
     """b bar bq cc cm ct d deg degree degrees dir dirs directions echo echoes fps ge gy h hu hz k kbq kg khz kv kvp l ma
@@ -166,8 +136,7 @@ class Descriptors:
 
     def cleaned(self, text: str, told: Told) -> str:
         """What of a text may stay, in its order; nothing if nothing may."""
-        spans = [(place.start, place.end) for place in told(text)]
-        spans += [found.span() for found in _NEVER.finditer(text)]
+        spans = list(telling(text, told))
         kept = [token for token in self._known(text) if not any(_overlap(token, span) for span in spans)]
         return _joined(text, [token for token in kept if not _is_loose(token, kept, text)])
 
@@ -200,7 +169,7 @@ class Descriptors:
         if self._is_known(word):
             yield _Token(start, start + len(word))
             return
-        for part in _CAMEL.finditer(word):
+        for part in CAMEL.finditer(word):
             if not part[0].isdigit() and len(part[0]) >= PART_LETTERS_MIN and self._is_word(part[0]):
                 yield _Token(start + part.start(), start + part.end())
 
@@ -210,13 +179,15 @@ class Descriptors:
         if word.isdigit():
             return word.isascii() and len(word) <= UNIT_DIGITS_MAX
         return len(word) <= LETTERS_MAX and (
-            self._are_settings(_PIECE.findall(word)) or self._are_settings(_CAMEL.findall(word))
+            self._are_settings(_PIECE.findall(word)) or self._are_settings(CAMEL.findall(word))
         )
 
     def _are_settings(self, pieces: list[str]) -> bool:
         """Tell whether letters and digits in turn are settings: `b1000`, `64x64`, `30dir`, `B30f`, `tse21`, `5mm`."""
         letters = [fold(piece) for piece in pieces if not piece.isdigit()]
         if len(letters) == len(pieces) and not all(len(piece) > 2 and self._is_word(piece) for piece in letters):
+            return False
+        if sum(map(len, filter(str.isdigit, pieces))) > WORD_DIGITS_MAX and not _SIZES.fullmatch("".join(pieces)):
             return False
         if letters and letters[-1] in _NO_SETTING and pieces[0].isdigit():
             return False
