@@ -44,7 +44,7 @@ def number_forms(value: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def day_forms(value: str) -> tuple[frozenset[str], frozenset[str]]:
+def day_forms(value: str, digits_min: int = DIGITS_MIN) -> tuple[frozenset[str], frozenset[str]]:
     """A day (`19670318`, `1967-03-18`) in digits in any order, and with its month's name; nothing if it is none."""
     digits = "".join(_DIGITS.findall(value))[:8]
     try:
@@ -66,7 +66,7 @@ def day_forms(value: str) -> tuple[frozenset[str], frozenset[str]]:
         for number in days
         for parts in ((number, month, year), (month, number, year), (year, month, number))
     }
-    return frozenset(form for form in numeric if len(form) >= DIGITS_MIN), frozenset(named)
+    return frozenset(form for form in numeric if len(form) >= digits_min), frozenset(named)
 
 
 def day_separated(value: str) -> frozenset[str]:

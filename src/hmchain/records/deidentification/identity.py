@@ -114,9 +114,12 @@ class Identity:
             runs = _DIGITS.findall(word)
             self._facts.pointed |= {run.lstrip("0") for run in (*runs, "".join(runs))}
 
-    def add_day(self, value: str) -> None:
-        """Remember a date of birth (`19670318`, `1967-03-18`) in all ways in which dates are written."""
-        numeric, named = day_forms(value)
+    def add_day(self, value: str, digits_min: int = DIGITS_MIN) -> None:
+        """Remember a date of birth (`19670318`, `1967-03-18`) in all ways in which dates are written.
+
+        Those of fewer digits than `digits_min` are met by chance.
+        """
+        numeric, named = day_forms(value, digits_min)
         for digits in numeric:
             self._facts.add_number(digits, 0, Trace.CERTAIN if len(digits) > DIGITS_MIN else Trace.POSSIBLE)
         self._facts.dated |= named

@@ -86,8 +86,10 @@ def test_a_resource_of_nobody_is_held() -> None:
 def test_a_modifier_extension_waits_for_a_reviewer(place: str) -> None:
     modifier = {"modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]}
     changed = observation(1, 1, **(modifier if place == "resource" else {"component": [modifier]}))
-    [waiting] = outcomes(ndjson([changed]))
+    data = ndjson([changed])
+    [waiting] = outcomes(data)
     assert isinstance(waiting, Held) and waiting.code == "modifier_extension" and waiting.releasable
+    assert held(outcomes(data.replace(b"modifierE", b"\\u006dodifierE"))) == ["modifier_extension"]
     [passed] = outcomes(ndjson([changed]), reviewed=True)
     assert "modifierExtension" not in json.dumps(content(passed), default=str)
 
@@ -179,12 +181,14 @@ def test_the_patients_own_numbers_are_not_left_in_results(elements: Resource, co
 
 
 @pytest.mark.parametrize("as_bundle", [True, False])
-def test_what_a_patient_resource_tells_is_looked_for_in_all_of_its_item(as_bundle: bool) -> None:
+@pytest.mark.parametrize("written", [b"Patient", b"\\u0050atient"], ids=["plain", "escaped"])
+def test_what_a_patient_resource_tells_is_looked_for_in_all_of_its_item(as_bundle: bool, written: bytes) -> None:
     known = patient(1, identifier=[{"value": "MRN-48213"}], telecom=[{"value": "555-0199"}])
     some = [observation(n, 1, valueQuantity=None, valueInteger=value) for n, value in ((1, 48213), (2, 5), (3, 555019))]
     of_another = observation(4, 2, valueQuantity=None, valueInteger=48213)
     everything = [*some, of_another, known]
-    found = outcomes(json.dumps(bundle(everything)).encode() if as_bundle else ndjson(everything))
+    data = json.dumps(bundle(everything)).encode() if as_bundle else ndjson(everything)
+    found = outcomes(data.replace(b'"Patient"', b'"%b"' % written))
     assert held(found) == ["identifier_suspected"] and sum(isinstance(each, Clean) for each in found) == 4
 
 

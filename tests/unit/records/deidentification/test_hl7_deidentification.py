@@ -286,6 +286,23 @@ def test_the_patients_own_numbers_are_not_left_in_results(segment: str, code: st
 
 
 @pytest.mark.parametrize(
+    "value",
+    ["NM|2345-7^^LN||1403~1957|mg", "NM|2345-7^^LN||14.0357|mg", "SN|2345-7^^LN||^14^/^357|",
+     "SN|2345-7^^LN||^123^-^4567|mg", "NM|2345-7^^LN||5|mg|1403-1957"],
+)  # fmt: skip
+def test_a_patients_own_day_and_number_are_found_in_pieces(value: str) -> None:
+    found = outcome(message(f"OBX|1|{value}").replace("7^^^NORTH^MR", "A1234567^^^NORTH^MR||Kim||19570314"))
+    assert isinstance(found, Held) and found.releasable
+
+
+@pytest.mark.parametrize(
+    ("sub", "kept"), [("14.3.57", ""), ("14.03.57", ""), ("57.3.14", ""), ("1.14.3.57", ""), ("1.12.3", "1.12.3")]
+)
+def test_a_day_is_no_number_of_a_part(sub: str, kept: str) -> None:
+    assert clean(message(f"OBX|1|NM|2345-7^^LN|{sub}|5"))[-1] == f"OBX|1|NM|2345-7^^LN|{kept}|5"
+
+
+@pytest.mark.parametrize(
     ("segment", "kept"),
     [
         ("RXA|0|1|20240305|20240305|140^Flu^CVX|0.5|mL^mL^UCUM||00^x^NIP001|1^Huber|||||LOT-4711||MSD^x^MVX|||CP|A",

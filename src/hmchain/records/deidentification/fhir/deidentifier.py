@@ -51,9 +51,7 @@ _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
 }
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
-_BUNDLE = re.compile(rb'"resourceType"\s*:\s*"Bundle"')
 _BUNDLES_DEEP_MAX = 8
-_PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
@@ -73,12 +71,17 @@ class _Document(msgspec.Struct):
     entry: list[_Entry] = []
 
 
+class _Kind(msgspec.Struct):
+    resourceType: str = ""
+
+
 class _Identity(msgspec.Struct):
     resourceType: str = ""
     id: str = ""
 
 
 _decode_document = msgspec.json.Decoder(_Document).decode
+_decode_kind = msgspec.json.Decoder(_Kind).decode
 _decode_identity = msgspec.json.Decoder(_Identity).decode
 
 
@@ -214,7 +217,7 @@ class FhirDeidentifier:
         if rule is None:
             run.never_taken[kind if kind in self._book.held else "another type"] += 1
             return None
-        if b'"modifierExtension"' in bytes(raw.data) and not run.reviewed:
+        if not run.reviewed and _is_modified(bytes(raw.data), resource):
             raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
         return self._record(kind, resource, raw, rule, run)
 
@@ -333,11 +336,23 @@ def _resources(data: bytes) -> Iterator[_Raw]:
 def _people(raws: Iterable[_Raw]) -> Iterator[tuple[str, guard.Identity]]:
     """Collect what identifies the patients among some resources, by their ids."""
     for raw in raws:
-        if _PATIENT.search(raw.data):
+        if _kind(raw.data) == "Patient":
             with suppress(*_BAD_JSON):
                 resource = _decode(raw.data)
-                if type(resource) is dict and resource.get("resourceType") == "Patient":
-                    yield str(resource.get("id", raw.name)), guard.identity_of(resource, "")
+                yield str(resource.get("id", raw.name)), guard.identity_of(resource, "")
+
+
+def _kind(data: bytes | msgspec.Raw) -> str:
+    """The type of a resource, however its letters are escaped; nothing if there is none."""
+    try:
+        return _decode_kind(data).resourceType
+    except _BAD_JSON:
+        return ""
+
+
+def _is_modified(data: bytes, resource: dict[str, Any]) -> bool:
+    """Tell whether a resource has a modifier extension anywhere, however its letters are escaped."""
+    return b'"modifierExtension"' in (_encode(resource) if b"\\u" in data else data)
 
 
 def _read(data: bytes | msgspec.Raw) -> _Document | None:
@@ -357,7 +372,7 @@ def _opened(
     own = {entry.fullUrl: name for entry in document.entry if entry.fullUrl and (name := _full_name(entry))}
     aliases = {**outer, **own}
     for entry in document.entry:
-        if _BUNDLE.search(entry.resource) and depth < _BUNDLES_DEEP_MAX:
+        if _kind(entry.resource) == "Bundle" and depth < _BUNDLES_DEEP_MAX:
             inner = _read(entry.resource)
             if inner is not None and inner.resourceType == "Bundle":
                 yield from _opened(entry.resource, inner, aliases, depth + 1)

@@ -28,6 +28,7 @@ _STAFF: Mapping[str, tuple[int, ...]] = {
 _ADDRESSES: Mapping[str, tuple[int, ...]] = {"PID": (11,), "NK1": (4,), "GT1": (5,), "IN1": (19,), "MSH": (4, 6)}
 _STREET, _CITY = 0, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_NO_DIGIT = re.compile(r"[^0-9]+")
 _TOLD = closed_systems()
 
 
@@ -47,7 +48,7 @@ def identity_of(message: Message) -> Identity:
             for part in (parts[_STREET], *parts[_CITY : _CITY + 1]):
                 found.add_place(part)
         if segment.name == "PID":
-            found.add_day(segment.field(7))
+            found.add_day(segment.field(7), NUMBER_DIGITS_MIN)
     return found
 
 
@@ -107,7 +108,8 @@ def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
         if segment.fields[number - 1 : number] not in ([], [""])
     ]
     together = "\n".join(text for *_, text in told)
-    if identity.is_nowhere_in(f"{together}\n{together.replace('.', '')}"):
+    joined = "\n".join(_NO_DIGIT.sub("", text) for *_, text in told)
+    if identity.is_nowhere_in(f"{together}\n{together.replace('.', '')}\n{joined}"):
         return []
     traces = ((index, number, text, worst(_traces(identity, text))) for index, number, text in told)
     return [
@@ -118,10 +120,14 @@ def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
 
 
 def _traces(identity: Identity, field: str) -> Iterator[Trace]:
+    """What a field tells: its codes, its numbers one by one, and all digits of its values as one number."""
+    values = []
     for repetition in field.split("~"):
         parts = repetition.split("^")
         if len(parts) == 3 and not parts[1]:  # code^^system
             yield Trace.NONE if parts[2] in _TOLD else identity.in_text(parts[0])
         else:
+            values.append(repetition)
             yield Trace.CERTAIN if identity.in_text(repetition) is Trace.CERTAIN else Trace.NONE
             yield from (identity.in_number(Decimal(number)) for number in _NUMBER.findall(repetition))
+    yield identity.in_text(_NO_DIGIT.sub("", "".join(values)))

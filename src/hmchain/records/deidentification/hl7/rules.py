@@ -22,6 +22,8 @@ _LONG = re.compile(r"\d{7}", re.ASCII)
 _NUMERIC = re.compile(rf"(?:<=?|>=?)?{_NUMBER}", re.ASCII)
 _RANGE = re.compile(rf"(?:<=?|>=?)?({_NUMBER})(?:\s?-\s?({_NUMBER}))?", re.ASCII)
 _COUNT = re.compile(r"\d{1,4}|\d{1,2}(?:\.\d{1,2}){1,3}", re.ASCII)
+_DAY = re.compile(r"\d{2}\.\d+\.\d|\d\.\d+\.\d{2}", re.ASCII)
+"""Three numbers whose first or last has two digits: a year without its century."""
 _MESSAGE_TYPES = frozenset({
     "ACK", "ADR", "ADT", "BAR", "BPS", "BRP", "BRT", "BTS", "CCF", "CCI", "CCM", "CCQ", "CCR", "CCU", "CQU", "CRM",
     "CSU", "DEL", "DEO", "DER", "DFT", "DOC", "DPR", "DRC", "DRG", "DSR", "EAC", "EAN", "EAR", "EDR", "EHC", "EQQ",
@@ -186,8 +188,8 @@ class _Rules:
         return parts[0] if found and _rises(["", found[1], "-", found[2] or ""]) else ""
 
     def count(self, parts: Sequence[str], at: Context) -> str:
-        """A sequence number or sub-identifier in numbers."""
-        return parts[0] if _COUNT.fullmatch(parts[0]) else ""
+        """A sequence number or sub-identifier in numbers, but for what could be a day: `14.3.57`."""
+        return parts[0] if _COUNT.fullmatch(parts[0]) and not _DAY.search(parts[0]) else ""
 
     def number(self, parts: Sequence[str], at: Context) -> str:
         """A number that counts or measures something, of at most six digits before its point."""
