@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
@@ -209,8 +210,6 @@ def coded(pixels: npt.NDArray[Any], syntax: UID) -> pydicom.FileDataset:
 
 
 def _j2k(pixels: npt.NDArray[Any]) -> pydicom.Dataset:
-    from PIL import Image
-
     frames = []
     for frame in pixels:
         with io.BytesIO() as file:
@@ -332,6 +331,17 @@ def test_a_mosaic_is_looked_at_tile_by_tile(values: dict[str, Any], regions: int
     if regions == 6:
         assert any(left <= 55 and left + width >= 64 and top <= 100 < top + height
                    for left, top, width, height in found.regions)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "passes"), [("", True), ("MEIER", False)])
+def test_a_name_across_the_tiles_of_a_mosaic_is_found_and_its_heads_are_no_letters(name: str, passes: bool) -> None:
+    rows, columns = np.mgrid[:48, :48] - 23.5
+    head = 700 * np.exp(-(((rows**2 + columns**2) / 250) ** 3)) + np.random.default_rng(3).normal(60, 12, (48, 48))
+    page = Image.new("L", (288, 288))
+    ImageDraw.Draw(page).text((40, 100), name, fill=255, font=ImageFont.load_default(60))
+    pixels = (np.tile(head, (6, 6)) + 4 * np.asarray(page)).clip(0).astype("<u2")[None]
+    mosaic = image(pixels, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"], AcquisitionMatrix=[0, 48, 48, 0])
+    assert isinstance(outcome(written(mosaic), looking()), Clean) is passes
 
 
 # -- bits that it does not speak of -----------------------------------------------------------------------------------

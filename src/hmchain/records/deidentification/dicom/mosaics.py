@@ -1,7 +1,7 @@
-"""Mosaics: a volume as one picture, of which each tile is looked at by itself.
+"""Mosaics: a volume as one picture, of which each tile is looked at by itself, and then all of it.
 
-Rows of small heads beside each other are to a detector what rows of round letters are. A name that is written over
-several tiles shows in each of them.
+Rows of small heads beside each other are to a detector what rows of round letters may be, so a doubt about the whole
+counts for nothing. Letters that are written over several tiles are none in any of them, so what is sure counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS
 from hmchain.records.deidentification.dicom.reading import DicomHeader
-from hmchain.records.deidentification.writing.answer import Region, Writing
+from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
 from hmchain.records.deidentification.writing.judging import SIDE_MAX, Look, closely, combined
 
 _IMAGE_TYPE, _ACQUISITION_MATRIX, _TILES_SIEMENS = 0x00080008, 0x00181310, 0x0019100A
@@ -38,7 +38,7 @@ def tile_shape(opened: DicomHeader) -> tuple[int, int] | None:
 
 
 def by_tiles(look: Look, shape: tuple[int, int]) -> Look:
-    """The same look, at one tile after the other; a plane of another make is looked at as a whole."""
+    """The same look, at one tile after the other and for sure writing at all; a plane of another make as a whole."""
     tall, wide = shape
 
     def look_at_each(plane: npt.NDArray[Any]) -> Writing:
@@ -46,7 +46,11 @@ def by_tiles(look: Look, shape: tuple[int, int]) -> Look:
             return look(plane)
         corners = [(top, left) for top in range(0, plane.shape[0], tall) for left in range(0, plane.shape[1], wide)]
         tiles = ((top, left, plane[top : top + tall, left : left + wide]) for top, left in corners)
-        return combined(_moved(closely(look, np.ascontiguousarray(tile)), top, left) for top, left, tile in tiles)
+        found = combined(_moved(closely(look, np.ascontiguousarray(tile)), top, left) for top, left, tile in tiles)
+        if found.verdict is Verdict.UNSAFE:
+            return found
+        across = look(plane)
+        return combined((found, across)) if across.verdict is Verdict.UNSAFE else found
 
     return look_at_each
 

@@ -16,10 +16,9 @@ from hmchain.records.deidentification.writing.regions import merged, regions
 _SIDE_MIN = 8
 """Pixels: no word that a person can read fits into less."""
 _PIXELS_MAX = 1 << 28
-_SCALES = 3
-"""An image is looked at whole, at a half and at a quarter, for letters from 6 to 160 pixels."""
-_HALVED_MIN = 96
-"""Pixels to a side that are left to look at a smaller copy."""
+_HALVED_MIN = 64
+"""Pixels to a side of the smallest copy: an image is looked at whole, at a half, a quarter and so on, for letters that
+are larger and larger."""
 UNSAFE, LOOK = 0.8, 0.5
 """Scores from which a region is writing, and from which a person looks: the operating curve is in the docs."""
 _OUTSKIRTS = 0.5
@@ -40,20 +39,25 @@ class Scores:
 
     def writing(self, unsafe: float = UNSAFE, look: float = LOOK) -> Writing:
         """The verdict, with two thresholds."""
-        found = merged([one for times, scores in self.maps for one in self._regions(times, scores, look)], 2 * CELL)
+        found = merged(
+            [one for times, scores in self.maps for one in self._regions(times, scores, look, unsafe)], 2 * CELL
+        )
         if not found:
             return Writing(Verdict.CLEAN)
         sure = any(one.score >= unsafe and _is_word(one) for one in found)
         return Writing(Verdict.UNSAFE if sure else Verdict.LOOK, tuple(found))
 
-    def _regions(self, times: int, scores: Plane, threshold: float) -> Iterator[Region]:
+    def _regions(self, times: int, scores: Plane, look: float, unsafe: float) -> Iterator[Region]:
         """Rectangles of pixels with a margin of a cell, since a letter's end may lie in the next.
 
-        A smaller copy must be surer: from afar a row of sections or of vertebrae looks like letters, and those that are
-        found in the whole image need no second look.
+        A smaller copy must be surer to make a person look: from afar a row of sections or of vertebrae looks like
+        letters, and those that are found in the whole image need no second look. Large words need not be surer.
         """
-        side, surer = CELL * times, 1 - (1 - threshold) / times**2
-        for one in regions(scores, surer, surer * _OUTSKIRTS)[:_REGIONS_MAX]:
+        side, surer = CELL * times, 1 - (1 - look) / times**2
+        least = min(surer, unsafe)
+        for one in regions(scores, least, least * _OUTSKIRTS)[:_REGIONS_MAX]:
+            if one.score < surer and max(one.width, one.height) < _WORD * min(one.width, one.height):
+                continue
             left, top = max(one.left - 1, 0) * side, max(one.top - 1, 0) * side
             right, low = (one.left + one.width + 1) * side, (one.top + one.height + 1) * side
             yield Region(left, top, min(right, self.columns) - left, min(low, self.rows) - top, one.score)
@@ -83,11 +87,10 @@ class Detector:
         for plane in brightness(image) if min(image.shape[:2]) >= _SIDE_MIN else ():
             if not np.isfinite(plane).all():
                 return None
-            for scale in range(_SCALES if np.ptp(plane) > 0 else 0):
-                if scale:
-                    plane = halved(plane)
-                if not scale or min(plane.shape) >= _HALVED_MIN:
-                    maps.append((1 << scale, self._net.scores(plane)))
+            times = 1
+            while np.ptp(plane) > 0 and (times == 1 or min(plane.shape) >= _HALVED_MIN):
+                maps.append((times, self._net.scores(plane)))
+                plane, times = halved(plane), 2 * times
         return Scores(image.shape[0], image.shape[1], tuple(maps))
 
 

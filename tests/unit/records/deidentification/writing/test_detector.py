@@ -45,6 +45,14 @@ def test_a_name_in_colour_is_found() -> None:
         assert answer.verdict is Verdict.UNSAFE
 
 
+@pytest.mark.parametrize("height", [24, 90, 200, 400])
+def test_letters_of_every_size_are_found(height: int) -> None:
+    page = Image.new("L", (1024, 640))
+    ImageDraw.Draw(page).text((20, 40), "MEIER"[: 2400 // height], fill=255, font=ImageFont.load_default(height))
+    noise = np.random.default_rng(2).normal(800, 20, (640, 1024))
+    assert Detector().look(noise + 6 * np.asarray(page)).verdict is Verdict.UNSAFE
+
+
 @pytest.mark.parametrize(
     "image",
     [np.full((64, 64), np.nan, np.float32), np.zeros((4, 64, 64), np.uint8), np.zeros((64,), np.uint8)],
