@@ -158,6 +158,10 @@ tSequenceFileName = ""%CustomerSeq%\\\\marple_epi""
 sKSpace.lPhaseEncodingLines = 64
 sPat.lAccelFactPE = 2
 sTXSPEC.tMarple = 12
+lMarple_Jane_19571014 = 1
+sGroupArray.asMarple.lMRN4815162342 = 4
+sGroupArray.asGroup[0].dDistFact = 0.25
+tMeasuredBaselineString = "Marple"
 sSliceArray.asSlice[0].sPosition.dTra = -12.5
 sWipMemBlock.tFree = ""Marple""
 sPatientWeight = 0791234567
@@ -184,6 +188,7 @@ def test_a_csa_header_keeps_its_numbers_and_loses_its_texts() -> None:
     assert re.findall(r"\S+\t = \t\S+", items_of(after.data, "MrPhoenixProtocol")[0]) == [
         "sKSpace.lPhaseEncodingLines\t = \t64",
         "sPat.lAccelFactPE\t = \t2",
+        "sGroupArray.asGroup[0].dDistFact\t = \t0.25",
         "sSliceArray.asSlice[0].sPosition.dTra\t = \t-12.5",
     ]
 
@@ -210,6 +215,28 @@ def test_ges_protocol_keeps_the_order_of_slices_and_no_names() -> None:
     assert gzip.decompress(after.data[4 : 4 + length]) == (
         b'\nSLICEORDER "1"\nMBACCEL "3"\nIOPT "EDR, MPh"\nPSEQ "EPI"\n'
     )
+
+
+def test_ges_protocol_keeps_no_words_that_are_not_its_own_and_no_long_numbers() -> None:
+    text = b'IOPT "Marple, DrJane, Tel030"\nPSEQ "Marple"\nNOSLC "12"\nVIEWORDER "19571014.4711"\nTE "19571014.4"\n'
+    packed = gzip.compress(text)
+    after = REPACKED["ge_protocol"](len(packed).to_bytes(4, "little") + packed)
+    assert after is not None and after.values == (b"12",)
+
+
+def test_a_patients_number_among_numbers_in_a_protocol_holds_the_object() -> None:
+    packed = gzip.compress(b'PHASEDELAYS1 "4815, 162342"\n')
+    before = scan("GEMS_SERS_01", 0x25, x1B=("OB", len(packed).to_bytes(4, "little") + packed))
+    assert not left(before)
+    packed = gzip.compress(b'PHASEDELAYS1 "4815, 1623"\n')
+    before = scan("GEMS_SERS_01", 0x25, x1B=("OB", len(packed).to_bytes(4, "little") + packed))
+    before.PatientID = "48151623"
+    assert held(before, BY)
+
+
+def test_a_direction_is_one_of_its_terms_and_a_b_value_no_date() -> None:
+    assert left(scan("SIEMENS MR HEADER", 0x19, x0C=("IS", "19571014"), x0D=("CS", "MARPLE"))) == {}
+    assert left(scan("SIEMENS MR HEADER", 0x19, x0C=("IS", "1000"), x0D=("CS", "NONE"))) == {"x0C": 1000, "x0D": "NONE"}
 
 
 def test_ges_user_data_keeps_the_polarity_of_an_epi_and_no_other_byte() -> None:

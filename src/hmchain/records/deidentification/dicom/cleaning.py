@@ -349,10 +349,11 @@ class Cleaning:
         repacked = rule.repack(self._value(element)) if rule.repack else None
         if repacked is None:
             return None
-        if any(self.guard.passed(rule, value) != value for value in repacked.values):
+        kept = [KeptValue(rule, vr, value) for vr, value in repacked.looked_at()]
+        if any(self.guard.passed(rule, each.value) != each.value for each in kept):
             return None
         self._count(rule.name, GENERALISED)
-        self.kept += [KeptValue(rule, "DS", value) for value in repacked.values]
+        self.kept += kept
         return encoding.element(tag, rule.vr, repacked.data)
 
     def _count(self, name: str, done: str) -> None:

@@ -17,6 +17,9 @@ PACKED_BYTES_MAX = 16 << 20
 """A protocol that inflates to more is none."""
 
 
+_IS_NUMBER, _NO_DIGITS = re.compile(rb" *[-+]?\d*\.?\d*(?:[eE][-+]?\d{1,3})? *"), re.compile(rb"[^\d.-]+")
+
+
 @dataclass(frozen=True)
 class Repacked:
     """A structure written anew."""
@@ -25,12 +28,20 @@ class Repacked:
     values: tuple[bytes, ...]
     """The values in it, one by one: numbers, and words of a closed list."""
 
+    def looked_at(self) -> Iterator[tuple[str, bytes]]:
+        """The VR and the value of what could be the patient's: numbers, and those among the words of the lists."""
+        for value in self.values:
+            if _IS_NUMBER.fullmatch(value):
+                yield "DS", value
+            elif digits := _NO_DIGITS.sub(b" ", value).strip():
+                yield "LO", digits
+
 
 Repack = Callable[[bytes], Repacked | None]
 """Gives nothing if the bytes are not what they should be."""
 
 _NUMBER = rb" *[-+]?\d{0,8}(?:\.\d{0,16})?(?:[eE][-+]?\d{1,3})? *"
-_COUNTS = rb"[X\d]{1,3}(?:_\d{1,8}){0,24}"
+_COUNTS = rb"[X\d]{1,3}(?:_\d{1,4}){0,24}"
 
 # -- Siemens: the CSA header, in its second form -
 
@@ -119,7 +130,7 @@ def _csa_tag(name: bytes, meta: tuple[int, bytes, int], items: list[bytes]) -> b
 
 _ASCCONV = re.compile(rb"### ASCCONV BEGIN[^\n]{0,200}\n(.*?)### ASCCONV END", re.DOTALL)
 _SETTING = re.compile(rb'\s*([A-Za-z][\w.\[\]]{0,120})\s*=\s*("{0,2}[^"\n]{0,200}"{0,2})\s*')
-_INDEX = rb"(?:\[\d{1,4}\])?"
+_INDEX = rb"(?:\[\d{1,3}\])?"
 _SETTING_NAMES = re.compile(
     rb"(?:(?:sKSpace|sSliceArray|sFastImaging|sDiffusion|sPat|sSliceAcceleration|sPrepPulses|sAsl|sWi[pP]MemBlock"
     rb"|sRSatArray|sGroupArray|sGRADSPEC|sTXSPEC|sRXSPEC|sProtConsistencyInfo|sAngio|sPhysioImaging)\.)?"
@@ -127,9 +138,47 @@ _SETTING_NAMES = re.compile(
     rb"(?:a?l|u[lc]|a?d|a?fl|i)[A-Z0-9]\w{1,40}" + _INDEX
 )
 """Settings whose names say that they are numbers, at the top and in the parts that describe the sequence."""
+_NAME_PIECE, _NAME_DIGITS_MAX = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"), 2
+_NAME_WORDS = frozenset(
+    b"""a aa aad accel acceleration acq adc adj adjust admode afl al align alignment all alpha amplitude angio angle
+    appl arm array arrhythmia as asl asymmetric auto autoalign average averages averaging b background bandwidth
+    base bc bet bh black blade block blood bold breath bvalue c calib cardiac center central change channel
+    channels cine clip coil color combine combined comp compensation completion conc conn connected consistency
+    constant contrast contrasts copy cor corr correction count coupling coverage cross crusher cs current cycle
+    cycles cycling d dark data decoupling degree degrees delay density detection diff diffusion dim dimension dir
+    direction directions disable dist distance distortion dixon double duration dwell dyn dynamic ecg echo echoes
+    eddy effective element elements elm enable encodes encoding end epi ex excit excitation ext extension fact
+    factor fast fat fatsat feature ffactor fid field filter first fl flip flow fluid for force fourier fov frames
+    free freq frequency from g gain gap gate gated gating gmax grad gradient gradients gradspec grappa gre grid
+    group groups haste high hold i id image images imaging in index inflow info init inner inplane int interactive
+    interleaved interleaves internal interpolation intervals intro inv invcontrasts inversion ir k kdyn kspace l
+    label labeling last length level line lines list local loop low lv m magn magnitude map mapping mask matrix
+    max maximum mb mds meas measurement mem method mid min mm mode motion moving msma mt multi multiband n native
+    nav navigator ndis no noe nof noise nominal normal nuc nucleus num number numerator off offset old on one only
+    order original out oversampling p pace par para paradigm parametric part partial partition partitions pat
+    pause pc pe peak per percent periodicity pf phaps phase phases phs physio plane pocs points pos position
+    positioning post prep prepare private prot protocol pulse pulses quality r radial range ratio re read readout
+    real realtime receiver recon reconstruction recovery ref reference refscan region regr remove rep repetitions
+    res resolution resp retro rf rfov rfpa rise roi rotate rotation rsat rx rxspec s samples sampling sar sat
+    saturation save sbcs scale scan scans scheme scout sec segment segmentation segments select selected selection
+    sen sensitivity separate seq sequence series set shape sharing shift shim shimcurrent shot shots shuffle
+    signal simultaneous size slab slice slices slow sms snr space spacing spatial spec spectral speed spoil
+    spoiler spoiling start step stimulated stop store suppression sw swap t table target te temporal tensor term
+    tfl thickness threshold ti time times tof tom total tpat tr tra train trajectory transmitter transversal
+    trigger triggers trufi tse turbo tx txspec type u uc ucs ui ul unit up us usage used user v valid value values
+    variable vec vector velocity venc version view views voi volume w wait water weight weighting wi width window
+    wip x xy xz y yx yz z zx zy""".split()
+)
+"""Words that the names of settings are made of: a word that is none of them could be anybody's name."""
 _SETTING_VALUES = re.compile(rb"-?\d{1,8}(?:\.\d{0,16})?(?:[eE][-+]?\d{1,3})?|0x[0-9a-fA-F]{1,6}")
 _SETTING_WORDS = {
-    b"tSequenceFileName": re.compile(rb'"{1,2}%SiemensSeq%\\{1,2}[a-z]{1,8}\d{0,2}(?:_[a-z0-9]{1,8}){0,3}"{1,2}'),
+    b"tSequenceFileName": re.compile(
+        rb'"{1,2}%SiemensSeq%\\{1,2}(?:(?:ep2d|ep3d|epi|epfid2d1|epse2d1|tse|tfl|tfi|tir|tgse|gre|fl|fl2d|fl3d|se|resolve|haste'
+        rb"|space|trufi|fisp|medic|ciss|ciss3d|dess|dess3d|psif|vibe|mprage|flash|field|mapping|bold|diff|pace|pasl|pcasl"
+        rb"|asl|perf|fid|sms|mb|mbep2d|moco|svs|csi|csi3d|st|ste|edit|beat|cv|pc|tof|swi|qfl|blade|rst|sp|ab|dir|ir|mt"
+        rb"|rr|r|s|ge|3d|2d|nd|tra|cor|sag|fast|aaLocalizer|AALScout|AALScout|aascout|localizer|cine|real|retro|trig"
+        rb'|advdiff|qa|dti|wip|\d{1,3}[a-z]?)_?){1,5}"{1,2}'
+    ),
     b"sProtConsistencyInfo.tBaselineString": re.compile(rb'"{1,2}N4_V[A-Z0-9]{2,5}_LATEST_\d{8}"{1,2}'),
     b"sProtConsistencyInfo.tMeasuredBaselineString": re.compile(rb'"{1,2}N4_V[A-Z0-9]{2,5}_LATEST_\d{8}"{1,2}'),
 }
@@ -147,25 +196,46 @@ def siemens_protocol(data: bytes) -> Repacked | None:
             continue
         name, value = setting[1], setting[2].strip()
         word = _SETTING_WORDS.get(name)
-        if word.fullmatch(value) if word else _SETTING_NAMES.fullmatch(name) and _SETTING_VALUES.fullmatch(value):
+        if word.fullmatch(value) if word else _is_setting(name) and _SETTING_VALUES.fullmatch(value):
             lines.append(b"%s\t = \t%s\n" % (name, value))
             values.append(value.strip(b'"') if word else value)
     text = b"<XProtocol>\n### ASCCONV BEGIN ###\n" + b"".join(lines) + b"### ASCCONV END ###\n"
     return Repacked(text + b" " * (len(text) % 2), tuple(values))
 
 
+def _is_setting(name: bytes) -> bool:
+    """Tell whether a name is one that settings have, and says that it is a number's."""
+    pieces = _NAME_PIECE.findall(re.sub(rb"\[\d+\]", b"", name))
+    digits = sum(len(piece) for piece in pieces if piece.isdigit())
+    words = (piece.lower() for piece in pieces if not piece.isdigit())
+    return bool(_SETTING_NAMES.fullmatch(name)) and digits <= _NAME_DIGITS_MAX and _NAME_WORDS.issuperset(words)
+
+
 # -- General Electric -
 
 _GE_SETTINGS = re.compile(rb'(?m)^(?:set )?([A-Z][A-Z0-9]{1,24}) "([^"\n]{0,4000})"')
+_GE_NUMBER = rb" *-?\d{0,6}(?:\.\d{0,6})? *"
+_GE_SEQUENCES = (
+    rb"(?i:(?:fast |dual )?(?:gradient|spin|gradient recalled) echo|(?:ep|e?f?s?p?gr|f?gr|fiesta|fse|frfse)"
+    rb"|cube|dwi|flair|se|ssfse"
+    rb"|epi2?(?:is)?(?:RT|XL|MPH)?|3dasl|asl|bravo|mprage|inversion recovery|propeller|lava|vibrant|swan|merge|muse)"
+)
+_GE_OPTIONS = (
+    rb"(?i:2D|3D|ACGD|AIR|ARC|ASL|ASSET|BLKAXIAL|BSP|CCOMP|CG|CINE|CLASSIC|CS|CUBE|DE|DIFF|DIXON|DL|DRG|DYN|EDR|EPI|FAST|FC"
+    rb"|FCOMP|FLAIR|FLEX|FLUORO|FMRI|FOCUS|FR|FULL|GAT|HB|HYP(?:ER)?|HYPERBAND|HYPERSENSE|IDEAL|IR|IRP|IRPREP|LOWSAR|MB|MEMP"
+    rb"|MPH|MT|MULTIBAND|MUSE|NAV|NP|NPW|OPTR|PER|PG|PHASE|POMP|PROP|PURE|RESP|RF|RT|RTF?|SAT|SCIC|SEQ|SMT|SQ|SS|SSRF|STIR"
+    rb"|T1FLAIR|T2|T2FLAIR|T2PREP|TLC|TRF|TRICKS|TSENS|VAR|VB|VBW|ZIP(?:2|4|512|1024)?|ZOOM)"
+)
 _GE_FORMS = {
     **dict.fromkeys(
-        b"SLICEORDER VIEWORDER MBACCEL NOSLC DELACQNOAV NUMACQS NOVOLS ETL NECHO NUMSHOTS TR TE FLIPANG".split(),
-        _NUMBER,
+        b"MBACCEL NOSLC DELACQNOAV NUMACQS NOVOLS ETL NECHO NUMSHOTS TR TE FLIPANG".split(),
+        _GE_NUMBER,
     ),
-    b"DELACQ": rb"Minimum|" + _NUMBER,
-    b"PSEQ": rb"[A-Za-z]{2,6}\d?(?:RT|XL)?",
-    b"IOPT": rb"(?:[A-Za-z0-9]{2,6}(?:, ?|_)?){0,16}",
-    b"PHASEDELAYS1": rb"[\d., ]{0,4000}",
+    **dict.fromkeys((b"SLICEORDER", b"VIEWORDER"), rb"\d{1,2}"),
+    b"DELACQ": rb"Minimum|" + _GE_NUMBER,
+    b"PSEQ": _GE_SEQUENCES,
+    b"IOPT": rb"(?:(?:%s)(?:, ?|_|$)){0,24}" % _GE_OPTIONS,
+    b"PHASEDELAYS1": rb"(?:\d{1,5}(?:\.\d{0,6})?(?:[, ]+|$)){0,1000}",
 }
 _GE = {name: re.compile(form) for name, form in _GE_FORMS.items()}
 

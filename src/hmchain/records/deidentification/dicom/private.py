@@ -28,6 +28,11 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
     "DS": re.compile(r" *[-+]?\d{0,8}(\.\d{0,14})?([eE][-+]?\d{1,3})? *"),
 }
 """A private decimal has no more digits before its point than a whole number: ten could be a telephone number's."""
+_CLOSER = {
+    ("SIEMENS MR HEADER", 0x0019000C): re.compile(r" *(?:100000|\d{1,5}) *"),  # a b-value
+    ("SIEMENS MR HEADER", 0x0019000D): re.compile(r"(?:DIRECTIONAL|ISOTROPIC|NONE|BMATRIX)? *"),
+}
+"""Forms of elements of PS3.15's table, which gives none: a number of eight digits is a date as well."""
 _NUMBERS_ONLY = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 
 GROUPS, FIRST_PRIVATE = frozenset({0x0019, 0x0021, 0x2001, 0x2005}), 0x1000
@@ -115,7 +120,7 @@ def _rule(key: Key, vr: str, multiplicity: str, *, form: str = "", repacked: str
     treatment = _treatment(vr, form)
     if treatment is None:
         return None
-    pattern = re.compile(form, re.ASCII) if form else _FORMS.get(vr, PRINTABLE)
+    pattern = re.compile(form, re.ASCII) if form else _CLOSER.get(key) or _FORMS.get(vr, PRINTABLE)
     return Rule(name, treatment, vr, pattern, option=True, values_max=values_max)
 
 
