@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,23 @@ def test_a_merge_is_heard_before_the_first_record_whatever_the_order(steward: St
     assert len(set(subjects(steward, "lab"))) == 1
     assert steward.run("patients", "show")["merged"] == 1
     assert steward.run("erase", "--patient", "111")["records"] == 2
+
+
+def test_links_are_heard_where_ids_are_no_numbers(steward: Steward, tmp_path: Path) -> None:
+    (steward.folder / "patients.toml").write_text('own = ["https://north/mrn"]\nfhir_ids = false')
+    (tmp_path / "fhir").mkdir()
+    people = {
+        "p2": {"identifier": [{"system": "https://north/mrn", "value": "4712"}]},
+        "p3": {
+            "identifier": [{"system": "https://north/mrn", "value": "4713"}],
+            "link": [{"other": {"reference": "Patient/p2"}, "type": "replaced-by"}],
+        },
+    }
+    for name, rest in people.items():
+        (tmp_path / "fhir" / f"{name}.json").write_text(json.dumps({"resourceType": "Patient", "id": name} | rest))
+    steward.run("extract", str(tmp_path / "fhir"), "--into", "people")
+    assert len(set(subjects(steward, "people"))) == 1
+    assert steward.run("erase", "--patient", "4713")["records"] == 2
 
 
 def test_who_opted_out_by_a_pseudonym_stays_out_after_a_merge(steward: Steward, tmp_path: Path) -> None:

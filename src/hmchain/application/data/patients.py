@@ -60,7 +60,7 @@ def get_acquainted(records: Records, opened: OpenSource, profile: Profile) -> So
 def known(records: Records) -> PatientsKnown:
     """Sum up what is known of whom numbers mean."""
     patients = records.catalogue.patients
-    merged, kept = len(patients.people().merged), sum(1 for _ in patients.persons())
+    merged, kept = len({prior for prior, _ in patients.people().merged}), sum(1 for _ in patients.persons())
     return PatientsKnown(patients.rule, dict(patients.own_issuers), merged, kept)
 
 

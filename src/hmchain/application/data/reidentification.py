@@ -51,7 +51,7 @@ def reidentify(
     It is written down who asked, for which pseudonym and why, before anything is shown. Raises `NoReasonError`,
     `UnknownPseudonymError`, or as `persons.approve`.
     """
-    reason = " ".join(reason.split())
+    reason, pseudonym = " ".join(reason.split()), pseudonym.strip().lower()
     if not reason or len(reason) > REASON_LETTERS_MAX:
         raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
     place = records.folder
@@ -60,7 +60,7 @@ def reidentify(
     names = tuple(approval.name for approval in approvals)
     deed = Deed(What.REIDENTIFY, person=" and ".join(names), subject=pseudonym, reason=reason)
     with recorded(place.activity, deed):
-        return _found(records, pseudonym.strip().lower(), names)
+        return _found(records, pseudonym, names)
 
 
 def persons(records: Records, pseudonyms: Iterable[str]) -> set[bytes]:

@@ -12,7 +12,8 @@ from hmchain.records.deidentification.pseudonyms import Pseudonyms, open_number,
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS own_issuers (kind TEXT PRIMARY KEY, issuer TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS same_persons (person BLOB PRIMARY KEY, same_as BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS merges (
+    person BLOB NOT NULL, same_as BLOB NOT NULL, PRIMARY KEY (person, same_as)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS other_numbers (
     other BLOB NOT NULL, person BLOB NOT NULL, PRIMARY KEY (other, person)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS patient_numbers (person BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
@@ -25,7 +26,7 @@ class Patients:
     def __init__(self, file: Database, rule: PatientRule, people: SecretKey) -> None:
         """`people` is the key by which the hospital's patients are known here."""
         self._file, self._rule, self._key = file, rule, people
-        if not file.query("SELECT 1 FROM sqlite_master WHERE name = 'other_numbers'"):  # of an earlier version
+        if not file.query("SELECT 1 FROM sqlite_master WHERE name = 'merges'"):  # of an earlier version
             with file.transaction() as database:
                 for statement in SCHEMA.split(";"):
                     database.execute(statement)
@@ -34,7 +35,7 @@ class Patients:
 
     def people(self) -> People:
         """All that is known of whom a number means, and of issuers also what becomes known yet."""
-        return People(self._rule, self._home, dict(self._file.query("SELECT person, same_as FROM same_persons")))
+        return People(self._rule, self._home, frozenset(self._file.query("SELECT person, same_as FROM merges")))
 
     def pseudonyms(self) -> Pseudonyms:
         """Pseudonyms of no project, by a key that is forgotten: their digests of persons are those of all projects."""
@@ -80,7 +81,7 @@ class Patients:
     def part(self, one: bytes) -> int:
         """Let a person be no other any more, and no other be this one; returns how many pairs are forgotten."""
         with self._file.transaction() as database:
-            return database.execute("DELETE FROM same_persons WHERE person = ? OR same_as = ?", (one, one)).rowcount
+            return database.execute("DELETE FROM merges WHERE person = ? OR same_as = ?", (one, one)).rowcount
 
     def persons(self) -> Iterator[bytes]:
         """The digests of all patients whose numbers are kept."""
@@ -103,7 +104,7 @@ class Patients:
 def write_merges(database: sqlite3.Connection, pairs: Iterable[tuple[bytes, bytes]]) -> None:
     """Write down within a transaction that persons are others."""
     rows = [pair for pair in pairs if pair[0] != pair[1]]
-    database.executemany("INSERT OR REPLACE INTO same_persons VALUES (?, ?)", rows)
+    database.executemany("INSERT OR IGNORE INTO merges VALUES (?, ?)", rows)
 
 
 def write_notes(database: sqlite3.Connection, notes: Iterable[PatientNote]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from hmchain.errors import InputError
@@ -77,8 +78,8 @@ class People:
     rule: PatientRule = field(default_factory=PatientRule)
     home: Mapping[str, str] = field(default_factory=dict)
     """The issuers whose numbers are the hospital's own where the rule names none, by the kind of item that says so."""
-    merged: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
-    """Digests of persons that turned out to be another's."""
+    merged: frozenset[tuple[bytes, bytes]] = field(default=frozenset(), repr=False)
+    """Digests of persons who turned out to be another: each with whom it is; one may be several others."""
 
     def name(self, patient: Patient) -> str:
         """The name of a patient among all others: the number, and the issuer's name if it is not the hospital's own."""
@@ -103,19 +104,29 @@ class People:
         return next((each for each in numbers if not self.issuer(each.issuer)), numbers[0])
 
     def lasting(self, person: bytes) -> bytes:
-        """Whom a person was found to be, or the same; of persons that are said to be each other, one."""
-        seen = [person]
-        while (other := self.merged.get(seen[-1])) is not None:
-            if other in seen:
-                return min(seen[seen.index(other) :])
-            seen.append(other)
-        return seen[-1]
+        """Whom a person was found to be, or the same.
+
+        Of all who are one, it is one who is said to be nobody else; of several such, or of none, the least.
+        """
+        group = self._groups.get(person, (person,))
+        return min(set(group) - self._priors or group)
 
     def all_of(self, person: bytes) -> list[bytes]:
         """All persons that are one with this one, itself first."""
-        lasting = self.lasting(person)
-        others = {each for each in (*self.merged, *self.merged.values()) if self.lasting(each) == lasting}
-        return [person, *sorted((others | {lasting}) - {person})]
+        return [person, *sorted(set(self._groups.get(person, ())) - {person})]
+
+    @cached_property
+    def _priors(self) -> frozenset[bytes]:
+        return frozenset(prior for prior, _ in self.merged)
+
+    @cached_property
+    def _groups(self) -> Mapping[bytes, tuple[bytes, ...]]:
+        """Everybody who is one with somebody else, by each of them."""
+        found: dict[bytes, set[bytes]] = {}
+        for pair in sorted(self.merged):
+            group = found.get(pair[0], {pair[0]}) | found.get(pair[1], {pair[1]})
+            found |= dict.fromkeys(group, group)
+        return {one: tuple(sorted(group)) for one, group in found.items()}
 
 
 def issuer_name(issuer: str) -> str:

@@ -77,7 +77,7 @@ class Pseudonyms:
 
     def merged_persons(self) -> set[bytes]:
         """All persons who turned out to be another, and those whom they are."""
-        return {*self._people.merged, *self._people.merged.values()}
+        return {one for pair in self._people.merged for one in pair}
 
     @property
     def rule(self) -> PatientRule:

@@ -76,7 +76,8 @@ class StoreDestination:
             self._open = made
             return made
         if made.is_rejected:
-            hint = f"its administrator must allow the title {self._pacs.own_title} from this machine to store"
+            hint = f"its administrator must allow the title {self._pacs.own_title} from this machine to store, and "
+            hint += f"{self._pacs.title} must be its own title"
             raise DestinationError(f"{self._pacs} rejects us", hint)
         if made.rejected_contexts:
             raise self._unlike()

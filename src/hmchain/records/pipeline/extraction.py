@@ -209,7 +209,7 @@ class Extraction:
             held_subjects=whose,
             replaced=tuple(sorted(got.again)),
             patients=tuple(got.patients.values()),
-            same=tuple(got.same.items()),
+            same=tuple(sorted(got.same)),
         )
         if released is None:
             done = self._accounting.settled(item, done, got, waits=waiting is not None)

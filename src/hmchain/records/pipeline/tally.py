@@ -75,7 +75,7 @@ class Gathered:
     actions: Counter[tuple[str, str]] = field(default_factory=Counter)
     held: list[Held] = field(default_factory=list)
     patients: dict[bytes, PatientNote] = field(default_factory=dict)
-    same: dict[bytes, bytes] = field(default_factory=dict)
+    same: set[tuple[bytes, bytes]] = field(default_factory=set)
     subjects: set[str] = field(default_factory=set)
     """Pseudonyms of all whom it is about, with an empty one if there are others unknown."""
     duplicates: int = 0

@@ -102,7 +102,7 @@ def _show(known: PatientsKnown, rule: Path) -> None:
             ("one issuer", "; ".join(" = ".join(group) for group in known.rule.same) or "-"),
             ("case", "does not count" if known.rule.fold_case else "counts"),
             ("leading zeros", "do not count" if known.rule.strip_zeros else "count"),
-            ("merged", f"{known.merged} numbers are another patient's"),
+            ("merged", f"{known.merged} numbers or ids stand for another"),
             ("kept", f"{known.kept} patients' numbers, sealed"),
             ("rule", f"{rule}{'' if rule.exists() else ' (not there: it would say otherwise)'}"),
         ]

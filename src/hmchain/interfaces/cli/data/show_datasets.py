@@ -95,7 +95,7 @@ def show_version(found: Description) -> None:
         output.heading(f"Records{'' if version.records <= shown else f' (the first {shown}; --limit N shows more)'}")
         output.table(
             ("record", "patient", "type", "size#", "label", "attributes"),
-            ((e.record, e.subject[:12] or "nobody", e.media_type, size(e.size), e.label,
+            ((e.record, e.subject[: None if output.is_wide() else 12] or "nobody", e.media_type, size(e.size), e.label,
               ", ".join(f"{k} {v}" for k, v in e.attributes.items() if k != "label")) for e in found.entries),
             drop=("attributes", "type", "label"),
         )  # fmt: skip

@@ -58,8 +58,8 @@ def show_extracted(found: ExtractedVersion) -> None:
         _say_of_folders(found.unlabelled_folders)
     if version.held:
         output.say(
-            f"Next: decide about what waits (`hmchain data quarantine review {version.dataset}`), then "
-            f"`hmchain data register {version.dataset}`; --leave-waiting leaves it out."
+            f"Next: `hmchain data quarantine review {version.dataset}` to decide about what waits;\n"
+            f"then `hmchain data register {version.dataset}` (--leave-waiting leaves it out)."
         )
     elif version.records:
         output.say(f"Next: `hmchain data show {version.dataset}`, then `hmchain data register {version.dataset}`")

@@ -14,6 +14,7 @@ from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.decisions import DeviceRule
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.deidentification.outcome import Finding
+from hmchain.records.pipeline.decided import CONFLICT
 
 _SORTS = {
     "code": ("why", "reason"), "kind": ("kind", "as"), "modality": ("modality", "modality"),
@@ -123,7 +124,8 @@ def show_released(found: ReviewOutcome) -> None:
     if found.held_again:
         output.say(f"Still held, now for another reason: {found.held_again}. `hmchain data quarantine list`")
     for why, number in found.refused.items():
-        output.say(f"Nobody can release {plural(number, 'item')} [{why}]: reject them, or mend them at their source.")
+        way = "take it with --replace, or reject it" if CONFLICT in why else "reject it, or mend it at its source"
+        output.say(f"Not released: {plural(number, 'item')} [{why}]; {way}.")
     if not (found.items or found.seconded or found.held_again or found.refused):
         output.say("Nothing waits that fits.")
 
@@ -138,7 +140,7 @@ def show_rejected(found: ReviewOutcome) -> None:
     if found.item and found.items == 1:
         output.say(f"It stays out of dataset {found.item.dataset}, and its copy here is erased.")
     elif found.items:
-        output.say(f"{plural(found.items, 'item')} stay out, and their copies here are erased.")
+        output.say(f"Kept out: {plural(found.items, 'item')}; the copies here are erased.")
     else:
         output.say("Nothing waits that fits.")
 
@@ -153,8 +155,8 @@ def show_review(found: Ended) -> None:
     for sentence in found.said:
         output.say(sentence)
     if found.marks:
-        output.say(f"{plural(found.marks, 'mark')} were not applied: those items still wait.")
-    output.say(f"The page is closed; {plural(found.seen, 'item')} were looked at.")
+        output.say(f"Not applied: {plural(found.marks, 'mark')}; what was marked still waits.")
+    output.say(f"The page is closed. Looked at: {plural(found.seen, 'item')}.")
 
 
 def show_devices(found: Sequence[DeviceRule]) -> None:
