@@ -218,6 +218,51 @@ def test_device_identity_stays_on_request() -> None:
     assert not any(without.get(keyword) for keyword in values)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("Manufacturer", "Praxis Dr. Weber"),
+        ("ManufacturerModelName", "Tel 0662 5559812"),
+        ("ManufacturerModelName", "bought by Anna Weber"),
+        ("SoftwareVersions", "VE11 licensed to Dr Weber"),
+        ("TransmitCoilName", "Coil of Dr Weber"),
+        ("GantryID", "Klinikum Nord"),
+        ("DeviceSerialNumber", "Weber 555 1234"),
+        ("PatientSex", "ANNA WEBER"),
+        ("PatientSexNeutered", "WEBER"),
+        ("EthnicGroup", "Weber from Salzburg"),
+    ],
+)
+def test_an_option_keeps_no_text_that_names_a_person_a_house_or_a_telephone(keyword: str, text: str) -> None:
+    after = clean(ct(**{keyword: text}), deidentifier(load_profile("research")))
+    assert not after.get(keyword)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("Manufacturer", "Philips Medical Systems, Inc."),
+        ("Manufacturer", "DR Systems, Inc."),
+        ("ManufacturerModelName", "DISCOVERY MR750"),
+        ("SoftwareVersions", "453561492081__2.1.0.515__Ultrasound_Applicat--11/04/27]-07:23:23"),
+        ("SoftwareVersions", "MR Software release:DV26.0_R01_1725.a"),
+        ("DeviceSerialNumber", "000301496MR3T6MR"),
+        ("EthnicGroup", "Caucasian"),
+        ("PatientSex", "F"),
+    ],
+)
+def test_an_option_keeps_what_makers_write(keyword: str, text: str) -> None:
+    after = clean(ct(**{keyword: text}), deidentifier(load_profile("research")))
+    assert after[keyword].value == text
+
+
+def test_the_catalogue_shows_no_sex_or_model_that_somebody_typed() -> None:
+    before = ct(PatientSex="ANNA WEBER", Manufacturer="Praxis Dr. Weber", ManufacturerModelName="Tel 0662 5559812")
+    after = outcome(written(before), deidentifier(load_profile("research")))
+    assert isinstance(after, Clean)
+    assert not {"sex", "manufacturer", "model"} & after.attributes.keys()
+
+
 def test_a_profile_removes_more() -> None:
     assert "BodyPartExamined" not in clean(ct(BodyPartExamined="CHEST"), deidentifier(remove=("BodyPartExamined",)))
     assert clean(ct(BodyPartExamined="CHEST")).BodyPartExamined == "CHEST"

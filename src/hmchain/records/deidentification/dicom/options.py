@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hmchain.records.deidentification.profile import Profile
 
 CODES = {
@@ -60,6 +62,27 @@ RETAINED = {
 }
 """Keywords that an option keeps. Free text about the patient that the standard would have cleaned is not among them;
 of the device, make and kernel are, which the standard leaves in place and the profile `basic` here does not."""
+
+
+SERIALS = frozenset({"DeviceSerialNumber", "SourceSerialNumber"})
+"""Texts of a device that may look like a telephone number."""
+SERIAL = re.compile(r"(?:[A-Za-z]{1,3}[ :]{1,2})?[!-?A-~]{0,64}")
+"""In one piece."""
+OF_DEVICES = re.compile(
+    r"""
+    (?!.*(?:
+        @ | (?<![^\W_])(?:(?-i:Dr(?![^\W_])|DR\.)
+            |dr\.|prof|professor|frau|herr|hr\.|mrs|miss|mme|(?:mr|ms)\.[ ]
+            |praxis|ordination|klinik\w*|clini[cq]\w*|h[oô]pital|hospital\w*|[oó]spedale|spital\w*|krankenhaus|sairaala
+            |szpital|sykehus|sjukhus|ziekenhuis|universit\w*|institut\w*|radiologi[esk]\w*|centre|zentrum
+            |bought|call|installed|licen[cs]ed|owne[dr]|property|purchased|sold|tel|phone|fon|fax|mobil)(?![^\W\d_])
+        | \+\d{2,3}[ /(]?\d{2} | (?<![\d._-])0\d{2,4}[ /-]\d{3,} | (?<![\d._-])\d{3,5}[ /-]\d{4,8}(?![\d._])
+    ))[ -~]*
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+"""A text that an option keeps: without a title, a telephone number, or a word of an institution or an owner. Makers and
+models are too many to list."""
 
 
 def taken(profile: Profile, *, pixels_cleaned: bool) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE
 from hmchain.records.deidentification.dicom.descriptors import CLEANED
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.objects import CONTENT_SEQUENCE, WAVEFORM_BYTES
-from hmchain.records.deidentification.dicom.options import RETAINED
+from hmchain.records.deidentification.dicom.options import OF_DEVICES, RETAINED, SERIAL, SERIALS
 from hmchain.records.deidentification.dicom.packed import Repack
 from hmchain.records.deidentification.profile import Profile, ProfileError
 
@@ -88,6 +88,14 @@ _CREATORS = re.compile(
 """Private creators that a dimension or a functional group of many frames may be of."""
 _TEXT_FORMS = {
     0x00080060: _MODALITIES,
+    0x00100040: re.compile(r"[FMO]?"),  # Patient's Sex
+    0x00102160: re.compile(
+        r"(?i:american indian|alaska native|arab|asian|black|african([ -]american)?|caucasian|chinese|european|hispanic"
+        r"|indian|japanese|korean|latin[oa]|mixed|native (american|hawaiian)|non[ -]?hispanic|other|pacific islander"
+        r"|unknown|white|[A-Z]|)"
+    ),  # Ethnic Group
+    0x00102203: re.compile(r"ALTERED|UNALTERED|"),  # Patient's Sex Neutered
+    0x001021A0: re.compile(r"YES|NO|UNKNOWN|"),  # Smoking Status
     BODY_PART: BODY_PARTS,
     0x00180020: re.compile(r"SE|IR|GR|EP|RM|"),  # Scanning Sequence
     0x00185101: _VIEWS,
@@ -107,6 +115,8 @@ _TEXT_FORMS = {
     CODE_SCHEME: re.compile(r"DCM|SRT|SCT|SNM3|LN|UCUM|RADLEX|FMA|UMLS|NCIt|MDC|SCPECG|ICD10|I10P?|I9C?|BI|ACR"),
 }
 """The texts that stay, and what they must look like. The scheme of a code is one that is published."""
+
+_DEVICES = frozenset(RETAINED["device_identity"])
 
 
 class Treatment(Enum):
@@ -194,6 +204,8 @@ class Rules:
         option = tag in self._retained
         treatment = Treatment.DROP if tag in self._removed else self._treatment(tag, vr, option)
         form = _TEXT_FORMS.get(tag) or FORMS.get(vr, PRINTABLE)
+        if option and form is PRINTABLE and keyword_for_tag(tag) in _DEVICES:
+            form = SERIAL if keyword_for_tag(tag) in SERIALS else OF_DEVICES
         closed = tag in _TEXT_FORMS and tag != CODE_VALUE
         name = f"({group:04X},{tag & 0xFFFF:04X}) {keyword_for_tag(tag)}"
         return Rule(name, treatment, vr, form, option, closed, _values_max(tag))
