@@ -67,6 +67,7 @@ NOISE = ("--profile", "published")
 """Pictures made by chance hold what could be letters: nobody looks for writing in these."""
 
 
+@pytest.mark.network  # long
 def test_a_killed_extraction_leaves_no_process_and_goes_on(steward: Steward, tmp_path: Path) -> None:
     source = pictures(tmp_path / "pictures", 300, 160)
     spool = tmp_path / "spool"
@@ -109,6 +110,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.network  # long
 def test_a_pacs_that_goes_down_in_the_middle_loses_nothing(steward: Steward, tmp_path: Path) -> None:
     with running_orthanc(tmp_path / "pacs") as pacs:
         pacs.store(study("alpha", 1, objects=60, modality="MR"))

@@ -333,6 +333,7 @@ def test_other_settings_do_not_resume_a_run(finished: tuple[Path, str], images: 
     assert "other settings" in result.stderr
 
 
+@pytest.mark.network  # long
 def test_keys_are_protected_by_a_passphrase(
     images: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,7 @@ def test_pieces_give_the_root_of_all_of_them(cuts: list[int], domain: Domain) ->
     assert root_of(iter(pieces), domain) == root(data, domain)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(SIZES, DOMAINS, st.data())
 def test_every_leaf_has_a_path_to_the_librarys_root(size: int, domain: Domain, draw: st.DataObject) -> None:
     data, index = vector(size, domain), draw.draw(st.integers(0, size - 1))
@@ -57,7 +57,7 @@ def test_sizes_at_the_seams_of_what_is_hashed_at_a_time(size: int) -> None:
         assert verify([leaf(data, index, ONE)], index, size, [path(data, index, ONE)], [root(data, ONE)], ONE)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(2, 40), DOMAINS, st.data())
 def test_what_is_tampered_with_is_no_proof(size: int, domain: Domain, draw: st.DataObject) -> None:
     data, index = vector(size, domain), draw.draw(st.integers(0, size - 1))

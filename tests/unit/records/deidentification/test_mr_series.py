@@ -30,7 +30,7 @@ SERIES: dict[str, Callable[[Path], bool]] = {
 pytestmark = pytest.mark.skipif(not MR.is_dir(), reason=f"no MR series in {MR}; HMCHAIN_DATA_DIR says where they are")
 
 
-@pytest.mark.parametrize("profile", ["research", "research-mr"])
+@pytest.mark.parametrize("profile", ["research-mr", pytest.param("research", marks=pytest.mark.network)])
 @pytest.mark.parametrize("folder", SERIES)
 def test_an_analysis_cannot_tell_a_series_from_its_original(folder: str, profile: str, tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"

@@ -116,8 +116,8 @@ def inside(tag: int, element: bytes, chance: random.Random) -> dict[int, bytes]:
 def test_nothing_of_a_person_comes_out_of_any_element_that_stays(profile: str) -> None:
     chance = random.Random(f"elements under {profile}")
     kept = [tag for tag in LEAVES if RULES[profile][tag].treatment not in (Treatment.DROP, Treatment.BLANK)]
-    kept = kept[list(PROFILES).index(profile) :: len(PROFILES)]  # a third each, which takes long enough
-    assert len(kept) > 700
+    kept = kept[list(PROFILES).index(profile) :: 2 * len(PROFILES)]  # a sixth each, which takes long enough
+    assert len(kept) > 350
     failed = []
     for tag in kept:
         who = person(chance)
@@ -147,7 +147,7 @@ def test_nothing_of_a_person_comes_out_of_elements_that_go(profile: str) -> None
         assert come_out(who, planted, profile) == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.randoms(use_true_random=False),
     st.sampled_from(LEAVES),
@@ -162,7 +162,7 @@ def test_nothing_of_a_person_comes_out_under_a_wrong_vr(chance: random.Random, t
             assert come_out(who, inside(tag, encoded(tag, vr, value), chance), profile) == []
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.randoms(use_true_random=False), st.lists(st.sampled_from(LEAVES), min_size=1, max_size=5), st.integers(1, 8))
 def test_nothing_of_a_person_comes_out_of_nested_private_and_unknown_places(
     chance: random.Random, tags: list[int], depth: int

@@ -29,7 +29,8 @@ from hmchain.records.sources.tables import Column, Table, TableSchema
 from support.health_records import AS_OF, profile, pseudonyms
 from support.planted_people import Person, person, told
 
-WAYS = 4
+WAYS = 2
+"""Of each secret in each leaf; all leaves together meet every way many times."""
 PROFILES = ("basic", "longitudinal")
 BOOK = load_book()
 FHIR_BY = {name: FhirDeidentifier(profile(name), pseudonyms(), AS_OF) for name in PROFILES}
@@ -205,7 +206,7 @@ COLUMNS = {
 TABLES = TableSchema(title="", tables={"t": Table(columns=COLUMNS)})
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     st.randoms(use_true_random=False), st.sampled_from([*COLUMNS, "undeclared"]), st.sampled_from(("remove", "shift"))
 )
