@@ -263,6 +263,13 @@ def test_the_catalogue_shows_no_sex_or_model_that_somebody_typed() -> None:
     assert not {"sex", "manufacturer", "model"} & after.attributes.keys()
 
 
+def test_a_text_in_place_of_numbers_goes() -> None:
+    text = b"Marple Jane, 12 Danemead, Mead  "
+    numbers = [int.from_bytes(text[at : at + 4], "little") for at in range(0, len(text), 4)]
+    assert "SimpleFrameList" not in clean(ct(SimpleFrameList=numbers))
+    assert clean(ct(SimpleFrameList=[1, 2, 3, 4, 5])).SimpleFrameList == [1, 2, 3, 4, 5]
+
+
 def test_a_profile_removes_more() -> None:
     assert "BodyPartExamined" not in clean(ct(BodyPartExamined="CHEST"), deidentifier(remove=("BodyPartExamined",)))
     assert clean(ct(BodyPartExamined="CHEST")).BodyPartExamined == "CHEST"

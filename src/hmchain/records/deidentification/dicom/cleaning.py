@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -190,7 +191,7 @@ class Cleaning:
         width = WIDTHS[vr]
         count = len(data) // (width * 2 if vr == "AT" else width)  # a tag is two words
         values = 1 if vr.startswith("O") else count  # a string of bytes or words counts as one (PS3.5 6.4)
-        if len(data) % width or not rule.allows(values):
+        if len(data) % width or not rule.allows(values) or (vr != "OB" and _WRITTEN.fullmatch(data)):
             return None
         if not little and width > 1:
             data = np.frombuffer(data, f"u{width}").byteswap().tobytes()
@@ -358,6 +359,10 @@ class Cleaning:
 
     def _count(self, name: str, done: str) -> None:
         self.done[name, done] += 1
+
+
+_WRITTEN = re.compile(rb"[ -~\t\r\n]{16,}[ \0]*")
+"""Numbers whose bytes are all letters: a text. Samples of one byte may be that by chance."""
 
 
 def _are_tags(data: bytes) -> bool:
