@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -152,10 +153,24 @@ def test_what_is_too_large_or_makes_no_sense_is_refused_and_the_page_goes_on(wai
         assert client.ask("POST", mark, {"number": "0", "state": "published"})[0] == 400
         assert client.ask("POST", mark, {"number": "0", "state": "blanked", "regions": "a,b,c,d 1,2"})[0] == 400
         assert client.ask("POST", mark, {"number": "0", "state": "rejected", "scope": "world"})[0] == 400
+        client.ask("GET", client.root)
+        shot = str(first([client.ask("GET", f"{client.root}item/{each}")[2].decode() for each in range(7)]))
+        for places, why in (("99999,0,5,5", b"outside"), (" ".join(f"{x},0,4,4" for x in range(70)), b"70 rectangles")):
+            status, _, body = client.ask("POST", mark, {"number": shot, "state": "blanked", "regions": places})
+            assert status == 400 and why in body, body
         assert client.ask("POST", f"{client.root}filter", {"code": "' OR 1=1 --", "series": "\x00<b>"})[0] == 303
         assert b"0 items wait" in client.ask("GET", client.root)[2]
         assert client.ask("POST", f"{client.root}filter", {"clear": "1"})[0] == 303
         assert b"7 items wait" in client.ask("GET", client.root)[2]
+
+
+def test_silent_connections_of_others_do_not_keep_the_reviewer_out(waiting: Steward) -> None:
+    with opened(waiting) as page, ExitStack() as silent:
+        client = Client(page)
+        host, port = client.host.split(":")
+        for _ in range(100):
+            silent.enter_context(socket.create_connection((host, int(port))))
+        assert client.ask("GET", client.root)[0] == 200
 
 
 def test_the_reviewer_is_shown_the_word_that_an_item_is_held_for_and_what_does_not_decode(
@@ -249,7 +264,7 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
     (tmp_path / "later" / "x.dcm").write_bytes(written(another))
     assert waiting.run("extract", str(tmp_path / "later"), "--into", "us")["held"] == 0
     (rule,) = waiting.run("quarantine", "devices")
-    assert rule["reviewer"] == "M. Curie" and "Sono 3" in waiting.show("quarantine", "devices")
+    assert rule["reviewer"] == "M. Curie" and rule["in_force"] and "Sono 3" in waiting.show("quarantine", "devices")
     assert waiting.run("quarantine", "devices", "--drop", "1") == []
     another.SOPInstanceUID = another.file_meta.MediaStorageSOPInstanceUID = "1.2.9.10"
     (tmp_path / "later" / "y.dcm").write_bytes(written(another))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
+from hmchain.application.data.devices import blanking
 from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.patients import get_acquainted
 from hmchain.application.site.activity import Deed, What, recorded
@@ -187,16 +188,6 @@ def _check_patients(records: Records, dataset: Dataset, opened: OpenSource) -> N
 def rules_of(records: Records, dataset: Dataset, kind: str) -> Deidentifiers:
     """The de-identifiers of items of a kind for a dataset."""
     return deidentifiers(blanking(records, dataset), records.catalogue.projects.pseudonyms(dataset.project), [kind])
-
-
-def blanking(records: Records, dataset: Dataset) -> Dataset:
-    """The same with the devices in its profile that reviewers of this hospital have had blanked from then on."""
-    own = records.catalogue.quarantine.decisions.blanked_devices()
-    if not own:
-        return dataset
-    profile = dataset.profile
-    dicom = msgspec.structs.replace(profile.dicom, blank=(*profile.dicom.blank, *own))
-    return replace(dataset, profile=msgspec.structs.replace(profile, dicom=dicom))
 
 
 def _check_same(known: Dataset, project: str | None, profile: Profile | None, schema: str) -> None:

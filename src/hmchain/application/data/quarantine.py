@@ -16,14 +16,14 @@ from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Dataset, HeldItem
-from hmchain.records.catalogue.decisions import DeviceRule, Vote
+from hmchain.records.catalogue.decisions import Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import ANYTHING, WAITING, HeldFilter
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.decided import persons_of
 from hmchain.records.pipeline.extraction import Extraction
-from hmchain.records.pipeline.review import Needs, NotHeldError, NotReleasableError, Reviewer
+from hmchain.records.pipeline.review import Needs, NotReleasableError, Reviewer
 from hmchain.records.sources.item import Rectangles
 from hmchain.records.vault import VersionClosedError
 
@@ -116,7 +116,7 @@ def reviewers(
     if keys:
         people = persons.of_keys(place, keys, passphrase)
         return tuple(Reviewer(person.name, key) for person, key in people)
-    if not name.strip() or not name.isprintable():
+    if not any(map(str.isalpha, name)) or not name.isprintable():
         raise NoReviewerError("nobody is named who decides", "--reviewer NAME, in printable letters")
     return (Reviewer(name.strip()),)
 
@@ -242,20 +242,6 @@ def ask_again(records: Records, wanted: HeldFilter) -> int:
     """Have decided items wait for a person when they come again in a later version; returns how many."""
     decided = (held for held in records.catalogue.quarantine.chosen(wanted) if held.state != PENDING and held.content)
     return records.catalogue.quarantine.decisions.forget({held.content for held in decided})
-
-
-def device_rules(records: Records) -> tuple[DeviceRule, ...]:
-    """The devices whose images are blanked since a reviewer said so, the oldest first."""
-    return records.catalogue.quarantine.decisions.device_rules()
-
-
-def drop_device_rule(records: Records, number: int) -> DeviceRule:
-    """Take the device of this number, from 1, off the list: its images are held again. Raises `NotHeldError`."""
-    known = device_rules(records)
-    if not 1 <= number <= len(known):
-        raise NotHeldError(f"there is no device {number} on the list", "`hmchain data quarantine devices` shows them")
-    records.catalogue.quarantine.decisions.drop_device(known[number - 1].device)
-    return known[number - 1]
 
 
 def findings(records: Records, held: HeldItem) -> tuple[Finding, ...]:

@@ -17,18 +17,19 @@ from typing import Self
 import msgspec
 
 from hmchain.application.data import quarantine
+from hmchain.application.data.devices import blank_from_now_on
 from hmchain.application.data.extraction import rules_of
 from hmchain.application.data.quarantine import Choice, QuarantinePage
 from hmchain.application.site import hospital
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
-from hmchain.clock import now_ms
-from hmchain.errors import HMChainError
+from hmchain.errors import HMChainError, InputError
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.deidentification.profile import BlankedDevice
-from hmchain.records.pipeline import review, viewing
+from hmchain.records.pipeline import devices, review, viewing
+from hmchain.records.pipeline.decided import persons_of
 from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.pipeline.viewing import View
 from hmchain.records.pipeline.workers import Deidentifiers
@@ -40,6 +41,12 @@ _RECTANGLES_MAX = 64
 
 SCOPES = ("item", "series", "device", "filter")
 """A mark's reach: items alone, their whole series, all of their device and reason, or all that the filter leaves."""
+
+
+class RectanglesError(InputError):
+    """Rectangles are too many, or blank nothing."""
+
+    code = "rectangles"
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Desk:
         self._items: list[HeldItem] = []
         self._numbers: dict[tuple[str, int, bytes], int] = {}
         self._marks: dict[int, Mark] = {}
-        self._devices: list[BlankedDevice] = []
+        self._devices: dict[int, BlankedDevice] = {}
         self._views: OrderedDict[int, View] = OrderedDict()
         self._thumbs: OrderedDict[int, bytes | None] = OrderedDict()
         self._seen: set[int] = set()
@@ -248,10 +255,13 @@ class Desk:
 
         `regions` are blanked in all of them, and in each, if `found`, where writing was found in it: those in which
         nothing is to be blanked then get no mark. Returns how many marks that changed. What nobody can release gets no
-        such mark either.
+        such mark either. Raises `RectanglesError`, before any mark, for more of them than are taken, or one outside of
+        the picture that it was drawn in, which is the first item's.
         """
-        regions = tuple(dict.fromkeys(regions))[:_RECTANGLES_MAX]
+        numbers, regions = tuple(numbers), tuple(dict.fromkeys(regions))
         with self._lock:
+            if regions:
+                self._check(numbers, regions)
             changed = 0
             for number in self._reached(numbers, scope):
                 held = self._items[number]
@@ -264,13 +274,28 @@ class Desk:
             return changed
 
     def from_now_on(self, number: int, regions: Rectangles) -> bool:
-        """Have the images of an item's device blanked from now on, once marks are applied; False if it has none."""
+        """Have the images of an item's device blanked from now on, once its release went through; False if it has none.
+
+        Raises `RectanglesError` for places that no device writes to.
+        """
         with self._lock:
             device = self.view(number).device
             if device is None or not regions or not (device.manufacturer or device.model):
                 return False
-            self._devices.append(msgspec.structs.replace(device, rectangles=tuple(regions)))
+            self._check([number], regions)
+            device = msgspec.structs.replace(device, rectangles=tuple(regions))
+            if why := devices.refused(device):
+                raise RectanglesError(f"this cannot be where the device writes: {why}", "draw around what it writes")
+            self._devices[number] = device
             return True
+
+    def _check(self, numbers: Sequence[int], regions: Rectangles) -> None:
+        if len(regions) > _RECTANGLES_MAX:
+            what = f"{len(regions)} rectangles are more than the {_RECTANGLES_MAX} that an item takes"
+            raise RectanglesError(what, "draw fewer that are larger")
+        shown = self.view(numbers[0]).pictures if numbers else None
+        if shown and any(left >= shown.columns or top >= shown.rows for left, top, *_ in regions):
+            raise RectanglesError("a rectangle lies outside of the picture", "draw it within")
 
     def marks(self) -> dict[str, int]:
         """How many marks there are of each sort."""
@@ -278,7 +303,7 @@ class Desk:
             found = [mark.state for mark in self._marks.values()]
             said = {state: found.count(state) for state in (RELEASED, REJECTED)}
             return {**said, "blanked": sum(bool(mark.regions) for mark in self._marks.values()),
-                    "devices": len(self._devices)}  # fmt: skip
+                    "devices": len(_meant(self._devices, self._marks))}  # fmt: skip
 
     def states(self, numbers: Iterable[int]) -> dict[int, str]:
         """The marks of some items."""
@@ -298,9 +323,9 @@ class Desk:
         with self._lock:
             if self.progress.running:
                 return False
-            marks, devices = dict(self._marks), tuple(self._devices)
+            marks, wanted = dict(self._marks), _meant(self._devices, self._marks)
             self.progress = Progress(0, len(marks), running=True)
-        self._worker = threading.Thread(target=self._apply, args=(marks, devices))
+        self._worker = threading.Thread(target=self._apply, args=(marks, wanted))
         self._worker.start()
         return True
 
@@ -309,14 +334,13 @@ class Desk:
         if self._worker is not None:
             self._worker.join()
 
-    def _apply(self, marks: dict[int, Mark], devices: tuple[BlankedDevice, ...]) -> None:
+    def _apply(self, marks: dict[int, Mark], wanted: Mapping[int, BlankedDevice]) -> None:
         said: list[str] = []
         try:
             with hospital.open_records(self._folder, self._passphrase) as records:
-                for device in devices:
-                    records.catalogue.quarantine.decisions.blank_from_now_on(device, self.names, now_ms())
                 for state in (RELEASED, REJECTED):
                     said += self._decide(records, {each: mark for each, mark in marks.items() if mark.state == state})
+                said += self._blank_from_now_on(records, wanted)
             done = set(marks)
         except Exception as error:  # whatever it is, the page must not wait for ever; its words may quote an item
             known = error if isinstance(error, HMChainError) else None
@@ -326,7 +350,7 @@ class Desk:
             for number in done:
                 self._marks.pop(number, None)
                 self._views.pop(number, None)
-            self._devices = [] if done == set(marks) else self._devices
+            self._devices = {} if done == set(marks) else self._devices
             self.progress = Progress(len(marks), len(marks), said=tuple(said))
 
     def _decide(self, records: Records, marks: dict[int, Mark]) -> list[str]:
@@ -346,6 +370,25 @@ class Desk:
             records, choice, self.who, blank=lambda held: regions.get(held.item, ()), progress=tell
         )
         return list(_released(found))
+
+    def _blank_from_now_on(self, records: Records, wanted: Mapping[int, BlankedDevice]) -> list[str]:
+        """Put devices on the list whose item was let through, or waits for another person alone."""
+        passed = [device for number, device in wanted.items() if self._went_through(records, self._items[number])]
+        holding = sum(blank_from_now_on(records, device, self.who) for device in dict.fromkeys(passed))
+        waiting = len(set(passed)) - holding
+        said = [f"Images of {holding} devices are blanked from now on."] if holding else []
+        if waiting:
+            said.append(f"{waiting} devices wait for another person, who must want them blanked too, with a key.")
+        return said
+
+    def _went_through(self, records: Records, held: HeldItem) -> bool:
+        now = records.catalogue.quarantine.item(*held.place)
+        dataset = records.catalogue.dataset(held.dataset)
+        if now is None or dataset is None or now.state != PENDING:
+            return now is not None and now.state == RELEASED
+        keys = {each.key.public.raw for each in self.who if each.key}
+        said = records.catalogue.quarantine.decisions.votes(now)
+        return persons_of(dataset) > 1 and now.reason == held.reason and any(vote.public in keys for vote in said)
 
     def _reached(self, numbers: Iterable[int], scope: str) -> Iterable[int]:
         for number in numbers:
@@ -371,6 +414,11 @@ class Desk:
             self._numbers[held.place] = len(self._items)
             self._items.append(held)
         return self._numbers[held.place]
+
+
+def _meant(devices: Mapping[int, BlankedDevice], marks: Mapping[int, Mark]) -> dict[int, BlankedDevice]:
+    """The devices of items that are still to be released with parts blanked."""
+    return {number: device for number, device in devices.items() if number in marks and marks[number].regions}
 
 
 def _released(found: quarantine.ReviewOutcome) -> Iterable[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hmchain.application.data.extraction import DEFAULT_PROFILE, blanking, read_schema, require_name
+from hmchain.application.data.devices import blanking
+from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey

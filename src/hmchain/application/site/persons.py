@@ -85,7 +85,7 @@ def add(place: HospitalFolder, name: str, key_file: Path, passphrase: str | None
     Raises `PersonNameError` if the name is none or taken by another key, `KeyFileError`, `WrongPassphraseError` or
     `PersonsFileError`.
     """
-    if not name.strip() or not name.isprintable() or len(name) > NAME_LETTERS_MAX:
+    if not any(map(str.isalpha, name)) or not name.isprintable() or len(name) > NAME_LETTERS_MAX:
         raise PersonNameError(f"this is no name of up to {NAME_LETTERS_MAX} letters", "give the person's full name")
     name = " ".join(name.split())
     others = known(place)

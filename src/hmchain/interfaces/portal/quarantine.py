@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hmchain.application.data.reviewing import SCOPES, Desk
+from hmchain.application.data.reviewing import SCOPES, Desk, RectanglesError
 from hmchain.interfaces.portal import gallery, layout
 from hmchain.interfaces.portal.exchange import CSS, JS, PNG, SVG, Request, Response, go_to, page, values
 from hmchain.interfaces.portal.gallery import FILTERS, Setting
@@ -121,9 +121,12 @@ class QuarantinePages:
         found = said == "found" or (said == "blanked" and scope != "item")
         if state is None or scope not in SCOPES or (said == "blanked" and not regions):
             return Response(400, b"That cannot be said of an item.", "text/plain")
-        changed = self._desk.mark(numbers, state, regions if said == "blanked" else (), scope, found=found)
-        if said == "blanked" and request.field("from_now_on") and numbers:
-            self._desk.from_now_on(numbers[0], regions)
+        try:
+            if said == "blanked" and request.field("from_now_on") and numbers:
+                self._desk.from_now_on(numbers[0], regions)
+            changed = self._desk.mark(numbers, state, regions if said == "blanked" else (), scope, found=found)
+        except RectanglesError as error:
+            return Response(400, f"{error.what}: {error.hint}.".encode(), "text/plain")
         if request.header("accept") != "application/json":
             return go_to(f"{self._gate.root}item/{numbers[0]}" if numbers else self._gate.root)
         shown = gallery.numbers(request.form.get("shown", ()))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
+from socket import SHUT_RDWR, socket
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,8 +20,9 @@ from hmchain.interfaces.portal.exchange import Request, Response
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 256 << 10
 FIELDS_MAX = 2000
-_WAIT_SECONDS = 20.0
-_CONNECTIONS_MAX = 32
+_STRANGER_SECONDS, _WAIT_SECONDS = 2.0, 20.0
+"""A connection may be silent for so long before an answer told it anything, and after."""
+_CONNECTIONS_MAX = 64
 _POLL_SECONDS = 0.5
 
 Answer = Callable[[Request], Response]
@@ -31,13 +33,16 @@ class PortalServer(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = False
+    request_queue_size = 128
 
     def __init__(self, port: int = 0) -> None:
         """`port` 0 is a free one. Raises `OSError` if another is in use."""
         super().__init__((HOST, port), _Handler)
         self._answer: Answer = lambda request: Response(503)
         self._turn = threading.Lock()
-        self._room = threading.BoundedSemaphore(_CONNECTIONS_MAX)
+        self._doors = threading.Lock()
+        self._connections: dict[socket, bool] = {}
+        """The open ones, the oldest first, and whether each was let in."""
         self._idle_seconds = 0.0
         self._asked = time.monotonic()
 
@@ -75,18 +80,34 @@ class PortalServer(ThreadingHTTPServer):
             self.stop()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a connection, unless there are too many."""
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        """Take a connection; if there are too many, in the place of the one that has been a stranger for longest."""
+        with self._doors:
+            known = self._connections
+            oldest = next((each for each, is_in in known.items() if not is_in), None)
+            if len(known) >= _CONNECTIONS_MAX:
+                if oldest is None:
+                    self.shutdown_request(request)
+                    return
+                del known[oldest]
+                with suppress(OSError):  # its thread may be closing it
+                    oldest.shutdown(SHUT_RDWR)
+            known[request] = False
+        super().process_request(request, client_address)
+
+    def let_in(self, request: socket) -> None:
+        """Note that who speaks on a connection is no stranger."""
+        with self._doors:
+            if request in self._connections:
+                self._connections[request] = True
+                request.settimeout(_WAIT_SECONDS)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._room.release()
+            with self._doors:
+                self._connections.pop(request, None)
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
         """Say nothing of a connection that broke: what it asked for may name somebody."""
@@ -97,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: PortalServer
     protocol_version = "HTTP/1.1"
-    timeout = _WAIT_SECONDS
+    timeout = _STRANGER_SECONDS
     server_version, sys_version = "hmchain", ""
 
     def do_GET(self) -> None:
@@ -134,7 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_error(400)  # two of them: nobody knows which one counts
                 return
             headers[name.lower()] = value
-        self._send(self.server.answer(Request(self.command, unquote(asked.path), headers, query, form)))
+        found = self.server.answer(Request(self.command, unquote(asked.path), headers, query, form))
+        if found.status < 400:
+            self.server.let_in(self.connection)
+        self._send(found)
 
     def _send(self, answer: Response) -> None:
         self.send_response(answer.status)

@@ -10,12 +10,16 @@ from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
     content BLOB NOT NULL, told BLOB NOT NULL, state TEXT NOT NULL, reviewer TEXT NOT NULL, persons INTEGER NOT NULL,
     decided_ms INTEGER NOT NULL, regions TEXT NOT NULL, PRIMARY KEY (content, told)) WITHOUT ROWID;
+"""
+_SIGNED_BY_NOBODY = """
+INSERT INTO blanked_devices SELECT rule, reviewer, since_ms, x'', x'' FROM unsigned;
+DROP TABLE unsigned;
 """
 _INDEXED = ("code", "modality", "kind", "series", "device", "patient", "dataset")
 _INDEXES = "CREATE INDEX held_by_item ON held (item); CREATE INDEX held_by_state ON held (state);" + "".join(
@@ -28,19 +32,24 @@ CREATE TABLE votes (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, state TEXT NOT NULL, reviewer TEXT NOT NULL,
     key BLOB NOT NULL, signature BLOB NOT NULL, regions TEXT NOT NULL, at_ms INTEGER NOT NULL,
     PRIMARY KEY (dataset, version, item, state, reviewer, key)) WITHOUT ROWID;
--- Devices of which a reviewer said what is blanked from then on, whatever the profile says.
-CREATE TABLE blanked_devices (
-    rule TEXT PRIMARY KEY, reviewer TEXT NOT NULL, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 """
+_DEVICES = """
+-- What people said is blanked on a device from then on, whatever the profile says: signed by who gave a key.
+CREATE TABLE blanked_devices (
+    rule TEXT NOT NULL, reviewer TEXT NOT NULL, since_ms INTEGER NOT NULL, key BLOB NOT NULL, signature BLOB NOT NULL,
+    PRIMARY KEY (rule, reviewer, key)) WITHOUT ROWID;
+"""
+_UNSIGNED = "CREATE TABLE blanked_devices (rule TEXT PRIMARY KEY, reviewer TEXT, since_ms INTEGER)"
 _MIGRATIONS = {
     2: "ALTER TABLE held ADD COLUMN regions TEXT NOT NULL DEFAULT '[]'",
     3: "".join(f"ALTER TABLE held ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in
                ("series", "modality", "device", "patient"))
     + f"ALTER TABLE held ADD COLUMN content BLOB NOT NULL DEFAULT x'';{_REVIEW}",
-    4: _VOTES,
+    4: f"{_VOTES}{_UNSIGNED}",
     5: "ALTER TABLE items ADD COLUMN file BLOB NOT NULL DEFAULT x'';"
     "ALTER TABLE items ADD COLUMN became TEXT NOT NULL DEFAULT ''",
     6: "".join(f"DROP INDEX IF EXISTS held_by_{name};" for name in ("item", *_INDEXED)) + _INDEXES,
+    7: f"ALTER TABLE blanked_devices RENAME TO unsigned;{_DEVICES}{_SIGNED_BY_NOBODY}",
 }  # fmt: skip
 """The change that brings a file from one version to the next."""
 _SCHEMA = f"""
@@ -76,7 +85,7 @@ CREATE TABLE held_subjects (
     dataset TEXT NOT NULL, version INTEGER NOT NULL, item BLOB NOT NULL, subject TEXT NOT NULL,
     PRIMARY KEY (dataset, version, item, subject)) WITHOUT ROWID;
 CREATE INDEX held_by_subject ON held_subjects (subject);
-{_REVIEW}{_VOTES}{_INDEXES}CREATE TABLE opt_outs (
+{_REVIEW}{_VOTES}{_DEVICES}{_INDEXES}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
 {EDITIONS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);

@@ -56,12 +56,19 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class DeviceRule:
-    """A device on the hospital's own list, and who put it there."""
+class DeviceVote:
+    """The word of one person that images of a device be blanked from then on."""
 
     device: BlankedDevice
     reviewer: str
-    since_ms: int
+    at_ms: int
+    public: bytes = b""
+    """The person's public key (Ed25519), if one was given; `signature` is then by it."""
+    signature: bytes = b""
+
+    def message(self) -> bytes:
+        """The bytes that the person signs."""
+        return digest("hmchain device rule", _rule(self.device), self.reviewer.encode(), str(self.at_ms).encode())
 
 
 class Decisions:
@@ -112,31 +119,33 @@ class Decisions:
             for state, reviewer, at_ms, regions, key, signature in self._file.query(sql, held.place)
         ]
 
-    def blank_from_now_on(self, device: BlankedDevice, reviewer: str, now_ms: int) -> None:
-        """Add a device to the hospital's own list of those whose images are blanked."""
+    def blank_from_now_on(self, votes: Iterable[DeviceVote]) -> None:
+        """Write down what people said about devices whose images are to be blanked."""
+        rows = [(_rule(vote.device).decode(), vote.reviewer, vote.at_ms, vote.public, vote.signature) for vote in votes]
         with self._file.transaction() as database:
-            values = (msgspec.json.encode(device).decode(), reviewer, now_ms)
-            database.execute("INSERT OR REPLACE INTO blanked_devices VALUES (?, ?, ?)", values)
+            database.executemany("INSERT OR REPLACE INTO blanked_devices VALUES (?, ?, ?, ?, ?)", rows)
 
-    def device_rules(self) -> tuple[DeviceRule, ...]:
-        """The hospital's own list, the oldest first."""
-        rows = self._file.query("SELECT rule, reviewer, since_ms FROM blanked_devices ORDER BY since_ms, rule")
-        return tuple(DeviceRule(msgspec.json.decode(rule, type=BlankedDevice), *rest) for rule, *rest in rows)
+    def device_votes(self) -> tuple[DeviceVote, ...]:
+        """What people said about devices, the oldest first."""
+        rows = self._file.query("SELECT rule, reviewer, since_ms, key, signature FROM blanked_devices ORDER BY 3, 1, 2")
+        return tuple(DeviceVote(msgspec.json.decode(rule, type=BlankedDevice), *rest) for rule, *rest in rows)
 
-    def blanked_devices(self) -> tuple[BlankedDevice, ...]:
-        """The devices on it."""
-        return tuple(rule.device for rule in self.device_rules())
-
-    def drop_device(self, device: BlankedDevice) -> None:
-        """Take a device off the list: its images are held again."""
+    def drop_votes(self, votes: Iterable[DeviceVote]) -> None:
+        """Take back what people said about devices: their images are held again."""
+        rows = [(_rule(vote.device).decode(), vote.reviewer, vote.public) for vote in votes]
         with self._file.transaction() as database:
-            database.execute("DELETE FROM blanked_devices WHERE rule = ?", (msgspec.json.encode(device).decode(),))
+            sql = "DELETE FROM blanked_devices WHERE rule = ? AND reviewer = ? AND key = ?"
+            database.executemany(sql, rows)
 
     def forget(self, contents: Iterable[bytes]) -> int:
         """Have these contents wait for a person when they come again; returns how many decisions that undoes."""
         with self._file.transaction() as database:
             sql = "DELETE FROM decisions WHERE content = ?"
             return sum(database.execute(sql, (content,)).rowcount for content in contents)
+
+
+def _rule(device: BlankedDevice) -> bytes:
+    return msgspec.json.encode(device)
 
 
 def _encoded(regions: Rectangles) -> str:

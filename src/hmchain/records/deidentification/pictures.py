@@ -108,6 +108,10 @@ class ImageDeidentifier:
             subject, known["patient"] = self._pseudonyms.subject(item.patient), PATIENT_KNOWN
         count, pages = _frame_count(image), _pages(image)
         blank, unsure = item.blank, list[Held]()
+        if any(_is_outside(region, pages()) for region in blank):
+            why = "a place that was to be blanked lies outside of its picture"
+            yield Held("burned_in_text", why, True, subjects=(subject,), parts=count, of=count)
+            return
         if self._rules.find_writing and not reviewed:
             blank, unsure = self._judged(pages, count, blank)
         elif self._rules.find_writing and blank:
@@ -178,6 +182,10 @@ def _page(image: Image.Image, index: int = 0) -> _Page:
 def _look(pages: Iterable[_Page], count: int, blank: Rectangles) -> Writing:
     frames = (_planes(np.asarray(_blanked(page.bare, blank))) for page in pages)
     return judge(frames, count, detector().look)
+
+
+def _is_outside(region: tuple[int, int, int, int], pages: Iterable[_Page]) -> bool:
+    return all(region[0] >= page.bare.width or region[1] >= page.bare.height for page in pages)
 
 
 def _planes(pixels: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:

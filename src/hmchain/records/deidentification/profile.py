@@ -47,6 +47,10 @@ class BlankedDevice(Section, frozen=True):
             raise ValueError("rectangles must be a list of [left, top, width, height], in pixels")
 
 
+class ReviewedDevice(BlankedDevice, frozen=True):
+    """The same by reviewers of the hospital, beyond its profile."""
+
+
 class SafePrivate(Section, frozen=True):
     """A private element that is known to be safe; only numbers are ever kept (PS3.15 E.3.10)."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.data import extraction
-from hmchain.application.data.reviewing import Desk
+from hmchain.application.data.devices import blanking, device_rules, drop_device_rule
+from hmchain.application.data.reviewing import Desk, RectanglesError
 from hmchain.application.site import hospital, persons
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.keys import SigningKey, load_key
@@ -28,14 +29,22 @@ def north(tmp_path: Path) -> HospitalFolder:
     folder = tmp_path / "export"
     folder.mkdir()
     for number in range(6):
-        shot = ct(SOPInstanceUID=f"1.2.4.{number}", SeriesInstanceUID=f"1.2.5.{number % 2}", BurnedInAnnotation="YES")
-        (folder / f"{number}.dcm").write_bytes(written(shot))
+        (folder / f"{number}.dcm").write_bytes(shot(number))
     (folder / "short.dcm").write_bytes(written(ct(SOPInstanceUID="1.2.6.1"))[:300])
     (tmp_path / "careful.toml").write_text(TWO)
     place = hospital.create(tmp_path / "north")
     with hospital.open_records(place) as records, open_source(SourceRequest(place=str(folder))) as source:
         extraction.extract_into(records, "head", source, profile=str(tmp_path / "careful.toml"))
     return place
+
+
+def shot(number: int) -> bytes:
+    """An image of a device that says that it writes into its pictures."""
+    made = ct(
+        SOPInstanceUID=f"1.2.4.{number}", SeriesInstanceUID=f"1.2.5.{number % 2}", BurnedInAnnotation="YES",
+        Manufacturer="Acme", ManufacturerModelName="Sono 3",
+    )  # fmt: skip
+    return written(made)
 
 
 @contextmanager
@@ -103,3 +112,72 @@ def test_while_another_command_changes_the_records_marks_wait(north: HospitalFol
         assert "changes the records" in said and opened.marks()["rejected"] == 1
         assert applied(opened) == ("1 rejected; their copies here are erased.",)
         assert opened.entry(number) is None and "does not wait" in opened.view(number).problem
+
+
+def images(opened: Desk) -> list[int]:
+    """The items on the desk that are not damaged."""
+    return [each.number for each in opened.page().entries if each.item.releasable]
+
+
+def blank_from_now_on(opened: Desk, index: int) -> tuple[str, ...]:
+    """Blank an item, and all of its device from now on."""
+    number = images(opened)[index]
+    assert opened.mark([number], "released", WHOLE) == 1 and opened.from_now_on(number, WHOLE)
+    return applied(opened)
+
+
+def blanked(place: HospitalFolder) -> int:
+    """The number of devices that an extraction into the dataset blanks."""
+    with hospital.read_records(place) as records:
+        dataset = records.catalogue.dataset("head")
+        assert dataset is not None
+        return len(blanking(records, dataset).profile.dicom.blank)
+
+
+WHOLE = ((0, 0, 8, 8),)
+
+
+def test_one_person_has_no_device_blanked_from_now_on_where_two_must_release(north: HospitalFolder) -> None:
+    curie, meitner = person(north, "Curie"), person(north, "Meitner")
+    with desk(north) as opened:
+        (said,) = blank_from_now_on(opened, 0)
+        assert "wants 2 people" in said and blanked(north) == 0
+    with hospital.read_records(north) as records:
+        assert not device_rules(records), "nothing is written of what did not go through"
+    with desk(north, curie) as opened:
+        assert "another person" in blank_from_now_on(opened, 0)[-1]
+        assert "another person" in blank_from_now_on(opened, 1)[-1], "one person twice is one person"
+        assert blanked(north) == 0
+    with desk(north, meitner) as opened:
+        assert blank_from_now_on(opened, 0) == (
+            "1 released: 1 records.",
+            "Images of 1 devices are blanked from now on.",
+        )
+    assert blanked(north) == 1
+    later = north.path / "later"
+    later.mkdir()
+    (later / "x.dcm").write_bytes(shot(9))
+    with hospital.open_records(north) as records:
+        with open_source(SourceRequest(place=str(later))) as source:
+            assert extraction.extract_into(records, "head", source).tally.held == 0
+        (rule,) = device_rules(records)
+        assert (rule.reviewer, rule.signed, rule.in_force) == ("Curie and Meitner", 2, True)
+        persons.remove(north, "Meitner")
+        assert blanked(north) == 0, "who is not of the hospital any more does not count"
+        drop_device_rule(records, 1)
+        assert not device_rules(records)
+
+
+def test_rectangles_that_blank_nothing_or_are_too_many_are_refused(north: HospitalFolder) -> None:
+    with desk(north) as opened:
+        number = images(opened)[0]
+        for wrong in (((99, 0, 8, 8),), tuple((0, 0, 1 + each, 1) for each in range(65))):
+            with pytest.raises(RectanglesError):
+                opened.mark([number], "released", wrong)
+        for wrong in (((0, 0, 1, 1),), ((1, 0, 8, 8),), ((0, 0, 8, 8), (0, 8, 8, 8))):
+            with pytest.raises(RectanglesError):
+                opened.from_now_on(number, wrong)
+        opened.mark([number], "released", WHOLE)
+        opened.from_now_on(number, WHOLE)
+        opened.mark([number], "")
+        assert not any(opened.marks().values()), "a device without a release is not on the list"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pydicom
@@ -28,12 +29,19 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from hmchain.records.deidentification.dicom import pixels
+from hmchain.records.deidentification.dicom import DicomDeidentifier, pixels
 from hmchain.records.deidentification.dicom.bitstreams import holds_text, strip
 from hmchain.records.deidentification.dicom.holding import Hold
 from hmchain.records.deidentification.outcome import Clean, Held
-from hmchain.records.deidentification.profile import BlankedDevice, load_profile
-from support.dicom_objects import clean, collected, content, ct, deidentifier, item, outcome, written
+from hmchain.records.deidentification.profile import (
+    BlankedDevice,
+    DicomRules,
+    PixelRules,
+    Profile,
+    ReviewedDevice,
+    load_profile,
+)
+from support.dicom_objects import PSEUDONYMS, clean, collected, content, ct, deidentifier, item, outcome, written
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 GREY = np.linspace(0, 250, 32 * 32).astype(np.uint8).reshape(32, 32)
@@ -335,6 +343,23 @@ def test_a_device_that_differs_in_anything_is_held(other: dict[str, Any]) -> Non
     before = ct(Modality="US", Manufacturer="ACME", ManufacturerModelName="Sono 1")
     found = outcome(written(before), deidentifier(blank=(device(**other),)))
     assert isinstance(found, Held) and found.code == "burned_in_text"
+
+
+@pytest.mark.parametrize(("looks", "is_held"), [(True, False), (False, True)])
+def test_what_says_that_it_has_writing_passes_on_a_reviewers_word_only_if_the_rest_is_looked_at(
+    looks: bool, is_held: bool
+) -> None:
+    before = ct(Modality="US", Manufacturer="ACME", ManufacturerModelName="Sono 1", BurnedInAnnotation="YES")
+    own = ReviewedDevice(**msgspec.structs.asdict(device()))
+    for rule, held in ((own, is_held), (device(), False)):
+        profile = Profile(name="t", title="", dicom=DicomRules(blank=(rule,)), pixels=PixelRules(find_writing=looks))
+        assert isinstance(outcome(written(before), DicomDeidentifier(profile, PSEUDONYMS)), Held) is held
+
+
+def test_what_lies_outside_of_a_picture_blanks_nothing_of_it() -> None:
+    asked = replace(item(lambda: io.BytesIO(written(ct(BurnedInAnnotation="YES")))), blank=((99, 99, 5, 5),))
+    (found,) = deidentifier().deidentify(asked, reviewed=True)
+    assert isinstance(found, Held) and "outside of its picture" in found.reason and found.releasable
 
 
 def test_frames_too_many_to_hold_are_gone_through_twice_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:

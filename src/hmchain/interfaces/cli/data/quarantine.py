@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hmchain.application.data import quarantine
+from hmchain.application.data.devices import device_rules, drop_device_rule
 from hmchain.application.data.quarantine import Choice
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
@@ -230,13 +231,13 @@ def devices(
         int | None, typer.Option("--drop", metavar="N", min=1, help="Take this one off the list: it is held again.")
     ] = None,
 ) -> None:
-    """List the devices whose images are blanked since a reviewer said so, instead of being held."""
+    """List the devices whose images are blanked since reviewers said so, instead of being held."""
     if drop is not None:
         with changing(directory) as records:
-            quarantine.drop_device_rule(records, drop)
+            drop_device_rule(records, drop)
     with reading(directory) as records:
-        found = quarantine.device_rules(records)
-    output.show(found, views.show_devices)
+        found = device_rules(records)
+    output.show(found, views.show_devices, json=views.devices)
 
 
 def _reviewers(directory: Path, name: str, keys: list[Path]) -> tuple[Reviewer, ...]:

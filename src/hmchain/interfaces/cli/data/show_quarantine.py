@@ -11,10 +11,10 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.portal.opening import Ended
 from hmchain.plain import plain
 from hmchain.records.catalogue import HeldItem
-from hmchain.records.catalogue.decisions import DeviceRule
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.pipeline.decided import CONFLICT
+from hmchain.records.pipeline.devices import DeviceRule
 
 _SORTS = {
     "code": ("why", "reason"), "kind": ("kind", "as"), "modality": ("modality", "modality"),
@@ -159,16 +159,34 @@ def show_review(found: Ended) -> None:
     output.say(f"The page is closed. Looked at: {plural(found.seen, 'item')}.")
 
 
+def devices(found: Sequence[DeviceRule]) -> list[dict[str, object]]:
+    """The same as JSON."""
+    kept = ("device", "reviewer", "since_ms", "signed", "in_force")
+    return [{name: plain(getattr(rule, name)) for name in kept} for rule in found]
+
+
 def show_devices(found: Sequence[DeviceRule]) -> None:
     """List devices whose images are blanked, and where."""
     if not found:
         output.say("No device: the review page puts them on the list.")
         return
     output.table(
-        ("number#", "modality", "maker", "model", "picture", "blanked (left, top, width, height)", "by", "since (UTC)"),
+        (
+            "number#",
+            "modality",
+            "maker",
+            "model",
+            "picture",
+            "blanked (left, top, width, height)",
+            "by",
+            "keys",
+            "since (UTC)",
+        ),
         (_device(number, rule) for number, rule in enumerate(found, start=1)),
-        drop=("since (UTC)",),
+        drop=("since (UTC)", "keys"),
     )
+    if waiting := sum(not rule.in_force for rule in found):
+        output.say(f"{plural(waiting, 'rule')} blank nothing yet: another person must want them too, with a key.")
 
 
 def _device(number: int, rule: DeviceRule) -> tuple[object, ...]:
@@ -176,4 +194,4 @@ def _device(number: int, rule: DeviceRule) -> tuple[object, ...]:
     parts = "; ".join(", ".join(map(str, part)) for part in device.rectangles)
     size = f"{device.columns} x {device.rows}"
     since = output.when(rule.since_ms)
-    return number, device.modality, device.manufacturer, device.model, size, parts, rule.reviewer, since
+    return number, device.modality, device.manufacturer, device.model, size, parts, rule.reviewer, rule.signed, since

@@ -134,7 +134,7 @@ class DicomDeidentifier:
         if not reviewed:
             findings = [each.finding() for each in found]
             places = seen.found if seen else ()
-            review(opened, self._profile, blanked=bool(known), found=findings, seen=doubts, places=places)
+            review(opened, self._profile, found=findings, seen=doubts, places=places)
         blanked = seen is not None and seen.blanked
         left |= self._statement(subject, pixels_cleaned=blanked, clear=blanked or reviewed)
         image, pixels = (seen.image, seen.output) if seen else (None, None)

@@ -60,6 +60,8 @@ def picture(
     Raises `Hold` if the pixels cannot be written.
     """
     image, blank = image_pixels(opened, element), (*known, *drawn)
+    if any(left >= image.columns or top >= image.rows for left, top, *_ in drawn):
+        raise Hold("burned_in_text", "a place that was to be blanked lies outside of its picture", releasable=True)
     write = partial(pixel_output, opened, element, image)
     decode = profile.dicom.decode_pixels
     output = write(blank, decode=decode)

@@ -16,7 +16,7 @@ from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS, SAMPLES
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
 from hmchain.records.deidentification.outcome import Finding, Held
-from hmchain.records.deidentification.profile import DicomRules, Profile
+from hmchain.records.deidentification.profile import BlankedDevice, DicomRules, Profile, ReviewedDevice
 from hmchain.records.sources.item import Rectangles
 
 BURNED_IN = 0x00280301
@@ -61,17 +61,16 @@ def review(
     opened: DicomHeader,
     profile: Profile,
     *,
-    blanked: bool,
     found: Sequence[Finding],
     seen: Iterable[Held] = (),
     places: Rectangles = (),
 ) -> None:
     """Raise a releasable `Hold`, with all its reasons, for an object that a person must judge.
 
-    `blanked` says that its device is known, and where it writes; `found` is what the guard found in what would stay;
-    `seen` is what its pixels show, and `places` is where they showed writing that the profile blanks.
+    `found` is what the guard found in what would stay; `seen` is what its pixels show without what is blanked on its
+    device, and `places` is where they showed writing that the profile blanks.
     """
-    doubts = [] if blanked else list(_doubts(opened, profile))
+    doubts = [] if _is_known(opened, profile) else list(_doubts(opened, profile))
     doubts += seen
     certain = ", ".join(dict.fromkeys(each.place for each in found if each.certain))
     possible = ", ".join(dict.fromkeys(each.place for each in found if not each.certain))
@@ -98,18 +97,39 @@ def _doubts(opened: DicomHeader, profile: Profile) -> Iterator[Held]:
 
 
 def rectangles(opened: DicomHeader, rules: DicomRules) -> Rectangles:
-    """Choose what the profile blanks on images of this device and size; nothing if it does not know it."""
+    """Choose what is blanked on images of this device and size; nothing if nobody knows it."""
+    return tuple(dict.fromkeys(one for entry in _entries(opened, rules) for one in entry.rectangles))
+
+
+def _entries(opened: DicomHeader, rules: DicomRules) -> list[BlankedDevice]:
     own = (opened.ascii(MODALITY), opened.ascii(MANUFACTURER), opened.ascii(MODEL))
     size = (opened.number(ROWS), opened.number(COLUMNS))
-    for entry in rules.blank:
-        if own == (entry.modality, entry.manufacturer, entry.model) and size == (entry.rows, entry.columns):
-            return entry.rectangles
-    return ()
+    return [
+        entry
+        for entry in rules.blank
+        if own == (entry.modality, entry.manufacturer, entry.model) and size == (entry.rows, entry.columns)
+    ]
+
+
+def _is_known(opened: DicomHeader, profile: Profile) -> bool:
+    """Tell whether its device is known, and where it writes.
+
+    Of an object that says that it has writing, what reviewers saw on another one is enough only where the rest is
+    looked at.
+    """
+    entries = _entries(opened, profile.dicom)
+    if profile.pixels.find_writing or not _says_writing(opened):
+        return bool(entries)
+    return any(not isinstance(entry, ReviewedDevice) for entry in entries)
+
+
+def _says_writing(opened: DicomHeader) -> bool:
+    return opened.ascii(BURNED_IN).upper() not in ("", "NO")
 
 
 def _suspicion(opened: DicomHeader, profile: Profile) -> str:
     """Say why the pixels may hold text; nothing if there is no reason to think so."""
-    if opened.ascii(BURNED_IN).upper() not in ("", "NO"):
+    if _says_writing(opened):
         return "it says that it has burned-in annotation"
     kinds = [value.strip(" \0").upper() for value in opened.ascii(IMAGE_TYPE).split("\\")]
     made = families.of_modality(opened.ascii(MODALITY)) | {families.of_class(opened.ascii(SOP_CLASS))}
