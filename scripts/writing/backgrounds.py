@@ -45,6 +45,8 @@ def blob(r: Generator, side: int, size: float, rough: float) -> NDArray[np.bool_
     b = a * r.uniform(0.3, 1)
     angle = np.arctan2(v, u)
     wave = sum(r.normal(0, rough / k) * np.cos(k * angle + r.uniform(0, 6.3)) for k in range(2, 9))
+    if rough and r.random() < 0.25:  # folded as a brain's surface, or toothed
+        wave = wave + r.uniform(0.02, 0.2) * np.cos(r.integers(9, 45) * angle + r.uniform(0, 6.3))
     return np.hypot(u / a, v / b) < 1 + wave
 
 
@@ -205,8 +207,8 @@ def pebbles(r: Generator, side: int) -> Plane:
 
 
 KINDS: list[Callable[[Generator, int], Plane]] = [
-    organs, organs, organs, folds, folds, projection, projection, breast, ultrasound, nuclear, plain, tiles, tiles,
-    pebbles,
+    organs, organs, organs, organs, folds, folds, projection, projection, breast, ultrasound, ultrasound, nuclear,
+    nuclear, plain, tiles, tiles, pebbles,
 ]  # fmt: skip
 
 

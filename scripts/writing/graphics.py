@@ -24,14 +24,20 @@ def _at(r: Generator, plane: Plane) -> Point:
 
 
 def _ruler(r: Generator, plane: Plane, value: float, thick: int, line: int) -> None:
+    """A line with ticks to one side or to both, anywhere or along a border."""
     (x, y), gap, count = _at(r, plane), int(r.integers(3, 24)), int(r.integers(4, 30))
-    long, short, every = int(r.integers(5, 16)), int(r.integers(2, 8)), int(r.choice([2, 5, 10]))
-    upright, spine = r.random() < 0.5, r.random() < 0.6
+    long, short, every = int(r.integers(5, 18)), int(r.integers(2, 9)), int(r.choice([2, 5, 5, 10]))
+    upright, spine, side = r.random() < 0.4, r.random() < 0.7, int(r.choice([1, -1, -1, 0]))
+    if r.random() < 0.4:
+        near = int(r.integers(1, 30))
+        x = x if upright else int(r.choice([near, plane.shape[1] - near]))
+        y = int(r.choice([near, plane.shape[0] - near])) if upright else int(y * r.uniform(0, 0.6))
     for index in range(count):
         length = long if index % every == 0 else short
-        at, to = (x, y + index * gap), (x + length, y + index * gap)
+        before, after = (length if side <= 0 else 0), (length if side >= 0 else 0)
+        at, to = (x - before, y + index * gap), (x + after, y + index * gap)
         if upright:
-            at, to = (x + index * gap, y), (x + index * gap, y + length)
+            at, to = (x + index * gap, y - before), (x + index * gap, y + after)
         cv2.line(plane, at, to, value, thick, line)
     if spine:
         end = (x + gap * (count - 1), y) if upright else (x, y + gap * (count - 1))

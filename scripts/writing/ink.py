@@ -64,6 +64,8 @@ def words(r: Generator) -> str:
     if kind < 0.5:
         digits = "".join(str(d) for d in r.integers(0, 10, r.integers(2, 13)))
         return str(r.choice(["", "", "ID ", "PID:", "#", "MRN", "A", "No. "])) + digits
+    if kind < 0.6:  # as short as a name can be
+        return _letters(r, 2)
     count = int(r.choice([1, 2, 2, 2, 3, 4]))
     parts = [_letters(r, int(r.integers(2, 11))) for _ in range(count)]
     return str(r.choice([" ", " ", ", ", "^", "-", ". ", "_"])).join(parts)
@@ -88,7 +90,7 @@ def line(r: Generator, text: str, height: float, file: str) -> Plane:
     """One line's ink from 0 to 1, cut to its box; capitals are `height` pixels high."""
     if file == "hershey":
         face = int(r.choice([0, 0, 0, 1, 2, 3, 4, 5, 6]))
-        scale, thick = height / 21, max(1, round(height / r.uniform(7, 16)))
+        scale, thick = height / 21, max(1, round(height / r.uniform(7, 20)))
         (width, high), low = cv2.getTextSize(text, face, scale, thick)
         page = np.zeros((high + low + 2 * thick + 6, width + 2 * thick + 6), np.uint8)
         smooth = cv2.LINE_AA if r.random() < 0.5 else cv2.LINE_8
@@ -106,6 +108,25 @@ def line(r: Generator, text: str, height: float, file: str) -> Plane:
     return _cut(ink)
 
 
+def spaced(r: Generator, text: str, height: float, file: str) -> Plane:
+    """A line whose letters stand apart, as plotters and old monitors write."""
+    gap, drawn = r.uniform(0.1, 0.7) * height, [line(r, one, height, file) for one in text if one != " "]
+    drawn = [one for one in drawn if one.size]
+    if not drawn:
+        return np.zeros((0, 0), np.float32)
+    high = max(one.shape[0] for one in drawn)
+    width = sum(one.shape[1] + round(gap) for one in drawn) + text.count(" ") * round(height * 0.6)
+    page, left, letters = np.zeros((high, width), np.float32), 0, iter(drawn)
+    for one in text:
+        if one == " " or (ink := next(letters, None)) is None:
+            left += round(height * 0.6)
+            continue
+        top = high - ink.shape[0] if one not in "^'\"*" else 0
+        page[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+        left += ink.shape[1] + round(gap)
+    return _cut(page)
+
+
 def _cut(ink: Plane) -> Plane:
     rows, columns = np.flatnonzero(ink.max(1) > 0.2), np.flatnonzero(ink.max(0) > 0.2)
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) and len(columns) else ink[:0, :0]
@@ -117,12 +138,17 @@ def write(r: Generator, plane: Plane, label: NDArray[np.int8], noise: float) -> 
     height = float(np.exp(r.uniform(*heights))) if r.random() < 0.3 else float(np.exp(r.uniform(*np.log((8, 22)))))
     file = "hershey" if r.random() < 0.18 else fonts()[r.integers(len(fonts()))]
     turn = float(r.choice([0, 0, 0, 0, 0, 90, 270, 180, r.uniform(-45, 45), r.uniform(-180, 180)]))
+    if r.random() < 0.15:
+        turn = float(r.choice([-1, 1]) * r.uniform(25, 65))
     lines = [words(r) for _ in range(int(r.choice([1, 1, 1, 2, 3, 5])))]
     if r.random() < 0.07:
         lines = [str(r.choice(list("RLAPHFISRL")))]
-    inks = [line(r, text, height, file) for text in lines if file == "hershey" or _has_glyphs(file, text)]
-    if file == "hershey":
-        inks = [line(r, text, height, file) for text in lines if text.isascii()]
+    drawing = spaced if r.random() < 0.25 else line
+    lines_ = [one for one in lines if (one.isascii() if file == "hershey" else _has_glyphs(file, one))]
+    inks = [drawing(r, one, height, file) for one in lines_]
+    if r.random() < 0.15:
+        stretch = r.uniform(0.7, 1.5)
+        inks = [cv2.resize(one, (max(round(one.shape[1] * stretch), 1), one.shape[0])) for one in inks if one.size]
     inks = [one for one in inks if one.size]
     if not inks:
         return
@@ -174,10 +200,10 @@ def _blend(r: Generator, plane: Plane, label: NDArray[np.int8], page: Plane, mar
     place = (slice(top, top + high), slice(left, left + wide))
     below = plane[place]
     base, rough = float(np.median(below)), float(below.std())
-    contrast = float(np.exp(r.uniform(np.log(0.1), np.log(1.0))))
+    contrast = float(np.exp(r.uniform(np.log(0.1), np.log(r.choice([0.3, 1.0])))))
     brighter = r.random() < (0.9 if base < 0.15 else 0.25 if base > 0.8 else 0.65)
     value = base + contrast if brighter else base - contrast
-    if r.random() < 0.3:
+    if r.random() < 0.22:
         value = float(r.choice([1.0, 1.0, 0.0, r.uniform(1, 1.6)]))
     style = r.random()
     if style < 0.08:  # on a box

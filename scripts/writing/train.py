@@ -5,12 +5,15 @@ fonts-dejavu, fonts-liberation, fonts-urw-base35, fonts-proggy, fonts-3270, font
 fonts-open-sans, fonts-go, fonts-ocr-a, fonts-ocr-b, fonts-cantarell, fonts-gnutypewriter, fonts-b612, fonts-comic-neue,
 fonts-jetbrains-mono, fonts-pc, fonts-vlgothic). The seed fixes every image, and one process makes them in one order.
 No image of the fixed test set is seen, nor a font of `ink.KEPT_FOR_TESTS`. `--mean` writes the mean of several states
-instead, which is what ships: of the last six of a training that went on from another by `--resume` (seeds 12 to 17).
+instead. What ships is such a mean, of the last six of a training that went on from another by `--resume` (seeds 12 to
+17), of a net with 16, 20, 32 and 40 channels in place of 20, 24, 40 and 48 (it is in commit 40b9cd97); `--resume`
+widens it.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +28,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hmchain.records.deidentification.writing import planes as seen
 from hmchain.records.deidentification.writing.planes import CHANNELS, channels, halved
 
 SIDE = 256
-PART = 160
 CELL = 4
-POOL = 120
+LETTERS = 40
+POOL = 300
 REAL = ("siemens-orientation", "ge-mr_0004", "uih-dti", "philips-fmri")
 """Real MR series whose slices are trained on, none with writing."""
 ALSO = ("CT_small", "MR_small", "693_J2KI", "JPEG2000", "examples_overlay", "rtdose_1frame")
@@ -45,12 +49,12 @@ class Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.strokes = nn.Sequential(_conv(CHANNELS, 16, 5, 2), _conv(16, 20, 3), _conv(20, 32, 3, 2))
-        self.letters = nn.Sequential(_conv(32, 32, 3), _conv(32, 32, 3))
+        self.strokes = nn.Sequential(_conv(CHANNELS, 20, 5, 2), _conv(20, 24, 3), _conv(24, LETTERS, 3, 2))
+        self.letters = nn.Sequential(_conv(LETTERS, LETTERS, 3), _conv(LETTERS, LETTERS, 3))
         self.words = nn.Sequential(
-            _conv(32, 40, 3, 2), _conv(40, 40, 3), _conv(40, 40, 3, dilation=2), _conv(40, 40, 3, dilation=4)
+            _conv(LETTERS, 48, 3, 2), _conv(48, 48, 3), _conv(48, 48, 3, dilation=2), _conv(48, 48, 3, dilation=4)
         )
-        self.both = nn.Sequential(_conv(72, 32, 1), _conv(32, 32, 3), nn.Conv2d(32, 1, 1))
+        self.both = nn.Sequential(_conv(LETTERS + 48, 32, 1), _conv(32, 32, 3), nn.Conv2d(32, 1, 1))
 
     def forward(self, planes: Tensor) -> Tensor:
         """Scores as logits, (images, 1, rows / 4, columns / 4)."""
@@ -82,29 +86,12 @@ class Images(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
                 pool.append(compose(r, 384))
             elif r.random() < 0.03:
                 pool[r.integers(POOL)] = compose(r, 384)
-            planes, label = example(r, pool, self._real)
-            for rows, columns in _parts(r, label):
-                cells = label[rows : rows + PART // CELL, columns : columns + PART // CELL]
-                top, left = rows * CELL, columns * CELL
-                yield planes[:, top : top + PART, left : left + PART].copy(), cells.copy()
+            yield example(r, pool, self._real)
 
 
 def _box(plane: Plane) -> Plane:
     """The same mean as that of `planes`, faster."""
     return cv2.blur(plane, (21, 21), borderType=cv2.BORDER_REPLICATE)
-
-
-def _parts(r: Generator, label: NDArray[np.int8]) -> Iterator[tuple[int, int]]:
-    """Where two parts of an image begin, in cells: one with writing in it, if there is any, and another."""
-    last = (SIDE - PART) // CELL
-    rows, columns = np.nonzero(label > 0)
-    for wanted in (True, False):
-        top, left = (int(r.integers(0, last + 1)) for _ in range(2))
-        if wanted and len(rows):
-            place = int(r.integers(len(rows)))
-            top = int(np.clip(rows[place] - r.integers(0, PART // CELL), 0, last))
-            left = int(np.clip(columns[place] - r.integers(0, PART // CELL), 0, last))
-        yield top, left
 
 
 def example(r: Generator, pool: list[Plane], real: list[Plane]) -> tuple[Plane, NDArray[np.int8]]:
@@ -224,6 +211,30 @@ def mean(paths: list[Path]) -> Net:
     return net
 
 
+def widened(state: dict[str, Tensor]) -> Net:
+    """A net that does what a narrower one did, from its weights: what is new has no say yet."""
+    net = Net()
+    fresh = net.state_dict()
+    for key, old in state.items():
+        new = fresh[key]
+        if new.shape == old.shape:
+            new.copy_(old)
+            continue
+        kept = len(old)
+        if new.ndim == 4:
+            new[:kept] = 0
+            if key.startswith("both.0"):  # letters, then words
+                letters = state["letters.1.0.weight"].shape[0]
+                new[:, :letters] = old[:, :letters]
+                new[:, LETTERS : LETTERS + old.shape[1] - letters] = old[:, letters:]
+            else:
+                new[:kept, : old.shape[1]] = old
+        else:
+            new[:kept] = old
+    net.load_state_dict(fresh)
+    return net
+
+
 def main() -> None:
     """Train for so many minutes, and write the net whenever a tenth of them is over."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -245,35 +256,36 @@ def main() -> None:
     real = [one for one in real if min(one.shape) >= 64]
     real += [halved(one) for one in real if min(one.shape) > 300]
     print(f"{len(real)} real slices", flush=True)
-    net = Net()
-    if options.resume:
-        net.load_state_dict(torch.load(options.resume))
+    net = widened(torch.load(options.resume)) if options.resume else Net()
     _train(net, Images(options.seed, real), options.minutes * 60, options.rate, options.output)
 
 
 def _train(net: Net, images: Images, seconds: float, rate: float, output: Path) -> None:
-    loader = torch.utils.data.DataLoader(images, batch_size=16, num_workers=1, prefetch_factor=4)
+    """Follow the gradient; what is written is a mean over the last steps."""
+    loader = torch.utils.data.DataLoader(images, batch_size=8, num_workers=1, prefetch_factor=8)
+    net = net.to(memory_format=torch.channels_last)  # twice as fast
+    steady = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.997), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
-    began, step, total, shown = time.monotonic(), 0, 0.0, 0
+    began, total, shown = time.monotonic(), 0.0, 0
     net.train()
-    for planes, label in loader:
+    for step, (planes, label) in enumerate(loader, 1):
         done = (time.monotonic() - began) / seconds
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(step / 100 + 0.01, 1) * (0.5 + 0.5 * np.cos(np.pi * min(done, 1))) + 2e-5
+            group["lr"] = rate * min(step / 200, 1) * (0.5 + 0.5 * np.cos(np.pi * min(done, 1))) + 2e-5
         with torch.autocast("cpu", torch.bfloat16):
-            scores = net(planes.float())
+            scores = net(planes.float().contiguous(memory_format=torch.channels_last))
         loss = loss_of(scores[:, 0].float(), label)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimiser.step()
-        step, total = step + 1, 0.98 * total + 0.02 * loss.item()
+        steady.update_parameters(net)
+        total = 0.995 * total + 0.005 * loss.item()
         if done * 20 >= shown + 1 or done >= 1:
             shown += 1
-            print(f"{done:4.0%} step {step} loss {total / (1 - 0.98**step):.4f}", flush=True)
-            torch.save(net.state_dict(), output.with_suffix(".pt"))
-            export(net, output)
-            net.train()
+            print(f"{done:4.0%} step {step} loss {total / (1 - 0.995**step):.4f}", flush=True)
+            torch.save(steady.module.state_dict(), output.with_suffix(".pt"))
+            export(copy.deepcopy(steady.module), output)
         if done >= 1:
             return
 
