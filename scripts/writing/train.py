@@ -263,7 +263,7 @@ def main() -> None:
 def _train(net: Net, images: Images, seconds: float, rate: float, output: Path) -> None:
     """Follow the gradient; what is written is a mean over the last steps."""
     loader = torch.utils.data.DataLoader(images, batch_size=8, num_workers=1, prefetch_factor=8)
-    net = net.to(memory_format=torch.channels_last)  # twice as fast
+    net = net.to(memory_format=torch.channels_last)  # 3.6 ms in place of 5.0 for a part of 160 x 160
     steady = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.997), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
     began, total, shown = time.monotonic(), 0.0, 0
