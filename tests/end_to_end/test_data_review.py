@@ -123,3 +123,14 @@ def test_a_profile_says_one_person_or_two(tmp_path: Path) -> None:
     (tmp_path / "careful.toml").write_text(TWO)
     assert load_profile(str(tmp_path / "careful.toml")).review.persons == 2
     assert load_profile("basic").review.persons == 1
+
+
+def test_a_misspelt_filter_is_not_taken_for_an_empty_desk(steward: Steward, screens: Path) -> None:
+    steward.run("extract", str(screens), "--into", "us")
+    assert steward.run("quarantine", "list", "su", expect=2)["error"]["code"] == "no_such_version"
+    assert (
+        steward.run("quarantine", "review", "su", "--reviewer", "Curie", expect=2)["error"]["code"] == "no_such_version"
+    )
+    typo = ("quarantine", "reject", "--dataset", "su", "--reviewer", "Curie")
+    assert steward.run(*typo, expect=2)["error"]["code"] == "no_such_version"
+    assert "11 items in all" in steward.show("quarantine", "list", "--reason", "burnt_in")

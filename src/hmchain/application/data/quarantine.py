@@ -70,6 +70,8 @@ class QuarantinePage:
     total: int
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of all of them: how many there are of each reason, modality, kind and so on, the most first."""
+    others: int = 0
+    """Items that wait and do not fit, if none does."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,24 @@ def waiting(
     after: HeldItem | None = None,
     names: bool = False,
 ) -> QuarantinePage:
-    """A page of the items that a filter leaves, with `names` as their sources call them."""
+    """A page of the items that a filter leaves, with `names` as their sources call them.
+
+    Raises `UnknownVersionError` if it names a dataset that there is not.
+    """
+    require_dataset(records, wanted)
     known = records.catalogue.quarantine
     total = known.count(wanted)
+    if not total:
+        return QuarantinePage((), 0, others=known.count(WAITING))
     entries = tuple(_entry(records, held, names) for held in known.page(wanted, limit, after))
     counts = known.counts(wanted, _COUNTED) if total > SHOWN else {}
     return QuarantinePage(entries, total, counts)
+
+
+def require_dataset(records: Records, wanted: HeldFilter) -> None:
+    """Raise `UnknownVersionError` if a filter names a dataset that there is not."""
+    if wanted.dataset:
+        records.catalogue.version(wanted.dataset)
 
 
 def _entry(records: Records, held: HeldItem, names: bool) -> QuarantineEntry:
@@ -162,6 +176,7 @@ def count(records: Records, choice: Choice) -> int:
 def chosen(records: Records, choice: Choice) -> Iterator[HeldItem]:
     """The waiting items that are meant, in order. Raises `NothingChosenError` or `NotHeldError`."""
     wanted = _pending(choice)
+    require_dataset(records, wanted)
     if not choice.ids:
         yield from records.catalogue.quarantine.chosen(wanted)
         return

@@ -194,6 +194,8 @@ def review_page(
     """
     who = _reviewers(directory, reviewer, person)
     wanted = HeldFilter(dataset=named, code=reason, modality=modality.upper())
+    with reading(directory) as records:
+        quarantine.require_dataset(records, wanted)
     with quarantine_review(hospital.locate(directory), passphrase(), who, wanted, port) as page:
         output.say(f"{page.address}", stderr=output.in_json())
         output.remark("It opens once, in one browser. Ctrl-C ends it.")

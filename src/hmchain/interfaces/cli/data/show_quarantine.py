@@ -39,7 +39,8 @@ def _plain(each: QuarantineEntry) -> dict[str, object]:
 def show_waiting(found: QuarantinePage, *, names: bool) -> None:
     """List items that were held back, and why; of many, count them."""
     if not found.total:
-        output.say("Nothing waits.")
+        others = f" that fits; {plural(found.others, 'item')} in all: `hmchain data quarantine list`"
+        output.say(f"Nothing waits{others if found.others else ''}.")
         return
     shown = found.entries if output.is_wide() or names else found.entries[:SHOWN]
     output.table(
