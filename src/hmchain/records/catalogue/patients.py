@@ -30,7 +30,6 @@ class Patients:
             with file.transaction() as database:
                 for statement in SCHEMA.split(";"):
                     database.execute(statement)
-
         self._home: dict[str, str] = dict(file.query("SELECT kind, issuer FROM own_issuers ORDER BY kind"))
 
     def people(self) -> People:

@@ -94,10 +94,9 @@ class People:
     def issuer(self, named: str) -> str:
         """The issuer that counts: nothing for the hospital's own, else the first of those that are one with it."""
         name = issuer_name(named)
-        if name in (map(issuer_name, self.rule.own) if self.rule.own else self.home.values()):
+        if not self.rule.own and name in self.home.values():
             return ""
-        groups = [[issuer_name(each) for each in group] for group in self.rule.same]
-        return next((min(group) for group in groups if name in group), name)
+        return self._issuers.get(name, name)
 
     def best(self, numbers: Sequence[Patient]) -> Patient:
         """Of a patient's numbers, the first that is the hospital's own; else the first."""
@@ -114,6 +113,14 @@ class People:
     def all_of(self, person: bytes) -> list[bytes]:
         """All persons that are one with this one, itself first."""
         return [person, *sorted(set(self._groups.get(person, ())) - {person})]
+
+    @cached_property
+    def _issuers(self) -> Mapping[str, str]:
+        """The issuer that counts for each that the rule names."""
+        groups = [sorted(map(issuer_name, group)) for group in self.rule.same]
+        return dict.fromkeys(map(issuer_name, self.rule.own), "") | {
+            each: group[0] for group in groups for each in group
+        }
 
     @cached_property
     def _priors(self) -> frozenset[bytes]:

@@ -31,13 +31,8 @@ def person(hospital: SecretKey, value: str) -> bytes:
     return hmac.digest(hospital.raw, digest("hmchain patient", value.encode()), "sha256")
 
 
-def seal_number(hospital: SecretKey, digested: bytes, patient: Patient) -> bytes:
-    """Seal a patient's number under a key of the hospital; `open_number` opens it."""
-    return seal(msgspec.msgpack.encode(patient), hospital.derive(_NUMBERS), digested)
-
-
 def open_number(hospital: SecretKey, digested: bytes, sealed: bytes) -> Patient:
-    """Open what `seal_number` sealed. Raises as `open_envelope`."""
+    """Open the number of a `PatientNote`. Raises as `open_envelope`."""
     return msgspec.msgpack.decode(open_envelope(sealed, hospital.derive(_NUMBERS), digested), type=Patient)
 
 
@@ -54,6 +49,7 @@ class Pseudonyms:
         self._key = secret.derive("hmchain pseudonyms", project.encode())
         self._hospital = hospital or secret.derive("hmchain patients")
         self._people = people or People()
+        self._numbers = self._hospital.derive(_NUMBERS)
 
     def identifier(self, kind: str, value: str) -> str:
         """32 hexadecimal digits for an identifier; `kind` keeps equal values of different kinds apart."""
@@ -96,7 +92,8 @@ class Pseudonyms:
         """A patient's number, sealed for those of the hospital who may go back to it; `numbers` are all that it has."""
         digested = self.person(patient)
         others = {self.person(each) for each in numbers} - {digested}
-        return PatientNote(digested, seal_number(self._hospital, digested, patient), tuple(sorted(others)))
+        sealed = seal(msgspec.msgpack.encode(patient), self._numbers, digested)
+        return PatientNote(digested, sealed, tuple(sorted(others)))
 
     def uid(self, value: str) -> str:
         """A DICOM UID for a UID, at most 44 characters (PS3.5 B.2: 2.25. and the integer of a version 8 UUID)."""
