@@ -5,14 +5,12 @@ What cannot be told (a localizer, a derived map) lies under `sourcedata/unclassi
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +59,8 @@ def write(job: ExportJob) -> Written:
         study, uid, *_ = described(path)
         series[entry.subject, study, uid].append(path)
         job.tell(done)
-    scans = [row for key, paths in sorted(series.items()) for row in _convert(job.folder, key, sorted(paths), series)]
+    visits = _visits(series)
+    scans = [row for key, paths in sorted(series.items()) for row in _convert(job.folder, key, sorted(paths), visits)]
     with clean_files.writing(work):
         shutil.rmtree(work)
     if not scans:
@@ -70,8 +69,8 @@ def write(job: ExportJob) -> Written:
     job.write(DESCRIPTION, [_json({"Name": job.version.dataset, "BIDSVersion": "1.10.0", "DatasetType": "raw",
                                    "GeneratedBy": [{"Name": "FL-HMChain"}, {"Name": "dcm2niix"}]})])  # fmt: skip
     people = [[f"sub-{_label(each)}", each] for each in subjects]
-    job.write(PARTICIPANTS, [_table(["participant_id", "subject"], people)])
-    job.write(SCANS, [_table(["file", "subject", "study", "series"], scans)])
+    job.write_table(PARTICIPANTS, ["participant_id", "subject"], people)
+    job.write_table(SCANS, ["file", "subject", "study", "series"], scans)
     left = sum("unclassified" in row[0] for row in scans)
     note = (f"{left} of {len(scans)} images lie under sourcedata/unclassified: what they are cannot be told",)
     return Written(DESCRIPTION, note if left else ())
@@ -80,8 +79,16 @@ def write(job: ExportJob) -> Written:
 FORM = ExportForm(write, only(MEDIA_TYPE, "DICOM objects"))
 
 
+def _visits(series: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], int]:
+    """The number of each study among those of its subject."""
+    studies: defaultdict[str, list[str]] = defaultdict(list)
+    for subject, study in sorted({key[:2] for key in series}):
+        studies[subject].append(study)
+    return {(subject, study): at for subject, known in studies.items() for at, study in enumerate(known, 1)}
+
+
 def _convert(
-    folder: Path, key: tuple[str, str, str], paths: list[Path], series: dict[tuple[str, str, str], list[Path]]
+    folder: Path, key: tuple[str, str, str], paths: list[Path], visits: Mapping[tuple[str, str], int]
 ) -> Iterator[list[str]]:
     """The images of one series, each in its place; a row for each."""
     subject, study, uid = key
@@ -90,13 +97,12 @@ def _convert(
     (work / "in").mkdir(parents=True)
     for path in paths:
         path.rename(work / "in" / path.name)
-    studies = sorted({other[1] for other in series if other[0] == subject})
-    session = studies.index(study) + 1
     words = described(next((work / "in").iterdir()))[3:]
     for made in _images(work, " ".join(words)):
-        place = _place(folder, subject, session, words[-1], made)
-        for file in sorted(made.nifti.parent.glob(f"{made.nifti.name.removesuffix('.nii.gz')}.*")):
-            ending = file.name.removeprefix(made.nifti.name.removesuffix(".nii.gz"))
+        place = _place(folder, subject, visits[subject, study], words[-1], made)
+        stem = made.nifti.name.removesuffix(".nii.gz")
+        for file in sorted(made.nifti.parent.glob(f"{stem}.*")):
+            ending = file.name.removeprefix(stem)
             with clean_files.writing(place):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 file.rename(place.with_name(place.name + ending))
@@ -168,11 +174,3 @@ def _label(subject: str) -> str:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, indent=2).encode() + b"\n"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> bytes:
-    with io.StringIO(newline="") as text:
-        table = csv.writer(text, delimiter="\t", lineterminator="\n")
-        table.writerow(head)
-        table.writerows(rows)
-        return text.getvalue().encode()

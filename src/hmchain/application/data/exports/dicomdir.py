@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +50,7 @@ def write(job: ExportJob) -> Written:
         for entry in job.entries
         for name in [names[entry.record]]
     ]
-    job.write(INDEX, [_table(rows)])
+    job.write_table(INDEX, ["file", "subject", "label", *COLUMNS], rows)
     return Written(DICOMDIR)
 
 
@@ -68,11 +66,3 @@ def _header(path: Path) -> Dataset:
         if not header.get(keyword):
             setattr(header, keyword, value)
     return header
-
-
-def _table(rows: list[list[str]]) -> bytes:
-    with io.StringIO(newline="") as text:
-        table = csv.writer(text)
-        table.writerow(["file", "subject", "label", *COLUMNS])
-        table.writerows(rows)
-        return text.getvalue().encode()

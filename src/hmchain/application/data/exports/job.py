@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,14 @@ class ExportJob:
     def write(self, name: str, pieces: Iterable[Buffer]) -> None:
         """Write a file of the folder, whole or not at all; one that is there gives way."""
         clean_files.write(self.folder / name, pieces)
+
+    def write_table(self, name: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Write a table of the folder: of tabs as BIDS has them if it is called .tsv, else CSV."""
+        with io.StringIO(newline="") as text:
+            table = csv.writer(text, "excel-tab", lineterminator="\n") if name.endswith(".tsv") else csv.writer(text)
+            table.writerow(head)
+            table.writerows(rows)
+            self.write(name, [text.getvalue().encode()])
 
     def tell(self, done: int) -> None:
         """Say how many records are written."""

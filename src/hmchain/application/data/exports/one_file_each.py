@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +21,7 @@ def write(job: ExportJob) -> Written:
         if not _is_written(job.folder / name, entry.size):
             job.write(name, job.stream(entry))
         job.tell(done)
-    job.write(INDEX, [_index(job.folder, job.entries, names).encode()])
+    _write_index(job, names)
     return Written(INDEX)
 
 
@@ -35,16 +33,14 @@ def _is_written(path: Path, size: int) -> bool:
     return path.exists() and path.stat().st_size == size
 
 
-def _index(folder: Path, entries: Sequence[RecordEntry], names: Sequence[str]) -> str:
-    columns = sorted({name for entry in entries for name in entry.attributes} - {"label"})
-    has_objects = any(entry.media_type == MEDIA_TYPE for entry in entries)
-    nothing = [""] * len(COLUMNS)
-    with io.StringIO(newline="") as text:
-        table = csv.writer(text)
-        table.writerow(["file", "subject", "label", *(COLUMNS if has_objects else ()), *columns])
-        for entry, name in zip(entries, names, strict=True):
-            row = [name, entry.subject, entry.label]
-            if has_objects:
-                row += described(folder / name) if entry.media_type == MEDIA_TYPE else nothing
-            table.writerow([*row, *(entry.attributes.get(column, "") for column in columns)])
-        return text.getvalue()
+def _write_index(job: ExportJob, names: Sequence[str]) -> None:
+    columns = sorted({name for entry in job.entries for name in entry.attributes} - {"label"})
+    has_objects = any(entry.media_type == MEDIA_TYPE for entry in job.entries)
+
+    def row(entry: RecordEntry, name: str) -> Sequence[str]:
+        is_object = entry.media_type == MEDIA_TYPE
+        said = described(job.folder / name) if is_object else [""] * len(COLUMNS) if has_objects else []
+        return [name, entry.subject, entry.label, *said, *(entry.attributes.get(column, "") for column in columns)]
+
+    head = ["file", "subject", "label", *(COLUMNS if has_objects else ()), *columns]
+    job.write_table(INDEX, head, map(row, job.entries, names))
