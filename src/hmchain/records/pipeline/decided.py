@@ -10,22 +10,21 @@ from hmchain.records.catalogue import Catalogue, Dataset, HeldItem
 from hmchain.records.catalogue.decisions import Decision
 from hmchain.records.catalogue.entries import RELEASED
 from hmchain.records.deidentification.outcome import Held
-from hmchain.records.pipeline.storing import read, sha256_of
 from hmchain.records.sources.item import Item
 
 CONFLICT = "conflicting_identifier"
 
 
 def known_decision(
-    catalogue: Catalogue, dataset: Dataset, version: int, item: Item, held: Sequence[Held]
+    catalogue: Catalogue, dataset: Dataset, version: int, item: Item, held: Sequence[Held], content: bytes
 ) -> tuple[HeldItem, Decision] | None:
     """The item as somebody decided about it before, and how; None if a person is to be asked.
+
+    `content` is the SHA-256 of its bytes.
 
     Asked anew is about a content that changed, and after a release also about one that is held for another reason, of
     which another object has the identifier, or that fewer people released than the profile wants.
     """
-    with item.open() as file:
-        content = sha256_of(read(file))
     found = held_item(catalogue, dataset, version, item, held, content)
     if catalogue.quarantine.item(dataset.name, version, found.item) is not None:
         return None

@@ -8,8 +8,9 @@ is an earlier one; if that cannot be told (two objects under one UID, say) it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
@@ -190,23 +191,14 @@ class Extraction:
         """
         got = Gathered()
         self._gather(item, found, got)
-        decided = None
-        if got.held and got.opted_out:
-            reason = "it is also about somebody who opted out: split it at its source"
-            held = Held(OPTED_OUT, reason, releasable=False, origin=got.held[0].origin)
-            got.held = [replace(held, parts=got.parts_held)]
-        elif got.held and released is None:
-            decided = self._decided(item, got)
-        whose = tuple(sorted(got.subjects))
-        waiting = self._quarantine(item, got.held, released, whose) if got.held else None
-        got.duplicates += bool(got.held) and waiting is None
+        waiting, decided = self._hold(item, got, released) if got.held else (None, None)
         done = ItemDone(
             name,
             tuple(got.entries.values()),
             got.duplicates,
             waiting or decided,
             tuple(Action(*key, count) for key, count in got.actions.items()),
-            held_subjects=whose,
+            held_subjects=tuple(sorted(got.subjects)),
             replaced=tuple(sorted(got.again)),
             patients=tuple(got.patients.values()),
             same=tuple(sorted(got.same)),
@@ -260,12 +252,12 @@ class Extraction:
             else:
                 self._take(item, outcome, got)
 
-    def _decided(self, item: Item, got: Gathered) -> HeldItem | None:
+    def _decided(self, item: Item, got: Gathered, content: bytes) -> HeldItem | None:
         """Apply what a reviewer decided about the same content before; None if a person is to be asked.
 
         An item that is still held after a release waits for that.
         """
-        known = known_decision(self._catalogue, self._dataset, self._version, item, got.held)
+        known = known_decision(self._catalogue, self._dataset, self._version, item, got.held, content)
         if known is None:
             return None
         held, decision = known
@@ -344,26 +336,42 @@ class Extraction:
 
     # -- quarantine ----------------------------------------------------------------------------------------------------
 
+    def _hold(self, item: Item, got: Gathered, released: bytes | None) -> tuple[HeldItem | None, HeldItem | None]:
+        """Hold an item back, unless somebody decided about it before: as it waits from now on, and as it was decided.
+
+        It is opened once, since a server is asked for it each time.
+        """
+        decided = waiting = None
+        with item.open() as file:
+            content = sha256_of(read(file))
+            if got.opted_out:
+                reason = "it is also about somebody who opted out: split it at its source"
+                held = Held(OPTED_OUT, reason, releasable=False, origin=got.held[0].origin)
+                got.held = [replace(held, parts=got.parts_held)]
+            elif released is None:
+                decided = self._decided(item, got, content)
+            if got.held:
+                waiting = self._quarantine(item, got, file, content, released)
+                got.duplicates += waiting is None
+        return waiting, decided
+
     def _quarantine(
-        self, item: Item, held: Sequence[Held], released: bytes | None, subjects: Sequence[str]
+        self, item: Item, got: Gathered, file: BinaryIO, content: bytes, released: bytes | None
     ) -> HeldItem | None:
         """Keep an item, encrypted, until a reviewer decides; its name alone if it holds what must not be kept.
 
         None if it waits already, or somebody has decided.
         """
-        whose = subjects[0] if len(subjects) == 1 else ""
+        whose = next(iter(got.subjects)) if len(got.subjects) == 1 else ""
         place, number = self._dataset, self._version
-        with item.open() as file:
-            content = sha256_of(read(file))
-            name = released or quarantine_id(self._catalogue, place, number, item, content)
-            waiting = self._catalogue.quarantine
-            if released is None and waiting.item(self._dataset.name, self._version, name) is not None:
-                return None
-            if held[0].code != OPTED_OUT:
-                file.seek(0)
-                self._store.put_aside(name.hex(), whose, read(file))
+        name = released or quarantine_id(self._catalogue, place, number, item, content)
+        if released is None and self._catalogue.quarantine.item(place.name, number, name) is not None:
+            return None
+        if got.held[0].code != OPTED_OUT:
+            file.seek(0)
+            self._store.put_aside(name.hex(), whose, read(file))
         self._store.put_aside(name_record(name), whose, iter([item.name.encode()]))
-        return replace(held_item(self._catalogue, place, number, item, held, content), item=name, patient=whose)
+        return replace(held_item(self._catalogue, place, number, item, got.held, content), item=name, patient=whose)
 
     # -- durable ---------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,13 @@ def test_a_held_item_waits_encrypted_with_its_name(bed: Bed, tmp_path: Path) -> 
     assert b"Jane" not in on_disk and b"SECRET" not in on_disk
 
 
+def test_a_held_item_is_asked_for_once_more_than_one_that_passes(bed: Bed) -> None:
+    """A server is asked for an object each time that it is opened."""
+    letters = Letters({"a": letter(1), "b": letter(2, "SECRET")})
+    bed.extraction().run(letters)
+    assert letters.opened == ["a", "b", "b"]
+
+
 def test_a_released_item_becomes_the_record_it_would_have_been(bed: Bed) -> None:
     bed.extraction().run(Letters({"a": letter(7, "SECRET")}))
     held = review.find_held(bed.catalogue, bed.catalogue.quarantine.items("book")[0].item.hex()[:6])
