@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -17,7 +18,7 @@ import polars as pl
 
 from hmchain.errors import InputError
 from hmchain.records import shipped
-from hmchain.records.sources.containers import ContainerEntry, Uncounted, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, Uncounted, open_container
 from hmchain.records.sources.csv_form import CsvForm, Stated, TableProblem, as_utf8, find_form
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import TABLE, Item, ItemUnavailableError, SourceError
@@ -220,8 +221,12 @@ class TableFiles:
         except Uncounted:
             return None
 
+    @cached_property
+    def _container(self) -> Container:
+        return open_container(self.path)
+
     def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
-        for entry in open_container(self.path).entries(finds):
+        for entry in self._container.entries(finds):
             if reason := self._why_not(entry.name):
                 finds.passed(reason)
             else:

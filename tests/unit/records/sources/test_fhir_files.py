@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hmchain.records.sources.containers import Container, open_container
 from hmchain.records.sources.fhir import files
 from hmchain.records.sources.fhir.files import FhirFiles
 from hmchain.records.sources.item import FHIR, SourceError
@@ -40,6 +42,37 @@ def test_a_folder_gives_blocks_and_documents_in_the_order_of_their_paths(tmp_pat
     assert FhirFiles(tmp_path).count() is None
     assert FhirFiles(tmp_path / "b").count() == 1
     assert list(read(FhirFiles(tmp_path / "a.json"))) == ["a.json"]
+
+
+def test_what_lies_in_an_archive_is_no_file_alone_however_long_its_name(tmp_path: Path) -> None:
+    """A file that is given by itself is taken whatever it is called; a file of an archive is not."""
+    (tmp_path / "exports").write_bytes(ndjson(resources(1)))
+    assert list(read(FhirFiles(tmp_path / "exports"))) == ["exports"]
+    archive = tmp_path / "exports.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("letters.pdf", b"%PDF-1.4")
+        packed.writestr("Patient.ndjson", ndjson(resources(1)))
+    source = FhirFiles(archive)
+    assert list(read(source)) == ["Patient.ndjson@0"]
+    assert source.finds.reasons == {"no FHIR file": 1}
+
+
+def test_an_archive_is_unpacked_once_however_often_it_is_gone_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, opened = tmp_path / "export.zip", list[Path]()
+
+    def counted(path: Path) -> Container:
+        opened.append(path)
+        return open_container(path)
+
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("Patient.ndjson", ndjson(resources(2)))
+    monkeypatch.setattr(files, "open_container", counted)
+    source = FhirFiles(archive)
+    assert read(source) == read(source) == {"Patient.ndjson@0": ndjson(resources(2))}
+    assert source.count() == 1
+    assert opened == [archive]
 
 
 @given(st.lists(st.integers(0, 40), max_size=30), st.booleans(), st.sets(st.integers(0, 20)))

@@ -11,7 +11,7 @@ from hmchain.records.sources.containers.unpacking import Uncounted, Unpacked, op
 from hmchain.records.sources.item import SourceError
 from hmchain.records.sources.marks import mark_of_large_file
 
-__all__ = ["Container", "ContainerEntry", "Uncounted", "open_container"]
+__all__ = ["Container", "ContainerEntry", "SingleFile", "Uncounted", "open_container"]
 
 _HEAD_BYTES = 512
 

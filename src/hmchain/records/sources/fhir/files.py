@@ -11,11 +11,17 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from hmchain.records.sources.containers import ContainerEntry, Uncounted, open_container
+from hmchain.records.sources.containers import (
+    Container,
+    ContainerEntry,
+    SingleFile,
+    Uncounted,
+    open_container,
+)
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import FHIR, FoundFile, Item, ItemUnavailableError, SourceError
 from hmchain.records.sources.marks import mark, mark_of_content
@@ -61,11 +67,14 @@ class FhirFiles:
             return None
         return sum(-(-entry.size // BLOCK_BYTES) if _is_lines(entry.name) else 1 for entry in entries)
 
+    @cached_property
+    def _container(self) -> Container:
+        return open_container(self.path)
+
     def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
-        alone = self.path.is_file()
-        for entry in open_container(self.path).entries(finds):
-            reason = "" if alone and len(entry.name) == len(self.path.name) else _why_not_fhir(entry)
-            if reason:
+        alone = isinstance(self._container, SingleFile)
+        for entry in self._container.entries(finds):
+            if reason := "" if alone else _why_not_fhir(entry):
                 finds.passed(reason)
             else:
                 yield entry

@@ -6,10 +6,10 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
-from hmchain.records.sources.containers import ContainerEntry, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, SingleFile, open_container
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.hl7.message import ACKNOWLEDGEMENT, MessageError, parse, split_messages
 from hmchain.records.sources.item import HL7, Item, ItemUnavailableError
@@ -32,10 +32,9 @@ class Hl7Files:
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """Message after message, as `FILE#NUMBER`, in the order of the files' paths; a file without one as it is."""
         self.finds.clear()
-        alone = self.path.is_file()
-        for entry in open_container(self.path).entries(self.finds):
-            reason = "" if alone and len(entry.name) == len(self.path.name) else _why_not_hl7(entry)
-            if reason:
+        alone = isinstance(self._container, SingleFile)
+        for entry in self._container.entries(self.finds):
+            if reason := "" if alone else _why_not_hl7(entry):
                 self.finds.passed(reason)
                 continue
             try:
@@ -46,6 +45,10 @@ class Hl7Files:
     def count(self) -> int | None:
         """Not known before the files are read."""
         return None
+
+    @cached_property
+    def _container(self) -> Container:
+        return open_container(self.path)
 
 
 def _why_not_hl7(entry: ContainerEntry) -> str:
