@@ -18,7 +18,7 @@ import polars as pl
 
 from hmchain.errors import InputError
 from hmchain.records import shipped
-from hmchain.records.sources.containers import Container, ContainerEntry, Uncounted, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, counted, open_container
 from hmchain.records.sources.csv_form import CsvForm, Stated, TableProblem, as_utf8, find_form
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import TABLE, Item, ItemUnavailableError, SourceError
@@ -216,10 +216,7 @@ class TableFiles:
 
     def count(self) -> int | None:
         """The number of files; None where archives would have to be opened first."""
-        try:
-            return sum(1 for _ in self._entries(Finds(counting=True)))
-        except Uncounted:
-            return None
+        return counted(self._entries)
 
     @cached_property
     def _container(self) -> Container:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from hmchain.records.sources.containers.entry import Container, ContainerEntry, Packed, text_of
 from hmchain.records.sources.containers.folder import Folder, SingleFile, head_of, open_file
 from hmchain.records.sources.containers.unpacking import Uncounted, Unpacked, opener_of
+from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import SourceError
 from hmchain.records.sources.marks import mark_of_large_file
 
-__all__ = ["Container", "ContainerEntry", "SingleFile", "Uncounted", "open_container"]
+__all__ = ["Container", "ContainerEntry", "SingleFile", "Uncounted", "counted", "open_container"]
 
 _HEAD_BYTES = 512
 
@@ -33,3 +35,16 @@ def open_container(path: Path) -> Container:
         return SingleFile(path)
     mark = partial(mark_of_large_file, name, path)
     return Unpacked(open_it(Packed(str(path), path.stat().st_size, partial(open_file, path), mark)))
+
+
+def counted(
+    entries: Callable[[Finds], Iterator[ContainerEntry]], items_in: Callable[[ContainerEntry], int] = lambda entry: 1
+) -> int | None:
+    """The number of items in the entries that a source takes; None where archives would have to be opened first.
+
+    `items_in` says how many are in an entry, or raises `Uncounted` where it would have to be read.
+    """
+    try:
+        return sum(items_in(entry) for entry in entries(Finds(counting=True)))
+    except Uncounted:
+        return None

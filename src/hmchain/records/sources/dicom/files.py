@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from hmchain.records.sources.containers import Container, ContainerEntry, Uncounted, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, counted, open_container
 from hmchain.records.sources.dicom.header import HEAD_BYTES, read_header, why_not_dicom
 from hmchain.records.sources.dicom.selection import EVERYTHING, Selection
 from hmchain.records.sources.finds import Finds
@@ -41,12 +41,7 @@ class DicomFiles:
 
     def count(self) -> int | None:
         """The number of items; None where headers or archives would have to be read first."""
-        if not self._selection.everything:
-            return None
-        try:
-            return sum(1 for _ in self._entries(Finds(counting=True)))
-        except Uncounted:
-            return None
+        return counted(self._entries) if self._selection.everything else None
 
     def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         for entry in self._container.entries(finds):

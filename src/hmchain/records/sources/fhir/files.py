@@ -20,6 +20,7 @@ from hmchain.records.sources.containers import (
     ContainerEntry,
     SingleFile,
     Uncounted,
+    counted,
     open_container,
 )
 from hmchain.records.sources.finds import Finds
@@ -59,13 +60,7 @@ class FhirFiles:
 
     def count(self) -> int | None:
         """The number of items; unknown if a file is compressed."""
-        try:
-            entries = list(self._entries(Finds(counting=True)))
-        except Uncounted:
-            return None
-        if any(entry.name.lower().endswith(".gz") for entry in entries):
-            return None
-        return sum(-(-entry.size // BLOCK_BYTES) if _is_lines(entry.name) else 1 for entry in entries)
+        return counted(self._entries, _items_in)
 
     @cached_property
     def _container(self) -> Container:
@@ -82,6 +77,12 @@ class FhirFiles:
 
 def _is_lines(name: str) -> bool:
     return name.lower().endswith(_LINES)
+
+
+def _items_in(entry: ContainerEntry) -> int:
+    if entry.name.lower().endswith(".gz"):
+        raise Uncounted
+    return -(-entry.size // BLOCK_BYTES) if _is_lines(entry.name) else 1
 
 
 def _why_not_fhir(entry: ContainerEntry) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from hmchain.records.pictures.decode import FORMATS
 from hmchain.records.pictures.set_folders import are_splits
-from hmchain.records.sources.containers import Container, ContainerEntry, Uncounted, open_container
+from hmchain.records.sources.containers import Container, ContainerEntry, counted, open_container
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import IMAGE, FoundFile, Item
 from hmchain.records.sources.marks import mark
@@ -73,10 +73,7 @@ class ImageFiles:
 
     def count(self) -> int | None:
         """The number of items; None where archives would have to be opened first."""
-        try:
-            return sum(1 for _ in self._entries(Finds(counting=True)))
-        except Uncounted:
-            return None
+        return counted(self._entries)
 
     def _entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         for entry in self._container.entries(finds):
