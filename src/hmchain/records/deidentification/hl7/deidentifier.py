@@ -140,7 +140,7 @@ class Hl7Deidentifier:
     def _fields(self, segment: Segment, rules: Rules, message: Message, at: Context, log: _Log) -> list[str] | None:
         """The fields that stay, empty where one does not; None if the segment says nothing without them."""
         if segment.name == "OBX":
-            unit = next(_repetitions(segment.field(6), message))[0]
+            unit = next(message.repetitions(segment.field(6)))[0]
             at = replace(at, value_type=segment.field(2), has_unit=bool(unit) and is_unit(unit))
         kept = [""] * len(segment.fields)
         for index, text in enumerate(segment.fields):
@@ -148,7 +148,7 @@ class Hl7Deidentifier:
             if not text or (segment.name == "MSH" and index < 2):
                 continue
             if rule is not None:
-                repetitions = (rule(parts, at) for parts in _repetitions(text, message))
+                repetitions = (rule(parts, at) for parts in message.repetitions(text))
                 kept[index] = "~".join(dict.fromkeys(filter(None, repetitions)))
             done = rules.done.get(index + 1, "") if kept[index] else REMOVED
             if done:
@@ -171,13 +171,6 @@ def _held(found: Sequence[guard.Found]) -> Held:
     return Held("identifier_suspected", reason, releasable=True)
 
 
-def _repetitions(text: str, message: Message) -> Iterator[list[str]]:
-    """The components of each repetition of a field, without escapes."""
-    marks = message.delimiters
-    for repetition in text.split(marks.repetition):
-        yield [marks.unescape(part) for part in repetition.split(marks.component)]
-
-
 def _name(message: Message, data: bytes) -> str:
     """Name a message by what tells it from all others: its control id at its sender, or its bytes if it has none."""
     header = message.header
@@ -193,9 +186,9 @@ def _cap_age(kept: list[str], segment: Segment, message: Message) -> bool:
     """
     if segment.field(2) not in ("NM", "SN", "ST") or not kept[4:5]:
         return False
-    (code, *rest), *_ = _repetitions(segment.field(3), message)
+    (code, *rest), *_ = message.repetitions(segment.field(3))
     is_age = not AGE_CODES.isdisjoint((code.strip(), *rest[2:3]))
-    units = [part for part in next(_repetitions(segment.field(6), message)) if part]
+    units = [part for part in next(message.repetitions(segment.field(6))) if part]
     unit = next((part for part in units if in_a_year(part)), "a" if is_age and not units else "")
     before = kept[4]
     if is_age and not unit:

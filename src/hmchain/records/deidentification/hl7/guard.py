@@ -54,11 +54,9 @@ def identity_of(message: Message) -> Identity:
 
 def _each(message: Message, segment: Segment, fields: Mapping[str, tuple[int, ...]]) -> Iterator[list[str]]:
     """The components of each repetition of some fields of a segment, without escapes."""
-    marks = message.delimiters
     for number in fields.get(segment.name, ()):
         if text := segment.field(number):
-            for repetition in text.split(marks.repetition):
-                yield [marks.unescape(part) for part in repetition.split(marks.component)]
+            yield from message.repetitions(text)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from hmchain.records.deidentification.patients import Patient
 from hmchain.records.sources.hl7.message import Message, Segment
 
@@ -36,9 +34,9 @@ def merges(message: Message) -> list[tuple[Patient, Patient]]:
 
 def _numbers(segment: Segment, field: int, message: Message) -> list[Patient]:
     """The numbers in a list of identifiers (CX)."""
-    given = [parts for parts in _repetitions(segment.field(field), message) if parts[0].strip()]
+    given = [parts for parts in message.repetitions(segment.field(field)) if parts[0].strip()]
     if not given and segment.name == "PID":
-        given = [parts for parts in _repetitions(segment.field(2), message) if parts[0].strip()][:1]
+        given = [parts for parts in message.repetitions(segment.field(2)) if parts[0].strip()][:1]
     given.sort(key=lambda parts: parts[4:5] != [_RECORD_NUMBER])  # a stable sort: else they stay in their order
     return [Patient(parts[0].strip(), _authority(parts, message)) for parts in given]
 
@@ -47,9 +45,3 @@ def _authority(parts: list[str], message: Message) -> str:
     """The assigning authority (HD): its name, or its universal id if it has none."""
     named = parts[3].split(message.delimiters.subcomponent) if len(parts) > 3 else []
     return next((part.strip() for part in named if part.strip()), "")
-
-
-def _repetitions(text: str, message: Message) -> Iterator[list[str]]:
-    marks = message.delimiters
-    for repetition in text.split(marks.repetition):
-        yield [marks.unescape(part) for part in repetition.split(marks.component)]

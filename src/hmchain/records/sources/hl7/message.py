@@ -96,6 +96,12 @@ class Message:
         """MSH, whose field 1 is the field separator itself."""
         return self.segments[0]
 
+    def repetitions(self, text: str) -> Iterator[list[str]]:
+        """The components of each repetition of a field, without escapes."""
+        marks = self.delimiters
+        for repetition in text.split(marks.repetition):
+            yield [marks.unescape(part) for part in repetition.split(marks.component)]
+
     @property
     def is_acknowledgement(self) -> bool:
         """Tell whether it only says what became of another message: such a one is not answered (chapter 2.9)."""
