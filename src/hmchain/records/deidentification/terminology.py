@@ -121,6 +121,7 @@ def text_of(system: str, code: str) -> str:
     return _texts().get(system, {}).get(code, "")
 
 
+@cache
 def closed_systems() -> frozenset[str]:
     """The shipped systems, by all their names, whose codes are listed or have a check digit."""
     open_names = {name for system in shipped_systems() if system.is_open for name in system.names}

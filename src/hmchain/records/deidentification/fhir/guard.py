@@ -13,8 +13,8 @@ from hmchain.records.deidentification.terminology import UCUM, closed_systems
 
 __all__ = ["Found", "Identity", "found", "identity_of", "without"]
 
-_TOLD = closed_systems() | {UCUM, "urn:ietf:rfc:3986"}
-"""Systems whose codes nobody's number or name is."""
+_OTHERS_TOLD = frozenset({UCUM, "urn:ietf:rfc:3986"})
+"""Systems beside the closed ones whose codes nobody's number or name is."""
 _REFERENCE_DEPTH_MAX = 3
 
 
@@ -76,7 +76,7 @@ def without(value: Any, paths: Collection[tuple[str | int, ...]], here: tuple[st
 def _found(identity: Identity, value: Any, here: tuple[str | int, ...]) -> Iterator[Found]:
     if type(value) is dict:
         code = value.get("code")
-        if type(code) is str and value.get("system") not in _TOLD and (trace := identity.in_text(code)):
+        if type(code) is str and not _is_told(value.get("system")) and (trace := identity.in_text(code)):
             yield Found((*here, "code"), trace, code)
         for name, inner in value.items():
             yield from _found(identity, inner, (*here, name))
@@ -85,6 +85,11 @@ def _found(identity: Identity, value: Any, here: tuple[str | int, ...]) -> Itera
             yield from _found(identity, inner, (*here, index))
     elif (type(value) is int or type(value) is Decimal) and (trace := identity.in_number(value)):
         yield Found(here, trace, str(value))
+
+
+def _is_told(system: Any) -> bool:
+    """Tell whether nobody's number or name is a code of a system."""
+    return system in _OTHERS_TOLD or system in closed_systems()
 
 
 def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:

@@ -29,7 +29,6 @@ _ADDRESSES: Mapping[str, tuple[int, ...]] = {"PID": (11,), "NK1": (4,), "GT1": (
 _STREET, _CITY = 0, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _NO_DIGIT = re.compile(r"[^0-9]+")
-_TOLD = closed_systems()
 
 
 def identity_of(message: Message) -> Identity:
@@ -123,7 +122,7 @@ def _traces(identity: Identity, field: str) -> Iterator[Trace]:
     for repetition in field.split("~"):
         parts = repetition.split("^")
         if len(parts) == 3 and not parts[1]:  # code^^system
-            yield Trace.NONE if parts[2] in _TOLD else identity.in_text(parts[0])
+            yield Trace.NONE if parts[2] in closed_systems() else identity.in_text(parts[0])
         else:
             values.append(repetition)
             yield Trace.CERTAIN if identity.in_text(repetition) is Trace.CERTAIN else Trace.NONE
