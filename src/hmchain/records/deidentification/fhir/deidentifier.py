@@ -24,7 +24,7 @@ from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.contained import Contained
 from hmchain.records.deidentification.fhir.patient import merges, patient_of
 from hmchain.records.deidentification.fhir.quantities import observed_age
-from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, target
+from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, objects, target
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
     REMOVED,
@@ -396,7 +396,7 @@ def _name_in_bundle(entry: _Entry) -> str:
 def _with_ages(observation: dict[str, Any], at: Pass) -> dict[str, Any]:
     """An Observation whose values are ages that may stay, where its code, or that of a component, is one of an age."""
     is_age = _is_age(observation)
-    parts = [_aged(part, at) if is_age or _is_age(part) else part for part in _many(observation.get("component"))]
+    parts = [_aged(part, at) if is_age or _is_age(part) else part for part in objects(observation.get("component"))]
     whole = _aged(observation, at) if is_age else observation
     return whole | {"component": parts} if parts else whole
 
@@ -418,7 +418,7 @@ def _is_age(part: Mapping[str, Any]) -> bool:
 
 
 def _codings(part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [coding for concept in _many(part.get("code")) for coding in _many(concept.get("coding"))]
+    return [coding for concept in objects(part.get("code")) for coding in objects(concept.get("coding"))]
 
 
 def _edition(resource: Mapping[str, Any]) -> Edition | None:
@@ -433,11 +433,6 @@ def _edition(resource: Mapping[str, Any]) -> Edition | None:
             if moment.tzinfo is not None:
                 when = moment.astimezone(UTC).isoformat(timespec="microseconds")
     return Edition(when, count) if when or count is not None else None
-
-
-def _many(element: Any) -> list[dict[str, Any]]:
-    """An element's objects, though FHIR has one where there may be a list, or the other way round."""
-    return [inner for inner in (element if type(element) is list else [element]) if type(inner) is dict]
 
 
 def _attributes(kind: str, kept: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from hmchain.records.deidentification.fhir.rules import objects
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import UCUM, closed_systems
@@ -26,7 +27,7 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
     found = Identity(NUMBER_DIGITS_MIN)
     if patient is not None:
         found.include(patient)
-    for pointer in _objects(resource.get(patient_element)) if patient_element else ():
+    for pointer in objects(resource.get(patient_element)) if patient_element else ():
         reference = pointer.get("reference")
         if type(reference) is str:
             found.add_number(reference.split("/_history/")[0].split("/")[-1], own=True)
@@ -96,15 +97,15 @@ def _add_patient(found: Identity, patient: Mapping[str, Any]) -> None:
     own = patient.get("id")
     if type(own) is str:
         found.add_number(own, own=True)
-    for person in (patient, *_objects(patient.get("contact"))):  # the patient, and those to call
-        for name in _objects(person.get("name")):
+    for person in (patient, *objects(patient.get("contact"))):  # the patient, and those to call
+        for name in objects(person.get("name")):
             given = name.get("given")
             parts = [name.get("family"), *(given if type(given) is list else [given])]
             _add_name(found, "^".join(part for part in parts if type(part) is str))
             _add_name(found, name.get("text"))
-        for contact in _objects(person.get("telecom")):
+        for contact in objects(person.get("telecom")):
             _add_number(found, contact.get("value"))
-        for address in _objects(person.get("address")):
+        for address in objects(person.get("address")):
             lines = address.get("line")
             for words in (*(lines if type(lines) is list else ()), address.get("city"), address.get("district")):
                 if type(words) is str:
@@ -136,14 +137,10 @@ def _add_name(found: Identity, name: Any) -> None:
 
 
 def _add_numbers(found: Identity, identifiers: Any) -> None:
-    for identifier in _objects(identifiers):
+    for identifier in objects(identifiers):
         _add_number(found, identifier.get("value"))
 
 
 def _add_number(found: Identity, value: Any) -> None:
     if type(value) is str:
         found.add_number(value, own=True)
-
-
-def _objects(element: Any) -> list[dict[str, Any]]:
-    return [inner for inner in (element if type(element) is list else [element]) if type(inner) is dict]

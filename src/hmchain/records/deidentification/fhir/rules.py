@@ -78,6 +78,11 @@ class Pass:
     """What was done, an entry each time."""
 
 
+def objects(element: Any) -> list[dict[str, Any]]:
+    """An element's objects, though FHIR has one where there may be a list, or the other way round."""
+    return [inner for inner in (element if type(element) is list else [element]) if type(inner) is dict]
+
+
 def target(reference: Any, aliases: Mapping[str, str]) -> tuple[str, str] | None:
     """Type and id that a `Reference` points to, relative, absolute or by a bundle's own name; None if by none."""
     text = reference.get("reference") if type(reference) is dict else None
