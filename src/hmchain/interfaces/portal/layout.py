@@ -64,7 +64,7 @@ def help_box() -> h.Element:
 
 def tray(marks: dict[str, int], who: str, root: str) -> h.Element:
     """Return the marks so far, and the button that makes decisions of them."""
-    total = marks["released"] + marks["rejected"]
+    total = decisions(marks)
     return h.form("#tray", method="post", action=f"{root}apply", aria_label="Marks")[
         h.output("#marks", aria_live="polite")[said(marks)],
         h.button("#apply", type="submit", disabled=not total)["Apply"],
@@ -72,6 +72,11 @@ def tray(marks: dict[str, int], who: str, root: str) -> h.Element:
         h.span("#progress", aria_live="polite"),
         h.small[f"{who} decides. Nothing is decided before Apply: it erases the copies here, and is not taken back."],
     ]
+
+
+def decisions(marks: dict[str, int]) -> int:
+    """Return how many decisions the marks are."""
+    return marks["released"] + marks["rejected"]
 
 
 def said(marks: dict[str, int]) -> str:

@@ -14,6 +14,7 @@ from hmchain.application.data.reviewing import Desk
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import InputError
 from hmchain.interfaces.portal.gate import Gate
+from hmchain.interfaces.portal.layout import decisions
 from hmchain.interfaces.portal.quarantine import QuarantinePages
 from hmchain.interfaces.portal.server import PortalServer
 from hmchain.records.catalogue.held_filter import HeldFilter
@@ -67,8 +68,7 @@ class OpenPage:
 
     def ended(self) -> Ended:
         """What it was, once it is closed."""
-        marks = self._desk.marks()
-        return Ended(self._desk.seen, marks["released"] + marks["rejected"], self._desk.progress.said)
+        return Ended(self._desk.seen, decisions(self._desk.marks()), self._desk.progress.said)
 
 
 @contextmanager

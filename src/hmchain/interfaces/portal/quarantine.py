@@ -96,15 +96,13 @@ class QuarantinePages:
         return _picture(self._desk.png(given[0], given[1], window, _SIDE))
 
     def _state(self, request: Request, given: list[int]) -> Response:
-        return values({"marks": layout.said(self._desk.marks()), "total": self._total(), **self._progress()})
-
-    def _progress(self) -> dict[str, object]:
         found = self._desk.progress
-        return {"running": found.running, "done": found.done, "of": found.total, "said": list(found.said)}
+        progress = {"running": found.running, "done": found.done, "of": found.total, "said": list(found.said)}
+        return values({**self._marks(), **progress})
 
-    def _total(self) -> int:
+    def _marks(self) -> dict[str, object]:
         marks = self._desk.marks()
-        return marks["released"] + marks["rejected"]
+        return {"marks": layout.said(marks), "total": layout.decisions(marks)}
 
     # Saying
 
@@ -131,9 +129,7 @@ class QuarantinePages:
             return go_to(f"{self._gate.root}item/{numbers[0]}" if numbers else self._gate.root)
         shown = gallery.numbers(request.form.get("shown", ()))
         states = self._desk.states({*numbers, *shown})
-        return values(
-            {"changed": changed, "marks": layout.said(self._desk.marks()), "total": self._total(), "states": states}
-        )
+        return values({"changed": changed, **self._marks(), "states": states})
 
     def _apply(self, request: Request) -> Response:
         self._desk.apply()
