@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import htpy as h
 
 from hmchain.application.data.reviewing import Entry
+from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.portal.gallery import Setting
 from hmchain.interfaces.portal.layout import document, help_box, tray
 from hmchain.records.pipeline.viewing import View
@@ -54,8 +55,8 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
     if view.pictures is None:
         text = h.pre(".text", tabindex="0")[_marked(view.text, words)] if view.text else None
         return [h.p(".notice")[f"{view.problem}."] if view.problem else None, text]
-    centre, width = view.limits(view.pictures.frames // 2)
-    last = view.pictures.frames - 1
+    middle, last = view.pictures.frames // 2, view.pictures.frames - 1
+    centre, width = view.limits(middle)
     regions = entry.mark.regions if entry.mark and entry.mark.regions else ()
     return [
         h.div(
@@ -65,7 +66,7 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
             data_grey="1" if view.pictures.is_grey else "", data_regions=_written(regions),
             data_found=_written(entry.item.regions),
         )[
-            h.img("#frame", src=f"../frame/{entry.number}/{last // 2 + last % 2}", alt="the item as it came"),
+            h.img("#frame", src=f"../frame/{entry.number}/{middle}", alt="the item as it came"),
             h.canvas("#drawing", aria_hidden="true"),
         ],
         h.p(".quiet")[
@@ -77,8 +78,8 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
         ],
         h.label(".frames")[
             h.span["Frame"],
-            h.input("#index", type="range", min="0", max=str(last), value=str(last // 2 + last % 2)),
-            h.output("#shown")[f"{last // 2 + last % 2 + 1} of {last + 1}"],
+            h.input("#index", type="range", min="0", max=str(last), value=str(middle)),
+            h.output("#shown")[f"{middle + 1} of {last + 1}"],
         ]
         if last
         else None,
@@ -114,13 +115,12 @@ def _actions(entry: Entry, view: View, reach: Mapping[str, int]) -> h.Element:
 def _found(found: Sequence[tuple[str, str]]) -> h.Element | None:
     if not found:
         return None
-    rows = [h.div[h.dt[place], h.dd[h.mark[word]]] for place, word in found[:_WORDS_MAX]]
-    return h.section(".panel", aria_label="What tells who it is")[h.h3["What tells who it is"], h.dl(".facts")[rows]]
+    return _panel("What tells who it is", ((place, h.mark[word]) for place, word in found[:_WORDS_MAX]))
 
 
 def _facts(entry: Entry, view: View, name: str) -> h.Element:
     held = entry.item
-    known = [
+    known = (
         *view.facts,
         ("Kind", held.kind),
         ("Dataset", f"{held.dataset}, version {held.version}"),
@@ -129,9 +129,12 @@ def _facts(entry: Entry, view: View, name: str) -> h.Element:
         ("Item", held.item.hex()[:12]),
         ("At its source", name),
         ("Released by", ", ".join(entry.released_by)),
-    ]
-    rows = [h.div[h.dt[what], h.dd[value]] for what, value in known if value]
-    return h.section(".panel", aria_label="What is known of it")[h.h3["What is known of it"], h.dl(".facts")[rows]]
+    )
+    return _panel("What is known of it", known)
+
+
+def _panel(title: str, pairs: Iterable[tuple[h.Node, h.Node]]) -> h.Element:
+    return h.section(".panel", aria_label=title)[h.h3[title], definitions(pairs)]
 
 
 def _marked(text: str, words: Iterable[str]) -> list[h.Node]:
