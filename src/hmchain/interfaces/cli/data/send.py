@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
 from hmchain.application.data import sending
@@ -12,10 +11,9 @@ from hmchain.application.data.sending import SentRecords
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import WriteCommand
-from hmchain.interfaces.cli.data.sources import CredentialOption, InsecureOption, reading
+from hmchain.interfaces.cli.data.sources import CredentialOption, InsecureOption, reading, requested
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, HospitalOption, VersionOption, example
 from hmchain.records.destinations.opening import open_destination
-from hmchain.records.sources.request import read_request
 
 app = typer.Typer()
 
@@ -39,8 +37,7 @@ def send(
 
     What has them already gets the same again. Exit status 4 if some are not taken.
     """
-    given = {"credential": credential, "insecure_http": insecure_http}
-    request = msgspec.structs.replace(read_request(to), **{name: value for name, value in given.items() if value})
+    request = requested(to, credential=credential, insecure_http=insecure_http)
     with (
         reading(directory) as records,
         open_destination(request) as destination,

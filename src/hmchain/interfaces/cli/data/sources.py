@@ -76,14 +76,14 @@ WorkersOption = Annotated[
 
 def requested(
     place: str,
-    kind: str | None,
-    schema: str,
-    credential: str,
-    insecure_http: bool,
-    labels_from: Literal["folders"] | None,
-    patients_from: str,
+    kind: str | None = None,
+    schema: str = "",
+    credential: str = "",
+    insecure_http: bool = False,
+    labels_from: Literal["folders"] | None = None,
+    patients_from: str = "",
 ) -> SourceRequest:
-    """The request of a source file, and the command line over it."""
+    """The request of a source file, or of a destination's, and the command line over it."""
     given = {
         "kind": kind,
         "schema": schema,
