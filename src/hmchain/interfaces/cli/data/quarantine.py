@@ -69,9 +69,8 @@ def list_items(
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many, at most.")] = 1000,
 ) -> None:
     """List the items that wait, and why they were held; of many, how many there are of each sort."""
-    wanted = HeldFilter(
-        named, 0, kind, reason, modality.upper(), series, device, subject or "", "" if decided else PENDING
-    )
+    state = "" if decided else PENDING
+    wanted = _wanted(named, reason, kind, modality, series, device, subject, state)
     with reading(directory) as records:
         found = quarantine.waiting(records, wanted, limit=limit, names=names)
     output.show(found, lambda page: views.show_waiting(page, names=names), json=views.waiting)
@@ -93,7 +92,7 @@ def look(
     subject: SubjectOption = None,
 ) -> None:
     """Write items as they came into files, to be looked at. They show patients: delete them afterwards."""
-    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
+    wanted = _wanted(dataset, reason, kind, modality, series, device, subject)
     with reading(directory) as records:
         found = quarantine.look(records, Choice(tuple(items or ()), wanted), target)
         told = quarantine.findings(records, found[0]) if len(found) == 1 else ()
@@ -136,7 +135,7 @@ def release(
     Where the profile wants two people, the first one's release waits for the second one's.
     """
     who = _reviewers(directory, reviewer, person)
-    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
+    wanted = _wanted(dataset, reason, kind, modality, series, device, subject)
     choice = Choice(tuple(items or ()), wanted, everything)
     if len(choice.ids) != 1:
         _ask("Let these through?", choice, directory, yes=yes)
@@ -166,7 +165,7 @@ def reject(
 ) -> None:
     """Keep items out for good; asks first. Their copies here are erased; at their source they stay."""
     who = _reviewers(directory, reviewer, person)
-    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), series, device, subject or "")
+    wanted = _wanted(dataset, reason, kind, modality, series, device, subject)
     choice = Choice(tuple(items or ()), wanted, everything)
     _ask("Keep these out for good, and erase their copies here?", choice, directory, yes=yes)
     with changing(directory) as records, output.progress_bar("rejecting") as progress:
@@ -193,7 +192,7 @@ def review_page(
     The page is on this machine alone; its address works once. Nothing is decided before Apply is pressed.
     """
     who = _reviewers(directory, reviewer, person)
-    wanted = HeldFilter(dataset=named, code=reason, modality=modality.upper())
+    wanted = _wanted(named, reason, modality=modality)
     with reading(directory) as records:
         quarantine.require_dataset(records, wanted)
     with quarantine_review(hospital.locate(directory), passphrase(), who, wanted, port) as page:
@@ -216,7 +215,7 @@ def ask_again(
     device: DeviceOption = "",
 ) -> None:
     """Take decisions back for what comes later: the same content waits for a person again in the next version."""
-    wanted = HeldFilter(dataset, 0, kind, reason, modality.upper(), "", device)
+    wanted = _wanted(dataset, reason, kind, modality, device=device)
     with changing(directory) as records:
         count = quarantine.ask_again(records, wanted)
     output.show(
@@ -240,6 +239,23 @@ def devices(
     with reading(directory) as records:
         found = device_rules(records)
     output.show(found, views.show_devices, json=views.devices)
+
+
+def _wanted(
+    dataset: str,
+    reason: str,
+    kind: str = "",
+    modality: str = "",
+    series: str = "",
+    device: str = "",
+    subject: str | None = None,
+    state: str = "",
+) -> HeldFilter:
+    """The items that the options leave, which are in the order that commands have them in."""
+    return HeldFilter(
+        dataset=dataset, code=reason, kind=kind, modality=modality.upper(), series=series, device=device,
+        patient=subject or "", state=state,
+    )  # fmt: skip
 
 
 def _reviewers(directory: Path, name: str, keys: list[Path]) -> tuple[Reviewer, ...]:
