@@ -13,15 +13,18 @@ from hmchain.application.data.rows import PreparedRows
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, size
-from hmchain.records.catalogue.accounts import FATES, IN_PART, TAKEN, Account, Fate
+from hmchain.records.catalogue.accounts import IN_PART, TAKEN, Account, Fate
 from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
 
-_FATES = {
-    TAKEN: "written", IN_PART: "written, and some of it held", Fate.TWICE: "given twice",
-    Fate.OLDER: "older editions", Fate.NOT_HAD: "not had",
-}  # fmt: skip
-"""How a row is called; what is held and what is passed over have a row for each reason."""
-_PARTS = {TAKEN: Fate.WRITTEN, Fate.TWICE: Fate.TWICE, Fate.OLDER: Fate.OLDER, Fate.NOT_HAD: Fate.NOT_HAD}
+_FATES: tuple[tuple[str, str, Fate | None], ...] = (
+    ("written", TAKEN, Fate.WRITTEN),
+    ("written, and some of it held", IN_PART, None),
+    ("given twice", Fate.TWICE, Fate.TWICE),
+    ("older editions", Fate.OLDER, Fate.OLDER),
+    ("not had", Fate.NOT_HAD, Fate.NOT_HAD),
+)
+"""How a row is called, and what of files and of parts it counts; for each reason why some are held or passed over
+there is a row too."""
 _UNITS = {DICOM: "objects", IMAGE: "pictures", FHIR: "resources", HL7: "messages", TABLE: "rows"}
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
@@ -120,8 +123,11 @@ def _show_account(account: Account, kind: str) -> None:
     """Say what became of the files that were found: the rows below the first add up to it."""
     found, files, parts = account.found, account.files, account.parts
     rows: list[tuple[str, int, int | str]] = [("found", found.files, found.parts)]
-    rows += [(_FATES[fate], files.get(fate, 0), parts.get(_PARTS[fate], 0) if fate in _PARTS else "")
-             for fate in FATES if fate in _FATES and (files.get(fate) or parts.get(_PARTS.get(fate, "")))]  # fmt: skip
+    rows += [
+        (name, files.get(fate, 0), parts.get(part, 0) if part else "")
+        for name, fate, part in _FATES
+        if files.get(fate) or (part and parts.get(part))
+    ]
     rows += [(f"held: {code}", count.files, count.parts) for code, count in account.held.items()]
     rows += [(f"passed over: {why}", count.files, count.parts) for why, count in account.passed_over.items()]
     output.heading("What became of the files")
