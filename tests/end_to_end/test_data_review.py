@@ -12,10 +12,8 @@ from hmchain.records.catalogue.decisions import Vote
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.pipeline.review import Reviewer
 from support.dicom_objects import ct, written
-from support.steward import Steward
+from support.steward import TWO, Steward
 from support.steward import steward as steward
-
-TWO = 'name = "careful"\ntitle = "Two people release"\n[review]\npersons = 2\n'
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ from support.dicom_objects import ct, written
 
 Captured = pytest.CaptureFixture[str]
 
-
 NAME, NUMBER = "Quince", "MRN-449-207"
-
-
+TWO = 'name = "careful"\ntitle = "Two people release"\n[review]\npersons = 2\n'
+"""A profile by which two people must release."""
 ASKS = (
     "send",
     "erase",

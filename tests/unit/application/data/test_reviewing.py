@@ -19,8 +19,7 @@ from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
 from support.dicom_objects import ct, written
-
-TWO = 'name = "careful"\ntitle = "Two people release"\n[review]\npersons = 2\n'
+from support.steward import TWO
 
 
 @pytest.fixture
