@@ -9,7 +9,7 @@ Debian's fonts-liberation and fonts-dejavu-core.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -58,14 +58,8 @@ class WrittenImage:
     style: str = ""
 
 
-def images(indices: Iterator[int] | range = range(COUNT)) -> Iterator[WrittenImage]:
-    """The images of these indices; those of every third round of the modalities are without writing."""
-    for index in indices:
-        yield image(index)
-
-
 def image(index: int) -> WrittenImage:
-    """One image of the set."""
+    """One image of the set; those of every third round of the modalities are without writing."""
     r = np.random.default_rng((SEED, index))
     modality = list(MODALITIES)[index % len(MODALITIES)]
     anatomy, sizes, store = MODALITIES[modality]
