@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,12 +24,15 @@ from pydicom.data import get_testdata_file
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
 from hmchain.keys import SecretKey
 from hmchain.records.deidentification.dicom import DicomDeidentifier
 from hmchain.records.deidentification.outcome import Clean
 from hmchain.records.deidentification.profile import load_profile, profiles
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import DICOM, Item
+from support.validators import violations
 
 TARGET = 0.99
 LARGE_BYTES = 8 << 20
@@ -106,11 +109,8 @@ def is_dicom(path: Path) -> bool:
 
 def errors(path: Path) -> list[str] | None:
     """What dciodvfy calls an error, without values; None if it does not know what the object is, or breaks off."""
-    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, timeout=300)
-    lines = (done.stderr + done.stdout).decode("utf-8", "replace").splitlines()
-    if done.returncode < 0 or not any(re.fullmatch(r"\w+", line) for line in lines):
-        return None
-    return [_VALUES.sub("", line) for line in lines if line.startswith("Error")]
+    found = violations(path, seconds_max=300)
+    return None if found is None else [_VALUES.sub("", line) for line in found]
 
 
 def scored(profile: str, before: dict[Path, list[str] | None], after: Path) -> Score:

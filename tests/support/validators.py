@@ -20,9 +20,9 @@ def needs(program: str) -> str:
     return found
 
 
-def violations(path: Path) -> list[str] | None:
+def violations(path: Path, seconds_max: float = 60) -> list[str] | None:
     """What dciodvfy calls an error in the object of a file; None if it does not know what the object is."""
-    done = subprocess.run([needs("dciodvfy"), str(path)], capture_output=True, timeout=60)
+    done = subprocess.run([needs("dciodvfy"), str(path)], capture_output=True, timeout=seconds_max)
     lines = (done.stderr + done.stdout).decode("utf-8", "replace").splitlines()
     if done.returncode < 0 or not any(re.fullmatch(r"\w+", line) for line in lines):  # a line of its own names the IOD
         return None
