@@ -25,7 +25,8 @@ from hmchain.application.data.quarantine import Choice
 from hmchain.application.site import hospital
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone
-from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.catalogue.entries import PENDING
+from hmchain.records.catalogue.held_filter import WAITING, HeldFilter
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.sources.opening import open_source
@@ -78,11 +79,11 @@ def list_times(folder: Path, count: int) -> dict[str, float]:
             known.counts(wanted, 20)
 
     wanted = {
-        "all": HeldFilter(state="pending"),
-        "of a reason": HeldFilter(code="no_pixel_data", state="pending"),
-        "of a series": HeldFilter(series=f"{count // 200:032x}"[:32], state="pending"),
-        "of a device": HeldFilter(device=f"{7:032x}", state="pending"),
-        "of a patient": HeldFilter(patient=f"{count // 1000:032x}", state="pending"),
+        "all": WAITING,
+        "of a reason": HeldFilter(code="no_pixel_data", state=PENDING),
+        "of a series": HeldFilter(series=f"{count // 200:032x}"[:32], state=PENDING),
+        "of a device": HeldFilter(device=f"{7:032x}", state=PENDING),
+        "of a patient": HeldFilter(patient=f"{count // 1000:032x}", state=PENDING),
     }
     return {name: min(seconds(lambda chosen=chosen: ask(chosen)) for _ in range(3)) for name, chosen in wanted.items()}
 
@@ -115,7 +116,7 @@ def decisions(folder: Path, count: int) -> dict[str, float]:
             LOOKED_AT: seconds(lambda: quarantine.release(records, parts[1], who, blank=lambda _: ((0, 0, 200, 20),))),
             "rejected": seconds(lambda: quarantine.reject(records, parts[2], who)),
         }
-        left = records.catalogue.quarantine.count(HeldFilter(state="pending"))
+        left = records.catalogue.quarantine.count(WAITING)
         assert left == 0, f"{left} items still wait"
     return {name: count / each for name, each in taken.items()}
 
