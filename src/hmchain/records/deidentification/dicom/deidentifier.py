@@ -108,8 +108,8 @@ class DicomDeidentifier:
             return held
         try:
             held = replace(held, origin=origin_of(opened, self._pseudonyms))
-            patient = self._patient(opened)
-            return replace(held, subjects=(self._named(patient),)) if patient else held
+            numbers = patients_of(opened)
+            return replace(held, subjects=(self._named(self._pseudonyms.best(numbers)),)) if numbers else held
         except (SourceError, MemoryError):
             raise
         except Exception:  # as above: what holds it is known already
@@ -118,7 +118,8 @@ class DicomDeidentifier:
     def _clean(self, opened: DicomHeader, item: Item, reviewed: bool) -> Clean:
         refuse(opened, self._profile.dicom)
         known = rectangles(opened, self._profile.dicom)
-        patient = self._patient(opened)
+        numbers = patients_of(opened)
+        patient = self._pseudonyms.best(numbers) if numbers else None
         subject = self._named(patient) if patient else self._nobody(opened)
         cleaning, left = self._cleaned(opened, subject)
         if objects.WAVEFORM_SEQUENCE in opened.elements and objects.is_without(left, opened.ascii(SOP_CLASS)):
@@ -153,7 +154,7 @@ class DicomDeidentifier:
             pieces=lambda: chain((start,), pixels.pieces() if pixels else ()),
             attributes=attributes(left, image, item.label),
             actions=(*cleaning.actions(), *_own_actions(seen)),
-            patient=self._pseudonyms.note(patient, patients_of(opened)) if patient else None,
+            patient=self._pseudonyms.note(patient, numbers) if patient else None,
         )
 
     def _picture(
@@ -199,10 +200,6 @@ class DicomDeidentifier:
         if self._profile.dicom.descriptors or self._profile.dicom.private:
             cleaning.foresee(opened.elements)
         return cleaning, cleaning.clean(opened.elements, in_object(opened.ascii(SOP_CLASS)))
-
-    def _patient(self, opened: DicomHeader) -> Patient | None:
-        numbers = patients_of(opened)
-        return self._pseudonyms.best(numbers) if numbers else None
 
     def _named(self, patient: Patient) -> str:
         return self._pseudonyms.subject(patient.number, patient.issuer)
