@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -13,9 +12,7 @@ from datetime import date, timedelta
 import numpy as np
 from anyascii import anyascii
 from pydicom.datadict import dictionary_has_tag
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_sequence
+from pydicom.dataelem import RawDataElement
 
 from hmchain.records.deidentification.ages import capped_as
 from hmchain.records.deidentification.dicom import codes, encoding, lookup, objects
@@ -28,7 +25,7 @@ from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import DESCRIPTION
 from hmchain.records.deidentification.dicom.moments import shifted
 from hmchain.records.deidentification.dicom.private import FIRST_PRIVATE, GROUPS, PrivateRules, private_vr
-from hmchain.records.deidentification.dicom.reading import Element, in_order
+from hmchain.records.deidentification.dicom.reading import Element, datasets_of, in_order
 from hmchain.records.deidentification.dicom.rules import (
     PRIVATE,
     Rule,
@@ -306,20 +303,8 @@ class Cleaning:
                     self._learn(inner, depth + 1)
 
     def _items(self, element: Element) -> Iterator[Mapping[int, Element]]:
-        for dataset in self._datasets(element):
+        for dataset in datasets_of(element, self._value):
             yield in_order(dataset.elements())
-
-    def _datasets(self, element: Element) -> Sequence[Dataset]:
-        if isinstance(element, DataElement):
-            return element.value if element.VR == "SQ" else ()
-        if element.VR not in ("SQ", "UN", None) or not element.length:
-            return ()
-        implicit = element.is_implicit_VR or element.VR == "UN"  # PS3.5 6.2.2, note 2
-        data = self._value(element)
-        try:
-            return read_sequence(io.BytesIO(data), implicit, element.is_little_endian, len(data), "iso8859")
-        except Exception as error:  # its parser raises whatever the bytes led it to
-            raise damaged("a sequence that is none") from error
 
     def _private(
         self, tag: int, element: Element, creators: dict[int, str], left: dict[int, bytes], depth: int

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from contextlib import suppress
 
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_sequence
 
-from hmchain.records.deidentification.dicom.reading import PATIENT_ID, DicomHeader
+from hmchain.records.deidentification.dicom.holding import Hold
+from hmchain.records.deidentification.dicom.reading import PATIENT_ID, DicomHeader, datasets_of
 from hmchain.records.deidentification.patients import Patient
 
 _ISSUER, _QUALIFIERS, _OTHER_NUMBERS = 0x00100021, 0x00100024, 0x00101002
@@ -27,17 +26,11 @@ def patients_of(opened: DicomHeader) -> list[Patient]:
 
 
 def _items(opened: DicomHeader, tag: int) -> Sequence[Dataset]:
-    """The items of a sequence; none of one that cannot be read: what cleans the object says so."""
+    """The items of a sequence; none of one that is deferred or cannot be read: what cleans the object says so."""
     element = opened.elements.get(tag)
-    if isinstance(element, DataElement):
-        return element.value if element.VR == "SQ" else ()
-    if not isinstance(element, RawDataElement) or not element.value or element.VR not in ("SQ", "UN", None):
-        return ()
-    implicit, data = element.is_implicit_VR or element.VR == "UN", bytes(element.value)
-    try:
-        return read_sequence(io.BytesIO(data), implicit, element.is_little_endian, len(data), "iso8859")
-    except Exception:  # pydicom's parser raises whatever the bytes led it to
-        return ()
+    with suppress(Hold):
+        return datasets_of(element, lambda raw: bytes(raw.value or b"")) if element is not None else ()
+    return ()
 
 
 def _text(item: Dataset, tag: int) -> str:

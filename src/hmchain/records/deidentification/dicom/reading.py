@@ -10,13 +10,14 @@ import io
 import struct
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from pydicom import charset, config, uid
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filereader import data_element_generator
+from pydicom.dataset import Dataset
+from pydicom.filereader import data_element_generator, read_sequence
 
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.sources.item import SourceError
@@ -147,6 +148,23 @@ def in_order(elements: Iterable[Element]) -> dict[int, Element]:
         if isinstance(element, RawDataElement) and element.value and len(element.value) < element.length != _UNDEFINED:
             raise damaged("the file is cut short in its header")
     return dict(sorted(found.items()))
+
+
+def datasets_of(element: Element, value: Callable[[RawDataElement], bytes]) -> Sequence[Dataset]:
+    """The items of a sequence, of whose bytes `value` is asked; none of an element that is no sequence.
+
+    Raises `Hold` if they cannot be read as one.
+    """
+    if isinstance(element, DataElement):
+        return element.value if element.VR == "SQ" else ()
+    if element.VR not in ("SQ", "UN", None) or not element.length:
+        return ()
+    implicit = element.is_implicit_VR or element.VR == "UN"  # PS3.5 6.2.2, note 2
+    data = value(element)
+    try:
+        return read_sequence(io.BytesIO(data), implicit, element.is_little_endian, len(data), "iso8859")
+    except Exception as error:  # its parser raises whatever the bytes led it to
+        raise damaged("a sequence that is none") from error
 
 
 class _Bounded:
