@@ -48,7 +48,7 @@ PLACE_LETTERS_MIN = 5
 SHORT_BYTES_MAX, NUMBER_BYTES_MAX = 4096, 8
 FEW_NUMBERS = 64
 
-_INTEGERS, _FLOATS = ("<u2", "<i2"), ("<f4", "<f8")
+_INTEGERS = ("<u2", "<i2")
 _TOKEN, _LETTERS, _DIGITS = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+"), re.compile(r"\d{4,}", re.ASCII)
 _SEPARATED = re.compile(r"\d+(?:[ ./()+-]+\d+)+", re.ASCII)
 _BETWEEN_TOKENS = {code: None for code in range(128) if not chr(code).isalnum()}

@@ -13,8 +13,6 @@ UNKNOWN = ""
 SECONDARY = "SC"
 """What is a picture of a screen, a film or a sheet of paper, whatever was on it."""
 
-SLICES = frozenset({"CT", "MR", "NM", "PT", "RTDOSE", "SEG"})
-"""Families whose own images are computed, and which write beside them, not into them."""
 PROJECTIONS = frozenset({"CR", "DX", "IO", "MG", "PX", "RTIMAGE"})
 """Families of X-ray images, into which markers are set, and on old or digitised ones a name."""
 REVIEWED = ("ES", "GM", "IVOCT", "OP", "OPT", "OT", "RF", "SM", "US", "XA", "XC")
@@ -58,7 +56,6 @@ _CLASSES = {
 }  # fmt: skip
 """By what follows the root of the storage classes; a longer number that begins so is of the same family."""
 _HARDCOPY = ("1.2.840.10008.5.1.1.29", "1.2.840.10008.5.1.1.30")
-_COLOUR_MR = f"{_STORAGE}4.3"
 
 
 def of_modality(modality: str) -> set[str]:

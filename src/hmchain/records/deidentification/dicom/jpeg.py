@@ -43,7 +43,7 @@ class _Segment:
 
 def rewritten(frame: bytes) -> bytes:
     """The frame with what its picture needs. Raises `Hold` if it is damaged, `UnknownParts` if it is of a rare kind."""
-    segments = [segment for segment in _segments(frame) if segment is not None]
+    segments = list(_segments(frame))
     frames = [segment for segment in segments if segment.marker in _FRAMES]
     if len(frames) != 1:
         raise damaged("a compressed frame has no header, or several")
@@ -72,7 +72,7 @@ class _Header:
         return _Header(segment.marker, {part[0]: part[2] for part in parts})
 
 
-def _segments(frame: bytes) -> Iterator[_Segment | None]:
+def _segments(frame: bytes) -> Iterator[_Segment]:
     at, is_ls = 2, False
     while True:
         if frame[at] != 0xFF:
