@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hmchain.records.deidentification.ages import AGE_TOP, as_years
-from hmchain.records.deidentification.dicom import image
+from hmchain.records.deidentification.dicom import encoding, image
 from hmchain.records.deidentification.dicom.image import ImagePixels
 from hmchain.records.deidentification.dicom.reading import MODALITY
 from hmchain.records.deidentification.dicom.rules import BODY_PARTS
@@ -23,7 +23,7 @@ _TEXTS = {
     "manufacturer": 0x00080070,
     "model": 0x00081090,
 }
-_AGE, _HEADER_BYTES = 0x00101010, 8
+_AGE = 0x00101010
 
 
 def attributes(written: Mapping[int, bytes], pixels: ImagePixels | None, label: str) -> dict[str, str]:
@@ -55,5 +55,4 @@ def age_band(age: str) -> str:
 
 
 def _text(written: Mapping[int, bytes], tag: int) -> str:
-    """The value of an element of a VR with a length of two bytes."""
-    return written.get(tag, b"")[_HEADER_BYTES:].decode("ascii", "replace").strip(" \0")
+    return encoding.value(written.get(tag, b"")).decode("ascii", "replace").strip(" \0")

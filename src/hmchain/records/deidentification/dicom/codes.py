@@ -55,7 +55,6 @@ _LEADS: Mapping[str, str] = {
     }.items()
 }  # fmt: skip
 """The leads of an electrocardiogram (CID 3001)."""
-_HEADER_BYTES = 8
 _NOTHING = {
     CODE_VALUE: encoding.element(CODE_VALUE, "SH", "REMOVED"),
     CODE_SCHEME: encoding.element(CODE_SCHEME, "SH", "99HMCHAIN"),
@@ -102,7 +101,7 @@ def _ordered(left: Mapping[int, bytes]) -> dict[int, bytes]:
 
 
 def _text(element: bytes) -> str:
-    return element[_HEADER_BYTES:].decode("ascii").strip(" \0")
+    return encoding.value(element).decode("ascii").strip(" \0")
 
 
 @functools.cache

@@ -236,8 +236,8 @@ class DicomDeidentifier:
         meta = b"".join(
             (
                 encoding.element(0x00020001, "OB", b"\0\1"),
-                encoding.element(0x00020002, "UI", left[SOP_CLASS][8:].rstrip(b"\0")),
-                encoding.element(0x00020003, "UI", left[SOP_INSTANCE][8:].rstrip(b"\0")),
+                encoding.element(0x00020002, "UI", encoding.value(left[SOP_CLASS]).rstrip(b"\0")),
+                encoding.element(0x00020003, "UI", encoding.value(left[SOP_INSTANCE]).rstrip(b"\0")),
                 encoding.element(0x00020010, "UI", syntax),
                 encoding.element(0x00020012, "UI", IMPLEMENTATION_UID),
                 encoding.element(0x00020013, "SH", IMPLEMENTATION_NAME),

@@ -36,6 +36,11 @@ def header(tag: int, vr: str, length: int) -> bytes:
     return _SHORT.pack(tag >> 16, tag & 0xFFFF, vr.encode(), length)
 
 
+def value(encoded: bytes) -> bytes:
+    """The value of one element as it was encoded, with its padding; nothing of nothing."""
+    return encoded[12 if encoded[4:6].decode("ascii") in _LONG_VRS else 8 :]
+
+
 def sequence(tag: int, items: Iterable[bytes]) -> bytes:
     """A sequence of items, each given as its encoded elements."""
     return element(tag, "SQ", b"".join(_ITEM.pack(0xFFFE, 0xE000, len(item)) + item for item in items))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from hmchain.records.deidentification.dicom import encoding
 from hmchain.records.deidentification.dicom.image import PHOTOMETRIC
 
 LUT_DATA = 0x00283006
@@ -37,10 +38,10 @@ def unneeded(left: Mapping[int, bytes]) -> Iterator[int]:
     for tag, descriptor in (*PALETTE.items(), *SEGMENTED.items()):
         if not colours:
             yield from (tag, descriptor)
-        elif tag in left and tag in PALETTE and not _fits(_value(left[tag]), left.get(descriptor, b"")):
+        elif tag in left and tag in PALETTE and not _fits(encoding.value(left[tag]), left.get(descriptor, b"")):
             yield tag
     if LUT_DATA in left:
-        data = _value(left[LUT_DATA])
+        data = encoding.value(left[LUT_DATA])
         if not _fits(data, left.get(_LUT_DESCRIPTOR, b"")) or not _is_curve(data, left[_LUT_DESCRIPTOR]):
             yield LUT_DATA
 
@@ -53,18 +54,13 @@ def lacks_palette(left: Mapping[int, bytes]) -> bool:
 
 
 def _is(left: Mapping[int, bytes], tag: int, *values: bytes) -> bool:
-    """Tell whether an element of a VR with a length of two bytes has one of these values."""
-    return left.get(tag, b"")[8:].strip(b" \0") in values
-
-
-def _value(element: bytes) -> bytes:
-    """The value of an encoded element, of a VR with a length of two bytes or of four."""
-    return element[8:] if element[4:6] in (b"US", b"SS") else element[12:]
+    """Tell whether an element has one of these values."""
+    return encoding.value(left.get(tag, b"")).strip(b" \0") in values
 
 
 def _described(descriptor: bytes) -> tuple[int, int]:
     """Entries, and bits of each; none if the descriptor is missing or makes no sense."""
-    value = descriptor[8:]
+    value = encoding.value(descriptor)
     if len(value) != _DESCRIPTOR_BYTES:
         return 0, 0
     entries, bits = int.from_bytes(value[:2], "little"), int.from_bytes(value[4:], "little")

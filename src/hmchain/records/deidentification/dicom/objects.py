@@ -11,12 +11,14 @@ from collections.abc import Mapping
 
 import pydicom.uid as uids
 
+from hmchain.records.deidentification.dicom import encoding
+
 WAVEFORM_SEQUENCE, WAVEFORM_DATA = 0x54000100, 0x54001010
 WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
 """Samples, and the numbers of the same width that stand for none, the least and the most."""
 _CHANNELS, _SAMPLES, _BITS = 0x003A0005, 0x003A0010, 0x54001004
 
-_SEQUENCE_HEADER_BYTES, _EMPTY_BYTES = 12, 8
+_EMPTY_BYTES = 8
 _GONE_CODE, _GONE_TEXT = b"99HMCHAIN", b"REMOVED"
 """What stands in objects for a code and a text that went."""
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -82,7 +84,7 @@ def passes_unseen(sop_class: str) -> bool:
 
 def is_without(left: Mapping[int, bytes], sop_class: str) -> bool:
     """Tell whether an object of a class with waveforms is left without any."""
-    return has_waveforms(sop_class) and len(left.get(WAVEFORM_SEQUENCE, b"")) <= _SEQUENCE_HEADER_BYTES
+    return has_waveforms(sop_class) and not encoding.value(left.get(WAVEFORM_SEQUENCE, b""))
 
 
 def is_whole(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
@@ -98,16 +100,16 @@ def _fits(left: Mapping[int, bytes]) -> bool:
     """Tell whether samples are as many as their item says, and nothing follows them."""
     channels, samples, bits = (_number(left, tag) for tag in (_CHANNELS, _SAMPLES, _BITS))
     length = channels * samples * bits // 8
-    return length > 0 and len(left.get(WAVEFORM_DATA, b"")[12:]) == length + length % 2
+    return length > 0 and len(encoding.value(left.get(WAVEFORM_DATA, b""))) == length + length % 2
 
 
 def _number(left: Mapping[int, bytes], tag: int) -> int:
-    return int.from_bytes(left.get(tag, b"")[8:], "little")
+    return int.from_bytes(encoding.value(left.get(tag, b"")), "little")
 
 
 def _says(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
     """Tell whether a content item still has a concept, where it had one, and its value."""
-    value = _CONTENT.get(left.get(VALUE_TYPE, b"")[8:].strip(b" \0"))
+    value = _CONTENT.get(encoding.value(left.get(VALUE_TYPE, b"")).strip(b" \0"))
     is_named = _CONCEPT not in inner or (_CONCEPT in left and _GONE_CODE not in left[_CONCEPT])
     says = left.get(value or 0, b"")
     return is_named and len(says) > _EMPTY_BYTES and not says.rstrip(b" ").endswith(_GONE_TEXT)
