@@ -12,14 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, pairwise
-from pathlib import Path
 
 import msgspec
 from anyascii import anyascii
 
 from hmchain.records.deidentification.dicom.telling import CAMEL, Told, telling
-
-RULES = Path(__file__).parent.parent / "rules"
+from hmchain.records.deidentification.terminology import RULES
 
 CLEANED = frozenset(
     """AcquisitionComments AcquisitionContextDescription AcquisitionDeviceProcessingDescription

@@ -10,18 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 from pydicom.datadict import private_dictionary_VR
 
 from hmchain.records.deidentification.dicom.packed import REPACKED
-from hmchain.records.deidentification.dicom.rules import DESCRIBING_VRS, FORMS, PRINTABLE, Rule, Treatment
+from hmchain.records.deidentification.dicom.rules import (
+    DESCRIBING_VRS,
+    FORMS,
+    NUMBER_VRS,
+    PRINTABLE,
+    Rule,
+    Treatment,
+    values_max,
+)
 from hmchain.records.deidentification.profile import DicomRules
-
-RULES = Path(__file__).parent.parent / "rules"
-NUMBER_VRS = frozenset({"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+from hmchain.records.deidentification.terminology import RULES
 
 _FORMS: Mapping[str, re.Pattern[str]] = {
     **FORMS,
@@ -113,15 +118,13 @@ def _rule(key: Key, vr: str, multiplicity: str, *, form: str = "", repacked: str
     """The rule for an entry; None if nothing of its VR can be kept."""
     creator, tag = key
     name = f"({tag >> 16:04X},xx{tag & 0xFF:02X}) {creator}"
-    last = multiplicity.split("-")[-1]
-    values_max = int(last) if last.isdigit() else None
     if repacked:
         return Rule(name, Treatment.REPACKED, vr, option=True, repack=REPACKED[repacked])
     treatment = _treatment(vr, form)
     if treatment is None:
         return None
     pattern = re.compile(form, re.ASCII) if form else _CLOSER.get(key) or _FORMS.get(vr, PRINTABLE)
-    return Rule(name, treatment, vr, pattern, option=True, values_max=values_max)
+    return Rule(name, treatment, vr, pattern, option=True, values_max=values_max(multiplicity))
 
 
 def _treatment(vr: str, form: str) -> Treatment | None:
@@ -129,7 +132,7 @@ def _treatment(vr: str, form: str) -> Treatment | None:
         return Treatment.INSIDE
     if vr == "UI":
         return Treatment.UIDS
-    if vr in NUMBER_VRS or vr == "AT":
+    if vr in NUMBER_VRS:
         return Treatment.BYTES
     if form or vr in ("CS", "DS", "IS"):
         return Treatment.TEXT

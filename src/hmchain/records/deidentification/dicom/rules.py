@@ -35,7 +35,7 @@ _BIRTH = (0x00100030, 0x00100032)  # date and time
 _TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 DESCRIBING_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _CODED_VRS = frozenset({"AS", "CS", "DS", "IS"})
-_NUMBER_VRS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"})
+NUMBER_VRS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"})
 
 FORMS: Mapping[str, re.Pattern[str]] = {
     "AS": re.compile(r"\d{3}[DWMY]"),
@@ -208,7 +208,7 @@ class Rules:
             form = SERIAL if keyword_for_tag(tag) in SERIALS else OF_DEVICES
         closed = tag in _TEXT_FORMS and tag != CODE_VALUE
         name = f"({group:04X},{tag & 0xFFFF:04X}) {keyword_for_tag(tag)}"
-        return Rule(name, treatment, vr, form, option, closed, _values_max(tag))
+        return Rule(name, treatment, vr, form, option, closed, values_max(dictionary_VM(tag)))
 
     def _treatment(self, tag: int, vr: str, option: bool) -> Treatment:
         listed = "" if option else self._table.get(tag, "")
@@ -225,7 +225,7 @@ class Rules:
             if not self._shift or tag in _BIRTH:
                 return gone
             return Treatment.TEXT if vr == "TM" else Treatment.SHIFT
-        if vr in _NUMBER_VRS or tag in LOOKUP_TABLES or tag in WAVEFORM_BYTES:
+        if vr in NUMBER_VRS or tag in LOOKUP_TABLES or tag in WAVEFORM_BYTES:
             return Treatment.DROP if listed else Treatment.BYTES
         if vr == "AS" and (option or not listed):
             return Treatment.AGE
@@ -242,9 +242,9 @@ def _is_described(tag: int, vr: str, listed: str) -> bool:
     return vr in DESCRIBING_VRS and tag not in _TEXT_FORMS and (not listed or keyword_for_tag(tag) in CLEANED)
 
 
-def _values_max(tag: int) -> int | None:
+def values_max(multiplicity: str) -> int | None:
     """The upper end of a value multiplicity: 3 of `1-3`, None of `1-n`."""
-    last = dictionary_VM(tag).split("-")[-1]
+    last = multiplicity.split("-")[-1]
     return int(last) if last.isdigit() else None
 
 
