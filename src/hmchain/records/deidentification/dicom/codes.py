@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hmchain.records.deidentification.check_digits import is_loinc, is_sctid
 from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom.dummies import GONE
 from hmchain.records.deidentification.terminology import is_unit
 
 CODE_VALUE, CODE_SCHEME, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
@@ -55,9 +56,11 @@ _LEADS: Mapping[str, str] = {
     }.items()
 }  # fmt: skip
 """The leads of an electrocardiogram (CID 3001)."""
+GONE_SCHEME = "99HMCHAIN"
+"""Whose code stands for one that went."""
 _NOTHING = {
-    CODE_VALUE: encoding.element(CODE_VALUE, "SH", "REMOVED"),
-    CODE_SCHEME: encoding.element(CODE_SCHEME, "SH", "99HMCHAIN"),
+    CODE_VALUE: encoding.element(CODE_VALUE, "SH", GONE),
+    CODE_SCHEME: encoding.element(CODE_SCHEME, "SH", GONE_SCHEME),
     CODE_MEANING: encoding.element(CODE_MEANING, "LO", "Removed"),
 }
 

@@ -13,7 +13,8 @@ from pydicom.datadict import dictionary_VM
 
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
 
-_WORD = "REMOVED"
+GONE = "REMOVED"
+"""What stands for a text that went."""
 _TEXTS = {
     "AS": "000Y",
     "DA": "19000101",
@@ -52,10 +53,10 @@ class Dummies:
 
     def _word(self, tag: int, vr: str, original: bytes) -> str:
         if vr not in _LABELLED:
-            return _WORD
+            return GONE
         seen = self._seen[tag]
         number = seen.setdefault(original, len(seen) + 1)
-        return _WORD if number == 1 else f"{_WORD} {number}"
+        return GONE if number == 1 else f"{GONE} {number}"
 
 
 def _values_min(tag: int) -> int:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import pydicom.uid as uids
 
 from hmchain.records.deidentification.dicom import encoding
+from hmchain.records.deidentification.dicom.codes import GONE_SCHEME
+from hmchain.records.deidentification.dicom.dummies import GONE
 
 WAVEFORM_SEQUENCE, WAVEFORM_DATA = 0x54000100, 0x54001010
 WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
@@ -19,8 +21,6 @@ WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
 _CHANNELS, _SAMPLES, _BITS = 0x003A0005, 0x003A0010, 0x54001004
 
 _EMPTY_BYTES = 8
-_GONE_CODE, _GONE_TEXT = b"99HMCHAIN", b"REMOVED"
-"""What stands in objects for a code and a text that went."""
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _VOICE = (f"{_STORAGE}9.4.",)
 _WAVEFORMS = tuple(f"{_STORAGE}9.{kind}." for kind in (1, 2, 3, 5, 6, 7, 8))
@@ -110,6 +110,6 @@ def _number(left: Mapping[int, bytes], tag: int) -> int:
 def _says(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
     """Tell whether a content item still has a concept, where it had one, and its value."""
     value = _CONTENT.get(encoding.value(left.get(VALUE_TYPE, b"")).strip(b" \0"))
-    is_named = _CONCEPT not in inner or (_CONCEPT in left and _GONE_CODE not in left[_CONCEPT])
+    is_named = _CONCEPT not in inner or (_CONCEPT in left and GONE_SCHEME.encode() not in left[_CONCEPT])
     says = left.get(value or 0, b"")
-    return is_named and len(says) > _EMPTY_BYTES and not says.rstrip(b" ").endswith(_GONE_TEXT)
+    return is_named and len(says) > _EMPTY_BYTES and not says.rstrip(b" ").endswith(GONE.encode())
