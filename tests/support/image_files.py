@@ -6,7 +6,10 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
+
+from hmchain.records.deidentification.writing import Region, Verdict, Writing
 
 RNG = np.random.default_rng(7)
 CANARY = b"Jane Roe"
@@ -33,3 +36,13 @@ def arrays(n: int = 12, channels: int = 1) -> dict[str, np.ndarray]:
 def saved(path: Path, **content: np.ndarray) -> str:
     np.savez(path, allow_pickle=False, **content)
     return str(path)
+
+
+def seen_as_writing(ink: npt.NDArray[np.bool_], *, doubt_max: int) -> Writing:
+    """What a detector answers that takes these pixels for writing, and as many as `doubt_max` or fewer for a doubt."""
+    rows, columns = np.nonzero(ink)
+    if not len(rows):
+        return Writing(Verdict.CLEAN)
+    left, top = int(columns.min()), int(rows.min())
+    region = Region(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top, 0.9)
+    return Writing(Verdict.LOOK if len(rows) <= doubt_max else Verdict.UNSAFE, (region,))

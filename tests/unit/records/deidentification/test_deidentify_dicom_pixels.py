@@ -76,6 +76,16 @@ def comment(marker: int, text: bytes = b"Quince, Archibald") -> bytes:
     return struct.pack(">HH", marker, len(text) + 2) + text
 
 
+def lengthened(frame: bytes, *markers: bytes) -> bytes:
+    """The frame with eight bytes more at the end of the first segment of each marker, which says so."""
+    for marker in markers:
+        at = frame.index(marker)
+        size = int.from_bytes(frame[at + 2 : at + 4], "big")
+        longer = (size + 8).to_bytes(2, "big")
+        frame = frame[: at + 2] + longer + frame[at + 4 : at + 2 + size] + b"Quince.." + frame[at + 2 + size :]
+    return frame
+
+
 def test_bits_that_no_sample_uses_are_cleared() -> None:
     values = (np.arange(64) * 60).astype("<u2")
     before = ct()
@@ -267,25 +277,14 @@ def test_a_table_that_is_defined_again_before_any_scan_goes() -> None:
 
 def test_what_follows_within_a_segment_and_markers_of_no_use_go() -> None:
     plain = coded("JPEG", quality=75)
-    frame = plain
-    for marker in (b"\xff\xc0", b"\xff\xda"):
-        at = frame.index(marker)
-        size = int.from_bytes(frame[at + 2 : at + 4], "big")
-        longer = (size + 8).to_bytes(2, "big")
-        frame = frame[: at + 2] + longer + frame[at + 4 : at + 2 + size] + b"Quince.." + frame[at + 2 + size :]
+    frame = lengthened(plain, b"\xff\xc0", b"\xff\xda")
     frame = frame[:2] + b"\xff\xd0\xff\x01\xff\xff" + frame[2:]
     assert strip(frame) == strip(plain)
 
 
 def test_jpeg_2000_segments_are_as_long_as_what_they_say() -> None:
     plain = codestream()
-    frame = plain
-    for marker in (b"\xff\x51", b"\xff\x52"):
-        at = frame.index(marker)
-        size = int.from_bytes(frame[at + 2 : at + 4], "big")
-        longer = (size + 8).to_bytes(2, "big")
-        frame = frame[: at + 2] + longer + frame[at + 4 : at + 2 + size] + b"Quince.." + frame[at + 2 + size :]
-    assert strip(frame) == strip(plain)
+    assert strip(lengthened(plain, b"\xff\x51", b"\xff\x52")) == strip(plain)
     assert (np.asarray(Image.open(io.BytesIO(strip(plain)))) == GREY).all()
 
 

@@ -20,8 +20,9 @@ from hmchain.records.deidentification.outcome import EMPTIED, Action, Clean, Hel
 from hmchain.records.deidentification.pictures import ImageDeidentifier
 from hmchain.records.deidentification.profile import PixelRules, Profile, load_profile
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.deidentification.writing import Region, Verdict, Writing
+from hmchain.records.deidentification.writing import Writing
 from hmchain.records.sources.item import IMAGE, Item, Rectangles
+from support.image_files import seen_as_writing
 
 BY = ImageDeidentifier(load_profile("basic"), Pseudonyms(SecretKey(bytes(32)), "a project"))
 RAMP = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40)
@@ -164,12 +165,7 @@ class Ink:
     """A detector that takes for writing what is light, once small images are doubled."""
 
     def look(self, image: npt.NDArray[Any]) -> Writing:
-        rows, columns = np.nonzero(image > 140)
-        if not len(rows):
-            return Writing(Verdict.CLEAN)
-        left, top = int(columns.min()), int(rows.min())
-        region = Region(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top, 0.9)
-        return Writing(Verdict.LOOK if len(rows) <= 4 else Verdict.UNSAFE, (region,))
+        return seen_as_writing(image > 140, doubt_max=4)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from hmchain.records.deidentification.outcome import REMOVED, Action, Clean, Hel
 from hmchain.records.deidentification.profile import DicomRules, PixelRules, Profile
 from hmchain.records.deidentification.writing import Region, Verdict, Writing
 from support.dicom_objects import PSEUDONYMS, clean, collected, content, ct, held, item, outcome, written
+from support.image_files import seen_as_writing
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
@@ -37,12 +38,7 @@ class Inked:
 
     def look(self, image: npt.NDArray[Any]) -> Writing:
         self.looks += 1
-        rows, columns = np.nonzero(image.astype(np.float64) - float(image.min()) > INK / 2)
-        if not len(rows):
-            return Writing(Verdict.CLEAN)
-        left, top = int(columns.min()), int(rows.min())
-        region = Region(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top, 0.9)
-        return Writing(Verdict.LOOK if len(rows) <= 8 else Verdict.UNSAFE, (region,))
+        return seen_as_writing(image.astype(np.float64) - float(image.min()) > INK / 2, doubt_max=8)
 
 
 @pytest.fixture
