@@ -255,9 +255,8 @@ def _subjects(records: Records, target: Target) -> list[str]:
     """The pseudonyms of a patient: that which is given, or those of all projects, also from before a merge."""
     if target.patient is None:
         return [target.subject] if target.subject else []
-    projects = records.catalogue.projects
     persons = _persons(records, target)
-    return [projects.pseudonyms(name).alone(each) for name in projects.names() for each in persons]
+    return [made.alone(each) for made in records.catalogue.projects.all_pseudonyms().values() for each in persons]
 
 
 def _listed(records: Records, target: Target) -> list[OptOut]:

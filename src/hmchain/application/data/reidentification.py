@@ -14,6 +14,7 @@ from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.errors import InputError
 from hmchain.records.deidentification.patients import Patient
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
 PERSONS = 2
 REASON_LETTERS_MAX = 500
@@ -65,23 +66,23 @@ def reidentify(
 
 def persons(records: Records, pseudonyms: Iterable[str]) -> set[bytes]:
     """The persons whose numbers are kept and who have one of these pseudonyms in any project."""
-    wanted, projects = set(pseudonyms), records.catalogue.projects
-    makers = [projects.pseudonyms(name) for name in projects.names()] if wanted else []
-    kept = list(records.catalogue.patients.persons()) if makers else []
-    return {one for one in kept for maker in makers if {maker.alone(one), maker.subject_of(one)} & wanted}
+    wanted = set(pseudonyms)
+    makers = records.catalogue.projects.all_pseudonyms().values() if wanted else ()
+    kept = records.catalogue.patients.persons() if makers else ()
+    return {one for one in kept if any(_names(maker, one) & wanted for maker in makers)}
 
 
 def _found(records: Records, pseudonym: str, names: tuple[str, ...]) -> Reidentified:
-    patients, projects = records.catalogue.patients, records.catalogue.projects
+    patients, makers = records.catalogue.patients, records.catalogue.projects.all_pseudonyms()
     found = sorted(persons(records, [pseudonym]))
     numbers = [number for one in found if (number := patients.number(one)) is not None]
     if not numbers:
         hint = "see `hmchain data show DATASET --wide`, which lists pseudonyms; of an erased patient nothing is kept"
         raise UnknownPseudonymError("no patient whose number is kept has this pseudonym", hint)
-    used = [name for name in projects.names() if pseudonym in _names(records, name, found)]
+    used = [name for name, maker in makers.items() if any(pseudonym in _names(maker, one) for one in found)]
     return Reidentified(pseudonym, tuple(used), tuple(dict.fromkeys(numbers)), names)
 
 
-def _names(records: Records, project: str, found: Iterable[bytes]) -> set[str]:
-    maker = records.catalogue.projects.pseudonyms(project)
-    return {name for one in found for name in (maker.alone(one), maker.subject_of(one))}
+def _names(maker: Pseudonyms, one: bytes) -> set[str]:
+    """The pseudonyms that a project has had for a person: now, and before a merge."""
+    return {maker.alone(one), maker.subject_of(one)}

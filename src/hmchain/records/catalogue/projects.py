@@ -36,6 +36,11 @@ class Projects:
         """A project's pseudonyms; its key is made at first use."""
         return Pseudonyms(self.key(project), project, self._people, self._patients.people())
 
+    def all_pseudonyms(self) -> dict[str, Pseudonyms]:
+        """The pseudonyms of all projects that have a key, by their names, in order."""
+        people = self._patients.people()
+        return {name: Pseudonyms(self.key(name), name, self._people, people) for name in self.names()}
+
     def item_digest(self, project: str, name: str) -> bytes:
         """Digest an item's name; the 32 bytes, all that is kept, say nothing to who lacks the project's key."""
         if project not in self._item_keys:
