@@ -66,8 +66,7 @@ def deidentify(
     """
     dataset = trial.project_dataset(project, profile, schema)
     used = dataset.profile
-    acquainted = get_acquainted(records, source, used)
-    items = acquainted if source.live else source.filled()
+    items = get_acquainted(records, source, used)
     by = f"clean files of project {project}, profile {used.name} {profile_digest(used)[:12]}, from {source.described}"
     about = Deed(What.DEIDENTIFY, dataset=f"project {project}", kind=source.kind, where="folder")
     with recorded(records.folder.activity, about) as deed, clean_files.filled(folder, by):

@@ -137,8 +137,7 @@ def _filled(
     told: Told | None,
 ) -> tuple[Version, ExtractionTally, Account]:
     _check_patients(records, dataset, opened)
-    acquainted = get_acquainted(records, opened, dataset.profile)
-    source = acquainted if opened.live else opened.filled()
+    source = get_acquainted(records, opened, dataset.profile)
     with recorded(records.folder.activity, Deed(What.EXTRACT, dataset=dataset.name, kind=opened.kind)) as deed:
         version, tally, account = _extract(
             records, dataset, opened, source, workers=workers, progress=progress, told=told

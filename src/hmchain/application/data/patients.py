@@ -41,8 +41,8 @@ class PatientsKnown:
 def get_acquainted(records: Records, opened: OpenSource, profile: Profile) -> Source:
     """Learn from a source whose numbers are the hospital's own, and who turned out to be another patient.
 
-    To be called before the pseudonyms are made that its items get. Returns the source to extract: of a live one it is
-    learnt while it sends.
+    To be called before the pseudonyms are made that its items get. Returns the source to extract, which has at least
+    one item: of a live one it is learnt while it sends. Raises as `OpenSource.filled`.
     """
     patients, kind = records.catalogue.patients, opened.kind
     learn = partial(patients.learn_own_issuer, kind)
@@ -54,7 +54,7 @@ def get_acquainted(records: Records, opened: OpenSource, profile: Profile) -> So
     if kind in rules:
         every = not patients.rule.fhir_ids
         patients.merge(list(patient_numbers.merges(opened.source, kind, rules[kind], all_patients=every)))
-    return opened.source
+    return opened.filled()
 
 
 def known(records: Records) -> PatientsKnown:

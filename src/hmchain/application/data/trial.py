@@ -13,8 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hmchain.application.data.devices import blanking
-from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name
+from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name, rules_of
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.keys import SecretKey
@@ -24,7 +23,7 @@ from hmchain.records.catalogue.accounts import Account
 from hmchain.records.catalogue.catalogue import CatalogueError
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.optouts import LeftOut
-from hmchain.records.deidentification.profile import Profile, load_profile
+from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.deidentification.report import listed
 from hmchain.records.pipeline import clean_files as files
 from hmchain.records.pipeline.accounting import Told
@@ -36,7 +35,6 @@ from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import Item, Source
 
 REPORT, PROVENANCE = "report.json", "provenance.json"
-OWN_FILES = (REPORT, PROVENANCE)
 """Beside clean files."""
 
 _CATALOGUE = "bench.db"
@@ -72,18 +70,13 @@ class Bench:
     dataset: Dataset
 
 
-def rules_of(profile: str | None) -> Profile:
-    """The profile that is meant. Raises `ProfileError`."""
-    return load_profile(profile or DEFAULT_PROFILE)
-
-
 @contextmanager
 def passing_bench(profile: str | None, schema: str) -> Iterator[Bench]:
     """A bench that is gone afterwards, its keys too: pseudonyms that nobody can link to any other.
 
     Raises `ProfileError` or `TableSchemaError`.
     """
-    dataset = _dataset("trial", rules_of(profile), schema)
+    dataset = _dataset("trial", profile, schema)
     with TemporaryDirectory() as folder, _bench(Path(folder), SecretKey.generate(), dataset) as bench:
         yield bench
 
@@ -118,7 +111,7 @@ def folder_bench(records: Records, folder: Path, dataset: Dataset) -> Iterator[B
 def project_dataset(project: str, profile: str | None, schema: str) -> Dataset:
     """A dataset of a project that no catalogue has. Raises `DatasetNameError`, `ProfileError`, `TableSchemaError`."""
     require_name(project)
-    return _dataset(project, rules_of(profile), schema)
+    return _dataset(project, profile, schema)
 
 
 def inspect(
@@ -143,10 +136,8 @@ def write_clean_files(
     told: Told | None,
 ) -> Trial:
     """Run the items of a source that are not done yet, and write their records into a folder."""
-    project = bench.dataset.project
-    dataset = blanking(records, bench.dataset)
-    rules = deidentifiers(dataset, records.catalogue.projects.pseudonyms(project), [kind])
-    left_out = records.catalogue.left_out(project)
+    rules = rules_of(records, bench.dataset, kind)
+    left_out = records.catalogue.left_out(bench.dataset.project)
     store = files.FolderStore(folder)
     run = Extraction(bench.catalogue, store, bench.dataset, _VERSION, rules, left_out=left_out)
     tally = run.run(source, workers=workers, progress=progress, told=told)
@@ -177,7 +168,8 @@ def write_report(trial: Trial, folder: Path) -> None:
     files.write(folder / REPORT, [json.dumps(as_report(trial), indent=2).encode(), b"\n"])
 
 
-def _dataset(project: str, rules: Profile, schema: str) -> Dataset:
+def _dataset(project: str, profile: str | None, schema: str) -> Dataset:
+    rules = load_profile(profile or DEFAULT_PROFILE)
     return Dataset(project, project, project, rules, now_ms(), read_schema(schema))
 
 
