@@ -25,6 +25,7 @@ from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.errors import HMChainError, InputError
 from hmchain.records.catalogue import HeldItem
+from hmchain.records.catalogue.decisions import Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.deidentification.profile import BlankedDevice
@@ -432,5 +433,5 @@ def _released(found: quarantine.ReviewOutcome) -> Iterable[str]:
         yield f"{number} cannot be released ({why})."
 
 
-def _names(votes: Iterable[object]) -> tuple[str, ...]:
-    return tuple(str(getattr(vote, "reviewer", "")) for vote in votes if getattr(vote, "state", "") == RELEASED)
+def _names(votes: Iterable[Vote]) -> tuple[str, ...]:
+    return tuple(vote.reviewer for vote in votes if vote.state == RELEASED)

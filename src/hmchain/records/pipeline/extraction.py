@@ -137,16 +137,12 @@ class Extraction:
         """What became of all files of the version. Raises `AccountError` if it is not what the last run found."""
         return self._accounting.account()
 
-    def release(self, item: Item, held: bytes, *, replacing: bool = False) -> ExtractionTally:
-        """Extract an item that a reviewer let through; only what a reviewer may decide is overruled.
-
-        `held` is its id in quarantine; `replacing` lets its records take the place of others.
-        """
-        (tally,) = self.release_all([(item, held)], replacing=replacing)
-        return tally
-
     def release_all(self, items: Iterable[tuple[Item, bytes]], *, replacing: bool = False) -> list[ExtractionTally]:
-        """As `release`, of many, which become durable together: what became of each."""
+        """Extract items that a reviewer let through, each with its id in quarantine; what became of each.
+
+        They become durable together. Only what a reviewer may decide is overruled; `replacing` lets their records take
+        the place of others.
+        """
         self._begin()
         tallies, self._replacing = [], replacing
         with self._store.opened():
