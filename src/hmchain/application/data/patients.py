@@ -48,7 +48,7 @@ def get_acquainted(records: Records, opened: OpenSource, profile: Profile) -> So
     learn = partial(patients.learn_own_issuer, kind)
     if opened.live:
         return patient_numbers.Acquainted(opened.source, learn)
-    if kind not in patients.own_issuers:
+    if not patients.knows_own_issuer(kind):
         learn(patient_numbers.own_issuer(opened.source, kind))
     rules = deidentifiers(Dataset("", "", "", profile, now_ms()), patients.pseudonyms(), [kind])
     if kind in rules:

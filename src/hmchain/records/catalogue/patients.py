@@ -50,16 +50,21 @@ class Patients:
         """The issuer whose numbers count as the hospital's own, by kind of item, as far as one was seen."""
         return {} if self._rule.own else self._home
 
-    def learn_own_issuer(self, kind: str, issuer: str) -> None:
+    def knows_own_issuer(self, kind: str) -> bool:
+        """Tell whether it is known, by the rule or by items of a kind, whose numbers in them are the hospital's own."""
+        return bool(self._rule.own) or kind in self._home
+
+    def learn_own_issuer(self, kind: str, issuer: str) -> bool:
         """Let an issuer's numbers count as the hospital's own in items of a kind, unless another's do or a rule says.
 
-        Nothing is learnt of an issuer without a name."""
+        Nothing is learnt of an issuer without a name. Returns whether nothing is left to learn.
+        """
         name = issuer_name(issuer)
-        if not name or self._rule.own or kind in self._home:
-            return
-        with self._file.transaction() as database:
-            database.execute("INSERT OR IGNORE INTO own_issuers VALUES (?, ?)", (kind, name))
-        self._home |= dict(self._file.query("SELECT kind, issuer FROM own_issuers"))
+        if name and not self.knows_own_issuer(kind):
+            with self._file.transaction() as database:
+                database.execute("INSERT OR IGNORE INTO own_issuers VALUES (?, ?)", (kind, name))
+            self._home |= dict(self._file.query("SELECT kind, issuer FROM own_issuers"))
+        return self.knows_own_issuer(kind)
 
     def persons_of(self, patient: Patient) -> list[bytes]:
         """The digests of a patient: of the number itself, then of those that turned out to be the same person's.

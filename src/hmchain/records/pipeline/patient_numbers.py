@@ -70,16 +70,20 @@ def _until_it_stops(source: Source) -> Iterator[Item]:
 
 
 class Acquainted:
-    """A source whose messages tell `learn` who issued their patients' numbers, each before it is given."""
+    """A source whose messages tell `learn` who issued their patients' numbers, each before it is given.
 
-    def __init__(self, source: Source, learn: Callable[[str], None]) -> None:
+    Once `learn` returns that nothing is left to learn, no more are read for it.
+    """
+
+    def __init__(self, source: Source, learn: Callable[[str], bool]) -> None:
         self._source, self._learn = source, learn
         self.finds = getattr(source, "finds", None)
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The items."""
+        is_learnt = False
         for item in self._source.items(done):
-            self._learn(issuer_of(item))
+            is_learnt = is_learnt or self._learn(issuer_of(item))
             yield item
 
     def count(self) -> int | None:
