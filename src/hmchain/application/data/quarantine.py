@@ -148,7 +148,7 @@ def waiting(
 def require_dataset(records: Records, wanted: HeldFilter) -> None:
     """Raise `UnknownVersionError` if a filter names a dataset that there is not."""
     if wanted.dataset:
-        records.catalogue.version(wanted.dataset)
+        records.catalogue.require_dataset(wanted.dataset)
 
 
 def _entry(records: Records, held: HeldItem, names: bool) -> QuarantineEntry:

@@ -152,8 +152,13 @@ class Catalogue:
         found = [entry for entry in self.versions(dataset) if number in (None, entry.number)]
         if not found:
             what = f"dataset {dataset}" if number is None else f"version {number} of dataset {dataset}"
-            raise UnknownVersionError(f"the catalogue has no {what}", "`hmchain data list` shows what there is")
+            raise _unknown(what)
         return found[-1]
+
+    def require_dataset(self, name: str) -> None:
+        """Raise `UnknownVersionError` if there is no version of a dataset; nothing that is in one is counted."""
+        if not self._file.query("SELECT 1 FROM versions WHERE dataset = ? LIMIT 1", (name,)):
+            raise _unknown(f"dataset {name}")
 
     def versions(self, dataset: str) -> list[Version]:
         """All versions of a dataset, the oldest first."""
@@ -363,6 +368,10 @@ class Catalogue:
     def left_out(self, project: str) -> LeftOut:
         """List what an extraction for a project passes over."""
         return self.opt_outs.left_out(self.projects.pseudonyms(project))
+
+
+def _unknown(what: str) -> UnknownVersionError:
+    return UnknownVersionError(f"the catalogue has no {what}", "`hmchain data list` shows what there is")
 
 
 def _index(database: sqlite3.Connection, dataset: str, version: int, entry: RecordEntry) -> None:
