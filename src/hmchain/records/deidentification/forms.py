@@ -132,16 +132,15 @@ class Facts:
         )
 
 
-def occurs(word: str, text: str) -> bool:
-    """Tell whether a word occurs; a short one or a number by itself."""
-    if len(word) >= INSIDE_LETTERS_MIN and not word.isdigit():
-        return word in text
-    start = text.find(word)
-    while start >= 0:
-        if not _TOKEN.search(text[max(start - 1, 0) : start] + text[start + len(word) : start + len(word) + 1]):
-            return True
-        start = text.find(word, start + 1)
-    return False
+def occurrences(word: str, text: str) -> Iterator[int]:
+    """Where a word occurs in a text; a short one or a number only where it stands by itself."""
+    by_itself = len(word) < INSIDE_LETTERS_MIN or word.isdigit()
+    at = text.find(word)
+    while at >= 0:
+        beside = text[max(at - 1, 0) : at] + text[at + len(word) : at + len(word) + 1]
+        if not by_itself or not _TOKEN.search(beside):
+            yield at
+        at = text.find(word, at + 1)
 
 
 _TOKEN = re.compile(r"[a-z0-9]")

@@ -27,7 +27,7 @@ from hmchain.records.deidentification.figures import (
     day_separated,
     number_forms,
 )
-from hmchain.records.deidentification.forms import NUMBER_DIGITS_MIN, Facts, Forms, Trace, occurs
+from hmchain.records.deidentification.forms import NUMBER_DIGITS_MIN, Facts, Forms, Trace, occurrences
 from hmchain.records.deidentification.spellings import (
     LETTERS_MIN,
     NameForms,
@@ -236,8 +236,8 @@ class Identity:
             yield from _in_digits(forms, folded)
             yield from _glued(forms, tokens)
             for word in forms.whole:
-                if occurs(word, folded):
-                    yield folded.index(word), folded.index(word) + len(word), Trace.CERTAIN
+                for at in occurrences(word, folded):
+                    yield at, at + len(word), Trace.CERTAIN
 
 
 def worst(traces: Iterable[Trace]) -> Trace:

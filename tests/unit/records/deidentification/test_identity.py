@@ -76,6 +76,14 @@ def test_places_in_a_text_are_told_in_the_text_as_it_was() -> None:
     assert known("Quince^Ada").mentions("T1 axial") == []
 
 
+def test_an_identifier_is_told_wherever_it_stands_and_nowhere_else() -> None:
+    identity = Identity()
+    for number in ("kx-z", "xk-abcd"):
+        identity.add_number(number, own=False)
+    assert [each.start for each in identity.mentions("akx-zb KX-Z")] == [7]
+    assert [each.start for each in identity.mentions("XK-abcd und XK-abcd")] == [0, 12]
+
+
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüßøåæéèñçłśżğışčřőąę"
 LONG_NAMES = st.text(LETTERS, min_size=8, max_size=18)
 SEEDED = settings(max_examples=120, deadline=None, derandomize=True)
