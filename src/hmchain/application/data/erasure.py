@@ -173,7 +173,7 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
         assert dataset is not None
         return _erase_record(records, dataset, target.record)
     subjects = _subjects(records, target)
-    records.catalogue.patients.forget({*_persons(records, target), *reidentification.persons(records, subjects)})
+    records.catalogue.patients.forget(_persons(records, target) or reidentification.persons(records, subjects))
     return _erase_subjects(records, subjects, held)
 
 
