@@ -128,17 +128,18 @@ class Hl7Deidentifier:
         at = Context(Dates(shift, self._as_of), subject)
         kept = []
         for segment in message.segments:
-            rules = self._segments.get(segment.name)
-            fields = self._fields(segment, rules, message, at, log) if rules else None
-            if fields is None or rules is None:
-                log[segment.name if segment.name in STANDARD_SEGMENTS else OTHER_SEGMENTS, REMOVED] += 1
-            else:
+            if (rules := self._segments.get(segment.name)) is not None:
                 as_they_were = [number for number, done in rules.done.items() if done == KEPT]
-                kept.append(KeptSegment(segment.name, fields, as_they_were, rules.needs))
+                fields = self._fields(segment, rules, message, at, log)
+                left = KeptSegment(segment.name, fields, as_they_were, rules.needs)
+                if left.is_whole:
+                    kept.append(left)
+                    continue
+            log[segment.name if segment.name in STANDARD_SEGMENTS else OTHER_SEGMENTS, REMOVED] += 1
         return kept
 
-    def _fields(self, segment: Segment, rules: Rules, message: Message, at: Context, log: _Log) -> list[str] | None:
-        """The fields that stay, empty where one does not; None if the segment says nothing without them."""
+    def _fields(self, segment: Segment, rules: Rules, message: Message, at: Context, log: _Log) -> list[str]:
+        """The fields that stay, empty where one does not."""
         if segment.name == "OBX":
             unit = next(message.repetitions(segment.field(6)))[0]
             at = replace(at, value_type=segment.field(2), has_unit=bool(unit) and is_unit(unit))
@@ -155,8 +156,6 @@ class Hl7Deidentifier:
                 log[f"{segment.name}-{index + 1}", GENERALISED if done == SHIFTED and not self._shifts else done] += 1
         if segment.name == "OBX" and _cap_age(kept, segment, message):
             log["OBX-5", GENERALISED if kept[4] else REMOVED] += 1
-        if any(kept[number - 1 : number] in ([], [""]) for number in rules.needs):
-            return None
         if segment.name == "MSH":
             kept[:2] = ["^~\\&"]  # MSH-1 is the separator itself
         return kept

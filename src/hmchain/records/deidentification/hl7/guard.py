@@ -69,10 +69,14 @@ class KeptSegment:
     needs: Sequence[int]
     """The fields without which it says nothing."""
 
+    def field(self, number: int) -> str:
+        """Field `number`, counted from 1; empty if nothing of it is left."""
+        return self.fields[number - 1] if number <= len(self.fields) else ""
+
     @property
     def is_whole(self) -> bool:
         """Tell whether it has all that it needs."""
-        return all(self.fields[number - 1 : number] not in ([], [""]) for number in self.needs)
+        return all(self.field(number) for number in self.needs)
 
     def whole(self) -> list[str]:
         """Its name and its fields."""
@@ -98,11 +102,11 @@ class Found:
 def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
     """Find what fields tell that stay as they are: numbers, and codes with their systems."""
     told = [
-        (index, number, segment.fields[number - 1])
+        (index, number, text)
         for index, segment in enumerate(kept)
         if segment.name != "MSH"
         for number in segment.as_they_were
-        if segment.fields[number - 1 : number] not in ([], [""])
+        if (text := segment.field(number))
     ]
     together = "\n".join(text for *_, text in told)
     joined = "\n".join(_NO_DIGIT.sub("", text) for *_, text in told)
