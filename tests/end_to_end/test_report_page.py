@@ -13,29 +13,13 @@ import pytest
 
 from hmchain.application.pages.card import to_html
 from hmchain.interfaces.report import render
+from support.browser import BROWSER, QUIET, needs_browser
 from support.sample_cards import FULL
 from support.synthetic_run import synthetic_summary
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.skipif(BROWSER is None, reason=f"no browser found (looked for {', '.join(BROWSERS)})"),
-]
+pytestmark = [pytest.mark.process, needs_browser]
 
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-    "--allow-file-access-from-files",
-)
+LOCAL = ("--enable-logging=stderr", "--allow-file-access-from-files")
 DARK = "--blink-settings=preferredColorScheme=0"
 
 # The report sits in a frame of the wanted width (a headless window can't be as narrow as a telephone); the page around
@@ -72,7 +56,7 @@ def browse(folder: Path, *options: str) -> tuple[str, str]:
     """Run the browser on a fresh profile; returns what it printed, and its log."""
     assert BROWSER is not None
     profile = folder / "profile"
-    command = [BROWSER, *QUIET, f"--user-data-dir={profile}", *options]
+    command = [BROWSER, *QUIET, *LOCAL, f"--user-data-dir={profile}", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     shutil.rmtree(profile, ignore_errors=True)
     assert done.returncode == 0, done.stderr[-2000:]

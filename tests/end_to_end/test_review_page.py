@@ -20,7 +20,7 @@ from hmchain.application.site import hospital
 from hmchain.interfaces.portal.opening import OpenPage, quarantine_review
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import Reviewer
-from support.browser import BROWSER, BROWSERS, browser
+from support.browser import browser, needs_browser
 from support.dicom_objects import ct, written
 from support.steward import Steward
 from support.steward import steward as steward
@@ -213,7 +213,7 @@ def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: S
     assert (deeds["reject"]["items"], deeds["review"]["outcome"]) == (1, "done")
 
 
-@pytest.mark.skipif(BROWSER is None, reason=f"no browser found (looked for {', '.join(BROWSERS)})")
+@needs_browser
 def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys(
     waiting: Steward, tmp_path: Path
 ) -> None:

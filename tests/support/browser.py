@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"no browser found (looked for {', '.join(BROWSERS)})")
+"""Marks a test that is skipped where there is no browser."""
 _SECONDS_MAX = 60.0
 
 
@@ -103,9 +106,8 @@ def browser(folder: Path) -> Iterator[Page]:
     """A browser with a fresh profile in a folder, at an empty page."""
     assert BROWSER is not None
     profile = folder / "profile"
-    process = subprocess.Popen(
-        [BROWSER, *QUIET, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.DEVNULL
-    )
+    command = [BROWSER, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         port = _port(profile / "DevToolsActivePort")
         with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
