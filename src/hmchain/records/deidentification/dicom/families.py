@@ -45,7 +45,8 @@ _TERMS = {
 }
 _FAMILIES = {term: family for family, terms in _TERMS.items() for term in terms}
 
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+"""What the UIDs of storage classes begin with."""
 _CLASSES = {
     "1": "CR", "1.1": "DX", "1.2": "MG", "1.3": "IO", "2": "CT", "3": "US", "4": "MR", "5": "NM", "6": "US",
     "7": SECONDARY, "12.1": "XA", "12.2": "RF", "12.3": "XA", "13.1.1": "XA", "13.1.2": "DX", "13.1.3": "MG",
@@ -67,9 +68,9 @@ def of_class(sop_class: str) -> str:
     """The family of a storage class's images; one that is not known for classes without images, and private ones."""
     if sop_class in _HARDCOPY:
         return SECONDARY
-    if not sop_class.startswith(_STORAGE):
+    if not sop_class.startswith(STORAGE):
         return UNKNOWN
-    numbers = sop_class.removeprefix(_STORAGE).split(".")
+    numbers = sop_class.removeprefix(STORAGE).split(".")
     return next((_CLASSES[key] for key in _shorter(numbers) if key in _CLASSES), UNKNOWN)
 
 

@@ -14,6 +14,7 @@ import pydicom.uid as uids
 from hmchain.records.deidentification.dicom import encoding
 from hmchain.records.deidentification.dicom.codes import GONE_SCHEME
 from hmchain.records.deidentification.dicom.dummies import GONE
+from hmchain.records.deidentification.dicom.families import STORAGE
 
 WAVEFORM_SEQUENCE, WAVEFORM_DATA = 0x54000100, 0x54001010
 WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
@@ -21,9 +22,8 @@ WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
 _CHANNELS, _SAMPLES, _BITS = 0x003A0005, 0x003A0010, 0x54001004
 
 _EMPTY_BYTES = 8
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-_VOICE = (f"{_STORAGE}9.4.",)
-_WAVEFORMS = tuple(f"{_STORAGE}9.{kind}." for kind in (1, 2, 3, 5, 6, 7, 8))
+_VOICE = (f"{STORAGE}9.4.",)
+_WAVEFORMS = tuple(f"{STORAGE}9.{kind}." for kind in (1, 2, 3, 5, 6, 7, 8))
 _GEOMETRY = frozenset(
     {
         uids.RTStructureSetStorage,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cache
 
 from hmchain.records.deidentification.dicom import families, objects
+from hmchain.records.deidentification.dicom.families import STORAGE
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
 from hmchain.records.deidentification.dicom.image import COLUMNS, ROWS, SAMPLES
 from hmchain.records.deidentification.dicom.reading import MODALITY, SOP_CLASS, SOP_INSTANCE, DicomHeader
@@ -33,11 +34,10 @@ _SCREEN = re.compile(
 )
 """How makers call what they store of their screens, in the type of an image or in its description."""
 
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-_REPORTS = (f"{_STORAGE}88.", f"{_STORAGE}9.1.88.")
-_DOCUMENTS = (f"{_STORAGE}104.",)
+_REPORTS = (f"{STORAGE}88.", f"{STORAGE}9.1.88.")
+_DOCUMENTS = (f"{STORAGE}104.",)
 _DIRECTORY = "1.2.840.10008.1.3.10"
-_CONTENT_SEQUENCE, _DOCUMENT, _DIRECTORY_RECORDS = 0x0040A730, 0x00420011, 0x00041220
+_DOCUMENT, _DIRECTORY_RECORDS = 0x00420011, 0x00041220
 
 
 def refuse(opened: DicomHeader, rules: DicomRules) -> None:
@@ -53,7 +53,7 @@ def refuse(opened: DicomHeader, rules: DicomRules) -> None:
         raise Hold("voice", "a recording of speech, which nobody can take a name out of")
     if rules.keep_dose_reports and objects.is_dose_report(kind):
         return
-    if kind.startswith(_REPORTS) or _CONTENT_SEQUENCE in opened.elements:
+    if kind.startswith(_REPORTS) or objects.CONTENT_SEQUENCE in opened.elements:
         raise Hold("structured_report", "a structured report, whose text may name anybody")
 
 
