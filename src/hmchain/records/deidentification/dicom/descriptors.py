@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 import msgspec
 from anyascii import anyascii
 
-from hmchain.records.deidentification.dicom.telling import CAMEL, Told, telling
+from hmchain.records.deidentification.dicom.telling import CAMEL, Span, Told, telling
 from hmchain.records.deidentification.terminology import RULES
 
 CLEANED = frozenset(
@@ -118,8 +118,9 @@ _NO_SETTING = frozenset("yj")
 """An age is written with these letters after it."""
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
+    """A part of a text that stays."""
+
     start: int
     end: int
 
@@ -156,11 +157,11 @@ class Descriptors:
     def _kept(self, text: str) -> tuple[_Token, ...]:
         """The parts of a text that the vocabulary and the rules for numbers leave."""
         found = list(_whole(text))
-        taken = [(token.start, token.end) for token in found]
+        whole = tuple(found)
         for word in _WORD.finditer(text):
-            if not any(_overlap(_Token(*word.span()), span) for span in taken):
+            if not any(_overlap(word.span(), token) for token in whole):
                 found += self._of_word(word[0], word.start())
-        return tuple(sorted(_without_chains(found, text), key=lambda token: token.start))
+        return tuple(sorted(_without_chains(found, text)))
 
     def _of_word(self, word: str, start: int) -> Iterator[_Token]:
         """A run of letters and digits as a whole, or those of its parts that may stay."""
@@ -259,7 +260,7 @@ def _whole(text: str) -> Iterator[_Token]:
 
 def _without_chains(tokens: list[_Token], text: str) -> Iterator[_Token]:
     """Leave out numbers that are long, or that make a long one together; those beside a unit may be longer."""
-    tokens = sorted(tokens, key=lambda token: token.start)
+    tokens = sorted(tokens)
     numbers = [token for token in tokens if text[token.start : token.end].isdigit()]
     run: list[_Token] = []
     for token in numbers:
@@ -295,8 +296,8 @@ def _is_set(run: list[_Token], text: str) -> bool:
     return before is not None and fold(before[1]) in _SETTINGS
 
 
-def _overlap(token: _Token, span: tuple[int, int]) -> bool:
-    return token.start < span[1] and span[0] < token.end
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _is_loose(token: _Token, kept: list[_Token], text: str) -> bool:
