@@ -25,15 +25,19 @@ class Accounting:
     ) -> None:
         self._catalogue, self._dataset, self._version = catalogue, dataset, version
         self._finds, self._told = finds, told
-        self._records_before = self._records()
-        self._is_first = not catalogue.has_items(dataset.name, version)
+        self._records_before, self._is_first = 0, False
         self._given = self._handled = self._unsettled = 0
         self._passed: list[ItemDone] = []
-        if finds is not None:
-            finds.tell(self._pass)
 
     def given(self, source: Source, done: Callable[[str], bool]) -> Iterator[Item]:
-        """The source's items, counted as they are given."""
+        """The source's items, counted as they are given; what the version has now was there before them."""
+        self._records_before = self._records()
+        self._is_first = not self._catalogue.has_items(self._dataset.name, self._version)
+        if self._finds is not None:
+            self._finds.tell(self._pass)
+        return self._counted(source, done)
+
+    def _counted(self, source: Source, done: Callable[[str], bool]) -> Iterator[Item]:
         for item in source.items(done):
             self._given += 1
             yield item
