@@ -225,7 +225,8 @@ class FhirDeidentifier:
         own = resource.get("id", raw.name)
         if type(own) is not str or not _ID.fullmatch(own):
             own = ""
-        subject = self._subject(kind, resource, own, raw.aliases)
+        patient = self._patient_id(kind, resource, own, raw.aliases)
+        subject = self._name("Patient", patient) if patient else ""
         name = f"{kind}/{own}" if own else digest("fhir", bytes(raw.data)).hex()
         inside = Contained(resource.get("contained"), self._book.contained)
         at = Pass(self._dates(subject), raw.aliases, inside.names)
@@ -248,7 +249,7 @@ class FhirDeidentifier:
             attributes=_attributes(kind, kept),
             actions=_summed(at.log),
             edition=_edition(resource),
-            patient=self._note(whose) if (whose := self._patient_id(kind, resource, own, raw.aliases)) else None,
+            patient=self._note(patient) if patient else None,
             same=self._same(own, resource, raw.aliases) if kind == "Patient" else (),
         )
 
@@ -284,13 +285,8 @@ class FhirDeidentifier:
         left = guard.without(kept, gone) or {}
         return left, _encode(left)
 
-    def _subject(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
-        """The pseudonym of the patient that a resource is about; nothing if it is nobody's."""
-        patient = self._patient_id(kind, resource, own, aliases)
-        return self._name("Patient", patient) if patient else ""
-
     def _patient_id(self, kind: str, resource: dict[str, Any], own: str, aliases: Mapping[str, str]) -> str:
-        """The id of the patient that a resource is about. Raises `_Refused` if that cannot be told."""
+        """The id of the patient whom a resource is about, if any. Raises `_Refused` if that cannot be told."""
         element = self._patient_in[kind]
         if kind in self._book.nobodys and element not in resource:
             return ""
