@@ -68,7 +68,7 @@ def picture(
     if output.syntax not in NATIVE and any(holds_text(frame, words) for frame in output.frames()):
         decode = True
         output = write(blank, decode=decode)
-    cut = goes_beyond(opened, element, image) and not _has_overlays(opened)
+    cut = not _has_overlays(opened) and goes_beyond(opened, element, image)
     seen = Picture(image, output, bool(blank), cut)
     if reviewed and drawn and profile.pixels.find_writing:
         before = _look(opened, write(known, decode=decode))
