@@ -78,14 +78,18 @@ class Hl7Deidentifier:
         yield replace(self._outcome(message, data, item.keep if reviewed else None), same=same)
 
     def _outcome(self, message: Message, data: bytes, keep: frozenset[str] | None) -> Clean | Held:
-        patients = [self._pseudonyms.best(numbers) if numbers else None for numbers in patients_of(message)]
+        numbers = patients_of(message)
+        patients = [self._pseudonyms.best(each) if each else None for each in numbers]
         subjects = {self._pseudonyms.subject(each.number, each.issuer) if each else "" for each in patients}
         if len(subjects) > 1:
             several = Held("several_patients", "it is about more than one patient: split it", releasable=False)
             return several if "" in subjects else replace(several, subjects=tuple(sorted(subjects)))
         if not patients or patients[0] is None:
             return Held("no_subject", "it has no patient identifier (PID-3)", releasable=False)
-        return self._clean(message, patients[0], data, keep)
+        found = self._clean(message, patients[0], data, keep)
+        if isinstance(found, Clean):
+            return replace(found, patient=self._pseudonyms.note(patients[0], numbers[0]))
+        return found
 
     def findings(self, item: Item) -> tuple[Finding, ...]:
         """List what would stay of a message and tells who its patient is."""
@@ -119,7 +123,6 @@ class Hl7Deidentifier:
             pieces=lambda: (text,),
             attributes=_attributes(left),
             actions=tuple(Action(element, done, count) for (element, done), count in log.items()),
-            patient=self._pseudonyms.note(patient, next(iter(patients_of(message)))),
         )
 
     def _kept(self, message: Message, subject: str, log: _Log) -> list[KeptSegment]:
