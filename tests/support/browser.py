@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -26,6 +26,11 @@ QUIET = (
 needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"no browser found (looked for {', '.join(BROWSERS)})")
 """Marks a test that is skipped where there is no browser."""
 _SECONDS_MAX = 60.0
+_LEFT = "Inspected target navigated or closed"
+
+
+class PageLeftError(Exception):
+    """The page gave way to another one before the browser answered."""
 
 
 class Page:
@@ -39,12 +44,14 @@ class Page:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Have the browser do something; the answer."""
+        """Have the browser do something; the answer. Raises `PageLeftError` where the page went meanwhile."""
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": arguments}))
         while True:
             said = json.loads(self._connection.recv(timeout=_SECONDS_MAX))
             if said.get("id") == number:
+                if said.get("error", {}).get("message") == _LEFT:
+                    raise PageLeftError(method)
                 assert "error" not in said, said
                 return dict(said["result"])
             if said.get("method") == "Page.javascriptDialogOpening":
@@ -72,9 +79,10 @@ class Page:
         """Wait until an expression is true on the page, whichever it is by then."""
         deadline = time.monotonic() + _SECONDS_MAX
         while True:
-            found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-            if "exceptionDetails" not in found and (value := found["result"].get("value")):
-                return value
+            with suppress(PageLeftError):
+                found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+                if "exceptionDetails" not in found and (value := found["result"].get("value")):
+                    return value
             assert time.monotonic() < deadline, f"{expression} did not come true; {self.see('document.body.innerText')}"
             time.sleep(0.05)
 
