@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.errors import InputError
 
 T = TypeVar("T")
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -51,11 +51,8 @@ def decode(data: bytes, kind: type[T]) -> T:
 
 def decode_trusted(data: bytes, kind: type[T]) -> T:
     """Decode bytes that we wrote ourselves: as `decode`, without the second encoding."""
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
     try:
-        return decoder.decode(data)  # type: ignore[no-any-return]
+        return decoding.from_msgpack(data, kind)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         name = getattr(kind, "__name__", "value")
         raise NotCanonicalError(f"bytes do not decode as a {name}{_unknown_word(error)}") from error

@@ -20,6 +20,7 @@ from typing import IO, BinaryIO, TypeVar
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.errors import HMChainError, InputError
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def write_whole(
 def read_toml(path: Path, kind: type[T], wrong: Callable[[str], HMChainError]) -> T:
     """Read a TOML file into a type. Raises `OSError`, and what `wrong` makes of the reason why it is no such file."""
     try:
-        return msgspec.toml.decode(read(path), type=kind)
+        return decoding.from_toml(read(path), kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise wrong(str(error)) from error
 

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.canonical import Record, digest
 from hmchain.errors import KeyMaterialError
 
@@ -350,7 +350,7 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
 
 def _key_file(path: Path) -> _KeyFile:
     try:
-        return msgspec.json.decode(files.read(path), type=_KeyFile)
+        return decoding.from_json(files.read(path), _KeyFile)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

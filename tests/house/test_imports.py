@@ -103,6 +103,27 @@ def test_files_are_synced_and_databases_opened_in_one_place() -> None:
     assert not found, found
 
 
+def test_decoders_of_types_are_built_in_one_place() -> None:
+    """Two threads that build the first one of a type together end the process (`hmchain.decoding`)."""
+    found = [
+        f"{name_of(path)}:{node.lineno} calls {ast.unparse(node.func)}: hmchain.decoding does it, one at a time"
+        for path in MODULES
+        if name_of(path) != "decoding.py"
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and _builds_a_decoder(node)
+    ]
+    assert not found, found
+
+
+def _builds_a_decoder(node: ast.Call) -> bool:
+    kinds = ("msgspec.json", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
+    module, _, call = ast.unparse(node.func).rpartition(".")
+    typed = any(one.arg == "type" for one in node.keywords)
+    if module in kinds:
+        return typed or (call == "Decoder" and bool(node.args))
+    return (module, call) == ("msgspec", "convert")
+
+
 def test_engines_call_transition_and_never_change_state_through_contracts() -> None:
     allowed = {"standings", "membership"}  # to read the validator set, and to forge in a fault
     found = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.canonical import Record, digest, encode
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import TimeMs
@@ -152,7 +152,7 @@ def load(path: Path) -> Genesis:
     try:
         content = msgspec.json.decode(files.read(path, limit=GENESIS_BYTES_MAX))
         require_protocol_of(content)
-        return msgspec.convert(content, Genesis)
+        return decoding.converted(content, Genesis)
     except FileNotFoundError as error:
         raise UnreadableGenesisError(
             f"there is no ledger in {path.parent}", "give the directory of a ledger"

@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.application.site.activity import FILE as ACTIVITY
 from hmchain.application.site.activity import ActivityLog
 from hmchain.application.site.hospital import (
@@ -207,7 +208,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
     length = int.from_bytes(reader.read(_LENGTH_BYTES), "big")
     if length > _MANIFEST_BYTES_MAX:
         raise EOFError
-    manifest = msgspec.json.decode(reader.read(length), type=Manifest)
+    manifest = decoding.from_json(reader.read(length), Manifest)
     needed = {VAULT, CATALOGUE, *_KEYS}
     if not needed <= manifest.parts.keys() <= needed | {*_PLAIN, ACTIVITY}:
         raise EOFError

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from hmchain import decoding
 from hmchain.application.data.derivation import origin_of
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.labels import CLASS_IMAGES_MIN, CLASSES_MIN
@@ -207,7 +208,7 @@ def form_of(records: Records, version: Version) -> ImageForm:
     """The form of the images of a dataset that `prepare` made."""
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
-    return msgspec.json.decode(dataset.form, type=ImageForm)
+    return decoding.from_json(dataset.form, ImageForm)
 
 
 def open_prepared(records: Records, source: Version, name: str, form: msgspec.Struct, what: str) -> Version:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.application.data.publication import NotRegisteredError
 from hmchain.application.data.registered import require_as_registered, require_whole
 from hmchain.application.site.hospital import Records
@@ -137,7 +138,7 @@ def read(path: Path) -> HandedProof:
     """Read a proof that somebody handed over. Raises `RecordProofFileError`."""
     try:
         with open_regular(path) as file:
-            found = msgspec.json.decode(file.read(FILE_BYTES_MAX + 1), type=_File)
+            found = decoding.from_json(file.read(FILE_BYTES_MAX + 1), _File)
         proof = RecordProof(
             found.dataset,
             found.version,

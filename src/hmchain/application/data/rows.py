@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
+from hmchain import decoding
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, open_prepared, validating
 from hmchain.application.data.registered import require_as_registered
@@ -107,7 +107,7 @@ def _require_nobody(records: Records, source: Version, form: RowForm) -> None:
         return
     from hmchain.records.sources.tables import TableSchema  # polars takes a quarter of a second
 
-    tables = msgspec.json.decode(dataset.schema, type=TableSchema).tables.values()
+    tables = decoding.from_json(dataset.schema, TableSchema).tables.values()
     who = {name for table in tables for role in ("subject", "identifier") for name in table.of_role(role)}
     if named := sorted(who & {field.column for field in form.fields}):
         what = f"column {named[0]} says who somebody is: nothing is learnt from it"
@@ -173,7 +173,7 @@ def row_form_of(records: Records, version: Version) -> RowForm:
     """The form of the rows of a dataset that `prepare_rows` made."""
     dataset = records.catalogue.dataset(version.dataset)
     assert dataset is not None, "a version belongs to a dataset"
-    return msgspec.json.decode(dataset.form, type=RowForm)
+    return decoding.from_json(dataset.form, RowForm)
 
 
 def _store(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
+
 TABLE = Path(__file__).parent / "tables" / "duo.toml"
 UNKNOWN = "a code that this version does not know"
 
@@ -18,7 +20,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def terms() -> dict[str, str]:
     """The ontology's terms by code, in order of code."""
-    return msgspec.toml.decode(TABLE.read_bytes(), type=_Table).terms
+    return decoding.from_toml(TABLE.read_bytes(), _Table).terms
 
 
 def purpose_words(code: str) -> str:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import nn
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import prior_q16, summed_counts
 from hmchain.application.learning.trainer_study import TrainerModel
@@ -256,7 +256,7 @@ def _read(path: Path) -> Model:
 
 
 def _parse_header(text: str) -> tuple[Architecture | TrainerModel, Preprocessing, Origin | None]:
-    header = msgspec.json.decode(text, type=dict[str, dict[str, Any] | None])
+    header = decoding.from_json(text, dict[str, dict[str, Any] | None])
     arch, preprocessing, origin = header["architecture"], header["preprocessing"], header["origin"]
     if arch is None or preprocessing is None:
         raise KeyError("network or preprocessing")
@@ -270,7 +270,7 @@ def _parse_header(text: str) -> tuple[Architecture | TrainerModel, Preprocessing
 def _record(kind: type[R], fields: dict[str, Any]) -> R:
     # Records are arrays when encoded; the file keeps the names, for whoever reads it without this package.
     tag = kind.__struct_config__.tag
-    return msgspec.convert([*([tag] if tag else []), *(fields[name] for name in kind.__struct_fields__)], kind)
+    return decoding.converted([*([tag] if tag else []), *(fields[name] for name in kind.__struct_fields__)], kind)
 
 
 def _layers(arch: Architecture | TrainerModel) -> Sequence[Layer | TrainerLayer]:

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 from blake3 import blake3
 
+from hmchain import decoding
 from hmchain.application.learning.defaults import CLIP_NORM, CLIP_NORM_RANGE, DEADLINES, HEALTH_RESEARCH
 from hmchain.application.learning.pinned import FL_CNN, WordsPin, pin_training, read_training
 from hmchain.application.learning.schedule import MILLION, Q16, PlanError
@@ -23,7 +24,7 @@ from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
 
-_OPTIONS = msgspec.json.Decoder(dict[str, Option])
+_OPTIONS = decoding.json_decoder(dict[str, Option])
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.application.agent.kept import UNDEFINED, Score
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.errors import InputError
@@ -175,6 +175,6 @@ def save(path: Path, scores: StudyScores) -> None:
 def load(path: Path) -> StudyScores:
     """Read a hospital's scores. Raises `ScoresFileError`."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=StudyScores)
+        return decoding.from_json(path.read_bytes(), StudyScores)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ScoresFileError(f"{path} holds no scores that can be read", AGAIN) from error

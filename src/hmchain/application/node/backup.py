@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import sqlite
+from hmchain import decoding, sqlite
 from hmchain.application.node import restoration
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import StorageError
@@ -144,7 +144,7 @@ def _no_room(file: Path, place: Path) -> BackupError:
 
 def _manifest(file: Path, scratch: Path) -> Manifest:
     try:
-        manifest = msgspec.json.decode((scratch / _MANIFEST).read_bytes(), type=Manifest)
+        manifest = decoding.from_json((scratch / _MANIFEST).read_bytes(), Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(
             f"{file} is no backup of a node", "give a file that `hmchain node snapshot FILE` wrote"

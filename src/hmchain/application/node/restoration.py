@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import sqlite
+from hmchain import decoding, sqlite
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.files import free_name, make_folder, rename, sync_tree, write_whole
@@ -111,7 +111,7 @@ def _read_plan(folder: NodeFolder) -> _Plan:
     """The plan, if all that it names is of this folder. Raises `RestorationPlanError`."""
     path = folder.restoring / _PLAN
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=_Plan)
+        plan = decoding.from_json(path.read_bytes(), _Plan)
     except msgspec.DecodeError:
         plan = None
     prefix = f"{folder.before_restore.name}-"

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.application.learning.pinned import pin_training, read_training
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
@@ -170,7 +170,7 @@ def kept(folder: NodeFolder, chain_id: str, time_ms: int) -> list[Kept]:
 def _read(directory: Path, chain_id: str) -> Iterator[Kept]:
     for path in sorted(directory.glob("*.json")):
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, Refusal):
-            file = msgspec.json.decode(path.read_bytes(), type=_File)
+            file = decoding.from_json(path.read_bytes(), _File)
             found = _taken(file.wire, chain_id, file.sent_ms)
             named = path.stem == found.digest.hex()
             if named and 0 <= found.sent_ms <= found.expires_ms <= found.sent_ms + _HOUR_MS:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.application.site.network import Network, check_address
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
@@ -88,7 +88,7 @@ def pending(folder: NodeFolder) -> StateSync | None:
     if not folder.state_sync.is_file() or _has_blocks(folder):
         return None
     try:
-        return msgspec.json.decode(folder.state_sync.read_bytes(), type=StateSync)
+        return decoding.from_json(folder.state_sync.read_bytes(), StateSync)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FromSnapshotError(
             f"{folder.state_sync} is damaged", "give `hmchain network join FILE` once more"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import files, sqlite
+from hmchain import decoding, files, sqlite
 from hmchain.clock import now_ms
 from hmchain.errors import HMChainError, StorageError
 from hmchain.sqlite import Synchronous
@@ -216,7 +216,7 @@ def read_lines(path: Path) -> Iterator[Line]:
             for number, at_ms, ends, body in file.execute(
                 "SELECT number, at_ms, ends, body FROM lines ORDER BY number"
             ):
-                yield Line(number, at_ms, ends, msgspec.json.decode(body, type=Deed))
+                yield Line(number, at_ms, ends, decoding.from_json(body, Deed))
     except msgspec.DecodeError as error:
         raise trouble(sqlite.Trouble.BROKEN) from error
     finally:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.canonical import Record
 from hmchain.errors import InputError
 from hmchain.files import read, write_whole
@@ -183,7 +184,7 @@ def _load(path: Path, kind: type[R]) -> R:
         content = msgspec.json.decode(read(path))
         if kind is Network and isinstance(content, list) and content:
             genesis_file.require_protocol_of(content[0])
-        return msgspec.convert(_in_order(content, kind), kind)
+        return decoding.converted(_in_order(content, kind), kind)
     except OSError as error:
         raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.canonical import Record, digest
@@ -74,7 +74,7 @@ def known(place: HospitalFolder) -> tuple[Person, ...]:
     """The hospital's people, in order of name. Raises `PersonsFileError`."""
     path = place.path / FILE
     try:
-        return msgspec.json.decode(files.read(path), type=tuple[Person, ...]) if path.exists() else ()
+        return decoding.from_json(files.read(path), tuple[Person, ...]) if path.exists() else ()
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PersonsFileError(f"{path} cannot be read", "restore it from a backup") from error
 

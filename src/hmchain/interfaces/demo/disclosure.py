@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from hmchain import decoding
 from hmchain.application.agent import contents
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.files import write_whole
@@ -67,7 +68,7 @@ class ExposureCamera:
 
 def load_exposure(path: Path) -> Exposure | None:
     """The pictures, if they were taken."""
-    return msgspec.json.decode(path.read_bytes(), type=Exposure) if path.exists() else None
+    return decoding.from_json(path.read_bytes(), Exposure) if path.exists() else None
 
 
 def departures(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Departure, ...]:

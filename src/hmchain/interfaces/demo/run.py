@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
+from hmchain import decoding
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning import metrics
 from hmchain.application.learning.trainers.cnn import Probabilities, Vector, build, load_vector, predict_probabilities
@@ -141,7 +142,7 @@ class _Watch:
         self._every = max(1, prepared.settings.rounds // CURVE_POINTS)
         self._scorer = TestScorer(prepared, consortium)
         path = prepared.folder.curve
-        stored = msgspec.json.decode(path.read_bytes(), type=dict[int, tuple[float, float]]) if path.exists() else {}
+        stored = decoding.from_json(path.read_bytes(), dict[int, tuple[float, float]]) if path.exists() else {}
         self.curve: dict[int, tuple[float, float]] = stored
 
     def on_block(self, block: Block, result: BlockResult) -> None:

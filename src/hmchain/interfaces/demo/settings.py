@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.application.site.run import RUNS, RunFolder
 from hmchain.errors import InputError
 from hmchain.records.pictures.named_sets import require_size
@@ -88,6 +89,6 @@ def _differing(stored: DemoSettings, wanted: DemoSettings) -> str:
 
 def _stored(folder: RunFolder) -> DemoSettings:
     try:
-        return msgspec.json.decode(folder.settings.read_bytes(), type=DemoSettings)
+        return decoding.from_json(folder.settings.read_bytes(), DemoSettings)
     except (msgspec.DecodeError, UnicodeDecodeError, InputError) as error:
         raise RunInUseError(f"{folder.settings} is damaged", "choose another --output, or remove it") from error

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.interfaces.report.parts import (
     Approval,
     Audit,
@@ -155,7 +156,7 @@ Read = TypeVar("Read", RunSummary, Claimed)
 
 def _decoded(data: bytes, kind: type[Read]) -> Read:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoding.from_json(data, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SummaryError(
             f"the run's summary cannot be read: {error}", "run the demo again to write it anew"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.clock import utc
 from hmchain.errors import InputError
 from hmchain.ledger.engines.block_store import BlockStore
@@ -84,7 +84,7 @@ def check(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
     Raises `ProofFileError` or `ProofError`.
     """
     try:
-        file: ProofFile = msgspec.json.decode(files.read(path), type=ProofFile)
+        file: ProofFile = decoding.from_json(files.read(path), ProofFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProofFileError(
             f"{path} is not an inclusion proof", "`hmchain ledger proof DIGEST --output FILE` writes one"

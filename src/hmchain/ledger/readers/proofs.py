@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hmchain import merkle
+from hmchain import decoding, merkle
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.errors import AuditError
 from hmchain.keys import ED25519, PublicKey
@@ -91,7 +91,7 @@ def to_json(proof: InclusionProof) -> bytes:
 def from_json(data: bytes) -> InclusionProof:
     """A proof from JSON. Raises `ProofError`."""
     try:
-        return msgspec.json.decode(data, type=InclusionProof)
+        return decoding.from_json(data, InclusionProof)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProofError("this is not an inclusion proof", "ask for it again") from error
 

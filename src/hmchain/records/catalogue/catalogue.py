@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.accounts import Account, Became, add_up, decode, encode
@@ -121,7 +122,7 @@ class Catalogue:
         """All datasets, in order of name."""
         sql = "SELECT name, title, project, profile, created_ms, schema, form FROM datasets ORDER BY name"
         return [
-            Dataset(name, title, project, msgspec.json.decode(profile, type=Profile), *rest)
+            Dataset(name, title, project, decoding.from_json(profile, Profile), *rest)
             for name, title, project, profile, *rest in self._file.query(sql)
         ]
 

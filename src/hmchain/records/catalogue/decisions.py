@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
@@ -90,7 +91,7 @@ class Decisions:
         if not found:
             return None
         state, reviewer, persons, decided_ms, regions = found[0]
-        return Decision(state, reviewer, persons, decided_ms, msgspec.json.decode(regions, type=Rectangles))
+        return Decision(state, reviewer, persons, decided_ms, decoding.from_json(regions, Rectangles))
 
     def write(self, database: sqlite3.Connection, held: HeldItem, decision: Decision) -> None:
         """Write a decision down within a transaction, if it is one that holds for later versions."""
@@ -115,7 +116,7 @@ class Decisions:
             SELECT state, reviewer, at_ms, regions, key, signature FROM votes
             WHERE dataset = ? AND version = ? AND item = ? ORDER BY at_ms, reviewer"""
         return [
-            Vote(state, reviewer, at_ms, msgspec.json.decode(regions, type=Rectangles), key, signature)
+            Vote(state, reviewer, at_ms, decoding.from_json(regions, Rectangles), key, signature)
             for state, reviewer, at_ms, regions, key, signature in self._file.query(sql, held.place)
         ]
 
@@ -128,7 +129,7 @@ class Decisions:
     def device_votes(self) -> tuple[DeviceVote, ...]:
         """What people said about devices, the oldest first."""
         rows = self._file.query("SELECT rule, reviewer, since_ms, key, signature FROM blanked_devices ORDER BY 3, 1, 2")
-        return tuple(DeviceVote(msgspec.json.decode(rule, type=BlankedDevice), *rest) for rule, *rest in rows)
+        return tuple(DeviceVote(decoding.from_json(rule, BlankedDevice), *rest) for rule, *rest in rows)
 
     def drop_votes(self, votes: Iterable[DeviceVote]) -> None:
         """Take back what people said about devices: their images are held again."""

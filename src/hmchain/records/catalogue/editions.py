@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.entries import RecordEntry
@@ -45,7 +46,7 @@ class Editions:
     def open(self, dataset: str, version: int, record: str, sealed: bytes) -> Edition:
         """Open what `write` wrote."""
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        return msgspec.json.decode(self._cipher.decrypt(nonce, rest, _context(dataset, version, record)), type=Edition)
+        return decoding.from_json(self._cipher.decrypt(nonce, rest, _context(dataset, version, record)), Edition)
 
     def _sealed(self, dataset: str, version: int, record: str, edition: Edition) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
 from hmchain.records.catalogue.decisions import Decision, Decisions, Vote
@@ -149,7 +150,7 @@ def _most(values: Iterable[str], limit: int) -> dict[str, int]:
 
 def _held(row: tuple[Any, ...]) -> HeldItem:
     named = dict(zip(_NAMES, row, strict=True))
-    regions = msgspec.json.decode(named["regions"], type=Rectangles)
+    regions = decoding.from_json(named["regions"], Rectangles)
     return HeldItem(**{**named, "releasable": bool(named["releasable"]), "regions": regions})
 
 

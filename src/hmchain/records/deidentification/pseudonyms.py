@@ -16,6 +16,7 @@ from datetime import timedelta
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.deidentification.patients import Patient, PatientNote, PatientRule, People
@@ -33,7 +34,7 @@ def person(hospital: SecretKey, value: str) -> bytes:
 
 def open_number(hospital: SecretKey, digested: bytes, sealed: bytes) -> Patient:
     """Open the number of a `PatientNote`. Raises as `open_envelope`."""
-    return msgspec.msgpack.decode(open_envelope(sealed, hospital.derive(_NUMBERS), digested), type=Patient)
+    return decoding.from_msgpack(open_envelope(sealed, hospital.derive(_NUMBERS), digested), Patient)
 
 
 class Pseudonyms:

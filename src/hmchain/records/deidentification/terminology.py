@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.records.deidentification.check_digits import is_cas, is_loinc, is_pzn, is_sctid, is_unii
 from hmchain.records.deidentification.code_lists import code_lists
 from hmchain.records.deidentification.profile import CodedRules
@@ -102,7 +103,7 @@ def is_unit(text: str) -> bool:
 @cache
 def shipped_systems() -> tuple[System, ...]:
     """The systems of `rules/code_systems.toml`; those of which all is a list of codes are in `code_lists` alone."""
-    return msgspec.toml.decode((RULES / "code_systems.toml").read_bytes(), type=_Systems).system
+    return decoding.from_toml((RULES / "code_systems.toml").read_bytes(), _Systems).system
 
 
 def fhir_systems(rules: CodedRules) -> dict[str, Check]:

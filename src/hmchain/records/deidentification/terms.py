@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
+
 
 class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     terms: str
@@ -15,7 +17,7 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     technique: str
 
 
-_WORDS = msgspec.toml.decode((Path(__file__).parent / "rules" / "words.toml").read_bytes(), type=_Words)
+_WORDS = decoding.from_toml((Path(__file__).parent / "rules" / "words.toml").read_bytes(), _Words)
 
 HARMLESS = frozenset(_WORDS.terms.split())
 """Names that are also terms of imaging."""

@@ -15,6 +15,7 @@ import msgspec
 from obstore import exceptions
 from obstore.store import MemoryStore, S3Store
 
+from hmchain import decoding
 from hmchain.files import read
 from hmchain.records.objects.bucket import Bucket
 from hmchain.records.objects.errors import LocationError, StoreCredentialsError, StoreUnavailableError
@@ -69,7 +70,7 @@ class S3Access:
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise StoreCredentialsError(f"{path} can be read by others", f"run: chmod 600 {path}")
-            return msgspec.toml.decode(read(path), type=cls)
+            return decoding.from_toml(read(path), cls)
         except OSError as error:
             raise StoreCredentialsError(f"{path} cannot be read", "check the path and its owner") from error
         except (msgspec.DecodeError, UnicodeDecodeError):

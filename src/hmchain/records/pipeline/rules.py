@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import msgspec
-
+from hmchain import decoding
 from hmchain.records.catalogue import Dataset
 from hmchain.records.deidentification.outcome import Deidentifier
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -47,4 +46,4 @@ def _deidentifier(kind: str, dataset: Dataset, pseudonyms: Pseudonyms) -> Deiden
     from hmchain.records.deidentification.tables.deidentifier import TableDeidentifier
     from hmchain.records.sources.tables import TableSchema
 
-    return TableDeidentifier(profile, pseudonyms, msgspec.json.decode(dataset.schema, type=TableSchema), as_of)
+    return TableDeidentifier(profile, pseudonyms, decoding.from_json(dataset.schema, TableSchema), as_of)

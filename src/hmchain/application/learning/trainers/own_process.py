@@ -16,6 +16,7 @@ from threading import Event, Lock, Timer
 import msgspec
 import numpy as np
 
+from hmchain import decoding
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own_child import TEXT_MAX, Answer, Begin, Score, Train
 from hmchain.application.learning.trainers.worker import TrainerEndedError, TrainerError
@@ -60,7 +61,7 @@ class TrainerProcess:
 
     def _ask(self, asked: Train | Score, doing: str, limit_seconds: float) -> Answer:
         try:
-            answer = msgspec.msgpack.decode(self._answer(asked, limit_seconds), type=Answer)
+            answer = decoding.from_msgpack(self._answer(asked, limit_seconds), Answer)
         except TimeoutError:
             self._forget()
             raise TrainerEndedError.of(self._name, doing, limit_seconds) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.canonical import encode
 from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
@@ -143,7 +144,7 @@ class Application:
 
     def _require_same_genesis(self, request: abci.RequestInitChain, founding: State) -> None:
         try:
-            told = msgspec.json.decode(request.app_state_bytes, type=Genesis)
+            told = decoding.from_json(request.app_state_bytes, Genesis)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WrongChainError("CometBFT's genesis holds none of ours", "write the node's home again") from error
         expected = {update.SerializeToString() for update in validator_updates(standings.founding(founding))}

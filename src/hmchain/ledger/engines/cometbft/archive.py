@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import files, merkle
+from hmchain import decoding, files, merkle
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import ABSENT, COMMIT, Block, Vote
@@ -87,7 +87,7 @@ class Archive:
         first = begins_after(directory) + 1
         try:
             for line in _lines(path):
-                headers.append(msgspec.json.decode(line, type=SignedHeader))
+                headers.append(decoding.from_json(line, SignedHeader))
                 if headers[-1].header.height != first + len(headers) - 1:
                     raise _lacking(path)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import Int
 from hmchain.ledger.protocols import NEXT_VERSION, ProtocolError
@@ -146,7 +147,7 @@ def signed_record(home: Path) -> SignedRecord:
     path = home / DATA / SIGNED
     hint = "the way out: `hmchain node recover --signs-above HEIGHT`, see docs/how-to/consortium.md"
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=SignedRecord, strict=False)
+        record = decoding.from_json(path.read_bytes(), SignedRecord, strict=False)
     except FileNotFoundError:
         raise SignedRecordError(f"{path} is missing, the record of what this node has signed", hint) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):

@@ -14,6 +14,7 @@ import msgspec
 from websockets.exceptions import InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from hmchain import decoding
 from hmchain.clock import Backoff
 from hmchain.ledger.engines.cometbft.answers import BlockResults, Int
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, NotYetError, RpcClient
@@ -129,7 +130,7 @@ class BlockEvents:
 def _height(message: str | bytes) -> int:
     """The height that a notice tells of; -1 for anything else, which is no reason to stop."""
     try:
-        data = msgspec.json.decode(message, type=_Notice, strict=False).result.data
+        data = decoding.from_json(message, _Notice, strict=False).result.data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return -1
     return data.value.header.height if data else -1

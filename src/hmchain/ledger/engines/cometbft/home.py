@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from hmchain import files
+from hmchain import decoding, files
 from hmchain.keys import PublicKey, SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.chain import BLOCK_BYTES_MAX
@@ -136,7 +136,7 @@ def config_file(home: Path) -> Path:
 
 def read_config(home: Path) -> Config:
     """Read the settings of a home that `write_home` has written."""
-    return msgspec.toml.decode(config_file(home).read_bytes(), type=Config)
+    return decoding.from_toml(config_file(home).read_bytes(), Config)
 
 
 def _validator_file(home: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from hmchain import merkle
+from hmchain import decoding, merkle
 from hmchain.clock import Backoff
 from hmchain.errors import LedgerError
 from hmchain.ledger.engines.cometbft.answers import (
@@ -185,12 +185,12 @@ class RpcClient:
         alone = len(questions) == 1  # CometBFT answers one call without a list, however it is asked
         body = self._post(url, msgspec.json.encode(questions[0] if alone else questions))
         try:
-            answers = [msgspec.json.decode(body, type=_Envelope)] if alone else msgspec.json.decode(body, type=_Batch)
+            answers = [decoding.from_json(body, _Envelope)] if alone else decoding.from_json(body, _Batch)
             if [answer.id for answer in answers] != [question["id"] for question in questions]:
                 raise _Lying("it answers another call")
             for answer in answers:
                 self._require_result(url, method, answer)
-            return [msgspec.json.decode(answer.result, type=kind, strict=False) for answer in answers]
+            return [decoding.from_json(answer.result, kind, strict=False) for answer in answers]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _Lying("what it sends is no answer of a CometBFT node") from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import COMMIT, NIL
 from hmchain.ledger.contracts.members import membership
@@ -44,7 +45,7 @@ class SoleSigner:
             raise self._found
         self._live_from = None
         try:
-            self._address = bytes.fromhex(msgspec.json.decode(validator_key_of(self._home), type=_Key).address)
+            self._address = bytes.fromhex(decoding.from_json(validator_key_of(self._home), _Key).address)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError):
             raise NodeDamagedError(
                 f"{self._home} holds no key of a validator", "run `hmchain network join FILE` once more"

@@ -13,9 +13,9 @@ from functools import cache
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-import msgspec
 from anyascii import anyascii
 
+from hmchain import decoding
 from hmchain.records.deidentification.dicom.telling import CAMEL, Span, Told, telling
 from hmchain.records.deidentification.terminology import RULES
 
@@ -227,7 +227,7 @@ class Descriptors:
 @cache
 def shipped() -> frozenset[str]:
     """The words that ship with the package, in all their forms."""
-    languages = msgspec.toml.decode((RULES / "descriptors.toml").read_bytes(), type=dict[str, dict[str, str]])
+    languages = decoding.from_toml((RULES / "descriptors.toml").read_bytes(), dict[str, dict[str, str]])
     words = (word for groups in languages.values() for text in groups.values() for word in text.split())
     return frozenset(form for word in words for form in _forms(word))
 

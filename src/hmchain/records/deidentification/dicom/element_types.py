@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 from pydicom.datadict import tag_for_keyword
 
+from hmchain import decoding
+
 
 class ElementType(IntEnum):
     """The need for an attribute that an object has."""
@@ -99,7 +101,7 @@ def _sequences() -> dict[int, Types]:
 
 @functools.cache
 def _table() -> _Table:
-    return msgspec.json.decode(Path(__file__).with_name("element_types.json").read_bytes(), type=_Table)
+    return decoding.from_json(Path(__file__).with_name("element_types.json").read_bytes(), _Table)
 
 
 def _tags(keywords: Iterable[str]) -> Iterable[int]:

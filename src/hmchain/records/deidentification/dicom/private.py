@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 from pydicom.datadict import private_dictionary_VR
 
+from hmchain import decoding
 from hmchain.records.deidentification.dicom.packed import REPACKED
 from hmchain.records.deidentification.dicom.rules import (
     DESCRIBING_VRS,
@@ -94,7 +95,7 @@ def private_vr(tag: int, creator: str) -> str:
 @cache
 def shipped(table: str) -> Mapping[Key, Rule]:
     """The rules of a table that ships with the package, `standard` or `acquisition`."""
-    decoded = msgspec.toml.decode((RULES / f"private_{table}.toml").read_bytes(), type=_Table)
+    decoded = decoding.from_toml((RULES / f"private_{table}.toml").read_bytes(), _Table)
     return dict(_rules(decoded))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.records.deidentification.terms import TECHNIQUE
 
 _WORD = re.compile(r"[a-z0-9]+")
@@ -34,5 +35,5 @@ def is_term(keyword: str, vr: str, value: str) -> bool:
 
 @functools.cache
 def _terms() -> dict[str, frozenset[str]]:
-    table = msgspec.json.decode(Path(__file__).with_name("terms.json").read_bytes(), type=_Table)
+    table = decoding.from_json(Path(__file__).with_name("terms.json").read_bytes(), _Table)
     return {keyword: frozenset(terms.split(" | ")) for keyword, terms in table.terms.items()}

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.contained import Contained
@@ -80,9 +81,9 @@ class _Identity(msgspec.Struct):
     id: str = ""
 
 
-_decode_document = msgspec.json.Decoder(_Document).decode
-_decode_kind = msgspec.json.Decoder(_Kind).decode
-_decode_identity = msgspec.json.Decoder(_Identity).decode
+_decode_document = decoding.json_decoder(_Document).decode
+_decode_kind = decoding.json_decoder(_Kind).decode
+_decode_identity = decoding.json_decoder(_Identity).decode
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.records.deidentification.fhir.quantities import BARE_LIMIT, age, number, quantity
 from hmchain.records.deidentification.outcome import GENERALISED, REMOVED, REPLACED, SHIFTED, Action
 from hmchain.records.deidentification.safe_harbor import Dates, zip3
@@ -51,7 +52,7 @@ class Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_book() -> Book:
     """Read the shipped allow list."""
-    return msgspec.toml.decode((RULES / "fhir_r4.toml").read_bytes(), type=Book)
+    return decoding.from_toml((RULES / "fhir_r4.toml").read_bytes(), Book)
 
 
 @dataclass(frozen=True)

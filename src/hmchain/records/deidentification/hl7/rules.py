@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
+from hmchain import decoding
 from hmchain.records.deidentification.outcome import GENERALISED, KEPT, REPLACED, SHIFTED
 from hmchain.records.deidentification.safe_harbor import Dates, zip3
 from hmchain.records.deidentification.terminology import RULES, Check, is_unit
@@ -102,7 +101,7 @@ def load_segments(
     systems: Mapping[str, Check], pseudonym: Callable[[str], str], dropped: frozenset[str]
 ) -> dict[str, Segment]:
     """The allow list by segment. `dropped` are fields to leave out all the same, as `PID-11`."""
-    book = msgspec.toml.decode((RULES / "hl7_v2.toml").read_bytes(), type=dict[str, dict[str, str | list[str | int]]])
+    book = decoding.from_toml((RULES / "hl7_v2.toml").read_bytes(), dict[str, dict[str, str | list[str | int]]])
     rules = _Rules(systems, pseudonym)
     return {name: _compiled(name, table, rules, dropped) for name, table in book.items()}
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.records.sources.fhir.client import Answer, FhirClient, FhirRequestError, NotServedError
 from hmchain.records.sources.finds import Finds
@@ -225,7 +226,7 @@ def _items(resources: list[bytes], done: Callable[[str], bool], finds: Finds) ->
 def _item_name(data: bytes) -> str:
     """`Type/id/_history/version`; a digest for what has no id, and for what is about the search itself."""
     try:
-        identity = msgspec.json.decode(data, type=_Identity)
+        identity = decoding.from_json(data, _Identity)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         identity = _Identity()
     if identity.resourceType == _NOTE or not identity.id:
@@ -237,6 +238,6 @@ def _item_name(data: bytes) -> str:
 
 def _read(body: bytes, shape: type[_Shape]) -> _Shape:
     try:
-        return msgspec.json.decode(body, type=shape)
+        return decoding.from_json(body, shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceError("a FHIR server's answer is not what was asked for", "check that it speaks FHIR R4") from error

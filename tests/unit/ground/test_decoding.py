@@ -1,0 +1,71 @@
+"""Typed values from JSON, TOML and MessagePack."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from hmchain import decoding
+
+TOGETHER = """
+import sys, threading, types
+import msgspec
+from hmchain import decoding
+
+sys.setswitchinterval(1e-6)
+FIELDS = "(msgspec.Struct):\\n x: int\\n y: str = ''\\n w: tuple[int, ...] = ()\\n"
+
+def kind_of(name):
+    "A Struct that no decoder has met, with others in it."
+    module = sys.modules[name] = types.ModuleType(name)
+    module.msgspec = msgspec
+    for depth in range(12):
+        inner = f" z: 'K{depth - 1} | None' = None\\n" if depth else ""
+        exec(f"class K{depth}" + FIELDS + inner, module.__dict__)
+    return module.K11
+
+def decode(kind, start):
+    start.wait()
+    decoding.from_json(b'{"x":1,"z":{"x":2,"z":{"x":3}},"w":[1,2]}', kind)
+
+for round in range(60):
+    kind, start = kind_of(f"kinds_{round}"), threading.Barrier(6)
+    threads = [threading.Thread(target=decode, args=(kind, start)) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+print("done")
+"""
+
+
+class Point(msgspec.Struct):
+    x: int
+    y: int = 0
+
+
+def test_threads_that_meet_a_type_together_all_get_their_values() -> None:
+    """Each built a decoder of its own before, and one of them found half of what it needs: the process ended."""
+    child = subprocess.run([sys.executable, "-c", TOGETHER], capture_output=True, text=True)
+    assert (child.returncode, child.stdout, child.stderr) == (0, "done\n", "")
+
+
+def test_one_value_from_four_spellings() -> None:
+    wanted = Point(1, 2)
+    assert decoding.from_json(b'{"x": 1, "y": 2}', Point) == wanted
+    assert decoding.from_json('{"x": "1", "y": "2"}', Point, strict=False) == wanted
+    assert decoding.from_toml(b"x = 1\ny = 2", Point) == wanted
+    assert decoding.from_msgpack(b"\x82\xa1x\x01\xa1y\x02", Point) == wanted
+    assert decoding.converted({"x": 1, "y": 2}, Point) == wanted
+
+
+def test_what_is_no_such_value_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decoding.from_json(b'{"x": "1"}', Point)
+    with pytest.raises(msgspec.ValidationError):
+        decoding.converted({"y": 2}, Point)
+    with pytest.raises(msgspec.DecodeError):
+        decoding.from_toml(b"x =", Point)
