@@ -14,7 +14,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     BasicVoiceAudioWaveformStorage,
+    Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
+    EnhancedSRStorage,
     RTStructureSetStorage,
     XRayRadiationDoseSRStorage,
 )
@@ -163,7 +165,35 @@ def test_a_dose_report_keeps_its_numbers_and_names_nobody() -> None:
     assert acquisition.ContentSequence[2].UID != "1.2.3.4.5.6.7"
 
 
-@pytest.mark.parametrize(("sop_class", "by"), [(XRayRadiationDoseSRStorage, BASIC), (ComprehensiveSRStorage, RESEARCH)])
-def test_other_reports_and_other_profiles_hold_as_before(sop_class: UID, by: Any) -> None:
-    found = held(dose_report(sop_class), by)
+@pytest.mark.parametrize("sop_class", [EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage])
+def test_a_dose_report_in_a_class_for_any_report_is_kept_for_its_title(sop_class: UID) -> None:
+    found = outcome(written(dose_report(sop_class)), RESEARCH)
+    assert b"Quince" not in content(found) and b"arple" not in content(found) and b"ACME" not in content(found)
+    (acquisition,) = pydicom.dcmread(io.BytesIO(content(found))).ContentSequence
+    assert acquisition.ContentSequence[0].MeasuredValueSequence[0].NumericValue == 123.4
+
+
+@pytest.mark.parametrize("title", [coded("126000"), coded("113701", "99ACME"), [*coded("113701"), *coded("126000")]])
+def test_a_report_of_anything_else_is_held_whatever_it_holds(title: Any) -> None:
+    report = dose_report(ComprehensiveSRStorage)
+    report.ConceptNameCodeSequence = Sequence(title)
+    found = held(report, RESEARCH)
     assert (found.code, found.releasable) == ("structured_report", False)
+
+
+def test_a_profile_that_keeps_no_dose_reports_holds_them() -> None:
+    assert held(dose_report(), BASIC).code == "structured_report"
+
+
+@pytest.mark.parametrize("measured", [(), ({},), ({"NumericValue": "Quince"},)], ids=["none", "empty", "a word"])
+def test_an_entry_of_a_report_that_measures_nothing_goes(measured: Any) -> None:
+    report, items = dose_report(), []
+    for values in measured:
+        one = Dataset()
+        one.MeasurementUnitsCodeSequence = coded("mGy.cm", "UCUM")
+        for keyword, value in values.items():
+            one.add_new(keyword, "LO", value)
+        items.append(one)
+    report.ContentSequence[1].ContentSequence[0].MeasuredValueSequence = Sequence(items)
+    (acquisition,) = clean(report, RESEARCH).ContentSequence
+    assert [item.ValueType for item in acquisition.ContentSequence] == ["TEXT", "UIDREF"]

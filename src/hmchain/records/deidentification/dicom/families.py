@@ -18,6 +18,13 @@ PROJECTIONS = frozenset({"CR", "DX", "IO", "MG", "PX", "RTIMAGE"})
 REVIEWED = ("ES", "GM", "IVOCT", "OP", "OPT", "OT", "RF", "SM", "US", "XA", "XC")
 """Families that write into their images, or photograph what has a name on it."""
 
+MODALITIES = frozenset(
+    """ANN AR AS ASMT AU BDUS BI BMD CD CF CFM CP CR CS CT CTPROTOCOL DD DF DG DM DMS DOC DS DX EC ECG EEG EMG EOG EPS
+    ES FA FID FS GM HC HD IO IOL IVOCT IVUS KER KO LEN LP LS M3D MA MG MR MS NM OAM OCT OP OPM OPR OPT OPTBSV OPTENF
+    OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV
+    SEG SM SMR SR SRF ST STAIN TEXTUREMAP TG US VA VF VL XA XAPROTOCOL XC""".split()  # noqa: SIM905
+)
+"""The terms of PS3.3 C.7.3.1.1.1, with those that are retired."""
 _TERMS = {
     "CR": ("CR",),
     "CT": ("CT", "CTA", "CBCT"),

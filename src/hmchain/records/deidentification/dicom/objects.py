@@ -12,16 +12,16 @@ from collections.abc import Mapping
 import pydicom.uid as uids
 
 from hmchain.records.deidentification.dicom import encoding
-from hmchain.records.deidentification.dicom.codes import GONE_SCHEME
+from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE, GONE_SCHEME
 from hmchain.records.deidentification.dicom.dummies import GONE
 from hmchain.records.deidentification.dicom.families import STORAGE
+from hmchain.records.deidentification.dicom.reading import SOP_CLASS, DicomHeader, datasets_of
 
 WAVEFORM_SEQUENCE, WAVEFORM_DATA = 0x54000100, 0x54001010
 WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
 """Samples, and the numbers of the same width that stand for none, the least and the most."""
 _CHANNELS, _SAMPLES, _BITS = 0x003A0005, 0x003A0010, 0x54001004
 
-_EMPTY_BYTES = 8
 _VOICE = (f"{STORAGE}9.4.",)
 _WAVEFORMS = tuple(f"{STORAGE}9.{kind}." for kind in (1, 2, 3, 5, 6, 7, 8))
 _GEOMETRY = frozenset(
@@ -45,8 +45,14 @@ _DOSE_REPORTS = frozenset(
         uids.PatientRadiationDoseSRStorage,
     }
 )
+_REPORTS = frozenset({uids.EnhancedSRStorage, uids.ComprehensiveSRStorage, uids.Comprehensive3DSRStorage})
+"""Reports of anything: of dose, if that is what they are called (PS3.16, TID 10001, 10011, 10021 and 10030)."""
+_DOSE_TITLES = frozenset({"113701", "113500", "128401"})
+"""X-Ray, Radiopharmaceutical and Patient Radiation Dose Report, in the coding scheme DCM."""
 
 VALUE_TYPE, _RELATIONSHIP, _CONCEPT, CONTENT_SEQUENCE = 0x0040A040, 0x0040A010, 0x0040A043, 0x0040A730
+_MEASURED, _NUMERIC = 0x0040A300, encoding.header(0x0040A30A, "DS", 0)[:6]
+"""Measured Value Sequence, and how a number in it begins."""
 _CONTENT = {
     b"CODE": 0x0040A168,
     b"COMPOSITE": 0x00081199,
@@ -54,7 +60,7 @@ _CONTENT = {
     b"DATE": 0x0040A121,
     b"DATETIME": 0x0040A120,
     b"IMAGE": 0x00081199,
-    b"NUM": 0x0040A300,
+    b"NUM": _MEASURED,
     b"TEXT": 0x0040A160,
     b"TIME": 0x0040A122,
     b"UIDREF": 0x0040A124,
@@ -62,9 +68,20 @@ _CONTENT = {
 """Where the value of a content item stands, by its type. A person's name stays in none."""
 
 
-def is_dose_report(sop_class: str) -> bool:
-    """Tell whether objects of a class report radiation dose."""
-    return sop_class in _DOSE_REPORTS
+def is_dose_report(opened: DicomHeader) -> bool:
+    """Tell whether an object reports radiation dose, by its class or by its title."""
+    sop_class = opened.ascii(SOP_CLASS)
+    return sop_class in _DOSE_REPORTS or (sop_class in _REPORTS and _title(opened) in _DOSE_TITLES)
+
+
+def _title(opened: DicomHeader) -> str:
+    """The code of DICOM's that a report is called by; none if it has another or several."""
+    title = opened.elements.get(_CONCEPT)
+    items = datasets_of(title, lambda element: bytes(element.value or b"")) if title is not None else ()
+    if len(items) != 1:
+        return ""
+    code, scheme = (bytes(getattr(items[0].get_item(tag), "value", b"") or b"") for tag in (CODE_VALUE, CODE_SCHEME))
+    return code.decode("ascii", "replace").strip(" \0") if scheme.strip(b" \0") == b"DCM" else ""
 
 
 def is_voice(sop_class: str) -> bool:
@@ -77,9 +94,10 @@ def has_waveforms(sop_class: str) -> bool:
     return sop_class.startswith(_WAVEFORMS)
 
 
-def passes_unseen(sop_class: str) -> bool:
-    """Tell whether a person need not look at an object of a class that has no pixels."""
-    return sop_class in _GEOMETRY or has_waveforms(sop_class) or is_dose_report(sop_class)
+def passes_unseen(opened: DicomHeader) -> bool:
+    """Tell whether a person need not look at an object that has no pixels."""
+    sop_class = opened.ascii(SOP_CLASS)
+    return sop_class in _GEOMETRY or has_waveforms(sop_class) or is_dose_report(opened)
 
 
 def is_without(left: Mapping[int, bytes], sop_class: str) -> bool:
@@ -111,5 +129,7 @@ def _says(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
     """Tell whether a content item still has a concept, where it had one, and its value."""
     value = _CONTENT.get(encoding.value(left.get(VALUE_TYPE, b"")).strip(b" \0"))
     is_named = _CONCEPT not in inner or (_CONCEPT in left and GONE_SCHEME.encode() not in left[_CONCEPT])
-    says = left.get(value or 0, b"")
-    return is_named and len(says) > _EMPTY_BYTES and not says.rstrip(b" ").endswith(GONE.encode())
+    says = encoding.value(left.get(value or 0, b"")).rstrip(b" \0")
+    if value == _MEASURED and _NUMERIC not in says:
+        return False
+    return is_named and len(says) > 0 and not says.endswith(GONE.encode())

@@ -18,6 +18,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, k
 
 from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE
 from hmchain.records.deidentification.dicom.descriptors import CLEANED
+from hmchain.records.deidentification.dicom.families import MODALITIES
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.objects import CONTENT_SEQUENCE, WAVEFORM_BYTES
 from hmchain.records.deidentification.dicom.options import OF_DEVICES, RETAINED, SERIAL, SERIALS
@@ -65,18 +66,6 @@ BODY_PARTS = re.compile(
     re.VERBOSE,
 )
 """Terms of PS3.16 Annex L; sites write what they like into Body Part Examined."""
-_MODALITIES = re.compile(
-    r"""
-    ANN | AR | ASMT | AU | BDUS | BI | BMD | CFM | CR | CT | CTPROTOCOL | DG | DMS | DOC | DX | ECG | EEG | EMG |
-    EOG | EPS | ES | FID | GM | HC | HD | IO | IOL | IVOCT | IVUS | KER | KO | LEN | LS | M3D | MG | MR | NM | OAM
-    | OCT | OP | OPM | OPT | OPTBSV | OPTENF | OPV | OSS | OT | PA | PLAN | POS | PR | PT | PX | REG | RESP | RF |
-    RG | RTDOSE | RTIMAGE | RTINTENT | RTPLAN | RTRAD | RTRECORD | RTSEGANN | RTSTRUCT | RWV | SEG | SM | SMR | SR
-    | SRF | STAIN | TEXTUREMAP | TG | US | VA | XA | XAPROTOCOL | XC | AS | CD | CF | CP | CS | DD | DF | DM | DS
-    | EC | FA | FS | LP | MA | MS | ST | VF |
-    """,
-    re.VERBOSE,
-)
-"""Terms of PS3.3 C.7.3.1.1.1, with those that are retired."""
 _PHOTOMETRIC = re.compile(
     r"MONOCHROME[12]|PALETTE COLOR|RGB|HSV|ARGB|CMYK|YBR_(FULL|FULL_422|PARTIAL_42[02]|ICT|RCT)|XYB"
 )
@@ -87,7 +76,7 @@ _CREATORS = re.compile(
 )
 """Private creators that a dimension or a functional group of many frames may be of."""
 _TEXT_FORMS = {
-    0x00080060: _MODALITIES,
+    0x00080060: re.compile("|".join(sorted(MODALITIES))),
     0x00100040: re.compile(r"[FMO]?"),  # Patient's Sex
     0x00102160: re.compile(
         r"(?i:american indian|alaska native|arab|asian|black|african([ -]american)?|caucasian|chinese|european|hispanic"

@@ -51,7 +51,7 @@ def refuse(opened: DicomHeader, rules: DicomRules) -> None:
         raise Hold("encapsulated_document", "a document of another kind within DICOM, which may name anybody")
     if objects.is_voice(kind):
         raise Hold("voice", "a recording of speech, which nobody can take a name out of")
-    if rules.keep_dose_reports and objects.is_dose_report(kind):
+    if rules.keep_dose_reports and objects.is_dose_report(opened):
         return
     if kind.startswith(_REPORTS) or objects.CONTENT_SEQUENCE in opened.elements:
         raise Hold("structured_report", "a structured report, whose text may name anybody")
@@ -89,7 +89,7 @@ def review(
 def _doubts(opened: DicomHeader, profile: Profile) -> Iterator[Held]:
     """List why a person must look at an object, by what it says of itself."""
     if opened.pixels is None:
-        if objects.passes_unseen(opened.ascii(SOP_CLASS)):
+        if objects.passes_unseen(opened):
             return
         yield Hold("no_pixel_data", "it has no pixels: a plan, a waveform or the like").held
     elif reason := _suspicion(opened, profile):
