@@ -184,10 +184,70 @@ def test_the_reviewer_is_shown_the_word_that_an_item_is_held_for_and_what_does_n
     with opened(waiting) as page:
         client = Client(page)
         client.ask("POST", f"{client.root}filter", {"dataset": "more"})
-        numbers = [part.split('"')[0] for part in client.ask("GET", client.root)[2].decode().split('data-number="')[1:]]
-        pages = [client.ask("GET", f"{client.root}item/{number}")[2].decode() for number in numbers]
+        pages = [client.ask("GET", f"{client.root}item/{number}")[2].decode() for number in numbers(client)]
     assert any("<mark>KIM</mark>" in text and "ScanOptions" in text for text in pages), pages
-    assert any("do not decode here" in text for text in pages)
+    assert any("cannot be decoded here" in text and "bytes" in text for text in pages), "with the decoder's reason"
+
+
+def test_of_two_contents_with_one_identifier_the_reviewer_sees_both_and_takes_one(
+    waiting: Steward, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    for number in (1, 2):
+        image = ct(SOPInstanceUID="1.2.8.1", PatientID="p7", Rows=8, Columns=8, PixelData=bytes([number, 0] * 64))
+        (tmp_path / "more" / f"{number}.dcm").write_bytes(written(image))
+    waiting.run("extract", str(tmp_path / "more"), "--into", "more")
+    with opened(waiting) as page:
+        client = Client(page)
+        client.ask("POST", f"{client.root}filter", {"dataset": "more"})
+        (number,) = numbers(client)
+        text = client.ask("GET", f"{client.root}item/{number}")[2].decode()
+        assert "Take this one (t)" in text and "Keep the other (x)" in text and "-Pixel Data" in text
+        assert client.ask("GET", f"{client.root}other/{number}/0")[1]["content-type"] == "image/png"
+        mark = {"number": number, "scope": "item"}
+        said = client.ask("POST", f"{client.root}mark", {**mark, "state": "released"}, Accept="application/json")[2]
+        assert b'"changed": 0' in said, "which of the two must be said"
+        client.ask("POST", f"{client.root}mark", {**mark, "state": "taken"})
+        assert "to take" in client.ask("GET", client.root)[2].decode()
+        assert b"1 released" in applied(client)
+    waiting.run("register", "more")
+    waiting.run("export", "more", "--output", str(tmp_path / "out"))
+    (kept,) = (tmp_path / "out").rglob("*.dcm")
+    assert set(pydicom.dcmread(kept).pixel_array.flat) == {2}
+
+
+def test_a_word_that_is_a_name_by_chance_alone_is_kept(waiting: Steward, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    told = ct(SOPInstanceUID="1.2.8.1", PatientName="KIM^SU", PatientID="p7", ScanOptions="KIM")
+    (tmp_path / "more" / "told.dcm").write_bytes(written(told))
+    waiting.run("extract", str(tmp_path / "more"), "--into", "more")
+    with opened(waiting) as page:
+        client = Client(page)
+        client.ask("POST", f"{client.root}filter", {"dataset": "more"})
+        (number,) = numbers(client)
+        place = (
+            client.ask("GET", f"{client.root}item/{number}")[2].decode().split('name="keep" value="')[1].split('"')[0]
+        )
+        client.ask("POST", f"{client.root}mark", {"number": number, "state": "released", "keep": place})
+        assert "checked" in client.ask("GET", f"{client.root}item/{number}")[2].decode(), "a mark shows what it keeps"
+        assert b"1 released" in applied(client)
+    waiting.run("register", "more")
+    waiting.run("export", "more", "--output", str(tmp_path / "out"))
+    (kept,) = (tmp_path / "out").rglob("*.dcm")
+    assert pydicom.dcmread(kept).ScanOptions == "KIM"
+
+
+def numbers(client: Client) -> list[str]:
+    """The numbers of what the gallery shows."""
+    return [part.split('"')[0] for part in client.ask("GET", client.root)[2].decode().split('data-number="')[1:]]
+
+
+def applied(client: Client) -> bytes:
+    """What came of the marks."""
+    client.ask("POST", f"{client.root}apply", {})
+    while b'"running": true' in (state := client.ask("GET", f"{client.root}state")[2]):
+        pass
+    return state
 
 
 def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: Steward) -> None:
@@ -201,10 +261,7 @@ def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: S
         assert len(waiting.run("quarantine", "list")) == 7
         client.ask("POST", f"{client.root}undo", {})
         client.ask("POST", f"{client.root}mark", {"number": damaged, "state": "rejected"})
-        client.ask("POST", f"{client.root}apply", {})
-        while b'"running": true' in (state := client.ask("GET", f"{client.root}state")[2]):
-            pass
-        assert b"1 rejected" in state
+        assert b"1 rejected" in applied(client)
         assert len(waiting.run("quarantine", "list")) == 6
         client.ask("POST", f"{client.root}mark", {"number": "0", "state": "rejected"})
     assert page.ended().marks == 1 and len(waiting.run("quarantine", "list")) == 6

@@ -8,9 +8,8 @@ desk.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -18,8 +17,9 @@ import msgspec
 
 from hmchain.application.data import quarantine
 from hmchain.application.data.devices import blank_from_now_on
-from hmchain.application.data.extraction import rules_of
-from hmchain.application.data.quarantine import Choice, QuarantinePage
+from hmchain.application.data.looking import Looking
+from hmchain.application.data.marks import Mark, decided
+from hmchain.application.data.quarantine import QuarantinePage
 from hmchain.application.site import hospital
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
@@ -28,16 +28,16 @@ from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.decisions import Vote
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.profile import BlankedDevice
-from hmchain.records.pipeline import devices, review, viewing
+from hmchain.records.pipeline import devices, review
 from hmchain.records.pipeline.decided import persons_of
 from hmchain.records.pipeline.review import Reviewer
+from hmchain.records.pipeline.rivals import Rival
 from hmchain.records.pipeline.viewing import View
-from hmchain.records.pipeline.workers import Deidentifiers
 from hmchain.records.sources.item import Rectangles
 
 PAGE_ITEMS = 60
-_KEPT_VIEWS, _KEPT_THUMBS = 6, 600
 _RECTANGLES_MAX = 64
 
 SCOPES = ("item", "series", "device", "filter")
@@ -48,14 +48,6 @@ class RectanglesError(InputError):
     """Rectangles are too many, or blank nothing."""
 
     code = "rectangles"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What a reviewer says of an item, until it is applied."""
-
-    state: str
-    regions: Rectangles = ()
 
 
 @dataclass(frozen=True)
@@ -103,16 +95,14 @@ class Desk:
         self._numbers: dict[tuple[str, int, bytes], int] = {}
         self._marks: dict[int, Mark] = {}
         self._devices: dict[int, BlankedDevice] = {}
-        self._views: OrderedDict[int, View] = OrderedDict()
-        self._thumbs: OrderedDict[int, bytes | None] = OrderedDict()
         self._seen: set[int] = set()
-        self._rules: dict[tuple[str, str], Deidentifiers] = {}
         self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
         self._stack = ExitStack()
         deed = Deed(What.REVIEW, person=self.names, dataset=wanted.dataset)
         self._deed = self._stack.enter_context(recorded(folder.activity, deed))
         self._records: Records = self._stack.enter_context(hospital.read_records(folder, passphrase))
+        self._looking = Looking(self._records)
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +155,7 @@ class Desk:
             held = self._records.catalogue.quarantine.item(*self._items[number].place)
             if held is None or held.state != PENDING:
                 return None
+            self._items[number] = held
             votes = self._records.catalogue.quarantine.decisions.votes(held)
             return Entry(number, held, self._marks.get(number), _names(votes))
 
@@ -185,13 +176,8 @@ class Desk:
             entry = self.entry(number)
             if entry is None:
                 return View(problem="it does not wait any more")
-            if number not in self._views:
-                self._views[number] = self._view(entry.item)
-                while len(self._views) > _KEPT_VIEWS:
-                    self._views.popitem(last=False)
-            self._views.move_to_end(number)
             self._seen.add(number)
-            return self._views[number]
+            return self._looking.view(entry.item)
 
     def png(self, number: int, index: int, window: tuple[float, float] | None, side: int) -> bytes | None:
         """A frame of an item as PNG."""
@@ -205,29 +191,25 @@ class Desk:
             if entry is None:
                 return None
             self._seen.add(number)
-            if number not in self._thumbs:
-                view = self._views.get(number) or self._view(entry.item)
-                self._thumbs[number] = view.thumb(side)
-                while len(self._thumbs) > _KEPT_THUMBS:
-                    self._thumbs.popitem(last=False)
-            return self._thumbs[number]
+            return self._looking.thumb(entry.item, side)
 
-    def findings(self, number: int) -> tuple[tuple[str, str], ...]:
-        """What would stay of an item and tells who its patient is: places and words, for the reviewer's eyes."""
+    def findings(self, number: int) -> tuple[Finding, ...]:
+        """What would stay of an item and tells who its patient is, for the reviewer's eyes."""
         with self._lock:
             entry = self.entry(number)
-            if entry is None or not review.is_kept(self._records.vault, entry.item):
-                return ()
-            held = entry.item
-            if (held.dataset, held.kind) not in self._rules:
-                dataset = self._records.catalogue.dataset(held.dataset)
-                assert dataset is not None, "items are held for datasets of the catalogue"
-                self._rules[held.dataset, held.kind] = rules_of(self._records, dataset, held.kind)
-            with suppress(Exception):  # bytes that are not what they say raise almost anything
-                found = review.findings(self._rules[held.dataset, held.kind], self._records.vault, held)
-                ordered = sorted(dict.fromkeys(found), key=lambda each: not each.certain)
-                return tuple((each.place, each.word) for each in ordered)
-            return ()
+            return self._looking.findings(entry.item) if entry else ()
+
+    def rival(self, number: int) -> Rival | None:
+        """What is kept in place of an item, if it is held since other content has its identifier."""
+        with self._lock:
+            entry = self.entry(number)
+            return self._looking.rival(entry.item) if entry else None
+
+    def persons(self, number: int) -> int:
+        """The number of people whom it takes to release an item."""
+        with self._lock:
+            dataset = self._records.catalogue.dataset(self._items[number].dataset)
+            return persons_of(dataset) if dataset else 1
 
     def name(self, number: int) -> str:
         """What the source calls an item."""
@@ -241,23 +223,26 @@ class Desk:
             wanted = self._reach(number, scope)
             return self._records.catalogue.quarantine.count(wanted) if wanted else 1
 
-    def _view(self, held: HeldItem) -> View:
-        if not review.is_kept(self._records.vault, held):
-            return View(problem="nothing of it was kept: it is about somebody who opted out")
-        with review.held_content(self._records.vault, held) as file:
-            return viewing.view(held.kind, file)
-
     # Marking
 
     def mark(
-        self, numbers: Iterable[int], state: str, regions: Rectangles = (), scope: str = "item", *, found: bool = False
+        self,
+        numbers: Iterable[int],
+        state: str,
+        regions: Rectangles = (),
+        scope: str = "item",
+        *,
+        found: bool = False,
+        replacing: bool = False,
+        keep: Iterable[str] = (),
     ) -> int:
         """Say of items, or of all like them, what is to become of them; an empty state takes it back.
 
         `regions` are blanked in all of them, and in each, if `found`, where writing was found in it: those in which
-        nothing is to be blanked then get no mark. Returns how many marks that changed. What nobody can release gets no
-        such mark either. Raises `RectanglesError`, before any mark, for more of them than are taken, or one outside of
-        the picture that it was drawn in, which is the first item's.
+        nothing is to be blanked then get no mark. `replacing` takes those of which another content is kept, and no
+        others; words at places to `keep` stay, in items that are named themselves. What nobody can release gets no such
+        mark either. Returns how many marks that changed. Raises `RectanglesError`, before any mark, for more rectangles
+        than are taken, or one outside of the picture that it was drawn in, which is the first item's.
         """
         numbers, regions = tuple(numbers), tuple(dict.fromkeys(regions))
         with self._lock:
@@ -269,8 +254,12 @@ class Desk:
                 parts = tuple(dict.fromkeys((*regions, *(held.regions if found else ()))))
                 if not state:
                     changed += self._marks.pop(number, None) is not None
-                elif state == REJECTED or (held.releasable and (parts or not found)):
-                    self._marks[number] = Mark(state, parts if state == RELEASED else ())
+                    continue
+                mark = Mark(state)
+                if state == RELEASED:
+                    mark = Mark(state, parts, replacing, frozenset(keep) if scope == "item" else frozenset())
+                if mark.fits(held) and (parts or not found or state == REJECTED):
+                    self._marks[number] = mark
                     changed += 1
             return changed
 
@@ -304,12 +293,13 @@ class Desk:
             found = [mark.state for mark in self._marks.values()]
             said = {state: found.count(state) for state in (RELEASED, REJECTED)}
             return {**said, "blanked": sum(bool(mark.regions) for mark in self._marks.values()),
+                    "taken": sum(mark.replacing for mark in self._marks.values()),
                     "devices": len(_meant(self._devices, self._marks))}  # fmt: skip
 
     def states(self, numbers: Iterable[int]) -> dict[int, str]:
-        """The marks of some items."""
+        """The marks of some items, in a word."""
         with self._lock:
-            return {number: self._marks[number].state for number in numbers if number in self._marks}
+            return {number: self._marks[number].word for number in numbers if number in self._marks}
 
     def undo_all(self) -> None:
         """Take all marks back."""
@@ -337,11 +327,12 @@ class Desk:
 
     def _apply(self, marks: dict[int, Mark], wanted: Mapping[int, BlankedDevice]) -> None:
         said: list[str] = []
+        items = {number: self._items[number] for number in marks}
         try:
             with hospital.open_records(self._folder, self._passphrase) as records:
-                for state in (RELEASED, REJECTED):
-                    said += self._decide(records, {each: mark for each, mark in marks.items() if mark.state == state})
-                said += self._blank_from_now_on(records, wanted)
+                said.extend(decided(records, {items[each]: mark for each, mark in marks.items()}, self.who, self._tell))
+                passed = [device for each, device in wanted.items() if self._went_through(records, items[each])]
+                said += self._blank_from_now_on(records, passed)
             done = set(marks)
         except Exception as error:  # whatever it is, the page must not wait for ever; its words may quote an item
             known = error if isinstance(error, HMChainError) else None
@@ -350,31 +341,14 @@ class Desk:
         with self._lock:
             for number in done:
                 self._marks.pop(number, None)
-                self._views.pop(number, None)
             self._devices = {} if done == set(marks) else self._devices
             self.progress = Progress(len(marks), len(marks), said=tuple(said))
 
-    def _decide(self, records: Records, marks: dict[int, Mark]) -> list[str]:
-        if not marks:
-            return []
-        before = self.progress.done
-        regions = {self._items[number].item: mark.regions for number, mark in marks.items()}
-        choice = Choice(tuple(item.hex() for item in regions))
+    def _tell(self, done: int, of: int | None) -> None:
+        self.progress = replace(self.progress, done=done, total=of or done)
 
-        def tell(done: int, of: int | None) -> None:
-            self.progress = replace(self.progress, done=before + done)
-
-        if next(iter(marks.values())).state == REJECTED:
-            found = quarantine.reject(records, choice, self.who, progress=tell)
-            return [f"{found.items} rejected; their copies here are erased."]
-        found = quarantine.release(
-            records, choice, self.who, blank=lambda held: regions.get(held.item, ()), progress=tell
-        )
-        return list(_released(found))
-
-    def _blank_from_now_on(self, records: Records, wanted: Mapping[int, BlankedDevice]) -> list[str]:
+    def _blank_from_now_on(self, records: Records, passed: Sequence[BlankedDevice]) -> list[str]:
         """Put devices on the list whose item was let through, or waits for another person alone."""
-        passed = [device for number, device in wanted.items() if self._went_through(records, self._items[number])]
         holding = sum(blank_from_now_on(records, device, self.who) for device in dict.fromkeys(passed))
         waiting = len(set(passed)) - holding
         said = [f"Images of {holding} devices are blanked from now on."] if holding else []
@@ -414,23 +388,13 @@ class Desk:
         if held.place not in self._numbers:
             self._numbers[held.place] = len(self._items)
             self._items.append(held)
+        self._items[self._numbers[held.place]] = held  # it may be held for another reason by now
         return self._numbers[held.place]
 
 
 def _meant(devices: Mapping[int, BlankedDevice], marks: Mapping[int, Mark]) -> dict[int, BlankedDevice]:
     """The devices of items that are still to be released with parts blanked."""
     return {number: device for number, device in devices.items() if number in marks and marks[number].regions}
-
-
-def _released(found: quarantine.ReviewOutcome) -> Iterable[str]:
-    if found.items:
-        yield f"{found.items} released: {found.records + found.updated} records."
-    if found.seconded:
-        yield f"{found.seconded} wait for another person, who must release them too."
-    if found.held_again:
-        yield f"{found.held_again} are held again, for another reason."
-    for why, number in found.refused.items():
-        yield f"{number} cannot be released ({why})."
 
 
 def _names(votes: Iterable[Vote]) -> tuple[str, ...]:

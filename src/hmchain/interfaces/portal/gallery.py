@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import htpy as h
 
 from hmchain.application.data.reviewing import DeskPage, Entry
-from hmchain.interfaces.portal.layout import document, help_box, tray
+from hmchain.interfaces.portal.layout import WORDS, document, help_box, tray
 from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.pipeline.review import is_conflict
 
 FILTERS = {
     "code": "Reason", "modality": "Modality", "kind": "Kind", "series": "Series", "device": "Device",
@@ -52,15 +53,16 @@ def card(entry: Entry) -> h.Element:
     """Return one item of the gallery."""
     held = entry.item
     why = held.code.replace("_", " ")
-    state = entry.mark.state if entry.mark else ""
+    state = entry.mark.word if entry.mark else ""
     seen = h.img(src=f"thumb/{entry.number}", alt="", loading="lazy", width="176", height="176")
     return h.li(class_=f"card {state}", data_number=str(entry.number))[
         h.a(".shot", href=f"item/{entry.number}", aria_label=f"{why}, {held.kind}, item {entry.number + 1}")[seen],
         h.label[h.input(type="checkbox", name="number", value=str(entry.number)), h.b[why]],
-        h.span(".mark")[state],
+        h.span(".mark")[WORDS[state]],
         h.small[" · ".join(part for part in (held.kind, held.modality, f"{held.dataset} v{held.version}") if part)],
         h.small[f"released by {', '.join(entry.released_by)}"] if entry.released_by else None,
         None if held.releasable else h.small(".flag")["can only be rejected"],
+        h.small(".flag")["one of two: look at both"] if is_conflict(held) and held.releasable else None,
     ]
 
 

@@ -10,7 +10,10 @@ import htpy as h
 from hmchain.application.data.reviewing import Entry
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.portal.gallery import Setting
-from hmchain.interfaces.portal.layout import document, help_box, tray
+from hmchain.interfaces.portal.layout import WORDS, document, help_box, tray
+from hmchain.records.deidentification.outcome import Finding
+from hmchain.records.pipeline.review import is_conflict
+from hmchain.records.pipeline.rivals import Rival
 from hmchain.records.pipeline.viewing import View
 
 _WORDS_MAX = 200
@@ -22,12 +25,15 @@ def item(
     setting: Setting,
     *,
     name: str,
-    found: Sequence[tuple[str, str]],
+    found: Sequence[Finding],
+    rival: Rival | None,
+    persons: int,
     reach: Mapping[str, int],
     beside: tuple[int | None, int | None],
     marks: dict[str, int],
 ) -> str:
-    """Return the page of an item; `found` are places and words that tell who it is, `reach` how far a mark may go."""
+    """Return the page of an item; `found` tells who it is about, `rival` is kept in its place, and `reach` is how far a
+    mark may go; `persons` must release it."""
     held = entry.item
     before, after = beside
     return document(
@@ -43,12 +49,39 @@ def item(
             ],
         ],
         h.main(".item")[
-            h.div(".seen")[_seen(entry, view, [word for _, word in found])],
-            h.div(".side")[_actions(entry, view, reach), _found(found), _facts(entry, view, name)],
+            h.div(".seen")[_both(entry, view, rival, [each.word for each in found])],
+            h.div(".side")[
+                _actions(entry, view, reach),
+                _found(entry, found, persons),
+                _differences(rival),
+                _facts(entry, view, name),
+            ],
         ],
         tray(marks, setting.who, setting.root),
         help_box(),
     )
+
+
+def _both(entry: Entry, view: View, rival: Rival | None, words: Iterable[str]) -> h.Node:
+    """The item as it came; and what is kept in its place, if a person must say which of them to take."""
+    seen = _seen(entry, view, words)
+    if not is_conflict(entry.item):
+        return seen
+    other: h.Node = h.p(".notice")["What has its identifier is not there any more: this one can be taken."]
+    if rival is not None and rival.kept.pictures is not None:
+        middle = rival.kept.pictures.frames // 2
+        other = h.img("#other", src=f"../other/{entry.number}/{middle}", alt="what is kept, de-identified")
+    elif rival is not None:
+        other = h.pre(".text", tabindex="0")[rival.kept.text or rival.kept.problem]
+    more = f" It would replace {rival.more} further records too." if rival and rival.more else ""
+    return h.div(".pair")[
+        h.section(aria_label="This one")[h.h2["This one, as it came"], seen],
+        h.section(aria_label="The other one")[h.h2["The other one, as it is kept"], other],
+        h.p(".quiet")[
+            "Both say that they are the same object. Take this one, and the other one's record goes; keep the other, "
+            f"and this one is rejected.{more}"
+        ],
+    ]
 
 
 def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
@@ -58,7 +91,9 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
     middle, last = view.pictures.frames // 2, view.pictures.frames - 1
     centre, width = view.limits(middle)
     regions = entry.mark.regions if entry.mark and entry.mark.regions else ()
+    is_whole = entry.item.code != "damaged"
     return [
+        None if is_whole else h.p(".notice")["It is damaged: what is shown may be less than the picture was."],
         h.div(
             "#picture.picture",
             data_number=str(entry.number), data_rows=str(view.pictures.rows), data_columns=str(view.pictures.columns),
@@ -88,19 +123,24 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
 
 def _actions(entry: Entry, view: View, reach: Mapping[str, int]) -> h.Element:
     held = entry.item
-    state = entry.mark.state if entry.mark else ""
+    state = entry.mark.word if entry.mark else ""
+    choosing = is_conflict(held)
     reaches = {"item": "this item", "series": "its series", "device": "this device and reason", "filter": "the filter"}
     options = [h.option(value=name)[f"{reaches[name]} ({count:,})"] for name, count in reach.items()]
-    can_blank = held.releasable and view.pictures is not None
+    can_blank = held.releasable and view.pictures is not None and not choosing
     return h.form("#mark.panel", method="post", action="../mark")[
         h.input(type="hidden", name="number", value=str(entry.number)),
         h.input("#regions", type="hidden", name="regions", value=""),
-        h.p(".verdict")[h.span("#state", class_=f"badge {state}")[state or "no mark"]],
+        h.p(".verdict")[h.span("#state", class_=f"badge {state}")[WORDS[state] or "no mark"]],
         h.label[h.span["About"], h.select("#scope", name="scope")[options]],
         h.div(".buttons")[
-            h.button(name="state", value="released", type="submit", disabled=not held.releasable)["Release (r)"],
-            h.button(name="state", value="blanked", type="submit", disabled=not can_blank)["Blank, release (b)"],
-            h.button(name="state", value="rejected", type="submit")["Reject (x)"],
+            h.button(name="state", value="taken", type="submit", disabled=not held.releasable)["Take this one (t)"]
+            if choosing
+            else h.button(name="state", value="released", type="submit", disabled=not held.releasable)["Release (r)"],
+            None
+            if choosing
+            else h.button(name="state", value="blanked", type="submit", disabled=not can_blank)["Blank, release (b)"],
+            h.button(name="state", value="rejected", type="submit")["Keep the other (x)" if choosing else "Reject (x)"],
             h.button(name="state", value="", type="submit")["Take back (u)"],
         ],
         h.label(".check")[
@@ -109,13 +149,46 @@ def _actions(entry: Entry, view: View, reach: Mapping[str, int]) -> h.Element:
         ]
         if can_blank and held.device
         else None,
+        None if held.releasable else h.p(".quiet")["Nobody can release it: reject it, or mend it at its source."],
     ]
 
 
-def _found(found: Sequence[tuple[str, str]]) -> h.Element | None:
+def _found(entry: Entry, found: Sequence[Finding], persons: int) -> h.Element | None:
+    """What tells who it is; what a person finds to be a chance can stay."""
     if not found:
         return None
-    return _panel("What tells who it is", ((place, h.mark[word]) for place, word in found[:_WORDS_MAX]))
+    kept = entry.mark.keep if entry.mark else frozenset()
+    can_stay = entry.item.releasable and persons == 1
+    rows = [
+        h.li[
+            h.span(".place")[each.place],
+            h.mark[each.word],
+            h.label(".check")[
+                h.input(type="checkbox", name="keep", value=each.place, form="mark", checked=each.place in kept),
+                "keep it",
+            ]
+            if can_stay
+            else None,
+        ]
+        for each in found[:_WORDS_MAX]
+    ]
+    said = "A release removes these words, but those to be kept: tick what tells nobody who it is, and then release."
+    if not can_stay:
+        said = "A release removes these words."
+    return h.section(".panel", aria_label="What tells who it is")[
+        h.h3["What tells who it is"], h.ul(".words")[rows], h.p(".quiet")[said]
+    ]
+
+
+def _differences(rival: Rival | None) -> h.Element | None:
+    if rival is None:
+        return None
+    lines = [h.span(class_="theirs" if line.startswith("-") else "ours")[f"{line}\n"] for line in rival.differences]
+    return h.section(".panel", aria_label="What differs")[
+        h.h3["What differs"],
+        h.p(".quiet")["Once both are de-identified: - as it is kept, + as this one would be."],
+        h.pre(".text")[lines or "Nothing that can be told in words."],
+    ]
 
 
 def _facts(entry: Entry, view: View, name: str) -> h.Element:

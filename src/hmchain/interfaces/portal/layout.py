@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import htpy as h
 
 from hmchain.application.pages.markup import asset
@@ -25,7 +27,9 @@ def document(title: str, root: str, *content: h.Node, foot: str = "") -> str:
             h.link(rel="stylesheet", href=f"{root}{STYLE}"),
             h.script(src=f"{root}{SCRIPT}", defer=True),
         ],
-        h.body(data_root=root)[content, h.footer[h.p[RESEARCH_ONLY], h.p[foot] if foot else None]],
+        h.body(data_root=root, data_words=json.dumps(WORDS))[
+            content, h.footer[h.p[RESEARCH_ONLY], h.p[foot] if foot else None]
+        ],
     ]
     return printable(f"{made}\n", keep="\n")
 
@@ -37,11 +41,15 @@ def file(name: str) -> str:
     return (asset("hmchain.application.pages", "theme.css") if name == STYLE else "") + asset(__package__, name)
 
 
+WORDS = {"": "", "released": "to release", "taken": "to take", "rejected": "to reject"}
+"""Marks in words: nothing is done before they are applied."""
+
 HELP = (
     ("j k", "next, previous"),
     ("Enter", "open the item; Esc back to all"),
     ("r", "release"),
     ("b", "blank the rectangles, and release; in the gallery those where writing was found"),
+    ("t", "of two with one identifier take this one"),
     ("x", "reject"),
     ("u", "take the mark back"),
     ("Space", "select in the gallery"),
@@ -82,6 +90,8 @@ def decisions(marks: dict[str, int]) -> int:
 def said(marks: dict[str, int]) -> str:
     """Return the marks in words."""
     words = [f"{marks['released']} to release", f"{marks['rejected']} to reject"]
+    if marks["taken"]:
+        words.append(f"{marks['taken']} in place of another")
     if marks["blanked"]:
         words.append(f"{marks['blanked']} with parts blanked")
     if marks["devices"]:

@@ -7,6 +7,7 @@ const all = (selector) => Array.from(document.querySelectorAll(selector));
 const picture = one("#picture");
 const cards = all(".card");
 const help = one("#help");
+const words = JSON.parse(document.body.dataset.words);
 let current = -1;
 
 async function ask(path, fields) {
@@ -22,7 +23,7 @@ function showMarks(found) {
 }
 
 function showState(element, state) {
-  for (const known of ["released", "rejected"]) element.classList.toggle(known, known === state);
+  for (const known of Object.keys(words).filter(Boolean)) element.classList.toggle(known, known === state);
 }
 
 function shown(card) {
@@ -57,13 +58,15 @@ async function markItem(state) {
   fields.set("state", state);
   const scope = one("#scope");
   const label = scope.selectedOptions[0].textContent;
-  if (scope.value !== "item" && state && !window.confirm(`${state}: ${label}?`)) return;
+  if (scope.value !== "item" && state && !window.confirm(`Mark ${words[state] || state}: ${label}?`)) return;
+  const isUnused = state === "released" && rectangles.length;
+  if (isUnused && !window.confirm("Release it whole? The rectangles are not blanked then: b blanks them.")) return;
   const found = await ask("mark", fields);
   showMarks(found);
   const number = form.elements.number.value;
   const now = found.states[number] || "";
   const badge = one("#state");
-  badge.textContent = now || "no mark";
+  badge.textContent = words[now] || "no mark";
   showState(badge, now);
   if (state && now && scope.value === "item") one("#after")?.click();
 }
@@ -78,7 +81,7 @@ async function markCards(state, meant) {
   for (const card of cards) {
     const now = found.states[shown(card)] || "";
     showState(card, now);
-    card.querySelector(".mark").textContent = now;
+    card.querySelector(".mark").textContent = words[now];
   }
 }
 
@@ -172,6 +175,8 @@ function show() {
   const output = one("#shown");
   if (output) output.textContent = `${index + 1} of ${picture.dataset.frames}`;
   one("#frame").src = `../frame/${picture.dataset.number}/${index}${window_}`;
+  const other = one("#other");
+  if (other) other.src = `../other/${picture.dataset.number}/${index}${window_}`;
 }
 
 function loaded() {
@@ -266,6 +271,7 @@ const keys = {
   j: () => (cards.length ? move(1) : one("#after")?.click()),
   k: () => (cards.length ? move(-1) : one("#before")?.click()),
   r: () => mark("released"),
+  t: () => mark("taken"),
   x: () => mark("rejected"),
   u: () => mark(""),
   b: () => !picture ? cards.length && mark("found") : (rectangles.length ? mark("blanked") : (one("#progress").textContent = "Draw a rectangle first.")),

@@ -18,8 +18,11 @@ _THUMB, _SIDE = 224, 2048
 _NUMBER_MAX = 1e9
 _TEXT_MAX = 200
 _FILES = {layout.STYLE: CSS, layout.SCRIPT: JS, layout.ICON: SVG}
-_STATES = {"released": RELEASED, "blanked": RELEASED, "found": RELEASED, "rejected": REJECTED, "": ""}
-"""What a page says of items: blanked where somebody drew, and, of many, where writing was found in each."""
+_STATES = {
+    "released": RELEASED, "blanked": RELEASED, "found": RELEASED, "taken": RELEASED, "rejected": REJECTED, "": "",
+}  # fmt: skip
+"""What a page says of items: blanked where somebody drew, and, of many, where writing was found in each; taken in place
+of another content."""
 _REFUSED = Response(404, b"Nothing is here.", "text/plain")
 
 
@@ -33,6 +36,7 @@ class QuarantinePages:
             "item": self._item,
             "thumb": self._thumb,
             "frame": self._frame,
+            "other": self._other,
             "state": self._state,
         }
         self._post: dict[str, Callable[[Request], Response]] = {
@@ -78,6 +82,8 @@ class QuarantinePages:
             self._setting(),
             name=self._desk.name(number),
             found=self._desk.findings(number),
+            rival=self._desk.rival(number),
+            persons=self._desk.persons(number),
             reach={scope: self._desk.count(number, scope) for scope in SCOPES},
             beside=self._desk.beside(number),
             marks=self._desk.marks(),
@@ -94,6 +100,13 @@ class QuarantinePages:
             return _REFUSED
         window = _window(request.asked("centre"), request.asked("width"))
         return _picture(self._desk.png(given[0], given[1], window, _SIDE))
+
+    def _other(self, request: Request, given: list[int]) -> Response:
+        rival = self._desk.rival(given[0]) if len(given) == 2 else None
+        if rival is None:
+            return _REFUSED
+        window = _window(request.asked("centre"), request.asked("width"))
+        return _picture(rival.kept.png(given[1], window=window, side=_SIDE))
 
     def _state(self, request: Request, given: list[int]) -> Response:
         found = self._desk.progress
@@ -122,7 +135,9 @@ class QuarantinePages:
         try:
             if said == "blanked" and request.field("from_now_on") and numbers:
                 self._desk.from_now_on(numbers[0], regions)
-            changed = self._desk.mark(numbers, state, regions if said == "blanked" else (), scope, found=found)
+            drawn = regions if said in ("blanked", "taken") else ()
+            keep = [place[:_TEXT_MAX] for place in request.form.get("keep", ())]
+            changed = self._desk.mark(numbers, state, drawn, scope, found=found, replacing=said == "taken", keep=keep)
         except RectanglesError as error:
             return Response(400, f"{error.what}: {error.hint}.".encode(), "text/plain")
         if request.header("accept") != "application/json":

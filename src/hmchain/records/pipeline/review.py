@@ -122,12 +122,23 @@ def held_content(vault: Vault, held: HeldItem) -> BinaryIO:
     return spooled(vault.get_stream(quarantine_of(held.dataset), held.version, held.item.hex()))
 
 
+def is_conflict(held: HeldItem) -> bool:
+    """Tell whether a person must say which of two contents of one identifier to take."""
+    return CONFLICT in held.code
+
+
+def held_item_again(vault: Vault, held: HeldItem, blank: Rectangles = (), keep: frozenset[str] = frozenset()) -> Item:
+    """An item from quarantine as its source gave it."""
+    name = original_name(vault, held)
+    return Item(name, held.kind, lambda: held_content(vault, held), held.label, blank=blank, keep=keep)
+
+
 def require_releasable(held: HeldItem, *, replacing: bool = False) -> None:
     """Raise `NotReleasableError` for what no reviewer can let through, or only by saying which of two to take."""
     if not held.releasable:
         hint = "mend it at its source and extract it again, or reject it"
         raise NotReleasableError(f"item {held.item.hex()[:12]} is held: {held.reason}", hint)
-    if CONFLICT in held.code and not replacing:
+    if is_conflict(held) and not replacing:
         what = f"item {held.item.hex()[:12]} has an identifier of which other content was kept"
         raise NotReleasableError(
             what, "say which to take: release it with --replace, or reject it to stay with the other"
@@ -238,7 +249,7 @@ def _release(
         blank = tuple(dict.fromkeys(region for vote in votes for region in vote.regions))
         given.append((_known(catalogue, vault, held), blank, votes))
     tallies = extraction.release_all(
-        ((_item(vault, held, blank, keep), held.item) for held, blank, _ in given), replacing=replacing
+        ((held_item_again(vault, held, blank, keep), held.item) for held, blank, _ in given), replacing=replacing
     )
     passed = [
         (held, Decision(RELEASED, " and ".join(vote.reviewer for vote in votes), len(votes), now_ms, blank))
@@ -247,11 +258,6 @@ def _release(
     ]
     _close(catalogue, vault, passed, lasting=not replacing and not keep)
     return tuple(tallies)
-
-
-def _item(vault: Vault, held: HeldItem, blank: Rectangles, keep: frozenset[str]) -> Item:
-    name = original_name(vault, held)
-    return Item(name, held.kind, lambda: held_content(vault, held), held.label, blank=blank, keep=keep)
 
 
 def _known(catalogue: Catalogue, vault: Vault, held: HeldItem) -> HeldItem:

@@ -6,11 +6,14 @@ else. Bytes that make no sense give a view that says so, never an error that quo
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
@@ -21,14 +24,17 @@ from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten,
 from hmchain.records.sources.item import DICOM, IMAGE
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from pydicom import Dataset
 
 TEXT_LETTERS_MAX = 200_000
 """More of a text is not shown."""
 SIDE_MAX = 2048
-UNSEEN = "its pixels do not decode here: look at it with another program before you release it"
+UNSEEN = "its pixels cannot be decoded here: look at it with another program before you release it"
 _FRAMES_MAX = 1 << 16
 _THUMB_LETTERS, _THUMB_LINES = 44, 15
+_WHY_LETTERS_MAX = 240
+_NOTICE_SIDE = 400
 _PERCENT = (1, 99)
 _FACTS = (
     "Modality", "Manufacturer", "ManufacturerModelName", "SOPClassUID", "ImageType", "BurnedInAnnotation",
@@ -67,34 +73,29 @@ class View:
     """The reason why nothing can be shown."""
 
     def png(self, index: int, *, window: tuple[float, float] | None = None, side: int = SIDE_MAX) -> bytes | None:
-        """A frame as PNG of at most `side` pixels a side, grey within a window; None if it does not decode."""
+        """A frame as PNG of at most `side` pixels a side, grey within a window; why, if it does not decode.
+
+        None if there is no such frame.
+        """
         from PIL import Image
 
         if self.pictures is None or not 0 <= index < self.pictures.frames:
             return None
-        with suppress(Exception):  # decoders raise almost anything on damaged bytes
+        try:
             samples = self.pictures.samples(index)
             if samples.ndim == 2:
                 samples = _windowed(samples, window or self.window)
             image = Image.fromarray(np.ascontiguousarray(samples.astype(np.uint8)))
             image.thumbnail((side, side))
-            with io.BytesIO() as file:
-                image.save(file, "PNG", compress_level=1)
-                return file.getvalue()
-        return None
+            return _png(image)
+        except Exception as error:  # decoders raise almost anything on damaged bytes
+            return _written(f"Frame {index + 1} cannot be decoded:\n{_why(error)}", min(side, _NOTICE_SIDE))
 
     def thumb(self, side: int) -> bytes | None:
-        """A small picture of it as PNG: the middle frame, or how a text begins."""
-        from PIL import Image, ImageDraw
-
+        """A small picture of it as PNG: the middle frame, or how a text begins; why, if it does not decode."""
         if self.pictures is not None:
             return self.png(self.pictures.frames // 2, side=side)
-        image = Image.new("L", (side, side), 250)
-        text = "\n".join(line[:_THUMB_LETTERS] for line in (self.text or self.problem).split("\n")[:_THUMB_LINES])
-        ImageDraw.Draw(image).multiline_text((6, 6), text, fill=40)
-        with io.BytesIO() as file:
-            image.save(file, "PNG", compress_level=1)
-            return file.getvalue()
+        return _written(self.problem or self.text, side)
 
     def limits(self, index: int = 0) -> tuple[float, float]:
         """Centre and width of the window that shows a frame at first."""
@@ -112,10 +113,25 @@ def view(kind: str, file: BinaryIO) -> View:
         if kind == DICOM:
             return _dicom(file)
         if kind == IMAGE:
-            return View(_ImageFile(file.read(FILE_BYTES_MAX)))
+            pictures = _ImageFile(file.read(FILE_BYTES_MAX))
+            pictures.samples(pictures.frames // 2)
+            return View(pictures)
         return View(text=_text(file.read(TEXT_LETTERS_MAX * 4)))
-    except Exception:  # bytes that are not what they say raise almost anything
-        return View(problem="its bytes do not decode: it can only be rejected, or looked at with another program")
+    except Exception as error:  # bytes that are not what they say raise almost anything
+        return View(problem=f"it cannot be decoded here: look at it with another program, or reject it ({_why(error)})")
+
+
+def header(file: BinaryIO) -> str:
+    """Return the header of a DICOM object, a line an element; of its pixels, how many bytes and a digest."""
+    import pydicom
+
+    dataset = pydicom.dcmread(file, force=True)
+    pixels = dataset.get("PixelData")
+    if pixels is not None:
+        told = f"{len(pixels)} bytes, SHA-256 {hashlib.sha256(pixels).hexdigest()[:16]}"
+        del dataset.PixelData
+        return f"{dataset}\nPixel Data: {told}"
+    return str(dataset)
 
 
 class _DicomPictures:
@@ -181,9 +197,32 @@ def _dicom(file: BinaryIO) -> View:
     try:
         pictures = _DicomPictures(dataset)
         pictures.samples(pictures.frames // 2)
-    except Exception:  # decoders raise almost anything on damaged bytes
-        return View(text=str(dataset)[:TEXT_LETTERS_MAX], facts=facts, problem=UNSEEN)
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        return View(text=str(dataset)[:TEXT_LETTERS_MAX], facts=facts, problem=f"{UNSEEN} ({_why(error)})")
     return View(pictures, facts=facts, device=_device(dataset, pictures), window=_said_window(dataset, pictures))
+
+
+def _why(error: Exception) -> str:
+    """Say in a line why bytes do not decode, in the decoder's words: for the reviewer's eyes."""
+    last = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # of several decoders, of the last one
+    said = re.sub(r"\s*<[^>]*>", "", " ".join(last.split()))
+    return said if len(said) <= _WHY_LETTERS_MAX else f"{said[:_WHY_LETTERS_MAX]}..."
+
+
+def _written(text: str, side: int) -> bytes:
+    """Draw how a text begins, as PNG."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", (side, side), 250)
+    lines = [part for line in text.split("\n") for part in (wrap(line, _THUMB_LETTERS) or [""])]
+    ImageDraw.Draw(image).multiline_text((6, 6), "\n".join(lines[:_THUMB_LINES]), fill=40)
+    return _png(image)
+
+
+def _png(image: Image) -> bytes:
+    with io.BytesIO() as file:
+        image.save(file, "PNG", compress_level=1)
+        return file.getvalue()
 
 
 def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:

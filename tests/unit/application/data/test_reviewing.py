@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.data import extraction
+from hmchain.application.data import extraction, quarantine
 from hmchain.application.data.devices import blanking, device_rules, drop_device_rule
+from hmchain.application.data.quarantine import Choice
 from hmchain.application.data.reviewing import Desk, RectanglesError
 from hmchain.application.site import hospital, persons
 from hmchain.application.site.hospital import HospitalFolder
@@ -72,7 +73,7 @@ def test_a_mark_reaches_a_series_or_all_and_passes_over_what_nobody_can_release(
         assert opened.count(first, "series") == opened.mark([first], "released", scope="series") == 3
         assert opened.mark([damaged], "released") == 0
         assert opened.mark([damaged], "released", scope="filter") == 6
-        assert opened.marks() == {"released": 6, "rejected": 0, "blanked": 0, "devices": 0}
+        assert opened.marks() == {"released": 6, "rejected": 0, "blanked": 0, "taken": 0, "devices": 0}
         assert opened.mark([first], "") == 1 and opened.marks()["released"] == 5
         assert opened.mark([first], "released", scope="filter", found=True) == 0, "no writing was found in any"
         assert opened.mark([first], "released", ((0, 0, 1, 1),), scope="filter", found=True) == 6
@@ -165,6 +166,16 @@ def test_one_person_has_no_device_blanked_from_now_on_where_two_must_release(nor
         assert blanked(north) == 0, "who is not of the hospital any more does not count"
         drop_device_rule(records, 1)
         assert not device_rules(records)
+
+
+def test_what_another_decided_meanwhile_does_not_stop_what_is_marked(north: HospitalFolder) -> None:
+    with desk(north) as opened:
+        waiting = [each.number for each in opened.page().entries]
+        opened.mark(waiting, "rejected")
+        with hospital.open_records(north) as records:
+            quarantine.reject(records, Choice((opened.page().entries[0].item.item.hex(),)), [Reviewer("Meitner")])
+        assert applied(opened) == ("1 were decided meanwhile, elsewhere.", "6 rejected; their copies here are erased.")
+        assert opened.page().total == 0
 
 
 def test_rectangles_that_blank_nothing_or_are_too_many_are_refused(north: HospitalFolder) -> None:
