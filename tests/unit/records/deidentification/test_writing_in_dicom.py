@@ -18,6 +18,7 @@ from hmchain.records.deidentification.dicom import DicomDeidentifier, picture
 from hmchain.records.deidentification.outcome import REMOVED, Action, Clean, Held
 from hmchain.records.deidentification.profile import DicomRules, PixelRules, Profile
 from hmchain.records.deidentification.writing import Region, Verdict, Writing
+from hmchain.records.deidentification.writing.planes import Shown
 from support.dicom_objects import PSEUDONYMS, clean, collected, content, ct, held, item, outcome, written
 from support.image_files import seen_as_writing
 
@@ -36,7 +37,7 @@ class Inked:
     def __init__(self) -> None:
         self.looks = 0
 
-    def look(self, image: npt.NDArray[Any]) -> Writing:
+    def look(self, image: npt.NDArray[Any], shown: Shown | None = None) -> Writing:
         self.looks += 1
         return seen_as_writing(image.astype(np.float64) - float(image.min()) > INK / 2, doubt_max=8)
 
@@ -177,7 +178,7 @@ def test_found_writing_is_blanked_where_the_profile_says_so_and_the_object_says_
 
 
 def test_what_still_shows_writing_when_it_is_blanked_waits(detector: Inked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "look", lambda image: Writing(Verdict.UNSAFE, (Region(0, 0, 3, 3, 0.9),)))
+    monkeypatch.setattr(detector, "look", lambda image, shown=None: Writing(Verdict.UNSAFE, (Region(0, 0, 3, 3, 0.9),)))
     assert held(image(drawn()), looking(blank_found=True)).regions
 
 
@@ -251,7 +252,7 @@ def test_floating_samples_are_looked_at_and_so_are_those_that_are_no_numbers(
 
 def test_single_bits_are_looked_at_frame_by_frame_without_gaps_between_them(detector: Inked) -> None:
     seen: list[npt.NDArray[Any]] = []
-    detector.look = lambda image: seen.append(image) or Writing(Verdict.CLEAN)  # type: ignore[method-assign]
+    detector.look = lambda image, shown=None: seen.append(image) or Writing(Verdict.CLEAN)  # type: ignore[method-assign]
     bits = np.random.default_rng(1).integers(0, 2, (3, 33, 135), np.uint8)
     dataset = image(bits, BitsAllocated=1, BitsStored=1, HighBit=0)
     data = np.packbits(bits.ravel(), bitorder="little").tobytes()
@@ -388,7 +389,7 @@ def test_what_a_profile_blanks_is_blanked_too_where_a_person_was_asked_for_anoth
 class Dazzled(Inked):
     """A detector that sees nothing beside what is brightest."""
 
-    def look(self, image: npt.NDArray[Any]) -> Writing:
+    def look(self, image: npt.NDArray[Any], shown: Shown | None = None) -> Writing:
         brightest = np.where(image == image.max(), image, 0)
         return super().look(brightest)
 

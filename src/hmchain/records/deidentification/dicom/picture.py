@@ -13,10 +13,19 @@ from hmchain.records.deidentification.dicom.image import ImagePixels, image_pixe
 from hmchain.records.deidentification.dicom.mosaics import by_tiles, tile_shape
 from hmchain.records.deidentification.dicom.pixels import PixelOutput, goes_beyond, pixel_output
 from hmchain.records.deidentification.dicom.reading import NATIVE, DicomHeader, PixelElement
+from hmchain.records.deidentification.dicom.windows import windows_of
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import Profile
 from hmchain.records.deidentification.writing.answer import Verdict, Writing
-from hmchain.records.deidentification.writing.judging import combined, detector, doubts, further, judge, to_blank
+from hmchain.records.deidentification.writing.judging import (
+    combined,
+    detector,
+    doubts,
+    further,
+    judge,
+    through,
+    to_blank,
+)
 from hmchain.records.sources.item import Rectangles
 
 FRAMES_MAX = 2048
@@ -92,7 +101,7 @@ def _look(opened: DicomHeader, output: PixelOutput) -> Writing:
     so are the tiles of a slide, which nobody's patience would outlast."""
     if output.image.frames > FRAMES_MAX:
         return Writing(Verdict.LOOK)
-    look, tile = detector().look, tile_shape(opened)
+    look, tile = through(detector().look, windows_of(opened)), tile_shape(opened)
     try:
         return judge(planes_of(output, opened.elements), output.image.frames, by_tiles(look, tile) if tile else look)
     except Hold:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
 from hmchain.records.deidentification.writing.net import CELL, Net
-from hmchain.records.deidentification.writing.planes import Plane, brightness, halved
+from hmchain.records.deidentification.writing.planes import Plane, Shown, brightness, halved
 from hmchain.records.deidentification.writing.regions import merged, regions
 
 _SIDE_MIN = 8
@@ -70,16 +70,16 @@ class Detector:
         """The net is loaded at the first look."""
         self._net = Net()
 
-    def look(self, image: NDArray[np.generic]) -> Writing:
-        """Judge an image of (rows, columns) or (rows, columns, 3), of any integer or float type.
+    def look(self, image: NDArray[np.generic], shown: Shown | None = None) -> Writing:
+        """Judge an image of (rows, columns) or (rows, columns, 3), of any integer or float type, or a window of it.
 
         What cannot be judged is for a person: too large, of another shape, with a value that is no number. One letter
         alone is as well: R and L at the side of a radiograph are no name, but what is left of one looks the same.
         """
-        scores = self.scores(image)
+        scores = self.scores(image, shown)
         return scores.writing() if scores else Writing(Verdict.LOOK)
 
-    def scores(self, image: NDArray[np.generic]) -> Scores | None:
+    def scores(self, image: NDArray[np.generic], shown: Shown | None = None) -> Scores | None:
         """What the net says of every part of an image; nothing of what it cannot judge."""
         if not _judgeable(image):
             return None
@@ -89,7 +89,7 @@ class Detector:
                 return None
             times = 1
             while np.ptp(plane) > 0 and (times == 1 or min(plane.shape) >= _HALVED_MIN):
-                maps.append((times, self._net.scores(plane)))
+                maps.append((times, self._net.scores(plane, shown)))
                 plane, times = halved(plane), 2 * times
         return Scores(image.shape[0], image.shape[1], tuple(maps))
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
 from hmchain.records.deidentification.writing.detector import Detector
+from hmchain.records.deidentification.writing.planes import Levels, Shown
 from hmchain.records.deidentification.writing.regions import merged
 from hmchain.records.sources.item import Rectangles
 
@@ -42,6 +43,17 @@ def judge(frames: Iterable[Sequence[Plane]], count: int, look: Look) -> Writing:
     together = iter(frames) if count <= ALONE_MAX else _in_groups(frames)
     large = (plane for planes in together for plane in planes if max(plane.shape) > SIDE_MAX)
     return combined(closely(look, plane) for plane in large)
+
+
+def through(look: Callable[..., Writing], windows: Sequence[Shown]) -> Look:
+    """A detector's look at an image, and one through each of the windows that are narrow in it."""
+
+    def look_through(plane: Plane) -> Writing:
+        levels = Levels.of(plane) if windows else None
+        narrow = [shown for shown in windows if levels and levels.hide(shown)]
+        return combined((look(plane), *(look(plane, shown) for shown in narrow))) if narrow else look(plane)
+
+    return look_through
 
 
 def closely(look: Look, plane: Plane) -> Writing:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hmchain.records.deidentification.writing.planes import CHANNELS, Levels, Plane, channels
+from hmchain.records.deidentification.writing.planes import CHANNELS, Levels, Plane, Shown, channels
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,9 +35,9 @@ class Net:
     def __getstate__(self) -> dict[str, None]:
         return {"_session": None}
 
-    def scores(self, plane: Plane) -> Plane:
+    def scores(self, plane: Plane, shown: Shown | None = None) -> Plane:
         """A score from 0 to 1 for every cell of an image, strip by strip, so that memory is bounded by a strip."""
-        levels = Levels.of(plane)
+        levels = Levels.of(plane, shown)
         strip = max(PIXELS_A_TIME // plane.shape[1] // _STEP * _STEP, 2 * _OVERLAP + _STEP)
         if plane.shape[0] <= strip:
             return self._strip(plane, levels)

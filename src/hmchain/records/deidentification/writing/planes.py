@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
+Shown = tuple[float, float]
+"""The least and the greatest value that a window shows."""
 
 CHANNELS = 4
 _AROUND = 10
 """Pixels to each side that a pixel is compared with: about a letter."""
 _SAMPLES = 1 << 16
+_NARROW = 8
+"""Times as many values as a window shows, of which writing that is faint in the window is not found."""
 _FAINT = 2e-3
 """Share of the window under which a difference is none."""
 
@@ -53,14 +58,21 @@ class Levels:
     high: float
 
     @classmethod
-    def of(cls, plane: Plane) -> Levels:
-        """The levels of a whole image."""
+    def of(cls, plane: NDArray[Any], shown: Shown | None = None) -> Levels:
+        """The levels of a whole image, if not of a viewer that shows other values."""
         low, high = float(plane.min()), float(plane.max())
+        if shown is not None:
+            return cls(low, *shown, high)
         sample = plane.reshape(-1)[:: max(plane.size // _SAMPLES, 1)]
         dark, bright = (float(one) for one in np.percentile(sample, (1, 99)))
         if bright <= dark:  # nearly all of it is one value
             dark, bright = low, high
         return cls(low, dark, bright, high)
+
+    def hide(self, shown: Shown) -> bool:
+        """Tell whether what can be read in a window is too faint in these levels."""
+        begin, end = shown
+        return begin < self.high and end > self.low and self.bright - self.dark > _NARROW * (end - begin)
 
 
 def channels(plane: Plane, levels: Levels | None = None) -> Plane:
