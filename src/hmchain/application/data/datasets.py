@@ -8,6 +8,7 @@ from itertools import islice
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.hospital import Records
 from hmchain.records.catalogue import ActionCount, Dataset, RecordEntry, UnknownVersionError, Version
+from hmchain.records.catalogue.accounts import Account
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Description:
     """Deeds of de-identification, by element."""
     entries: tuple[RecordEntry, ...]
     """The first of its records."""
+    account: Account
+    """What the files of its sources are now."""
+    kind: str
+    """Of its items, where all are of one."""
 
 
 def versions(records: Records) -> tuple[Version, ...]:
@@ -52,12 +57,15 @@ def describe(records: Records, name: str, number: int | None, limit: int) -> Des
     catalogue, version = records.catalogue, _as_registered(records, name, number)
     dataset = catalogue.dataset(name)
     assert dataset is not None, "a version belongs to a dataset"
+    kinds = {kind for kind, _ in catalogue.media(name, version.number)}
     return Description(
         version,
         dataset,
         catalogue.duplicates(name, version.number),
         tuple(catalogue.actions(name, version.number)),
         tuple(islice(catalogue.records(name, version.number), limit)),
+        catalogue.account(name, version.number),
+        kinds.pop() if len(kinds) == 1 else "",
     )
 
 

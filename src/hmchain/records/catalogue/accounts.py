@@ -24,7 +24,13 @@ class Fate(StrEnum):
     WRITTEN = "written"
     UPDATED = "updated"
     """Written, in the place of an earlier edition of itself, which had been counted as written."""
+    RELEASED = "released"
+    """Written, since a person let it through."""
     HELD = "held"
+    REJECTED = "rejected"
+    """Held, until a person rejected it."""
+    ERASED = "erased"
+    """Written or held, and erased since."""
     TWICE = "twice"
     OLDER = "older"
     """An earlier edition than the one that is written."""
@@ -35,7 +41,18 @@ class Fate(StrEnum):
 TAKEN, IN_PART = "taken", "in_part"
 """What a file is of which all, or something while the rest waits, was written."""
 
-FATES = (TAKEN, IN_PART, Fate.HELD, Fate.TWICE, Fate.OLDER, Fate.PASSED, Fate.NOT_HAD)
+FATES = (
+    TAKEN,
+    IN_PART,
+    Fate.RELEASED,
+    Fate.HELD,
+    Fate.REJECTED,
+    Fate.ERASED,
+    Fate.TWICE,
+    Fate.OLDER,
+    Fate.PASSED,
+    Fate.NOT_HAD,
+)
 """The ways that a file can go."""
 
 Became = Mapping[tuple[Fate, str], int]
@@ -55,7 +72,7 @@ class Account:
     """Sums over all files of a version; those by what became of them add up to those that were found."""
 
     files: Mapping[str, int] = field(default_factory=dict)
-    """By one of `FATES`."""
+    """By one of `FATES`: what they are now, also after a release, a rejection or an erasure."""
     parts: Mapping[str, int] = field(default_factory=dict)
     """By `Fate`. Of two editions the one that is written and the older one are counted, in whatever order they came."""
     passed_over: Mapping[str, Count] = field(default_factory=dict)
@@ -124,9 +141,9 @@ class _Counts:
 def _of_file(became: Mapping[tuple[Fate, str], int]) -> tuple[str, str]:
     """What a file counts as, by all that became of its parts, and the reason if there is one."""
     fates = {fate for fate, _ in became}
-    if fates & {Fate.WRITTEN, Fate.UPDATED}:
-        return (IN_PART if Fate.HELD in fates else TAKEN), ""
-    for fate in (Fate.HELD, Fate.NOT_HAD, Fate.TWICE, Fate.OLDER, Fate.PASSED):
+    if written := fates & {Fate.WRITTEN, Fate.UPDATED, Fate.RELEASED}:
+        return (IN_PART if Fate.HELD in fates else Fate.RELEASED if written == {Fate.RELEASED} else TAKEN), ""
+    for fate in (Fate.HELD, Fate.NOT_HAD, Fate.REJECTED, Fate.ERASED, Fate.TWICE, Fate.OLDER, Fate.PASSED):
         if fate in fates:
             most = max((count, why) for (each, why), count in became.items() if each is fate)
             return fate, most[1]

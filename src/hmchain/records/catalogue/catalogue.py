@@ -19,7 +19,8 @@ import msgspec
 from hmchain import decoding
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey
-from hmchain.records.catalogue.accounts import Account, Became, add_up, decode, encode
+from hmchain.records.catalogue import outcomes
+from hmchain.records.catalogue.accounts import Account, Became, Fate, add_up, decode, encode
 from hmchain.records.catalogue.database import CatalogueError, Database
 from hmchain.records.catalogue.editions import Editions
 from hmchain.records.catalogue.entries import (
@@ -195,7 +196,7 @@ class Catalogue:
 
     def _add_item(self, database: sqlite3.Connection, dataset: str, version: int, item: ItemDone) -> None:
         key = (dataset, version)
-        became = dict(item.became)
+        became = {} if item.is_released else dict(item.became)
         for cleared in item.clears:
             database.execute(_DELETE_ITEM, (*key, cleared))
         if item.clears:  # the same item twice in one run: a server's answers may overlap
@@ -205,7 +206,11 @@ class Catalogue:
             "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
             (*key, item.name, item.duplicates, item.file, encode(became) if became else ""),
         )
+        if not item.is_released:
+            outcomes.write(database, *key, item.name, item.made)
         for record in item.replaced:
+            if item.is_released:  # a person said that this one is right, and that one was wrong
+                outcomes.turn(database, *key, record, Fate.OLDER)
             database.execute(_DELETE_RECORD, (*key, record))
             database.execute(_DELETE_WORDS, (*key, record))
         for entry in item.records:
@@ -216,6 +221,8 @@ class Catalogue:
                  attributes),
             )  # fmt: skip
             _index(database, dataset, version, entry)
+        if item.is_released:
+            outcomes.release(database, *key, item.name.hex(), item.became, item.made)
         self._editions.write(database, dataset, version, item.records)
         for action in item.actions:
             database.execute(
@@ -331,6 +338,14 @@ class Catalogue:
         found = self._file.query(sql, (dataset, version, name))
         return decode(found[0][0]) if found else {}
 
+    def records_of(self, dataset: str, version: int, name: bytes) -> list[tuple[Fate, int, str]]:
+        """What became of parts of an item that went into records, how many, and the records' ids."""
+        sql = """SELECT fate, parts, target FROM outcomes WHERE dataset = ? AND version = ? AND name = ?
+            AND fate IN (?, ?, ?) ORDER BY target"""
+        fates = (Fate.WRITTEN, Fate.UPDATED, Fate.RELEASED)
+        return [(Fate(fate), parts, record)
+                for fate, parts, record in self._file.query(sql, (dataset, version, name, *fates))]  # fmt: skip
+
     def account(self, dataset: str, version: int) -> Account:
         """What became of all files of a version; of those that an earlier edition of this program took, nothing."""
         sql = "SELECT file, became FROM items WHERE dataset = ? AND version = ? AND became <> '' ORDER BY file"
@@ -352,6 +367,8 @@ class Catalogue:
             found = database.execute(f"SELECT dataset, version, record FROM records {_CHOSEN}", values).fetchall()  # noqa: S608
             database.execute(f"DELETE FROM records {_CHOSEN}", values)  # noqa: S608
             database.executemany("DELETE FROM words WHERE dataset = ? AND version = ? AND record = ?", found)
+            for name, number, entry in found:
+                outcomes.turn(database, name, number, entry, Fate.ERASED)
             if found:
                 database.execute("INSERT INTO words (words) VALUES ('rebuild')")
             versions = sorted({(name, number) for name, number, _ in found})

@@ -8,9 +8,10 @@ from pathlib import Path
 from hmchain import files, sqlite
 from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
+from hmchain.records.catalogue.outcomes import SCHEMA as OUTCOMES
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
@@ -50,6 +51,7 @@ _MIGRATIONS = {
     "ALTER TABLE items ADD COLUMN became TEXT NOT NULL DEFAULT ''",
     6: "".join(f"DROP INDEX IF EXISTS held_by_{name};" for name in ("item", *_INDEXED)) + _INDEXES,
     7: f"ALTER TABLE blanked_devices RENAME TO unsigned;{_DEVICES}{_SIGNED_BY_NOBODY}",
+    8: OUTCOMES,
 }  # fmt: skip
 """The change that brings a file from one version to the next."""
 _SCHEMA = f"""
@@ -87,7 +89,7 @@ CREATE TABLE held_subjects (
 CREATE INDEX held_by_subject ON held_subjects (subject);
 {_REVIEW}{_VOTES}{_DEVICES}{_INDEXES}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
-{EDITIONS}
+{EDITIONS}{OUTCOMES}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
 PRAGMA user_version = {SCHEMA_VERSION};
 """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hmchain.records.catalogue.accounts import Became
+from hmchain.records.catalogue.outcomes import Outcomes
 from hmchain.records.deidentification.outcome import Action, Edition
 from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.deidentification.profile import Profile
@@ -149,5 +150,9 @@ class ItemDone:
     """Keyed digest of the mark of the file that it is, or is a part of; nothing of an item from quarantine."""
     became: Became = field(default_factory=dict)
     """What became of its parts, for the account."""
+    made: Outcomes = field(default_factory=dict)
+    """Which records, or which place in quarantine, its parts went into."""
+    is_released: bool = False
+    """Of an item from quarantine, whose name is its id there."""
     clears: tuple[bytes, ...] = ()
     """Under which names it was written down when it could not be had, or was passed over."""

@@ -15,9 +15,11 @@ import msgspec
 
 from hmchain import decoding
 from hmchain.keys import SecretKey
+from hmchain.records.catalogue import outcomes
+from hmchain.records.catalogue.accounts import Fate
 from hmchain.records.catalogue.database import Database
 from hmchain.records.catalogue.decisions import Decision, Decisions, Vote
-from hmchain.records.catalogue.entries import PENDING, HeldItem
+from hmchain.records.catalogue.entries import PENDING, REJECTED, HeldItem
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.sources.item import Rectangles
 
@@ -118,6 +120,8 @@ class Quarantine:
                 said = (decision.state, decision.reviewer, decision.decided_ms, held.content)
                 database.execute(sql, (*said, *held.place))
                 _forget_subjects(database, held)
+                if decision.state == REJECTED:
+                    outcomes.turn(database, held.dataset, held.version, held.item.hex(), Fate.REJECTED)
                 if lasting:
                     self.decisions.write(database, held, decision)
 
@@ -133,6 +137,7 @@ class Quarantine:
             database.execute(f"DELETE FROM held WHERE {_ONE}", held.place)  # noqa: S608
             database.execute(f"DELETE FROM votes WHERE {_ONE}", held.place)  # noqa: S608
             _forget_subjects(database, held)
+            outcomes.turn(database, held.dataset, held.version, held.item.hex(), Fate.ERASED)
 
 
 def _from(wanted: HeldFilter) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hmchain.records.catalogue import Catalogue, Dataset, ItemDone
 from hmchain.records.catalogue.accounts import Account, Fate
-from hmchain.records.pipeline.tally import AccountError, Gathered, Line, listed
+from hmchain.records.pipeline.tally import AccountError, Gathered, Line, known, listed
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import FoundFile, Item, Source
 
@@ -48,22 +48,28 @@ class Accounting:
         """Note an item that an earlier run had done; `name` is the digest of its mark."""
         if self._told is not None:
             file = self._finds.current.name if self._finds else mark
-            for line in listed(file, "", self._catalogue.became(self._dataset.name, self._version, name)):
+            place = (self._dataset.name, self._version, name)
+            for line in known(file, "", self._catalogue.became(*place), self._catalogue.records_of(*place)):
                 self._told(line)
 
     def handled(self) -> None:
         """Note that an item came back."""
         self._handled += 1
 
-    def settled(self, item: Item, done: ItemDone, got: Gathered, *, waits: bool) -> ItemDone:
+    def settled(self, item: Item, done: ItemDone, got: Gathered, waits: str) -> ItemDone:
         """Note what became of an item, and add it to what is written down of it."""
-        self._unsettled += not got.settle(waits=waits)
+        self._unsettled += not got.settle(waits)
         self._tell(item, got)
         names = [self._digest("again", item.known_by)]
         if not item.part:
             names.append(self._digest("passed", item.file.known_by))
         became = dict(got.became)
-        return replace(done, file=self._file(item.file), became=became, clears=tuple(names))
+        return replace(done, file=self._file(item.file), became=became, made=dict(got.made), clears=tuple(names))
+
+    def released(self, done: ItemDone, got: Gathered, waits: str) -> ItemDone:
+        """Add what became of an item from quarantine to what is written down of it."""
+        got.settle(waits)
+        return replace(done, became=dict(got.became), made=dict(got.made), is_released=True)
 
     def again(self, item: Item, became: Mapping[tuple[Fate, str], int]) -> ItemDone:
         """Account for an item that the next run is to ask for again: it is not done."""

@@ -185,7 +185,7 @@ class Extraction:
 
         `released` is the id in quarantine of an item that comes from there.
         """
-        got = Gathered()
+        got = Gathered(written_as=Fate.WRITTEN if released is None else Fate.RELEASED)
         self._gather(item, found, got)
         waiting, decided = self._hold(item, got, released) if got.held else (None, None)
         done = ItemDone(
@@ -199,8 +199,11 @@ class Extraction:
             patients=tuple(got.patients.values()),
             same=tuple(sorted(got.same)),
         )
+        waits = waiting.item.hex() if waiting else ""
         if released is None:
-            done = self._accounting.settled(item, done, got, waits=waiting is not None)
+            done = self._accounting.settled(item, done, got, waits)
+        else:
+            done = self._accounting.released(done, got, waits)
         self._note(item, done, got)
         self._tally = replace(
             self._tally,
@@ -219,7 +222,7 @@ class Extraction:
         """Remember what to write into the catalogue of an item."""
         if got.labels and not got.entries:
             self._late.add(done, got.labels)
-        elif got.entries or got.duplicates or done.held or not got.opted_out:
+        elif got.entries or got.duplicates or done.held or done.is_released or not got.opted_out:
             if got.labels:
                 self._catalogue.label(self._dataset.name, self._version, got.labels)
             self._batch.items.append(done)
@@ -292,7 +295,7 @@ class Extraction:
         entry = _entry(clean, put.size, item, known)
         if put.outcome is PutOutcome.REFUSED and known and known.supersedes(clean):
             got.duplicates += 1
-            got.add(Fate.OLDER, parts=clean.parts)
+            got.into(clean.record, Fate.OLDER, clean.parts)
         elif put.outcome is PutOutcome.REFUSED:
             what = "another object of this identifier has other content"
             got.held.append(Held(CONFLICT, what, releasable=True, parts=clean.parts))
@@ -301,13 +304,13 @@ class Extraction:
             got.held.append(Held(CONFLICT, what, releasable=False, parts=clean.parts))
         elif put.outcome is PutOutcome.SAME and known and not known.is_superseded_by(clean):
             got.duplicates += 1
-            got.add(Fate.TWICE, parts=clean.parts)
+            got.into(clean.record, Fate.TWICE, clean.parts)
             if known.is_catalogued and entry.label and not known.entry.label:
                 got.labels[entry.record] = entry.label
         else:
             got.updated += put.outcome is PutOutcome.REPLACED and known is not None
-            fate = Fate.UPDATED if known else Fate.WRITTEN
-            got.add(fate, parts=clean.parts)
+            fate = Fate.UPDATED if known and got.written_as is Fate.WRITTEN else got.written_as
+            got.into(clean.record, fate, clean.parts)
             got.written[entry.record] = (fate, clean.parts)
             if known and known.is_catalogued:
                 got.again.add(entry.record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hmchain.errors import DataError
@@ -60,13 +60,15 @@ class Line:
     """The id of the record that was written, where an item of this run was."""
 
 
-_WRITTEN = (Fate.WRITTEN, Fate.UPDATED)
+_WRITTEN = (Fate.WRITTEN, Fate.UPDATED, Fate.RELEASED)
 
 
 @dataclass
 class Gathered:
     """The results of one item, while they come."""
 
+    written_as: Fate = Fate.WRITTEN
+    """What its records are that the version has not yet."""
     entries: dict[str, RecordEntry] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
     """Records among `entries` of which the catalogue has an entry already."""
@@ -85,6 +87,8 @@ class Gathered:
     """Parts that are accounted for; those that are held are not until it is known whether they wait."""
     written: dict[str, tuple[Fate, int]] = field(default_factory=dict)
     """Of each record how it was written, and the parts that went into it."""
+    made: Counter[tuple[str, Fate, str]] = field(default_factory=Counter)
+    """Parts by the record, or the item in quarantine, that they went into."""
     of: int | None = None
     """The parts in all, as its outcomes say."""
 
@@ -97,28 +101,49 @@ class Gathered:
         """Account for some parts; a row without any is one way that a file can go too."""
         self.became[fate, why] += parts
 
+    def into(self, record: str, fate: Fate, parts: int) -> None:
+        """Account for parts that are in a record, this item's or the same one's of another."""
+        self.add(fate, parts=parts)
+        self.made[record, fate, ""] += parts
+
     def only_written(self) -> None:
         """Forget what is not written: the item is gone through once more."""
         kept = {key: parts for key, parts in self.became.items() if key[0] in _WRITTEN}
         self.became, self.duplicates, self.of = Counter(kept), 0, None
+        self.made = Counter({key: parts for key, parts in self.made.items() if key[1] in _WRITTEN})
 
-    def settle(self, *, waits: bool) -> bool:
-        """Account for what is held. Returns whether all parts are accounted for.
+    def settle(self, waits: str) -> bool:
+        """Account for what is held; `waits` is the id under which it waits, if it does not already. Returns whether all
+        parts are accounted for.
 
         An item that broke off while it was read says too few of itself: the rest of it waits with what is held.
         """
         for held in self.held:
-            self.add(*((Fate.HELD, held.code) if waits else (Fate.TWICE, "")), held.parts)
+            self._hold(held.code, held.parts, waits)
         missing = (self.of or 0) - sum(self.became.values())
         if self.held and missing > 0:
-            self.add(*((Fate.HELD, self.held[0].code) if waits else (Fate.TWICE, "")), missing)
+            self._hold(self.held[0].code, missing, waits)
             missing = 0
         return missing == 0
+
+    def _hold(self, code: str, parts: int, waits: str) -> None:
+        if waits:
+            self.add(Fate.HELD, code, parts)
+            self.made[waits, Fate.HELD, code] += parts
+        else:
+            self.add(Fate.TWICE, parts=parts)
 
     def lines(self, file: str, part: str) -> list[Line]:
         """Say by name what became of the item."""
         each = [Line(file, part, fate, "", parts, record) for record, (fate, parts) in self.written.items()]
         return each + listed(file, part, {key: n for key, n in self.became.items() if key[0] not in _WRITTEN})
+
+
+def known(file: str, part: str, became: Became, written: Sequence[tuple[Fate, int, str]]) -> list[Line]:
+    """Say by name what became of an item, as it was written down."""
+    each = [Line(file, part, fate, "", parts, record) for fate, parts, record in written]
+    of = {fate for fate, _, _ in written}
+    return each + listed(file, part, {key: parts for key, parts in became.items() if key[0] not in of})
 
 
 def listed(file: str, part: str, became: Became | Mapping[tuple[Fate, str], int]) -> list[Line]:

@@ -114,7 +114,7 @@ def extract(
             records, into, source, title=title, project=project, profile=profile, schema=wanted.schema,
             workers=_processes(workers), progress=progress, told=told,
         )  # fmt: skip
-    output.show(found, views.show_extracted, json=views.extracted)
+    output.show(found, lambda made: views.show_extracted(made, names), json=views.extracted)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain data inspect /mnt/mri"))
@@ -137,7 +137,7 @@ def inspect(
         found = deidentification.inspect(
             source, profile=profile, schema=wanted.schema, limit=limit, progress=progress, told=told
         )
-    output.show(found, views.show_inspected, json=views.inspected)
+    output.show(found, lambda made: views.show_inspected(made, names), json=views.inspected)
 
 
 @app.command(cls=ResumedCommand, epilog=example("hmchain data deidentify /mnt/mri --project brain --output clean"))
@@ -171,7 +171,7 @@ def deidentify(
             records, source, target, project, profile=profile, schema=wanted.schema,
             workers=_processes(workers), progress=progress, told=told,
         )  # fmt: skip
-    output.show(found, lambda made: views.show_clean_files(made, target), json=views.inspected)
+    output.show(found, lambda made: views.show_clean_files(made, target, names), json=views.inspected)
 
 
 def _processes(wanted: int | None) -> int:

@@ -12,6 +12,7 @@ from hmchain.application.data.labels import LabelState
 from hmchain.application.data.publication import VersionCheck
 from hmchain.application.data.registration import Registration, RegistrationPreview, WrittenCard, WrittenProof
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.data.show_account import show_account
 from hmchain.interfaces.cli.data.show_extraction import taken_over
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.plain import plain, size
@@ -66,6 +67,7 @@ def description(found: Description) -> dict[str, object]:
     return {
         **version, "title": about.title, "project": about.project, "profile": about.profile.name,
         "duplicates": found.duplicates, "actions": found.actions, "entries": found.entries,
+        **({"account": found.account.as_json()} if found.account.files else {}),
     }  # fmt: skip
 
 
@@ -82,6 +84,8 @@ def show_version(found: Description) -> None:
         ("project, profile", f"{about.project}, {about.profile.name}: {about.profile.title}"),
         ("root", version.root.hex() if version.root else f"- (open: `hmchain data register {version.dataset}`)"),
     ))  # fmt: skip
+    if found.account.files:
+        show_account(found.account, found.kind)
     if found.actions:
         output.heading("What de-identification did")
         if output.is_wide() or len(found.actions) <= _ACTIONS_SHOWN:

@@ -12,20 +12,10 @@ from hmchain.application.data.preparation import PreparedImages
 from hmchain.application.data.rows import PreparedRows
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.data.show_account import show_account
 from hmchain.plain import plain, size
-from hmchain.records.catalogue.accounts import IN_PART, TAKEN, Account, Fate
-from hmchain.records.sources.item import DICOM, FHIR, HL7, IMAGE, TABLE
+from hmchain.records.catalogue.accounts import TAKEN, Account, Fate
 
-_FATES: tuple[tuple[str, str, Fate | None], ...] = (
-    ("written", TAKEN, Fate.WRITTEN),
-    ("written, and some of it held", IN_PART, None),
-    ("given twice", Fate.TWICE, Fate.TWICE),
-    ("older editions", Fate.OLDER, Fate.OLDER),
-    ("not had", Fate.NOT_HAD, Fate.NOT_HAD),
-)
-"""How a row is called, and what of files and of parts it counts; for each reason why some are held or passed over
-there is a row too."""
-_UNITS = {DICOM: "objects", IMAGE: "pictures", FHIR: "resources", HL7: "messages", TABLE: "rows"}
 CLASSES_MAX = 40
 """More folders than that are hardly classes."""
 
@@ -43,20 +33,21 @@ def extracted(found: ExtractedVersion) -> dict[str, object]:
             "account": found.account.as_json(), **_of_source(found)}  # fmt: skip
 
 
-def show_extracted(found: ExtractedVersion) -> None:
-    """Say what an extraction did."""
+def show_extracted(found: ExtractedVersion, names: Path | None = None) -> None:
+    """Say what an extraction did; `names` is the list that it wrote."""
     version, tally = found.version, found.tally
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}: {version.records} records, "
                     f"{version.subjects} patients, {size(version.size)}"),
         ("extracted now", f"{tally.records} records of {tally.items} items"
                           + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
-        ("held back", f"{tally.held}: `hmchain data quarantine list`" if tally.held else 0),
+        ("held back", _held(tally.held, version.held)),
         *([("decided before", f"{tally.released} released, {tally.rejected} rejected by a reviewer")]
           if tally.released or tally.rejected else []),
         *_labels(found.labels),
     ))  # fmt: skip
-    _show_account(found.account, found.kind)
+    show_account(found.account, found.kind)
+    _say_how_to_see_more(found.account, names)
     if found.labels.unlabelled:
         _say_of_folders(found.unlabelled_folders)
     if version.held:
@@ -68,13 +59,19 @@ def show_extracted(found: ExtractedVersion) -> None:
         output.say(f"Next: `hmchain data show {version.dataset}`, then `hmchain data register {version.dataset}`")
 
 
+def _held(now: int, waiting: int) -> str:
+    """What this run held back, and what waits in all."""
+    said = f"{now}" if now == waiting else f"{now} now; {waiting} wait in all"
+    return f"{said}: `hmchain data quarantine list`" if waiting else said
+
+
 def inspected(found: Inspection) -> dict[str, object]:
     """The same as JSON."""
     return {**trial.as_report(found.trial), **_of_source(found)}
 
 
-def show_inspected(found: Inspection) -> None:
-    """Say what de-identification makes of a source."""
+def show_inspected(found: Inspection, names: Path | None = None) -> None:
+    """Say what de-identification makes of a source; `names` is the list that was written."""
     done = found.trial
     output.fields((
         ("items", done.items),
@@ -82,7 +79,8 @@ def show_inspected(found: Inspection) -> None:
         ("patients", done.patients),
         ("labels", output.listed(f"{label} {count}" for label, count in done.labels.items() if label)),
     ))  # fmt: skip
-    _show_account(done.account, found.kind)
+    show_account(done.account, found.kind)
+    _say_how_to_see_more(done.account, names)
     if done.held:
         output.heading("Held back")
         output.table(
@@ -99,9 +97,9 @@ def show_inspected(found: Inspection) -> None:
     _say_of_folders(found.unlabelled_folders)
 
 
-def show_clean_files(found: Inspection, folder: Path) -> None:
+def show_clean_files(found: Inspection, folder: Path, names: Path | None = None) -> None:
     """Say what was written, and that it is not encrypted."""
-    show_inspected(found)
+    show_inspected(found, names)
     output.say(f"Clean files, {trial.REPORT} and {trial.PROVENANCE} are in {folder}. They are not encrypted there.")
 
 
@@ -119,22 +117,13 @@ def _say_of_folders(folders: int) -> None:
         )
 
 
-def _show_account(account: Account, kind: str) -> None:
-    """Say what became of the files that were found: the rows below the first add up to it."""
-    found, files, parts = account.found, account.files, account.parts
-    rows: list[tuple[str, int, int | str]] = [("found", found.files, found.parts)]
-    rows += [
-        (name, files.get(fate, 0), parts.get(part, 0) if part else "")
-        for name, fate, part in _FATES
-        if files.get(fate) or (part and parts.get(part))
-    ]
-    rows += [(f"held: {code}", count.files, count.parts) for code, count in account.held.items()]
-    rows += [(f"passed over: {why}", count.files, count.parts) for why, count in account.passed_over.items()]
-    output.heading("What became of the files")
-    output.table(("", "files#", f"{_UNITS.get(kind, 'parts')}#"), rows)
-    if Fate.NOT_HAD in files:
+def _say_how_to_see_more(account: Account, names: Path | None) -> None:
+    """Say how what was not had comes, and what tells each file by name."""
+    if Fate.NOT_HAD in account.files:
         output.say("Run the same again for what was not had.")
-    if set(files) - {TAKEN}:
+    if names is not None:
+        output.say(f"{names} says what became of each, by name: names may tell who a patient is.")
+    elif set(account.files) - {TAKEN}:
         output.say("With --list FILE the same command writes what became of each, by name.")
 
 
