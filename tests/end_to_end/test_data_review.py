@@ -126,9 +126,25 @@ def test_a_profile_says_one_person_or_two(tmp_path: Path) -> None:
 def test_a_misspelt_filter_is_not_taken_for_an_empty_desk(steward: Steward, screens: Path) -> None:
     steward.run("extract", str(screens), "--into", "us")
     assert steward.run("quarantine", "list", "su", expect=2)["error"]["code"] == "no_such_version"
+    assert steward.run("quarantine", "list", "--dataset", "su", expect=2)["error"]["code"] == "no_such_version"
+    assert len(steward.run("quarantine", "list", "--dataset", "us", "--reason", "damaged")) == 2
     assert (
         steward.run("quarantine", "review", "su", "--reviewer", "Curie", expect=2)["error"]["code"] == "no_such_version"
     )
     typo = ("quarantine", "reject", "--dataset", "su", "--reviewer", "Curie")
     assert steward.run(*typo, expect=2)["error"]["code"] == "no_such_version"
     assert "11 items in all" in steward.show("quarantine", "list", "--reason", "burnt_in")
+
+
+def test_at_80_columns_the_list_keeps_whole_ids_and_reasons_and_drops_what_is_needed_least(
+    steward: Steward, screens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    dataset = "cardiology-ultrasound-2025-spring"
+    steward.run("extract", str(screens), "--into", dataset)
+    ids = {held["item"][:12] for held in steward.run("quarantine", "list")}
+    shown = steward.show("quarantine", "list", "--decided")
+    table = [line for line in shown.splitlines() if line[:12] in ids]
+    assert max(map(len, table)) <= 80
+    rows = [line.split() for line in table]
+    assert len(rows) == 11 and all(row[1] == dataset and row[-2] in ("burned_in_text", "damaged") for row in rows)

@@ -18,6 +18,7 @@ from hmchain.ledger.context import is_name
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, Version
 from hmchain.records.catalogue.accounts import Account
+from hmchain.records.deidentification.outcome import READ
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline.accounting import Told
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
@@ -46,6 +47,8 @@ class ExtractedVersion:
     """What became of all files of the version, of this run and those before."""
     kind: str
     """Of the source's items."""
+    read: tuple[str, ...] = ()
+    """How its files are read where that was found out: the form of CSV files that are not as usual."""
 
 
 class DatasetNameError(InputError):
@@ -81,7 +84,9 @@ def extract_into(
     version, tally, account = _filled(records, dataset, opened, workers=workers, progress=progress, told=told)
     labels = carry(records, version)
     passed, folders = dict(opened.passed_over()), opened.unlabelled_folders()
-    return ExtractedVersion(version, tally, passed, folders, labels, account, opened.kind)
+    actions = records.catalogue.actions(version.dataset, version.number)
+    read = tuple(each.element for each in actions if each.done == READ)
+    return ExtractedVersion(version, tally, passed, folders, labels, account, opened.kind, read)
 
 
 def begin(

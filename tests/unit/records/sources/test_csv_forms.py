@@ -73,6 +73,7 @@ def test_decimal_commas_are_read_as_such_and_a_point_among_them_is_not_guessed()
     assert read_as(found) == ["(CSV: semicolons between fields, Windows-1252 (Latin-1), decimal comma)"]
     [held] = outcomes(written(";", "utf-8", comma=True).replace(b"5,25", b"5.25"))
     assert isinstance(held, Held) and "column glucose, row 1: not of type number" in held.reason
+    assert "(read with semicolons between fields, UTF-8, decimal comma)" in held.reason, "whoever mends it must know"
     assert rows(outcomes(b"Patient;glucose;taken;ward\nA;1.234,5;;B\n".replace(b"1.234,5", b"0.012,5")))[0][0] == 12.5
 
 

@@ -56,6 +56,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="All that wait, where not
 def list_items(
     named: Annotated[str, typer.Argument(metavar="[DATASET]", help="Only of this dataset.")] = "",
     directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: DatasetOption = "",
     reason: ReasonOption = "",
     kind: KindOption = "",
     modality: ModalityOption = "",
@@ -70,7 +71,7 @@ def list_items(
 ) -> None:
     """List the items that wait, and why they were held; of many, how many there are of each sort."""
     state = "" if decided else PENDING
-    wanted = _wanted(named, reason, kind, modality, series, device, subject, state)
+    wanted = _wanted(named or dataset, reason, kind, modality, series, device, subject, state)
     with reading(directory) as records:
         found = quarantine.waiting(records, wanted, limit=limit, names=names)
     output.show(found, lambda page: views.show_waiting(page, names=names), json=views.waiting)
@@ -179,8 +180,13 @@ def review_page(
     reviewer: ReviewerOption = "",
     person: SignersOption = [],  # noqa: B006
     directory: HospitalOption = DEFAULT_FOLDER,
+    dataset: DatasetOption = "",
     reason: ReasonOption = "",
+    kind: KindOption = "",
     modality: ModalityOption = "",
+    series: SeriesOption = "",
+    device: DeviceOption = "",
+    subject: SubjectOption = None,
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="On this machine.", show_default="a free one")
     ] = 0,
@@ -192,7 +198,7 @@ def review_page(
     The page is on this machine alone; its address works once. Nothing is decided before Apply is pressed.
     """
     who = _reviewers(directory, reviewer, person)
-    wanted = _wanted(named, reason, modality=modality)
+    wanted = _wanted(named or dataset, reason, kind, modality, series, device, subject)
     with reading(directory) as records:
         quarantine.require_dataset(records, wanted)
     with quarantine_review(hospital.locate(directory), passphrase(), who, wanted, port) as page:

@@ -44,6 +44,7 @@ def show_extracted(found: ExtractedVersion, names: Path | None = None) -> None:
         ("held back", _held(tally.held, version.held)),
         *([("decided before", f"{tally.released} released, {tally.rejected} rejected by a reviewer")]
           if tally.released or tally.rejected else []),
+        *([("read as", "\n".join(each.strip("()") for each in found.read))] if found.read else []),
         *_labels(found.labels),
     ))  # fmt: skip
     show_account(found.account, found.kind)

@@ -47,7 +47,7 @@ def show_waiting(found: QuarantinePage, *, names: bool) -> None:
         ("item", "dataset", "version#", "kind", "why", "decision", "in words", "may pass", "modality", "series",
          "device", "patient", *(["name"] if names else [])),
         ((*_row(each), *([each.name or "-"] if names else [])) for each in shown),
-        drop=("patient", "device", "series", "modality", "may pass", "in words"),
+        drop=("patient", "device", "series", "modality", "may pass", "in words", "version#", "kind"),
     )  # fmt: skip
     if found.total > len(shown):
         _show_counts(found, len(shown))

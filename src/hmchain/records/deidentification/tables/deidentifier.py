@@ -72,13 +72,14 @@ class TableDeidentifier:
         if table is None:
             yield Held("schema", "the schema declares no table of this name", releasable=False)
             return
-        rows = 0
+        rows, read = 0, ""
         try:
             content = _content(item)
             if content is None:
                 yield Held("too_large", f"it is larger than {MEMORY_BYTES_MAX >> 20} MiB", releasable=False)
                 return
             opened = open_table(content, self._schema, table)
+            read = f" (read with {opened.form.words})" if opened.form else ""
             rows = int(opened.frame.select(pl.len()).collect(engine="streaming").item())
             frame = typed(opened.frame, table, opened.decimal)
             form, undeclared = opened.form, len(opened.frame.collect_schema()) - len(table.columns)
@@ -87,9 +88,9 @@ class TableDeidentifier:
                 yield replace(outcome, actions=outcome.actions + written) if isinstance(outcome, Clean) else outcome
                 written = ()
         except TableProblem as problem:
-            yield Held("schema", str(problem), releasable=False, parts=rows, of=rows)
+            yield Held("schema", f"{problem}{read}", releasable=False, parts=rows, of=rows)
         except AnonymityError as error:
-            yield Held("anonymity", f"{error.what}: {error.hint}", releasable=False, parts=rows, of=rows)
+            yield Held("anonymity", f"{error.what}: {error.hint}{read}", releasable=False, parts=rows, of=rows)
         except _UNREADABLE:  # their text may quote what is in the table
             what = "it is neither Parquet nor CSV that can be read: state separator and encoding in the schema"
             yield Held("damaged", what, releasable=False)
