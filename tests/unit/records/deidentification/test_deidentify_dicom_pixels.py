@@ -211,7 +211,7 @@ def test_damaged_bitstreams_are_held_or_stripped(draw: st.DataObject) -> None:
 
 
 def test_frames_keep_their_order_whatever_their_fragments_and_offset_tables_say() -> None:
-    frames = [coded("JPEG", np.full((32, 32), level, np.uint8)) for level in (10, 120, 240)]
+    frames = [coded("JPEG", np.full((32, 32), level, np.uint8)) for level in (10, 240)]
     data = compressed(frames)
     assert frames_of(outcome(data)) == [strip(frame) + b"\0" * (len(strip(frame)) % 2) for frame in frames]
     dataset = pydicom.dcmread(io.BytesIO(data))
@@ -362,8 +362,8 @@ def test_what_lies_outside_of_a_picture_blanks_nothing_of_it() -> None:
 
 
 def test_frames_too_many_to_hold_are_gone_through_twice_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = compressed([coded("JPEG", np.full((32, 32), level, np.uint8)) for level in range(0, 250, 25)])
-    device = compressed([codestream()] * 3, JPEG2000Lossless)
+    data = compressed([coded("JPEG", np.full((32, 32), level, np.uint8)) for level in (0, 125)])
+    device = compressed([codestream()] * 2, JPEG2000Lossless)
     by = deidentifier(decode_pixels=True)
     held = [content(outcome(data)), content(outcome(device, by))]
     monkeypatch.setattr(pixels, "EAGER_BYTES", 0)

@@ -292,12 +292,37 @@ def test_luminance_at_half_the_columns_is_read_for_what_it_is(detector: Inked) -
     assert held(dataset, looking()).regions[0] == (4, 18, 10, 5)
 
 
-@pytest.mark.parametrize("at", [0, 1, 60, 118, 119])
+@pytest.mark.parametrize("at", [0, 1, 300, 598, 599])
 def test_a_name_in_one_frame_of_a_cine_is_found_without_a_look_at_each(at: int, detector: Inked) -> None:
-    pixels = np.full((120, 40, 48), 3, np.uint8)
+    pixels = np.full((600, 40, 48), 3, np.uint8)
     pixels[at, 20, 5:14] = 255
     assert held(image(pixels), looking()).regions
-    assert detector.looks < 40
+    assert detector.looks < 120
+
+
+def test_frames_as_small_as_those_of_a_volume_are_looked_at_one_by_one(detector: Inked) -> None:
+    assert isinstance(outcome(written(image(np.full((120, 64, 64), 3, np.uint8))), looking()), Clean)
+    assert detector.looks == 120
+
+
+@pytest.mark.parametrize(
+    ("frames", "rows", "columns"),
+    [(1, 7, 400), (1, 7, 5000), (1, 8, 300), (64, 32, 32), (64, 4, 512), (32, 16, 256), (2000, 1, 2)],
+)
+def test_a_page_cut_into_pieces_in_which_no_word_can_be_looked_for_is_for_a_person(
+    frames: int, rows: int, columns: int, detector: Inked
+) -> None:
+    pixels = np.full((frames, rows, columns), 3, np.uint8)
+    assert isinstance(outcome(written(image(pixels)), looking()), Clean), "all is of one value"
+    pixels[-1, 0, 0] = 4
+    found = held(image(pixels), looking())
+    assert found.code == "writing_suspected" and "cannot be searched" in found.reason and not detector.looks
+
+
+@pytest.mark.parametrize(("frames", "rows", "columns"), [(15, 10, 10), (1, 5, 30), (60, 64, 64), (1, 200, 8)])
+def test_what_is_only_small_passes(frames: int, rows: int, columns: int, detector: Inked) -> None:
+    pixels = np.random.default_rng(2).integers(0, 9, (frames, rows, columns), np.uint8)
+    assert isinstance(outcome(written(image(pixels)), looking()), Clean)
 
 
 def test_the_tiles_of_a_slide_are_for_a_person(detector: Inked) -> None:

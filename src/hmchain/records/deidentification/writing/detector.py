@@ -13,7 +13,7 @@ from hmchain.records.deidentification.writing.net import CELL, Net
 from hmchain.records.deidentification.writing.planes import Plane, Shown, brightness, halved
 from hmchain.records.deidentification.writing.regions import merged, regions
 
-_SIDE_MIN = 8
+SIDE_MIN = 8
 """Pixels: no word that a person can read fits into less."""
 _PIXELS_MAX = 1 << 28
 _HALVED_MIN = 64
@@ -84,7 +84,7 @@ class Detector:
         if not _judgeable(image):
             return None
         maps: list[tuple[int, Plane]] = []
-        for plane in brightness(image) if min(image.shape[:2]) >= _SIDE_MIN else ():
+        for plane in brightness(image) if min(image.shape[:2]) >= SIDE_MIN else ():
             if not np.isfinite(plane).all():
                 return None
             times = 1

@@ -1,15 +1,15 @@
 """Many frames, one verdict.
 
-A few frames are looked at one by one. Of many, neighbours are looked at together: the brightest and the darkest value
-of each pixel of some show what is drawn into any of them, and one of them is looked at alone. Memory holds one frame
-of each, however many there are.
+Frames are looked at one by one as long as they are few, or small. Of more, neighbours are looked at together: the
+brightest and the darkest value of each pixel of some show what is drawn into any of them, and one of them is looked at
+alone. Memory holds one frame of each, however many there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,19 @@ import numpy.typing as npt
 
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
-from hmchain.records.deidentification.writing.detector import Detector
+from hmchain.records.deidentification.writing.detector import SIDE_MIN, Detector
 from hmchain.records.deidentification.writing.planes import Levels, Shown
 from hmchain.records.deidentification.writing.regions import merged
 from hmchain.records.sources.item import Rectangles
 
 ALONE_MAX = 16
 """Up to so many frames are looked at one by one; of more, so many are looked at together."""
+ALONE_PIXELS_MAX = ALONE_MAX << 18
+"""Smaller frames are looked at one by one up to so many pixels: as long as those of 512 x 512 would take."""
 SIDE_MAX = 32
 """An image of at most so many pixels both ways is not asked: a line of it holds three letters that can be read."""
+STRIP, STRIP_OF_PAGE = 32, 8
+"""Times as long as wide, from which an image is none of anything, and frames are the strips of a page."""
 SMALL_MAX = 96
 """An image of at most so many pixels both ways is looked at in twice its size."""
 BLANKED_MAX = 0.4
@@ -40,9 +44,39 @@ Look = Callable[[Plane], Writing]
 
 def judge(frames: Iterable[Sequence[Plane]], count: int, look: Look) -> Writing:
     """The verdict on `count` frames, each of one plane or several (of its colours, say)."""
-    together = iter(frames) if count <= ALONE_MAX else _in_groups(frames)
+    rest = iter(frames)
+    if not (first := next(rest, ())):
+        return Writing(Verdict.CLEAN)
+    frames, shape = chain((first,), rest), first[0].shape
+    if is_scrap(shape, count):
+        return Writing(Verdict.LOOK if _differ(frames) else Verdict.CLEAN)
+    together = frames if count <= _alone_max(shape) else _in_groups(frames)
     large = (plane for planes in together for plane in planes if max(plane.shape) > SIDE_MAX)
     return combined(closely(look, plane) for plane in large)
+
+
+def is_scrap(shape: tuple[int, ...], count: int) -> bool:
+    """Tell whether frames of this shape hold no word that can be looked for, and may yet hold a page together."""
+    short, long = sorted(shape[:2])
+    if count == 1:
+        return long > SIDE_MAX and (short < SIDE_MIN or long > STRIP * short)
+    is_piece = long <= SIDE_MAX or short < SIDE_MIN or long >= STRIP_OF_PAGE * short
+    return is_piece and count * short * long > 2 * SIDE_MAX**2
+
+
+def _differ(frames: Iterable[Sequence[Plane]]) -> bool:
+    """Tell whether the samples of any plane are not all the same over all frames."""
+    first: Sequence[Any] = ()
+    for planes in frames:
+        first = first or [plane.flat[0] for plane in planes]
+        if len(first) != len(planes) or any((plane != one).any() for plane, one in zip(planes, first, strict=True)):
+            return True
+    return False
+
+
+def _alone_max(shape: tuple[int, ...]) -> int:
+    doubled = 4 if max(shape) <= SMALL_MAX else 1
+    return max(ALONE_MAX, ALONE_PIXELS_MAX // (shape[0] * shape[1] * doubled))
 
 
 def through(look: Callable[..., Writing], windows: Sequence[Shown]) -> Look:
