@@ -117,8 +117,9 @@ def test_frames_own_sequences_are_cleaned_inside() -> None:
     assert "Quince" not in str(kept)
 
 
-def test_the_patients_own_word_in_a_private_code_holds_the_object() -> None:
-    assert held(scan("Philips Imaging DD 001", 0x2001, x04=("CS", "QUINCE")), BY).code == "identifier_left"
+def test_a_name_is_no_private_code() -> None:
+    before = scan("Philips Imaging DD 001", 0x2001, x04=("CS", "QUINCE"), x02=("CS", "N"))
+    assert "QUINCE" not in str(clean(before, BY))
 
 
 def test_one_number_is_not_read_as_a_short_name_between_marks() -> None:

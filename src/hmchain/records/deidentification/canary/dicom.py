@@ -297,11 +297,12 @@ def _written_into_pixels() -> PlantedItem:
 
 
 def _name_in_a_code() -> PlantedItem:
-    """A value that looks like a defined term and is the patient's name."""
+    """Values that look like defined terms and are the patient's name, and somebody else's."""
     canaries = Canaries("dicom name in a code")
     dataset = _ct(canaries, ExplicitVRLittleEndian)
     dataset.ScanOptions = str(dataset.PatientName).split("^")[0].upper()
-    return canaries.planted(DICOM, _written(dataset), "identifier_left")
+    dataset.ExposureModulationType = canaries.given("ExposureModulationType, another's name", "OSTERHAGEN")
+    return canaries.planted(DICOM, _written(dataset))
 
 
 def _in_lookup_tables() -> PlantedItem:

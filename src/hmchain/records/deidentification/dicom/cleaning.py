@@ -17,7 +17,8 @@ from pydicom.dataelem import RawDataElement
 from hmchain.records.deidentification.ages import capped_as
 from hmchain.records.deidentification.dicom import codes, encoding, lookup, objects
 from hmchain.records.deidentification.dicom.descriptors import Descriptors
-from hmchain.records.deidentification.dicom.dummies import Dummies
+from hmchain.records.deidentification.dicom.devices import Devices
+from hmchain.records.deidentification.dicom.dummies import GONE, Dummies
 from hmchain.records.deidentification.dicom.element_types import ElementType, Types, in_items, wanted_now
 from hmchain.records.deidentification.dicom.encoding import WIDTHS
 from hmchain.records.deidentification.dicom.guard import Guard, KeptValue, is_standard
@@ -32,6 +33,7 @@ from hmchain.records.deidentification.dicom.rules import (
     Rules,
     Treatment,
 )
+from hmchain.records.deidentification.dicom.terms import is_term
 from hmchain.records.deidentification.identity import Identity
 from hmchain.records.deidentification.outcome import (
     EMPTIED,
@@ -45,6 +47,8 @@ from hmchain.records.deidentification.outcome import (
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
 ITEM_DEPTH_MAX = 32
+MACHINE_LETTERS = 16
+"""The length of a machine's pseudonym: as much as AE and SH take."""
 FUNCTIONAL_GROUPS = 0x5200
 """Of many frames, and of nobody's name."""
 
@@ -56,6 +60,7 @@ class Cleaning:
     rules: Rules
     private: PrivateRules
     descriptors: Descriptors
+    devices: Devices
     pseudonyms: Pseudonyms
     subject: str
     """The patient's pseudonym."""
@@ -125,6 +130,8 @@ class Cleaning:
             return self._numbers(tag, rule, vr, data, element.is_little_endian)
         if rule.treatment is Treatment.WORDS:
             return self._words(tag, rule, vr, data)
+        if rule.treatment in (Treatment.DEVICE, Treatment.MACHINE):
+            return self._device(tag, rule, vr, data)
         text = self._text(rule, data)
         if text is None:
             return None
@@ -217,6 +224,11 @@ class Cleaning:
             done = SHIFTED
         elif not all(rule.form.fullmatch(value) for value in values):
             return None
+        elif rule.vr == "CS" and not rule.closed:
+            new = [value if self._is_term(rule, value) else GONE for value in values]
+            if all(value == GONE for value in new):
+                return None
+            done = GENERALISED if new != values else KEPT if rule.option else ""
         elif rule.treatment is Treatment.AGE:
             new = [capped_as(value) for value in values]
             done = GENERALISED if new != values else KEPT
@@ -238,6 +250,23 @@ class Cleaning:
         self._count(rule.name, KEPT if left == came.strip() else GENERALISED)
         self.kept.append(KeptValue(rule, vr, shown))
         return encoding.element(tag, vr, left.encode("latin-1"))
+
+    def _device(self, tag: int, rule: Rule, vr: str, data: bytes) -> bytes | None:
+        """A text of a device, of which known words stay; the name of a machine stays whole or as its pseudonym."""
+        came = anyascii(self.guard.text(data)).rstrip(" \0")
+        values = came.split("\\")
+        left = [self.devices.known(value) if rule.form.fullmatch(value) else "" for value in values]
+        if rule.treatment is Treatment.MACHINE and came and left != values:
+            self._count(rule.name, REPLACED)
+            return encoding.element(tag, vr, self.pseudonyms.identifier("device", came)[:MACHINE_LETTERS])
+        if not rule.allows(len(values)) or not any(left):
+            return None
+        self._count(rule.name, KEPT if left == values else GENERALISED)
+        return self._left(tag, rule, vr, "\\".join(filter(None, left)).encode("ascii"))
+
+    def _is_term(self, rule: Rule, value: str) -> bool:
+        """Tell whether a coded value is one of the standard's or of makers': any other could be a name."""
+        return is_term(rule.name.rpartition(" ")[2], "CS", value) or self.devices.is_term(value)
 
     def foresee(self, elements: Mapping[int, Element]) -> None:
         """Let the guard see who is named in an object before the first of its descriptions is cleaned."""

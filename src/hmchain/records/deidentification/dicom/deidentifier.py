@@ -18,6 +18,7 @@ from hmchain.records.deidentification.dicom import encoding, lookup, objects
 from hmchain.records.deidentification.dicom.attributes import attributes
 from hmchain.records.deidentification.dicom.cleaning import Cleaning
 from hmchain.records.deidentification.dicom.descriptors import Descriptors
+from hmchain.records.deidentification.dicom.devices import Devices
 from hmchain.records.deidentification.dicom.element_types import in_object
 from hmchain.records.deidentification.dicom.guard import Found, Guard
 from hmchain.records.deidentification.dicom.holding import Hold, damaged
@@ -66,6 +67,7 @@ class DicomDeidentifier:
         self._rules = Rules(profile)
         self._private = PrivateRules(profile.dicom)
         self._descriptors = Descriptors(profile.dicom.words)
+        self._devices = Devices(profile.dicom.words)
         self._method = (f"FL-HMChain {metadata.version('hmchain')}", f"PS3.15 {EDITION}", f"profile {profile.name}")
 
     def deidentify(self, item: Item, *, reviewed: bool = False) -> Iterator[Outcome]:
@@ -186,6 +188,7 @@ class DicomDeidentifier:
             self._rules,
             self._private,
             self._descriptors,
+            self._devices,
             self._pseudonyms,
             subject,
             self._pseudonyms.shift(subject),

@@ -118,7 +118,7 @@ _NO_SETTING = frozenset("yj")
 """An age is written with these letters after it."""
 
 
-class _Token(NamedTuple):
+class Token(NamedTuple):
     """A part of a text that stays."""
 
     start: int
@@ -130,14 +130,14 @@ class Descriptors:
 
     def __init__(self, own: Iterable[str] = ()) -> None:
         """`own` are the hospital's words beside those that ship."""
-        self._words = shipped() | {form for word in own for form in _forms(word)}
-        self._seen: dict[str, tuple[_Token, ...]] = {}
+        self._words = shipped() | {form for word in own for form in forms_of(word)}
+        self._seen: dict[str, tuple[Token, ...]] = {}
 
     def cleaned(self, text: str, told: Told) -> str:
         """What of a text may stay, in its order; nothing if nothing may."""
         spans = list(telling(text, told))
         kept = [token for token in self._known(text) if not any(_overlap(token, span) for span in spans)]
-        return _joined(text, [token for token in kept if not _is_loose(token, kept, text)])
+        return joined(text, [token for token in kept if not _is_loose(token, kept, text)])
 
     def cleaned_values(self, text: str, vr: str, told: Told) -> str:
         """The same for the values of an element, in letters that ISO 8859-1 has; a code in those that codes have."""
@@ -146,7 +146,7 @@ class Descriptors:
         kept = kept.upper().replace("/", " ") if vr == "CS" else kept
         return kept if kept.strip("\\") and _is_latin(kept) else anyascii(kept).strip("\\")
 
-    def _known(self, text: str) -> tuple[_Token, ...]:
+    def _known(self, text: str) -> tuple[Token, ...]:
         """The same for the same text, which all images of a series have."""
         if len(self._seen) > TEXTS_MAX:
             self._seen.clear()
@@ -154,7 +154,7 @@ class Descriptors:
             self._seen[text] = self._kept(text)
         return self._seen[text]
 
-    def _kept(self, text: str) -> tuple[_Token, ...]:
+    def _kept(self, text: str) -> tuple[Token, ...]:
         """The parts of a text that the vocabulary and the rules for numbers leave."""
         found = list(_whole(text))
         whole = tuple(found)
@@ -163,14 +163,14 @@ class Descriptors:
                 found += self._of_word(word[0], word.start())
         return tuple(sorted(_without_chains(found, text)))
 
-    def _of_word(self, word: str, start: int) -> Iterator[_Token]:
+    def _of_word(self, word: str, start: int) -> Iterator[Token]:
         """A run of letters and digits as a whole, or those of its parts that may stay."""
         if self._is_known(word):
-            yield _Token(start, start + len(word))
+            yield Token(start, start + len(word))
             return
         for part in CAMEL.finditer(word):
             if not part[0].isdigit() and len(part[0]) >= PART_LETTERS_MIN and self._is_word(part[0]):
-                yield _Token(start + part.start(), start + part.end())
+                yield Token(start + part.start(), start + part.end())
 
     def _is_known(self, word: str) -> bool:
         if self._is_word(word) or len(word) == 1 or fold(word) in _COUNTED:
@@ -229,13 +229,13 @@ def shipped() -> frozenset[str]:
     """The words that ship with the package, in all their forms."""
     languages = decoding.from_toml((RULES / "descriptors.toml").read_bytes(), dict[str, dict[str, str]])
     words = (word for groups in languages.values() for text in groups.values() for word in text.split())
-    return frozenset(form for word in words for form in _forms(word))
+    return frozenset(form for word in words for form in forms_of(word))
 
 
 _DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae", "ß": "ss"})
 
 
-def _forms(word: str) -> set[str]:
+def forms_of(word: str) -> set[str]:
     """A word without accents, in both ways of writing German and Nordic letters."""
     return {fold(word), fold(word.lower().translate(_DIGRAPHS))}
 
@@ -249,20 +249,20 @@ def _is_latin(text: str) -> bool:
     return text.isascii() or all(ord(letter) < 256 for letter in text)
 
 
-def _whole(text: str) -> Iterator[_Token]:
+def _whole(text: str) -> Iterator[Token]:
     """What stays as a whole although its parts would not: `w/o`, `black blood`."""
     for found in chain(_WITH.finditer(text), _MEASURE.finditer(text)):
-        yield _Token(*found.span())
+        yield Token(*found.span())
     for first, second in pairwise(_WORD.finditer(text)):
         if f"{fold(first[0])} {fold(second[0])}" in _PHRASES:
-            yield _Token(first.start(), second.end())
+            yield Token(first.start(), second.end())
 
 
-def _without_chains(tokens: list[_Token], text: str) -> Iterator[_Token]:
+def _without_chains(tokens: list[Token], text: str) -> Iterator[Token]:
     """Leave out numbers that are long, or that make a long one together; those beside a unit may be longer."""
     tokens = sorted(tokens)
     numbers = [token for token in tokens if text[token.start : token.end].isdigit()]
-    run: list[_Token] = []
+    run: list[Token] = []
     for token in numbers:
         if run and not text[run[-1].end : token.start].strip(" .-/()+"):
             run.append(token)
@@ -273,7 +273,7 @@ def _without_chains(tokens: list[_Token], text: str) -> Iterator[_Token]:
     yield from (token for token in tokens if not text[token.start : token.end].isdigit())
 
 
-def _short(run: list[_Token], text: str) -> Iterator[_Token]:
+def _short(run: list[Token], text: str) -> Iterator[Token]:
     digits = sum(token.end - token.start for token in run)
     decimal = len(run) <= 2 and all(text[one.end : two.start] in (".", ",") for one, two in pairwise(run))
     if digits > CHAIN_DIGITS_MAX and not decimal and not _is_set(run, text):
@@ -283,14 +283,14 @@ def _short(run: list[_Token], text: str) -> Iterator[_Token]:
             yield token
 
 
-def _has_unit(run: list[_Token], text: str) -> bool:
+def _has_unit(run: list[Token], text: str) -> bool:
     """Tell whether a unit or a setting stands right beside numbers: `TR 2500`, `1000 ms`."""
     after = re.match(r"\s?([^\W\d_]+)", text[run[-1].end :])
     is_counted = after is not None and fold(after[1]) in _COUNTED
     return text[run[0].start] != "0" and (is_counted or _is_set(run, text))
 
 
-def _is_set(run: list[_Token], text: str) -> bool:
+def _is_set(run: list[Token], text: str) -> bool:
     """Tell whether numbers follow the name of a setting: `b 50 400 800`."""
     before = re.search(r"([^\W\d_]+)[\s=:_]?$", text[: run[0].start])
     return before is not None and fold(before[1]) in _SETTINGS
@@ -300,7 +300,7 @@ def _overlap(one: Span, other: Span) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _is_loose(token: _Token, kept: list[_Token], text: str) -> bool:
+def _is_loose(token: Token, kept: list[Token], text: str) -> bool:
     """Tell whether a single letter, a side maybe, or the small word of a name stands alone or beside a word that went.
 
     It could be an initial, or the `der` of `van der Meulen`.
@@ -316,7 +316,7 @@ def _is_loose(token: _Token, kept: list[_Token], text: str) -> bool:
     return before not in ends or after not in starts
 
 
-def _is_small(token: _Token, text: str) -> bool:
+def _is_small(token: Token, text: str) -> bool:
     written = text[token.start : token.end]
     return (len(written) == 1 and not written.isdigit()) or fold(written) in _OF_NAMES
 
@@ -324,7 +324,7 @@ def _is_small(token: _Token, text: str) -> bool:
 _MARKS = re.compile(r"[^ -/:;=<>?\[\]^_{|}~*#&%'\"+]")
 
 
-def _joined(text: str, tokens: list[_Token]) -> str:
+def joined(text: str, tokens: list[Token]) -> str:
     """Kept parts with what stood between them, or one mark where something went."""
     if not tokens:
         return ""

@@ -66,6 +66,11 @@ of the device, make and kernel are, which the standard leaves in place and the p
 
 SERIALS = frozenset({"DeviceSerialNumber", "SourceSerialNumber"})
 """Texts of a device that may look like a telephone number."""
+MACHINES = SERIALS | {
+    "CassetteID", "DetectorID", "GantryID", "GeneratorID", "PerformedStationAETitle", "PerformedStationName", "PlateID",
+    "StationName", "XRayDetectorID", "XRaySourceID",
+}  # fmt: skip
+"""Names of one machine, in whose place a pseudonym tells it from others as well."""
 SERIAL = re.compile(r"(?:[A-Za-z]{1,3}[ :]{1,2})?[!-?A-~]{0,64}")
 """In one piece."""
 OF_DEVICES = re.compile(
@@ -81,8 +86,8 @@ OF_DEVICES = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-"""A text that an option keeps: without a title, a telephone number, or a word of an institution or an owner. Makers and
-models are too many to list."""
+"""A text that an option keeps: without a title, a telephone number, or a word of an institution or an owner. What words
+it may be made of: `devices`."""
 
 
 def taken(profile: Profile, *, pixels_cleaned: bool) -> list[tuple[str, str]]:

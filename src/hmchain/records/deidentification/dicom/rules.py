@@ -21,7 +21,7 @@ from hmchain.records.deidentification.dicom.descriptors import CLEANED
 from hmchain.records.deidentification.dicom.families import MODALITIES
 from hmchain.records.deidentification.dicom.lookup import KEPT as LOOKUP_TABLES
 from hmchain.records.deidentification.dicom.objects import CONTENT_SEQUENCE, WAVEFORM_BYTES
-from hmchain.records.deidentification.dicom.options import OF_DEVICES, RETAINED, SERIAL, SERIALS
+from hmchain.records.deidentification.dicom.options import MACHINES, OF_DEVICES, RETAINED, SERIAL, SERIALS
 from hmchain.records.deidentification.dicom.packed import Repack
 from hmchain.records.deidentification.profile import Profile, ProfileError
 
@@ -41,11 +41,12 @@ NUMBER_VRS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "U
 FORMS: Mapping[str, re.Pattern[str]] = {
     "AS": re.compile(r"\d{3}[DWMY]"),
     "CS": re.compile(r"[A-Z0-9_ ]{0,16}"),
-    "DS": re.compile(r" *[-+]?[0-9.]*([eE][-+]?\d+)? *"),
+    "DS": re.compile(r" *[-+]?0*(?:\d{0,8}|\d{1,6}0+)(?:\.\d*)?(?:[eE][-+]?\d{1,3})? *", re.ASCII),
     "IS": re.compile(r" *[-+]?0*\d{0,8} *"),
     "TM": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?)?(\.\d{1,6})?"),
 }
-"""What one value of a VR may look like (PS3.5 6.2). An integer of nine digits could be a telephone number."""
+"""What one value of a VR may look like (PS3.5 6.2). A whole number of nine digits could be a telephone number."""
+_LARGE = re.compile(r" *[-+]?\d{0,12}(?:\.\d*)?(?:[eE][-+]?\d{1,3})? *", re.ASCII)
 
 PRINTABLE = re.compile(r"[ -~]*")
 BODY_PARTS = re.compile(
@@ -87,6 +88,7 @@ _TEXT_FORMS = {
     0x001021A0: re.compile(r"YES|NO|UNKNOWN|"),  # Smoking Status
     BODY_PART: BODY_PARTS,
     0x00180020: re.compile(r"SE|IR|GR|EP|RM|"),  # Scanning Sequence
+    0x00181074: _LARGE,  # Radionuclide Total Dose, in becquerels
     0x00185101: _VIEWS,
     0x00209213: _CREATORS,
     0x00209238: _CREATORS,
@@ -94,6 +96,9 @@ _TEXT_FORMS = {
     0x00200062: re.compile(r"[RLBU]?"),  # Image Laterality
     0x00209056: re.compile(r"\d{1,4}"),  # Stack ID
     0x00280004: _PHOTOMETRIC,
+    0x00281050: _LARGE,  # Window Center
+    0x00281051: _LARGE,  # Window Width
+    0x00281052: _LARGE,  # Rescale Intercept
     0x00281054: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Rescale Type
     0x00283004: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Modality LUT Type
     0x00080103: re.compile(r"V?\d{1,4}(\.\d{1,3}){0,2}|(19|20)\d{6}"),  # Coding Scheme Version
@@ -128,6 +133,10 @@ class Treatment(Enum):
     """Keep it: numbers, or a lookup table."""
     INSIDE = auto()
     """A sequence: treat what is in it."""
+    DEVICE = auto()
+    """A text of a device: keep the words of it that are known (`devices`)."""
+    MACHINE = auto()
+    """The name of one machine: keep it if its words are known, else put a pseudonym in its place."""
     WORDS = auto()
     """A description: keep the words of it that are known (`descriptors`)."""
     REPACKED = auto()
@@ -195,7 +204,7 @@ class Rules:
         form = _TEXT_FORMS.get(tag) or FORMS.get(vr, PRINTABLE)
         if option and form is PRINTABLE and keyword_for_tag(tag) in _DEVICES:
             form = SERIAL if keyword_for_tag(tag) in SERIALS else OF_DEVICES
-        closed = tag in _TEXT_FORMS and tag != CODE_VALUE
+        closed = tag in _TEXT_FORMS and tag != CODE_VALUE and vr != "DS"
         name = f"({group:04X},{tag & 0xFFFF:04X}) {keyword_for_tag(tag)}"
         return Rule(name, treatment, vr, form, option, closed, values_max(dictionary_VM(tag)))
 
@@ -218,6 +227,8 @@ class Rules:
             return Treatment.DROP if listed else Treatment.BYTES
         if vr == "AS" and (option or not listed):
             return Treatment.AGE
+        if option and vr in _TEXT_VRS and (keyword := keyword_for_tag(tag)) in _DEVICES:
+            return Treatment.MACHINE if keyword in MACHINES else Treatment.DEVICE
         if self._described and _is_described(tag, vr, listed) and not option:
             return Treatment.WORDS
         known = vr in _CODED_VRS or (vr in _TEXT_VRS and (option or tag in _TEXT_FORMS))

@@ -15,7 +15,7 @@ import msgspec
 from hmchain import decoding
 from hmchain.records.deidentification.terms import TECHNIQUE
 
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD, _LETTERS = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+")
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,6 +31,17 @@ def is_term(keyword: str, vr: str, value: str) -> bool:
     if text in _terms().get(keyword, ()):
         return True
     return vr == "CS" and all(word in TECHNIQUE for word in _WORD.findall(text.lower()))
+
+
+def term_words() -> frozenset[str]:
+    """The words of letters that terms of any element are made of."""
+    return frozenset(
+        word
+        for terms in _terms().values()
+        for term in terms
+        for word in _LETTERS.findall(term.lower())
+        if len(word) > 2
+    )
 
 
 @functools.cache
