@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from support.dicom_objects import ct, written
+from support.health_records import omop_person
 from support.steward import Steward
 from support.steward import steward as steward
 
@@ -132,3 +134,64 @@ def test_two_people_go_back_to_the_patient_and_the_log_says_why(steward: Steward
 def test_a_rule_that_cannot_be_read_stops_everything_and_names_the_file(steward: Steward, rule: str) -> None:
     (steward.folder / "patients.toml").write_text(rule)
     assert steward.run("list", expect=2)["error"]["code"] == "patient_rule"
+
+
+def one_patient(steward: Steward, dataset: str, folder: Path) -> dict[str, object]:
+    """The only line about patients of a bulk export, as whose id all references are."""
+    steward.run("export", dataset, "--output", str(folder), "--as", "ndjson")
+    (line,) = (folder / "Patient.ndjson").read_text().splitlines()
+    found: dict[str, object] = json.loads(line)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {"type": "Patient", "url": "Patient.ndjson", "count": 1} in manifest["output"]
+    assert manifest["extension"]["referencesToOthers"] == {}
+    return found
+
+
+PRIOR = {"gender": "female", "birthDate": "1931-02-03", "maritalStatus": {"coding": [
+    {"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": "M"}]}}  # fmt: skip
+
+
+def bulk(folder: Path, prior: dict[str, object], lasting: dict[str, object]) -> None:
+    """A bulk export of two patients, an observation of each."""
+    folder.mkdir()
+    people = [{"resourceType": "Patient", "id": "111"} | prior, {"resourceType": "Patient", "id": "222"} | lasting]
+    of = [{"resourceType": "Observation", "id": f"o{each['id']}", "status": "final", "code": {"coding": [
+        {"system": "http://loinc.org", "code": "8480-6"}]}, "subject": {"reference": f"Patient/{each['id']}"}}
+          for each in people]  # fmt: skip
+    (folder / "all.ndjson").write_text("".join(json.dumps(each) + "\n" for each in (*people, *of)))
+
+
+def test_who_reads_a_bulk_export_finds_one_patient_of_linked_ones(steward: Steward, tmp_path: Path) -> None:
+    link = [{"other": {"reference": "Patient/222"}, "type": "replaced-by"}]
+    bulk(tmp_path / "fhir", PRIOR | {"active": False, "link": link}, {"gender": "male", "active": True})
+    steward.run("extract", str(tmp_path / "fhir"), "--into", "people")
+    found = one_patient(steward, "people", tmp_path / "out")
+    assert (found["gender"], found["active"]) == ("male", True), "the lasting one has the word"
+    assert found["maritalStatus"] == PRIOR["maritalStatus"], "and says what the other one said"
+
+
+def test_who_reads_a_bulk_export_finds_one_patient_of_those_that_messages_merge(
+    steward: Steward, tmp_path: Path
+) -> None:
+    message(tmp_path / "hl7", 1, "222^^^NORTH^MR", "MRG|111^^^NORTH^MR", "ADT^A40")
+    steward.run("extract", str(tmp_path / "hl7"), "--into", "lab", "--project", "one")
+    bulk(tmp_path / "fhir", PRIOR, {"gender": "male"})
+    steward.run("extract", str(tmp_path / "fhir"), "--into", "people", "--project", "one")
+    found = one_patient(steward, "people", tmp_path / "out")
+    assert (found["gender"], found["maritalStatus"]) == ("male", PRIOR["maritalStatus"])
+    steward.run("erase", "--patient", "111")
+    assert steward.run("show", "people")["records"] == 0
+
+
+def test_who_reads_omop_finds_one_person_of_merged_numbers(steward: Steward, tmp_path: Path) -> None:
+    people, source = omop_person(3), tmp_path / "omop"
+    source.mkdir()
+    (source / "person.csv").write_bytes(people.write_csv().encode())
+    profile = tmp_path / "own.toml"
+    profile.write_text('name = "own"\ntitle = ""\ndates = "remove"\n[table]\nk_min = 1\nl_min = 1\n')
+    numbers = [str(each) for each in people["person_id"]]
+    steward.run("patients", "merge", *numbers[:2])
+    steward.run("extract", str(source), "--into", "omop", "--schema", "omop", "--profile", str(profile))
+    steward.run("export", "omop", "--output", str(tmp_path / "out"), "--as", "omop")
+    found = pl.read_parquet(tmp_path / "out" / "person.parquet")
+    assert (found.height, found["person_id"].n_unique()) == (2, 2)

@@ -68,6 +68,11 @@ class Pseudonyms:
         """The pseudonym that a patient had before turning out to be another."""
         return self.identifier("subject", digested.hex())
 
+    def is_another(self, patient: Patient) -> bool:
+        """Tell whether a number turned out to mean a patient who is known by another one."""
+        digested = self.person(patient)
+        return self._people.lasting(digested) != digested
+
     def all_of(self, digested: bytes) -> list[bytes]:
         """All persons that are one with this one, itself first."""
         return self._people.all_of(digested)

@@ -16,8 +16,12 @@ import msgspec
 from hmchain.application.data.exports.job import ExportForm, ExportJob, Written, only
 from hmchain.records.catalogue import RecordEntry
 from hmchain.records.deidentification.fhir.deidentifier import MEDIA_TYPE
+from hmchain.records.deidentification.fhir.patient import MERGED, PRIOR_NUMBER, REPLACED
 
+PATIENT = "Patient"
 MANIFEST = "manifest.json"
+_RANKS = ("", PRIOR_NUMBER, REPLACED)
+"""Of several resources of a patient the first of these is the lasting one."""
 _NAMED = 4
 """So many types are named of resources that references miss."""
 
@@ -31,10 +35,10 @@ def write(job: ExportJob) -> Written:
         left.unlink()
     lines = _Lines(job)
     for kind, entries in sorted(kinds.items()):
-        job.write(f"{kind}.ndjson", lines.of(entries))
+        job.write(f"{kind}.ndjson", lines.patients(entries) if kind == PATIENT else lines.of(entries))
     missing = lines.missing()
-    job.write(MANIFEST, [_manifest(job, kinds, lines, missing)])
-    return Written(MANIFEST, tuple(_notes(missing)))
+    job.write(MANIFEST, [_manifest(job, lines, missing)])
+    return Written(MANIFEST, tuple(_notes(missing, lines.joined)))
 
 
 FORM = ExportForm(write, only(MEDIA_TYPE, "FHIR resources"))
@@ -45,19 +49,43 @@ class _Lines:
 
     def __init__(self, job: ExportJob) -> None:
         self._job, self._done = job, 0
+        self.counts: Counter[str] = Counter()
+        self.joined = 0
+        """Patient resources that went into another one: of numbers that turned out to mean one person."""
         self._there: set[str] = set()
         self._pointed: Counter[str] = Counter()
 
     def of(self, entries: Sequence[RecordEntry]) -> Iterator[bytes]:
         """The resources, a line each."""
         for entry in entries:
-            data = self._job.content(entry)
-            resource = msgspec.json.decode(data)
-            self._there.add(f"{resource['resourceType']}/{resource['id']}")
-            self._pointed.update(_references(resource))
-            yield data + b"\n"
-            self._done += 1
-            self._job.tell(self._done)
+            data = self._read(entry)
+            yield self._line(data, msgspec.json.decode(data))
+
+    def patients(self, entries: Sequence[RecordEntry]) -> Iterator[bytes]:
+        """Patient resources, a line a patient: what the lasting one does not say, those before it say."""
+        of: defaultdict[str, list[RecordEntry]] = defaultdict(list)
+        for entry in entries:
+            of[entry.subject].append(entry)
+        for same in of.values():
+            if len(same) == 1:
+                yield from self.of(same)
+                continue
+            found = [(entry, self._read(entry)) for entry in same]
+            for data, resource in _one_each(found):
+                self.joined -= 1
+                yield self._line(data, resource)
+            self.joined += len(found)
+
+    def _read(self, entry: RecordEntry) -> bytes:
+        self._done += 1
+        self._job.tell(self._done)
+        return self._job.content(entry)
+
+    def _line(self, data: bytes, resource: dict[str, Any]) -> bytes:
+        self._there.add(f"{resource['resourceType']}/{resource['id']}")
+        self._pointed.update(_references(resource))
+        self.counts[resource["resourceType"]] += 1
+        return data + b"\n"
 
     @property
     def references(self) -> int:
@@ -73,6 +101,27 @@ class _Lines:
         return found
 
 
+def _one_each(found: Sequence[tuple[RecordEntry, bytes]]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """One resource for each id."""
+    of: defaultdict[str, list[tuple[tuple[object, ...], bytes, dict[str, Any]]]] = defaultdict(list)
+    for entry, data in found:
+        resource = msgspec.json.decode(data)
+        rank = (resource.get("active") is False, _RANKS.index(entry.attributes.get(MERGED, "")), entry.record)
+        of[resource["id"]].append((rank, data, resource))
+    for same in of.values():
+        (_, data, lasting), *others = sorted(same, key=lambda each: each[0])
+        joined = dict(lasting)
+        for _, _, other in others:
+            known = {_element(name) for name in joined}
+            joined |= {name: value for name, value in other.items() if _element(name) not in known}
+        yield (data if joined == lasting else msgspec.json.encode(joined, order="deterministic")), joined
+
+
+def _element(name: str) -> str:
+    """The name of an element, whatever the type of its value."""
+    return "deceased" if name.startswith("deceased") else name
+
+
 def _references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         reference = value.get("reference")
@@ -85,14 +134,14 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def _manifest(job: ExportJob, kinds: dict[str, list[RecordEntry]], lines: _Lines, missing: Counter[str]) -> bytes:
+def _manifest(job: ExportJob, lines: _Lines, missing: Counter[str]) -> bytes:
     made = datetime.fromtimestamp((job.version.closed_ms or job.version.created_ms) / 1000, UTC)
     said = {
         "transactionTime": made.isoformat(timespec="milliseconds"),
         "request": f"hmchain data export {job.version.dataset} --version {job.version.number} --as ndjson --output DIR",
         "requiresAccessToken": False,
         "output": [
-            {"type": kind, "url": f"{kind}.ndjson", "count": len(entries)} for kind, entries in sorted(kinds.items())
+            {"type": kind, "url": f"{kind}.ndjson", "count": count} for kind, count in sorted(lines.counts.items())
         ],
         "error": [],
         "extension": {"references": lines.references, "referencesToOthers": dict(sorted(missing.items()))},
@@ -100,7 +149,9 @@ def _manifest(job: ExportJob, kinds: dict[str, list[RecordEntry]], lines: _Lines
     return msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
 
 
-def _notes(missing: Counter[str]) -> Iterator[str]:
+def _notes(missing: Counter[str], joined: int) -> Iterator[str]:
+    if joined:
+        yield f"Resources of patients who turned out to be another, joined with the other's: {joined}."
     if missing:
         most = ", ".join(f"{count} to {kind}" for kind, count in missing.most_common(_NAMED))
         more = ", ..." if len(missing) > _NAMED else ""

@@ -101,6 +101,8 @@ def _as_modelled(name: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
     table = load_schema("omop").tables[name]
     ids = [each for each in (*table.of_role("subject"), *table.of_role("identifier")) if each in frame.columns]
     years = [each for each in table.of_role("date") if each in frame.columns and frame[each].dtype.is_integer()]
+    if name == "person":  # numbers that turned out to mean one person
+        frame = frame.group_by("person_id", maintain_order=True).agg(pl.all().drop_nulls().first())
     whole = frame.with_columns(
         *(_numbered(frame[each]) for each in ids), *(pl.date(pl.col(each), 7, 1).alias(each) for each in years)
     )

@@ -23,7 +23,7 @@ from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.contained import Contained
-from hmchain.records.deidentification.fhir.patient import merges, patient_of
+from hmchain.records.deidentification.fhir.patient import merged, merges, patient_of
 from hmchain.records.deidentification.fhir.quantities import observed_age
 from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, objects, target
 from hmchain.records.deidentification.outcome import (
@@ -247,7 +247,7 @@ class FhirDeidentifier:
             subject=subject,
             media_type=MEDIA_TYPE,
             pieces=lambda: (data,),
-            attributes=_attributes(kind, kept),
+            attributes=_attributes(kind, kept) | (merged(own, resource, self._pseudonyms) if kind == "Patient" else {}),
             actions=_summed(at.log),
             edition=_edition(resource),
             patient=self._note(patient) if patient else None,

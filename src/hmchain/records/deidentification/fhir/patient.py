@@ -7,7 +7,10 @@ from typing import Any
 
 from hmchain.records.deidentification.fhir.rules import target
 from hmchain.records.deidentification.patients import Patient, PatientRule, issuer_name
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
+MERGED, PRIOR_NUMBER, REPLACED = "merged", "prior number", "replaced"
+"""An attribute of Patient resources of a patient who has several, since numbers turned out to mean one person."""
 _IDS = "fhir id"
 """Stands for the issuer of the ids of resources where those are no numbers of the hospital's."""
 
@@ -30,12 +33,25 @@ def merges(
         if found is not None and found[0] == "Patient" and found[1] not in ("", own):
             pair = patient_of(own, rule), patient_of(found[1], rule)
             yield pair if link.get("type") == "replaced-by" else pair[::-1]
+    if (number := _number(resource, rule)) is not None:
+        yield patient_of(own, rule), number
+
+
+def merged(own: str, resource: Mapping[str, Any], pseudonyms: Pseudonyms) -> dict[str, str]:
+    """Say, as an attribute, of a Patient resource of somebody who turned out to be another, that the other's counts."""
+    if any(link.get("type") == "replaced-by" for link in _objects(resource.get("link"))):
+        return {MERGED: REPLACED}
+    number = _number(resource, pseudonyms.rule) or patient_of(own, pseudonyms.rule)
+    return {MERGED: PRIOR_NUMBER} if pseudonyms.is_another(number) else {}
+
+
+def _number(resource: Mapping[str, Any], rule: PatientRule) -> Patient | None:
     systems = set(map(issuer_name, () if rule.fhir_ids else rule.own))
     for identifier in _objects(resource.get("identifier")):
         system, value = identifier.get("system"), identifier.get("value")
         if type(system) is str and type(value) is str and value.strip() and issuer_name(system) in systems:
-            yield patient_of(own, rule), Patient(value, system)
-            return
+            return Patient(value, system)
+    return None
 
 
 def _objects(element: Any) -> list[dict[str, Any]]:
