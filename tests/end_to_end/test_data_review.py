@@ -54,7 +54,13 @@ def test_a_reviewer_clears_what_is_damaged_and_a_series_at_once_and_the_next_ver
     assert (again["records"], again["held"]) == (3, 0)
     said = {held["reviewer"] for held in steward.run("quarantine", "list", "--decided") if held["version"] == 2}
     assert said == {"Curie", "Meitner"}
-    assert steward.run("quarantine", "ask-again", "--modality", "US")["taken_back"] == 9
+    (last, *_) = decided = steward.run("quarantine", "decisions")
+    assert len(decided) == 11 and {each["reviewer"] for each in decided} == {"Curie", "Meitner"}
+    back = ("quarantine", "decisions", "--take-back")
+    assert steward.run(*back, last["content"][:8], "--reviewer", "Curie") == decided[1:]
+    assert steward.run(*back, last["content"][:8], "--reviewer", "Curie", expect=2)["error"]["code"] == "not_held"
+    assert "rejected" in steward.show("quarantine", "decisions")
+    assert steward.run("quarantine", "ask-again", "--modality", "US")["taken_back"] == 8
     (log,) = [each for each in steward.run("log")["entries"] if each["what"] == "release"]
     assert (log["items"], log["records"], log["person"]) == (3, 3, "Curie")
 

@@ -17,6 +17,9 @@ import pytest
 from PIL import Image
 
 from hmchain.application.site import hospital
+from hmchain.interfaces.portal import server
+from hmchain.interfaces.portal.exchange import Response
+from hmchain.interfaces.portal.neighbours import is_own
 from hmchain.interfaces.portal.opening import OpenPage, quarantine_review
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import Reviewer
@@ -173,6 +176,26 @@ def test_silent_connections_of_others_do_not_keep_the_reviewer_out(waiting: Stew
         assert client.ask("GET", client.root)[0] == 200
 
 
+def test_connections_of_other_users_do_not_push_out_one_of_the_reviewers_that_has_not_asked_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own: set[int] = set()
+    monkeypatch.setattr(server, "is_own", lambda client, port: client[1] in own and is_own(client, port))
+    with server.PortalServer() as listening, ExitStack() as silent:
+        thread = threading.Thread(target=listening.run, args=(lambda request: Response(200, b"here"), 600))
+        thread.start()
+        reviewer = silent.enter_context(socket.socket())
+        reviewer.bind(("127.0.0.1", 0))
+        own.add(reviewer.getsockname()[1])
+        reviewer.connect(("127.0.0.1", listening.server_address[1]))
+        for _ in range(100):
+            silent.enter_context(socket.create_connection(("127.0.0.1", listening.server_address[1])))
+        reviewer.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert b"here" in b"".join(iter(lambda: reviewer.recv(4096), b""))
+        listening.stop()
+        thread.join()
+
+
 def test_the_reviewer_is_shown_the_word_that_an_item_is_held_for_and_what_does_not_decode(
     waiting: Steward, tmp_path: Path
 ) -> None:
@@ -264,8 +287,17 @@ def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: S
         assert b"1 rejected" in applied(client)
         assert len(waiting.run("quarantine", "list")) == 6
         client.ask("POST", f"{client.root}mark", {"number": "0", "state": "rejected"})
+        assert b"What was decided for good" in client.ask("GET", client.root)[2]
+        decided = client.ask("GET", f"{client.root}decisions")[2].decode()
+        assert "rejected" in decided and "M. Curie" in decided and "damaged" in decided
+        content = decided.split('name="content" value="')[1].split('"')[0]
+        client.ask("POST", f"{client.root}back", {"content": content})
+        assert "is taken back" in client.ask("GET", f"{client.root}decisions")[2].decode()
+        client.ask("POST", f"{client.root}back", {"content": content})
+        assert "no decision begins" in client.ask("GET", f"{client.root}decisions")[2].decode()
     assert page.ended().marks == 1 and len(waiting.run("quarantine", "list")) == 6
     deeds = {each["what"]: each for each in waiting.run("log")["entries"]}
+    assert (deeds["take-back"]["person"], deeds["take-back"]["items"]) == ("M. Curie", 1)
     assert deeds["review"]["person"] == deeds["reject"]["person"] == "M. Curie"
     assert (deeds["reject"]["items"], deeds["review"]["outcome"]) == (1, "done")
 
@@ -322,7 +354,7 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
     assert waiting.run("extract", str(tmp_path / "later"), "--into", "us")["held"] == 0
     (rule,) = waiting.run("quarantine", "devices")
     assert rule["reviewer"] == "M. Curie" and rule["in_force"] and "Sono 3" in waiting.show("quarantine", "devices")
-    assert waiting.run("quarantine", "devices", "--drop", "1") == []
+    assert waiting.run("quarantine", "devices", "--drop", "1", "--reviewer", "Curie") == []
     another.SOPInstanceUID = another.file_meta.MediaStorageSOPInstanceUID = "1.2.9.10"
     (tmp_path / "later" / "y.dcm").write_bytes(written(another))
     assert waiting.run("extract", str(tmp_path / "later"), "--into", "us")["held"] == 1

@@ -15,7 +15,7 @@ from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.pipeline import devices
 from hmchain.records.pipeline.decided import persons_of
 from hmchain.records.pipeline.devices import DeviceRule
-from hmchain.records.pipeline.review import Needs, NotHeldError, Reviewer
+from hmchain.records.pipeline.review import Needs, Reviewer
 
 
 def device_rules(records: Records, *beside: Dataset) -> tuple[DeviceRule, ...]:
@@ -36,15 +36,6 @@ def blank_from_now_on(records: Records, device: BlankedDevice, who: Iterable[Rev
     said = devices.votes(device, who, now_ms())
     records.catalogue.quarantine.decisions.blank_from_now_on(said)
     return any(rule.in_force for rule in device_rules(records) if said[0] in rule.votes)
-
-
-def drop_device_rule(records: Records, number: int) -> DeviceRule:
-    """Take the device of this number, from 1, off the list: its images are held again. Raises `NotHeldError`."""
-    known = device_rules(records)
-    if not 1 <= number <= len(known):
-        raise NotHeldError(f"there is no device {number} on the list", "`hmchain data quarantine devices` shows them")
-    records.catalogue.quarantine.decisions.drop_votes(known[number - 1].votes)
-    return known[number - 1]
 
 
 def blanking(records: Records, dataset: Dataset) -> Dataset:

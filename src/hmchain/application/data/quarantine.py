@@ -222,7 +222,7 @@ def release(
             raise NoReviewerError(what, "--person FILE; `hmchain data person add NAME FILE` makes one")
         is_closed = records.catalogue.version(name, version).closed
         runs: dict[str, Extraction] = {}
-        with recorded(records.folder.activity, _deed(What.RELEASE, name, version, _names(who))) as deed:
+        with recorded(records.folder.activity, _deed(What.RELEASE, name, version, named(who))) as deed:
             for held in _batches(items):
                 able = [each for each in held if batch.is_able(each, is_closed, replacing, blank)]
                 for kind, some in groupby(sorted(able, key=lambda each: each.kind), key=lambda each: each.kind):
@@ -245,7 +245,7 @@ def reject(
     """Keep items out for good: one person is enough. Raises `NothingChosenError` or `NotHeldError`."""
     batch = _Batch(records, ReviewOutcome(REJECTED), len(choice.ids) == 1, progress, count(records, choice))
     for (name, version), items in groupby(chosen(records, choice), key=lambda held: (held.dataset, held.version)):
-        with recorded(records.folder.activity, _deed(What.REJECT, name, version, _names(who))) as deed:
+        with recorded(records.folder.activity, _deed(What.REJECT, name, version, named(who))) as deed:
             for held in _batches(items):
                 review.reject_all(records.catalogue, records.vault, held, who, now_ms())
                 batch.outcome = replace(batch.outcome, items=batch.outcome.items + len(held), item=held[0])
@@ -256,7 +256,10 @@ def reject(
 def ask_again(records: Records, wanted: HeldFilter) -> int:
     """Have decided items wait for a person when they come again in a later version; returns how many."""
     decided = (held for held in records.catalogue.quarantine.chosen(wanted) if held.state != PENDING and held.content)
-    return records.catalogue.quarantine.decisions.forget({held.content for held in decided})
+    with recorded(records.folder.activity, Deed(What.TAKE_BACK, dataset=wanted.dataset)) as deed:
+        count = records.catalogue.quarantine.decisions.forget({held.content for held in decided})
+        deed.add(items=count)
+    return count
 
 
 def findings(records: Records, held: HeldItem) -> tuple[Finding, ...]:
@@ -347,7 +350,8 @@ def _deed(what: What, dataset: str, version: int, person: str) -> Deed:
     return Deed(what, person=person, dataset=dataset, version=version)
 
 
-def _names(who: Sequence[Reviewer]) -> str:
+def named(who: Sequence[Reviewer]) -> str:
+    """Name all who decide."""
     return " and ".join(each.name for each in who)
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from hmchain.application.data import quarantine
 from hmchain.application.data.devices import blank_from_now_on
+from hmchain.application.data.lasting import Lasting, lasting, take_back, take_device_back
 from hmchain.application.data.looking import Looking
 from hmchain.application.data.marks import Mark, decided
 from hmchain.application.data.quarantine import QuarantinePage
@@ -128,6 +129,11 @@ class Desk:
         return self._folder.organisation
 
     # Looking
+
+    def lasting(self) -> Lasting:
+        """What was decided for good, here and elsewhere."""
+        with self._lock:
+            return lasting(self._records)
 
     def filter(self, wanted: HeldFilter) -> None:
         """Show other items from now on; marks stay."""
@@ -319,6 +325,18 @@ class Desk:
         self._worker = threading.Thread(target=self._apply, args=(marks, wanted))
         self._worker.start()
         return True
+
+    def take_back(self, content: str = "", device: int = 0, since_ms: int = 0) -> str:
+        """Take back a decision that lasts, or the rule for a device; what came of it, in a sentence."""
+        try:
+            with hospital.open_records(self._folder, self._passphrase) as records:
+                if content:
+                    take_back(records, [content], self.names)
+                    return "The decision is taken back: its content waits when it comes again."
+                take_device_back(records, device, self.names, since_ms)
+                return "The device is off the list: its images are held again."
+        except HMChainError as error:
+            return f"{error.what}. {error.hint}"
 
     def finish(self) -> None:
         """Wait until what is being decided is decided."""

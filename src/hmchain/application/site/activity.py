@@ -53,6 +53,7 @@ class What(Enum):
     RELEASE = "release"
     REJECT = "reject"
     REVIEW = "review"
+    TAKE_BACK = "take-back"
     PREPARE = "prepare"
     REGISTER = "register"
     WITHDRAW = "withdraw"

@@ -42,6 +42,7 @@ def gallery(found: DeskPage, setting: Setting) -> str:
             h.p(".brand")[f"FL-HMChain · {setting.organisation}"],
             h.h1["What waits for you"],
             h.p(".about")[f"{found.total:,} items wait with this filter. Press ? for the keys."],
+            h.nav(".steps", aria_label="Pages")[h.a(href="decisions")["What was decided for good"]],
         ],
         h.main[_filters(found.counts, setting.wanted), cards, _more(last) if more else None],
         tray(dict(found.marks), setting.who, setting.root),

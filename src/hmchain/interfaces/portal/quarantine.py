@@ -10,6 +10,7 @@ from hmchain.interfaces.portal.exchange import CSS, JS, PNG, SVG, Request, Respo
 from hmchain.interfaces.portal.gallery import FILTERS, Setting
 from hmchain.interfaces.portal.gate import Gate
 from hmchain.interfaces.portal.item import item
+from hmchain.interfaces.portal.lasting import lasting
 from hmchain.records.catalogue.entries import REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.sources.item import Rectangles
@@ -17,6 +18,7 @@ from hmchain.records.sources.item import Rectangles
 _THUMB, _SIDE = 224, 2048
 _NUMBER_MAX = 1e9
 _TEXT_MAX = 200
+_DIGITS_MAX = 16
 _FILES = {layout.STYLE: CSS, layout.SCRIPT: JS, layout.ICON: SVG}
 _STATES = {
     "released": RELEASED, "blanked": RELEASED, "found": RELEASED, "taken": RELEASED, "rejected": REJECTED, "": "",
@@ -31,12 +33,15 @@ class QuarantinePages:
 
     def __init__(self, desk: Desk, gate: Gate) -> None:
         self._desk, self._gate = desk, gate
+        self._told = ""
+        """What came of the last button, until it is shown."""
         self._get: dict[str, Callable[[Request, list[int]], Response]] = {
             "": self._gallery,
             "item": self._item,
             "thumb": self._thumb,
             "frame": self._frame,
             "other": self._other,
+            "decisions": self._decisions,
             "state": self._state,
         }
         self._post: dict[str, Callable[[Request], Response]] = {
@@ -44,6 +49,7 @@ class QuarantinePages:
             "mark": self._mark,
             "apply": self._apply,
             "undo": self._undo,
+            "back": self._back,
         }
 
     def answer(self, request: Request) -> Response:
@@ -108,6 +114,10 @@ class QuarantinePages:
         window = _window(request.asked("centre"), request.asked("width"))
         return _picture(rival.kept.png(given[1], window=window, side=_SIDE))
 
+    def _decisions(self, request: Request, given: list[int]) -> Response:
+        told, self._told = self._told, ""
+        return page(lasting(self._desk.lasting(), self._setting(), self._desk.marks(), told))
+
     def _state(self, request: Request, given: list[int]) -> Response:
         found = self._desk.progress
         progress = {"running": found.running, "done": found.done, "of": found.total, "said": list(found.said)}
@@ -153,6 +163,13 @@ class QuarantinePages:
     def _undo(self, request: Request) -> Response:
         self._desk.undo_all()
         return self._said(request)
+
+    def _back(self, request: Request) -> Response:
+        device = gallery.numbers([request.field("device")])
+        since = request.field("since")
+        since_ms = int(since) if since.isascii() and since.isdigit() and len(since) < _DIGITS_MAX else 0
+        self._told = self._desk.take_back(request.field("content")[:_TEXT_MAX], device[0] if device else 0, since_ms)
+        return go_to(f"{self._gate.root}decisions")
 
     def _said(self, request: Request) -> Response:
         if request.header("accept") == "application/json":

@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import IntEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from hmchain.interfaces.portal.exchange import Request, Response
+from hmchain.interfaces.portal.neighbours import is_own
 
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 256 << 10
@@ -26,6 +28,15 @@ _CONNECTIONS_MAX = 64
 _POLL_SECONDS = 0.5
 
 Answer = Callable[[Request], Response]
+
+
+class _Standing(IntEnum):
+    """How far a connection is known."""
+
+    STRANGER = 0
+    OWN = 1
+    """Of a program of our own user, and not let in yet."""
+    LET_IN = 2
 
 
 class PortalServer(ThreadingHTTPServer):
@@ -41,8 +52,8 @@ class PortalServer(ThreadingHTTPServer):
         self._answer: Answer = lambda request: Response(503)
         self._turn = threading.Lock()
         self._doors = threading.Lock()
-        self._connections: dict[socket, bool] = {}
-        """The open ones, the oldest first, and whether each was let in."""
+        self._connections: dict[socket, _Standing] = {}
+        """The open ones, the oldest first."""
         self._idle_seconds = 0.0
         self._asked = time.monotonic()
 
@@ -80,25 +91,29 @@ class PortalServer(ThreadingHTTPServer):
             self.stop()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a connection; if there are too many, in the place of the one that has been a stranger for longest."""
+        """Take a connection; if there are too many, in the place of the one that has been a stranger for longest.
+
+        Those of other users of this machine go first.
+        """
+        standing = _Standing.OWN if is_own(client_address, self.server_address[1]) else _Standing.STRANGER
         with self._doors:
             known = self._connections
-            oldest = next((each for each, is_in in known.items() if not is_in), None)
             if len(known) >= _CONNECTIONS_MAX:
-                if oldest is None:
+                oldest = min(known, key=lambda each: known[each])  # the first of those that stand lowest
+                if known[oldest] > standing:
                     self.shutdown_request(request)
                     return
                 del known[oldest]
                 with suppress(OSError):  # its thread may be closing it
                     oldest.shutdown(SHUT_RDWR)
-            known[request] = False
+            known[request] = standing
         super().process_request(request, client_address)
 
     def let_in(self, request: socket) -> None:
         """Note that who speaks on a connection is no stranger."""
         with self._doors:
             if request in self._connections:
-                self._connections[request] = True
+                self._connections[request] = _Standing.LET_IN
                 request.settimeout(_WAIT_SECONDS)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:

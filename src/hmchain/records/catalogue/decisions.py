@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hmac
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -34,6 +35,21 @@ class Decision:
     decided_ms: int
     regions: Rectangles = ()
     """What is blanked in its images before it passes."""
+
+
+@dataclass(frozen=True)
+class LastingDecision:
+    """A decision, and the held item that it was taken about."""
+
+    content: bytes
+    """Keyed digest of the content; its first letters name it to commands."""
+    decision: Decision
+    dataset: str = ""
+    version: int = 0
+    kind: str = ""
+    code: str = ""
+    """What it was held for."""
+    modality: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,8 +106,30 @@ class Decisions:
         found = self._file.query(sql, (content, REJECTED, _told(reason), REJECTED))
         if not found:
             return None
-        state, reviewer, persons, decided_ms, regions = found[0]
-        return Decision(state, reviewer, persons, decided_ms, decoding.from_json(regions, Rectangles))
+        return _decision(found[0])
+
+    def count(self) -> int:
+        """Count what was decided."""
+        ((found,),) = self._file.query("SELECT count(*) FROM decisions")
+        return int(found)
+
+    def latest(self, limit: int) -> tuple[LastingDecision, ...]:
+        """The last decisions, the latest first."""
+        sql = """
+            SELECT content, state, reviewer, persons, decided_ms, regions FROM decisions
+            ORDER BY decided_ms DESC, content LIMIT ?"""
+        rows = self._file.query(sql, (limit,))
+        wanted = msgspec.json.encode([content.hex() for content, *_ in rows]).decode()
+        about = """
+            SELECT content, dataset, version, kind, code, modality FROM held
+            WHERE hex(content) IN (SELECT upper(value) FROM json_each(?)) ORDER BY version DESC"""
+        known = {content: told for content, *told in self._file.query(about, (wanted,))}
+        return tuple(LastingDecision(content, _decision(rest), *known.get(content, ())) for content, *rest in rows)
+
+    def beginning(self, prefix: str, limit: int = 2) -> list[bytes]:
+        """The contents whose digests begin with some hexadecimal digits, at most `limit` of them."""
+        sql = "SELECT DISTINCT content FROM decisions WHERE substr(hex(content), 1, ?) = ? LIMIT ?"
+        return [content for (content,) in self._file.query(sql, (len(prefix), prefix.upper(), limit))] if prefix else []
 
     def write(self, database: sqlite3.Connection, held: HeldItem, decision: Decision) -> None:
         """Write a decision down within a transaction, if it is one that holds for later versions."""
@@ -143,6 +181,11 @@ class Decisions:
         with self._file.transaction() as database:
             sql = "DELETE FROM decisions WHERE content = ?"
             return sum(database.execute(sql, (content,)).rowcount for content in contents)
+
+
+def _decision(row: Sequence[Any]) -> Decision:
+    state, reviewer, persons, decided_ms, regions = row
+    return Decision(state, reviewer, persons, decided_ms, decoding.from_json(regions, Rectangles))
 
 
 def _rule(device: BlankedDevice) -> bytes:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.data import extraction, quarantine
-from hmchain.application.data.devices import blanking, device_rules, drop_device_rule
+from hmchain.application.data.devices import blanking, device_rules
+from hmchain.application.data.lasting import take_device_back
 from hmchain.application.data.quarantine import Choice
 from hmchain.application.data.reviewing import Desk, RectanglesError
 from hmchain.application.site import hospital, persons
@@ -164,7 +165,7 @@ def test_one_person_has_no_device_blanked_from_now_on_where_two_must_release(nor
         assert (rule.reviewer, rule.signed, rule.in_force) == ("Curie and Meitner", 2, True)
         persons.remove(north, "Meitner")
         assert blanked(north) == 0, "who is not of the hospital any more does not count"
-        drop_device_rule(records, 1)
+        take_device_back(records, 1, "Curie")
         assert not device_rules(records)
 
 

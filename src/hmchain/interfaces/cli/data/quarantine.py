@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from hmchain.application.data import quarantine
-from hmchain.application.data.devices import device_rules, drop_device_rule
+from hmchain.application.data.devices import device_rules
+from hmchain.application.data.lasting import lasting, take_back, take_device_back
 from hmchain.application.data.quarantine import Choice
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
@@ -231,17 +232,41 @@ def ask_again(
     )
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain data quarantine devices --drop 1"))
+@app.command(cls=WriteCommand, epilog=example("hmchain data quarantine decisions --take-back 3f2a --reviewer Curie"))
+def decisions(
+    directory: HospitalOption = DEFAULT_FOLDER,
+    back: Annotated[
+        list[str] | None,
+        typer.Option("--take-back", metavar="ID", help="Take this one back: its content waits when it comes again."),
+    ] = None,
+    reviewer: ReviewerOption = "",
+    person: SignersOption = [],  # noqa: B006
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many, at most.")] = 100,
+) -> None:
+    """List what was decided for good: about which content, by whom and when."""
+    if back:
+        who = _reviewers(directory, reviewer, person)
+        with changing(directory) as records:
+            take_back(records, back, quarantine.named(who))
+    with reading(directory) as records:
+        found = lasting(records, limit)
+    output.show(found, views.show_decisions, json=views.decisions)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain data quarantine devices --drop 1 --reviewer Curie"))
 def devices(
     directory: HospitalOption = DEFAULT_FOLDER,
     drop: Annotated[
         int | None, typer.Option("--drop", metavar="N", min=1, help="Take this one off the list: it is held again.")
     ] = None,
+    reviewer: ReviewerOption = "",
+    person: SignersOption = [],  # noqa: B006
 ) -> None:
     """List the devices whose images are blanked since reviewers said so, instead of being held."""
     if drop is not None:
+        who = _reviewers(directory, reviewer, person)
         with changing(directory) as records:
-            drop_device_rule(records, drop)
+            take_device_back(records, drop, quarantine.named(who))
     with reading(directory) as records:
         found = device_rules(records)
     output.show(found, views.show_devices, json=views.devices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hmchain.application.data.lasting import Lasting
 from hmchain.application.data.quarantine import SHOWN, QuarantineEntry, QuarantinePage, ReviewOutcome
 from hmchain.application.pages.figures import plural
 from hmchain.interfaces.cli import output
@@ -158,6 +159,35 @@ def show_review(found: Ended) -> None:
     if found.marks:
         output.say(f"Not applied: {plural(found.marks, 'mark')}; what was marked still waits.")
     output.say(f"The page is closed. Looked at: {plural(found.seen, 'item')}.")
+
+
+def decisions(found: Lasting) -> list[dict[str, object]]:
+    """The same as JSON."""
+    about = ("content", "dataset", "version", "kind", "code", "modality")
+    return [
+        {**{name: plain(getattr(each, name)) for name in about}, **plain(each.decision)} for each in found.decisions
+    ]
+
+
+def show_decisions(found: Lasting) -> None:
+    """List what was decided, the latest first."""
+    if not found.decisions:
+        output.say("Nothing was decided that lasts.")
+        return
+    output.table(
+        ("decision", "what", "by", "when (UTC)", "held for", "dataset", "version#", "kind", "modality"),
+        (
+            (output.short(each.content), f"{each.decision.state}{', parts blanked' if each.decision.regions else ''}",
+             each.decision.reviewer, output.when(each.decision.decided_ms), each.code or "-", each.dataset or "-",
+             each.version or "-", each.kind or "-", each.modality or "-")
+            for each in found.decisions
+        ),
+        drop=("modality", "version#", "kind", "dataset"),
+    )  # fmt: skip
+    if found.total > len(found.decisions):
+        output.say(f"The latest {len(found.decisions)} of {found.total:,}; --limit N shows more.")
+    if found.devices:
+        output.say(f"{plural(len(found.devices), 'device')} besides: `hmchain data quarantine devices`")
 
 
 def devices(found: Sequence[DeviceRule]) -> list[dict[str, object]]:
