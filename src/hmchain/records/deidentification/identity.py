@@ -213,6 +213,10 @@ class Identity:
             word in together for forms in self._forms() for word in forms.in_bytes
         )
 
+    def numbers(self, digits_min: int) -> frozenset[str]:
+        """List the numbers of so many digits that are looked for."""
+        return frozenset(digits for forms in self._forms() for digits in forms.numbers if len(digits) >= digits_min)
+
     def words(self) -> frozenset[bytes]:
         """List what may be looked for in bytes of any kind, in lower case."""
         return frozenset(word for forms in self._forms() for word in forms.in_bytes)

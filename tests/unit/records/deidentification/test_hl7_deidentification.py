@@ -296,6 +296,27 @@ def test_a_patients_own_day_and_number_are_found_in_pieces(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cut", "places"),
+    [
+        (["OBX|1|NM|2345-7^^LN|1234|5|mg|4-567"], "OBX-4, OBX-7"),
+        (["OBX|1|NM|2345-7^^LN|123|4567|mg"], "OBX-4, OBX-5"),
+        (["OBX|1|NM|2345-7^^LN|66|25559|mg|812"], "OBX-4, OBX-5, OBX-7"),
+        (["OBX|1234|NM|2345-7^^LN|567|5|mg"], "OBX-1, OBX-4"),
+        (["OBX|1|NM|2345-7^^LN||1403|mg|19-57"], "OBX-5, OBX-7"),
+        (["OBX|1|NM|2345-7^^LN||1234|mg", "OBX|2|NM|2345-7^^LN||567|mg"], "OBX-5"),
+        (["DG1|1||MEIER^x^own", "DG1|2||HOFER^x^own"], "DG1-3"),
+        (["OBX|1|CE|MEI^x^own||ERHOFER^x^own"], "OBX-3, OBX-5"),
+        (["OBX|1|NM|2345-7^^LN|1|5.5|mmol/L|4-6", "OBX|2|NM|2345-7^^LN|2|138|mmol/L|135-145"], ""),
+    ],
+)
+def test_a_number_or_a_name_cut_over_fields_and_segments_is_found(cut: list[str], places: str) -> None:
+    rules = Hl7Deidentifier(Profile(name="own", title="", hl7=Hl7Rules(systems={"own": "[A-Z]+"})), pseudonyms(), AS_OF)
+    pid = "A1234567^^^NORTH^MR||Meierhofer^N||19570314|F|||||+49 662 5559812"
+    found = outcome(message(*cut).replace("7^^^NORTH^MR", pid), rules)
+    assert (found.reason.split(" has ")[0] if isinstance(found, Held) else "") == places
+
+
+@pytest.mark.parametrize(
     ("sub", "kept"), [("14.3.57", ""), ("14.03.57", ""), ("57.3.14", ""), ("1.14.3.57", ""), ("1.12.3", "1.12.3")]
 )
 def test_a_day_is_no_number_of_a_part(sub: str, kept: str) -> None:

@@ -169,7 +169,7 @@ def _held(found: Sequence[guard.Found]) -> Held:
     places = ", ".join(dict.fromkeys(each.place for each in found))
     if any(each.trace is guard.Trace.CERTAIN for each in found):
         return Held("identifier_left", f"what identifies the patient would be left in {places}", releasable=True)
-    reason = f"{places} has a number that is also the patient's, perhaps by chance"
+    reason = f"{places} has a word or number that is also the patient's, perhaps by chance"
     return Held("identifier_suspected", reason, releasable=True)
 
 

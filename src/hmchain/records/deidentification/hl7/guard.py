@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from itertools import groupby
 
+from hmchain.records.deidentification.figures import PART_DIGITS_MIN
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import closed_systems
@@ -28,7 +32,10 @@ _STAFF: Mapping[str, tuple[int, ...]] = {
 _ADDRESSES: Mapping[str, tuple[int, ...]] = {"PID": (11,), "NK1": (4,), "GT1": (5,), "IN1": (19,), "MSH": (4, 6)}
 _STREET, _CITY = 0, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_NO_DIGIT = re.compile(r"[^0-9]+")
+_NO_DIGIT, _DIGITS = re.compile(r"[^0-9]+"), re.compile(r"[0-9]+")
+_NO_LETTER, _LETTERS = re.compile(r"[^A-Za-z]+"), re.compile(r"[A-Za-z]")
+PARTS_MAX, APART_MAX = 5, 3
+"""Into how many parts a number may be cut that stand one after the other, and that others stand between."""
 
 
 def identity_of(message: Message) -> Identity:
@@ -99,25 +106,101 @@ class Found:
         return Finding(self.place, self.word, self.trace is Trace.CERTAIN)
 
 
+@dataclass(frozen=True)
+class _Told:
+    """A field that stays as it was."""
+
+    segment: int
+    name: str
+    number: int
+    text: str
+    values: tuple[str, ...]
+    """Its values but for codes of systems that list all of theirs."""
+
+
 def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
-    """Find what fields tell that stay as they are: numbers, and codes with their systems."""
+    """Find what fields tell that stay as they are, each by itself and some together: numbers, codes and systems."""
     told = [
-        (index, number, text)
+        _Told(index, segment.name, number, text, _open_values(text))
         for index, segment in enumerate(kept)
         if segment.name != "MSH"
         for number in segment.as_they_were
         if (text := segment.field(number))
     ]
-    together = "\n".join(text for *_, text in told)
-    joined = "\n".join(_NO_DIGIT.sub("", text) for *_, text in told)
-    if identity.is_nowhere_in(f"{together}\n{together.replace('.', '')}\n{joined}"):
-        return []
-    traces = ((index, number, text, worst(_traces(identity, text))) for index, number, text in told)
+    traces = dict.fromkeys(told, Trace.NONE)
+    together = "\n".join(each.text for each in told)
+    joined = "\n".join(_NO_DIGIT.sub("", each.text) for each in told)
+    if not identity.is_nowhere_in(f"{together}\n{together.replace('.', '')}\n{joined}"):
+        traces = {each: worst(_traces(identity, each.text)) for each in told}
+    for each in (*_numbers_cut(identity, told), *_names_cut(identity, told)):
+        traces[each] = traces[each] or Trace.POSSIBLE
     return [
-        Found(index, number, f"{kept[index].name}-{number}", trace, text)
-        for index, number, text, trace in traces
+        Found(each.segment, each.number, f"{each.name}-{each.number}", trace, each.text)
+        for each, trace in traces.items()
         if trace is not Trace.NONE
     ]
+
+
+def _numbers_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
+    """The fields over which a number is cut: of one segment, of neighbouring segments, or one after the other."""
+    numbers = identity.numbers(PART_DIGITS_MIN)
+    starts = {number[:end] for number in numbers for end in range(1, len(number))}
+    runs = [(digits, each) for each in told for value in each.values for digits in _DIGITS.findall(value)]
+    columns: defaultdict[tuple[str, int], list[_Run]] = defaultdict(list)
+    for each in told:
+        if digits := _NO_DIGIT.sub("", "".join(each.values)):
+            columns[each.name, each.number].append((digits, each))
+    for line in (runs, *columns.values()):
+        digits = "".join(run[0] for run in line)
+        if any(number in digits for number in numbers):
+            yield from _spelled(line, numbers, starts, parts_max=PARTS_MAX, apart=1)
+    for _, segment in groupby(runs, key=lambda run: run[1].segment):
+        line = list(segment)
+        if sum(len(digits) for digits, _ in line) >= PART_DIGITS_MIN:
+            yield from _spelled(line, numbers, starts, parts_max=APART_MAX, apart=len(line))
+
+
+_Run = tuple[str, _Told]
+
+
+def _spelled(
+    line: Sequence[_Run], numbers: frozenset[str], starts: set[str], *, parts_max: int, apart: int
+) -> Iterator[_Told]:
+    """The fields of some runs of digits that make a number together, in their order, no more than `apart` apart."""
+    begun: list[tuple[str, tuple[int, ...]]] = [(run[0].lstrip("0"), (at,)) for at, run in enumerate(line)]
+    while begun:
+        digits, places = begun.pop()
+        if digits in numbers and len(places) > 1:
+            yield from (line[at][1] for at in places)
+        if digits in starts and len(places) < parts_max:
+            following = range(places[-1] + 1, min(places[-1] + 1 + apart, len(line)))
+            begun += [(digits + line[at][0], (*places, at)) for at in following]
+
+
+def _names_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
+    """The fields over which a name is cut, of one segment or of one column."""
+    lines: defaultdict[tuple[str, int], list[_Told]] = defaultdict(list)
+    for each in told:
+        if _LETTERS.search("".join(each.values)):
+            lines["", each.segment].append(each)
+            lines[each.name, each.number].append(each)
+    for line in lines.values():
+        words = "\n".join(_NO_LETTER.sub("", value) for each in line for value in each.values)
+        if len(line) > 1 and not identity.is_nowhere_in(words) and identity.in_text(words) is Trace.CERTAIN:
+            yield from line
+
+
+@lru_cache(maxsize=4096)
+def _open_values(field: str) -> tuple[str, ...]:
+    """The values of a field but for codes of systems that list all of theirs."""
+    if "^" not in field:
+        return tuple(field.split("~"))
+    repetitions = (repetition.split("^") for repetition in field.split("~"))
+    return tuple(
+        "^".join(parts) if len(parts) != 3 or parts[1] else parts[0]  # code^^system
+        for parts in repetitions
+        if len(parts) != 3 or parts[1] or parts[2] not in closed_systems()
+    )
 
 
 def _traces(identity: Identity, field: str) -> Iterator[Trace]:
