@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ _PASSED_ON = {
 }  # fmt: skip
 """By the first one CometBFT is told to die at a certain step."""
 _PASSED_ON_FAMILIES = ("LC_", "PYTHON", "GO")  # languages, and settings of the two runtimes
+_STDERR = 2
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _SEARCHES = 16
@@ -60,6 +62,49 @@ def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Let no library of C write to the terminal, past Python, what it thinks of data: that is said in our words.
+
+    Of several threads the first one closes the way, and the last one opens it.
+    """
+    with _hush.lock:
+        _hush.depth += 1
+        if _hush.depth == 1:
+            _hush.close()
+    try:
+        yield
+    finally:
+        with _hush.lock:
+            _hush.depth -= 1
+            if _hush.depth == 0:
+                _hush.open()
+
+
+class _Hush:
+    """The standard error stream of the process, while it leads nowhere."""
+
+    def __init__(self) -> None:
+        self.lock, self.depth = threading.Lock(), 0
+        self._kept: int | None = None
+
+    def close(self) -> None:
+        with suppress(OSError):  # a process may have no such stream
+            self._kept = os.dup(_STDERR)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, _STDERR)
+            os.close(nowhere)
+
+    def open(self) -> None:
+        if self._kept is not None:
+            os.dup2(self._kept, _STDERR)
+            os.close(self._kept)
+            self._kept = None
+
+
+_hush = _Hush()
 
 
 def leave_no_core_dump() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hmchain.processes import hushed
 from hmchain.records.deidentification.outcome import (
     EMPTIED,
     GENERALISED,
@@ -161,6 +162,7 @@ class ImageDeidentifier:
         )
 
 
+@hushed()
 def _pages(image: Image.Image) -> _Pages:
     """The frames of a file, as often as they are asked for; those of several, once all are known to be whole."""
     count = _frame_count(image)
@@ -173,6 +175,7 @@ def _pages(image: Image.Image) -> _Pages:
     return lambda: (_page(image, index) for index in range(count))
 
 
+@hushed()
 def _page(image: Image.Image, index: int = 0) -> _Page:
     image.seek(index)
     removed = metadata_kinds(image)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain.errors import DataError
+from hmchain.processes import hushed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -165,6 +166,7 @@ def readers() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+@hushed()
 def _read(image: Image.Image, size: int) -> DecodedImage:
     from PIL import Image, ImageOps
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hmchain.processes import hushed
 from hmchain.records.pictures.decode import NotAnImageError, Pixels, decode_image, resize, to_grey
 
 DICOM_TYPE = "application/dicom"
@@ -45,7 +46,8 @@ def _dicom(data: bytes, frame: str) -> Pixels:
         dataset = pydicom.dcmread(io.BytesIO(data))
         frames = int(dataset.get("NumberOfFrames") or 1)
         index = frames // 2 if frame == "middle" else 0
-        samples = pixel_array(dataset, index=index)
+        with hushed():
+            samples = pixel_array(dataset, index=index)
         if dataset.PhotometricInterpretation == "PALETTE COLOR":
             samples = apply_color_lut(samples, dataset)
         if samples.ndim == 3:

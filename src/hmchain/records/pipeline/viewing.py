@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hmchain.processes import hushed
 from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten, readers
 from hmchain.records.sources.item import DICOM, IMAGE
@@ -153,6 +154,7 @@ class _DicomPictures:
             self._last = (index, self._decoded(index))
         return self._last[1]
 
+    @hushed()
     def _decoded(self, index: int) -> Samples:
         from pydicom.pixels.processing import apply_color_lut
         from pydicom.pixels.utils import pixel_array
@@ -180,6 +182,7 @@ class _ImageFile:
             raise ValueError
         self.is_grey = False
 
+    @hushed()
     def samples(self, index: int) -> Samples:
         from PIL import ImageOps
 

@@ -17,6 +17,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
+from hmchain.processes import hushed
 from hmchain.records.deidentification.dicom import encoding
 from hmchain.records.deidentification.dicom.bitstreams import strip
 from hmchain.records.deidentification.dicom.encapsulated import FRAME_BYTES_MAX, encapsulated
@@ -222,7 +223,8 @@ def decoded(frame: bytes, syntax: UID, image: ImagePixels, vr: str = "OB") -> tu
         "pixel_vr": vr,
     }
     try:
-        samples, properties = get_decoder(syntax).as_array(frame, index=0, **options)
+        with hushed():
+            samples, properties = get_decoder(syntax).as_array(frame, index=0, **options)
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise damaged("a frame does not decode") from error
     return samples, str(properties["photometric_interpretation"])
