@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
+from hmchain.application.site import activity
 from support.dicom_objects import ct, written
 from support.health_records import omop_person
 from support.steward import Steward
@@ -110,6 +113,14 @@ def test_who_opted_out_by_a_pseudonym_stays_out_after_a_merge(steward: Steward, 
     assert (done["records"], done["opted_out"]) == (1, 1)
 
 
+def forge(steward: Steward, **changed: str) -> None:
+    """Add a line to the log that takes its signatures from another one."""
+    log = steward.folder / activity.FILE
+    (line,) = (line for line in activity.read_lines(log) if line.deed.what is activity.What.REIDENTIFY)
+    with contextlib.closing(activity.ActivityLog(log)) as opened:
+        opened.write(msgspec.structs.replace(line.deed, **changed))
+
+
 def test_two_people_go_back_to_the_patient_and_the_log_says_why(steward: Steward, tmp_path: Path) -> None:
     message(tmp_path / "hl7", 1, "4711^^^NORTH^MR")
     steward.run("extract", str(tmp_path / "hl7"), "--into", "lab")
@@ -124,6 +135,11 @@ def test_two_people_go_back_to_the_patient_and_the_log_says_why(steward: Steward
     assert found["patients"] == [{"number": "4711", "issuer": "NORTH"}] and found["approved_by"] == ["Ada", "Marie"]
     (line,) = steward.run("log", "--what", "reidentify")["entries"]
     assert (line["person"], line["subject"], line["reason"]) == ("Ada and Marie", pseudonym, "nodule on CT")
+    added = {each["person"]: each["public"] for each in steward.run("log", "--what", "person")["entries"]}
+    assert line["is_signed"] and {each["person"]: each["public"] for each in line["signatures"]} == added
+    forge(steward, reason="no reason of theirs")
+    _, forged = steward.run("log", "--what", "reidentify")["entries"]
+    assert forged["signatures"] == line["signatures"] and not forged["is_signed"]
     steward.run("erase", "--patient", "4711")
     assert steward.run(*ask, "--person", keys[1], expect=2)["error"]["code"] == "unknown_pseudonym"
     for path in steward.folder.rglob("*"):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import asdict
 
-from hmchain.application.site.activity import DONE, LEAVES, SENT_BY_AGENTS, Line, What, read_lines
+from hmchain.application.data.reidentification import is_signed
+from hmchain.application.site.activity import DONE, LEAVES, SENT_BY_AGENTS, Line, Signature, What, read_lines
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import InputError
 
@@ -49,6 +50,13 @@ class Activity:
     subject: str
     """The pseudonym that was turned back into a patient."""
     reason: str
+    public: str
+    """The public half of the key of a person who was added."""
+    signed_ms: int | None
+    signatures: tuple[Signature, ...]
+    """Of those who signed for it."""
+    is_signed: bool | None
+    """Whether these signatures are theirs, and enough; None of what takes none."""
     outcome: str
 
 
@@ -112,12 +120,14 @@ def _activity(line: Line, end: Line | None) -> Activity:
     assert line.deed.what is not None, "a line that ends none begins something"
     what, known = line.deed.what, asdict(line.deed)
     if end is not None:
-        known |= {name: value for name, value in asdict(end.deed).items() if value not in (None, "", 0)}
+        known |= {name: value for name, value in asdict(end.deed).items() if value not in (None, "", 0, ())}
     if what in SENT_BY_AGENTS:
         known["outcome"] = DONE  # written before the bytes leave: what is sent again is counted again
     elif end is None:
         known["outcome"] = UNFINISHED
     known.pop("what")
+    known["signed_ms"] = line.deed.signed_ms or None
+    known["is_signed"] = is_signed(line.deed) if what is What.REIDENTIFY else None
     return Activity(line.number, line.at_ms, end.at_ms if end else None, what.value, what in LEAVES, **known)
 
 

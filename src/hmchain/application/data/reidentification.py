@@ -12,6 +12,7 @@ from pathlib import Path
 from hmchain.application.site import persons as people
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
+from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.deidentification.patients import Patient
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -56,12 +57,33 @@ def reidentify(
     if not reason or len(reason) > REASON_LETTERS_MAX:
         raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
     place = records.folder
-    words = ("reidentify", pseudonym, reason)
+    at_ms = now_ms()
+    words = _words(pseudonym, reason, at_ms)
     approvals = people.approve(place, key_files, words, needed=PERSONS, passphrase=passphrase)
     names = tuple(approval.name for approval in approvals)
-    deed = Deed(What.REIDENTIFY, person=" and ".join(names), subject=pseudonym, reason=reason)
+    signatures = tuple(approval.logged() for approval in approvals)
+    deed = Deed(
+        What.REIDENTIFY,
+        person=" and ".join(names),
+        subject=pseudonym,
+        reason=reason,
+        signed_ms=at_ms,
+        signatures=signatures,
+    )
     with recorded(place.activity, deed):
         return _found(records, pseudonym, names)
+
+
+def is_signed(deed: Deed) -> bool:
+    """Tell whether enough people signed what a line of the log says, each with a key of their own."""
+    words = _words(deed.subject, deed.reason, deed.signed_ms)
+    held = {signature.public for signature in deed.signatures if people.holds(signature, words)}
+    return len(held) == len(deed.signatures) >= PERSONS
+
+
+def _words(pseudonym: str, reason: str, at_ms: int) -> tuple[str, ...]:
+    """What people sign for: once, at this time."""
+    return ("reidentify", pseudonym, reason, str(at_ms))
 
 
 def persons(records: Records, pseudonyms: Iterable[str]) -> set[bytes]:

@@ -100,6 +100,15 @@ LEAVES = frozenset(
 """What goes to others, or lies outside the vault afterwards."""
 
 
+class Signature(msgspec.Struct, frozen=True):
+    """A person's signature under what is done: whoever has the log can verify it."""
+
+    person: str
+    public: str
+    """The public half of the person's key, hexadecimal."""
+    signature: str
+
+
 class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is done, as far as it is known: a second line adds how it ended."""
 
@@ -129,6 +138,11 @@ class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
     """The pseudonym that was turned back into a patient."""
     reason: str = ""
     """Why, in the words of those who asked."""
+    public: str = ""
+    """The public half of the key of a person who was added, hexadecimal."""
+    signed_ms: int = 0
+    """When what takes several people was signed; that is signed as well, so that no signature serves twice."""
+    signatures: tuple[Signature, ...] = ()
     outcome: str = ""
     """`done`, or the code of what went wrong."""
 

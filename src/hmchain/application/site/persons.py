@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from hmchain import decoding, files
-from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.activity import Deed, Signature, What, recorded
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.canonical import Record, digest
 from hmchain.errors import InputError, StorageError
-from hmchain.keys import PublicKey, SigningKey, load_key, save_key
+from hmchain.keys import ED25519, PublicKey, SigningKey, load_key, save_key
 
 FILE = "persons.json"
 NAME_LETTERS_MAX = 64
@@ -69,6 +69,19 @@ class Approval:
         """True if it is the signature of this key under this statement."""
         return self.key.verify(self.signature, self.statement)
 
+    def logged(self) -> Signature:
+        """The same as the log keeps it."""
+        return Signature(self.name, self.key.raw.hex(), self.signature.hex())
+
+
+def holds(signature: Signature, words: Sequence[str]) -> bool:
+    """Tell whether a signature of the log is that of its key under what was done, `words`."""
+    try:
+        key, signed = bytes.fromhex(signature.public), bytes.fromhex(signature.signature)
+    except ValueError:
+        return False
+    return Approval(signature.person, PublicKey(ED25519, key), _statement(words), signed).holds
+
 
 def known(place: HospitalFolder) -> tuple[Person, ...]:
     """The hospital's people, in order of name. Raises `PersonsFileError`."""
@@ -96,7 +109,7 @@ def add(place: HospitalFolder, name: str, key_file: Path, passphrase: str | None
     person = Person(name, load_key(SigningKey, key_file, passphrase).public)
     if taken := [other.name for other in others if other.key == person.key]:
         raise PersonNameError(f"{key_file} is the key of {taken[0]}", "every person has a key of their own")
-    with recorded(place.activity, Deed(What.PERSON, person=name, kind="added")):
+    with recorded(place.activity, Deed(What.PERSON, person=name, kind="added", public=person.key.raw.hex())):
         _write(place, (*others, person))
     return person
 
@@ -142,7 +155,7 @@ def approve(
     Raises `UnknownPersonError` for a key of nobody's, `PersonsMissingError` if the keys are those of fewer people than
     are `needed`, `KeyFileError` or `WrongPassphraseError`.
     """
-    statement = digest("hmchain approval", *(word.encode() for word in words))
+    statement = _statement(words)
     approvals = {
         person.name: Approval(person.name, person.key, statement, key.sign(statement))
         for person, key in of_keys(place, key_files, passphrase)
@@ -151,6 +164,10 @@ def approve(
         what = f"this takes {needed} people, and {len(approvals)} signed"
         raise PersonsMissingError(what, "give the key file of each: --person FILE --person FILE")
     return tuple(approvals[name] for name in sorted(approvals))
+
+
+def _statement(words: Sequence[str]) -> bytes:
+    return digest("hmchain approval", *(word.encode() for word in words))
 
 
 def _write(place: HospitalFolder, people: Sequence[Person]) -> None:

@@ -41,7 +41,9 @@ def _together(entries: Iterable[Activity]) -> list[tuple[Activity, int]]:
 
 def _row(each: Activity, count: int) -> Sequence[object]:
     what = each.what if each.outcome == DONE else f"{each.what} ({each.outcome})"
-    return each.number, output.when(each.at_ms), what, _of(each), _how_much(each, count), each.user, each.person
+    doubt = "signatures do not hold" if each.signatures else "not signed"
+    decided = f"{each.person} ({doubt})" if each.is_signed is False else each.person
+    return each.number, output.when(each.at_ms), what, _of(each), _how_much(each, count), each.user, decided
 
 
 def _of(each: Activity) -> str:
@@ -106,4 +108,6 @@ def write_csv(found: ActivityReport) -> None:
 def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return "; ".join(printable(f"{each.person} {each.public} {each.signature}") for each in value)
     return output.when(value) if name.endswith("_ms") and isinstance(value, int) else printable(str(value))
