@@ -159,6 +159,22 @@ def test_what_is_met_by_chance_holds_nothing(values: dict[str, Any]) -> None:
     clean(ct(**values))
 
 
+@pytest.mark.parametrize("decimal", ["0.57101412345678", "0.123456780", "12345.67812345"])
+def test_a_number_among_the_digits_of_a_decimal_holds_the_object(decimal: str) -> None:
+    assert held(ct(PatientID="12345678", PixelSpacing=[decimal, "0.5"])).code == "identifier_suspected"
+    assert clean(ct(PatientID="87654321", PixelSpacing=[decimal, "0.5"])).PixelSpacing[0] == float(decimal)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("PixelBandwidth", "14.10.1957"), ("SliceThickness", "6625559812"), ("RescaleSlope", "19571014.4711.1")],
+)
+def test_a_day_or_a_telephone_number_is_no_measure(keyword: str, value: str) -> None:
+    before = ct()
+    before.add_new(keyword, "LO", value)
+    assert not clean(before).get(keyword)
+
+
 @pytest.mark.parametrize("spell", ["raw", "swapped", "a letter a number"])
 def test_a_name_in_binary_numbers_holds_the_object(spell: str) -> None:
     name = b"Quince"

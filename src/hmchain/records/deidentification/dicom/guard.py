@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +62,9 @@ _KINDS = {
 """NumPy's types of the numbers of each VR."""
 SHOWN_NUMBERS = 8
 _NUMBERS_IN_TEXT = ("DS", "IS")
+_DECIMAL = re.compile(r"\d[\d.]{9,}", re.ASCII)
+DECIMALS_MAX, WITHIN_DIGITS_MIN = 64, 8
+"""In so few decimals a number of so many digits is looked for among the digits of each; in more it is met by chance."""
 _OURS = frozenset({"DA", "DT", "UI"})
 """VRs of which no value stays as it was but the UIDs of the standard. Values that can be nothing but one of the
 standard's terms (`Rule.closed`) are nobody's name either."""
@@ -213,8 +217,12 @@ def _words(texts: Sequence[KeptValue]) -> str:
 
 def _is_in_no_number(identity: Identity, texts: Sequence[KeptValue]) -> bool:
     """Look at numbers in texts together."""
-    numbers = b"\\".join(value.value for value in texts if value.vr in _NUMBERS_IN_TEXT)
-    return identity.is_nowhere_in_values(list(_numbers(numbers.decode("ascii"))))
+    values = [value.value.decode("ascii") for value in texts if value.vr in _NUMBERS_IN_TEXT]
+    together = "\\".join(values)
+    if not identity.is_nowhere_in_values(list(_numbers(together))):
+        return False
+    numbers = identity.numbers(WITHIN_DIGITS_MIN)
+    return not any(_is_within(numbers, value) for value in values)
 
 
 def _trace(identity: Identity, kept: KeptValue) -> Trace:
@@ -222,7 +230,9 @@ def _trace(identity: Identity, kept: KeptValue) -> Trace:
         return identity.in_numbers(kept.value, _KINDS[kept.vr])
     text = kept.value.decode("ascii")
     if kept.vr in _NUMBERS_IN_TEXT:
-        return worst(identity.in_number(number) for number in _numbers(text))
+        is_within = _is_within(identity.numbers(WITHIN_DIGITS_MIN), text)
+        within = Trace.POSSIBLE if is_within else Trace.NONE
+        return worst((within, *(identity.in_number(number) for number in _numbers(text))))
     if kept.vr == "TM":  # ids are made of times
         return identity.in_text(text.partition(".")[2])
     keyword = kept.rule.name.rpartition(" ")[2]
@@ -245,6 +255,13 @@ def _found(kept: KeptValue, identities: Sequence[Identity]) -> Found:
         return Found(kept, trace(kept.value), kept.value.decode("ascii"), b"")
     words = ", ".join(part.decode("ascii").strip() for part, tells in zip(parts, told, strict=True) if tells)
     return Found(kept, trace(kept.value), words, rest)
+
+
+def _is_within(numbers: frozenset[str], text: str) -> bool:
+    """Tell whether one of a few long decimals has one of these among its digits: `0.57101412345678`."""
+    long = _DECIMAL.findall(text) if numbers and text.count("\\") < DECIMALS_MAX else ()
+    digits = [decimal.replace(".", "") for decimal in long]
+    return bool(digits) and any(number in each for number in numbers for each in digits)
 
 
 def _numbers(value: str) -> Iterable[float]:
