@@ -234,6 +234,8 @@ class Catalogue:
         write_merges(database, item.same)
         if item.held is not None:
             self.quarantine.write(database, item.held, item.held_subjects)
+        for held, subjects in item.apart:
+            self.quarantine.write(database, held, subjects)
 
     def label(self, dataset: str, version: int, labels: Mapping[str, str]) -> None:
         """Label the records of an open version, all or none. Raises `VersionFixedError` if it is closed."""

@@ -138,6 +138,8 @@ class ItemDone:
     duplicates: int = 0
     """Records that the version had already, byte for byte."""
     held: HeldItem | None = None
+    apart: tuple[tuple[HeldItem, tuple[str, ...]], ...] = ()
+    """Parts of it in quarantine by themselves, and the pseudonyms of all whom each is about, as `held_subjects`."""
     actions: tuple[Action, ...] = ()
     held_subjects: tuple[str, ...] = ()
     """Pseudonyms of all whom an item in quarantine is about, with an empty one if there are others unknown."""

@@ -86,6 +86,16 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A part of an item, with what it is judged by: what a person decides about by itself."""
+
+    name: str
+    """What it is called within its file, which may tell who it is: `Observation/o9`."""
+    content: bytes
+    """An item of the same kind."""
+
+
+@dataclass(frozen=True)
 class Held:
     """An item that must not pass as it is."""
 
@@ -104,6 +114,8 @@ class Held:
     """As of `Clean`: what is said of numbers holds, whether the item passes or not."""
     parts: int = 1
     of: int = 1
+    excerpt: Excerpt | None = None
+    """The parts by themselves, if they can be decided about without the rest of the item."""
 
 
 NEVER_TAKEN = frozenset({"dicomdir", "encapsulated_document", "structured_report", "voice"})

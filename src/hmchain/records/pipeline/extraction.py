@@ -8,15 +8,17 @@ is an earlier one; if that cannot be told (two objects under one UID, say) it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import BinaryIO
 
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.catalogue.accounts import OPTED_OUT as OPTED_OUT_WHY
 from hmchain.records.catalogue.accounts import Account, Fate
-from hmchain.records.catalogue.entries import REJECTED, RELEASED
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.outcome import NEVER_TAKEN, Action, Clean, Held, PassedOver
 from hmchain.records.deidentification.report import count_actions
@@ -187,12 +189,14 @@ class Extraction:
         """
         got = Gathered(written_as=Fate.WRITTEN if released is None else Fate.RELEASED)
         self._gather(item, found, got)
+        apart = [] if released else list(self._hold_apart(item, got))
         waiting, decided = self._hold(item, got, released) if got.held else (None, None)
         done = ItemDone(
             name,
             tuple(got.entries.values()),
             got.duplicates,
             waiting or decided,
+            tuple(apart),
             tuple(Action(*key, count) for key, count in got.actions.items()),
             held_subjects=tuple(sorted(got.subjects)),
             replaced=tuple(sorted(got.again)),
@@ -205,6 +209,7 @@ class Extraction:
         else:
             done = self._accounting.released(done, got, waits)
         self._note(item, done, got)
+        states = [held.state for held in (waiting, decided, *(held for held, _ in apart)) if held]
         self._tally = replace(
             self._tally,
             items=self._tally.items + 1,
@@ -212,17 +217,17 @@ class Extraction:
             updated=self._tally.updated + got.updated,
             size=self._tally.size + sum(entry.size for entry in got.entries.values()),
             duplicates=self._tally.duplicates + got.duplicates,
-            held=self._tally.held + (waiting is not None),
+            held=self._tally.held + states.count(PENDING),
             opted_out=self._tally.opted_out + got.opted_out,
-            rejected=self._tally.rejected + (decided is not None and decided.state == REJECTED),
-            released=self._tally.released + (decided is not None and decided.state == RELEASED),
+            rejected=self._tally.rejected + states.count(REJECTED),
+            released=self._tally.released + states.count(RELEASED),
         )
 
     def _note(self, item: Item, done: ItemDone, got: Gathered) -> None:
         """Remember what to write into the catalogue of an item."""
         if got.labels and not got.entries:
             self._late.add(done, got.labels)
-        elif got.entries or got.duplicates or done.held or done.is_released or not got.opted_out:
+        elif got.entries or got.duplicates or done.held or done.apart or done.is_released or not got.opted_out:
             if got.labels:
                 self._catalogue.label(self._dataset.name, self._version, got.labels)
             self._batch.items.append(done)
@@ -263,7 +268,7 @@ class Extraction:
         if decision.state == RELEASED:
             got.held.clear()
             got.only_written()
-            taken = dict(got.entries)
+            taken = dict(got.written)
             again = outcomes(replace(item, blank=decision.regions), self._rules, reviewed=True)
             new = (each for each in again if not isinstance(each, Clean) or each.record not in taken)
             self._gather(item, new, got)
@@ -335,6 +340,21 @@ class Extraction:
 
     # -- quarantine ----------------------------------------------------------------------------------------------------
 
+    def _hold_apart(self, item: Item, got: Gathered) -> Iterator[tuple[HeldItem, tuple[str, ...]]]:
+        """Hold back each part that can be decided about by itself; what is left of the item is held as a whole.
+
+        Of whom a part is that does not say so may be who opted out: it stays with the rest.
+        """
+        apart = [held for held in got.held if held.excerpt and (held.subjects or not got.opted_out)]
+        got.held = [held for held in got.held if held not in apart]
+        for held in apart:
+            part, one = _excerpt(item, held), got.apart(held)
+            waiting, decided = self._hold(part, one, None)
+            one.settle(waiting.item.hex() if waiting else "")
+            got.join(one)
+            if found := waiting or decided:
+                yield found, tuple(sorted(one.subjects))
+
     def _hold(self, item: Item, got: Gathered, released: bytes | None) -> tuple[HeldItem | None, HeldItem | None]:
         """Hold an item back, unless somebody decided about it before: as it waits from now on, and as it was decided.
 
@@ -389,6 +409,13 @@ class Extraction:
         if self._batch.items:
             self._catalogue.add_items(self._dataset.name, self._version, self._batch.items)
             self._batch = _Batch()
+
+
+def _excerpt(item: Item, held: Held) -> Item:
+    """A part of an item as an item of its own."""
+    assert held.excerpt is not None
+    name, open_ = f"{item.file.name}, {held.excerpt.name}", partial(io.BytesIO, held.excerpt.content)
+    return Item(name, item.kind, open_, item.label, within=item.file)
 
 
 def _entry(clean: Clean, size: int, item: Item, known: KnownRecord | None) -> RecordEntry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hmchain.errors import DataError
 from hmchain.records.catalogue import RecordEntry
@@ -105,6 +105,22 @@ class Gathered:
         """Account for parts that are in a record, this item's or the same one's of another."""
         self.add(fate, parts=parts)
         self.made[record, fate, ""] += parts
+
+    def apart(self, held: Held) -> Gathered:
+        """The same for parts that are decided about by themselves; records and patients are the item's."""
+        return replace(
+            self, held=[replace(held, excerpt=None)], subjects=set(held.subjects or ("",)), duplicates=0, updated=0,
+            opted_out=0, became=Counter(), written={}, made=Counter(), of=held.parts,
+        )  # fmt: skip
+
+    def join(self, part: Gathered) -> None:
+        """Add what became of such parts, once it is settled."""
+        self.duplicates += part.duplicates
+        self.updated += part.updated
+        self.opted_out += part.opted_out
+        self.became.update(part.became)
+        self.made.update(part.made)
+        self.written.update(part.written)
 
     def only_written(self) -> None:
         """Forget what is not written: the item is gone through once more."""

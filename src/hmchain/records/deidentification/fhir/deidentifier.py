@@ -1,30 +1,28 @@
 """De-identifies FHIR R4 by an allow list: what is not on it is dropped, and Safe Harbor rules change what is.
 
-One `Clean` comes of each resource, in JSON with sorted keys. What must not pass is counted and held together at the end
-of the item, for instance the resources of a block of NDJSON that are of a type that is not on the list.
+One `Clean` comes of each resource, in JSON with sorted keys. What must not pass comes at the end of the item: what a
+person may decide about each by itself, with what it is judged by; what nobody can let through together.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
 
-from hmchain import decoding
 from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.contained import Contained
 from hmchain.records.deidentification.fhir.patient import merged, merges, patient_of
 from hmchain.records.deidentification.fhir.quantities import observed_age
+from hmchain.records.deidentification.fhir.resources import BAD_JSON, Raw, decode, excerpt, kind_of, leading, resources
 from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, objects, target
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
@@ -32,6 +30,7 @@ from hmchain.records.deidentification.outcome import (
     Action,
     Clean,
     Edition,
+    Excerpt,
     Finding,
     Held,
     Outcome,
@@ -45,6 +44,8 @@ from hmchain.records.deidentification.terminology import AGE_CODES, fhir_systems
 from hmchain.records.sources.item import Item
 
 MEDIA_TYPE = "application/fhir+json"
+APART_MAX = 100
+"""So many resources of one type that an item holds for one reason wait by themselves; more of them wait together."""
 ITEM_BYTES_MAX = 512 << 20
 """A larger item is held; a bundle is in memory once, as bytes."""
 
@@ -52,55 +53,26 @@ _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]
 }
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
-_BUNDLES_DEEP_MAX = 8
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
-_BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
 
-class _Entry(msgspec.Struct):
-    fullUrl: str = ""
-    resource: msgspec.Raw = msgspec.Raw()
-
-
-class _Document(msgspec.Struct):
-    """Any resource, as far as must be known to tell a bundle."""
-
-    resourceType: str = ""
-    entry: list[_Entry] = []
-
-
-class _Kind(msgspec.Struct):
-    resourceType: str = ""
-
-
-class _Identity(msgspec.Struct):
-    resourceType: str = ""
-    id: str = ""
-
-
-_decode_document = decoding.json_decoder(_Document).decode
-_decode_kind = decoding.json_decoder(_Kind).decode
-_decode_identity = decoding.json_decoder(_Identity).decode
-
-
 @dataclass(frozen=True)
-class _Raw:
-    """One resource's bytes, the names that its bundle gives to others, and one for itself if it has no id."""
+class _Apart:
+    """A resource that must not pass, where it stands, and whose it is."""
 
-    data: bytes | msgspec.Raw
-    aliases: Mapping[str, str]
-    name: str = ""
+    raw: Raw
+    position: int
+    subject: str
 
 
 @dataclass
 class _Run:
     """One item on its way."""
 
-    people: Mapping[str, guard.Identity]
-    """What identifies the patients of the item, by the ids of their resources."""
+    patients: Mapping[str, Raw]
+    """By the ids of their resources."""
     reviewed: bool
     keep: frozenset[str] = frozenset()
     """Places of findings that a reviewer keeps."""
@@ -109,6 +81,11 @@ class _Run:
     """Resources of types that are dropped whole."""
     never_taken: Counter[str] = field(default_factory=Counter)
     """Resources of types that no rule takes: they are counted, and not kept for anybody to look at."""
+
+    @cached_property
+    def people(self) -> Mapping[str, guard.Identity]:
+        """What identifies the patients of the item, by the ids of their resources."""
+        return {own: guard.identity_of(decode(raw.data), "") for own, raw in self.patients.items()}
 
 
 class _Refused(Exception):
@@ -154,9 +131,10 @@ class FhirDeidentifier:
     def findings(self, item: Item) -> tuple[Finding, ...]:
         """List what would stay of an item and tells who its patients are."""
         with item.open() as file:
-            raws = list(_resources(file.read(ITEM_BYTES_MAX)))
-        run = _Run(dict(_people(raws)), reviewed=True)
-        for raw in raws:
+            data = file.read(ITEM_BYTES_MAX)
+        raws = list(resources(data))
+        run = _Run(dict(_patients(raws)), reviewed=True)
+        for raw in raws[: leading(data)]:
             with suppress(_Refused):
                 self._clean(raw, run)
         return tuple(dict.fromkeys(run.found))
@@ -173,40 +151,65 @@ class FhirDeidentifier:
         if len(data) > ITEM_BYTES_MAX:
             yield Held("too_large", f"it is larger than {ITEM_BYTES_MAX >> 20} MiB: split it", releasable=False)
             return
-        refused: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        refused: defaultdict[tuple[str, str], list[_Apart]] = defaultdict(list)
         last: Clean | None = None
-        raws = list(_resources(data))
-        run = _Run(dict(_people(raws)), reviewed, item.keep)
-        for raw in raws:
+        raws = list(resources(data))
+        run = _Run(dict(_patients(raws)), reviewed, item.keep)
+        meant = raws[: leading(data)] if reviewed else raws
+        for position, raw in enumerate(meant, 1):
             try:
                 clean = self._clean(raw, run)
             except _Refused as refusal:
-                refused[refusal.code, refusal.kind].append(refusal.subject)
+                refused[refusal.code, refusal.kind].append(_Apart(raw, position, refusal.subject))
                 continue
             if last is not None and clean is not None:
                 yield last
-            last = replace(clean, of=len(raws)) if clean else last
+            last = replace(clean, of=len(meant)) if clean else last
         if last is not None:  # what was dropped whole is reported with a record that was kept
             whole = tuple(Action(kind, REMOVED, count) for kind, count in sorted(run.dropped.items()))
             yield replace(last, actions=last.actions + whole)
         elif not raws:
             yield Held("no_record", "it holds no resource", releasable=False)
-        for (code, kind), whose in refused.items():
-            reason = f"{len(whose)} {'resource' if len(whose) == 1 else 'resources'} {_REASONS[code].format(kind)}"
-            subjects = () if "" in whose else tuple(sorted(set(whose)))
-            held = Held(code, reason, releasable=code in _RELEASABLE, subjects=subjects)
-            yield replace(held, parts=len(whose), of=len(raws))
+        for (code, kind), some in refused.items():
+            yield from self._held(code, kind, some, run.patients, len(meant))
         for kind, count in sorted((run.dropped + run.never_taken).items()):
-            yield PassedOver(f"{kind}: never taken", count, len(raws))
+            yield PassedOver(f"{kind}: never taken", count, len(meant))
 
-    def _clean(self, raw: _Raw, run: _Run) -> Clean | None:
+    def _held(
+        self, code: str, kind: str, some: Sequence[_Apart], patients: Mapping[str, Raw], total: int
+    ) -> Iterator[Held]:
+        """What must not pass for one reason; each by itself, if a person may decide about it and others go with it."""
+        is_apart = code in _RELEASABLE and total > 1
+        for part in [[each] for each in some] if is_apart and len(some) <= APART_MAX else [some]:
+            reason = f"{len(part)} {'resource' if len(part) == 1 else 'resources'} {_REASONS[code].format(kind)}"
+            whose = {each.subject for each in part}
+            yield Held(
+                code, reason, releasable=code in _RELEASABLE, subjects=() if "" in whose else tuple(sorted(whose)),
+                parts=len(part), of=total, excerpt=self._excerpt(kind, part, patients) if is_apart else None,
+            )  # fmt: skip
+
+    def _excerpt(self, kind: str, part: Sequence[_Apart], known: Mapping[str, Raw]) -> Excerpt:
+        """Resources with the patients whose identity they were compared with (`_found`)."""
+        element, wanted = self._patient_in[kind], dict[str, Raw]()
+        for each in part:
+            patient = target(decode(each.raw.data).get(element), each.raw.aliases) if element else None
+            name = patient[1] if patient else next(iter(known)) if len(known) == 1 else ""
+            if name in known and known[name] is not each.raw:
+                wanted[name] = known[name]
+        own = decode(part[0].raw.data).get("id", part[0].raw.name)
+        name = f"{kind}/{own}" if own else f"{kind}, resource {part[0].position}"
+        if len(part) > 1:
+            name = f"{len(part)} resources from {name}"
+        return Excerpt(name, excerpt([each.raw for each in part], wanted.values()))
+
+    def _clean(self, raw: Raw, run: _Run) -> Clean | None:
         """One resource's record; None if it is of a type that is never taken. Raises `_Refused`."""
         if isinstance(raw.data, msgspec.Raw) and not bytes(raw.data):
             run.never_taken["bundle entry without a resource"] += 1
             return None
         try:
-            resource = _decode(raw.data)
-        except _BAD_JSON as error:
+            resource = decode(raw.data)
+        except BAD_JSON as error:
             raise _Refused("damaged") from error
         kind = resource.get("resourceType") if type(resource) is dict else None
         if type(kind) is not str:
@@ -222,7 +225,7 @@ class FhirDeidentifier:
             raise _Refused("modifier_extension", kind, self._whose(kind, resource, raw))
         return self._record(kind, resource, raw, rule, run)
 
-    def _record(self, kind: str, resource: dict[str, Any], raw: _Raw, rule: Rule, run: _Run) -> Clean:
+    def _record(self, kind: str, resource: dict[str, Any], raw: Raw, rule: Rule, run: _Run) -> Clean:
         own = resource.get("id", raw.name)
         if type(own) is not str or not _ID.fullmatch(own):
             own = ""
@@ -262,7 +265,7 @@ class FhirDeidentifier:
         return tuple((person(prior), person(lasting)) for prior, lasting in pairs)
 
     def _found(
-        self, kind: str, resource: dict[str, Any], raw: _Raw, kept: dict[str, Any], data: bytes, run: _Run
+        self, kind: str, resource: dict[str, Any], raw: Raw, kept: dict[str, Any], data: bytes, run: _Run
     ) -> tuple[guard.Found, ...]:
         """Find what identifies the patient in what is left of a resource."""
         element = self._patient_in[kind]
@@ -296,7 +299,7 @@ class FhirDeidentifier:
             raise _Refused("no_subject", kind)
         return found[1]
 
-    def _whose(self, kind: str, resource: dict[str, Any], raw: _Raw) -> str:
+    def _whose(self, kind: str, resource: dict[str, Any], raw: Raw) -> str:
         """The pseudonym of the patient whom a resource names that is refused; nothing if it names none."""
         own = resource.get("id", raw.name)
         named = ("Patient", own if type(own) is str else "") if kind == "Patient" else None
@@ -317,77 +320,17 @@ class FhirDeidentifier:
         return Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of)
 
 
-def _resources(data: bytes) -> Iterator[_Raw]:
-    """The resources of one document, of a bundle, or of lines that are a document each."""
-    data = data.removeprefix(codecs.BOM_UTF8)
-    document = _read(data)
-    lines = data.split(b"\n") if document is None else []
-    if any(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
-        for line in lines:
-            if line.strip():
-                yield from _opened(line, _read(line))
-    else:
-        yield from _opened(data, document)
-
-
-def _people(raws: Iterable[_Raw]) -> Iterator[tuple[str, guard.Identity]]:
-    """Collect what identifies the patients among some resources, by their ids."""
+def _patients(raws: Iterable[Raw]) -> Iterator[tuple[str, Raw]]:
+    """Find the patients among some resources, by their ids."""
     for raw in raws:
-        if _kind(raw.data) == "Patient":
-            with suppress(*_BAD_JSON):
-                resource = _decode(raw.data)
-                yield str(resource.get("id", raw.name)), guard.identity_of(resource, "")
-
-
-def _kind(data: bytes | msgspec.Raw) -> str:
-    """The type of a resource, however its letters are escaped; nothing if there is none."""
-    try:
-        return _decode_kind(data).resourceType
-    except _BAD_JSON:
-        return ""
+        if kind_of(raw.data) == "Patient":
+            with suppress(*BAD_JSON):
+                yield str(decode(raw.data).get("id", raw.name)), raw
 
 
 def _is_modified(data: bytes, resource: dict[str, Any]) -> bool:
     """Tell whether a resource has a modifier extension anywhere, however its letters are escaped."""
     return b'"modifierExtension"' in (_encode(resource) if b"\\u" in data else data)
-
-
-def _read(data: bytes | msgspec.Raw) -> _Document | None:
-    try:
-        return _decode_document(data)
-    except _BAD_JSON:
-        return None
-
-
-def _opened(
-    data: bytes | msgspec.Raw, document: _Document | None, outer: Mapping[str, str] = {}, depth: int = 0
-) -> Iterator[_Raw]:
-    """A bundle's entries, those of bundles within it among them, or the resource itself."""
-    if document is None or document.resourceType != "Bundle":
-        yield _Raw(data, {})
-        return
-    own = {entry.fullUrl: name for entry in document.entry if entry.fullUrl and (name := _full_name(entry))}
-    aliases = {**outer, **own}
-    for entry in document.entry:
-        if _kind(entry.resource) == "Bundle" and depth < _BUNDLES_DEEP_MAX:
-            inner = _read(entry.resource)
-            if inner is not None and inner.resourceType == "Bundle":
-                yield from _opened(entry.resource, inner, aliases, depth + 1)
-                continue
-        yield _Raw(entry.resource, aliases, _name_in_bundle(entry))
-
-
-def _full_name(entry: _Entry) -> str:
-    """`Type/id` of an entry, the id being that of its `fullUrl` if the resource has none."""
-    try:
-        identity = _decode_identity(entry.resource)
-    except _BAD_JSON:
-        return ""
-    return f"{identity.resourceType}/{identity.id or _name_in_bundle(entry)}"
-
-
-def _name_in_bundle(entry: _Entry) -> str:
-    return re.split("[/:]", entry.fullUrl)[-1]
 
 
 def _with_ages(observation: dict[str, Any], at: Pass) -> dict[str, Any]:
