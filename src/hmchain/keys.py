@@ -315,12 +315,9 @@ def save_key(key: StoredKey, path: Path, passphrase: str | None = None) -> None:
     It is on disk, whole, when this returns. Raises `KeyFileError` if the file exists: a key is never overwritten.
     """
     secret = key.secret_bytes()
-    if passphrase is None:
-        content = _KeyFile(key.kind, "none", b"", b"", secret)
-    else:
-        salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-        sealed = AESGCM(passphrase_key(passphrase, salt)).encrypt(nonce, secret, key.kind.encode())
-        content = _KeyFile(key.kind, "scrypt-aes256gcm", salt, nonce, sealed)
+    content = _KeyFile(key.kind, "none", b"", b"", secret)
+    if passphrase is not None:
+        content = _sealed(content, passphrase)
     try:
         files.write_whole(path, msgspec.json.encode(content), durable=True, mode=files.PRIVATE, new=True)
     except FileExistsError as error:
@@ -335,17 +332,39 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
     content = _key_file(path)
     if content.kind != kind.kind:
         raise KeyFileError(f"{path} holds a {content.kind} key", f"a {kind.kind} key is needed here")
+    return kind.from_secret_bytes(_secret(content, path, passphrase))
+
+
+def seal_key(path: Path, passphrase: str) -> bool:
+    """Seal a key file that is not; returns whether it was not. The file is on disk, whole, when this returns.
+
+    Raises `KeyFileError`, or `WrongPassphraseError` for one that another passphrase seals.
+    """
+    content = _key_file(path)
+    if content.protection != "none":
+        _secret(content, path, passphrase)
+        return False
+    files.write_whole(path, msgspec.json.encode(_sealed(content, passphrase)), durable=True, mode=files.PRIVATE)
+    return True
+
+
+def _sealed(content: _KeyFile, passphrase: str) -> _KeyFile:
+    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+    sealed = AESGCM(passphrase_key(passphrase, salt)).encrypt(nonce, content.body, content.kind.encode())
+    return _KeyFile(content.kind, "scrypt-aes256gcm", salt, nonce, sealed)
+
+
+def _secret(content: _KeyFile, path: Path, passphrase: str | None) -> bytes:
     if content.protection == "none":
-        return kind.from_secret_bytes(content.body)
+        return content.body
     if passphrase is None:
         hint = "give it with --passphrase-file FILE, or HMCHAIN_PASSPHRASE_FILE; at a terminal it is asked for"
         raise WrongPassphraseError(f"{path} is sealed with a passphrase", hint)
     try:
         key = passphrase_key(passphrase, content.salt)
-        secret = AESGCM(key).decrypt(content.nonce, content.body, content.kind.encode())
+        return AESGCM(key).decrypt(content.nonce, content.body, content.kind.encode())
     except (InvalidTag, ValueError) as error:
         raise WrongPassphraseError(f"the passphrase does not open {path}", "try again, or restore the file") from error
-    return kind.from_secret_bytes(secret)
 
 
 def _key_file(path: Path) -> _KeyFile:

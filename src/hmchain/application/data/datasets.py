@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from hmchain.application.data.registered import require_as_registered
@@ -32,9 +32,9 @@ class Description:
     """Deeds of de-identification, by element."""
     entries: tuple[RecordEntry, ...]
     """The first of its records."""
-    account: Account
+    account: Account = field(default_factory=Account)
     """What the files of its sources are now."""
-    kind: str
+    kind: str = ""
     """Of its items, where all are of one."""
 
 

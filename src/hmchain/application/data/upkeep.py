@@ -12,14 +12,16 @@ from hmchain.application.data.registered import ChangedVersion
 from hmchain.application.site import hospital
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
-from hmchain.keys import SecretKey, load_key
+from hmchain.errors import InputError
+from hmchain.keys import SecretKey, is_sealed, load_key, seal_key
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Damage, Mirror, Repair, Scrub
 
 __all__ = [
-    "Conversion", "Damage", "Mirror", "Repair", "RestoredHospital", "SweptObjects", "VaultCheck", "WrappedKeys",
-    "WrittenBackup", "backup", "check", "convert", "mirror", "repair", "restore", "rotate", "sweep",
+    "Conversion", "Damage", "Mirror", "Repair", "RestoredHospital", "SealedKeys", "SweptObjects", "VaultCheck",
+    "WrappedKeys", "WrittenBackup", "backup", "check", "convert", "mirror", "repair", "restore", "rotate",
+    "seal_keys", "sweep",
 ]  # fmt: skip
 """Also the kinds of what a vault says, so that whoever shows them needs no vault."""
 
@@ -52,6 +54,22 @@ class WrappedKeys:
     """Keys of records that are wrapped by a new key."""
 
     wrapped: int
+
+
+@dataclass(frozen=True)
+class SealedKeys:
+    """Key files that a passphrase seals."""
+
+    folder: Path
+    sealed: int
+    """Those that were not sealed before."""
+    files: int
+
+
+class NoPassphraseError(InputError):
+    """Key files are to be sealed, and no passphrase was given."""
+
+    code = "no_passphrase"
 
 
 @dataclass(frozen=True)
@@ -154,3 +172,17 @@ def _kind_of(place: str) -> str:
 
 def _replica(place: str, credentials: Path | None) -> ObjectStore | None:
     return ObjectStore.open(place, credentials=credentials) if place else None
+
+
+def seal_keys(place: HospitalFolder, passphrase: str | None) -> SealedKeys:
+    """Seal the key files of a hospital that are not; the same call goes on where it was cut short.
+
+    Raises `NoPassphraseError`, `KeyFileError`, or `WrongPassphraseError` if another passphrase seals some of them.
+    """
+    if passphrase is None:
+        hint = "give --passphrase-file FILE, or type it where a terminal asks for it"
+        raise NoPassphraseError("no passphrase was given", hint)
+    node = place.node.node_key if place.node else None  # proves connections only, and CometBFT reads it as it is
+    files = [path for path in place.keys.glob("*.key*") if path != node]
+    files.sort(key=lambda path: not is_sealed(path))  # first those that say if the passphrase is right
+    return SealedKeys(place.keys, sum(seal_key(path, passphrase) for path in files), len(files))

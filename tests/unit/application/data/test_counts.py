@@ -137,3 +137,13 @@ def test_clean_files_go_on_whatever_became_of_what_is_known_of_them(
         path.name: path.read_bytes() for path in whole.glob("*.dcm")
     }
     assert not (out / clean_files.WORK).exists()
+
+
+def test_a_list_of_names_takes_the_place_of_nothing_and_that_is_said_first(
+    steward: Steward, scans: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "patients.csv").write_text("file,patient\n")
+    for place in ("patients.csv", ".", "no folder/list.csv"):
+        refused = steward.run("extract", str(scans), "--into", "head", "--list", str(tmp_path / place), expect=2)
+        assert refused["error"]["code"] == "list_place"
+    assert (tmp_path / "patients.csv").read_text() == "file,patient\n" and not steward.run("list")

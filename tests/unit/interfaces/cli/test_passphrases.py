@@ -157,3 +157,25 @@ def test_a_person_at_a_terminal_types_it_unseen_and_again_if_it_was_wrong(tmp_pa
     status, shown = typed_at_a_terminal(["staple", "horse"], "data", "list", *place)
     assert status == 0 and shown.count("Passphrase: ") == 2 and "does not open" in shown
     assert "horse" not in shown and "staple" not in shown
+
+
+def test_a_steward_is_told_that_keys_are_not_sealed_and_seals_them(tmp_path: Path, capsys: Captured) -> None:
+    north, file = tmp_path / "north", tmp_path / "passphrase"
+    assert main(["data", "init", "--dir", str(north)]) == 0
+    said = capsys.readouterr().out
+    assert "NOT sealed" in said and f"`hmchain data vault seal-keys --dir {north}`" in said
+    (north / "keys" / "backup.key").write_bytes((north / "keys" / "local.key").read_bytes())
+    seal = ["data", "vault", "seal-keys", "--dir", str(north)]
+    assert main(seal) == 2 and "no_passphrase" in capsys.readouterr().err
+    file.write_text("correct horse\n")
+    file.chmod(0o600)
+    given = ["--passphrase-file", str(file)]
+    assert main([*seal, *given]) == 0 and "Sealed 7 of 7" in capsys.readouterr().out
+    assert main([*seal, *given]) == 0 and "nothing is to be done" in capsys.readouterr().out
+    listed = ["data", "list", "--dir", str(north)]
+    assert main(listed) == 5 and "is sealed" in capsys.readouterr().err
+    assert main([*listed, *given]) == 0
+    file.write_text("another\n")
+    assert main([*seal, *given]) == 5 and "does not open" in capsys.readouterr().err
+    assert main(["data", "init", "--dir", str(tmp_path / "south"), *given]) == 0
+    assert "NOT sealed" not in capsys.readouterr().out

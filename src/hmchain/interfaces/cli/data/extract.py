@@ -70,10 +70,11 @@ def init(
 
     A passphrase seals the key files: it is asked for at a terminal, or comes with --passphrase-file.
     """
+    given = new_passphrase()
     output.show(
-        hospital.create(directory, new_passphrase(), location, credentials),
-        views.show_hospital,
-        json=lambda made: {"folder": made.path, "keys": made.keys},
+        hospital.create(directory, given, location, credentials),
+        lambda made: views.show_hospital(made, sealed=given is not None),
+        json=lambda made: {"folder": made.path, "keys": made.keys, "sealed": given is not None},
     )
 
 

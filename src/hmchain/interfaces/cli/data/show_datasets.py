@@ -11,6 +11,7 @@ from hmchain.application.data.export import ExportedRecords
 from hmchain.application.data.labels import LabelState
 from hmchain.application.data.publication import VersionCheck
 from hmchain.application.data.registration import Registration, RegistrationPreview, WrittenCard, WrittenProof
+from hmchain.application.pages.figures import plural
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.data.show_account import show_account
 from hmchain.interfaces.cli.data.show_extraction import taken_over
@@ -76,7 +77,7 @@ def show_version(found: Description) -> None:
     version, about = found.version, found.dataset
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
-        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
+        ("records", f"{version.records} of {plural(version.subjects, 'patient')}, {size(version.size)}"),
         ("in quarantine", version.held),
         ("given twice", found.duplicates),
         ("title", about.title),
@@ -128,7 +129,8 @@ def show_card(made: WrittenCard) -> None:
 
 def show_exported(made: ExportedRecords) -> None:
     """Say where clean files are."""
-    output.say(f"{made.records} records are in {made.folder}, with {made.listing}. They are not encrypted there.")
+    what = f"{plural(made.records, 'record')} {'is' if made.records == 1 else 'are'} in {made.folder}"
+    output.say(f"{what}, with {made.listing}. They are not encrypted there.")
     for note in made.notes:
         output.say(note)
 
@@ -148,7 +150,7 @@ def show_planned(found: RegistrationPreview) -> None:
     version = found.version
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
-        ("records", f"{version.records} of {version.subjects} patients, {size(version.size)}"),
+        ("records", f"{version.records} of {plural(version.subjects, 'patient')}, {size(version.size)}"),
         ("labels", label_words(found.labels)),
         *([("left out", f"{version.held} items that wait in quarantine")] if version.held else []),
     ))  # fmt: skip

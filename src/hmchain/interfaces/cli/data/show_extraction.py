@@ -10,6 +10,7 @@ from hmchain.application.data.extraction import ExtractedVersion
 from hmchain.application.data.labels import LabelCounts, LabelState
 from hmchain.application.data.preparation import PreparedImages
 from hmchain.application.data.rows import PreparedRows
+from hmchain.application.pages.figures import plural
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.data.show_account import show_account
@@ -20,10 +21,15 @@ CLASSES_MAX = 40
 """More folders than that are hardly classes."""
 
 
-def show_hospital(made: HospitalFolder) -> None:
+def show_hospital(made: HospitalFolder, *, sealed: bool) -> None:
     """Say that a folder is ready, and what to take care of."""
     output.say(f"The hospital's folder {made.path} is ready. Its keys are in {made.keys}:")
-    output.say("without them nobody can read the records.")
+    if sealed:
+        output.say("without them, and the passphrase that seals them, nobody can read the records. Back them up.")
+        return
+    output.say("without them nobody can read the records. Back them up.")
+    output.say("They are NOT sealed: who gets a copy of that folder can read the records. A passphrase seals them:")
+    output.say("`hmchain data vault seal-keys`")
 
 
 def extracted(found: ExtractedVersion) -> dict[str, object]:
@@ -37,10 +43,10 @@ def show_extracted(found: ExtractedVersion, names: Path | None = None) -> None:
     """Say what an extraction did; `names` is the list that it wrote."""
     version, tally = found.version, found.tally
     output.fields((
-        ("dataset", f"{version.dataset}, version {version.number}: {version.records} records, "
-                    f"{version.subjects} patients, {size(version.size)}"),
-        ("extracted now", f"{tally.records} records of {tally.items} items"
-                          + (f"; {tally.resumed} items were there already" if tally.resumed else "")),
+        ("dataset", f"{version.dataset}, version {version.number}: {plural(version.records, 'record')}, "
+                    f"{plural(version.subjects, 'patient')}, {size(version.size)}"),
+        ("extracted now", f"{plural(tally.records, 'record')} of {plural(tally.items, 'item')}"
+                          + (f"; {plural(tally.resumed, 'item')} done before" if tally.resumed else "")),
         ("held back", _held(tally.held, version.held)),
         *([("decided before", f"{tally.released} released, {tally.rejected} rejected by a reviewer")]
           if tally.released or tally.rejected else []),

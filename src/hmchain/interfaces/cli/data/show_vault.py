@@ -11,6 +11,7 @@ from hmchain.application.data.upkeep import (
     Mirror,
     Repair,
     RestoredHospital,
+    SealedKeys,
     SweptObjects,
     VaultCheck,
     WrappedKeys,
@@ -59,6 +60,19 @@ def show_repaired(found: Repair) -> None:
 def show_wrapped(done: WrappedKeys) -> None:
     """Say how many keys are wrapped anew."""
     output.say(f"The keys of {done.wrapped} records are wrapped by a new key; the old one is destroyed.")
+
+
+def show_sealed(done: SealedKeys) -> None:
+    """Say how many key files were sealed, and what to take care of."""
+    if not done.sealed:
+        output.say(
+            f"All {done.files} key files in {done.folder} are sealed with this passphrase: nothing is to be done."
+        )
+        return
+    output.say(
+        f"Sealed {done.sealed} of {done.files} key files in {done.folder}. Without the passphrase nobody opens them:"
+    )
+    output.say("keep it apart from them. Copies and backups of the folder made before hold the keys unsealed.")
 
 
 def show_swept(done: SweptObjects) -> None:

@@ -14,7 +14,14 @@ from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data import show_vault as views
 from hmchain.interfaces.cli.data.sources import changing, reading
-from hmchain.interfaces.cli.options import CREDENTIALS_HELP, DEFAULT_FOLDER, HospitalOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    CREDENTIALS_HELP,
+    DEFAULT_FOLDER,
+    HospitalOption,
+    example,
+    new_passphrase,
+    passphrase,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Check, mirror, repair and back up the encrypted records; replace keys.")
 
@@ -126,6 +133,16 @@ def rotate(directory: HospitalOption = DEFAULT_FOLDER, yes: YesOption = False) -
     with changing(directory) as records, output.progress_bar("wrapping keys") as progress:
         done = upkeep.rotate(records, progress)
     output.show(done, views.show_wrapped)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain data vault seal-keys"))
+def seal_keys(directory: HospitalOption = DEFAULT_FOLDER) -> None:
+    """Seal the hospital's key files with a passphrase, if they were made without one. Nothing else opens them then.
+
+    It is asked for at a terminal, or comes with --passphrase-file. Keep it apart from the keys, and make a new backup.
+    """
+    place = hospital.locate(directory)
+    output.show(upkeep.seal_keys(place, new_passphrase()), views.show_sealed)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data vault convert"))
