@@ -25,6 +25,14 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _on_its_own(sys.stderr)
+
+
+def _on_its_own(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream on a descriptor that C libraries do not print to: they are silenced while they decode."""
+    number = os.dup(stream.fileno())
+    return os.fdopen(number, "w", buffering=1, encoding=stream.encoding, errors=stream.errors)
 
 
 def drop_output() -> None:

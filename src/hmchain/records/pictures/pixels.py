@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.processes import hushed
 from hmchain.records.pictures.decode import NotAnImageError, Pixels, decode_image, resize, to_grey
+from hmchain.records.pictures.decoders import frame_of
 
 DICOM_TYPE = "application/dicom"
 
@@ -40,14 +40,12 @@ def _dicom(data: bytes, frame: str) -> Pixels:
     """One frame, uint8 (rows, columns, 1 or 3)."""
     import pydicom
     from pydicom.pixels.processing import apply_color_lut
-    from pydicom.pixels.utils import pixel_array
 
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
         frames = int(dataset.get("NumberOfFrames") or 1)
         index = frames // 2 if frame == "middle" else 0
-        with hushed():
-            samples = pixel_array(dataset, index=index)
+        samples = frame_of(dataset, index)
         if dataset.PhotometricInterpretation == "PALETTE COLOR":
             samples = apply_color_lut(samples, dataset)
         if samples.ndim == 3:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from hmchain.processes import hushed
 from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.pictures.decode import FILE_BYTES_MAX, PIXELS_MAX, flatten, readers
+from hmchain.records.pictures.decoders import frame_of
 from hmchain.records.sources.item import DICOM, IMAGE
 
 if TYPE_CHECKING:
@@ -154,12 +155,10 @@ class _DicomPictures:
             self._last = (index, self._decoded(index))
         return self._last[1]
 
-    @hushed()
     def _decoded(self, index: int) -> Samples:
         from pydicom.pixels.processing import apply_color_lut
-        from pydicom.pixels.utils import pixel_array
 
-        found: Samples = pixel_array(self._dataset, index=index)
+        found = frame_of(self._dataset, index)
         if self._has_palette:
             found = apply_color_lut(found, self._dataset)
         if found.ndim == 3:

@@ -14,10 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 from pydicom.encaps import encapsulate
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
-from hmchain.processes import hushed
 from hmchain.records.deidentification.dicom import encoding
 from hmchain.records.deidentification.dicom.bitstreams import strip
 from hmchain.records.deidentification.dicom.encapsulated import FRAME_BYTES_MAX, encapsulated
@@ -25,6 +23,7 @@ from hmchain.records.deidentification.dicom.holding import Hold, UnknownParts, d
 from hmchain.records.deidentification.dicom.image import ALLOCATED, PHOTOMETRIC, PLANAR, ImagePixels
 from hmchain.records.deidentification.dicom.reading import NATIVE, PIXEL_DATA, DicomHeader, PixelElement
 from hmchain.records.envelope import Buffer
+from hmchain.records.pictures.decoders import decode
 from hmchain.records.sources.item import Rectangles, SourceError
 
 PIECE_BYTES = 1 << 20
@@ -223,11 +222,9 @@ def decoded(frame: bytes, syntax: UID, image: ImagePixels, vr: str = "OB") -> tu
         "pixel_vr": vr,
     }
     try:
-        with hushed():
-            samples, properties = get_decoder(syntax).as_array(frame, index=0, **options)
+        return decode(frame, syntax, options)
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise damaged("a frame does not decode") from error
-    return samples, str(properties["photometric_interpretation"])
 
 
 def _frames(opened: DicomHeader, element: PixelElement, image: ImagePixels) -> Iterator[bytes]:
