@@ -82,6 +82,24 @@ def test_a_resource_of_nobody_is_held() -> None:
     assert held(outcomes(ndjson([group]))) == ["no_subject"]
 
 
+MILLIGRAM = {"unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({"valueRange": {"low": {"value": 12345}, "high": {"value": 6789}}}, ["identifier_suspected"]),
+        ({"valueQuantity": {"value": 123.45, **MILLIGRAM}, "referenceRange": [{"low": {"value": 6789}}]},
+         ["identifier_suspected"]),
+        ({"valueRange": {"low": {"value": 12345}, "high": {"value": 6788}}}, []),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_cut_over_elements_is_found(values: dict[str, Any], found: list[str]) -> None:
+    known = patient(1, telecom=[{"value": "0123 456789"}])
+    measured = {key: value for key, value in observation(1, 1).items() if not key.startswith("value")} | values
+    assert held(outcomes(ndjson([known, measured]))) == found
+
+
 @pytest.mark.parametrize("place", ["resource", "component"])
 def test_a_modifier_extension_waits_for_a_reviewer(place: str) -> None:
     modifier = {"modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]}

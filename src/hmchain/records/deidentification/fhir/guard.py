@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
+from hmchain.records.deidentification.cuts import spelled
 from hmchain.records.deidentification.fhir.rules import objects
+from hmchain.records.deidentification.figures import PART_DIGITS_MIN
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import UCUM, closed_systems
@@ -17,6 +21,10 @@ __all__ = ["Found", "Identity", "found", "identity_of", "without"]
 _OTHERS_TOLD = frozenset({UCUM, "urn:ietf:rfc:3986"})
 """Systems beside the closed ones whose codes nobody's number or name is."""
 _REFERENCE_DEPTH_MAX = 3
+_BARE = re.compile(r"(?<=[:,\[])-?\d[\d.]*", re.ASCII)
+"""A number of JSON, or what looks like one in a text."""
+PARTS_MAX = 3
+"""Into so many values a number may be cut."""
 
 
 def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Identity | None = None) -> Identity:
@@ -58,7 +66,14 @@ class Found:
 
 def found(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> tuple[Found, ...]:
     """Find what the numbers and codes that stay tell; `encoded` is all of `kept`."""
-    return () if identity.is_nowhere_in(encoded.decode()) else tuple(_found(identity, kept, ()))
+    text = encoded.decode()
+    told = [] if identity.is_nowhere_in(text) else list(_found(identity, kept, ()))
+    numbers = identity.numbers(PART_DIGITS_MIN)
+    runs = [_digits(run) for run in _BARE.findall(text)]
+    together = "\n".join(("".join(runs), "".join(runs[::-1])))
+    if any(number in together for number in numbers):
+        told += _cut(numbers, kept, {each.path for each in told})
+    return tuple(told)
 
 
 def without(value: Any, paths: Collection[tuple[str | int, ...]], here: tuple[str | int, ...] = ()) -> Any:
@@ -86,6 +101,27 @@ def _found(identity: Identity, value: Any, here: tuple[str | int, ...]) -> Itera
             yield from _found(identity, inner, (*here, index))
     elif (type(value) is int or type(value) is Decimal) and (trace := identity.in_number(value)):
         yield Found(here, trace, str(value))
+
+
+def _cut(numbers: frozenset[str], kept: Mapping[str, Any], told: Collection[tuple[str | int, ...]]) -> Iterator[Found]:
+    """The values over which a number is cut that stand one after the other, or one before the other."""
+    line = [(_digits(str(value)), (path, str(value))) for path, value in _values(kept, ())]
+    cut = (spelled(way, numbers, parts_max=PARTS_MAX) for way in (line, line[::-1]))
+    places = {place for part in chain.from_iterable(cut) for place in part}
+    yield from (Found(path, Trace.POSSIBLE, word) for path, word in sorted(places, key=str) if path not in told)
+
+
+def _values(value: Any, here: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int | Decimal]]:
+    """The numbers of a resource, each with its path, in their order."""
+    if type(value) is dict or type(value) is list:
+        for step, inner in value.items() if type(value) is dict else enumerate(value):
+            yield from _values(inner, (*here, step))
+    elif type(value) is int or type(value) is Decimal:
+        yield here, value
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def _is_told(system: Any) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 
+from hmchain.records.deidentification.cuts import spelled
 from hmchain.records.deidentification.figures import PART_DIGITS_MIN
 from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identity, Trace, worst
 from hmchain.records.deidentification.outcome import Finding
@@ -144,37 +145,17 @@ def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
 def _numbers_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
     """The fields over which a number is cut: of one segment, of neighbouring segments, or one after the other."""
     numbers = identity.numbers(PART_DIGITS_MIN)
-    starts = {number[:end] for number in numbers for end in range(1, len(number))}
     runs = [(digits, each) for each in told for value in each.values for digits in _DIGITS.findall(value)]
-    columns: defaultdict[tuple[str, int], list[_Run]] = defaultdict(list)
+    columns: defaultdict[tuple[str, int], list[tuple[str, _Told]]] = defaultdict(list)
     for each in told:
         if digits := _NO_DIGIT.sub("", "".join(each.values)):
             columns[each.name, each.number].append((digits, each))
     for line in (runs, *columns.values()):
-        digits = "".join(run[0] for run in line)
-        if any(number in digits for number in numbers):
-            yield from _spelled(line, numbers, starts, parts_max=PARTS_MAX, apart=1)
+        yield from chain.from_iterable(spelled(line, numbers, parts_max=PARTS_MAX))
     for _, segment in groupby(runs, key=lambda run: run[1].segment):
         line = list(segment)
         if sum(len(digits) for digits, _ in line) >= PART_DIGITS_MIN:
-            yield from _spelled(line, numbers, starts, parts_max=APART_MAX, apart=len(line))
-
-
-_Run = tuple[str, _Told]
-
-
-def _spelled(
-    line: Sequence[_Run], numbers: frozenset[str], starts: set[str], *, parts_max: int, apart: int
-) -> Iterator[_Told]:
-    """The fields of some runs of digits that make a number together, in their order, no more than `apart` apart."""
-    begun: list[tuple[str, tuple[int, ...]]] = [(run[0].lstrip("0"), (at,)) for at, run in enumerate(line)]
-    while begun:
-        digits, places = begun.pop()
-        if digits in numbers and len(places) > 1:
-            yield from (line[at][1] for at in places)
-        if digits in starts and len(places) < parts_max:
-            following = range(places[-1] + 1, min(places[-1] + 1 + apart, len(line)))
-            begun += [(digits + line[at][0], (*places, at)) for at in following]
+            yield from chain.from_iterable(spelled(line, numbers, parts_max=APART_MAX, apart=len(line)))
 
 
 def _names_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
