@@ -320,6 +320,9 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
             ".find((one) => one.textContent.includes('burned')).dataset.number"
         )
         seen.open(seen.see("location.href") + f"item/{number}")
+        seen.press("Escape")
+        seen.wait(f"document.querySelector('.card.current')?.dataset.number === '{number}'")
+        seen.open(seen.see("location.href") + f"item/{number}")
         seen.wait(
             "document.querySelector('#frame').naturalWidth === 80 && document.querySelector('#drawing').width > 300"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import htpy as h
 
-from hmchain.application.data.reviewing import DeskPage, Entry
+from hmchain.application.data.reviewing import PAGE_ITEMS, DeskPage, Entry
 from hmchain.interfaces.portal.layout import WORDS, document, help_box, tray
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import is_conflict
@@ -28,13 +28,14 @@ class Setting:
     organisation: str
     who: str
     wanted: HeldFilter
+    running: bool = False
+    """Whether marks are being applied."""
 
 
-def gallery(found: DeskPage, setting: Setting) -> str:
-    """Return the page of all."""
-    cards = h.ol("#cards.cards")[[card(each) for each in found.entries]] if found.entries else _nothing(setting)
-    last = found.entries[-1].number if found.entries else None
-    more = last is not None and found.total > len(found.entries)
+def gallery(found: DeskPage, setting: Setting, *, is_first: bool = True) -> str:
+    """Return the page of all, or the next one of them."""
+    cards = h.ol("#cards.cards")[[card(each) for each in found.entries]] if found.entries else _nothing(found, setting)
+    more = found.entries[-1].number if len(found.entries) == PAGE_ITEMS else None
     return document(
         f"Quarantine · {setting.organisation}",
         setting.root,
@@ -42,10 +43,13 @@ def gallery(found: DeskPage, setting: Setting) -> str:
             h.p(".brand")[f"FL-HMChain · {setting.organisation}"],
             h.h1["What waits for you"],
             h.p(".about")[f"{found.total:,} items wait with this filter. Press ? for the keys."],
-            h.nav(".steps", aria_label="Pages")[h.a(href="decisions")["What was decided for good"]],
+            h.nav(".steps", aria_label="Pages")[
+                None if is_first else h.a(href="./", rel="first")["← from the start"],
+                h.a(href="decisions")["What was decided for good"],
+            ],
         ],
-        h.main[_filters(found.counts, setting.wanted), cards, _more(last) if more else None],
-        tray(dict(found.marks), setting.who, setting.root),
+        h.main[_filters(found.counts, setting.wanted), cards, None if more is None else _more(more)],
+        tray(dict(found.marks), setting.who, setting.root, running=setting.running),
         help_box(),
     )
 
@@ -92,11 +96,13 @@ def _short(name: str, value: str) -> str:
     return value[:_LETTERS] if name in _PSEUDONYMS else value.replace("_", " ")
 
 
-def _more(last: int | None) -> h.Element:
-    return h.p(".more")[h.a("#more", href=f"?after={last}", rel="next")["More"]]
+def _more(last: int) -> h.Element:
+    return h.p(".more")[h.a("#more", href=f"?after={last}", rel="next")["More (n)"]]
 
 
-def _nothing(setting: Setting) -> h.Element:
+def _nothing(found: DeskPage, setting: Setting) -> h.Element:
+    if found.total:
+        return h.p(".lead")["Nothing more waits from here on: go on from the start."]
     return h.p(".lead")["Nothing waits with this filter." if not setting.wanted.is_empty else "Nothing waits."]
 
 

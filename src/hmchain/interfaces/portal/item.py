@@ -57,7 +57,7 @@ def item(
                 _facts(entry, view, name),
             ],
         ],
-        tray(marks, setting.who, setting.root),
+        tray(marks, setting.who, setting.root, running=setting.running),
         help_box(),
     )
 

@@ -57,6 +57,7 @@ HELP = (
     ("w W c C", "window wider, narrower; centre up, down"),
     ("0", "window as at first"),
     ("f", "the rectangles where writing was found"),
+    ("n", "next page of the gallery"),
     ("/", "filter"),
     ("A", "apply all marks"),
     ("?", "this help"),
@@ -70,10 +71,10 @@ def help_box() -> h.Element:
     return h.dialog("#help", aria_labelledby="help-title")[h.h2("#help-title")["Keys"], h.table[h.tbody[rows]], close]
 
 
-def tray(marks: dict[str, int], who: str, root: str) -> h.Element:
-    """Return the marks so far, and the button that makes decisions of them."""
+def tray(marks: dict[str, int], who: str, root: str, *, running: bool) -> h.Element:
+    """Return the marks so far, and the button that makes decisions of them; `running` while it does."""
     total = decisions(marks)
-    return h.form("#tray", method="post", action=f"{root}apply", aria_label="Marks")[
+    return h.form("#tray", method="post", action=f"{root}apply", aria_label="Marks", data_running=running and "1")[
         h.output("#marks", aria_live="polite")[said(marks)],
         h.button("#apply", type="submit", disabled=not total)["Apply"],
         h.button("#undo", type="submit", formaction=f"{root}undo", disabled=not total)["Take all back"],

@@ -91,18 +91,26 @@ one("#tray").addEventListener("submit", async (event) => {
   event.preventDefault();
   const isUndo = event.submitter?.id === "undo";
   await marking;
-  const words = one("#marks").textContent;
-  if (!window.confirm(isUndo ? `Take back: ${words}?` : `Decide: ${words}? The copies here are erased then.`)) return;
-  let found = await ask(isUndo ? "undo" : "apply", {});
+  showMarks(await ask("state")); // another tab may have marked more
+  const meant = one("#marks").textContent;
+  if (one("#apply").disabled) return;
+  if (!window.confirm(isUndo ? `Take back: ${meant}?` : `Decide: ${meant}? The copies here are erased then.`)) return;
+  await follow(await ask(isUndo ? "undo" : "apply", {}));
+});
+
+async function follow(found) {
   while (found.running) {
-    one("#progress").textContent = `${found.done} of ${found.of}`;
+    one("#progress").textContent = `${found.done} of ${found.of} decided. It goes on if you leave this page.`;
     await new Promise((resolve) => setTimeout(resolve, 300));
     found = await ask("state");
   }
   showMarks(found);
   window.sessionStorage.setItem("said", found.said.join(" "));
-  window.location.assign(root);
-});
+  window.location.assign(gallery());
+}
+
+if (one("#tray").dataset.running) ask("state").then(follow);
+window.addEventListener("pageshow", (event) => event.persisted && window.location.reload());
 
 const said = window.sessionStorage.getItem("said");
 if (said) {
@@ -112,12 +120,28 @@ if (said) {
 
 // --- the gallery ---
 
+// Where in it the reviewer was: from an item, or a decision, back to there.
+function gallery() {
+  const kept = window.sessionStorage.getItem("gallery");
+  return kept?.startsWith(root) ? kept : root;
+}
+
 function move(by) {
   if (!cards.length) return;
   current = Math.min(Math.max(current + by, 0), cards.length - 1);
   cards.forEach((card, index) => card.classList.toggle("current", index === current));
   cards[current].querySelector("a").focus();
 }
+
+if (cards.length || one("#filter")) {
+  window.sessionStorage.setItem("gallery", window.location.pathname + window.location.search);
+  const last = window.sessionStorage.getItem("item");
+  const at = cards.findIndex((card) => shown(card) === last);
+  if (at >= 0) move(at + 1);
+} else if (one("#mark")) {
+  window.sessionStorage.setItem("item", one("#mark").elements.number.value);
+}
+if (one("#back")) one("#back").href = gallery();
 
 // --- the picture: frames, window, rectangles ---
 
@@ -284,6 +308,7 @@ const keys = {
   C: () => picture && rewindow(view.centre - view.width / 10, view.width),
   0: () => picture && window.keys.reset(),
   "/": () => one("#filter select")?.focus(),
+  n: () => one("#more")?.click(),
   A: () => one("#apply").click(),
   "?": () => (help.open ? help.close() : help.showModal()),
   Escape: () => !help.open && one("#back")?.click(),

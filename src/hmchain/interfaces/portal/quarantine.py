@@ -75,7 +75,8 @@ class QuarantinePages:
 
     def _gallery(self, request: Request, given: list[int]) -> Response:
         after = gallery.numbers([request.asked("after")])
-        return page(gallery.gallery(self._desk.page(after[0] if after else None), self._setting()))
+        found = self._desk.page(after[0] if after else None)
+        return page(gallery.gallery(found, self._setting(), is_first=not after))
 
     def _item(self, request: Request, given: list[int]) -> Response:
         entry = self._desk.entry(given[0]) if len(given) == 1 else None
@@ -178,7 +179,7 @@ class QuarantinePages:
 
     def _setting(self) -> Setting:
         desk = self._desk
-        return Setting(self._gate.root, desk.organisation, desk.names, desk.wanted)
+        return Setting(self._gate.root, desk.organisation, desk.names, desk.wanted, desk.progress.running)
 
 
 def _picture(png: bytes | None) -> Response:
