@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from hmchain.application.pages.figures import NARROW_SPACE
 from hmchain.clock import utc
 from hmchain.interfaces.cli import hints, layout
 from hmchain.plain import Progress, plain, printable
@@ -133,7 +134,7 @@ def _escaped(letter: str) -> str:
 
 def safe(text: str) -> str:
     """`text` with its control characters made visible, and its commands as they work here; lines stay lines."""
-    return hints.whole(printable(text, keep="\n"))
+    return hints.whole(printable(text.replace(NARROW_SPACE, ","), keep="\n"))  # pages part thousands with a space
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], drop: Sequence[str] = ()) -> None:

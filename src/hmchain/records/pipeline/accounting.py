@@ -10,6 +10,7 @@ from hmchain.records.catalogue.accounts import Account, Fate
 from hmchain.records.pipeline.tally import AccountError, Gathered, Line, known, listed
 from hmchain.records.sources.finds import Finds
 from hmchain.records.sources.item import FoundFile, Item, Source
+from hmchain.records.sources.marks import mark
 
 Told = Callable[[Line], None]
 """Called with what became of parts of a file, by name."""
@@ -63,6 +64,7 @@ class Accounting:
         names = [self._digest("again", item.known_by)]
         if not item.part:
             names.append(self._digest("passed", item.file.known_by))
+            names.append(self._digest("passed", mark(item.file.name)))  # it could not be read before
         became = dict(got.became)
         return replace(done, file=self._file(item.file), became=became, made=dict(got.made), clears=tuple(names))
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hmchain.application.pages.figures import plural
 from hmchain.interfaces.cli import layout, output
 
 HASH = "c6505394c7be18f4" * 4
@@ -95,3 +96,9 @@ def test_a_number_keeps_its_unit() -> None:
     found = layout.fields([("sent", "in all 34.6 MB to members, 25.0 % of 13.5 kB (3 min)")], 16)
     lines = ["".join(text for text, _ in line).strip() for line in found.lines]
     assert [line for line in lines if line.endswith(("34.6", "25.0", "13.5", "(3"))] == []
+
+
+def test_thousands_that_pages_part_by_a_narrow_space_have_a_comma_here(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say(plural(12345, "record"))
+    output.fields([("of", plural(1000, "patient"))])
+    assert capsys.readouterr().out == "12,345 records\nof  1,000 patients\n"

@@ -77,7 +77,7 @@ def show_version(found: Description) -> None:
     version, about = found.version, found.dataset
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
-        ("records", f"{version.records} of {plural(version.subjects, 'patient')}, {size(version.size)}"),
+        ("records", f"{version.records:,} of {plural(version.subjects, 'patient')}, {size(version.size)}"),
         ("in quarantine", version.held),
         ("given twice", found.duplicates),
         ("title", about.title),
@@ -150,7 +150,7 @@ def show_planned(found: RegistrationPreview) -> None:
     version = found.version
     output.fields((
         ("dataset", f"{version.dataset}, version {version.number}, {state(version)}"),
-        ("records", f"{version.records} of {plural(version.subjects, 'patient')}, {size(version.size)}"),
+        ("records", f"{version.records:,} of {plural(version.subjects, 'patient')}, {size(version.size)}"),
         ("labels", label_words(found.labels)),
         *([("left out", f"{version.held} items that wait in quarantine")] if version.held else []),
     ))  # fmt: skip

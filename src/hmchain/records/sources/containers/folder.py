@@ -23,7 +23,7 @@ class SingleFile:
 
     def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         """The file."""
-        entry = _file_entry(self._path, text_of(self._path.name))
+        entry = _file_entry(self._path, text_of(self._path.name), self._path)
         finds.file(entry.name, entry.mark)
         yield entry
 
@@ -51,7 +51,10 @@ class Folder:
         self._path = path
 
     def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
-        """The files in the order of their paths. Raises `SourceError` if the folder itself cannot be read."""
+        """The files in the order of their paths.
+
+        Raises `SourceError` if the folder itself cannot be read, or is gone before the last of them.
+        """
         way = [_Level(iter(_listing(self._path)), "")]  # no recursion: folders may be deeper than that goes
         while way:
             found = next(way[-1].entries, None)
@@ -63,10 +66,11 @@ class Folder:
                 try:
                     way.append(_Level(iter(_listing(Path(found.path))), name + "/"))
                 except SourceError:
+                    require_there(self._path)
                     finds.file(name + "/")
                     finds.passed("a folder that cannot be read")
                 continue
-            entry = _file_entry(Path(found.path), name)
+            entry = _file_entry(Path(found.path), name, self._path)
             finds.file(name, entry.mark if _is_file(found) else None)
             if reason := self._why_not(found, entry):
                 finds.passed(reason)
@@ -81,6 +85,9 @@ class Folder:
         """Say why a file is not given; nothing if it is."""
         if found.is_symlink() and (reason := self._why_not_followed(Path(found.path))):
             return reason
+        if not os.path.lexists(found.path):
+            require_there(self._path)
+            return "a file that went away"
         if not _is_file(found):
             return "neither file nor folder"
         if reason := why_not_data(entry.name, entry.size):
@@ -120,14 +127,21 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _file_entry(path: Path, name: str) -> ContainerEntry:
+def require_there(place: Path) -> None:
+    """Raise `SourceError` if a source that was there before is not: a disc that was taken out, a share that is down."""
+    if not os.access(place, os.R_OK):
+        hint = "bring it back and run the same command again: it goes on where it stopped"
+        raise SourceError(f"{place} went away while it was read", hint)
+
+
+def _file_entry(path: Path, name: str, place: Path) -> ContainerEntry:
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
     # Functions of this module, so that other processes can be handed what opens a file.
     mark_it = partial(mark_of_large_file, name, path)
-    return ContainerEntry(name, "a file", size, partial(head_of, path), partial(open_file, path), mark_it)
+    return ContainerEntry(name, "a file", size, partial(_head, path, place), partial(open_file, path), mark_it)
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -136,6 +150,14 @@ def open_file(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise ItemUnavailableError("a file cannot be read", "check its owner and mode") from error
+
+
+def _head(path: Path, place: Path, count: int) -> bytes:
+    """The first bytes of a file of a source; none of one that cannot be read. Raises `SourceError` if that is gone."""
+    found = head_of(path, count)
+    if not found:
+        require_there(place)
+    return found
 
 
 def head_of(path: Path, count: int) -> bytes:
