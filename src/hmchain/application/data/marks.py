@@ -25,6 +25,8 @@ class Mark:
     """Of two contents with one identifier, this one is taken."""
     keep: frozenset[str] = frozenset()
     """Places of words that tell nobody who the patient is, whatever they look like."""
+    told: str = ""
+    """The reason that it was held for when this was said."""
 
     @property
     def word(self) -> str:
@@ -40,9 +42,9 @@ def decided(
     records: Records, marks: Mapping[HeldItem, Mark], who: Sequence[Reviewer], progress: Progress
 ) -> Iterator[str]:
     """Make decisions of marks, and say what became of them, in sentences. Raises as `release` and `reject`."""
-    waiting = {held: mark for held, mark in marks.items() if _waits(records, held)}
+    waiting = {held: mark for held, mark in marks.items() if _waits(records, held, mark)}
     if gone := len(marks) - len(waiting):
-        yield f"{gone} were decided meanwhile, elsewhere."
+        yield f"{gone} were decided meanwhile elsewhere, or wait for another reason now: look at those again."
     before = 0
     for some in _alike(waiting):
 
@@ -71,9 +73,9 @@ def _decide(
     yield from _released(found)
 
 
-def _waits(records: Records, held: HeldItem) -> bool:
+def _waits(records: Records, held: HeldItem, mark: Mark) -> bool:
     now = records.catalogue.quarantine.item(*held.place)
-    return now is not None and now.state == PENDING
+    return now is not None and now.state == PENDING and (mark.state == REJECTED or now.reason == mark.told)
 
 
 def _alike(marks: Mapping[HeldItem, Mark]) -> list[dict[HeldItem, Mark]]:

@@ -1,8 +1,8 @@
 """A reviewer's desk: items that wait, shown one by one or by the page, and marks that are applied together.
 
 A decision erases the item as it came, so none is taken by a single key: what a reviewer says of an item is a mark,
-which can be taken back, and `apply` makes decisions of all marks at once. Marks that are not applied are lost with the
-desk.
+which can be taken back, and `apply` makes decisions of all marks at once. Marks that are not applied are there again
+when the same people sit down at it the next time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from hmchain.application.data import quarantine
 from hmchain.application.data.devices import blank_from_now_on
+from hmchain.application.data.kept_marks import KeptMarks
 from hmchain.application.data.lasting import Lasting, lasting, take_back, take_device_back
 from hmchain.application.data.looking import Looking
 from hmchain.application.data.marks import Mark, decided
@@ -104,6 +105,8 @@ class Desk:
         self._deed = self._stack.enter_context(recorded(folder.activity, deed))
         self._records: Records = self._stack.enter_context(hospital.read_records(folder, passphrase))
         self._looking = Looking(self._records)
+        self._kept = KeptMarks(folder.marks, self.who)
+        self._take_up()
 
     def __enter__(self) -> Self:
         return self
@@ -254,20 +257,23 @@ class Desk:
         with self._lock:
             if regions:
                 self._check(numbers, regions)
-            changed = 0
+            changed: dict[int, Mark | None] = {}
             for number in self._reached(numbers, scope):
                 held = self._items[number]
                 parts = tuple(dict.fromkeys((*regions, *(held.regions if found else ()))))
                 if not state:
-                    changed += self._marks.pop(number, None) is not None
+                    if self._marks.pop(number, None) is not None:
+                        changed[number] = None
                     continue
-                mark = Mark(state)
+                mark = Mark(state, told=held.reason)
                 if state == RELEASED:
-                    mark = Mark(state, parts, replacing, frozenset(keep) if scope == "item" else frozenset())
+                    kept = frozenset(keep) if scope == "item" else frozenset()
+                    mark = Mark(state, parts, replacing, kept, held.reason)
                 if mark.fits(held) and (parts or not found or state == REJECTED):
-                    self._marks[number] = mark
-                    changed += 1
-            return changed
+                    self._marks[number] = changed[number] = mark
+            if changed:
+                self._kept.add({self._items[number].place: mark for number, mark in changed.items()})
+            return len(changed)
 
     def from_now_on(self, number: int, regions: Rectangles) -> bool:
         """Have the images of an item's device blanked from now on, once its release went through; False if it has none.
@@ -283,6 +289,7 @@ class Desk:
             if why := devices.refused(device):
                 raise RectanglesError(f"this cannot be where the device writes: {why}", "draw around what it writes")
             self._devices[number] = device
+            self._kept.add({}, {self._items[number].place: device})
             return True
 
     def _check(self, numbers: Sequence[int], regions: Rectangles) -> None:
@@ -307,11 +314,30 @@ class Desk:
         with self._lock:
             return {number: self._marks[number].word for number in numbers if number in self._marks}
 
+    def _take_up(self) -> None:
+        """Go on with the marks that were not applied when the desk was left, of what still waits as it did."""
+        marks, devices = self._kept.read()
+        for place, mark in marks.items():
+            held = self._records.catalogue.quarantine.item(*place)
+            if held is not None and held.state == PENDING and held.reason == mark.told and mark.fits(held):
+                number = self._number(held)
+                self._marks[number] = mark
+                if place in devices:
+                    self._devices[number] = devices[place]
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write down what is marked, in place of all that was."""
+        places = {number: self._items[number].place for number in (*self._marks, *self._devices)}
+        devices = {places[number]: device for number, device in self._devices.items()}
+        self._kept.replace({places[number]: mark for number, mark in self._marks.items()}, devices)
+
     def undo_all(self) -> None:
         """Take all marks back."""
         with self._lock:
             self._marks.clear()
             self._devices.clear()
+            self._keep()
 
     # Deciding
 
@@ -360,6 +386,7 @@ class Desk:
             for number in done:
                 self._marks.pop(number, None)
             self._devices = {} if done == set(marks) else self._devices
+            self._keep()
             self.progress = Progress(len(marks), len(marks), said=tuple(said))
 
     def _tell(self, done: int, of: int | None) -> None:

@@ -141,6 +141,11 @@ class HospitalFolder:
         return self.path / activity.FILE
 
     @property
+    def marks(self) -> Path:
+        """What reviewers said of held items and did not apply yet."""
+        return self.path / "marks"
+
+    @property
     def agent_store(self) -> Path:
         """The agent's memory between steps."""
         return self.path / "agent.db"

@@ -175,8 +175,47 @@ def test_what_another_decided_meanwhile_does_not_stop_what_is_marked(north: Hosp
         opened.mark(waiting, "rejected")
         with hospital.open_records(north) as records:
             quarantine.reject(records, Choice((opened.page().entries[0].item.item.hex(),)), [Reviewer("Meitner")])
-        assert applied(opened) == ("1 were decided meanwhile, elsewhere.", "6 rejected; their copies here are erased.")
+        assert applied(opened) == (
+            "1 were decided meanwhile elsewhere, or wait for another reason now: look at those again.",
+            "6 rejected; their copies here are erased.",
+        )
         assert opened.page().total == 0
+
+
+def test_marks_outlive_a_page_that_was_killed_and_are_nobody_elses(north: HospitalFolder) -> None:
+    curie = person(north, "Curie")
+    with desk(north, curie) as opened:
+        first, second, third, *_ = images(opened)
+        opened.mark([first, second], "released", WHOLE)
+        opened.from_now_on(first, WHOLE)
+        opened.mark([third], "rejected")
+        opened.mark([second], "")
+        left = opened.marks()
+    (file,) = north.marks.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    with file.open("ab") as added:
+        added.write(file.read_bytes().splitlines()[0][:-40] + b"\n")
+    for other in (person(north, "Meitner"), Reviewer("Curie")):
+        with desk(north, other) as opened:
+            assert not any(opened.marks().values()), "each person's marks are that person's"
+    with desk(north, curie) as opened:
+        assert opened.marks() == left == {"released": 1, "rejected": 1, "blanked": 1, "taken": 0, "devices": 1}
+        applied(opened)
+    with desk(north, curie) as opened:
+        assert not any(opened.marks().values())
+
+
+def test_marks_that_somebody_wrote_into_the_file_of_another_count_for_nothing(north: HospitalFolder) -> None:
+    curie, meitner = person(north, "Curie"), person(north, "Meitner")
+    with desk(north, meitner) as opened:
+        opened.mark(images(opened), "released")
+        (theirs,) = north.marks.iterdir()
+    with desk(north, curie) as opened:
+        opened.mark(images(opened)[:1], "released")
+        (own,) = set(north.marks.iterdir()) - {theirs}
+    own.write_bytes(own.read_bytes() + theirs.read_bytes())
+    with desk(north, curie) as opened:
+        assert opened.marks()["released"] == 1
 
 
 def test_rectangles_that_blank_nothing_or_are_too_many_are_refused(north: HospitalFolder) -> None:

@@ -157,7 +157,7 @@ def show_review(found: Ended) -> None:
     for sentence in found.said:
         output.say(sentence)
     if found.marks:
-        output.say(f"Not applied: {plural(found.marks, 'mark')}; what was marked still waits.")
+        output.say(f"Not applied: {plural(found.marks, 'mark')}; they are there again the next time.")
     output.say(f"The page is closed. Looked at: {plural(found.seen, 'item')}.")
 
 
