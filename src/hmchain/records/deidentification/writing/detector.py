@@ -16,7 +16,7 @@ from hmchain.records.deidentification.writing.regions import merged, regions
 SIDE_MIN = 8
 """Pixels: no word that a person can read fits into less."""
 _PIXELS_MAX = 1 << 28
-_HALVED_MIN = 64
+_HALVED_MIN = 32
 """Pixels to a side of the smallest copy: an image is looked at whole, at a half, a quarter and so on, for letters that
 are larger and larger."""
 UNSAFE, LOOK = 0.8, 0.5

@@ -53,6 +53,14 @@ def test_letters_of_every_size_are_found(height: int) -> None:
     assert Detector().look(noise + 6 * np.asarray(page)).verdict is Verdict.UNSAFE
 
 
+@pytest.mark.parametrize(("height", "size"), [(125, 112), (230, 220), (240, 240)])
+def test_letters_that_fill_an_image_are_found(height: int, size: int) -> None:
+    page = Image.new("L", (3 * height, height))
+    ImageDraw.Draw(page).text((5, -size // 6), "MEIER", fill=255, font=ImageFont.load_default(size))
+    noise = np.random.default_rng(2).normal(800, 20, (height, 3 * height))
+    assert Detector().look(noise + 6.0 * np.asarray(page)).verdict is not Verdict.CLEAN
+
+
 @pytest.mark.parametrize(
     "image",
     [np.full((64, 64), np.nan, np.float32), np.zeros((4, 64, 64), np.uint8), np.zeros((64,), np.uint8)],
