@@ -116,7 +116,7 @@ class ImageDeidentifier:
         if self._rules.find_writing and not reviewed:
             blank, unsure = self._judged(pages, count, blank)
         elif self._rules.find_writing and blank:
-            unsure = further(_look(pages(), count, ()), _look(pages(), count, blank), blank)
+            unsure = further(lambda: _look(pages(), count, ()), _look(pages(), count, blank), blank)
         if unsure:
             yield replace(unsure[0], subjects=(subject,), parts=count, of=count)
             return

@@ -402,6 +402,11 @@ def test_what_a_reviewer_saw_is_blanked_and_what_the_reviewer_left_stays(detecto
     assert pydicom.dcmread(io.BytesIO(content(after))).pixel_array[22, 5] == 3 + INK
 
 
+def test_a_release_in_which_nothing_is_left_costs_one_look(detector: Inked) -> None:
+    seen = replace(item(written(image(drawn()))), blank=((5, 20, 9, 1),))
+    assert isinstance(collected(looking(), seen, reviewed=True), Clean) and detector.looks == 1
+
+
 def test_what_a_profile_blanks_is_blanked_too_where_a_person_was_asked_for_another_reason(detector: Inked) -> None:
     ultrasound, by = image(drawn(), Modality="US"), looking(blank_found=True)
     waiting = held(ultrasound, by)

@@ -80,7 +80,7 @@ def picture(
     cut = not _has_overlays(opened) and goes_beyond(opened, element, image)
     seen = Picture(image, output, bool(blank), cut)
     if reviewed and drawn and profile.pixels.find_writing:
-        before = _look(opened, write(known, decode=decode))
+        before = lambda: _look(opened, write(known, decode=decode))  # noqa: E731
         return replace(seen, doubts=tuple(further(before, _look(opened, output), drawn)))
     if reviewed and not (profile.pixels.find_writing and profile.pixels.blank_found):
         return seen

@@ -146,11 +146,15 @@ def doubts(writing: Writing) -> list[Held]:
     return []
 
 
-def further(before: Writing, after: Writing, drawn: Rectangles) -> list[Held]:
+def further(before: Callable[[], Writing], after: Writing, drawn: Rectangles) -> list[Held]:
     """Why a person must look once more at an image of which parts were blanked: writing that was not found before, and
-    that nobody was shown. What was found and is left, the person has seen."""
-    new = [one for one in after.regions if not any(one.meets(other, _MARGIN) for other in before.regions)]
-    if after.verdict is not Verdict.UNSAFE or not new:
+    that nobody was shown. What was found and is left, the person has seen; where none is left, `before` is not asked.
+    """
+    if after.verdict is not Verdict.UNSAFE:
+        return []
+    seen = before().regions
+    new = [one for one in after.regions if not any(one.meets(other, _MARGIN) for other in seen)]
+    if not new:
         return []
     where = (*drawn, *widened(Writing(after.verdict, tuple(new))))
     return [Held("burned_in_text", "without what was blanked, its pixels show more writing", True, regions=where)]
