@@ -220,6 +220,7 @@ def release(
         if needed > 1 and any(each.key is None for each in who):
             what = f"the profile of {name} wants {needed} people, each with a key of their own"
             raise NoReviewerError(what, "--person FILE; `hmchain data person add NAME FILE` makes one")
+        batch.begin(name, version)
         is_closed = records.catalogue.version(name, version).closed
         runs: dict[str, Extraction] = {}
         with recorded(records.folder.activity, _deed(What.RELEASE, name, version, named(who))) as deed:
@@ -245,6 +246,7 @@ def reject(
     """Keep items out for good: one person is enough. Raises `NothingChosenError` or `NotHeldError`."""
     batch = _Batch(records, ReviewOutcome(REJECTED), len(choice.ids) == 1, progress, count(records, choice))
     for (name, version), items in groupby(chosen(records, choice), key=lambda held: (held.dataset, held.version)):
+        batch.begin(name, version)
         with recorded(records.folder.activity, _deed(What.REJECT, name, version, named(who))) as deed:
             for held in _batches(items):
                 review.reject_all(records.catalogue, records.vault, held, who, now_ms())
@@ -299,6 +301,11 @@ class _Batch:
         self._records, self._progress, self._total = records, progress, total
         self._seen = 0
         self._refused: Counter[str] = Counter()
+
+    def begin(self, dataset: str, version: int) -> None:
+        """Erase what an earlier decision about many, which was killed, left of a version's items."""
+        if not self.is_single:
+            review.erase_decided(self._records.catalogue, self._records.vault, dataset, version)
 
     def is_able(self, held: HeldItem, is_closed: bool, replacing: bool, blank: Blanking) -> bool:
         """Tell whether an item can be released; raises why not if it is the only one."""

@@ -86,6 +86,11 @@ class Quarantine:
         sql = f"SELECT {_COLUMNS} FROM held WHERE item >= ? AND item <= ? AND state = ? ORDER BY item LIMIT ?"  # noqa: S608
         return [_held(row) for row in self._file.query(sql, (low, high, PENDING, limit))]
 
+    def decided(self, dataset: str, version: int) -> set[bytes]:
+        """The ids of a version's items that somebody decided about."""
+        sql = "SELECT item FROM held WHERE dataset = ? AND version = ? AND state <> ?"
+        return {item for (item,) in self._file.query(sql, (dataset, version, PENDING))}
+
     def item(self, dataset: str, version: int, item: bytes) -> HeldItem | None:
         """One item in quarantine, whatever somebody decided about it; or None."""
         found = self._file.query(f"SELECT {_COLUMNS} FROM held WHERE {_ONE}", (dataset, version, item))  # noqa: S608

@@ -219,6 +219,15 @@ def reject_all(
     _close(catalogue, vault, [(held, Decision(REJECTED, names, len(who), now_ms)) for held in known])
 
 
+def erase_decided(catalogue: Catalogue, vault: Vault, dataset: str, version: int) -> int:
+    """Erase what is left here of items that were decided: who decides may be killed before the copies are erased."""
+    decided = catalogue.quarantine.decided(dataset, version)
+    place = quarantine_of(dataset)
+    left = [name for name in vault.records(place, version) if bytes.fromhex(name.partition(".")[0]) in decided]
+    vault.erase_many(place, version, left)
+    return len(left)
+
+
 def forget(catalogue: Catalogue, vault: Vault, held: HeldItem) -> None:
     """Erase an item and all that is written of it: its patient is erased."""
     _erase(vault, [held])

@@ -17,6 +17,7 @@ from hmchain.application.site import hospital, persons
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.keys import SigningKey, load_key
 from hmchain.records.catalogue.held_filter import HeldFilter
+from hmchain.records.pipeline import review
 from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
@@ -203,6 +204,22 @@ def test_marks_outlive_a_page_that_was_killed_and_are_nobody_elses(north: Hospit
         applied(opened)
     with desk(north, curie) as opened:
         assert not any(opened.marks().values())
+
+
+def test_the_copies_that_a_killed_apply_left_are_erased_by_the_next_one(
+    north: HospitalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk(north) as opened:
+        waiting = [each.number for each in opened.page().entries]
+        first = opened.page().entries[0].item
+        with monkeypatch.context() as killed:
+            killed.setattr(review, "_erase", lambda vault, items: None)
+            opened.mark(waiting[:1], "rejected")
+            applied(opened)
+        opened.mark(waiting[1:], "rejected")
+        applied(opened)
+    with hospital.read_records(north) as records:
+        assert not review.is_kept(records.vault, first) and not records.vault.records("head/quarantine", 1)
 
 
 def test_marks_that_somebody_wrote_into_the_file_of_another_count_for_nothing(north: HospitalFolder) -> None:
