@@ -240,7 +240,13 @@ TEXTS_OF_DEVICES = (
         ("PatientSex", "ANNA WEBER"),
         ("PatientSexNeutered", "WEBER"),
         ("EthnicGroup", "Weber from Salzburg"),
-        *((keyword, name) for keyword in TEXTS_OF_DEVICES for name in ("WEBER", "Weber 1", "A. Weber", "WeBeRt", "Ng")),
+        *(
+            (keyword, name)
+            for keyword in TEXTS_OF_DEVICES
+            for name in ("WEBER", "Weber 1", "A. Weber", "WeBeRt", "Kim")
+        ),
+        ("ManufacturerModelName", "14OCT57"),
+        ("StationName", "14.10.1957"),
     ],
 )
 def test_an_option_keeps_no_text_that_names_a_person_a_house_or_a_telephone(keyword: str, text: str) -> None:

@@ -39,7 +39,9 @@ from support.dicom_objects import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # the objects are wrong on purpose
 SHIFTING = deidentifier(Profile(name="shift", title="", dates="shift"))
-KNOWING = deidentifier(words=("anna", "duplicatedus", "mrn", "myquinces", "old", "quince"))
+KNOWING = deidentifier(
+    words=("anna", "bob", "duplicatedus", "eva", "kim", "mrn", "myquinces", "nce", "old", "qui", "quince", "shi")
+)
 """Knows words that are names as well: else they go before anybody looks for them."""
 
 
@@ -59,7 +61,9 @@ def test_a_name_is_found_in_whatever_element_and_depth_it_would_stay(code: str) 
     assert b"QUINCE" not in content(outcome(written(before)))
 
 
-@pytest.mark.parametrize("name", ["WEBER", "DR MEIER", "HILDEGARD 12", "RAUM 12 HANS", "WEBER_1", "19571014"])
+@pytest.mark.parametrize(
+    "name", ["WEBER", "DR MEIER", "HILDEGARD 12", "RAUM 12 HANS", "WEBER_1", "KIM", "W E B E R", "DR HAND", "19571014"]
+)
 def test_a_code_of_words_that_nobody_knows_goes_whoever_is_called_so(name: str) -> None:
     observed = Dataset()
     observed.RTROIInterpretedType, observed.ObservationNumber = name, 1
@@ -71,7 +75,7 @@ def test_a_code_of_words_that_nobody_knows_goes_whoever_is_called_so(name: str) 
         ScanOptions=["HELICAL MODE", name],
     )
     found = outcome(written(before), deidentifier(load_profile("research")))
-    assert max(name.split(), key=len).encode() not in content(found)
+    assert name.encode() not in content(found)
     after = read(found)
     assert after.ImageType == ["ORIGINAL", "PRIMARY", "AXIAL", "REMOVED"]
     assert after.ScanOptions == ["HELICAL MODE", "REMOVED"]
@@ -105,7 +109,7 @@ def test_a_number_is_not_found_within_a_longer_one() -> None:
     ],
 )
 def test_short_names_and_numbers_are_compared_with_whole_words_and_numbers(values: dict[str, Any], code: str) -> None:
-    found = outcome(written(ct(**values)))
+    found = outcome(written(ct(**values)), KNOWING)
     assert (found.code if isinstance(found, Held) else "") == code
     if isinstance(found, Held):
         assert found.releasable and "(0" in found.reason

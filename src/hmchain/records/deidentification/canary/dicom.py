@@ -351,14 +351,14 @@ def _short_name_in_a_code() -> PlantedItem:
     canaries = Canaries("dicom short name in a code")
     dataset = _ct(canaries, ExplicitVRLittleEndian, name="KIM^SU")
     dataset.ScanOptions = canaries.given("ScanOptions, the patient's name", "KIM SU")
-    return canaries.planted(DICOM, _written(dataset), "identifier_left")
+    return canaries.planted(DICOM, _written(dataset))
 
 
 def _short_number_in_a_code() -> PlantedItem:
     canaries = Canaries("dicom short number in a code")
     number = canaries.number("ScanOptions, the patient's number", 5)
     dataset = _ct(canaries, ExplicitVRLittleEndian, number=number)
-    dataset.ScanOptions = f"MRN_{number}"
+    dataset.ScanOptions = f"MR_{number}"
     return canaries.planted(DICOM, _written(dataset), "identifier_suspected")
 
 

@@ -23,11 +23,12 @@ SHORT_LETTERS_MAX, SHORT_SUM_MAX = 2, 4
 """An abbreviation has no more letters, and those of one word together no more, if digits stand among them."""
 SERIAL_LETTERS_MAX, SERIAL_DIGITS_MIN = 3, 5
 TERM_LETTERS_MAX, TERM_DIGITS_MAX = 3, 6
-"""The same for coded values: most of what makers write there has three letters."""
+"""So many letters of a coded value may be no known words, and so many digits may stand together in it."""
 TEXTS_MAX = 4096
 
 _WORD, _LETTERS = re.compile(r"[^\W_]+"), re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+", re.ASCII)
+_TITLED = re.compile(r"(?:DR|FRAU|HERR|MISS|MRS|PROF)[ _.]")
 
 
 class Devices:
@@ -52,8 +53,15 @@ class Devices:
         if value not in self._terms:
             if len(self._terms) > TEXTS_MAX:
                 self._terms.clear()
-            self._terms[value] = all(map(self._is_term, _WORD.findall(value)))
+            self._terms[value] = self._is_made_of_words(value)
         return self._terms[value]
+
+    def _is_made_of_words(self, value: str) -> bool:
+        unknown = [word for word in _WORD.findall(value) if fold(word) not in self._words]
+        letters = [len(run) for word in unknown for run in _LETTERS.findall(word) if fold(run) not in self._words]
+        digits = max((len(run) for word in unknown for run in _DIGITS.findall(word)), default=0)
+        short = max(letters, default=0) <= SHORT_LETTERS_MAX and sum(letters) <= TERM_LETTERS_MAX
+        return short and digits <= TERM_DIGITS_MAX and not _TITLED.match(value)
 
     def _left(self, text: str) -> str:
         words = list(_WORD.finditer(text))
@@ -74,13 +82,6 @@ class Devices:
         short = SERIAL_LETTERS_MAX if digits >= SERIAL_DIGITS_MIN else SHORT_LETTERS_MAX
         unknown = [len(piece) for piece in self._unknown(word)]
         return max(unknown, default=0) <= short and sum(unknown) <= (SHORT_SUM_MAX if digits else SHORT_LETTERS_MAX)
-
-    def _is_term(self, word: str) -> bool:
-        if fold(word) in self._words:
-            return True
-        pieces = [piece for piece in _LETTERS.findall(word) if fold(piece) not in self._words]
-        digits = max(map(len, _DIGITS.findall(word)), default=0)
-        return sum(map(len, pieces)) <= TERM_LETTERS_MAX and digits <= TERM_DIGITS_MAX
 
     def _unknown(self, word: str) -> Iterator[str]:
         """The parts of a word, as large and small letters and digits divide it, that are not known."""

@@ -71,8 +71,8 @@ MACHINES = SERIALS | {
     "StationName", "XRayDetectorID", "XRaySourceID",
 }  # fmt: skip
 """Names of one machine, in whose place a pseudonym tells it from others as well."""
-SERIAL = re.compile(r"(?:[A-Za-z]{1,3}[ :]{1,2})?[!-?A-~]{0,64}")
-"""In one piece."""
+SERIAL = re.compile(r"(?=.*\d|\Z)(?:[A-Za-z]{1,3}[ :]{1,2})?[!-?A-~]{0,64}")
+"""In one piece, with a digit."""
 OF_DEVICES = re.compile(
     r"""
     (?!.*(?:
@@ -81,12 +81,15 @@ OF_DEVICES = re.compile(
             |praxis|ordination|klinik\w*|clini[cq]\w*|h[oô]pital|hospital\w*|[oó]spedale|spital\w*|krankenhaus|sairaala
             |szpital|sykehus|sjukhus|ziekenhuis|universit\w*|institut\w*|radiologi[esk]\w*|centre|zentrum
             |bought|call|installed|licen[cs]ed|owne[dr]|property|purchased|sold|tel|phone|fon|fax|mobil)(?![^\W\d_])
-        | \+\d{2,3}[ /(]?\d{2} | (?<![\d._-])0\d{2,4}[ /-]\d{3,} | (?<![\d._-])\d{3,5}[ /-]\d{4,8}(?![\d._])
+        | (?<!\d)\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d(?!\d)
+    | (?<!\d)\d{1,2}[ .-]?(?:jan|feb|mar|mrz|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*[ .-]?
+        (?:19|20)?\d\d(?!\d)
+    | \+\d{2,3}[ /(]?\d{2} | (?<![\d._-])0\d{2,4}[ /-]\d{3,} | (?<![\d._-])\d{3,5}[ /-]\d{4,8}(?![\d._])
     ))[ -~]*
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-"""A text that an option keeps: without a title, a telephone number, or a word of an institution or an owner. What words
+"""A text that an option keeps: without a title, a telephone number, a day, or a word of a house or an owner. What words
 it may be made of: `devices`."""
 
 
