@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hmchain.application.data import provenance, trial
@@ -29,6 +29,8 @@ class Inspection:
     """Folders of pictures whose labels nobody asked for."""
     kind: str
     """Of the source's items."""
+    limited_to: int | None = None
+    """So many items were looked at, and whether there are more is not known; None if all were."""
 
 
 def inspect(
@@ -44,7 +46,7 @@ def inspect(
     items = source.filled()
     with trial.passing_bench(profile, schema) as bench:
         found = trial.inspect(bench, items, source.kind, limit=limit, progress=progress, told=told)
-    return _inspected(found, source)
+    return replace(_inspected(found, source), limited_to=limit if limit is not None and found.items >= limit else None)
 
 
 def deidentify(

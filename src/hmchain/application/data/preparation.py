@@ -34,6 +34,7 @@ from hmchain.records.sources.item import FHIR, IMAGE, TABLE
 
 MEDIA_TYPE = "application/x-hmchain-image"
 VALIDATION_SHARE = 0.15
+CLASSES_SHOWN = 10
 CHANNELS = (1, 3)
 
 
@@ -105,8 +106,12 @@ def prepare(
     if entries and {entry.kind for entry in entries} <= {FHIR, TABLE}:
         hint = "make rows of them: `--rows FILE`, see docs/how-to/own-trainer.md"
         raise UnfitForLearningError(f"dataset {source.dataset} holds tables or FHIR resources, and no images", hint)
-    wanted = tuple(classes) or tuple(sorted({entry.label for entry in entries if entry.label}))
-    unlabelled = sum(not entry.label for entry in entries)
+    there = tuple(sorted({entry.label for entry in entries if entry.label}))
+    wanted, unlabelled = tuple(classes) or there, sum(not entry.label for entry in entries)
+    if every_class and not unlabelled and (unknown := [label for label in wanted if label not in there]):
+        what = f"version {source.number} of dataset {source.dataset} has no images of class {unknown[0]}"
+        more = ", ..." if len(there) > CLASSES_SHOWN else ""
+        raise UnfitForLearningError(what, f"its labels are: {', '.join(there[:CLASSES_SHOWN])}{more}")
     if len(wanted) < CLASSES_MIN:
         raise _too_little(source, f"has {_counted(len(wanted), 'class', 'classes')}", unlabelled)
     kept, pixels, left_out = _pictures(records, source, entries, wanted, size, channels, progress)

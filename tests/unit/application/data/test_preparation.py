@@ -50,5 +50,6 @@ def test_the_split_follows_from_the_images_whatever_their_ids_are(pictures: Path
 
 
 def test_a_class_may_be_at_other_hospitals_alone_only_if_that_is_said(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnfitForLearningError, match="version 1 of dataset scans has no images of class rare"):
+    with pytest.raises(UnfitForLearningError, match="version 1 of dataset scans has no images of class rare") as caught:
         prepared(pictures, tmp_path / "north", every_class=True)
+    assert "its labels are: " in caught.value.hint

@@ -102,7 +102,8 @@ def test_files_leave_the_vault_as_they_are_asked_for(north: HospitalFolder, pict
     assert clean.trial.records.total() == PICTURES
     assert len(list((tmp_path / "clean").glob("*.png"))) == PICTURES
     with open_source(read_request(str(pictures))) as source:
-        assert deidentification.inspect(source, limit=1).trial.items == 1
+        some = deidentification.inspect(source, limit=1)
+        assert (some.trial.items, some.limited_to) == (1, 1), "who is shown some must know that there may be more"
 
 
 def test_a_vault_is_checked_mirrored_and_brought_back(north: HospitalFolder, tmp_path: Path) -> None:

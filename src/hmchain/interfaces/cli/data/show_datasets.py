@@ -175,7 +175,8 @@ def show_checked(found: VersionCheck) -> None:
     """Say that records are as registered, and what they were compared with."""
     compared = "the ledger's root" if found.on_ledger else "the catalogue's root; the ledger was not asked"
     which = f"{found.version.dataset} version {found.version.number}"
-    output.say(f"{found.records} record(s) of {which} are as registered.", style="bold green")
+    are = "is" if found.records == 1 else "are"
+    output.say(f"{plural(found.records, 'record')} of {which} {are} as registered.", style="bold green")
     output.fields((("compared with", compared),))
 
 

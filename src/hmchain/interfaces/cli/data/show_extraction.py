@@ -74,7 +74,8 @@ def _held(now: int, waiting: int) -> str:
 
 def inspected(found: Inspection) -> dict[str, object]:
     """The same as JSON."""
-    return {**trial.as_report(found.trial), **_of_source(found)}
+    limited = {} if found.limited_to is None else {"limited_to": found.limited_to}
+    return {**trial.as_report(found.trial), **_of_source(found), **limited}
 
 
 def show_inspected(found: Inspection, names: Path | None = None) -> None:
@@ -87,6 +88,11 @@ def show_inspected(found: Inspection, names: Path | None = None) -> None:
         ("labels", output.listed(f"{label} {count}" for label, count in done.labels.items() if label)),
     ))  # fmt: skip
     show_account(done.account, found.kind)
+    if found.limited_to is not None:
+        what = (
+            f"Only the first {plural(found.limited_to, 'item')} {'was' if found.limited_to == 1 else 'were'} looked at"
+        )
+        output.say(f"{what}: --limit N looks at more.", style="bold yellow")
     _say_how_to_see_more(done.account, names)
     if done.held:
         output.heading("Held back")

@@ -118,7 +118,9 @@ def show_released(found: ReviewOutcome) -> None:
     """Say what became of items that a reviewer let through."""
     count = found.records + found.updated
     if found.item and found.items:
-        output.say(f"It is in dataset {found.item.dataset} now, as {count} record(s), de-identified like the others.")
+        output.say(
+            f"It is in dataset {found.item.dataset} now, as {plural(count, 'record')}, de-identified like the others."
+        )
     elif found.items:
         output.say(f"{plural(found.items, 'item')} released: {plural(count, 'record')}, de-identified like the others.")
     if found.seconded:
