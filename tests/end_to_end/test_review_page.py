@@ -281,6 +281,12 @@ def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: S
         everything = {"number": damaged, "state": "released", "scope": "filter"}
         said = client.ask("POST", f"{client.root}mark", everything, Accept="application/json")[2]
         assert b"6 to release, 0 to reject" in said, "what is damaged cannot be released"
+        shown = client.ask("GET", f"{client.root}item/{damaged}")[2].decode()
+        wanted = shown.split('name="filter" value="')[1].split('"')[0]
+        client.ask("POST", f"{client.root}filter", {"code": "damaged"})
+        elsewhere = client.ask("POST", f"{client.root}mark", {**everything, "state": "rejected", "filter": wanted})
+        assert elsewhere[0] == 409 and b"in another tab" in elsewhere[2], "it would be about what nobody saw"
+        client.ask("POST", f"{client.root}filter", {"clear": "1"})
         assert len(waiting.run("quarantine", "list")) == 7
         client.ask("POST", f"{client.root}undo", {})
         client.ask("POST", f"{client.root}mark", {"number": damaged, "state": "rejected"})
@@ -319,6 +325,12 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
             "Array.from(document.querySelectorAll('.card'))"
             ".find((one) => one.textContent.includes('burned')).dataset.number"
         )
+        seen.press("a", "x")
+        seen.wait("document.querySelector('#marks').textContent.startsWith('0 to release, 7 to reject')")
+        seen.see(
+            "document.querySelector('#select').click(), document.querySelector('#cards-mark [value=\"\"]').click()"
+        )
+        seen.wait("document.querySelector('#marks').textContent.startsWith('0 to release, 0 to reject')")
         seen.open(seen.see("location.href") + f"item/{number}")
         seen.press("Escape")
         seen.wait(f"document.querySelector('.card.current')?.dataset.number === '{number}'")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import htpy as h
 
 from hmchain.application.data.reviewing import PAGE_ITEMS, DeskPage, Entry
+from hmchain.canonical import digest
 from hmchain.interfaces.portal.layout import WORDS, document, help_box, tray
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import is_conflict
@@ -31,6 +32,11 @@ class Setting:
     running: bool = False
     """Whether marks are being applied."""
 
+    @property
+    def filter(self) -> str:
+        """What tells this filter from others: another tab may have set another one."""
+        return digest("portal filter", *(str(value).encode() for value in vars(self.wanted).values())).hex()[:16]
+
 
 def gallery(found: DeskPage, setting: Setting, *, is_first: bool = True) -> str:
     """Return the page of all, or the next one of them."""
@@ -42,13 +48,22 @@ def gallery(found: DeskPage, setting: Setting, *, is_first: bool = True) -> str:
         h.header(".portal")[
             h.p(".brand")[f"FL-HMChain · {setting.organisation}"],
             h.h1["What waits for you"],
-            h.p(".about")[f"{found.total:,} items wait with this filter. Press ? for the keys."],
+            h.p(".about")[
+                f"{found.total:,} items wait",
+                "" if setting.wanted.is_empty else " with this filter",
+                ". Press ? for the keys.",
+            ],
             h.nav(".steps", aria_label="Pages")[
                 None if is_first else h.a(href="./", rel="first")["← from the start"],
                 h.a(href="decisions")["What was decided for good"],
             ],
         ],
-        h.main[_filters(found.counts, setting.wanted), cards, None if more is None else _more(more)],
+        h.main[
+            _filters(found.counts, setting.wanted),
+            _marking(found, setting) if found.entries else None,
+            cards,
+            None if more is None else _more(more),
+        ],
         tray(dict(found.marks), setting.who, setting.root, running=setting.running),
         help_box(),
     )
@@ -62,12 +77,30 @@ def card(entry: Entry) -> h.Element:
     seen = h.img(src=f"thumb/{entry.number}", alt="", loading="lazy", width="176", height="176")
     return h.li(class_=f"card {state}", data_number=str(entry.number))[
         h.a(".shot", href=f"item/{entry.number}", aria_label=f"{why}, {held.kind}, item {entry.number + 1}")[seen],
-        h.label[h.input(type="checkbox", name="number", value=str(entry.number)), h.b[why]],
+        h.label[h.input(type="checkbox", name="number", value=str(entry.number), form="cards-mark"), h.b[why]],
         h.span(".mark")[WORDS[state]],
         h.small[" · ".join(part for part in (held.kind, held.modality, f"{held.dataset} v{held.version}") if part)],
         h.small[f"released by {', '.join(entry.released_by)}"] if entry.released_by else None,
         None if held.releasable else h.small(".flag")["can only be rejected"],
         h.small(".flag")["one of two: look at both"] if is_conflict(held) and held.releasable else None,
+    ]
+
+
+def _marking(found: DeskPage, setting: Setting) -> h.Element:
+    """What can be said of the selected ones; keys do the same."""
+    says = {
+        "released": "Release (r)",
+        "found": "Blank what was found (b)",
+        "rejected": "Reject (x)",
+        "": "Take back (u)",
+    }
+    whole = f"The next of these is about all {found.total:,} of this filter, not only those selected"
+    return h.form("#cards-mark.marking", method="post", action="mark")[
+        h.button("#select", type="button")["Select (a)"],
+        [h.button(name="state", value=state, type="submit")[word] for state, word in says.items()],
+        h.label(".check")[h.input("#whole", type="checkbox", autocomplete="off", value=setting.filter), whole]
+        if len(found.entries) < found.total
+        else None,
     ]
 
 
@@ -103,7 +136,8 @@ def _more(last: int) -> h.Element:
 def _nothing(found: DeskPage, setting: Setting) -> h.Element:
     if found.total:
         return h.p(".lead")["Nothing more waits from here on: go on from the start."]
-    return h.p(".lead")["Nothing waits with this filter." if not setting.wanted.is_empty else "Nothing waits."]
+    others = "Nothing waits with this filter; All shows what else does."
+    return h.p(".lead")["Nothing waits." if setting.wanted.is_empty else others]
 
 
 def numbers(values: Iterable[str]) -> list[int]:

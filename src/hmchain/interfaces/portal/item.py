@@ -51,7 +51,7 @@ def item(
         h.main(".item")[
             h.div(".seen")[_both(entry, view, rival, [each.word for each in found])],
             h.div(".side")[
-                _actions(entry, view, reach),
+                _actions(entry, view, reach, setting.filter),
                 _found(entry, found, persons),
                 _differences(rival),
                 _facts(entry, view, name),
@@ -121,7 +121,7 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
     ]  # fmt: skip
 
 
-def _actions(entry: Entry, view: View, reach: Mapping[str, int]) -> h.Element:
+def _actions(entry: Entry, view: View, reach: Mapping[str, int], wanted: str) -> h.Element:
     held = entry.item
     state = entry.mark.word if entry.mark else ""
     choosing = is_conflict(held)
@@ -130,6 +130,7 @@ def _actions(entry: Entry, view: View, reach: Mapping[str, int]) -> h.Element:
     can_blank = held.releasable and view.pictures is not None and not choosing
     return h.form("#mark.panel", method="post", action="../mark")[
         h.input(type="hidden", name="number", value=str(entry.number)),
+        h.input(type="hidden", name="filter", value=wanted),
         h.input("#regions", type="hidden", name="regions", value=""),
         h.p(".verdict")[h.span("#state", class_=f"badge {state}")[WORDS[state] or "no mark"]],
         h.label[h.span["About"], h.select("#scope", name="scope")[options]],

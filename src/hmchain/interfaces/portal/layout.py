@@ -53,6 +53,7 @@ HELP = (
     ("x", "reject"),
     ("u", "take the mark back"),
     ("Space", "select in the gallery"),
+    ("a", "select all that are shown, or none"),
     ("[ ]", "frame before, frame after"),
     ("w W c C", "window wider, narrower; centre up, down"),
     ("0", "window as at first"),

@@ -72,8 +72,15 @@ async function markItem(state) {
 }
 
 async function markCards(state, meant) {
+  const whole = one("#whole");
+  const isWhole = whole?.checked;
+  if (isWhole) {
+    whole.checked = false;
+    if (!window.confirm(`Mark ${words[state] || state || "none"}: all of the filter?`)) return;
+    meant = cards.slice(0, 1);
+  }
   if (!meant.length) return;
-  const fields = new URLSearchParams({ state });
+  const fields = new URLSearchParams(isWhole ? { state, scope: "filter", filter: whole.value } : { state });
   for (const card of meant) fields.append("number", shown(card));
   for (const card of cards) fields.append("shown", shown(card));
   const found = await ask("mark", fields);
@@ -124,6 +131,12 @@ if (said) {
 function gallery() {
   const kept = window.sessionStorage.getItem("gallery");
   return kept?.startsWith(root) ? kept : root;
+}
+
+function selectAll() {
+  const boxes = cards.map((card) => card.querySelector("input"));
+  const isAll = boxes.every((box) => box.checked);
+  for (const box of boxes) box.checked = !isAll;
 }
 
 function move(by) {
@@ -289,6 +302,12 @@ one("#mark")?.addEventListener("submit", (event) => {
   mark(event.submitter?.value ?? "");
 });
 
+one("#cards-mark")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  mark(event.submitter?.value ?? "");
+});
+one("#select")?.addEventListener("click", selectAll);
+
 // --- keys ---
 
 const keys = {
@@ -312,6 +331,7 @@ const keys = {
   A: () => one("#apply").click(),
   "?": () => (help.open ? help.close() : help.showModal()),
   Escape: () => !help.open && one("#back")?.click(),
+  a: selectAll,
   " ": () => {
     const box = cards[current]?.querySelector("input");
     if (box) box.checked = !box.checked;

@@ -143,6 +143,8 @@ class QuarantinePages:
         found = said == "found" or (said == "blanked" and scope != "item")
         if state is None or scope not in SCOPES or (said == "blanked" and not regions):
             return Response(400, b"That cannot be said of an item.", "text/plain")
+        if scope == "filter" and request.field("filter", self._setting().filter) != self._setting().filter:
+            return Response(409, b"The filter was changed in another tab: load this page again.", "text/plain")
         try:
             if said == "blanked" and request.field("from_now_on") and numbers:
                 self._desk.from_now_on(numbers[0], regions)
@@ -152,7 +154,8 @@ class QuarantinePages:
         except RectanglesError as error:
             return Response(400, f"{error.what}: {error.hint}.".encode(), "text/plain")
         if request.header("accept") != "application/json":
-            return go_to(f"{self._gate.root}item/{numbers[0]}" if numbers else self._gate.root)
+            is_item = bool(numbers) and bool(request.field("scope"))  # the gallery's form does not say a scope
+            return go_to(f"{self._gate.root}item/{numbers[0]}" if is_item else self._gate.root)
         shown = gallery.numbers(request.form.get("shown", ()))
         states = self._desk.states({*numbers, *shown})
         return values({"changed": changed, **self._marks(), "states": states})

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TEXT_LETTERS_MAX = 200_000
 """More of a text is not shown."""
 SIDE_MAX = 2048
-UNSEEN = "its pixels cannot be decoded here: look at it with another program before you release it"
+UNSEEN = "its pixels cannot be decoded here: look at it with another program before you decide"
 _FRAMES_MAX = 1 << 16
 _THUMB_LETTERS, _THUMB_LINES = 44, 15
 _WHY_LETTERS_MAX = 240
