@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
 OPTED_OUT = "of who or what opted out"
@@ -108,21 +108,42 @@ def decode(kept: str) -> Became:
 
 def add_up(rows: Iterable[tuple[bytes, str]]) -> Account:
     """The account of items, each with its file and what it became, in the order of the files."""
-    files, parts = Counter[str](), Counter[str]()
-    passed, held = _Counts(), _Counts()
-    for _, items in groupby(rows, key=itemgetter(0)):
-        whole = Counter[tuple[Fate, str]]()
-        for _, became in items:
+    sums, alike = _Sums(), Counter[str]()
+    for _, found in groupby(rows, key=itemgetter(0)):
+        items = iter(found)
+        (_, first), second = next(items), next(items, None)
+        if second is None:  # a million files of one item each become a few things
+            alike[first] += 1
+            continue
+        whole = Counter(decode(first))
+        for _, became in chain([second], items):
             whole.update(decode(became))  # keeps what is 0, unlike a sum
+        sums.add(whole)
+    for became, files in alike.items():
+        sums.add(decode(became), files)
+    return sums.account()
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self._files, self._parts = Counter[str](), Counter[str]()
+        self._passed, self._held = _Counts(), _Counts()
+
+    def add(self, whole: Became, files: int = 1) -> None:
+        """Add so many files of which the parts became the same."""
         fate, why = _of_file(whole)
-        files[fate] += 1
+        self._files[fate] += files
         for (each, reason), count in whole.items():
-            parts[Fate.OLDER if each is Fate.UPDATED else each] += count
-            counts = {Fate.PASSED: passed, Fate.HELD: held}.get(each)
+            self._parts[Fate.OLDER if each is Fate.UPDATED else each] += count * files
+            counts = {Fate.PASSED: self._passed, Fate.HELD: self._held}.get(each)
             if counts is not None:
-                counts.add(reason, Count(int((fate, why) == (each, reason)), count))
-    ordered = {fate: files[fate] for fate in FATES if files[fate]}
-    return Account(ordered, {fate.value: parts[fate] for fate in Fate if parts[fate]}, passed.all, held.all)
+                counts.add(reason, Count(files * ((fate, why) == (each, reason)), count * files))
+
+    def account(self) -> Account:
+        """All of them."""
+        ordered = {fate: self._files[fate] for fate in FATES if self._files[fate]}
+        parts = {fate.value: self._parts[fate] for fate in Fate if self._parts[fate]}
+        return Account(ordered, parts, self._passed.all, self._held.all)
 
 
 class _Counts:
