@@ -24,7 +24,7 @@ from hmchain.interfaces.cli.passphrases import (
     passphrase_taken,
     take_file,
 )
-from hmchain.keys import WrongPassphraseError
+from hmchain.keys import WrongPassphraseError, is_sealed
 from hmchain.processes import PASSPHRASE
 
 Captured = pytest.CaptureFixture[str]
@@ -179,3 +179,17 @@ def test_a_steward_is_told_that_keys_are_not_sealed_and_seals_them(tmp_path: Pat
     assert main([*seal, *given]) == 5 and "does not open" in capsys.readouterr().err
     assert main(["data", "init", "--dir", str(tmp_path / "south"), *given]) == 0
     assert "NOT sealed" not in capsys.readouterr().out
+
+
+def test_an_operator_is_told_the_same_and_the_key_that_cometbft_reads_stays_open(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    node, file = tmp_path / "node", tmp_path / "passphrase"
+    assert main([*INIT, "--dir", str(node)]) == 0
+    seal = f"hmchain data vault seal-keys --dir {node}"
+    said = capsys.readouterr().out
+    assert "NOT sealed" in said and f"`{seal}`" in said
+    file.write_text("correct horse\n")
+    file.chmod(0o600)
+    assert main([*seal.split()[1:], "--passphrase-file", str(file)]) == 0
+    assert not is_sealed(node / "keys" / "node.key") and is_sealed(node / "keys" / "agent.key")

@@ -56,11 +56,16 @@ def init(
     """
     folder = NodeFolder(directory)
     settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)
-    introduction = joining.init(folder, settings, new_passphrase())
+    given = new_passphrase()
+    introduction = joining.init(folder, settings, given)
     output.show(
         introduction,
-        lambda made: show.show_made(made, folder),
-        json=lambda made: {"file": folder.introduction, "fingerprint": made.fingerprint},
+        lambda made: show.show_made(made, folder, sealed=given is not None),
+        json=lambda made: {
+            "file": folder.introduction,
+            "fingerprint": made.fingerprint,
+            "sealed": given is not None,
+        },
     )
 
 

@@ -31,10 +31,13 @@ def nothing(_: object) -> None:
     """Show nothing: all was said meanwhile."""
 
 
-def show_made(introduction: Introduction, folder: NodeFolder) -> None:
+def show_made(introduction: Introduction, folder: NodeFolder, *, sealed: bool) -> None:
     """Say what a new node consists of, and what to send to whom."""
     organisation = introduction.member.organisation
     output.say(f"{folder.path} is the node of {organisation}. Its keys are in {folder.keys}: back them up.")
+    if not sealed:
+        output.say("They are NOT sealed: who gets a copy of them can act for you and read your records.")
+        output.say("A passphrase seals them: `hmchain data vault seal-keys`")
     output.say(f"Send {folder.introduction} to whoever founds the network. It holds nothing secret.")
     output.fields((("fingerprint", introduction.fingerprint), ("", "to be compared by telephone")))
 
