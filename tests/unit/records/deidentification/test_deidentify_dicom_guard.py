@@ -163,6 +163,22 @@ def test_what_is_met_by_chance_holds_nothing(values: dict[str, Any]) -> None:
     clean(ct(**values))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"SeriesNumber": "1234", "AcquisitionNumber": "5678"},
+        {"ScanOptions": ["FS", "1234"], "AcquisitionNumber": "5678"},
+        {"SeriesNumber": "12", "AcquisitionNumber": "345", "InstanceNumber": "678"},
+    ],
+)
+def test_a_number_that_is_cut_over_elements_holds_the_object(values: dict[str, Any]) -> None:
+    found = held(ct(PatientID="12345678", **values))
+    assert found.code == "identifier_suspected" and found.releasable
+    assert clean(ct(PatientID="12345679", **values)).AcquisitionNumber
+    after = clean(ct(PatientID="12345678", **values), reviewed=True)
+    assert not after.get("AcquisitionNumber") and not after.get("ScanOptions")
+
+
 @pytest.mark.parametrize("decimal", ["0.57101412345678", "0.123456780", "12345.67812345"])
 def test_a_number_among_the_digits_of_a_decimal_holds_the_object(decimal: str) -> None:
     assert held(ct(PatientID="12345678", PixelSpacing=[decimal, "0.5"])).code == "identifier_suspected"
@@ -417,7 +433,7 @@ def test_of_elements_that_come_twice_both_are_known() -> None:
     [
         ("DCM", "PFEFFER1", False), ("DCM", "5551990", False), ("DCM", "110100", True), ("SRT", "5551990124", False),
         ("SRT", "R-102B8", True), ("RADLEX", "RID13159", True), ("RADLEX", "5551990", False),
-        ("ICD10", "J0H.NDOE", False),
+        ("ICD10", "J0H.NDOE", False), ("BI", "MEIER1", False), ("BI", "II.AC.b.4", True),
     ],
 )  # fmt: skip
 def test_a_code_looks_like_those_of_its_scheme(scheme: str, code: str, stays: bool) -> None:

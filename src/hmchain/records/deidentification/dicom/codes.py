@@ -38,6 +38,7 @@ _FORMS = {
     "I9C": r"[EV]?\d{2,3}(\.\d{1,2})?",
     "SCPECG": r"5\.6\.3-9-\d{1,3}",
     "ACR": r"\d{1,4}(\.\d{1,4})?",
+    "BI": r"[IV]{1,4}(\.[A-Z]{1,2})?(\.([a-z]|\d{1,2})){0,3}",
 }
 _CHECKS: Mapping[str, Callable[[str], object]] = {
     **{scheme: re.compile(form, re.ASCII).fullmatch for scheme, form in _FORMS.items()},

@@ -16,6 +16,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 
+from hmchain.records.deidentification.cuts import spelled
 from hmchain.records.deidentification.dicom.reading import Element
 from hmchain.records.deidentification.dicom.rules import Rule
 from hmchain.records.deidentification.dicom.terms import is_term
@@ -63,6 +64,8 @@ _KINDS = {
 SHOWN_NUMBERS = 8
 _NUMBERS_IN_TEXT = ("DS", "IS")
 _DECIMAL = re.compile(r"\d[\d.]{9,}", re.ASCII)
+_WHOLE_VRS, _RUN, CUT_PARTS_MAX = frozenset({"CS", "IS", "LO", "LT", "SH", "ST", "UC", "UT"}), re.compile(rb"\d+"), 3
+"""Where a number may be cut over elements, and into how many parts; decimals change from slice to slice."""
 DECIMALS_MAX, WITHIN_DIGITS_MIN = 64, 8
 """In so few decimals a number of so many digits is looked for among the digits of each; in more it is met by chance."""
 _OURS = frozenset({"DA", "DT", "UI"})
@@ -154,7 +157,16 @@ class Guard:
         for value, identity in self._worth_a_look(kept):
             if _trace(identity, value) is not Trace.NONE:
                 found[value].append(identity)
-        return tuple(_found(value, identities) for value, identities in found.items())
+        cut = (value for value in self._cut(kept) if value not in found)
+        return (*(_found(value, identities) for value, identities in found.items()), *map(_cut_off, cut))
+
+    def _cut(self, kept: Sequence[KeptValue]) -> Iterator[KeptValue]:
+        """The whole numbers and codes over which a number is cut, one after the other."""
+        numbers = self._known()[0].numbers(WITHIN_DIGITS_MIN)
+        whole = [value for value in kept if value.vr in _WHOLE_VRS and not (value.rule.option or value.rule.closed)]
+        runs = [(digits.decode(), value) for value in whole for digits in _RUN.findall(value.value)]
+        parts = spelled(runs, numbers, parts_max=CUT_PARTS_MAX) if numbers else ()
+        return iter(dict.fromkeys(value for part in parts for value in part))
 
     def _worth_a_look(self, kept: Sequence[KeptValue]) -> Iterator[tuple[KeptValue, Identity]]:
         """All binary values, and the texts, unless a look at them together shows that nothing is in any.
@@ -237,6 +249,11 @@ def _trace(identity: Identity, kept: KeptValue) -> Trace:
         return identity.in_text(text.partition(".")[2])
     keyword = kept.rule.name.rpartition(" ")[2]
     return identity.in_text("\\".join(part for part in text.split("\\") if not is_term(keyword, kept.vr, part)))
+
+
+def _cut_off(kept: KeptValue) -> Found:
+    """A value that tells with others who the patient is."""
+    return Found(kept, Trace.POSSIBLE, kept.value.decode("ascii").strip(), b"")
 
 
 def _found(kept: KeptValue, identities: Sequence[Identity]) -> Found:

@@ -73,7 +73,7 @@ _PHOTOMETRIC = re.compile(
 _VIEWS = re.compile(r"AP|PA|LL|RL|RLD|LLD|RLO|LLO|ML|LM|MLO|LMO|CC|FB|SIO|ISO|XCC[LM]?|LMLO|")
 _CREATORS = re.compile(
     r"Philips (MR |CT |US |PET |X-ray )?Imaging DD \d{3}|SIEMENS MR (HEADER|SDS 01|SDI 02|SDR 01)|SIEMENS CSA HEADER"
-    r"|GEMS_[A-Z]{4}_\d{2}|Image Private Header"
+    r"|GEMS_[A-Z]{4}_\d{2}|Image Private Header|(TOSHIBA|CANON)_MEC_(CT|MR)\d?|UIH"
 )
 """Private creators that a dimension or a functional group of many frames may be of."""
 _TEXT_FORMS = {
