@@ -40,10 +40,16 @@ def _together(entries: Iterable[Activity]) -> list[tuple[Activity, int]]:
 
 
 def _row(each: Activity, count: int) -> Sequence[object]:
-    what = each.what if each.outcome == DONE else f"{each.what} ({each.outcome})"
-    doubt = "signatures do not hold" if each.signatures else "not signed"
-    decided = f"{each.person} ({doubt})" if each.is_signed is False else each.person
-    return each.number, output.when(each.at_ms), what, _of(each), _how_much(each, count), each.user, decided
+    doubts = [*([each.outcome] if each.outcome != DONE else []), *_doubts(each)]
+    what = f"{each.what} ({', '.join(doubts)})" if doubts else each.what
+    return each.number, output.when(each.at_ms), what, _of(each), _how_much(each, count), each.user, each.person
+
+
+def _doubts(each: Activity) -> list[str]:
+    """Say that nobody signed what takes signatures, or not this."""
+    if each.is_signed is not False:
+        return []
+    return ["signatures do not hold" if each.signatures else "not signed"]
 
 
 def _of(each: Activity) -> str:
