@@ -1,6 +1,7 @@
 """`hmchain --help` answers at once because it imports nothing heavy: held by what gets imported, not by a clock.
 
-The help of a group or command imports its services, and of the libraries none that an extra brings.
+The help of a group or command imports its services (that of `data`, of many, none), and of the libraries none that an
+extra brings.
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ def test_the_help_of_a_group_imports_no_library_of_an_extra() -> None:
     after = dict(zip(groups, imported(*(f"{group} --help" for group in groups)), strict=True))
     assert all("typer" in modules for modules in after.values())
     assert not {group: modules & OF_EXTRAS for group, modules in after.items() if modules & OF_EXTRAS}
+
+
+def test_a_steward_who_asks_what_there_is_waits_for_no_service() -> None:
+    (modules,) = imported("data --help")
+    assert not modules & HEAVY
+    assert not {name for name in modules if name.startswith(("hmchain.ledger", "hmchain.records", "hmchain.keys"))}
 
 
 def test_reading_a_ledger_needs_no_learning_library() -> None:

@@ -19,6 +19,7 @@ from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces.cli import audit, failures, ledger, output, runs
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
+from hmchain.interfaces.cli.data import DataCommands
 from hmchain.interfaces.cli.lazy import LazyCommand
 from hmchain.interfaces.cli.main import Commands, app, main
 from hmchain.interfaces.cli.options import BadDigestError, parse_digest
@@ -321,7 +322,7 @@ def test_help_names_all_groups_by_role(capsys: Captured) -> None:
     assert RESEARCH_ONLY in text
 
 
-@pytest.mark.parametrize("deferred", Commands.deferred, ids=lambda each: each.called)
+@pytest.mark.parametrize("deferred", (*Commands.deferred, *DataCommands.deferred), ids=lambda each: each.called)
 def test_the_sentence_of_a_command_is_its_own(deferred: LazyCommand) -> None:
     assert deferred.load().help.splitlines()[0] == deferred.help
     assert deferred.load().name == deferred.called
