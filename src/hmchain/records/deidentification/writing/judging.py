@@ -27,7 +27,7 @@ ALONE_MAX = 16
 ALONE_PIXELS_MAX = ALONE_MAX << 18
 """Smaller frames are looked at one by one up to so many pixels: as long as those of 512 x 512 would take."""
 SIDE_MAX = 32
-"""An image of at most so many pixels both ways is not asked: a line of it holds three letters that can be read."""
+"""Pixels both ways, up to which a doubt is none; several such frames may hold a page that none of them shows."""
 STRIP, STRIP_OF_PAGE = 32, 8
 """Times as long as wide, from which an image is none of anything, and frames are the strips of a page."""
 SMALL_MAX = 96
@@ -51,8 +51,13 @@ def judge(frames: Iterable[Sequence[Plane]], count: int, look: Look) -> Writing:
     if is_scrap(shape, count):
         return Writing(Verdict.LOOK if _differ(frames) else Verdict.CLEAN)
     together = frames if count <= _alone_max(shape) else _in_groups(frames)
-    large = (plane for planes in together for plane in planes if max(plane.shape) > SIDE_MAX)
-    return combined(closely(look, plane) for plane in large)
+    return combined(_judged(look, plane) for planes in together for plane in planes)
+
+
+def _judged(look: Look, plane: Plane) -> Writing:
+    """A look at a plane; in one so small a spot may be taken for a letter, so what is sure counts alone."""
+    found = closely(look, plane)
+    return found if max(plane.shape) > SIDE_MAX or found.verdict is Verdict.UNSAFE else Writing(Verdict.CLEAN)
 
 
 def is_scrap(shape: tuple[int, ...], count: int) -> bool:
