@@ -81,3 +81,21 @@ def test_very_many_alike_wait_together(steward: Steward, tmp_path: Path) -> None
     (held,) = steward.run("quarantine", "list")
     done = steward.run("quarantine", "release", held["item"], "--reviewer", "Curie")
     assert (done["released"], done["records"]) == (1, 101)
+
+
+def test_what_is_of_others_than_who_opted_out_waits_and_nothing_is_kept_of_that_patient(
+    steward: Steward, tmp_path: Path
+) -> None:
+    (tmp_path / "first.ndjson").write_bytes(ndjson([patient(7)]))
+    steward.run("extract", str(tmp_path / "first.ndjson"), "--into", "labs")
+    steward.run("opt-out", "--patient", "p1")
+    other = observation(4, 2) | {"modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]}
+    (tmp_path / "all.ndjson").write_bytes(ndjson([*resources(), other]))
+    done = steward.run("extract", str(tmp_path / "all.ndjson"), "--into", "labs")
+    assert done["opted_out"] == 5 and done["account"]["parts"]["found"] == 10
+    waiting = {held["code"]: held for held in steward.run("quarantine", "list")}
+    assert set(waiting) == {"modifier_extension", "opted_out"} and not waiting["opted_out"]["releasable"]
+    item = waiting["modifier_extension"]["item"]
+    steward.run("quarantine", "look", item, "--output", str(tmp_path / "one.json"))
+    assert b"Patient/p1" not in (tmp_path / "one.json").read_bytes()
+    assert steward.run("quarantine", "release", item, "--reviewer", "Curie")["records"] == 1

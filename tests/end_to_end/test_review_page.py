@@ -325,6 +325,8 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
             "Array.from(document.querySelectorAll('.card'))"
             ".find((one) => one.textContent.includes('burned')).dataset.number"
         )
+        seen.press("a", "r")
+        seen.wait("document.querySelector('#progress').textContent === '1 got no mark: that cannot be said of it.'")
         seen.press("a", "x")
         seen.wait("document.querySelector('#marks').textContent.startsWith('0 to release, 7 to reject')")
         seen.see(

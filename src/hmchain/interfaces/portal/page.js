@@ -22,6 +22,12 @@ function showMarks(found) {
   one("#apply").disabled = one("#undo").disabled = !found.total;
 }
 
+// What a key did to nothing is said: it can only be rejected, say.
+function showUnmarked(found, state, meant) {
+  const left = state ? meant - found.changed : 0;
+  one("#progress").textContent = left > 0 ? `${left} got no mark: that cannot be said of ${left > 1 ? "them" : "it"}.` : "";
+}
+
 function showState(element, state) {
   for (const known of Object.keys(words).filter(Boolean)) element.classList.toggle(known, known === state);
 }
@@ -63,6 +69,7 @@ async function markItem(state) {
   if (isUnused && !window.confirm("Release it whole? The rectangles are not blanked then: b blanks them.")) return;
   const found = await ask("mark", fields);
   showMarks(found);
+  showUnmarked(found, state, scope.value === "item" ? 1 : 0);
   const number = form.elements.number.value;
   const now = found.states[number] || "";
   const badge = one("#state");
@@ -85,6 +92,7 @@ async function markCards(state, meant) {
   for (const card of cards) fields.append("shown", shown(card));
   const found = await ask("mark", fields);
   showMarks(found);
+  showUnmarked(found, state, isWhole ? 0 : meant.length);
   for (const card of cards) {
     const now = found.states[shown(card)] || "";
     showState(card, now);
