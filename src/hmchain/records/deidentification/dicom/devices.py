@@ -37,6 +37,7 @@ class Devices:
     def __init__(self, own: Iterable[str] = ()) -> None:
         """`own` are the hospital's words beside those that ship."""
         self._words = _shipped() | {form for text in own for word in _WORD.findall(text) for form in forms_of(word)}
+        self._coded = self._words | term_words()
         self._texts: dict[str, str] = {}
         self._terms: dict[str, bool] = {}
 
@@ -57,8 +58,8 @@ class Devices:
         return self._terms[value]
 
     def _is_made_of_words(self, value: str) -> bool:
-        unknown = [word for word in _WORD.findall(value) if fold(word) not in self._words]
-        letters = [len(run) for word in unknown for run in _LETTERS.findall(word) if fold(run) not in self._words]
+        unknown = [word for word in _WORD.findall(value) if fold(word) not in self._coded]
+        letters = [len(run) for word in unknown for run in _LETTERS.findall(word) if fold(run) not in self._coded]
         digits = max((len(run) for word in unknown for run in _DIGITS.findall(word)), default=0)
         short = max(letters, default=0) <= SHORT_LETTERS_MAX and sum(letters) <= TERM_LETTERS_MAX
         return short and digits <= TERM_DIGITS_MAX and not _TITLED.match(value)
@@ -93,6 +94,6 @@ class Devices:
 
 @cache
 def _shipped() -> frozenset[str]:
-    """The words of devices that ship with the package, those of descriptions, and those of the standard's terms."""
+    """The words of devices that ship with the package, and those of descriptions."""
     groups = decoding.from_toml((RULES / "devices.toml").read_bytes(), dict[str, str])
-    return frozenset(word for text in groups.values() for word in text.split()) | shipped() | term_words() | TECHNIQUE
+    return frozenset(word for text in groups.values() for word in text.split()) | shipped() | TECHNIQUE
