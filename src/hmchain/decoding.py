@@ -6,14 +6,17 @@ made: two threads that meet a type together for the first time end the process. 
 
 from __future__ import annotations
 
+import difflib
+import re
 import threading
 from types import UnionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
 T = TypeVar("T")
 
+_UNKNOWN = re.compile("unknown field `([^`]*)`")
 _building = threading.Lock()
 _of_json: dict[tuple[Any, bool], msgspec.json.Decoder[Any]] = {}
 _of_msgpack: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
@@ -42,6 +45,29 @@ def converted(value: Any, kind: type[T] | UnionType, *, strict: bool = True) -> 
     """Make a `kind` of lists, dictionaries, strings and numbers."""
     json_decoder(kind)
     return msgspec.convert(value, kind, strict=strict)
+
+
+def in_words(error: Exception, kind: type[Any] | UnionType) -> str:
+    """The reason why something is no `kind`; of an entry that there is not, with the one that may be meant."""
+    said = str(error)
+    found = _UNKNOWN.search(said)
+    near = difflib.get_close_matches(found[1], sorted(_fields(kind)), n=1) if found else []
+    return f"{said}: did you mean `{near[0]}`?" if near else said
+
+
+def _fields(kind: Any) -> set[str]:
+    """The names of all fields of a type, and of the types in it."""
+    names: set[str] = set()
+    left, seen = [kind], set[int]()
+    while left:
+        each = left.pop()
+        left += get_args(each)
+        if isinstance(each, type) and issubclass(each, msgspec.Struct) and id(each) not in seen:
+            seen.add(id(each))
+            fields = msgspec.structs.fields(each)
+            names |= {field.encode_name for field in fields}
+            left += [field.type for field in fields]
+    return names
 
 
 def json_decoder(kind: type[T] | UnionType, *, strict: bool = True) -> msgspec.json.Decoder[T]:

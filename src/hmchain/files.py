@@ -94,7 +94,7 @@ def read_toml(path: Path, kind: type[T], wrong: Callable[[str], HMChainError]) -
     try:
         return decoding.from_toml(read(path), kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise wrong(str(error)) from error
+        raise wrong(decoding.in_words(error, kind)) from error
 
 
 @contextmanager

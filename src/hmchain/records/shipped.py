@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,5 +32,8 @@ def load(name: str, shipped: Path, kind: type[T], what: str, error: type[InputEr
     try:
         return read_toml(path, kind, wrong)
     except OSError as cause:
-        hint = f"give {', '.join(names(shipped))}, or the path of a .toml file"
+        known = names(shipped)
+        near = [f"`{each}`" for each in difflib.get_close_matches(name, known, n=2)]
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = f"{meant}give {', '.join(known)}, or the path of a .toml file"
         raise error(f"there is no {what} {name}", hint) from cause

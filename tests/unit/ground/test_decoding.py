@@ -69,3 +69,23 @@ def test_what_is_no_such_value_is_refused() -> None:
         decoding.converted({"y": 2}, Point)
     with pytest.raises(msgspec.DecodeError):
         decoding.from_toml(b"x =", Point)
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    k_min: int = 1
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    dates: str = ""
+    tables: dict[str, Inner] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("daets = 'shift'", "did you mean `dates`?"), ("[tables.one]\nkmin = 3", "did you mean `k_min`?"), ("zz = 1", "")],
+)
+def test_who_mistypes_an_entry_is_told_which_one_is_meant(text: str, meant: str) -> None:
+    with pytest.raises(msgspec.DecodeError) as caught:
+        decoding.from_toml(text, Outer)
+    said = decoding.in_words(caught.value, Outer)
+    assert "unknown field" in said and said.endswith(meant or "`zz`")
