@@ -99,3 +99,25 @@ def test_what_is_of_others_than_who_opted_out_waits_and_nothing_is_kept_of_that_
     steward.run("quarantine", "look", item, "--output", str(tmp_path / "one.json"))
     assert b"Patient/p1" not in (tmp_path / "one.json").read_bytes()
     assert steward.run("quarantine", "release", item, "--reviewer", "Curie")["records"] == 1
+
+
+def test_of_a_second_export_each_resource_that_says_otherwise_is_taken_by_itself(
+    steward: Steward, tmp_path: Path
+) -> None:
+    for name, value in (("first", 5), ("second", 6)):
+        some = [observation(number, 1) | {"valueInteger": value} for number in range(2)]
+        for each in some:
+            del each["valueQuantity"]
+        nobodys = observation(9, 1)
+        del nobodys["subject"]
+        (tmp_path / f"{name}.ndjson").write_bytes(ndjson([patient(1), *some, nobodys]))
+    steward.run("extract", str(tmp_path / "first.ndjson"), "--into", "labs")
+    done = steward.run("extract", str(tmp_path / "second.ndjson"), "--into", "labs")
+    assert (done["held"], done["account"]["parts"]["found"]) == (3, 8)
+    one, two = [held for held in steward.run("quarantine", "list") if held["code"] == "conflicting_identifier"]
+    assert steward.run("quarantine", "release", one["item"], "--reviewer", "Curie", "--replace")["updated"] == 1
+    steward.run("quarantine", "reject", two["item"], "--reviewer", "Curie")
+    steward.run("register", "labs", "--leave-waiting")
+    steward.run("export", "labs", "--output", str(tmp_path / "out"))
+    written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.json"))
+    assert written.count(b'"valueInteger":5') == written.count(b'"valueInteger":6') == 1

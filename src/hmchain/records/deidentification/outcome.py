@@ -5,9 +5,9 @@ Nothing here may tell who a patient is: these values are shown, searched and wri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hmchain.records.deidentification.patients import PatientNote
 from hmchain.records.envelope import Buffer
@@ -116,6 +116,8 @@ class Held:
     of: int = 1
     excerpt: Excerpt | None = None
     """The parts by themselves, if they can be decided about without the rest of the item."""
+    record: str = ""
+    """The id of the record that it would be, of what is held since that one is there with other content."""
 
 
 NEVER_TAKEN = frozenset({"dicomdir", "encapsulated_document", "structured_report", "voice"})
@@ -163,4 +165,13 @@ class Deidentifier(Protocol):
 
     def findings(self, item: Item) -> tuple[Finding, ...]:
         """List what would stay of an item and tells who its patient is; nothing of one that cannot be read."""
+        ...
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """De-identifies items of many parts, some of which can stand by themselves."""
+
+    def excerpts(self, item: Item, records: Container[str]) -> Iterator[tuple[str, Excerpt]]:
+        """The parts of an item that make some records, each with the record's id."""
         ...

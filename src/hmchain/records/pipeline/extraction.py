@@ -20,7 +20,7 @@ from hmchain.records.catalogue.accounts import OPTED_OUT as OPTED_OUT_WHY
 from hmchain.records.catalogue.accounts import Account, Fate
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.catalogue.optouts import LeftOut
-from hmchain.records.deidentification.outcome import NEVER_TAKEN, Action, Clean, Held, PassedOver
+from hmchain.records.deidentification.outcome import NEVER_TAKEN, Action, Clean, Excerpt, Held, Parted, PassedOver
 from hmchain.records.deidentification.report import count_actions
 from hmchain.records.pipeline.accounting import Accounting, Told
 from hmchain.records.pipeline.decided import CONFLICT as CONFLICT
@@ -38,6 +38,7 @@ OPTED_OUT = "opted_out"
 REJECTED_WHY = "rejected by a reviewer before"
 
 BATCH_ITEMS = 512
+CONFLICTS_APART_MAX = 100
 _BATCH_BYTES = 64 << 20
 
 
@@ -303,7 +304,8 @@ class Extraction:
             got.into(clean.record, Fate.OLDER, clean.parts)
         elif put.outcome is PutOutcome.REFUSED:
             what = "another object of this identifier has other content"
-            got.held.append(Held(CONFLICT, what, releasable=True, parts=clean.parts))
+            whose = tuple(filter(None, [clean.subject]))
+            got.held.append(Held(CONFLICT, what, True, whose, parts=clean.parts, record=clean.record))
         elif put.outcome is PutOutcome.SAME and known and known.entry.subject != clean.subject:
             what = "the same content is another patient's already"
             got.held.append(Held(CONFLICT, what, releasable=False, parts=clean.parts))
@@ -345,6 +347,7 @@ class Extraction:
 
         Of whom a part is that does not say so may be who opted out: it stays with the rest.
         """
+        got.held = list(self._conflicts_apart(item, got))
         apart = [held for held in got.held if held.excerpt and (held.subjects or not got.opted_out)]
         got.held = [held for held in got.held if held not in apart]
         for held in apart:
@@ -354,6 +357,15 @@ class Extraction:
             got.join(one)
             if found := waiting or decided:
                 yield found, tuple(sorted(one.subjects))
+
+    def _conflicts_apart(self, item: Item, got: Gathered) -> Iterator[Held]:
+        """What is held, and if few of many parts are in the place of others, those by themselves."""
+        records = {held.record for held in got.held if held.record}
+        rules = self._rules.get(item.kind)
+        is_few = 0 < len(records) <= CONFLICTS_APART_MAX and (got.of or 0) > 1
+        known: dict[str, Excerpt] = dict(rules.excerpts(item, records)) if is_few and isinstance(rules, Parted) else {}
+        for held in got.held:
+            yield replace(held, excerpt=known[held.record]) if held.record in known else held
 
     def _hold(self, item: Item, got: Gathered, released: bytes | None) -> tuple[HeldItem | None, HeldItem | None]:
         """Hold an item back, unless somebody decided about it before: as it waits from now on, and as it was decided.

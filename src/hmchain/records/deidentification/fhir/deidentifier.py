@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -174,6 +174,18 @@ class FhirDeidentifier:
             yield from self._held(code, kind, some, run.patients, len(meant))
         for kind, count in sorted((run.dropped + run.never_taken).items()):
             yield PassedOver(f"{kind}: never taken", count, len(meant))
+
+    def excerpts(self, item: Item, records: Container[str]) -> Iterator[tuple[str, Excerpt]]:
+        """The resources of an item by themselves that make some records."""
+        with item.open() as file:
+            raws = list(resources(file.read(ITEM_BYTES_MAX)))
+        run = _Run(dict(_patients(raws)), reviewed=False)
+        for position, raw in enumerate(raws, 1):
+            with suppress(_Refused):
+                clean = self._clean(raw, run)
+                if clean is not None and clean.record in records:
+                    kind = clean.attributes["resource"]
+                    yield clean.record, self._excerpt(kind, [_Apart(raw, position, clean.subject)], run.patients)
 
     def _held(
         self, code: str, kind: str, some: Sequence[_Apart], patients: Mapping[str, Raw], total: int
