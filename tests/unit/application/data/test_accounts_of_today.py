@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -97,3 +98,19 @@ def test_what_an_earlier_program_took_stays_accounted_for(steward: Steward, scan
         database.executescript("DROP TABLE outcomes; PRAGMA user_version = 8")
     steward.run("erase", "--patient", f"{NUMBER}-1")
     assert today(steward, scans)["files"] == {"found": 14, "taken": 12, "held": 2}
+
+
+def test_the_commands_that_an_erasure_prints_do_what_it_says(steward: Steward, tmp_path: Path) -> None:
+    shot = tmp_path / "scan.dcm"
+    shot.write_bytes(written(ct(PatientID="MRN-7")))
+    today(steward, shot)
+    steward.run("card", "head")
+    (entry,) = steward.run("show", "head")["entries"]
+    said = steward.show("erase", "head", "--record", entry["record"])
+    card, lift = re.findall("`hmchain data ([^`]*)`", said)
+    assert card.startswith("card head --version 1") and steward.run(*_words(lift))["lifted"] == 1
+
+
+def _words(command: str) -> list[str]:
+    """The words of a printed command, but for the folder, which the steward has."""
+    return command.split(" --dir ")[0].split()

@@ -69,7 +69,7 @@ def erase(
             return
         confirm("Destroy all of this? Nobody can bring it back", yes=yes, about=lambda: views.show_losses(found))
     done = erasure.erase(place, dataset, target, passphrase())
-    output.show(done, views.show_erased, json=views.erased)
+    output.show(done, lambda made: views.show_erased(made, target), json=views.erased)
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain data withdraw"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
-from hmchain.application.data.erasure import ErasureOutcome, ErasurePreview, OptOutChange, VersionLoss
+from hmchain.application.data.erasure import ErasureOutcome, ErasurePreview, OptOutChange, Target, VersionLoss
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain
 from hmchain.records.sources.item import IMAGE
@@ -50,8 +51,8 @@ def erased(found: ErasureOutcome) -> dict[str, object]:
     }  # fmt: skip
 
 
-def show_erased(found: ErasureOutcome) -> None:
-    """Say what was destroyed, and what the ledger says of it."""
+def show_erased(found: ErasureOutcome, target: Target) -> None:
+    """Say what of a target was destroyed, and what the ledger says of it."""
     done = found.done
     output.say(f"Records destroyed: {done.records} (their keys, then their ciphertext).")
     for name, number in done.fixed:
@@ -64,7 +65,8 @@ def show_erased(found: ErasureOutcome) -> None:
         why = found.pending.what
         output.say(f"The ledger could not be told: {why}. Once it can: `hmchain data withdraw`", stderr=True)
     for path in done.cards:
-        output.say(f"Its card {path} is deleted: `hmchain data card DATASET` makes a new one.")
+        of, _, nth = path.stem.rpartition("-")
+        output.say(f"Its card {path} is deleted: `hmchain data card {of} --version {nth}` makes a new one.")
     if done.quarantined:
         output.say(f"Items destroyed that waited in quarantine: {done.quarantined}.")
     if done.waiting:
@@ -72,7 +74,14 @@ def show_erased(found: ErasureOutcome) -> None:
             f"{done.waiting} items wait in quarantine whose patients cannot be told. Reject those of this patient: "
             "`hmchain data quarantine list --names`"
         )
-    output.say("Later extractions pass over it, until it is lifted: `hmchain data opt-out --lift --patient -`")
+    output.say(f"Later extractions pass over it, until it is lifted: `hmchain data opt-out --lift {_named(target)}`")
+
+
+def _named(target: Target) -> str:
+    """The options that name a target; a patient's number is asked for, since it must stand on no screen."""
+    if target.patient is None:
+        return f"--subject {shlex.quote(target.subject)}" if target.subject else f"--record {target.record}"
+    return f"--patient -{f' --issuer {shlex.quote(target.issuer)}' if target.issuer else ''}"
 
 
 def show_to_withdraw(versions: Sequence[tuple[str, int]]) -> None:
