@@ -74,7 +74,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*/)?[a-z]+\.log(?:\.\d+)?", Kind.WORDS),
     (r"README\.txt|SHA256SUMS", Kind.WRAPPING),
     (
-        r"(?:.*/)?(?:vault|records|cards|catalogue|quarantine)/.+|(?:.*/)?catalogue\.db"
+        r"(?:.*/)?(?:vault|records|cards|catalogue|quarantine|marks)/.+|(?:.*/)?catalogue\.db"
         r"|(?:.*/)?(?:records|patients)\.toml|(?:.*/)?persons\.json",
         Kind.RECORDS,
     ),
