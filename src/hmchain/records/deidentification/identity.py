@@ -50,7 +50,7 @@ FEW_NUMBERS = 64
 
 _INTEGERS = ("<u2", "<i2")
 _TOKEN, _LETTERS, _DIGITS = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+"), re.compile(r"\d{4,}", re.ASCII)
-_SEPARATED = re.compile(r"\d+(?:[ ./()+-]+\d+)+", re.ASCII)
+_SEPARATED = re.compile(r"(?<!\d)\d+(?:[ ./()+-]+\d+)+", re.ASCII)
 _BETWEEN_TOKENS = {code: None for code in range(128) if not chr(code).isalnum()}
 _LOOKALIKES = (str.maketrans("013457", "oieast"), str.maketrans("013458", "oleasb"))
 """Digits that stand for letters."""

@@ -82,7 +82,12 @@ def test_a_resource_of_nobody_is_held() -> None:
     assert held(outcomes(ndjson([group]))) == ["no_subject"]
 
 
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 MILLIGRAM = {"unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
+
+
+def measure(value: int) -> dict[str, Any]:
+    return {"valueQuantity": {"value": value}}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +97,11 @@ MILLIGRAM = {"unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
         ({"valueQuantity": {"value": 123.45, **MILLIGRAM}, "referenceRange": [{"low": {"value": 6789}}]},
          ["identifier_suspected"]),
         ({"valueRange": {"low": {"value": 12345}, "high": {"value": 6788}}}, []),
+        ({"valueQuantity": {"value": 123}, "component": [measure(45), measure(6789)]}, ["identifier_suspected"]),
+        ({"component": [{"valueRatio": {"numerator": {"value": 123}, "denominator": {"value": 45}}}, measure(6789)]},
+         ["identifier_suspected"]),
+        ({"valueCodeableConcept": {"coding": [{"system": RXNORM, "code": "12345"}]}, "component": [measure(6789)]},
+         ["identifier_suspected"]),
     ],
 )  # fmt: skip
 def test_a_number_that_is_cut_over_elements_is_found(values: dict[str, Any], found: list[str]) -> None:

@@ -316,6 +316,13 @@ def test_a_number_or_a_name_cut_over_fields_and_segments_is_found(cut: list[str]
     assert (found.reason.split(" has ")[0] if isinstance(found, Held) else "") == places
 
 
+def test_a_field_of_thousands_of_codes_is_looked_through_in_no_time() -> None:
+    codes = "~".join(
+        f"{letter}{number}.{part}^^I10" for letter in "BCDEF" for number in range(10, 99) for part in range(9)
+    )
+    assert isinstance(outcome(message(f"OBX|1|CE|2345-7^^LN||{codes}")), Clean)  # without a bound it takes minutes
+
+
 @pytest.mark.parametrize(
     ("sub", "kept"), [("14.3.57", ""), ("14.03.57", ""), ("57.3.14", ""), ("1.14.3.57", ""), ("1.12.3", "1.12.3")]
 )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 
 from hmchain.records.deidentification.cuts import spelled
@@ -18,13 +17,15 @@ from hmchain.records.deidentification.terminology import UCUM, closed_systems
 
 __all__ = ["Found", "Identity", "found", "identity_of", "without"]
 
+_Path = tuple[str | int, ...]
+_Arrange = Callable[[Iterable[tuple[str, Any]]], list[tuple[str, Any]]]
+
 _OTHERS_TOLD = frozenset({UCUM, "urn:ietf:rfc:3986"})
 """Systems beside the closed ones whose codes nobody's number or name is."""
 _REFERENCE_DEPTH_MAX = 3
-_BARE = re.compile(r"(?<=[:,\[])-?\d[\d.]*", re.ASCII)
-"""A number of JSON, or what looks like one in a text."""
+_RUN = re.compile(r"\d+", re.ASCII)
 PARTS_MAX = 3
-"""Into so many values a number may be cut."""
+"""Into so many values and codes a number may be cut."""
 
 
 def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Identity | None = None) -> Identity:
@@ -53,7 +54,7 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
 class Found:
     """A code or number that stays and tells who the patient is."""
 
-    path: tuple[str | int, ...]
+    path: _Path
     """Where it is within the resource."""
     trace: Trace
     word: str
@@ -68,15 +69,11 @@ def found(identity: Identity, kept: Mapping[str, Any], encoded: bytes) -> tuple[
     """Find what the numbers and codes that stay tell; `encoded` is all of `kept`."""
     text = encoded.decode()
     told = [] if identity.is_nowhere_in(text) else list(_found(identity, kept, ()))
-    numbers = identity.numbers(PART_DIGITS_MIN)
-    runs = [_digits(run) for run in _BARE.findall(text)]
-    together = "\n".join(("".join(runs), "".join(runs[::-1])))
-    if any(number in together for number in numbers):
-        told += _cut(numbers, kept, {each.path for each in told})
+    told += _cut(identity.numbers(PART_DIGITS_MIN), kept, {each.path for each in told})
     return tuple(told)
 
 
-def without(value: Any, paths: Collection[tuple[str | int, ...]], here: tuple[str | int, ...] = ()) -> Any:
+def without(value: Any, paths: Collection[_Path], here: _Path = ()) -> Any:
     """A resource without what is at some paths: with its coding, or its quantity; None if nothing is left."""
     if type(value) is dict:
         if any(path[:-1] == here and path[-1] in ("code", "value") for path in paths) and here:
@@ -89,7 +86,7 @@ def without(value: Any, paths: Collection[tuple[str | int, ...]], here: tuple[st
     return None if here in paths else value
 
 
-def _found(identity: Identity, value: Any, here: tuple[str | int, ...]) -> Iterator[Found]:
+def _found(identity: Identity, value: Any, here: _Path) -> Iterator[Found]:
     if type(value) is dict:
         code = value.get("code")
         if type(code) is str and not _is_told(value.get("system")) and (trace := identity.in_text(code)):
@@ -103,25 +100,33 @@ def _found(identity: Identity, value: Any, here: tuple[str | int, ...]) -> Itera
         yield Found(here, trace, str(value))
 
 
-def _cut(numbers: frozenset[str], kept: Mapping[str, Any], told: Collection[tuple[str | int, ...]]) -> Iterator[Found]:
-    """The values over which a number is cut that stand one after the other, or one before the other."""
-    line = [(_digits(str(value)), (path, str(value))) for path, value in _values(kept, ())]
-    cut = (spelled(way, numbers, parts_max=PARTS_MAX) for way in (line, line[::-1]))
-    places = {place for part in chain.from_iterable(cut) for place in part}
-    yield from (Found(path, Trace.POSSIBLE, word) for path, word in sorted(places, key=str) if path not in told)
+def _cut(numbers: frozenset[str], kept: Mapping[str, Any], told: Collection[_Path]) -> Iterator[Found]:
+    """The values and codes over which a number is cut that stand one after the other, or one before the other.
+
+    They stand in the order in which they came, and in that in which they are written, which is by name.
+    """
+    came, written = (list(_values(kept, (), arranged)) for arranged in (list, sorted))
+    ways = (came, came[::-1], written, written[::-1])
+    together = "\n".join("".join(digits for digits, _ in way) for way in ways)
+    if any(number in together for number in numbers):
+        places = {place for way in ways for part in spelled(way, numbers, parts_max=PARTS_MAX) for place in part}
+        yield from (Found(path, Trace.POSSIBLE, word) for path, word in sorted(places, key=str) if path not in told)
 
 
-def _values(value: Any, here: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int | Decimal]]:
-    """The numbers of a resource, each with its path, in their order."""
-    if type(value) is dict or type(value) is list:
-        for step, inner in value.items() if type(value) is dict else enumerate(value):
-            yield from _values(inner, (*here, step))
+def _values(value: Any, here: _Path, arranged: _Arrange) -> Iterator[tuple[str, tuple[_Path, str]]]:
+    """The digits of the numbers and codes of a resource, in order, each with its path and the whole."""
+    if type(value) is dict:
+        for name, inner in arranged(value.items()):
+            if name != "code" or type(inner) is not str:
+                yield from _values(inner, (*here, name), arranged)
+            elif not _is_told(value.get("system")):
+                yield from ((run, ((*here, name), inner)) for run in _RUN.findall(inner))
+    elif type(value) is list:
+        for index, inner in enumerate(value):
+            yield from _values(inner, (*here, index), arranged)
     elif type(value) is int or type(value) is Decimal:
-        yield here, value
-
-
-def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))
+        text = str(value)
+        yield "".join(filter(str.isdigit, text)), (here, text)
 
 
 def _is_told(system: Any) -> bool:

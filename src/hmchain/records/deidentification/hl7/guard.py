@@ -35,8 +35,9 @@ _STREET, _CITY = 0, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _NO_DIGIT, _DIGITS = re.compile(r"[^0-9]+"), re.compile(r"[0-9]+")
 _NO_LETTER, _LETTERS = re.compile(r"[^A-Za-z]+"), re.compile(r"[A-Za-z]")
-PARTS_MAX, APART_MAX = 5, 3
-"""Into how many parts a number may be cut that stand one after the other, and that others stand between."""
+PARTS_MAX, APART_MAX, BETWEEN_MAX = 5, 3, 32
+"""Into how many parts a number may be cut that stand one after the other, and that others stand between: so many of
+them, for a field may repeat thousands of times."""
 
 
 def identity_of(message: Message) -> Identity:
@@ -155,7 +156,9 @@ def _numbers_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
     for _, segment in groupby(runs, key=lambda run: run[1].segment):
         line = list(segment)
         if sum(len(digits) for digits, _ in line) >= PART_DIGITS_MIN:
-            yield from chain.from_iterable(spelled(line, numbers, parts_max=APART_MAX, apart=len(line)))
+            yield from chain.from_iterable(
+                spelled(line, numbers, parts_max=APART_MAX, apart=min(len(line), BETWEEN_MAX))
+            )
 
 
 def _names_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
