@@ -32,7 +32,9 @@ def prepare() -> None:
 def _on_its_own(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     """The same stream on a descriptor that C libraries do not print to: they are silenced while they decode."""
     number = os.dup(stream.fileno())
-    return os.fdopen(number, "w", buffering=1, encoding=stream.encoding, errors=stream.errors)
+    # Nothing waits in it: what found no room would be tried again at the end, and its failure be the exit code.
+    raw = os.fdopen(number, "wb", buffering=0)
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)
 
 
 def drop_output() -> None:
