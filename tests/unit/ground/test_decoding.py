@@ -47,6 +47,7 @@ class Point(msgspec.Struct):
     y: int = 0
 
 
+@pytest.mark.process
 def test_threads_that_meet_a_type_together_all_get_their_values() -> None:
     """Each built a decoder of its own before, and one of them found half of what it needs: the process ended."""
     child = subprocess.run([sys.executable, "-c", TOGETHER], capture_output=True, text=True)

@@ -21,6 +21,7 @@ from hmchain.records.pipeline import review
 from hmchain.records.pipeline.review import Reviewer
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
+from hmchain.records.vault import Vault
 from support.dicom_objects import ct, written
 from support.steward import TWO
 
@@ -213,7 +214,7 @@ def test_the_copies_that_a_killed_apply_left_are_erased_by_the_next_one(
         waiting = [each.number for each in opened.page().entries]
         first = opened.page().entries[0].item
         with monkeypatch.context() as killed:
-            killed.setattr(review, "_erase", lambda vault, items: None)
+            killed.setattr(Vault, "erase_many", lambda *_: None)
             opened.mark(waiting[:1], "rejected")
             applied(opened)
         opened.mark(waiting[1:], "rejected")

@@ -62,7 +62,7 @@ _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").e
 class _Apart:
     """A resource that must not pass, where it stands, and whose it is."""
 
-    raw: Raw
+    raw: Raw = field(repr=False)
     position: int
     subject: str
 
