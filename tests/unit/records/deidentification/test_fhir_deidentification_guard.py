@@ -220,6 +220,41 @@ def test_what_a_patient_resource_tells_is_looked_for_in_all_of_its_item(as_bundl
     assert held(found) == ["identifier_suspected"] and sum(isinstance(each, Clean) for each in found) == 4
 
 
+RELATIVE = {"resourceType": "RelatedPerson", "patient": {"reference": "Patient/p1"}, "telecom": [{"value": "555 0199"}]}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        [patient(1, telecom=[{"value": "555 0199"}]), patient(1)],
+        [patient(2, telecom=[{"value": "555 0199"}]), patient(1, link=[{"other": {"reference": "Patient/p2"}}])],
+        [patient(1), RELATIVE],
+        [
+            patient(1),
+            {"resourceType": "Coverage", "beneficiary": {"reference": "Patient/p1"}, "subscriberId": "5550199"},
+        ],
+        [patient(2, telecom=[{"value": "555 0199"}]), patient(1)],
+    ],
+    ids=["edition", "merged", "relative", "insurance", "somebody else"],
+)
+def test_what_is_beside_a_patient_tells_of_the_patient(beside: list[Resource]) -> None:
+    measured = observation(1, 1, valueQuantity={"value": 5550199, **MILLIGRAM})
+    found = outcomes(ndjson([measured, *beside]))
+    is_told = "link" in str(beside) or beside[0]["id"] == "p1"
+    assert held(found) == (["identifier_left"] if is_told else [])
+    for each in found:
+        if isinstance(each, Held) and each.excerpt is not None:
+            [released] = outcomes(each.excerpt.content, reviewed=True)
+            assert "5550199" not in json.dumps(content(released), default=str)
+
+
+def test_what_is_nobodys_is_compared_with_a_family_and_not_with_a_ward() -> None:
+    some = [patient(number, telecom=[{"value": f"555 019{number}"}]) for number in range(1, 10)]
+    drug = {"resourceType": "Medication", "id": "m", "amount": {"numerator": {"value": 5550192, **MILLIGRAM}}}
+    assert held(outcomes(ndjson([*some[:2], drug]))) == ["identifier_left"]
+    assert held(outcomes(ndjson([*some, drug]))) == []
+
+
 def test_the_patients_own_name_is_not_left_in_a_code() -> None:
     rules = FhirDeidentifier(
         Profile(name="own", title="", fhir=FhirRules(systems={"urn:own": "[A-Z]+"})), pseudonyms(), AS_OF

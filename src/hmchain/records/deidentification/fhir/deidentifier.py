@@ -21,8 +21,9 @@ from hmchain.canonical import digest
 from hmchain.records.deidentification.fhir import guard
 from hmchain.records.deidentification.fhir.contained import Contained
 from hmchain.records.deidentification.fhir.patient import merged, merges, patient_of
+from hmchain.records.deidentification.fhir.people import FEW, identities, known_of
 from hmchain.records.deidentification.fhir.quantities import observed_age
-from hmchain.records.deidentification.fhir.resources import BAD_JSON, Raw, decode, excerpt, kind_of, leading, resources
+from hmchain.records.deidentification.fhir.resources import BAD_JSON, Raw, decode, excerpt, leading, resources
 from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, objects, target
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
@@ -71,8 +72,8 @@ class _Apart:
 class _Run:
     """One item on its way."""
 
-    patients: Mapping[str, Raw]
-    """By the ids of their resources."""
+    known: Mapping[str, Sequence[Raw]]
+    """What tells who its patients are, by the ids of their resources."""
     reviewed: bool
     keep: frozenset[str] = frozenset()
     """Places of findings that a reviewer keeps."""
@@ -85,7 +86,7 @@ class _Run:
     @cached_property
     def people(self) -> Mapping[str, guard.Identity]:
         """What identifies the patients of the item, by the ids of their resources."""
-        return {own: guard.identity_of(decode(raw.data), "") for own, raw in self.patients.items()}
+        return identities(self.known)
 
 
 class _Refused(Exception):
@@ -133,7 +134,7 @@ class FhirDeidentifier:
         with item.open() as file:
             data = file.read(ITEM_BYTES_MAX)
         raws = list(resources(data))
-        run = _Run(dict(_patients(raws)), reviewed=True)
+        run = _Run(known_of(raws), reviewed=True)
         for raw in raws[: leading(data)]:
             with suppress(_Refused):
                 self._clean(raw, run)
@@ -154,7 +155,7 @@ class FhirDeidentifier:
         refused: defaultdict[tuple[str, str], list[_Apart]] = defaultdict(list)
         last: Clean | None = None
         raws = list(resources(data))
-        run = _Run(dict(_patients(raws)), reviewed, item.keep)
+        run = _Run(known_of(raws), reviewed, item.keep)
         meant = raws[: leading(data)] if reviewed else raws
         for position, raw in enumerate(meant, 1):
             try:
@@ -171,7 +172,7 @@ class FhirDeidentifier:
         elif not raws:
             yield Held("no_record", "it holds no resource", releasable=False)
         for (code, kind), some in refused.items():
-            yield from self._held(code, kind, some, run.patients, len(meant))
+            yield from self._held(code, kind, some, run.known, len(meant))
         for kind, count in sorted((run.dropped + run.never_taken).items()):
             yield PassedOver(f"{kind}: never taken", count, len(meant))
 
@@ -179,16 +180,16 @@ class FhirDeidentifier:
         """The resources of an item by themselves that make some records."""
         with item.open() as file:
             raws = list(resources(file.read(ITEM_BYTES_MAX)))
-        run = _Run(dict(_patients(raws)), reviewed=False)
+        run = _Run(known_of(raws), reviewed=False)
         for position, raw in enumerate(raws, 1):
             with suppress(_Refused):
                 clean = self._clean(raw, run)
                 if clean is not None and clean.record in records:
                     kind = clean.attributes["resource"]
-                    yield clean.record, self._excerpt(kind, [_Apart(raw, position, clean.subject)], run.patients)
+                    yield clean.record, self._excerpt(kind, [_Apart(raw, position, clean.subject)], run.known)
 
     def _held(
-        self, code: str, kind: str, some: Sequence[_Apart], patients: Mapping[str, Raw], total: int
+        self, code: str, kind: str, some: Sequence[_Apart], known: Mapping[str, Sequence[Raw]], total: int
     ) -> Iterator[Held]:
         """What must not pass for one reason; each by itself, if a person may decide about it and others go with it."""
         is_apart = code in _RELEASABLE and total > 1
@@ -197,17 +198,17 @@ class FhirDeidentifier:
             whose = {each.subject for each in part}
             yield Held(
                 code, reason, releasable=code in _RELEASABLE, subjects=() if "" in whose else tuple(sorted(whose)),
-                parts=len(part), of=total, excerpt=self._excerpt(kind, part, patients) if is_apart else None,
+                parts=len(part), of=total, excerpt=self._excerpt(kind, part, known) if is_apart else None,
             )  # fmt: skip
 
-    def _excerpt(self, kind: str, part: Sequence[_Apart], known: Mapping[str, Raw]) -> Excerpt:
-        """Resources with the patients whose identity they were compared with (`_found`)."""
-        element, wanted = self._patient_in[kind], dict[str, Raw]()
+    def _excerpt(self, kind: str, part: Sequence[_Apart], known: Mapping[str, Sequence[Raw]]) -> Excerpt:
+        """Resources with what tells whose identity they were compared with (`_found`)."""
+        wanted: dict[int, Raw] = {}
         for each in part:
-            patient = target(decode(each.raw.data).get(element), each.raw.aliases) if element else None
-            name = patient[1] if patient else next(iter(known)) if len(known) == 1 else ""
-            if name in known and known[name] is not each.raw:
-                wanted[name] = known[name]
+            names = self._compared_with(kind, decode(each.raw.data), each.raw, known)
+            wanted |= {id(raw): raw for name in names for raw in known[name]}
+        for each in part:
+            wanted.pop(id(each.raw), None)
         own = decode(part[0].raw.data).get("id", part[0].raw.name)
         name = f"{kind}/{own}" if own else f"{kind}, resource {part[0].position}"
         if len(part) > 1:
@@ -280,13 +281,21 @@ class FhirDeidentifier:
         self, kind: str, resource: dict[str, Any], raw: Raw, kept: dict[str, Any], data: bytes, run: _Run
     ) -> tuple[guard.Found, ...]:
         """Find what identifies the patient in what is left of a resource."""
+        people = (run.people[name] for name in self._compared_with(kind, resource, raw, run.known))
+        element = "" if kind == "Patient" else self._patient_in[kind] or "patient"
+        identity = guard.identity_of(resource, element, guard.together(people))
+        return guard.found(identity, kept, data)
+
+    def _compared_with(
+        self, kind: str, resource: Mapping[str, Any], raw: Raw, known: Mapping[str, object]
+    ) -> Iterable[str]:
+        """The ids of the patients with whose identity a resource is compared: of a few, if it is nobody's."""
         element = self._patient_in[kind]
         patient = target(resource.get(element), raw.aliases) if element else None
-        known = run.people.get(patient[1]) if patient else None
-        if patient is None and len(run.people) == 1:  # nobody's, beside one patient
-            known = next(iter(run.people.values()))
-        identity = guard.identity_of(resource, element if kind == "Patient" else element or "patient", known)
-        return guard.found(identity, kept, data)
+        if kind == "Patient" or patient is not None:
+            own = patient[1] if patient else str(resource.get("id", raw.name))
+            return [own] if own in known else []
+        return known if len(known) <= FEW else []
 
     def _reviewed(
         self, kind: str, subject: str, kept: dict[str, Any], found: tuple[guard.Found, ...], run: _Run
@@ -330,14 +339,6 @@ class FhirDeidentifier:
 
     def _new_dates(self, subject: str) -> Dates:
         return Dates(self._pseudonyms.shift(subject) if self._shifts else None, self._as_of)
-
-
-def _patients(raws: Iterable[Raw]) -> Iterator[tuple[str, Raw]]:
-    """Find the patients among some resources, by their ids."""
-    for raw in raws:
-        if kind_of(raw.data) == "Patient":
-            with suppress(*BAD_JSON):
-                yield str(decode(raw.data).get("id", raw.name)), raw
 
 
 def _is_modified(data: bytes, resource: dict[str, Any]) -> bool:

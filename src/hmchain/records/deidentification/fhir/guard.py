@@ -15,7 +15,7 @@ from hmchain.records.deidentification.identity import NUMBER_DIGITS_MIN, Identit
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.terminology import UCUM, closed_systems
 
-__all__ = ["Found", "Identity", "found", "identity_of", "without"]
+__all__ = ["Found", "Identity", "add", "found", "identity_of", "together", "without"]
 
 _Path = tuple[str | int, ...]
 _Arrange = Callable[[Iterable[tuple[str, Any]]], list[tuple[str, Any]]]
@@ -36,6 +36,12 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
     found = Identity(NUMBER_DIGITS_MIN)
     if patient is not None:
         found.include(patient)
+    add(found, resource, patient_element)
+    return found
+
+
+def add(found: Identity, resource: Mapping[str, Any], patient_element: str) -> None:
+    """Remember what a resource says of the patient to whom `patient_element` points, or who it is."""
     for pointer in objects(resource.get(patient_element)) if patient_element else ():
         reference = pointer.get("reference")
         if type(reference) is str:
@@ -45,8 +51,16 @@ def identity_of(resource: Mapping[str, Any], patient_element: str, patient: Iden
     _add_numbers(found, resource.get("identifier"))
     for name in _named(resource):
         found.add_name(name, own=False)
-    if not patient_element:
+    _add_number(found, resource.get("subscriberId"))
+    if not patient_element or resource.get("resourceType") == "RelatedPerson":
         _add_patient(found, resource)
+
+
+def together(identities: Iterable[Identity]) -> Identity:
+    """All that some identities tell."""
+    found = Identity(NUMBER_DIGITS_MIN)
+    for each in identities:
+        found.include(each)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import msgspec
@@ -54,7 +54,7 @@ _decode_identity = decoding.json_decoder(_Identity).decode
 class Raw:
     """One resource's bytes, the names that its bundle gives to others, and one for itself if it has no id."""
 
-    data: bytes | msgspec.Raw
+    data: bytes | msgspec.Raw = field(repr=False)
     aliases: Mapping[str, str]
     name: str = ""
 
