@@ -21,6 +21,7 @@ _PASSED_ON = {
 }  # fmt: skip
 """By the first one CometBFT is told to die at a certain step."""
 _PASSED_ON_FAMILIES = ("LC_", "PYTHON", "GO")  # languages, and settings of the two runtimes
+_SAFE_PATH = "PYTHONSAFEPATH"
 _STDERR = 2
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -44,6 +45,23 @@ def taken_out(variable: str) -> Iterator[str | None]:
     finally:
         if value is not None:
             os.environ[variable] = value
+
+
+@contextmanager
+def no_code_from_here() -> Iterator[None]:
+    """Let Python processes that are started in the block take no module from the folder that the command is called in.
+
+    It may hold data that others sent.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -32,6 +33,8 @@ _JPEG, _JPEG_LS, _JPEG_2000, _LOSSLESS_JPEG = ("50", "51"), ("80", "81"), ("90",
 _PILLOW_BITS = 8
 """Bits of a sample, beyond which Pillow takes grey alone."""
 _GDCM = "gdcm"
+_SECONDS_MAX = 600
+"""More than any frame takes: a decoder that has not answered by then never will."""
 
 
 class DecoderError(ValueError):
@@ -114,9 +117,11 @@ class Apart:
             try:
                 _tell(process.stdin, (frame, syntax, dict(options)))
                 answer = pickle.load(process.stdout)  # noqa: S301 - of our own process
-            except (OSError, EOFError, pickle.UnpicklingError) as error:
+            except BaseException as error:  # whatever it is: an answer that nobody took is not the next frame's
                 self._end()
-                raise DecoderError("its decoder ended") from error
+                if isinstance(error, OSError | EOFError | pickle.UnpicklingError):
+                    raise DecoderError("its decoder ended") from error
+                raise
         if isinstance(answer, str):
             raise DecoderError(answer)
         samples, photometric = answer
@@ -125,7 +130,7 @@ class Apart:
     def _started(self) -> subprocess.Popen[bytes]:
         if self.process is None:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __name__],
+                [sys.executable, "-P", "-m", __name__],  # no module of the folder that the command is called in
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -161,7 +166,9 @@ def _serve() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries may print
         while True:
             frame, syntax, options = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
+            signal.alarm(_SECONDS_MAX)  # ends this process also within a library, and where nobody waits any more
             _answer(answers, frame, syntax, options)
+            signal.alarm(0)
 
 
 def _answer(answers: BinaryIO, frame: bytes, syntax: str, options: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
-from hmchain.processes import leave_no_core_dump
+from hmchain.processes import leave_no_core_dump, no_code_from_here
 from hmchain.records.deidentification.outcome import Clean, Deidentifier, Held, Outcome
 from hmchain.records.sources.item import Item, SourceError
 from hmchain.records.vault import SealedContent, Sealer
@@ -90,7 +90,10 @@ def deidentified(
             yield ItemResults(item, outcomes(item, rules))
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy the store's threads half way through their work
-    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(rules), sealer)) as pool:
+    with (
+        no_code_from_here(),
+        ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(rules), sealer)) as pool,
+    ):
         waiting: deque[_Task] = deque()
         stopped: list[SourceError] = []
         try:

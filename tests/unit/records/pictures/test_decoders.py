@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -62,6 +64,42 @@ def test_a_decoder_that_ends_on_a_damaged_frame_takes_nobody_with_it_and_the_nex
     with pytest.raises(DecoderError):
         frame_of(dataset, 0)
     assert (frame_of(dataset, 0) == before).all()
+
+
+@pytest.mark.process
+def test_a_decoder_takes_no_code_from_the_folder_that_a_steward_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pydicom.py").write_text("raise SystemExit(1)  # came with what was sent")
+    monkeypatch.chdir(tmp_path)
+    APART.end()
+    assert frame_of(pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm")), 0).shape == (100, 100, 3)
+
+
+@pytest.mark.process
+def test_the_answer_to_a_frame_that_nobody_waited_for_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))
+    before = frame_of(dataset, 0)
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as while_it_waits:
+        while_it_waits.setattr(pickle, "load", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            frame_of(dataset, 0)
+    assert APART.process is None and (frame_of(dataset, 0) == before).all()
+
+
+@pytest.mark.process
+def test_a_decoder_that_never_answers_ends_by_itself() -> None:
+    slow = """if True:
+        from hmchain.records.pictures import decoders
+        decoders._SECONDS_MAX, decoders._answer = 1, lambda *_: decoders.threading.Event().wait()
+        decoders._serve()
+    """
+    run = subprocess.run([sys.executable, "-c", slow], input=pickle.dumps((b"", "", {})), stdout=subprocess.PIPE)
+    assert (run.returncode, run.stdout) == (-signal.SIGALRM, b"")
 
 
 @pytest.mark.parametrize(

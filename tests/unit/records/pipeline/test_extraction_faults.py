@@ -119,6 +119,15 @@ def test_what_workers_sealed_in_vain_is_not_left_behind(bed: Bed) -> None:
     assert bed.vault.verify().sound
 
 
+def test_workers_take_no_code_from_the_folder_that_a_steward_stands_in(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "multiprocessing.py").write_text("raise SystemExit(1)  # came with what was sent")
+    monkeypatch.chdir(tmp_path)
+    tally = bed.extraction().run(Letters({"1": letter(1, "one"), "2": letter(2, "two")}), workers=2)
+    assert tally.records == 2 and "PYTHONSAFEPATH" not in os.environ
+
+
 def test_workers_pass_on_what_a_source_cannot_give(bed: Bed) -> None:
     texts = {str(i): letter(i) for i in range(5)}
     tally = bed.extraction().run(Letters(texts, gone=frozenset("3")), workers=2)

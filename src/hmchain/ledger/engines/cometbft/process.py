@@ -103,7 +103,7 @@ class NodeFiles:
     def app_command(self) -> list[str]:
         """The application's command line."""
         return [
-            sys.executable, "-m", "hmchain.ledger.engines.cometbft", str(self.directory), "--genesis",
+            sys.executable, "-P", "-m", "hmchain.ledger.engines.cometbft", str(self.directory), "--genesis",
             str(self.genesis), "--listen", self.app, "--snapshot-blocks", str(self.snapshot_blocks), "--until-eof",
             *(["--sole-signer", str(self.home)] if self.sole_signer else []),
         ]  # fmt: skip
