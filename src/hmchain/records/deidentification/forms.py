@@ -13,7 +13,7 @@ from hmchain.records.deidentification.spellings import INSIDE_LETTERS_MIN, LETTE
 
 NUMBER_DIGITS_MIN = 5
 """Numbers of fewer digits are met by chance among measurements: 512 rows, 1024 columns."""
-_PREFIX_CERTAIN = 8
+_PREFIX_CERTAIN, _PREFIX_MAX = 8, 64
 _DECIMAL_DIGITS_MAX = 17  # more than a number of 64 bits tells apart
 
 
@@ -87,7 +87,8 @@ class Facts:
 
     def _values(self) -> Iterator[tuple[float, Trace]]:
         for digits in self.pointed:
-            if PART_DIGITS_MIN <= len(digits) <= _DECIMAL_DIGITS_MAX:
+            is_round = len(digits.rstrip("0")) < NUMBER_DIGITS_MIN  # 5120000 is met as 512 rows
+            if PART_DIGITS_MIN <= len(digits) <= _DECIMAL_DIGITS_MAX and not is_round:
                 for places in range(1, len(digits)):
                     value = int(digits) / 10**places
                     yield value, Trace.POSSIBLE
@@ -112,7 +113,7 @@ class Facts:
         in_bytes = (certain - self.dated) | self.separated | self.whole | long_numbers
         exact: dict[str, Trace] = dict.fromkeys(self.short, Trace.POSSIBLE)
         for word in self.words | self.glued:
-            for end in range(INSIDE_LETTERS_MIN, len(word)):
+            for end in range(INSIDE_LETTERS_MIN, min(len(word), _PREFIX_MAX)):
                 exact.setdefault(word[:end], Trace.CERTAIN if end >= _PREFIX_CERTAIN else Trace.POSSIBLE)
         for word in self.words:
             exact |= dict.fromkeys(titled(word), Trace.CERTAIN)

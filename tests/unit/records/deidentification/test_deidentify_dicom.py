@@ -247,6 +247,8 @@ TEXTS_OF_DEVICES = (
         ),
         ("ManufacturerModelName", "14OCT57"),
         ("StationName", "14.10.1957"),
+        ("ManufacturerModelName", "Sono 1957-10-14"),
+        ("SoftwareVersions", "VB 078-05-1120"),
     ],
 )
 def test_an_option_keeps_no_text_that_names_a_person_a_house_or_a_telephone(keyword: str, text: str) -> None:

@@ -32,6 +32,7 @@ AS_SCANNERS_WRITE_THEM = """
     MRI hjärna med kontrast | CT hersenen zonder contrast | PTV_60 | GTVp | Parotid_L | SpinalCord | Lung Right
     HEART | DWI b 50 400 800 | ep2d_diff_b2000 | iMAR 3.0 | L. Knee | P. Venous 2.0 | EPI 256x256 | fMRI 64x64x36
     ep2d_b0b1000b2000
+LARGE BOWTIE FIL | MEDIUM FILTER | WEDGE_3 | THX ABD 3PHASEN | US OB < 14 WKS
 """
 
 

@@ -44,6 +44,16 @@ def test_a_name_is_found_as_people_write_it(name: str, text: str) -> None:
     assert identity.in_text(text) and not identity.is_nowhere_in(f"AXIAL\n{text}\nHEAD")
 
 
+def test_a_round_number_is_no_measurement() -> None:
+    assert not any(known(number="51200000").in_number(value) for value in (1, 5.12, 512, 0.512))
+    assert known(number="51230000").in_number(5123) is Trace.NONE and known(number="51234000").in_number(5.1234)
+
+
+def test_a_name_of_thousands_of_letters_takes_no_time() -> None:
+    found = known("Abc" * 50_000)  # it was all of its beginnings
+    assert found.in_text("ABC" * 20) and not found.in_text("HEAD")
+
+
 @pytest.mark.parametrize(
     ("number", "born", "text"),
     [

@@ -81,7 +81,8 @@ OF_DEVICES = re.compile(
             |praxis|ordination|klinik\w*|clini[cq]\w*|h[oô]pital|hospital\w*|[oó]spedale|spital\w*|krankenhaus|sairaala
             |szpital|sykehus|sjukhus|ziekenhuis|universit\w*|institut\w*|radiologi[esk]\w*|centre|zentrum
             |bought|call|installed|licen[cs]ed|owne[dr]|property|purchased|sold|tel|phone|fon|fax|mobil)(?![^\W\d_])
-        | (?<!\d)\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d(?!\d)
+        | (?<!\d)\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d(?!\d) | (?<!\d)(?:19|20)\d\d([/-])\d\d\1\d\d(?!\d)
+        | (?<!\d)\d{3}-\d\d-\d{4}(?!\d)
     | (?<!\d)\d{1,2}[ .-]?(?:jan|feb|mar|mrz|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*[ .-]?
         (?:19|20)?\d\d(?!\d)
     | \+\d{2,3}[ /(]?\d{2} | (?<![\d._-])0\d{2,4}[ /-]\d{3,} | (?<![\d._-])\d{3,5}[ /-]\d{4,8}(?![\d._])
@@ -89,8 +90,8 @@ OF_DEVICES = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-"""A text that an option keeps: without a title, a telephone number, a day, or a word of a house or an owner. What words
-it may be made of: `devices`."""
+"""A text that an option keeps: without a title, a telephone or social security number, a day, or a word of a house or
+an owner. What words it may be made of: `devices`."""
 
 
 def taken(profile: Profile, *, pixels_cleaned: bool) -> list[tuple[str, str]]:

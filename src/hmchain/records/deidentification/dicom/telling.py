@@ -71,7 +71,7 @@ _YEARS_OLD = (
 )
 _NEVER = re.compile(
     rf"""
-    \S*@\S*                                                # an address
+    \S{{0,64}}@\S*                                           # an address
     | (?<!\d)\d{{1,4}}([-./_])\d{{1,2}}\1\d{{1,4}}(?![\d.,]*\d)   # a date
     | (?<!\d)\d{{1,2}}\.\s?\d{{1,2}}\.(?!\d)              # a day and month
     | {_DAY}{_OF}(?:{_MONTHS}){_ENDS}(?:{_BETWEEN}{_YEAR})?
