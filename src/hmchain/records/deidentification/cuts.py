@@ -12,10 +12,19 @@ T = TypeVar("T")
 def spelled(
     line: Sequence[tuple[str, T]], numbers: frozenset[str], *, parts_max: int, apart: int = 1
 ) -> Iterator[tuple[T, ...]]:
-    """The places of runs of digits that make one of some numbers together, in order and no more than `apart` apart."""
-    digits = "".join(run for run, _ in line)
-    if apart == 1 and not any(number in digits for number in numbers):
-        return
+    """The places of runs of digits that make one of some numbers together, in order or from the last to the first.
+
+    They are no more than `apart` apart.
+    """
+    for way in (line, line[::-1]):
+        digits = "".join(run for run, _ in way)
+        if apart > 1 or any(number in digits for number in numbers):
+            yield from _spelled(way, numbers, parts_max, apart)
+
+
+def _spelled(
+    line: Sequence[tuple[str, T]], numbers: frozenset[str], parts_max: int, apart: int
+) -> Iterator[tuple[T, ...]]:
     starts = _starts(numbers)
     begun: list[tuple[str, tuple[int, ...]]] = [(run.lstrip("0"), (at,)) for at, (run, _) in enumerate(line)]
     while begun:

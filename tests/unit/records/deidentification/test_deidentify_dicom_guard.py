@@ -167,6 +167,7 @@ def test_what_is_met_by_chance_holds_nothing(values: dict[str, Any]) -> None:
     "values",
     [
         {"SeriesNumber": "1234", "AcquisitionNumber": "5678"},
+        {"SeriesNumber": "5678", "AcquisitionNumber": "1234"},
         {"ScanOptions": ["FS", "1234"], "AcquisitionNumber": "5678"},
         {"SeriesNumber": "12", "AcquisitionNumber": "345", "InstanceNumber": "678"},
     ],

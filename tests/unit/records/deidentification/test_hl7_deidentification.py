@@ -302,6 +302,8 @@ def test_a_patients_own_day_and_number_are_found_in_pieces(value: str) -> None:
         (["OBX|1|NM|2345-7^^LN|123|4567|mg"], "OBX-4, OBX-5"),
         (["OBX|1|NM|2345-7^^LN|66|25559|mg|812"], "OBX-4, OBX-5, OBX-7"),
         (["OBX|1234|NM|2345-7^^LN|567|5|mg"], "OBX-1, OBX-4"),
+        (["OBX|1|NM|2345-7^^LN||567|mg|1-1234"], "OBX-5, OBX-7"),
+        (["OBX|1|NM|2345-7^^LN||567|mg", "OBX|2|NM|2345-7^^LN||1234|mg"], "OBX-5"),
         (["OBX|1|NM|2345-7^^LN||1403|mg|19-57"], "OBX-5, OBX-7"),
         (["OBX|1|NM|2345-7^^LN||1234|mg", "OBX|2|NM|2345-7^^LN||567|mg"], "OBX-5"),
         (["DG1|1||MEIER^x^own", "DG1|2||HOFER^x^own"], "DG1-3"),

@@ -115,16 +115,13 @@ def _found(identity: Identity, value: Any, here: _Path) -> Iterator[Found]:
 
 
 def _cut(numbers: frozenset[str], kept: Mapping[str, Any], told: Collection[_Path]) -> Iterator[Found]:
-    """The values and codes over which a number is cut that stand one after the other, or one before the other.
+    """The values and codes over which a number is cut.
 
     They stand in the order in which they came, and in that in which they are written, which is by name.
     """
-    came, written = (list(_values(kept, (), arranged)) for arranged in (list, sorted))
-    ways = (came, came[::-1], written, written[::-1])
-    together = "\n".join("".join(digits for digits, _ in way) for way in ways)
-    if any(number in together for number in numbers):
-        places = {place for way in ways for part in spelled(way, numbers, parts_max=PARTS_MAX) for place in part}
-        yield from (Found(path, Trace.POSSIBLE, word) for path, word in sorted(places, key=str) if path not in told)
+    ways = (list(_values(kept, (), arranged)) for arranged in (list, sorted))
+    places = {place for way in ways for part in spelled(way, numbers, parts_max=PARTS_MAX) for place in part}
+    yield from (Found(path, Trace.POSSIBLE, word) for path, word in sorted(places, key=str) if path not in told)
 
 
 def _values(value: Any, here: _Path, arranged: _Arrange) -> Iterator[tuple[str, tuple[_Path, str]]]:
