@@ -303,9 +303,8 @@ class _Batch:
         self._refused: Counter[str] = Counter()
 
     def begin(self, dataset: str, version: int) -> None:
-        """Erase what an earlier decision about many, which was killed, left of a version's items."""
-        if not self.is_single:
-            review.erase_decided(self._records.catalogue, self._records.vault, dataset, version)
+        """Erase what an earlier decision, which was killed, left of a version's items."""
+        review.erase_decided(self._records.catalogue, self._records.vault, dataset, version)
 
     def is_able(self, held: HeldItem, is_closed: bool, replacing: bool, blank: Blanking) -> bool:
         """Tell whether an item can be released; raises why not if it is the only one."""

@@ -223,6 +223,8 @@ class Catalogue:
             _index(database, dataset, version, entry)
         if item.is_released:
             outcomes.release(database, *key, item.name.hex(), item.became, item.made)
+        if item.decided is not None:
+            self.quarantine.decide_within(database, item.decided)
         self._editions.write(database, dataset, version, item.records)
         for action in item.actions:
             database.execute(

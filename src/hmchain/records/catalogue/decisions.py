@@ -20,21 +20,9 @@ from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
 from hmchain.records.catalogue.entries import REJECTED, RELEASED, HeldItem
+from hmchain.records.catalogue.entries import Decision as Decision
 from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.sources.item import Rectangles
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What was decided about a content."""
-
-    state: str
-    reviewer: str
-    """All of them, where it took several."""
-    persons: int
-    decided_ms: int
-    regions: Rectangles = ()
-    """What is blanked in its images before it passes."""
 
 
 @dataclass(frozen=True)

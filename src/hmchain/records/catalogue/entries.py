@@ -129,6 +129,29 @@ class HeldItem:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What was decided about a content."""
+
+    state: str
+    reviewer: str
+    """All of them, where it took several."""
+    persons: int
+    decided_ms: int
+    regions: Rectangles = ()
+    """What is blanked in its images before it passes."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """An item in quarantine, and what was decided about it."""
+
+    held: HeldItem
+    decision: Decision
+    lasting: bool = True
+    """Whether it holds for the item's content in other versions too."""
+
+
+@dataclass(frozen=True)
 class ItemDone:
     """The results of one item of a source: its records, or its place in quarantine."""
 
@@ -156,5 +179,7 @@ class ItemDone:
     """Which records, or which place in quarantine, its parts went into."""
     is_released: bool = False
     """Of an item from quarantine, whose name is its id there."""
+    decided: Decided | None = None
+    """Of such an item, unless it waits again: what was decided, to be known as soon as its records are."""
     clears: tuple[bytes, ...] = ()
     """Under which names it was written down when it could not be had, or was passed over."""

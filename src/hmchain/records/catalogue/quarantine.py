@@ -19,7 +19,7 @@ from hmchain.records.catalogue import outcomes
 from hmchain.records.catalogue.accounts import Fate
 from hmchain.records.catalogue.database import Database
 from hmchain.records.catalogue.decisions import Decision, Decisions, Vote
-from hmchain.records.catalogue.entries import PENDING, REJECTED, HeldItem
+from hmchain.records.catalogue.entries import PENDING, REJECTED, Decided, HeldItem
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.sources.item import Rectangles
 
@@ -114,21 +114,25 @@ class Quarantine:
         """Write down what a reviewer decided."""
         self.decide_all([(held, Decision(state, reviewer, 1, now_ms))])
 
-    def decide_all(self, decided: Sequence[tuple[HeldItem, Decision]], *, lasting: bool = True) -> None:
-        """Write down what was decided about some items, all or none; `lasting`, for their content in other versions
-        too."""
+    def decide_all(self, decided: Sequence[tuple[HeldItem, Decision]]) -> None:
+        """Write down what was decided about some items, all or none, and for their content in other versions too."""
+        with self._file.transaction() as database:
+            for each in decided:
+                self.decide_within(database, Decided(*each))
+
+    def decide_within(self, database: sqlite3.Connection, decided: Decided) -> None:
+        """Write down what was decided about an item, within a transaction."""
+        held, decision = decided.held, decided.decision
         sql = f"""
             UPDATE held SET state = ?, reviewer = ?, reviewed_ms = ?, series = '', patient = '', content = ?
             WHERE {_ONE}"""  # noqa: S608
-        with self._file.transaction() as database:
-            for held, decision in decided:
-                said = (decision.state, decision.reviewer, decision.decided_ms, held.content)
-                database.execute(sql, (*said, *held.place))
-                _forget_subjects(database, held)
-                if decision.state == REJECTED:
-                    outcomes.turn(database, held.dataset, held.version, held.item.hex(), Fate.REJECTED)
-                if lasting:
-                    self.decisions.write(database, held, decision)
+        said = (decision.state, decision.reviewer, decision.decided_ms, held.content)
+        database.execute(sql, (*said, *held.place))
+        _forget_subjects(database, held)
+        if decision.state == REJECTED:
+            outcomes.turn(database, held.dataset, held.version, held.item.hex(), Fate.REJECTED)
+        if decided.lasting:
+            self.decisions.write(database, held, decision)
 
     def vote(self, items: Iterable[tuple[HeldItem, Vote]]) -> None:
         """Write down what one person said of some items, which may take another to be decided; all or none."""

@@ -18,7 +18,7 @@ from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Catalogue, Dataset, HeldItem, ItemDone, RecordEntry
 from hmchain.records.catalogue.accounts import OPTED_OUT as OPTED_OUT_WHY
 from hmchain.records.catalogue.accounts import Account, Fate
-from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED, Decided
 from hmchain.records.catalogue.optouts import LeftOut
 from hmchain.records.deidentification.outcome import NEVER_TAKEN, Action, Clean, Excerpt, Held, Parted, PassedOver
 from hmchain.records.deidentification.report import count_actions
@@ -140,18 +140,18 @@ class Extraction:
         """What became of all files of the version. Raises `AccountError` if it is not what the last run found."""
         return self._accounting.account()
 
-    def release_all(self, items: Iterable[tuple[Item, bytes]], *, replacing: bool = False) -> list[ExtractionTally]:
-        """Extract items that a reviewer let through, each with its id in quarantine; what became of each.
+    def release_all(self, items: Iterable[tuple[Item, Decided]], *, replacing: bool = False) -> list[ExtractionTally]:
+        """Extract items that a reviewer let through, each with what was decided about it; what became of each.
 
-        They become durable together. Only what a reviewer may decide is overruled; `replacing` lets their records take
-        the place of others.
+        They become durable together, with what was decided about those that do not wait again. Only what a reviewer may
+        decide is overruled; `replacing` lets their records take the place of others.
         """
         self._begin()
         tallies, self._replacing = [], replacing
         with self._store.opened():
-            for item, held in items:
+            for item, decided in items:
                 self._tally = ExtractionTally()
-                self._keep(held, item, outcomes(item, self._rules, reviewed=True), released=held)
+                self._keep(decided.held.item, item, outcomes(item, self._rules, reviewed=True), release=decided)
                 tallies.append(self._tally)
             self._finish()
         return tallies
@@ -183,11 +183,12 @@ class Extraction:
             self._tally = replace(self._tally, unavailable=self._tally.unavailable + 1)
             self._batch.items.append(self._accounting.not_had(handled.item))
 
-    def _keep(self, name: bytes, item: Item, found: Iterable[Result], *, released: bytes | None = None) -> None:
+    def _keep(self, name: bytes, item: Item, found: Iterable[Result], *, release: Decided | None = None) -> None:
         """Hand the outcomes of one item to the store, and remember what to write into the catalogue.
 
-        `released` is the id in quarantine of an item that comes from there.
+        `release` is of an item that comes from quarantine, whose name is its id there.
         """
+        released = name if release else None
         got = Gathered(written_as=Fate.WRITTEN if released is None else Fate.RELEASED)
         self._gather(item, found, got)
         apart = [] if released else list(self._hold_apart(item, got))
@@ -208,7 +209,7 @@ class Extraction:
         if released is None:
             done = self._accounting.settled(item, done, got, waits)
         else:
-            done = self._accounting.released(done, got, waits)
+            done = replace(self._accounting.released(done, got, waits), decided=None if waiting else release)
         self._note(item, done, got)
         states = [held.state for held in (waiting, decided, *(held for held, _ in apart)) if held]
         self._tally = replace(

@@ -16,7 +16,7 @@ from hmchain.errors import InputError
 from hmchain.keys import ED25519, PublicKey, SigningKey
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.decisions import Decision, Vote
-from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED, Decided
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.objects import DiskFullError
 from hmchain.records.pipeline.decided import CONFLICT
@@ -223,7 +223,8 @@ def erase_decided(catalogue: Catalogue, vault: Vault, dataset: str, version: int
     """Erase what is left here of items that were decided: who decides may be killed before the copies are erased."""
     decided = catalogue.quarantine.decided(dataset, version)
     place = quarantine_of(dataset)
-    left = [name for name in vault.records(place, version) if bytes.fromhex(name.partition(".")[0]) in decided]
+    names = vault.records(place, version) if decided else ()
+    left = [name for name in names if bytes.fromhex(name.partition(".")[0]) in decided]
     vault.erase_many(place, version, left)
     return len(left)
 
@@ -257,16 +258,21 @@ def _release(
     for held, votes in agreed:
         blank = tuple(dict.fromkeys(region for vote in votes for region in vote.regions))
         given.append((_known(catalogue, vault, held), blank, votes))
+    lasting = not replacing and not keep
     tallies = extraction.release_all(
-        ((held_item_again(vault, held, blank, keep), held.item) for held, blank, _ in given), replacing=replacing
+        (
+            (held_item_again(vault, held, blank, keep), _let_through(held, blank, votes, now_ms, lasting=lasting))
+            for held, blank, votes in given
+        ),
+        replacing=replacing,
     )
-    passed = [
-        (held, Decision(RELEASED, " and ".join(vote.reviewer for vote in votes), len(votes), now_ms, blank))
-        for (held, blank, votes), tally in zip(given, tallies, strict=True)
-        if tally.held == 0
-    ]
-    _close(catalogue, vault, passed, lasting=not replacing and not keep)
+    _erase(vault, [held for (held, _, _), tally in zip(given, tallies, strict=True) if tally.held == 0])
     return tuple(tallies)
+
+
+def _let_through(held: HeldItem, blank: Rectangles, votes: Sequence[Vote], now_ms: int, *, lasting: bool) -> Decided:
+    names = " and ".join(vote.reviewer for vote in votes)
+    return Decided(held, Decision(RELEASED, names, len(votes), now_ms, blank), lasting)
 
 
 def _known(catalogue: Catalogue, vault: Vault, held: HeldItem) -> HeldItem:
@@ -278,11 +284,9 @@ def _known(catalogue: Catalogue, vault: Vault, held: HeldItem) -> HeldItem:
     return replace(held, content=content)
 
 
-def _close(
-    catalogue: Catalogue, vault: Vault, decided: Sequence[tuple[HeldItem, Decision]], *, lasting: bool = True
-) -> None:
+def _close(catalogue: Catalogue, vault: Vault, decided: Sequence[tuple[HeldItem, Decision]]) -> None:
     # First: an item whose content is erased must not seem to wait.
-    catalogue.quarantine.decide_all(decided, lasting=lasting)
+    catalogue.quarantine.decide_all(decided)
     _erase(vault, [held for held, _ in decided])
 
 

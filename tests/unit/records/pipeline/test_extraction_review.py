@@ -50,6 +50,24 @@ def test_a_held_item_is_asked_for_once_more_than_one_that_passes(bed: Bed) -> No
     assert letters.opened == ["a", "b", "b"]
 
 
+def test_who_was_killed_while_releasing_an_item_cannot_reject_it_and_leave_its_record(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bed.extraction().run(Letters({"a": letter(7, "SECRET")}))
+    (held,) = bed.catalogue.quarantine.items("book")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
+        once.setattr(review, "_erase", killed)
+        review.release(bed.extraction(), bed.catalogue, bed.vault, held, "M. Curie", 5)
+    assert bed.texts() == {"7": b"SECRET"} and bed.catalogue.quarantine.items("book")[0].state == RELEASED
+    with pytest.raises(review.NotHeldError):
+        review.find_held(bed.catalogue, held.item.hex())
+    assert review.erase_decided(bed.catalogue, bed.vault, "book", 1) == 2, "the item and its name"
+
+
 def test_a_released_item_becomes_the_record_it_would_have_been(bed: Bed) -> None:
     bed.extraction().run(Letters({"a": letter(7, "SECRET")}))
     held = review.find_held(bed.catalogue, bed.catalogue.quarantine.items("book")[0].item.hex()[:6])
