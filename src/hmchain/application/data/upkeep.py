@@ -13,6 +13,7 @@ from hmchain.application.site import hospital
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.errors import InputError
+from hmchain.files import PARTIAL
 from hmchain.keys import SecretKey, is_sealed, load_key, seal_key
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
@@ -175,13 +176,16 @@ def _replica(place: str, credentials: Path | None) -> ObjectStore | None:
 
 
 def seal_keys(place: HospitalFolder, passphrase: str | None) -> SealedKeys:
-    """Seal the key files of a hospital that are not; the same call goes on where it was cut short.
+    """Seal the key files of a hospital that are not, and delete halves of some; the same call goes on where it was cut
+    short.
 
     Raises `NoPassphraseError`, `KeyFileError`, or `WrongPassphraseError` if another passphrase seals some of them.
     """
     if passphrase is None:
         hint = "give --passphrase-file FILE, or type it where a terminal asks for it"
         raise NoPassphraseError("no passphrase was given", hint)
+    for left in place.keys.glob(f"*.key*{PARTIAL}"):  # of a process that died while it wrote one
+        left.unlink(missing_ok=True)
     node = place.node.node_key if place.node else None  # proves connections only, and CometBFT reads it as it is
     files = [path for path in place.keys.glob("*.key*") if path != node]
     files.sort(key=lambda path: not is_sealed(path))  # first those that say if the passphrase is right

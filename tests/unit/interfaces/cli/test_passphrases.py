@@ -170,7 +170,10 @@ def test_a_steward_is_told_that_keys_are_not_sealed_and_seals_them(tmp_path: Pat
     file.write_text("correct horse\n")
     file.chmod(0o600)
     given = ["--passphrase-file", str(file)]
+    half = north / "keys" / "local.key.part"
+    half.write_bytes((north / "keys" / "local.key").read_bytes()[:40])  # who wrote it was killed
     assert main([*seal, *given]) == 0 and "Sealed 7 of 7" in capsys.readouterr().out
+    assert not half.exists()
     assert main([*seal, *given]) == 0 and "nothing is to be done" in capsys.readouterr().out
     listed = ["data", "list", "--dir", str(north)]
     assert main(listed) == 5 and "is sealed" in capsys.readouterr().err
