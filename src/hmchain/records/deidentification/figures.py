@@ -35,10 +35,12 @@ def number_forms(value: str) -> frozenset[str]:
             together = "".join(runs[start:end])
             if len(together) >= DIGITS_MIN:
                 found.add(together)
-    if PART_DIGITS_MIN < len(digits) <= PARTS_OF_DIGITS_MAX:
-        found |= {digits[start:] for start in range(len(digits) - PART_DIGITS_MIN + 1)}
-        found |= {digits[:end] for end in range(PART_DIGITS_MIN, len(digits))}
     found |= {run.lstrip("0") for run in found}
+    if PART_DIGITS_MIN < len(digits) <= PARTS_OF_DIGITS_MAX:
+        parts = {digits[start:] for start in range(len(digits) - PART_DIGITS_MIN + 1)}
+        parts |= {digits[:end] for end in range(PART_DIGITS_MIN, len(digits))}
+        without = {part.lstrip("0") for part in parts}
+        found |= parts | {part for part in without if len(part) >= PART_DIGITS_MIN}  # 0171192 tells, 171-192 nobody
     found |= set(_days_within(digits))
     return frozenset(run for run in found if len(run) >= SHORT_DIGITS_MIN and len(set(run)) > 1)
 

@@ -303,6 +303,8 @@ def test_a_patients_own_day_and_number_are_found_in_pieces(value: str) -> None:
         (["OBX|1|NM|2345-7^^LN|66|25559|mg|812"], "OBX-4, OBX-5, OBX-7"),
         (["OBX|1234|NM|2345-7^^LN|567|5|mg"], "OBX-1, OBX-4"),
         (["OBX|1|NM|2345-7^^LN||567|mg|1-1234"], "OBX-5, OBX-7"),
+        (["OBX|1233|NM|2345-7^^LN||5|mg", "OBX|1234|NM|2345-7^^LN|567|5|mg"], "OBX-1, OBX-4"),
+        (["OBX|1|NM|2345-7^^LN||5|mg", "OBX|2|NM|2345-7^^LN||1403|mg|5-195", "OBX|3|NM|2345-7^^LN||7.5|mg"], ""),
         (["OBX|1|NM|2345-7^^LN||567|mg", "OBX|2|NM|2345-7^^LN||1234|mg"], "OBX-5"),
         (["OBX|1|NM|2345-7^^LN||1403|mg|19-57"], "OBX-5, OBX-7"),
         (["OBX|1|NM|2345-7^^LN||1234|mg", "OBX|2|NM|2345-7^^LN||567|mg"], "OBX-5"),

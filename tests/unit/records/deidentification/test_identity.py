@@ -46,6 +46,7 @@ def test_a_name_is_found_as_people_write_it(name: str, text: str) -> None:
 
 def test_a_round_number_is_no_measurement() -> None:
     assert not any(known(number="51200000").in_number(value) for value in (1, 5.12, 512, 0.512))
+    assert not known(number="0171 1922704").in_text("171-192")
     assert known(number="51230000").in_number(5123) is Trace.NONE and known(number="51234000").in_number(5.1234)
 
 

@@ -35,6 +35,7 @@ _STREET, _CITY = 0, 2
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _NO_DIGIT, _DIGITS = re.compile(r"[^0-9]+"), re.compile(r"[0-9]+")
 _NO_LETTER, _LETTERS = re.compile(r"[^A-Za-z]+"), re.compile(r"[A-Za-z]")
+_SET_ID = 1
 PARTS_MAX, APART_MAX, BETWEEN_MAX = 5, 3, 32
 """Into how many parts a number may be cut that stand one after the other, and that others stand between: so many of
 them, for a field may repeat thousands of times."""
@@ -122,12 +123,13 @@ class _Told:
 
 def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
     """Find what fields tell that stay as they are, each by itself and some together: numbers, codes and systems."""
+    counted = set(_counted(kept))
     told = [
         _Told(index, segment.name, number, text, _open_values(text))
         for index, segment in enumerate(kept)
         if segment.name != "MSH"
         for number in segment.as_they_were
-        if (text := segment.field(number))
+        if (text := segment.field(number)) and not (number == _SET_ID and index in counted)
     ]
     traces = dict.fromkeys(told, Trace.NONE)
     together = "\n".join(each.text for each in told)
@@ -141,6 +143,16 @@ def found(identity: Identity, kept: Sequence[KeptSegment]) -> list[Found]:
         for each, trace in traces.items()
         if trace is not Trace.NONE
     ]
+
+
+def _counted(kept: Sequence[KeptSegment]) -> Iterator[int]:
+    """The segments whose first field counts them, from 1 on: what tells nobody."""
+    last: dict[str, int] = {}
+    for index, segment in enumerate(kept):
+        number = int(digits) if (digits := segment.field(_SET_ID)).isdecimal() else 0
+        if number == 1 or number == last.get(segment.name, 0) + 1:
+            last[segment.name] = number
+            yield index
 
 
 def _numbers_cut(identity: Identity, told: Sequence[_Told]) -> Iterator[_Told]:
