@@ -165,6 +165,23 @@ def test_a_dose_report_keeps_its_numbers_and_names_nobody() -> None:
     assert acquisition.ContentSequence[2].UID != "1.2.3.4.5.6.7"
 
 
+@pytest.mark.parametrize(
+    ("concept", "number", "unit", "kept"),
+    [
+        ("121033", "95", "a", False), ("121033", "95", "", False), ("121033", "1150", "mo", False),
+        ("121033", "85", "a", True), ("121033", "95", "mo", True), ("113507", "350.5", "MBq", True),
+        ("121032", "95", "kg", True), ("113838", "95", "mGy.cm", True),
+    ],
+)  # fmt: skip
+def test_a_dose_report_keeps_its_units_and_no_age_over_89(concept: str, number: str, unit: str, kept: bool) -> None:
+    report, measured = dose_report(), Dataset()
+    measured.NumericValue, measured.MeasurementUnitsCodeSequence = number, coded(unit, "UCUM") if unit else Sequence([])
+    report.ContentSequence.append(entry("NUM", coded(concept), MeasuredValueSequence=Sequence([measured])))
+    last = clean(report, RESEARCH).ContentSequence[-1]
+    found = last.get("MeasuredValueSequence")
+    assert bool(found) == kept and (not found or found[0].MeasurementUnitsCodeSequence[0].CodeValue == unit)
+
+
 @pytest.mark.parametrize("sop_class", [EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage])
 def test_a_dose_report_in_a_class_for_any_report_is_kept_for_its_title(sop_class: UID) -> None:
     found = outcome(written(dose_report(sop_class)), RESEARCH)

@@ -7,15 +7,20 @@ is a tree of numbers and coded concepts: what it says in words goes, entry by en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
 
 import pydicom.uid as uids
+from pydicom.dataset import Dataset
 
+from hmchain.records.deidentification.ages import capped, in_a_year
 from hmchain.records.deidentification.dicom import encoding
 from hmchain.records.deidentification.dicom.codes import CODE_SCHEME, CODE_VALUE, GONE_SCHEME
 from hmchain.records.deidentification.dicom.dummies import GONE
 from hmchain.records.deidentification.dicom.families import STORAGE
-from hmchain.records.deidentification.dicom.reading import SOP_CLASS, DicomHeader, datasets_of
+from hmchain.records.deidentification.dicom.reading import SOP_CLASS, DicomHeader, Element, datasets_of
+from hmchain.records.deidentification.terminology import AGE_CODES
 
 WAVEFORM_SEQUENCE, WAVEFORM_DATA = 0x54000100, 0x54001010
 WAVEFORM_BYTES = frozenset({WAVEFORM_DATA, 0x5400100A, 0x54000110, 0x54000112})
@@ -51,8 +56,9 @@ _DOSE_TITLES = frozenset({"113701", "113500", "128401"})
 """X-Ray, Radiopharmaceutical and Patient Radiation Dose Report, in the coding scheme DCM."""
 
 VALUE_TYPE, _RELATIONSHIP, _CONCEPT, CONTENT_SEQUENCE = 0x0040A040, 0x0040A010, 0x0040A043, 0x0040A730
-_MEASURED, _NUMERIC = 0x0040A300, encoding.header(0x0040A30A, "DS", 0)[:6]
-"""Measured Value Sequence, and how a number in it begins."""
+_MEASURED, _NUMBER, _UNITS = 0x0040A300, 0x0040A30A, 0x004008EA
+_NUMERIC = encoding.header(_NUMBER, "DS", 0)[:6]
+"""How a number in a Measured Value Sequence begins."""
 _CONTENT = {
     b"CODE": 0x0040A168,
     b"COMPOSITE": 0x00081199,
@@ -77,11 +83,18 @@ def is_dose_report(opened: DicomHeader) -> bool:
 def _title(opened: DicomHeader) -> str:
     """The code of DICOM's that a report is called by; none if it has another or several."""
     title = opened.elements.get(_CONCEPT)
-    items = datasets_of(title, lambda element: bytes(element.value or b"")) if title is not None else ()
-    if len(items) != 1:
-        return ""
-    code, scheme = (bytes(getattr(items[0].get_item(tag), "value", b"") or b"") for tag in (CODE_VALUE, CODE_SCHEME))
-    return code.decode("ascii", "replace").strip(" \0") if scheme.strip(b" \0") == b"DCM" else ""
+    items = _items(title)
+    return _value(items[0], CODE_VALUE) if len(items) == 1 and _value(items[0], CODE_SCHEME) == "DCM" else ""
+
+
+def _items(sequence: Element | None) -> Sequence[Dataset]:
+    return datasets_of(sequence, lambda element: bytes(element.value or b"")) if sequence is not None else ()
+
+
+def _value(item: Dataset, tag: int) -> str:
+    """A value of an item, as the file has it."""
+    value = getattr(item.get_item(tag), "value", b"") or b""
+    return bytes(value).decode("ascii", "replace").strip(" \0") if isinstance(value, bytes) else str(value)
 
 
 def is_voice(sop_class: str) -> bool:
@@ -105,7 +118,7 @@ def is_without(left: Mapping[int, bytes], sop_class: str) -> bool:
     return has_waveforms(sop_class) and not encoding.value(left.get(WAVEFORM_SEQUENCE, b""))
 
 
-def is_whole(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
+def is_whole(inner: Mapping[int, Element], left: Mapping[int, bytes]) -> bool:
     """Tell whether what is left of an item has what makes it one: its samples, all of them, or its content."""
     if WAVEFORM_DATA in inner:
         return _fits(left)
@@ -125,11 +138,24 @@ def _number(left: Mapping[int, bytes], tag: int) -> int:
     return int.from_bytes(encoding.value(left.get(tag, b"")), "little")
 
 
-def _says(inner: Mapping[int, object], left: Mapping[int, bytes]) -> bool:
+def _tells_an_age(inner: Mapping[int, Element]) -> bool:
+    """Tell whether a content item measures a time of more than 90 years, in its unit or because it is called an age."""
+    is_age = any(_value(item, CODE_VALUE) in AGE_CODES for item in _items(inner.get(_CONCEPT)))
+    for measured in _items(inner.get(_MEASURED)):
+        units = [_value(item, CODE_VALUE) for item in _items(measured.get_item(_UNITS) if _UNITS in measured else None)]
+        unit = next((unit for unit in units if in_a_year(unit)), "a" if is_age else "")
+        with suppress(ArithmeticError):
+            number = Decimal(_value(measured, _NUMBER))
+            if capped(number, unit) != number:
+                return True
+    return False
+
+
+def _says(inner: Mapping[int, Element], left: Mapping[int, bytes]) -> bool:
     """Tell whether a content item still has a concept, where it had one, and its value."""
     value = _CONTENT.get(encoding.value(left.get(VALUE_TYPE, b"")).strip(b" \0"))
     is_named = _CONCEPT not in inner or (_CONCEPT in left and GONE_SCHEME.encode() not in left[_CONCEPT])
     says = encoding.value(left.get(value or 0, b"")).rstrip(b" \0")
-    if value == _MEASURED and _NUMERIC not in says:
+    if value == _MEASURED and (_NUMERIC not in says or _tells_an_age(inner)):
         return False
     return is_named and len(says) > 0 and not says.endswith(GONE.encode())

@@ -103,7 +103,8 @@ _TEXT_FORMS = {
     0x00283004: re.compile(r"HU|US|OD|HGML|MGML|Z_EFF|EDW?|HU_MOD|PCT"),  # Modality LUT Type
     0x00080103: re.compile(r"V?\d{1,4}(\.\d{1,3}){0,2}|(19|20)\d{6}"),  # Coding Scheme Version
     CODE_VALUE: re.compile(
-        r"(?=.*\d)[A-Za-z0-9.-]{1,16}|[kcmunG]?(m|s|g|Hz|Gy|Bq|Sv|V|A|T)|mm2|cm2|mm3|cm3|ml|min|deg|%"
+        r"(?=.*\d)[A-Za-z0-9.-]{1,16}|[kcmunMG]?(m|s|g|Hz|Gy|Bq|Sv|V|A|T)|mm2|cm2|mm3|cm3|m[lL]|min|deg|%"
+        r"|a|mo|wk|d|h|Cel|kg/m2|g/m[lL]|m[lL]/(s|min)|[kM]Bq/(m[lL]|k?g)|m(Gy|Sv)/MBq"
         r"|[dcmu]?Gy\.[cm]?m2?|[mu]?A\.s|mm\[Hg\]|/min|\{(ratio|RATIO|beats)\}(/min)?"
     ),
     CODE_SCHEME: re.compile(r"DCM|SRT|SCT|SNM3|LN|UCUM|RADLEX|FMA|UMLS|NCIt|MDC|SCPECG|ICD10|I10P?|I9C?|BI|ACR"),
