@@ -180,6 +180,11 @@ def test_a_number_that_is_cut_over_elements_holds_the_object(values: dict[str, A
     assert not after.get("AcquisitionNumber") and not after.get("ScanOptions")
 
 
+def test_a_number_that_is_cut_over_what_an_option_keeps_holds_the_object() -> None:
+    before = ct(PatientID="12345678", DeviceSerialNumber="1234", SoftwareVersions="VB 5678")
+    assert held(before, deidentifier(retain=("device_identity",))).code == "identifier_suspected"
+
+
 @pytest.mark.parametrize("decimal", ["0.57101412345678", "0.123456780", "12345.67812345"])
 def test_a_number_among_the_digits_of_a_decimal_holds_the_object(decimal: str) -> None:
     assert held(ct(PatientID="12345678", PixelSpacing=[decimal, "0.5"])).code == "identifier_suspected"

@@ -163,9 +163,9 @@ class Guard:
     def _cut(self, kept: Sequence[KeptValue]) -> Iterator[KeptValue]:
         """The whole numbers and codes over which a number is cut, one after the other."""
         numbers = self._known()[0].numbers(WITHIN_DIGITS_MIN)
-        whole = [value for value in kept if value.vr in _WHOLE_VRS and not (value.rule.option or value.rule.closed)]
-        runs = [(digits.decode(), value) for value in whole for digits in _RUN.findall(value.value)]
-        parts = spelled(runs, numbers, parts_max=CUT_PARTS_MAX) if numbers else ()
+        whole = [value for value in kept if value.vr in _WHOLE_VRS and not value.rule.closed]
+        lines = (whole, [value for value in whole if not value.rule.option]) if numbers else ()
+        parts = [part for line in lines for part in spelled(_runs(line), numbers, parts_max=CUT_PARTS_MAX)]
         return iter(dict.fromkeys(value for part in parts for value in part))
 
     def _worth_a_look(self, kept: Sequence[KeptValue]) -> Iterator[tuple[KeptValue, Identity]]:
@@ -201,6 +201,10 @@ def _identities(facts: frozenset[Fact], encodings: tuple[str, ...]) -> tuple[Ide
                 else:
                     people.add_number(part, own=tag in _OWN_NUMBERS)
     return people, places
+
+
+def _runs(values: Iterable[KeptValue]) -> list[tuple[str, KeptValue]]:
+    return [(digits.decode(), value) for value in values for digits in _RUN.findall(value.value)]
 
 
 def _texts(value: bytes, encodings: tuple[str, ...]) -> Iterator[str]:
