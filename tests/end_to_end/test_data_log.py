@@ -25,6 +25,8 @@ def test_a_steward_reads_what_was_done_by_whom_and_what_left(steward: Steward, s
     steward.run("quarantine", "reject", held["burned_in_text"], "--reviewer", "M. Curie")
     steward.run("register", "head", "--leave-waiting")
     steward.run("export", "head", "--output", str(tmp_path / f"for {NAME}"))
+    full = steward.run("export", "head", "--output", str(tmp_path), expect=2)
+    assert full["error"]["code"] == "folder_in_use"
     steward.run("erase", "--patient", f"{NUMBER}-2")
     steward.run("export", "nothing", "--output", str(tmp_path / "more"), expect=2)
     found = steward.run("log")
@@ -35,16 +37,18 @@ def test_a_steward_reads_what_was_done_by_whom_and_what_left(steward: Steward, s
         ("reject", "head", 0, "done"),
         ("register", "head", 12, "done"),
         ("export", "head", 12, "done"),
+        ("export", "head", 0, "folder_in_use"),
         ("erase", "", 3, "done"),
     ]
     assert {each["user"] for each in found["entries"]} == {this_user()}
     assert found["entries"][2]["person"] == "M. Curie" and found["entries"][1]["where"] == "file"
     left = steward.run("log", "--left")["entries"]
-    assert [each["what"] for each in left] == ["look", "export"]
+    assert [each["what"] for each in left] == ["look", "export", "export"]
     said = steward.show("log", "--since", "2020-01-01")
     assert f"export of 12 records of head v1 by {this_user()} on" in said and "no update of a model" in said
+    assert "1 export ended with an error: folder_in_use" in said and "export of 0 records" not in said
     table = list(csv.DictReader(io.StringIO(steward.show("log", "--csv", "--what", "export"))))
-    assert [(row["what"], row["records"]) for row in table] == [("export", "12")]
+    assert [(row["what"], row["records"]) for row in table] == [("export", "12"), ("export", "0")]
     kept = b"".join(path.read_bytes() for path in steward.folder.glob("activity.db*"))
     assert NAME.encode() not in kept and NUMBER.encode() not in kept, "neither patients nor names of files"
     assert steward.run("log", "--what", "nothing", expect=2)["error"]["code"] == "no_such_activity"

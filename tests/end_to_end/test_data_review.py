@@ -73,7 +73,7 @@ def test_several_ids_and_what_nobody_can_release(steward: Steward, screens: Path
     assert sorted(path.stem for path in (tmp_path / "seen").iterdir()) == sorted(two)
     assert steward.run("quarantine", "release", *two, "--reviewer", "Curie", "--yes")["released"] == 2
     nowhere = steward.run("quarantine", "release", "--all", "--blank-found", "--reviewer", "Curie", "--yes")
-    assert (nowhere["released"], nowhere["refused"]["burned_in_text"]) == (0, 7), "there is no place to blank"
+    assert (nowhere["released"], nowhere["refused"]["no_writing_found"]) == (0, 7), "there is no place to blank"
     rest = steward.run("quarantine", "release", "--all", "--reviewer", "Curie", "--yes")
     assert (rest["released"], rest["refused"]) == (7, {"damaged": 2})
     for arguments, code in (
@@ -153,4 +153,27 @@ def test_at_80_columns_the_list_keeps_whole_ids_and_reasons_and_drops_what_is_ne
     table = [line for line in shown.splitlines() if line[:12] in ids]
     assert max(map(len, table)) <= 80
     rows = [line.split() for line in table]
-    assert len(rows) == 11 and all(row[1] == dataset and row[-2] in ("burned_in_text", "damaged") for row in rows)
+    assert len(rows) == 11 and all(row[1] == dataset for row in rows)
+    assert {row[2] for row in rows} == {"burned_in_text:", "damaged:"}
+
+
+def test_a_steward_sees_why_at_80_columns_and_counts_that_add_up(
+    steward: Steward, screens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    steward.run("extract", str(screens), "--into", "us")
+    waits = steward.run("register", "us", expect=2)["error"]
+    assert waits["code"] == "empty_version" and "quarantine list us" in waits["hint"], "11 wait: nothing to extract"
+    made = steward.show("export", "us", "--output", str(tmp_path / "none"))
+    assert "Not among them: 11 items wait in quarantine" in made
+    said = steward.show("quarantine", "list", "--limit", "3")
+    assert "may show a name" in " ".join(said.split()) and "3 of 11 are shown; --limit N" in said
+    nowhere = steward.show("quarantine", "release", "--all", "--blank-found", "--reviewer", "Curie", "--yes")
+    assert "9 items [no_writing_found]" in nowhere and "without --blank-found" in nowhere
+    for number in range(9, 45):
+        series = written(ct(SOPInstanceUID=f"1.2.4.{number}", SeriesInstanceUID=f"1.2.5.{number}", Modality="US"))
+        (screens / f"{number}.dcm").write_bytes(series)
+    steward.run("extract", str(screens), "--into", "us")
+    rows = [line.split() for line in steward.show("quarantine", "list").splitlines() if line.startswith("series ")]
+    assert len(rows) == 7 and rows[-1][1:4] == ["(others,", "or", "none)"]
+    assert sum(int(row[4] if row[1] == "(others," else row[2]) for row in rows) == 47, rows

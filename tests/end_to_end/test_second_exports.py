@@ -199,3 +199,25 @@ def test_what_says_something_else_tonight_is_held_and_said(steward: Steward, tmp
         ("fhir", "conflicting_identifier"), ("table", "conflicting_identifier"),
     }  # fmt: skip
     assert {steward.run("show", name)["records"] for name in ("fhir", "table")} == {3}
+
+
+@pytest.mark.parametrize("kind", ["dicom", "hl7"])
+def test_what_waits_is_not_asked_twice_wherever_it_lies(kind: str, steward: Steward, tmp_path: Path) -> None:
+    """The same disc in another folder, or copied beside itself: one question, however often it comes."""
+    disc = tmp_path / "disc"
+    for folder in (disc / "monday", disc / "again"):
+        folder.mkdir(parents=True)
+        if kind == "dicom":
+            (folder / "IM0001").write_bytes(written(ct(Modality="US", BurnedInAnnotation="YES")))
+        else:
+            nobodys = message(1).replace(b"MRN-449-207", b"")
+            (folder / "results.hl7").write_bytes(nobodys)
+    first = steward.run("extract", str(disc), "--into", "x")
+    assert (first["held"], first["duplicates"], len(steward.run("quarantine", "list"))) == (1, 1, 1), first
+    second = steward.run("extract", str(disc / "monday"), "--into", "x")
+    assert second["held"] == 0, second
+    shutil.copytree(disc / "monday", tmp_path / "more" / "sub")
+    assert steward.run("extract", str(tmp_path / "more"), "--into", "x")["held"] == 0
+    (waits,) = steward.run("quarantine", "list")
+    steward.run("quarantine", "reject", waits["item"][:12], "--reviewer", "M. Curie")
+    assert not steward.run("quarantine", "list"), "one answer settles it"

@@ -131,6 +131,9 @@ def test_two_people_go_back_to_the_patient_and_the_log_says_why(steward: Steward
     ask = ("patients", "reidentify", pseudonym, "--reason", "nodule on CT", "--person", keys[0])
     assert steward.run(*ask, expect=2)["error"]["code"] == "persons_missing"
     assert steward.run(*ask, "--person", keys[0], expect=2)["error"]["code"] == "persons_missing"
+    short = ("patients", "reidentify", pseudonym[:12], *ask[3:], "--person", keys[1])
+    assert "as a whole" in steward.run(*short, expect=2)["error"]["hint"], "which tables and BIDS show: nobody signs"
+    assert "as a whole" in steward.run("erase", "--subject", pseudonym[:12], "--preview", expect=2)["error"]["hint"]
     found = steward.run(*ask, "--person", keys[1])
     assert found["patients"] == [{"number": "4711", "issuer": "NORTH"}] and found["approved_by"] == ["Ada", "Marie"]
     (line,) = steward.run("log", "--what", "reidentify")["entries"]

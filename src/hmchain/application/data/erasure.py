@@ -195,6 +195,8 @@ def _require_something(records: Records, dataset: str | None, target: Target) ->
     if not held and not any(records.vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
         hint = "compare the number, and say --issuer NAME if it is not yours; to keep out whom no record is of yet: "
         hint += "`hmchain data opt-out --patient -`"
+        if target.subject is not None:
+            hint = f"give the pseudonym {reidentification.WHOLE}"
         raise NothingToEraseError("no record is of this patient", hint)
     return held
 

@@ -60,4 +60,8 @@ def export(
     with recorded(records.folder.activity, about) as deed, clean_files.filled(folder, what):
         written = FORMS[form].write(ExportJob(records, version, entries, folder, progress))
         deed.add(records=len(entries), bytes=version.size)
-    return ExportedRecords(folder, len(entries), form, written.listing, written.notes)
+    notes = written.notes
+    if version.held:
+        waiting = "item waits" if version.held == 1 else "items wait"
+        notes += (f"Not among them: {version.held:,} {waiting} in quarantine: `hmchain data quarantine list`",)
+    return ExportedRecords(folder, len(entries), form, written.listing, notes)

@@ -130,6 +130,8 @@ def require_fixable(version: Version, labels: LabelState, *, leave_waiting: bool
     name, number = version.dataset, version.number
     if version.records == 0:
         hint = f"extract records first: `hmchain data extract SOURCE --into {name}`"
+        if version.held:
+            hint = f"{version.held:,} of what came wait for a decision: `hmchain data quarantine list {name}`"
         raise EmptyVersionError(f"version {number} of dataset {name} is empty", hint)
     if version.held and not leave_waiting:
         hint = "decide about them (`hmchain data quarantine list`), or leave them out with --leave-waiting"

@@ -27,6 +27,10 @@ from hmchain.records.pipeline.review import Needs, NotReleasableError, Reviewer
 from hmchain.records.sources.item import Rectangles
 from hmchain.records.vault import VersionClosedError
 
+NOTHING_FOUND = "no_writing_found"
+"""Why an item is not released that is to be blanked where writing was found."""
+REGISTERED = VersionClosedError.code
+"""Why an item is not released whose version was registered without it."""
 BATCH_ITEMS = 64
 """So many become durable together."""
 _COUNTED = 20
@@ -310,19 +314,22 @@ class _Batch:
         """Tell whether an item can be released; raises why not if it is the only one."""
         if self.is_single:
             self.outcome = replace(self.outcome, item=held)
+        why = held.code
         try:
             review.require_releasable(held, replacing=replacing)
             if blank(held) is None:
+                why = NOTHING_FOUND
                 what = f"item {held.item.hex()[:12]} has no place to blank: no writing was found in it"
                 hint = "look at it, `hmchain data quarantine review`; release it without --blank-found if it has none"
                 raise NotReleasableError(what, hint)
             if is_closed:
+                why = REGISTERED
                 hint = "extract the next version and decide about it there, before that one is registered; reject this"
                 raise VersionClosedError(f"version {held.version} of {held.dataset} was registered without it", hint)
-        except (NotReleasableError, VersionClosedError) as error:
+        except (NotReleasableError, VersionClosedError):
             if self.is_single:
                 raise
-            self._refused[held.code if isinstance(error, NotReleasableError) else error.code] += 1
+            self._refused[why] += 1
             self.outcome = replace(self.outcome, refused=dict(self._refused))
             return False
         return True

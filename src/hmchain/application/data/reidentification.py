@@ -5,6 +5,7 @@ The numbers lie sealed in the catalogue, so a hospital that destroys its keys, o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ class UnknownPseudonymError(InputError):
     code = "unknown_pseudonym"
 
 
+WHOLE = "as a whole, 32 letters and digits: exports list it, and `hmchain data show DATASET --wide`"
+"""How a pseudonym is given that must not be anybody else's."""
+_WHOLE = re.compile("[0-9a-f]{32}")
+
+
 @dataclass(frozen=True)
 class Reidentified:
     """Who a pseudonym is: for the eyes of those who asked, and of nobody else."""
@@ -54,6 +60,8 @@ def reidentify(
     `UnknownPseudonymError`, or as `persons.approve`.
     """
     reason, pseudonym = " ".join(reason.split()), pseudonym.strip().lower()
+    if not _WHOLE.fullmatch(pseudonym):
+        raise UnknownPseudonymError(f"{pseudonym or 'nothing'} is no whole pseudonym", f"give it {WHOLE}")
     if not reason or len(reason) > REASON_LETTERS_MAX:
         raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
     place = records.folder

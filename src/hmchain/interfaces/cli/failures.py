@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
 from hmchain.errors import HMChainError, InputError, StorageError
 from hmchain.interfaces.cli import hints, output, streams
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.lazy import LazyCommand
 from hmchain.interfaces.program import program
 from hmchain.plain import plain
 
@@ -21,6 +25,18 @@ UNEXPECTED = 70
 READER_GONE = 141
 """Standard output was closed: the status that the signal would give. Never 0, so that no failed audit can pass."""
 
+_NO_COMMAND = re.compile(r"No such command '([^']+)'")
+_WAYS_MAX = 3
+_HELD = ("data", "quarantine", "list")
+_ERASE = ("data", "erase")
+_SAID_ELSE: dict[str, tuple[tuple[str, ...], ...]] = {
+    "held": (_HELD,), "holds": (_HELD,), "why": (_HELD,), "review": (("data", "quarantine", "review"),),
+    "delete": (_ERASE,), "remove": (_ERASE,), "forget": (_ERASE,),
+    "anonymize": (("data", "deidentify"),), "anonymise": (("data", "deidentify"),),
+    "import": (("data", "extract"),), "add": (("data", "extract"),), "ls": (("data", "list"),),
+    "datasets": (("data", "list"),), "whois": (("data", "patients", "reidentify"),),
+}  # fmt: skip
+"""What people call a command, and what it is called."""
 _EXTRAS = {
     "torch": "learning",
     "PIL": "learning",
@@ -141,7 +157,26 @@ def debugging() -> bool:
 def _of_usage(error: typer.TyperException) -> Failure:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else program()
-    return Failure(error.format_message(), f"`{command} --help` shows what can be given", "usage", error.exit_code)
+    said, hint = error.format_message().replace("Value error, ", ""), f"`{command} --help` shows what can be given"
+    if context and (word := _NO_COMMAND.match(said)) and (ways := _elsewhere(context, word[1])):
+        hint = f"did you mean {' or '.join(ways)}? {hint}"
+    return Failure(said, hint, "usage", error.exit_code)
+
+
+def _elsewhere(context: Any, word: str) -> list[str]:
+    """The commands that are called by a word in other groups, or do what it says."""
+    root = context.find_root()
+    told = [*_SAID_ELSE.get(word, ()), *_named(root.command, word, ())]
+    return [f"`{root.command_path} {' '.join(way)}`" for way in dict.fromkeys(told)][:_WAYS_MAX]
+
+
+def _named(group: Any, word: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, command in getattr(group, "commands", {}).items():
+        if command.hidden:
+            continue
+        if name == word:
+            yield (*path, name)
+        yield from _named(command.load() if isinstance(command, LazyCommand) else command, word, (*path, name))
 
 
 def _extra(error: ModuleNotFoundError) -> str | None:

@@ -10,7 +10,7 @@ from hmchain.records.catalogue import Catalogue, Dataset, HeldItem
 from hmchain.records.catalogue.decisions import Decision
 from hmchain.records.catalogue.entries import RELEASED
 from hmchain.records.deidentification.outcome import Held
-from hmchain.records.sources.item import Item
+from hmchain.records.sources.item import DICOM, HL7, Item
 
 CONFLICT = "conflicting_identifier"
 
@@ -61,8 +61,13 @@ def held_item(
 
 
 def quarantine_id(catalogue: Catalogue, dataset: Dataset, version: int, item: Item, content: bytes) -> bytes:
-    """Name an item by its name and content, wherever it lay; it waits anew in every dataset and version."""
-    named = digest("held item", dataset.name.encode(), str(version).encode(), item.name.encode(), content)
+    """Name an item by its content, wherever it lay; it waits anew in every dataset and version.
+
+    What is in a file says of an object or a message all that there is to say; of others the name says something too (a
+    table's which one it is, a picture's whose), so that the same content under two names is two items.
+    """
+    called = "" if item.kind in (DICOM, HL7) else item.name
+    named = digest("held item", dataset.name.encode(), str(version).encode(), called.encode(), content)
     return catalogue.projects.item_digest(dataset.project, named.hex())
 
 

@@ -50,6 +50,10 @@ class _Batch:
     records: set[str] = field(default_factory=set)
     size: int = 0
 
+    def holds(self, name: bytes) -> bool:
+        """Tell whether an item of it waits in quarantine by this id."""
+        return any(done.held is not None and done.held.item == name for done in self.items)
+
 
 @dataclass
 class _LateLabels:
@@ -397,6 +401,8 @@ class Extraction:
         whose = next(iter(got.subjects)) if len(got.subjects) == 1 else ""
         place, number = self._dataset, self._version
         name = released or quarantine_id(self._catalogue, place, number, item, content)
+        if self._batch.holds(name):
+            self._flush()  # the catalogue tells of items that it has, not of those that it is about to have
         if released is None and self._catalogue.quarantine.item(place.name, number, name) is not None:
             return None
         if got.held[0].code != OPTED_OUT:

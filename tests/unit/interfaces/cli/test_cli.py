@@ -178,6 +178,17 @@ def test_wrong_usage_is_exit_2_with_the_help_to_read(capsys: Captured, arguments
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("quarantine list", "hmchain data quarantine"), ("data held", "hmchain data quarantine list"),
+     ("data delete brain", "hmchain data erase"), ("verify", "hmchain audit verify")],
+)  # fmt: skip
+def test_a_command_that_is_elsewhere_is_named(capsys: Captured, typed: str, meant: str) -> None:
+    assert main(typed.split()) == 2
+    said = capsys.readouterr().err
+    assert "did you mean" in said and f"`{meant}`" in said
+
+
 def test_codes_of_errors_are_unique() -> None:
     def codes(family: type[HMChainError]) -> list[str]:
         return [family.code, *(code for child in family.__subclasses__() for code in codes(child))]

@@ -73,7 +73,10 @@ def part(
 
 @app.command(
     cls=WriteCommand,
-    epilog=example("hmchain data patients reidentify 3f2a --reason nodule --person a.key --person b.key"),
+    epilog=example(
+        "hmchain data patients reidentify 33d2d9b537f281c35f542952a8edc356 --reason nodule "
+        "--person a.key --person b.key"
+    ),
 )
 def reidentify(
     pseudonym: Annotated[str, typer.Argument(metavar="PSEUDONYM", help="As a whole: 32 hexadecimal digits.")],

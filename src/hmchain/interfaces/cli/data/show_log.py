@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 
-from hmchain.application.data.activity import COLUMNS, Activity, ActivityReport, ActivityTotals
+from hmchain.application.data.activity import COLUMNS, UNFINISHED, Activity, ActivityReport, ActivityTotals
 from hmchain.application.pages.figures import plural
 from hmchain.application.site.activity import DONE
 from hmchain.interfaces.cli import output
@@ -19,9 +20,11 @@ _EXPORTS_NAMED = 3
 def show_activities(found: ActivityReport) -> None:
     """Show what was done, what agents sent in a row a study, and totals of what left."""
     if found.entries:
+        names = ("line#", "when (UTC)", "what", "of", "how much", "by", "decided by")
+        shown = len(names) - (not any(each.person for each in found.entries))
         output.table(
-            ("line#", "when (UTC)", "what", "of", "how much", "by", "decided by"),
-            (_row(each, count) for each, count in _together(found.entries)),
+            names[:shown],
+            (_row(each, count)[:shown] for each, count in _together(found.entries)),
             drop=("line#", "decided by"),
         )
     else:
@@ -85,17 +88,20 @@ def _show_totals(found: ActivityTotals) -> None:
 
 
 def _totals(found: ActivityTotals) -> list[str]:
+    ended = [each for each in found.exports if each.outcome in (DONE, UNFINISHED)]
+    failed = Counter(each.outcome for each in found.exports if each not in ended)
     exports = [
         f"{each.what} of {plural(each.records, 'record')} of {_of(each)} by {each.user} on {output.when(each.at_ms)}"
-        for each in found.exports
+        for each in ended
     ]
     if len(exports) > _EXPORTS_NAMED:
-        records = sum(each.records for each in found.exports)
+        records = sum(each.records for each in ended)
         exports = [f"{len(exports)} exports of {plural(records, 'record')}"]
     studies = ", ".join(f"{study} {size(sent)}" for study, sent in found.updates.items())
     return [
         *(exports or ["0 records"]),
-        *([f"{plural(found.looks, 'held item')} as it came, for a reviewer's eyes"] if found.looks else []),
+        *(f"{plural(count, 'export')} ended with an error: {why}" for why, count in failed.items()),
+        *([f"{plural(found.looks, 'look')} at held items as they came, by a reviewer"] if found.looks else []),
         *([f"{size(sum(found.updates.values()))} of masked updates in {plural(len(found.updates), 'study', 'studies')}"
            f" ({studies})"] if found.updates else ["no update of a model"]),
         *([f"{size(found.other_bytes)} of sealed halves of keys, and of models as a master"] if found.other_bytes

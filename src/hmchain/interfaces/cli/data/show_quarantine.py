@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 
 from hmchain.application.data.lasting import Lasting
-from hmchain.application.data.quarantine import SHOWN, QuarantineEntry, QuarantinePage, ReviewOutcome
+from hmchain.application.data.quarantine import (
+    NOTHING_FOUND,
+    REGISTERED,
+    SHOWN,
+    QuarantineEntry,
+    QuarantinePage,
+    ReviewOutcome,
+)
 from hmchain.application.pages.figures import plural
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.portal.opening import Ended
@@ -23,6 +31,14 @@ _SORTS = {
 }  # fmt: skip
 """By what many are counted: in a word, and the option that takes them."""
 _SORTS_SHOWN = 6
+_REASON_LETTERS = 110
+"""So much of a reason is shown in a narrow terminal, in two or three lines."""
+_WAYS = {
+    CONFLICT: "take it with --replace, or reject it",
+    NOTHING_FOUND: "nothing is there to blank: look at it, then release it without --blank-found",
+    REGISTERED: "its version is registered: extract the next one, and decide about it there",
+}
+"""What to do about items that were not released, by why."""
 
 
 def waiting(found: QuarantinePage) -> list[dict[str, object]]:
@@ -44,11 +60,13 @@ def show_waiting(found: QuarantinePage, *, names: bool) -> None:
         output.say(f"Nothing waits{others if found.others else ''}.")
         return
     shown = found.entries if output.is_wide() or names else found.entries[:SHOWN]
+    is_decided = any(_decision(each) != PENDING for each in shown)
     output.table(
-        ("item", "dataset", "version#", "kind", "why", "decision", "in words", "may pass", "modality", "series",
-         "device", "patient", *(["name"] if names else [])),
-        ((*_row(each), *([each.name or "-"] if names else [])) for each in shown),
-        drop=("patient", "device", "series", "modality", "may pass", "in words", "version#", "kind"),
+        ("item", "of", "modality", "why", "kind", "may pass", "series", "device", "patient",
+         *(["decision"] if is_decided else []), *(["name"] if names else [])),
+        ((*_row(each), *([_decision(each)] if is_decided else []), *([each.name or "-"] if names else []))
+         for each in shown),
+        drop=("patient", "device", "series", "may pass", "kind", "modality", "of"),
     )  # fmt: skip
     if found.total > len(shown):
         _show_counts(found, len(shown))
@@ -57,24 +75,32 @@ def show_waiting(found: QuarantinePage, *, names: bool) -> None:
 
 def _show_counts(found: QuarantinePage, listed: int) -> None:
     output.say()
-    output.say(f"{listed} of {found.total:,} are shown. Of all of them:", style="bold")
-    output.table(
-        ("by", "which", "items#", "take them by"),
-        (
-            (word, shown, f"{count:,}", f"--{option} {shown}")
-            for column, (word, option) in _SORTS.items()
-            for value, count in list(found.counts.get(column, {}).items())[:_SORTS_SHOWN]
-            if value and (shown := output.short(value) if column in ("device", "series") else value)
-        ),
-    )  # fmt: skip
+    of_all = ". Of all of them:" if found.counts else "; --limit N shows more."
+    output.say(f"{listed} of {found.total:,} are shown{of_all}", style="bold")
+    if not found.counts:
+        return
+    rows = (row for column in _SORTS for row in _counted(column, found.counts.get(column, {}), found.total))
+    output.table(("by", "which", "items#", "take them by"), rows)
+
+
+def _counted(column: str, counts: Mapping[str, int], total: int) -> Iterable[tuple[str, str, str, str]]:
+    """How many there are of each sort; rows of a column add up to all items."""
+    word, option = _SORTS[column]
+    shown = [(value, count) for value, count in counts.items() if value][:_SORTS_SHOWN]
+    for value, count in shown:
+        said = output.short(value) if column in ("device", "series") else value
+        yield word, said, f"{count:,}", f"--{option} {said}"
+    if shown and (left := total - sum(count for _, count in shown)):
+        yield word, "(others, or none)", f"{left:,}", ""
 
 
 def _row(each: QuarantineEntry) -> tuple[object, ...]:
     item = each.item
-    passes = "if a reviewer says so" if item.releasable else "no: mend it at its source"
+    passes = "yes" if item.releasable else "no: mend it at its source"
+    reason = item.reason if output.is_wide() else shorten(item.reason, _REASON_LETTERS, placeholder=" ...")
     return (
-        output.short(item.item), item.dataset, item.version, item.kind, item.code, _decision(each), item.reason, passes,
-        item.modality or "-", output.short(item.series), output.short(item.device), output.short(item.patient),
+        output.short(item.item), f"{item.dataset} v{item.version}", item.modality or "-", f"{item.code}: {reason}",
+        item.kind, passes, output.short(item.series), output.short(item.device), output.short(item.patient),
     )  # fmt: skip
 
 
@@ -128,7 +154,7 @@ def show_released(found: ReviewOutcome) -> None:
     if found.held_again:
         output.say(f"Still held, now for another reason: {found.held_again}. `hmchain data quarantine list`")
     for why, number in found.refused.items():
-        way = "take it with --replace, or reject it" if CONFLICT in why else "reject it, or mend it at its source"
+        way = _WAYS.get(why, "reject it, or mend it at its source")
         output.say(f"Not released: {plural(number, 'item')} [{why}]; {way}.")
     if not (found.items or found.seconded or found.held_again or found.refused):
         output.say("Nothing waits that fits.")
