@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hmchain.records.deidentification.writing.answer import Region, Verdict, Writing
 from hmchain.records.deidentification.writing.net import CELL, Net
-from hmchain.records.deidentification.writing.planes import Plane, Shown, brightness, halved
+from hmchain.records.deidentification.writing.planes import Plane, Shown, brightness, halved, precise
 from hmchain.records.deidentification.writing.regions import merged, regions
 
 SIDE_MIN = 8
@@ -83,6 +83,7 @@ class Detector:
         """What the net says of every part of an image; nothing of what it cannot judge."""
         if not _judgeable(image):
             return None
+        image, shown = precise(image, shown)
         maps: list[tuple[int, Plane]] = []
         for plane in brightness(image) if min(image.shape[:2]) >= SIDE_MIN else ():
             if not np.isfinite(plane).all():

@@ -40,6 +40,18 @@ def brightness(image: NDArray[np.generic]) -> Iterator[Plane]:
         yield highest - lowest
 
 
+def precise(image: NDArray[Any], shown: Shown | None = None) -> tuple[NDArray[Any], Shown | None]:
+    """An image, and the window that it is seen in, of values that single precision tells apart where they are seen.
+
+    Of samples of more bits what a viewer shows as black is taken off: what is read is a difference.
+    """
+    if image.dtype.itemsize <= 2 or image.dtype == np.float32:
+        return image, shown
+    black = shown[0] if shown else Levels.of(image).dark
+    with np.errstate(over="ignore"):  # what is infinite then cannot be judged
+        return image - black, shown and (0.0, shown[1] - black)
+
+
 def halved(plane: Plane) -> Plane:
     """The image at half its size: a mean of four pixels each."""
     rows, columns = (size // 2 for size in plane.shape)

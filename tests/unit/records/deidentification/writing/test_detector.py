@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hmchain.records.deidentification.writing import Detector, Region, Verdict
+from hmchain.records.deidentification.writing.planes import Shown
 
 
 def _written(text: str, dtype: str = "uint16") -> NDArray[np.generic]:
@@ -32,6 +33,13 @@ def test_a_name_in_an_image_is_found_where_it_stands(dtype: str) -> None:
     answer = Detector().look(_written("MUELLER ANNA 1957", dtype))
     assert answer.verdict is Verdict.UNSAFE
     assert any(region.meets(Region(50, 64, 100, 8, 1)) for region in answer.regions)
+
+
+@pytest.mark.parametrize("window", [None, (2.0**30, 2.0**30 + 100)])
+def test_a_name_in_samples_of_more_bits_than_single_precision_holds_is_found(window: Shown | None) -> None:
+    faint = (_written("MUELLER ANNA 1957", "uint32") // 10 + 2**30).astype(np.uint32)
+    faint[0, 0] = 0
+    assert Detector().look(faint, window).verdict is Verdict.UNSAFE
 
 
 def test_an_image_without_writing_is_clean() -> None:
