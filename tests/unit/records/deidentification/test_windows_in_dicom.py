@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import FileDataset
 from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedMRImageStorage
+from pydicom.uid import DigitalXRayImageStorageForPresentation, EnhancedMRImageStorage
 
 from hmchain.records.deidentification.dicom import DicomDeidentifier
 from hmchain.records.deidentification.dicom.reading import open_dicom
@@ -55,6 +55,31 @@ def test_a_name_that_shows_in_the_window_of_the_brain_alone_is_found(said: dict[
             setattr(one, keyword, value)
     assert isinstance(outcome(written(slices[0]), LOOKING), Clean)
     assert held(slices[1], LOOKING).code in ("burned_in_text", "writing_suspected")
+
+
+def table(first: int, values: list[int], vr: str = "US") -> Dataset:
+    item = Dataset()
+    item.add_new("LUTDescriptor", vr, [len(values), first, 8])
+    item.add_new("LUTData", "OW", bytes(values))
+    return item
+
+
+def test_a_name_that_shows_in_the_table_of_a_radiograph_alone_is_found() -> None:
+    ramp = [0] * 10 + list(range(0, 240, 3)) + [255] * 10
+    films = brain("", 0), brain("MEIER HANS", 15)
+    for one in films:
+        one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+        one.Modality, one.VOILUTSequence = "DX", [table(14, ramp, "SS")]
+        one.RescaleIntercept = "-1024"
+    assert windows(films[0]) == ((1048, 1128),)
+    assert isinstance(outcome(written(films[0]), LOOKING), Clean)
+    assert held(films[1], LOOKING).code in ("burned_in_text", "writing_suspected")
+
+
+@pytest.mark.parametrize("values", [[], [0], [7, 7, 7, 7]])
+def test_a_table_that_shows_nothing_is_no_window(values: list[int]) -> None:
+    film = ct(Modality="MR", SOPClassUID=EnhancedMRImageStorage, VOILUTSequence=[table(0, values)])
+    assert windows(film) == ()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from math import isfinite
+from typing import Literal
 
+import numpy as np
 from pydicom.dataelem import RawDataElement
 
 from hmchain.records.deidentification.dicom import families
 from hmchain.records.deidentification.dicom.holding import Hold
-from hmchain.records.deidentification.dicom.image import PHOTOMETRIC
+from hmchain.records.deidentification.dicom.image import PHOTOMETRIC, REPRESENTATION
 from hmchain.records.deidentification.dicom.reading import SOP_CLASS, DicomHeader, Element, datasets_of
 from hmchain.records.deidentification.writing.planes import Shown
 
@@ -25,6 +27,7 @@ _BRAIN = (40.0, 80.0)
 _CENTRE, _WIDTH, _INTERCEPT, _SLOPE = 0x00281050, 0x00281051, 0x00281052, 0x00281053
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _FRAME_WINDOW, _FRAME_VALUES = 0x00289132, 0x00289145
+_TABLES, _TABLE_SHAPE, _TABLE = 0x00283010, 0x00283002, 0x00283006
 _AS_STORED = (1.0, 0.0)
 
 _Elements = Mapping[int, Element]
@@ -33,7 +36,7 @@ _Rescaling = tuple[float, float]
 
 
 def windows_of(opened: DicomHeader) -> tuple[Shown, ...]:
-    """The narrowest of the windows that an object of grey samples states, and the narrowest that shows other values.
+    """The narrowest window or table that an object of grey samples states, and the narrowest that shows other values.
 
     One that makes no sense is none.
     """
@@ -53,20 +56,30 @@ def windows_of(opened: DicomHeader) -> tuple[Shown, ...]:
 
 
 def _stated(opened: DicomHeader) -> Iterator[Shown]:
-    """The windows of the object and, in its functional groups, of all frames and of each (PS3.3 C.7.6.16)."""
+    """The windows and VOI tables of the object and, in its functional groups, of all frames and of each (PS3.3
+    C.7.6.16)."""
+    is_signed = opened.number(REPRESENTATION) == 1
 
     def items(elements: _Elements, tag: int) -> Iterator[_Elements]:
         if (element := elements.get(tag)) is not None:
             for dataset in datasets_of(element, lambda raw: _bytes(raw, opened)):
                 yield {int(inner.tag): inner for inner in dataset.elements()}
 
+    def windows(elements: _Elements, rescaling: _Rescaling) -> Iterator[Shown]:
+        yield from _windows(elements, rescaling)
+        for table in items(elements, _TABLES):
+            shape, values = (_bytes(raw, opened) if isinstance(raw := table.get(tag), RawDataElement) else b""
+                             for tag in (_TABLE_SHAPE, _TABLE))  # fmt: skip
+            if ramp := _ramp(shape, values, is_little=opened.little, is_signed=is_signed or _is_signed(table)):
+                yield _shown((ramp[0] + ramp[1]) / 2, ramp[1] - ramp[0], rescaling)
+
     def of_group(group: _Elements, otherwise: _Rescaling) -> Iterator[Shown]:
         rescaling = _rescaling(next(items(group, _FRAME_VALUES), {}), otherwise)
         for window in items(group, _FRAME_WINDOW):
-            yield from _windows(window, rescaling)
+            yield from windows(window, rescaling)
 
     whole = _rescaling(opened.elements, _AS_STORED)
-    yield from _windows(opened.elements, whole)
+    yield from windows(opened.elements, whole)
     shared = next(items(opened.elements, _SHARED), {})
     yield from of_group(shared, whole)
     whole = _rescaling(next(items(shared, _FRAME_VALUES), {}), whole)
@@ -78,6 +91,24 @@ def _windows(elements: _Elements, rescaling: _Rescaling) -> Iterator[Shown]:
     for centre, width in zip(_numbers(elements.get(_CENTRE)), _numbers(elements.get(_WIDTH)), strict=False):
         if width > 0:
             yield _shown(centre, width, rescaling)
+
+
+def _ramp(shape: bytes, values: bytes, *, is_little: bool, is_signed: bool) -> Shown | None:
+    """The values between which a table's output changes (PS3.3 C.11.2.1.1); None if it nowhere does."""
+    if len(shape) < 4:
+        return None
+    order: Literal["little", "big"] = "little" if is_little else "big"
+    count = int.from_bytes(shape[:2], order) or 1 << 16
+    first = int.from_bytes(shape[2:4], order, signed=is_signed)
+    kind = np.dtype(np.uint8 if len(values) < 2 * count else "<u2" if is_little else ">u2")
+    table = np.frombuffer(values, kind, min(count, len(values) // kind.itemsize))
+    changes = np.flatnonzero(table[1:] != table[:-1])
+    return (first + float(changes[0]), first + float(changes[-1]) + 1) if changes.size else None
+
+
+def _is_signed(table: _Elements) -> bool:
+    element = table.get(_TABLE_SHAPE)
+    return isinstance(element, RawDataElement) and element.VR == "SS"
 
 
 def _shown(centre: float, width: float, rescaling: _Rescaling) -> Shown:
