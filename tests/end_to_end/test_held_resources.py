@@ -101,6 +101,17 @@ def test_what_is_of_others_than_who_opted_out_waits_and_nothing_is_kept_of_that_
     assert steward.run("quarantine", "release", item, "--reviewer", "Curie")["records"] == 1
 
 
+def test_who_is_erased_waits_no_more_beside_a_resource_that_is_nobodys(steward: Steward, tmp_path: Path) -> None:
+    known = patient(1, identifier=[{"system": "urn:h", "value": str(NUMBER)}])
+    rxnorm = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": str(NUMBER)}
+    drug = {"resourceType": "Medication", "id": "m1", "code": {"coding": [rxnorm]}}
+    (tmp_path / "all.ndjson").write_bytes(ndjson([known, drug]))
+    assert steward.run("extract", str(tmp_path / "all.ndjson"), "--into", "labs")["held"] == 1
+    subject = steward.run("show", "labs")["entries"][0]["subject"]
+    erased = steward.run("erase", "--subject", subject)
+    assert (erased["quarantined"], erased["waiting"]) == (1, 0) and steward.run("quarantine", "list") == []
+
+
 def test_of_a_second_export_each_resource_that_says_otherwise_is_taken_by_itself(
     steward: Steward, tmp_path: Path
 ) -> None:

@@ -93,6 +93,8 @@ class Excerpt:
     """What it is called within its file, which may tell who it is: `Observation/o9`."""
     content: bytes
     """An item of the same kind."""
+    subjects: tuple[str, ...] = ()
+    """Pseudonyms of the patients whose records are in it, also where the part itself is nobody's."""
 
 
 @dataclass(frozen=True)

@@ -108,9 +108,10 @@ class Gathered:
 
     def apart(self, held: Held) -> Gathered:
         """The same for parts that are decided about by themselves; records and patients are the item's."""
+        whose = {*held.subjects, *(held.excerpt.subjects if held.excerpt else ())} or {""}
         return replace(
-            self, held=[replace(held, excerpt=None)], subjects=set(held.subjects or ("",)), duplicates=0, updated=0,
-            opted_out=0, became=Counter(), written={}, made=Counter(), of=held.parts,
+            self, held=[replace(held, excerpt=None)], subjects=whose, duplicates=0, updated=0, opted_out=0,
+            became=Counter(), written={}, made=Counter(), of=held.parts,
         )  # fmt: skip
 
     def join(self, part: Gathered) -> None:

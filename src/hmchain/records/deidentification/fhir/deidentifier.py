@@ -204,16 +204,19 @@ class FhirDeidentifier:
     def _excerpt(self, kind: str, part: Sequence[_Apart], known: Mapping[str, Sequence[Raw]]) -> Excerpt:
         """Resources with what tells whose identity they were compared with (`_found`)."""
         wanted: dict[int, Raw] = {}
+        patients: set[str] = set()
         for each in part:
             names = self._compared_with(kind, decode(each.raw.data), each.raw, known)
             wanted |= {id(raw): raw for name in names for raw in known[name]}
+            patients.update(names)
         for each in part:
             wanted.pop(id(each.raw), None)
         own = decode(part[0].raw.data).get("id", part[0].raw.name)
         name = f"{kind}/{own}" if own else f"{kind}, resource {part[0].position}"
         if len(part) > 1:
             name = f"{len(part)} resources from {name}"
-        return Excerpt(name, excerpt([each.raw for each in part], wanted.values()))
+        around = tuple(sorted(self._name("Patient", patient) for patient in patients))
+        return Excerpt(name, excerpt([each.raw for each in part], wanted.values()), around)
 
     def _clean(self, raw: Raw, run: _Run) -> Clean | None:
         """One resource's record; None if it is of a type that is never taken. Raises `_Refused`."""
