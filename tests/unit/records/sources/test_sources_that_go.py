@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.records.sources.containers import folder
 from hmchain.records.sources.dicom.files import DicomFiles
 from hmchain.records.sources.item import SourceError
 from support.dicom_objects import ct, written
@@ -14,11 +15,11 @@ from support.dicom_objects import ct, written
 
 @pytest.fixture
 def disc(tmp_path: Path) -> Path:
-    folder = tmp_path / "disc"
-    (folder / "b").mkdir(parents=True)
+    made = tmp_path / "disc"
+    (made / "b").mkdir(parents=True)
     for number, name in enumerate(("IM1", "IM2", "b/IM3")):
-        (folder / name).write_bytes(written(ct(SOPInstanceUID=f"1.2.3.{number}")))
-    return folder
+        (made / name).write_bytes(written(ct(SOPInstanceUID=f"1.2.3.{number}")))
+    return made
 
 
 def test_a_disc_that_is_taken_out_ends_the_run_and_nothing_counts_as_empty(disc: Path) -> None:
@@ -26,6 +27,20 @@ def test_a_disc_that_is_taken_out_ends_the_run_and_nothing_counts_as_empty(disc:
     items = source.items(lambda _: False)
     next(items)
     shutil.move(disc, disc.with_name("taken out"))
+    with pytest.raises(SourceError, match="went away while it was read"):
+        list(items)
+    assert not source.finds.reasons
+
+
+def test_the_empty_mount_point_of_a_share_that_went_down_is_not_the_share(
+    disc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DicomFiles.at(disc)
+    items = source.items(lambda _: False)
+    next(items)
+    shutil.rmtree(disc)
+    disc.mkdir()
+    monkeypatch.setattr(folder, "_device", lambda _: -1)
     with pytest.raises(SourceError, match="went away while it was read"):
         list(items)
     assert not source.finds.reasons

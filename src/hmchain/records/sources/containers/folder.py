@@ -23,7 +23,7 @@ class SingleFile:
 
     def entries(self, finds: Finds) -> Iterator[ContainerEntry]:
         """The file."""
-        entry = _file_entry(self._path, text_of(self._path.name), self._path)
+        entry = _file_entry(self._path, text_of(self._path.name), _Place.at(self._path))
         finds.file(entry.name, entry.mark)
         yield entry
 
@@ -55,6 +55,7 @@ class Folder:
 
         Raises `SourceError` if the folder itself cannot be read, or is gone before the last of them.
         """
+        place = _Place.at(self._path)
         way = [_Level(iter(_listing(self._path)), "")]  # no recursion: folders may be deeper than that goes
         while way:
             found = next(way[-1].entries, None)
@@ -66,13 +67,13 @@ class Folder:
                 try:
                     way.append(_Level(iter(_listing(Path(found.path))), name + "/"))
                 except SourceError:
-                    require_there(self._path)
+                    place.require_there()
                     finds.file(name + "/")
                     finds.passed("a folder that cannot be read")
                 continue
-            entry = _file_entry(Path(found.path), name, self._path)
+            entry = _file_entry(Path(found.path), name, place)
             finds.file(name, entry.mark if _is_file(found) else None)
-            if reason := self._why_not(found, entry):
+            if reason := self._why_not(found, entry, place):
                 finds.passed(reason)
             else:
                 yield entry
@@ -81,12 +82,12 @@ class Folder:
         """The names of the folders at its top, sorted."""
         return [text_of(entry.name) for entry in _listing(self._path) if _is_folder(entry)]
 
-    def _why_not(self, found: os.DirEntry[str], entry: ContainerEntry) -> str:
+    def _why_not(self, found: os.DirEntry[str], entry: ContainerEntry, place: _Place) -> str:
         """Say why a file is not given; nothing if it is."""
         if found.is_symlink() and (reason := self._why_not_followed(Path(found.path))):
             return reason
         if not os.path.lexists(found.path):
-            require_there(self._path)
+            place.require_there()
             return "a file that went away"
         if not _is_file(found):
             return "neither file nor folder"
@@ -127,14 +128,35 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def require_there(place: Path) -> None:
-    """Raise `SourceError` if a source that was there before is not: a disc that was taken out, a share that is down."""
-    if not os.access(place, os.R_OK):
-        hint = "bring it back and run the same command again: it goes on where it stopped"
-        raise SourceError(f"{place} went away while it was read", hint)
+@dataclass(frozen=True)
+class _Place:
+    """The place of a source, and the device that it was on when it was opened; 0 of one that cannot be read."""
+
+    path: Path
+    device: int
+
+    @classmethod
+    def at(cls, path: Path) -> _Place:
+        return cls(path, _device(path))
+
+    def require_there(self) -> None:
+        """Raise `SourceError` if the place is not there any more: a disc that was taken out, a share that is down.
+
+        Where a share was, its empty mount point may be left.
+        """
+        if not os.access(self.path, os.R_OK) or _device(self.path) != self.device:
+            hint = "bring it back and run the same command again: it goes on where it stopped"
+            raise SourceError(f"{self.path} went away while it was read", hint)
 
 
-def _file_entry(path: Path, name: str, place: Path) -> ContainerEntry:
+def _device(path: Path) -> int:
+    try:
+        return path.stat().st_dev
+    except OSError:
+        return 0
+
+
+def _file_entry(path: Path, name: str, place: _Place) -> ContainerEntry:
     try:
         size = path.stat().st_size
     except OSError:
@@ -152,11 +174,11 @@ def open_file(path: Path) -> BinaryIO:
         raise ItemUnavailableError("a file cannot be read", "check its owner and mode") from error
 
 
-def _head(path: Path, place: Path, count: int) -> bytes:
+def _head(path: Path, place: _Place, count: int) -> bytes:
     """The first bytes of a file of a source; none of one that cannot be read. Raises `SourceError` if that is gone."""
     found = head_of(path, count)
     if not found:
-        require_there(place)
+        place.require_there()
     return found
 
 
