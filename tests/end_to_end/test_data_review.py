@@ -168,6 +168,8 @@ def test_a_steward_sees_why_at_80_columns_and_counts_that_add_up(
     assert "Not among them: 11 items wait in quarantine" in made
     said = steward.show("quarantine", "list", "--limit", "3")
     assert "may show a name" in " ".join(said.split()) and "3 of 11 are shown; --limit N" in said
+    typed = steward.show("quarantine", "list", "--as", "dcm")
+    assert "Nothing waits that fits; 11 items" in typed and "burned_in_text, damaged" in typed and "dicom" in typed
     nowhere = steward.show("quarantine", "release", "--all", "--blank-found", "--reviewer", "Curie", "--yes")
     assert "9 items [no_writing_found]" in nowhere and "without --blank-found" in nowhere
     for number in range(9, 45):

@@ -325,6 +325,10 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
             "Array.from(document.querySelectorAll('.card'))"
             ".find((one) => one.textContent.includes('burned')).dataset.number"
         )
+        seen.press("Enter")
+        seen.wait("location.href.endsWith('/item/0') && document.body.dataset.ready")
+        seen.press("Escape")
+        seen.wait("document.body.dataset.ready && document.querySelectorAll('.card').length === 7")
         seen.press("a", "r")
         seen.wait("document.querySelector('#progress').textContent === '1 got no mark: that cannot be said of it.'")
         seen.press("a", "x")

@@ -73,7 +73,8 @@ class QuarantinePage:
     entries: tuple[QuarantineEntry, ...]
     total: int
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Of all of them: how many there are of each reason, modality, kind and so on, the most first."""
+    """Of all of them: how many there are of each reason, modality, kind and so on, the most first; of all that wait if
+    none fits."""
     others: int = 0
     """Items that wait and do not fit, if none does."""
 
@@ -143,7 +144,7 @@ def waiting(
     known = records.catalogue.quarantine
     total = known.count(wanted)
     if not total:
-        return QuarantinePage((), 0, others=known.count(WAITING))
+        return QuarantinePage((), 0, known.counts(WAITING, _COUNTED), others=known.count(WAITING))
     entries = tuple(_entry(records, held, names) for held in known.page(wanted, limit, after))
     counts = known.counts(wanted, _COUNTED) if total > SHOWN else {}
     return QuarantinePage(entries, total, counts)

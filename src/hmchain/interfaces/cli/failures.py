@@ -157,10 +157,18 @@ def debugging() -> bool:
 def _of_usage(error: typer.TyperException) -> Failure:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else program()
-    said, hint = error.format_message().replace("Value error, ", ""), f"`{command} --help` shows what can be given"
+    said, hint = _in_words(error.format_message()), f"`{command} --help` shows what can be given"
     if context and (word := _NO_COMMAND.match(said)) and (ways := _elsewhere(context, word[1])):
         hint = f"did you mean {' or '.join(ways)}? {hint}"
     return Failure(said, hint, "usage", error.exit_code)
+
+
+def _in_words(said: str) -> str:
+    """What a library says of a wrong argument, in the words of those who typed it."""
+    said = said.replace("Value error, ", "")
+    for code, letters in (("%Y", "YYYY"), ("%m", "MM"), ("%d", "DD"), ("%H", "hh"), ("%M", "mm"), ("%S", "ss")):
+        said = said.replace(code, letters)
+    return said
 
 
 def _elsewhere(context: Any, word: str) -> list[str]:

@@ -339,6 +339,7 @@ const keys = {
   A: () => one("#apply").click(),
   "?": () => (help.open ? help.close() : help.showModal()),
   Escape: () => !help.open && one("#back")?.click(),
+  Enter: () => cards[Math.max(current, 0)]?.querySelector("a").click(),
   a: selectAll,
   " ": () => {
     const box = cards[current]?.querySelector("input");
@@ -349,6 +350,7 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input:not([type=checkbox])")) return;
   if (event.key === " " && (event.target.matches("button, input, pre") || !cards.length)) return;
+  if (event.key === "Enter" && event.target !== document.body) return; // it does what is in focus
   const todo = keys[event.key];
   if (!todo) return;
   event.preventDefault();

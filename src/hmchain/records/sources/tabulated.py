@@ -18,4 +18,4 @@ def csv_lines(path: Path, unreadable: type[HMChainError]) -> Iterator[tuple[int,
             reader = csv.reader(file)
             yield from ((reader.line_num, line) for line in reader if line)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise unreadable(f"{path} cannot be read", "give a CSV file in UTF-8") from error
+        raise unreadable(f"{path} cannot be read", "check the path; it takes a CSV file in UTF-8") from error

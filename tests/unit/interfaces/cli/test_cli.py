@@ -189,6 +189,13 @@ def test_a_command_that_is_elsewhere_is_named(capsys: Captured, typed: str, mean
     assert "did you mean" in said and f"`{meant}`" in said
 
 
+def test_a_wrong_argument_is_refused_in_words(capsys: Captured) -> None:
+    assert main(["data", "log", "--since", "yesterday"]) == 2
+    assert "'YYYY-MM-DD hh:mm'" in capsys.readouterr().err, "nobody in a hospital knows %Y"
+    assert main(["data", "export", "x", "--output", "y", "--as", "bid"]) == 2
+    assert "'--as': 'bid' is not one of" in capsys.readouterr().err
+
+
 def test_codes_of_errors_are_unique() -> None:
     def codes(family: type[HMChainError]) -> list[str]:
         return [family.code, *(code for child in family.__subclasses__() for code in codes(child))]

@@ -11,6 +11,7 @@ from hmchain.application.data import quarantine
 from hmchain.application.data.devices import device_rules
 from hmchain.application.data.lasting import lasting, take_back, take_device_back
 from hmchain.application.data.quarantine import Choice
+from hmchain.application.pages.figures import plural
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, at_terminal, confirm, read_line
@@ -140,7 +141,7 @@ def release(
     wanted = _wanted(dataset, reason, kind, modality, series, device, subject)
     choice = Choice(tuple(items or ()), wanted, everything)
     if len(choice.ids) != 1:
-        _ask("Let these through?", choice, directory, yes=yes)
+        _ask("Let {} through?", choice, directory, yes=yes)
     with changing(directory) as records, output.progress_bar("releasing") as progress:
         found = quarantine.release(
             records, choice, who, replacing=replace, progress=progress,
@@ -169,7 +170,7 @@ def reject(
     who = _reviewers(directory, reviewer, person)
     wanted = _wanted(dataset, reason, kind, modality, series, device, subject)
     choice = Choice(tuple(items or ()), wanted, everything)
-    _ask("Keep these out for good, and erase their copies here?", choice, directory, yes=yes)
+    _ask("Keep {} out for good, and erase what is kept here?", choice, directory, yes=yes)
     with changing(directory) as records, output.progress_bar("rejecting") as progress:
         found = quarantine.reject(records, choice, who, progress=progress)
     output.show(found, views.show_rejected, json=views.rejected)
@@ -300,4 +301,4 @@ def _ask(question: str, choice: Choice, directory: Path, *, yes: bool) -> None:
     """Show how many items of what sort are meant, and go on after a yes."""
     with reading(directory) as records:
         meant = quarantine.preview(records, choice)
-    confirm(question, yes=yes, about=lambda: views.show_waiting(meant, names=False))
+    confirm(question.format(plural(meant.total, "item")), yes=yes, about=lambda: views.show_waiting(meant, names=False))

@@ -30,6 +30,8 @@ _SORTS = {
     "device": ("device", "device"), "series": ("series", "series"),
 }  # fmt: skip
 """By what many are counted: in a word, and the option that takes them."""
+_TYPED = ("code", "kind", "modality")
+"""What people may have typed otherwise than it is called."""
 _SORTS_SHOWN = 6
 _REASON_LETTERS = 110
 """So much of a reason is shown in a narrow terminal, in two or three lines."""
@@ -58,6 +60,8 @@ def show_waiting(found: QuarantinePage, *, names: bool) -> None:
     if not found.total:
         others = f" that fits; {plural(found.others, 'item')} in all: `hmchain data quarantine list`"
         output.say(f"Nothing waits{others if found.others else ''}.")
+        if found.others:
+            output.fields([(f"--{_SORTS[name][1]}", ", ".join(filter(None, found.counts[name]))) for name in _TYPED])
         return
     shown = found.entries if output.is_wide() or names else found.entries[:SHOWN]
     is_decided = any(_decision(each) != PENDING for each in shown)
@@ -227,7 +231,7 @@ def devices(found: Sequence[DeviceRule]) -> list[dict[str, object]]:
 def show_devices(found: Sequence[DeviceRule]) -> None:
     """List devices whose images are blanked, and where."""
     if not found:
-        output.say("No device: the review page puts them on the list.")
+        output.say("No device: the review page puts them on the list (`hmchain data quarantine review`).")
         return
     output.table(
         (
