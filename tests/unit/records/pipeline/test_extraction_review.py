@@ -18,7 +18,7 @@ from hmchain.records.objects import MissingObjectError
 from hmchain.records.pipeline import review
 from hmchain.records.pipeline.extraction import Extraction, quarantine_of
 from hmchain.records.sources.item import Item
-from hmchain.records.vault import MissingRecordError
+from hmchain.records.vault import MissingRecordError, Vault
 from support.letters import BOOK, LETTERS, Bed, Letters, Redact, letter
 from support.letters import bed as bed
 
@@ -60,7 +60,7 @@ def test_who_was_killed_while_releasing_an_item_cannot_reject_it_and_leave_its_r
         raise KeyboardInterrupt
 
     with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
-        once.setattr(review, "_erase", killed)
+        once.setattr(Vault, "erase_many", killed)
         review.release(bed.extraction(), bed.catalogue, bed.vault, held, "M. Curie", 5)
     assert bed.texts() == {"7": b"SECRET"} and bed.catalogue.quarantine.items("book")[0].state == RELEASED
     with pytest.raises(review.NotHeldError):

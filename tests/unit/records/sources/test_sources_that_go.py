@@ -40,7 +40,7 @@ def test_the_empty_mount_point_of_a_share_that_went_down_is_not_the_share(
     next(items)
     shutil.rmtree(disc)
     disc.mkdir()
-    monkeypatch.setattr(folder, "_device", lambda _: -1)
+    monkeypatch.setattr(folder, "device_of", lambda _: -1)
     with pytest.raises(SourceError, match="went away while it was read"):
         list(items)
     assert not source.finds.reasons

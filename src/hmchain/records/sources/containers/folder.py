@@ -130,26 +130,27 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 @dataclass(frozen=True)
 class _Place:
-    """The place of a source, and the device that it was on when it was opened; 0 of one that cannot be read."""
+    """The place of a source, and the device that it was on when it was opened."""
 
     path: Path
     device: int
 
     @classmethod
     def at(cls, path: Path) -> _Place:
-        return cls(path, _device(path))
+        return cls(path, device_of(path))
 
     def require_there(self) -> None:
         """Raise `SourceError` if the place is not there any more: a disc that was taken out, a share that is down.
 
         Where a share was, its empty mount point may be left.
         """
-        if not os.access(self.path, os.R_OK) or _device(self.path) != self.device:
+        if not os.access(self.path, os.R_OK) or device_of(self.path) != self.device:
             hint = "bring it back and run the same command again: it goes on where it stopped"
             raise SourceError(f"{self.path} went away while it was read", hint)
 
 
-def _device(path: Path) -> int:
+def device_of(path: Path) -> int:
+    """The device that a path is on; 0 of one that cannot be read."""
     try:
         return path.stat().st_dev
     except OSError:
