@@ -53,9 +53,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
-    epilog="Every command takes --json. `data` works on the hospital's folder node, the others on the latest run, "
-    "unless --dir names another. "
-    f"{RESEARCH_ONLY}",
+    epilog=f"{RESEARCH_ONLY} Every command takes --json. `data` works on the hospital's folder node, the others on the "
+    "latest run, unless --dir names another.",
 )
 
 

@@ -9,6 +9,7 @@ import typer
 
 from hmchain.application.data import scoring
 from hmchain.application.data.scoring import ScoredCollection
+from hmchain.application.pages.figures import plural
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.command import ReadCommand
@@ -88,7 +89,7 @@ def _show_score(scored: ScoredCollection) -> None:
         ((name, done, of, f"{done / of:.2%}") for name, (done, of) in as_table(score).items() if of),
     )
     for action, path, count in list(scoring.failures(score))[:_SHOWN]:
-        output.say(f"{action} of {path}: not done {count} times")
+        output.say(f"{action} of {path}: not done {plural(count, 'time')}")
     held = ", ".join(f"{count} {code}" for code, count in sorted(score.missing.items()))
     output.say(
         f"{score.objects} objects came out, {score.reviewed} of them past a reviewer" + (f"; held: {held}" * bool(held))
