@@ -134,12 +134,12 @@ def _cut(ink: Plane) -> Plane:
 
 def write(r: Generator, plane: Plane, label: NDArray[np.int8], noise: float) -> None:
     """Write one to several lines in one style into an image; `label` gets 1 where they are, -1 where nobody can say."""
-    heights = np.log((7, 44))
+    heights = np.log((7, 64))
     height = float(np.exp(r.uniform(*heights))) if r.random() < 0.3 else float(np.exp(r.uniform(*np.log((8, 22)))))
     file = "hershey" if r.random() < 0.18 else fonts()[r.integers(len(fonts()))]
     turn = float(r.choice([0, 0, 0, 0, 0, 90, 270, 180, r.uniform(-45, 45), r.uniform(-180, 180)]))
-    if r.random() < 0.15:
-        turn = float(r.choice([-1, 1]) * r.uniform(25, 65))
+    if r.random() < 0.25:
+        turn = float(r.choice([-1, 1]) * r.uniform(5, 65))
     lines = [words(r) for _ in range(int(r.choice([1, 1, 1, 2, 3, 5])))]
     if r.random() < 0.07:
         lines = [str(r.choice(list("RLAPHFISRL")))]

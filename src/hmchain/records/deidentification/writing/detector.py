@@ -19,7 +19,7 @@ _PIXELS_MAX = 1 << 28
 _HALVED_MIN = 32
 """Pixels to a side of the smallest copy: an image is looked at whole, at a half, a quarter and so on, for letters that
 are larger and larger."""
-UNSAFE, LOOK = 0.8, 0.5
+UNSAFE, LOOK = 0.8, 0.25
 """Scores from which a region is writing, and from which a person looks: the operating curve is in the docs."""
 _OUTSKIRTS = 0.5
 """A region reaches as far as cells score so much of its threshold: not all of a word is equally sure."""
@@ -51,10 +51,11 @@ class Scores:
         """Rectangles of pixels with a margin of a cell, since a letter's end may lie in the next.
 
         A smaller copy must be surer to make a person look: from afar a row of sections or of vertebrae looks like
-        letters, and those that are found in the whole image need no second look. Large words need not be surer.
+        letters, and those that are found in the whole image need no second look. Large words need not be surer, but
+        in the smallest copies, where a chest with a ruler beside it is one.
         """
         side, surer = CELL * times, 1 - (1 - look) / times**2
-        least = min(surer, unsafe)
+        least = min(surer, 1 - (1 - unsafe) / max(times / 4, 1) ** 2)
         for one in regions(scores, least, least * _OUTSKIRTS)[:_REGIONS_MAX]:
             if one.score < surer and max(one.width, one.height) < _WORD * min(one.width, one.height):
                 continue

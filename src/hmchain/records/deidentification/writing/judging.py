@@ -32,6 +32,8 @@ STRIP, STRIP_OF_PAGE = 32, 8
 """Times as long as wide, from which an image is none of anything, and frames are the strips of a page."""
 SMALL_MAX = 96
 """An image of at most so many pixels both ways is looked at in twice its size."""
+SMALL_LOOK = 0.65
+"""The score from which a person looks at one: a series of functional MR has thousands of mosaics of dozens of tiles."""
 BLANKED_MAX = 0.4
 """The share of an image that is blanked without a person: of a page of a report nothing else would be left."""
 _MARGIN = 8
@@ -101,7 +103,8 @@ def closely(look: Look, plane: Plane) -> Writing:
     if max(plane.shape) > SMALL_MAX:
         return look(plane)
     found = look(_doubled(_doubled(plane.astype(np.float64)).T).T)
-    return Writing(found.verdict, tuple(_halved(region) for region in found.regions))
+    regions = tuple(_halved(region) for region in found.regions if region.score >= SMALL_LOOK)
+    return Writing(found.verdict if regions or not found.regions else Verdict.CLEAN, regions)
 
 
 def _doubled(plane: Plane) -> Plane:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hmchain.records.deidentification.writing.answer import Region
 from hmchain.records.deidentification.writing.planes import CHANNELS, Levels, Plane, Shown, channels
+from hmchain.records.deidentification.writing.regions import regions
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -24,6 +26,14 @@ _STEP = 8
 PIXELS_A_TIME = 3 << 19
 _OVERLAP = 144
 """Rows that a strip shares with the next: as far as the net looks."""
+DOUBTFUL, SURE = 0.15, 0.95
+"""Scores between which a part of an image is looked at again."""
+_AGAIN_MAX = 12
+"""Parts of an image that are looked at again, the surest first."""
+_AROUND = 16
+"""Cells around a part, for the net to see what it is part of."""
+_TURNS = (1, 2, 3)
+"""Quarter turns of the looks that follow the first."""
 
 
 class Net:
@@ -36,8 +46,36 @@ class Net:
         return {"_session": None}
 
     def scores(self, plane: Plane, shown: Shown | None = None) -> Plane:
-        """A score from 0 to 1 for every cell of an image, strip by strip, so that memory is bounded by a strip."""
+        """A score from 0 to 1 for every cell of an image; what is doubtful is looked at from all four sides."""
         levels = Levels.of(plane, shown)
+        scores = self._once(plane, levels)
+        for one in regions(scores, DOUBTFUL, DOUBTFUL / 2)[:_AGAIN_MAX]:
+            if one.score < SURE:
+                self._again(plane, levels, scores, one)
+        return scores
+
+    def _again(self, plane: Plane, levels: Levels, scores: Plane, one: Region) -> None:
+        """Make the scores of a part the mean of four looks: what is writing is so on its side and upside down too."""
+        top, left = (max(at - _AROUND, 0) // 2 * 2 for at in (one.top, one.left))
+        low, right = (at + _AROUND for at in (one.top + one.height, one.left + one.width))
+        around = plane[top * CELL : low * CELL, left * CELL : right * CELL]
+        if around.size > PIXELS_A_TIME:
+            return
+        seen = _padded(around, levels)
+        inside = (
+            slice(max(one.top - 1, 0), one.top + one.height + 1),
+            slice(max(one.left - 1, 0), one.left + one.width + 1),
+        )
+        here = tuple(slice(at.start - begin, at.stop - begin) for at, begin in zip(inside, (top, left), strict=True))
+        first = _odds(scores[inside])
+        total = first.copy()
+        for turn in _TURNS:
+            turned = np.rot90(self._run(np.ascontiguousarray(np.rot90(seen, turn, (2, 3)))), -turn)
+            total += _odds(turned[here][: first.shape[0], : first.shape[1]])
+        scores[inside] = 1 / (1 + np.exp(-total / (len(_TURNS) + 1)))
+
+    def _once(self, plane: Plane, levels: Levels) -> Plane:
+        """One look, strip by strip, so that memory is bounded by a strip."""
         strip = max(PIXELS_A_TIME // plane.shape[1] // _STEP * _STEP, 2 * _OVERLAP + _STEP)
         if plane.shape[0] <= strip:
             return self._strip(plane, levels)
@@ -53,10 +91,11 @@ class Net:
 
     def _strip(self, plane: Plane, levels: Levels) -> Plane:
         rows, columns = plane.shape
-        padded = np.zeros((1, CHANNELS, -(-rows // _STEP) * _STEP, -(-columns // _STEP) * _STEP), np.float32)
-        padded[0, :, :rows, :columns] = channels(plane, levels)
-        (found,) = self._loaded().run(None, {"planes": padded})
-        scores: NDArray[np.float32] = np.asarray(found)[0, 0, : -(-rows // CELL), : -(-columns // CELL)]
+        return self._run(_padded(plane, levels))[: -(-rows // CELL), : -(-columns // CELL)]
+
+    def _run(self, planes: Plane) -> Plane:
+        (found,) = self._loaded().run(None, {"planes": planes})
+        scores: NDArray[np.float32] = np.asarray(found)[0, 0]
         return scores
 
     def _loaded(self) -> InferenceSession:
@@ -72,3 +111,18 @@ class Net:
             weights = importlib.resources.files(__package__).joinpath("net.onnx").read_bytes()
             self._session = InferenceSession(weights, options, providers=["CPUExecutionProvider"])
         return self._session
+
+
+def _padded(plane: Plane, levels: Levels) -> Plane:
+    """What the net sees of a part of an image, up to the next multiple of its step."""
+    rows, columns = plane.shape
+    padded = np.zeros((1, CHANNELS, -(-rows // _STEP) * _STEP, -(-columns // _STEP) * _STEP), np.float32)
+    padded[0, :, :rows, :columns] = channels(plane, levels)
+    return padded
+
+
+def _odds(scores: Plane) -> Plane:
+    """Scores as logarithms of odds."""
+    kept = np.clip(scores, 1e-4, 1 - 1e-4)
+    odds: Plane = np.log(kept / (1 - kept))
+    return odds
