@@ -32,8 +32,8 @@ STRIP, STRIP_OF_PAGE = 32, 8
 """Times as long as wide, from which an image is none of anything, and frames are the strips of a page."""
 SMALL_MAX = 96
 """An image of at most so many pixels both ways is looked at in twice its size."""
-SMALL_LOOK = 0.65
-"""The score from which a person looks at one: a series of functional MR has thousands of mosaics of dozens of tiles."""
+FURTHER_LOOK = 0.65
+"""The score from which a person looks where each image is many looks, through windows or at dozens of tiles."""
 BLANKED_MAX = 0.4
 """The share of an image that is blanked without a person: of a page of a report nothing else would be left."""
 _MARGIN = 8
@@ -92,7 +92,7 @@ def through(look: Callable[..., Writing], windows: Sequence[Shown]) -> Look:
     def look_through(plane: Plane) -> Writing:
         levels = Levels.of(plane) if windows else None
         narrow = [shown for shown in windows if levels and levels.hide(shown)]
-        return combined((look(plane), *(look(plane, shown) for shown in narrow))) if narrow else look(plane)
+        return combined((look(plane), *(_surer(look(plane, shown)) for shown in narrow)))
 
     return look_through
 
@@ -102,8 +102,13 @@ def closely(look: Look, plane: Plane) -> Writing:
     like nothing much."""
     if max(plane.shape) > SMALL_MAX:
         return look(plane)
-    found = look(_doubled(_doubled(plane.astype(np.float64)).T).T)
-    regions = tuple(_halved(region) for region in found.regions if region.score >= SMALL_LOOK)
+    found = _surer(look(_doubled(_doubled(plane.astype(np.float64)).T).T))
+    return Writing(found.verdict, tuple(_halved(region) for region in found.regions))
+
+
+def _surer(found: Writing) -> Writing:
+    """A verdict without its faintest doubts; one without regions is of what could not be judged."""
+    regions = tuple(region for region in found.regions if region.score >= FURTHER_LOOK)
     return Writing(found.verdict if regions or not found.regions else Verdict.CLEAN, regions)
 
 
