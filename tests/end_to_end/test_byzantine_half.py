@@ -101,8 +101,7 @@ def use_lying_apps(network: RunningNetwork, liars: str) -> list[Path]:
     orders = []
     for name in liars:
         node = network.node(name)
-        command = node.files.app_command()
-        command[1:3] = [str(APPS / "lying_app.py")]
+        command = node.files.app_command(str(APPS / "lying_app.py"))
         node.app = SupervisedProcess("the lying application", command, node.files.log)
         orders.append(node.files.directory / "lie-from")
     return orders

@@ -245,8 +245,7 @@ def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path
         node = network.node("d")
         node.stop()
         right = node.app
-        command = node.files.app_command()
-        command[1:3] = [str(APPS / "other_version_app.py")]
+        command = node.files.app_command(str(APPS / "other_version_app.py"))
         node.app = SupervisedProcess("the application of another version", command, node.files.log)
         node.app.start()
         told = "end-to-end follows protocol 2, and this program knows 3"

@@ -100,8 +100,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork
 
     def dishonest(network: RunningNetwork) -> None:
         node = network.node("d")
-        command = node.files.app_command()
-        command[1:3] = [str(APPS / "dishonest_app.py")]
+        command = node.files.app_command(str(APPS / "dishonest_app.py"))
         node.app = SupervisedProcess("the dishonest application", command, node.files.log)
 
     rules = Parameters(epoch_blocks_min=1, epoch_ms=1)
@@ -227,8 +226,7 @@ def test_5_a_node_whose_clock_is_wrong_harms_itself_alone(
 
     def skew(unstarted: RunningNetwork) -> None:
         node = unstarted.node("d")
-        command = node.files.app_command()
-        command[1:3] = [str(APPS / "skewed_app.py")]
+        command = node.files.app_command(str(APPS / "skewed_app.py"))
         node.app = SupervisedProcess("the application with a wrong clock", command, node.files.log)
         (node.files.directory / "clock-skew").write_text(str(hours * 3_600_000))
         place = tmp_path_factory.mktemp("signer") / "sock"

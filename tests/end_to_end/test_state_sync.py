@@ -35,8 +35,7 @@ def giving(dishonest: str, dishonesty: str, network: RunningNetwork) -> None:
     """Let all nodes give snapshots in many chunks, and some of them cheat."""
     for name in network.names:
         node = network.node(name)
-        command = node.files.app_command()
-        command[1:3] = [str(APPS / "giving_app.py")]
+        command = node.files.app_command(str(APPS / "giving_app.py"))
         node.app = SupervisedProcess("the giving application", command, node.files.log)
         if name in dishonest:
             (node.files.directory / "dishonesty").write_text(dishonesty)

@@ -50,8 +50,7 @@ class NetworkBed(Bed):
 
 def give_next_version(node: LocalNode) -> None:
     """Its application knows protocol 3 from its next start on."""
-    command = node.files.app_command()
-    command[1:3] = [str(APPS / "protocol_3_app.py")]
+    command = node.files.app_command(str(APPS / "protocol_3_app.py"))
     node.app = SupervisedProcess("the application of the next version", command, node.files.log)
 
 

@@ -168,8 +168,7 @@ class RunningNetwork:
     def use_crashing_app(self, name: str) -> Path:
         """Give a node, not started yet, an application that kills itself where the returned file tells it to."""
         node = self.node(name)
-        command = node.files.app_command()
-        command[1:3] = [str(APPS / "crashing_app.py")]
+        command = node.files.app_command(str(APPS / "crashing_app.py"))
         node.app = SupervisedProcess("the crashing application", command, node.files.log)
         return node.files.directory / "crash-at"
 

@@ -38,6 +38,8 @@ PAUSE_SECONDS = (0.2, 10.0)
 _STEADY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+_APPLICATION = ("-P", "-m", "hmchain.ledger.engines.cometbft")
+"""No module is taken from the folder that the command is called in."""
 SOCKET = "app.sock"
 """Where the application listens in a node's folder."""
 _SOCKET_PATH_BYTES = 104
@@ -100,11 +102,11 @@ class NodeFiles:
     sole_signer: bool = False
     """True if the node is to end when it sees that another one signs with its key."""
 
-    def app_command(self) -> list[str]:
-        """The application's command line."""
+    def app_command(self, *program: str) -> list[str]:
+        """The command line of the application, or of another program that takes its options."""
         return [
-            sys.executable, "-P", "-m", "hmchain.ledger.engines.cometbft", str(self.directory), "--genesis",
-            str(self.genesis), "--listen", self.app, "--snapshot-blocks", str(self.snapshot_blocks), "--until-eof",
+            sys.executable, *(program or _APPLICATION), str(self.directory), "--genesis", str(self.genesis),
+            "--listen", self.app, "--snapshot-blocks", str(self.snapshot_blocks), "--until-eof",
             *(["--sole-signer", str(self.home)] if self.sole_signer else []),
         ]  # fmt: skip
 
