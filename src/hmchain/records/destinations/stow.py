@@ -63,9 +63,5 @@ class StowDestination:
             case WebTrouble.UNTRUSTED:
                 hint = "give the file of the authority that signed it: --ca-file"
                 return DestinationError(f"the certificate of {self._server.url} cannot be verified", hint)
-            case WebTrouble.SILENT:
-                return MomentaryError(f"was silent for {self._server.timeout_s:g} s")
-            case WebTrouble.UNREACHABLE:
-                return MomentaryError("cannot be reached")
-            case WebTrouble.CUT_OFF:
-                return MomentaryError("broke off the connection")
+            case WebTrouble.SILENT | WebTrouble.UNREACHABLE | WebTrouble.CUT_OFF:
+                return http.passing(trouble, self._server.timeout_s)

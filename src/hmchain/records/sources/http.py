@@ -89,6 +89,17 @@ Named = Callable[[WebTrouble, str], Exception]
 """Says in a protocol's own words what is wrong with a host, or with a file: a `MomentaryError` where it may pass."""
 
 
+def passing(trouble: WebTrouble, silent_s: float) -> MomentaryError:
+    """Say of a server of DICOMweb what may pass: that it was silent for so long, could not be reached or broke off."""
+    match trouble:
+        case WebTrouble.SILENT:
+            return MomentaryError(f"was silent for {silent_s:g} s")
+        case WebTrouble.CUT_OFF:
+            return MomentaryError("broke off the connection")
+        case _:
+            return MomentaryError("cannot be reached")
+
+
 @dataclass(frozen=True)
 class WebServer:
     """The address of a server, and the way to reach it."""

@@ -103,12 +103,8 @@ class WebClient:
             case WebTrouble.UNTRUSTED:
                 hint = "give the file of the authority that signed it"
                 return SourceError(f"the certificate of {self._server.url} cannot be verified", hint)
-            case WebTrouble.SILENT:
-                return MomentaryError(f"was silent for {self._server.timeout_s:g} s")
-            case WebTrouble.UNREACHABLE:
-                return MomentaryError("cannot be reached")
-            case WebTrouble.CUT_OFF:
-                return MomentaryError("broke off the connection")
+            case WebTrouble.SILENT | WebTrouble.UNREACHABLE | WebTrouble.CUT_OFF:
+                return http.passing(trouble, self._server.timeout_s)
 
     def _check(self, response: httpx.Response, *, of_an_object: bool) -> None:
         """Raise what an answer's status means. Its text is not repeated: it may hold what was asked for."""
