@@ -16,10 +16,10 @@ from hmchain import decoding, files
 from hmchain.application.data.marks import Mark
 from hmchain.canonical import digest
 from hmchain.keys import ED25519, PublicKey
+from hmchain.records.catalogue.entries import Place
 from hmchain.records.deidentification.profile import BlankedDevice
 from hmchain.records.pipeline.review import Reviewer
 
-Place = tuple[str, int, bytes]
 _MODE = 0o600
 
 

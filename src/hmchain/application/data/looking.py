@@ -10,6 +10,7 @@ from typing import TypeVar
 from hmchain.application.data.extraction import rules_of
 from hmchain.application.site.hospital import Records
 from hmchain.records.catalogue import HeldItem
+from hmchain.records.catalogue.entries import Place
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.pipeline import review, viewing
 from hmchain.records.pipeline.rivals import Rival, rival
@@ -17,7 +18,6 @@ from hmchain.records.pipeline.viewing import View
 from hmchain.records.pipeline.workers import Deidentifiers
 
 _KEPT_VIEWS, _KEPT_THUMBS = 6, 600
-_Place = tuple[str, int, bytes]
 _T = TypeVar("_T")
 
 
@@ -26,9 +26,9 @@ class Looking:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._views: OrderedDict[_Place, View] = OrderedDict()
-        self._rivals: OrderedDict[_Place, Rival | None] = OrderedDict()
-        self._thumbs: OrderedDict[_Place, bytes | None] = OrderedDict()
+        self._views: OrderedDict[Place, View] = OrderedDict()
+        self._rivals: OrderedDict[Place, Rival | None] = OrderedDict()
+        self._thumbs: OrderedDict[Place, bytes | None] = OrderedDict()
         self._rules: dict[tuple[str, str], Deidentifiers] = {}
 
     def view(self, held: HeldItem) -> View:
@@ -77,7 +77,7 @@ class Looking:
         return self._rules[held.dataset, held.kind]
 
 
-def _kept(known: OrderedDict[_Place, _T], held: HeldItem, make: Callable[[HeldItem], _T], most: int) -> _T:
+def _kept(known: OrderedDict[Place, _T], held: HeldItem, make: Callable[[HeldItem], _T], most: int) -> _T:
     """What is made of an item, made anew unless it was among the last."""
     if held.place not in known:
         known[held.place] = make(held)

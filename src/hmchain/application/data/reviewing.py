@@ -28,7 +28,7 @@ from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.errors import HMChainError, InputError
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.decisions import Vote
-from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED, Place
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.deidentification.profile import BlankedDevice
@@ -94,7 +94,7 @@ class Desk:
         self.wanted = replace(wanted, state=PENDING)
         self.progress = Progress()
         self._items: list[HeldItem] = []
-        self._numbers: dict[tuple[str, int, bytes], int] = {}
+        self._numbers: dict[Place, int] = {}
         self._marks: dict[int, Mark] = {}
         self._devices: dict[int, BlankedDevice] = {}
         self._seen: set[int] = set()

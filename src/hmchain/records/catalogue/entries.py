@@ -96,6 +96,10 @@ class CarriedLabels:
     """Records that had one there, as another patient's."""
 
 
+Place = tuple[str, int, bytes]
+"""Of an item in quarantine: its dataset and version, and the digest that is its name there."""
+
+
 @dataclass(frozen=True)
 class HeldItem:
     """An item in quarantine. The item itself lies encrypted in the vault until somebody decides."""
@@ -123,7 +127,7 @@ class HeldItem:
     """Keyed digest of its content: what a decision about it is found by later (`Decisions`)."""
 
     @property
-    def place(self) -> tuple[str, int, bytes]:
+    def place(self) -> Place:
         """What no other item has in common with it, and items are in order of."""
         return self.dataset, self.version, self.item
 
