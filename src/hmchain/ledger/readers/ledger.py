@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import (
     datasets,
+    deeds,
     lineage,
     members,
     models,
@@ -31,6 +32,7 @@ from hmchain.ledger.readers import (
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import BlockDecision, Decisions
+from hmchain.ledger.readers.deeds import KeyDeed
 from hmchain.ledger.readers.executed import executed
 from hmchain.ledger.readers.lineage import DatasetTrace, NothingToTraceError, StudyTrace
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
@@ -176,6 +178,16 @@ class LedgerReader:
         Raises what that raises, and `transaction`.
         """
         return proof_files.prove(self._store, self.genesis, self._log.headers, self._found(prefix))
+
+    def deeds(self, keys: Collection[bytes], since: int = 1) -> list[KeyDeed]:
+        """All that these keys signed from block `since` on, refused transactions too, in order.
+
+        Raises what `require_whole` raises, or `PartialLogError` where the log begins later.
+        """
+        self.require_whole()
+        if since <= (begins := self.begins_after):
+            raise partial_log(begins, "does not show what a key signed before")
+        return list(deeds.deeds(self._store, keys, since))
 
     def _found(self, prefix: str) -> bytes:
         with self._denying_nothing(NoSuchTransactionError, "came"):
