@@ -17,7 +17,7 @@ from hmchain.application.node import folder_audit
 from hmchain.application.node.folder_audit import FolderDefectError
 from hmchain.interfaces.report.reader import ReportReader
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger import proposer
+from hmchain.ledger import proposer, protocols
 from hmchain.ledger.blocks import COMMIT
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.members import standings
@@ -248,7 +248,7 @@ def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path
         command = node.files.app_command(str(APPS / "other_version_app.py"))
         node.app = SupervisedProcess("the application of another version", command, node.files.log)
         node.app.start()
-        told = "end-to-end follows protocol 2, and this program knows 3"
+        told = f"end-to-end follows protocol {protocols.FOUNDING}, and this program knows 4"
         eventually(lambda: told in node.files.log.read_text(), "the refusal")
         for name in "abc":
             network.register(name)

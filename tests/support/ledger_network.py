@@ -13,6 +13,7 @@ from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.genesis import Genesis, found
+from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.transactions import sign
 
 NAME = "test"
@@ -31,8 +32,8 @@ def member(name: str) -> Member:
     return Member(name, name.upper(), *(signing_key(name, role).public.raw for role in ROLES), wrapping.public)
 
 
-def genesis(names: str = "abcd", parameters: Parameters | None = None) -> Genesis:
-    return found(NAME, START_MS, (member(name) for name in names), SALT, parameters)
+def genesis(names: str = "abcd", parameters: Parameters | None = None, protocol: int = FOUNDING) -> Genesis:
+    return found(NAME, START_MS, (member(name) for name in names), SALT, parameters, protocol=protocol)
 
 
 CHAIN = genesis().chain_id
@@ -78,8 +79,10 @@ class Network:
     send: Sender
 
     @classmethod
-    def found(cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None) -> Network:
-        founding, keys = genesis(names, parameters), validator_keys()
+    def found(
+        cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None, protocol: int = FOUNDING
+    ) -> Network:
+        founding, keys = genesis(names, parameters, protocol), validator_keys()
         send = Sender(chain=founding.chain_id)
         ledger = EmbeddedLedger.create(directory, founding, keys, clock_ms=send.clock)
         return cls(directory, ledger, send)

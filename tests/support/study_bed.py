@@ -42,6 +42,7 @@ from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, Pro
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NOTICE_MS
+from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.state import State
 
 STUDY = "tumours"
@@ -138,6 +139,7 @@ class Bed:
     """Of every refused transaction: height, kind of body, code."""
     notice_ms: int = NOTICE_MS
     """That the genesis demands for a change of the rules."""
+    protocol: int = FOUNDING
     counts: dict[str, int] = field(default_factory=dict)
     """Records a hospital publishes; 512 if nothing is said."""
     reread: dict[str, bytes] = field(default_factory=dict)
@@ -153,7 +155,8 @@ class Bed:
         keys = {name: repeatable_keys(name) for name in bed.names}  # they are in the chain id, that in every secret
         for name, keyring in keys.items():
             keyring.save(directory / "hospitals" / name / "keys")
-        genesis = replace(founding("test", titles, keys, bed.clock(), salt=SALT), notice_ms=bed.notice_ms)
+        genesis = founding("test", titles, keys, bed.clock(), salt=SALT, protocol=bed.protocol)
+        genesis = replace(genesis, notice_ms=bed.notice_ms)
         ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=bed.clock)
         bed.adopt(Consortium(directory, ledger, keys, bed.learn))
         return bed

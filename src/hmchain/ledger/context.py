@@ -21,6 +21,25 @@ class Credential(Record, frozen=True):
     organisation: str
     role: str
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The one role of an organisation's own key."""
+        return (self.role,)
+
+    @property
+    def person(self) -> str:
+        """Whom an organisation's own key acts as: `steward` and `scientist` are offices that somebody holds."""
+        return self.role
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A person who signed with a key of their own, in the roles that their organisation gave them."""
+
+    organisation: str
+    person: str
+    roles: tuple[str, ...]
+
 
 @dataclass(slots=True)
 class Context:
@@ -30,7 +49,7 @@ class Context:
     chain_id: str
     height: int
     time_ms: int
-    sender: Credential
+    sender: Credential | Acting
     events: list[LedgerEvent] = field(default_factory=list)
 
     def emit(self, event: LedgerEvent) -> None:
@@ -39,7 +58,7 @@ class Context:
 
     def require_role(self, *roles: str) -> None:
         """Refuse (`wrong_role`) a sender whose key has none of the roles."""
-        require(self.sender.role in roles, "wrong_role")
+        require(any(role in roles for role in self.sender.roles), "wrong_role")
 
 
 def require(condition: bool, code: str) -> None:

@@ -16,7 +16,7 @@ from hmchain.ledger.context import require_name
 from hmchain.ledger.contracts.members import membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.parameters import Founding, Parameters
-from hmchain.ledger.protocols import PROTOCOL, require_known
+from hmchain.ledger.protocols import FOUNDING, require_known
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 from hmchain.ledger.unreadable import UnreadableError
@@ -76,9 +76,10 @@ def found(
     salt: bytes,
     parameters: Parameters | None = None,
     notice_ms: int = NOTICE_MS,
+    protocol: int = FOUNDING,
 ) -> Genesis:
-    """The genesis of a chain that follows this program's rules."""
-    return Genesis(PROTOCOL, name, time_ms, tuple(members), parameters or Parameters(), salt, notice_ms)
+    """The genesis of a chain that begins with the rules of `protocol`."""
+    return Genesis(protocol, name, time_ms, tuple(members), parameters or Parameters(), salt, notice_ms)
 
 
 def require_protocol(genesis: Genesis) -> None:

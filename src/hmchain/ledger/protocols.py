@@ -27,8 +27,8 @@ from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
-PROTOCOL = 2
-"""The rules by which new chains are founded. It grows with any change of what blocks do."""
+FOUNDING = 2
+"""The rules by which new chains are founded."""
 
 NEXT_VERSION = "use the version of hmchain that the members run: it goes on from here; nothing was changed or lost"
 """The way out."""
@@ -60,7 +60,8 @@ class Rules:
         return lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(partial(contracts.decode_body, bodies=known))
 
 
-KNOWN: dict[int, Rules] = {PROTOCOL: Rules(PROTOCOL)}
+KNOWN: dict[int, Rules] = {2: Rules(2, contracts.HANDLERS_OF_2), 3: Rules(3)}
+"""A protocol's number grows with any change of what blocks do."""
 
 
 def require_known(protocol: int, what: str) -> Rules:

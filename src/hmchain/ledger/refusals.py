@@ -87,6 +87,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "exact_count": ("a count is not a power of two of at least 64", "round it down: exact counts show single patients"),
     "no_such_version": ("that version was not published", "publish it, or name another"),
     "version_withdrawn": ("records of that version were erased, and its steward withdrew it", "use the next version"),
+    "no_such_request": ("unknown request", "check its name"),
     "wrong_specification": (
         "the digest of another specification than the study's",
         "read the study again: `hmchain study show STUDY`",

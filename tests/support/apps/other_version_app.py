@@ -7,8 +7,9 @@ import sys
 from hmchain.ledger import protocols
 from hmchain.ledger.protocols import Rules
 
+LATER = max(protocols.KNOWN) + 1
 protocols.KNOWN.clear()
-protocols.KNOWN[protocols.PROTOCOL + 1] = Rules(protocols.PROTOCOL + 1)
+protocols.KNOWN[LATER] = Rules(LATER)
 
 from hmchain.ledger.engines.cometbft import __main__ as program  # noqa: E402
 

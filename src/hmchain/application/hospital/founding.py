@@ -13,6 +13,7 @@ from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.genesis import SALT_BYTES, Genesis
+from hmchain.ledger.protocols import FOUNDING
 
 
 def make_keys(directory: Path, names: Iterable[str], passphrase: str | None = None) -> dict[str, Keyring]:
@@ -46,10 +47,11 @@ def founding(
     time_ms: int,
     parameters: Parameters | None = None,
     salt: bytes | None = None,
+    protocol: int = FOUNDING,
 ) -> Genesis:
-    """The genesis of a consortium of the organisations in `titles` (name to title).
+    """The genesis of a consortium of the organisations in `titles` (name to title), by the rules of `protocol`.
 
     Without a `salt` (32 bytes) a random one is drawn.
     """
     members = (keyring.member(organisation, titles[organisation]) for organisation, keyring in keys.items())
-    return genesis_file.found(name, time_ms, members, salt or os.urandom(SALT_BYTES), parameters)
+    return genesis_file.found(name, time_ms, members, salt or os.urandom(SALT_BYTES), parameters, protocol=protocol)

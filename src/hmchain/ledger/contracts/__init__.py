@@ -1,6 +1,6 @@
 """Contracts: one module a family, each with its transaction bodies, its state records and its pure `apply`.
 
-To come beside them: policies, consents, access requests and grants.
+Which protocol has which of them is for `protocols` to say.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Body = (
 )
 """Every transaction body there is, told apart by its tag."""
 
-_FAMILIES = (
+_OF_2 = (
     membership,
     datasets,
     approvals,
@@ -44,9 +44,20 @@ _FAMILIES = (
     maintenance,
 )
 
-HANDLERS: dict[type, Callable[[Context, Any], None]] = {
-    body: handler for family in _FAMILIES for body, handler in family.HANDLERS.items()
-}
+_SINCE_3: tuple[Any, ...] = ()
+"""Families of protocol 3: people, policies, requests and the decisions on them."""
+
+Handlers = dict[type, Callable[[Context, Any], None]]
+
+
+def _handlers(families: tuple[Any, ...]) -> Handlers:
+    return {body: handler for family in families for body, handler in family.HANDLERS.items()}
+
+
+HANDLERS_OF_2: Handlers = _handlers(_OF_2)
+"""What protocol 2 does with each body that it knows."""
+HANDLERS: Handlers = HANDLERS_OF_2 | _handlers(_SINCE_3)
+"""The same of the newest protocol."""
 
 
 def decode_body(data: bytes, bodies: Any = Body) -> Body:

@@ -21,7 +21,7 @@ from hmchain.ledger.blocks import DoubleSign, SignedVote
 from hmchain.ledger.contracts.members import parameters, standings
 from hmchain.ledger.engines.embedded import EmbeddedLedger, RefusedError
 from hmchain.ledger.genesis import Genesis, GenesisError
-from hmchain.ledger.protocols import PROTOCOL, ProtocolError
+from hmchain.ledger.protocols import FOUNDING, ProtocolError
 from hmchain.ledger.readers import audit as auditing
 from hmchain.ledger.readers import replay
 from hmchain.ledger.readers.ledger import open_ledger
@@ -135,7 +135,7 @@ def test_a_ledger_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) ->
         read,
     ]
     for attempt in attempts:
-        with pytest.raises(HMChainError, match=f"{NAME} follows protocol 1, and this program knows 2") as refused:
+        with pytest.raises(HMChainError, match=f"{NAME} follows protocol 1, and this program knows 2, 3") as refused:
             attempt()
         assert "nothing was changed" in refused.value.hint
     assert contents(tmp_path) == before
@@ -147,7 +147,7 @@ def test_a_node_s_folder_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: P
     made = network_file.found([own, Introduction(member("a"), "a" * 40, "a:1")], NAME, START_MS)
     joining.adopt(folder, made)
     founding, peers = json.loads(folder.network.read_bytes())
-    assert founding[0] == PROTOCOL
+    assert founding[0] == FOUNDING
     folder.network.write_text(json.dumps([of_protocol_1(made.genesis), peers]))
     before = contents(tmp_path)
     with pytest.raises(ProtocolError, match="follows protocol 1"):
@@ -160,7 +160,7 @@ def test_a_node_s_folder_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: P
 def test_a_genesis_of_later_rules_is_named_although_its_fields_are_others(tmp_path: Path) -> None:
     path = tmp_path / "genesis.json"
     path.write_text(json.dumps([7, "later", {"whatever": "it holds"}]))
-    with pytest.raises(ProtocolError, match="later follows protocol 7, and this program knows 2"):
+    with pytest.raises(ProtocolError, match="later follows protocol 7, and this program knows 2, 3"):
         genesis_file.load(path)
 
 

@@ -21,7 +21,7 @@ from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import WrongChainError
 from hmchain.ledger.engines.cometbft.blocks import lawful, validator_updates
-from hmchain.ledger.protocols import ProtocolError, Rules
+from hmchain.ledger.protocols import FOUNDING, ProtocolError, Rules
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import TRANSACTION_BYTES_MAX, sign, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -55,11 +55,11 @@ def test_14_a_chain_of_another_protocol_is_refused(tmp_path: Path, monkeypatch: 
     """With a state of before as without one: a newer program would come to another state at some block."""
     chain = Chain.found(tmp_path / "node")
     chain.fill(2)
-    assert info(chain).app_version == chain.founding.protocol == 2
+    assert info(chain).app_version == chain.founding.protocol == FOUNDING
     genesis_file.save(chain.founding, tmp_path / "genesis.json")
     chain.app.close()
-    monkeypatch.setattr(protocols, "KNOWN", {3: Rules(3)})
-    with pytest.raises(ProtocolError, match="test follows protocol 2, and this program knows 3"):
+    monkeypatch.setattr(protocols, "KNOWN", {9: Rules(9)})
+    with pytest.raises(ProtocolError, match=f"test follows protocol {FOUNDING}, and this program knows 9"):
         chain.opened()
     with pytest.raises(ProtocolError):
         genesis_file.load(tmp_path / "genesis.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,8 +217,10 @@ def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine:
         for steward in stewards[1:3]:
             vote(steward, asked.id.hex())
         rules = rules_of(consortium.ledger.state)
-        assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2,), 3, 10)
-        assert "block 10; this program does not know it and will stop there" in rules_words(rules)
+        assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2, 3), 3, 10)
+        assert rules_words(rules).endswith("and block 10")
+        before = dataclasses.replace(rules, known=(2,))
+        assert "block 10; this program does not know it and will stop there" in rules_words(before)
         with pytest.raises(UselessProposalError, match="another upgrade is agreed on"):
             members.propose(stewards[0], members.upgrade(stewards[0], 3, None, 11))
         asked = members.propose(stewards[0], members.calling_off(stewards[0]))

@@ -49,7 +49,7 @@ def _close(context: Context, body: CloseStudy) -> None:
     study = studies.require_study(context.state, body.study)
     require(study.status not in studies.OVER, "study_closed")
     organisation = context.sender.organisation
-    if context.sender.role == SCIENTIST:
+    if SCIENTIST in context.sender.roles:
         require(organisation == study.progress.proposer, "not_the_proposer")
         _end(context, study, BY_PROPOSER)
         return

@@ -1,7 +1,7 @@
-"""Protocol 3, which only tests know: one rule and one migration.
+"""The next protocol, 4 on top of 3, which only tests know: one rule and one migration.
 
 The rule: an update that is committed in a round is counted, a record a participant of a study. The migration: what
-protocol 2 did not count is made good when the record is first touched, from the number of rounds that were before.
+protocol 3 did not count is made good when the record is first touched, from the number of rounds that were before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hmchain.ledger.events import StudyAct
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Table
 
-PROTOCOL = 3
+PROTOCOL = 4
 
 
 class Commits(Record, frozen=True):
@@ -37,7 +37,7 @@ class UpdateCounted(StudyAct, frozen=True, tag="update.counted"):
 
 
 def commits(state: State, study: str, organisation: str) -> Commits | None:
-    """What is counted of a participant; None before protocol 3 touched it."""
+    """What is counted of a participant; None before this protocol touched it."""
     return _COMMITS.get(state, study, organisation)
 
 
@@ -56,7 +56,7 @@ RULES = Rules(PROTOCOL, handlers={**contracts.HANDLERS, CommitUpdate: _commit})
 
 @contextmanager
 def known() -> Iterator[None]:
-    """A program that knows protocol 3, as long as this lasts."""
+    """A program that knows the next protocol, as long as this lasts."""
     protocols.KNOWN[PROTOCOL] = RULES
     try:
         yield

@@ -1,4 +1,4 @@
-"""A node's application of the next version: it knows protocol 3 too."""
+"""A node's application of the next version: it knows the protocol that only tests know."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hmchain.ledger.engines.cometbft import __main__ as program
-from support import protocol_3
+from support import next_protocol
 
 if __name__ == "__main__":
-    with protocol_3.known():
+    with next_protocol.known():
         sys.exit(program.main())

@@ -1,0 +1,150 @@
+"""Permits: what all decisions on a request together allow, at a block's time.
+
+Nothing is stored: a permit follows from the request's last submission, each hospital's word on it, and who of its
+people counts now. So whatever ends one of these ends the permit with it, at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hmchain.canonical import digest
+from hmchain.ledger.contracts.data import datasets, requests
+from hmchain.ledger.contracts.data.requests import Decided, Handling, Kind, Request, Status, Submission
+from hmchain.ledger.contracts.members import membership, people
+from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """One dataset version that may be used."""
+
+    organisation: str
+    dataset: str
+    version: int
+    until_ms: int
+    """The last moment at which it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What may be done, with which data, by whom."""
+
+    request: str
+    version: int
+    """Of the request."""
+    kind: Kind
+    purposes: tuple[str, ...]
+    plan: bytes
+    """Digest of the plan (`plan_digest`)."""
+    allowed: tuple[Allowed, ...]
+    """In order of organisation and dataset."""
+    persons: tuple[PersonRef, ...]
+    """The applicant and the members who were decided on and still take part, in order."""
+
+
+def plan_digest(plan: bytes) -> bytes:
+    """The name of what is to be computed (32 bytes)."""
+    return digest("hmchain plan", plan)
+
+
+def permit(state: State, request: str, time_ms: int) -> Permit | None:
+    """What a request allows at a block time; None if that is nothing."""
+    entry = requests.request(state, request)
+    submitted = _in_force(state, entry)
+    if entry is None or submitted is None:
+        return None
+    content = requests.content(state, request, entry.version)
+    words = requests.handlings(state, request, entry.version)
+    allowed = tuple(
+        Allowed(word.organisation, word.dataset, use.version, word.until_ms)
+        for use, word in zip(content.datasets if content else (), words, strict=True)
+        if _holds(state, submitted, word, use.version, time_ms)
+    )
+    if content is None or not allowed:
+        return None
+    persons = _people(state, entry, submitted)
+    return Permit(request, entry.version, content.kind, content.purposes, plan_digest(content.plan), allowed, persons)
+
+
+def authorised(
+    state: State,
+    organisation: str,
+    request: str,
+    time_ms: int,
+    *,
+    kind: Kind,
+    plan: bytes,
+    dataset: str,
+    version: int,
+    purpose: str,
+) -> bool:
+    """Whether a hospital allows, at this block time, that its dataset version is used so.
+
+    `plan` is the encoding of what is to be computed, as the request's content has it.
+    """
+    entry = requests.request(state, request)
+    submitted = _in_force(state, entry)
+    if entry is None or submitted is None:
+        return False
+    content = requests.content(state, request, entry.version)
+    word = requests.handling(state, entry, organisation, dataset)
+    if content is None or word is None:
+        return False
+    asked = (content.kind, content.plan) == (kind, plan) and purpose in content.purposes
+    named = requests.DatasetVersion(organisation, dataset, version) in content.datasets
+    return asked and named and _holds(state, submitted, word, version, time_ms)
+
+
+def is_over(state: State, request: str, organisation: str, time_ms: int) -> bool:
+    """Whether nothing of a hospital is allowed under a request any more, and never will be again.
+
+    A hospital's yes that ended, by its word or by its date, does not come back with another version: who wants to go on
+    copies the request.
+    """
+    entry = requests.request(state, request)
+    if entry is None or entry.status is Status.CLOSED or not membership.is_active(state, organisation):
+        return True
+    if people.is_gone(state, entry.applicant):
+        return True
+    words = requests.handlings(state, request, entry.version, organisation)
+    return bool(words) and all(has_ended(word, time_ms) for word in words)
+
+
+def has_ended(word: Handling, time_ms: int) -> bool:
+    """Whether a hospital's yes was in force and is no more."""
+    return word.status is Decided.REVOKED or (word.status is Decided.APPROVED and time_ms > word.until_ms)
+
+
+def _in_force(state: State, entry: Request | None) -> Submission | None:
+    """The submission that decisions are about, if whoever made it still asks."""
+    if entry is None or entry.status not in (Status.SUBMITTED, Status.RETURNED):
+        return None
+    submitted = requests.submission(state, entry.name, entry.version)
+    stands = submitted is not None and submitted.applicant == entry.applicant
+    return submitted if stands and people.is_active(state, entry.applicant) else None
+
+
+def _holds(state: State, submitted: Submission, word: Handling, version: int, time_ms: int) -> bool:
+    if word.status is not Decided.APPROVED or time_ms > word.until_ms:
+        return False
+    if not membership.is_active(state, word.organisation) or not _accepted_by_all(state, submitted, word):
+        return False
+    published = datasets.version(state, word.organisation, word.dataset, version)
+    return published is not None and not published.withdrawn
+
+
+def _accepted_by_all(state: State, submitted: Submission, word: Handling) -> bool:
+    """Whether the applicant and every member who still counts accepted the terms of a hospital's yes."""
+    entry = requests.request(state, word.request)
+    return entry is not None and all(
+        set(word.licences) <= set(requests.accepted(state, word.request, person))
+        for person in _people(state, entry, submitted)
+    )
+
+
+def _people(state: State, entry: Request, submitted: Submission) -> tuple[PersonRef, ...]:
+    """Who was decided on, still takes part, and counts now; in order."""
+    members = (person for person in submitted.members if person in entry.members)
+    return tuple(person for person in sorted((submitted.applicant, *members)) if people.is_active(state, person))
