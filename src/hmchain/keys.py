@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
@@ -163,6 +164,25 @@ class WrappedKey(Record, frozen=True):
     def holds(self, secret_bytes: int) -> bool:
         """Whether suite and size are those of a secret of so many bytes; whether it opens only its reader knows."""
         return self.suite == HYBRID_SUITE and len(self.sealed) == _SEALED_MORE_BYTES + secret_bytes
+
+
+class WrappedFor(Record, frozen=True):
+    """A secret that is sealed to several readers, as one of them gets it."""
+
+    reader: str
+    wrapped: WrappedKey
+
+
+def wrap_for(
+    secret: bytes, readers: Iterable[tuple[str, WrappingPublicKey]], info: Callable[[str], bytes]
+) -> tuple[WrappedFor, ...]:
+    """Seal `secret` to readers by name and public key, in order of name; `info` is the context of each."""
+    return tuple(WrappedFor(name, public.wrap(secret, info(name))) for name, public in sorted(readers))
+
+
+def wrapped_to(reader: str, sealed: Iterable[WrappedFor]) -> WrappedKey | None:
+    """What is sealed to a reader; None if nothing is."""
+    return next((each.wrapped for each in sealed if each.reader == reader), None)
 
 
 @dataclass(frozen=True, repr=False)

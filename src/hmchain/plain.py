@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -35,6 +36,16 @@ def printable(text: str, *, keep: str = "") -> str:
         return letter if letter.isprintable() or letter in keep else repr(letter)[1:-1]
 
     return _BEYOND_ASCII.sub(shown, text)
+
+
+def readable(text: str, *, lines: bool) -> str:
+    """A text of somebody's as a terminal may show it: spaces of all kinds are spaces, control characters visible.
+
+    Its lines stay lines, or else it becomes one.
+    """
+    kept = text.replace("\r\n", "\n") if lines else " ".join(text.split())
+    spaced = "".join(" " if unicodedata.category(letter) == "Zs" or letter == "\t" else letter for letter in kept)
+    return printable(spaced, keep="\n" if lines else "").strip()
 
 
 def plain(value: Any) -> Any:

@@ -125,9 +125,14 @@ def load_proposal(path: Path) -> Proposal:
     except OSError as error:
         raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
     require_sound(found)
-    where, _, name = found.trainer.rpartition(":")
-    beside = f"{path.parent / where}:{name}" if where.endswith(".py") else found.trainer
-    return msgspec.structs.replace(found, trainer=beside)
+    return beside(found, path.parent)
+
+
+def beside(proposal: Proposal, folder: Path) -> Proposal:
+    """The same, with its trainer's file found beside its own, which lies in `folder`."""
+    where, _, name = proposal.trainer.rpartition(":")
+    trainer = f"{folder / where}:{name}" if where.endswith(".py") else proposal.trainer
+    return msgspec.structs.replace(proposal, trainer=trainer)
 
 
 def require_sound(proposal: Proposal) -> None:

@@ -8,7 +8,6 @@ digest of the text. The digest is salted: who guesses a text learns from the led
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,8 +17,8 @@ from hmchain.application.learning.pinned import WordsPin
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.canonical import digest as digest_of
 from hmchain.errors import InputError, StudyError
-from hmchain.keys import Redacted, SecretKey, WrappedKey, WrappingKey, WrappingPublicKey
-from hmchain.plain import printable
+from hmchain.keys import Redacted, SecretKey, WrappedFor, WrappingKey, WrappingPublicKey, wrap_for, wrapped_to
+from hmchain.plain import readable
 from hmchain.records.envelope import open_envelope, seal
 from hmchain.records.objects import address_of
 
@@ -74,13 +73,8 @@ class Words(Redacted, Record, frozen=True):
         return digest_of(_LABEL, self.salt, encode(self.description))
 
 
-class _Wrapped(Record, frozen=True):
-    organisation: str
-    wrapped: WrappedKey
-
-
 class _Sealed(Record, frozen=True):
-    readers: tuple[_Wrapped, ...]
+    readers: tuple[WrappedFor, ...]
     envelope: bytes
 
 
@@ -98,7 +92,7 @@ def describe(table: dict[str, str]) -> Description:
     known = Description.__struct_fields__
     if unknown := sorted(table.keys() - set(known)):
         raise DescriptionError(f"a description has no {unknown[0]!r}", f"it has {', '.join(known)}")
-    filled = {name: _cleaned(value, lines=name == "text") for name, value in table.items()}
+    filled = {name: readable(value, lines=name == "text") for name, value in table.items()}
     description = Description(**({"title": "", "text": "", "contact": ""} | filled))
     require_readable(description)
     return description
@@ -112,13 +106,6 @@ def require_readable(description: Description) -> None:
             raise DescriptionError(f"description.{name} is empty", "title, text and contact are what people ask first")
         if len(value) > most:
             raise DescriptionError(f"description.{name} has {len(value)} characters", f"at most {most}; give a link")
-
-
-def _cleaned(text: str, *, lines: bool) -> str:
-    """A text as a terminal may show it: spaces of all kinds are spaces, control characters visible."""
-    kept = text.replace("\r\n", "\n") if lines else " ".join(text.split())
-    spaced = "".join(" " if unicodedata.category(letter) == "Zs" or letter == "\t" else letter for letter in kept)
-    return printable(spaced, keep="\n" if lines else "").strip()
 
 
 def seal_description(
@@ -136,9 +123,7 @@ def seal_description(
     salt = salt or secrets.token_bytes(_SALT_BYTES)
     words = Words(salt, description, bytes(-len(encode(Words(salt, description, b""))) % _PADDED_BYTES))
     key = SecretKey.generate()
-    readers = tuple(
-        _Wrapped(name, public.wrap(key.raw, _context(chain_id, study, name))) for name, public in sorted(members)
-    )
+    readers = wrap_for(key.raw, members, lambda name: _context(chain_id, study, name))
     data = encode(_Sealed(readers, seal(encode(words), key, _context(chain_id, study))))
     return SealedWords(WordsPin(words.digest, address_of(data), len(data)), words, data)
 
@@ -154,7 +139,7 @@ def open_description(
         sealed = decode(data, _Sealed)
     except NotCanonicalError as error:
         raise _differs(study) from error
-    mine = next((each.wrapped for each in sealed.readers if each.organisation == organisation), None)
+    mine = wrapped_to(organisation, sealed.readers)
     if mine is None:
         what = f"the description of {study} is not sealed to {organisation}"
         raise OtherDescriptionError(what, "it was no member yet when the study was proposed: ask its contact")
@@ -183,7 +168,7 @@ def require_sound(pin: WordsPin, study: str) -> None:
 def shown(description: Description) -> Description:
     """The description as a terminal may show it, every field but the text in one line, whoever made it."""
     fields = asdict(description).items()
-    return replace(description, **{name: _cleaned(value, lines=name == "text") for name, value in fields})
+    return replace(description, **{name: readable(value, lines=name == "text") for name, value in fields})
 
 
 def _differs(study: str) -> OtherDescriptionError:

@@ -29,6 +29,7 @@ class Kind(Enum):
         "a hospital's records and what they are found by: `hmchain data vault verify`, `hmchain data verify DATASET`"
     )
     TEXT = "descriptions of studies: each is held against the digest that its study pins before it is shown"
+    DOCUMENT = "which documents of requests were sealed before: digests, and nothing of what they say"
     AGENT = "what an agent keeps, sealed under its own key: it opens it, or refuses to begin"
     ENGINE = "CometBFT's own: it checks its blocks when it starts, `hmchain node status` names damage"
     SNAPSHOT = "snapshots for nodes that join: they hold them against a signed header"
@@ -67,6 +68,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"state-sync\.json", Kind.STORY),
     (r"sent/.+", Kind.SENT),
     (r"(?:.*/)?texts/[^/]+\.words", Kind.TEXT),
+    (r"(?:.*/)?documents/.+", Kind.DOCUMENT),
     (r"(?:.*/)?agent\.db", Kind.AGENT),
     (r"(?:.*/)?engine/.+", Kind.ENGINE),
     (r"(?:.*/)?snapshots/.+", Kind.SNAPSHOT),

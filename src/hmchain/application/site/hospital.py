@@ -174,6 +174,15 @@ class HospitalFolder:
         """The description of a study, as the study pins it."""
         return self.texts / f"{study}.words"
 
+    @property
+    def documents(self) -> Path:
+        """Which documents of requests it has sealed, and to whom."""
+        return self.path / "documents"
+
+    def document(self, name: str) -> Path:
+        """The digest that the ledger has of a document which was sealed; `name` is of document and readers."""
+        return self.documents / name
+
     def card(self, dataset: str, number: int) -> Path:
         """The page of a version's card."""
         return self.cards / f"{dataset}-{number}.html"

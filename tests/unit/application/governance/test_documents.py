@@ -1,0 +1,184 @@
+"""Documents of requests: their readers read them, nobody else does, and with its key a document is gone for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.governance import form
+from hmchain.application.governance.documents import (
+    FILE_BYTES_MAX,
+    Document,
+    DocumentError,
+    Documents,
+    Media,
+    NoReaderError,
+    OtherDocumentError,
+    file_document,
+    readers_of,
+    text_document,
+)
+from hmchain.canonical import encode
+from hmchain.keys import UnwrapError, WrappingKey
+from hmchain.ledger.contracts.members import membership
+from hmchain.records.objects import MissingObjectError
+from support.paths import REPOSITORY
+from support.study_bed import Bed
+
+CHAIN, REQUEST = "test-1", "relapse"
+YES = "Yes."
+EVIL = "approved\x1b[2J\x1b]0;pwned\x07 by\u202e east\r\nspecification deadbeef"
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run")
+    yield bed
+    bed.close()
+
+
+def of(bed: Bed, name: str) -> Documents:
+    hospital = bed.consortium.hospitals[name]
+    return Documents(hospital.folder, lambda: bed.consortium.objects, lambda: hospital.keys.wrapping)
+
+
+def put(bed: Bed, document: Document, *readers: str) -> bytes:
+    return of(bed, "west").put(CHAIN, REQUEST, document, readers_of(bed.state, readers))
+
+
+def stored(bed: Bed) -> bytes:
+    """All that lies in the store."""
+    paths = bed.consortium.directory.joinpath("objects").rglob("*")
+    return b"".join(path.read_bytes() for path in paths if path.is_file())
+
+
+def test_its_readers_read_it_and_no_other_member_does(bed: Bed) -> None:
+    digest = put(bed, text_document("Do early changes tell who will relapse?"), "west", "east")
+    for name in ("west", "east"):
+        assert of(bed, name).read(CHAIN, REQUEST, digest).text == "Do early changes tell who will relapse?"
+    with pytest.raises(NoReaderError, match="not sealed to north"):
+        of(bed, "north").read(CHAIN, REQUEST, digest)
+    thief = Documents(bed.consortium.hospitals["east"].folder, lambda: bed.consortium.objects, WrappingKey.generate)
+    with pytest.raises(UnwrapError):
+        thief.read(CHAIN, REQUEST, digest)
+    assert b"relapse?" not in stored(bed)
+
+
+def test_a_removed_organisation_gets_no_key_of_a_new_document(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [member for member in membership.active_members(bed.state) if member.organisation != "east"]
+    monkeypatch.setattr(membership, "active_members", lambda state: left)
+    digest = put(bed, text_document("new"), "west", "east", "north")
+    with pytest.raises(NoReaderError):
+        of(bed, "east").read(CHAIN, REQUEST, digest)
+    assert of(bed, "north").read(CHAIN, REQUEST, digest).text == "new"
+
+
+def test_a_redacted_attachment_opens_for_nobody_though_its_ciphertext_stays(bed: Bed) -> None:
+    before = stored(bed)
+    digest = put(bed, text_document("a name that should not be here"), "west", "east")
+    of(bed, "west").destroy(digest)
+    for name in ("west", "east"):
+        with pytest.raises(MissingObjectError):
+            of(bed, name).read(CHAIN, REQUEST, digest)
+    assert len(stored(bed)) > len(before)
+    assert put(bed, text_document("a name that should not be here"), "west", "east") != digest
+
+
+def test_a_guessable_comment_cannot_be_confirmed_from_the_ledger(bed: Bed) -> None:
+    """Nothing that somebody without a key can compute of a guess is what the ledger or the store has."""
+    digests = {put(bed, text_document(YES), *readers) for readers in (("west",), ("west", "east"), ("west", "north"))}
+    assert len(digests) == 3
+    others = {of(bed, name).put(CHAIN, REQUEST, text_document(YES), readers_of(bed.state, ["west"]))
+              for name in bed.names}  # fmt: skip
+    assert len(others) == len(bed.names)
+    ciphertexts = [path.stat().st_size for path in (bed.consortium.directory / "objects").rglob("*") if path.is_file()]
+    longer = put(bed, text_document("No, since the ethics letter says nothing of images."), "west")
+    assert bed.consortium.objects.size(longer) in ciphertexts, "what is said shows in no size"
+
+
+def test_the_same_again_for_the_same_readers_is_the_same_digest(bed: Bed) -> None:
+    """So a command that was cut short asks for no other when it is given again."""
+    assert put(bed, text_document(YES), "west", "east") == put(bed, text_document(YES), "west", "east")
+
+
+def test_a_document_of_one_request_passes_for_none_of_another(bed: Bed) -> None:
+    digest = put(bed, text_document(YES), "west")
+    with pytest.raises(UnwrapError):
+        of(bed, "west").read(CHAIN, "other", digest)
+
+
+def test_what_is_found_in_its_place_is_said_to_be_another(bed: Bed) -> None:
+    for data in (b"", b"noise", encode([1, 2])):
+        digest = bed.consortium.objects.put(data)
+        with pytest.raises(OtherDocumentError, match="not what the ledger names"):
+            of(bed, "west").read(CHAIN, REQUEST, digest)
+    with pytest.raises(OtherDocumentError):
+        of(bed, "west").read(CHAIN, REQUEST, b"short")
+
+
+def test_escape_sequences_in_a_comment_are_shown_and_not_obeyed(bed: Bed) -> None:
+    """Its author's program need not clean it."""
+    digest = put(bed, Document(Media.TEXT, f"a\n{EVIL}.txt", EVIL.encode()), "west", "east")
+    found = of(bed, "east").read(CHAIN, REQUEST, digest)
+    for shown in (found.text, found.title, text_document(EVIL).text):
+        assert not {"\r", "\x1b", "\x07", "\u202e"} & set(shown)
+    assert "\n" not in found.title
+    assert "approved" not in repr(found), "nothing of a text in a log or traceback"
+
+
+def test_an_oversized_attachment_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:
+    big = tmp_path / "scan.pdf"
+    with big.open("wb") as file:
+        file.write(b"%PDF-1.7")
+        file.truncate(FILE_BYTES_MAX + 1)
+    with pytest.raises(DocumentError, match=r"scan\.pdf is too large .*8 MiB"):
+        file_document(big)
+    with pytest.raises(DocumentError, match="8001 characters"):
+        text_document("x" * 8001)
+
+
+@pytest.mark.parametrize(
+    ("data", "media"),
+    [
+        (b"%PDF-1.7 ...", Media.PDF),
+        (b"\x89PNG\r\n\x1a\n...", Media.PNG),
+        (b"\xff\xd8\xff...", Media.JPEG),
+        ("grüße".encode(), Media.TEXT),
+    ],
+)
+def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path: Path, data: bytes, media: Media) -> None:
+    path = tmp_path / "run-me.exe"
+    path.write_bytes(data)
+    assert file_document(path) == Document(media, "run-me.exe", data)
+
+
+@pytest.mark.parametrize("data", [b"\x7fELF\x02\x01", b"MZ\x90\x00\x03", b"", b"PK\x03\x04\xff\xfe"])
+def test_what_no_person_reads_cannot_be_attached(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "protocol.pdf"
+    path.write_bytes(data)
+    with pytest.raises(DocumentError, match=r"protocol\.pdf"):
+        file_document(path)
+
+
+def test_a_form_keeps_what_was_answered_and_says_what_was_not() -> None:
+    table = {"title": "Relapse  after\nsurgery", "use": "Who relapses?\nBy MRI.", "contact": "Dr West, +49 1"}
+    made = form.form_of(table)
+    assert made.title == "Relapse after surgery" and made.use == "Who relapses?\nBy MRI."
+    assert form.from_document(form.as_document(made)) == made
+    assert [field.name for field in form.unanswered(made)][:2] == ["benefit", "applicant"]
+    assert dict(form.answered(made))["use"] == "Who relapses?\nBy MRI."
+    for wrong, key in (({"title": ""}, r"form\.title is empty"), ({"titel": "x"}, "no 'titel'"),
+                       ({"title": "x" * 121}, r"form\.title has 121")):  # fmt: skip
+        with pytest.raises(DocumentError, match=key):
+            form.form_of(table | wrong)
+    with pytest.raises(OtherDocumentError):
+        form.from_document(form.as_document(replace(made, contact=" ")))
+
+
+def test_the_reference_names_every_question_of_the_form_with_its_article() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "requests.md").read_text("utf-8")
+    for field in form.FIELDS:
+        assert f"| `{field.name}` | {field.asks}{' (needed)' * field.needed} | {field.article or '-'} |" in page
