@@ -81,6 +81,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "not_jailed": ("unjailing who is not in jail", "nothing to do"),
     "dataset_exists": ("the name is registered", "publish a new version instead"),
+    "bad_query": (
+        "a count's query or epsilon is out of its bounds, or not in its normal form",
+        "`hmchain cohort count` makes one that is",
+    ),
     "bad_schema": ("sizes, channels or classes out of range", "correct the schema"),
     "no_such_dataset": ("the organisation has no such dataset", "register it"),
     "wrong_version": ("not the next version", "publish the next number"),

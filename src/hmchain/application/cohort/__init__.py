@@ -1,0 +1,1 @@
+"""Counting people: questions as text, and what a hospital's own records answer."""

@@ -1,0 +1,46 @@
+"""Counting people in a version of a dataset: one after the other, so that memory holds one person's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hmchain.application.cohort.fhir_facts import fhir_facts
+from hmchain.application.cohort.omop_facts import omop_facts
+from hmchain.application.cohort.persons import About, Fact, Person, is_true
+from hmchain.errors import DataError
+from hmchain.ledger.contracts.data.queries import Clause
+from hmchain.plain import Progress, tell
+from hmchain.records.vault import Vault
+
+_PARQUET = b"PAR1"
+
+
+class NotCountableError(DataError):
+    """Records of another form than those that people can be counted in."""
+
+    code = "not_countable"
+
+
+def count_people(vault: Vault, dataset: str, version: int, query: Clause, progress: Progress | None = None) -> int:
+    """The number of people in a version of whom a query is true: each pseudonym once, however many records it has.
+
+    Raises `NotCountableError` for records that are neither FHIR resources nor tables, or an error of the vault.
+    """
+    subjects = vault.subjects(dataset, version)
+    found = 0
+    for done, subject in enumerate(subjects, 1):
+        person = Person()
+        for data in vault.read_subject(dataset, version, subject):
+            person.learn(_facts(data, dataset))
+        found += is_true(query, person)
+        tell(progress, done, len(subjects))
+    return found
+
+
+def _facts(data: bytes, dataset: str) -> Iterator[About | Fact]:
+    if data.startswith(b"{"):
+        return fhir_facts(data)
+    if data.startswith(_PARQUET):
+        return omop_facts(data)
+    what = f"{dataset} has records in which people cannot be counted"
+    raise NotCountableError(what, "count in datasets of FHIR resources or of OMOP tables")
