@@ -1,0 +1,242 @@
+"""The file in which somebody asks for data: TOML, checked key by key before anything else happens."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hmchain import decoding
+from hmchain.application.governance.form import Form, form_of
+from hmchain.application.governance.purposes import terms
+from hmchain.application.governance.study_file import Proposal, beside
+from hmchain.application.governance.study_file import require_sound as require_sound_study
+from hmchain.errors import InputError
+from hmchain.files import read_toml
+from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.data.requests import SUMMED, DocumentKind, Kind
+
+DAY_MS = 86_400_000
+PURPOSES = {
+    "general-research": "DUO:0000042",
+    "health-research": "DUO:0000006",
+    "disease-research": "DUO:0000007",
+    "ancestry-research": "DUO:0000011",
+    "clinical-care": "DUO:0000043",
+}
+"""Words that may stand for a purpose's code."""
+ATTACHED = tuple(kind for kind in DocumentKind if kind is not DocumentKind.FORM)
+_DISEASE = re.compile(r"MONDO:\d{7}")
+_REGION = re.compile(r"[A-Z]{2}")
+_DATASET = re.compile(r"([^@]+)(?:@([1-9]\d{0,8}))?")
+_OF_THE_REQUEST = ("name", "datasets", "purpose", "colluders", "description")
+"""What a study's own file says itself, and the request says of one under it."""
+
+
+class RequestFileError(InputError):
+    """The file of a request cannot be used."""
+
+    code = "request_file"
+
+
+class ResourcesAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is asked of the hospitals' machines."""
+
+    rounds: int | None = None
+    """Of the study; those of `[study]` if not given."""
+    hours: int = 24
+    memory_gib: float = 4.0
+
+
+class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A request's TOML file."""
+
+    name: str
+    kind: str = Kind.TRAIN
+    purposes: tuple[str, ...] = ("health-research",)
+    """Codes of the Data Use Ontology, or the words for them in `PURPOSES`."""
+    diseases: list[str] = []
+    """Codes of the Mondo Disease Ontology."""
+    datasets: dict[str, str | list[str]]
+    """Organisation to its dataset, `NAME` or `NAME@VERSION`; several where nothing is summed."""
+    fields: list[str] = []
+    labels: list[str] = []
+    regions: list[str] = []
+    """Countries to which results go."""
+    commercial: bool = False
+    publishes: bool = True
+    until: datetime.date
+    """The last day of use."""
+    colluders: int | None = None
+    resources: ResourcesAsked = ResourcesAsked()
+    form: dict[str, str]
+    attachments: dict[str, str | list[str]] = {}
+    """Kind of document to its file or files, which lie beside this one."""
+    study: dict[str, Any] = {}
+    """As in a study's own file, without what the request says."""
+    query: dict[str, Any] = {}
+    """Of a count."""
+    copied_from: str = ""
+    """A request that this one renews."""
+    folder: str = ""
+    """Where the file lay; no key of it."""
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The purposes' codes, in order."""
+        return tuple(sorted({PURPOSES.get(each, each) for each in self.purposes}))
+
+    @property
+    def wanted(self) -> tuple[tuple[str, str, int | None], ...]:
+        """Hospital, dataset and version of all that is asked for, in order; no version means the newest."""
+        found = []
+        for organisation, names in self.datasets.items():
+            for name in [names] if isinstance(names, str) else names:
+                parts = _DATASET.fullmatch(name)
+                found.append((organisation, parts[1] if parts else name, int(parts[2]) if parts and parts[2] else None))
+        return tuple(sorted(found, key=lambda each: each[:2]))
+
+    @property
+    def until_ms(self) -> int:
+        """The end of the last day, UTC."""
+        day = datetime.datetime.combine(self.until, datetime.time(), datetime.UTC)
+        return int(day.timestamp() * 1000) + DAY_MS - 1
+
+    @property
+    def files(self) -> tuple[tuple[DocumentKind, Path], ...]:
+        """The attachments, in order of kind."""
+        return tuple(
+            (DocumentKind(kind), Path(self.folder) / path)
+            for kind, paths in sorted(self.attachments.items())
+            for path in ([paths] if isinstance(paths, str) else paths)
+        )
+
+    def described(self) -> Form:
+        """The form, checked. Raises `DocumentError`."""
+        return form_of(self.form)
+
+    def proposal(self) -> Proposal:
+        """The study of a request to train, as its own file would ask for it. Raises `RequestFileError`."""
+        if given := [key for key in _OF_THE_REQUEST if key in self.study]:
+            raise RequestFileError(f"study.{given[0]} stands in the wrong place", f"the request itself says {given[0]}")
+        table = self.study | {
+            "name": self.name,
+            "datasets": {organisation: name for organisation, name, _ in self.wanted},
+            "purpose": self.codes[0],
+            "colluders": self.colluders,
+        }
+        try:
+            found = decoding.converted(table, Proposal)
+        except msgspec.ValidationError as error:
+            reason = decoding.in_words(error, Proposal).replace("$.", "study.")
+            raise RequestFileError(reason, "docs/how-to/scientist.md has all keys of a study") from error
+        require_sound_study(found)
+        return beside(found, Path(self.folder))
+
+
+def load_request(path: Path) -> RequestFile:
+    """Read a request and check each key. Raises `RequestFileError`, `DocumentError` or `StudyFileError`."""
+
+    def wrong(reason: str) -> RequestFileError:
+        hint = "docs/how-to/request.md explains each key; `hmchain request new NAME` writes a whole file"
+        return RequestFileError(f"{path}: {reason}", hint)
+
+    try:
+        found = read_toml(path, RequestFile, wrong)
+    except OSError as error:
+        hint = "check the path; `hmchain request new NAME` writes one to fill in"
+        raise RequestFileError(f"{path} cannot be read", hint) from error
+    if found.folder:
+        raise wrong("Object contains unknown field `folder`")
+    found = msgspec.structs.replace(found, folder=str(path.parent))
+    require_sound(found)
+    return found
+
+
+def require_sound(asked: RequestFile) -> None:
+    """Refuse what no request can have, whatever the ledger says. Raises as `load_request`."""
+    _require_name("name", asked.name)
+    _require_one_of("kind", asked.kind, tuple(Kind))
+    if not asked.purposes:
+        raise RequestFileError("purposes is empty", f'say what the data are for: purposes = ["{next(iter(PURPOSES))}"]')
+    for purpose in asked.purposes:
+        _require_purpose(purpose)
+    _require_like("diseases", asked.diseases, _DISEASE, "MONDO:0005072")
+    _require_like("regions", asked.regions, _REGION, "DE")
+    for key in ("fields", "labels"):
+        for name in getattr(asked, key):
+            _require_name(key, name)
+    _require_data(asked)
+    _require_resources(asked.resources)
+    for kind in asked.attachments:
+        _require_one_of("attachments", kind, ATTACHED)
+    asked.described()
+    _require_plan(asked)
+
+
+def _require_data(asked: RequestFile) -> None:
+    if not asked.wanted:
+        raise RequestFileError("[datasets] is empty", 'name a hospital and its dataset: north = "scans"')
+    for organisation, dataset, _ in asked.wanted:
+        _require_name("datasets", organisation)
+        _require_name(f"datasets.{organisation}", dataset)
+    pairs = [each[:2] for each in asked.wanted]
+    if twice := [each for each in pairs if pairs.count(each) > 1]:
+        raise RequestFileError(f"datasets.{twice[0][0]} names {twice[0][1]} twice", "once is enough")
+    hospitals = [organisation for organisation, _, _ in asked.wanted]
+    several = [each for each in hospitals if hospitals.count(each) > 1]
+    if several and Kind(asked.kind) in SUMMED:
+        what = f"datasets.{several[0]} names several, and kind = {asked.kind!r} sums over hospitals"
+        raise RequestFileError(what, "name one dataset a hospital, or make a request for each")
+
+
+def _require_resources(asked: ResourcesAsked) -> None:
+    ranges = {"rounds": (0, 100_000), "hours": (0, 87_600), "memory_gib": (0, 65_536)}
+    for key, (least, most) in ranges.items():
+        value = getattr(asked, key)
+        if value is not None and not least <= value <= most:
+            raise RequestFileError(f"resources.{key} = {value:g} is out of range", f"it may be {least} to {most}")
+
+
+def _require_plan(asked: RequestFile) -> None:
+    if asked.study and asked.kind != Kind.TRAIN:
+        raise RequestFileError(f"[study] is for kind = 'train', and kind = {asked.kind!r}", "leave one of them out")
+    if asked.query and asked.kind != Kind.COUNT:
+        raise RequestFileError(f"[query] is for kind = 'count', and kind = {asked.kind!r}", "leave one of them out")
+    if asked.kind == Kind.TRAIN:
+        asked.proposal()
+
+
+def _require_name(key: str, name: str) -> None:
+    if not is_name(name):
+        raise RequestFileError(f"{key} = {name!r} is no name", "up to 48 of a-z, 0-9, '.', '_', '-'")
+
+
+def _require_purpose(purpose: str) -> None:
+    if PURPOSES.get(purpose, purpose) not in terms():
+        near = difflib.get_close_matches(purpose, [*PURPOSES, *terms()], n=1)
+        words = "; ".join(f"{word} ({code})" for word, code in PURPOSES.items())
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise RequestFileError(
+            f"purposes has {purpose!r}, which is no purpose",
+            f"{meant}{words}, or another code of the Data Use Ontology",
+        )
+
+
+def _require_one_of(key: str, value: str, known: Iterable[str]) -> None:
+    names = [str(each) for each in known]
+    if value not in names:
+        near = difflib.get_close_matches(value, names, n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise RequestFileError(f"{key} = {value!r} is not known", f"{meant}it may be {', '.join(names)}")
+
+
+def _require_like(key: str, values: Iterable[str], pattern: re.Pattern[str], example: str) -> None:
+    for value in values:
+        if not pattern.fullmatch(value):
+            raise RequestFileError(f"{key} has {value!r}, which is no such code", f"one looks like {example!r}")

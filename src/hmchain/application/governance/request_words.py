@@ -1,0 +1,101 @@
+"""A request in plain words: what is asked, and what it could reveal at worst."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.governance.terms import Term
+from hmchain.application.governance.terms import terms as terms_of_study
+from hmchain.canonical import decode
+from hmchain.clock import utc
+from hmchain.errors import HMChainError
+from hmchain.ledger.contracts.data.requests import Content, Kind
+from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
+
+KINDS = {
+    Kind.TRAIN: "train a model at the hospitals: records stay where they are",
+    Kind.COUNT: "count people: one sum over all hospitals, with noise",
+    Kind.STATISTICS: "compute statistics: sums over all hospitals",
+    Kind.EVALUATE: "measure how well a finished model does on records that stay where they are",
+    Kind.TRANSFER: "send records to the applicant's organisation",
+}
+_OF_THE_PLAN_ALONE = ("purpose", "data", "first model", "description", "training code", "specification")
+"""Terms of a study that its request says itself, or that are not known before it is proposed."""
+
+
+def asked_terms(content: Content) -> tuple[Term, ...]:
+    """All that a request asks for, as somebody reads it before deciding."""
+    data = ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in content.datasets)
+    resources = content.resources
+    return (
+        ("to", KINDS[content.kind]),
+        ("for", "; ".join(map(purpose_words, content.purposes))),
+        *((("about", ", ".join(content.diseases)),) if content.diseases else ()),
+        ("data", data),
+        *((("fields", ", ".join(content.fields)),) if content.fields else ()),
+        *((("labels", ", ".join(content.labels)),) if content.labels else ()),
+        ("until", f"{utc(content.until_ms)[:16]} UTC"),
+        ("results go to", ", ".join(content.regions) or "no country that is named"),
+        ("money", "somebody is to earn with it" if content.commercial else "nobody is to earn with it"),
+        ("published", "results will be" if content.publishes else "nothing will be"),
+        ("machines", f"{resources.hours} hours and {resources.memory_mib / 1024:g} GiB of memory at most"),
+        ("at worst", at_worst(content)),
+    )
+
+
+def plan_terms(content: Content) -> tuple[Term, ...]:
+    """What would be computed, in all its figures; nothing where a request has no plan."""
+    spec = study_of(content)
+    if spec is None:
+        return ()
+    found = [(name, words) for name, words in terms_of_study(spec) if name not in _OF_THE_PLAN_ALONE]
+    code = next(words for name, words in terms_of_study(spec) if name == "training code")
+    return (*found, ("training code", code), ("request", f"{content.digest.hex()}: what a decision binds"))
+
+
+def study_of(content: Content) -> StudySpec | None:
+    """The study that a request to train asks for, without its name and its first model; None for others."""
+    if content.kind is not Kind.TRAIN:
+        return None
+    try:
+        plan = decode(content.plan, StudySpec)
+        uses = tuple(DatasetUse(use.organisation, use.dataset, use.version) for use in content.datasets)
+        return replace(plan, uses=uses, rule=replace(plan.rule, participants=len(uses)))
+    except HMChainError:
+        return None
+
+
+def at_worst(content: Content) -> str:
+    """What participants and others could learn in the worst case, if all who may pool what they know do so."""
+    match content.kind:
+        case Kind.TRAIN:
+            return _of_training(content)
+        case Kind.COUNT | Kind.STATISTICS:
+            return (
+                f"sums over {len(content.datasets)} hospitals; {_together(content.colluders)}. A sum that is asked for "
+                "again with a little difference tells of the difference"
+            )
+        case Kind.EVALUATE:
+            return "the scores of a model on your records; on few records a score says something about each of them"
+        case Kind.TRANSFER:
+            return "everything: the records themselves leave the hospital, and whoever opens them can keep them"
+
+
+def _of_training(content: Content) -> str:
+    rounds, hospitals = content.resources.rounds, len(content.datasets)
+    spec = study_of(content)
+    if spec is None:
+        return "nobody can tell: the plan is not one that this version reads. Do not approve it"
+    return (
+        f"the sum of at least {spec.threshold} of {hospitals} hospitals' updates in each of {rounds} rounds; "
+        f"{_together(content.colluders)}. The model itself goes to all participants, and may tell whether a person was "
+        "among those whom it learned from: no noise is added to it"
+    )
+
+
+def _together(colluders: int) -> str:
+    if colluders == 0:
+        return "any one participant may learn what you sent, since 0 colluders are withstood"
+    promise = f"{colluders} that pool all they know see what two others or more sent, added up"
+    return f"{promise}; of {colluders + 1} nothing is promised"
