@@ -145,6 +145,71 @@ class KeyRotated(AboutMember, frozen=True, tag="key.rotated"):
     """The public key; of a wrapping key its digest."""
 
 
+class AboutPerson(AboutMember, frozen=True):
+    """Something that happened to one person of an organisation, or to an office of it."""
+
+    person: str
+
+
+class PersonInvited(AboutPerson, frozen=True, tag="person.invited"):
+    """Officers invited a person to act for the organisation."""
+
+    roles: tuple[str, ...]
+
+
+class PersonJoined(AboutPerson, frozen=True, tag="person.joined"):
+    """A person accepted the invitation, with the key that was named in it."""
+
+
+class RolesChanged(AboutPerson, frozen=True, tag="person.roles_changed"):
+    """A person has other roles."""
+
+    roles: tuple[str, ...]
+
+
+class PersonSuspended(AboutPerson, frozen=True, tag="person.suspended"):
+    """A person's key, or an office's, decides nothing for now."""
+
+    by: str
+    """Who said so: an officer, or the person."""
+
+
+class PersonReinstated(AboutPerson, frozen=True, tag="person.reinstated"):
+    """A suspended person acts again."""
+
+
+class PersonRemoved(AboutPerson, frozen=True, tag="person.removed"):
+    """A person acts for the organisation no more."""
+
+
+class PersonKeyReplaced(AboutPerson, frozen=True, tag="person.key_replaced"):
+    """A person signs with another key."""
+
+    key: bytes
+
+
+class HandedOver(AboutMember, frozen=True, tag="offices.handed_over"):
+    """The organisation's office keys decide nothing any more; its named people do."""
+
+
+class PeopleChangeAsked(AboutPerson, frozen=True, tag="people.change_asked"):
+    """An officer asked for a change of the organisation's people, which another has to confirm."""
+
+    change: bytes
+
+
+class PeopleChangeConfirmed(AboutPerson, frozen=True, tag="people.change_confirmed"):
+    """Another officer confirmed it."""
+
+    change: bytes
+
+
+class PeopleChangeDropped(AboutPerson, frozen=True, tag="people.change_dropped"):
+    """An officer took it back."""
+
+    change: bytes
+
+
 class MaintenanceAnnounced(AboutMember, frozen=True, tag="maintenance.announced"):
     """A validator will be away."""
 

@@ -24,6 +24,7 @@ from hmchain.ledger.chain import BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.learning import disputes, participation, rounds, studies
 from hmchain.ledger.contracts.members import upgrades
+from hmchain.ledger.contracts.members.enrolment import AcceptInvitation
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
@@ -84,11 +85,14 @@ def rules_at(state: State, height: int) -> Rules:
 def apply(rules: Rules, context: Context, body: Any) -> None:
     """Apply a transaction's body by the rules in force, or by those under which the round opened that it belongs to.
 
-    Raises `Refusal`, also (`wrong_protocol`) for a body that those older rules do not have.
+    Raises `Refusal`, also (`wrong_protocol`) for a body that those older rules do not have, and (`not_accepted`) of a
+    person who has not accepted the invitation.
     """
     handler = _governing(rules, context.state, body).handlers.get(type(body))
     if handler is None:
         raise Refusal("wrong_protocol")
+    if not context.sender.roles and not isinstance(body, AcceptInvitation):
+        raise Refusal("not_accepted")
     handler(context, body)
 
 

@@ -66,10 +66,56 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "already_voted": ("the organisation has voted", "once is enough"),
     "bad_parameters": ("out of range: it would stop the chain or switch a safeguard off", "see `spec.md`"),
     "bad_role": ("there is no key of that role", "steward, scientist, agent or validator"),
+    "bad_roles": (
+        "not a list of roles that people have, in order, each once",
+        "auditor, code, ethics, officer, operator, protection, scientist, steward",
+    ),
     "bad_proof_of_possession": ("the new key did not sign for taking this key's place", "sign again with the new key"),
     "not_a_validator": ("the organisation has no voting power whose key could change", ""),
     "rotated_lately": ("the validator's key changed a short while ago", "wait for 10 blocks a member"),
     "handovers_under_way": ("as many validators change keys just now as may fail", "wait for 10 blocks"),
+    "suspended_person": (
+        "the key's person, or office, is suspended",
+        "another officer reinstates it: `hmchain people reinstate`",
+    ),
+    "removed_person": ("the key's person was removed, or its office given up", "act with another person's key"),
+    "not_accepted": (
+        "the person has not accepted the invitation yet, or has no role",
+        "accept first: `hmchain people accept`",
+    ),
+    "takes_two_officers": (
+        "where there are two officers, one alone does not do this",
+        "`hmchain people replace-key scientist` asks the other",
+    ),
+    "too_many_people": (
+        "an organisation has 500 people, those that were removed among them",
+        "give a person other roles, or another key",
+    ),
+    "no_such_person": ("the organisation has no such person, or removed it", "`hmchain people list` shows them"),
+    "no_change": ("it is so already", "nothing to do"),
+    "not_active": ("only who is active can be suspended", "`hmchain people list` shows how it stands"),
+    "not_suspended": ("only who is suspended can be reinstated", "`hmchain people list` shows how it stands"),
+    "last_officer": ("it would leave the organisation without an officer", "make another person an officer first"),
+    "too_few_people": (
+        "handing over takes two named officers who are active, and a named steward",
+        "invite them first",
+    ),
+    "change_asked": (
+        "the same change waits for a second officer already",
+        "another officer confirms it: `hmchain people confirm`",
+    ),
+    "too_many_changes": ("32 changes of the organisation's people wait for a second officer", "confirm or drop one"),
+    "own_change": ("who asked for a change does not confirm it", "another officer does"),
+    "change_lapsed": (
+        "the change is older than 14 days, or who asked for it is no active officer any more",
+        "ask for it again",
+    ),
+    "no_such_change": (
+        "no such change of the organisation's people waits",
+        "`hmchain people list` shows those that do",
+    ),
+    "not_invited": ("there is no invitation to accept", "`hmchain people list` shows how it stands"),
+    "other_roles": ("other roles than those of the invitation", "read it again: `hmchain people list`"),
     "bad_maintenance": ("longer than 24 hours, or more than 7 days ahead", "announce a shorter one, or later"),
     "maintenance_lately": (
         "the organisation's last window began less than 7 days before",

@@ -30,8 +30,8 @@ from hmchain.ledger.blocks import (
     votes_root,
 )
 from hmchain.ledger.chain import well_formed
-from hmchain.ledger.context import Context, Credential
-from hmchain.ledger.contracts.members import membership, parameters, standings, upgrades
+from hmchain.ledger.context import Acting, Context, Credential
+from hmchain.ledger.contracts.members import membership, parameters, people, standings, upgrades
 from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Writes
@@ -161,8 +161,8 @@ class Machine:
         if nonce in self._nonces.fresh or nonce in self.used_nonces:
             raise Refusal("replayed")
 
-    def _require_sender(self, fields: Transaction) -> Credential:
-        return membership.require_sender(self.state, fields.sender)
+    def _require_sender(self, fields: Transaction) -> Credential | Acting:
+        return people.require_sender(self.state, fields.sender)
 
     def _apply(
         self, wire: bytes, inputs: BlockInput, authenticator: Authenticator, expiry_ms_max: int, rules: Rules

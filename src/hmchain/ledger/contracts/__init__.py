@@ -12,7 +12,7 @@ from hmchain.canonical import NotCanonicalError, decode
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, studies
-from hmchain.ledger.contracts.members import maintenance, membership, rotation, standings
+from hmchain.ledger.contracts.members import enrolment, maintenance, membership, rotation, standings
 from hmchain.ledger.transactions import Refusal
 
 Body = (
@@ -27,6 +27,7 @@ Body = (
     | standings.Bodies
     | rotation.Bodies
     | maintenance.Bodies
+    | enrolment.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -44,7 +45,7 @@ _OF_2 = (
     maintenance,
 )
 
-_SINCE_3: tuple[Any, ...] = ()
+_SINCE_3: tuple[Any, ...] = (enrolment,)
 """Families of protocol 3: people, policies, requests and the decisions on them."""
 
 Handlers = dict[type, Callable[[Context, Any], None]]

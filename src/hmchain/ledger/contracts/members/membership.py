@@ -147,18 +147,8 @@ _OPENED = Table("opened_ballots", Opened)
 
 
 def credential(state: State, public_key: bytes) -> Credential | None:
-    """Whose key this is, or was before it was replaced; None for a stranger's."""
+    """Whose key this is, or was before it was replaced, with the handle of a person as role; None for a stranger's."""
     return _KEYS.get(state, public_key)
-
-
-def require_sender(state: State, public_key: bytes) -> Credential:
-    """Who signs with this key; refuse `unknown_sender` if no member does, `retired_key` if it was replaced."""
-    known = _KEYS.get(state, public_key)
-    entry = _MEMBERS.get(state, known.organisation) if known else None
-    if known is None or entry is None or not entry.active:
-        raise Refusal("unknown_sender")
-    require(getattr(entry.member, known.role) == public_key, "retired_key")
-    return known
 
 
 def membership(state: State, organisation: str) -> Membership | None:
@@ -205,7 +195,7 @@ def admit(state: State, member: Member, height: int) -> None:
     """Add a member; refuse a name or a key that was ever used."""
     _require_admissible(state, member)
     for role in SIGNING_ROLES:
-        _claim(state, Credential(member.organisation, role), getattr(member, role))
+        claim(state, Credential(member.organisation, role), getattr(member, role))
     _MEMBERS.put(state, Membership(member, True, height), member.organisation)
 
 
@@ -215,7 +205,7 @@ def _require_admissible(state: State, member: Member) -> None:
     require(len(member.title) <= TITLE_CHARACTERS_MAX, "bad_title")
     keys = [getattr(member, role) for role in SIGNING_ROLES]
     for key in keys:
-        _require_free(state, key)
+        require_free(state, key)
     require(len(set(keys)) == len(keys), "key_taken")
     require(member.wrapping.has_form, "bad_key")
 
@@ -225,7 +215,7 @@ def change_key(state: State, owner: Credential, key: bytes) -> bytes:
     entry = _MEMBERS.get(state, owner.organisation)
     if entry is None or not entry.active:
         raise Refusal("not_a_member")
-    _claim(state, owner, key)
+    claim(state, owner, key)
     _MEMBERS.put(state, replace(entry, member=replace(entry.member, **{owner.role: key})), owner.organisation)
     former: bytes = getattr(entry.member, owner.role)
     return former
@@ -239,13 +229,14 @@ def change_wrapping_key(state: State, organisation: str, key: WrappingPublicKey)
     _MEMBERS.put(state, replace(entry, member=replace(entry.member, wrapping=key)), organisation)
 
 
-def _claim(state: State, owner: Credential, key: bytes) -> None:
+def claim(state: State, owner: Credential, key: bytes) -> None:
     """Bind a key to its owner for ever; refuse one that anybody ever had."""
-    _require_free(state, key)
+    require_free(state, key)
     _KEYS.put(state, owner, key)
 
 
-def _require_free(state: State, key: bytes) -> None:
+def require_free(state: State, key: bytes) -> None:
+    """Refuse what is no key (`bad_key`), and one that anybody ever had (`key_taken`)."""
     require(len(key) == 32, "bad_key")
     require(_KEYS.get(state, key) is None, "key_taken")
 

@@ -1,24 +1,125 @@
-"""People: members of organisations with keys and roles of their own."""
+"""People: the named persons of member organisations, their keys and roles, and whose word an organisation's is.
+
+An organisation begins with its office keys (`membership.Member`): they act as the persons "steward" and "scientist",
+and the steward's is its first officer. Officers invite persons with keys of their own (`enrolment`). A name and a key
+are given once: what a person decided stays that person's, whatever became of the key.
+"""
 
 from __future__ import annotations
 
-from hmchain.canonical import Record
-from hmchain.ledger.context import SCIENTIST, STEWARD, Acting, Credential
-from hmchain.ledger.contracts.members import membership
-from hmchain.ledger.state import State
+from collections.abc import Sequence
+from enum import StrEnum
 
+from hmchain.canonical import Record
+from hmchain.ledger.context import SCIENTIST, STEWARD, Acting, Credential, require, require_name
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+OPERATOR, AUDITOR, OFFICER = "operator", "auditor", "officer"
+ETHICS, PROTECTION, CODE = "ethics", "protection", "code"
+REVIEWERS = (CODE, ETHICS, PROTECTION)
+ROLES = tuple(sorted((STEWARD, SCIENTIST, OPERATOR, AUDITOR, OFFICER, *REVIEWERS)))
 OFFICES = (STEWARD, SCIENTIST)
-"""The persons that an organisation's own keys act as."""
+"""The persons that an organisation's office keys act as."""
+PEOPLE_MAX = 500
+"""Of one organisation, those among them that were removed: their names stay known."""
+
+
+class Status(StrEnum):
+    """How it stands with a person, or with an office key; on the ledger it is the word."""
+
+    INVITED = "invited"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REMOVED = "removed"
+
+
+ENROLLED = (Status.ACTIVE, Status.SUSPENDED)
 
 
 class PersonRef(Record, frozen=True, order=True):
-    """A person of an organisation, by the short name that the organisation gave."""
+    """Who decided or asked something: a person of an organisation."""
 
     organisation: str
     person: str
+    """A short name that the organisation gives, or of an office."""
 
     def __str__(self) -> str:
         return f"{self.organisation}/{self.person}"
+
+
+class Person(Record, frozen=True):
+    """A named person of an organisation."""
+
+    organisation: str
+    person: str
+    roles: tuple[str, ...]
+    """In order of name."""
+    key: bytes
+    """The public key, Ed25519, 32 bytes."""
+    status: Status
+    since_height: int
+    """Of the last change."""
+
+    @property
+    def ref(self) -> PersonRef:
+        """The person's name on the ledger."""
+        return PersonRef(self.organisation, self.person)
+
+
+class Office(Record, frozen=True):
+    """An office key that is not simply in use: suspended, or removed, when the organisation was handed over."""
+
+    organisation: str
+    office: str
+    status: Status
+
+
+_PEOPLE = Table("people", Person)
+_OFFICES = Table("offices", Office)
+
+
+def person(state: State, organisation: str, name: str) -> Person | None:
+    """A named person, removed ones too; None for nobody, and for an office."""
+    return _PEOPLE.get(state, organisation, name)
+
+
+def people(state: State, organisation: str) -> list[Person]:
+    """All named persons of an organisation, removed ones too, in order of name."""
+    return _PEOPLE.all(state, organisation)
+
+
+def office_status(state: State, organisation: str, office: str) -> Status:
+    """How it stands with an office key: active unless it was suspended or given up."""
+    kept = _OFFICES.get(state, organisation, office)
+    return kept.status if kept is not None else Status.ACTIVE
+
+
+def require_sender(state: State, key: bytes) -> Credential | Acting:
+    """Who signs with this key: an organisation's office or machine, or a person; without roles before the acceptance.
+
+    Refuses `unknown_sender` if no member does, `retired_key` if the key was replaced, `suspended_person` and
+    `removed_person`.
+    """
+    known = membership.credential(state, key)
+    entry = membership.membership(state, known.organisation) if known else None
+    if known is None or entry is None or not entry.active:
+        raise Refusal("unknown_sender")
+    if known.role in membership.SIGNING_ROLES:
+        require(getattr(entry.member, known.role) == key, "retired_key")
+        _require_trusted(office_status(state, known.organisation, known.role))
+        return known
+    found = _PEOPLE.get(state, known.organisation, known.role)
+    assert found is not None  # a key is bound when its person is kept
+    _require_trusted(found.status)
+    require(found.key == key, "retired_key")
+    return Acting(known.organisation, found.person, found.roles if found.status is Status.ACTIVE else ())
+
+
+def _require_trusted(status: Status) -> None:
+    require(status is not Status.REMOVED, "removed_person")
+    require(status is not Status.SUSPENDED, "suspended_person")
 
 
 def sender(of: Credential | Acting) -> PersonRef:
@@ -26,11 +127,78 @@ def sender(of: Credential | Acting) -> PersonRef:
     return PersonRef(of.organisation, of.person)
 
 
-def is_active(state: State, person: PersonRef) -> bool:
-    """Whether the person's word counts now: a member's person who is neither suspended nor removed."""
-    return person.person in OFFICES and membership.is_active(state, person.organisation)
+def status(state: State, ref: PersonRef) -> Status:
+    """How it stands with a person or an office; one that nobody knows, or of no member, counts as removed."""
+    if not membership.is_active(state, ref.organisation):
+        return Status.REMOVED
+    if ref.person in OFFICES:
+        return office_status(state, ref.organisation, ref.person)
+    found = _PEOPLE.get(state, ref.organisation, ref.person)
+    return found.status if found is not None else Status.REMOVED
 
 
-def is_gone(state: State, person: PersonRef) -> bool:
+def is_active(state: State, ref: PersonRef) -> bool:
+    """Whether the person's word counts now: a member's person who accepted and is neither suspended nor removed."""
+    return status(state, ref) is Status.ACTIVE
+
+
+def is_gone(state: State, ref: PersonRef) -> bool:
     """Whether the person's word will never count again: removed, of an organisation that is no member, or unknown."""
-    return not is_active(state, person)
+    return status(state, ref) is Status.REMOVED
+
+
+def roles_of(state: State, ref: PersonRef) -> tuple[str, ...]:
+    """The roles in which a person's word counts now; empty for one whose does not."""
+    if not is_active(state, ref):
+        return ()
+    found = _PEOPLE.get(state, ref.organisation, ref.person)
+    return found.roles if found is not None else (ref.person,)
+
+
+def is_officer(sender: Credential | Acting) -> bool:
+    """Whether the sender decides over the organisation's people: an officer, or the holder of the steward's office."""
+    return OFFICER in sender.roles or (isinstance(sender, Credential) and sender.role == STEWARD)
+
+
+def officers(state: State, organisation: str) -> list[str]:
+    """The officers by name. A suspended one counts: nobody makes himself the only one by suspending the others."""
+    named = [each.person for each in people(state, organisation) if OFFICER in each.roles and each.status in ENROLLED]
+    return ([STEWARD] if office_status(state, organisation, STEWARD) in ENROLLED else []) + named
+
+
+def with_role(state: State, organisation: str, role: str) -> list[PersonRef]:
+    """The persons who may act in a role now, offices among them."""
+    in_office = role in OFFICES and office_status(state, organisation, role) is Status.ACTIVE
+    offices = [PersonRef(organisation, role)] if in_office else []
+    active = [each for each in people(state, organisation) if each.status is Status.ACTIVE]
+    return offices + [each.ref for each in active if role in each.roles]
+
+
+def keep(state: State, entry: Person) -> None:
+    """Write a person."""
+    _PEOPLE.put(state, entry, entry.organisation, entry.person)
+
+
+def bind(state: State, key: bytes, ref: PersonRef) -> None:
+    """Bind a key to its person for ever; refuse one that anybody ever had."""
+    membership.claim(state, Credential(ref.organisation, ref.person), key)
+
+
+def set_office(state: State, organisation: str, office: str, status: Status) -> None:
+    """Suspend, give up or take up an office key again."""
+    if status is Status.ACTIVE:
+        _OFFICES.delete(state, organisation, office)
+    else:
+        _OFFICES.put(state, Office(organisation, office, status), organisation, office)
+
+
+def require_roles(roles: Sequence[str]) -> None:
+    """Refuse (`bad_roles`) what is no list of known roles, in order, each once."""
+    known = bool(roles) and all(role in ROLES for role in roles)
+    require(known and tuple(roles) == tuple(sorted(set(roles))), "bad_roles")
+
+
+def require_handle(name: str) -> None:
+    """Refuse (`bad_name`) what cannot name a person, offices among it."""
+    require_name(name)
+    require(name not in membership.SIGNING_ROLES, "bad_name")

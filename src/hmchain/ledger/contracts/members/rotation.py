@@ -10,8 +10,8 @@ from __future__ import annotations
 from hmchain.canonical import Record, digest
 from hmchain.keys import ED25519, PublicKey, WrappingPublicKey
 from hmchain.ledger import events
-from hmchain.ledger.context import STEWARD, VALIDATOR, Context, Credential, require
-from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.context import SCIENTIST, STEWARD, VALIDATOR, Acting, Context, Credential, require
+from hmchain.ledger.contracts.members import membership, people, standings
 from hmchain.ledger.transactions import Refusal
 
 
@@ -44,8 +44,23 @@ def rotation_bytes(chain_id: str, organisation: str, role: str, former: bytes, k
     return digest("hmchain key rotation", chain_id.encode(), organisation.encode(), role.encode(), former, key)
 
 
-def _rotate(context: Context, body: RotateKey) -> None:
+def _require_holder(context: Context, role: str = "") -> None:
+    """Whose word replaces a key: the steward's office's, or for the keys of machines an officer's.
+
+    Persons' keys are `enrolment`'s. Where there are two officers the scientist's office is too: it would give the one
+    that replaces its key a second self.
+    """
+    sender = context.sender
+    if isinstance(sender, Acting):
+        require(people.is_officer(sender) and role not in people.OFFICES, "wrong_role")
+        return
     context.require_role(STEWARD)
+    alone = len(people.officers(context.state, sender.organisation)) < 2
+    require(role != SCIENTIST or alone, "takes_two_officers")
+
+
+def _rotate(context: Context, body: RotateKey) -> None:
+    _require_holder(context, body.role)
     require(body.role in membership.SIGNING_ROLES, "bad_role")
     owner = Credential(context.sender.organisation, body.role)
     former = membership.change_key(context.state, owner, body.key)
@@ -57,7 +72,7 @@ def _rotate(context: Context, body: RotateKey) -> None:
 
 
 def _rotate_wrapping(context: Context, body: RotateWrappingKey) -> None:
-    context.require_role(STEWARD)
+    _require_holder(context)
     organisation, key = context.sender.organisation, body.key
     require(key.has_form, "bad_key")
     entry = membership.membership(context.state, organisation)
