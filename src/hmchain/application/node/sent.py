@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from hmchain import decoding, files
 from hmchain.application.learning.pinned import pin_training, read_training
+from hmchain.application.node import people_words
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
@@ -31,6 +32,7 @@ from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStud
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
+from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction, WithdrawVote
 from hmchain.ledger.contracts.members.rotation import RotateKey, RotateWrappingKey
@@ -276,7 +278,7 @@ def _timeless(body: Record) -> tuple[Record, int]:
             return replace(body, from_ms=0), body.from_ms
         case ProposeAction(action=Upgrade() as action):
             return replace(body, action=replace(action, after_ms=0)), action.after_ms
-        case RotateKey():
+        case RotateKey() | InvitePerson() | ReplaceKey():
             return replace(body, proof=b""), 0
     return body, 0
 
@@ -312,7 +314,7 @@ def about(body: Record) -> str:
             return "the network's parameters"
         case AnnounceMaintenance() | Unjail():
             return "this node's votes"
-    return ""
+    return people_words.about(body)
 
 
 def words(body: Record) -> str:
@@ -350,7 +352,7 @@ def words(body: Record) -> str:
             return f"rotate the {body.role}'s key"
         case RotateWrappingKey():
             return "rotate the wrapping key"
-    return str(body.__struct_config__.tag)
+    return people_words.words(body) or str(body.__struct_config__.tag)
 
 
 def _action(body: ProposeAction) -> str:
