@@ -287,6 +287,28 @@ class VersionWithdrawn(AboutMember, frozen=True, tag="dataset.withdrawn"):
     version: int
 
 
+class AboutPolicy(AboutMember, frozen=True):
+    """Something that happened to the policy of a dataset."""
+
+    dataset: str
+
+
+class PolicyProposed(AboutPolicy, frozen=True, tag="policy.proposed"):
+    """A policy waits for the word of other persons of its hospital."""
+
+    terms: bytes
+
+
+class PolicySet(AboutPolicy, frozen=True, tag="policy.set"):
+    """A policy is in force."""
+
+    version: int
+
+
+class PolicyWithdrawn(AboutPolicy, frozen=True, tag="policy.withdrawn"):
+    """A policy that waited is not to come."""
+
+
 # -- studies -----------------------------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,13 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "exact_count": ("a count is not a power of two of at least 64", "round it down: exact counts show single patients"),
     "no_such_version": ("that version was not published", "publish it, or name another"),
     "version_withdrawn": ("records of that version were erased, and its steward withdrew it", "use the next version"),
+    "bad_policy": (
+        "not canonical Cedar JSON of the allowed part, too large, or a number out of range",
+        "let `hmchain policy test` read it first",
+    ),
+    "no_policy_waits": ("no policy of that dataset waits for another person", "`hmchain policy history`"),
+    "wrong_policy": ("another policy waits than the one that was read", "read the one that waits, then confirm that"),
+    "same_person": ("the same person stands behind it already", "another person's word is needed"),
     "no_such_request": ("unknown request", "check its name"),
     "wrong_specification": (
         "the digest of another specification than the study's",

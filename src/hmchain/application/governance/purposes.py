@@ -1,28 +1,35 @@
-"""Purposes in words: the terms of the GA4GH Data Use Ontology, which the ledger knows by their codes."""
+"""Purposes and diseases in words: terms of DUO and of Mondo, which the ledger knows by their codes."""
 
 from __future__ import annotations
 
+import zlib
 from functools import cache
 from pathlib import Path
 
-import msgspec
+from hmchain.ledger import purposes
 
-from hmchain import decoding
-
-TABLE = Path(__file__).parent / "tables" / "duo.toml"
+NAMES = Path(__file__).parent / "tables" / "mondo.bin"
 UNKNOWN = "a code that this version does not know"
-
-
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    terms: dict[str, str]
 
 
 @cache
 def terms() -> dict[str, str]:
-    """The ontology's terms by code, in order of code."""
-    return decoding.from_toml(TABLE.read_bytes(), _Table).terms
+    """DUO's terms by code, in order of code."""
+    return {code: term.name for code, term in purposes.terms().items()}
+
+
+@cache
+def diseases() -> dict[str, str]:
+    """Mondo's diseases by code, in order of code."""
+    names = zlib.decompress(NAMES.read_bytes()).decode().split("\n")
+    return dict(zip(purposes.diseases(), names, strict=True))
 
 
 def purpose_words(code: str) -> str:
     """A purpose with its name, for people."""
     return f"{code}, {terms().get(code, UNKNOWN)}"
+
+
+def disease_words(code: str) -> str:
+    """A disease with its name, for people."""
+    return f"{code}, {diseases().get(code, UNKNOWN)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from hmchain.canonical import NotCanonicalError, decode
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.data import datasets, policies
 from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, studies
 from hmchain.ledger.contracts.members import enrolment, maintenance, membership, rotation, standings
 from hmchain.ledger.transactions import Refusal
@@ -28,6 +28,7 @@ Body = (
     | rotation.Bodies
     | maintenance.Bodies
     | enrolment.Bodies
+    | policies.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -45,7 +46,7 @@ _OF_2 = (
     maintenance,
 )
 
-_SINCE_3: tuple[Any, ...] = (enrolment,)
+_SINCE_3: tuple[Any, ...] = (enrolment, policies)
 """Families of protocol 3: people, policies, requests and the decisions on them."""
 
 Handlers = dict[type, Callable[[Context, Any], None]]
