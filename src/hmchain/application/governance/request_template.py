@@ -12,8 +12,8 @@ from hmchain.application.governance.request_file import PURPOSES, RequestFileErr
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.requests import Kind
 
-_HEAD = """# A request for data. Fill it in, look at it with `hmchain request check FILE`, and hand it in with
-# `hmchain request submit FILE`. What stands behind a # is an explanation, or a key that may be left out.
+_HEAD = """# A request for data. Fill it in, and look at it with `hmchain request check FILE`.
+# What stands behind a # is an explanation, or a key that may be left out.
 # docs/how-to/request.md goes through all of it.
 
 name = "{name}"           # short, for ever, and seen by all members: no word of what is asked

@@ -24,7 +24,13 @@ class Takes(Enum):
     HOSPITAL = "of a hospital, which may be a node's"
 
 
-_GROUPS = {"data": Takes.HOSPITAL, "node": Takes.NODE, "network": Takes.NODE, "study": Takes.NODE}
+_GROUPS = {
+    "data": Takes.HOSPITAL,
+    "node": Takes.NODE,
+    "network": Takes.NODE,
+    "study": Takes.NODE,
+    "request": Takes.NODE,
+}
 _OTHERS = {
     **dict.fromkeys(
         ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"),

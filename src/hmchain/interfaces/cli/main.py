@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         )),
         *(LazyCommand(LEARNING, *named) for named in (
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
+            ("request", "request", "Ask for data, decide on what is asked, and see what is due."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
             ("model", "model", f"Models that studies made, and what they say. {RESEARCH_ONLY}"),
         )),

@@ -1,0 +1,64 @@
+"""`hmchain request new|check`: the file in which somebody asks for data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmchain.application.governance import checking, request_template
+from hmchain.application.governance.checking import CheckedRequest
+from hmchain.application.site.node import NodeFolder
+from hmchain.clock import now_ms
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
+from hmchain.plain import size
+
+app = typer.Typer()
+
+RequestFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The request, in TOML.")]
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain request new relapse --kind train"))
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, for ever: all members see it.")],
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="train, count, statistics, evaluate or transfer.")
+    ] = "train",
+    out: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file to write.", show_default="NAME.toml"),
+    ] = None,
+    node: PersonOption = DEFAULT_FOLDER,
+) -> None:
+    """Write a request to fill in: a file that says of each key what it means, with the datasets that members have."""
+    today = datetime.fromtimestamp(now_ms() / 1000, UTC).date()
+    text = request_template.template(name, kind, checking.catalogue(NodeFolder(node)), today)
+    path = out or Path(f"{name}.toml")
+    request_template.write_template(path, text)
+    said = f"{path} is yours to fill in; strike the datasets that you do not need."
+    output.show({"file": path}, lambda _: output.say(f"{said} Then: `hmchain request check {path}`"))
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain request check relapse.toml"))
+def check(file: RequestFileArgument, node: PersonOption = DEFAULT_FOLDER) -> None:
+    """Check a request's file, its attachments and the datasets that it names; nothing goes anywhere."""
+    output.show(checking.check(file, NodeFolder(node)), _show_checked)
+
+
+def _show_checked(found: CheckedRequest) -> None:
+    data = [f"{use.organisation}: {use.dataset}{f' version {use.version}' * bool(use.version)}"
+            for use in found.datasets]  # fmt: skip
+    output.fields((
+        ("request", f"{found.name}, {found.kind}: {found.title}"),
+        ("purposes", "; ".join(found.purposes)),
+        ("data", ", ".join(data)),
+        ("until", f"{output.when(found.until_ms)} UTC"),
+        ("attached", output.listed(f"{each.kind}: {each.file} ({size(each.size)})" for each in found.attachments)),
+        ("left open", output.listed(found.unanswered)),
+    ))  # fmt: skip
+    if found.unanswered:
+        output.say("What is left open is asked for in a permit application under the European Health Data Space.")
