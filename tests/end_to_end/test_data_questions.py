@@ -90,7 +90,8 @@ def test_a_record_that_is_erased_takes_along_the_image_that_was_made_of_it(regis
 def test_an_erasure_names_the_studies_that_used_the_records(run_directory: Path) -> None:
     north = locate(run_directory / "hospitals" / "north")
     found = erasure.preview(north, DATASET, Target(record="000003"))
-    assert [(use.study, use.status, use.version, use.model is not None) for use in found.uses.uses] == [
+    (use,) = found.uses.uses
+    assert [(made.study, made.status, use.version, made.model != b"") for made in use.made] == [
         (STUDY, "finished", 1, True)
     ]
     with pytest.raises(NothingToEraseError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from support.command_tree import all_commands, arguments, options
 
-GROUPS = "demo|report|version|completion|data|request|study|model|audit|ledger|network|node"
+GROUPS = "demo|report|version|completion|data|request|study|uses|model|audit|ledger|network|node"
 _BETWEEN = re.compile(r"`([^`\n]*)`")
 _LINE = re.compile(rf"^ *hmchain ((?:{GROUPS})\b.*)$", re.MULTILINE)
 _COMMAND = re.compile(rf"\bhmchain (?:{GROUPS})\b")

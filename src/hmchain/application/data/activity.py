@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from msgspec.structs import asdict
 
 from hmchain.application.data.reidentification import is_signed
-from hmchain.application.site.activity import DONE, LEAVES, SENT_BY_AGENTS, Line, Signature, What, read_lines
+from hmchain.application.site.activity import (
+    DONE,
+    LEAVES,
+    SENT_BY_AGENTS,
+    SIGNED_FOR,
+    Line,
+    Signature,
+    What,
+    read_lines,
+)
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import InputError
 
@@ -127,7 +136,7 @@ def _activity(line: Line, end: Line | None) -> Activity:
         known["outcome"] = UNFINISHED
     known.pop("what")
     known["signed_ms"] = line.deed.signed_ms or None
-    known["is_signed"] = is_signed(line.deed) if what is What.REIDENTIFY else None
+    known["is_signed"] = is_signed(line.deed) if what in SIGNED_FOR else None
     return Activity(line.number, line.at_ms, end.at_ms if end else None, what.value, what in LEAVES, **known)
 
 

@@ -172,9 +172,9 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
     if target.record is not None:
         assert dataset is not None
         return _erase_record(records, dataset, target.record)
-    subjects = _subjects(records, target)
-    records.catalogue.patients.forget(_persons(records, target) or reidentification.persons(records, subjects))
-    return _erase_subjects(records, subjects, held)
+    named = subjects(records, target)
+    records.catalogue.patients.forget(_persons(records, target) or reidentification.persons(records, named))
+    return _erase_subjects(records, named, held)
 
 
 def _require_something(records: Records, dataset: str | None, target: Target) -> list[HeldItem]:
@@ -190,9 +190,9 @@ def _require_something(records: Records, dataset: str | None, target: Target) ->
                 f"dataset {dataset} has no such record", f"list them: `hmchain data show {dataset}`"
             )
         return []
-    subjects, catalogue = _subjects(records, target), records.catalogue
-    held = [item for subject in subjects for item in catalogue.quarantine.of(subject)]
-    if not held and not any(records.vault.holds_subject(each) or catalogue.has_subject(each) for each in subjects):
+    named, catalogue = subjects(records, target), records.catalogue
+    held = [item for subject in named for item in catalogue.quarantine.of(subject)]
+    if not held and not any(records.vault.holds_subject(each) or catalogue.has_subject(each) for each in named):
         hint = "compare the number, and say --issuer NAME if it is not yours; to keep out whom no record is of yet: "
         hint += "`hmchain data opt-out --patient -`"
         if target.subject is not None:
@@ -209,7 +209,7 @@ def _losses(records: Records, dataset: str | None, target: Target) -> tuple[Vers
         made = copies(records, dataset, target.record)
         found = [row for name, each in made for row in catalogue.holding(name, record=each)]
     else:
-        found = [row for subject in _subjects(records, target) for row in catalogue.holding(None, subject=subject)]
+        found = [row for subject in subjects(records, target) for row in catalogue.holding(None, subject=subject)]
     counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for name, number, kind, count in found:
         counts[name, number][kind] += count
@@ -253,7 +253,7 @@ def _persons(records: Records, target: Target) -> list[bytes]:
     return records.catalogue.patients.persons_of(Patient(target.patient, target.issuer))
 
 
-def _subjects(records: Records, target: Target) -> list[str]:
+def subjects(records: Records, target: Target) -> list[str]:
     """The pseudonyms of a patient: that which is given, or those of all projects, also from before a merge."""
     if target.patient is None:
         return [target.subject] if target.subject else []
@@ -267,7 +267,7 @@ def _listed(records: Records, target: Target) -> list[OptOut]:
     if target.record is not None:
         return [catalogue.opt_outs.of_record(target.record)]
     by_number = [OptOut(PATIENT, person) for person in _persons(records, target)]
-    return [*by_number, *(catalogue.opt_outs.of_subject(subject) for subject in _subjects(records, target))]
+    return [*by_number, *(catalogue.opt_outs.of_subject(subject) for subject in subjects(records, target))]
 
 
 def _erase_subjects(records: Records, subjects: list[str], held: list[HeldItem]) -> ErasedRecords:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hmchain.application.site import persons as people
 from hmchain.application.site.activity import Deed, What, recorded
-from hmchain.application.site.hospital import Records
+from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.deidentification.patients import Patient
@@ -59,39 +59,57 @@ def reidentify(
     It is written down who asked, for which pseudonym and why, before anything is shown. Raises `NoReasonError`,
     `UnknownPseudonymError`, or as `persons.approve`.
     """
-    reason, pseudonym = " ".join(reason.split()), pseudonym.strip().lower()
-    if not _WHOLE.fullmatch(pseudonym):
+    pseudonym = pseudonym.strip().lower()
+    if not is_whole(pseudonym):
         raise UnknownPseudonymError(f"{pseudonym or 'nothing'} is no whole pseudonym", f"give it {WHOLE}")
+    deed, names = signed(records.folder, What.REIDENTIFY, pseudonym, reason, key_files, passphrase)
+    with recorded(records.folder.activity, deed):
+        return _found(records, pseudonym, names)
+
+
+def is_whole(pseudonym: str) -> bool:
+    """Whether a text is a pseudonym that cannot be the beginning of another one."""
+    return _WHOLE.fullmatch(pseudonym) is not None
+
+
+def signed(
+    place: HospitalFolder, what: What, subject: str, reason: str, key_files: Sequence[Path], passphrase: str | None
+) -> tuple[Deed, tuple[str, ...]]:
+    """A deed about a pseudonym that enough people signed, for the log, and their names.
+
+    Raises `NoReasonError`, or as `persons.approve`.
+    """
+    reason = " ".join(reason.split())
     if not reason or len(reason) > REASON_LETTERS_MAX:
         raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
-    place = records.folder
     at_ms = now_ms()
-    words = _words(pseudonym, reason, at_ms)
+    words = _words(what, subject, reason, at_ms)
     approvals = people.approve(place, key_files, words, needed=PERSONS, passphrase=passphrase)
     names = tuple(approval.name for approval in approvals)
     signatures = tuple(approval.logged() for approval in approvals)
     deed = Deed(
-        What.REIDENTIFY,
-        person=" and ".join(names),
-        subject=pseudonym,
-        reason=reason,
-        signed_ms=at_ms,
-        signatures=signatures,
+        what, person=" and ".join(names), subject=subject, reason=reason, signed_ms=at_ms, signatures=signatures
     )
-    with recorded(place.activity, deed):
-        return _found(records, pseudonym, names)
+    return deed, names
 
 
 def is_signed(deed: Deed) -> bool:
     """Tell whether enough people signed what a line of the log says, each with a key of their own."""
-    words = _words(deed.subject, deed.reason, deed.signed_ms)
+    assert deed.what is not None, "a line that begins something says what"
+    words = _words(deed.what, deed.subject, deed.reason, deed.signed_ms)
     held = {signature.public for signature in deed.signatures if people.holds(signature, words)}
     return len(held) == len(deed.signatures) >= PERSONS
 
 
-def _words(pseudonym: str, reason: str, at_ms: int) -> tuple[str, ...]:
+def _words(what: What, pseudonym: str, reason: str, at_ms: int) -> tuple[str, ...]:
     """What people sign for: once, at this time."""
-    return ("reidentify", pseudonym, reason, str(at_ms))
+    return (what.value, pseudonym, reason, str(at_ms))
+
+
+def everywhere(records: Records, pseudonym: str) -> list[str]:
+    """All pseudonyms of the patient who has this one, in order; this one alone where no number is kept."""
+    found, makers = persons(records, [pseudonym]), records.catalogue.projects.all_pseudonyms().values()
+    return sorted({pseudonym, *(name for maker in makers for one in found for name in _names(maker, one))})
 
 
 def persons(records: Records, pseudonyms: Iterable[str]) -> set[bytes]:

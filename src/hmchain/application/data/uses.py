@@ -1,4 +1,4 @@
-"""Who used a hospital's dataset versions, as the ledger beside its records says: a node's, or that of a run."""
+"""What a hospital's data were used for, as the ledger beside its records says: a node's, or that of a run."""
 
 from __future__ import annotations
 
@@ -8,51 +8,79 @@ from pathlib import Path
 
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.errors import HMChainError
-from hmchain.ledger.contracts.learning.approvals import APPROVED, REVOKED
+from hmchain.clock import now_ms
+from hmchain.errors import HMChainError, InputError
+from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.uses import UseView
 
 
-@dataclass(frozen=True)
-class VersionUse:
-    """A study that was allowed to use a version of a dataset."""
+class UnknownDatasetError(InputError):
+    """The ledger holds no such dataset."""
 
-    study: str
-    status: str
-    dataset: str
-    version: int
-    decision: str
-    """`approved` or `revoked`."""
-    model: bytes | None
-    """Root of the model that it made, if it made one."""
+    code = "unknown_dataset"
 
 
 @dataclass(frozen=True)
 class VersionUses:
     """All that the ledger says of some versions; nothing if there is none beside the records."""
 
-    uses: tuple[VersionUse, ...]
+    uses: tuple[UseView, ...]
+    """How it stands with each is said in it."""
     unknown: str = ""
     """The reason why the ledger could not be asked; empty if it was, or if there is none."""
 
 
-def uses_of(place: HospitalFolder, versions: Collection[tuple[str, int]]) -> VersionUses:
-    """The studies that were allowed to use any of these datasets and versions."""
+@dataclass(frozen=True)
+class UsesReport:
+    """All uses that were asked for, as they stand at a time."""
+
+    as_of_ms: int
+    vouched: str
+    """Whose signatures it rests on, or what is not signed yet."""
+    uses: tuple[UseView, ...]
+
+
+def report(directory: Path, organisation: str = "", dataset: str = "", since_ms: int = 0) -> UsesReport:
+    """What was asked of a hospital's datasets on the ledger in `directory`, or of all hospitals'.
+
+    `dataset` is a name of the hospital's, or ORGANISATION/NAME; with `since_ms` only what was asked for, decided or in
+    force since then. Raises `UnknownDatasetError`, and what opening a ledger raises.
+    """
+    owner, _, name = dataset.rpartition("/")
+    with open_ledger(directory) as ledger:
+        at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
+        found = [use for each in names for use in ledger.uses(at_ms, each, name)]
+        return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
+
+
+def _owners(ledger: LedgerReader, organisation: str, dataset: str) -> list[str]:
+    """The hospitals whose uses are meant, in order. Raises `UnknownDatasetError`."""
+    known = [(each.organisation, each.name) for each in ledger.datasets()]
+    found = [each for each in known if organisation in ("", each[0]) and dataset in ("", each[1])]
+    if dataset and not found:
+        named = ", ".join(f"{owner}/{name}" for owner, name in known) or "none yet"
+        raise UnknownDatasetError(f"there is no dataset {dataset} of {organisation or 'anybody'}", f"known: {named}")
+    return sorted({owner for owner, _ in found})
+
+
+def _touches(use: UseView, since_ms: int) -> bool:
+    """Whether something of a use is as late as a time; of what has no time that cannot be said, and it is shown."""
+    last = use.ended_ms or max(use.asked_ms, use.from_ms, use.until_ms)
+    return not last or last >= since_ms
+
+
+def uses_of(place: HospitalFolder, versions: Collection[tuple[str, int]], *, refused: bool = False) -> VersionUses:
+    """All that was allowed to happen with any of these datasets and versions; with `refused` all that was asked for."""
     directory = ledger_beside(place)
     if directory is None or not versions:
         return VersionUses(())
     try:
         with open_ledger(directory) as ledger:
-            models = {model.study: model.root for model in ledger.models()}
-            found = ledger.requests(place.organisation)
+            found = ledger.uses(now_ms(), place.organisation)
     except HMChainError as error:
         return VersionUses((), error.what)
-    return VersionUses(
-        tuple(
-            VersionUse(each.study, each.status, each.dataset, each.version, each.decision, models.get(each.study))
-            for each in found
-            if (each.dataset, each.version) in versions and each.decision in (APPROVED, REVOKED)
-        )
-    )
+    wanted = (use for use in found if refused or use.was_allowed)
+    return VersionUses(tuple(use for use in wanted if (use.dataset, use.version) in versions))
 
 
 def ledger_beside(place: HospitalFolder) -> Path | None:

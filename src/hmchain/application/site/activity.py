@@ -79,6 +79,7 @@ class What(Enum):
     MERGE = "merge"
     REIDENTIFY = "reidentify"
     SEND = "send"
+    TELL = "tell"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
@@ -98,6 +99,8 @@ LEAVES = frozenset(
     )
 )
 """What goes to others, or lies outside the vault afterwards."""
+SIGNED_FOR = frozenset((What.REIDENTIFY, What.TELL))
+"""What takes two people: the way from a pseudonym to a patient, and what a patient's data were used for."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -135,7 +138,7 @@ class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Items that wait in quarantine."""
     bytes: int = 0
     subject: str = ""
-    """The pseudonym that was turned back into a patient."""
+    """The pseudonym that was turned back into a patient, or of the patient who was told."""
     reason: str = ""
     """Why, in the words of those who asked."""
     public: str = ""

@@ -39,7 +39,7 @@ _OTHERS = {
     **dict.fromkeys(("network init",), Takes.NOTHING),
     **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
-    "model export": Takes.HOSPITAL,
+    **dict.fromkeys(("model export", "uses patient"), Takes.HOSPITAL),
 }
 ABOUT_ONE = ("study show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
 """Commands on a run that have an argument of their own, which is no folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +85,16 @@ VersionOption = Annotated[
 
 StudyOption = Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name of the study.")]
 
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        formats=["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"],
+        help="From this time on (UTC).",
+    ),
+]
+
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="How many, at most.")]
 IntoOption = Annotated[str, typer.Option("--into", metavar="DATASET", help="The dataset to fill; made if it is new.")]
 PROOF_HELP = "A new file, for the auditor."
@@ -111,6 +122,11 @@ def parse_digest(text: str) -> bytes:
     if len(digest) != 32:
         raise BadDigestError(f"{text!r} is not a digest", "a digest is 64 hex digits")
     return digest
+
+
+def milliseconds(since: datetime | None) -> int:
+    """A time that was given in UTC, in milliseconds since 1970; 0 for none."""
+    return 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def example(command: str) -> str:

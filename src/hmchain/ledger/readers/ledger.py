@@ -28,6 +28,7 @@ from hmchain.ledger.readers import (
     studies,
     study_status,
     transactions,
+    uses,
 )
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
@@ -52,6 +53,7 @@ from hmchain.ledger.readers.states import (
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
 from hmchain.ledger.readers.study_status import StudyStatus
 from hmchain.ledger.readers.transactions import TransactionView
+from hmchain.ledger.readers.uses import UseView
 from hmchain.ledger.state import State, UnreadableStateError
 from hmchain.plain import Progress
 
@@ -270,6 +272,10 @@ class LedgerReader:
     def proposal(self, organisation: str, study: str) -> StudyProposal:
         """One study and all that it pins, as one hospital sees it. Raises `UnknownStudyError`."""
         return studies.proposal(self.verified.state, organisation, study)
+
+    def uses(self, time_ms: int, organisation: str, dataset: str = "") -> list[UseView]:
+        """All uses of a hospital's dataset, or of all of its datasets, that were asked for, as they stand at a time."""
+        return uses.uses(self.verified.state, time_ms, organisation, dataset)
 
     def datasets(self) -> list[DatasetView]:
         """All datasets with their published versions."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hmchain.application.data.erasure import ErasureOutcome, ErasurePreview, OptOutChange, Target, VersionLoss
 from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.uses import UseView
 from hmchain.plain import plain
 from hmchain.records.sources.item import IMAGE
 
@@ -25,8 +26,7 @@ def show_losses(found: ErasurePreview) -> None:
         output.say(f"Not reached: {found.waiting} items in quarantine whose patients cannot be told.")
     used = found.uses
     for use in used.uses:
-        made = "; its model keeps what it learnt" if use.model else ""
-        output.say(f"Used by study {use.study} ({use.status}): {use.dataset} version {use.version}{made}.")
+        output.say(f"{_used(use)}: {use.dataset} version {use.version}{_kept(use)}.")
     if used.unknown:
         output.say(f"Which studies used them cannot be told: {used.unknown}.")
     elif not used.uses:
@@ -35,6 +35,15 @@ def show_losses(found: ErasurePreview) -> None:
     if fixed:
         output.say(f"No new study can use {output.listed(fixed)} then: what is left goes into the next version.")
     output.say("Later extractions pass over it.")
+
+
+def _used(use: UseView) -> str:
+    studies = [f"Used by study {made.study} ({made.status})" for made in use.made]
+    return ", ".join(studies) or f"Allowed under request {use.request} ({use.standing})"
+
+
+def _kept(use: UseView) -> str:
+    return "; its model keeps what it learnt" if any(made.model for made in use.made) else ""
 
 
 def _lost(loss: VersionLoss) -> str:

@@ -1,0 +1,232 @@
+"""Who asked for a dataset and who used it: on whose word, under which policy, from when until when, how it ended.
+
+Protocol 3 knows requests and the hospitals' words on them; what protocol 2 knew were approvals of studies. Both are
+told alike. A dataset's requests are found under its own prefix of the state, so what a ledger holds of others costs
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hmchain.ledger.context import STEWARD
+from hmchain.ledger.contracts.data import permits, requests
+from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Kind, Request, Status, Submission
+from hmchain.ledger.contracts.learning import approvals, models, studies
+from hmchain.ledger.contracts.learning.approvals import Approval, Decision
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
+from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.state import State
+
+
+class Standing(StrEnum):
+    """How it stands with one use of a dataset."""
+
+    WAITING = "waiting"
+    ALLOWED = "allowed"
+    """In force at the time of asking."""
+    HELD_BACK = "held back"
+    """Approved, and something else is missing: terms to accept, say, or a person who is suspended."""
+    REJECTED = "rejected"
+    DENIED = "denied"
+    """By the hospital's policy."""
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    """The request was submitted anew: the word on this version counts no more."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class MadeOfIt:
+    """A study that trained under a hospital's word, and what came of it."""
+
+    study: str
+    status: str
+    rounds: int
+    """Finished rounds."""
+    model: bytes
+    """Root of the model that it made; empty if it made none."""
+
+
+@dataclass(frozen=True)
+class UseView:
+    """One use of one version of a dataset that somebody asked for."""
+
+    organisation: str
+    dataset: str
+    version: int
+    request: str
+    """Of a study of protocol 2 its name."""
+    submission: int
+    """Which version of the request; 0 for a study of protocol 2."""
+    kind: str
+    purposes: tuple[str, ...]
+    applicant: str
+    """A person, written ORGANISATION/PERSON, or an organisation."""
+    members: tuple[str, ...]
+    standing: Standing
+    was_allowed: bool
+    """Whether the hospital said yes, whatever became of it."""
+    said_by: tuple[str, ...]
+    """On whose word it is so; empty where the policy alone said it, or nobody yet."""
+    policy: int | None
+    """The version of the hospital's policy that judged; None where there was none."""
+    answer: str
+    """What that policy said: yes, no or look."""
+    reasons: tuple[str, ...]
+    """Ids of the policies that fired."""
+    reason: str
+    """Why it was rejected or revoked, as a code."""
+    asked_ms: int
+    """0 where the ledger's state does not say it, as in the next three."""
+    from_ms: int
+    until_ms: int
+    ended_ms: int
+    content: bytes
+    """Digest of what the word is about."""
+    made: tuple[MadeOfIt, ...]
+
+    def __str__(self) -> str:
+        of = f"{self.organisation}/{self.dataset} version {self.version}"
+        return f"{self.request} ({self.kind}) of {of} for {self.applicant}: {self.standing}"
+
+
+def uses(state: State, time_ms: int, organisation: str, dataset: str = "") -> list[UseView]:
+    """All uses of a hospital's dataset, or of all of its datasets, that were ever asked for, as of a time."""
+    found = [
+        *_under_requests(state, time_ms, organisation, dataset),
+        *_of_studies(state, time_ms, organisation, dataset),
+    ]
+    return sorted(found, key=lambda use: (use.dataset, use.request, use.submission, use.version))
+
+
+# -- requests and permits ----------------------------------------------------------------------------------------------
+
+
+def _under_requests(state: State, time_ms: int, organisation: str, dataset: str) -> Iterator[UseView]:
+    for name in requests.asked_of(state, organisation, dataset):
+        entry = requests.require_request(state, name)
+        for version in range(1, entry.version + 1):
+            content = requests.content(state, name, version)
+            assert content is not None, "what was submitted stays"
+            for use in content.of(organisation):
+                word = requests.HANDLINGS.get(state, name, version, organisation, use.dataset)
+                if word is not None and dataset in ("", use.dataset):
+                    yield _under_request(state, time_ms, entry, content, use.version, word)
+
+
+def _under_request(
+    state: State, time_ms: int, entry: Request, content: Content, version: int, word: Handling
+) -> UseView:
+    submitted, following = (requests.submission(state, entry.name, word.version + step) for step in (0, 1))
+    assert submitted is not None, "what was submitted stays"
+    standing = _standing(state, time_ms, entry, word)
+    return UseView(
+        organisation=word.organisation,
+        dataset=word.dataset,
+        version=version,
+        request=entry.name,
+        submission=word.version,
+        kind=content.kind,
+        purposes=content.purposes,
+        applicant=str(submitted.applicant),
+        members=tuple(map(str, submitted.members)),
+        standing=standing,
+        was_allowed=word.status in (Decided.APPROVED, Decided.REVOKED),
+        said_by=tuple(map(str, dict.fromkeys((*word.approvals, *word.decided_by)))),
+        policy=word.policy,
+        answer=word.answer,
+        reasons=word.reasons,
+        reason=word.reason,
+        asked_ms=submitted.time_ms,
+        from_ms=word.time_ms if standing is Standing.ALLOWED else 0,
+        until_ms=word.until_ms,
+        ended_ms=_ended_ms(standing, word, following),
+        content=word.content,
+        made=(),
+    )
+
+
+def _standing(state: State, time_ms: int, entry: Request, word: Handling) -> Standing:
+    if word.status is Decided.REVOKED:
+        return Standing.REVOKED
+    if word.status is Decided.REJECTED:
+        return Standing.REJECTED
+    if word.status is Decided.DENIED:
+        return Standing.DENIED
+    if word.version < entry.version:
+        return Standing.REPLACED
+    if entry.status is Status.CLOSED:
+        return Standing.CLOSED
+    if word.status is Decided.WAITING:
+        return Standing.WAITING
+    if permits.has_ended(word, time_ms):
+        return Standing.EXPIRED
+    found = permits.permit(state, entry.name, time_ms)
+    allowed = () if found is None else found.allowed
+    held = any((each.organisation, each.dataset) == (word.organisation, word.dataset) for each in allowed)
+    return Standing.ALLOWED if held else Standing.HELD_BACK
+
+
+def _ended_ms(standing: Standing, word: Handling, following: Submission | None) -> int:
+    if standing is Standing.REPLACED and following is not None:
+        return following.time_ms
+    return {Standing.EXPIRED: word.until_ms, Standing.REVOKED: word.time_ms}.get(standing, 0)
+
+
+# -- studies of protocol 2 ---------------------------------------------------------------------------------------------
+
+
+def _of_studies(state: State, time_ms: int, organisation: str, dataset: str) -> Iterator[UseView]:
+    for study in studies.studies(state):
+        for use in study.spec.uses:
+            if use.organisation == organisation and dataset in ("", use.dataset):
+                yield _of_study(state, time_ms, study, use)
+
+
+def _of_study(state: State, time_ms: int, study: Study, use: DatasetUse) -> UseView:
+    said = approvals.approval(state, study.progress.specification, use.organisation)
+    standing = _standing_of_study(study, said, time_ms)
+    return UseView(
+        organisation=use.organisation,
+        dataset=use.dataset,
+        version=use.version,
+        request=study.spec.name,
+        submission=0,
+        kind=Kind.TRAIN,
+        purposes=(study.spec.purpose,),
+        applicant=study.progress.proposer,
+        members=(),
+        standing=standing,
+        was_allowed=said is not None and said.status != Decision.REFUSED,
+        said_by=(str(PersonRef(use.organisation, STEWARD)),) if said else (),
+        policy=None,
+        answer="",
+        reasons=(),
+        reason=said.reason if said else "",
+        asked_ms=0,
+        from_ms=0,
+        until_ms=said.expires_ms if said else 0,
+        ended_ms=said.expires_ms if said and standing is Standing.EXPIRED else 0,
+        content=study.progress.specification,
+        made=(made_of(state, study),) if said and said.status != Decision.REFUSED else (),
+    )
+
+
+def _standing_of_study(study: Study, said: Approval | None, time_ms: int) -> Standing:
+    if said is not None and said.status != Decision.APPROVED:
+        return Standing.REVOKED if said.status == Decision.REVOKED else Standing.REJECTED
+    if study.status in studies.OVER:
+        return Standing.CLOSED
+    if said is None:
+        return Standing.WAITING
+    return Standing.EXPIRED if time_ms > said.expires_ms else Standing.ALLOWED
+
+
+def made_of(state: State, study: Study) -> MadeOfIt:
+    """What came of a study so far."""
+    model = models.model(state, study.spec.name)
+    return MadeOfIt(study.spec.name, study.status, study.progress.round, model.root if model else b"")
