@@ -12,7 +12,7 @@ from pathlib import Path
 
 import hmchain
 from hmchain.errors import HMChainError
-from hmchain.ledger.contracts.learning import closing, opening, studies
+from hmchain.ledger.contracts.learning import closing, opening, permitted, studies
 
 SOURCE = Path(hmchain.__file__).parent
 DOCUMENT = SOURCE.parent.parent / "docs" / "errors.md"
@@ -77,7 +77,7 @@ def test_every_reason_for_which_a_study_waits_or_is_over_is_documented() -> None
     ]
     codes = {arg.value for args in said for arg in args if isinstance(arg, ast.Constant)}
     codes |= {opening.KEYS_DIFFER, opening.HALF_BROKEN, *opening.LAPSED.values(), studies.COMPLETED}
-    codes |= {closing.BY_PROPOSER, closing.BY_STEWARDS, closing.REFUSED}
+    codes |= {closing.BY_PROPOSER, closing.BY_STEWARDS, closing.REFUSED, permitted.PERMIT_OVER}
     part = DOCUMENT.read_text().split("## Why a study waits or is over")[1].split("## Refusals")[0]
     rows_of_codes = re.findall(r"^\| (`.+?`) \|", part, re.MULTILINE)
     documented = {code for row in rows_of_codes for code in re.findall(r"`(\w+)`", row)}

@@ -328,6 +328,12 @@ class StudyProposed(StudyAct, frozen=True, tag="study.proposed"):
     """A scientist proposed it."""
 
 
+class StudyPermitted(AboutStudy, frozen=True, tag="study.permitted"):
+    """It is under the permit of a request."""
+
+    request: str
+
+
 class StudyApproved(StudyAct, frozen=True, tag="study.approved"):
     """A steward allows it what it asks for."""
 

@@ -20,7 +20,7 @@ from hmchain.application.agent.desk import Desk, RoundDesk
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import rounding_secret
 from hmchain.application.agent.participant import Participant
-from hmchain.application.agent.phases import HONEST, Phases
+from hmchain.application.agent.phases import HONEST, Phases, lapse
 from hmchain.application.agent.phases.confirm import deny
 from hmchain.application.agent.phases.join import is_due
 from hmchain.application.agent.pins import (
@@ -38,7 +38,7 @@ from hmchain.canonical import encode
 from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.ledger import contracts
-from hmchain.ledger.contracts.learning import opening, rounds, studies
+from hmchain.ledger.contracts.learning import opening, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.studies import Status, Study, StudySpec
 from hmchain.ledger.engines.ledger import Node, Signer, signed
 from hmchain.ledger.state import State
@@ -81,6 +81,8 @@ class Agent:
         self._learners: dict[str, Learner] = {}
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
+        self._finished: set[str] = set()
+        """Of those, the ones whose objects it can still open: until their permits are over."""
         self._agreed: set[str] = set()
         self._mine: list[Study] = []
         self._seen: set[str] = set(self.keys.studies())
@@ -112,6 +114,8 @@ class Agent:
         return rounding_secret(self.store, self.random)
 
     def _act(self, study: Study) -> list[contracts.Body]:
+        if lost := list(lapse.lost(self._desk(study))):
+            return list[contracts.Body](lost)
         match study.status:
             case Status.PROPOSED:
                 return self._join(study)
@@ -138,6 +142,7 @@ class Agent:
             self._seen |= set(studies.open_studies(state, self.organisation))
             found = (studies.study(state, name) for name in sorted(self._seen - self._closed))
             self._mine = [study for study in found if study is not None]
+            self._erase_spent()
         return [study for study in self._mine if study.spec.name not in self._closed]
 
     @contextmanager
@@ -197,11 +202,22 @@ class Agent:
         name = study.spec.name
         if self.keys.object_key(name) is not None:
             close(self.node.state, study, self.store, self.keys, self.exchange(name))
+            if study.status is Status.FINISHED:
+                self._finished.add(name)
         self.keys.forget_drawn(name)
         self._participants.pop(name, None)
         self._learners.pop(name, None)
         self._closed.add(name)
         return []
+
+    def _erase_spent(self) -> None:
+        """Erase the keys of finished studies whose permits are over."""
+        state, now_ms = self.node.state, self.node.now_ms()
+        for name in sorted(self._finished):
+            study = studies.study(state, name)
+            if study is not None and permitted.is_spent(state, study, now_ms):
+                closing.discard(state, study, self.store, self.keys, self.exchange(name))
+                self._finished.discard(name)
 
     def participant(self, study: Study) -> Participant | None:
         """This organisation in a running study, as the ledger has it now; None if it takes no part."""

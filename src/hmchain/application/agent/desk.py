@@ -27,7 +27,7 @@ from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic
 from hmchain.ledger.arithmetic import I64, U32, SumOutOfRangeError
-from hmchain.ledger.contracts.learning import approvals, rounds
+from hmchain.ledger.contracts.learning import approvals, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Contribution, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.engines.ledger import Node
@@ -60,8 +60,15 @@ class Desk:
         return self.study.order(self.organisation)
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the study may end at once, since it lost permits for good that it cannot do without."""
+        if not permitted.is_lost(self.state, self.study, self.node.now_ms()):
+            return False
+        return self.study.status in studies.OPENING or rounds.may_end(self.state, self.study)
+
+    @property
     def is_authorised(self) -> bool:
-        """Whether the steward's approval is in force."""
+        """Whether the hospital's permit, or its steward's approval, is in force."""
         specification, now_ms = self.study.progress.specification, self.node.now_ms()
         return approvals.authorised(self.state, self.organisation, specification, now_ms)
 

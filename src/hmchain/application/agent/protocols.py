@@ -56,10 +56,6 @@ class Learner(Protocol):
         """Read the data now, so that what is missing shows before others count on it."""
 
     @property
-    def has_read(self) -> bool:
-        """Whether the data is in memory."""
-
-    @property
     def data(self) -> bytes:
         """Digest of the records that it trains on; reads them."""
 
@@ -72,8 +68,6 @@ class ReadyLearner:
     class_counts: npt.NDArray[np.int64]
     use_counts: Callable[[npt.NDArray[np.int64]], None]
     initial: npt.NDArray[np.float32]
-
-    has_read: bool = True
     data: bytes = b""
 
     def read(self) -> None:

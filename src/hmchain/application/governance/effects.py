@@ -6,6 +6,7 @@ from hmchain.canonical import Record
 from hmchain.ledger.contracts.learning import approvals, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, Decision, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.membership import ProposeAction, VoteAction, WithdrawVote
@@ -24,7 +25,7 @@ def is_so(state: State, organisation: str, body: Record, height: int) -> bool | 
     Whoever asks again for what is so means that transaction. What was undone since may be asked for anew.
     """
     match body:
-        case ProposeStudy():
+        case ProposeStudy() | ProposeUnderPermit():
             return studies.study(state, body.spec.name) is not None
         case ApproveStudy() | RefuseStudy() | RevokeApproval():
             said = _said(state, organisation, body.study)

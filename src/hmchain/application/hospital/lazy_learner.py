@@ -69,11 +69,6 @@ class LazyLearner:
         """Decrypt the records now. Raises what `Hospital.cohort` raises."""
         self._data()
 
-    @property
-    def has_read(self) -> bool:
-        """True once the records are in memory, decrypted."""
-        return self._loaded is not None
-
     def _data(self) -> LearnerData:
         if self._loaded is None:
             self._loaded = self._load()

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.agent.protocols import Learner
+from hmchain.application.hospital.authority import require_authorised
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
 from hmchain.application.learning.pinned import cnn_plan
@@ -56,6 +57,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     use = spec.uses[spec.participants.index(hospital.organisation)]
 
     def load() -> LearnerData:
+        require_authorised(hospital, spec, f"no record is opened for study {spec.name}")
         cohort = hospital.cohort(use.dataset, use.version)
         if len(cohort.train_labels) <= plan.batch_size:
             what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
+from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.agent.protocols import Learner
+from hmchain.application.hospital.authority import is_authorised, require_authorised
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
 from hmchain.application.hospital.learner import cnn_learner
@@ -31,7 +32,6 @@ from hmchain.application.learning.trainers.source import (
 )
 from hmchain.application.learning.trainers.worker import TrainerBusyError, Worker
 from hmchain.errors import HMChainError
-from hmchain.ledger.contracts.learning import approvals
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
 
@@ -63,7 +63,7 @@ class OwnLearning:
         """
         if not pins_own_trainer(spec):
             return cnn_learner(hospital, spec)
-        if _is_approved(hospital, spec):
+        if is_authorised(hospital, spec):
             self._start(hospital, spec)
         return LazyLearner(
             lambda: self._start(hospital, spec).initial,
@@ -75,9 +75,7 @@ class OwnLearning:
         key = hospital.organisation, spec.name
         if key in self._begun:
             return self._begun[key]
-        if not _is_approved(hospital, spec):
-            hint = "its steward approves it again, or it takes no further part"
-            raise NotApprovedError(f"the code of study {spec.name} is not loaded without an approval in force", hint)
+        require_authorised(hospital, spec, f"the code of study {spec.name} is not loaded")
         salt = parameters.founding(hospital.node.state).salt
         try:
             _, plan = read_pins(spec)
@@ -113,11 +111,8 @@ class OwnLearning:
         return source
 
 
-def _is_approved(hospital: Hospital, spec: StudySpec) -> bool:
-    return approvals.authorised(hospital.node.state, hospital.organisation, spec.digest, hospital.node.now_ms())
-
-
 def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
+    require_authorised(hospital, spec, f"no record is opened for study {spec.name}")
     use = spec.use(hospital.organisation)
     examples = hospital.examples(use.dataset, use.version, spec.schema)
     train = examples["train"]

@@ -31,6 +31,7 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDatas
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
@@ -270,7 +271,7 @@ def same(one: Record, other: Record) -> bool:
 def _timeless(body: Record) -> tuple[Record, int]:
     """A body without what follows from when and how often it was asked for, and the moment that does."""
     match body:
-        case ProposeStudy(spec=spec):
+        case ProposeStudy(spec=spec) | ProposeUnderPermit(spec=spec):
             return replace(body, spec=replace(spec, training=_unplaced(spec.training))), 0
         case ApproveStudy():
             return replace(body, expires_ms=0), body.expires_ms
@@ -300,7 +301,7 @@ def about(body: Record) -> str:
     match body:
         case ApproveStudy() | RefuseStudy() | RevokeApproval() | CloseStudy() | ResumeStudy():
             return f"study {body.study}"
-        case ProposeStudy():
+        case ProposeStudy() | ProposeUnderPermit():
             return f"study {body.spec.name}"
         case VoteAction() | WithdrawVote():
             return f"ballot {body.ballot.hex()[:12]}"
@@ -332,6 +333,8 @@ def words(body: Record) -> str:
             return f"resume study {body.study}"
         case ProposeStudy():
             return f"propose study {body.spec.name}"
+        case ProposeUnderPermit():
+            return f"propose study {body.spec.name} under the permit of request {body.request}"
         case AnnounceMaintenance():
             return f"maintenance of {body.length_ms // _MINUTE_MS} min"
         case Unjail():

@@ -11,7 +11,7 @@ from typing import Any
 from hmchain.canonical import NotCanonicalError, decode
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.data import datasets, policies
-from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, studies
+from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, permitted, studies
 from hmchain.ledger.contracts.members import enrolment, maintenance, membership, rotation, standings
 from hmchain.ledger.transactions import Refusal
 
@@ -20,6 +20,7 @@ Body = (
     | datasets.Bodies
     | approvals.Bodies
     | studies.ProposeStudy
+    | permitted.Bodies
     | opening.Bodies
     | closing.Bodies
     | participation.Bodies
@@ -46,8 +47,8 @@ _OF_2 = (
     maintenance,
 )
 
-_SINCE_3: tuple[Any, ...] = (enrolment, policies)
-"""Families of protocol 3: people, policies, requests and the decisions on them."""
+_SINCE_3: tuple[Any, ...] = (enrolment, policies, permitted)
+"""Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 
 Handlers = dict[type, Callable[[Context, Any], None]]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hmchain.ledger.contracts.learning import approvals, models, studies
+from hmchain.ledger.contracts.learning import models, studies
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers.permissions import permission
 from hmchain.ledger.state import State
 
 
@@ -61,5 +62,7 @@ def _is_origin(claim: OriginClaim, state: State) -> bool:
 
 def _is_said(claim: DecisionClaim, state: State) -> bool:
     study = studies.study(state, claim.study)
-    said = approvals.approval(state, study.progress.specification, claim.hospital) if study is not None else None
-    return said is not None and (said.status, said.reason) == (claim.decision, claim.reason)
+    if study is None or claim.hospital not in study.spec.participants:
+        return False
+    said = permission(state, study, claim.hospital)
+    return (said.decision, said.reason) == (claim.decision, claim.reason)

@@ -25,6 +25,7 @@ from hmchain.ledger.contracts.learning.approvals import (
     RevokeApproval,
 )
 from hmchain.ledger.contracts.learning.participation import CommitUpdate, Confirm, PostAggregate
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.members.rotation import RotateKey
@@ -330,7 +331,7 @@ class _History:
         key = (entry.organisation, body.dataset, body.version)
         self.versions[key] = replace(self.versions[key], withdrawn=entry)
 
-    def _propose(self, entry: TracedTransaction, body: ProposeStudy) -> None:
+    def _propose(self, entry: TracedTransaction, body: ProposeStudy | ProposeUnderPermit) -> None:
         self.studies[body.spec.name] = _Study(body.spec, entry)
 
     def _approve(self, entry: TracedTransaction, body: ApproveStudy) -> None:
@@ -371,6 +372,7 @@ _READERS: dict[type, Callable[..., None]] = {
     PublishVersion: _History._publish,
     WithdrawVersion: _History._withdraw,
     ProposeStudy: _History._propose,
+    ProposeUnderPermit: _History._propose,
     ApproveStudy: _History._approve,
     RefuseStudy: _History._refuse,
     RevokeApproval: _History._revoke,

@@ -12,6 +12,7 @@ from typing import NamedTuple, assert_never
 from hmchain.ledger.contracts.learning import approvals, models
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.readers.permissions import permissions
 from hmchain.ledger.readers.setbacks import Setback
 from hmchain.ledger.state import State
 
@@ -122,5 +123,4 @@ def _resumers(state: State, study: Study) -> tuple[str, ...]:
 
 
 def _said(state: State, study: Study, status: str) -> tuple[str, ...]:
-    found = approvals.approvals(state, study.progress.specification)
-    return tuple(each.organisation for each in found if each.status == status)
+    return tuple(each.organisation for each in permissions(state, study) if each.decision == status)

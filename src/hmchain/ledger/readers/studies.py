@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.errors import InputError, StudyError
-from hmchain.ledger.contracts.learning import approvals, studies
+from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.learning.studies import Study, StudySpec
+from hmchain.ledger.readers.permissions import UNDECIDED, Permission, permission, permissions
 from hmchain.ledger.state import State
-
-UNDECIDED = "undecided"
-"""The decision of a steward who has said nothing yet."""
 
 
 class UnknownStudyError(InputError):
@@ -61,6 +59,8 @@ class StudyRequest:
     """Digest of all that is pinned: what an approval binds."""
     answers: tuple[Answer, ...]
     """Of all participants, in order of name."""
+    request: str = ""
+    """The request by whose permit it is; empty for a study that its stewards decide on."""
 
     def __str__(self) -> str:
         wants = f"asks for {self.dataset} version {self.version}" if self.dataset else "asks nothing of this hospital"
@@ -100,34 +100,33 @@ def proposal_to(state: State, organisation: str, name: str) -> StudyProposal:
     return found
 
 
+_NOT_ASKED = Permission("", "", 0, UNDECIDED, "", 0)
+
+
 def known_names(state: State) -> str:
     """The names of all studies, for somebody who named another one."""
     return ", ".join(study.spec.name for study in studies.studies(state)) or "none"
 
 
 def _request(state: State, organisation: str, study: Study) -> StudyRequest:
-    spec, said = study.spec, approvals.approval(state, study.progress.specification, organisation)
-    use = next((use for use in spec.uses if use.organisation == organisation), None)
+    spec = study.spec
+    said = permission(state, study, organisation) if organisation in spec.participants else _NOT_ASKED
     return StudyRequest(
         study=spec.name,
         status=study.status.value,
         is_over=study.status in studies.OVER,
         proposer=study.progress.proposer,
         purpose=spec.purpose,
-        dataset=use.dataset if use else "",
-        version=use.version if use else 0,
+        dataset=said.dataset,
+        version=said.version,
         code=spec.code,
         rounds=spec.rounds,
         participants=spec.participants,
         colluders=spec.colluders,
-        decision=said.status if said else UNDECIDED,
-        reason=said.reason if said else "",
-        until_ms=said.expires_ms if said else 0,
+        decision=said.decision,
+        reason=said.reason,
+        until_ms=said.until_ms,
         specification=study.progress.specification,
-        answers=_answers(state, study),
+        answers=tuple(Answer(each.organisation, each.decision) for each in permissions(state, study)),
+        request=request.request if (request := permitted.under(state, study.progress.specification)) else "",
     )
-
-
-def _answers(state: State, study: Study) -> tuple[Answer, ...]:
-    said = {each.organisation: each.status for each in approvals.approvals(state, study.progress.specification)}
-    return tuple(Answer(name, said.get(name, UNDECIDED)) for name in study.spec.participants)

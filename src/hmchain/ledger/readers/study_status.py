@@ -8,15 +8,15 @@ from typing import assert_never
 
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets
-from hmchain.ledger.contracts.learning import approvals, conduct, models, opening, rounds, studies
+from hmchain.ledger.contracts.learning import conduct, models, opening, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Phase, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, standings
-from hmchain.ledger.readers import next_steps
+from hmchain.ledger.readers import next_steps, permissions
 from hmchain.ledger.readers.next_steps import Left, Step
 from hmchain.ledger.readers.setbacks import Setback, setbacks
 from hmchain.ledger.readers.states import VerifiedState
-from hmchain.ledger.readers.studies import UNDECIDED, known_names
+from hmchain.ledger.readers.studies import known_names
 from hmchain.ledger.state import State
 
 
@@ -175,15 +175,15 @@ def _participant(state: State, study: Study, organisation: str) -> Participant:
     use = study.spec.uses[study.order(organisation)]
     member = membership.membership(state, organisation)
     version = datasets.version(state, organisation, use.dataset, use.version)
-    approval = approvals.approval(state, study.progress.specification, organisation)
+    said = permissions.permission(state, study, organisation)
     return Participant(
         organisation=organisation,
         title=member.member.title if member else "",
         dataset=use.dataset,
         version=use.version,
         records=version.count if version else 0,
-        approval=approval.status if approval else UNDECIDED,
-        expires_ms=approval.expires_ms if approval else 0,
+        approval=said.decision,
+        expires_ms=said.until_ms,
         weight=study.weight(organisation),
     )
 
@@ -215,8 +215,7 @@ def _current(state: State, study: Study, entry: Round) -> CurrentRound:
 
 def undecided(state: State, study: Study) -> tuple[str, ...]:
     """Whose steward has yet to approve a study, or has refused or revoked."""
-    told = ((name, approvals.approval(state, study.progress.specification, name)) for name in study.spec.participants)
-    return tuple(name for name, found in told if found is None or found.status != approvals.APPROVED)
+    return tuple(said.organisation for said in permissions.permissions(state, study) if not said.is_given)
 
 
 def awaited_to_open(state: State, study: Study) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class Watched:
 
     def __init__(self, learner: Learner, name: str, read: list[str]) -> None:
         self._learner, self._name, self._noted = learner, name, read
-        self.initial, self.use_counts, self.has_read = learner.initial, learner.use_counts, False
+        self.initial, self.use_counts = learner.initial, learner.use_counts
 
     @property
     def trainer(self) -> LocalTrainer:
@@ -105,7 +105,6 @@ class Watched:
         return self._learner.data
 
     def read(self) -> None:
-        self.has_read = True
         self._noted.append(self._name)
 
 

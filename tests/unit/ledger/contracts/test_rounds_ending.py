@@ -159,7 +159,7 @@ def test_a_revoked_hospital_cannot_commit(bed: Bed) -> None:
 
 
 def test_too_few_approvals_pause_the_study(bed: Bed) -> None:
-    bed.until(1, Phase.ATTEST)
+    bed.until(1, Phase.GATE_REVEAL)
     for name in ("west", "south"):
         bed.require(name, "steward", RevokeApproval(STUDY))
     bed.run()

@@ -43,10 +43,11 @@ def _permyriad(fraction: float) -> int:
 
 
 def vote(desk: RoundDesk, judge: Judge = judge) -> Iterator[GateVote]:
-    """Bind one's vote, once."""
+    """Bind one's vote, once; made of the hospital's records, so not without a permit: silence counts as accept."""
     entry = desk.entry
     ballot = rounds.gate_ballot(desk.state, entry, desk.organisation)
-    if ballot is None and desk.organisation in entry.expected and (choice := _choice(desk, judge)) is not None:
+    is_asked = ballot is None and desk.organisation in entry.expected and desk.is_authorised
+    if is_asked and (choice := _choice(desk, judge)) is not None:
         bound = participation.vote_commitment(desk.name, entry.number, desk.organisation, choice.accept, choice.salt)
         yield GateVote(desk.name, entry.number, bound)
 
@@ -66,8 +67,6 @@ def _choice(desk: RoundDesk, judge: Judge) -> GateChoice | None:
     choice = desk.store.get(name, GateChoice)
     if choice is not None:
         return choice
-    if not desk.is_authorised and not desk.learner.has_read:
-        return None  # a revocation lets the round end, and no data be decrypted; a missing vote counts as accept
     result = desk.result()
     if not isinstance(result, Aggregate):
         return None

@@ -25,6 +25,12 @@ def lapse(desk: Desk) -> Iterator[Tick]:
         yield Tick(desk.name)
 
 
+def lost(desk: Desk) -> Iterator[Tick]:
+    """Say that a study is to end since its permits are over: nobody waits for a deadline."""
+    if desk.is_lost:
+        yield Tick(desk.name)
+
+
 def tick(desk: RoundDesk) -> Iterator[Tick]:
     """Say that a phase's deadline has passed: whose turn it is at once."""
     return _tick(desk, desk.entry.deadline_ms)

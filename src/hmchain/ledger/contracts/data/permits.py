@@ -79,9 +79,12 @@ def authorised(
     dataset: str,
     version: int,
     purpose: str,
+    is_begun: bool = False,
 ) -> bool:
     """Whether a hospital allows, at this block time, that its dataset version is used so.
 
+    Of a version that was withdrawn since records of it were erased nothing new may be made; what `is_begun` goes on
+    without them.
     `plan` is the encoding of what is to be computed, as the request's content has it.
     """
     entry = requests.request(state, request)
@@ -94,7 +97,7 @@ def authorised(
         return False
     asked = (content.kind, content.plan) == (kind, plan) and purpose in content.purposes
     named = requests.DatasetVersion(organisation, dataset, version) in content.datasets
-    return asked and named and _holds(state, submitted, word, version, time_ms)
+    return asked and named and _holds(state, submitted, word, version, time_ms, is_begun=is_begun)
 
 
 def is_over(state: State, request: str, organisation: str, time_ms: int) -> bool:
@@ -126,13 +129,15 @@ def _in_force(state: State, entry: Request | None) -> Submission | None:
     return submitted if stands and people.is_active(state, entry.applicant) else None
 
 
-def _holds(state: State, submitted: Submission, word: Handling, version: int, time_ms: int) -> bool:
+def _holds(
+    state: State, submitted: Submission, word: Handling, version: int, time_ms: int, *, is_begun: bool = False
+) -> bool:
     if word.status is not Decided.APPROVED or time_ms > word.until_ms:
         return False
     if not membership.is_active(state, word.organisation) or not _accepted_by_all(state, submitted, word):
         return False
     published = datasets.version(state, word.organisation, word.dataset, version)
-    return published is not None and not published.withdrawn
+    return published is not None and (is_begun or not published.withdrawn)
 
 
 def _accepted_by_all(state: State, submitted: Submission, word: Handling) -> bool:

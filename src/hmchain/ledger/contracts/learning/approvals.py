@@ -1,8 +1,9 @@
 """Approvals: each steward decides whether one study, as a whole, may use one dataset version.
 
 What is approved is the digest of the whole specification: nothing of it can be other than what the steward was shown.
-No agent trains without an approval that is in force; revocation bites at the next round. Policies, consents and access
-grants will be contracts of their own beside this one.
+No agent trains without an approval that is in force; revocation bites at the next round. From protocol 3 on people
+decide on requests, and studies stand under permits (`permitted`): these decisions are for the studies from before. Both
+are asked for by the one question, `authorised`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hmchain.canonical import Record
 from hmchain.ledger import events
 from hmchain.ledger.context import STEWARD, Context, require
 from hmchain.ledger.contracts.data import datasets
-from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
@@ -89,8 +90,11 @@ def approvals(state: State, specification: bytes) -> list[Approval]:
 def authorised(state: State, organisation: str, specification: bytes, time_ms: int) -> bool:
     """Whether the organisation allows, at this block time, what the specification asks of its data.
 
-    The one question that the ledger and every agent ask before anything of a hospital is used.
+    The one question that the ledger and every agent ask before anything of a hospital is used. A study under a permit
+    has its answer from that, and from nothing else.
     """
+    if (under := permitted.under(state, specification)) is not None:
+        return permitted.authorised(state, organisation, under, time_ms)
     entry = approval(state, specification, organisation)
     return entry is not None and entry.status == APPROVED and time_ms <= entry.expires_ms
 
@@ -113,7 +117,7 @@ def record_refusal(context: Context, body: RefuseStudy) -> None:
 
 def _revoke(context: Context, body: RevokeApproval) -> None:
     context.require_role(STEWARD)
-    study = studies.require_study(context.state, body.study)
+    study = _own_study(context, body.study)
     entry = approval(context.state, study.progress.specification, context.sender.organisation)
     if entry is None or entry.status != APPROVED:
         raise Refusal("not_approved")
@@ -132,9 +136,16 @@ def _decide(context: Context, study: studies.Study, status: Decision, *, expires
 def _open_study(context: Context, name: str) -> studies.Study:
     """The study, if it is not over and the sender is the steward of one of its participants."""
     context.require_role(STEWARD)
-    study = studies.require_study(context.state, name)
+    study = _own_study(context, name)
     require(study.status not in studies.OVER, "study_closed")
     require(context.sender.organisation in study.spec.participants, "not_a_participant")
+    return study
+
+
+def _own_study(context: Context, name: str) -> studies.Study:
+    """A study that is decided on by itself; refuse (`under_permit`) one of which the request was decided on."""
+    study = studies.require_study(context.state, name)
+    require(permitted.under(context.state, study.progress.specification) is None, "under_permit")
     return study
 
 

@@ -49,8 +49,9 @@ def _close(context: Context, body: CloseStudy) -> None:
     study = studies.require_study(context.state, body.study)
     require(study.status not in studies.OVER, "study_closed")
     organisation = context.sender.organisation
-    if SCIENTIST in context.sender.roles:
+    if SCIENTIST in context.sender.roles and STEWARD not in context.sender.roles:
         require(organisation == study.progress.proposer, "not_the_proposer")
+    if SCIENTIST in context.sender.roles and organisation == study.progress.proposer:
         _end(context, study, BY_PROPOSER)
         return
     require(organisation in study.spec.participants, "not_a_participant")

@@ -13,7 +13,7 @@ from hmchain.canonical import Record, digest
 from hmchain.keys import WrappedKey, WrappingPublicKey
 from hmchain.ledger import election, events
 from hmchain.ledger.context import AGENT, SCIENTIST, Context, require, require_digest
-from hmchain.ledger.contracts.learning import approvals, ending, round_flow, studies
+from hmchain.ledger.contracts.learning import approvals, ending, permitted, round_flow, studies
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.state import State, Table
@@ -112,7 +112,13 @@ def seed_hash(seed: bytes) -> bytes:
 
 
 def lapse(context: Context, study: Study) -> None:
-    """Close a study whose step of opening is over its time, and enough blocks for everyone; refuse `not_due`."""
+    """Close a study whose step of opening is over its time, and enough blocks for everyone; refuse `not_due`.
+
+    One that lost a permit for good, which it needs, waits for no deadline.
+    """
+    if permitted.is_lost(context.state, study, context.time_ms):
+        ending.end(context, study, None, permitted.PERMIT_OVER)
+        return
     progress = study.progress
     is_over = context.time_ms > progress.deadline_ms
     require(is_over and round_flow.has_heard_all(context, progress.since_height), "not_due")
@@ -156,6 +162,7 @@ def _join(context: Context, body: JoinStudy) -> None:
 def _agree(context: Context, body: AgreePairs) -> None:
     entry = _participant(context, body.study, Status.AGREEING)
     organisation = context.sender.organisation
+    permitted.require_permit(context, entry)
     require(len(body.opening_seed) == HALF_BYTES, "bad_seed")
     join = _JOINS.get(context.state, body.study, organisation)
     require(join is not None and join.seed_hash == seed_hash(body.opening_seed), "wrong_seed")
@@ -173,6 +180,7 @@ def _agree(context: Context, body: AgreePairs) -> None:
 def _confirm(context: Context, body: ConfirmPairs) -> None:
     entry = _participant(context, body.study, Status.CONFIRMING)
     organisation = context.sender.organisation
+    permitted.require_permit(context, entry)
     require(len(body.key_hash) in (0, 32), "bad_digest")
     require(_CONFIRMATIONS.get(context.state, body.study, organisation) is None, "already_confirmed")
     _CONFIRMATIONS.put(context.state, Confirmation(organisation, body.key_hash), body.study, organisation)

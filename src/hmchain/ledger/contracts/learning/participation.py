@@ -10,7 +10,7 @@ from hmchain.canonical import Record, digest
 from hmchain.ledger import events
 from hmchain.ledger.arithmetic import SEED_BYTES, LostPair
 from hmchain.ledger.context import AGENT, Context, require, require_digest
-from hmchain.ledger.contracts.learning import opening, round_flow, rounds, studies
+from hmchain.ledger.contracts.learning import opening, permitted, round_flow, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Contribution, Phase, Posted, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.transactions import Refusal
@@ -125,6 +125,7 @@ def _commit(context: Context, body: CommitUpdate) -> None:
     study, entry = require_round(context, body.study, body.round, body.attempt, Phase.COMMIT)
     organisation = context.sender.organisation
     require(organisation in entry.expected, "not_approved")
+    permitted.require_permit(context, study)
     require(body.base_root == entry.base_root, "wrong_base")
     require_digest(body.digest, body.object, body.self_hash)
     own = study.order(organisation)
@@ -224,6 +225,7 @@ def _gate_vote(context: Context, body: GateVote) -> None:
     study, entry = require_round(context, body.study, body.round, None, Phase.GATE_COMMIT)
     organisation = context.sender.organisation
     require(organisation in entry.expected, "not_approved")
+    permitted.require_permit(context, study)
     require_digest(body.commitment)
     require(rounds.gate_ballot(context.state, entry, organisation) is None, "already_voted")
     rounds.put_gate_ballot(context.state, entry, rounds.Ballot(organisation, body.commitment, Verdict.OPEN))
@@ -251,6 +253,10 @@ def _tick(context: Context, body: Tick) -> None:
     require(context.sender.organisation in study.spec.participants, "not_a_participant")
     if study.status in studies.OPENING:
         opening.lapse(context, study)
+        return
+    is_lost = permitted.is_lost(context.state, study, context.time_ms)
+    if is_lost and rounds.may_end(context.state, study):
+        round_flow.stop(context, study)
         return
     require(study.status == Status.RUNNING, "not_running")
     entry = rounds.current(context.state, study)

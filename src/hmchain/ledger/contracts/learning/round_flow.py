@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from hmchain.ledger import election, events, reputation, sums
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.learning import approvals, conduct, rounds, studies, summing
+from hmchain.ledger.contracts.learning import approvals, conduct, permitted, rounds, studies, summing
 from hmchain.ledger.contracts.learning.ending import Base, base_of, end, finish
 from hmchain.ledger.contracts.learning.rounds import Contribution, Phase, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
@@ -20,6 +20,11 @@ def open_first(context: Context, name: str, seed: bytes) -> None:
     study = studies.require_study(context.state, name)
     zero = studies.counts_base_root(study.spec)
     _open(context, study, 0, Base(zero, b"", b"", 0), seed, conduct.candidates(context, study), ())
+
+
+def stop(context: Context, study: Study) -> None:
+    """End a study that has opened, and has lost permits for good that it cannot go on without."""
+    end(context, study, rounds.current(context.state, study), permitted.PERMIT_OVER)
 
 
 def resume(context: Context, name: str) -> None:
@@ -58,8 +63,12 @@ def _open(
 def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     """Ask every participant whose approval is in force for an update.
 
-    Pause if too few are left; end the study if no set of them may be summed beside those that were.
+    Pause if too few are left; end the study if too few will ever be, or if no set of them may be summed beside those
+    that were.
     """
+    if permitted.is_lost(context.state, study, context.time_ms):
+        end(context, study, entry, permitted.PERMIT_OVER)
+        return
     expected = tuple(name for name in study.spec.participants if _may_take_part(context, study, name))
     leader = _leader(context, entry, entry.rank)
     entry = replace(entry, expected=expected, rank=entry.rank if leader is None else leader)

@@ -13,7 +13,7 @@ from hmchain.canonical import Record
 from hmchain.ledger import sums
 from hmchain.ledger.arithmetic import LostPair, Survivor
 from hmchain.ledger.contracts.learning import studies
-from hmchain.ledger.contracts.learning.studies import Deadlines
+from hmchain.ledger.contracts.learning.studies import Deadlines, Status
 from hmchain.ledger.election import Candidate
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.sums import Summand, SummedSet
@@ -191,6 +191,11 @@ def current(state: State, study: studies.Study) -> Round:
     if entry is None:
         raise Refusal("not_open")
     return entry
+
+
+def may_end(state: State, study: studies.Study) -> bool:
+    """Whether no sum of a study that has opened is on its way: what went into one was allowed, and is finished."""
+    return study.status == Status.PAUSED or current(state, study).phase in (Phase.COMMIT, Phase.ATTEST)
 
 
 def put(state: State, entry: Round) -> None:

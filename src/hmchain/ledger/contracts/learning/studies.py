@@ -254,6 +254,15 @@ def set_progress(
             _OPEN.delete(state, organisation, name)
 
 
+def plan_of(spec: StudySpec) -> bytes:
+    """The encoding of what is to be computed, whatever the study is called and whoever takes part: a permit's plan.
+
+    It is the specification with its name, its participants, and what follows from these left empty.
+    """
+    rule = replace(spec.rule, participants=0)
+    return encode(replace(spec, name="", uses=(), rule=rule, initial_root=b"", initial_weights=b""))
+
+
 def counts_rule(spec: StudySpec) -> ModelRule:
     """The rule of round 0, whose "model" is the mean of the class counts, one of them 1/1024."""
     step = (1 << arithmetic.STEP_FRACTION_BITS) // COUNT_UNITS
@@ -288,8 +297,12 @@ def _shows(weights: list[int], left_out: int) -> bool:
 
 
 def _propose(context: Context, body: ProposeStudy) -> None:
+    propose(context, body.spec)
+
+
+def propose(context: Context, spec: StudySpec) -> None:
+    """Take a study that the sender, a scientist, proposes; refuse what none may pin."""
     context.require_role(SCIENTIST)
-    spec = body.spec
     require_name(spec.name)
     require(_SPECS.get(context.state, spec.name) is None, "study_exists")
     _check_spec(spec, parameters.current(context.state).deadline_ms_min)
